@@ -1,0 +1,1 @@
+"""Prefect blocks: places and credentials that become domain objects."""

@@ -1,0 +1,1 @@
+"""How the application runs: deployments, schedules, start-up, the command line."""

@@ -1,0 +1,1 @@
+"""Prefect flows: in which order things happen."""

@@ -1,0 +1,1 @@
+"""Search sequences with BLAST+, each one once, and keep what was found."""

@@ -1,0 +1,144 @@
+"""A store in a directory: one file an object, written beside and renamed."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from io import RawIOBase
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import BinaryIO, cast
+
+from multiblast.errors import ObjectMissingError, StoreError
+from multiblast.stores.base import Store, StoredObject, check_key, chunks
+
+__all__ = ["LocalStore"]
+
+_TEMPORARY = ".incoming"  # no key starts with a dot, so nothing in here is ever an object
+_ABANDONED_AFTER_S = 24 * 3600
+
+
+class LocalStore(Store):
+    """Objects as files under one directory, which is made when first written to.
+
+    Args:
+        root: The directory. Nothing outside it is ever touched.
+    """
+
+    def __init__(self, root: Path | str) -> None:
+        """Remember the directory; nothing is read or written yet."""
+        self.root = Path(root).expanduser().absolute()
+
+    def __repr__(self) -> str:
+        """Name the directory."""
+        return f"LocalStore({str(self.root)!r})"
+
+    def put(self, key: str, data: BinaryIO | Iterable[bytes] | bytes) -> StoredObject:
+        """Write to a temporary file, flush it to the disk, then rename: see `Store.put`."""
+        path = self._path(key)
+        temporary: Path | None = None
+        try:
+            incoming = self.root / _TEMPORARY
+            incoming.mkdir(parents=True, exist_ok=True)
+            with NamedTemporaryFile(dir=incoming, delete=False) as file:
+                temporary = Path(file.name)
+                for chunk in chunks(data):
+                    file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.replace(path)
+        except OSError as error:
+            message = f"cannot write {key!r} under {self.root}: {error.strerror or error}"
+            raise StoreError(message) from error
+        finally:
+            if temporary is not None:
+                temporary.unlink(missing_ok=True)
+        return self.stat(key)
+
+    def open(self, key: str, start: int = 0, length: int | None = None) -> BinaryIO:
+        """Open the file, or a range of it: see `Store.open`."""
+        try:
+            file = self._path(key).open("rb")
+        except (FileNotFoundError, IsADirectoryError) as error:
+            raise ObjectMissingError(key) from error
+        file.seek(start)
+        return file if length is None else cast("BinaryIO", _Range(file, length))
+
+    def stat(self, key: str) -> StoredObject:
+        """Describe the file: see `Store.stat`."""
+        path = self._path(key)
+        try:
+            status = path.stat()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise ObjectMissingError(key) from error
+        if not path.is_file():
+            raise ObjectMissingError(key)
+        return StoredObject(key, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
+
+    def list(self, prefix: str = "") -> Iterator[StoredObject]:
+        """Walk the directories in order, entering only those that can hold the prefix: see `Store.list`."""
+        yield from self._walk(self.root, "", prefix)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Unlink the files and the directories that became empty: see `Store.delete`."""
+        for key in keys:
+            path = self._path(key)
+            path.unlink(missing_ok=True)
+            with suppress(OSError):  # not empty, or gone already: both are fine
+                path.parent.rmdir()
+
+    def sweep(self) -> int:
+        """Remove what writers that were killed left behind, a day later; return how many files."""
+        removed = 0
+        for path in (self.root / _TEMPORARY).glob("*"):
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > _ABANDONED_AFTER_S:
+                    path.unlink()
+                    removed += 1
+        return removed
+
+    def _path(self, key: str) -> Path:
+        path = self.root / check_key(key)
+        if path.is_symlink() or not path.parent.resolve().is_relative_to(self.root.resolve()):
+            message = f"store key {key!r} leads outside {self.root}"
+            raise StoreError(message)
+        return path
+
+    def _walk(self, directory: Path, key: str, prefix: str) -> Iterator[StoredObject]:
+        if not directory.is_dir():
+            return
+        # A directory sorts as "name/", so that keys come out in the order of their characters.
+        entries = sorted(os.scandir(directory), key=lambda entry: entry.name + "/" * entry.is_dir())
+        for entry in entries:
+            name = key + entry.name
+            if entry.name.startswith(".") or not (name.startswith(prefix) or prefix.startswith(name + "/")):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from self._walk(Path(entry.path), name + "/", prefix)
+            elif name.startswith(prefix) and entry.is_file(follow_symlinks=False):
+                with suppress(ObjectMissingError):  # removed while listing
+                    yield self.stat(name)
+
+
+class _Range(RawIOBase):
+    """The next ``length`` bytes of an open file."""
+
+    def __init__(self, file: BinaryIO, length: int) -> None:
+        self._file, self._left = file, length
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the stub's Buffer has no length
+        data = self._file.read(min(len(buffer), self._left))
+        buffer[: len(data)] = data
+        self._left -= len(data)
+        return len(data)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()

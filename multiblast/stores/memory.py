@@ -1,0 +1,51 @@
+"""A store in memory, for tests and experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import BinaryIO
+
+from multiblast.errors import ObjectMissingError
+from multiblast.stores.base import Store, StoredObject, check_key, chunks
+
+__all__ = ["MemoryStore"]
+
+
+class MemoryStore(Store):
+    """Objects in a dictionary, gone with the process."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._objects: dict[str, tuple[bytes, datetime]] = {}
+
+    def put(self, key: str, data: BinaryIO | Iterable[bytes] | bytes) -> StoredObject:
+        """Keep the bytes: see `Store.put`."""
+        self._objects[check_key(key)] = b"".join(chunks(data)), datetime.now(UTC)
+        return self.stat(key)
+
+    def open(self, key: str, start: int = 0, length: int | None = None) -> BinaryIO:
+        """Read from the bytes: see `Store.open`."""
+        data = self._get(key)[0]
+        return BytesIO(data[start : None if length is None else start + length])
+
+    def stat(self, key: str) -> StoredObject:
+        """Describe the bytes: see `Store.stat`."""
+        data, modified = self._get(key)
+        return StoredObject(key, len(data), modified)
+
+    def list(self, prefix: str = "") -> Iterator[StoredObject]:
+        """Go through the keys in order: see `Store.list`."""
+        yield from (self.stat(key) for key in sorted(self._objects) if key.startswith(prefix))
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Forget the bytes: see `Store.delete`."""
+        for key in keys:
+            self._objects.pop(check_key(key), None)
+
+    def _get(self, key: str) -> tuple[bytes, datetime]:
+        try:
+            return self._objects[check_key(key)]
+        except KeyError as error:
+            raise ObjectMissingError(key) from error

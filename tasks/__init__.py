@@ -1,0 +1,1 @@
+"""Prefect tasks: what is retried, cached and shown, one stage a file."""
