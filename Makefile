@@ -1,0 +1,56 @@
+# Everything a person types here. `make` alone lists it.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint check bench up down status lock clean
+
+BIN := .venv/bin
+PYTHON := $(BIN)/python
+PORT ?= 4200
+# Arguments for pytest, e.g. make test ARGS="-k archive"
+ARGS ?=
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: .venv/installed ## install what is missing: the environment, and BLAST+ if we may
+	@deployments/install.sh blast
+
+.venv/installed: requirements.lock pyproject.toml deployments/install.sh
+	@deployments/install.sh environment
+	@touch $@
+
+demo: install ## search real sequences from end to end and show the report
+	@$(BIN)/multiblast demo
+
+test: lint ## run all checks and all tests, installing what they need
+	@deployments/install.sh chromium || echo "The tests that need a browser are left out."
+	@$(PYTHON) -m pytest -n auto $$(command -v chromium >/dev/null || echo -m "not\ browser") $(ARGS)
+
+lint: install ## check style, types and the direction of imports
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+check: lint ## run the quick checks: lint and the unit tests
+	@$(PYTHON) -m pytest tests/unit $(ARGS)
+
+bench: install ## compare the speed with that of plain BLAST+
+	@$(PYTHON) tests/benchmarks/bench.py $(ARGS)
+
+up: install ## start a Prefect server with our flows and a worker (PORT=4200)
+	@$(PYTHON) -m deployments up --port $(PORT)
+
+down: install ## stop what `make up` started
+	@$(PYTHON) -m deployments down
+
+status: install ## say what of `make up` is running
+	@$(PYTHON) -m deployments status
+
+lock: install ## renew requirements.lock from pyproject.toml
+	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-header -q -o requirements.lock
+
+clean: ## remove the environment and all caches, but no data
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
