@@ -1,0 +1,39 @@
+"""The job database: what exists, who it belongs to, and what happened to it."""
+
+from multiblast.database.engine import Database
+from multiblast.database.tables import (
+    BatchRun,
+    ChildJob,
+    Failure,
+    JobEvent,
+    JobKind,
+    JobStatus,
+    Lease,
+    Link,
+    QueryJob,
+    ReportJob,
+    Result,
+    Run,
+    Speed,
+    UtcDateTime,
+    utc_now,
+)
+
+__all__ = [
+    "BatchRun",
+    "ChildJob",
+    "Database",
+    "Failure",
+    "JobEvent",
+    "JobKind",
+    "JobStatus",
+    "Lease",
+    "Link",
+    "QueryJob",
+    "ReportJob",
+    "Result",
+    "Run",
+    "Speed",
+    "UtcDateTime",
+    "utc_now",
+]

@@ -1,0 +1,138 @@
+"""Opening the job database: SQLite by default, PostgreSQL for many."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import OperationalError
+from sqlmodel import Session
+
+from multiblast.errors import MultiblastError, NotFoundError
+
+__all__ = ["Database"]
+
+_BUSY_TIMEOUT_S = 60
+_POOL_TIMEOUT_S = 30
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Database:
+    """The job database; opened, and brought to the newest schema, at first use.
+
+    Args:
+        url: ``sqlite:///path`` or ``postgresql+psycopg://user:password@host/name``.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._engine: Engine | None = None
+        self._opening = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"Database({make_url(self.url).render_as_string()!r})"
+
+    @property
+    def engine(self) -> Engine:
+        """The SQLAlchemy engine, its schema up to date."""
+        with self._opening:
+            if self._engine is None:
+                engine = _create_engine(self.url)
+                _migrate(engine)
+                self._engine = engine
+            return self._engine
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """One consistent view of the database."""
+        with Session(self.engine) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """One transaction, committed at the end or rolled back whole.
+
+        SQLite takes its write lock at once, so that what is read inside is still true when it is written.
+        """
+        with self.engine.connect().execution_options(immediate=True) as connection, Session(connection) as session:
+            yield session
+            session.commit()
+            connection.commit()
+
+    def close(self) -> None:
+        """Give the connections back; the next use opens the database again."""
+        with self._opening:
+            if self._engine is not None:
+                self._engine.dispose()
+                self._engine = None
+
+
+def _create_engine(url: str) -> Engine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(
+            parsed,
+            pool_pre_ping=True,
+            pool_size=5,
+            max_overflow=10,
+            pool_timeout=_POOL_TIMEOUT_S,
+            pool_recycle=1800,
+            connect_args={"connect_timeout": 10, "options": "-c statement_timeout=120000"},
+        )
+    if parsed.database and parsed.database != ":memory:":
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(parsed, connect_args={"timeout": _BUSY_TIMEOUT_S})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None  # transactions are begun by _begin_sqlite, not by the driver
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "temp_store=MEMORY"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get("immediate", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _migrate(engine: Engine) -> None:
+    """Bring the schema to the newest version; refuse one that is newer than this program."""
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    script = ScriptDirectory.from_config(config)
+    try:
+        with engine.connect() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+            if current == script.get_current_head():
+                return
+        _refuse_newer(script, current, engine)
+        with engine.connect().execution_options(immediate=True) as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+    except OperationalError as error:
+        url = engine.url.render_as_string()
+        raise MultiblastError(
+            f"cannot open the job database {url}: {error.orig}; check that it runs and the URL"
+        ) from error
+
+
+def _refuse_newer(script: ScriptDirectory, current: str | None, engine: Engine) -> None:
+    if current and current not in {revision.revision for revision in script.walk_revisions()}:
+        raise NotFoundError(
+            "schema version",
+            current,
+            f"the job database {engine.url.render_as_string()} was made by a newer multiblast: upgrade this one",
+        )

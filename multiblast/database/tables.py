@@ -1,0 +1,308 @@
+"""The tables of the job database.
+
+Objects themselves live in a store; rows say which exist and where. All times
+are UTC. Ids are 32 hexadecimal digits (`multiblast.ids`).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from sqlalchemy import JSON, BigInteger, Column, DateTime, Dialect, Index, Integer, MetaData, Text, TypeDecorator
+from sqlmodel import Field, SQLModel
+
+__all__ = [
+    "BatchRun",
+    "ChildJob",
+    "Failure",
+    "JobEvent",
+    "JobKind",
+    "JobStatus",
+    "Lease",
+    "Link",
+    "QueryJob",
+    "ReportJob",
+    "Result",
+    "Run",
+    "Speed",
+    "Table",
+    "UtcDateTime",
+    "utc_now",
+]
+
+
+class JobStatus(StrEnum):
+    """Where a job is on its way; `multiblast.jobs.states` has the moves between them."""
+
+    QUEUED = "queued"
+    IN_PROGRESS = "in-progress"
+    COMPLETE = "complete"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+class JobKind(StrEnum):
+    """What a job makes."""
+
+    QUERY = "query"
+    REPORT = "report"
+
+
+def utc_now() -> datetime:
+    """Return the time, with its zone."""
+    return datetime.now(UTC)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A time that comes back with its zone, also from SQLite, which keeps none."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - the signature is SQLAlchemy's
+        return value.astimezone(UTC) if value else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - as above
+        return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
+
+
+class Table(SQLModel):
+    """Base of the job database's tables, apart from any other SQLModel tables in the process."""
+
+    metadata: ClassVar[MetaData] = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class QueryJob(Table, table=True):
+    """One submission's configuration, and how far it is.
+
+    A child is the job one would get by submitting its sequence alone.
+
+    Attributes:
+        recipe: Everything needed to run it again: targets and options as given.
+        query_key: Store object with the canonical FASTA; this job's part of it is
+            ``query_bytes`` from byte ``query_offset``.
+        sequences: How many; 1 for a job without children.
+        result_key: Of a job with one sequence; empty for a parent.
+        databases: Fingerprints of the databases its result came from, digested; see `Run`.
+    """
+
+    __tablename__ = "query_job"
+    __table_args__ = (Index("ix_query_job_status_created", "status", "created_at"),)
+
+    id: str = Field(primary_key=True, max_length=32)
+    site: str = Field(index=True)
+    program: str
+    recipe: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    status: str = Field(default=JobStatus.QUEUED)
+    reason: str = Field(default="", sa_type=Text)
+    sequences: int = 1
+    letters: int = Field(default=0, sa_type=BigInteger)
+    title: str = Field(default="", sa_type=Text)
+    query_key: str
+    query_offset: int = Field(default=0, sa_type=BigInteger)
+    query_bytes: int = Field(sa_type=BigInteger)
+    result_key: str = Field(default="", index=True, max_length=32)
+    databases: str = Field(default="", max_length=32)
+    attempts: int = 0
+    pinned: bool = False
+    cancel_requested: bool = False
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    used_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime, index=True)
+
+
+class ChildJob(Table, table=True):
+    """A parent's sequence at one position (1-based): where in its query it stands, and the result it has there.
+
+    The result key stands here beside the child's own, because a database may have
+    been rebuilt between two parents that share a child.
+    """
+
+    __tablename__ = "child_job"
+
+    parent_id: str = Field(primary_key=True, max_length=32)
+    position: int = Field(primary_key=True)
+    child_id: str = Field(index=True, max_length=32)
+    result_key: str = Field(index=True, max_length=32)
+    query_offset: int = Field(sa_type=BigInteger)
+    query_bytes: int = Field(sa_type=BigInteger)
+    letters: int
+
+
+class ReportJob(Table, table=True):
+    """A query job's result in one format.
+
+    Attributes:
+        formatting: The formatter's options as given.
+        results_digest: Of the result keys it was made from, in order.
+        files: ``[{"name", "size", "key", "sha256"}]``, once complete.
+    """
+
+    __tablename__ = "report_job"
+
+    id: str = Field(primary_key=True, max_length=32)
+    query_job_id: str = Field(index=True, max_length=32, foreign_key="query_job.id")
+    formatting: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    status: str = Field(default=JobStatus.QUEUED, index=True)
+    reason: str = Field(default="", sa_type=Text)
+    results_digest: str = Field(default="", max_length=32)
+    files: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    command: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    stderr: str = Field(default="", sa_type=Text)
+    pinned: bool = False
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    used_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime, index=True)
+
+
+class Link(Table, table=True):
+    """A user's (or guest's) relation to a job, with what they say about it."""
+
+    __tablename__ = "link"
+
+    owner: str = Field(primary_key=True, max_length=255)
+    job_id: str = Field(primary_key=True, max_length=32, index=True)
+    kind: str = Field(default=JobKind.QUERY)
+    summary: str = Field(default="", sa_type=Text)
+    description: str = Field(default="", sa_type=Text)
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
+class JobEvent(Table, table=True):
+    """One change of a job's status: when, from what, to what, why, and in which flow run."""
+
+    __tablename__ = "job_event"
+
+    number: int | None = Field(
+        default=None, sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True)
+    )
+    job_id: str = Field(index=True, max_length=32)
+    at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    from_status: str = ""
+    to_status: str
+    why: str = Field(default="", sa_type=Text)
+    flow_run: str = ""
+
+
+class Run(Table, table=True):
+    """One time a query job was run, for whoever asks years later.
+
+    Attributes:
+        databases: ``[{"target", "database", "fingerprint", "sequences", "letters", "date"}]``.
+        searched: Sequences searched by this run; the others were known.
+    """
+
+    __tablename__ = "run"
+
+    number: int | None = Field(
+        default=None, sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True)
+    )
+    job_id: str = Field(index=True, max_length=32)
+    started_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    program_version: str
+    databases: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))
+    command: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    searched: int = 0
+    reused: int = 0
+    flow_run: str = ""
+
+
+class Result(Table, table=True):
+    """One sequence's result: where its archive lies, and what is in it in short.
+
+    Attributes:
+        pack: Store key of the pack; the compressed archive is ``length`` bytes from ``offset``.
+        digest: SHA-256 of the uncompressed archive.
+        identity_percent, coverage_percent: Of the best hit's first HSP; coverage is of the query.
+    """
+
+    __tablename__ = "result"
+
+    key: str = Field(primary_key=True, max_length=32)
+    pack: str = Field(index=True)
+    offset: int = Field(sa_type=BigInteger)
+    length: int = Field(sa_type=BigInteger)
+    digest: str = Field(max_length=64)
+    archive_bytes: int = Field(sa_type=BigInteger)
+    query_length: int = 0
+    hits: int = 0
+    hsps: int = 0
+    best_hit: str = Field(default="", sa_type=Text)
+    evalue: float | None = None
+    bit_score: float | None = None
+    identity_percent: float | None = None
+    coverage_percent: float | None = None
+    note: str = Field(default="", sa_type=Text)
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
+class Lease(Table, table=True):
+    """The right to search for one result key, until a time."""
+
+    __tablename__ = "lease"
+
+    key: str = Field(primary_key=True, max_length=32)
+    holder: str = Field(index=True, max_length=32)
+    expires_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class Failure(Table, table=True):
+    """A sequence that could not be searched, with the reason; a restart removes it."""
+
+    __tablename__ = "failure"
+
+    key: str = Field(primary_key=True, max_length=32)
+    failure_class: str
+    message: str = Field(default="", sa_type=Text)
+    batch_run: int | None = None
+    at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
+class BatchRun(Table, table=True):
+    """One BLAST+ process: what it ran and how it ended."""
+
+    __tablename__ = "batch_run"
+
+    number: int | None = Field(
+        default=None, sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True)
+    )
+    job_id: str = Field(index=True, max_length=32)
+    command: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    host: str = ""
+    sequences: int
+    letters: int = Field(sa_type=BigInteger)
+    started_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    seconds: float = 0.0
+    exit_code: int = 0
+    failure_class: str = ""
+    stderr: str = Field(default="", sa_type=Text)
+
+
+class Speed(Table, table=True):
+    """How fast one program goes through queries against one set of databases with one set of options.
+
+    Attributes:
+        key: Digest of program, databases and options.
+        letters_per_second: Query letters a second of one single-threaded process, smoothed.
+        bytes_per_letter: Compressed archive bytes a query letter, smoothed.
+    """
+
+    __tablename__ = "speed"
+
+    key: str = Field(primary_key=True, max_length=32)
+    letters_per_second: float
+    bytes_per_letter: float = 0.0
+    updated_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)

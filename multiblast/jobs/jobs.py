@@ -1,0 +1,290 @@
+"""Recording jobs, changing them, and telling how they are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, case, func
+from sqlalchemy import select as sa_select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session, col, select
+
+from multiblast.database import (
+    ChildJob,
+    Database,
+    Failure,
+    JobEvent,
+    JobKind,
+    JobStatus,
+    Link,
+    QueryJob,
+    ReportJob,
+    Result,
+    utc_now,
+)
+from multiblast.errors import NotFoundError
+from multiblast.jobs.states import move
+
+__all__ = ["Child", "Counts", "Jobs"]
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """One sequence of a job as it stands.
+
+    Attributes:
+        position: 1-based, in the order of the query.
+        result: Its result's row, if there is one.
+        failure: Why it has none, if it failed.
+    """
+
+    position: int
+    job_id: str
+    result_key: str
+    query_offset: int
+    query_bytes: int
+    letters: int
+    result: Result | None = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How far a job is, in sequences and letters; positions count, also of equal sequences."""
+
+    sequences: int
+    done: int
+    failed: int
+    letters: int
+    letters_done: int
+
+
+class Jobs:
+    """All query and report jobs."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record_query(self, job: QueryJob, children: Sequence[QueryJob], links: Sequence[ChildJob], owner: str) -> None:
+        """Write a query job, its children and its owner's link in one transaction.
+
+        What exists already is left as it is, but for result keys that changed because a
+        database was rebuilt: such a job waits to be run again.
+        """
+        rows = [job, *children]
+        with self._database.write() as session:
+            _insert(session, QueryJob, [row.model_dump() for row in rows])
+            _insert(session, JobEvent, _first_events(session, rows))
+            if links:
+                _replace_links(session, links)
+            changed = _changed_results(session, rows)
+            if owner:
+                _insert(session, Link, [Link(owner=owner, job_id=job.id).model_dump()])
+            for portion in _portions(list(changed)):
+                self._requeue(session, portion, changed)
+
+    def query(self, job_id: str) -> QueryJob:
+        """Return one query job.
+
+        Raises:
+            NotFoundError: there is none of this id.
+        """
+        with self._database.read() as session:
+            job = session.get(QueryJob, job_id)
+        if job is None:
+            raise NotFoundError("query job", job_id, "submit the query first")
+        return job
+
+    def report(self, job_id: str) -> ReportJob:
+        """Return one report job.
+
+        Raises:
+            NotFoundError: there is none of this id.
+        """
+        with self._database.read() as session:
+            job = session.get(ReportJob, job_id)
+        if job is None:
+            raise NotFoundError("report job", job_id, "make the report first")
+        return job
+
+    def move_query(self, job_ids: Collection[str], to: JobStatus, why: str = "", *, flow_run: str = "") -> int:
+        """Change the status of some query jobs: see `states.move`."""
+        with self._database.write() as session:
+            portions = _portions(list(job_ids))
+            return sum(
+                move(session, QueryJob, col(QueryJob.id).in_(some), to, why, flow_run=flow_run) for some in portions
+            )
+
+    def move_report(self, job_id: str, to: JobStatus, why: str = "", *, flow_run: str = "", **values: Any) -> int:
+        """Change the status of a report job, and other columns of it, in one transaction."""
+        with self._database.write() as session:
+            row = session.get(ReportJob, job_id)
+            for name, value in values.items():
+                setattr(row, name, value)
+            session.flush()
+            return move(session, ReportJob, col(ReportJob.id) == job_id, to, why, flow_run=flow_run)
+
+    def children(self, job: QueryJob) -> Iterator[Child]:
+        """Yield a job's sequences in order; a job with one sequence is its own child."""
+        with self._database.read() as session:
+            if job.sequences == 1:
+                result, failure = session.get(Result, job.result_key), session.get(Failure, job.result_key)
+                yield Child(1, job.id, job.result_key, job.query_offset, job.query_bytes, job.letters, result, failure)
+                return
+            statement = (
+                select(ChildJob, Result, Failure)
+                .where(ChildJob.parent_id == job.id)
+                .outerjoin(Result, col(Result.key) == ChildJob.result_key)
+                .outerjoin(Failure, col(Failure.key) == ChildJob.result_key)
+                .order_by(col(ChildJob.position))
+            )
+            for link, result, failure in session.exec(statement):
+                yield Child(
+                    link.position,
+                    link.child_id,
+                    link.result_key,
+                    link.query_offset,
+                    link.query_bytes,
+                    link.letters,
+                    result,
+                    failure,
+                )
+
+    def counts(self, job: QueryJob) -> Counts:
+        """Count a job's sequences, done and failed, in one query."""
+        with self._database.read() as session:
+            return _counts(session, job)
+
+    def settle(self, job: QueryJob, *, flow_run: str = "") -> JobStatus:
+        """Complete the children that have a result, fail those that cannot, then the parent by its children.
+
+        Returns:
+            The job's status afterwards.
+        """
+        with self._database.write() as session:
+            if job.sequences > 1:
+                _settle_children(session, job.id, flow_run)
+            counts = _counts(session, job)
+            mine = col(QueryJob.id) == job.id
+            if counts.done == counts.sequences:
+                move(session, QueryJob, mine, JobStatus.COMPLETE, flow_run=flow_run)
+            elif counts.failed and counts.done + counts.failed >= counts.sequences:
+                why = f"{counts.failed} of {counts.sequences} sequences could not be searched"
+                move(session, QueryJob, mine, JobStatus.FAILED, why, flow_run=flow_run)
+        return JobStatus(self.query(job.id).status)
+
+    def statuses(self, job_ids: Collection[str]) -> dict[str, str]:
+        """Return the status of those ids that are jobs, query or report; others are dropped."""
+        found: dict[str, str] = {}
+        with self._database.read() as session:
+            for some in _portions(list(job_ids)):
+                for table in (QueryJob, ReportJob):
+                    rows = session.exec(select(table.id, table.status).where(col(table.id).in_(some)))
+                    found.update((job_id, status) for job_id, status in rows)
+        return {job_id: found[job_id] for job_id in job_ids if job_id in found}
+
+    def history(self, job_id: str) -> list[JobEvent]:
+        """Return what happened to a job, oldest first."""
+        with self._database.read() as session:
+            statement = select(JobEvent).where(JobEvent.job_id == job_id).order_by(col(JobEvent.number))
+            return list(session.exec(statement))
+
+    def record_report(self, report: ReportJob, owner: str) -> ReportJob:
+        """Write a report job unless it exists, link its owner, and return it as it is now."""
+        with self._database.write() as session:
+            if session.get(ReportJob, report.id) is None:
+                _insert(session, ReportJob, [report.model_dump()])
+                event = JobEvent(job_id=report.id, to_status=JobStatus.QUEUED, why="submitted")
+                _insert(session, JobEvent, [event.model_dump(exclude={"number"})])
+            if owner:
+                link = Link(owner=owner, job_id=report.id, kind=JobKind.REPORT)
+                _insert(session, Link, [link.model_dump()])
+        return self.report(report.id)
+
+    def touch(self, job_ids: Collection[str]) -> None:
+        """Note that a job's result or report was read."""
+        with self._database.write() as session:
+            for table in (QueryJob, ReportJob):
+                for some in _portions(list(job_ids)):
+                    for row in session.exec(select(table).where(col(table.id).in_(some))):
+                        row.used_at = utc_now()
+
+    @staticmethod
+    def _requeue(session: Session, some: Sequence[str], changed: dict[str, str]) -> None:
+        move(
+            session, QueryJob, col(QueryJob.id).in_(some), JobStatus.QUEUED, "a database changed since it was searched"
+        )
+        for row in session.exec(select(QueryJob).where(col(QueryJob.id).in_(some))):
+            row.result_key = changed[row.id]
+
+
+def _insert(session: Session, table: Any, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+        session.connection().execute(dialect.insert(table).on_conflict_do_nothing(), rows)
+
+
+def _first_events(session: Session, rows: Sequence[QueryJob]) -> list[dict[str, Any]]:
+    """Make the first line of history of every job that has none yet."""
+    seen: set[str] = set()
+    for some in _portions([row.id for row in rows]):
+        seen.update(session.exec(select(JobEvent.job_id).where(col(JobEvent.job_id).in_(some)).distinct()))
+    fresh = dict.fromkeys(row.id for row in rows if row.id not in seen)
+    return [
+        JobEvent(job_id=job_id, to_status=JobStatus.QUEUED, why="submitted").model_dump(exclude={"number"})
+        for job_id in fresh
+    ]
+
+
+def _replace_links(session: Session, links: Sequence[ChildJob]) -> None:
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(ChildJob)
+    statement = statement.on_conflict_do_update(
+        index_elements=["parent_id", "position"], set_={"result_key": statement.excluded.result_key}
+    )
+    session.connection().execute(statement, [link.model_dump() for link in links])
+
+
+def _changed_results(session: Session, rows: Sequence[QueryJob]) -> dict[str, str]:
+    wanted = {row.id: row.result_key for row in rows}
+    changed: dict[str, str] = {}
+    for some in _portions(list(wanted)):
+        for job_id, key in session.exec(select(QueryJob.id, QueryJob.result_key).where(col(QueryJob.id).in_(some))):
+            if key != wanted[job_id]:
+                changed[job_id] = wanted[job_id]
+    return changed
+
+
+def _counts(session: Session, job: QueryJob) -> Counts:
+    if job.sequences == 1:
+        done = session.get(Result, job.result_key) is not None
+        failed = session.get(Failure, job.result_key) is not None
+        return Counts(1, int(done), int(failed), job.letters, job.letters * done)
+    letters = func.coalesce(func.sum(ChildJob.letters), 0)
+    letters_done = func.coalesce(func.sum(case((col(Result.key).is_not(None), ChildJob.letters), else_=0)), 0)
+    statement = (
+        sa_select(func.count(), func.count(col(Result.key)), func.count(col(Failure.key)), letters, letters_done)
+        .select_from(ChildJob)
+        .where(col(ChildJob.parent_id) == job.id)
+        .outerjoin(Result, col(Result.key) == ChildJob.result_key)
+        .outerjoin(Failure, col(Failure.key) == ChildJob.result_key)
+    )
+    return Counts(*map(int, session.connection().execute(statement).one()))
+
+
+def _settle_children(session: Session, parent_id: str, flow_run: str) -> None:
+    for table, to in ((Result, JobStatus.COMPLETE), (Failure, JobStatus.FAILED)):
+        settled = (
+            select(ChildJob.child_id)
+            .where(ChildJob.parent_id == parent_id)
+            .join(table, col(table.key) == ChildJob.result_key)
+        )
+        which: ColumnElement[bool] = col(QueryJob.id).in_(settled)
+        move(session, QueryJob, which, to, "could not be searched" if to is JobStatus.FAILED else "", flow_run=flow_run)
+
+
+def _portions(items: Sequence[str], size: int = 1000) -> Iterator[Sequence[str]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

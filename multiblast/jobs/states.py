@@ -1,0 +1,82 @@
+"""The state machine of jobs: the one place where a status changes.
+
+::
+
+    queued ──▶ in-progress ──▶ complete ──▶ expired
+      ▲ │           │ │            │           │
+      │ └──▶ complete, cancelled   │           │
+      │             ├─▶ failed ────┤           │
+      │             └─▶ cancelled ─┤           │
+      └────────────────────────────┴───────────┘   submitted again, restarted, or its run was lost
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import ColumnElement, insert, literal, select, update
+from sqlmodel import Session, col
+
+from multiblast.database import JobEvent, JobStatus, QueryJob, ReportJob, UtcDateTime, utc_now
+
+__all__ = ["MOVES", "move"]
+
+MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
+    JobStatus.QUEUED: frozenset({JobStatus.IN_PROGRESS, JobStatus.COMPLETE, JobStatus.FAILED, JobStatus.CANCELLED}),
+    JobStatus.IN_PROGRESS: frozenset({JobStatus.COMPLETE, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.QUEUED}),
+    JobStatus.COMPLETE: frozenset({JobStatus.EXPIRED, JobStatus.QUEUED}),
+    JobStatus.FAILED: frozenset({JobStatus.QUEUED, JobStatus.EXPIRED}),
+    JobStatus.CANCELLED: frozenset({JobStatus.QUEUED, JobStatus.EXPIRED}),
+    JobStatus.EXPIRED: frozenset({JobStatus.QUEUED}),
+}
+
+_FINAL = {JobStatus.COMPLETE, JobStatus.FAILED, JobStatus.CANCELLED}
+
+
+def move(  # noqa: PLR0913 - a change of state has this many facts
+    session: Session,
+    table: type[QueryJob | ReportJob],
+    which: ColumnElement[bool],
+    to: JobStatus,
+    why: str = "",
+    *,
+    flow_run: str = "",
+) -> int:
+    """Change the status of the jobs in ``which`` that may go there, and write a line of history for each.
+
+    Args:
+        session: The transaction it happens in.
+        table: Query jobs or report jobs.
+        which: A condition on that table.
+        to: The new status. Jobs that already have it, or may not go there, stay as they are.
+        why: The reason, for a person.
+        flow_run: The id of the flow run that did it.
+
+    Returns:
+        How many jobs changed.
+    """
+    now = utc_now()
+    sources = [source for source, targets in MOVES.items() if to in targets]
+    moving = which & col(table.status).in_(sources)
+    history = select(
+        col(table.id),
+        literal(now, UtcDateTime),
+        col(table.status),
+        literal(str(to)),
+        literal(why),
+        literal(flow_run),
+    ).where(moving)
+    names = ["job_id", "at", "from_status", "to_status", "why", "flow_run"]
+    session.connection().execute(insert(JobEvent).from_select(names, history))
+    changes: dict[str, Any] = {
+        "status": str(to),
+        "reason": why if to in {JobStatus.FAILED, JobStatus.CANCELLED} else "",
+    }
+    if to is JobStatus.IN_PROGRESS:
+        changes["started_at"] = now
+    if to in _FINAL:
+        changes["finished_at"] = now
+    if to is JobStatus.COMPLETE:
+        changes["used_at"] = now
+    return session.connection().execute(update(table).where(moving).values(changes)).rowcount

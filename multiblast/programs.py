@@ -1,0 +1,208 @@
+"""Running a program: argument list, own session, time limit, cancellation, killed with its parent."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, BinaryIO, Self
+
+from multiblast.errors import FailureClass, ProgramError
+
+__all__ = ["Completed", "Program", "run_program"]
+
+_STDERR_KEPT_BYTES = 65536
+_WATCH_PERIOD_S = 0.25
+_PR_SET_PDEATHSIG = 1
+_BLAST_EXIT_CODES = {
+    1: FailureClass.BAD_QUERY_OR_OPTIONS,
+    2: FailureClass.DATABASE,
+    3: FailureClass.ENGINE,
+    4: FailureClass.OUT_OF_MEMORY,
+    5: FailureClass.NETWORK,
+    6: FailureClass.OUTPUT,
+}
+
+# Looked up before any fork: the child may call it, but must not import or allocate much.
+_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """How a program ended well.
+
+    Attributes:
+        command: The argument list.
+        stderr: What it said on standard error (the last 64 KiB).
+        seconds: Wall time.
+    """
+
+    command: tuple[str, ...]
+    stderr: str
+    seconds: float
+
+
+class Program:
+    """A running program, whose standard output is read while it runs.
+
+    Use as a context manager: leaving it kills whatever is still running.
+
+    Args:
+        command: The argument list; the first word is looked up on the path.
+        stdout: A file to write standard output to; None makes it readable as `stdout`.
+        stdin: A file to read standard input from; none by default.
+        environment: Variables to add to this process' own.
+        timeout_s: Wall-clock limit in seconds; 0 is none.
+        cancelled: Asked several times a second; the program is killed once it returns True.
+
+    Raises:
+        ProgramError: at once if the program is not installed, and from `finish`.
+    """
+
+    stdout: BinaryIO
+
+    def __init__(  # noqa: PLR0913 - each is one thing one can say about a process
+        self,
+        command: Sequence[str],
+        *,
+        stdout: Path | None = None,
+        stdin: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        timeout_s: float = 0,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> None:
+        self.command = tuple(command)
+        self._timeout_s = timeout_s
+        self._cancelled = cancelled
+        self._killed_for: FailureClass | None = None
+        self._started = time.monotonic()
+        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
+        self._process = self._start(stdout, stdin, {**os.environ, **(environment or {})})
+        if self._process.stdout is not None:
+            self.stdout = self._process.stdout  # type: ignore[assignment]  # the stub says IO[bytes]
+        self._watcher = threading.Thread(target=self._watch, name="program-watch", daemon=True)
+        self._watcher.start()
+
+    def _start(self, stdout: Path | None, stdin: Path | None, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        source = stdin.open("rb") if stdin else subprocess.DEVNULL
+        target = stdout.open("wb") if stdout else subprocess.PIPE
+        try:
+            return subprocess.Popen(
+                self.command,
+                stdin=source,
+                stdout=target,
+                stderr=self._stderr,
+                env=environment,
+                start_new_session=True,  # its own group, so that nothing it starts outlives it
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one async-signal-safe system call
+            )
+        except (FileNotFoundError, PermissionError) as error:
+            reason = f"{self.command[0]}: {error.strerror}; install it or set its directory"
+            raise ProgramError(self.command, 127, reason, FailureClass.MISSING_PROGRAM) from error
+        finally:
+            for file in (source, target):
+                if not isinstance(file, int):
+                    file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+        self._process.wait()
+        self._watcher.join()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self._stderr.close()
+
+    def kill(self, why: FailureClass = FailureClass.KILLED) -> None:
+        """End the program and all it started, now; harmless if it has ended."""
+        if self._process.poll() is None:
+            self._killed_for = self._killed_for or why
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def finish(self) -> Completed:
+        """Wait for the end.
+
+        Raises:
+            ProgramError: a non-zero exit code, a signal, the time limit, or a cancellation.
+        """
+        code = self._process.wait()
+        self._watcher.join()
+        stderr = self._read_stderr()
+        if code or self._killed_for:
+            raise ProgramError(self.command, code, stderr, self._killed_for or _classify(code, stderr))
+        return Completed(self.command, stderr, time.monotonic() - self._started)
+
+    def _read_stderr(self) -> str:
+        size = self._stderr.seek(0, os.SEEK_END)
+        self._stderr.seek(max(0, size - _STDERR_KEPT_BYTES))
+        return self._stderr.read().decode("utf-8", "replace")
+
+    def _watch(self) -> None:
+        deadline = self._started + self._timeout_s if self._timeout_s else float("inf")
+        while not self._ended_within(min(_WATCH_PERIOD_S, max(0.0, deadline - time.monotonic()))):
+            if time.monotonic() >= deadline:
+                self.kill(FailureClass.TIME_LIMIT)
+            elif self._cancelled is not None and self._cancelled():
+                self.kill(FailureClass.CANCELLED)
+
+    def _ended_within(self, seconds: float) -> bool:
+        # A pidfd wakes at the very end of the process; Popen.wait(timeout) polls and may be 50 ms late.
+        try:
+            handle = os.pidfd_open(self._process.pid)
+        except (AttributeError, OSError):
+            time.sleep(min(seconds, 0.02))
+            return self._process.poll() is not None
+        try:
+            poll = select.poll()
+            poll.register(handle, select.POLLIN)
+            return bool(poll.poll(seconds * 1000))
+        finally:
+            os.close(handle)
+
+
+def run_program(  # noqa: PLR0913 - as Program
+    command: Sequence[str],
+    *,
+    stdout: Path | None = None,
+    stdin: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    timeout_s: float = 0,
+    cancelled: Callable[[], bool] | None = None,
+) -> Completed:
+    """Run a program to its end; standard output goes to a file or is thrown away. See `Program`."""
+    target = stdout or Path(os.devnull)
+    with Program(
+        command, stdout=target, stdin=stdin, environment=environment, timeout_s=timeout_s, cancelled=cancelled
+    ) as program:
+        return program.finish()
+
+
+def _die_with_parent() -> None:
+    """In the child: be killed when the parent dies, however it dies."""
+    if _prctl is not None:
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def _classify(code: int, stderr: str) -> FailureClass:
+    """Say what an exit code means, by BLAST+'s own table; a SIGKILL nobody here sent is the kernel's, for memory."""
+    if code == -signal.SIGKILL or "bad_alloc" in stderr or "out of memory" in stderr.lower():
+        return FailureClass.OUT_OF_MEMORY
+    if code < 0:
+        return FailureClass.KILLED
+    return _BLAST_EXIT_CODES.get(code, FailureClass.UNKNOWN)

@@ -1,0 +1,7 @@
+"""Results: one archive a sequence, under the hash of what decides it."""
+
+from multiblast.results.keys import ResultKeys
+from multiblast.results.packs import PackWriter, read_index
+from multiblast.results.results import Claim, Results, Summary
+
+__all__ = ["Claim", "PackWriter", "ResultKeys", "Results", "Summary", "read_index"]

@@ -1,0 +1,42 @@
+"""Result keys: everything that decides the bytes of one sequence's result, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from multiblast.ids import Canonical, digest
+
+__all__ = ["ResultKeys"]
+
+_SCHEMA = 1
+
+
+class ResultKeys:
+    """Makes the result keys of one search.
+
+    Args:
+        program: The BLAST+ program.
+        version: Its version, as ``blastp -version`` tells it.
+        options: Options that differ from the program's defaults, in canonical form.
+        databases: Fingerprints, in the order in which the databases are searched.
+        keeps_case: Whether lower case in a query has a meaning (lower-case masking).
+    """
+
+    def __init__(
+        self,
+        program: str,
+        version: str,
+        options: Mapping[str, Canonical],
+        databases: Sequence[str],
+        *,
+        keeps_case: bool = False,
+    ) -> None:
+        self._keeps_case = keeps_case
+        self.search = digest(
+            f"search/{_SCHEMA}",
+            {"program": program, "version": version, "options": options, "databases": list(databases)},
+        )
+
+    def key(self, residues: bytes) -> str:
+        """Return the key of one sequence's result; title, order and company do not count."""
+        return digest(f"result/{_SCHEMA}", [self.search, residues if self._keeps_case else residues.upper()])

@@ -1,0 +1,162 @@
+"""Packs: the results of one batch as one object.
+
+A pack is a row of zstd frames, one a result, and last a skippable zstd frame
+with the index: JSON ``[[key, offset, length, sha256], …]`` and its length in
+bytes as a little-endian 64-bit number. So ``zstd -dc`` of a pack is the
+concatenation of its archives, and a pack explains itself without a database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from contextlib import ExitStack
+from dataclasses import dataclass
+from tempfile import TemporaryFile
+from types import TracebackType
+from typing import IO, BinaryIO, Self
+from uuid import uuid4
+
+import zstandard
+
+from multiblast.errors import StoreError
+from multiblast.stores.base import CHUNK_BYTES, Store
+
+__all__ = ["PackEntry", "PackReader", "PackWriter", "read_index"]
+
+_LEVEL = 3
+_SKIPPABLE = struct.Struct("<II")  # magic number, length
+_SKIPPABLE_MAGIC = 0x184D2A50
+_LENGTH = struct.Struct("<Q")
+_SPOOL_AT_LEAST = 4  # results read from one pack, before copying it here beats reading ranges
+
+
+@dataclass(frozen=True, slots=True)
+class PackEntry:
+    """Where in its pack one compressed archive lies.
+
+    Attributes:
+        key: The result key.
+        offset, length: Its bytes in the pack, 0-based.
+        digest: SHA-256 of the archive, uncompressed.
+        archive_bytes: Length of the archive, uncompressed.
+    """
+
+    key: str
+    offset: int
+    length: int
+    digest: str
+    archive_bytes: int
+
+
+class PackWriter:
+    """Collects archives in a temporary file and stores them as one object, whole or not at all."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._file: IO[bytes] = TemporaryFile()  # noqa: SIM115 - closed by __exit__
+        self._compressor = zstandard.ZstdCompressor(level=_LEVEL)
+        self.entries: list[PackEntry] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def add(self, key: str, archive: bytes) -> PackEntry:
+        """Compress one archive and append it."""
+        frame = self._compressor.compress(archive)
+        entry = PackEntry(key, self._file.tell(), len(frame), hashlib.sha256(archive).hexdigest(), len(archive))
+        self._file.write(frame)
+        self.entries.append(entry)
+        return entry
+
+    def add_frame(self, entry: PackEntry, frame: bytes) -> PackEntry:
+        """Append an archive that is compressed already, from another pack."""
+        moved = PackEntry(entry.key, self._file.tell(), len(frame), entry.digest, entry.archive_bytes)
+        self._file.write(frame)
+        self.entries.append(moved)
+        return moved
+
+    def store(self) -> str:
+        """Write the index, store the pack, and return its store key."""
+        rows = [[entry.key, entry.offset, entry.length, entry.digest] for entry in self.entries]
+        index = json.dumps(rows, separators=(",", ":")).encode()
+        self._file.write(_SKIPPABLE.pack(_SKIPPABLE_MAGIC, len(index) + _LENGTH.size))
+        self._file.write(index + _LENGTH.pack(len(index)))
+        self._file.seek(0)
+        name = uuid4().hex
+        key = f"packs/{name[:2]}/{name}"
+        self._store.put(key, self._file)
+        return key
+
+
+class PackReader:
+    """Reads archives out of packs, each pack opened once; results come back checked.
+
+    Args:
+        store: Where the packs are.
+        wanted: How many results will be read from each pack; from a few on, a pack
+            that cannot seek (a remote one) is first copied to a temporary file.
+    """
+
+    def __init__(self, store: Store, wanted: dict[str, int]) -> None:
+        self._store, self._wanted = store, wanted
+        self._open: dict[str, BinaryIO] = {}
+        self._exit = ExitStack()
+        self._decompressor = zstandard.ZstdDecompressor()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._exit.close()
+
+    def frame(self, pack: str, entry: PackEntry) -> bytes:
+        """Return one compressed archive as it lies in the pack."""
+        if self._wanted.get(pack, 1) < _SPOOL_AT_LEAST:
+            return self._store.read(pack, entry.offset, entry.length)
+        file = self._open.get(pack)
+        if file is None:
+            file = self._open[pack] = self._exit.enter_context(_seekable(self._store.open(pack)))
+        file.seek(entry.offset)
+        return file.read(entry.length)
+
+    def archive(self, pack: str, entry: PackEntry) -> bytes:
+        """Return one archive.
+
+        Raises:
+            ObjectMissingError: the pack is gone.
+            StoreError: the bytes are not those that were written.
+        """
+        try:
+            archive = self._decompressor.decompress(self.frame(pack, entry))
+        except zstandard.ZstdError as error:
+            raise StoreError(f"result {entry.key} in {pack} is damaged: {error}; search it again") from error
+        if hashlib.sha256(archive).hexdigest() != entry.digest:
+            raise StoreError(f"result {entry.key} in {pack} is damaged: wrong SHA-256; search it again")
+        return archive
+
+
+def read_index(store: Store, pack: str) -> list[PackEntry]:
+    """Return a pack's own index; ``archive_bytes`` is not in it and 0 here."""
+    size = store.stat(pack).size_bytes
+    (length,) = _LENGTH.unpack(store.read(pack, size - _LENGTH.size, _LENGTH.size))
+    rows = json.loads(store.read(pack, size - _LENGTH.size - length, length))
+    return [PackEntry(key, offset, length, digest, 0) for key, offset, length, digest in rows]
+
+
+def _seekable(stream: BinaryIO) -> BinaryIO:
+    if stream.seekable():
+        return stream
+    spool = TemporaryFile()  # noqa: SIM115 - the caller closes it
+    with stream:
+        for chunk in iter(lambda: stream.read(CHUNK_BYTES), b""):
+            spool.write(chunk)
+    return spool

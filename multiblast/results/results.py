@@ -1,0 +1,211 @@
+"""Looking results up, claiming the right to search, and recording what was found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from threading import Event, Thread
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session, col, select
+
+from multiblast.database import Database, Failure, Lease, Result, utc_now
+from multiblast.errors import NotFoundError
+from multiblast.results.packs import PackEntry, PackReader, PackWriter
+from multiblast.stores import Store
+
+__all__ = ["Claim", "Results", "Summary"]
+
+LEASE_S = 60
+HEARTBEAT_S = 15
+_ROWS_A_STATEMENT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One sequence's result in short; the best hit is the first one listed.
+
+    Attributes:
+        hits, hsps: How many subjects, and alignments.
+        best_hit: Its id as BLAST+ prints it; empty if there are none.
+        identity_percent, coverage_percent: Of its first HSP; coverage is of the query.
+        note: Anything a person should know, e.g. that the sequence is masked whole.
+    """
+
+    query_length: int = 0
+    hits: int = 0
+    hsps: int = 0
+    best_hit: str = ""
+    evalue: float | None = None
+    bit_score: float | None = None
+    identity_percent: float | None = None
+    coverage_percent: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What became of the wish to search some keys.
+
+    Attributes:
+        known: Already searched.
+        mine: Now leased to the one who asked.
+        others: Being searched by somebody else.
+    """
+
+    known: frozenset[str] = field(default_factory=frozenset)
+    mine: frozenset[str] = field(default_factory=frozenset)
+    others: frozenset[str] = field(default_factory=frozenset)
+
+
+class Results:
+    """Every result there is: rows in the database, archives in packs in the store."""
+
+    def __init__(self, database: Database, store: Store) -> None:
+        self._database, self._store = database, store
+
+    def known(self, keys: Collection[str]) -> dict[str, Result]:
+        """Return the rows of those keys that have a result."""
+        with self._database.read() as session:
+            return {row.key: row for row in _rows(session, Result, keys)}
+
+    def failures(self, keys: Collection[str]) -> dict[str, Failure]:
+        """Return why those keys could not be searched that could not."""
+        with self._database.read() as session:
+            return {row.key: row for row in _rows(session, Failure, keys)}
+
+    def claim(self, keys: Collection[str], holder: str) -> Claim:
+        """Lease those keys to ``holder`` that nobody has searched or is searching.
+
+        A lease lasts 60 s unless kept alive (`holding`): what a killed holder had is taken over.
+        """
+        now = utc_now()
+        with self._database.write() as session:
+            known = {row.key for row in _rows(session, Result, keys)}
+            left = [key for key in keys if key not in known]
+            others = {row.key for row in _rows(session, Lease, left) if row.holder != holder and row.expires_at > now}
+            mine = [key for key in left if key not in others]
+            expires_at = now + timedelta(seconds=LEASE_S)
+            rows = [{"key": key, "holder": holder, "expires_at": expires_at} for key in mine]
+            others.update(set(mine) - _take_leases(session, rows, holder, now))
+        return Claim(frozenset(known), frozenset(mine) - others, frozenset(others))
+
+    @contextmanager
+    def holding(self, holder: str) -> Iterator[None]:
+        """Keep the holder's leases alive while the block runs, and give back what is left of them after it."""
+        stop = Event()
+        thread = Thread(target=self._keep_alive, args=(holder, stop), name="lease-heartbeat", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+            self.release(holder)
+
+    def release(self, holder: str) -> None:
+        """Give back all leases of ``holder``."""
+        with self._database.write() as session:
+            session.exec(delete(Lease).where(col(Lease.holder) == holder))
+
+    def add(self, pack: PackWriter, summaries: Sequence[Summary], holder: str) -> None:
+        """Store a pack, then record its results and give their leases back, in one transaction.
+
+        A key that got a result meanwhile keeps the one it has.
+        """
+        if not pack.entries:
+            return
+        name = pack.store()
+        rows = [
+            {"pack": name, "created_at": utc_now(), **asdict(entry), **asdict(summary)}
+            for entry, summary in zip(pack.entries, summaries, strict=True)
+        ]
+        keys = [entry.key for entry in pack.entries]
+        with self._database.write() as session:
+            _insert_missing(session, Result, rows)
+            for some in batched_keys(keys):
+                session.exec(delete(Lease).where(col(Lease.key).in_(some), col(Lease.holder) == holder))
+                session.exec(delete(Failure).where(col(Failure.key).in_(some)))
+
+    def fail(self, key: str, failure_class: str, message: str, batch_run: int | None = None) -> None:
+        """Record that a sequence cannot be searched, and why."""
+        with self._database.write() as session:
+            session.exec(delete(Lease).where(col(Lease.key) == key))
+            session.merge(Failure(key=key, failure_class=failure_class, message=message, batch_run=batch_run))
+
+    def forgive(self, keys: Collection[str]) -> None:
+        """Forget that keys failed, so that they are searched again."""
+        with self._database.write() as session:
+            for some in batched_keys(keys):
+                session.exec(delete(Failure).where(col(Failure.key).in_(some)))
+
+    def archives(self, keys: Sequence[str]) -> Iterator[bytes]:
+        """Yield the archive of each key, in order, reading each pack as little as possible.
+
+        Raises:
+            NotFoundError: a key has no result.
+            StoreError: a pack is missing or damaged.
+        """
+        rows = self.known(set(keys))
+        missing = next((key for key in keys if key not in rows), None)
+        if missing is not None:
+            raise NotFoundError("result", missing, "run its job again")
+        with PackReader(self._store, dict(Counter(rows[key].pack for key in keys))) as reader:
+            for key in keys:
+                row = rows[key]
+                yield reader.archive(row.pack, PackEntry(key, row.offset, row.length, row.digest, row.archive_bytes))
+
+    def check_present(self, keys: Collection[str]) -> frozenset[str]:
+        """Drop the rows whose pack is gone from the store, and return their keys."""
+        rows = self.known(keys)
+        gone = {pack for pack in {row.pack for row in rows.values()} if not self._store.exists(pack)}
+        lost = frozenset(key for key, row in rows.items() if row.pack in gone)
+        if gone:
+            with self._database.write() as session:
+                for pack in gone:
+                    session.exec(delete(Result).where(col(Result.pack) == pack))
+        return lost
+
+    def _keep_alive(self, holder: str, stop: Event) -> None:
+        while not stop.wait(HEARTBEAT_S):
+            with self._database.write() as session:
+                expires_at = utc_now() + timedelta(seconds=LEASE_S)
+                session.exec(update(Lease).where(col(Lease.holder) == holder).values(expires_at=expires_at))
+
+
+def batched_keys(keys: Collection[str]) -> Iterator[tuple[str, ...]]:
+    """Yield keys in portions that fit one statement."""
+    iterator = iter(keys)
+    while portion := tuple(key for _, key in zip(range(_ROWS_A_STATEMENT), iterator, strict=False)):
+        yield portion
+
+
+def _rows(session: Session, table: Any, keys: Collection[str]) -> Iterator[Any]:
+    for some in batched_keys(keys):
+        yield from session.exec(select(table).where(table.key.in_(some)))
+
+
+def _insert(session: Session, table: Any) -> Any:
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    return dialect.insert(table)
+
+
+def _insert_missing(session: Session, table: Any, rows: list[dict[str, Any]]) -> None:
+    session.connection().execute(_insert(session, table).on_conflict_do_nothing(), rows)
+
+
+def _take_leases(session: Session, rows: list[dict[str, Any]], holder: str, now: Any) -> set[str]:
+    """Insert leases or take over expired ones; return the keys that are the holder's afterwards."""
+    if not rows:
+        return set()
+    statement = _insert(session, Lease)
+    free: ColumnElement[bool] = (col(Lease.expires_at) <= now) | (col(Lease.holder) == holder)
+    values = {"holder": statement.excluded.holder, "expires_at": statement.excluded.expires_at}
+    statement = statement.on_conflict_do_update(index_elements=["key"], set_=values, where=free)
+    session.connection().execute(statement, rows)
+    return {row.key for row in _rows(session, Lease, [row["key"] for row in rows]) if row.holder == holder}
