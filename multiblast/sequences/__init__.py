@@ -1,0 +1,9 @@
+"""Query sequences: reading FASTA, checking it, and its canonical form."""
+
+from __future__ import annotations
+
+from multiblast.sequences.checking import Molecule, Query, check_query
+from multiblast.sequences.reading import Source, read_fasta
+from multiblast.sequences.sequence import Sequence
+
+__all__ = ["Molecule", "Query", "Sequence", "Source", "check_query", "read_fasta"]

@@ -1,0 +1,307 @@
+"""Reading FASTA as BLAST+ reads it, in blocks, one record in memory at a time.
+
+What BLAST+ 2.12 was seen to do, and what is done here:
+
+* CR, LF and CRLF end lines, blank lines and letter case mean nothing to it; a missing first
+  defline makes an untitled first record: the same here.
+* Lines that begin with ``;``, ``#`` or ``!`` are comments, also between residues: the same here.
+* A defline loses blanks at both ends (``> a`` is ``>a``) and everything from its first control
+  character (a tab, or the Ctrl-A of old deflines) on: the same here.
+* Blanks are ignored within residues; digits and hyphens are dropped with a warning: the same here.
+* A UTF-8 byte order mark makes it give up: here it is ignored.
+* A defline that begins with ``>?`` is a gap of unknown residues to it, not a name: refused here.
+* Other characters within residues make it give up or are dropped, depending on how many there are:
+  refused here. So is ``>`` after a blank, which it takes for residues.
+* A bare accession makes it fetch that sequence from NCBI: refused here.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import re
+import string
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from multiblast.errors import InvalidInputError, Problem
+from multiblast.sequences.sequence import Sequence
+
+__all__ = ["LETTERS", "Record", "Source", "read_fasta", "scan"]
+
+Source = BinaryIO | Path | str | bytes
+
+LETTERS = string.ascii_letters.encode() + b"*"
+"""Every character that can stand for a residue, in either alphabet."""
+
+_BLOCK_BYTES = 1 << 20
+_LONGEST_DEFLINE = 1 << 16
+_BLANKS = b" \t\n\v\f"
+_DROPPED = b"0123456789-"
+_GZIP = b"\x1f\x8b"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_COMMENT_MARKS = (b";", b"#", b"!")
+_COMMENT = re.compile(rb"^[;#!].*", re.MULTILINE)
+_ACCESSION = re.compile(rb"\s*([A-Za-z]{1,6}_?[0-9]{2,}[A-Z0-9]*(\.[0-9]+)?)\s*")
+_CONTROL = re.compile(rb"[\x00-\x1f]")
+_OTHER_FORMATS = {
+    b"\xff\xfe": "UTF-16 text: save it as UTF-8",
+    b"\xfe\xff": "UTF-16 text: save it as UTF-8",
+    b"PK\x03\x04": "a zip archive or an office document: unpack it, or save the sequences as plain text",
+    b"BZh": "compressed with bzip2: unpack it, or compress it with gzip",
+    b"\xfd7zXZ": "compressed with xz: unpack it, or compress it with gzip",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd: unpack it, or compress it with gzip",
+    b"\x89PNG": "a PNG image, not FASTA text",
+    b"%PDF": "a PDF document, not FASTA text",
+}
+
+
+@dataclass(slots=True)
+class Record:
+    """A record while it is read.
+
+    Attributes:
+        defline: As in `Sequence`.
+        number: As in `Sequence`.
+        line: As in `Sequence`.
+        flaw: What makes its defline unusable; empty if nothing does.
+        length: Letters read, also those that were not kept.
+        dropped: Whether digits or hyphens were dropped.
+        stray: The distinct characters that cannot stand for residues, in the order of the first line that has any.
+        stray_line: 1-based line of the first of them.
+        pieces: The residues kept.
+    """
+
+    defline: bytes
+    number: int
+    line: int
+    flaw: str = ""
+    length: int = 0
+    dropped: bool = False
+    stray: str = ""
+    stray_line: int = 0
+    pieces: list[bytes] = field(default_factory=list)
+
+    @property
+    def label(self) -> str:
+        """How to name the record to a person; cut if it is long."""
+        name = self.defline.decode("utf-8", "replace").partition(" ")[0]
+        return repr(name if len(name) <= 60 else name[:57] + "...") if name else "the untitled sequence"  # noqa: PLR2004 - a line's worth
+
+    def sequence(self) -> Sequence:
+        """Return what was read as a sequence."""
+        residues = self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
+        return Sequence(self.defline, residues, self.number, self.line)
+
+    def problems(self, remedy: str = "only letters and '*' stand for residues") -> Iterator[Problem]:
+        """Yield what is wrong with the characters of this record; ``remedy`` says which are right."""
+        if self.flaw:
+            yield Problem(self.flaw, record=self.number, line=self.line)
+        if self.stray:
+            shown = ", ".join(map(repr, self.stray))
+            yield Problem(f"{self.label} has {shown}: {remedy}", record=self.number, line=self.stray_line)
+
+
+def read_fasta(source: Source) -> Iterator[Sequence]:
+    """Yield the sequences of ``source`` in order, whatever their molecule.
+
+    Memory holds one block of the file and one record.
+
+    Args:
+        source: FASTA text, its bytes, the path of a file, or an open binary file; each may be gzipped.
+
+    Raises:
+        InvalidInputError: at the first record that cannot be read; carries its number and line.
+    """
+    for record in scan(source):
+        if problems := list(record.problems()):
+            raise InvalidInputError(problems)
+        yield record.sequence()
+
+
+def scan(source: Source, *, alphabet: bytes = LETTERS, longest: int = 0, most_bytes: int = 0) -> Iterator[Record]:
+    """Yield the records of ``source`` as they are, good or bad.
+
+    Args:
+        source: As for `read_fasta`.
+        alphabet: The characters allowed as residues.
+        longest: How many residues of a record to keep; 0 for all. The rest are counted and checked only.
+        most_bytes: How many bytes to read before giving up; 0 for no limit.
+
+    Raises:
+        InvalidInputError: nothing more can be read: not text, damaged, or over ``most_bytes``.
+    """
+    scanner = _Scanner(alphabet, longest)
+    for block in _text(_plain(_blocks(source)), most_bytes):
+        yield from scanner.feed(block)
+    yield from scanner.finish()
+
+
+def _blocks(source: Source) -> Iterator[bytes]:
+    if isinstance(source, Path):
+        try:
+            stream = source.open("rb")
+        except OSError as error:
+            raise InvalidInputError(f"cannot read {str(source)!r}: {error.strerror}") from error
+        with stream:
+            yield from _blocks(stream)
+    elif isinstance(source, str | bytes):
+        yield from _blocks(io.BytesIO(source.encode("utf-8", "surrogateescape") if isinstance(source, str) else source))
+    else:
+        while block := source.read(_BLOCK_BYTES):
+            yield block
+
+
+def _plain(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Pass plain blocks through; unpack gzip, which its first bytes tell."""
+    first = next(blocks, b"")
+    blocks = itertools.chain((first,), blocks)
+    return _unpacked(blocks) if first.startswith(_GZIP) else blocks
+
+
+def _unpacked(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Unpack gzip of any number of members, never more than a block at a time."""
+    member: zlib._Decompress | None = None
+    try:
+        for block in blocks:
+            packed = block
+            while packed:
+                member = member or zlib.decompressobj(zlib.MAX_WBITS | 16)
+                yield member.decompress(packed, _BLOCK_BYTES)
+                packed = member.unconsumed_tail
+                if member.eof:
+                    packed, member = member.unused_data.lstrip(b"\0"), None
+    except zlib.error as error:
+        raise InvalidInputError(f"the gzip file is damaged ({error}): compress or send it again") from error
+    if member:
+        raise InvalidInputError("the gzip file ends too early: send it again, whole")
+
+
+def _text(blocks: Iterable[bytes], most_bytes: int) -> Iterator[bytes]:
+    """Check that blocks are text, within the limit, and give all lines the same end."""
+    total, held = 0, b""
+    for number, block in enumerate(blocks):
+        if number == 0:
+            _refuse_other_formats(block)
+        if b"\0" in block:
+            raise InvalidInputError("this is a binary file (it has NUL bytes): FASTA text is needed, plain or gzipped")
+        total += len(block)
+        if most_bytes and total > most_bytes:
+            raise InvalidInputError(f"the query is over the limit of {most_bytes:,} bytes: send it in several jobs")
+        text = held + (block.removeprefix(_BYTE_ORDER_MARK) if number == 0 else block)
+        held = b"\r" if text.endswith(b"\r") else b""  # its line feed may open the next block
+        if b"\r" in text:
+            text = text.removesuffix(held).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        yield text
+    yield b"\n"
+
+
+def _refuse_other_formats(block: bytes) -> None:
+    for magic, kind in _OTHER_FORMATS.items():
+        if block.startswith(magic):
+            raise InvalidInputError(f"this is {kind}")
+
+
+class _Scanner:
+    """Cuts text into records; takes it in blocks of any size."""
+
+    def __init__(self, alphabet: bytes, longest: int) -> None:
+        self.alphabet = alphabet
+        self.longest = longest
+        self.record: Record | None = None
+        self.records = 0
+        self.line = 1  # of the first character not yet cut
+        self.rest = b""  # the beginning of a line whose end has not come
+        self.within_residues = False  # whether that line's beginning was already taken
+
+    def feed(self, block: bytes) -> Iterator[Record]:
+        """Take a block and yield the records that it ends."""
+        text = self.rest + block
+        if self.within_residues:
+            taken, line_end, text = text.partition(b"\n")
+            self._add_residues(taken, self.line)
+            self.line += len(line_end)
+            self.within_residues = not line_end
+        end = text.rfind(b"\n") + 1
+        self.rest = text[end:]
+        yield from self._cut(text[:end])
+        if len(self.rest) > _LONGEST_DEFLINE:
+            if self.rest.startswith((b">", *_COMMENT_MARKS)):
+                self.rest = self.rest[: _LONGEST_DEFLINE + 2]
+            else:
+                self._add_residues(self.rest, self.line)
+                self.rest, self.within_residues = b"", True
+
+    def finish(self) -> Iterator[Record]:
+        """Yield the last record."""
+        if self.record:
+            yield self.record
+
+    def _cut(self, lines: bytes) -> Iterator[Record]:
+        """Cut whole lines at their deflines."""
+        text = b"\n" + lines
+        if any(b"\n" + mark in text for mark in _COMMENT_MARKS):
+            text = _COMMENT.sub(b"", text)
+        before, *parts = text.split(b"\n>")
+        line = self.line
+        self.line += lines.count(b"\n")
+        self._add_residues(before[1:], line)
+        line += before.count(b"\n")
+        for part in parts:
+            if self.record:
+                yield self.record
+            defline, _, body = part.partition(b"\n")
+            self._open(defline, line)
+            self._add_residues(body, line + 1)
+            line += part.count(b"\n") + 1
+
+    def _open(self, defline: bytes, line: int) -> Record:
+        self.records += 1
+        flaw = ""
+        if defline.startswith(b"?"):
+            flaw = "a defline cannot begin with '>?', which BLAST+ reads as a gap: rename the sequence"
+        if control := _CONTROL.search(defline):
+            defline = defline[: control.start()]
+        if len(defline) > _LONGEST_DEFLINE:
+            flaw = f"the defline is longer than {_LONGEST_DEFLINE:,} bytes: shorten it"
+            defline = b""
+        self.record = Record(defline.strip(b" "), self.records, line, flaw)
+        return self.record
+
+    def _add_residues(self, body: bytes, line: int) -> None:
+        residues = body.translate(None, _BLANKS)
+        if not residues:
+            return
+        record = self.record or self._open_untitled(body, line)
+        if residues.translate(None, self.alphabet):
+            self._note_other_characters(record, body, line)
+            residues = residues.translate(None, _DROPPED)
+        if not self.longest or record.length <= self.longest:
+            record.pieces.append(residues)
+        record.length += len(residues)
+
+    def _open_untitled(self, body: bytes, line: int) -> Record:
+        """Open a first record that has no defline."""
+        blank = body[: len(body) - len(body.lstrip())].count(b"\n")
+        record = self._open(b"", line + blank)
+        first = body.lstrip().partition(b"\n")[0]
+        if accession := _ACCESSION.fullmatch(first):
+            name = accession[1].decode()
+            record.flaw = f"{name!r} looks like an accession, not a sequence: paste the sequence itself"
+        return record
+
+    def _note_other_characters(self, record: Record, body: bytes, line: int) -> None:
+        """Note on the record what its residues have beside the alphabet."""
+        others = body.translate(None, self.alphabet + _BLANKS)
+        stray = others.translate(None, _DROPPED)
+        record.dropped = record.dropped or len(stray) < len(others)
+        if not stray or record.stray:
+            return
+        for offset, text in enumerate(body.split(b"\n")):
+            if found := text.translate(None, self.alphabet + _BLANKS + _DROPPED):
+                record.stray = "".join(dict.fromkeys(found.decode("utf-8", "backslashreplace")))[:20]
+                record.stray_line = line + offset
+                return

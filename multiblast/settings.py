@@ -1,0 +1,55 @@
+"""Defaults and limits: where things are kept and how much one job may ask for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["QueryLimits", "home"]
+
+_MIB = 1 << 20
+
+
+def home() -> Path:
+    """Return the one directory under which everything is kept, whether or not it exists yet.
+
+    It is ``$MULTIBLAST_HOME``, else ``multiblast`` in the user's data directory
+    (``$XDG_DATA_HOME``, else ``~/.local/share``).
+    """
+    if chosen := os.environ.get("MULTIBLAST_HOME"):
+        return Path(chosen).expanduser().absolute()
+    data = os.environ.get("XDG_DATA_HOME", "")
+    base = Path(data) if os.path.isabs(data) else Path.home() / ".local" / "share"  # noqa: PTH117 - of the text, before it is a path
+    return base / "multiblast"
+
+
+class QueryLimits(BaseModel):
+    """How much one job may ask for; 0 means no limit.
+
+    The defaults suit one's own machine; `public` is for a service open to everybody.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sequences: int = Field(default=10_000, ge=0, description="Sequences in one job.")
+    query_bytes: int = Field(default=100 * _MIB, ge=0, description="Bytes of one query, unpacked if it was compressed.")
+    longest_nucleotide: int = Field(default=100 * _MIB, ge=0, description="Letters of one nucleotide sequence.")
+    longest_protein: int = Field(default=_MIB, ge=0, description="Letters of one protein sequence.")
+    results: int = Field(default=0, ge=0, description="Results one job may give: (sequences + 1) x max_target_seqs.")
+
+    @classmethod
+    def public(cls) -> QueryLimits:
+        """Return the limits of a public service."""
+        return cls(
+            sequences=100,
+            query_bytes=3 * _MIB,
+            longest_nucleotide=1_048_576,
+            longest_protein=102_400,
+            results=10_000,
+        )
+
+    def longest(self, molecule: str) -> int:
+        """Return the letters one sequence of ``molecule`` ("nucleotide" or "protein") may have."""
+        return self.longest_nucleotide if molecule == "nucleotide" else self.longest_protein
