@@ -302,6 +302,6 @@ class _Scanner:
             return
         for offset, text in enumerate(body.split(b"\n")):
             if found := text.translate(None, self.alphabet + _BLANKS + _DROPPED):
-                record.stray = "".join(dict.fromkeys(found.decode("utf-8", "backslashreplace")))[:20]
+                record.stray = "".join(dict.fromkeys(found.decode("utf-8", "replace")))[:20]
                 record.stray_line = line + offset
                 return

@@ -1,0 +1,55 @@
+"""Places and limits have the defaults that are documented."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from multiblast.settings import QueryLimits, home
+
+
+def test_home_is_what_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MULTIBLAST_HOME", str(tmp_path))
+    assert home() == tmp_path
+
+
+def test_home_defaults_to_the_users_data_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("MULTIBLAST_HOME", raising=False)
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert home() == tmp_path / ".local" / "share" / "multiblast"
+
+
+def test_home_follows_xdg_data_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("MULTIBLAST_HOME", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert home() == tmp_path / "multiblast"
+
+
+def test_home_ignores_a_relative_xdg_data_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("MULTIBLAST_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_DATA_HOME", "data")
+    assert home() == tmp_path / ".local" / "share" / "multiblast"
+
+
+def test_public_limits_are_those_of_the_design() -> None:
+    assert QueryLimits.public().model_dump() == {
+        "sequences": 100,
+        "query_bytes": 3_145_728,
+        "longest_nucleotide": 1_048_576,
+        "longest_protein": 102_400,
+        "results": 10_000,
+    }
+
+
+def test_default_limits_are_generous() -> None:
+    limits = QueryLimits()
+    assert (limits.sequences, limits.query_bytes, limits.results) == (10_000, 104_857_600, 0)
+
+
+def test_limits_refuse_negative_numbers() -> None:
+    with pytest.raises(ValidationError, match="greater than or equal to 0"):
+        QueryLimits(sequences=-1)
