@@ -41,7 +41,7 @@ def test_titles_and_lengths_are_those_of_blastp(name: str, subject: Path, tmp_pa
     query.write_bytes(QUERIES[name])
     command = ["blastp", "-query", str(query), "-subject", str(subject), "-outfmt", "0"]
     report = subprocess.run(command, capture_output=True, check=True).stdout
-    seen = re.findall(rb"^Query= ?(.*)\n\nLength=(\d+)", report, re.MULTILINE)
+    seen = re.findall(rb"^Query= ?(.*)\n+Length=(\d+)", report, re.MULTILINE)
     assert [(s.defline, b"%d" % s.length) for s in read_fasta(QUERIES[name])] == seen
 
 
