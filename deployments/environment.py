@@ -1,0 +1,52 @@
+"""What Prefect is told through the environment: the one place where its settings are chosen."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from multiblast.settings import home
+
+__all__ = ["CHECKOUT", "apply", "log_file", "prefect_home"]
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+_SETTINGS = {
+    # The server: no telemetry, writes of task runs in batches (3-4 times cheaper), old runs swept.
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    # Workers and `run_deployment`: look for work every second, not every ten.
+    "PREFECT_WORKER_QUERY_SECONDS": "1",
+    "PREFECT_RUNNER_POLL_FREQUENCY": "1",
+}
+
+
+def prefect_home() -> Path:
+    """Return where Prefect keeps its database and we keep its logs."""
+    return home() / "prefect"
+
+
+def log_file(name: str) -> Path:
+    """Return the log of a process we start, in a directory that exists now."""
+    directory = prefect_home() / "logs"
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory / f"{name}.log"
+
+
+def apply() -> None:
+    """Set what is not set; to be called before Prefect is first imported, since it reads it then.
+
+    Unless the user has chosen a Prefect of their own (``PREFECT_API_URL``,
+    ``PREFECT_PROFILE`` or ``PREFECT_HOME``), everything of Prefect's is kept under
+    our home, and ``~/.prefect`` is neither read nor written.
+    """
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    if "PREFECT_API_URL" not in os.environ and "PREFECT_PROFILE" not in os.environ:
+        os.environ.setdefault("PREFECT_HOME", str(prefect_home()))

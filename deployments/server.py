@@ -1,0 +1,145 @@
+"""A Prefect server for a command: the one that runs, else one of its own for as long as it lives."""
+
+from __future__ import annotations
+
+import atexit
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from deployments import environment
+from multiblast.errors import MultiblastError
+
+__all__ = ["PrefectServer", "ServerError", "answers", "running_server", "start_prefect"]
+
+_START_LIMIT_S = 120
+_PATIENCE_S = 0.3
+_STOP_LIMIT_S = 10
+
+
+class ServerError(MultiblastError, ConnectionError):
+    """There is no Prefect server to work with."""
+
+
+@dataclass(slots=True)
+class PrefectServer:
+    """A server that runs or is on its way.
+
+    Attributes:
+        api_url: Its address, ending in ``/api``; empty if a Prefect profile of the user's says it.
+        process: The temporary server; None if the server is not ours to stop.
+    """
+
+    api_url: str = ""
+    process: subprocess.Popen[bytes] | None = None
+
+    def wait(self, announce: Callable[[str], None]) -> None:
+        """Return when the server answers.
+
+        Args:
+            announce: Told, once, what is being waited for, if it takes a moment.
+
+        Raises:
+            ServerError: it does not answer, or ended while starting.
+        """
+        if self.process is None:
+            if self.api_url and not answers(self.api_url):
+                raise ServerError(
+                    f"no Prefect server answers at {self.api_url} (from PREFECT_API_URL); "
+                    "start it, or unset PREFECT_API_URL to use one of our own"
+                )
+            return
+        if not answers(self.api_url, timeout_s=_PATIENCE_S):
+            announce(_waiting_for())
+            # The socket is open from the start, so that one request simply waits for its answer.
+            if not answers(self.api_url, timeout_s=_START_LIMIT_S):
+                raise ServerError(
+                    f"Prefect's temporary server did not start; see {environment.log_file('temporary-server')}"
+                )
+
+    def stop(self) -> None:
+        """End the server if it is ours; what it was still writing is written."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(_STOP_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+def start_prefect() -> PrefectServer:
+    """Find a Prefect server or start a temporary one, at once and without waiting for it.
+
+    Call it first of all: the server starts beside whatever is done until
+    `PrefectServer.wait`, such as importing Prefect (which must come after this,
+    since it reads its settings then). A temporary server ends with this process.
+    """
+    environment.apply()
+    server = _find_or_start()
+    # Only now: the server's own lines are not a command's.
+    os.environ.setdefault("PREFECT_LOGGING_CONFIG_PATH", str(Path(__file__).with_name("logging.yml")))
+    return server
+
+
+def _find_or_start() -> PrefectServer:
+    if "PREFECT_PROFILE" in os.environ or "PREFECT_API_URL" in os.environ:
+        return PrefectServer(os.environ.get("PREFECT_API_URL", ""))
+    if api_url := running_server():
+        server = PrefectServer(api_url)
+    else:
+        server = _temporary_server()
+        # Registered before Prefect registers its own: so it runs after them, when they have sent their last words.
+        atexit.register(server.stop)
+    os.environ["PREFECT_API_URL"] = server.api_url
+    return server
+
+
+def running_server() -> str:
+    """Return the API address of the server that ``make up`` started, if it answers; else nothing."""
+    try:
+        api_url = str(json.loads((environment.prefect_home() / "up.json").read_text())["api_url"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return api_url if answers(api_url) else ""
+
+
+def answers(api_url: str, timeout_s: float = 5) -> bool:
+    """Tell whether a Prefect server at this address says within the time that it is well."""
+    parts = urlsplit(api_url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=timeout_s)
+    try:
+        connection.request("GET", f"{parts.path.rstrip('/')}/health")
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _temporary_server() -> PrefectServer:
+    with socket.create_server(("127.0.0.1", 0)) as listener, environment.log_file("temporary-server").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "deployments.temporary_server", str(listener.fileno())],
+            cwd=environment.CHECKOUT,
+            env={**os.environ, "PREFECT_SERVER_UI_ENABLED": "false"},
+            pass_fds=[listener.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+        return PrefectServer(f"http://127.0.0.1:{listener.getsockname()[1]}/api", process)
+
+
+def _waiting_for() -> str:
+    first = not (Path(os.environ["PREFECT_HOME"]) / "prefect.db").exists()
+    how_long = "about 10 s this first time, while its database is made" if first else "about 3 s"
+    return f"Starting Prefect, which keeps the record of the run ({how_long}; `make up` keeps it running)…"

@@ -1,0 +1,51 @@
+"""The process of a temporary Prefect server: ``python -m deployments.temporary_server LISTENING_FD``."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from deployments import environment
+
+__all__ = ["main"]
+
+_PR_SET_PDEATHSIG = 1
+
+
+@contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
+    """Hold a lock: two servers that migrate one database at once would break each other."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def main(listening_fd: int) -> None:
+    """Serve Prefect's API on an inherited socket until told to end, or until the parent dies."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    listener = socket.socket(fileno=listening_fd)
+
+    import uvicorn
+    from prefect.server.api.server import create_app
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            with _one_at_a_time(environment.prefect_home() / "starting.lock"):
+                await super().startup(sockets)
+
+    app = create_app(ephemeral=True, final=True)
+    Server(uvicorn.Config(app, lifespan="on", log_level="warning", access_log=False)).run([listener])
+
+
+if __name__ == "__main__":
+    if os.getppid() > 1:
+        main(int(sys.argv[1]))
