@@ -1,0 +1,50 @@
+"""Typed options of all nine BLAST+ programs, one declaration an option."""
+
+from __future__ import annotations
+
+from multiblast.options.base import Options
+from multiblast.options.excluded import EXCLUDED
+from multiblast.options.parsing import options_from_config, parse_options
+from multiblast.options.programs import (
+    BlastnOptions,
+    BlastpOptions,
+    BlastxOptions,
+    DeltablastOptions,
+    PsiblastOptions,
+    RpsblastOptions,
+    RpstblastnOptions,
+    TblastnOptions,
+    TblastxOptions,
+)
+from multiblast.options.registry import (
+    PROFILE_PROGRAMS,
+    PROGRAMS,
+    QUERY_MOLECULE,
+    TARGET_MOLECULE,
+    AnyOptions,
+    Molecule,
+    options_for,
+)
+
+__all__ = [
+    "EXCLUDED",
+    "PROFILE_PROGRAMS",
+    "PROGRAMS",
+    "QUERY_MOLECULE",
+    "TARGET_MOLECULE",
+    "AnyOptions",
+    "BlastnOptions",
+    "BlastpOptions",
+    "BlastxOptions",
+    "DeltablastOptions",
+    "Molecule",
+    "Options",
+    "PsiblastOptions",
+    "RpsblastOptions",
+    "RpstblastnOptions",
+    "TblastnOptions",
+    "TblastxOptions",
+    "options_for",
+    "options_from_config",
+    "parse_options",
+]

@@ -1,0 +1,112 @@
+"""Options as people write them (text pairs, a mapping, a Multi-Blast configuration) to typed options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import ValidationError
+
+from multiblast.errors import InvalidInputError, Problem
+from multiblast.options.base import Options
+from multiblast.options.excluded import EXCLUDED
+from multiblast.options.registry import PROGRAMS, options_for
+
+__all__ = ["options_from_config", "parse_options"]
+
+
+def parse_options(program: str, options: Mapping[str, Any] | Iterable[str] = (), *, key: str = "") -> Options:
+    """Read the options of a program.
+
+    Args:
+        program: One of the nine programs.
+        options: A mapping, or texts such as ``"evalue=1e-5"`` (``"ungapped"`` alone switches on).
+            Names are BLAST+'s or those of a Multi-Blast ``blastConfig``; ``None`` means not given.
+        key: What stands before each name in the key of a problem, e.g. ``"blastConfig."``.
+
+    Raises:
+        InvalidInputError: with every problem, its key spelled as the user wrote it.
+        NotFoundError: no such program.
+    """
+    model = options_for(program)
+    pairs = list(options.items()) if isinstance(options, Mapping) else [_pair(text) for text in options]
+    values, spelled, problems = _names(model, pairs)
+    found, problems_of_values = _validate(model, values)
+    problems += [Problem(problem.message, spelled.get(problem.key, problem.key)) for problem in problems_of_values]
+    if problems or found is None:
+        raise InvalidInputError([Problem(problem.message, key + problem.key) for problem in problems])
+    return found
+
+
+def options_from_config(config: Mapping[str, Any], *, key: str = "blastConfig") -> Options:
+    """Read a Multi-Blast ``blastConfig``: options by its spelling or BLAST+'s, the program under ``tool``.
+
+    Raises:
+        InvalidInputError: with every problem, by key (``blastConfig.eValue``).
+    """
+    program = config.get("tool")
+    if program not in PROGRAMS:
+        raise InvalidInputError(
+            Problem(f"{program!r} is no program; choose one of {', '.join(PROGRAMS)}", f"{key}.tool")
+        )
+    return parse_options(program, {name: value for name, value in config.items() if name != "tool"}, key=f"{key}.")
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    return (name.strip().lstrip("-"), value.strip() if equals else True)
+
+
+def _names(
+    model: type[Options], pairs: Iterable[tuple[str, Any]]
+) -> tuple[dict[str, Any], dict[str, str], list[Problem]]:
+    """Return values by BLAST+'s names, how the user spelled each name, and what is wrong with the names."""
+    known = {model.option(name).config: name for name in model.names()} | {name: name for name in model.names()}
+    values: dict[str, Any] = {}
+    spelled: dict[str, str] = {}
+    problems = []
+    for written, value in pairs:
+        name = known.get(written)
+        if name is None:
+            problems.append(Problem(_unknown(model, written, known), written))
+        elif name in values:
+            problems.append(Problem(f"given twice, as {spelled[name]} before; leave one out", written))
+        elif value is not None:
+            values[name], spelled[name] = value, written
+    return values, spelled, problems
+
+
+def _unknown(model: type[Options], written: str, known: Mapping[str, str]) -> str:
+    if written in EXCLUDED:
+        return f"cannot be chosen here: {EXCLUDED[written]}"
+    program = model.model_fields["program"].default
+    close = dict.fromkeys(known[name] for name in get_close_matches(written, known))
+    advice = f"did you mean {' or '.join(close)}?" if close else f"the others are {', '.join(model.names())}"
+    return f"{program} has no option {written!r}; {advice}"
+
+
+def _validate(model: type[Options], values: Mapping[str, Any]) -> tuple[Options | None, list[Problem]]:
+    """Return the options, or every problem: of single values first, then contradictions among the good ones."""
+    try:
+        return model.model_validate(values), []
+    except ValidationError as error:
+        problems = [problem for item in error.errors() for problem in _problems(model, item)]
+    bad = {problem.key for problem in problems}
+    if len(good := {name: value for name, value in values.items() if name not in bad}) == len(values):
+        return None, problems
+    known = {(problem.key, problem.message) for problem in problems}
+    again = [problem for problem in _validate(model, good)[1] if (problem.key, problem.message) not in known]
+    return None, problems + again
+
+
+def _problems(model: type[Options], item: Any) -> list[Problem]:
+    cause = item.get("ctx", {}).get("error")
+    if isinstance(cause, InvalidInputError):
+        return list(cause.problems)
+    name = str(item["loc"][0])
+    reason = str(cause) if cause else str(item["msg"]).replace("Input should", "it should").removesuffix(".")
+    if item["type"] == "string_pattern_mismatch":
+        reason = "it is not written as this option needs it"
+    remedy = "" if cause else f" ({model.model_fields[name].description})"
+    return [Problem(f"{item['input']!r} is not possible: {reason}{remedy}", name)]

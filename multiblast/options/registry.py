@@ -1,0 +1,82 @@
+"""The nine programs: their options and what they compare with what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from multiblast.errors import NotFoundError
+from multiblast.options.base import Options
+from multiblast.options.programs import (
+    BlastnOptions,
+    BlastpOptions,
+    BlastxOptions,
+    DeltablastOptions,
+    PsiblastOptions,
+    RpsblastOptions,
+    RpstblastnOptions,
+    TblastnOptions,
+    TblastxOptions,
+)
+
+__all__ = ["PROFILE_PROGRAMS", "PROGRAMS", "QUERY_MOLECULE", "TARGET_MOLECULE", "AnyOptions", "Molecule", "options_for"]
+
+
+class Molecule(StrEnum):
+    """What a sequence is made of."""
+
+    NUCLEOTIDE = "nucleotide"
+    PROTEIN = "protein"
+
+
+AnyOptions = Annotated[
+    BlastnOptions
+    | BlastpOptions
+    | BlastxOptions
+    | TblastnOptions
+    | TblastxOptions
+    | PsiblastOptions
+    | DeltablastOptions
+    | RpsblastOptions
+    | RpstblastnOptions,
+    Field(discriminator="program"),
+]
+"""The options of any program, told apart by ``program``."""
+
+_MODELS: Mapping[str, type[Options]] = {
+    "blastn": BlastnOptions,
+    "blastp": BlastpOptions,
+    "blastx": BlastxOptions,
+    "tblastn": TblastnOptions,
+    "tblastx": TblastxOptions,
+    "psiblast": PsiblastOptions,
+    "deltablast": DeltablastOptions,
+    "rpsblast": RpsblastOptions,
+    "rpstblastn": RpstblastnOptions,
+}
+PROGRAMS = tuple(_MODELS)
+
+_NUCLEOTIDE_QUERY = {"blastn", "blastx", "tblastx", "rpstblastn"}
+_NUCLEOTIDE_TARGET = {"blastn", "tblastn", "tblastx"}
+QUERY_MOLECULE: Mapping[str, Molecule] = {
+    program: Molecule.NUCLEOTIDE if program in _NUCLEOTIDE_QUERY else Molecule.PROTEIN for program in PROGRAMS
+}
+TARGET_MOLECULE: Mapping[str, Molecule] = {
+    program: Molecule.NUCLEOTIDE if program in _NUCLEOTIDE_TARGET else Molecule.PROTEIN for program in PROGRAMS
+}
+PROFILE_PROGRAMS = frozenset({"rpsblast", "rpstblastn"})
+"""Programs whose targets are databases of profiles (``.rps`` beside the protein files), not of sequences."""
+
+
+def options_for(program: str) -> type[Options]:
+    """Return the model of a program's options.
+
+    Raises:
+        NotFoundError: not one of the nine programs.
+    """
+    if program not in _MODELS:
+        raise NotFoundError("program", program, f"choose one of {', '.join(PROGRAMS)}")
+    return _MODELS[program]

@@ -1,0 +1,113 @@
+"""What cannot stand together: refused by key, before a program is started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from multiblast.errors import Problem
+from multiblast.options.scoring import GAP_COSTS, MATRIX_GAP_COSTS, NO_GAPS, nucleotide_costs
+
+if TYPE_CHECKING:
+    from multiblast.options.base import Options
+
+__all__ = ["contradictions"]
+
+
+def contradictions(options: Options) -> list[Problem]:
+    """Return every contradiction among options whose values are right by themselves."""
+    return [
+        *_relations(options),
+        *_ungapped(options),
+        *_protein_gaps(options),
+        *_nucleotide_scores(options),
+        *_templates(options),
+        *_profiles(options),
+    ]
+
+
+def _relations(options: Options) -> Iterator[Problem]:
+    fields = type(options).model_fields
+    given = [name for name in options.names() if getattr(options, name) != fields[name].default]
+    for position, name in enumerate(given):
+        declared = options.option(name)
+        for other in declared.excludes:
+            if other in given[:position]:
+                yield Problem(f"cannot stand together with {other}; leave one of them out", name)
+        for other in declared.requires:
+            if other in fields and other not in given:
+                yield Problem(f"only works together with {other}; give that too, or leave this out", name)
+
+
+def _ungapped(options: Options) -> Iterator[Problem]:
+    if _get(options, "ungapped") and _get(options, "comp_based_stats", "0") != "0":
+        yield Problem(
+            "a search without gaps cannot correct for composition; set comp_based_stats to 0 or leave this out",
+            "ungapped",
+        )
+
+
+def _protein_gaps(options: Options) -> Iterator[Problem]:
+    opening, extension = _get(options, "gapopen"), _get(options, "gapextend")
+    if not hasattr(options, "matrix") or (opening is None and extension is None) or _get(options, "ungapped"):
+        return
+    matrix = str(_effective(options, "matrix"))
+    usual = MATRIX_GAP_COSTS[matrix]
+    pair = (usual[0] if opening is None else opening, usual[1] if extension is None else extension)
+    if pair not in GAP_COSTS[matrix]:
+        yield Problem(
+            f"{matrix} has no statistics for gap costs {pair[0]} (opening) and {pair[1]} (extension); "
+            f"possible are {_pairs(GAP_COSTS[matrix])}",
+            "gapopen" if opening is not None else "gapextend",
+        )
+
+
+def _nucleotide_scores(options: Options) -> Iterator[Problem]:
+    names = ("reward", "penalty", "gapopen", "gapextend")
+    # rmblastn scores with a matrix of its own.
+    if options.program != "blastn" or _get(options, "ungapped") or _get(options, "task") == "rmblastn":
+        return
+    given = [name for name in names if _get(options, name) is not None]
+    reward, penalty, opening, extension = (int(_effective(options, name)) for name in names)
+    if not given or (reward == 0 and penalty == 0):
+        return
+    costs = nucleotide_costs(reward, penalty)
+    if costs is None:
+        yield Problem(
+            f"BLAST+ has no statistics for reward {reward} with penalty {penalty}; try 1 and -2, or 2 and -3", given[0]
+        )
+    elif not costs.allow(opening, extension):
+        yield Problem(
+            f"reward {reward} with penalty {penalty} has no statistics for gap costs {opening} (opening) and {extension} "
+            f"(extension); possible are {_pairs(costs.pairs)}, and {costs.beyond[0]}/{costs.beyond[1]} or more",
+            "gapopen" if "gapopen" in given else given[-1],
+        )
+
+
+def _templates(options: Options) -> Iterator[Problem]:
+    discontiguous = _get(options, "task") == "dc-megablast" or _get(options, "template_type")
+    if discontiguous and _effective(options, "word_size") not in {11, 12}:
+        name = "word_size" if _get(options, "word_size") is not None else "template_type"
+        yield Problem("discontiguous MegaBLAST works with a word_size of 11 or 12 only", name)
+
+
+def _profiles(options: Options) -> Iterator[Problem]:
+    kept = _get(options, "out_pssm") or _get(options, "out_ascii_pssm")
+    if _get(options, "save_pssm_after_last_round") and not kept:
+        yield Problem("only works together with out_pssm or out_ascii_pssm", "save_pssm_after_last_round")
+
+
+def _get(options: Options, name: str, default: Any = None) -> Any:
+    return getattr(options, name, default)
+
+
+def _effective(options: Options, name: str) -> Any:
+    """Return the value that the program will use, its default where none is given."""
+    value = _get(options, name)
+    return options.defaults(_get(options, "task", "")).get(name) if value is None else value
+
+
+def _pairs(pairs: frozenset[tuple[int, int]]) -> str:
+    return ", ".join(
+        f"{opening}/{extension}" for opening, extension in sorted(pairs) if (opening, extension) != NO_GAPS
+    )
