@@ -1,0 +1,17 @@
+"""Targets: registered BLAST+ databases, looked up by name and known by content."""
+
+from __future__ import annotations
+
+from multiblast.targets.database import Database, DatabaseKind, database_argument, in_canonical_order
+from multiblast.targets.layout import DEFAULT_LAYOUT, Layout
+from multiblast.targets.registry import Targets
+
+__all__ = [
+    "DEFAULT_LAYOUT",
+    "Database",
+    "DatabaseKind",
+    "Layout",
+    "Targets",
+    "database_argument",
+    "in_canonical_order",
+]

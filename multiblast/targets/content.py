@@ -1,0 +1,124 @@
+"""What a database consists of: volumes, alias files and the lists these name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from multiblast.errors import InvalidInputError
+from multiblast.targets.volume import Volume, read_volume
+
+__all__ = ["Alias", "Content", "read_content"]
+
+_LISTS = ("GILIST", "TILIST", "SEQIDLIST", "OIDLIST", "TAXIDLIST", "PIGLIST")
+_MEMBER = re.compile(r'"([^"]*)"|(\S+)')
+_VOLUME_FILES = ("in", "sq", "hr")
+_EXTRA_FILES = ("ot",)
+_PROFILE_FILES = (".rps", ".aux", ".loo", ".freq", ".wgts", ".obsr")
+_DEEPEST_ALIAS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """An alias file, ``.pal`` or ``.nal``.
+
+    Attributes:
+        path: The file.
+        fields: What it says, but for the names of members and lists.
+        members: The databases it puts together, by path without extension.
+        lists: The files that select some of their sequences.
+    """
+
+    path: Path
+    fields: dict[str, str]
+    members: tuple[Path, ...]
+    lists: tuple[Path, ...]
+
+    def hides(self, name: str) -> bool:
+        """Tell whether ``name`` is one of the numbered volumes of a database of the alias's own name."""
+        own = self.path.stem
+        return any(m.name == name and re.fullmatch(re.escape(own) + r"\.\d+", name) for m in self.members)
+
+
+@dataclass(slots=True)
+class Content:
+    """All of a database.
+
+    Attributes:
+        aliases: Its alias files, outermost first.
+        volumes: Its volumes, in the order in which they are searched.
+    """
+
+    aliases: list[Alias] = field(default_factory=list)
+    volumes: list[Volume] = field(default_factory=list)
+
+    def files(self) -> Iterator[Path]:
+        """Yield every file that exists and can change a result or a report."""
+        for alias in self.aliases:
+            yield alias.path
+            yield from alias.lists
+        for volume in self.volumes:
+            yield from volume_files(volume)
+
+
+def volume_files(volume: Volume) -> Iterator[Path]:
+    """Yield the files of a volume that can change a result or a report."""
+    yield from map(volume.file, _VOLUME_FILES)
+    optional = [*map(volume.file, _EXTRA_FILES), *(volume.path.with_name(volume.path.name + e) for e in _PROFILE_FILES)]
+    yield from (path for path in optional if path.exists())
+
+
+def read_content(path: Path, kind: str, root: Path) -> Content:
+    """Read what the database at ``path`` (without extension) consists of.
+
+    Args:
+        path: Where it lies.
+        kind: "p" or "n".
+        root: The directory that every file of it must really lie in, links resolved.
+
+    Raises:
+        InvalidInputError: a file is missing, damaged, outside of ``root`` or of a name that BLAST+ cannot open.
+    """
+    if any(ord(c) < ord(" ") or c == '"' for c in str(path)):
+        raise InvalidInputError(f"BLAST+ cannot open {str(path)!r}: rename it without quotes and control characters")
+    content = Content()
+    _gather(content, path, kind, _DEEPEST_ALIAS)
+    real_root = root.resolve()
+    for file in content.files():
+        if not file.resolve().is_relative_to(real_root):
+            raise InvalidInputError(f"{str(file)!r} leads outside of the targets root {str(root)!r}")
+        if not file.is_file():
+            raise InvalidInputError(f"{str(file)!r} is missing")
+    return content
+
+
+def _gather(content: Content, path: Path, kind: str, depth: int) -> None:
+    alias_file = path.with_name(f"{path.name}.{kind}al")
+    if not alias_file.is_file():  # an alias goes before a volume of the same name, as in BLAST+
+        content.volumes.append(read_volume(path, kind))
+        return
+    if not depth:
+        raise InvalidInputError(f"{str(alias_file)!r} is nested too deeply: does an alias name itself?")
+    alias = _read_alias(alias_file)
+    content.aliases.append(alias)
+    for member in alias.members:
+        _gather(content, member, kind, depth - 1)
+
+
+def _read_alias(path: Path) -> Alias:
+    fields: dict[str, str] = {}
+    for line in path.read_text("utf-8", "replace").splitlines():
+        key, _, value = line.strip().partition(" ")
+        if key and not key.startswith("#"):
+            fields[key] = value.strip()
+    members = tuple(path.parent / name for name in _names(fields.pop("DBLIST", "")))
+    lists = tuple(path.parent / name for key in _LISTS for name in _names(fields.pop(key, "")))
+    if not members:
+        raise InvalidInputError(f"{str(path)!r} names no database in DBLIST")
+    return Alias(path, fields, members, lists)
+
+
+def _names(text: str) -> list[str]:
+    return [quoted or plain for quoted, plain in _MEMBER.findall(text)]

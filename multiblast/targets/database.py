@@ -1,0 +1,84 @@
+"""A registered database and all that is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from multiblast.targets.content import read_content
+from multiblast.targets.fingerprint import fingerprint
+
+__all__ = ["Database", "DatabaseKind", "database_argument", "in_canonical_order"]
+
+DatabaseKind = Literal["nucleotide", "protein", "profile"]
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A database found under a targets root.
+
+    Attributes:
+        site: The site it belongs to.
+        target: The target it belongs to, such as an organism; the design's ``targetDisplayName``.
+        name: Its own name; the design's ``targetFile``.
+        title: Its title.
+        molecule: What it holds; "profile" is a database for rpsblast.
+        sequences: How many sequences.
+        letters: Their residues together.
+        longest: The residues of the longest.
+        date: When it was built, to the minute, in the local time of that machine.
+        version: The format of its volumes, 4 or 5; the lower if they differ.
+        taxids: Whether its sequences carry taxonomy ids that a search can be limited to.
+        path: What BLAST+ knows it by: its path without extension.
+        volumes: The volumes it consists of, by path without extension.
+        root: The directory that all its files lie in.
+        cache: Where its fingerprint is remembered.
+    """
+
+    site: str
+    target: str
+    name: str
+    title: str
+    molecule: DatabaseKind
+    sequences: int
+    letters: int
+    longest: int
+    date: datetime
+    version: int
+    taxids: bool
+    path: Path
+    volumes: tuple[Path, ...] = field(repr=False)
+    root: Path = field(repr=False, compare=False)
+    cache: Path = field(repr=False, compare=False)
+
+    @property
+    def display(self) -> str:
+        """How it is named to people: ``site/target/name``."""
+        return f"{self.site}/{self.target}/{self.name}"
+
+    @property
+    def fingerprint(self) -> str:
+        """The id of its content as it is at this moment: 32 hexadecimal digits.
+
+        Quick unless its files were touched since it was last taken.
+
+        Raises:
+            InvalidInputError: the database is gone or damaged.
+        """
+        kind = "n" if self.molecule == "nucleotide" else "p"
+        return fingerprint(read_content(self.path, kind, self.root), self.cache)
+
+
+def in_canonical_order(databases: Iterable[Database]) -> tuple[Database, ...]:
+    """Return each database once, in the one order in which several are always searched: by ``target:name``."""
+    ordered = sorted(databases, key=lambda database: (f"{database.target}:{database.name}", database.molecule))
+    return tuple(dict.fromkeys(ordered))
+
+
+def database_argument(databases: Iterable[Database]) -> str:
+    """Return what follows ``-db``: the paths in canonical order, quoted as BLAST+ wants it where blanks are in them."""
+    paths = [str(database.path) for database in in_canonical_order(databases)]
+    return " ".join(f'"{path}"' if " " in path else path for path in paths)

@@ -1,0 +1,97 @@
+"""Where databases lie below a targets root: a pattern of directory names."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from multiblast.errors import InvalidInputError, Problem
+
+__all__ = ["DEFAULT_LAYOUT", "Layout", "Place"]
+
+DEFAULT_LAYOUT = "{site}/{target}/blast/{database}"
+
+_NAMES = {"site", "build", "target"}
+_DEEPEST = 8
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """A directory that may hold databases.
+
+    Attributes:
+        site: The site that its path names.
+        target: The target that its path names.
+        build: The build that its path names, digits by value, so that build 10 is newer than 9; empty if it names none.
+        directory: Its path below the root, as found.
+    """
+
+    site: str
+    target: str
+    build: tuple[tuple[int, str], ...]
+    directory: Path
+
+
+class Layout:
+    """A pattern such as ``{site}/build-{build}/{target}/**/blast/{database}``.
+
+    Every part between slashes is text with ``{site}``, ``{target}`` or ``{build}`` in it, or ``**`` for any
+    number of directories; the last is ``{database}``. If builds differ, the newest database of a name counts.
+
+    Raises:
+        InvalidInputError: if the pattern is anything else.
+    """
+
+    def __init__(self, pattern: str = DEFAULT_LAYOUT) -> None:
+        self.pattern = pattern
+        *parts, last = pattern.split("/")
+        found = re.findall(r"{(\w*)}", "/".join(parts))
+        if last != "{database}":
+            _refuse(pattern, "it must end in '/{database}'")
+        if any(part in {"", ".", ".."} for part in parts):
+            _refuse(pattern, "it must be relative to the root, without empty parts or '..'")
+        if unknown := set(found) - _NAMES:
+            _refuse(pattern, f"it may name only {{site}}, {{target}} and {{build}}, not {{{min(unknown)}}}")
+        if found.count("site") != 1 or found.count("target") != 1 or found.count("build") > 1:
+            _refuse(pattern, "it must name {site} and {target} once each, and {build} at most once")
+        self._parts = tuple(None if part == "**" else _expression(part) for part in parts)
+
+    def places(self, root: Path) -> Iterator[Place]:
+        """Yield the directories below ``root`` that fit, in no particular order."""
+        yield from self._walk(root, 0, {}, _DEEPEST)
+
+    def _walk(self, directory: Path, part: int, names: dict[str, str], depth: int) -> Iterator[Place]:
+        if part == len(self._parts):
+            build = tuple(
+                (int(digits or 0), text) for text, digits in re.findall(r"(\D*)(\d*)", names.get("build", ""))
+            )
+            yield Place(names["site"], names["target"], build, directory)
+            return
+        expression = self._parts[part]
+        if expression is None:
+            yield from self._walk(directory, part + 1, names, depth)
+        for name in _directories(directory):
+            if expression is None:
+                if depth:
+                    yield from self._walk(directory / name, part, names, depth - 1)
+            elif match := expression.fullmatch(name):
+                yield from self._walk(directory / name, part + 1, names | match.groupdict(), depth)
+
+
+def _directories(directory: Path) -> list[str]:
+    try:
+        with os.scandir(directory) as entries:
+            return [entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+    except OSError:
+        return []  # not ours to read, or gone meanwhile
+
+
+def _expression(part: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+)", re.escape(part)))
+
+
+def _refuse(pattern: str, reason: str) -> None:
+    raise InvalidInputError(Problem(f"the layout {pattern!r} cannot be used: {reason}", key="layout"))

@@ -1,0 +1,207 @@
+"""The databases under a root, by site, target and name."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from multiblast.errors import InvalidInputError, NotFoundError, Problem
+from multiblast.settings import home
+from multiblast.targets.content import Alias, Content, read_content
+from multiblast.targets.database import Database, DatabaseKind, in_canonical_order
+from multiblast.targets.layout import DEFAULT_LAYOUT, Layout, Place
+
+__all__ = ["Targets"]
+
+_ENTRY = re.compile(r"(.+)\.([pn])(?:al|in)")
+_GROUPS: dict[DatabaseKind, str] = {
+    "nucleotide": "naTargets",
+    "protein": "aaTargets",
+    "profile": "profileTargets",
+}
+
+_Key = tuple[str, str, str, DatabaseKind]
+
+
+class Targets:
+    """What is below ``root`` when it is first asked for; make another to look again.
+
+    Names are looked up here, never joined into paths, and a database counts only if all its files really lie
+    below the root.
+    """
+
+    def __init__(self, root: Path, layout: str = DEFAULT_LAYOUT, cache: Path | None = None) -> None:
+        """Look below ``root``.
+
+        Args:
+            root: The directory.
+            layout: Where databases lie below it, see `Layout`.
+            cache: Where fingerprints are remembered; by default below the home directory.
+
+        Raises:
+            NotFoundError: there is no such directory.
+        """
+        self.root = Path(root).absolute()
+        self.layout = Layout(layout)
+        self.cache = cache or home() / "cache" / "fingerprints"
+        if not self.root.is_dir():
+            raise NotFoundError("targets root", str(root), "give the directory that has the sites' databases in it")
+        self._found: dict[_Key, Database] | None = None
+        self._problems: list[Problem] = []
+
+    def databases(self) -> tuple[Database, ...]:
+        """Return all databases, ordered by site, target and name."""
+        return tuple(self._scanned().values())
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what was found but cannot be used, and why; the key is its path below the root."""
+        self._scanned()
+        return tuple(self._problems)
+
+    def tree(self) -> dict[str, dict[str, dict[str, list[str]]]]:
+        """Return ``{site: {target: {naTargets: […], aaTargets: […], profileTargets: […]}}}``, without empty lists."""
+        tree: dict[str, dict[str, dict[str, list[str]]]] = {}
+        for database in self.databases():
+            groups = tree.setdefault(database.site, {}).setdefault(database.target, {})
+            groups.setdefault(_GROUPS[database.molecule], []).append(database.name)
+        return tree
+
+    def resolve(self, site: str, target: str, database: str, molecule: DatabaseKind | None = None) -> Database:
+        """Return the database registered under these names.
+
+        Args:
+            site: Its site.
+            target: Its target.
+            database: Its name.
+            molecule: What it must hold; needed only where a name is used for two kinds.
+
+        Raises:
+            NotFoundError: no such database; the remedy names those that look alike.
+            InvalidInputError: it holds something else; the message names those of the target that fit.
+        """
+        found = self._scanned()
+        kinds = [kind for kind in _GROUPS if (site, target, database, kind) in found]
+        if not kinds:
+            raise self._not_found(site, target, database)
+        if molecule is None and len(kinds) > 1:
+            raise InvalidInputError(
+                f"{site}/{target}/{database} is the name of several databases: {' and '.join(kinds)}"
+            )
+        if molecule in {None, *kinds}:
+            return found[site, target, database, molecule or kinds[0]]
+        fitting = [name for s, t, name, kind in found if (s, t, kind) == (site, target, molecule)]
+        remedy = f"choose {_listed(fitting)}" if fitting else f"{site}/{target} has no {molecule} database"
+        raise InvalidInputError(
+            f"{site}/{target}/{database} is a {kinds[0]} database, and this program searches {molecule} databases: "
+            f"{remedy}"
+        )
+
+    def resolve_all(
+        self, site: str, names: Sequence[tuple[str, str]], molecule: DatabaseKind | None = None
+    ) -> tuple[Database, ...]:
+        """Return the databases registered under ``site`` and these (target, database) names, in canonical order.
+
+        Raises:
+            InvalidInputError: with a problem for each that does not resolve, under the key ``targets[0]`` and so on.
+        """
+        databases, problems = [], []
+        for number, (target, database) in enumerate(names):
+            try:
+                databases.append(self.resolve(site, target, database, molecule))
+            except (NotFoundError, InvalidInputError) as error:
+                problems.append(Problem(str(error), key=f"targets[{number}]"))
+        if not names:
+            problems.append(Problem("no target is chosen: choose at least one", key="targets"))
+        if problems:
+            raise InvalidInputError(problems)
+        return in_canonical_order(databases)
+
+    def _not_found(self, site: str, target: str, database: str) -> NotFoundError:
+        """Say what is missing, at the level where it is missing."""
+        tree = self.tree()
+        if site not in tree:
+            return NotFoundError("site", site, _alike(site, tree))
+        if target not in tree[site]:
+            return NotFoundError(f"target of {site}", target, _alike(target, tree[site]))
+        names = {name for group in tree[site][target].values() for name in group}
+        return NotFoundError(f"database of {site}/{target}", database, _alike(database, names))
+
+    def _scanned(self) -> dict[_Key, Database]:
+        if self._found is None:
+            found: dict[_Key, tuple[Place, Database]] = {}
+            # The newest build comes last and so replaces the others.
+            for place in sorted(self.layout.places(self.root), key=lambda place: (place.build, place.directory)):
+                for database in self._databases_in(place):
+                    key = (database.site, database.target, database.name, database.molecule)
+                    earlier = found.get(key)
+                    if earlier and earlier[0].build == place.build:
+                        self._note(earlier[1].path, f"it has the same name as {str(database.path)!r}, which is used")
+                    found[key] = (place, database)
+            self._found = {key: database for key, (_, database) in sorted(found.items())}
+        return self._found
+
+    def _databases_in(self, place: Place) -> Iterator[Database]:
+        """Yield the databases of one directory, without the volumes that their aliases put together."""
+        contents: list[tuple[str, Content]] = []
+        hiding: list[Alias] = []
+        for name, kind in _entries(place.directory):
+            path = place.directory / name
+            try:
+                content = read_content(path, kind, self.root)
+            except (InvalidInputError, OSError) as error:
+                self._note(path, str(error))
+            else:
+                contents.append((name, content))
+                hiding += content.aliases[:1]
+        for name, content in contents:
+            if not any(alias.hides(name) for alias in hiding):
+                yield self._database(place, name, content)
+
+    def _note(self, path: Path, message: str) -> None:
+        self._problems.append(Problem(message, key=str(path.relative_to(self.root))))
+
+    def _database(self, place: Place, name: str, content: Content) -> Database:
+        volumes = content.volumes
+        alias = content.aliases[0].fields if content.aliases else {}
+        kind: DatabaseKind = "protein" if volumes[0].kind == "p" else "nucleotide"
+        return Database(
+            site=place.site,
+            target=place.target,
+            name=name,
+            title=alias.get("TITLE", volumes[0].title),
+            molecule="profile" if all(volume.is_profile for volume in volumes) else kind,
+            sequences=_number(alias, "NSEQ", sum(volume.sequences for volume in volumes)),
+            letters=_number(alias, "LENGTH", sum(volume.letters for volume in volumes)),
+            longest=max(volume.longest for volume in volumes),
+            date=max(volume.date for volume in volumes),
+            version=min(volume.version for volume in volumes),
+            taxids=any(volume.has_taxids() for volume in volumes),
+            path=place.directory / name,
+            volumes=tuple(volume.path for volume in volumes),
+            root=self.root,
+            cache=self.cache,
+        )
+
+
+def _entries(directory: Path) -> list[tuple[str, str]]:
+    """Return the (name, kind) of each database or volume in a directory."""
+    try:
+        names = [path.name for path in directory.iterdir()]
+    except OSError:
+        return []  # not ours to read, or gone meanwhile
+    return sorted({(match[1], match[2]) for name in names if (match := _ENTRY.fullmatch(name))})
+
+
+def _number(fields: dict[str, str], key: str, default: int) -> int:
+    return int(fields[key]) if fields.get(key, "").isdecimal() else default
+
+
+def _alike(name: str, names: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    return f"did you mean {_listed(close)}?" if close else f"there is {_listed(sorted(names)[:5])}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " or ".join(map(repr, names)) or "none"
