@@ -1,0 +1,75 @@
+"""What a Prefect server must know before it is of use: our blocks, a work pool, our deployments."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+
+from prefect.blocks.core import Block
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.objects import WorkerStatus
+from prefect.exceptions import ObjectAlreadyExists
+
+import blocks
+from deployments import environment
+from deployments.server import ServerError
+
+__all__ = ["POOL", "block_classes", "create_pool", "deploy", "register_blocks", "worker_is_online"]
+
+POOL = "search"
+
+
+def block_classes() -> list[type[Block]]:
+    """Return every block class that a module of `blocks` defines, in the order of their names."""
+    modules = [importlib.import_module(f"blocks.{module.name}") for module in pkgutil.iter_modules(blocks.__path__)]
+    return [
+        value
+        for module in modules
+        for _, value in inspect.getmembers(module, inspect.isclass)
+        if issubclass(value, Block) and value.__module__ == module.__name__ and not value.__name__.startswith("_")
+    ]
+
+
+def register_blocks() -> None:
+    """Register every block, each with a document "default" unless there is one: a user's own is never overwritten."""
+    with get_client(sync_client=True) as client:
+        for block in block_classes():
+            block.register_type_and_schema()
+            documents = client.read_block_documents_by_type(block.get_block_type_slug())
+            if "default" not in {document.name for document in documents}:
+                block().save("default")
+
+
+def create_pool() -> None:
+    """Create the work pool of processes unless it exists."""
+    with get_client(sync_client=True) as client:
+        try:
+            client.create_work_pool(WorkPoolCreate(name=POOL, type="process", description="Processes on this machine"))
+        except ObjectAlreadyExists:
+            return
+
+
+def deploy() -> None:
+    """Deploy every flow that ``prefect.yaml`` names, from this checkout.
+
+    Raises:
+        ServerError: Prefect refused; its own words are in the message.
+    """
+    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
+    command += ["--prefect-file", "deployments/prefect.yaml"]
+    done = subprocess.run(command, cwd=environment.CHECKOUT, capture_output=True, text=True, check=False)
+    log = environment.log_file("deploy")
+    log.write_text(done.stdout + done.stderr)
+    if done.returncode:
+        end = "\n".join(done.stdout.rstrip().splitlines()[-5:])
+        raise ServerError(f"the flows could not be deployed; the end of {log}:\n{end}")
+
+
+def worker_is_online() -> bool:
+    """Tell whether a worker of the pool has been heard of."""
+    with get_client(sync_client=True) as client:
+        return any(worker.status == WorkerStatus.ONLINE for worker in client.read_workers_for_work_pool(POOL))
