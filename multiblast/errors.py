@@ -17,6 +17,7 @@ __all__ = [
     "ConflictError",
     "FailureClass",
     "InvalidInputError",
+    "JobFailedError",
     "MultiblastError",
     "NotAllowedError",
     "NotFoundError",
@@ -112,6 +113,21 @@ class NotAllowedError(MultiblastError, PermissionError):
 
 class ConflictError(MultiblastError):
     """The action does not fit the present state, e.g. a report of an unfinished job."""
+
+
+class JobFailedError(MultiblastError):
+    """A job came to its end without a whole result; what was found is kept.
+
+    Attributes:
+        job_id: The job.
+        status: What it is now: failed or cancelled.
+        reason: Why.
+    """
+
+    def __init__(self, job_id: str, status: str, reason: str) -> None:
+        """Name the job and why it failed."""
+        self.job_id, self.status, self.reason = job_id, status, reason
+        super().__init__(f"job {job_id} {status}: {reason}")
 
 
 class StoreError(MultiblastError, OSError):

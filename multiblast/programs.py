@@ -14,9 +14,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from io import RawIOBase
 from pathlib import Path
 from types import TracebackType
-from typing import IO, BinaryIO, Self
+from typing import IO, BinaryIO, Self, cast
 
 from multiblast.errors import FailureClass, ProgramError
 
@@ -24,6 +25,7 @@ __all__ = ["Completed", "Program", "run_program"]
 
 _STDERR_KEPT_BYTES = 65536
 _WATCH_PERIOD_S = 0.25
+_FOLLOW_PERIOD_S = 0.05
 _PR_SET_PDEATHSIG = 1
 _BLAST_EXIT_CODES = {
     1: FailureClass.BAD_QUERY_OR_OPTIONS,
@@ -54,13 +56,13 @@ class Completed:
 
 
 class Program:
-    """A running program, whose standard output is read while it runs.
+    """A running program.
 
     Use as a context manager: leaving it kills whatever is still running.
 
     Args:
         command: The argument list; the first word is looked up on the path.
-        stdout: A file to write standard output to; None makes it readable as `stdout`.
+        stdout: A file to write standard output to; None throws it away. `follow` reads it meanwhile.
         stdin: A file to read standard input from; none by default.
         environment: Variables to add to this process' own.
         timeout_s: Wall-clock limit in seconds; 0 is none.
@@ -69,8 +71,6 @@ class Program:
     Raises:
         ProgramError: at once if the program is not installed, and from `finish`.
     """
-
-    stdout: BinaryIO
 
     def __init__(  # noqa: PLR0913 - each is one thing one can say about a process
         self,
@@ -89,14 +89,12 @@ class Program:
         self._started = time.monotonic()
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
         self._process = self._start(stdout, stdin, {**os.environ, **(environment or {})})
-        if self._process.stdout is not None:
-            self.stdout = self._process.stdout  # type: ignore[assignment]  # the stub says IO[bytes]
         self._watcher = threading.Thread(target=self._watch, name="program-watch", daemon=True)
         self._watcher.start()
 
     def _start(self, stdout: Path | None, stdin: Path | None, environment: dict[str, str]) -> subprocess.Popen[bytes]:
         source = stdin.open("rb") if stdin else subprocess.DEVNULL
-        target = stdout.open("wb") if stdout else subprocess.PIPE
+        target = stdout.open("wb") if stdout else subprocess.DEVNULL
         try:
             return subprocess.Popen(
                 self.command,
@@ -124,9 +122,11 @@ class Program:
         self.kill()
         self._process.wait()
         self._watcher.join()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
         self._stderr.close()
+
+    def follow(self, path: Path) -> BinaryIO:
+        """Open a file that the program is writing; reading at its end waits for more until the program has ended."""
+        return cast("BinaryIO", _Followed(path, self._process))  # unbuffered: what is there is read at once
 
     def kill(self, why: FailureClass = FailureClass.KILLED) -> None:
         """End the program and all it started, now; harmless if it has ended."""
@@ -176,6 +176,34 @@ class Program:
             os.close(handle)
 
 
+class _Followed(RawIOBase):
+    """A growing file, whose end is where its writer stopped."""
+
+    def __init__(self, path: Path, writer: subprocess.Popen[bytes]) -> None:
+        self._file, self._writer = path.open("rb", buffering=0), writer
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        return self._file.seek(offset, whence)
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]  # the stub's Buffer has no length
+        while True:
+            ended = self._writer.poll() is not None  # asked first: what it wrote before its end is read below
+            count = self._file.readinto(buffer)
+            if count or ended:
+                return count or 0
+            time.sleep(_FOLLOW_PERIOD_S)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
 def run_program(  # noqa: PLR0913 - as Program
     command: Sequence[str],
     *,
@@ -186,9 +214,8 @@ def run_program(  # noqa: PLR0913 - as Program
     cancelled: Callable[[], bool] | None = None,
 ) -> Completed:
     """Run a program to its end; standard output goes to a file or is thrown away. See `Program`."""
-    target = stdout or Path(os.devnull)
     with Program(
-        command, stdout=target, stdin=stdin, environment=environment, timeout_s=timeout_s, cancelled=cancelled
+        command, stdout=stdout, stdin=stdin, environment=environment, timeout_s=timeout_s, cancelled=cancelled
     ) as program:
         return program.finish()
 

@@ -63,9 +63,11 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - the signature is SQLAlchemy's
+        """Write UTC."""
         return value.astimezone(UTC) if value else value
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - as above
+        """Read UTC."""
         return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
 
 
@@ -92,8 +94,9 @@ class QueryJob(Table, table=True):
         query_key: Store object with the canonical FASTA; this job's part of it is
             ``query_bytes`` from byte ``query_offset``.
         sequences: How many; 1 for a job without children.
+        search_key: Digest of program, version, options and database fingerprints it is searched with.
         result_key: Of a job with one sequence; empty for a parent.
-        databases: Fingerprints of the databases its result came from, digested; see `Run`.
+        notes: What is legal but should be known, e.g. residues that BLAST+ replaces.
     """
 
     __tablename__ = "query_job"
@@ -111,8 +114,9 @@ class QueryJob(Table, table=True):
     query_key: str
     query_offset: int = Field(default=0, sa_type=BigInteger)
     query_bytes: int = Field(sa_type=BigInteger)
+    search_key: str = Field(default="", max_length=32)
     result_key: str = Field(default="", index=True, max_length=32)
-    databases: str = Field(default="", max_length=32)
+    notes: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     attempts: int = 0
     pinned: bool = False
     cancel_requested: bool = False

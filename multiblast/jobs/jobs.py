@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func
+from sqlalchemy import ColumnElement, Select, case, func
 from sqlalchemy import select as sa_select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
@@ -67,11 +67,20 @@ class Jobs:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def record_query(self, job: QueryJob, children: Sequence[QueryJob], links: Sequence[ChildJob], owner: str) -> None:
+    def record_query(  # noqa: PLR0913 - written in one transaction
+        self,
+        job: QueryJob,
+        children: Sequence[QueryJob],
+        links: Sequence[ChildJob],
+        *,
+        owner: str = "",
+        summary: str = "",
+        description: str = "",
+    ) -> None:
         """Write a query job, its children and its owner's link in one transaction.
 
-        What exists already is left as it is, but for result keys that changed because a
-        database was rebuilt: such a job waits to be run again.
+        What exists already is left as it is, but for jobs whose database or program changed
+        since: they get the new result keys and wait to be run again.
         """
         rows = [job, *children]
         with self._database.write() as session:
@@ -79,11 +88,10 @@ class Jobs:
             _insert(session, JobEvent, _first_events(session, rows))
             if links:
                 _replace_links(session, links)
-            changed = _changed_results(session, rows)
             if owner:
-                _insert(session, Link, [Link(owner=owner, job_id=job.id).model_dump()])
-            for portion in _portions(list(changed)):
-                self._requeue(session, portion, changed)
+                link = Link(owner=owner, job_id=job.id, summary=summary, description=description)
+                _insert(session, Link, [link.model_dump()])
+            _renew(session, rows)
 
     def query(self, job_id: str) -> QueryJob:
         """Return one query job.
@@ -157,6 +165,24 @@ class Jobs:
         with self._database.read() as session:
             return _counts(session, job)
 
+    def start(self, job: QueryJob, *, flow_run: str = "") -> None:
+        """Note that a job runs now, and those of its children that have no result."""
+        with self._database.write() as session:
+            again = session.get_one(QueryJob, job.id)
+            again.cancel_requested, again.attempts = False, again.attempts + 1
+            session.flush()
+            searched = col(QueryJob.id).in_(_without_result(job.id)) | (col(QueryJob.id) == job.id)
+            move(session, QueryJob, searched, JobStatus.QUEUED, "submitted again", flow_run=flow_run)
+            move(session, QueryJob, searched, JobStatus.IN_PROGRESS, flow_run=flow_run)
+
+    def cancel(self, job: QueryJob) -> None:
+        """Note that a job shall stop, and those of its children that have no result."""
+        with self._database.write() as session:
+            session.get_one(QueryJob, job.id).cancel_requested = True
+            session.flush()
+            stopped = col(QueryJob.id).in_(_without_result(job.id)) | (col(QueryJob.id) == job.id)
+            move(session, QueryJob, stopped, JobStatus.CANCELLED, "cancelled by its user")
+
     def settle(self, job: QueryJob, *, flow_run: str = "") -> JobStatus:
         """Complete the children that have a result, fail those that cannot, then the parent by its children.
 
@@ -211,14 +237,6 @@ class Jobs:
                     for row in session.exec(select(table).where(col(table.id).in_(some))):
                         row.used_at = utc_now()
 
-    @staticmethod
-    def _requeue(session: Session, some: Sequence[str], changed: dict[str, str]) -> None:
-        move(
-            session, QueryJob, col(QueryJob.id).in_(some), JobStatus.QUEUED, "a database changed since it was searched"
-        )
-        for row in session.exec(select(QueryJob).where(col(QueryJob.id).in_(some))):
-            row.result_key = changed[row.id]
-
 
 def _insert(session: Session, table: Any, rows: list[dict[str, Any]]) -> None:
     if rows:
@@ -247,14 +265,14 @@ def _replace_links(session: Session, links: Sequence[ChildJob]) -> None:
     session.connection().execute(statement, [link.model_dump() for link in links])
 
 
-def _changed_results(session: Session, rows: Sequence[QueryJob]) -> dict[str, str]:
-    wanted = {row.id: row.result_key for row in rows}
-    changed: dict[str, str] = {}
+def _renew(session: Session, rows: Sequence[QueryJob]) -> None:
+    """Give jobs that were recorded for other databases or another program version their new result keys."""
+    wanted = {row.id: row for row in rows}
     for some in _portions(list(wanted)):
-        for job_id, key in session.exec(select(QueryJob.id, QueryJob.result_key).where(col(QueryJob.id).in_(some))):
-            if key != wanted[job_id]:
-                changed[job_id] = wanted[job_id]
-    return changed
+        other = col(QueryJob.id).in_(some) & (col(QueryJob.search_key) != rows[0].search_key)
+        move(session, QueryJob, other, JobStatus.QUEUED, "a database or the program changed since it was searched")
+        for job in session.exec(select(QueryJob).where(other)):
+            job.result_key, job.search_key = wanted[job.id].result_key, wanted[job.id].search_key
 
 
 def _counts(session: Session, job: QueryJob) -> Counts:
@@ -272,6 +290,15 @@ def _counts(session: Session, job: QueryJob) -> Counts:
         .outerjoin(Failure, col(Failure.key) == ChildJob.result_key)
     )
     return Counts(*map(int, session.connection().execute(statement).one()))
+
+
+def _without_result(parent_id: str) -> Select[Any]:
+    """Select the children of a parent that have no result."""
+    return (
+        sa_select(col(ChildJob.child_id))
+        .outerjoin(Result, col(Result.key) == ChildJob.result_key)
+        .where(col(ChildJob.parent_id) == parent_id, col(Result.key).is_(None))
+    )
 
 
 def _settle_children(session: Session, parent_id: str, flow_run: str) -> None:

@@ -3,11 +3,12 @@
 ::
 
     queued ──▶ in-progress ──▶ complete ──▶ expired
-      ▲ │           │ │            │           │
-      │ └──▶ complete, cancelled   │           │
-      │             ├─▶ failed ────┤           │
-      │             └─▶ cancelled ─┤           │
-      └────────────────────────────┴───────────┘   submitted again, restarted, or its run was lost
+      ▲  │          ├────────▶ failed         │
+      │  └──────────┴────────▶ cancelled      │
+      └────── submitted again, restarted ─────┘
+
+A job is complete when its results are there, so whatever it was before, finding
+them (another job may have searched the same sequences) completes it.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
     JobStatus.QUEUED: frozenset({JobStatus.IN_PROGRESS, JobStatus.COMPLETE, JobStatus.FAILED, JobStatus.CANCELLED}),
     JobStatus.IN_PROGRESS: frozenset({JobStatus.COMPLETE, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.QUEUED}),
     JobStatus.COMPLETE: frozenset({JobStatus.EXPIRED, JobStatus.QUEUED}),
-    JobStatus.FAILED: frozenset({JobStatus.QUEUED, JobStatus.EXPIRED}),
-    JobStatus.CANCELLED: frozenset({JobStatus.QUEUED, JobStatus.EXPIRED}),
-    JobStatus.EXPIRED: frozenset({JobStatus.QUEUED}),
+    JobStatus.FAILED: frozenset({JobStatus.QUEUED, JobStatus.COMPLETE, JobStatus.EXPIRED}),
+    JobStatus.CANCELLED: frozenset({JobStatus.QUEUED, JobStatus.COMPLETE, JobStatus.EXPIRED}),
+    JobStatus.EXPIRED: frozenset({JobStatus.QUEUED, JobStatus.COMPLETE}),
 }
 
 _FINAL = {JobStatus.COMPLETE, JobStatus.FAILED, JobStatus.CANCELLED}

@@ -2,6 +2,6 @@
 
 from multiblast.results.keys import ResultKeys
 from multiblast.results.packs import PackWriter, read_index
-from multiblast.results.results import Claim, Results, Summary
+from multiblast.results.results import Claim, Results
 
-__all__ = ["Claim", "PackWriter", "ResultKeys", "Results", "Summary", "read_index"]
+__all__ = ["Claim", "PackWriter", "ResultKeys", "Results", "read_index"]

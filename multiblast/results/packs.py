@@ -65,7 +65,16 @@ class PackWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Drop the temporary file."""
         self._file.close()
+
+    @property
+    def size_bytes(self) -> int:
+        """Length of what was added so far, compressed."""
+        return self._file.tell()
 
     def add(self, key: str, archive: bytes) -> PackEntry:
         """Compress one archive and append it."""

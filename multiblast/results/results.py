@@ -14,38 +14,17 @@ from sqlalchemy import ColumnElement, delete, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
+from multiblast.archive import Summary
 from multiblast.database import Database, Failure, Lease, Result, utc_now
 from multiblast.errors import NotFoundError
 from multiblast.results.packs import PackEntry, PackReader, PackWriter
 from multiblast.stores import Store
 
-__all__ = ["Claim", "Results", "Summary"]
+__all__ = ["Claim", "Results"]
 
 LEASE_S = 60
 HEARTBEAT_S = 15
 _ROWS_A_STATEMENT = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """One sequence's result in short; the best hit is the first one listed.
-
-    Attributes:
-        hits, hsps: How many subjects, and alignments.
-        best_hit: Its id as BLAST+ prints it; empty if there are none.
-        identity_percent, coverage_percent: Of its first HSP; coverage is of the query.
-        note: Anything a person should know, e.g. that the sequence is masked whole.
-    """
-
-    query_length: int = 0
-    hits: int = 0
-    hsps: int = 0
-    best_hit: str = ""
-    evalue: float | None = None
-    bit_score: float | None = None
-    identity_percent: float | None = None
-    coverage_percent: float | None = None
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +101,7 @@ class Results:
             return
         name = pack.store()
         rows = [
-            {"pack": name, "created_at": utc_now(), **asdict(entry), **asdict(summary)}
+            {"pack": name, "created_at": utc_now(), **asdict(entry), **_columns(summary)}
             for entry, summary in zip(pack.entries, summaries, strict=True)
         ]
         keys = [entry.key for entry in pack.entries]
@@ -176,6 +155,18 @@ class Results:
             with self._database.write() as session:
                 expires_at = utc_now() + timedelta(seconds=LEASE_S)
                 session.exec(update(Lease).where(col(Lease.holder) == holder).values(expires_at=expires_at))
+
+
+def _columns(summary: Summary) -> dict[str, Any]:
+    """Return a summary as columns, with a note where an empty result has a reason."""
+    columns = asdict(summary)
+    masked, searched = columns.pop("masked_length"), columns.pop("searched")
+    note = ""
+    if not searched or (masked and masked >= summary.query_length):
+        note = "masked whole: nothing was left to search with"
+    elif not summary.hits:
+        note = f"no hits ({masked} of {summary.query_length} letters masked)" if masked else "no hits"
+    return {**columns, "note": note}
 
 
 def batched_keys(keys: Collection[str]) -> Iterator[tuple[str, ...]]:

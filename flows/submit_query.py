@@ -1,0 +1,100 @@
+"""Submit a query: every distinct sequence is searched once, whoever asked for it before.
+
+One form a program for people, and `submit_query` for scripts; all do the same.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+from prefect.flows import Flow
+
+from multiblast.options import PROGRAMS, Options, options_for
+from multiblast.search import SearchedJob, read_submission
+from tasks import names
+from tasks.artifacts import RunPage
+from tasks.places import query_directory
+from tasks.searching import finish_query, give_up, plan_search, record_query, search_batches, show_children
+
+
+@flow(name="submit-query", flow_run_name=names.submission)
+async def submit_query(  # noqa: PLR0913, PLR0917 - the fields of a form
+    query: str = "",
+    query_file: str = "",
+    program: str = "blastp",
+    site: str = "",
+    targets: list[str] = [],  # noqa: B006 - Prefect's forms need a plain default; it is never changed
+    options: dict[str, Any] = {},  # noqa: B006 - as above
+    user: str = "",
+    summary: str = "",
+    description: str = "",
+) -> SearchedJob:
+    """Search sequences, each distinct one once, and keep what was found.
+
+    Args:
+        query: The sequences, as FASTA text. Up to 400 KB; for more use a file.
+        query_file: Instead of text, a FASTA file: its path, or store:KEY if it is in the result storage.
+        program: blastn, blastp, blastx, tblastn, tblastx, psiblast, deltablast, rpsblast or rpstblastn.
+        site: The site whose databases are searched. May stay empty if the targets name it.
+        targets: The databases to search, each as TARGET/DATABASE or SITE/TARGET/DATABASE.
+        options: BLAST+ options by their names, such as evalue or word_size. Empty means the program's defaults.
+        user: Whose job list the job is added to. Empty for nobody's.
+        summary: One line that says what this is for.
+        description: More about it, if you like.
+
+    Returns:
+        The job with a row a sequence.
+    """
+    submission = read_submission(
+        query=query,
+        query_file=query_file,
+        program=program,
+        site=site,
+        targets=targets,
+        options=options,
+        user=user,
+        summary=summary,
+        description=description,
+        files_under=query_directory(),
+    )
+    recorded = record_query(submission)
+    page = RunPage(recorded.job_id)
+    try:
+        plan = plan_search(recorded.job_id)
+        await page.show_plan(plan)
+        await search_batches(plan, page)
+        job = finish_query(recorded.job_id)
+    except BaseException as error:
+        give_up(recorded.job_id, error)
+        raise
+    show_children(job)
+    await page.show_result(job)
+    return job
+
+
+def _form(program: str) -> Flow[..., Any]:
+    """Make the flow whose form has one program's options as typed fields."""
+    model = options_for(program)
+
+    async def submit(  # noqa: PLR0913, PLR0917 - the fields of a form
+        query: str = "",
+        query_file: str = "",
+        site: str = "",
+        targets: list[str] = [],  # noqa: B006 - as in submit_query
+        options: Options = model(program=program),  # noqa: B008 - it is frozen
+        user: str = "",
+        summary: str = "",
+        description: str = "",
+    ) -> SearchedJob:
+        run = submit_query.fn(query, query_file, program, site, targets, options.changed(), user, summary, description)
+        return await run
+
+    submit.__doc__ = submit_query.__doc__
+    submit.__name__ = f"submit_{program}"
+    submit.__annotations__["options"] = model
+    return flow(name=f"submit-{program}", flow_run_name=names.submission)(submit)
+
+
+submit_blastn, submit_blastp, submit_blastx, submit_tblastn, submit_tblastx = map(_form, PROGRAMS[:5])
+submit_psiblast, submit_deltablast, submit_rpsblast, submit_rpstblastn = map(_form, PROGRAMS[5:])

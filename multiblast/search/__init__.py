@@ -1,0 +1,26 @@
+"""Searching: record a query, plan what must run, run it in batches, finish."""
+
+from multiblast.search.planning import Batch, Plan
+from multiblast.search.progress import Progress, board
+from multiblast.search.recording import Recorded
+from multiblast.search.running import Outcome, transient
+from multiblast.search.search import JobState, Search
+from multiblast.search.submission import StoreKey, Submission, read_submission
+from multiblast.search.table import SearchedJob, SequenceRow
+
+__all__ = [
+    "Batch",
+    "JobState",
+    "Outcome",
+    "Plan",
+    "Progress",
+    "Recorded",
+    "Search",
+    "SearchedJob",
+    "SequenceRow",
+    "StoreKey",
+    "Submission",
+    "board",
+    "read_submission",
+    "transient",
+]

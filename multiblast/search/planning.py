@@ -1,0 +1,141 @@
+"""Planning: which sequences are known, and which run together in which batch."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from multiblast.ids import digest
+
+__all__ = ["Batch", "Plan", "Unknown", "pack_batches"]
+
+_BATCH_S = 20.0  # of one process, where its speed is known: short enough to lose little, long enough to cost nothing
+_BATCH_LETTERS = {"blastn": 5_000_000, "blastx": 60_000, "rpstblastn": 60_000, "tblastx": 60_000}
+_BATCH_LETTERS_ELSE = 40_000  # where the speed is not known yet
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A sequence that must be searched: its result key, one of its positions, its letters."""
+
+    key: str
+    position: int
+    letters: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Sequences that one BLAST+ process searches.
+
+    Attributes:
+        id: The hash of what it computes.
+        positions: 1-based positions in the job's query, of distinct sequences.
+        threads: Threads of its process.
+        known: Whether all its results were there when it was planned; it then only shows them.
+    """
+
+    id: str
+    job_id: str
+    number: int
+    of: int
+    positions: tuple[int, ...]
+    letters: int
+    threads: int = 1
+    known: bool = False
+
+    @property
+    def label(self) -> str:
+        """How a person reads it: ``40 sequences · batch 2 of 7``."""
+        noun = "sequence" if len(self.positions) == 1 else "sequences"
+        return f"{len(self.positions):,} {noun} · batch {self.number} of {self.of}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a job will do.
+
+    Attributes:
+        sequences: Positions in the query.
+        distinct: Sequences of different residues among them.
+        known: Distinct sequences that have a result.
+        letters: Letters of the distinct sequences to search.
+        seconds: Estimated wall time; 0 if nothing must run, None if no speed is known yet.
+        result_bytes: Estimated size of the results to come; None if unknown.
+    """
+
+    job_id: str
+    program: str
+    sequences: int
+    distinct: int
+    known: int
+    letters: int
+    batches: tuple[Batch, ...] = ()
+    seconds: float | None = None
+    result_bytes: float | None = None
+    warnings: tuple[str, ...] = field(default_factory=tuple)
+
+    @property
+    def unknown(self) -> int:
+        """Distinct sequences to search."""
+        return self.distinct - self.known
+
+    @property
+    def to_run(self) -> tuple[Batch, ...]:
+        """The batches that search; the others only show what is known."""
+        return tuple(batch for batch in self.batches if not batch.known)
+
+
+def pack_batches(
+    job_id: str, program: str, unknown: Sequence[Unknown], *, workers: int, letters_per_second: float | None
+) -> list[Batch]:
+    """Pack sequences into batches of about equal work, so that all workers are busy to the end.
+
+    Longest first, each into the lightest batch so far; there are as many batches as
+    workers or a multiple of that, so that a batch takes some 20 s where the speed is
+    known. Fewer sequences than workers run with several threads each.
+
+    Args:
+        job_id: Whose batches they are.
+        program: The BLAST+ program.
+        unknown: What must be searched.
+        workers: Processes that may run at a time.
+        letters_per_second: Measured speed of one single-threaded process; None if there is none.
+    """
+    if not unknown:
+        return []
+    letters = sum(item.letters for item in unknown)
+    batch_letters = (
+        letters_per_second * _BATCH_S if letters_per_second else _BATCH_LETTERS.get(program, _BATCH_LETTERS_ELSE)
+    )
+    rounds = max(1, round(letters / (batch_letters * workers)))
+    count = min(len(unknown), rounds * workers)
+    bins: list[tuple[int, int, list[Unknown]]] = [(0, number, []) for number in range(count)]
+    for item in sorted(unknown, key=lambda item: (-item.letters, item.position)):
+        load, number, items = heapq.heappop(bins)
+        items.append(item)
+        heapq.heappush(bins, (load + item.letters, number, items))
+    filled = sorted(bins, key=lambda bin_: (-bin_[0], bin_[1]))
+    threads = max(1, workers // count)
+    return [
+        Batch(
+            id=digest("batch/1", sorted(item.key for item in items)),
+            job_id=job_id,
+            number=number,
+            of=len(filled),
+            positions=tuple(sorted(item.position for item in items)),
+            letters=load,
+            threads=threads,
+        )
+        for number, (load, _, items) in enumerate(filled, start=1)
+    ]
+
+
+def estimated_seconds(letters: int, workers: int, batches: int, letters_per_second: float | None) -> float | None:
+    """Return the wall time of searching some letters, or None if the speed is not known."""
+    if not letters:
+        return 0.0
+    if letters_per_second is None:
+        return None
+    return letters / letters_per_second / max(1, min(workers, math.ceil(batches)))

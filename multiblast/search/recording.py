@@ -1,0 +1,223 @@
+"""Recording a submission: check it whole, give it its ids, write it down; nothing runs yet."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import NamedTemporaryFile, TemporaryFile
+from typing import IO
+
+from multiblast.database import ChildJob, QueryJob
+from multiblast.errors import InvalidInputError, ObjectMissingError, Problem
+from multiblast.installation import Installation
+from multiblast.jobs import JobConfig, Jobs, TargetName, sequence_digest
+from multiblast.options import PROFILE_PROGRAMS, QUERY_MOLECULE, TARGET_MOLECULE, Options
+from multiblast.results import ResultKeys
+from multiblast.search.submission import StoreKey, Submission
+from multiblast.sequences import Query, Sequence, check_query
+from multiblast.settings import QueryLimits
+from multiblast.stores import Store
+from multiblast.targets import Database as TargetDatabase
+from multiblast.targets import DatabaseKind, Targets
+
+__all__ = ["Recorded", "Recorder"]
+
+
+_DEFAULT_MAX_TARGET_SEQS = 500  # of all programs
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A job as it was recorded.
+
+    Attributes:
+        warnings: What is legal but should be known.
+    """
+
+    job_id: str
+    sequences: int
+    letters: int
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Positions:
+    """What is known of each sequence of a query, in order."""
+
+    digests: list[str] = field(default_factory=list)
+    result_keys: list[str] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    letters: list[int] = field(default_factory=list)
+    titles: list[str] = field(default_factory=list)
+
+
+class Recorder:
+    """Turns submissions into jobs."""
+
+    def __init__(
+        self, jobs: Jobs, store: Store, installation: Installation, targets: Targets, limits: QueryLimits
+    ) -> None:
+        self._jobs, self._store, self._installation = jobs, store, installation
+        self._targets, self._limits = targets, limits
+
+    def record(self, submission: Submission) -> Recorded:
+        """Check a submission and record its job; one that exists already is found again.
+
+        Raises:
+            InvalidInputError: with everything that is wrong; nothing was stored.
+        """
+        if isinstance(submission.query, StoreKey):
+            with self._fetched(submission.query) as path:
+                return self.record(replace(submission, query=path))
+        databases, query = self._check(submission)
+        options = submission.options
+        keys = self.result_keys(options, databases)
+        config = JobConfig(submission.site, options.program, options.changed(), frozenset(submission.targets))
+        with TemporaryFile() as file:
+            positions = _write_canonical(query, keys, file)
+            job_id = config.query_id(positions.digests)
+            query_key = f"queries/{job_id[:2]}/{job_id}.fasta"
+            if not self._store.exists(query_key):
+                file.seek(0)
+                self._store.put(query_key, file)
+        warnings = tuple(str(warning) for warning in query.warnings)
+        job, children, links = _rows(config, positions, job_id=job_id, query_key=query_key, search_key=keys.search)
+        job.notes = list(warnings)
+        self._jobs.record_query(
+            job, children, links, owner=submission.owner, summary=submission.summary, description=submission.description
+        )
+        return Recorded(job_id, query.sequences, query.letters, warnings)
+
+    @contextmanager
+    def _fetched(self, key: StoreKey) -> Iterator[Path]:
+        """Copy a query from the store to a temporary file."""
+        with NamedTemporaryFile(suffix=".fasta") as file:
+            try:
+                with self._store.open(key) as stream:
+                    shutil.copyfileobj(stream, file)
+            except ObjectMissingError as error:
+                raise InvalidInputError(Problem(f"{error}: upload the file first", "query_file")) from error
+            file.flush()
+            yield Path(file.name)
+
+    def result_keys(self, options: Options, databases: Iterable[TargetDatabase]) -> ResultKeys:
+        """Return the maker of result keys for a search of these databases as they are now."""
+        return ResultKeys(
+            options.program,
+            self._installation.version(options.program),
+            options.deciding(),
+            [database.fingerprint for database in databases],
+            keeps_case=getattr(options, "lcase_masking", False),
+        )
+
+    def databases(self, site: str, targets: tuple[TargetName, ...], options: Options) -> tuple[TargetDatabase, ...]:
+        """Return the databases of some targets, in the order in which they are always searched.
+
+        Raises:
+            InvalidInputError: unknown or unfit targets, all of them.
+        """
+        names = [(target.display, target.file) for target in targets]
+        kind: DatabaseKind = (
+            "profile" if options.program in PROFILE_PROGRAMS else TARGET_MOLECULE[options.program].value
+        )
+        return self._targets.resolve_all(site, names, kind)
+
+    def _check(self, submission: Submission) -> tuple[tuple[TargetDatabase, ...], Query]:
+        """Collect the problems of targets and query together, so that a user mends them in one go."""
+        problems: list[Problem] = []
+        options = submission.options
+        try:
+            databases = self.databases(submission.site, submission.targets, options)
+        except InvalidInputError as error:
+            problems.extend(error.problems)
+        try:
+            query = check_query(
+                submission.query,
+                molecule=QUERY_MOLECULE[options.program].value,
+                limits=self._limits,
+                max_target_seqs=getattr(options, "max_target_seqs", None) or _DEFAULT_MAX_TARGET_SEQS,
+            )
+        except InvalidInputError as error:
+            problems.extend(error.problems)
+        if problems:
+            raise InvalidInputError(problems)
+        return databases, query
+
+
+def _write_canonical(query: Query, keys: ResultKeys, file: IO[bytes]) -> _Positions:
+    positions = _Positions()
+    offset = 0
+    for sequence in query:
+        canonical = sequence.canonical
+        file.write(canonical)
+        positions.digests.append(sequence_digest(canonical))
+        positions.result_keys.append(_result_key(keys, sequence))
+        positions.offsets.append(offset)
+        positions.sizes.append(len(canonical))
+        positions.letters.append(sequence.length)
+        positions.titles.append(sequence.title)
+        offset += len(canonical)
+    return positions
+
+
+def _result_key(keys: ResultKeys, sequence: Sequence) -> str:
+    return keys.key(sequence.residues)
+
+
+def _rows(
+    config: JobConfig, positions: _Positions, *, job_id: str, query_key: str, search_key: str
+) -> tuple[QueryJob, list[QueryJob], list[ChildJob]]:
+    recipe = {
+        "targets": [
+            {"targetDisplayName": target.display, "targetFile": target.file} for target in sorted(config.targets)
+        ],
+        "options": dict(config.options),
+    }
+
+    def job(own_id: str, number: int, sequences: int) -> QueryJob:
+        alone = sequences == 1
+        return QueryJob(
+            id=own_id,
+            site=config.site,
+            program=config.program,
+            recipe=recipe,
+            sequences=sequences,
+            letters=positions.letters[number] if alone else sum(positions.letters),
+            title=positions.titles[number] if alone else "",
+            query_key=query_key,
+            query_offset=positions.offsets[number] if alone else 0,
+            query_bytes=positions.sizes[number] if alone else sum(positions.sizes),
+            search_key=search_key,
+            result_key=positions.result_keys[number] if alone else "",
+        )
+
+    count = len(positions.digests)
+    if count == 1:
+        return job(job_id, 0, 1), [], []
+    child_ids = config.child_ids(positions.digests)
+    children = [job(child_id, number, 1) for child_id, number in _first_of_each(child_ids)]
+    links = [
+        ChildJob(
+            parent_id=job_id,
+            position=number + 1,
+            child_id=child_id,
+            result_key=positions.result_keys[number],
+            query_offset=positions.offsets[number],
+            query_bytes=positions.sizes[number],
+            letters=positions.letters[number],
+        )
+        for number, child_id in enumerate(child_ids)
+    ]
+    return job(job_id, 0, count), children, links
+
+
+def _first_of_each(child_ids: list[str]) -> Iterator[tuple[str, int]]:
+    seen: set[str] = set()
+    for number, child_id in enumerate(child_ids):
+        if child_id not in seen:
+            seen.add(child_id)
+            yield child_id, number

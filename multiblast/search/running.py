@@ -1,0 +1,290 @@
+"""Running a batch: claim, search, split, store; and narrowing a failure down to the sequence that causes it."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Self
+from uuid import uuid4
+
+from multiblast.archive import DatabaseSize, Summary, split
+from multiblast.database import BatchRun, Database, Speed, utc_now
+from multiblast.errors import ArchiveError, FailureClass, ProgramError
+from multiblast.installation import Installation
+from multiblast.options import Options, is_independent
+from multiblast.programs import Completed, Program
+from multiblast.results import PackWriter, Results
+from multiblast.targets import Database as TargetDatabase
+from multiblast.targets import database_argument
+
+__all__ = ["Item", "OnProgress", "Outcome", "Runner", "SearchContext", "transient"]
+
+OnProgress = Callable[[int, int], None]
+"""Called with the sequences and letters that were just done."""
+
+_FLUSH_S = 15.0  # results are stored at least this often, so that a crash loses little
+_FLUSH_BYTES = 64 << 20
+_SMOOTHING = 0.5
+# These fail whatever the sequences are; narrowing down would only fail more often.
+_NOT_THE_SEQUENCES = {
+    FailureClass.CANCELLED,
+    FailureClass.DATABASE,
+    FailureClass.KILLED,
+    FailureClass.MISSING_PROGRAM,
+    FailureClass.NETWORK,
+    FailureClass.OUTPUT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A sequence to search: its result key and residues."""
+
+    key: str
+    residues: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SearchContext:
+    """What all batches of one job share.
+
+    Attributes:
+        speed_key: Under which the speed of this search is remembered.
+    """
+
+    job_id: str
+    options: Options
+    databases: tuple[TargetDatabase, ...]
+    speed_key: str
+
+    @property
+    def database_size(self) -> DatabaseSize:
+        """How large the databases are together."""
+        letters = sum(database.letters for database in self.databases)
+        return DatabaseSize(letters=letters, sequences=sum(database.sequences for database in self.databases))
+
+    def command(self, program: str, query: Path, threads: int) -> list[str]:
+        """Return the argument list of a search that writes its archive to standard output."""
+        command = [program, "-query", str(query), "-db", database_argument(self.databases), "-outfmt", "11"]
+        command += self.options.arguments()
+        return command + (["-num_threads", str(threads)] if threads > 1 else [])
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a batch ended.
+
+    Attributes:
+        searched: Sequences searched here.
+        reused: Those that had a result when their turn came.
+        elsewhere: Those somebody else was searching at that time.
+        failed: Those that cannot be searched; the reasons are recorded.
+        seconds: Wall time of BLAST+.
+    """
+
+    searched: int = 0
+    reused: int = 0
+    elsewhere: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    stderr: list[str] = field(default_factory=list)
+
+
+class Runner:
+    """Runs batches on this machine."""
+
+    def __init__(
+        self, database: Database, results: Results, installation: Installation, new_pack: Callable[[], PackWriter]
+    ) -> None:
+        self._database, self.results = database, results
+        self.installation, self.new_pack = installation, new_pack
+
+    def run(
+        self,
+        context: SearchContext,
+        items: Sequence[Item],
+        threads: int,
+        *,
+        progress: OnProgress,
+        cancelled: Callable[[], bool],
+    ) -> Outcome:
+        """Search those of some sequences that nobody has searched or is searching.
+
+        Raises:
+            ProgramError: the failure is not one of a sequence: cancelled, database or program not usable, killed.
+        """
+        holder = uuid4().hex
+        outcome = Outcome()
+        with self.results.holding(holder):
+            claim = self.results.claim([item.key for item in items], holder)
+            outcome.reused, outcome.elsewhere = len(claim.known), len(claim.others)
+            mine = [item for item in items if item.key in claim.mine]
+            if mine:
+                attempt = _Attempt(self, context, threads, holder, outcome, progress, cancelled)
+                attempt.search(mine)
+        return outcome
+
+    def record(self, run: BatchRun) -> int:
+        """Write down how one BLAST+ process went; return its number."""
+        with self._database.write() as session:
+            session.add(run)
+            session.flush()
+            return run.number or 0
+
+    def record_speed(self, key: str, letters_per_second: float, bytes_per_letter: float) -> None:
+        """Blend a measured speed into the remembered one."""
+        with self._database.write() as session:
+            speed = session.get(Speed, key)
+            if speed is None:
+                speed = Speed(key=key, letters_per_second=letters_per_second, bytes_per_letter=bytes_per_letter)
+            speed.letters_per_second += _SMOOTHING * (letters_per_second - speed.letters_per_second)
+            speed.bytes_per_letter += _SMOOTHING * (bytes_per_letter - speed.bytes_per_letter)
+            speed.updated_at = utc_now()
+            session.add(speed)
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One claim's way through BLAST+, in halves where it fails."""
+
+    runner: Runner
+    context: SearchContext
+    threads: int
+    holder: str
+    outcome: Outcome
+    progress: OnProgress
+    cancelled: Callable[[], bool]
+
+    def search(self, items: Sequence[Item]) -> None:
+        """Search some sequences; where BLAST+ fails, search halves until the sequence that breaks it is alone."""
+        run = BatchRun(
+            job_id=self.context.job_id,
+            command=[],
+            host=platform.node(),
+            sequences=len(items),
+            letters=sum(len(item.residues) for item in items),
+        )
+        stored: set[str] = set()
+        try:
+            self._run_program(items, run, stored)
+        except ProgramError as error:
+            run.exit_code, run.failure_class, run.stderr = error.exit_code, error.failure_class, error.stderr
+            number = self.runner.record(run)
+            if error.failure_class in _NOT_THE_SEQUENCES:
+                raise
+            self._narrow([item for item in items if item.key not in stored], error, number)
+        else:
+            self.runner.record(run)
+
+    def _narrow(self, left: Sequence[Item], error: ProgramError, batch_run: int) -> None:
+        if len(left) == 1:
+            self.runner.results.fail(left[0].key, error.failure_class, str(error), batch_run)
+            self.outcome.failed += 1
+            return
+        middle = (len(left) + 1) // 2
+        for half in (left[:middle], left[middle:]):
+            if half:
+                self.search(half)
+
+    def _run_program(self, items: Sequence[Item], run: BatchRun, stored: set[str]) -> None:
+        options = self.context.options
+        with TemporaryDirectory(prefix="multiblast-") as directory:
+            query, archive = Path(directory, "query.fasta"), Path(directory, "archive.asn1")
+            _write_query(query, items)
+            run.command = self.context.command(self.runner.installation.program(options.program), query, self.threads)
+            environment = {"BLAST_USAGE_REPORT": "false"}
+            if not is_independent(options):
+                environment["BATCH_SIZE"] = "1"
+            with Program(
+                run.command,
+                stdout=archive,
+                environment=environment,
+                timeout_s=self.runner.installation.time_limit_s,
+                cancelled=self.cancelled,
+            ) as program:
+                size = self._store_results(items, program, archive, stored)
+                completed = program.finish()
+        self._note_end(items, run, completed, stored, size)
+
+    def _store_results(self, items: Sequence[Item], program: Program, archive: Path, stored: set[str]) -> int:
+        """Split the archive while BLAST+ writes it, and store what is there every few seconds."""
+        size = 0
+        with _Sink(self.runner, self.holder, stored) as sink, program.follow(archive) as stream:
+            try:
+                for part in split(stream, self.context.database_size):
+                    item = items[part.position]
+                    size += sink.add(item.key, part.archive, part.summary)
+                    self.progress(1, len(item.residues))
+            except ArchiveError:
+                program.finish()  # a program that failed half-way says why; else the archive itself is at fault
+                raise
+            finally:
+                sink.flush()
+                self.outcome.searched += sink.count
+        return size
+
+    def _note_end(
+        self, items: Sequence[Item], run: BatchRun, completed: Completed, stored: set[str], size: int
+    ) -> None:
+        run.seconds, run.stderr = completed.seconds, completed.stderr
+        self.outcome.seconds += completed.seconds
+        if completed.stderr:
+            self.outcome.stderr.append(completed.stderr)
+        if len(stored) < len(items):  # exit code 0 is not success
+            reason = f"no result for {len(items) - len(stored)} of {len(items)} sequences\n"
+            raise ProgramError(run.command, 0, completed.stderr + reason, FailureClass.BAD_QUERY_OR_OPTIONS)
+        speed = run.letters / max(completed.seconds, 1e-3) / self.threads
+        self.runner.record_speed(self.context.speed_key, speed, size / max(run.letters, 1))
+
+
+class _Sink:
+    """Takes results one by one and stores them as packs, a new one every few seconds."""
+
+    def __init__(self, runner: Runner, holder: str, stored: set[str]) -> None:
+        self._runner, self._holder, self._stored = runner, holder, stored
+        self.count = 0
+        self._begin()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pack.close()
+
+    def add(self, key: str, archive: bytes, summary: Summary) -> int:
+        """Take one result; return its compressed size in bytes."""
+        entry = self._pack.add(key, archive)
+        self._summaries.append(summary)
+        if self._pack.size_bytes > _FLUSH_BYTES or time.monotonic() - self._since > _FLUSH_S:
+            self.flush()
+        return entry.length
+
+    def flush(self) -> None:
+        """Store what was taken since the last time."""
+        self._runner.results.add(self._pack, self._summaries, self._holder)
+        self._stored.update(entry.key for entry in self._pack.entries)
+        self.count += len(self._pack.entries)
+        self._pack.close()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pack, self._summaries = self._runner.new_pack(), list[Summary]()
+        self._since = time.monotonic()
+
+
+def transient(error: BaseException) -> bool:
+    """Tell whether trying again may help: the program was killed from outside, or the network failed."""
+    return isinstance(error, ProgramError) and error.failure_class in {FailureClass.KILLED, FailureClass.NETWORK}
+
+
+def _write_query(path: Path, items: Sequence[Item]) -> None:
+    with path.open("wb") as file:
+        for number, item in enumerate(items, start=1):
+            file.write(b">q%d\n%b\n" % (number, item.residues))

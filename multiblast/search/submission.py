@@ -1,0 +1,144 @@
+"""What a user sends, read and checked for its form; the recorder checks the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from multiblast.errors import InvalidInputError, MultiblastError, Problem
+from multiblast.jobs import TargetName
+from multiblast.options import Options, parse_options
+from multiblast.stores.base import check_key
+
+__all__ = ["StoreKey", "Submission", "read_submission"]
+
+_STORE = "store:"
+_LONGEST_SUMMARY = 512
+_TARGET_PARTS = (2, 3)
+
+
+class StoreKey(str):
+    """The key of a FASTA file in the store."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What a user sends.
+
+    Attributes:
+        query: FASTA text, the path of a FASTA file or its key in the store; plain or gzipped.
+        site: The site that the targets belong to.
+        targets: The databases to search, by their registered names.
+        options: The program and its options.
+        owner: Who to link the job to; empty for nobody.
+        summary, description: What the owner says about it.
+    """
+
+    query: str | bytes | Path | StoreKey
+    site: str
+    targets: tuple[TargetName, ...]
+    options: Options
+    owner: str = ""
+    summary: str = ""
+    description: str = ""
+
+
+def read_submission(  # noqa: PLR0913 - the fields of a form
+    *,
+    query: str = "",
+    query_file: str | Path = "",
+    site: str = "",
+    targets: Iterable[str] = (),
+    options: Options | Mapping[str, Any] | Iterable[str] = (),
+    program: str = "blastp",
+    user: str = "",
+    summary: str = "",
+    description: str = "",
+    files_under: Path | None = None,
+) -> Submission:
+    """Read the fields of a form or the arguments of a script.
+
+    Args:
+        query: FASTA text.
+        query_file: Instead of text: a path, or ``store:KEY``.
+        site: The site of targets that do not name theirs.
+        targets: ``TARGET/DATABASE`` or ``SITE/TARGET/DATABASE`` each, all of one site.
+        options: Typed options, or names and values for ``program``.
+        program: The program, if the options are not typed.
+        user: Who to link the job to.
+        summary: One line about the job, at most 512 characters.
+        description: More about it.
+        files_under: The only directory that paths may lead into; None allows any path.
+
+    Raises:
+        InvalidInputError: with all problems, by field.
+    """
+    problems: list[Problem] = []
+    source: str | Path | StoreKey = ""
+    names: list[TargetName] = []
+    read: Options | None = None
+    try:
+        source = _source(query, query_file, files_under)
+    except InvalidInputError as error:
+        problems.extend(error.problems)
+    try:
+        site, names = _targets(site, targets)
+    except InvalidInputError as error:
+        problems.extend(error.problems)
+    try:
+        read = options if isinstance(options, Options) else parse_options(program, options)
+    except InvalidInputError as error:
+        problems.extend(error.problems)
+    except MultiblastError as error:
+        problems.append(Problem(str(error), "program"))
+    if len(summary) > _LONGEST_SUMMARY:
+        problems.append(
+            Problem(f"{len(summary)} characters, at most {_LONGEST_SUMMARY} are kept: shorten it", "summary")
+        )
+    if problems or read is None:
+        raise InvalidInputError(problems)
+    return Submission(source, site, tuple(names), read, user, summary, description)
+
+
+def _source(query: str, query_file: str | Path, files_under: Path | None) -> str | Path | StoreKey:
+    if bool(query.strip()) == bool(str(query_file)):
+        raise InvalidInputError(Problem("give either FASTA text or a file, and not both", "query"))
+    if not str(query_file):
+        return query
+    if isinstance(query_file, str) and query_file.startswith(_STORE):
+        return StoreKey(check_key(query_file.removeprefix(_STORE)))
+    path = Path(query_file).expanduser()
+    if files_under is not None:
+        path = files_under / path
+        if not path.resolve().is_relative_to(files_under.resolve()):
+            raise InvalidInputError(
+                Problem(f"{str(query_file)!r} is not under {files_under}: put it there", "query_file")
+            )
+    if not path.is_file():
+        raise InvalidInputError(Problem(f"there is no file {str(path)!r}", "query_file"))
+    return path
+
+
+def _targets(site: str, targets: Iterable[str]) -> tuple[str, list[TargetName]]:
+    problems: list[Problem] = []
+    names: list[TargetName] = []
+    for number, target in enumerate(targets):
+        parts = target.strip().split("/")
+        if len(parts) not in _TARGET_PARTS:
+            wanted = "write SITE/TARGET/DATABASE, or TARGET/DATABASE and the site apart"
+            problems.append(Problem(f"{target!r} is no target: {wanted}", f"targets[{number}]"))
+            continue
+        own = site if len(parts) == _TARGET_PARTS[0] else parts[0]
+        if site and own != site:
+            problems.append(
+                Problem(f"{target!r} is not of site {site!r}: one job searches one site", f"targets[{number}]")
+            )
+        site = site or own
+        names.append(TargetName(parts[-2], parts[-1]))
+    if problems:
+        raise InvalidInputError(problems)
+    return site, names

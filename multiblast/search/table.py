@@ -1,0 +1,117 @@
+"""A job as people see it: one row a sequence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlmodel import col, select
+
+from multiblast.database import ChildJob, Database, Failure, QueryJob, Result
+
+__all__ = ["SearchedJob", "SequenceRow", "sequence_rows"]
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceRow:
+    """One sequence of a job, and its result in short.
+
+    Attributes:
+        position: 1-based, in the order of the query.
+        job_id: The job one would get by submitting this sequence alone.
+        origin: ``searched`` in the job's last run, ``reused`` from an earlier search, or empty.
+        evalue, identity_percent, coverage_percent: Of the best hit.
+    """
+
+    position: int
+    job_id: str
+    result_key: str
+    title: str
+    length: int
+    status: str
+    origin: str = ""
+    hits: int = 0
+    best_hit: str = ""
+    evalue: float | None = None
+    identity_percent: float | None = None
+    coverage_percent: float | None = None
+    note: str = ""
+
+    @property
+    def name(self) -> str:
+        """The first word of the title."""
+        return self.title.partition(" ")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchedJob:
+    """What a submission came to.
+
+    Attributes:
+        searched, reused: Distinct sequences searched by this run, and known before it.
+        rows: One a sequence, in the order of the query; at most as many as were asked for.
+        warnings: What is legal but should be known.
+    """
+
+    job_id: str
+    status: str
+    sequences: int
+    searched: int
+    reused: int
+    failed: int
+    rows: tuple[SequenceRow, ...]
+    warnings: tuple[str, ...] = ()
+    reason: str = ""
+
+
+def sequence_rows(
+    database: Database, job: QueryJob, *, since: datetime | None, first: int = 1, count: int = 0
+) -> list[SequenceRow]:
+    """Return the rows of a job's sequences.
+
+    Args:
+        database: The job database.
+        job: The job.
+        since: Results made from then on count as searched, older ones as reused; None if nobody ran it.
+        first: Position to begin at, 1-based.
+        count: How many rows; 0 is all.
+    """
+    with database.read() as session:
+        if job.sequences == 1:
+            result, failure = session.get(Result, job.result_key), session.get(Failure, job.result_key)
+            return [_row(1, job, job.result_key, result, failure, since)]
+        statement = (
+            select(ChildJob, QueryJob, Result, Failure)
+            .join(QueryJob, col(QueryJob.id) == ChildJob.child_id)
+            .outerjoin(Result, col(Result.key) == ChildJob.result_key)
+            .outerjoin(Failure, col(Failure.key) == ChildJob.result_key)
+            .where(ChildJob.parent_id == job.id, ChildJob.position >= first)
+            .order_by(col(ChildJob.position))
+        )
+        if count:
+            statement = statement.limit(count)
+        return [
+            _row(link.position, child, link.result_key, result, failure, since)
+            for link, child, result, failure in session.exec(statement)
+        ]
+
+
+def _row(  # noqa: PLR0913, PLR0917 - the columns of one row
+    position: int, child: QueryJob, key: str, result: Result | None, failure: Failure | None, since: datetime | None
+) -> SequenceRow:
+    row = SequenceRow(position, child.id, key, child.title, child.letters, child.status)
+    if result is None:
+        if failure is None:
+            return row
+        return replace(row, status="failed", note=f"{failure.failure_class}: {failure.message}")
+    return replace(
+        row,
+        status="complete",
+        origin="searched" if since and result.created_at >= since else "reused",
+        hits=result.hits,
+        best_hit=result.best_hit,
+        evalue=result.evalue,
+        identity_percent=result.identity_percent,
+        coverage_percent=result.coverage_percent,
+        note=result.note,
+    )

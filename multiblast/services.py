@@ -1,0 +1,58 @@
+"""Everything multiblast does, over the places it works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from multiblast.database import Database
+from multiblast.installation import Installation
+from multiblast.reports import Reports
+from multiblast.search import Search
+from multiblast.settings import QueryLimits, home
+from multiblast.stores import LocalStore, Store
+from multiblast.targets import Targets
+
+__all__ = ["Services"]
+
+
+@dataclass
+class Services:
+    """The places multiblast works with, and the services over them.
+
+    Attributes:
+        database: Where jobs are recorded.
+        store: Where queries, results and reports are kept.
+        installation: The BLAST+ programs of this machine.
+        targets: The databases of this machine.
+        limits: What a job may ask for.
+    """
+
+    database: Database
+    store: Store
+    installation: Installation
+    targets: Targets
+    limits: QueryLimits
+
+    @classmethod
+    def embedded(cls, targets_root: Path | None = None) -> Services:
+        """Return services that need nothing but a directory: SQLite and files under `settings.home`."""
+        base = home()
+        return cls(
+            Database(f"sqlite:///{base / 'jobs.sqlite'}"),
+            LocalStore(base / "store"),
+            Installation(),
+            Targets(targets_root or base / "targets"),
+            QueryLimits(),
+        )
+
+    @cached_property
+    def search(self) -> Search:
+        """Query jobs."""
+        return Search(self.database, self.store, self.installation, self.targets, self.limits)
+
+    @cached_property
+    def reports(self) -> Reports:
+        """Report jobs."""
+        return Reports(self.search, self.store, self.installation)

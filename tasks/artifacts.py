@@ -1,0 +1,129 @@
+"""What a run's page shows: the plan, the progress, the table of sequences, the result."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+from uuid import UUID
+
+from prefect.artifacts import (
+    acreate_markdown_artifact,
+    acreate_progress_artifact,
+    acreate_table_artifact,
+    aupdate_progress_artifact,
+)
+
+from multiblast.search import Plan, SearchedJob, SequenceRow, board
+
+__all__ = ["RunPage", "show_files"]
+
+_PERIOD_S = 2.0
+_ROWS_SHOWN = 1000
+
+
+class RunPage:
+    """The artifacts of one submission's run: one of each kind, brought up to date at most every 2 s."""
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        self._progress: UUID | None = None
+        self._shown = time.monotonic()
+
+    async def show_plan(self, plan: Plan) -> None:
+        """Show what is known, what must run, and what to expect."""
+        await acreate_markdown_artifact(key=f"plan-{self.job_id}", markdown=_plan_text(plan), description="Plan")
+
+    async def show_progress(self) -> None:
+        """Show how far the search is; does nothing if that was shown less than 2 s ago."""
+        if time.monotonic() - self._shown < _PERIOD_S:
+            return
+        self._shown = time.monotonic()
+        now = board.get(self.job_id)
+        left = now.seconds_left
+        text = f"{now.searched:,} of {now.to_search:,} sequences searched, {now.reused:,} reused"
+        text += f" · {now.letters_per_second:,.0f} letters/s"
+        text += f" · about {_duration(left)} left" if left is not None else ""
+        if self._progress is None:
+            created = await acreate_progress_artifact(
+                progress=100 * now.fraction, key=f"progress-{self.job_id}", description=text
+            )
+            self._progress = UUID(str(created))
+        else:
+            await aupdate_progress_artifact(self._progress, progress=100 * now.fraction, description=text)
+
+    async def show_result(self, job: SearchedJob) -> None:
+        """Show the table of sequences and what to do next."""
+        if self._progress is not None:
+            await aupdate_progress_artifact(self._progress, progress=100.0, description="done")
+        rows = job.rows[:_ROWS_SHOWN]
+        cut = f" (the first {_ROWS_SHOWN:,})" if len(job.rows) > _ROWS_SHOWN else ""
+        await acreate_table_artifact(
+            key=f"sequences-{self.job_id}",
+            table=[_table_row(row) for row in rows],
+            description=f"Sequences{cut}",
+        )
+        await acreate_markdown_artifact(key=f"job-{self.job_id}", markdown=_job_text(job), description="Job")
+
+
+async def show_files(report_id: str, lines: list[str]) -> None:
+    """Show the files of a report."""
+    await acreate_markdown_artifact(key=f"report-{report_id}", markdown="\n".join(lines), description="Report")
+
+
+def _plan_text(plan: Plan) -> str:
+    lines = [
+        "## Plan",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| sequences | {plan.sequences:,} ({plan.distinct:,} distinct) |",
+        f"| known already | {plan.known:,} |",
+        f"| to search | {plan.unknown:,} ({plan.letters:,} letters) |",
+        f"| batches | {len(plan.to_run)} |",
+        f"| estimated time | {_estimate(plan)} |",
+    ]
+    if plan.result_bytes:
+        lines.append(f"| estimated size | {plan.result_bytes / 1e6:,.1f} MB |")
+    lines += ["", *(f"- {warning}" for warning in plan.warnings)]
+    return "\n".join(lines)
+
+
+def _estimate(plan: Plan) -> str:
+    if plan.seconds is None:
+        return "not known yet: the first search of this kind here"
+    return _duration(plan.seconds) if plan.seconds else "none: everything is known"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{max(rest, 1)} s"
+
+
+def _table_row(row: SequenceRow) -> dict[str, Any]:
+    return {
+        "#": row.position,
+        "sequence": row.name,
+        "length": row.length,
+        "status": row.status,
+        "origin": row.origin,
+        "hits": row.hits,
+        "best hit": row.best_hit,
+        "E-value": "" if row.evalue is None else f"{row.evalue:.2g}",
+        "identity %": "" if row.identity_percent is None else f"{row.identity_percent:.1f}",
+        "coverage %": "" if row.coverage_percent is None else f"{row.coverage_percent:.0f}",
+        "note": row.note,
+    }
+
+
+def _job_text(job: SearchedJob) -> str:
+    return "\n".join(
+        [
+            f"## Job `{job.job_id}` is {job.status}",
+            "",
+            f"{job.sequences:,} sequences: {job.searched:,} searched now, {job.reused:,} reused"
+            + (f", {job.failed:,} failed. {job.reason}" if job.failed else "."),
+            "",
+            f"For a report, run **make-report** with job `{job.job_id}` and a format.",
+        ]
+    )

@@ -1,0 +1,43 @@
+"""What runs are called, so that a person finds them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect.runtime import flow_run, task_run
+
+__all__ = ["batch", "report", "sequence", "submission"]
+
+_LONGEST = 60
+
+
+def submission() -> str:
+    """Name a submission: ``blastp · uniprot · summary``."""
+    parameters: dict[str, Any] = flow_run.parameters
+    options = parameters.get("options")
+    program = parameters.get("program") or getattr(options, "program", "")
+    targets = ", ".join(target.rpartition("/")[2] for target in parameters.get("targets", []))
+    return " · ".join(part for part in (program, _short(targets), _short(parameters.get("summary", ""))) if part)
+
+
+def batch() -> str:
+    """Name a batch: ``search 40 sequences · batch 2 of 7``."""
+    parameters: dict[str, Any] = task_run.parameters
+    return f"search {parameters['batch'].label}"
+
+
+def sequence() -> str:
+    """Name a sequence by its defline."""
+    parameters: dict[str, Any] = task_run.parameters
+    row = parameters["row"]
+    return f"{row.position} {_short(row.name) or 'untitled'}"
+
+
+def report() -> str:
+    """Name a report: ``format 5 of 1f0c…``."""
+    parameters: dict[str, Any] = flow_run.parameters
+    return f"format {int(parameters['format'])} of {parameters['job'][:8]}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
