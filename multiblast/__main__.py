@@ -1,0 +1,30 @@
+"""The ``multiblast`` command: it hands over to the application, which stands around this package in the checkout."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+__all__ = ["main"]
+
+_APPLICATION = "deployments.command_line"
+
+
+def main() -> int:
+    """Run the command line; return its exit code."""
+    try:
+        # By name: this package is the domain, and must not import the floors above it.
+        application = importlib.import_module(_APPLICATION)
+    except ModuleNotFoundError as error:
+        if error.name not in (_APPLICATION, "deployments"):
+            raise
+        sys.stderr.write(
+            "The multiblast command works from a checkout of its repository, and only the library is installed here. "
+            "In a checkout, type: make install && .venv/bin/multiblast --help\n"
+        )
+        return 2
+    return int(application.main() or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""Every deployment can be loaded for real: `prefect deploy` succeeds for a flow that cannot be imported."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+_ROOT = Path(__file__).resolve().parents[2]
+_DEPLOYMENTS = yaml.safe_load((_ROOT / "deployments" / "prefect.yaml").read_text())["deployments"]
+_LOAD_ALL = """
+import json, sys, traceback
+from prefect.flows import load_flow_from_entrypoint
+from prefect.utilities.callables import parameter_schema
+
+loaded = {}
+for entrypoint in sys.argv[1:]:
+    try:
+        flow = load_flow_from_entrypoint(entrypoint, use_placeholder_flow=False)
+        properties = parameter_schema(flow).properties
+        silent = [name for name, told in properties.items() if not told.get("description")]
+        loaded[entrypoint] = {"name": flow.name, "description": flow.description or "", "silent": silent}
+    except Exception:
+        loaded[entrypoint] = {"error": traceback.format_exc()}
+print(json.dumps(loaded))
+"""
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Load all of them as a worker does: in another process, in the checkout, from their files."""
+    entrypoints = [deployment["entrypoint"] for deployment in _DEPLOYMENTS]
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MULTIBLAST_"))
+    }
+    home = str(tmp_path_factory.mktemp("home"))
+    done = subprocess.run(
+        [sys.executable, "-c", _LOAD_ALL, *entrypoints],
+        cwd=_ROOT,
+        env={**environment, "MULTIBLAST_HOME": home, "PREFECT_HOME": home, "DO_NOT_TRACK": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    result: dict[str, dict[str, Any]] = json.loads(done.stdout)
+    return result
+
+
+@pytest.mark.parametrize("deployment", _DEPLOYMENTS, ids=lambda deployment: deployment["name"])
+class TestDeployment:
+    def test_deployment_loads(self, deployment: dict[str, Any], loaded: dict[str, dict[str, Any]]) -> None:
+        assert "error" not in loaded[deployment["entrypoint"]], loaded[deployment["entrypoint"]]["error"]
+
+    def test_deployment_has_the_name_of_its_flow(
+        self, deployment: dict[str, Any], loaded: dict[str, dict[str, Any]]
+    ) -> None:
+        assert loaded[deployment["entrypoint"]]["name"] == deployment["name"]
+
+    def test_deployment_explains_itself(self, deployment: dict[str, Any], loaded: dict[str, dict[str, Any]]) -> None:
+        assert loaded[deployment["entrypoint"]]["description"]
+
+    def test_deployment_explains_every_parameter(
+        self, deployment: dict[str, Any], loaded: dict[str, dict[str, Any]]
+    ) -> None:
+        """The lines under `Args:` are the help texts of the form."""
+        assert loaded[deployment["entrypoint"]]["silent"] == []
+
+
+def test_deployments_have_distinct_names() -> None:
+    names = [deployment["name"] for deployment in _DEPLOYMENTS]
+    assert len(set(names)) == len(names)
+
+
+def test_every_flow_file_is_deployed() -> None:
+    deployed = {deployment["entrypoint"].partition(":")[0] for deployment in _DEPLOYMENTS}
+    assert deployed == {f"flows/{path.name}" for path in (_ROOT / "flows").glob("[!_]*.py")}
