@@ -86,8 +86,13 @@ def read_content(path: Path, kind: str, root: Path) -> Content:
     content = Content()
     _gather(content, path, kind, _DEEPEST_ALIAS)
     real_root = root.resolve()
+    directories: dict[Path, Path] = {}  # most files share one, and resolving is slow
     for file in content.files():
-        if not file.resolve().is_relative_to(real_root):
+        if file.is_symlink():
+            real = file.resolve()
+        else:
+            real = directories.get(file.parent) or directories.setdefault(file.parent, file.parent.resolve())
+        if not real.is_relative_to(real_root):
             raise InvalidInputError(f"{str(file)!r} leads outside of the targets root {str(root)!r}")
         if not file.is_file():
             raise InvalidInputError(f"{str(file)!r} is missing")

@@ -17,7 +17,6 @@ The date is part of it since reports print it. So a rebuild from the same sequen
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import tempfile
 from contextlib import suppress
@@ -43,15 +42,15 @@ def fingerprint(content: Content, cache: Path) -> str:
         cache: A directory for small files; created when needed, and done without if it cannot be written.
     """
     files = list(content.files())
-    signature = ids.digest("files/1", [_signature(file) for file in files])
-    known = cache / f"{ids.digest('path/1', str(files[0]))}.json"
-    with suppress(OSError, ValueError, KeyError):
-        kept = json.loads(known.read_text())
-        if kept["signature"] == signature:
-            return str(kept["fingerprint"])
+    signature = ids.digest(_TAG, [_signature(file) for file in files])
+    known = cache / ids.digest("path/1", str(files[0]))
+    with suppress(OSError, UnicodeDecodeError):
+        kept, _, result = known.read_text().partition(" ")
+        if kept == signature and ids.is_id(result):
+            return result
     result = _compute(content)
     with suppress(OSError):
-        _write(known, json.dumps({"tag": _TAG, "signature": signature, "fingerprint": result}))
+        _write(known, f"{signature} {result}")
     return result
 
 

@@ -1,0 +1,79 @@
+"""makeblastdb builds a database, in place as a whole or not at all."""
+
+from __future__ import annotations
+
+import gzip
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from multiblast.errors import FailureClass, InvalidInputError, ProgramError
+from multiblast.targets.building import build_database
+
+FASTA = b">s1 one\nMKVLAAGIVGLCAKAYWQ\n>s2 two\nERTYHGFDSAPLMKV\n"
+
+
+@pytest.fixture
+def fasta(tmp_path: Path) -> Path:
+    path = tmp_path / "in.fasta"
+    path.write_bytes(FASTA)
+    return path
+
+
+def entries(path: Path, form: str = "%t") -> list[str]:
+    command = ["blastdbcmd", "-db", str(path), "-entry", "all", "-outfmt", form]
+    return subprocess.run(command, capture_output=True, check=True, text=True).stdout.splitlines()
+
+
+def test_build_database_makes_what_blast_reads(fasta: Path, tmp_path: Path) -> None:
+    path = build_database(fasta, tmp_path / "new/blast", "db", molecule="protein", title="A title")
+    assert path == tmp_path / "new/blast/db"
+    assert entries(path) == ["s1 one", "s2 two"]
+
+
+def test_build_database_reads_gzip(tmp_path: Path) -> None:
+    (tmp_path / "in.gz").write_bytes(gzip.compress(FASTA))
+    assert entries(build_database(tmp_path / "in.gz", tmp_path, "db", molecule="protein")) == ["s1 one", "s2 two"]
+
+
+def test_build_database_replaces_one_of_the_same_name_and_molecule(fasta: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "blast"
+    build_database(fasta, directory, "db", molecule="protein")
+    (directory / "db.pal").write_text("DBLIST gone\n")
+    (directory / "db2.pin").write_text("another")
+    fasta.write_bytes(b">s3 three\nACGTACGT\n")
+    build_database(fasta, directory, "db", molecule="nucleotide")
+    build_database(fasta, directory, "db", molecule="protein")
+    assert entries(directory / "db") == ["s3 three"]
+    assert (directory / "db.nin").exists()
+    assert (directory / "db2.pin").exists()
+
+
+def test_build_database_keeps_taxids(fasta: Path, tmp_path: Path) -> None:
+    (tmp_path / "taxids").write_text("s1 9606\ns2 10090\n")
+    path = build_database(fasta, tmp_path, "db", molecule="protein", taxids=tmp_path / "taxids")
+    assert entries(path, "%T") == ["9606", "10090"]
+
+
+def test_build_database_that_fails_leaves_the_old_one(fasta: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "blast"
+    build_database(fasta, directory, "db", molecule="protein")
+    before = sorted(path.name for path in directory.iterdir())
+    fasta.write_bytes(b"")
+    with pytest.raises(ProgramError):
+        build_database(fasta, directory, "db", molecule="protein")
+    assert sorted(path.name for path in directory.iterdir()) == before
+    assert entries(directory / "db") == ["s1 one", "s2 two"]
+
+
+@pytest.mark.parametrize("name", ["", "../db", "a/b", "-db", "a b", "a\nb", "\u00e9"])
+def test_build_database_refuses_a_name_that_is_none(fasta: Path, tmp_path: Path, name: str) -> None:
+    with pytest.raises(InvalidInputError, match="cannot name a database"):
+        build_database(fasta, tmp_path, name, molecule="protein")
+
+
+def test_build_database_says_when_the_program_is_missing(fasta: Path, tmp_path: Path) -> None:
+    with pytest.raises(ProgramError) as failure:
+        build_database(fasta, tmp_path, "db", molecule="protein", program="no-makeblastdb")
+    assert failure.value.failure_class is FailureClass.MISSING_PROGRAM
