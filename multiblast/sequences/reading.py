@@ -183,7 +183,7 @@ def _unpacked(blocks: Iterable[bytes]) -> Iterator[bytes]:
 def _text(blocks: Iterable[bytes], most_bytes: int) -> Iterator[bytes]:
     """Check that blocks are text, within the limit, and give all lines the same end."""
     total, held = 0, b""
-    for number, block in enumerate(blocks):
+    for number, block in enumerate(filter(None, blocks)):
         if number == 0:
             _refuse_other_formats(block)
         if b"\0" in block:

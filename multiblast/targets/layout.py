@@ -73,18 +73,19 @@ class Layout:
         expression = self._parts[part]
         if expression is None:
             yield from self._walk(directory, part + 1, names, depth)
-        for name in _directories(directory):
+        for name, is_link in _directories(directory):
             if expression is None:
-                if depth:
+                if depth and not is_link:  # a link could lead anywhere, also back up
                     yield from self._walk(directory / name, part, names, depth - 1)
             elif match := expression.fullmatch(name):
                 yield from self._walk(directory / name, part + 1, names | match.groupdict(), depth)
 
 
-def _directories(directory: Path) -> list[str]:
+def _directories(directory: Path) -> list[tuple[str, bool]]:
+    """Return the names of the directories in ``directory``, and whether each is a link."""
     try:
         with os.scandir(directory) as entries:
-            return [entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+            return [(e.name, e.is_symlink()) for e in entries if e.is_dir() and not e.name.startswith(".")]
     except OSError:
         return []  # not ours to read, or gone meanwhile
 

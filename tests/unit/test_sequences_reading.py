@@ -85,6 +85,13 @@ def test_read_fasta_unpacks_gzip_of_several_members(tmp_path: Path) -> None:
     assert parts(read_fasta(path)) == [(b"a", b"MKV", 1), (b"b", b"L", 3)]
 
 
+@pytest.mark.parametrize("name", READINGS)
+def test_read_fasta_reads_the_same_from_gzip(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text, expected = READINGS[name]
+    monkeypatch.setattr("multiblast.sequences.reading._BLOCK_BYTES", 9)
+    assert parts(read_fasta(gzip.compress(text))) == expected
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [

@@ -77,3 +77,15 @@ def test_layout_refuses(pattern: str, reason: str) -> None:
     (problem,) = refusal.value.problems
     assert problem.key == "layout"
     assert reason in problem.message
+
+
+def test_layout_follows_links_where_it_names_a_directory(root: Path) -> None:
+    (root / "Linked").symlink_to(root / "PlasmoDB")
+    assert ("Linked", "Pb", "Linked/Pb/blast") in found(root, "{site}/{target}/blast/{database}")
+
+
+def test_layout_does_not_follow_links_at_any_depth(root: Path) -> None:
+    (root / "PlasmoDB/Pb/up").symlink_to(root)
+    places = found(root, "{site}/{target}/**/blast/{database}")
+    assert not [directory for _, _, directory in places if "/up/" in directory]
+    assert ("PlasmoDB", "Pb", "PlasmoDB/Pb/blast") in places
