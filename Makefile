@@ -25,7 +25,8 @@ demo: install ## search real sequences from end to end and show the report
 
 test: lint ## run all checks and all tests, installing what they need
 	@deployments/install.sh chromium || echo "The tests that need a browser are left out."
-	@$(PYTHON) -m pytest -n auto $$(command -v chromium >/dev/null || echo -m "not\ browser") $(ARGS)
+	@type -P chromium >/dev/null || without=(-m "not browser"); \
+	$(PYTHON) -m pytest -n auto --dist loadfile "$${without[@]}" $(ARGS)
 
 lint: install ## check style, types and the direction of imports
 	@$(BIN)/ruff check

@@ -76,14 +76,14 @@ environment() {
 }
 
 blast() {
-    command -v blastp >/dev/null && return
+    type -P blastp >/dev/null && return
     may_install || fail "BLAST+ is not on the path and may not be installed by us. Type: sudo apt-get install ncbi-blast+
        (or unpack NCBI's archive from the BLAST+ download page and put its bin directory on the PATH)"
     system_packages ncbi-blast+
 }
 
 chromium() {
-    command -v chromium >/dev/null && return
+    type -P chromium >/dev/null && return
     may_install || fail "chromium is not on the path and may not be installed by us. Type: sudo apt-get install chromium"
     system_packages chromium fonts-liberation
 }
