@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -20,7 +20,7 @@ from multiblast.options import Options, is_independent
 from multiblast.programs import Completed, Program
 from multiblast.results import PackWriter, Results
 from multiblast.targets import Database as TargetDatabase
-from multiblast.targets import database_argument
+from multiblast.targets import database_argument, subject_name
 
 __all__ = ["Item", "OnProgress", "Outcome", "Runner", "SearchContext", "transient"]
 
@@ -218,7 +218,8 @@ class _Attempt:
             try:
                 for part in split(stream, self.context.database_size):
                     item = items[part.position]
-                    size += sink.add(item.key, part.archive, part.summary)
+                    best = subject_name(self.context.databases, part.summary.best_hit)
+                    size += sink.add(item.key, part.archive, replace(part.summary, best_hit=best))
                     self.progress(1, len(item.residues))
             except ArchiveError:
                 program.finish()  # a program that failed half-way says why; else the archive itself is at fault

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from multiblast.targets.database import Database, DatabaseKind, database_argument, in_canonical_order
+from multiblast.targets.deflines import subject_name
 from multiblast.targets.layout import DEFAULT_LAYOUT, Layout
 from multiblast.targets.registry import Targets
 
@@ -14,4 +15,5 @@ __all__ = [
     "Targets",
     "database_argument",
     "in_canonical_order",
+    "subject_name",
 ]
