@@ -22,12 +22,23 @@ system_packages() {
     local log
     log=$(mktemp)
     apt() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@"; }
-    if ! { apt update && apt install --no-install-recommends "$@"; } </dev/null 2>&1 | tee "$log" |
-        sed -un 's/^\(Need to get .*\|Fetched .*\|Setting up [^ ]*\).*/  \1/p' >&2; then
+    if ! { apt update && apt install --no-install-recommends "$@"; } </dev/null 2>&1 | tee "$log" | show_apt; then
         tail -n 20 "$log" >&2
         fail "the system's packages could not be installed; the last lines of the installer are above"
     fi
     rm -f "$log"
+}
+
+# What there is to download, then a dot a package: apt says ten times as much.
+show_apt() {
+    local line
+    while IFS= read -r line; do
+        case $line in
+            "Need to get"*) say "  $line" ;;
+            "Unpacking "* | "Setting up "*) printf . >&2 ;;
+        esac
+    done
+    say
 }
 
 find_python() {
