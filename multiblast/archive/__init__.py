@@ -1,0 +1,10 @@
+"""BLAST+ archives: split into one a query, made right, and merged again."""
+
+from __future__ import annotations
+
+from multiblast.archive.merge import merge
+from multiblast.archive.split import SplitArchive, split
+from multiblast.archive.statistics import DatabaseSize
+from multiblast.archive.summary import Summary
+
+__all__ = ["DatabaseSize", "SplitArchive", "Summary", "merge", "split"]

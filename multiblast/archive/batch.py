@@ -1,0 +1,213 @@
+"""One archive of a batch: where each query's parts lie in the file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from multiblast.archive.text import ARCHIVE_START, QUERY_ID
+from multiblast.errors import ArchiveError
+
+__all__ = ["BatchArchive", "Query", "read_batches"]
+
+CHUNK_BYTES = 4 << 20
+
+_ALIGNMENTS = b"\n    alignments {\n"
+_ALIGNMENTS_END = b"\n    },\n    masks {\n"
+_ELEMENT = b"\n      {\n"
+_ARCHIVE_END = b"\n}\n"
+_QUERIES = b"\n      queries bioseq-set {\n        seq-set {\n"
+_QUERIES_END = b"\n        }\n      },\n"
+_QUERY_SEPARATOR = b",\n          seq {\n"
+_QUERY = re.compile(rb'            id \{\n              local str "Query_(\d+)"\n            \},\n')
+_INSTANCE = b"            inst {\n"
+_USER_MASK = re.compile(
+    rb'\n          name "LCaseMask",\n          value query-mask (\{\n.*?\n          \})', re.DOTALL
+)
+_MASK_QUERY = re.compile(rb' id local str "Query_(\d+)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query of a batch.
+
+    Attributes:
+        number: 1-based number that BLAST+ gave it, counted through the run's query file.
+        instance: Its sequence, the ``inst {…}`` element.
+        start: Offset of its first alignment in the file.
+        end: Offset after its last alignment; ``start`` if it has none.
+        masks: Its mask elements, joined as in a mask list; empty if it has none.
+        user_masks: The same of what was masked before the search: lower case, and low-complexity
+            regions of nucleotides.
+    """
+
+    number: int
+    instance: bytes
+    start: int = 0
+    end: int = 0
+    masks: bytes = b""
+    user_masks: bytes = b""
+
+
+@dataclass(slots=True)
+class BatchArchive:
+    """The parts of one ``Blast4-archive`` value.
+
+    Attributes:
+        opening: From the start to the queries.
+        request: After the queries to the results: database and options.
+        statistics: ``ka-blocks`` and ``search-stats``, which hold for the first query only.
+        queries: The queries, in order.
+    """
+
+    opening: bytes
+    request: bytes
+    statistics: bytes
+    queries: list[Query] = field(default_factory=list)
+
+
+def read_batches(stream: BinaryIO) -> Iterator[BatchArchive]:
+    """Yield the archives in ``stream`` in order, without reading alignments into memory.
+
+    Args:
+        stream: A seekable file of one or several ``Blast4-archive`` values.
+
+    Raises:
+        ArchiveError: the file is not as BLAST+ writes it, or is cut short.
+    """
+    reader = _Reader(stream)
+    while not reader.at_end():
+        yield _read_batch(reader)
+
+
+def _read_batch(reader: _Reader) -> BatchArchive:
+    opening, queries, request = _read_request(reader.take(_ALIGNMENTS))
+    spans = dict(_read_spans(reader))
+    reader.take(_ALIGNMENTS_END)
+    masks, statistics = _read_tail(reader.take(_ARCHIVE_END))
+    user_masks = _by_query(found[1] for found in _USER_MASK.finditer(request))
+    unknown = (spans.keys() | masks.keys()) - {number for number, _ in queries}
+    if unknown:
+        raise ArchiveError(f"the archive holds results of a query it does not list: Query_{min(unknown)}")
+    batch = BatchArchive(opening, request, statistics)
+    for number, instance in queries:
+        start, end = spans.get(number, (0, 0))
+        batch.queries.append(Query(number, instance, start, end, masks.get(number, b""), user_masks.get(number, b"")))
+    return batch
+
+
+def _read_request(text: bytes) -> tuple[bytes, list[tuple[int, bytes]], bytes]:
+    start = text.find(_QUERIES)
+    end = text.find(_QUERIES_END, start)
+    if not text.startswith(ARCHIVE_START) or start < 0 or end < 0:
+        raise ArchiveError("the archive's request does not hold a set of queries as BLAST+ writes it")
+    elements = text[start + len(_QUERIES) - 1 : end].split(_QUERY_SEPARATOR)
+    elements[0] = elements[0].removeprefix(_QUERY_SEPARATOR[1:])
+    queries = [_read_query(element) for element in elements]
+    if [number for number, _ in queries] != sorted({number for number, _ in queries}):
+        raise ArchiveError("the archive's queries are not in ascending order")
+    return text[: start + len(_QUERIES)], queries, text[end + len(_QUERIES_END) :]
+
+
+def _read_query(element: bytes) -> tuple[int, bytes]:
+    query = _QUERY.match(element)
+    instance = element.find(_INSTANCE)
+    if query is None or instance < 0 or not element.endswith(b"\n          }"):
+        raise ArchiveError(f"the archive holds a query of unknown form: {element[:120]!r}")
+    return int(query[1]), element[instance:]
+
+
+def _read_spans(reader: _Reader) -> Iterator[tuple[int, tuple[int, int]]]:
+    """Yield query numbers with the offsets of their alignments, in file order."""
+    seen: set[bytes] = set()
+    name, start = b"", 0
+    for window, offset, last in reader.windows(_ELEMENT, _ALIGNMENTS_END):
+        for found in QUERY_ID.finditer(window):
+            if found[1] == name:
+                continue
+            boundary = offset + window.rfind(_ELEMENT, 0, found.start()) + len(b"\n")
+            if name:
+                yield int(name), (start, boundary - len(b",\n"))
+            name, start = found[1], boundary
+            if name in seen:
+                raise ArchiveError(f"the alignments of Query_{int(name)} do not stand together in the archive")
+            seen.add(name)
+        if last and name:
+            yield int(name), (start, offset + len(window))
+        elif window.strip() and not name:
+            raise ArchiveError("the archive holds alignments that name no query")
+
+
+def _read_tail(text: bytes) -> tuple[dict[int, bytes], bytes]:
+    masks_end = text.find(b"    },\n    ka-blocks {\n")
+    end = text.find(b"\n    }\n  }", masks_end)
+    if masks_end < 0 or end < 0:
+        raise ArchiveError("the archive does not end in masks and statistics as BLAST+ writes them")
+    elements = text[:masks_end].removesuffix(b"\n").split(b",\n      {\n") if masks_end else []
+    masks = _by_query(b"      {\n" + element.removeprefix(b"      {\n") for element in elements)
+    return masks, text[masks_end + len(b"    },\n") : end + len(b"\n    }\n  }")]
+
+
+def _by_query(masks: Iterable[bytes]) -> dict[int, bytes]:
+    joined: dict[int, list[bytes]] = {}
+    for mask in masks:
+        named = {int(number) for number in _MASK_QUERY.findall(mask)}
+        if len(named) != 1:
+            raise ArchiveError(f"a mask of the archive does not belong to one query: {sorted(named)}")
+        joined.setdefault(named.pop(), []).append(mask)
+    return {number: b",\n".join(elements) for number, elements in joined.items()}
+
+
+class _Reader:
+    """A window on a file that is read forwards in large chunks."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._buffer = b""
+        self._start = stream.tell()
+        self._ended = False
+
+    def at_end(self) -> bool:
+        return not self._buffer.strip() and not self._more()
+
+    def take(self, token: bytes) -> bytes:
+        """Return what stands before ``token`` and move behind it."""
+        position = 0
+        while (found := self._buffer.find(token, position)) < 0:
+            position = max(0, len(self._buffer) - len(token) + 1)
+            if not self._more():
+                raise ArchiveError(f"the archive is cut short: {token.strip().decode()!r} is missing")
+        taken = self._buffer[:found]
+        self._drop(found + len(token))
+        return taken
+
+    def windows(self, element: bytes, end: bytes) -> Iterator[tuple[bytes, int, bool]]:
+        """Yield parts of a list up to ``end``, each of whole elements, with its offset and whether it is the last.
+
+        Each part starts with the line break before it. Afterwards ``end`` is next.
+        """
+        self._buffer = b"\n" + self._buffer
+        self._start -= 1
+        while (stop := self._buffer.find(end)) < 0:
+            whole = self._buffer.rfind(element, 1)
+            if whole > 0:
+                yield self._buffer[:whole], self._start, False
+                self._drop(whole)
+            if not self._more():
+                raise ArchiveError("the archive is cut short: its alignments do not end")
+        yield self._buffer[:stop], self._start, True
+        self._drop(stop)
+
+    def _more(self) -> bool:
+        chunk = self._stream.read(CHUNK_BYTES)
+        if not chunk and not self._ended and self._buffer and not self._buffer.endswith(b"\n"):
+            self._ended = True
+            chunk = b"\n"
+        self._buffer += chunk
+        return bool(chunk)
+
+    def _drop(self, count: int) -> None:
+        self._buffer = self._buffer[count:]
+        self._start += count

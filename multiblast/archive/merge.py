@@ -1,0 +1,61 @@
+"""Join archives of single queries into one file that blast_formatter reads in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import BinaryIO
+
+from multiblast.archive.split import PLACEHOLDER
+from multiblast.archive.text import encode_string, rename_query, title_of
+from multiblast.errors import ArchiveError
+
+__all__ = ["merge"]
+
+_QUERY = b'            id {\n              local str "Query_1"\n            },\n'
+_RESULTS = b"\n  results {\n"
+_MASKS = b"\n    masks {\n"
+_BLOCKS = b"\n    ka-blocks {\n"
+_TITLE = b"            descr {\n              title %s\n            },\n"
+
+
+def merge(parts: Iterable[tuple[str | bytes, bytes]], output: BinaryIO, databases: str | Sequence[str]) -> int:
+    """Write archives one after the other, their queries numbered from 1 and under their titles.
+
+    Args:
+        parts: Each query's defline, without ``>``, and its archive as `split` made it, in
+            the order of the report.
+        output: Where the file is written; nothing is read back.
+        databases: Where the searched databases are now, as given to ``-db``, in the order
+            in which they were searched: hits are numbers into them.
+
+    Returns:
+        How many queries were written.
+
+    Raises:
+        ArchiveError: a part is not an archive made by `split`.
+    """
+    names = databases if isinstance(databases, str) else " ".join(databases)
+    database = b"      subject database %s,\n" % encode_string(names)
+    number = 0
+    for number, (title, archive) in enumerate(parts, start=1):
+        output.writelines(_pieces(archive, title_of(title), database, b"Query_%d" % number))
+    return number
+
+
+def _pieces(archive: bytes, title: bytes, database: bytes, name: bytes) -> Iterable[bytes]:
+    query, place = archive.find(_QUERY), archive.find(PLACEHOLDER)
+    results = archive.find(_RESULTS, place)
+    masks = archive.find(_MASKS, results)
+    blocks = archive.find(_BLOCKS, masks)
+    if not 0 < query < place < results < masks < blocks:
+        raise ArchiveError("an archive to be merged is not one of a single query as made by a split")
+    yield archive[:query]
+    yield _QUERY.replace(b"Query_1", name)
+    if title:
+        yield _TITLE % encode_string(title)
+    yield archive[query + len(_QUERY) : place]
+    yield database
+    yield archive[place + len(PLACEHOLDER) : results]
+    yield rename_query(archive[results:masks], b"Query_1", name)
+    yield archive[masks:blocks].replace(b' id local str "Query_1"\n', b' id local str "%s"\n' % name)
+    yield archive[blocks:]

@@ -1,0 +1,152 @@
+"""Split a batch's archive into one archive a query, independent of the batch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from multiblast.archive.batch import BatchArchive, Query, read_batches
+from multiblast.archive.statistics import (
+    UNDERIVABLE,
+    DatabaseSize,
+    QueryStatistics,
+    Search,
+    read_statistics,
+    write_statistics,
+)
+from multiblast.archive.summary import Summary, summarise
+from multiblast.archive.text import rename_query
+from multiblast.errors import ArchiveError
+
+__all__ = ["PLACEHOLDER", "SplitArchive", "split"]
+
+# Stands for the databases, whose place may change between search and report.
+PLACEHOLDER = b'      subject database "",\n'
+
+TOGETHER = 64  # queries whose statistics are derived at once
+
+_DATABASE = re.compile(rb'\A      subject database "(?:[^"]|"")*",\n')
+_CASE_MASK = re.compile(rb',?\n        \{\n          name "LCaseMask",\n.*?\n        \}(?=,?\n)', re.DOTALL)
+_NO_OPTIONS = re.compile(rb",\n      program-options \{\n      \}")
+_SEARCH_SPACE = re.compile(rb'(          name "EffectiveSearchSpace",\n          value big-integer )\d+')
+
+
+@dataclass(frozen=True, slots=True)
+class SplitArchive:
+    """One query's result.
+
+    Attributes:
+        position: 0-based index of the query in the run's query file.
+        archive: A complete archive of this query alone, as text. It names the query
+            ``Query_1``, without title, and no database: its bytes follow from residues,
+            options, program and database content alone.
+        summary: The result at a glance.
+    """
+
+    position: int
+    archive: bytes
+    summary: Summary
+
+
+def split(stream: BinaryIO, database: DatabaseSize | None = None) -> Iterator[SplitArchive]:
+    """Yield the results in a file of archives one by one, in query order.
+
+    Memory holds one query's result and the queries of one of BLAST+'s own batches.
+
+    Args:
+        stream: What ``-outfmt 11`` wrote: a seekable file of one or several archives.
+        database: How large the searched databases are. Only an archive of several
+            queries needs it, since it states the statistics of the first one alone.
+
+    Raises:
+        ArchiveError: the file is not as BLAST+ writes it, is cut short, or its statistics
+            cannot be derived for each query; the message then says to run the batch with
+            ``BATCH_SIZE=1``.
+    """
+    for batch in read_batches(stream):
+        search = Search(batch.opening, batch.request)
+        request = _normal_request(batch.request)
+        for query, statistics in _with_statistics(batch, search, database):
+            alignments = _read_alignments(stream, query)
+            yield SplitArchive(
+                position=query.number - 1,
+                archive=_write(batch.opening, query, request, alignments, statistics),
+                summary=summarise(alignments, query, search, searched=statistics.ungapped is not None),
+            )
+
+
+def _with_statistics(
+    batch: BatchArchive, search: Search, database: DatabaseSize | None
+) -> Iterator[tuple[Query, QueryStatistics]]:
+    stated = read_statistics(batch.statistics)
+    if len(batch.queries) == 1:
+        yield batch.queries[0], stated
+        return
+    if database is None:
+        raise ArchiveError(
+            f"an archive of several queries needs the size of its database to be split; or {UNDERIVABLE}"
+        )
+    strands: tuple[int, ...] = ()
+    for start in range(0, len(batch.queries), TOGETHER):
+        queries = batch.queries[start : start + TOGETHER]
+        if strands:
+            derived = search.derive(queries, database, strands)
+        else:
+            strands, derived = _derive_first(queries, search, database, stated)
+        yield from zip(queries, derived, strict=True)
+
+
+def _derive_first(
+    queries: list[Query], search: Search, database: DatabaseSize, stated: QueryStatistics
+) -> tuple[tuple[int, ...], list[QueryStatistics]]:
+    """Return the strands for which the first query's statistics come out as the archive states them, and all."""
+    masks = b"".join(query.masks for query in queries)
+    masked = (b" frame plus" in masks, b" frame minus" in masks)
+    likely = {(True, False): (1,), (False, True): (-1,)}.get(masked, (1, -1)) if search.query_step > 1 else (1, -1)
+    for strands in dict.fromkeys((likely, (1, -1), (-1,))) if search.is_derivable else ():
+        derived = search.derive(queries, database, strands)
+        if write_statistics(derived[0]) == write_statistics(stated):
+            return strands, derived
+    raise ArchiveError(f"the statistics of each query cannot be derived from this archive; {UNDERIVABLE}")
+
+
+def _read_alignments(stream: BinaryIO, query: Query) -> bytes:
+    if query.start == query.end:
+        return b""
+    position = stream.tell()
+    stream.seek(query.start)
+    alignments = stream.read(query.end - query.start)
+    stream.seek(position)
+    if not alignments.startswith(b"      {\n") or not alignments.endswith(b"\n      }"):
+        raise ArchiveError(f"the alignments of Query_{query.number} are not whole")
+    return alignments
+
+
+def _normal_request(request: bytes) -> bytes:
+    text, count = _DATABASE.subn(PLACEHOLDER, request)
+    if not count:
+        raise ArchiveError("the archive does not say that it searched a database")
+    # Masks of all the batch's queries; those that were used stand with the results.
+    return _NO_OPTIONS.sub(b"", _CASE_MASK.sub(b"", text))
+
+
+def _write(opening: bytes, query: Query, request: bytes, alignments: bytes, statistics: QueryStatistics) -> bytes:
+    name = b"%d" % query.number
+    masks = query.masks if statistics.ungapped else b""  # of what could not be searched BLAST+ alone lists none
+    return b"".join(
+        (
+            opening,
+            b'          seq {\n            id {\n              local str "Query_1"\n            },\n',
+            query.instance,
+            b"\n        }\n      },\n",
+            _SEARCH_SPACE.sub(rb"\g<1>%d" % statistics.search_space, request),
+            b"\n    alignments {\n",
+            rename_query(alignments, b"Query_" + name, b"Query_1"),
+            b"\n    },\n    masks {\n" if alignments else b"    },\n    masks {\n",
+            masks.replace(b' id local str "Query_%s"\n' % name, b' id local str "Query_1"\n'),
+            b"\n    },\n" if masks else b"    },\n",
+            write_statistics(statistics),
+        )
+    )

@@ -1,0 +1,311 @@
+"""The statistics of each query of a batch: an archive holds only those of the first."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from multiblast.archive.batch import Query
+from multiblast.archive.gap_costs import NUCLEOTIDE, PROTEIN, GapCosts
+from multiblast.archive.karlin import KarlinAltschul, nucleotide_parameters, protein_parameters
+from multiblast.archive.residues import has_low_complexity, masked, read_residues, reverse_complement, translate
+from multiblast.errors import ArchiveError
+
+__all__ = ["DatabaseSize", "QueryStatistics", "Search", "length_adjustment", "read_statistics", "write_statistics"]
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSize:
+    """How large the searched databases are together, as ``blastdbcmd -info`` tells it."""
+
+    letters: int
+    sequences: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueryStatistics:
+    """What an archive says of one query's statistics.
+
+    Attributes:
+        ungapped: Parameters of ungapped alignment; None if BLAST+ could not search with the query.
+        gapped: Parameters of gapped alignment; None in an ungapped search, and like ``ungapped``.
+        search_space: Effective search space.
+        length_adjustment: In residues of the query.
+    """
+
+    ungapped: KarlinAltschul | None
+    gapped: KarlinAltschul | None
+    search_space: int
+    length_adjustment: int
+
+
+_OPTION = re.compile(
+    rb'          name "(\w+)",\n          value (?:\w[\w-]* )*?("[^"]*"|-?\d+|TRUE|FALSE|\{ -?\d+, 10, -?\d+ \})\n'
+)
+_PROGRAM = re.compile(rb'\n      program "(\w+)",\n      service "([\w-]+)",')
+_REAL = rb"(?:\{ (-?\d+), 10, (-?\d+) \})"
+_BLOCK = re.compile(rb"lambda %s,\n        k %s,\n        h %s,\n        gapped (TRUE|FALSE)" % (_REAL, _REAL, _REAL))
+_SEARCH_SPACE = re.compile(rb'"Effective search space used: (\d+)"')
+_ADJUSTMENT = re.compile(rb'"Length adjustment: (-?\d+)"')
+_DATABASE_FILTERS = ("GiList", "SeqIdList", "TaxidList", "NegativeGiList", "NegativeSeqidList", "NegativeTaxidList")
+_DERIVABLE = {"plain", "megablast"}
+SEG_WINDOW, SEG_LOCUT = 12, 2.2
+UNDERIVABLE = "run the batch with the environment variable BATCH_SIZE=1"
+
+
+class Search:
+    """What an archive's request says of the search, as far as statistics depend on it."""
+
+    def __init__(self, opening: bytes, request: bytes) -> None:
+        """Read program and options.
+
+        Raises:
+            ArchiveError: the program is not named where BLAST+ names it.
+        """
+        program = _PROGRAM.search(opening)
+        if program is None:
+            raise ArchiveError("the archive does not name its program")
+        self.program, self.service = program[1].decode(), program[2].decode()
+        algorithm, _, rest = request.partition(b"\n      program-options {\n")
+        self._options = {name.decode(): value.decode().strip('"') for name, value in _OPTION.findall(algorithm)}
+        self.has_query_range = b'name "RequiredEnd"' in rest
+        self.gapped = self._options.get("UngappedMode") != "TRUE" and self.program != "tblastx"
+        self.matrix = self._options.get("MatrixName", "BLOSUM62")
+        self.is_filtered = any(name in self._options for name in _DATABASE_FILTERS)
+
+    @property
+    def is_derivable(self) -> bool:
+        """Whether each query's statistics can be derived, apart from what the databases' filters change."""
+        return self.gapped and self.service in _DERIVABLE and not self.has_query_range
+
+    @property
+    def query_step(self) -> int:
+        """Query letters a column of an alignment: 3 if the query is translated."""
+        return 3 if self.program in {"blastx", "tblastx"} or self.service == "rpstblastn" else 1
+
+    @property
+    def subject_step(self) -> int:
+        """Subject letters a column of an alignment: 3 if the subject is translated."""
+        return 3 if self.program in {"tblastn", "tblastx"} and self.service != "rpstblastn" else 1
+
+    def derive(
+        self, queries: Sequence[Query], database: DatabaseSize, strands: Sequence[int] = (1, -1)
+    ) -> list[QueryStatistics]:
+        """Return the statistics of queries of a gapped search, as BLAST+ has them.
+
+        Args:
+            queries: Some or all of a batch.
+            database: The size of what was searched.
+            strands: Strands of the queries that were searched; the archive does not tell.
+
+        Raises:
+            ArchiveError: nothing is published for these scores and gap costs.
+        """
+        contexts = [self._contexts(query, strands) for query in queries]
+        found: list[QueryStatistics] = [QueryStatistics(None, None, 0, 0)] * len(queries)
+        pending = list(range(len(queries)))
+        while pending:  # BLAST+ states the first strand or frame that it could search with
+            tried = [(place, residues) for place in pending if (residues := next(contexts[place], None)) is not None]
+            parameters = self._ungapped([residues for _, residues in tried])
+            for (place, residues), ungapped in zip(tried, parameters, strict=True):
+                if ungapped:
+                    found[place] = self._complete(ungapped, len(residues), database)
+            pending = [place for (place, _), ungapped in zip(tried, parameters, strict=True) if not ungapped]
+        return found
+
+    def _complete(self, ungapped: KarlinAltschul, length: int, database: DatabaseSize) -> QueryStatistics:
+        costs = self.costs()
+        gapped = KarlinAltschul(costs.lambda_, costs.k, costs.h) if costs else ungapped
+        correction = (costs.alpha, costs.beta) if costs else (ungapped.lambda_ / ungapped.h, self._ungapped_beta())
+        letters = (self._number("DbLength") or database.letters) // self.subject_step
+        size = DatabaseSize(letters, database.sequences)
+        adjustment = length_adjustment(gapped, correction, length, size)
+        space = self._chosen_space or max(1, letters - database.sequences * adjustment) * (length - adjustment)
+        return QueryStatistics(ungapped, gapped, space, adjustment)
+
+    def costs(self) -> GapCosts | None:
+        """Return the gap costs' published parameters; None if the ungapped ones hold (nucleotides, high costs)."""
+        if self.program == "blastn":
+            return self._nucleotide_costs()
+        chosen = (self._number("GapOpeningCost") or 11, self._number("GapExtensionCost") or 1)
+        for costs in PROTEIN.get(self.matrix, ())[1:]:
+            if (costs.open, costs.extend) == chosen:
+                return costs
+        raise ArchiveError(f"no statistics are known for {self.matrix} with gap costs {chosen}; {UNDERIVABLE}")
+
+    def _nucleotide_costs(self) -> GapCosts | None:
+        match, mismatch = self._rewards()
+        factor = math.gcd(match, mismatch)
+        known = NUCLEOTIDE.get((match // factor, mismatch // factor))
+        if known is None:
+            raise ArchiveError(f"no statistics are known for scores {match} and {mismatch}; {UNDERIVABLE}")
+        opening, extension = self._nucleotide_gaps()
+        for costs in known.costs:
+            if (costs.open * factor, costs.extend * factor) == (opening, extension):
+                return costs._replace(lambda_=costs.lambda_ / factor, alpha=costs.alpha / factor)
+        return None
+
+    def _nucleotide_gaps(self) -> tuple[int, int]:
+        default = (0, 0) if self._is_greedy else (5, 2)
+        opening, extension = self._number("GapOpeningCost"), self._number("GapExtensionCost")
+        return (default[0] if opening is None else opening, default[1] if extension is None else extension)
+
+    @property
+    def _is_greedy(self) -> bool:
+        return self.service == "megablast" and "MBTemplateLength" not in self._options
+
+    def _rewards(self) -> tuple[int, int]:
+        match, mismatch = self._number("MatchReward"), self._number("MismatchPenalty")
+        default = (1, -2) if self._is_greedy else (2, -3)
+        pair = (default[0] if match is None else match, default[1] if mismatch is None else mismatch)
+        return (1, -3) if pair == (0, 0) else pair  # rmblastn scores by a matrix file and takes these for statistics
+
+    def _ungapped_beta(self) -> float:
+        return -2.0 if self.program == "blastn" and self._rewards() in {(1, -1), (2, -3)} else 0.0
+
+    def _ungapped(self, contexts: list[str]) -> list[KarlinAltschul | None]:
+        if self.program == "blastn":
+            return nucleotide_parameters(contexts, *self._rewards())
+        return protein_parameters(contexts, self.matrix, translated=self.query_step > 1)
+
+    def _contexts(self, query: Query, strands: Iterable[int]) -> Iterator[str]:
+        """Yield the query's strands or frames, masked, in BLAST+'s order."""
+        residues = read_residues(query.instance)
+        hard = self._options.get("MaskAtHash") != "TRUE"
+        masks = query.masks if hard else b""
+        if self.query_step == 1:
+            if hard and not masks and self._is_masked(residues, query.user_masks):
+                return  # BLAST+ lists no masks of a query of which nothing is left
+            residues = masked(residues, masks, "N" if self.program == "blastn" else "X")
+            yield from (residues if strand > 0 else reverse_complement(residues) for strand in strands)
+            return
+        code = self._number("QueryGeneticCode") or 1
+        for strand, frame in itertools.product(strands, (1, 2, 3)):
+            yield translate(residues, strand * frame, code, masks)
+
+    def _is_masked(self, residues: str, user_masks: bytes) -> bool:
+        """Tell whether some of ``residues`` must have been masked."""
+        if user_masks:
+            return True
+        if (
+            not any(name.startswith("SegFiltering") for name in self._options)
+            or self._options.get("SegFiltering") == "FALSE"
+        ):
+            return False
+        window = self._number("SegFilteringWindow") or SEG_WINDOW
+        return has_low_complexity(residues, window, self._real("SegFilteringLocut") or SEG_LOCUT)
+
+    @property
+    def _chosen_space(self) -> int:
+        """The search space if it is the user's choice: a computed one is the last option."""
+        computed = next(reversed(self._options), "") == "EffectiveSearchSpace"
+        return 0 if computed else self._number("EffectiveSearchSpace") or 0
+
+    def _real(self, name: str) -> float | None:
+        value = self._options.get(name)
+        mantissa, _, exponent = value.strip("{ }").split(", ") if value else ("", "", "")
+        return float(f"{mantissa}e{exponent}") if value else None
+
+    def _number(self, name: str) -> int | None:
+        value = self._options.get(name)
+        return None if value is None else int(value)
+
+
+def length_adjustment(
+    parameters: KarlinAltschul, correction: tuple[float, float], query_length: int, database: DatabaseSize
+) -> int:
+    """Return by how much BLAST+ shortens query and subjects for edge effects.
+
+    The largest whole l with l <= alpha / lambda * ln(K (m - l) (n - N l)) + beta, where m is the
+    query's length, n the database's letters and N its sequences; 0 if the space left is too small.
+
+    Args:
+        parameters: Of the scoring system.
+        correction: Its alpha and beta.
+        query_length: In residues.
+        database: Its letters in residues of the alignment, so a third of a translated one's.
+
+    Source: Altschul et al., Nucleic Acids Res. 29 (2001) 351; iteration limits as in BLAST+.
+    """
+    m, n, count, k = float(query_length), float(database.letters), float(database.sequences), parameters.k
+    slope, log_k = correction[0] / parameters.lambda_, math.log(k)
+
+    def proposed(length: float) -> float:
+        return slope * (log_k + math.log((m - length) * (n - count * length))) + correction[1]
+
+    product, factor = n * m - max(m, n) / k, m * count + n
+    if product < 0:
+        return 0
+    low, high = 0.0, 2 * product / (factor + math.sqrt(factor * factor - 4 * count * product))
+    length, converged = 0.0, False
+    for iteration in range(20):
+        following = proposed(length)
+        if following >= length:
+            low = length
+            converged = following - low <= 1.0
+            if converged or low == high:
+                break
+        else:
+            high = length
+        if not low <= following <= high:
+            following = (low + high) / 2 if iteration else high
+        length = following
+    above = math.ceil(low)
+    return above if converged and above <= high and proposed(above) >= above else int(low)
+
+
+def read_statistics(text: bytes) -> QueryStatistics:
+    """Return the statistics that an archive states.
+
+    Raises:
+        ArchiveError: they are not as BLAST+ writes them.
+    """
+    blocks: dict[bytes, KarlinAltschul] = {}
+    for *numbers, gapped in _BLOCK.findall(text):
+        values = [float(b"%se%s" % pair) for pair in zip(numbers[::2], numbers[1::2], strict=True)]
+        blocks[gapped] = KarlinAltschul(*values)
+    space, adjustment = _SEARCH_SPACE.search(text), _ADJUSTMENT.search(text)
+    if blocks.keys() != {b"TRUE", b"FALSE"} or space is None or adjustment is None:
+        raise ArchiveError("the archive's statistics are not as BLAST+ writes them")
+    ungapped, gapped_block = (block if block.lambda_ >= 0 else None for block in (blocks[b"FALSE"], blocks[b"TRUE"]))
+    return QueryStatistics(ungapped, gapped_block, int(space[1]), int(adjustment[1]))
+
+
+def write_statistics(statistics: QueryStatistics) -> bytes:
+    """Return ``ka-blocks`` and ``search-stats`` as BLAST+ writes them."""
+    blocks = (_block(statistics.ungapped, b"FALSE"), _block(statistics.gapped, b"TRUE"))
+    return _STATISTICS % (*blocks, statistics.search_space, statistics.search_space, statistics.length_adjustment)
+
+
+_STATISTICS = b"""    ka-blocks {
+%s,
+%s
+    },
+    search-stats {
+      "Effective search space: %d",
+      "Effective search space used: %d",
+      "Length adjustment: %d"
+    }
+  }
+}
+"""
+
+
+def _block(parameters: KarlinAltschul | None, gapped: bytes) -> bytes:
+    numbers = tuple(map(_real, parameters or (-1.0, -1.0, -1.0)))
+    return b"      {\n        lambda %s,\n        k %s,\n        h %s,\n        gapped %s\n      }" % (*numbers, gapped)
+
+
+def _real(value: float) -> bytes:
+    """Return a number as BLAST+ writes it: 15 significant digits and a power of ten."""
+    digits, _, power = f"{value:.14e}".partition("e")
+    whole, _, fraction = digits.partition(".")
+    fraction = fraction.rstrip("0")
+    mantissa = int(whole + fraction)
+    exponent = int(power) - len(fraction)
+    if mantissa and not fraction:
+        exponent = int(power)
+    return b"{ %d, 10, %d }" % (mantissa, exponent if mantissa else 0)

@@ -1,0 +1,141 @@
+"""What one query's result comes to, in a few numbers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from multiblast.archive.batch import Query
+from multiblast.archive.residues import length_of
+from multiblast.archive.statistics import Search
+from multiblast.archive.text import decode_string
+
+__all__ = ["Summary", "summarise"]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The result of one query at a glance.
+
+    The best hit is the first one in BLAST+'s own order, and its HSP the first of it.
+
+    Attributes:
+        hits: Number of distinct subjects.
+        hsps: Number of alignments.
+        best_hit: The best subject's id: an accession with its version, a local name, or
+            ``gnl|BL_ORD_ID|N`` from a database without parsed ids, which ``blastdbcmd -entry``
+            resolves; empty if there is no hit.
+        evalue: Of the best hit.
+        bit_score: Of the best hit.
+        identity_percent: Identical positions in percent of the best HSP's columns.
+        coverage_percent: The part of the query that the best HSP covers, in percent.
+        query_length: In residues.
+        masked_length: Residues of the query that a filter masked, on any strand or frame.
+        searched: Whether BLAST+ could search with the query; it cannot if nothing is left after masking.
+    """
+
+    hits: int
+    hsps: int
+    best_hit: str
+    evalue: float | None
+    bit_score: float | None
+    identity_percent: float | None
+    coverage_percent: float | None
+    query_length: int
+    masked_length: int = 0
+    searched: bool = True
+
+
+_SUBJECT = re.compile(rb'ids \{\n( +)  local str "Query_\d+",\n(.*?)\n\1\}', re.DOTALL)
+_SCORE = re.compile(
+    rb'id str "(e_value|sum_e|bit_score|num_ident)",\n +value (?:int (\d+)|real \{ (-?\d+), 10, (-?\d+) \})'
+)
+_LENGTHS = re.compile(rb"\n          lens \{\n([\d,\s]+)\}")
+_STARTS = re.compile(rb"\n          starts \{\n([-\d,\s]+)\}")
+_DIAGONAL = re.compile(rb"\n            len (\d+),")
+_INTERVALS = re.compile(rb"int \{\n +from (\d+),\n +to (\d+),")
+_LOCATIONS = re.compile(rb"loc \{\n(.*?)\n            \}", re.DOTALL)
+_ORDINAL = re.compile(rb'general \{\s+db "BL_ORD_ID",\s+tag id (\d+)\s+\}')
+_GENERAL = re.compile(rb'general \{\s+db ("(?:[^"]|"")*"),\s+tag (?:id (\d+)|str ("(?:[^"]|"")*"))\s+\}')
+_ACCESSION = re.compile(rb'accession ("(?:[^"]|"")*")')
+_VERSION = re.compile(rb"version (\d+)")
+_STRING = re.compile(rb'"(?:[^"]|"")*"')
+_MASK = re.compile(rb"from (\d+),\s+to (\d+),")
+
+
+def summarise(alignments: bytes, query: Query, search: Search, *, searched: bool) -> Summary:
+    """Return the summary of one query's alignment elements.
+
+    Args:
+        alignments: The elements, as they stand in the archive; empty if there are none.
+        query: The query.
+        search: The search they come from.
+        searched: Whether the query's statistics are valid.
+    """
+    query_length, masked = length_of(query.instance), _masked_length(query.masks)
+    if not alignments:
+        return Summary(0, 0, "", None, None, None, None, query_length, masked, searched)
+    subjects = [subject for _, subject in _SUBJECT.findall(alignments)]
+    end = alignments.find(b"\n      },\n      {\n")
+    scores, columns, covered = _first_hsp(alignments if end < 0 else alignments[:end], search)
+    identical = scores.get(b"num_ident")
+    return Summary(
+        hits=len(set(subjects)),
+        hsps=alignments.count(b'id str "score",\n'),
+        best_hit=_subject_name(subjects[0]),
+        evalue=scores.get(b"e_value", scores.get(b"sum_e")),
+        bit_score=scores.get(b"bit_score"),
+        identity_percent=round(100 * identical / columns, 3) if identical is not None and columns else None,
+        coverage_percent=round(100 * covered / query_length, 3) if query_length else None,
+        query_length=query_length,
+        masked_length=masked,
+        searched=searched,
+    )
+
+
+def _first_hsp(element: bytes, search: Search) -> tuple[dict[bytes, float], int, int]:
+    """Return the scores of an alignment's first HSP, its columns and the query residues it covers."""
+    scores: dict[bytes, float] = {}
+    for name, whole, mantissa, exponent in _SCORE.findall(element):
+        scores.setdefault(name, float(whole) if whole else float(b"%se%s" % (mantissa, exponent)))
+    lengths, starts = _LENGTHS.search(element), _STARTS.search(element)
+    if lengths and starts:
+        segments = [int(n) for n in lengths[1].split(b",")]
+        query_starts = [int(n) for n in starts[1].split(b",")][::2]
+        covered = sum(n for n, start in zip(segments, query_starts, strict=True) if start >= 0)
+        return scores, sum(segments), covered
+    if diagonal := _DIAGONAL.search(element):
+        return scores, int(diagonal[1]), int(diagonal[1])
+    return scores, *_std_extent(element, search)
+
+
+def _std_extent(element: bytes, search: Search) -> tuple[int, int]:
+    columns = covered = 0
+    for location in _LOCATIONS.findall(element):
+        spans = [int(to) - int(start) + 1 for start, to in _INTERVALS.findall(location)]
+        in_query = not location.lstrip().startswith(b"empty")
+        covered += spans[0] if in_query else 0
+        columns += spans[0] // (search.query_step if in_query else search.subject_step)
+        if b"scores {" in element:  # an ungapped search lists a subject's HSPs as segments
+            break
+    return columns, covered
+
+
+def _subject_name(ids: bytes) -> str:
+    if found := _ORDINAL.search(ids):
+        return f"gnl|BL_ORD_ID|{int(found[1])}"
+    if found := _GENERAL.search(ids):
+        return f"gnl|{decode_string(found[1])}|{found[2].decode() if found[2] else decode_string(found[3])}"
+    if found := _ACCESSION.search(ids):
+        version = _VERSION.search(ids)
+        return decode_string(found[1]) + (f".{int(version[1])}" if version else "")
+    found = _STRING.search(ids)
+    return decode_string(found[0]) if found else ids.strip().decode()
+
+
+def _masked_length(masks: bytes) -> int:
+    total = end = 0
+    for start, to in sorted((int(a), int(b)) for a, b in _MASK.findall(masks)):
+        total += max(0, to - max(start, end) + 1)
+        end = max(end, to + 1)
+    return total
