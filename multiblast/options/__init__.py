@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from multiblast.options.base import Options
 from multiblast.options.excluded import EXCLUDED
+from multiblast.options.independence import INDEPENDENT, is_independent, needs_own_process
 from multiblast.options.parsing import options_from_config, parse_options
 from multiblast.options.programs import (
     BlastnOptions,
@@ -28,6 +29,7 @@ from multiblast.options.registry import (
 
 __all__ = [
     "EXCLUDED",
+    "INDEPENDENT",
     "PROFILE_PROGRAMS",
     "PROGRAMS",
     "QUERY_MOLECULE",
@@ -44,6 +46,8 @@ __all__ = [
     "RpstblastnOptions",
     "TblastnOptions",
     "TblastxOptions",
+    "is_independent",
+    "needs_own_process",
     "options_for",
     "options_from_config",
     "parse_options",

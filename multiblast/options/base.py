@@ -20,6 +20,7 @@ def _describe(schema: dict[str, Any], model: type[BaseModel]) -> None:
     """Say in each form what an empty input means, and keep the order of the fields."""
     for position, (name, field) in enumerate(schema["properties"].items()):
         field["position"] = position
+        field.setdefault("description", "The program these options are for.")
         if issubclass(model, Options) and field.get("default", "") is None:
             del field["default"]
             if "Empty:" not in field["description"]:

@@ -43,8 +43,8 @@ MaxTargetSeqs = Annotated[
     Field(
         ge=1,
         le=2**31 - 1,
-        description="How many aligned database sequences to keep a query. It also steers the search: with a small number, "
-        "the ones kept are not always the best; 5 or more is recommended.",
+        description="How many aligned database sequences to keep a query. It also steers the search: with a small "
+        "number, the ones kept are not always the best; 5 or more is recommended.",
     ),
     Option("maxTargetSequences"),
 ]
@@ -90,8 +90,7 @@ LcaseMasking = Annotated[
 Dbsize = Annotated[
     int,
     Field(
-        ge=0, le=_INT8_MAX, description="Calculate E-values as if the database had this many letters. "
-        "0: its real size."
+        ge=0, le=_INT8_MAX, description="Calculate E-values as if the database had this many letters. 0: its real size."
     ),
     Option("dbSize"),
 ]
@@ -178,8 +177,7 @@ Penalty = Annotated[
     Field(
         ge=-32767,
         le=0,
-        description="Score of a mismatch, zero or negative. "
-        "Only some pairs with the reward are possible.",
+        description="Score of a mismatch, zero or negative. Only some pairs with the reward are possible.",
     ),
     Option("penalty"),
 ]
@@ -193,8 +191,8 @@ Matrix = Annotated[
     Literal["BLOSUM45", "BLOSUM50", "BLOSUM62", "BLOSUM80", "BLOSUM90", "PAM30", "PAM70", "PAM250"] | None,
     MayBeUnset(),
     Field(
-        description="Scores of amino acid pairs. High BLOSUM and low PAM numbers suit close relatives and short queries. "
-        "Each matrix allows only certain gap costs."
+        description="Scores of amino acid pairs. High BLOSUM and low PAM numbers suit close relatives and short "
+        "queries. Each matrix allows only certain gap costs."
     ),
     BeforeValidator(upper),
     Option("matrix"),
@@ -203,8 +201,8 @@ MatrixOrIdentity = Annotated[
     Literal["BLOSUM45", "BLOSUM50", "BLOSUM62", "BLOSUM80", "BLOSUM90", "PAM30", "PAM70", "PAM250", "IDENTITY"] | None,
     MayBeUnset(),
     Field(
-        description="Scores of amino acid pairs. High BLOSUM and low PAM numbers suit close relatives and short queries. "
-        "Each matrix allows only certain gap costs."
+        description="Scores of amino acid pairs. High BLOSUM and low PAM numbers suit close relatives and short "
+        "queries. Each matrix allows only certain gap costs."
     ),
     BeforeValidator(upper),
     Option("matrix"),
@@ -215,8 +213,7 @@ Threshold = Annotated[
     _Finite,
     Field(
         gt=0,
-        description="Lowest score of a word that counts as similar to a word of the query. "
-        "Lower finds more, slower.",
+        description="Lowest score of a word that counts as similar to a word of the query. Lower finds more, slower.",
     ),
     Option("threshold"),
 ]
@@ -260,7 +257,7 @@ MaxIntronLength = Annotated[
     Field(
         ge=0,
         le=2**31 - 1,
-        description="Largest intron, in nucleotides, across which alignments are linked. 0: do not link across introns.",
+        description="Largest intron, in nucleotides, across which alignments are linked. 0: link across none.",
     ),
     Option("maxIntronLength"),
 ]
@@ -311,7 +308,7 @@ DbSoftMask = Annotated[
     str,
     Field(
         pattern=r"^([0-9]{1,9})?$",
-        description="Number of a mask stored with the database, used when looking for words to start from. Empty: none.",
+        description="Number of a mask stored with the database, used when looking for words. Empty: none.",
     ),
     Option("dbSoftMask", excludes=("db_hard_mask",)),
 ]
@@ -352,7 +349,7 @@ CullingLimit = Annotated[
     Field(
         ge=0,
         le=2**31 - 1,
-        description="Drop a hit whose part of the query lies within that of at least this many better hits. 0: keep all.",
+        description="Drop a hit whose part of the query lies within that of this many better hits. 0: keep all.",
     ),
     Option("cullingLimit", excludes=("best_hit_overhang", "best_hit_score_edge")),
 ]
@@ -363,8 +360,7 @@ BestHitOverhang = Annotated[
     Field(
         gt=0,
         lt=0.5,
-        description="Best-hit filter: how far a better hit may fall short at the ends. "
-        "0.1 is recommended.",
+        description="Best-hit filter: how far a better hit may fall short at the ends. 0.1 is recommended.",
     ),
     Option("bestHitOverhang", excludes=("culling_limit",)),
 ]
@@ -464,7 +460,7 @@ NumIterations = Annotated[
     Field(
         ge=0,
         le=1000,
-        description="Rounds of searching, each with the profile made from the hits before. 0: until nothing new is found.",
+        description="Rounds of searching, each with the profile of the hits before. 0: until nothing new is found.",
     ),
     Option("numIterations"),
 ]
@@ -485,8 +481,7 @@ Pseudocount = Annotated[
     Field(
         ge=0,
         le=2**31 - 1,
-        description="Weight of expected against observed residues in the profile. "
-        "0: chosen by the program.",
+        description="Weight of expected against observed residues in the profile. 0: chosen by the program.",
     ),
     Option("pseudocount"),
 ]

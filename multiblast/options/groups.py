@@ -14,10 +14,15 @@ __all__ = [
     "Composition",
     "DatabaseMasks",
     "DatabaseTranslation",
+    "Discontiguous",
+    "Domains",
     "Expert",
     "Gaps",
     "Introns",
     "Iterations",
+    "NucleotideExpert",
+    "NucleotideFilters",
+    "NucleotideWords",
     "ProfileComposition",
     "ProteinWords",
     "QueryFilters",
@@ -26,6 +31,7 @@ __all__ = [
     "ScoreMatrixOrIdentity",
     "Search",
     "SmithWaterman",
+    "StoredProfile",
     "StrandChoice",
     "SumStatistics",
     "Task",
@@ -189,3 +195,50 @@ class Iterations(Options):
     save_pssm_after_last_round: d.SavePssmAfterLastRound = False
     pseudocount: d.Pseudocount = 0
     gap_trigger: d.GapTrigger = 22.0
+
+
+class StoredProfile(Options):
+    """Starting from a profile in place of a query."""
+
+    in_pssm: d.InPssm = ""
+
+
+class Domains(Options):
+    """The conserved domains from which the first profile is made."""
+
+    rpsdb: d.Rpsdb = "cdd_delta"
+    domain_inclusion_ethresh: d.DomainInclusionEthresh = 0.05
+
+
+class NucleotideWords(Options):
+    """Words and scores of nucleotide searches."""
+
+    word_size: d.NucleotideWordSize = None
+    reward: d.Reward = None
+    penalty: d.Penalty = None
+
+
+class NucleotideFilters(Options):
+    """Masking of the query, for nucleotide searches, and what to keep."""
+
+    perc_identity: d.PercIdentity = 0.0
+    dust: d.Dust = "20 64 1"
+    soft_masking: d.SoftMasking = True
+    lcase_masking: d.LcaseMasking = False
+
+
+class Discontiguous(Options):
+    """Word patterns of discontiguous MegaBLAST."""
+
+    template_type: d.TemplateType = None
+    template_length: d.TemplateLength = None
+
+
+class NucleotideExpert(Options):
+    """What few people change in nucleotide searches."""
+
+    no_greedy: d.NoGreedy = False
+    min_raw_gapped_score: d.MinRawGappedScore = None
+    off_diagonal_range: d.OffDiagonalRange = 0
+    use_index: d.UseIndex = False
+    index_name: d.IndexName = ""

@@ -91,13 +91,13 @@ def _validate(model: type[Options], values: Mapping[str, Any]) -> tuple[Options 
     try:
         return model.model_validate(values), []
     except ValidationError as error:
-        problems = [problem for item in error.errors() for problem in _problems(model, item)]
-    bad = {problem.key for problem in problems}
-    if len(good := {name: value for name, value in values.items() if name not in bad}) == len(values):
+        items = error.errors()
+    problems = [problem for item in items for problem in _problems(model, item)]
+    bad = {problem.key for problem in problems if problem.key in values}
+    if not any(item["loc"] for item in items):
         return None, problems
-    known = {(problem.key, problem.message) for problem in problems}
-    again = [problem for problem in _validate(model, good)[1] if (problem.key, problem.message) not in known]
-    return None, problems + again
+    again = _validate(model, {name: value for name, value in values.items() if name not in bad})[1]
+    return None, problems + [problem for problem in again if bad.isdisjoint(model.option(problem.key).requires)]
 
 
 def _problems(model: type[Options], item: Any) -> list[Problem]:

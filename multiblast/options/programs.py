@@ -24,13 +24,17 @@ _SEG_ON = "12 2.2 2.5"
 
 class BlastnOptions(
     g.Expert,
+    g.NucleotideExpert,
     g.XDropoffs,
     g.SumStatistics,
-    g.BestHits,
     g.UngappedOnly,
+    g.Discontiguous,
+    g.BestHits,
     g.DatabaseMasks,
     g.Taxonomy,
+    g.NucleotideFilters,
     g.Gaps,
+    g.NucleotideWords,
     g.StrandChoice,
     g.Search,
     g.Task,
@@ -39,20 +43,6 @@ class BlastnOptions(
 
     program: Literal["blastn"] = "blastn"
     task: d.BlastnTask = "megablast"
-    word_size: d.NucleotideWordSize = None
-    reward: d.Reward = None
-    penalty: d.Penalty = None
-    perc_identity: d.PercIdentity = 0.0
-    dust: d.Dust = "20 64 1"
-    soft_masking: d.SoftMasking = True
-    lcase_masking: d.LcaseMasking = False
-    template_type: d.TemplateType = None
-    template_length: d.TemplateLength = None
-    no_greedy: d.NoGreedy = False
-    min_raw_gapped_score: d.MinRawGappedScore = None
-    off_diagonal_range: d.OffDiagonalRange = 0
-    use_index: d.UseIndex = False
-    index_name: d.IndexName = ""
 
 
 class BlastpOptions(
@@ -106,6 +96,7 @@ class BlastxOptions(
 
 class TblastnOptions(
     g.Expert,
+    g.StoredProfile,
     g.XDropoffs,
     g.SmithWaterman,
     g.UngappedOnly,
@@ -128,7 +119,6 @@ class TblastnOptions(
     program: Literal["tblastn"] = "tblastn"
     task: d.TblastnTask = "tblastn"
     seg: d.Seg = _SEG_ON
-    in_pssm: d.InPssm = ""
 
 
 class TblastxOptions(
@@ -165,6 +155,7 @@ class PsiblastOptions(
     g.Gaps,
     g.ScoreMatrix,
     g.ProteinWords,
+    g.StoredProfile,
     g.Iterations,
     g.Search,
 ):
@@ -172,7 +163,6 @@ class PsiblastOptions(
 
     program: Literal["psiblast"] = "psiblast"
     word_size: d.ShortWordSize = None
-    in_pssm: d.InPssm = ""
 
 
 class DeltablastOptions(
@@ -188,14 +178,13 @@ class DeltablastOptions(
     g.ScoreMatrix,
     g.ProteinWords,
     g.Iterations,
+    g.Domains,
     g.Search,
 ):
     """Search protein queries in a protein database with profiles made from conserved domains."""
 
     program: Literal["deltablast"] = "deltablast"
     word_size: d.ShortWordSize = None
-    rpsdb: d.Rpsdb = "cdd_delta"
-    domain_inclusion_ethresh: d.DomainInclusionEthresh = 0.05
 
 
 class RpsblastOptions(

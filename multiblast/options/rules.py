@@ -78,8 +78,9 @@ def _nucleotide_scores(options: Options) -> Iterator[Problem]:
         )
     elif not costs.allow(opening, extension):
         yield Problem(
-            f"reward {reward} with penalty {penalty} has no statistics for gap costs {opening} (opening) and {extension} "
-            f"(extension); possible are {_pairs(costs.pairs)}, and {costs.beyond[0]}/{costs.beyond[1]} or more",
+            f"reward {reward} with penalty {penalty} has no statistics for gap costs {opening} (opening) and "
+            f"{extension} (extension); possible are {_pairs(costs.pairs)}, "
+            f"and {costs.beyond[0]}/{costs.beyond[1]} or more",
             "gapopen" if "gapopen" in given else given[-1],
         )
 

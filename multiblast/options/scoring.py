@@ -15,15 +15,15 @@ NO_GAPS = (32767, 32767)
 """The pair that stands for gaps being impossible."""
 
 _OPENINGS: Mapping[str, Mapping[int, Iterable[int]]] = {
-        "BLOSUM45": {3: range(10, 14), 2: range(12, 17), 1: range(16, 20)},
-        "BLOSUM50": {3: range(9, 14), 2: range(12, 17), 1: range(15, 20)},
-        "BLOSUM62": {2: range(6, 12), 1: range(9, 14)},
-        "BLOSUM80": {2: (25, 13, 9, 8, 7, 6), 1: range(9, 12)},
-        "BLOSUM90": {2: range(6, 10), 1: range(9, 12)},
-        "PAM30": {3: (15, 13), 2: (14, 7, 6, 5), 1: (14, 10, 9, 8)},
-        "PAM70": {3: (12,), 2: (11, 8, 7, 6), 1: range(9, 12)},
-        "PAM250": {3: range(11, 16), 2: range(13, 18), 1: range(17, 22)},
-        "IDENTITY": {2: (15,)},
+    "BLOSUM45": {3: range(10, 14), 2: range(12, 17), 1: range(16, 20)},
+    "BLOSUM50": {3: range(9, 14), 2: range(12, 17), 1: range(15, 20)},
+    "BLOSUM62": {2: range(6, 12), 1: range(9, 14)},
+    "BLOSUM80": {2: (25, 13, 9, 8, 7, 6), 1: range(9, 12)},
+    "BLOSUM90": {2: range(6, 10), 1: range(9, 12)},
+    "PAM30": {3: (15, 13), 2: (14, 7, 6, 5), 1: (14, 10, 9, 8)},
+    "PAM70": {3: (12,), 2: (11, 8, 7, 6), 1: range(9, 12)},
+    "PAM250": {3: range(11, 16), 2: range(13, 18), 1: range(17, 22)},
+    "IDENTITY": {2: (15,)},
 }
 GAP_COSTS: Mapping[str, frozenset[tuple[int, int]]] = {
     matrix: frozenset((opening, extension) for extension, openings in rows.items() for opening in openings) | {NO_GAPS}
