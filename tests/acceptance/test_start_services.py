@@ -93,7 +93,7 @@ def test_up_deploys_every_flow(installation: Installation) -> None:
 
 
 def test_up_gives_every_block_a_default_document(installation: Installation) -> None:
-    ours = {"blast-installation", "job-database", "query-limits", "result-storage"}
+    ours = {"blast-installation", "blast-job-database", "blast-query-limits", "blast-result-storage"}
     documents = installation.ask("/block_documents/filter")
     assert {item["block_type"]["slug"] for item in documents if item["name"] == "default"} >= ours
 
