@@ -128,13 +128,14 @@ def answers(api_url: str, timeout_s: float = 5) -> bool:
 def _temporary_server() -> PrefectServer:
     with socket.create_server(("127.0.0.1", 0)) as listener, environment.log_file("temporary-server").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "deployments.temporary_server", str(listener.fileno())],
+            [sys.executable, "-m", "deployments.temporary_server", str(listener.fileno()), str(os.getpid())],
             cwd=environment.CHECKOUT,
             env={**os.environ, "PREFECT_SERVER_UI_ENABLED": "false"},
             pass_fds=[listener.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            start_new_session=True,  # Ctrl-C is for the command, which then still has something to tell the server
         )
         return PrefectServer(f"http://127.0.0.1:{listener.getsockname()[1]}/api", process)
 

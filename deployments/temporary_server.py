@@ -1,4 +1,4 @@
-"""The process of a temporary Prefect server: ``python -m deployments.temporary_server LISTENING_FD``."""
+"""The process of a temporary Prefect server: ``python -m deployments.temporary_server LISTENING_FD PARENT_PID``."""
 
 from __future__ import annotations
 
@@ -28,10 +28,12 @@ def _one_at_a_time(path: Path) -> Iterator[None]:
         yield
 
 
-def main(listening_fd: int) -> None:
+def main(listening_fd: int, parent_pid: int) -> None:
     """Serve Prefect's API on an inherited socket until told to end, or until the parent dies."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent_pid:  # it died before it could be watched
+        return
     listener = socket.socket(fileno=listening_fd)
 
     import uvicorn
@@ -47,5 +49,4 @@ def main(listening_fd: int) -> None:
 
 
 if __name__ == "__main__":
-    if os.getppid() > 1:
-        main(int(sys.argv[1]))
+    main(int(sys.argv[1]), int(sys.argv[2]))

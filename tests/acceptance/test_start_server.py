@@ -129,6 +129,22 @@ class TestTemporaryServer:
             command.send_signal(signal.SIGKILL)
         assert _gone(pid)
 
+    @pytest.mark.usefixtures("first")
+    def test_server_hears_no_keyboard_interrupt(self, home: Path) -> None:
+        """Ctrl-C goes to all processes of a terminal; the command's own last words still need the server."""
+        with subprocess.Popen(
+            [sys.executable, "-c", _SCRIPT],
+            cwd=home,
+            env=_environment(home),
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as command:
+            assert command.stdout
+            pid = next(int(line.partition(": ")[2]) for line in command.stdout if line.startswith("process: "))
+            assert os.getpgid(pid) != os.getpgid(command.pid)
+            assert command.stdout.read() == "counted: 2\n"
+        assert _gone(pid)
+
 
 def test_dead_address_is_one_clear_error(tmp_path: Path) -> None:
     done = _run(tmp_path, PREFECT_API_URL="http://127.0.0.1:9/api")
