@@ -259,7 +259,7 @@ class Lease(Table, table=True):
     __tablename__ = "lease"
 
     key: str = Field(primary_key=True, max_length=32)
-    holder: str = Field(index=True, max_length=32)
+    holder: str = Field(index=True, max_length=64)
     expires_at: datetime = Field(sa_type=UtcDateTime)
 
 

@@ -1,7 +1,8 @@
 """Results: one archive a sequence, under the hash of what decides it."""
 
+from multiblast.results.holders import new_holder
 from multiblast.results.keys import ResultKeys
 from multiblast.results.packs import PackWriter, read_index
 from multiblast.results.results import Claim, Results
 
-__all__ = ["Claim", "PackWriter", "ResultKeys", "Results", "read_index"]
+__all__ = ["Claim", "PackWriter", "ResultKeys", "Results", "new_holder", "read_index"]

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Event, Thread
 from typing import Any
 
@@ -17,6 +17,7 @@ from sqlmodel import Session, col, select
 from multiblast.archive import Summary
 from multiblast.database import Database, Failure, Lease, Result, utc_now
 from multiblast.errors import NotFoundError
+from multiblast.results.holders import is_gone
 from multiblast.results.packs import PackEntry, PackReader, PackWriter
 from multiblast.stores import Store
 
@@ -61,18 +62,17 @@ class Results:
     def claim(self, keys: Collection[str], holder: str) -> Claim:
         """Lease those keys to ``holder`` that nobody has searched or is searching.
 
-        A lease lasts 60 s unless kept alive (`holding`): what a killed holder had is taken over.
+        A lease lasts 60 s unless kept alive (`holding`): what a killed holder had is taken over,
+        and at once if it was a process of this machine.
         """
         now = utc_now()
         with self._database.write() as session:
-            known = {row.key for row in _rows(session, Result, keys)}
-            left = [key for key in keys if key not in known]
-            others = {row.key for row in _rows(session, Lease, left) if row.holder != holder and row.expires_at > now}
-            mine = [key for key in left if key not in others]
-            expires_at = now + timedelta(seconds=LEASE_S)
-            rows = [{"key": key, "holder": holder, "expires_at": expires_at} for key in mine]
-            others.update(set(mine) - _take_leases(session, rows, holder, now))
-        return Claim(frozenset(known), frozenset(mine) - others, frozenset(others))
+            known = _known_keys(session, keys)
+            left = sorted(set(keys) - known)  # in one order everywhere, so that two claims never wait for each other
+            for gone in filter(is_gone, set(_holders(session, left).values())):
+                session.exec(delete(Lease).where(col(Lease.holder) == gone))
+            mine = _take_leases(session, left, holder, now)
+        return Claim(frozenset(known), frozenset(mine), frozenset(left) - mine)
 
     @contextmanager
     def holding(self, holder: str) -> Iterator[None]:
@@ -190,13 +190,29 @@ def _insert_missing(session: Session, table: Any, rows: list[dict[str, Any]]) ->
     session.connection().execute(_insert(session, table).on_conflict_do_nothing(), rows)
 
 
-def _take_leases(session: Session, rows: list[dict[str, Any]], holder: str, now: Any) -> set[str]:
-    """Insert leases or take over expired ones; return the keys that are the holder's afterwards."""
-    if not rows:
+def _known_keys(session: Session, keys: Collection[str]) -> set[str]:
+    return {
+        key for some in batched_keys(keys) for key in session.exec(select(Result.key).where(col(Result.key).in_(some)))
+    }
+
+
+def _holders(session: Session, keys: Collection[str]) -> dict[str, str]:
+    return {
+        key: holder
+        for some in batched_keys(keys)
+        for key, holder in session.exec(select(Lease.key, Lease.holder).where(col(Lease.key).in_(some)))
+    }
+
+
+def _take_leases(session: Session, keys: Sequence[str], holder: str, now: datetime) -> set[str]:
+    """Insert leases, or take over those that have expired; return the keys now held."""
+    if not keys:
         return set()
     statement = _insert(session, Lease)
     free: ColumnElement[bool] = (col(Lease.expires_at) <= now) | (col(Lease.holder) == holder)
     values = {"holder": statement.excluded.holder, "expires_at": statement.excluded.expires_at}
     statement = statement.on_conflict_do_update(index_elements=["key"], set_=values, where=free)
+    expires_at = now + timedelta(seconds=LEASE_S)
+    rows = [{"key": key, "holder": holder, "expires_at": expires_at} for key in keys]
     session.connection().execute(statement, rows)
-    return {row.key for row in _rows(session, Lease, [row["key"] for row in rows]) if row.holder == holder}
+    return {key for key, held_by in _holders(session, keys).items() if held_by == holder}

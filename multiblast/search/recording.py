@@ -73,7 +73,7 @@ class Recorder:
         if isinstance(submission.query, StoreKey):
             with self._fetched(submission.query) as path:
                 return self.record(replace(submission, query=path))
-        databases, query = self._check(submission)
+        databases, query = self.check(submission)
         options = submission.options
         keys = self.result_keys(options, databases)
         config = JobConfig(submission.site, options.program, options.changed(), frozenset(submission.targets))
@@ -126,8 +126,12 @@ class Recorder:
         )
         return self._targets.resolve_all(site, names, kind)
 
-    def _check(self, submission: Submission) -> tuple[tuple[TargetDatabase, ...], Query]:
-        """Collect the problems of targets and query together, so that a user mends them in one go."""
+    def check(self, submission: Submission) -> tuple[tuple[TargetDatabase, ...], Query]:
+        """Check targets and query together, so that a user mends all in one go.
+
+        Raises:
+            InvalidInputError: with everything that is wrong.
+        """
         problems: list[Problem] = []
         options = submission.options
         try:

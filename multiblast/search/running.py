@@ -10,7 +10,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
-from uuid import uuid4
 
 from multiblast.archive import DatabaseSize, Summary, split
 from multiblast.database import BatchRun, Database, Speed, utc_now
@@ -18,7 +17,7 @@ from multiblast.errors import ArchiveError, FailureClass, ProgramError
 from multiblast.installation import Installation
 from multiblast.options import Options, is_independent
 from multiblast.programs import Completed, Program
-from multiblast.results import PackWriter, Results
+from multiblast.results import PackWriter, Results, new_holder
 from multiblast.targets import Database as TargetDatabase
 from multiblast.targets import database_argument, subject_name
 
@@ -118,7 +117,7 @@ class Runner:
         Raises:
             ProgramError: the failure is not one of a sequence: cancelled, database or program not usable, killed.
         """
-        holder = uuid4().hex
+        holder = new_holder()
         outcome = Outcome()
         with self.results.holding(holder):
             claim = self.results.claim([item.key for item in items], holder)

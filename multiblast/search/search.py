@@ -23,7 +23,7 @@ from multiblast.results import PackWriter, Results
 from multiblast.search.planning import Batch, Plan, Unknown, estimated_seconds, pack_batches
 from multiblast.search.recording import Recorded, Recorder
 from multiblast.search.running import Item, OnProgress, Outcome, Runner, SearchContext
-from multiblast.search.submission import Submission
+from multiblast.search.submission import StoreKey, Submission
 from multiblast.search.table import SearchedJob, sequence_rows
 from multiblast.settings import QueryLimits
 from multiblast.stores import Store
@@ -77,6 +77,11 @@ class Search:
     def record(self, submission: Submission) -> Recorded:
         """Check a submission and record its job: see `Recorder.record`."""
         return self._recorder.record(submission)
+
+    def check(self, submission: Submission) -> None:
+        """Check a submission without recording it: see `Recorder.check`."""
+        if not isinstance(submission.query, StoreKey):
+            self._recorder.check(submission)
 
     def plan(self, job_id: str) -> Plan:
         """Find out which sequences are known, and pack the others into batches.

@@ -67,7 +67,7 @@ def upgrade() -> None:
 
     op.create_table('lease',
     sa.Column('key', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
-    sa.Column('holder', sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
+    sa.Column('holder', sqlmodel.sql.sqltypes.AutoString(length=64), nullable=False),
     sa.Column('expires_at', multiblast.database.tables.UtcDateTime(timezone=True), nullable=False),
     sa.PrimaryKeyConstraint('key', name=op.f('pk_lease'))
     )

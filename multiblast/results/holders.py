@@ -1,0 +1,43 @@
+"""Who holds a lease: a name that tells whether its process, on this machine, still lives."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+from uuid import uuid4
+
+from multiblast.ids import digest
+
+__all__ = ["is_gone", "new_holder"]
+
+
+def new_holder() -> str:
+    """Return a name of its own for a holder in this process."""
+    return f"{_machine()}-{os.getpid()}-{_started(os.getpid())}-{uuid4().hex[:8]}"
+
+
+def is_gone(holder: str) -> bool:
+    """Tell whether a holder was a process of this machine that has ended; False where that cannot be known."""
+    machine, _, rest = holder.partition("-")
+    pid, _, rest = rest.partition("-")
+    started = rest.partition("-")[0]
+    return bool(machine) and machine == _machine() and pid.isdigit() and _started(int(pid)) != started
+
+
+@cache
+def _machine() -> str:
+    """This boot of this machine and its name space of process ids, in which a process id has one meaning."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return digest("machine/1", [boot, str(Path("/proc/self/ns/pid").readlink())])[:12]
+    except OSError:
+        return ""
+
+
+def _started(pid: int) -> str:
+    """When a process started, in clock ticks since boot; empty if there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""

@@ -1,0 +1,106 @@
+"""What integration tests share: the demo databases, and services in a directory of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlmodel import col, select
+
+from multiblast.database import BatchRun, Database
+from multiblast.installation import Installation
+from multiblast.search import SearchedJob, read_submission
+from multiblast.sequences import Sequence, read_fasta
+from multiblast.services import Services
+from multiblast.settings import QueryLimits
+from multiblast.stores import LocalStore
+from multiblast.targets import Targets
+from multiblast.targets.building import build_database
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
+
+
+@pytest.fixture(scope="session")
+def targets_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A targets root with the demo databases ``demo/examples/proteins`` and ``…/nucleotides``."""
+    root = tmp_path_factory.mktemp("targets")
+    directory = root / "demo" / "examples" / "blast"
+    for name, molecule in (("proteins", "protein"), ("nucleotides", "nucleotide")):
+        build_database(EXAMPLES / f"{name}.fasta.gz", directory, name, molecule=molecule, title=f"Demo {name}")
+    return root
+
+
+@pytest.fixture
+def make_services(tmp_path: Path, targets_root: Path) -> Callable[..., Services]:
+    """``make_services(home_name="home", targets_root=…, **installation)``: embedded services."""
+
+    def make(home_name: str = "home", root: Path = targets_root, **installation: object) -> Services:
+        home = tmp_path / home_name
+        return Services(
+            Database(f"sqlite:///{home / 'jobs.sqlite'}"),
+            LocalStore(home / "store"),
+            Installation(**installation),  # type: ignore[arg-type]  # what the test wants
+            Targets(root),
+            QueryLimits(),
+        )
+
+    return make
+
+
+@pytest.fixture
+def services(make_services: Callable[..., Services]) -> Services:
+    """Embedded services with nothing in them yet."""
+    return make_services()
+
+
+def _search_whole(
+    services: Services, query: str, *, program: str = "blastp", target: str = "", user: str = "", **options: object
+) -> SearchedJob:
+    name = target or ("nucleotides" if program in {"blastn", "tblastn", "tblastx"} else "proteins")
+    submission = read_submission(
+        query=query, program=program, targets=[f"demo/examples/{name}"], options=options, user=user
+    )
+    search = services.search
+    recorded = search.record(submission)
+    plan = search.plan(recorded.job_id)
+    search.start(plan)
+    for batch in plan.to_run:
+        search.run(batch)
+    search.finish(recorded.job_id)
+    return search.searched_job(recorded.job_id)
+
+
+@pytest.fixture
+def search_whole() -> Callable[..., SearchedJob]:
+    """``search_whole(services, fasta, program="blastp", target="proteins", **options)``: from record to finish."""
+    return _search_whole
+
+
+@pytest.fixture
+def submit(services: Services) -> Callable[..., SearchedJob]:
+    """``submit(fasta, program="blastp", …)``: `search_whole` with the test's services."""
+    return lambda *args, **kwargs: _search_whole(services, *args, **kwargs)
+
+
+@pytest.fixture
+def searches_run() -> Callable[[Services], list[int]]:
+    """``searches_run(services)``: how many sequences each BLAST+ process so far was given, in order."""
+
+    def run(services: Services) -> list[int]:
+        with services.database.read() as session:
+            return list(session.exec(select(BatchRun.sequences).order_by(col(BatchRun.number))))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def proteins() -> list[Sequence]:
+    """The twelve protein queries of the demo."""
+    return list(read_fasta(EXAMPLES / "protein_query.fasta"))
+
+
+@pytest.fixture(scope="session")
+def nucleotides() -> list[Sequence]:
+    """The twelve nucleotide queries of the demo."""
+    return list(read_fasta(EXAMPLES / "nucleotide_query.fasta"))

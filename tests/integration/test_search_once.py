@@ -1,0 +1,109 @@
+"""Every sequence is searched once, whoever asks, whatever its header."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from multiblast.search import SearchedJob
+from multiblast.sequences import Sequence
+from multiblast.services import Services
+
+Submit = Callable[..., SearchedJob]
+Runs = Callable[[Services], list[int]]
+
+
+def fasta(sequences: list[Sequence]) -> str:
+    return b"".join(sequence.canonical for sequence in sequences).decode()
+
+
+def renamed(sequences: list[Sequence], seed: int) -> list[Sequence]:
+    shuffled = list(sequences)
+    random.Random(seed).shuffle(shuffled)
+    return [Sequence(b"other %d" % number, sequence.residues) for number, sequence in enumerate(shuffled)]
+
+
+def test_search_of_many_gives_each_its_result(submit: Submit, proteins: list[Sequence]) -> None:
+    job = submit(fasta(proteins), evalue=1e-5)
+    assert job.status == "complete"
+    assert [row.hits for row in job.rows] == [128, 133, 30, 27, 18, 9, 8, 5, 4, 3, 0, 27]
+    assert [row.name for row in job.rows] == [sequence.name for sequence in proteins]
+    assert job.searched == 11  # one is there twice, under two names
+    assert job.rows[10].note == "no hits"
+    assert job.rows[0].best_hit.startswith(("sp|", "tr|"))
+
+
+def test_search_of_shuffled_and_renamed_sequences_runs_nothing(
+    submit: Submit, services: Services, proteins: list[Sequence], searches_run: Runs
+) -> None:
+    first = submit(fasta(proteins))
+    before = searches_run(services)
+    again = submit(fasta(renamed(proteins, 1)))
+    assert searches_run(services) == before
+    assert again.job_id != first.job_id
+    assert {row.origin for row in again.rows} == {"reused"}
+
+
+def test_search_with_one_more_sequence_searches_just_that(
+    submit: Submit, services: Services, proteins: list[Sequence], searches_run: Runs
+) -> None:
+    submit(fasta(proteins[:5]))
+    before = searches_run(services)
+    job = submit(fasta(proteins[:6]))
+    assert searches_run(services) == [*before, 1]
+    assert [row.origin for row in job.rows] == ["reused"] * 5 + ["searched"]
+
+
+def test_search_with_another_option_searches_again(
+    submit: Submit, services: Services, proteins: list[Sequence], searches_run: Runs
+) -> None:
+    submit(fasta(proteins[:1]))
+    submit(fasta(proteins[:1]), evalue=1e-5)
+    assert searches_run(services) == [1, 1]
+
+
+@pytest.mark.parametrize("wrapped", [lambda text: text.replace("\n", "\r\n"), lambda text: text + "\n\n", str.lower])
+def test_search_does_not_care_how_a_sequence_is_written(
+    submit: Submit, services: Services, proteins: list[Sequence], searches_run: Runs, wrapped: Callable[[str], str]
+) -> None:
+    submit(fasta(proteins[:2]))
+    before = searches_run(services)
+    submit(wrapped(fasta(proteins[:2])))
+    assert searches_run(services) == before
+
+
+def test_search_minds_case_where_it_masks(
+    submit: Submit, services: Services, proteins: list[Sequence], searches_run: Runs
+) -> None:
+    residues = proteins[0].residues
+    submit(f">a\n{residues.decode()}\n", lcase_masking=True)
+    submit(f">a\n{residues[:20].lower().decode()}{residues[20:].decode()}\n", lcase_masking=True)
+    assert searches_run(services) == [1, 1]
+
+
+def test_search_of_one_sequence_is_a_job_without_children(
+    submit: Submit, services: Services, proteins: list[Sequence]
+) -> None:
+    job = submit(fasta(proteins[:1]))
+    children = list(services.search.jobs.children(services.search.jobs.query(job.job_id)))
+    assert [child.job_id for child in children] == [job.job_id]
+
+
+def test_child_is_the_job_of_its_sequence_alone(submit: Submit, proteins: list[Sequence]) -> None:
+    parent = submit(fasta(proteins[:3]))
+    alone = submit(fasta(proteins[1:2]))
+    assert alone.job_id == parent.rows[1].job_id
+    assert alone.searched == 0
+
+
+def test_search_of_a_damaged_store_finds_again_what_was_lost(
+    submit: Submit, services: Services, proteins: list[Sequence]
+) -> None:
+    """A result whose pack is gone is not believed."""
+    submit(fasta(proteins[:2]))
+    services.store.delete([item.key for item in services.store.list("packs/")])
+    again = submit(fasta(proteins[:2]))
+    assert again.searched == 2
+    assert list(services.search.results.archives([row.result_key for row in again.rows]))
