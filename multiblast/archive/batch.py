@@ -22,6 +22,7 @@ _QUERIES = b"\n      queries bioseq-set {\n        seq-set {\n"
 _QUERIES_END = b"\n        }\n      },\n"
 _QUERY_SEPARATOR = b",\n          seq {\n"
 _QUERY = re.compile(rb'            id \{\n              local str "Query_(\d+)"\n            \},\n')
+_TITLE = re.compile(rb'\n              title ("(?:[^"]|"")*")')
 _INSTANCE = b"            inst {\n"
 _USER_MASK = re.compile(
     rb'\n          name "LCaseMask",\n          value query-mask (\{\n.*?\n          \})', re.DOTALL
@@ -36,6 +37,7 @@ class Query:
     Attributes:
         number: 1-based number that BLAST+ gave it, counted through the run's query file.
         instance: Its sequence, the ``inst {…}`` element.
+        title: Its title as a string literal; empty if it has none.
         start: Offset of its first alignment in the file.
         end: Offset after its last alignment; ``start`` if it has none.
         masks: Its mask elements, joined as in a mask list; empty if it has none.
@@ -45,6 +47,7 @@ class Query:
 
     number: int
     instance: bytes
+    title: bytes
     start: int = 0
     end: int = 0
     masks: bytes = b""
@@ -88,17 +91,19 @@ def _read_batch(reader: _Reader) -> BatchArchive:
     reader.take(_ALIGNMENTS_END)
     masks, statistics = _read_tail(reader.take(_ARCHIVE_END))
     user_masks = _by_query(found[1] for found in _USER_MASK.finditer(request))
-    unknown = (spans.keys() | masks.keys()) - {number for number, _ in queries}
+    unknown = (spans.keys() | masks.keys()) - {number for number, *_ in queries}
     if unknown:
         raise ArchiveError(f"the archive holds results of a query it does not list: Query_{min(unknown)}")
     batch = BatchArchive(opening, request, statistics)
-    for number, instance in queries:
+    for number, instance, title in queries:
         start, end = spans.get(number, (0, 0))
-        batch.queries.append(Query(number, instance, start, end, masks.get(number, b""), user_masks.get(number, b"")))
+        batch.queries.append(
+            Query(number, instance, title, start, end, masks.get(number, b""), user_masks.get(number, b""))
+        )
     return batch
 
 
-def _read_request(text: bytes) -> tuple[bytes, list[tuple[int, bytes]], bytes]:
+def _read_request(text: bytes) -> tuple[bytes, list[tuple[int, bytes, bytes]], bytes]:
     start = text.find(_QUERIES)
     end = text.find(_QUERIES_END, start)
     if not text.startswith(ARCHIVE_START) or start < 0 or end < 0:
@@ -106,17 +111,18 @@ def _read_request(text: bytes) -> tuple[bytes, list[tuple[int, bytes]], bytes]:
     elements = text[start + len(_QUERIES) - 1 : end].split(_QUERY_SEPARATOR)
     elements[0] = elements[0].removeprefix(_QUERY_SEPARATOR[1:])
     queries = [_read_query(element) for element in elements]
-    if [number for number, _ in queries] != sorted({number for number, _ in queries}):
+    if [number for number, *_ in queries] != sorted({number for number, *_ in queries}):
         raise ArchiveError("the archive's queries are not in ascending order")
     return text[: start + len(_QUERIES)], queries, text[end + len(_QUERIES_END) :]
 
 
-def _read_query(element: bytes) -> tuple[int, bytes]:
+def _read_query(element: bytes) -> tuple[int, bytes, bytes]:
     query = _QUERY.match(element)
     instance = element.find(_INSTANCE)
     if query is None or instance < 0 or not element.endswith(b"\n          }"):
         raise ArchiveError(f"the archive holds a query of unknown form: {element[:120]!r}")
-    return int(query[1]), element[instance:]
+    title = _TITLE.search(element, 0, instance)
+    return int(query[1]), element[instance:], title[1] if title else b""
 
 
 def _read_spans(reader: _Reader) -> Iterator[tuple[int, tuple[int, int]]]:

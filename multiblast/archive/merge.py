@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import BinaryIO
 
@@ -15,6 +16,11 @@ _QUERY = b'            id {\n              local str "Query_1"\n            },\n
 _RESULTS = b"\n  results {\n"
 _MASKS = b"\n    masks {\n"
 _BLOCKS = b"\n    ka-blocks {\n"
+# An ungapped search has no parameters of gapped alignment; BLAST+ itself then reports the ungapped ones.
+_NO_GAPPED = re.compile(
+    rb"(\{\n)(        lambda \{ \d.*?gapped )FALSE(\n      \},\n      \{\n)        lambda \{ -1, .*?gapped TRUE",
+    re.DOTALL,
+)
 _TITLE = b"            descr {\n              title %s\n            },\n"
 
 
@@ -58,4 +64,4 @@ def _pieces(archive: bytes, title: bytes, database: bytes, name: bytes) -> Itera
     yield archive[place + len(PLACEHOLDER) : results]
     yield rename_query(archive[results:masks], b"Query_1", name)
     yield archive[masks:blocks].replace(b' id local str "Query_1"\n', b' id local str "%s"\n' % name)
-    yield archive[blocks:]
+    yield _NO_GAPPED.sub(rb"\1\2FALSE\3\2TRUE", archive[blocks:])

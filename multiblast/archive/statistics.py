@@ -126,6 +126,12 @@ class Search:
         space = self._chosen_space or max(1, letters - database.sequences * adjustment) * (length - adjustment)
         return QueryStatistics(ungapped, gapped, space, adjustment)
 
+    def length_parameters(self) -> tuple[GapCosts | None, GapCosts | None]:
+        """Return the published parameters that BLAST+ prints for ungapped and gapped alignment, if it prints any."""
+        if not self.gapped or self.program == "blastn":
+            return None, None
+        return PROTEIN[self.matrix][0], self.costs()
+
     def costs(self) -> GapCosts | None:
         """Return the gap costs' published parameters; None if the ungapped ones hold (nucleotides, high costs)."""
         if self.program == "blastn":

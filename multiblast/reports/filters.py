@@ -1,0 +1,186 @@
+"""What ``blast_formatter`` prints of many archives, made into what BLAST+ prints of one run.
+
+Each filter reads a stream in large chunks and holds back only what may still belong
+to a place it changes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import BinaryIO
+from xml.sax.saxutils import escape
+
+from multiblast.archive.notes import Note
+from multiblast.archive.statistics import Search
+from multiblast.errors import ArchiveError
+
+__all__ = ["annotate", "join_pairwise", "join_sam", "join_tabular", "read_chunks"]
+
+CHUNK_BYTES = 1 << 20
+REACH_BYTES = 1 << 16  # longer than any header, footer or statistics block
+
+_QUERY = re.compile(rb"\n\n(?:<b>)?Query=")
+_TRAILER = re.compile(rb"(?m)^# BLAST processed \d+ queries\n")
+_STATISTICS = re.compile(
+    rb"Lambda      K        H\n(.*) \n\nGapped\nLambda      K        H\n(.*) \n(\nEffective search space used: )"
+)
+_MISSING = re.compile(rb" +-1\.00")
+
+
+def read_chunks(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield a stream's bytes."""
+    while chunk := stream.read(CHUNK_BYTES):
+        yield chunk
+
+
+def substitute(
+    chunks: Iterable[bytes], pattern: re.Pattern[bytes], replacement: Callable[[re.Match[bytes]], bytes]
+) -> Iterator[bytes]:
+    """Yield the stream with each match replaced; a match is shorter than `REACH_BYTES`."""
+    buffer = b""
+    for chunk in chunks:
+        buffer += chunk
+        place = 0
+        while (found := pattern.search(buffer, place)) and found.end() < len(buffer):
+            yield buffer[place : found.start()]
+            yield replacement(found)
+            place = found.end()
+        safe = max(place, len(buffer) - REACH_BYTES)
+        yield buffer[place:safe]
+        buffer = buffer[safe:]
+    yield pattern.sub(replacement, buffer)
+
+
+def join_pairwise(chunks: Iterable[bytes], search: Search, queries: int) -> Iterator[bytes]:
+    """Yield pairwise text (formats 0 to 4) with one header and one footer, its statistics complete.
+
+    Raises:
+        ArchiveError: the text does not hold ``queries`` reports.
+    """
+    chunks = iter(chunks)
+    start = b""
+    while not (body := _QUERY.search(start)) and (chunk := next(chunks, b"")):
+        start += chunk
+    header = start[: body.start()] if body else start
+    joints = 0
+
+    def join(_: re.Match[bytes]) -> bytes:
+        nonlocal joints
+        joints += 1
+        return b""
+
+    joint = re.compile(rb"\n\n  Database: (?:(?!\n\n\n\n\n).)*?" + re.escape(header), re.DOTALL)
+    joined = substitute(itertools.chain([start], chunks), joint, join)
+    columns = _columns(search)
+    yield from substitute(joined, _STATISTICS, lambda found: _complete_statistics(found, columns, gapped=search.gapped))
+    if joints + 1 != queries:
+        raise ArchiveError(f"blast_formatter printed {joints + 1} reports for {queries} queries")
+
+
+def _complete_statistics(found: re.Match[bytes], columns: tuple[bytes, bytes, bytes, bytes], *, gapped: bool) -> bytes:
+    ungapped_names, ungapped_values, gapped_names, gapped_values = columns
+    if _MISSING.match(found[1]):
+        return b"\n" + found[3]  # BLAST+ prints none for a query with which it could not search
+    text = b"Lambda      K        H%s\n%s %s\n\n" % (ungapped_names, found[1], ungapped_values)
+    if gapped:
+        text += b"Gapped\nLambda      K        H%s\n%s %s\n" % (gapped_names, found[2], gapped_values)
+    return text + found[3]
+
+
+def _columns(search: Search) -> tuple[bytes, bytes, bytes, bytes]:
+    """Return names and values of the length parameters, which archives do not hold and blastn does not have."""
+    ungapped, gapped = search.length_parameters()
+    if ungapped is None or gapped is None:
+        return b"", b"", b"", b""
+    return (
+        b"        a         alpha",
+        b"%#8.3g %#8.3g " % (ungapped.alpha, ungapped.alpha_v),
+        b"        a         alpha    sigma",
+        b"%#8.3g %#8.3g %#8.3g " % (gapped.alpha, gapped.alpha_v, gapped.sigma),
+    )
+
+
+def join_tabular(chunks: Iterable[bytes], queries: int) -> Iterator[bytes]:
+    """Yield commented tables (format 7) with one trailer.
+
+    Raises:
+        ArchiveError: they are not ``queries`` tables.
+    """
+    tables = 0
+
+    def count(_: re.Match[bytes]) -> bytes:
+        nonlocal tables
+        tables += 1
+        return b""
+
+    yield from substitute(chunks, _TRAILER, count)
+    if tables != queries:
+        raise ArchiveError(f"blast_formatter printed {tables} tables for {queries} queries")
+    yield b"# BLAST processed %d queries\n" % queries
+
+
+def join_sam(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield SAM files that follow each other as one, each reference named once.
+
+    The stream is read twice. The program's own command line is left out of the header:
+    it would name files that are gone.
+    """
+    first, references, program = b"", dict[bytes, None](), b""
+    for line in stream:
+        if line.startswith(b"@HD\t"):
+            first = first or line
+        elif line.startswith(b"@SQ\t"):
+            references[line] = None
+        elif line.startswith(b"@PG\t"):
+            program = program or b"\t".join(part for part in line.split(b"\t") if not part.startswith(b"CL:"))
+    yield first
+    yield from references
+    yield program
+    stream.seek(0)
+    yield from (line for line in stream if not line.startswith((b"@HD\t", b"@SQ\t", b"@PG\t")))
+
+
+def annotate(lines: Iterable[bytes], notes: Sequence[Note], *, is_json: bool) -> Iterator[bytes]:
+    """Yield an XML or JSON report with BLAST+'s notes on its queries put where BLAST+ puts them.
+
+    Where a query has no hits, BLAST+'s note stands before its saying so; else last of what is said of the query.
+    """
+    texts = {note.number: (_json_text if is_json else _xml_text)(note.message) for note in notes}
+    text = indent = b""
+    for line in lines:
+        if found := _QUERY_NUMBER.match(line):
+            text, indent = texts.pop(int(found[1] or found[2]), b""), b""
+        if not text:
+            yield line
+        elif found := _NOTHING_FOUND.match(line):
+            yield found[1] + text + b" " + found[2]
+            text = b""
+        elif found := _XML_END.match(line):
+            tag = b"Iteration_message" if found[2] == b"Iteration" else b"message"
+            yield b"%s  <%s>%s</%s>\n%s" % (found[1], tag, text, tag, line)
+            text = b""
+        elif indent and line == indent + b"}\n":
+            yield b'%s},\n%s"message": "%s"\n' % (indent, indent, text)
+            text = b""
+        else:
+            indent = found[1] if (found := _JSON_STATISTICS.match(line)) else indent
+            yield line
+
+
+_QUERY_NUMBER = re.compile(rb' *(?:<Iteration_iter-num>(\d+)<|(?:"query_id": "|<query-id>)Query_(\d+)[<"])')
+_NOTHING_FOUND = re.compile(rb'( *(?:<(?:Iteration_)?message>|"message": "))(No hits found.*\n)', re.DOTALL)
+_XML_END = re.compile(rb"( *)</(Iteration|Search)>\n")
+_JSON_STATISTICS = re.compile(rb'( *)"stat": \{\n')
+
+
+def _xml_text(message: str) -> bytes:
+    """Return text as BLAST+'s XML has it: Latin-1, as it takes titles for UTF-8 and writes their characters' codes."""
+    entities = {'"': "&quot;", "'": "&apos;"}
+    return escape(message, entities).encode("latin-1", "surrogateescape")
+
+
+def _json_text(message: str) -> bytes:
+    return json.dumps(message, ensure_ascii=False)[1:-1].encode("utf-8", "surrogateescape")

@@ -1,0 +1,120 @@
+"""A merged archive formatted, byte for byte as BLAST+ itself would have printed it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable
+from io import BufferedReader, RawIOBase
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from multiblast.archive.notes import Note, read_notes, read_search
+from multiblast.errors import ArchiveError
+from multiblast.programs import Program
+from multiblast.reports.filters import annotate, join_pairwise, join_sam, join_tabular, read_chunks
+from multiblast.reports.formats import Formatting
+
+__all__ = ["format_archive"]
+
+ENVIRONMENT = {
+    "BLAST_USAGE_REPORT": "false",
+    # Titles outside ASCII as they are; by default each of their bytes becomes "#".
+    "NCBI_CONFIG__SERIAL__WRONG_CHARS_READ": "ALLOW",
+}
+
+PAIRWISE, COMMENTED_TABLE, ARCHIVE, SAM = range(5), 7, 11, 17
+JSON = (13, 15)
+ANNOTATED = (5, 15, 16)  # in one file
+
+
+def format_archive(  # noqa: PLR0913 - a report, its place and the limits of making it
+    archive: Path,
+    formatting: Formatting,
+    *,
+    program: str,
+    queries: int,
+    directory: Path,
+    blast_formatter: Path | str = "blast_formatter",
+    timeout_s: float = 0,
+    cancelled: Callable[[], bool] | None = None,
+) -> list[Path]:
+    """Write a report and return its files, the one to open first before those of single queries.
+
+    Args:
+        archive: What `multiblast.archive.merge` wrote.
+        formatting: Format and options.
+        program: The program that searched.
+        queries: How many the archive holds.
+        directory: Where ``report.<extension>`` and the like go; it must exist.
+        blast_formatter: The program, by path or name.
+        timeout_s: Wall-clock limit in seconds; 0 is none.
+        cancelled: Asked several times a second; the program is killed once it returns True.
+
+    Raises:
+        InvalidInputError: the program has no such report.
+        ArchiveError: the archive is damaged, or its report holds not all queries.
+        ProgramError: ``blast_formatter`` failed.
+    """
+    formatting.check_program(program)
+    report = directory / f"report.{formatting.format.extension}"
+    if formatting.format_type == ARCHIVE:
+        shutil.copyfile(archive, report)
+        return [report]
+    command = [str(blast_formatter), "-archive", str(archive), *formatting.arguments()]
+    if formatting.format.one_file_a_query:
+        command += ["-out", str(report)]
+    cure = _cure(archive, formatting.format_type, queries)
+    raw = directory / "report.raw" if cure else report
+    with Program(command, stdout=raw, environment=ENVIRONMENT, timeout_s=timeout_s, cancelled=cancelled) as running:
+        if cure:
+            _apply(cure, running, raw, report)
+        running.finish()
+    return [report, *_annotate_files(archive, report, queries)] if formatting.format.one_file_a_query else [report]
+
+
+Cure = Callable[[BinaryIO], Iterable[bytes]]
+
+
+def _cure(archive: Path, format_type: int, queries: int) -> Cure | None:
+    """Return what makes the format's output whole; None if nothing needs to be done."""
+    if format_type in PAIRWISE:
+        with archive.open("rb") as stream:
+            search = read_search(stream)
+        return lambda stream: join_pairwise(read_chunks(stream), search, queries)
+    if format_type == COMMENTED_TABLE:
+        return lambda stream: join_tabular(read_chunks(stream), queries)
+    if format_type == SAM:
+        return join_sam
+    if format_type in ANNOTATED and (notes := _notes(archive)):
+        return lambda stream: annotate(stream, notes, is_json=format_type in JSON)
+    return None
+
+
+def _apply(cure: Cure, running: Program, raw: Path, report: Path) -> None:
+    """Write the cured report while the program still writes the raw one."""
+    try:
+        followed = cast("RawIOBase", running.follow(raw))
+        with BufferedReader(followed) as stream, report.open("wb") as output:
+            output.writelines(cure(stream))
+    except ArchiveError:
+        running.finish()  # a program that failed half-way says why
+        raise
+    finally:
+        raw.unlink()
+
+
+def _annotate_files(archive: Path, report: Path, queries: int) -> list[Path]:
+    """Return the files of single queries, those with notes annotated."""
+    files = [report.with_name(f"{report.stem}_{number}{report.suffix}") for number in range(1, queries + 1)]
+    for note in _notes(archive):
+        path = files[note.number - 1]
+        annotated = path.with_suffix(".annotated")
+        with path.open("rb") as stream, annotated.open("wb") as output:
+            output.writelines(annotate(stream, [note], is_json=path.suffix == ".json"))
+        annotated.replace(path)
+    return files
+
+
+def _notes(archive: Path) -> list[Note]:
+    with archive.open("rb") as stream:
+        return list(read_notes(stream))
