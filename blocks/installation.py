@@ -40,4 +40,8 @@ class BlastInstallation(Block):
 
     def targets(self) -> Targets:
         """Return the databases."""
-        return Targets(Path(self.targets_root) if self.targets_root else home() / "targets", self.layout)
+        if self.targets_root:
+            return Targets(Path(self.targets_root), self.layout)
+        own = home() / "targets"
+        own.mkdir(parents=True, exist_ok=True)
+        return Targets(own, self.layout)

@@ -5,6 +5,7 @@ One form a program for people, and `submit_query` for scripts; all do the same.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from prefect import flow
@@ -90,7 +91,8 @@ def _form(program: str) -> Flow[..., Any]:
         run = submit_query.fn(query, query_file, program, site, targets, options.changed(), user, summary, description)
         return await run
 
-    submit.__doc__ = submit_query.__doc__
+    # The same words, less those on the one field that a form of one program does not have.
+    submit.__doc__ = re.sub(r"\n +program: .*", "", submit_query.__doc__ or "")
     submit.__name__ = f"submit_{program}"
     submit.__annotations__["options"] = model
     return flow(name=f"submit-{program}", flow_run_name=names.submission)(submit)

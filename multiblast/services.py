@@ -39,11 +39,14 @@ class Services:
     def embedded(cls, targets_root: Path | None = None) -> Services:
         """Return services that need nothing but a directory: SQLite and files under `settings.home`."""
         base = home()
+        if targets_root is None:
+            targets_root = base / "targets"
+            targets_root.mkdir(parents=True, exist_ok=True)
         return cls(
             Database(f"sqlite:///{base / 'jobs.sqlite'}"),
             LocalStore(base / "store"),
             Installation(),
-            Targets(targets_root or base / "targets"),
+            Targets(targets_root),
             QueryLimits(),
         )
 

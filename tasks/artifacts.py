@@ -15,7 +15,7 @@ from prefect.artifacts import (
 
 from multiblast.search import Plan, SearchedJob, SequenceRow, board
 
-__all__ = ["RunPage", "show_files"]
+__all__ = ["RunPage", "show_markdown"]
 
 _PERIOD_S = 2.0
 _ROWS_SHOWN = 1000
@@ -65,9 +65,9 @@ class RunPage:
         await acreate_markdown_artifact(key=f"job-{self.job_id}", markdown=_job_text(job), description="Job")
 
 
-async def show_files(report_id: str, lines: list[str]) -> None:
-    """Show the files of a report."""
-    await acreate_markdown_artifact(key=f"report-{report_id}", markdown="\n".join(lines), description="Report")
+async def show_markdown(key: str, text: str, description: str) -> None:
+    """Show a page of text."""
+    await acreate_markdown_artifact(key=key, markdown=text, description=description)
 
 
 def _plan_text(plan: Plan) -> str:

@@ -34,9 +34,10 @@ def sequence() -> str:
 
 
 def report() -> str:
-    """Name a report: ``format 5 of 1f0c…``."""
+    """Name a report: ``5 BLAST XML of 1f0c…``."""
     parameters: dict[str, Any] = flow_run.parameters
-    return f"format {int(parameters['format'])} of {parameters['job'][:8]}"
+    chosen = parameters["format"]
+    return f"{getattr(chosen, 'value', chosen)} of {parameters['job'][:8]}"
 
 
 def _short(text: str) -> str:

@@ -1,0 +1,62 @@
+"""``multiblast demo``: the main job on real sequences, from the databases to the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import typer
+
+from deployments.command_line import display
+from deployments.command_line.reports import write_reports
+from deployments.command_line.search import run_search
+from deployments.command_line.session import session
+from deployments.environment import CHECKOUT
+from multiblast.settings import home
+from multiblast.targets.building import build_database
+
+__all__ = ["add_to", "build_demo_targets"]
+
+_DATA = CHECKOUT / "examples" / "data"
+_DATABASES: dict[str, Literal["protein", "nucleotide"]] = {"proteins": "protein", "nucleotides": "nucleotide"}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command("demo")(demo)
+
+
+def demo() -> None:
+    """Search twelve real proteins in a small database of others, and write three reports."""
+    console = display.console
+    for name in build_demo_targets(home() / "targets"):
+        console.print(f"built the database demo/examples/{name}")
+    with session() as running:
+        job = run_search(
+            running,
+            query_file=str(_DATA / "protein_query.fasta"),
+            program="blastp",
+            targets=["demo/examples/proteins"],
+            options=["evalue=1e-5"],
+            summary="the demo",
+        )
+        with display.working("Writing reports …"):
+            files = write_reports(running, job.job_id, Path("results"), [0, 5, 6])
+    display.searched_job(job)
+    console.print("The reports, each exactly as blastp prints it:")
+    for file in files:
+        console.print(f"  {file}")
+    console.print(f"Next: .venv/bin/multiblast report {job.job_id} --format 7, or make up for the same in a browser.")
+
+
+def build_demo_targets(root: Path) -> list[str]:
+    """Build those demo databases that are not there yet; return their names.
+
+    A database is not built again: its date is part of what it is, and results belong to it.
+    """
+    directory = root / "demo" / "examples" / "blast"
+    missing = [name for name, kind in _DATABASES.items() if not (directory / f"{name}.{kind[0]}in").exists()]
+    for name in missing:
+        with display.working(f"Building the database {name} …"):
+            build_database(_DATA / f"{name}.fasta.gz", directory, name, molecule=_DATABASES[name], title=f"Demo {name}")
+    return missing

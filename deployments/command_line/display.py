@@ -1,0 +1,117 @@
+"""What the command line prints: problems, progress, tables."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from multiblast.search import SearchedJob, board
+
+__all__ = ["console", "errors", "print_json", "searched_job", "searching", "working"]
+
+# Not a terminal, so nothing tells the width: a table of usual names fits.
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 140, soft_wrap=True)
+_errors = Console(stderr=True, highlight=False)
+_ROWS_SHOWN = 50
+_STYLES = {"complete": "green", "failed": "bold red", "cancelled": "yellow", "queued": "dim"}
+
+
+def errors(problems: Iterable[object]) -> None:
+    """Print problems, one a line, on standard error."""
+    for problem in problems:
+        _errors.print(Text.assemble(("error: ", "bold red"), str(problem)))
+
+
+def print_json(value: Any) -> None:
+    """Print anything as JSON on standard output."""
+    plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    sys.stdout.write(json.dumps(plain, default=str, indent=2) + "\n")
+
+
+@contextmanager
+def working(text: str) -> Iterator[None]:
+    """Show what is being waited for, on standard error, while the block runs."""
+    with _errors.status(text):
+        yield
+
+
+@contextmanager
+def searching() -> Iterator[None]:
+    """Show the progress of the searches of this process, on standard error, while the block runs."""
+    progress = Progress(
+        TextColumn("[bold]searching"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("sequences · {task.fields[reused]} reused · {task.fields[speed]:,.0f} letters/s"),
+        TimeRemainingColumn(),
+        console=_errors,
+    )
+    bar = progress.add_task("search", total=None, reused=0, speed=0.0)
+
+    def renderable() -> Progress:
+        for job_id in board.jobs:
+            now = board.get(job_id)
+            progress.update(
+                bar, total=now.to_search, completed=now.searched, reused=now.reused, speed=now.letters_per_second
+            )
+        return progress
+
+    with Live(get_renderable=renderable, console=_errors, refresh_per_second=4, transient=True):
+        yield
+
+
+def searched_job(job: SearchedJob) -> None:
+    """Print a job: a row a sequence, then what it came to."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name, side in (
+        ("#", "right"),
+        ("sequence", "left"),
+        ("length", "right"),
+        ("status", "left"),
+        ("origin", "left"),
+        ("hits", "right"),
+        ("best hit", "left"),
+        ("E-value", "right"),
+        ("note", "left"),
+    ):
+        table.add_column(name, justify=side, overflow="fold")  # type: ignore[arg-type]  # both are JustifyMethods
+    for row in job.rows[:_ROWS_SHOWN]:
+        table.add_row(
+            str(row.position),
+            Text(row.name),
+            f"{row.length:,}",
+            Text(row.status, _STYLES.get(row.status, "")),
+            row.origin,
+            f"{row.hits:,}",
+            Text(row.best_hit),
+            "" if row.evalue is None else f"{row.evalue:.2g}",
+            Text(row.note, "dim"),
+        )
+    console.print(table)
+    if len(job.rows) > _ROWS_SHOWN:
+        console.print(f"… and {len(job.rows) - _ROWS_SHOWN:,} more sequences")
+    for warning in job.warnings:
+        console.print(Text.assemble(("note: ", "yellow"), warning))
+    console.print(_sum(job))
+
+
+def _sum(job: SearchedJob) -> Text:
+    text = Text.assemble("job ", (job.job_id, "bold"), " is ", (job.status, _STYLES.get(job.status, "")), ": ")
+    if job.searched:
+        noun = "sequence" if job.searched == 1 else "sequences"
+        text.append(f"{job.searched:,} {noun} searched, {job.reused:,} reused")
+    else:
+        text.append("everything was known already, so nothing was searched")
+    if job.failed:
+        text.append(f", {job.failed:,} failed")
+    return text

@@ -1,0 +1,93 @@
+"""``multiblast report``: make a report of a job and write its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deployments.command_line import display
+from deployments.command_line.session import Session, local_services, session
+from multiblast.reports import read_report_request
+
+__all__ = ["add_to", "write_report", "write_reports"]
+
+_WITH_FIELDS = {6, 7, 10, 17}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command("report")(report)
+
+
+def report(
+    job: Annotated[str, typer.Argument(help="A query job's id.", show_default=False)],
+    format: Annotated[int, typer.Option(help="0-18, as BLAST+'s -outfmt.")] = 0,  # noqa: A002 - BLAST+'s own word
+    fields: Annotated[str, typer.Option(help='The fields of formats 6, 7, 10 and 17, e.g. "std stitle".')] = "",
+    option: Annotated[
+        list[str] | None,
+        typer.Option(help="A formatter option as NAME=VALUE, e.g. numDescriptions=10; may be repeated."),
+    ] = None,
+    targets_root: Annotated[
+        Path | None, typer.Option(help="The directory that holds the databases. Default: as configured.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where files are written.")] = Path("results"),
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Write a job's result in any BLAST+ format, exactly as BLAST+ prints it.
+
+    Example: multiblast report 1f0c… --format 6 --fields "std stitle"
+    """
+    with session(targets_root) as running:
+        files = write_report(running, job, out, format_type=format, fields=fields, options=option or [])
+    if json:
+        display.print_json({"files": [str(file) for file in files]})
+        return
+    for file in files:
+        display.console.print(f"wrote {file}")
+
+
+def write_report(
+    running: Session,
+    job_id: str,
+    directory: Path,
+    *,
+    format_type: int,
+    fields: str = "",
+    options: list[str] | None = None,
+) -> list[Path]:
+    """Make a report with its flow, and write its files into a directory."""
+    request = read_report_request(format_type, fields=fields, options=dict(_pair(text) for text in options or []))
+    if running.services is not None:
+        running.services.reports.check(job_id, request)
+    running.wait()
+    with display.working("Formatting …"):
+        from flows.make_report import make_report
+
+        made = running.run(
+            lambda: make_report(
+                job=job_id, format=request.format, fields=fields, options=dict(_pair(text) for text in options or [])
+            )
+        )
+    return (running.services or local_services()).reports.fetch(made.report_id, directory)
+
+
+def write_reports(running: Session, job_id: str, directory: Path, formats: list[int], fields: str = "") -> list[Path]:
+    """Make reports; of several, each goes into a directory of its own."""
+    return [
+        file
+        for number in formats
+        for file in write_report(
+            running,
+            job_id,
+            directory / f"format-{number}" if len(formats) > 1 else directory,
+            format_type=number,
+            fields=fields if number in _WITH_FIELDS else "",
+        )
+    ]
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return name, value

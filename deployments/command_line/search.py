@@ -1,0 +1,102 @@
+"""``multiblast search``: submit a query and wait for it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deployments.command_line import display
+from deployments.command_line.reports import write_reports
+from deployments.command_line.session import Session, session
+from multiblast.search import SearchedJob, read_submission
+
+__all__ = ["add_to", "run_search"]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command("search")(search)
+
+
+def search(
+    query: Annotated[Path, typer.Argument(help="A FASTA file, plain or gzipped.", show_default=False)],
+    target: Annotated[
+        list[str], typer.Option(help="A database as SITE/TARGET/DATABASE; may be repeated.", show_default=False)
+    ],
+    program: Annotated[
+        str,
+        typer.Option(help="blastn, blastp, blastx, tblastn, tblastx, psiblast, deltablast, rpsblast or rpstblastn."),
+    ] = "blastp",
+    option: Annotated[
+        list[str] | None, typer.Option(help="A BLAST+ option as NAME=VALUE, e.g. evalue=1e-5; may be repeated.")
+    ] = None,
+    targets_root: Annotated[
+        Path | None, typer.Option(help="The directory that holds the databases. Default: as configured.")
+    ] = None,
+    format: Annotated[  # noqa: A002 - BLAST+'s own word for it
+        list[int] | None, typer.Option(help="Write a report in this format (0-18, as -outfmt); may be repeated.")
+    ] = None,
+    fields: Annotated[str, typer.Option(help='The fields of formats 6, 7, 10 and 17, e.g. "std stitle".')] = "",
+    out: Annotated[
+        Path, typer.Option(help="Where reports are written; with several formats, one directory each below it.")
+    ] = Path("results"),
+    user: Annotated[str, typer.Option(help="Whose job list the job is added to.")] = "",
+    summary: Annotated[str, typer.Option(help="One line that says what this is for.")] = "",
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Search the sequences of a FASTA file, each distinct one once.
+
+    Example: multiblast search proteins.fasta --target demo/examples/proteins --option evalue=1e-5 --format 5
+    """
+    with session(targets_root) as running:
+        job = run_search(
+            running,
+            query_file=str(query),
+            program=program,
+            targets=target,
+            options=option or [],
+            user=user,
+            summary=summary,
+        )
+        reports = write_reports(running, job.job_id, out, format or [], fields)
+    if json:
+        display.print_json({"job": asdict(job), "files": [str(file) for file in reports]})
+        return
+    display.searched_job(job)
+    for file in reports:
+        display.console.print(f"wrote {file}")
+
+
+def run_search(
+    running: Session,
+    *,
+    query_file: str,
+    program: str,
+    targets: list[str],
+    options: list[str],
+    user: str = "",
+    summary: str = "",
+) -> SearchedJob:
+    """Check a submission at once, then run its flow with live progress."""
+    submission = read_submission(
+        query_file=query_file, program=program, targets=targets, options=options, user=user, summary=summary
+    )
+    if running.services is not None:
+        running.services.search.check(submission)
+    running.wait()
+    with display.searching():
+        from flows.submit_query import submit_query
+
+        return running.run(
+            lambda: submit_query(
+                query_file=query_file,
+                program=program,
+                targets=targets,
+                options=submission.options.changed(),
+                user=user,
+                summary=summary,
+            )
+        )

@@ -1,0 +1,38 @@
+"""Make a report of a searched query, in any BLAST+ format."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from multiblast.reports import MadeReport, ReportFormat, read_report_request
+from tasks import names
+from tasks.reporting import format_report, record_report, show_report
+
+
+@flow(name="make-report", flow_run_name=names.report)
+async def make_report(  # noqa: PLR0913, PLR0917 - the fields of a form
+    job: str,
+    format: ReportFormat = ReportFormat.PAIRWISE,  # noqa: A002 - BLAST+'s own word for it
+    fields: str = "",
+    options: dict[str, str] = {},  # noqa: B006 - Prefect's forms need a plain default; it is never changed
+    user: str = "",
+    partial: bool = False,
+) -> MadeReport:
+    """Format a query job's result exactly as BLAST+ prints it, and keep the files.
+
+    Args:
+        job: The query job's id, as its run page shows it.
+        format: What to make. The number is BLAST+'s -outfmt.
+        fields: For the formats 6, 7, 10 and 17: which fields, such as "std stitle". Empty means the standard ones.
+        options: More formatter options by name, such as numDescriptions, numAlignments, lineLength or html.
+        user: Whose report list the report is added to. Empty for nobody's.
+        partial: Also for a job that is not complete: the report shows the sequences that are.
+
+    Returns:
+        The report job and its files.
+    """
+    request = read_report_request(format, fields=fields, options=options)
+    report_id = record_report(job, request, user, partial)
+    made = format_report(report_id)
+    await show_report(made)
+    return made

@@ -1,0 +1,14 @@
+"""Reports: a query job's result in any format."""
+
+from multiblast.reports.reports import MadeReport, ReportFile, Reports, ReportVersion
+from multiblast.reports.requests import ReportFormat, ReportRequest, read_report_request
+
+__all__ = [
+    "MadeReport",
+    "ReportFile",
+    "ReportFormat",
+    "ReportRequest",
+    "ReportVersion",
+    "Reports",
+    "read_report_request",
+]

@@ -1,0 +1,252 @@
+"""Report jobs: a query job's result in one format, made once and kept."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO
+
+from multiblast.archive import merge
+from multiblast.database import JobStatus, QueryJob, ReportJob
+from multiblast.errors import ConflictError, NotFoundError, ProgramError
+from multiblast.ids import digest
+from multiblast.installation import Installation
+from multiblast.jobs import Child, report_id
+from multiblast.reports.formatting import format_archive
+from multiblast.reports.requests import ReportRequest, read_report_request
+from multiblast.search import Search
+from multiblast.sequences import read_fasta
+from multiblast.stores import Store
+from multiblast.targets import database_argument
+
+__all__ = ["MadeReport", "ReportFile", "Reports"]
+
+_ZIP = "report.zip"
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFile:
+    """A file of a report.
+
+    Attributes:
+        key: Where it is in the store.
+    """
+
+    name: str
+    size: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class MadeReport:
+    """A report as it is.
+
+    Attributes:
+        reused: Whether it had been made before.
+        command: The ``blast_formatter`` command that made it.
+    """
+
+    report_id: str
+    query_job_id: str
+    status: str
+    files: tuple[ReportFile, ...]
+    reused: bool = False
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReportVersion:
+    """What a report is made from.
+
+    Attributes:
+        digest: Of the results, in order.
+        is_made: Whether the report as it is was made from them.
+    """
+
+    digest: str
+    is_made: bool
+
+
+class Reports:
+    """Makes reports of complete query jobs.
+
+    Args:
+        search: The query jobs.
+        store: Where results are, and reports are kept.
+        installation: The programs of this machine.
+    """
+
+    def __init__(self, search: Search, store: Store, installation: Installation) -> None:
+        self._search, self._store, self._installation = search, store, installation
+        self._jobs = search.jobs
+
+    def record(self, query_job_id: str, request: ReportRequest, *, owner: str = "", partial: bool = False) -> str:
+        """Record a report job; return its id. One that exists is found again.
+
+        Args:
+            query_job_id: The job whose result it shows.
+            request: The format and its options.
+            owner: Who to link it to; empty for nobody.
+            partial: Allow a job that is not complete: the report shows what is there.
+
+        Raises:
+            ConflictError: the query job is not complete.
+            InvalidInputError: the job's program has no such report.
+        """
+        query = self.check(query_job_id, request, partial=partial)
+        options = {**request.changed(), **({"partial": True} if partial else {})}
+        report = ReportJob(id=report_id(query.id, options), query_job_id=query.id, formatting=options)
+        return self._jobs.record_report(report, owner).id
+
+    def check(self, query_job_id: str, request: ReportRequest, *, partial: bool = False) -> QueryJob:
+        """Return the query job of a report, if the report can be made: see `record`."""
+        query = self._jobs.query(query_job_id)
+        request.formatting.check_program(query.program)
+        if query.status != JobStatus.COMPLETE and not partial:
+            raise ConflictError(
+                f"query job {query.id} is {query.status}, and a report needs a complete one: "
+                "wait for it or restart it, or ask for a partial report"
+            )
+        return query
+
+    def version(self, report_job_id: str) -> ReportVersion:
+        """Tell what a report would be made from now, and whether it is made of that and all its files are there."""
+        report = self._jobs.report(report_job_id)
+        children = self._jobs.children(self._jobs.query(report.query_job_id))
+        results = _results_digest([child for child in children if child.result is not None])
+        made = report.status == JobStatus.COMPLETE and report.results_digest == results and self._is_whole(report)
+        return ReportVersion(results, made)
+
+    def make(self, report_job_id: str, *, flow_run: str = "") -> MadeReport:
+        """Make a report, unless it was made from the same results before.
+
+        Raises:
+            ProgramError: the formatter failed; the report job says why.
+            ConflictError: a database changed since the job was searched.
+        """
+        report = self._jobs.report(report_job_id)
+        query = self._jobs.query(report.query_job_id)
+        children = [child for child in self._jobs.children(query) if child.result is not None]
+        results = _results_digest(children)
+        self._jobs.touch([report.id, query.id])
+        if report.status == JobStatus.COMPLETE and report.results_digest == results and self._is_whole(report):
+            return _made(report, reused=True)
+        self._jobs.move_report(report.id, JobStatus.QUEUED, "its query job has other results now", flow_run=flow_run)
+        self._jobs.move_report(report.id, JobStatus.IN_PROGRESS, flow_run=flow_run)
+        try:
+            files, command = self._write(report, query, children, results)
+        except BaseException as error:
+            stderr = error.stderr if isinstance(error, ProgramError) else ""
+            self._jobs.move_report(report.id, JobStatus.FAILED, str(error), flow_run=flow_run, stderr=stderr)
+            raise
+        self._jobs.move_report(
+            report.id,
+            JobStatus.COMPLETE,
+            flow_run=flow_run,
+            results_digest=results,
+            files=[{"name": file.name, "size": file.size, "key": file.key} for file in files],
+            command=list(command),
+        )
+        return _made(self._jobs.report(report.id), reused=False)
+
+    def files(self, report_job_id: str) -> tuple[ReportFile, ...]:
+        """List the files of a report."""
+        return _made(self._complete(report_job_id), reused=True).files
+
+    def open(self, report_job_id: str, name: str, start: int = 0, length: int | None = None) -> BinaryIO:
+        """Open a file of a report, or a range of its bytes (0-based).
+
+        Raises:
+            NotFoundError: the report has no such file.
+        """
+        report = self._complete(report_job_id)
+        self._jobs.touch([report.id, report.query_job_id])
+        for file in _made(report, reused=True).files:
+            if file.name == name:
+                return self._store.open(file.key, start, length)
+        names = ", ".join(file.name for file in _made(report, reused=True).files)
+        raise NotFoundError("report file", name, f"the report has {names}")
+
+    def fetch(self, report_job_id: str, directory: Path) -> list[Path]:
+        """Write the files of a report into a directory, each whole or not at all."""
+        directory.mkdir(parents=True, exist_ok=True)
+        written = []
+        for file in self.files(report_job_id):
+            path = directory / file.name
+            temporary = path.with_name(path.name + ".tmp")
+            with self.open(report_job_id, file.name) as source, temporary.open("wb") as target:
+                shutil.copyfileobj(source, target)
+            written.append(temporary.replace(path))
+        return written
+
+    def _complete(self, report_job_id: str) -> ReportJob:
+        report = self._jobs.report(report_job_id)
+        if report.status != JobStatus.COMPLETE:
+            raise ConflictError(f"report job {report.id} is {report.status}: make it first")
+        return report
+
+    def _is_whole(self, report: ReportJob) -> bool:
+        return all(self._store.exists(file["key"]) for file in report.files)
+
+    def _write(
+        self, report: ReportJob, query: QueryJob, children: Sequence[Child], results: str
+    ) -> tuple[list[ReportFile], tuple[str, ...]]:
+        options = {key: value for key, value in report.formatting.items() if key not in {"formatType", "partial"}}
+        formatting = read_report_request(report.formatting["formatType"], options=options).formatting
+        context = self._search.context(query.id)
+        with TemporaryDirectory(prefix="multiblast-") as name:
+            directory = Path(name)
+            archive = directory / "archive.asn1"
+            with archive.open("wb") as output:
+                merge(self._parts(query, children), output, database_argument(context.databases))
+            made = directory / "report"
+            made.mkdir()
+            paths = format_archive(
+                archive,
+                formatting,
+                program=query.program,
+                queries=len(children),
+                directory=made,
+                blast_formatter=self._installation.program("blast_formatter"),
+                timeout_s=self._installation.time_limit_s,
+            )
+            paths.append(_zip(directory / _ZIP, paths))
+            place = f"reports/{report.id[:2]}/{report.id}/{results[:8]}"
+            return [self._keep(path, f"{place}/{path.name}") for path in paths], ()
+
+    def _keep(self, path: Path, key: str) -> ReportFile:
+        with path.open("rb") as stream:
+            return ReportFile(path.name, self._store.put(key, stream).size_bytes, key)
+
+    def _parts(self, query: QueryJob, children: Sequence[Child]) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the defline and the archive of each sequence that has a result, in order."""
+        archives = self._search.results.archives([child.result_key for child in children])
+        wanted = {child.position for child in children}
+        with self._store.open(query.query_key, query.query_offset, query.query_bytes) as stream:
+            sequences = (sequence for sequence in read_fasta(stream) if sequence.number in wanted)
+            for sequence, archive in zip(sequences, archives, strict=True):
+                yield sequence.defline, archive
+
+
+def _results_digest(children: Sequence[Child]) -> str:
+    return digest("results/1", [child.result_key for child in children])
+
+
+def _made(report: ReportJob, *, reused: bool) -> MadeReport:
+    files = tuple(ReportFile(file["name"], file["size"], file["key"]) for file in report.files)
+    return MadeReport(report.id, report.query_job_id, report.status, files, reused, tuple(report.command))
+
+
+def _zip(path: Path, files: Sequence[Path]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in files:
+            # A fixed date, so that equal reports are equal files.
+            info = zipfile.ZipInfo(file.name, (1980, 1, 1, 0, 0, 0))
+            info.compress_type = zipfile.ZIP_DEFLATED
+            with file.open("rb") as source, archive.open(info, "w", force_zip64=True) as target:
+                shutil.copyfileobj(source, target)
+    return path

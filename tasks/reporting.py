@@ -1,0 +1,47 @@
+"""The stages of a report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.context import TaskRunContext
+from prefect.runtime import flow_run
+
+from blocks.services import services
+from multiblast.reports import MadeReport, ReportRequest
+from tasks.artifacts import show_markdown
+
+__all__ = ["format_report", "record_report", "show_report"]
+
+
+@task(cache_policy=NO_CACHE, task_run_name="record the report")
+def record_report(job_id: str, request: ReportRequest, user: str, partial: bool) -> str:
+    """Record a report job, or find it again."""
+    return services().reports.record(job_id, request, owner=user, partial=partial)
+
+
+def format_report(report_id: str) -> MadeReport:
+    """Make a report, or show it as Cached if it is there, made from the results as they are now."""
+    known = services().reports.version(report_id)
+    return _format_report.with_options(refresh_cache=not known.is_made)(report_id, known.digest)
+
+
+def _version(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
+    return f"multiblast-report-{parameters['report_id']}-{parameters['version']}"
+
+
+@task(cache_key_fn=_version, persist_result=True, task_run_name="format the report")
+def _format_report(report_id: str, version: str) -> MadeReport:  # noqa: ARG001 - the version is for the cache key
+    return services().reports.make(report_id, flow_run=str(flow_run.id or ""))
+
+
+async def show_report(report: MadeReport) -> None:
+    """Show a report's files on the run's page."""
+    store = services().store
+    lines = [f"## Report `{report.report_id}`", "", "| file | size | where |", "|---|---:|---|"]
+    lines += [f"| {file.name} | {file.size:,} B | `{store.locate(file.key)}` |" for file in report.files]
+    if report.command:
+        lines += ["", f"Made with `{' '.join(report.command)}`."]
+    await show_markdown(f"report-{report.report_id}", "\n".join(lines), "Report")
