@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -18,6 +19,7 @@ __all__ = [
     "FailureClass",
     "InvalidInputError",
     "JobFailedError",
+    "LimitError",
     "MultiblastError",
     "NotAllowedError",
     "NotFoundError",
@@ -128,6 +130,20 @@ class JobFailedError(MultiblastError):
         """Name the job and why it failed."""
         self.job_id, self.status, self.reason = job_id, status, reason
         super().__init__(f"job {job_id} {status}: {reason}")
+
+
+class LimitError(MultiblastError):
+    """A user has as much as they may have for now.
+
+    Attributes:
+        limit: Which limit it is, a field of `multiblast.settings.UserLimits`.
+        retry_at: When it is worth trying again, in UTC.
+    """
+
+    def __init__(self, limit: str, message: str, retry_at: datetime) -> None:
+        """Name the limit and when to come back."""
+        self.limit, self.retry_at = limit, retry_at
+        super().__init__(f"{message}; try again after {retry_at:%Y-%m-%d %H:%M} UTC")
 
 
 class StoreError(MultiblastError, OSError):

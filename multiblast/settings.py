@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["QueryLimits", "home"]
+__all__ = ["Policy", "QueryLimits", "UserLimits", "home"]
 
 _MIB = 1 << 20
 
@@ -53,3 +53,39 @@ class QueryLimits(BaseModel):
     def longest(self, molecule: str) -> int:
         """Return the letters one sequence of ``molecule`` ("nucleotide" or "protein") may have."""
         return self.longest_nucleotide if molecule == "nucleotide" else self.longest_protein
+
+
+class UserLimits(BaseModel):
+    """How much one user may have; 0 means no limit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    jobs_queued: int = Field(default=0, ge=0, description="Query jobs of one user that wait or run.")
+    sequences_a_day: int = Field(default=0, ge=0, description="Sequences one user may submit in 24 hours.")
+    bytes_kept: int = Field(default=0, ge=0, description="Bytes of results and reports kept for one user.")
+
+    @classmethod
+    def public(cls) -> UserLimits:
+        """Return the limits of a public service."""
+        return cls(jobs_queued=20, sequences_a_day=2_000, bytes_kept=1 << 30)
+
+
+class Policy(BaseModel):
+    """Who may do what, and how long things are kept.
+
+    The defaults suit one's own machine; `public` is for a service open to everybody.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    administrators: frozenset[str] = Field(default=frozenset(), description="Users who may do everything.")
+    trust_unnamed: bool = Field(
+        default=True, description="Whether somebody who gives no name may do everything, as on one's own machine."
+    )
+    keep_days: int = Field(default=30, ge=1, description="Days after its last use that a result is kept.")
+    users: UserLimits = Field(default=UserLimits(), description="How much one user may have.")
+
+    @classmethod
+    def public(cls) -> Policy:
+        """Return the policy of a public service."""
+        return cls(trust_unnamed=False, users=UserLimits.public())

@@ -1,5 +1,6 @@
 """The job database: what exists, who it belongs to, and what happened to it."""
 
+from multiblast.database.account_tables import Discarded, Guest, ShareGrant, Turn, Usage
 from multiblast.database.engine import Database
 from multiblast.database.tables import (
     BatchRun,
@@ -23,7 +24,9 @@ __all__ = [
     "BatchRun",
     "ChildJob",
     "Database",
+    "Discarded",
     "Failure",
+    "Guest",
     "JobEvent",
     "JobKind",
     "JobStatus",
@@ -33,7 +36,10 @@ __all__ = [
     "ReportJob",
     "Result",
     "Run",
+    "ShareGrant",
     "Speed",
+    "Turn",
+    "Usage",
     "UtcDateTime",
     "utc_now",
 ]

@@ -97,6 +97,7 @@ class QueryJob(Table, table=True):
         search_key: Digest of program, version, options and database fingerprints it is searched with.
         result_key: Of a job with one sequence; empty for a parent.
         notes: What is legal but should be known, e.g. residues that BLAST+ replaces.
+        expired_digest: SHA-256 over the results it had when they expired; empty if they never did.
     """
 
     __tablename__ = "query_job"
@@ -118,6 +119,7 @@ class QueryJob(Table, table=True):
     result_key: str = Field(default="", index=True, max_length=32)
     notes: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     attempts: int = 0
+    expired_digest: str = Field(default="", max_length=64)
     pinned: bool = False
     cancel_requested: bool = False
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
