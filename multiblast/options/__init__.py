@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from multiblast.options.base import Options
 from multiblast.options.excluded import EXCLUDED
-from multiblast.options.independence import INDEPENDENT, is_independent, needs_own_process
+from multiblast.options.independence import INDEPENDENT, independent_from, is_independent, needs_own_process
 from multiblast.options.parsing import options_from_config, parse_options
 from multiblast.options.programs import (
     BlastnOptions,
@@ -46,6 +46,7 @@ __all__ = [
     "RpstblastnOptions",
     "TblastnOptions",
     "TblastxOptions",
+    "independent_from",
     "is_independent",
     "needs_own_process",
     "options_for",

@@ -20,7 +20,7 @@ _FAST: dict[str, Canonical] = {"word_size": 6, "threshold": 21.0}
 _PAM30: dict[str, Canonical] = {"matrix": "PAM30", "gapopen": 9, "gapextend": 1, "window_size": 15}
 
 _TASKS: dict[str, dict[str, Canonical]] = {
-    "megablast": {"word_size": 28, "reward": 1, "penalty": -2, "gapopen": 0, "gapextend": 0},
+    "megablast": {"word_size": 28, "reward": 1, "penalty": -2, "gapopen": 0, "gapextend": 0, "window_size": 0},
     "dc-megablast": {
         "word_size": 11,
         "reward": 2,
@@ -31,8 +31,8 @@ _TASKS: dict[str, dict[str, Canonical]] = {
         "template_type": "coding",
         "template_length": 18,
     },
-    "blastn": {"word_size": 11, "reward": 2, "penalty": -3, "gapopen": 5, "gapextend": 2},
-    "blastn-short": {"word_size": 7, "reward": 1, "penalty": -3, "gapopen": 5, "gapextend": 2},
+    "blastn": {"word_size": 11, "reward": 2, "penalty": -3, "gapopen": 5, "gapextend": 2, "window_size": 0},
+    "blastn-short": {"word_size": 7, "reward": 1, "penalty": -3, "gapopen": 5, "gapextend": 2, "window_size": 0},
     "rmblastn": {},
     "blastp": {**_PROTEIN, "word_size": 3, "threshold": 11.0},
     "blastp-fast": {**_PROTEIN, **_FAST},

@@ -22,6 +22,7 @@ def contradictions(options: Options) -> list[Problem]:
         *_protein_gaps(options),
         *_nucleotide_scores(options),
         *_templates(options),
+        *_extension(options),
         *_profiles(options),
     ]
 
@@ -90,6 +91,14 @@ def _templates(options: Options) -> Iterator[Problem]:
     if discontiguous and _effective(options, "word_size") not in {11, 12}:
         name = "word_size" if _get(options, "word_size") is not None else "template_type"
         yield Problem("discontiguous MegaBLAST works with a word_size of 11 or 12 only", name)
+
+
+def _extension(options: Options) -> Iterator[Problem]:
+    if _get(options, "off_diagonal_range") and not _effective(options, "window_size"):
+        yield Problem("only works with two word hits; set window_size too, for example to 40", "off_diagonal_range")
+    costs = [_effective(options, name) for name in ("gapopen", "gapextend")] if _get(options, "no_greedy") else []
+    if costs == [0, 0] and not _get(options, "ungapped"):
+        yield Problem("needs gap costs; set gapopen and gapextend too, for example to 5 and 2", "no_greedy")
 
 
 def _profiles(options: Options) -> Iterator[Problem]:
