@@ -1,0 +1,115 @@
+"""Who may read and change which job: the one place where that is decided.
+
+- To read a job: a link to it, to a job it is a sequence of, or (a report) to its query job;
+  or a share of one of these.
+- To restart, cancel, pin, describe, share or unlink it: a link to the job itself.
+- An administrator may do everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import ColumnElement, SQLColumnExpression, exists, false, or_, true
+from sqlmodel import Session, col, select
+
+from multiblast.accounts.requester import Requester
+from multiblast.database import ChildJob, Database, JobKind, Link, QueryJob, ReportJob
+from multiblast.errors import NotAllowedError, NotFoundError
+
+__all__ = ["Access"]
+
+_IDS_A_STATEMENT = 10_000
+
+
+class Access:
+    """Answers whether a requester may do something with a job."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def check_read(self, requester: Requester, job_id: str, kind: JobKind) -> None:
+        """Make sure that a requester may read a job.
+
+        Raises:
+            NotFoundError: there is no such job.
+            NotAllowedError: they may not.
+        """
+        condition = query_readable(requester) if kind is JobKind.QUERY else report_readable(requester)
+        if not self._allowed(job_id, kind, condition):
+            raise NotAllowedError(
+                f"{requester} has no right to read {kind} job {job_id}: ask somebody who has it to share it"
+            )
+
+    def check_change(self, requester: Requester, job_id: str, kind: JobKind) -> None:
+        """Make sure that a requester may restart, cancel, pin, describe, share or unlink a job.
+
+        Raises:
+            NotFoundError: there is no such job.
+            NotAllowedError: they may not.
+        """
+        table = QueryJob if kind is JobKind.QUERY else ReportJob
+        if not self._allowed(job_id, kind, true() if requester.administrator else _linked(requester, col(table.id))):
+            raise NotAllowedError(
+                f"{kind} job {job_id} is not in the job list of {requester}: submit it, or look it up, to add it"
+            )
+
+    def readable(self, requester: Requester, job_ids: Collection[str], kind: JobKind) -> dict[str, str]:
+        """Return id and status of those jobs that exist and that a requester may read, in the order asked for."""
+        table = QueryJob if kind is JobKind.QUERY else ReportJob
+        condition = query_readable(requester) if kind is JobKind.QUERY else report_readable(requester)
+        found: dict[str, str] = {}
+        wanted = list(dict.fromkeys(job_ids))
+        with self._database.read() as session:
+            for some in _portions(wanted):
+                found.update(_statuses(session, table, some, condition))
+        return {job_id: found[job_id] for job_id in wanted if job_id in found}
+
+    def _allowed(self, job_id: str, kind: JobKind, condition: ColumnElement[bool]) -> bool:
+        table = QueryJob if kind is JobKind.QUERY else ReportJob
+        with self._database.read() as session:
+            allowed = session.exec(select(condition).select_from(table).where(table.id == job_id)).first()
+        if allowed is None:
+            raise NotFoundError(f"{kind} job", job_id, "check the id, or submit it")
+        return bool(allowed)
+
+
+def query_readable(requester: Requester) -> ColumnElement[bool]:
+    """Return the condition on `QueryJob` that a requester may read it."""
+    return _query_readable(requester, col(QueryJob.id))
+
+
+def report_readable(requester: Requester) -> ColumnElement[bool]:
+    """Return the condition on `ReportJob` that a requester may read it."""
+    if requester.administrator:
+        return true()
+    own = or_(_linked(requester, col(ReportJob.id)), col(ReportJob.id).in_(requester.shares))
+    return or_(own, _query_readable(requester, col(ReportJob.query_job_id)))
+
+
+def _query_readable(requester: Requester, job_id: SQLColumnExpression[str]) -> ColumnElement[bool]:
+    if requester.administrator:
+        return true()
+    parent = col(ChildJob.parent_id)
+    of_parent = exists().where(col(ChildJob.child_id) == job_id)
+    conditions = [_linked(requester, job_id), of_parent.where(_linked(requester, parent))]
+    if requester.shares:
+        conditions += [job_id.in_(requester.shares), of_parent.where(parent.in_(requester.shares))]
+    return or_(*conditions)
+
+
+def _linked(requester: Requester, job_id: SQLColumnExpression[str]) -> ColumnElement[bool]:
+    if not requester.owner:
+        return false()
+    return exists().where(col(Link.owner) == requester.owner, col(Link.job_id) == job_id)
+
+
+def _statuses(
+    session: Session, table: type[QueryJob | ReportJob], job_ids: Sequence[str], condition: ColumnElement[bool]
+) -> dict[str, str]:
+    rows = session.exec(select(table.id, table.status).where(col(table.id).in_(job_ids), condition))
+    return dict(rows.all())
+
+
+def _portions(items: Sequence[str]) -> list[Sequence[str]]:
+    return [items[start : start + _IDS_A_STATEMENT] for start in range(0, len(items), _IDS_A_STATEMENT)]

@@ -1,0 +1,174 @@
+"""Users, guests, and jobs shared between them.
+
+Tokens are random and shown once; only their SHA-256 is kept, which is enough for
+a text of 256 random bits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import uuid4
+
+from sqlalchemy import delete, insert, literal
+from sqlmodel import Session, col, select
+
+from multiblast.accounts.requester import GUEST, Requester
+from multiblast.database import Database, Guest, Link, ShareGrant, Usage, utc_now
+from multiblast.errors import InvalidInputError, NotAllowedError, Problem
+from multiblast.settings import Policy
+
+__all__ = ["Accounts", "LinkedGuest"]
+
+_TOKEN_BYTES = 32
+_LONGEST_NAME = 255
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedGuest:
+    """What became of a guest's jobs.
+
+    Attributes:
+        moved: Jobs the user did not have before.
+        merged: Jobs the user had already; what they say about them stays.
+    """
+
+    user: str
+    moved: int
+    merged: int
+
+
+class Accounts:
+    """Who users and guests are.
+
+    Args:
+        database: The job database.
+        policy: Who may do everything.
+    """
+
+    def __init__(self, database: Database, policy: Policy) -> None:
+        self._database, self._policy = database, policy
+
+    def requester(self, user: str = "", *, guest_token: str = "", share_tokens: Iterable[str] = ()) -> Requester:
+        """Return who asks.
+
+        Args:
+            user: A user's name; whoever calls this has made sure that it is theirs.
+            guest_token: A guest's token, instead of a name.
+            share_tokens: Tokens of jobs that were shared with them.
+
+        Raises:
+            InvalidInputError: the name is not one a user can have, or there are a name and a guest's token.
+            NotAllowedError: a token is unknown, or has expired.
+        """
+        if user and guest_token:
+            raise InvalidInputError(Problem("give either a user's name or a guest's token, not both", "user"))
+        with self._database.read() as session:
+            shares = frozenset(_shared_job(session, token) for token in share_tokens)
+            if guest_token:
+                return Requester(_owner(_guest(session, guest_token)), shares=shares)
+        if not user:
+            return Requester(administrator=self._policy.trust_unnamed, shares=shares)
+        check_name(user)
+        return Requester(user, user in self._policy.administrators, shares)
+
+    def new_guest(self) -> str:
+        """Make a guest; return its token, which is not kept and cannot be shown again."""
+        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        with self._database.write() as session:
+            session.add(Guest(id=uuid4().hex, token_hash=_hash(token)))
+        return token
+
+    def link_guest(self, guest_token: str, user: str) -> LinkedGuest:
+        """Give everything of a guest to a user, in one transaction; may be repeated.
+
+        Where both have a job, what the user says about it stays. The guest's token goes on working.
+
+        Raises:
+            InvalidInputError: the name is not one a user can have.
+            NotAllowedError: the token is unknown.
+        """
+        check_name(user)
+        with self._database.write() as session:
+            guest = _guest(session, guest_token)
+            owned = select(Link.job_id).where(Link.owner == user)
+            mine = col(Link.owner) == _owner(guest)
+            columns = [col(Link.job_id), col(Link.kind), col(Link.summary), col(Link.description), col(Link.created_at)]
+            fresh = select(literal(user), *columns).where(mine, col(Link.job_id).not_in(owned))
+            names = ["owner", "job_id", "kind", "summary", "description", "created_at"]
+            moved = session.connection().execute(insert(Link).from_select(names, fresh)).rowcount
+            links = session.connection().execute(delete(Link).where(mine)).rowcount
+            _move_usage(session, _owner(guest), user)
+            guest.user = user
+        return LinkedGuest(user, moved, links - moved)
+
+    def share(self, job_id: str, *, granted_by: str = "", lasts: timedelta | None = None) -> str:
+        """Let whoever has the returned token read a job.
+
+        Args:
+            job_id: The job; that the one who shares it may do so was checked before.
+            granted_by: Who shares it.
+            lasts: For how long; None is for good.
+        """
+        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        expires_at = utc_now() + lasts if lasts is not None else None
+        grant = ShareGrant(token_hash=_hash(token), job_id=job_id, granted_by=granted_by, expires_at=expires_at)
+        with self._database.write() as session:
+            session.add(grant)
+        return token
+
+    def end_shares(self, job_id: str) -> int:
+        """Make all share tokens of a job worthless; return how many there were."""
+        with self._database.write() as session:
+            statement = delete(ShareGrant).where(col(ShareGrant.job_id) == job_id)
+            return session.connection().execute(statement).rowcount
+
+
+def check_name(user: str) -> None:
+    """Make sure that a user can have this name.
+
+    Raises:
+        InvalidInputError: they cannot.
+    """
+    problem = ""
+    if not user.strip() or user != user.strip() or not user.isprintable():
+        problem = "a name is visible text without blanks around it"
+    elif len(user) > _LONGEST_NAME:
+        problem = f"a name has at most {_LONGEST_NAME} characters"
+    elif user.startswith(GUEST):
+        problem = "names of guests cannot be given: use the guest's token"
+    if problem:
+        raise InvalidInputError(Problem(f"{user[:60]!r} is no user's name: {problem}", "user"))
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _guest(session: Session, token: str) -> Guest:
+    found = session.exec(select(Guest).where(Guest.token_hash == _hash(token))).first()
+    if found is None:
+        raise NotAllowedError("this guest token is unknown: make a new guest")
+    return found
+
+
+def _owner(guest: Guest) -> str:
+    return GUEST + guest.id
+
+
+def _shared_job(session: Session, token: str) -> str:
+    grant = session.get(ShareGrant, _hash(token))
+    if grant is None or (grant.expires_at is not None and grant.expires_at <= utc_now()):
+        raise NotAllowedError("this share token is unknown or has expired: ask for a new one")
+    return grant.job_id
+
+
+def _move_usage(session: Session, guest: str, user: str) -> None:
+    for used in session.exec(select(Usage).where(Usage.owner == guest)).all():
+        own = session.get(Usage, (user, used.hour)) or Usage(owner=user, hour=used.hour)
+        own.sequences += used.sequences
+        session.add(own)
+        session.delete(used)

@@ -1,0 +1,145 @@
+"""How much one user may have: jobs that wait, sequences a day, bytes kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from multiblast.accounts.requester import Requester
+from multiblast.database import (
+    ChildJob,
+    Database,
+    JobStatus,
+    Link,
+    QueryJob,
+    ReportJob,
+    Result,
+    Run,
+    Usage,
+    utc_now,
+)
+from multiblast.errors import LimitError
+from multiblast.settings import Policy
+
+__all__ = ["UsageLimits"]
+
+_DAY = timedelta(days=1)
+_HOUR = timedelta(hours=1)
+_SHORTEST_WAIT = timedelta(minutes=1)
+_RUNS_AVERAGED = 20
+
+
+class UsageLimits:
+    """Lets users submit as long as they are within their limits; administrators have none.
+
+    Args:
+        database: The job database.
+        policy: The limits, and how long results are kept.
+    """
+
+    def __init__(self, database: Database, policy: Policy) -> None:
+        self._database, self._limits, self._keep = database, policy.users, timedelta(days=policy.keep_days)
+
+    @contextmanager
+    def spending(self, requester: Requester, sequences: int, now: datetime | None = None) -> Iterator[None]:
+        """Count a submission, unless the block fails.
+
+        Args:
+            requester: Who submits.
+            sequences: How many sequences.
+            now: The time, in UTC.
+
+        Raises:
+            LimitError: it would be too much; nothing is counted, and the block is not entered.
+        """
+        if requester.administrator or not requester.owner:
+            yield
+            return
+        now = now or utc_now()
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        with self._database.write() as session:
+            self._check(session, requester.owner, sequences, now)
+            _count(session, requester.owner, hour, sequences)
+        try:
+            yield
+        except BaseException:
+            with self._database.write() as session:
+                _count(session, requester.owner, hour, -sequences)
+            raise
+
+    def _check(self, session: Session, owner: str, sequences: int, now: datetime) -> None:
+        limits = self._limits
+        if limits.jobs_queued and (waiting := _jobs_waiting(session, owner)) >= limits.jobs_queued:
+            message = f"{waiting} of your jobs wait or run, and {limits.jobs_queued} may"
+            raise LimitError("jobs_queued", message, now + _usual_duration(session))
+        if limits.sequences_a_day:
+            self._check_day(session, owner, sequences, now)
+        if limits.bytes_kept and (kept := bytes_kept(session, owner)) >= limits.bytes_kept:
+            message = f"{kept:,} bytes are kept for you, and {limits.bytes_kept:,} may be: remove jobs from your list"
+            raise LimitError("bytes_kept", message, max(now + _SHORTEST_WAIT, _oldest_use(session, owner) + self._keep))
+
+    def _check_day(self, session: Session, owner: str, sequences: int, now: datetime) -> None:
+        allowed = self._limits.sequences_a_day
+        statement = select(Usage).where(Usage.owner == owner, col(Usage.hour) > now - _DAY).order_by(col(Usage.hour))
+        hours = session.exec(statement).all()
+        used = sum(hour.sequences for hour in hours)
+        if used + sequences <= allowed:
+            return
+        retry_at, left = now + _DAY, used
+        for hour in hours:
+            left -= hour.sequences
+            if left + sequences <= allowed:
+                retry_at = hour.hour + _DAY
+                break
+        message = f"{sequences:,} sequences are too many: you submitted {used:,} in 24 hours, and {allowed:,} may be"
+        raise LimitError("sequences_a_day", message, retry_at)
+
+
+def bytes_kept(session: Session, owner: str) -> int:
+    """Return the bytes of results and reports kept for an owner, results that several jobs share counted once."""
+    linked = select(Link.job_id).where(Link.owner == owner)
+    alone = select(QueryJob.result_key).where(col(QueryJob.id).in_(linked))
+    in_parents = select(ChildJob.result_key).where(col(ChildJob.parent_id).in_(linked))
+    total = func.coalesce(func.sum(Result.length), 0)
+    results = session.exec(select(total).where(col(Result.key).in_(alone) | col(Result.key).in_(in_parents))).one()
+    reports = session.exec(select(ReportJob.files).where(col(ReportJob.id).in_(linked)))
+    return int(results) + sum(int(file["size"]) for files in reports for file in files)
+
+
+def _count(session: Session, owner: str, hour: datetime, sequences: int) -> None:
+    used = session.get(Usage, (owner, hour)) or Usage(owner=owner, hour=hour)
+    used.sequences += sequences
+    session.add(used)
+
+
+def _jobs_waiting(session: Session, owner: str) -> int:
+    statement = (
+        select(func.count())
+        .select_from(QueryJob)
+        .join(Link, (col(Link.job_id) == QueryJob.id) & (col(Link.owner) == owner))
+        .where(col(QueryJob.status).in_([JobStatus.QUEUED, JobStatus.IN_PROGRESS]))
+    )
+    return int(session.exec(statement).one())
+
+
+def _usual_duration(session: Session) -> timedelta:
+    """Return how long jobs took lately, as the best guess when one of them ends."""
+    statement = select(Run).where(col(Run.finished_at).is_not(None)).order_by(col(Run.number).desc())
+    runs = session.exec(statement.limit(_RUNS_AVERAGED)).all()
+    durations = [run.finished_at - run.started_at for run in runs if run.finished_at]
+    return max(_SHORTEST_WAIT, sum(durations, timedelta()) / len(durations)) if durations else _SHORTEST_WAIT
+
+
+def _oldest_use(session: Session, owner: str) -> datetime:
+    """Return when that one of an owner's kept jobs was last used that will expire first."""
+    statement = (
+        select(QueryJob.used_at)
+        .join(Link, (col(Link.job_id) == QueryJob.id) & (col(Link.owner) == owner))
+        .where(QueryJob.status == JobStatus.COMPLETE, col(QueryJob.pinned).is_(False))
+        .order_by(col(QueryJob.used_at))
+    )
+    return session.exec(statement).first() or utc_now()
