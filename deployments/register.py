@@ -18,7 +18,7 @@ import blocks
 from deployments import environment
 from deployments.server import ServerError
 
-__all__ = ["POOL", "block_classes", "create_pool", "deploy", "register_blocks", "worker_is_online"]
+__all__ = ["POOL", "block_classes", "create_pool", "deploy", "offer_databases", "register_blocks", "worker_is_online"]
 
 POOL = "search"
 
@@ -67,6 +67,13 @@ def deploy() -> None:
     if done.returncode:
         end = "\n".join(done.stdout.rstrip().splitlines()[-5:])
         raise ServerError(f"the flows could not be deployed; the end of {log}:\n{end}")
+
+
+def offer_databases() -> None:
+    """Make the databases that are there now the choices of the forms."""
+    from tasks import offering
+
+    offering.offer_databases(offering.list_databases.fn())
 
 
 def worker_is_online() -> bool:

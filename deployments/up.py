@@ -18,6 +18,7 @@ from rich.markup import escape
 from deployments import environment, processes
 from deployments.processes import Background
 from deployments.server import ServerError, answers
+from multiblast.settings import home
 
 __all__ = ["Services", "down", "status", "up"]
 
@@ -128,6 +129,7 @@ def status() -> int:
 
 
 def _start(services: Services) -> None:
+    _build_demo_databases()
     settings = {
         "PREFECT_API_URL": services.api_url,
         "PREFECT_UI_API_URL": services.api_url,  # else a browser asks port 4200, whatever the port is
@@ -152,9 +154,20 @@ def _start(services: Services) -> None:
         services.processes.append(worker)
         services.save()
         register.deploy()
+        register.offer_databases()
         _wait_until(register.worker_is_online, worker)
     services.ready = True
     services.save()
+
+
+def _build_demo_databases() -> None:
+    """Give a newcomer something to search: the demo databases, unless there are others."""
+    root = home() / "targets"
+    if not root.is_dir() or not any(root.iterdir()):
+        from deployments.command_line.demo import build_demo_targets
+
+        for name in build_demo_targets(root):
+            _console.print(f"[green]✓[/green] Built the database demo/examples/{name}")
 
 
 def _wait_until(ready: Callable[[], bool], process: Background) -> None:

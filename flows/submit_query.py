@@ -11,7 +11,7 @@ from typing import Any
 from prefect import flow
 from prefect.flows import Flow
 
-from multiblast.options import PROGRAMS, Options, options_for
+from multiblast.options import PROGRAMS, Options, ProgramName, options_for
 from multiblast.search import SearchedJob, read_submission
 from tasks import names
 from tasks.artifacts import RunPage
@@ -23,26 +23,26 @@ from tasks.searching import finish_query, give_up, plan_search, record_query, se
 async def submit_query(  # noqa: PLR0913, PLR0917 - the fields of a form
     query: str = "",
     query_file: str = "",
-    program: str = "blastp",
+    program: ProgramName = "blastp",
     site: str = "",
     targets: list[str] = [],  # noqa: B006 - Prefect's forms need a plain default; it is never changed
-    options: dict[str, Any] = {},  # noqa: B006 - as above
     user: str = "",
     summary: str = "",
     description: str = "",
+    options: dict[str, Any] = {},  # noqa: B006 - as above
 ) -> SearchedJob:
     """Search sequences, each distinct one once, and keep what was found.
 
     Args:
         query: The sequences, as FASTA text. Up to 400 KB; for more use a file.
         query_file: Instead of text, a FASTA file: its path, or store:KEY if it is in the result storage.
-        program: blastn, blastp, blastx, tblastn, tblastx, psiblast, deltablast, rpsblast or rpstblastn.
+        program: The BLAST+ program. A form with all options of one program: submit-blastp and so on.
         site: The site whose databases are searched. May stay empty if the targets name it.
         targets: The databases to search, each as TARGET/DATABASE or SITE/TARGET/DATABASE.
-        options: BLAST+ options by their names, such as evalue or word_size. Empty means the program's defaults.
         user: Whose job list the job is added to. Empty for nobody's.
         summary: One line that says what this is for.
         description: More about it, if you like.
+        options: BLAST+ options by their names, such as evalue or word_size. Left alone, the program's defaults hold.
 
     Returns:
         The job with a row a sequence.
@@ -74,7 +74,7 @@ async def submit_query(  # noqa: PLR0913, PLR0917 - the fields of a form
     return job
 
 
-def _form(program: str) -> Flow[..., Any]:
+def _form(program: ProgramName) -> Flow[..., Any]:
     """Make the flow whose form has one program's options as typed fields."""
     model = options_for(program)
 
@@ -83,12 +83,12 @@ def _form(program: str) -> Flow[..., Any]:
         query_file: str = "",
         site: str = "",
         targets: list[str] = [],  # noqa: B006 - as in submit_query
-        options: Options = model(program=program),  # noqa: B008 - it is frozen
         user: str = "",
         summary: str = "",
         description: str = "",
+        options: Options = model(program=program),  # noqa: B008 - it is frozen
     ) -> SearchedJob:
-        run = submit_query.fn(query, query_file, program, site, targets, options.changed(), user, summary, description)
+        run = submit_query.fn(query, query_file, program, site, targets, user, summary, description, options.changed())
         return await run
 
     # The same words, less those on the one field that a form of one program does not have.

@@ -15,7 +15,7 @@ from prefect.artifacts import (
 
 from multiblast.search import Plan, SearchedJob, SequenceRow, board
 
-__all__ = ["RunPage", "show_markdown"]
+__all__ = ["RunPage", "show_markdown", "show_table"]
 
 _PERIOD_S = 2.0
 _ROWS_SHOWN = 1000
@@ -68,6 +68,11 @@ class RunPage:
 async def show_markdown(key: str, text: str, description: str) -> None:
     """Show a page of text."""
     await acreate_markdown_artifact(key=key, markdown=text, description=description)
+
+
+async def show_table(key: str, rows: list[dict[str, Any]], description: str) -> None:
+    """Show a table."""
+    await acreate_table_artifact(key=key, table=rows, description=description)
 
 
 def _plan_text(plan: Plan) -> str:

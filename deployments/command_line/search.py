@@ -11,6 +11,7 @@ import typer
 from deployments.command_line import display
 from deployments.command_line.reports import write_reports
 from deployments.command_line.session import Session, session
+from multiblast.options import ProgramName
 from multiblast.search import SearchedJob, read_submission
 
 __all__ = ["add_to", "run_search"]
@@ -26,10 +27,7 @@ def search(
     target: Annotated[
         list[str], typer.Option(help="A database as SITE/TARGET/DATABASE; may be repeated.", show_default=False)
     ],
-    program: Annotated[
-        str,
-        typer.Option(help="blastn, blastp, blastx, tblastn, tblastx, psiblast, deltablast, rpsblast or rpstblastn."),
-    ] = "blastp",
+    program: Annotated[ProgramName, typer.Option(help="The BLAST+ program.")] = "blastp",
     option: Annotated[
         list[str] | None, typer.Option(help="A BLAST+ option as NAME=VALUE, e.g. evalue=1e-5; may be repeated.")
     ] = None,
@@ -74,7 +72,7 @@ def run_search(
     running: Session,
     *,
     query_file: str,
-    program: str,
+    program: ProgramName,
     targets: list[str],
     options: list[str],
     user: str = "",
@@ -95,7 +93,7 @@ def run_search(
                 query_file=query_file,
                 program=program,
                 targets=targets,
-                options=submission.options.changed(),
+                options=dict(submission.options.changed()),
                 user=user,
                 summary=summary,
             )

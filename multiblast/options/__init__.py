@@ -24,6 +24,7 @@ from multiblast.options.registry import (
     TARGET_MOLECULE,
     AnyOptions,
     Molecule,
+    ProgramName,
     options_for,
 )
 
@@ -41,6 +42,7 @@ __all__ = [
     "DeltablastOptions",
     "Molecule",
     "Options",
+    "ProgramName",
     "PsiblastOptions",
     "RpsblastOptions",
     "RpstblastnOptions",

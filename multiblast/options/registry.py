@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -22,7 +22,16 @@ from multiblast.options.programs import (
     TblastxOptions,
 )
 
-__all__ = ["PROFILE_PROGRAMS", "PROGRAMS", "QUERY_MOLECULE", "TARGET_MOLECULE", "AnyOptions", "Molecule", "options_for"]
+__all__ = [
+    "PROFILE_PROGRAMS",
+    "PROGRAMS",
+    "QUERY_MOLECULE",
+    "TARGET_MOLECULE",
+    "AnyOptions",
+    "Molecule",
+    "ProgramName",
+    "options_for",
+]
 
 
 class Molecule(StrEnum):
@@ -57,7 +66,10 @@ _MODELS: Mapping[str, type[Options]] = {
     "rpsblast": RpsblastOptions,
     "rpstblastn": RpstblastnOptions,
 }
-PROGRAMS = tuple(_MODELS)
+ProgramName = Literal[
+    "blastn", "blastp", "blastx", "tblastn", "tblastx", "psiblast", "deltablast", "rpsblast", "rpstblastn"
+]
+PROGRAMS: tuple[ProgramName, ...] = get_args(ProgramName)
 
 _NUCLEOTIDE_QUERY = {"blastn", "blastx", "tblastx", "rpstblastn"}
 _NUCLEOTIDE_TARGET = {"blastn", "tblastn", "tblastx"}

@@ -26,7 +26,7 @@ _Key = tuple[str, str, str, DatabaseKind]
 
 
 class Targets:
-    """What is below ``root`` when it is first asked for; make another to look again.
+    """What is below ``root``: scanned when first asked for, and again by `resolve_all` if what it looks for changed.
 
     Names are looked up here, never joined into paths, and a database counts only if all its files really lie
     below the root.
@@ -49,7 +49,13 @@ class Targets:
         if not self.root.is_dir():
             raise NotFoundError("targets root", str(root), "give the directory that has the sites' databases in it")
         self._found: dict[_Key, Database] | None = None
+        self._stamps: dict[Database, tuple[int, ...]] = {}
         self._problems: list[Problem] = []
+
+    def rescan(self) -> None:
+        """Forget what was found, so that the next question looks again."""
+        self._found = None
+        self._problems = []
 
     def databases(self) -> tuple[Database, ...]:
         """Return all databases, ordered by site, target and name."""
@@ -103,9 +109,15 @@ class Targets:
     ) -> tuple[Database, ...]:
         """Return the databases registered under ``site`` and these (target, database) names, in canonical order.
 
+        A database that is new, or was rebuilt since the last scan, is seen as it is now.
+
         Raises:
             InvalidInputError: with a problem for each that does not resolve, under the key ``targets[0]`` and so on.
         """
+        found = self._scanned()
+        wanted = [database for key, database in found.items() if key[0] == site and key[1:3] in set(names)]
+        if len(wanted) < len(set(names)) or any(_stamp(database) != self._stamps[database] for database in wanted):
+            self.rescan()
         databases, problems = [], []
         for number, (target, database) in enumerate(names):
             try:
@@ -140,6 +152,7 @@ class Targets:
                         self._note(earlier[1].path, f"it has the same name as {str(database.path)!r}, which is used")
                     found[key] = (place, database)
             self._found = {key: database for key, (_, database) in sorted(found.items())}
+            self._stamps = {database: _stamp(database) for database in self._found.values()}
         return self._found
 
     def _databases_in(self, place: Place) -> Iterator[Database]:
@@ -183,6 +196,15 @@ class Targets:
             root=self.root,
             cache=self.cache,
         )
+
+
+def _stamp(database: Database) -> tuple[int, ...]:
+    """When the index files of a database were last written; no numbers if they are gone."""
+    extension = ".nin" if database.molecule == "nucleotide" else ".pin"
+    try:
+        return tuple(path.with_name(path.name + extension).stat().st_mtime_ns for path in database.volumes)
+    except OSError:
+        return ()
 
 
 def _entries(directory: Path) -> list[tuple[str, str]]:

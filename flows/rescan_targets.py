@@ -1,0 +1,32 @@
+"""Look for databases that came or went, and offer them in the forms."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from tasks.artifacts import show_table
+from tasks.offering import list_databases, offer_databases
+
+
+@flow(name="rescan-targets", flow_run_name="rescan the targets")
+async def rescan_targets() -> int:
+    """List all databases under the targets root, and make them the choices of the submission forms.
+
+    Returns:
+        How many databases there are.
+    """
+    databases = list_databases()
+    offer_databases(databases)
+    rows = [
+        {
+            "target": database.display,
+            "molecule": database.molecule,
+            "sequences": database.sequences,
+            "letters": database.letters,
+            "built": f"{database.date:%Y-%m-%d}",
+            "title": database.title,
+        }
+        for database in databases
+    ]
+    await show_table("targets", rows, "Databases that can be searched")
+    return len(databases)
