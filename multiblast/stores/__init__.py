@@ -1,7 +1,9 @@
 """Stores: where objects are kept, behind one protocol."""
 
 from multiblast.stores.base import Store, StoredObject
+from multiblast.stores.copying import CopyProgress, copy_results
 from multiblast.stores.local import LocalStore
 from multiblast.stores.memory import MemoryStore
+from multiblast.stores.s3 import S3Store
 
-__all__ = ["LocalStore", "MemoryStore", "Store", "StoredObject"]
+__all__ = ["CopyProgress", "LocalStore", "MemoryStore", "S3Store", "Store", "StoredObject", "copy_results"]

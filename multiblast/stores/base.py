@@ -1,8 +1,8 @@
 """The one protocol every store of results, queries and reports keeps.
 
 Keys are ``/``-separated words, e.g. ``packs/1f/1f0c…``; a store never
-interprets them. An object is written once, whole, and is visible whole or not
-at all.
+interprets them, but none may be the directory of another. An object is written
+once, whole, and is visible whole or not at all.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from typing import BinaryIO
 
 from multiblast.errors import ObjectMissingError, StoreError
 
-__all__ = ["CHUNK_BYTES", "Store", "StoredObject", "check_key", "chunks"]
+__all__ = ["CHUNK_BYTES", "Store", "StoredObject", "check_key", "chunks", "is_key"]
 
 CHUNK_BYTES = 1 << 20
 
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}(/[A-Za-z0-9][A-Za-z0-9._-]{0,254})*")
+_LONGEST_KEY = 900  # S3 allows 1024 bytes, a store's prefix included
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Store(ABC):
         Args:
             key: Where to write.
             data: The bytes, or a binary stream or chunks that are read once, streamed.
+                What reading them raises is raised here, and nothing is written.
 
         Raises:
             StoreError: nothing is visible under ``key`` that was not before.
@@ -56,6 +58,8 @@ class Store(ABC):
     @abstractmethod
     def open(self, key: str, start: int = 0, length: int | None = None) -> BinaryIO:
         """Open one object, or ``length`` bytes of it from byte ``start`` (0-based), for streamed reading.
+
+        A range that reaches beyond the object's end gives what is there.
 
         Raises:
             ObjectMissingError: there is no such object.
@@ -71,11 +75,19 @@ class Store(ABC):
 
     @abstractmethod
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
-        """Yield the objects whose key starts with ``prefix``, in the order of their keys."""
+        """Yield the objects whose key starts with ``prefix``, each once, in no order to rely on."""
 
     @abstractmethod
     def delete(self, keys: Iterable[str]) -> None:
         """Remove many objects; keys that do not exist are no error."""
+
+    @abstractmethod
+    def sweep(self) -> int:
+        """Remove what writers that were killed left behind, a day later; return how many pieces."""
+
+    def locate(self, key: str) -> str:
+        """Say where an object is, in words a person can use: a path or a URL; by default its key."""
+        return key
 
     def exists(self, key: str) -> bool:
         """Tell whether there is an object under ``key``."""
@@ -90,12 +102,35 @@ class Store(ABC):
         with self.open(key, start, length) as stream:
             return stream.read()
 
+    def presign(self, key: str, expires_s: int, filename: str = "") -> str:  # noqa: ARG002 - most stores have no links
+        """Return a link that anybody may download an object by for a time.
+
+        Args:
+            key: The object.
+            expires_s: How long the link works, in seconds.
+            filename: What a browser shall call the file; by default the key's last word.
+
+        Returns:
+            The URL; empty if this store has no links.
+        """
+        return ""
+
+
+def is_key(text: str) -> bool:
+    """Tell whether ``text`` is a well-formed key: words of letters, digits, ``. _ -``, none starting with a dot."""
+    return len(text) <= _LONGEST_KEY and bool(_KEY.fullmatch(text))
+
 
 def check_key(key: str) -> str:
-    """Return ``key`` if it is well formed: words of letters, digits, ``. _ -``, none starting with a dot."""
-    if not _KEY.fullmatch(key) or len(key) > 1000:  # noqa: PLR2004 - S3 allows 1024 bytes, prefix included
-        message = f"bad store key {key!r}: use words of letters, digits and '._-' separated by '/'"
-        raise StoreError(message)
+    """Return ``key`` if it is well formed (`is_key`).
+
+    Raises:
+        StoreError: it is not.
+    """
+    if not is_key(key):
+        shown = key if len(key) <= _LONGEST_KEY else key[:60] + "…"
+        wanted = f"use words of letters, digits and '._-' separated by '/', at most {_LONGEST_KEY} characters"
+        raise StoreError(f"bad store key {shown!r}: {wanted}")
     return key
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -13,12 +15,14 @@ from tempfile import NamedTemporaryFile
 from typing import BinaryIO, cast
 
 from multiblast.errors import ObjectMissingError, StoreError
-from multiblast.stores.base import Store, StoredObject, check_key, chunks
+from multiblast.stores.base import Store, StoredObject, check_key, chunks, is_key
 
 __all__ = ["LocalStore"]
 
 _TEMPORARY = ".incoming"  # no key starts with a dot, so nothing in here is ever an object
 _ABANDONED_AFTER_S = 24 * 3600
+_MOVE_ATTEMPTS = 100
+_NO_FILE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
 class LocalStore(Store):
@@ -49,22 +53,26 @@ class LocalStore(Store):
                     file.write(chunk)
                 file.flush()
                 os.fsync(file.fileno())
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.replace(path)
+                status = os.fstat(file.fileno())
+            _move(temporary, path)
+        except StoreError:  # of the store that the data came from
+            raise
         except OSError as error:
-            message = f"cannot write {key!r} under {self.root}: {error.strerror or error}"
-            raise StoreError(message) from error
+            raise self._error("write", key, error) from error
         finally:
             if temporary is not None:
                 temporary.unlink(missing_ok=True)
-        return self.stat(key)
+        return _describe(key, status)
 
     def open(self, key: str, start: int = 0, length: int | None = None) -> BinaryIO:
         """Open the file, or a range of it: see `Store.open`."""
+        path = self._path(key)
         try:
-            file = self._path(key).open("rb")
-        except (FileNotFoundError, IsADirectoryError) as error:
+            file = path.open("rb")
+        except _NO_FILE as error:
             raise ObjectMissingError(key) from error
+        except OSError as error:
+            raise self._error("read", key, error) from error
         file.seek(start)
         return file if length is None else cast("BinaryIO", _Range(file, length))
 
@@ -73,11 +81,13 @@ class LocalStore(Store):
         path = self._path(key)
         try:
             status = path.stat()
-        except (FileNotFoundError, NotADirectoryError) as error:
+        except _NO_FILE as error:
             raise ObjectMissingError(key) from error
-        if not path.is_file():
+        except OSError as error:
+            raise self._error("look at", key, error) from error
+        if not stat.S_ISREG(status.st_mode):
             raise ObjectMissingError(key)
-        return StoredObject(key, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
+        return _describe(key, status)
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         """Walk the directories in order, entering only those that can hold the prefix: see `Store.list`."""
@@ -87,9 +97,18 @@ class LocalStore(Store):
         """Unlink the files and the directories that became empty: see `Store.delete`."""
         for key in keys:
             path = self._path(key)
-            path.unlink(missing_ok=True)
+            try:
+                path.unlink()
+            except _NO_FILE:
+                continue
+            except OSError as error:
+                raise self._error("remove", key, error) from error
             with suppress(OSError):  # not empty, or gone already: both are fine
                 path.parent.rmdir()
+
+    def locate(self, key: str) -> str:
+        """Return the file's path."""
+        return str(self._path(key))
 
     def sweep(self) -> int:
         """Remove what writers that were killed left behind, a day later; return how many files."""
@@ -104,24 +123,54 @@ class LocalStore(Store):
     def _path(self, key: str) -> Path:
         path = self.root / check_key(key)
         if path.is_symlink() or not path.parent.resolve().is_relative_to(self.root.resolve()):
-            message = f"store key {key!r} leads outside {self.root}"
-            raise StoreError(message)
+            raise StoreError(f"store key {key!r} leads outside {self.root}: remove the symbolic link on its way")
         return path
 
+    def _error(self, action: str, key: str, error: OSError) -> StoreError:
+        remedies = {
+            errno.ENOSPC: "; free some space, or move the store to a larger disk",
+            errno.EDQUOT: "; free some space, or raise the quota",
+            errno.EACCES: "; give this user the right to",
+            errno.EROFS: "; mount it writable",
+            errno.ENOTDIR: "; an object lies where a directory is needed",
+            errno.EEXIST: "; an object lies where a directory is needed",
+            errno.EISDIR: "; there are objects below this key",
+        }
+        remedy = remedies.get(error.errno or 0, "")
+        return StoreError(f"cannot {action} {key!r} under {self.root}: {error.strerror or error}{remedy}")
+
     def _walk(self, directory: Path, key: str, prefix: str) -> Iterator[StoredObject]:
-        if not directory.is_dir():
+        try:
+            # A directory sorts as "name/", so that keys come out in the order of their characters.
+            entries = sorted(os.scandir(directory), key=lambda entry: entry.name + "/" * entry.is_dir())
+        except FileNotFoundError:  # nothing was written yet, or removed while listing
             return
-        # A directory sorts as "name/", so that keys come out in the order of their characters.
-        entries = sorted(os.scandir(directory), key=lambda entry: entry.name + "/" * entry.is_dir())
         for entry in entries:
             name = key + entry.name
             if entry.name.startswith(".") or not (name.startswith(prefix) or prefix.startswith(name + "/")):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 yield from self._walk(Path(entry.path), name + "/", prefix)
-            elif name.startswith(prefix) and entry.is_file(follow_symlinks=False):
-                with suppress(ObjectMissingError):  # removed while listing
-                    yield self.stat(name)
+            elif name.startswith(prefix) and is_key(name) and entry.is_file(follow_symlinks=False):
+                with suppress(FileNotFoundError):  # removed while listing
+                    yield _describe(name, entry.stat())
+
+
+def _describe(key: str, status: os.stat_result) -> StoredObject:
+    return StoredObject(key, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
+
+
+def _move(temporary: Path, path: Path) -> None:
+    """Rename, and make the directory again as often as `LocalStore.delete` removes it in between."""
+    for attempt in range(_MOVE_ATTEMPTS):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.replace(path)
+        except FileNotFoundError:
+            if attempt == _MOVE_ATTEMPTS - 1:
+                raise
+        else:
+            return
 
 
 class _Range(RawIOBase):

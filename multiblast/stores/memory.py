@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import BinaryIO
@@ -22,8 +23,9 @@ class MemoryStore(Store):
 
     def put(self, key: str, data: BinaryIO | Iterable[bytes] | bytes) -> StoredObject:
         """Keep the bytes: see `Store.put`."""
-        self._objects[check_key(key)] = b"".join(chunks(data)), datetime.now(UTC)
-        return self.stat(key)
+        whole, now = b"".join(chunks(data)), datetime.now(UTC)
+        self._objects[check_key(key)] = whole, now
+        return StoredObject(key, len(whole), now)
 
     def open(self, key: str, start: int = 0, length: int | None = None) -> BinaryIO:
         """Read from the bytes: see `Store.open`."""
@@ -37,12 +39,19 @@ class MemoryStore(Store):
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         """Go through the keys in order: see `Store.list`."""
-        yield from (self.stat(key) for key in sorted(self._objects) if key.startswith(prefix))
+        for key in sorted(self._objects):
+            if key.startswith(prefix):
+                with suppress(ObjectMissingError):  # removed while listing
+                    yield self.stat(key)
 
     def delete(self, keys: Iterable[str]) -> None:
         """Forget the bytes: see `Store.delete`."""
         for key in keys:
             self._objects.pop(check_key(key), None)
+
+    def sweep(self) -> int:
+        """Find nothing: what is put here is kept at once."""
+        return 0
 
     def _get(self, key: str) -> tuple[bytes, datetime]:
         try:

@@ -1,0 +1,103 @@
+"""Copying everything from one store to another: resumable, and checked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from multiblast.errors import ObjectMissingError, StoreError
+from multiblast.stores.base import CHUNK_BYTES, Store, StoredObject
+
+__all__ = ["CopyProgress", "copy_results"]
+
+
+@dataclass(frozen=True, slots=True)
+class CopyProgress:
+    """How far a copy is.
+
+    Attributes:
+        objects, size_bytes: Gone through so far, copied and skipped together.
+        copied, copied_bytes: Of these, what had to be copied.
+    """
+
+    objects: int = 0
+    size_bytes: int = 0
+    copied: int = 0
+    copied_bytes: int = 0
+
+
+def copy_results(
+    source: Store,
+    target: Store,
+    prefix: str = "",
+    *,
+    compare_bytes: bool = True,
+    progress: Callable[[CopyProgress], None] = lambda _progress: None,
+) -> CopyProgress:
+    """Copy all objects whose key starts with ``prefix``, but for those that are there already.
+
+    Run again, it goes on where it stopped. Each copy is read back and compared by
+    its SHA-256; objects that the source loses meanwhile are passed over.
+
+    Args:
+        source: Where from; nothing is changed there.
+        target: Where to.
+        prefix: Which objects; empty for all.
+        compare_bytes: Whether an object of the right size in the target is read, here and
+            there, to know whether it is the same; without, its size is enough.
+        progress: Told after each object.
+
+    Raises:
+        StoreError: reading or writing failed, or a copy is not what was read.
+    """
+    now = CopyProgress()
+    for found in source.list(prefix):
+        try:
+            copied = not _is_there(found, source, target, compare_bytes=compare_bytes)
+            if copied:
+                _copy(found.key, source, target)
+        except ObjectMissingError:
+            if source.exists(found.key):
+                raise
+            continue
+        size = found.size_bytes
+        now = CopyProgress(
+            now.objects + 1, now.size_bytes + size, now.copied + copied, now.copied_bytes + size * copied
+        )
+        progress(now)
+    return now
+
+
+def _is_there(found: StoredObject, source: Store, target: Store, *, compare_bytes: bool) -> bool:
+    try:
+        size = target.stat(found.key).size_bytes
+    except ObjectMissingError:
+        return False
+    if size != found.size_bytes:
+        return False
+    return not compare_bytes or _digest(source, found.key) == _digest(target, found.key)
+
+
+def _copy(key: str, source: Store, target: Store) -> None:
+    hasher = hashlib.sha256()
+
+    def hashed(stream: BinaryIO) -> Iterator[bytes]:
+        for chunk in iter(lambda: stream.read(CHUNK_BYTES), b""):
+            hasher.update(chunk)
+            yield chunk
+
+    with source.open(key) as stream:
+        target.put(key, hashed(stream))
+    if _digest(target, key) != hasher.hexdigest():
+        target.delete([key])
+        raise StoreError(f"the copy of {key!r} is not what was read: removed it; copy again, and check {target!r}")
+
+
+def _digest(store: Store, key: str) -> str:
+    hasher = hashlib.sha256()
+    with store.open(key) as stream:
+        for chunk in iter(lambda: stream.read(CHUNK_BYTES), b""):
+            hasher.update(chunk)
+    return hasher.hexdigest()

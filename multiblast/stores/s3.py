@@ -1,0 +1,245 @@
+"""A store in an S3 bucket: uploaded in parts, read by range, on any server that speaks S3."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from io import BufferedReader, BytesIO
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import quote
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from multiblast.errors import ObjectMissingError, StoreError
+from multiblast.stores.base import CHUNK_BYTES, Store, StoredObject, check_key, chunks, is_key
+from multiblast.stores.s3_errors import MISSING, S3Place, error_code
+from multiblast.stores.s3_reading import ObjectReader
+
+if TYPE_CHECKING:
+    from boto3.session import Session
+    from botocore.config import Config
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+__all__ = ["S3Store", "connect"]
+
+_PART_BYTES = 8 << 20  # 10 000 parts are allowed: objects of up to 78 GiB
+_PARTS_AT_A_TIME = 4
+_KEYS_A_REQUEST = 1000
+_LONGEST_LINK_S = 7 * 24 * 3600
+_ABANDONED_AFTER = timedelta(days=1)
+
+
+def connect(session: Session, config: Config | None = None, **parameters: Any) -> S3Client:
+    """Return a client as `S3Store` needs it: patient, retrying with back-off, keeping its connections.
+
+    Args:
+        session: Credentials and region.
+        config: What shall be otherwise.
+        parameters: Of ``Session.client``, such as ``endpoint_url``.
+    """
+    from botocore.config import Config
+
+    own = Config(
+        signature_version="s3v4",
+        retries={"mode": "standard", "total_max_attempts": 6},
+        connect_timeout=10,
+        read_timeout=60,
+        max_pool_connections=32,
+        tcp_keepalive=True,
+        # Servers other than Amazon's send the whole object's checksum with a range of it.
+        response_checksum_validation="when_required",
+        s3={"addressing_style": "path"} if parameters.get("endpoint_url") else None,
+    )
+    return session.client("s3", config=own.merge(config) if config else own, **parameters)
+
+
+class S3Store(Store):
+    """Objects in a bucket that exists already.
+
+    Args:
+        client: From `connect`; may be shared by threads.
+        bucket: The bucket.
+        prefix: What all keys begin with in the bucket, so that it can be shared.
+    """
+
+    def __init__(self, client: S3Client, bucket: str, prefix: str = "") -> None:
+        """Remember the place; nothing is sent yet."""
+        self._client, self.bucket = client, bucket
+        self.prefix = f"{check_key(prefix.strip('/'))}/" if prefix.strip("/") else ""
+        self._place = S3Place(bucket, client.meta.endpoint_url)
+        self._bucket_seen = False
+
+    def __repr__(self) -> str:
+        """Name the place."""
+        return f"S3Store({self._place.bucket!r}, {self.prefix!r}, at {self._place.endpoint})"
+
+    def put(self, key: str, data: BinaryIO | Iterable[bytes] | bytes) -> StoredObject:
+        """Upload in one request, or in parts that become one object at the end: see `Store.put`."""
+        name = self._name(key)
+        parts = _parts(chunks(data))
+        head = list(islice(parts, 2))
+        if len(head) > 1:
+            self._put_parts(key, chain(head, parts))
+        else:
+            body = head[0] if head else b""
+            with self._place.explaining("write", key):
+                self._client.put_object(Bucket=self.bucket, Key=name, Body=body, ContentMD5=_md5(body))
+        return self.stat(key)
+
+    def open(self, key: str, start: int = 0, length: int | None = None) -> BinaryIO:
+        """Stream the object, asking again for the rest if the connection breaks: see `Store.open`."""
+        name = self._name(key)
+        if length == 0:
+            self.stat(key)
+            return BytesIO()
+        try:
+            reader = ObjectReader(self._client, self._place, key, name, start, length)
+        except ClientError as error:
+            if error_code(error) in {"InvalidRange", "416"}:
+                return BytesIO()
+            raise self._explained("read", key, error) from error
+        except BotoCoreError as error:
+            raise self._explained("read", key, error) from error
+        return BufferedReader(reader, CHUNK_BYTES)
+
+    def stat(self, key: str) -> StoredObject:
+        """Ask for the head: see `Store.stat`."""
+        try:
+            head = self._client.head_object(Bucket=self.bucket, Key=self._name(key))
+        except (ClientError, BotoCoreError) as error:
+            raise self._explained("look at", key, error) from error
+        return StoredObject(key, head["ContentLength"], head["LastModified"].astimezone(UTC))
+
+    def list(self, prefix: str = "") -> Iterator[StoredObject]:
+        """Go through the bucket a page at a time, in the server's own order: see `Store.list`."""
+        with self._place.explaining("list", prefix):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=self.prefix + prefix
+            )
+            for page in pages:
+                for found in page.get("Contents", ()):
+                    key = found["Key"].removeprefix(self.prefix)
+                    if is_key(key) and key.startswith(prefix):  # SeaweedFS tidies prefixes such as "a//"
+                        yield StoredObject(key, found["Size"], found["LastModified"].astimezone(UTC))
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Remove a thousand a request: see `Store.delete`."""
+        names = map(self._name, keys)
+        while some := list(islice(names, _KEYS_A_REQUEST)):
+            with self._place.explaining("remove", some[0]):
+                answer = self._client.delete_objects(
+                    Bucket=self.bucket, Delete={"Quiet": True, "Objects": [{"Key": name} for name in some]}
+                )
+            if errors := answer.get("Errors"):
+                first = errors[0]
+                raise StoreError(
+                    f"cannot remove {len(errors)} objects from {self._place}, first {first.get('Key')!r}: "
+                    f"{first.get('Message') or first.get('Code')}"
+                )
+
+    def sweep(self) -> int:
+        """Drop the parts of uploads that were begun more than a day ago: see `Store.sweep`."""
+        before = datetime.now(UTC) - _ABANDONED_AFTER
+        abandoned = [(name, upload) for name, upload, begun in self._uploads() if begun < before]
+        with self._place.explaining("remove", "abandoned uploads"):
+            for name, upload in abandoned:
+                self._client.abort_multipart_upload(Bucket=self.bucket, Key=name, UploadId=upload)
+        return len(abandoned)
+
+    def presign(self, key: str, expires_s: int, filename: str = "") -> str:
+        """Sign a link: see `Store.presign`. It works for at most 7 days, and no longer than the credentials."""
+        if not 0 < expires_s <= _LONGEST_LINK_S:
+            raise StoreError(f"a link cannot work for {expires_s} s: choose 1 to {_LONGEST_LINK_S} s (7 days)")
+        filename = filename or key.rpartition("/")[2]
+        parameters = {
+            "Bucket": self.bucket,
+            "Key": self._name(key),
+            "ResponseContentDisposition": f"attachment; filename*=UTF-8''{quote(filename, safe='')}",
+        }
+        with self._place.explaining("sign a link to", key):
+            return self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=expires_s)
+
+    def _name(self, key: str) -> str:
+        return self.prefix + check_key(key)
+
+    def _put_parts(self, key: str, parts: Iterable[bytes]) -> None:
+        name = self._name(key)
+        with self._place.explaining("write", key):
+            upload = self._client.create_multipart_upload(Bucket=self.bucket, Key=name)["UploadId"]
+            try:
+                sent = _send_parts(self._client, self.bucket, name, upload, parts)
+                self._client.complete_multipart_upload(
+                    Bucket=self.bucket, Key=name, UploadId=upload, MultipartUpload={"Parts": sent}
+                )
+            except BaseException:
+                with suppress(ClientError, BotoCoreError):  # what failed is told; `sweep` gets the rest
+                    self._client.abort_multipart_upload(Bucket=self.bucket, Key=name, UploadId=upload)
+                raise
+
+    def _uploads(self) -> Iterator[tuple[str, str, datetime]]:
+        with self._place.explaining("list", "uploads"):
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self.bucket, Prefix=self.prefix
+            )
+            for page in pages:
+                for found in page.get("Uploads", ()):
+                    if found["Key"].startswith(self.prefix):  # some servers ignore the prefix
+                        yield found["Key"], found["UploadId"], found["Initiated"]
+
+    def _explained(self, action: str, key: str, error: ClientError | BotoCoreError) -> StoreError:
+        """Tell a missing object from a missing bucket, which some answers do not."""
+        if error_code(error) not in MISSING:
+            return self._place.error(action, key, error)
+        if not self._bucket_seen:
+            with self._place.explaining("look into", self.bucket):
+                self._client.head_bucket(Bucket=self.bucket)
+            self._bucket_seen = True
+        return ObjectMissingError(key)
+
+
+def _send_parts(
+    client: S3Client, bucket: str, name: str, upload: str, parts: Iterable[bytes]
+) -> list[CompletedPartTypeDef]:
+    def send(number: int, body: bytes) -> CompletedPartTypeDef:
+        answer = client.upload_part(
+            Bucket=bucket, Key=name, UploadId=upload, PartNumber=number, Body=body, ContentMD5=_md5(body)
+        )
+        return {"PartNumber": number, "ETag": answer["ETag"]}
+
+    sent: list[CompletedPartTypeDef] = []
+    sending: deque[Future[CompletedPartTypeDef]] = deque()
+    with ThreadPoolExecutor(_PARTS_AT_A_TIME, "s3-upload") as pool:
+        for number, part in enumerate(parts, start=1):
+            sending.append(pool.submit(send, number, part))
+            if len(sending) >= _PARTS_AT_A_TIME:
+                sent.append(sending.popleft().result())
+        sent.extend(future.result() for future in sending)
+    return sent
+
+
+def _md5(body: bytes) -> str:
+    """Return what every S3 server checks a body against; newer checksums are ignored by some."""
+    return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+
+
+def _parts(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Cut and join pieces of any size into parts of one size, the last one shorter."""
+    part = bytearray()
+    for piece in pieces:
+        view = memoryview(piece)
+        while view:
+            taken = view[: _PART_BYTES - len(part)]
+            part += taken
+            view = view[len(taken) :]
+            if len(part) == _PART_BYTES:
+                yield bytes(part)
+                part = bytearray()
+    if part:
+        yield bytes(part)

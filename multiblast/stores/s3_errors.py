@@ -1,0 +1,120 @@
+"""What goes wrong with S3, in words that say what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    FlexibleChecksumError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
+
+from multiblast.errors import StoreError
+
+__all__ = ["MISSING", "S3Place", "error_code"]
+
+MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
+
+_DENIED = "check what these credentials may do with this bucket"
+_REFUSED = "the credentials are refused: correct them in the bucket's block"
+_EXPIRED = "the credentials have expired: renew them in the bucket's block"
+_BUSY = "the server is overloaded: try again later, or run fewer workers"
+_TROUBLE = "the server is in trouble: look into its log, and try again"
+_FULL = "the server has no space left: free some, or enlarge it"
+_DAMAGED = "the data arrived damaged: try again, and look for a faulty network or proxy"
+_CLOCK = "the clocks of this machine and the server differ: set them by a time server"
+
+_REMEDIES = {
+    "NoSuchBucket": "create the bucket, or correct its name",
+    "AccessDenied": _DENIED,
+    "403": _DENIED,
+    "InvalidAccessKeyId": _REFUSED,
+    "SignatureDoesNotMatch": _REFUSED,
+    "AuthorizationHeaderMalformed": "correct the region of the credentials",
+    "PermanentRedirect": "correct the region of the credentials",
+    "ExpiredToken": _EXPIRED,
+    "InvalidToken": _EXPIRED,
+    "TokenRefreshRequired": _EXPIRED,
+    "RequestTimeTooSkewed": _CLOCK,
+    "SlowDown": _BUSY,
+    "ServiceUnavailable": _BUSY,
+    "TooManyRequests": _BUSY,
+    "429": _BUSY,
+    "503": _BUSY,
+    "InternalError": _TROUBLE,
+    "500": _TROUBLE,
+    "502": _TROUBLE,
+    "504": _TROUBLE,
+    "507": _FULL,
+    "InsufficientStorage": _FULL,
+    "QuotaExceeded": _FULL,
+    "XMinioStorageFull": _FULL,
+    "BadDigest": _DAMAGED,
+    "InvalidDigest": _DAMAGED,
+    "XAmzContentChecksumMismatch": _DAMAGED,
+    "XAmzContentSHA256Mismatch": _DAMAGED,
+    "PreconditionFailed": "it was replaced while it was read: read it again",
+}
+
+_BEFORE_AN_ANSWER: tuple[tuple[type[BotoCoreError] | tuple[type[BotoCoreError], ...], str, str], ...] = (
+    ((NoCredentialsError, PartialCredentialsError), "there are no credentials", "fill them in in the bucket's block"),
+    (FlexibleChecksumError, "wrong checksum", _DAMAGED),
+    ((EndpointConnectionError, ConnectTimeoutError), "no server answers", "check that it runs, and the endpoint URL"),
+    (ReadTimeoutError, "the server did not answer in time", _TROUBLE),
+    ((IncompleteReadError, ResponseStreamingError), "the connection was cut", _TROUBLE),
+    ((ConnectionClosedError, HTTPClientError), "the connection was cut", _TROUBLE),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class S3Place:
+    """A bucket at a server, as messages name it."""
+
+    bucket: str
+    endpoint: str
+
+    def __str__(self) -> str:
+        """Name bucket and server."""
+        return f"bucket {self.bucket!r} at {self.endpoint}"
+
+    def error(self, action: str, key: str, error: ClientError | BotoCoreError) -> StoreError:
+        """Say what could not be done where, why, and what to do."""
+        reason, remedy = _reason(error)
+        return StoreError(f"cannot {action} {key!r} in {self}: {reason}" + (f"; {remedy}" if remedy else ""))
+
+    @contextmanager
+    def explaining(self, action: str, key: str) -> Iterator[None]:
+        """Turn what boto3 raises inside the block into a `StoreError`."""
+        try:
+            yield
+        except (ClientError, BotoCoreError) as error:
+            raise self.error(action, key, error) from error
+
+
+def error_code(error: BaseException) -> str:
+    """Return the server's code of an error; empty if it did not come from a server."""
+    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
+
+
+def _reason(error: ClientError | BotoCoreError) -> tuple[str, str]:
+    if isinstance(error, ClientError):
+        details, code = error.response.get("Error", {}), error_code(error)
+        status = str(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
+        reason = f"{details.get('Message') or 'no reason given'} ({code})"
+        return reason, _REMEDIES.get(code) or _REMEDIES.get(status, "")
+    for kinds, reason, remedy in _BEFORE_AN_ANSWER:
+        if isinstance(error, kinds):
+            return reason, remedy
+    return str(error), ""

@@ -1,0 +1,240 @@
+"""Real servers for tests: two that speak S3, and PostgreSQL; each started once a process, when first asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import psycopg
+import pytest
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from multiblast.database import Database
+from multiblast.stores.s3 import S3Store, connect
+
+_START_S = 60
+_BUCKET = "multiblast-tests"
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """A running server and the credentials it takes."""
+
+    endpoint: str
+    access_key: str = "multiblast-tests"
+    secret_key: str = "not-secret-at-all"  # noqa: S105 - of a server that lives as long as the tests
+
+    def session(self) -> boto3.session.Session:
+        return boto3.session.Session(self.access_key, self.secret_key, region_name="us-east-1")
+
+    def client(self, endpoint: str = "", **config: Any) -> Any:
+        return connect(self.session(), Config(**config), endpoint_url=endpoint or self.endpoint)
+
+    def store(self, prefix: str = "") -> S3Store:
+        """Make a store of its own; in one bucket, because SeaweedFS takes a second for each new one."""
+        return S3Store(self._own_client, _BUCKET, prefix or f"tests/{uuid4().hex}")
+
+    @cached_property
+    def _own_client(self) -> Any:
+        return self.client()
+
+
+@pytest.fixture(scope="session")
+def rclone_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """Rclone's S3 server over a directory."""
+    [port], directory = free_ports(1), tmp_path_factory.mktemp("rclone")
+    server = S3Server(f"http://127.0.0.1:{port}")
+    command = [_program("rclone"), "serve", "s3", "--addr", f"127.0.0.1:{port}", "--vfs-cache-mode", "off"]
+    command += ["--config", os.devnull, "--auth-key", f"{server.access_key},{server.secret_key}", str(directory)]
+    with _running(command, directory.with_suffix(".log"), lambda: _answers(server)):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def weed_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """SeaweedFS' S3 server."""
+    directory = tmp_path_factory.mktemp("weed")
+    ports = free_ports(8)
+    server = S3Server(f"http://127.0.0.1:{ports[0]}")
+    keys = [{"accessKey": server.access_key, "secretKey": server.secret_key}]
+    config = directory / "s3.json"
+    identity = {"name": "tests", "credentials": keys, "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
+    config.write_text(json.dumps({"identities": [identity]}))
+    names = ["s3.port", "s3.port.grpc", "master.port", "master.port.grpc"]
+    names += ["volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc"]
+    command = [_program("weed"), "-logtostderr", "server", f"-dir={directory}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
+    command += [f"-{name}={port}" for name, port in zip(names, ports, strict=True)]
+    command += ["-s3", f"-s3.config={config}", "-s3.port.iceberg=0", "-s3.autoCreateBucket=false"]
+    command += ["-filer", "-master.telemetry=false", "-master.volumeSizeLimitMB=64", "-volume.max=100"]
+    with _running(command, directory / "log", lambda: _answers(server)):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server of our own; gives the URL of its first database."""
+    with TemporaryDirectory() as directory:  # pytest's own are closed to other users
+        log = tmp_path_factory.mktemp("postgres") / "log"
+        with _postgres(Path(directory), log) as url:
+            yield url
+
+
+@contextmanager
+def _postgres(directory: Path, log: Path) -> Iterator[str]:
+    programs, port, data = _postgres_programs(), free_ports(1)[0], directory / "data"
+    start: list[str] = []
+    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+        start = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        shutil.chown(directory, "postgres")
+    initdb = [
+        *start,
+        str(programs / "initdb"),
+        "--no-sync",
+        "-A",
+        "trust",
+        "-U",
+        "tests",
+        "-E",
+        "UTF8",
+        "-D",
+        str(data),
+    ]
+    subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd="/")
+    command = [*start, str(programs / "postgres"), "-D", str(data), "-p", str(port), "-k", "", "-h", "127.0.0.1"]
+    command += ["-F", "-c", "max_connections=200"]
+    url = f"postgresql://tests@127.0.0.1:{port}/postgres"
+    with _running(command, log, lambda: psycopg.connect(url).close(), signal.SIGINT):
+        yield url
+
+
+@pytest.fixture(scope="session")
+def _postgres_template(postgres_server: str) -> str:
+    """The name of a database with our schema, to be copied."""
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE migrated")
+    database = Database(_sqlalchemy_url(postgres_server, "migrated"))
+    _ = database.engine
+    database.close()
+    return "migrated"
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file with our schema, to be copied."""
+    path = tmp_path_factory.mktemp("sqlite") / "migrated.sqlite"
+    database = Database(f"sqlite:///{path}")
+    _ = database.engine
+    database.close()
+    return path
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str, _postgres_template: str) -> Iterator[str]:
+    """The URL of a PostgreSQL database of this test's own, with our schema."""
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {_postgres_template}")
+        yield _sqlalchemy_url(postgres_server, name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, _sqlite_template: Path) -> str:
+    """The URL of an SQLite database of this test's own, with our schema."""
+    path = tmp_path / "jobs.sqlite"
+    shutil.copyfile(_sqlite_template, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The URL of an empty job database, once of each kind."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """An empty job database, once of each kind."""
+    opened = Database(database_url)
+    yield opened
+    opened.close()
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody listened to a moment ago."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
+@contextmanager
+def _running(
+    command: list[str], log: Path, ready: Callable[[], object], stop: signal.Signals = signal.SIGKILL
+) -> Iterator[None]:
+    with log.open("wb") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=file, cwd="/")
+    try:
+        deadline = time.monotonic() + _START_S
+        while not _succeeds(ready):
+            if process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"{command[0]} does not start:\n{log.read_text(errors='replace')[-2000:]}")
+            time.sleep(0.1)
+        yield
+    finally:
+        process.send_signal(stop)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _succeeds(action: Callable[[], object]) -> bool:
+    with suppress(OSError, psycopg.OperationalError, BotoCoreError, ClientError):
+        action()
+        return True
+    return False
+
+
+def _answers(server: S3Server) -> None:
+    client = server.client(retries={"total_max_attempts": 1})
+    with suppress(client.exceptions.BucketAlreadyOwnedByYou, client.exceptions.BucketAlreadyExists):
+        client.create_bucket(Bucket=_BUCKET)
+    client.put_object(Bucket=_BUCKET, Key="ready", Body=b"1")
+
+
+def _program(name: str) -> str:
+    """Return a program that came with a package of the environment, or is on the path."""
+    own = Path(sys.executable).with_name(name)
+    return str(own) if own.exists() else name
+
+
+def _postgres_programs() -> Path:
+    found = shutil.which("initdb")
+    places = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if not places:
+        pytest.fail("these tests need PostgreSQL: install it (on Debian: apt-get install postgresql)")
+    return places[-1]
+
+
+def _sqlalchemy_url(server: str, name: str) -> str:
+    return server.replace("postgresql://", "postgresql+psycopg://").rpartition("/")[0] + f"/{name}"
