@@ -1,4 +1,4 @@
-"""Write options.md, the reference of all options, from their declarations: ``python docs/reference/make_options.py``."""
+"""Write the reference of all options: ``python docs/reference/make_options.py``."""
 
 from __future__ import annotations
 

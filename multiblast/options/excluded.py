@@ -33,7 +33,7 @@ EXCLUDED: Mapping[str, str] = {
     "html": _FORMAT,
     "sorthits": _FORMAT,
     "sorthsps": _FORMAT,
-    "show_domain_hits": "archives do not hold the hits in domains, so no report could show them",
+    "show_domain_hits": "it prints a second result beside that of the search, which is not kept",
     "num_threads": _SPEED,
     "mt_mode": _SPEED,
     "remote": _REMOTE,
