@@ -14,8 +14,9 @@ from prefect.artifacts import (
 )
 
 from multiblast.search import Plan, SearchedJob, SequenceRow, board
+from tasks.links import report_form
 
-__all__ = ["RunPage", "show_markdown", "show_table"]
+__all__ = ["RunPage", "show_markdown", "show_plan", "show_table"]
 
 _PERIOD_S = 2.0
 _ROWS_SHOWN = 1000
@@ -25,13 +26,13 @@ class RunPage:
     """The artifacts of one submission's run: one of each kind, brought up to date at most every 2 s."""
 
     def __init__(self, job_id: str) -> None:
-        self.job_id = job_id
+        self.job_id, self._short = job_id, job_id[:8]
         self._progress: UUID | None = None
         self._shown = time.monotonic()
 
     async def show_plan(self, plan: Plan) -> None:
         """Show what is known, what must run, and what to expect."""
-        await acreate_markdown_artifact(key=f"plan-{self.job_id}", markdown=_plan_text(plan), description="Plan")
+        await show_plan(plan, f"plan-{self._short}")
 
     async def show_progress(self) -> None:
         """Show how far the search is; does nothing if that was shown less than 2 s ago."""
@@ -45,7 +46,7 @@ class RunPage:
         text += f" · about {_duration(left)} left" if left is not None else ""
         if self._progress is None:
             created = await acreate_progress_artifact(
-                progress=100 * now.fraction, key=f"progress-{self.job_id}", description=text
+                progress=100 * now.fraction, key=f"progress-{self._short}", description=text
             )
             self._progress = UUID(str(created))
         else:
@@ -58,11 +59,18 @@ class RunPage:
         rows = job.rows[:_ROWS_SHOWN]
         cut = f" (the first {_ROWS_SHOWN:,})" if len(job.rows) > _ROWS_SHOWN else ""
         await acreate_table_artifact(
-            key=f"sequences-{self.job_id}",
+            key=f"sequences-{self._short}",
             table=[_table_row(row) for row in rows],
             description=f"Sequences{cut}",
         )
-        await acreate_markdown_artifact(key=f"job-{self.job_id}", markdown=_job_text(job), description="Job")
+        await acreate_markdown_artifact(
+            key=f"job-{self._short}", markdown=_job_text(job, await report_form(job.job_id)), description="Job"
+        )
+
+
+async def show_plan(plan: Plan, key: str) -> None:
+    """Show what is known, what must run, and what to expect."""
+    await acreate_markdown_artifact(key=key, markdown=_plan_text(plan), description="Plan")
 
 
 async def show_markdown(key: str, text: str, description: str) -> None:
@@ -121,7 +129,7 @@ def _table_row(row: SequenceRow) -> dict[str, Any]:
     }
 
 
-def _job_text(job: SearchedJob) -> str:
+def _job_text(job: SearchedJob, form: str) -> str:
     return "\n".join(
         [
             f"## Job `{job.job_id}` is {job.status}",
@@ -129,6 +137,8 @@ def _job_text(job: SearchedJob) -> str:
             f"{job.sequences:,} sequences: {job.searched:,} searched now, {job.reused:,} reused"
             + (f", {job.failed:,} failed. {job.reason}" if job.failed else "."),
             "",
-            f"For a report, run **make-report** with job `{job.job_id}` and a format.",
+            f"**[Make a report]({form})** of it, in any format."
+            if form
+            else f"For a report, run **make-report** with job `{job.job_id}` and a format.",
         ]
     )

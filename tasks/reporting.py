@@ -44,4 +44,4 @@ async def show_report(report: MadeReport) -> None:
     lines += [f"| {file.name} | {file.size:,} B | `{store.locate(file.key)}` |" for file in report.files]
     if report.command:
         lines += ["", f"Made with `{' '.join(report.command)}`."]
-    await show_markdown(f"report-{report.report_id}", "\n".join(lines), "Report")
+    await show_markdown(f"report-{report.report_id[:8]}", "\n".join(lines), "Report")

@@ -57,6 +57,12 @@ def record_query(submission: Submission) -> Recorded:
     return services().search.record(submission)
 
 
+@task(cache_policy=NO_CACHE, task_run_name="plan the query")
+def preview_search(submission: Submission) -> Plan:
+    """Find out what a submission would take."""
+    return services().search.preview(submission)
+
+
 @task(cache_policy=NO_CACHE, task_run_name="plan the search")
 def plan_search(job_id: str) -> Plan:
     """Find out what is known, and pack the rest into batches."""

@@ -67,10 +67,10 @@ class Plan:
 
     job_id: str
     program: str
-    sequences: int
-    distinct: int
-    known: int
-    letters: int
+    sequences: int = 0
+    distinct: int = 0
+    known: int = 0
+    letters: int = 0
     batches: tuple[Batch, ...] = ()
     seconds: float | None = None
     result_bytes: float | None = None

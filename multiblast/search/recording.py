@@ -16,14 +16,15 @@ from multiblast.installation import Installation
 from multiblast.jobs import JobConfig, Jobs, TargetName, sequence_digest
 from multiblast.options import PROFILE_PROGRAMS, QUERY_MOLECULE, TARGET_MOLECULE, Options
 from multiblast.results import ResultKeys
+from multiblast.search.advice import advice
 from multiblast.search.submission import StoreKey, Submission
-from multiblast.sequences import Query, Sequence, check_query
+from multiblast.sequences import Query, check_query
 from multiblast.settings import QueryLimits
 from multiblast.stores import Store
 from multiblast.targets import Database as TargetDatabase
 from multiblast.targets import DatabaseKind, Targets
 
-__all__ = ["Recorded", "Recorder"]
+__all__ = ["Preview", "Recorded", "Recorder"]
 
 
 _DEFAULT_MAX_TARGET_SEQS = 500  # of all programs
@@ -41,6 +42,21 @@ class Recorded:
     sequences: int
     letters: int
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a submission would search.
+
+    Attributes:
+        search_key: Digest of program, version, options and databases.
+        sequences: Result key and letters of each sequence, in order.
+        warnings: What is legal but should be known.
+    """
+
+    search_key: str
+    sequences: list[tuple[str, int]]
+    warnings: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -79,18 +95,36 @@ class Recorder:
         config = JobConfig(submission.site, options.program, options.changed(), frozenset(submission.targets))
         with TemporaryFile() as file:
             positions = _write_canonical(query, keys, file)
+            warnings = _warnings(query, options, positions)
             job_id = config.query_id(positions.digests)
             query_key = f"queries/{job_id[:2]}/{job_id}.fasta"
             if not self._store.exists(query_key):
                 file.seek(0)
                 self._store.put(query_key, file)
-        warnings = tuple(str(warning) for warning in query.warnings)
         job, children, links = _rows(config, positions, job_id=job_id, query_key=query_key, search_key=keys.search)
         job.notes = list(warnings)
         self._jobs.record_query(
             job, children, links, owner=submission.owner, summary=submission.summary, description=submission.description
         )
         return Recorded(job_id, query.sequences, query.letters, warnings)
+
+    def preview(self, submission: Submission) -> Preview:
+        """Check a submission and tell what it would search, without recording anything.
+
+        Raises:
+            InvalidInputError: as `record`.
+        """
+        if isinstance(submission.query, StoreKey):
+            with self._fetched(submission.query) as path:
+                return self.preview(replace(submission, query=path))
+        databases, query = self.check(submission)
+        keys = self.result_keys(submission.options, databases)
+        positions = _Positions()
+        for sequence in query:
+            positions.result_keys.append(keys.key(sequence.residues))
+            positions.letters.append(sequence.length)
+        sequences = list(zip(positions.result_keys, positions.letters, strict=True))
+        return Preview(keys.search, sequences, _warnings(query, submission.options, positions))
 
     @contextmanager
     def _fetched(self, key: StoreKey) -> Iterator[Path]:
@@ -159,7 +193,7 @@ def _write_canonical(query: Query, keys: ResultKeys, file: IO[bytes]) -> _Positi
         canonical = sequence.canonical
         file.write(canonical)
         positions.digests.append(sequence_digest(canonical))
-        positions.result_keys.append(_result_key(keys, sequence))
+        positions.result_keys.append(keys.key(sequence.residues))
         positions.offsets.append(offset)
         positions.sizes.append(len(canonical))
         positions.letters.append(sequence.length)
@@ -168,8 +202,8 @@ def _write_canonical(query: Query, keys: ResultKeys, file: IO[bytes]) -> _Positi
     return positions
 
 
-def _result_key(keys: ResultKeys, sequence: Sequence) -> str:
-    return keys.key(sequence.residues)
+def _warnings(query: Query, options: Options, positions: _Positions) -> tuple[str, ...]:
+    return (*map(str, query.warnings), *advice(options, positions.letters))
 
 
 def _rows(

@@ -6,7 +6,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -94,22 +94,49 @@ class Search:
         lost = self.results.check_present(first)
         known = {key: child for key, child in first.items() if child.result is not None and key not in lost}
         unknown = [Unknown(key, child.position, child.letters) for key, child in first.items() if key not in known]
-        speed = self._speed(self._context(job).speed_key) if unknown else None
-        per_second = speed.letters_per_second if speed else None
-        workers = self._installation.workers
-        batches = pack_batches(job_id, job.program, unknown, workers=workers, letters_per_second=per_second)
-        letters = sum(item.letters for item in unknown)
-        return Plan(
-            job_id=job_id,
-            program=job.program,
+        plan = self._plan(job_id, job.program, job.search_key, unknown)
+        return replace(
+            plan,
             sequences=job.sequences,
             distinct=len(first),
             known=len(known),
+            batches=(*_known_batches(job_id, known), *plan.batches),
+            warnings=tuple(job.notes),
+        )
+
+    def preview(self, submission: Submission) -> Plan:
+        """Plan a submission without recording it.
+
+        Raises:
+            InvalidInputError: as `record`.
+        """
+        preview = self._recorder.preview(submission)
+        distinct = {key: Unknown(key, number, letters) for number, (key, letters) in enumerate(preview.sequences, 1)}
+        known = self.results.known(distinct)
+        unknown = [item for key, item in distinct.items() if key not in known]
+        plan = self._plan("", submission.options.program, preview.search_key, unknown)
+        return replace(
+            plan,
+            sequences=len(preview.sequences),
+            distinct=len(distinct),
+            known=len(known),
+            warnings=preview.warnings,
+        )
+
+    def _plan(self, job_id: str, program: str, search_key: str, unknown: Sequence[Unknown]) -> Plan:
+        """Plan what must be searched, by the speed of earlier searches of the same kind on this machine."""
+        speed = self._speed(_speed_key(search_key)) if unknown else None
+        per_second = speed.letters_per_second if speed else None
+        workers = self._installation.workers
+        batches = pack_batches(job_id, program, unknown, workers=workers, letters_per_second=per_second)
+        letters = sum(item.letters for item in unknown)
+        return Plan(
+            job_id=job_id,
+            program=program,
             letters=letters,
-            batches=(*_known_batches(job_id, known), *batches),
+            batches=tuple(batches),
             seconds=estimated_seconds(letters, workers, len(batches), per_second),
             result_bytes=speed.bytes_per_letter * letters if speed else None,
-            warnings=tuple(job.notes),
         )
 
     def start(self, plan: Plan, flow_run: str = "") -> int:
@@ -223,7 +250,7 @@ class Search:
         keys = self._recorder.result_keys(options, databases)
         if keys.search != job.search_key:
             raise ConflictError(f"a database or the BLAST+ version changed since job {job.id} was recorded: restart it")
-        return SearchContext(job.id, options, databases, digest("speed/1", [keys.search, platform.node()]))
+        return SearchContext(job.id, options, databases, _speed_key(keys.search))
 
     def options(self, job: QueryJob) -> Options:
         """Return a job's program and options."""
@@ -264,6 +291,10 @@ class Search:
             return bool(checked[1])
 
         return cancelled
+
+
+def _speed_key(search_key: str) -> str:
+    return digest("speed/1", [search_key, platform.node()])
 
 
 def _targets(job: QueryJob) -> tuple[TargetName, ...]:

@@ -1,0 +1,50 @@
+"""Plan a query without searching: what is known, what must run, how long it takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from multiblast.options import ProgramName
+from multiblast.search import Plan, read_submission
+from tasks import names
+from tasks.artifacts import show_plan
+from tasks.places import query_directory
+from tasks.searching import preview_search
+
+
+@flow(name="plan-query", flow_run_name=names.submission)
+async def plan_query(  # noqa: PLR0913, PLR0917 - the fields of a form
+    query: str = "",
+    query_file: str = "",
+    program: ProgramName = "blastp",
+    site: str = "",
+    targets: list[str] = [],  # noqa: B006 - Prefect's forms need a plain default; it is never changed
+    options: dict[str, Any] = {},  # noqa: B006 - as above
+) -> Plan:
+    """Tell what a query would take; nothing is recorded or searched.
+
+    Args:
+        query: The sequences, as FASTA text. Up to 400 KB; for more use a file.
+        query_file: Instead of text, a FASTA file: its path, or store:KEY if it is in the result storage.
+        program: The BLAST+ program.
+        site: The site whose databases are searched. May stay empty if the targets name it.
+        targets: The databases to search, each as TARGET/DATABASE or SITE/TARGET/DATABASE.
+        options: BLAST+ options by their names, such as evalue or word_size. Left alone, the program's defaults hold.
+
+    Returns:
+        Sequences known and unknown, batches, estimated time and size, and warnings.
+    """
+    submission = read_submission(
+        query=query,
+        query_file=query_file,
+        program=program,
+        site=site,
+        targets=targets,
+        options=options,
+        files_under=query_directory(),
+    )
+    plan = preview_search(submission)
+    await show_plan(plan, "plan")
+    return plan
