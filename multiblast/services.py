@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from multiblast.accounts import Accounts
+from multiblast.actions import QueryService, ReportService
 from multiblast.database import Database
 from multiblast.installation import Installation
 from multiblast.reports import Reports
 from multiblast.search import Search
-from multiblast.settings import QueryLimits, home
+from multiblast.settings import Policy, QueryLimits, home
 from multiblast.stores import LocalStore, Store
 from multiblast.targets import Targets
 
@@ -27,6 +29,7 @@ class Services:
         installation: The BLAST+ programs of this machine.
         targets: The databases of this machine.
         limits: What a job may ask for.
+        policy: Who may do what, and how long things are kept.
     """
 
     database: Database
@@ -34,6 +37,7 @@ class Services:
     installation: Installation
     targets: Targets
     limits: QueryLimits
+    policy: Policy = field(default_factory=Policy)
 
     @classmethod
     def embedded(cls, targets_root: Path | None = None) -> Services:
@@ -59,3 +63,18 @@ class Services:
     def reports(self) -> Reports:
         """Report jobs."""
         return Reports(self.search, self.store, self.installation)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """Users and guests."""
+        return Accounts(self.database, self.policy)
+
+    @cached_property
+    def query_service(self) -> QueryService:
+        """Every action on query jobs."""
+        return QueryService(self.database, self.store, self.search, self.accounts, self.targets)
+
+    @cached_property
+    def report_service(self) -> ReportService:
+        """Every action on report jobs."""
+        return ReportService(self.database, self.search.jobs, self.reports, self.accounts)

@@ -17,6 +17,7 @@ from sqlalchemy import delete, insert, literal
 from sqlmodel import Session, col, select
 
 from multiblast.accounts.requester import GUEST, Requester
+from multiblast.accounts.usage import UsageLimits
 from multiblast.database import Database, Guest, Link, ShareGrant, Usage, utc_now
 from multiblast.errors import InvalidInputError, NotAllowedError, Problem
 from multiblast.settings import Policy
@@ -51,6 +52,7 @@ class Accounts:
 
     def __init__(self, database: Database, policy: Policy) -> None:
         self._database, self._policy = database, policy
+        self.usage = UsageLimits(database, policy)
 
     def requester(self, user: str = "", *, guest_token: str = "", share_tokens: Iterable[str] = ()) -> Requester:
         """Return who asks.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
@@ -23,7 +23,7 @@ from multiblast.database import (
     utc_now,
 )
 from multiblast.errors import LimitError
-from multiblast.settings import Policy
+from multiblast.settings import Policy, UserLimits
 
 __all__ = ["UsageLimits"]
 
@@ -45,21 +45,21 @@ class UsageLimits:
         self._database, self._limits, self._keep = database, policy.users, timedelta(days=policy.keep_days)
 
     @contextmanager
-    def spending(self, requester: Requester, sequences: int, now: datetime | None = None) -> Iterator[None]:
+    def spending(self, requester: Requester, count: Callable[[], int], now: datetime | None = None) -> Iterator[None]:
         """Count a submission, unless the block fails.
 
         Args:
             requester: Who submits.
-            sequences: How many sequences.
+            count: Tells how many sequences; asked only if there are limits.
             now: The time, in UTC.
 
         Raises:
             LimitError: it would be too much; nothing is counted, and the block is not entered.
         """
-        if requester.administrator or not requester.owner:
+        if requester.administrator or not requester.owner or self._limits == UserLimits():
             yield
             return
-        now = now or utc_now()
+        now, sequences = now or utc_now(), count()
         hour = now.replace(minute=0, second=0, microsecond=0)
         with self._database.write() as session:
             self._check(session, requester.owner, sequences, now)

@@ -1,0 +1,243 @@
+"""What the actions answer: the field names of the Multi-Blast design in JSON, ours in Python."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic.alias_generators import to_camel
+
+from multiblast.errors import (
+    ConflictError,
+    InvalidInputError,
+    JobFailedError,
+    LimitError,
+    MultiblastError,
+    NotAllowedError,
+    NotFoundError,
+    ObjectMissingError,
+    Problem,
+)
+
+__all__ = [
+    "Answer",
+    "ChildItem",
+    "CreatedQuery",
+    "CreatedReport",
+    "Errors",
+    "Event",
+    "JobConfig",
+    "ProgramFailure",
+    "QueryDetails",
+    "QueryItem",
+    "QueryTarget",
+    "ReportDetails",
+    "ReportItem",
+    "ReportListedFile",
+    "SequenceFailure",
+    "UserMeta",
+    "error_answer",
+]
+
+
+def _written(time: datetime) -> str:
+    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+Time = Annotated[datetime, PlainSerializer(_written, when_used="json")]
+
+
+class Answer(BaseModel):
+    """Base of all answers."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True, alias_generator=to_camel)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data for JSON, in the design's names; what is not known is left out."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class UserMeta(Answer):
+    """What a user says about a job."""
+
+    summary: str | None = None
+    description: str | None = None
+
+    @classmethod
+    def of(cls, summary: str, description: str) -> UserMeta | None:
+        """Return what was said, None if nothing was."""
+        return cls(summary=summary or None, description=description or None) if summary or description else None
+
+
+class CreatedQuery(Answer):
+    """The id of a query job that was made or found."""
+
+    query_job_id: str = Field(alias="queryJobID")
+
+
+class CreatedReport(Answer):
+    """The id of a report job that was made or found."""
+
+    report_job_id: str = Field(alias="reportJobID")
+
+
+class QueryItem(Answer):
+    """A query job in a list."""
+
+    query_job_id: str = Field(alias="queryJobID")
+    status: str
+    site: str
+    created_on: Time
+    user_meta: UserMeta | None = None
+
+
+class QueryTarget(Answer):
+    """A target of a query."""
+
+    target_display_name: str
+    target_file: str
+
+
+class JobConfig(Answer):
+    """Where a query is searched."""
+
+    site: str
+    targets: tuple[QueryTarget, ...]
+
+
+class ChildItem(Answer):
+    """One sequence of a query job.
+
+    Attributes:
+        position: 1-based, in the order of the query; equal sequences have the same id.
+    """
+
+    query_job_id: str = Field(alias="queryJobID")
+    position: int
+    status: str
+    title: str
+
+
+class QueryDetails(QueryItem):
+    """A query job.
+
+    Attributes:
+        children: Its first sequences, if it has several.
+        parents: Jobs that the requester may read and that this is a sequence of.
+        reason: Why it failed or was cancelled.
+        queue_position: Its place among the jobs that wait, 1-based.
+        results_as_before: After an expiry: whether its results are byte for byte the same again.
+    """
+
+    job_config: JobConfig
+    blast_config: dict[str, Any]
+    sequences: int
+    children: tuple[ChildItem, ...] | None = None
+    parents: tuple[str, ...] | None = None
+    reason: str | None = None
+    pinned: bool = False
+    queue_position: int | None = None
+    results_as_before: bool | None = None
+
+
+class ReportItem(Answer):
+    """A report job in a list."""
+
+    report_job_id: str = Field(alias="reportJobID")
+    query_job_id: str = Field(alias="queryJobID")
+    status: str
+    user_meta: UserMeta | None = None
+
+
+class ReportDetails(ReportItem):
+    """A report job."""
+
+    blast_config: dict[str, Any]
+    created_on: Time
+    reason: str | None = None
+    pinned: bool = False
+
+
+class ReportListedFile(Answer):
+    """A file of a report; ``size`` is in bytes."""
+
+    name: str
+    size: int
+
+
+class ProgramFailure(Answer):
+    """One BLAST+ process that wrote to standard error or failed.
+
+    Attributes:
+        failure_class: In plain words; empty if it did not fail.
+    """
+
+    at: Time
+    sequences: int
+    exit_code: int
+    failure_class: str
+    stderr: str
+
+
+class SequenceFailure(Answer):
+    """A sequence that could not be searched."""
+
+    query_job_id: str = Field(alias="queryJobID")
+    position: int
+    failure_class: str
+    message: str
+
+
+class Errors(Answer):
+    """What went wrong with a job.
+
+    Attributes:
+        stderr: Everything its programs wrote to standard error, in order; often empty.
+    """
+
+    stderr: str
+    programs: tuple[ProgramFailure, ...] = ()
+    sequences: tuple[SequenceFailure, ...] = ()
+
+
+class Event(Answer):
+    """One change of a job's status."""
+
+    at: Time
+    from_status: str
+    to_status: str
+    why: str
+    flow_run: str
+
+
+_STATUSES: tuple[tuple[type[MultiblastError], str], ...] = (
+    (InvalidInputError, "invalid-input"),
+    (NotAllowedError, "forbidden"),
+    (LimitError, "too-many-requests"),
+    (ObjectMissingError, "not-found"),
+    (NotFoundError, "not-found"),
+    (ConflictError, "conflict"),
+    (JobFailedError, "failed"),
+)
+
+
+def error_answer(error: MultiblastError) -> dict[str, Any]:
+    """Return an error as the design writes it: ``{status, message}``, and ``errors`` by field for bad input."""
+    status = next((word for kind, word in _STATUSES if isinstance(error, kind)), "server-error")
+    answer: dict[str, Any] = {"status": status, "message": str(error)}
+    if isinstance(error, InvalidInputError):
+        answer["message"] = f"{len(error.problems)} problem{'s' if len(error.problems) > 1 else ''} with the input"
+        answer["errors"] = {"general": error.general, "byKey": _by_key(error.problems)}
+    if isinstance(error, LimitError):
+        answer["retryAt"] = _written(error.retry_at)
+    return answer
+
+
+def _by_key(problems: tuple[Problem, ...]) -> dict[str, list[str]]:
+    grouped: dict[str, list[str]] = {}
+    for problem in problems:
+        if problem.key:
+            place = str(Problem(problem.message, "", problem.record, problem.line))
+            grouped.setdefault(problem.key, []).append(place)
+    return grouped

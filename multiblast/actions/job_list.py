@@ -1,0 +1,160 @@
+"""What the query and the report service do alike: a requester's list of jobs, and what they say about them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import timedelta
+
+from sqlalchemy import update
+from sqlmodel import col
+
+from multiblast.accounts import Access, Accounts, LinkedGuest, Requester
+from multiblast.actions.answers import Event, UserMeta
+from multiblast.actions.requests import check_meta
+from multiblast.database import Database, JobKind, JobStatus, QueryJob, ReportJob
+from multiblast.errors import InvalidInputError, Problem
+from multiblast.ids import is_id
+from multiblast.jobs import Jobs
+from multiblast.jobs.links import Links
+
+__all__ = ["JobList"]
+
+_LONGEST_BULK = 100_000
+
+
+class JobList:
+    """The actions that do not care what a job makes.
+
+    Args:
+        kind: What the jobs of this service make.
+        database: The job database.
+        jobs: All jobs.
+        accounts: Who users and guests are.
+    """
+
+    def __init__(self, kind: JobKind, database: Database, jobs: Jobs, accounts: Accounts) -> None:
+        self._kind, self._database, self._jobs, self.accounts = kind, database, jobs, accounts
+        self._access, self._links = Access(database), Links(database)
+
+    def update(
+        self, requester: Requester, job_id: str, *, summary: str | None = None, description: str | None = None
+    ) -> UserMeta | None:
+        """Change what the requester says about a job; None leaves a part as it is, an empty text clears it.
+
+        Returns:
+            What they say now; None if nothing.
+
+        Raises:
+            InvalidInputError: the summary is longer than 512 characters, or the requester has no name.
+            NotFoundError: there is no such job.
+            NotAllowedError: it is not in their list.
+        """
+        problems = check_meta(summary)
+        if not requester.owner:
+            problems.append(Problem("say who you are: what is said about a job belongs to a user", "user"))
+        if problems:
+            raise InvalidInputError(problems)
+        self._access.check_change(requester, job_id, self._kind)
+        if requester.administrator:
+            self._links.add(requester.owner, job_id, self._kind)
+        link = self._links.describe(requester.owner, job_id, summary=summary, description=description)
+        return UserMeta.of(link.summary, link.description)
+
+    def unlink(self, requester: Requester, job_id: str) -> bool:
+        """Take a job out of the requester's list; the job itself stays until it expires.
+
+        Returns:
+            Whether it was in the list; an administrator may try with any job.
+
+        Raises:
+            NotFoundError: there is no such job.
+            NotAllowedError: it is not in their list.
+        """
+        self._access.check_change(requester, job_id, self._kind)
+        return self._links.remove(requester.owner, job_id)
+
+    def statuses(self, requester: Requester, job_ids: Collection[str]) -> dict[str, str]:
+        """Return the status of many jobs; ids that are unknown, or not for this requester's eyes, are left out.
+
+        Raises:
+            InvalidInputError: more than 100 000 ids.
+        """
+        if len(job_ids) > _LONGEST_BULK:
+            raise InvalidInputError(Problem(f"{len(job_ids):,} ids are too many: ask for {_LONGEST_BULK:,} at a time"))
+        return self._access.readable(requester, [job_id for job_id in job_ids if is_id(job_id)], self._kind)
+
+    def pin(self, requester: Requester, job_id: str, *, pinned: bool = True) -> None:
+        """Keep a job's result from ever expiring, or no longer.
+
+        Raises:
+            NotFoundError: there is no such job.
+            NotAllowedError: it is not in the requester's list.
+        """
+        self._access.check_change(requester, job_id, self._kind)
+        table = QueryJob if self._kind is JobKind.QUERY else ReportJob
+        with self._database.write() as session:
+            session.exec(update(table).where(col(table.id) == job_id).values(pinned=pinned))
+
+    def share(self, requester: Requester, job_id: str, *, lasts: timedelta | None = None) -> str:
+        """Return a token with which anybody may read a job; it is not kept and cannot be shown again.
+
+        Args:
+            requester: Who shares it.
+            job_id: The job.
+            lasts: For how long; None is until `end_shares`.
+
+        Raises:
+            InvalidInputError: ``lasts`` is not positive.
+            NotFoundError: there is no such job.
+            NotAllowedError: it is not in the requester's list.
+        """
+        if lasts is not None and lasts <= timedelta():
+            raise InvalidInputError(Problem(f"{lasts} is no time to share a job for: give a positive one", "lasts"))
+        self._access.check_change(requester, job_id, self._kind)
+        return self.accounts.share(job_id, granted_by=requester.owner, lasts=lasts)
+
+    def end_shares(self, requester: Requester, job_id: str) -> int:
+        """Make all share tokens of a job worthless; return how many there were.
+
+        Raises:
+            NotFoundError: there is no such job.
+            NotAllowedError: it is not in the requester's list.
+        """
+        self._access.check_change(requester, job_id, self._kind)
+        return self.accounts.end_shares(job_id)
+
+    def history(self, requester: Requester, job_id: str) -> list[Event]:
+        """Return what happened to a job, oldest first.
+
+        Raises:
+            NotFoundError: there is no such job.
+            NotAllowedError: the requester may not read it.
+        """
+        self._access.check_read(requester, job_id, self._kind)
+        return [Event.model_validate(event, from_attributes=True) for event in self._jobs.history(job_id)]
+
+    def link_guest(self, guest_token: str, user: str) -> LinkedGuest:
+        """Give all jobs of a guest, queries and reports, to a user: see `Accounts.link_guest`."""
+        return self.accounts.link_guest(guest_token, user)
+
+    def _meta(self, requester: Requester, job_id: str) -> UserMeta | None:
+        link = self._links.get(requester.owner, job_id) if requester.owner else None
+        return UserMeta.of(link.summary, link.description) if link else None
+
+
+def read_page(status: str, first: int, count: int) -> JobStatus | None:
+    """Check the arguments of a list.
+
+    Raises:
+        InvalidInputError: with every problem, by key.
+    """
+    problems = []
+    if status and status not in list(JobStatus):
+        problems.append(Problem(f"there is no status {status!r}: use {', '.join(JobStatus)}", "status"))
+    if first < 1:
+        problems.append(Problem(f"{first} is no place in a list: the first is 1", "first"))
+    if count < 0:
+        problems.append(Problem(f"{count} is no number of jobs: use 0 for all", "count"))
+    if problems:
+        raise InvalidInputError(problems)
+    return JobStatus(status) if status else None
