@@ -5,6 +5,7 @@ from __future__ import annotations
 from prefect.blocks.core import Block
 from pydantic import Field, SecretStr
 
+from blocks import appearance
 from multiblast.database import Database
 from multiblast.settings import home
 
@@ -17,7 +18,23 @@ class JobDatabase(Block):
     _block_type_name = "BLAST job database"
     _block_type_slug = "blast-job-database"
     _description = "Where multiblast records jobs, results and their history."
-    _code_example = 'from blocks.database import JobDatabase\n\nJobDatabase.load("default").database()'
+    _logo_url = appearance.LOGO
+    _documentation_url = appearance.DOCUMENTATION
+    _code_example = """
+Keep jobs in PostgreSQL:
+```python
+from blocks.database import JobDatabase
+
+url = "postgresql+psycopg://multiblast:SECRET@db.example.org/multiblast"
+JobDatabase(url=url).save("default", overwrite=True)
+```
+Open a database:
+```python
+from blocks.database import JobDatabase
+
+database = JobDatabase.load("BLOCK_NAME").database()
+```
+"""
 
     url: SecretStr = Field(
         default=SecretStr(""),

@@ -7,6 +7,7 @@ from pathlib import Path
 from prefect.blocks.core import Block
 from pydantic import Field
 
+from blocks import appearance
 from multiblast.installation import Installation
 from multiblast.settings import home
 from multiblast.targets import DEFAULT_LAYOUT, Targets
@@ -20,9 +21,17 @@ class BlastInstallation(Block):
     _block_type_name = "BLAST+ installation"
     _block_type_slug = "blast-installation"
     _description = "Where BLAST+ and its databases are on the machines that search."
-    _code_example = (
-        'from blocks.installation import BlastInstallation\n\nBlastInstallation.load("default").targets().tree()'
-    )
+    _logo_url = appearance.LOGO
+    _documentation_url = appearance.DOCUMENTATION
+    _code_example = """
+List the databases that this machine can search:
+```python
+from blocks.installation import BlastInstallation
+
+installation = BlastInstallation.load("BLOCK_NAME")
+tree = installation.targets().tree()
+```
+"""
 
     programs: str = Field(default="", description="Directory of the BLAST+ programs. Empty: looked up on the path.")
     targets_root: str = Field(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prefect.blocks.core import Block
 from pydantic import Field
 
+from blocks import appearance
 from multiblast import settings
 
 __all__ = ["QueryLimits"]
@@ -18,7 +19,22 @@ class QueryLimits(Block):
     _block_type_name = "BLAST query limits"
     _block_type_slug = "blast-query-limits"
     _description = "How much one BLAST job may ask for."
-    _code_example = 'from blocks.limits import QueryLimits\n\nQueryLimits.public().save("default", overwrite=True)'
+    _logo_url = appearance.LOGO
+    _documentation_url = appearance.DOCUMENTATION
+    _code_example = """
+Open a service to everybody:
+```python
+from blocks.limits import QueryLimits
+
+QueryLimits.public().save("default", overwrite=True)
+```
+Look at limits:
+```python
+from blocks.limits import QueryLimits
+
+limits = QueryLimits.load("BLOCK_NAME").limits()
+```
+"""
 
     sequences: int = Field(default=_OWN.sequences, ge=0, description="Sequences in one job.")
     query_bytes: int = Field(default=_OWN.query_bytes, ge=0, description="Bytes of one query, unpacked.")

@@ -26,4 +26,4 @@ async def copy_results(source: str, target: str, prefix: str = "", compare_bytes
     Returns:
         How many objects and bytes there are, and how many of them had to be copied.
     """
-    return copy_storage(source, target, prefix, compare_bytes=compare_bytes)
+    return await copy_storage(source, target, prefix, compare_bytes=compare_bytes)

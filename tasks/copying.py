@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 
 from prefect import task
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
 from prefect.cache_policies import NO_CACHE
 
 from blocks.storage import ResultStorage
@@ -18,14 +18,20 @@ _PERIOD_S = 2.0
 
 
 @task(cache_policy=NO_CACHE, task_run_name="copy {source} to {target}")
-def copy_storage(source: str, target: str, prefix: str, *, compare_bytes: bool) -> CopyProgress:
-    """Copy what one storage has to another, and show how far it is."""
+async def copy_storage(source: str, target: str, prefix: str, *, compare_bytes: bool) -> CopyProgress:
+    """Copy what one storage has to another, and show every 2 s how far it is."""
     stores = _store(source), _store(target)
     sizes = [found.size_bytes for found in stores[0].list(prefix)]
-    page = _Page(len(sizes), sum(sizes))
-    done = copy_results(*stores, prefix, compare_bytes=compare_bytes, progress=page.show)
-    page.show(done, last=True)
-    return done
+    told = [CopyProgress()]
+    copy = asyncio.to_thread(copy_results, *stores, prefix, compare_bytes=compare_bytes, progress=told.append)
+    copying = asyncio.create_task(copy)
+    artifact = await acreate_progress_artifact(0.0, description=_text(told[0], len(sizes)))
+    while not copying.done():
+        await asyncio.wait([copying], timeout=_PERIOD_S)
+        del told[:-1]
+        percent = 100 * told[-1].size_bytes / max(told[-1].size_bytes, sum(sizes), 1)
+        await aupdate_progress_artifact(artifact, percent, description=_text(told[-1], len(sizes)))
+    return await copying
 
 
 def _store(name: str) -> Store:
@@ -37,22 +43,8 @@ def _store(name: str) -> Store:
     return block.store()
 
 
-class _Page:
-    """One progress artifact, brought up to date at most every 2 s."""
-
-    def __init__(self, objects: int, size_bytes: int) -> None:
-        self._objects, self._size_bytes = objects, size_bytes
-        created = create_progress_artifact(0.0, description=self._text(CopyProgress()), _sync=True)
-        self._artifact, self._shown = created, time.monotonic()
-
-    def show(self, now: CopyProgress, *, last: bool = False) -> None:
-        if last or time.monotonic() - self._shown >= _PERIOD_S:
-            self._shown = time.monotonic()
-            percent = 100.0 if last else 100 * now.size_bytes / max(now.size_bytes, self._size_bytes, 1)
-            update_progress_artifact(self._artifact, percent, description=self._text(now), _sync=True)
-
-    def _text(self, now: CopyProgress) -> str:
-        return (
-            f"{now.objects:,} of {self._objects:,} objects, {now.size_bytes / 1e6:,.1f} MB"
-            f" · {now.copied:,} copied, {now.objects - now.copied:,} were there"
-        )
+def _text(now: CopyProgress, objects: int) -> str:
+    return (
+        f"{now.objects:,} of {objects:,} objects, {now.size_bytes / 1e6:,.1f} MB"
+        f" · {now.copied:,} copied, {now.objects - now.copied:,} were there"
+    )

