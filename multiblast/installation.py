@@ -42,7 +42,9 @@ class Installation:
         Raises:
             ProgramError: it is not installed.
         """
-        found = shutil.which(name, path=str(self.directory) if self.directory else None)
+        path = str(self.directory) if self.directory else None
+        # Debian gives rpsblast another name, since a program of that name came before BLAST+.
+        found = shutil.which(name, path=path) or shutil.which(f"{name}+", path=path)
         if found is None:
             where = f"in {self.directory}" if self.directory else "on the path"
             remedy = f"no {name} {where}: install BLAST+ (on Debian: apt-get install ncbi-blast+)"

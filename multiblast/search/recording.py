@@ -28,6 +28,8 @@ __all__ = ["Preview", "Recorded", "Recorder"]
 
 
 _DEFAULT_MAX_TARGET_SEQS = 500  # of all programs
+_DATABASE_OPTIONS = {"rpsdb"}
+_FILE_OPTIONS = {"in_pssm", "out_pssm", "out_ascii_pssm", "index_name"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +145,30 @@ class Recorder:
         return ResultKeys(
             options.program,
             self._installation.version(options.program),
-            options.deciding(),
+            {**options.deciding(), **self._named(options, "fingerprint")},
             [database.fingerprint for database in databases],
             keeps_case=getattr(options, "lcase_masking", False),
         )
+
+    def paths(self, options: Options) -> dict[str, str]:
+        """Return where the databases are that options name, such as the domain database of deltablast."""
+        return self._named(options, "path")
+
+    def _named(self, options: Options, fact: str) -> dict[str, str]:
+        return {
+            option: str(getattr(self._profile_database(option, name), fact))
+            for option, name in options.named().items()
+            if option in _DATABASE_OPTIONS
+        }
+
+    def _profile_database(self, option: str, name: str) -> TargetDatabase:
+        """Return the profile database of this name: ``DATABASE``, or more of ``SITE/TARGET/DATABASE``."""
+        profiles = [database for database in self._targets.databases() if database.molecule == "profile"]
+        for database in profiles:
+            if f"/{database.display}".endswith(f"/{name}"):
+                return database
+        there = ", ".join(database.display for database in profiles) or "none: add one to the targets"
+        raise InvalidInputError(Problem(f"no profile database {name!r} is registered; there is {there}", option))
 
     def databases(self, site: str, targets: tuple[TargetName, ...], options: Options) -> tuple[TargetDatabase, ...]:
         """Return the databases of some targets, in the order in which they are always searched.
@@ -166,8 +188,15 @@ class Recorder:
         Raises:
             InvalidInputError: with everything that is wrong.
         """
-        problems: list[Problem] = []
         options = submission.options
+        problems = [
+            Problem("is not possible yet: it reads or writes a file beside the result", name)
+            for name in sorted(_FILE_OPTIONS & options.named().keys())
+        ]
+        try:
+            self.paths(options)
+        except InvalidInputError as error:
+            problems.extend(error.problems)
         try:
             databases = self.databases(submission.site, submission.targets, options)
         except InvalidInputError as error:

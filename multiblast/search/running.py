@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +15,7 @@ from multiblast.archive import DatabaseSize, Summary, split
 from multiblast.database import BatchRun, Database, Speed, utc_now
 from multiblast.errors import ArchiveError, FailureClass, ProgramError
 from multiblast.installation import Installation
-from multiblast.options import Options, is_independent
+from multiblast.options import Options, is_independent, needs_own_process
 from multiblast.programs import Completed, Program
 from multiblast.results import PackWriter, Results, new_holder
 from multiblast.targets import Database as TargetDatabase
@@ -29,6 +29,7 @@ OnProgress = Callable[[int, int], None]
 _FLUSH_S = 15.0  # results are stored at least this often, so that a crash loses little
 _FLUSH_BYTES = 64 << 20
 _SMOOTHING = 0.5
+_LONGEST_ADJUSTMENT = 50  # letters by which edge effects shorten sequences at most; the real search space is larger
 # These fail whatever the sequences are; narrowing down would only fail more often.
 _NOT_THE_SEQUENCES = {
     FailureClass.CANCELLED,
@@ -54,12 +55,14 @@ class SearchContext:
 
     Attributes:
         speed_key: Under which the speed of this search is remembered.
+        paths: Of options that name a database or file.
     """
 
     job_id: str
     options: Options
     databases: tuple[TargetDatabase, ...]
     speed_key: str
+    paths: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def database_size(self) -> DatabaseSize:
@@ -67,10 +70,30 @@ class SearchContext:
         letters = sum(database.letters for database in self.databases)
         return DatabaseSize(letters=letters, sequences=sum(database.sequences for database in self.databases))
 
+    def companies(self, items: Sequence[Item]) -> Iterator[list[Item]]:
+        """Yield the sequences that get the same result in any company, and the others.
+
+        Where a program only works with one query, each is alone.
+        """
+        if needs_own_process(self.options):
+            yield from ([item] for item in items)
+            return
+        apart = {True: list[Item](), False: list[Item]()}
+        for item in items:
+            apart[self.is_independent(item)].append(item)
+        yield from filter(None, apart.values())
+
+    def is_independent(self, item: Item) -> bool:
+        """Tell whether a sequence gets the same result in any company: see `multiblast.options.independence`."""
+        size = self.database_size
+        query = max(0, len(item.residues) - _LONGEST_ADJUSTMENT)
+        subjects = max(0, size.letters - size.sequences * _LONGEST_ADJUSTMENT)
+        return is_independent(self.options, query * subjects)
+
     def command(self, program: str, query: Path, threads: int) -> list[str]:
         """Return the argument list of a search that writes its archive to standard output."""
         command = [program, "-query", str(query), "-db", database_argument(self.databases), "-outfmt", "11"]
-        command += self.options.arguments()
+        command += self.options.arguments(self.paths)
         return command + (["-num_threads", str(threads)] if threads > 1 else [])
 
 
@@ -125,7 +148,8 @@ class Runner:
             mine = [item for item in items if item.key in claim.mine]
             if mine:
                 attempt = _Attempt(self, context, threads, holder, outcome, progress, cancelled)
-                attempt.search(mine)
+                for company in context.companies(mine):
+                    attempt.search(company)
         return outcome
 
     def record(self, run: BatchRun) -> int:
@@ -197,7 +221,7 @@ class _Attempt:
             _write_query(query, items)
             run.command = self.context.command(self.runner.installation.program(options.program), query, self.threads)
             environment = {"BLAST_USAGE_REPORT": "false"}
-            if not is_independent(options):
+            if not self.context.is_independent(items[0]):
                 environment["BATCH_SIZE"] = "1"
             with Program(
                 run.command,

@@ -250,7 +250,7 @@ class Search:
         keys = self._recorder.result_keys(options, databases)
         if keys.search != job.search_key:
             raise ConflictError(f"a database or the BLAST+ version changed since job {job.id} was recorded: restart it")
-        return SearchContext(job.id, options, databases, _speed_key(keys.search))
+        return SearchContext(job.id, options, databases, _speed_key(keys.search), self._recorder.paths(options))
 
     def options(self, job: QueryJob) -> Options:
         """Return a job's program and options."""

@@ -1,0 +1,140 @@
+"""A report is what plain BLAST+ prints for the same file, byte for byte."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from multiblast.errors import ConflictError, InvalidInputError
+from multiblast.reports import read_report_request
+from multiblast.search import SearchedJob, read_submission
+from multiblast.sequences import Sequence
+from multiblast.services import Services
+
+FORMATS = [0, 5, 6, 7, 10, 12, 15, 16, 18]
+
+
+def fasta(sequences: list[Sequence]) -> bytes:
+    return b"".join(sequence.canonical for sequence in sequences)
+
+
+def plain(program: str, query: bytes, database: Path, number: int, directory: Path) -> bytes:
+    file, out = directory / "query.fasta", directory / "plain.out"
+    file.write_bytes(query)
+    subprocess.run([program, "-query", file, "-db", database, "-outfmt", str(number), "-out", out], check=True)
+    return out.read_bytes()
+
+
+def report(services: Services, job: SearchedJob, number: int) -> bytes:
+    made = services.reports.make(services.reports.record(job.job_id, read_report_request(number)))
+    with services.reports.open(made.report_id, made.files[0].name) as stream:
+        return stream.read()
+
+
+@pytest.mark.parametrize("program", ["blastp", "blastn"])
+def test_reports_of_twelve_sequences_equal_plain_blast(  # noqa: PLR0913, PLR0917 - its fixtures
+    program: str,
+    services: Services,
+    search_whole: Callable[..., SearchedJob],
+    proteins: list[Sequence],
+    nucleotides: list[Sequence],
+    tmp_path: Path,
+) -> None:
+    """Also where every sequence was searched before, in another order under another title."""
+    sequences, target = (proteins, "proteins") if program == "blastp" else (nucleotides, "nucleotides")
+    shuffled = [Sequence(b"earlier | %d" % n, s.residues) for n, s in enumerate(sequences)]
+    random.Random(7).shuffle(shuffled)
+    for part in (shuffled[:5], shuffled[5:]):
+        search_whole(services, fasta(part).decode(), program=program)
+    job = search_whole(services, fasta(sequences).decode(), program=program)
+    assert job.searched == 0
+    database = services.targets.resolve("demo", "examples", target).path
+    formats = FORMATS if program == "blastp" else [*FORMATS, 17]
+    different = [
+        number
+        for number in formats
+        if _body(report(services, job, number), number)
+        != _body(plain(program, fasta(sequences), database, number, tmp_path), number)
+    ]
+    assert different == []
+
+
+def _body(text: bytes, number: int) -> bytes:
+    """SAM without its header's line on the program, whose command line cannot be the same."""
+    return b"\n".join(line for line in text.split(b"\n") if number != 17 or not line.startswith(b"@PG"))
+
+
+def test_report_is_made_once(services: Services, submit: Callable[..., SearchedJob], proteins: list[Sequence]) -> None:
+    job = submit(fasta(proteins[:2]).decode())
+    request = read_report_request(6)
+    first = services.reports.make(services.reports.record(job.job_id, request))
+    again = services.reports.make(services.reports.record(job.job_id, request))
+    assert (first.reused, again.reused) == (False, True)
+    assert first.files == again.files
+    assert [file.name for file in first.files] == ["report.tsv", "report.zip"]
+
+
+def test_report_of_an_unfinished_job_is_refused(services: Services, proteins: list[Sequence]) -> None:
+    submission = read_submission(query=fasta(proteins[:1]).decode(), targets=["demo/examples/proteins"])
+    job_id = services.search.record(submission).job_id
+    with pytest.raises(ConflictError, match="is queued, and a report needs a complete one"):
+        services.reports.record(job_id, read_report_request(0))
+
+
+@pytest.mark.parametrize(
+    ("number", "fields", "options", "key"),
+    [
+        (5, "std", {}, "formatFields"),
+        (6, "std nosuch", {}, "formatFields"),
+        (19, "", {}, "formatType"),
+        ("xml", "", {}, "formatType"),
+        (6, "", {"numDescriptions": "5"}, "numDescriptions"),
+        (0, "", {"numDescriptions": "five"}, "numDescriptions"),
+        (0, "", {"out": "/etc/passwd"}, "out"),
+        (0, "", {"html": "maybe"}, "html"),
+    ],
+)
+def test_report_request_that_makes_no_sense_is_refused_by_key(
+    number: int | str, fields: str, options: dict[str, str], key: str
+) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        read_report_request(number, fields=fields, options=options)
+    assert key in caught.value.by_key
+
+
+def test_report_after_a_database_was_rebuilt_needs_a_new_search(
+    make_services: Callable[..., Services],
+    search_whole: Callable[..., SearchedJob],
+    proteins: list[Sequence],
+    tmp_path: Path,
+) -> None:
+    """Everything is searched again; the old report stays readable until then."""
+    from multiblast.targets.building import build_database
+
+    root, source = tmp_path / "own", tmp_path / "source.fasta"
+    directory = root / "demo" / "examples" / "blast"
+
+    def build(sequences: list[Sequence]) -> None:
+        source.write_bytes(fasta(sequences))
+        for file in directory.glob("*"):
+            file.unlink()
+        build_database(source, directory, "proteins", molecule="protein", title="Rebuilt")
+
+    build(proteins[:8])
+    services = make_services(root=root)
+    before = search_whole(services, fasta(proteins[:3]).decode())
+    kept = services.reports.make(services.reports.record(before.job_id, read_report_request(6)))
+    build(proteins)
+    with pytest.raises(ConflictError, match="restart it"):
+        services.reports.make(services.reports.record(before.job_id, read_report_request(5)))
+    with services.reports.open(kept.report_id, "report.tsv") as stream:
+        assert stream.read().count(b"\n") >= 3
+    after = search_whole(services, fasta(proteins[:3]).decode())
+    assert after.job_id == before.job_id
+    assert after.searched == 3
+    database = services.targets.resolve("demo", "examples", "proteins").path
+    assert report(services, after, 5) == plain("blastp", fasta(proteins[:3]), database, 5, tmp_path)
