@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from sqlalchemy import ColumnElement, SQLColumnExpression, exists, false, or_, true
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from multiblast.accounts.requester import Requester
@@ -20,6 +21,8 @@ from multiblast.errors import NotAllowedError, NotFoundError
 __all__ = ["Access"]
 
 _IDS_A_STATEMENT = 10_000
+# Names of their own, so that these conditions fit statements that have the tables already.
+_Position, _Link = aliased(ChildJob), aliased(Link)
 
 
 class Access:
@@ -90,8 +93,8 @@ def report_readable(requester: Requester) -> ColumnElement[bool]:
 def _query_readable(requester: Requester, job_id: SQLColumnExpression[str]) -> ColumnElement[bool]:
     if requester.administrator:
         return true()
-    parent = col(ChildJob.parent_id)
-    of_parent = exists().where(col(ChildJob.child_id) == job_id)
+    parent = col(_Position.parent_id)
+    of_parent = exists().where(col(_Position.child_id) == job_id)
     conditions = [_linked(requester, job_id), of_parent.where(_linked(requester, parent))]
     if requester.shares:
         conditions += [job_id.in_(requester.shares), of_parent.where(parent.in_(requester.shares))]
@@ -101,7 +104,7 @@ def _query_readable(requester: Requester, job_id: SQLColumnExpression[str]) -> C
 def _linked(requester: Requester, job_id: SQLColumnExpression[str]) -> ColumnElement[bool]:
     if not requester.owner:
         return false()
-    return exists().where(col(Link.owner) == requester.owner, col(Link.job_id) == job_id)
+    return exists().where(col(_Link.owner) == requester.owner, col(_Link.job_id) == job_id)
 
 
 def _statuses(

@@ -49,12 +49,11 @@ class JobList:
             NotFoundError: there is no such job.
             NotAllowedError: it is not in their list.
         """
-        problems = check_meta(summary)
-        if not requester.owner:
-            problems.append(Problem("say who you are: what is said about a job belongs to a user", "user"))
-        if problems:
+        if problems := check_meta(summary):
             raise InvalidInputError(problems)
         self._access.check_change(requester, job_id, self._kind)
+        if not requester.owner:
+            raise InvalidInputError(Problem("say who you are: what is said about a job belongs to a user", "user"))
         if requester.administrator:
             self._links.add(requester.owner, job_id, self._kind)
         link = self._links.describe(requester.owner, job_id, summary=summary, description=description)

@@ -1,0 +1,219 @@
+"""Who may do what: every action for every kind of requester."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from multiblast.accounts import Requester
+from multiblast.database import QueryJob
+from multiblast.errors import ConflictError, MultiblastError, NotAllowedError
+from multiblast.search import SearchedJob
+from multiblast.sequences import Sequence
+from multiblast.services import Services
+from multiblast.settings import Policy
+
+REQUESTERS = ("owner", "other user", "guest", "guest linked", "holder of a share", "administrator")
+LINKED = {"owner", "guest linked", "administrator"}
+READERS = LINKED | {"holder of a share"}
+ALL = set(REQUESTERS)
+
+Act = Callable[["House", Requester], object]
+
+
+@dataclass
+class House:
+    """Services with one complete query job and one complete report of it, both of the owner."""
+
+    services: Services
+    query: str
+    report: str
+
+
+def request(house: House) -> dict[str, object]:
+    return {"queryJobID": house.query, "blastConfig": {"formatType": 6}, "addToUserCollection": False}
+
+
+def config(query: str) -> dict[str, object]:
+    return {
+        "jobConfig": {
+            "site": "demo",
+            "targets": [{"targetDisplayName": "examples", "targetFile": "proteins"}],
+            "query": query,
+            "addToUserCollection": False,
+        },
+        "blastConfig": {"tool": "blastp"},
+    }
+
+
+ACTIONS: dict[str, tuple[set[str], Act]] = {
+    # action: (who may, how it is done)
+    "query list": (ALL, lambda h, r: h.services.query_service.list_jobs(r)),
+    "query create": (ALL, lambda h, r: h.services.query_service.create(r, config(">x\nMKVLAAGIVGLLLAQWERTYIP\n"))),
+    "query lookup": (READERS, lambda h, r: h.services.query_service.lookup(r, h.query, link=False)),
+    "query restart": (LINKED, lambda h, r: h.services.query_service.restart(r, h.query)),
+    "query update": (LINKED, lambda h, r: h.services.query_service.update(r, h.query, summary="mine")),
+    "query unlink": (LINKED, lambda h, r: h.services.query_service.unlink(r, h.query)),
+    "query get query": (READERS, lambda h, r: h.services.query_service.query(r, h.query).close()),
+    "query get result": (READERS, lambda h, r: h.services.query_service.result(r, h.query, io.BytesIO())),
+    "query get errors": (READERS, lambda h, r: h.services.query_service.errors(r, h.query)),
+    "query history": (READERS, lambda h, r: h.services.query_service.history(r, h.query)),
+    "query targets": (ALL, lambda h, _: h.services.query_service.targets()),
+    "query cancel": (LINKED, lambda h, r: h.services.query_service.cancel(r, h.query)),
+    "query pin": (LINKED, lambda h, r: h.services.query_service.pin(r, h.query)),
+    "query share": (LINKED, lambda h, r: h.services.query_service.share(r, h.query)),
+    "query end shares": (LINKED, lambda h, r: h.services.query_service.end_shares(r, h.query)),
+    "report list": (ALL, lambda h, r: h.services.report_service.list_jobs(r)),
+    "report create": (READERS, lambda h, r: h.services.report_service.create(r, request(h))),
+    "report lookup": (READERS, lambda h, r: h.services.report_service.lookup(r, h.report, link=False)),
+    "report restart": (LINKED, lambda h, r: h.services.report_service.restart(r, h.report)),
+    "report update": (LINKED, lambda h, r: h.services.report_service.update(r, h.report, summary="mine")),
+    "report unlink": (LINKED, lambda h, r: h.services.report_service.unlink(r, h.report)),
+    "report files": (READERS, lambda h, r: h.services.report_service.files(r, h.report)),
+    "report file": (READERS, lambda h, r: h.services.report_service.file(r, h.report, "report.tsv").close()),
+    "report errors": (READERS, lambda h, r: h.services.report_service.errors(r, h.report)),
+    "report history": (READERS, lambda h, r: h.services.report_service.history(r, h.report)),
+    "report cancel": (LINKED, lambda h, r: h.services.report_service.cancel(r, h.report)),
+    "report pin": (LINKED, lambda h, r: h.services.report_service.pin(r, h.report)),
+    "report share": (LINKED, lambda h, r: h.services.report_service.share(r, h.report)),
+    "report end shares": (LINKED, lambda h, r: h.services.report_service.end_shares(r, h.report)),
+}
+
+
+@pytest.fixture
+def house(
+    make_services: Callable[..., Services], search_whole: Callable[..., SearchedJob], proteins: list[Sequence]
+) -> House:
+    services = make_services()
+    services.policy = Policy(administrators=frozenset({"admin"}), trust_unnamed=False)
+    fasta = b"".join(sequence.canonical for sequence in proteins[8:10]).decode()
+    job = search_whole(services, fasta, user="ann")
+    ann = services.accounts.requester("ann")
+    request = {"queryJobID": job.job_id, "blastConfig": {"formatType": 6}}
+    report = services.report_service.create(ann, request).report_job_id
+    services.reports.make(report)
+    return House(services, job.job_id, report)
+
+
+def requester(house: House, name: str) -> Requester:
+    accounts = house.services.accounts
+    if name == "guest linked":
+        token = accounts.new_guest()
+        guest = accounts.requester(guest_token=token)
+        share = house.services.query_service.share(accounts.requester("ann"), house.query)
+        invited = accounts.requester(guest_token=token, share_tokens=[share])
+        house.services.query_service.lookup(invited, house.query)
+        house.services.report_service.lookup(invited, house.report)
+        return guest
+    if name == "holder of a share":
+        return accounts.requester(
+            share_tokens=[
+                house.services.query_service.share(accounts.requester("ann"), house.query),
+                house.services.report_service.share(accounts.requester("ann"), house.report),
+            ]
+        )
+    if name == "guest":
+        return accounts.requester(guest_token=accounts.new_guest())
+    return accounts.requester({"owner": "ann", "other user": "bob", "administrator": "admin"}[name])
+
+
+@pytest.mark.parametrize("who", REQUESTERS)
+def test_actions_are_allowed_to_those_in_the_table_only(house: House, who: str) -> None:
+    """One house serves all actions of a requester; refusing comes before anything else."""
+    asks = requester(house, who)
+    allowed = set()
+    for action, (_, act) in ACTIONS.items():
+        if action in {"query unlink", "report unlink"}:
+            continue  # they would take the link away that the others need
+        try:
+            act(house, asks)
+        except NotAllowedError:
+            continue
+        except ConflictError:
+            pass  # allowed, and not possible with a complete job
+        allowed.add(action)
+    for action in ("report unlink", "query unlink"):
+        try:
+            ACTIONS[action][1](house, asks)
+        except NotAllowedError:
+            continue
+        allowed.add(action)
+    assert allowed == {action for action, (may, _) in ACTIONS.items() if who in may}
+
+
+@pytest.mark.parametrize("who", REQUESTERS)
+def test_bulk_status_tells_only_what_one_may_read(house: House, who: str) -> None:
+    asks = requester(house, who)
+    expected = {house.query: "complete"} if who in READERS else {}
+    assert house.services.query_service.statuses(asks, [house.query, "0" * 32]) == expected
+
+
+def test_reader_of_a_query_reads_its_sequences_and_reports(house: House) -> None:
+    """A child and a report need no share of their own."""
+    share = house.services.query_service.share(house.services.accounts.requester("ann"), house.query)
+    asks = house.services.accounts.requester("bob", share_tokens=[share])
+    children = house.services.query_service.lookup(asks, house.query, link=False).children or ()
+    child = house.services.query_service.lookup(asks, children[0].query_job_id, link=False)
+    assert child.parents == (house.query,)
+    assert house.services.report_service.files(asks, house.report)
+
+
+def test_reader_of_a_sequence_does_not_read_its_parent(house: House) -> None:
+    ann = house.services.accounts.requester("ann")
+    children = house.services.query_service.lookup(ann, house.query).children or ()
+    share = house.services.query_service.share(house.services.accounts.requester("admin"), children[0].query_job_id)
+    asks = house.services.accounts.requester("bob", share_tokens=[share])
+    assert house.services.query_service.lookup(asks, children[0].query_job_id).parents is None
+    with pytest.raises(NotAllowedError):
+        house.services.query_service.lookup(asks, house.query)
+
+
+def test_shares_that_were_ended_are_worthless(house: House) -> None:
+    ann = house.services.accounts.requester("ann")
+    token = house.services.query_service.share(ann, house.query)
+    assert house.services.query_service.end_shares(ann, house.query) == 1
+    with pytest.raises(NotAllowedError, match="unknown or has expired"):
+        house.services.accounts.requester("bob", share_tokens=[token])
+
+
+def test_unnamed_requester_is_nobody_unless_the_policy_trusts_them(house: House) -> None:
+    with pytest.raises(NotAllowedError):
+        house.services.query_service.lookup(house.services.accounts.requester(), house.query)
+    own = Services(
+        house.services.database,
+        house.services.store,
+        house.services.installation,
+        house.services.targets,
+        house.services.limits,
+    )
+    assert own.query_service.lookup(own.accounts.requester(), house.query).status == "complete"
+    assert [item.query_job_id for item in own.query_service.list_jobs(own.accounts.requester())]
+
+
+def test_action_on_an_unknown_job_says_that_there_is_none(house: House) -> None:
+    admin = house.services.accounts.requester("admin")
+    unknown = House(house.services, "0" * 32, "0" * 32)
+    names = [name for name in ACTIONS if name.rpartition(" ")[2] not in {"list", "targets"} and name != "query create"]
+    for name in names:
+        with pytest.raises(MultiblastError, match=r"no (query|report) job '0{32}'"):
+            ACTIONS[name][1](unknown, admin)
+
+
+def test_lookup_adds_the_job_to_the_list_unless_one_opts_out(house: House) -> None:
+    ann, service = house.services.accounts.requester("ann"), house.services.query_service
+    asks = house.services.accounts.requester("bob", share_tokens=[service.share(ann, house.query)])
+    service.lookup(asks, house.query, link=False)
+    assert service.list_jobs(asks) == []
+    service.lookup(asks, house.query)
+    assert [item.query_job_id for item in service.list_jobs(asks)] == [house.query]
+
+
+def test_parent_alone_is_linked_when_it_is_created(house: House) -> None:
+    with house.services.database.read() as session:
+        children = session.get_one(QueryJob, house.query).sequences
+    assert children == 2
+    listed = house.services.query_service.list_jobs(house.services.accounts.requester("ann"))
+    assert [item.query_job_id for item in listed] == [house.query]
