@@ -79,7 +79,7 @@ class Search:
     @property
     def is_derivable(self) -> bool:
         """Whether each query's statistics can be derived, apart from what the databases' filters change."""
-        return self.gapped and self.service in _DERIVABLE and not self.has_query_range
+        return self.service in _DERIVABLE and not self.has_query_range
 
     @property
     def query_step(self) -> int:
@@ -94,7 +94,7 @@ class Search:
     def derive(
         self, queries: Sequence[Query], database: DatabaseSize, strands: Sequence[int] = (1, -1)
     ) -> list[QueryStatistics]:
-        """Return the statistics of queries of a gapped search, as BLAST+ has them.
+        """Return the statistics of queries, as BLAST+ has them.
 
         Args:
             queries: Some or all of a batch.
@@ -118,13 +118,13 @@ class Search:
 
     def _complete(self, ungapped: KarlinAltschul, length: int, database: DatabaseSize) -> QueryStatistics:
         costs = self.costs()
-        gapped = KarlinAltschul(costs.lambda_, costs.k, costs.h) if costs else ungapped
+        gapped = KarlinAltschul(costs.lambda_, costs.k, costs.h) if costs and self.gapped else None
+        parameters = gapped or ungapped
         correction = (costs.alpha, costs.beta) if costs else (ungapped.lambda_ / ungapped.h, self._ungapped_beta())
         letters = (self._number("DbLength") or database.letters) // self.subject_step
-        size = DatabaseSize(letters, database.sequences)
-        adjustment = length_adjustment(gapped, correction, length, size)
+        adjustment = length_adjustment(parameters, correction, length, DatabaseSize(letters, database.sequences))
         space = self._chosen_space or max(1, letters - database.sequences * adjustment) * (length - adjustment)
-        return QueryStatistics(ungapped, gapped, space, adjustment)
+        return QueryStatistics(ungapped, parameters if self.gapped else None, space, adjustment)
 
     def length_parameters(self) -> tuple[GapCosts | None, GapCosts | None]:
         """Return the published parameters that BLAST+ prints for ungapped and gapped alignment, if it prints any."""
@@ -136,6 +136,8 @@ class Search:
         """Return the gap costs' published parameters; None if the ungapped ones hold (nucleotides, high costs)."""
         if self.program == "blastn":
             return self._nucleotide_costs()
+        if not self.gapped:
+            return PROTEIN[self.matrix][0]
         chosen = (self._number("GapOpeningCost") or 11, self._number("GapExtensionCost") or 1)
         for costs in PROTEIN.get(self.matrix, ())[1:]:
             if (costs.open, costs.extend) == chosen:
@@ -143,6 +145,8 @@ class Search:
         raise ArchiveError(f"no statistics are known for {self.matrix} with gap costs {chosen}; {UNDERIVABLE}")
 
     def _nucleotide_costs(self) -> GapCosts | None:
+        if not self.gapped:
+            return None
         match, mismatch = self._rewards()
         factor = math.gcd(match, mismatch)
         known = NUCLEOTIDE.get((match // factor, mismatch // factor))

@@ -17,12 +17,13 @@ from multiblast.archive.notes import Note
 from multiblast.archive.statistics import Search
 from multiblast.errors import ArchiveError
 
-__all__ = ["annotate", "join_pairwise", "join_sam", "join_tabular", "read_chunks"]
+__all__ = ["annotate", "join_pairwise", "join_sam", "join_tabular", "read_chunks", "restore_statistics"]
 
 CHUNK_BYTES = 1 << 20
 REACH_BYTES = 1 << 16  # longer than any header, footer or statistics block
 
 _QUERY = re.compile(rb"\n\n(?:<b>)?Query=")
+_ROUND = re.compile(rb"Results from round \d+\n\Z")  # of psiblast: part of the query's report
 _TRAILER = re.compile(rb"(?m)^# BLAST processed \d+ queries\n")
 _STATISTICS = re.compile(
     rb"Lambda      K        H\n(.*) \n\nGapped\nLambda      K        H\n(.*) \n(\nEffective search space used: )"
@@ -64,7 +65,7 @@ def join_pairwise(chunks: Iterable[bytes], search: Search, queries: int) -> Iter
     start = b""
     while not (body := _QUERY.search(start)) and (chunk := next(chunks, b"")):
         start += chunk
-    header = start[: body.start()] if body else start
+    header = _ROUND.sub(b"", start[: body.start()] if body else start)
     joints = 0
 
     def join(_: re.Match[bytes]) -> bytes:
@@ -101,6 +102,18 @@ def _columns(search: Search) -> tuple[bytes, bytes, bytes, bytes]:
         b"        a         alpha    sigma",
         b"%#8.3g %#8.3g %#8.3g " % (gapped.alpha, gapped.alpha_v, gapped.sigma),
     )
+
+
+def restore_statistics(chunks: Iterable[bytes], search: Search) -> Iterator[bytes]:
+    """Yield an XML or JSON report of psiblast with its gapped parameters, for which ``blast_formatter`` prints -1."""
+    costs = search.costs()
+    if costs is None:
+        return iter(chunks)
+    values = {b"kappa": costs.k, b"lambda": costs.lambda_, b"entropy": costs.h}
+    return substitute(chunks, _PARAMETER, lambda found: found[1] + found[2] + found[3] + b"%.15g" % values[found[2]])
+
+
+_PARAMETER = re.compile(rb'(<Statistics_|<|")(kappa|lambda|entropy)(>|": )-1(?!\d)')
 
 
 def join_tabular(chunks: Iterable[bytes], queries: int) -> Iterator[bytes]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable
+from functools import partial
 from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from multiblast.archive.notes import Note, read_notes, read_search
+from multiblast.archive.statistics import Search
 from multiblast.errors import ArchiveError
 from multiblast.programs import Program
-from multiblast.reports.filters import annotate, join_pairwise, join_sam, join_tabular, read_chunks
+from multiblast.reports.filters import annotate, join_pairwise, join_sam, join_tabular, read_chunks, restore_statistics
 from multiblast.reports.formats import Formatting
 
 __all__ = ["format_archive"]
@@ -69,7 +71,7 @@ def format_archive(  # noqa: PLR0913 - a report, its place and the limits of mak
         if cure:
             _apply(cure, running, raw, report)
         running.finish()
-    return [report, *_annotate_files(archive, report, queries)] if formatting.format.one_file_a_query else [report]
+    return [report, *_cure_files(archive, report, queries)] if formatting.format.one_file_a_query else [report]
 
 
 Cure = Callable[[BinaryIO], Iterable[bytes]]
@@ -77,17 +79,19 @@ Cure = Callable[[BinaryIO], Iterable[bytes]]
 
 def _cure(archive: Path, format_type: int, queries: int) -> Cure | None:
     """Return what makes the format's output whole; None if nothing needs to be done."""
-    if format_type in PAIRWISE:
-        with archive.open("rb") as stream:
-            search = read_search(stream)
-        return lambda stream: join_pairwise(read_chunks(stream), search, queries)
     if format_type == COMMENTED_TABLE:
         return lambda stream: join_tabular(read_chunks(stream), queries)
     if format_type == SAM:
         return join_sam
-    if format_type in ANNOTATED and (notes := _notes(archive)):
-        return lambda stream: annotate(stream, notes, is_json=format_type in JSON)
-    return None
+    if format_type not in (*PAIRWISE, *ANNOTATED):
+        return None
+    search = _search(archive)
+    if format_type in PAIRWISE:
+        return lambda stream: join_pairwise(read_chunks(stream), search, queries)
+    if search.service == "psi":
+        return lambda stream: restore_statistics(read_chunks(stream), search)
+    notes = _notes(archive)
+    return partial(annotate, notes=notes, is_json=format_type in JSON) if notes else None
 
 
 def _apply(cure: Cure, running: Program, raw: Path, report: Path) -> None:
@@ -103,16 +107,29 @@ def _apply(cure: Cure, running: Program, raw: Path, report: Path) -> None:
         raw.unlink()
 
 
-def _annotate_files(archive: Path, report: Path, queries: int) -> list[Path]:
-    """Return the files of single queries, those with notes annotated."""
+def _cure_files(archive: Path, report: Path, queries: int) -> list[Path]:
+    """Return the files of single queries, cured."""
     files = [report.with_name(f"{report.stem}_{number}{report.suffix}") for number in range(1, queries + 1)]
+    if (search := _search(archive)).service == "psi":
+        for path in files:
+            _rewrite(path, lambda stream: restore_statistics(read_chunks(stream), search))
+        return files
     for note in _notes(archive):
         path = files[note.number - 1]
-        annotated = path.with_suffix(".annotated")
-        with path.open("rb") as stream, annotated.open("wb") as output:
-            output.writelines(annotate(stream, [note], is_json=path.suffix == ".json"))
-        annotated.replace(path)
+        _rewrite(path, partial(annotate, notes=[note], is_json=path.suffix == ".json"))
     return files
+
+
+def _rewrite(path: Path, cure: Cure) -> None:
+    cured = path.with_suffix(".cured")
+    with path.open("rb") as stream, cured.open("wb") as output:
+        output.writelines(cure(stream))
+    cured.replace(path)
+
+
+def _search(archive: Path) -> Search:
+    with archive.open("rb") as stream:
+        return read_search(stream)
 
 
 def _notes(archive: Path) -> list[Note]:
