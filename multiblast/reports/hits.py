@@ -1,0 +1,268 @@
+"""Hits as Parquet: written from an archive, read a page at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields
+from functools import cache, reduce
+from itertools import islice
+from operator import and_
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, BinaryIO, Literal, get_args
+
+from multiblast.errors import ArchiveError, InvalidInputError, Problem
+from multiblast.programs import run_program
+from multiblast.reports.formatting import ENVIRONMENT
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyarrow import dataset
+
+__all__ = ["Hit", "HitOrder", "HitPage", "read_hits", "write_hits"]
+
+HitOrder = Literal["evalue", "bitscore", "pident", "qcovs", "length"]
+
+_ROW_GROUP_ROWS = 16384
+_MAX_PAGE_ROWS = 10_000
+_QUERY = b"# Query: "
+_UNKNOWN = ("N/A", "0")  # a title, a strand, a taxonomy id that there is not
+
+
+def _column(kind: str, meaning: str) -> dict[str, str]:
+    return {"kind": kind, "meaning": meaning}
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One alignment (HSP) of a query and a subject; a row of the table.
+
+    The names are those of BLAST+'s tabular format, and so are the values; ``query`` and
+    ``qtitle`` are ours. Coordinates are 1-based and inclusive; a start beyond its end
+    means the minus strand.
+    """
+
+    query: int = field(metadata=_column("int32", "position of the query in the job, from 1"))
+    qseqid: str = field(metadata=_column("string", "first word of the query's title, `Query_N` if it has none"))
+    qtitle: str = field(metadata=_column("string", "title of the query"))
+    qlen: int = field(metadata=_column("int32", "length of the query"))
+    sseqid: str = field(metadata=_column("string", "id of the subject"))
+    saccver: str = field(metadata=_column("string", "accession and version of the subject"))
+    slen: int = field(metadata=_column("int32", "length of the subject"))
+    pident: float = field(metadata=_column("float64", "identical matches in percent of `length`"))
+    length: int = field(metadata=_column("int32", "columns of the alignment"))
+    mismatch: int = field(metadata=_column("int32", "mismatches"))
+    gapopen: int = field(metadata=_column("int32", "gaps opened"))
+    gaps: int = field(metadata=_column("int32", "gap columns"))
+    nident: int = field(metadata=_column("int32", "identical matches"))
+    positive: int = field(metadata=_column("int32", "matches with a positive score"))
+    qstart: int = field(metadata=_column("int32", "start in the query"))
+    qend: int = field(metadata=_column("int32", "end in the query"))
+    sstart: int = field(metadata=_column("int32", "start in the subject"))
+    send: int = field(metadata=_column("int32", "end in the subject"))
+    qframe: int = field(metadata=_column("int8", "reading frame or strand of the query"))
+    sframe: int = field(metadata=_column("int8", "reading frame or strand of the subject"))
+    sstrand: str | None = field(metadata=_column("string", "`plus` or `minus`; null for protein subjects"))
+    evalue: float = field(metadata=_column("float64", "E-value"))
+    bitscore: float = field(metadata=_column("float64", "bit score"))
+    score: int = field(metadata=_column("int32", "raw score"))
+    qcovs: int = field(metadata=_column("int32", "part of the query that all HSPs of the subject cover, in percent"))
+    qcovhsp: int = field(metadata=_column("int32", "part of the query that this HSP covers, in percent"))
+    staxids: str | None = field(metadata=_column("string", "taxonomy ids of the subject, separated by `;`"))
+    stitle: str | None = field(metadata=_column("string", "title of the subject"))
+
+
+@dataclass(frozen=True, slots=True)
+class HitPage:
+    """Some of the hits that were asked for.
+
+    Attributes:
+        rows: The hits of this page.
+        total: How many hits there are on all pages.
+        page: The number of this page, from 1.
+        pages: How many pages there are; 0 without hits.
+    """
+
+    rows: list[Hit]
+    total: int
+    page: int
+    pages: int
+
+
+_OURS = ("query", "qtitle")
+# The first field is a number, so that no row looks like a comment; the last may hold what it likes.
+_FIELDS = ("qlen", *(f.name for f in fields(Hit) if f.name not in (*_OURS, "qlen")))
+
+
+def write_hits(archive: Path, output: Path, blast_formatter: str = "blast_formatter", *, timeout_s: float = 0) -> int:
+    """Write every hit of an archive as a row of a Parquet file, in the archive's order.
+
+    Args:
+        archive: What `multiblast.archive.merge` wrote.
+        output: The file; it appears whole or not at all.
+        blast_formatter: The program, by path or name.
+        timeout_s: Its wall-clock limit in seconds; 0 is none.
+
+    Returns:
+        How many rows were written.
+
+    Raises:
+        ProgramError: ``blast_formatter`` failed.
+        ArchiveError: it printed something else than its tabular format.
+    """
+    from pyarrow import parquet
+
+    written = 0
+    with TemporaryDirectory(dir=output.parent, prefix=".hits-") as directory:
+        table, temporary = Path(directory) / "table", Path(directory) / "parquet"
+        # Format 7 has a comment for every query, and so tells their positions; names may repeat.
+        command = [blast_formatter, "-archive", str(archive), "-outfmt", " ".join(("7", *_FIELDS))]
+        run_program(command, stdout=table, environment=ENVIRONMENT, timeout_s=timeout_s)
+        with table.open("rb") as stream, parquet.ParquetWriter(temporary, _schema(), compression="zstd") as writer:
+            rows = _read_rows(stream)
+            while group := list(islice(rows, _ROW_GROUP_ROWS)):
+                writer.write_table(_to_table(group))
+                written += len(group)
+        temporary.replace(output)
+    return written
+
+
+def read_hits(  # noqa: PLR0913 - each is one thing one may ask for
+    source: Path | str | BinaryIO,
+    *,
+    evalue_max: float | None = None,
+    identity_min: float | None = None,
+    coverage_min: float | None = None,
+    query: int | str | None = None,
+    subject: str | None = None,
+    sort: HitOrder | None = None,
+    page: int = 1,
+    page_size: int = 100,
+) -> HitPage:
+    """Return a page of the hits that fit; only the parts of the file that may hold some are read.
+
+    Args:
+        source: A file that `write_hits` wrote, by path or as a seekable stream.
+        evalue_max: Largest E-value.
+        identity_min: Least identity (``pident``), in percent.
+        coverage_min: Least coverage of the query by all HSPs of the subject (``qcovs``), in percent.
+        query: Its position from 1, or its name (``qseqid``), which several queries may share.
+        subject: Its id (``sseqid``) or accession (``saccver``).
+        sort: The column to sort by, best first, ties by score; by default hits are in BLAST+'s order.
+        page: Which page, from 1; one beyond the last is empty.
+        page_size: Rows a page.
+
+    Raises:
+        InvalidInputError: an argument is out of range; all that are.
+    """
+    from pyarrow import compute
+
+    _check(sort, page, page_size)
+    column = compute.field
+    conditions = []
+    if evalue_max is not None:
+        conditions.append(column("evalue") <= evalue_max)
+    if identity_min is not None:
+        conditions.append(column("pident") >= identity_min)
+    if coverage_min is not None:
+        conditions.append(column("qcovs") >= coverage_min)
+    if query is not None:
+        conditions.append(column("query" if isinstance(query, int) else "qseqid") == query)
+    if subject is not None:
+        conditions.append((column("sseqid") == subject) | (column("saccver") == subject))
+    condition = reduce(and_, conditions) if conditions else None
+    fragment = _open(source)
+    first = (page - 1) * page_size
+    batches = fragment.to_batches(filter=condition, batch_size=_ROW_GROUP_ROWS, batch_readahead=1, use_threads=False)
+    table = _first(batches, first + page_size) if sort is None else _best(batches, sort, first + page_size)
+    rows = [Hit(**row) for row in table.slice(first).to_pylist()]
+    total = fragment.count_rows(filter=condition)
+    return HitPage(rows, total, page, -(-total // page_size))
+
+
+def _check(sort: str | None, page: int, page_size: int) -> None:
+    problems = []
+    if sort is not None and sort not in get_args(HitOrder):
+        problems.append(Problem(f"hits cannot be sorted by {sort!r}: choose {', '.join(get_args(HitOrder))}", "sort"))
+    if page < 1:
+        problems.append(Problem(f"there is no page {page}: the first is 1", "page"))
+    if not 1 <= page_size <= _MAX_PAGE_ROWS:
+        problems.append(Problem(f"a page cannot have {page_size} rows: ask for 1 to {_MAX_PAGE_ROWS}", "page_size"))
+    if problems:
+        raise InvalidInputError(problems)
+
+
+def _open(source: Path | str | BinaryIO) -> dataset.Fragment:
+    from pyarrow import PythonFile, dataset, fs
+
+    if isinstance(source, Path | str):
+        return dataset.ParquetFileFormat().make_fragment(str(source), filesystem=fs.LocalFileSystem())
+    return dataset.ParquetFileFormat().make_fragment(PythonFile(source, mode="r"))
+
+
+def _first(batches: Iterable[pa.RecordBatch], count: int) -> pa.Table:
+    """Return the first rows; what comes after them is not read."""
+    import pyarrow as pa
+
+    found, rows = [], 0
+    for batch in batches:
+        found.append(batch.slice(0, count - rows))
+        rows += found[-1].num_rows
+        if rows == count:
+            break
+    return pa.Table.from_batches(found, _schema())
+
+
+def _best(batches: Iterable[pa.RecordBatch], sort: str, count: int) -> pa.Table:
+    """Return the best rows, best first; never more than these and one batch are held."""
+    import pyarrow as pa
+
+    order = [(sort, "ascending" if sort == "evalue" else "descending"), ("score", "descending")]
+    best = _schema().empty_table()
+    for batch in batches:
+        # The sort is stable: rows that tie keep their order in the file.
+        best = pa.concat_tables([best, pa.Table.from_batches([batch], _schema())]).sort_by(order).slice(0, count)
+    return best
+
+
+@cache
+def _schema() -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema(
+        pa.field(f.name, f.metadata["kind"], "None" in str(f.type), {"meaning": f.metadata["meaning"]})
+        for f in fields(Hit)
+    )
+
+
+def _read_rows(stream: BinaryIO) -> Iterator[list[str]]:
+    """Yield the values of `_FIELDS` after the position and the title of their query."""
+    position, title = 0, ""
+    for line in stream:
+        if line.startswith(_QUERY):
+            position, title = position + 1, _decode(line[len(_QUERY) : -1])
+        elif not line.startswith(b"#"):
+            values = _decode(line[:-1]).split("\t", len(_FIELDS) - 1)
+            if len(values) != len(_FIELDS):
+                raise ArchiveError(f"blast_formatter printed {len(values)} of {len(_FIELDS)} fields: {line[:200]!r}")
+            yield [str(position), title, *values]
+
+
+def _decode(data: bytes) -> str:
+    """Return text as `multiblast.sequences.Sequence.title` reads it."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def _to_table(rows: list[list[str]]) -> pa.Table:
+    import pyarrow as pa
+
+    columns = dict(zip((*_OURS, *_FIELDS), zip(*rows, strict=True), strict=True))
+    arrays = []
+    for column in _schema():
+        values = columns[column.name]
+        known = [None if value in _UNKNOWN else value for value in values] if column.nullable else values
+        arrays.append(pa.array(known, pa.string()).cast(column.type))
+    return pa.Table.from_arrays(arrays, schema=_schema())
