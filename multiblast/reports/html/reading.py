@@ -1,0 +1,182 @@
+"""What the report shows, read from BLAST+'s JSON (format 15) a query at a time."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from multiblast.errors import ArchiveError
+
+__all__ = ["Hsp", "QueryResult", "Subject", "read_results"]
+
+_ORDINAL = "gnl|BL_ORD_ID|"
+_UNTITLED = "unnamed protein product"  # what BLAST+ calls a query without a title, of whatever molecule
+_ALMOST_WHOLE_PERCENT = 99
+
+
+@dataclass(frozen=True, slots=True)
+class Hsp:
+    """One alignment.
+
+    Coordinates are 1-based and inclusive; a start beyond its end means the minus strand.
+
+    Attributes:
+        query_frame: Reading frame of a translated query, else 0; ``subject_frame`` likewise.
+    """
+
+    bit_score: float
+    score: int
+    evalue: float
+    identity: int
+    positive: int
+    gaps: int
+    length: int
+    query_start: int
+    query_end: int
+    subject_start: int
+    subject_end: int
+    query_frame: int
+    subject_frame: int
+    query_row: str
+    midline: str
+    subject_row: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One hit: a subject sequence and its alignments, the best first.
+
+    Attributes:
+        name: Its accession or, in a database without parsed ids, the first word of its defline.
+        others: Names of further sequences that are the same.
+    """
+
+    name: str
+    title: str
+    length: int
+    others: tuple[str, ...]
+    hsps: tuple[Hsp, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """One query and its hits, in BLAST+'s order.
+
+    Attributes:
+        position: In the job, from 1.
+        message: What BLAST+ says of the query, e.g. that there are no hits.
+    """
+
+    position: int
+    name: str
+    title: str
+    length: int
+    message: str
+    subjects: tuple[Subject, ...]
+
+    def coverage_percent(self, subject: Subject) -> int:
+        """Return how much of the query the HSPs of a subject cover, as BLAST+'s ``qcovs`` rounds it."""
+        covered, end = 0, 0
+        for first, last in sorted(sorted((hsp.query_start, hsp.query_end)) for hsp in subject.hsps):
+            covered += max(0, last - max(first - 1, end))
+            end = max(end, last)
+        percent = 100 * covered / self.length
+        return int(percent + 0.5 if percent < _ALMOST_WHOLE_PERCENT else percent)
+
+
+def read_results(stream: BinaryIO) -> Iterator[QueryResult]:
+    """Yield the results of a file in format 15, in order; one at a time is in memory.
+
+    BLAST+ starts and ends the object of each query with a line that is a brace;
+    no string in JSON holds a line break.
+
+    Raises:
+        ArchiveError: the file is not as BLAST+ writes it.
+    """
+    position = 0
+    try:
+        for position, text in enumerate(_objects(stream), start=1):
+            yield _result(json.loads(text.decode("utf-8", "replace")), position)
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise ArchiveError(f"blast_formatter's JSON is not as expected at query {position}: {error!r}") from error
+    if not position:
+        raise ArchiveError("blast_formatter's JSON holds no query")
+
+
+def _objects(stream: BinaryIO) -> Iterator[bytes]:
+    lines: list[bytes] = []
+    for line in stream:
+        if line == b"{\n":
+            lines = [line]
+        elif lines and line in (b",\n", b"]\n"):
+            yield b"".join(lines)
+            lines = []
+        elif lines:
+            lines.append(line)
+    # What is left over of a whole file is the brace that closes it.
+    if lines:
+        raise ValueError("the file is cut short")
+
+
+def _result(document: dict[str, Any], position: int) -> QueryResult:
+    results = document["report"]["results"]
+    search = results["search"] if "search" in results else results["iterations"][-1]["search"]
+    title = search.get("query_title", "")
+    if title == _UNTITLED:
+        title = ""
+    return QueryResult(
+        position=position,
+        name=title.partition(" ")[0] or f"Query_{position}",
+        title=title.partition(" ")[2].strip(),
+        length=search["query_len"],
+        message=search.get("message", ""),
+        subjects=tuple(_subject(hit) for hit in search["hits"]),
+    )
+
+
+def _subject(hit: dict[str, Any]) -> Subject:
+    (name, title), *others = [_name(description) for description in hit["description"]]
+    hsps = tuple(_hsp(hsp) for hsp in hit["hsps"])
+    return Subject(name, title, hit["len"], tuple(other for other, _ in others), hsps)
+
+
+def _name(description: dict[str, Any]) -> tuple[str, str]:
+    """Return a subject's name and the rest of its title."""
+    title = description.get("title", "").strip()
+    subject, accession = description["id"], description["accession"]
+    if subject.startswith(_ORDINAL):
+        name, _, rest = title.partition(" ")
+        return name or "unnamed", rest.strip()
+    versioned = re.search(rf"(?<=\|){re.escape(accession)}\.\d+(?=\||$)", subject)
+    return versioned[0] if versioned else accession, title
+
+
+def _hsp(hsp: dict[str, Any]) -> Hsp:
+    query_frame, subject_frame = hsp.get("query_frame", 0), hsp.get("hit_frame", 0)
+    query = _oriented(hsp["query_from"], hsp["query_to"], minus=query_frame < 0)
+    subject = _oriented(hsp["hit_from"], hsp["hit_to"], minus=subject_frame < 0 or hsp.get("hit_strand") == "Minus")
+    return Hsp(
+        bit_score=hsp["bit_score"],
+        score=hsp["score"],
+        evalue=hsp["evalue"],
+        identity=hsp["identity"],
+        positive=hsp.get("positive", hsp["identity"]),
+        gaps=hsp["gaps"],
+        length=hsp["align_len"],
+        query_start=query[0],
+        query_end=query[1],
+        subject_start=subject[0],
+        subject_end=subject[1],
+        query_frame=query_frame,
+        subject_frame=subject_frame,
+        query_row=hsp["qseq"],
+        midline=hsp["midline"],
+        subject_row=hsp["hseq"],
+    )
+
+
+def _oriented(start: int, end: int, *, minus: bool) -> tuple[int, int]:
+    return (max(start, end), min(start, end)) if minus else (start, end)

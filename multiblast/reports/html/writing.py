@@ -1,0 +1,147 @@
+"""Writing the report: a page, and in it each query's data, compressed."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import IO, Any
+
+from multiblast.programs import run_program
+from multiblast.reports.formatting import ENVIRONMENT
+from multiblast.reports.html.reading import QueryResult, Subject, read_results
+
+__all__ = ["write_html"]
+
+_DATA = "<!-- data -->"
+
+
+def write_html(  # noqa: PLR0913 - a report, its place and what stands above it
+    archive: Path,
+    output: Path,
+    *,
+    blast_formatter: str = "blast_formatter",
+    title: str,
+    facts: Mapping[str, str],
+    timeout_s: float = 0,
+) -> None:
+    """Write a report that is one file and needs nothing else; the same result gives the same bytes.
+
+    Args:
+        archive: What `multiblast.archive.merge` wrote.
+        output: The file; it appears whole or not at all.
+        blast_formatter: The program, by path or name.
+        title: The report's heading.
+        facts: What stands below it, in order, e.g. ``{"Program": "blastp 2.12.0+"}``.
+        timeout_s: Wall-clock limit of the program in seconds; 0 is none.
+
+    Raises:
+        ProgramError: ``blast_formatter`` failed.
+        ArchiveError: it printed something else than its JSON.
+    """
+    with TemporaryDirectory(dir=output.parent, prefix=".html-") as directory:
+        formatted, temporary = Path(directory) / "json", Path(directory) / "html"
+        command = [blast_formatter, "-archive", str(archive), "-outfmt", "15"]
+        run_program(command, stdout=formatted, environment=ENVIRONMENT, timeout_s=timeout_s)
+        with formatted.open("rb") as stream, temporary.open("wb") as page:
+            _write_page(page, read_results(stream), title, facts)
+        temporary.replace(output)
+
+
+def _write_page(page: IO[bytes], results: Iterable[QueryResult], title: str, facts: Mapping[str, str]) -> None:
+    style, script = _resource("page.css"), _resource("page.js")
+    text = Template(_resource("page.html")).substitute(
+        title=escape(title),
+        facts="\n".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in facts.items()),
+        style=style,
+        style_hash=_source_hash(style),
+        script=script,
+        script_hash=_source_hash(script),
+    )
+    before, after = text.split(_DATA)
+    page.write(before.encode())
+    with TemporaryFile() as spool:
+        with gzip.GzipFile(fileobj=spool, mode="wb", mtime=0, filename="") as overview:
+            separator = b"["
+            for result in results:
+                _write_data(page, f"query-{result.position}-data", gzip.compress(_json(_details(result)), 6, mtime=0))
+                overview.write(separator + _json(_summary(result)))
+                separator = b","
+            overview.write(b"]")
+        spool.seek(0)
+        page.write(b'<script type="application/octet-stream" id="overview-data">\n')
+        base64.encode(spool, page)
+        page.write(b"</script>\n")
+    page.write(after.encode())
+
+
+def _write_data(page: IO[bytes], name: str, data: bytes) -> None:
+    page.write(b'<script type="application/octet-stream" id="%b">' % name.encode())
+    page.write(base64.b64encode(data))
+    page.write(b"</script>\n")
+
+
+def _summary(result: QueryResult) -> list[Any]:
+    """Return a row of the overview."""
+    row: list[Any] = [result.name, result.title, result.length, len(result.subjects)]
+    if result.subjects:
+        best = result.subjects[0]
+        hsp = best.hsps[0]
+        identity = round(100 * hsp.identity / hsp.length, 1)
+        row += [best.name, best.title, hsp.bit_score, hsp.evalue, identity, result.coverage_percent(best)]
+    return row
+
+
+def _details(result: QueryResult) -> dict[str, Any]:
+    """Return all hits of a query; rows of alignments are kept together by kind, since they compress better so."""
+    hsps = [hsp for subject in result.subjects for hsp in subject.hsps]
+    return {
+        "message": result.message,
+        "subjects": [_subject(result, subject) for subject in result.subjects],
+        "queryRows": "\n".join(hsp.query_row for hsp in hsps),
+        "midlines": "\n".join(hsp.midline for hsp in hsps),
+        "subjectRows": "\n".join(hsp.subject_row for hsp in hsps),
+    }
+
+
+def _subject(result: QueryResult, subject: Subject) -> list[Any]:
+    hsps = [
+        [
+            hsp.bit_score,
+            hsp.score,
+            hsp.evalue,
+            hsp.identity,
+            hsp.positive,
+            hsp.gaps,
+            hsp.length,
+            hsp.query_start,
+            hsp.query_end,
+            hsp.subject_start,
+            hsp.subject_end,
+            hsp.query_frame,
+            hsp.subject_frame,
+        ]
+        for hsp in subject.hsps
+    ]
+    coverage = result.coverage_percent(subject)
+    return [subject.name, subject.title, subject.length, list(subject.others), coverage, hsps]
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def _resource(name: str) -> str:
+    return files("multiblast.reports.html").joinpath(name).read_text("utf-8")
+
+
+def _source_hash(text: str) -> str:
+    """Return what a Content-Security-Policy calls an inline script or style."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
