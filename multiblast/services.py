@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from multiblast.accounts import Accounts
 from multiblast.actions import QueryService, ReportService
@@ -15,6 +16,10 @@ from multiblast.search import Search
 from multiblast.settings import Policy, QueryLimits, home
 from multiblast.stores import LocalStore, Store
 from multiblast.targets import Targets
+from multiblast.upkeep import Expiry, Sweeping
+
+if TYPE_CHECKING:
+    from multiblast.upkeep.health import Check
 
 __all__ = ["Services"]
 
@@ -78,3 +83,25 @@ class Services:
     def report_service(self) -> ReportService:
         """Every action on report jobs."""
         return ReportService(self.database, self.search.jobs, self.reports, self.accounts)
+
+    @property
+    def expiry(self) -> Expiry:
+        """What lets results go that nobody used."""
+        return Expiry(self.database, self.policy.keep_days)
+
+    @property
+    def sweeping(self) -> Sweeping:
+        """What keeps store and database in step."""
+        return Sweeping(self.database, self.store)
+
+    def metrics(self) -> str:
+        """Return the metrics in Prometheus' text format."""
+        from multiblast.upkeep.metrics import metrics
+
+        return metrics(self.database)
+
+    def health(self, prefect_api_url: str = "") -> list[Check]:
+        """Tell how everything is that the services depend on."""
+        from multiblast.upkeep.health import health
+
+        return health(self.database, self.store, self.installation, self.targets, prefect_api_url)

@@ -12,17 +12,20 @@ __all__ = ["results_digest"]
 
 
 def results_digest(session: Session, job: QueryJob) -> str:
-    """Return the SHA-256 over the digests of a job's results, in the order of its query; empty if one is missing."""
-    hasher, found = hashlib.sha256(), 0
+    """Return the digest of a job's results; empty if one is missing.
+
+    Of one sequence it is that of its archive; of several it is the SHA-256 over
+    theirs, in the order of the query.
+    """
     if job.sequences == 1:
-        statement = select(Result.digest).where(Result.key == job.result_key)
-    else:
-        statement = (
-            select(Result.digest)
-            .join(ChildJob, col(ChildJob.result_key) == Result.key)
-            .where(ChildJob.parent_id == job.id)
-            .order_by(col(ChildJob.position))
-        )
+        return session.exec(select(Result.digest).where(Result.key == job.result_key)).first() or ""
+    hasher, found = hashlib.sha256(), 0
+    statement = (
+        select(Result.digest)
+        .join(ChildJob, col(ChildJob.result_key) == Result.key)
+        .where(ChildJob.parent_id == job.id)
+        .order_by(col(ChildJob.position))
+    )
     for digest in session.exec(statement):
         hasher.update(bytes.fromhex(digest))
         found += 1

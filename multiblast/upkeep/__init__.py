@@ -1,0 +1,6 @@
+"""Upkeep: what expires, what is swept, what is verified, and how the whole is doing."""
+
+from multiblast.upkeep.expiry import Expired, Expiry
+from multiblast.upkeep.sweeping import Missing, Sweeping, Swept
+
+__all__ = ["Expired", "Expiry", "Missing", "Sweeping", "Swept"]

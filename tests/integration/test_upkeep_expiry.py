@@ -1,0 +1,285 @@
+"""Expiry: what goes, what stays, and how it comes back."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlmodel import Session, select
+
+from multiblast.accounts import Requester
+from multiblast.database import Database, Discarded, JobStatus, QueryJob, Result, utc_now
+from multiblast.errors import ConflictError
+from multiblast.results.compaction import compact
+from multiblast.search import SearchedJob
+from multiblast.sequences import Sequence
+from multiblast.services import Services
+from multiblast.settings import Policy
+from multiblast.upkeep import expiry as expiry_module
+
+SearchWhole = Callable[..., SearchedJob]
+
+LATER = utc_now() + timedelta(days=31)
+ME = Requester("ann")
+
+
+@pytest.fixture
+def services(make_services: Callable[..., Services], database: Database) -> Services:
+    """Services on a job database of each kind."""
+    return replace(make_services(), database=database, policy=Policy(trust_unnamed=False))
+
+
+def fasta(sequences: list[Sequence]) -> str:
+    return b"".join(sequence.canonical for sequence in sequences).decode()
+
+
+def report_of(services: Services, job_id: str) -> str:
+    config = {"queryJobID": job_id, "blastConfig": {"formatType": 6}}
+    report = services.report_service.create(ME, config).report_job_id
+    services.reports.make(report)
+    return report
+
+
+def results(services: Services) -> set[str]:
+    with services.database.read() as session:
+        return set(session.exec(select(Result.key)))
+
+
+def objects(services: Services, prefix: str) -> set[str]:
+    return {item.key for item in services.store.list(prefix)}
+
+
+def run_again(services: Services, job_id: str) -> None:
+    plan = services.search.plan(job_id)
+    services.search.start(plan)
+    for batch in plan.to_run:
+        services.search.run(batch)
+    services.search.finish(job_id)
+
+
+def test_expiry_removes_results_and_keeps_recipes(
+    services: Services, search_whole: SearchWhole, proteins: list[Sequence]
+) -> None:
+    job = search_whole(services, fasta(proteins[8:11]), user="ann")
+    report = report_of(services, job.job_id)
+    expired = services.expiry.run(LATER)
+    assert (expired.query_jobs, expired.report_jobs, expired.errors) == ([job.job_id], [report], {})
+    assert services.query_service.lookup(ME, job.job_id).status == "expired"
+    assert services.report_service.lookup(ME, report).status == "expired"
+    assert {child.status for child in services.query_service.lookup(ME, job.job_id).children or ()} == {"expired"}
+    assert results(services) == set()
+    assert services.query_service.query(ME, job.job_id).read() == fasta(proteins[8:11]).encode()
+
+
+def test_expired_result_comes_back_and_says_that_it_is_the_same(
+    services: Services, search_whole: SearchWhole, proteins: list[Sequence]
+) -> None:
+    job = search_whole(services, fasta(proteins[8:10]), user="ann")
+    before, after = io.BytesIO(), io.BytesIO()
+    services.query_service.result(ME, job.job_id, before)
+    services.expiry.run(LATER)
+    with pytest.raises(ConflictError, match="expired"):
+        services.query_service.result(ME, job.job_id, after)
+    services.query_service.restart(ME, job.job_id)
+    assert services.query_service.lookup(ME, job.job_id).status == "queued"
+    run_again(services, job.job_id)
+    found = services.query_service.lookup(ME, job.job_id)
+    assert (found.status, found.results_as_before) == ("complete", True)
+    services.query_service.result(ME, job.job_id, after)
+    assert after.getvalue() == before.getvalue()
+
+
+def test_expired_result_that_is_another_now_says_so(
+    services: Services, search_whole: SearchWhole, proteins: list[Sequence]
+) -> None:
+    job = search_whole(services, fasta(proteins[8:9]), user="ann")
+    services.expiry.run(LATER)
+    with services.database.write() as session:
+        session.get_one(QueryJob, job.job_id).expired_digest = "0" * 64
+    run_again(services, job.job_id)
+    assert services.query_service.lookup(ME, job.job_id).results_as_before is False
+
+
+def test_expiry_counts_reading_as_use_and_nothing_else(
+    services: Services, search_whole: SearchWhole, proteins: list[Sequence]
+) -> None:
+    """Listing, looking up and polling do not keep a job; reading its result or a report of it does."""
+    names = ("polled", "read", "reported")
+    jobs = dict(
+        zip(names, (search_whole(services, fasta([one]), user="ann").job_id for one in proteins[8:11]), strict=True)
+    )
+    report = report_of(services, jobs["reported"])
+    with services.database.write() as session:
+        for job in session.exec(select(QueryJob)):
+            job.used_at = utc_now() - timedelta(days=40)
+    services.query_service.list_jobs(ME)
+    services.query_service.lookup(ME, jobs["polled"])
+    services.query_service.statuses(ME, list(jobs.values()))
+    services.query_service.result(ME, jobs["read"], io.BytesIO())
+    services.report_service.file(ME, report, "report.tsv").close()
+    assert services.expiry.run().query_jobs == [jobs["polled"]]
+
+
+def test_expiry_spares_what_is_pinned(services: Services, search_whole: SearchWhole, proteins: list[Sequence]) -> None:
+    job = search_whole(services, fasta(proteins[8:9]), user="ann")
+    services.query_service.pin(ME, job.job_id)
+    assert services.expiry.run(LATER).query_jobs == []
+    services.query_service.pin(ME, job.job_id, pinned=False)
+    assert services.expiry.run(LATER).query_jobs == [job.job_id]
+
+
+def test_pinned_report_keeps_its_query_job(
+    services: Services, search_whole: SearchWhole, proteins: list[Sequence]
+) -> None:
+    job = search_whole(services, fasta(proteins[8:9]), user="ann")
+    report = report_of(services, job.job_id)
+    services.report_service.pin(ME, report)
+    expired = services.expiry.run(LATER)
+    assert (expired.query_jobs, expired.report_jobs) == ([], [])
+
+
+def test_expiry_keeps_what_a_living_job_shares(
+    services: Services, search_whole: SearchWhole, proteins: list[Sequence]
+) -> None:
+    """Two parents share a sequence; one goes, and the shared child and its result stay whole."""
+    old = search_whole(services, fasta(proteins[7:10]), user="ann")
+    live = search_whole(services, fasta(proteins[9:11]), user="ann")
+    services.query_service.pin(ME, live.job_id)
+    shared = live.rows[0]
+    expired = services.expiry.run(LATER)
+    assert expired.query_jobs == [old.job_id]
+    assert expired.results == 2
+    assert services.query_service.lookup(ME, shared.job_id).status == "complete"
+    assert results(services) == {row.result_key for row in live.rows}
+    assert services.query_service.result(ME, live.job_id, io.BytesIO()) == 2
+
+
+def test_expiry_dry_run_tells_all_and_changes_nothing(
+    services: Services, search_whole: SearchWhole, proteins: list[Sequence]
+) -> None:
+    job = search_whole(services, fasta(proteins[8:10]), user="ann")
+    report_of(services, job.job_id)
+    before = services.search.jobs.history(job.job_id), results(services)
+    told = services.expiry.run(LATER, dry_run=True)
+    assert (services.search.jobs.history(job.job_id), results(services)) == before
+    done = services.expiry.run(LATER)
+    assert told == replace(done, dry_run=True)
+
+
+def test_expiry_of_one_bad_job_stops_no_other(
+    services: Services, search_whole: SearchWhole, proteins: list[Sequence], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = sorted(search_whole(services, fasta([one]), user="ann").job_id for one in proteins[8:11])
+    digest = expiry_module.results_digest
+
+    def digest_or_fail(session: Session, job: QueryJob) -> str:
+        if job.id == jobs[1]:
+            raise ValueError("not a digest")
+        return digest(session, job)
+
+    monkeypatch.setattr(expiry_module, "results_digest", digest_or_fail)
+    expired = services.expiry.run(LATER)
+    assert expired.query_jobs == [jobs[0], jobs[2]]
+    assert expired.errors == {jobs[1]: "ValueError: not a digest"}
+    assert services.query_service.lookup(ME, jobs[1]).status == "complete"
+
+
+def test_expired_objects_go_an_hour_later(
+    services: Services, search_whole: SearchWhole, proteins: list[Sequence]
+) -> None:
+    """Whoever reads a result while it expires reads on."""
+    job = search_whole(services, fasta(proteins[8:10]), user="ann")
+    report_of(services, job.job_id)
+    packs, reports = objects(services, "packs/"), objects(services, "reports/")
+    services.expiry.run(LATER)
+    services.sweeping.sweep()
+    assert (objects(services, "packs/"), objects(services, "reports/")) == (packs, reports)
+    services.sweeping.sweep(utc_now() + timedelta(hours=2))
+    assert (objects(services, "packs/"), objects(services, "reports/")) == (set(), set())
+    assert objects(services, "queries/")
+    with services.database.read() as session:
+        assert session.exec(select(Discarded)).all() == []
+
+
+def test_report_made_again_is_not_swept(
+    services: Services, search_whole: SearchWhole, proteins: list[Sequence]
+) -> None:
+    """A report of the same results has the same files as the one that expired."""
+    job = search_whole(services, fasta(proteins[8:9]), user="ann")
+    report = report_of(services, job.job_id)
+    services.query_service.pin(ME, job.job_id)
+    assert services.expiry.run(LATER).report_jobs == [report]
+    services.report_service.restart(ME, report)
+    services.reports.make(report)
+    services.sweeping.sweep(utc_now() + timedelta(hours=2))
+    assert services.report_service.file(ME, report, "report.tsv").read()
+    assert services.sweeping.verify().is_nothing
+
+
+def test_compaction_drops_what_expired_from_a_pack(
+    services: Services, search_whole: SearchWhole, proteins: list[Sequence]
+) -> None:
+    job = search_whole(replace(services, installation=replace(services.installation, cores=1)), fasta(proteins[:4]))
+    kept = job.rows[-1]
+    before = list(services.search.results.archives([kept.result_key]))
+    with services.database.write() as session:
+        session.get_one(QueryJob, kept.job_id).pinned = True
+    services.expiry.run(LATER)
+    assert results(services) == {kept.result_key}
+    done = compact(services.database, services.store)
+    assert (done.packs, done.errors) == (1, {})
+    assert done.bytes_freed > 0
+    services.sweeping.sweep(utc_now() + timedelta(hours=2))
+    assert len(objects(services, "packs/")) == 1
+    assert list(services.search.results.archives([kept.result_key])) == before
+
+
+def test_sweep_leaves_young_objects_and_removes_old_ones_without_reference(services: Services) -> None:
+    for key in ("packs/aa/lost", "queries/aa/lost.fasta", "reports/aa/lost/1/report.tsv", "uploads/mine.fasta"):
+        services.store.put(key, b"lost")
+    assert services.sweeping.sweep().unknown == 0
+    assert services.sweeping.sweep(utc_now() + timedelta(days=2)).unknown == 3
+    assert objects(services, "") == {"uploads/mine.fasta"}
+
+
+def test_verify_finds_references_without_object(
+    services: Services, search_whole: SearchWhole, proteins: list[Sequence]
+) -> None:
+    job = search_whole(services, fasta(proteins[8:9]), user="ann")
+    assert services.sweeping.verify().is_nothing
+    packs = objects(services, "packs/")
+    services.store.delete(packs)
+    assert set(services.sweeping.verify().packs) == packs
+    services.search.results.check_present([job.rows[0].result_key])
+    assert services.sweeping.verify().results == [job.job_id]
+
+
+def test_results_of_an_older_database_go_when_they_are_old(
+    services: Services, search_whole: SearchWhole, proteins: list[Sequence]
+) -> None:
+    """What no job refers to any more, because its job was searched anew, stays for a time to compare with."""
+    job = search_whole(services, fasta(proteins[8:9]), user="ann")
+    with services.database.write() as session:
+        row = session.get_one(QueryJob, job.job_id)
+        row.result_key, row.pinned = "f" * 32, True
+    assert services.expiry.run().results == 0
+    assert services.expiry.run(LATER).results == 1
+
+
+def test_running_jobs_do_not_expire(services: Services, search_whole: SearchWhole, proteins: list[Sequence]) -> None:
+    job = search_whole(services, fasta(proteins[8:9]), user="ann")
+    services.search.jobs.move_query([job.job_id], JobStatus.QUEUED, "submitted again")
+    assert services.expiry.run(datetime(2100, 1, 1, tzinfo=UTC)).query_jobs == []
+    assert len(results(services)) == 1
+
+
+def test_expiry_keep_days_are_those_of_the_policy(
+    services: Services, search_whole: SearchWhole, proteins: list[Sequence]
+) -> None:
+    job = search_whole(services, fasta(proteins[8:9]), user="ann")
+    week = replace(services, policy=Policy(keep_days=7))
+    assert week.expiry.run(utc_now() + timedelta(days=6)).query_jobs == []
+    assert week.expiry.run(utc_now() + timedelta(days=8)).query_jobs == [job.job_id]
