@@ -71,7 +71,8 @@ def test_expiry_removes_results_and_keeps_recipes(
     assert services.report_service.lookup(ME, report).status == "expired"
     assert {child.status for child in services.query_service.lookup(ME, job.job_id).children or ()} == {"expired"}
     assert results(services) == set()
-    assert services.query_service.query(ME, job.job_id).read() == fasta(proteins[8:11]).encode()
+    with services.query_service.query(ME, job.job_id) as query:
+        assert query.read() == fasta(proteins[8:11]).encode()
 
 
 def test_expired_result_comes_back_and_says_that_it_is_the_same(
@@ -215,7 +216,8 @@ def test_report_made_again_is_not_swept(
     services.report_service.restart(ME, report)
     services.reports.make(report)
     services.sweeping.sweep(utc_now() + timedelta(hours=2))
-    assert services.report_service.file(ME, report, "report.tsv").read()
+    with services.report_service.file(ME, report, "report.tsv") as file:
+        assert file.read()
     assert services.sweeping.verify().is_nothing
 
 
