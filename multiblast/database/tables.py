@@ -208,6 +208,7 @@ class Run(Table, table=True):
     Attributes:
         databases: ``[{"target", "database", "fingerprint", "sequences", "letters", "date"}]``.
         searched: Sequences searched by this run; the others were known.
+        search_key: As the job's at that time; with it the result keys of then can be told again.
     """
 
     __tablename__ = "run"
@@ -224,6 +225,7 @@ class Run(Table, table=True):
     searched: int = 0
     reused: int = 0
     flow_run: str = ""
+    search_key: str = Field(default="", max_length=32)
 
 
 class Result(Table, table=True):

@@ -37,6 +37,13 @@ class ResultKeys:
             {"program": program, "version": version, "options": options, "databases": list(databases)},
         )
 
+    @classmethod
+    def of_search(cls, search: str, *, keeps_case: bool = False) -> ResultKeys:
+        """Return the result keys of a search of which only the digest is known."""
+        keys = cls.__new__(cls)
+        keys.search, keys._keeps_case = search, keeps_case
+        return keys
+
     def key(self, residues: bytes) -> str:
         """Return the key of one sequence's result; title, order and company do not count."""
         return digest(f"result/{_SCHEMA}", [self.search, residues if self._keeps_case else residues.upper()])

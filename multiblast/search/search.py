@@ -148,6 +148,7 @@ class Search:
         self.jobs.start(job, flow_run=flow_run)
         run = Run(
             job_id=job.id,
+            search_key=job.search_key,
             program_version=self._installation.version(job.program),
             databases=[_describe(database) for database in context.databases],
             command=context.command(job.program, Path("query.fasta"), 1),

@@ -58,10 +58,21 @@ def upgrade() -> None:
             sa.Column('expired_digest', STRING(length=64), server_default='', nullable=False)
         )
         batch_op.alter_column('expired_digest', server_default=None)
+    with op.batch_alter_table('run', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('search_key', STRING(length=32), server_default='', nullable=False))
+        batch_op.alter_column('search_key', server_default=None)
+    # What the last run of each job searched is known; older runs stay without.
+    op.execute(
+        'UPDATE run SET search_key = (SELECT search_key FROM query_job WHERE query_job.id = run.job_id) '
+        'WHERE number IN (SELECT MAX(number) FROM run GROUP BY job_id) '
+        'AND EXISTS (SELECT 1 FROM query_job WHERE query_job.id = run.job_id)'
+    )
 
 
 def downgrade() -> None:
     """Take back."""
+    with op.batch_alter_table('run', schema=None) as batch_op:
+        batch_op.drop_column('search_key')
     with op.batch_alter_table('query_job', schema=None) as batch_op:
         batch_op.drop_column('expired_digest')
     for table in ('discarded', 'turn', 'usage', 'share_grant', 'guest'):
