@@ -146,7 +146,7 @@ class PackReader:
         """
         try:
             archive = self._decompressor.decompress(self.frame(pack, entry))
-        except zstandard.ZstdError as error:
+        except (zstandard.ZstdError, MemoryError) as error:  # a damaged head may ask for any amount
             raise StoreError(f"result {entry.key} in {pack} is damaged: {error}; search it again") from error
         if hashlib.sha256(archive).hexdigest() != entry.digest:
             raise StoreError(f"result {entry.key} in {pack} is damaged: wrong SHA-256; search it again")
@@ -154,11 +154,19 @@ class PackReader:
 
 
 def read_index(store: Store, pack: str) -> list[PackEntry]:
-    """Return a pack's own index; ``archive_bytes`` is not in it and 0 here."""
+    """Return a pack's own index; ``archive_bytes`` is not in it and 0 here.
+
+    Raises:
+        ObjectMissingError: the pack is gone.
+        StoreError: it has no index that can be read.
+    """
     size = store.stat(pack).size_bytes
-    (length,) = _LENGTH.unpack(store.read(pack, size - _LENGTH.size, _LENGTH.size))
-    rows = json.loads(store.read(pack, size - _LENGTH.size - length, length))
-    return [PackEntry(key, offset, length, digest, 0) for key, offset, length, digest in rows]
+    try:
+        (length,) = _LENGTH.unpack(store.read(pack, max(0, size - _LENGTH.size), _LENGTH.size))
+        rows = json.loads(store.read(pack, max(0, size - _LENGTH.size - length), length))
+        return [PackEntry(key, offset, length, digest, 0) for key, offset, length, digest in rows]
+    except (struct.error, ValueError, TypeError, OverflowError) as error:
+        raise StoreError(f"{pack} is no pack, or damaged at its end: {error}") from error
 
 
 def _seekable(stream: BinaryIO) -> BinaryIO:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from operator import itemgetter
 from threading import Event, Thread
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, update
+from sqlalchemy import ColumnElement, delete, func, or_, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, select
 
 from multiblast.archive import Summary
@@ -26,6 +29,7 @@ __all__ = ["Claim", "Results"]
 LEASE_S = 60
 HEARTBEAT_S = 15
 _ROWS_A_STATEMENT = 1000
+_CHECKS_AT_A_TIME = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +69,15 @@ class Results:
         A lease lasts 60 s unless kept alive (`holding`): what a killed holder had is taken over,
         and at once if it was a process of this machine.
         """
-        now = utc_now()
         with self._database.write() as session:
             known = _known_keys(session, keys)
             left = sorted(set(keys) - known)  # in one order everywhere, so that two claims never wait for each other
-            for gone in filter(is_gone, set(_holders(session, left).values())):
-                session.exec(delete(Lease).where(col(Lease.holder) == gone))
-            mine = _take_leases(session, left, holder, now)
-        return Claim(frozenset(known), frozenset(mine), frozenset(left) - mine)
+            gone = sorted(filter(is_gone, set(_holders(session, left).values())))
+            mine = _take_leases(session, left, holder, gone)
+            late = _known_keys(session, mine)  # their searches ended, and gave their leases back, since the first look
+            _give_back(session, late, holder)
+        others = frozenset(left) - mine
+        return Claim(frozenset(known | late), frozenset(mine - late), others)
 
     @contextmanager
     def holding(self, holder: str) -> Iterator[None]:
@@ -90,7 +95,7 @@ class Results:
     def release(self, holder: str) -> None:
         """Give back all leases of ``holder``."""
         with self._database.write() as session:
-            session.exec(delete(Lease).where(col(Lease.holder) == holder))
+            _delete_leases(session, col(Lease.holder) == holder)
 
     def add(self, pack: PackWriter, summaries: Sequence[Summary], holder: str) -> None:
         """Store a pack, then record its results and give their leases back, in one transaction.
@@ -105,11 +110,11 @@ class Results:
             for entry, summary in zip(pack.entries, summaries, strict=True)
         ]
         keys = [entry.key for entry in pack.entries]
+        rows.sort(key=itemgetter("key"))  # in one order everywhere, so that two writers never wait for each other
         with self._database.write() as session:
             _insert_missing(session, Result, rows)
-            for some in batched_keys(keys):
-                session.exec(delete(Lease).where(col(Lease.key).in_(some), col(Lease.holder) == holder))
-                session.exec(delete(Failure).where(col(Failure.key).in_(some)))
+            _give_back(session, keys, holder)
+            _forgive(session, keys)
 
     def fail(self, key: str, failure_class: str, message: str, batch_run: int | None = None) -> None:
         """Record that a sequence cannot be searched, and why."""
@@ -120,8 +125,7 @@ class Results:
     def forgive(self, keys: Collection[str]) -> None:
         """Forget that keys failed, so that they are searched again."""
         with self._database.write() as session:
-            for some in batched_keys(keys):
-                session.exec(delete(Failure).where(col(Failure.key).in_(some)))
+            _forgive(session, keys)
 
     def archives(self, keys: Sequence[str]) -> Iterator[bytes]:
         """Yield the archive of each key, in order, reading each pack as little as possible.
@@ -141,20 +145,38 @@ class Results:
 
     def check_present(self, keys: Collection[str]) -> frozenset[str]:
         """Drop the rows whose pack is gone from the store, and return their keys."""
-        rows = self.known(keys)
-        gone = {pack for pack in {row.pack for row in rows.values()} if not self._store.exists(pack)}
-        lost = frozenset(key for key, row in rows.items() if row.pack in gone)
-        if gone:
+        packs = sorted({row.pack for row in self.known(keys).values()})
+        with ThreadPoolExecutor(_CHECKS_AT_A_TIME) as pool:
+            present = list(pool.map(self._store.exists, packs))
+        lost: set[str] = set()
+        if not all(present):
             with self._database.write() as session:
-                for pack in gone:
-                    session.exec(delete(Result).where(col(Result.pack) == pack))
-        return lost
+                for pack in (pack for pack, is_present in zip(packs, present, strict=True) if not is_present):
+                    # What the database says now: a result may have moved to another pack meanwhile.
+                    gone = delete(Result).where(col(Result.pack) == pack).returning(col(Result.key))
+                    lost.update(session.connection().execute(gone).scalars())
+        return frozenset(lost.intersection(keys))
 
     def _keep_alive(self, holder: str, stop: Event) -> None:
         while not stop.wait(HEARTBEAT_S):
-            with self._database.write() as session:
-                expires_at = utc_now() + timedelta(seconds=LEASE_S)
-                session.exec(update(Lease).where(col(Lease.holder) == holder).values(expires_at=expires_at))
+            with suppress(SQLAlchemyError):  # the database may be back before the leases expire
+                self.renew(holder)
+
+    def renew(self, holder: str) -> None:
+        """Let the leases of ``holder`` last for another 60 s."""
+        with self._database.write() as session:
+            # Rows that `add` is removing are left out: waiting for them could be a deadlock.
+            mine = select(Lease.key).where(Lease.holder == holder).with_for_update(skip_locked=True)
+            expires_at = _now(session) + timedelta(seconds=LEASE_S)
+            session.exec(update(Lease).where(col(Lease.key).in_(mine)).values(expires_at=expires_at))
+
+
+def _now(session: Session) -> datetime:
+    """The database's time where it is a server: the clocks of the machines that ask may differ."""
+    if session.get_bind().dialect.name == "postgresql":
+        now: datetime = session.connection().execute(select(func.clock_timestamp())).scalar_one()
+        return now
+    return utc_now()
 
 
 def _columns(summary: Summary) -> dict[str, Any]:
@@ -204,15 +226,31 @@ def _holders(session: Session, keys: Collection[str]) -> dict[str, str]:
     }
 
 
-def _take_leases(session: Session, keys: Sequence[str], holder: str, now: datetime) -> set[str]:
-    """Insert leases, or take over those that have expired; return the keys now held."""
+def _take_leases(session: Session, keys: Sequence[str], holder: str, gone: Collection[str]) -> set[str]:
+    """Insert leases, or take over those that have expired or whose holder is gone; return the keys now held."""
     if not keys:
         return set()
-    statement = _insert(session, Lease)
-    free: ColumnElement[bool] = (col(Lease.expires_at) <= now) | (col(Lease.holder) == holder)
+    now, statement = _now(session), _insert(session, Lease)
+    free = or_(col(Lease.expires_at) <= now, *(col(Lease.holder) == ended for ended in (holder, *gone)))
     values = {"holder": statement.excluded.holder, "expires_at": statement.excluded.expires_at}
     statement = statement.on_conflict_do_update(index_elements=["key"], set_=values, where=free)
     expires_at = now + timedelta(seconds=LEASE_S)
     rows = [{"key": key, "holder": holder, "expires_at": expires_at} for key in keys]
     session.connection().execute(statement, rows)
     return {key for key, held_by in _holders(session, keys).items() if held_by == holder}
+
+
+def _give_back(session: Session, keys: Collection[str], holder: str) -> None:
+    for some in batched_keys(sorted(keys)):
+        _delete_leases(session, col(Lease.key).in_(some) & (col(Lease.holder) == holder))
+
+
+def _delete_leases(session: Session, which: ColumnElement[bool]) -> None:
+    # Locked in the order in which claims ask for them, so that neither waits for the other.
+    ordered = select(Lease.key).where(which).order_by(col(Lease.key)).with_for_update()
+    session.exec(delete(Lease).where(col(Lease.key).in_(ordered)))
+
+
+def _forgive(session: Session, keys: Collection[str]) -> None:
+    for some in batched_keys(sorted(keys)):
+        session.exec(delete(Failure).where(col(Failure.key).in_(some)))
