@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from multiblast.accounts import Accounts
 from multiblast.actions import QueryService, ReportService
+from multiblast.actions.comparison import Comparisons
 from multiblast.database import Database
 from multiblast.installation import Installation
 from multiblast.reports import Reports
@@ -83,6 +84,11 @@ class Services:
     def report_service(self) -> ReportService:
         """Every action on report jobs."""
         return ReportService(self.database, self.search.jobs, self.reports, self.accounts)
+
+    @cached_property
+    def comparisons(self) -> Comparisons:
+        """What a change of databases did to results."""
+        return Comparisons(self.database, self.store, self.search)
 
     @property
     def expiry(self) -> Expiry:

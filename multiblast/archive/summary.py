@@ -10,7 +10,7 @@ from multiblast.archive.residues import length_of
 from multiblast.archive.statistics import Search
 from multiblast.archive.text import decode_string
 
-__all__ = ["Summary", "summarise"]
+__all__ = ["SCORE", "SUBJECT", "Summary", "subject_id", "summarise"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ class Summary:
     searched: bool = True
 
 
-_SUBJECT = re.compile(rb'ids \{\n( +)  local str "Query_\d+",\n(.*?)\n\1\}', re.DOTALL)
-_SCORE = re.compile(
+SUBJECT = re.compile(rb'ids \{\n( +)  local str "Query_\d+",\n(.*?)\n\1\}', re.DOTALL)
+SCORE = re.compile(
     rb'id str "(e_value|sum_e|bit_score|num_ident)",\n +value (?:int (\d+)|real \{ (-?\d+), 10, (-?\d+) \})'
 )
 _LENGTHS = re.compile(rb"\n          lens \{\n([\d,\s]+)\}")
@@ -75,14 +75,14 @@ def summarise(alignments: bytes, query: Query, search: Search, *, searched: bool
     query_length, masked = length_of(query.instance), _masked_length(query.masks)
     if not alignments:
         return Summary(0, 0, "", None, None, None, None, query_length, masked, searched)
-    subjects = [subject for _, subject in _SUBJECT.findall(alignments)]
+    subjects = [subject for _, subject in SUBJECT.findall(alignments)]
     end = alignments.find(b"\n      },\n      {\n")
     scores, columns, covered = _first_hsp(alignments if end < 0 else alignments[:end], search)
     identical = scores.get(b"num_ident")
     return Summary(
         hits=len(set(subjects)),
         hsps=alignments.count(b'id str "score",\n'),
-        best_hit=_subject_name(subjects[0]),
+        best_hit=subject_id(subjects[0]),
         evalue=scores.get(b"e_value", scores.get(b"sum_e")),
         bit_score=scores.get(b"bit_score"),
         identity_percent=round(100 * identical / columns, 3) if identical is not None and columns else None,
@@ -96,7 +96,7 @@ def summarise(alignments: bytes, query: Query, search: Search, *, searched: bool
 def _first_hsp(element: bytes, search: Search) -> tuple[dict[bytes, float], int, int]:
     """Return the scores of an alignment's first HSP, its columns and the query residues it covers."""
     scores: dict[bytes, float] = {}
-    for name, whole, mantissa, exponent in _SCORE.findall(element):
+    for name, whole, mantissa, exponent in SCORE.findall(element):
         scores.setdefault(name, float(whole) if whole else float(b"%se%s" % (mantissa, exponent)))
     lengths, starts = _LENGTHS.search(element), _STARTS.search(element)
     if lengths and starts:
@@ -121,7 +121,8 @@ def _std_extent(element: bytes, search: Search) -> tuple[int, int]:
     return columns, covered
 
 
-def _subject_name(ids: bytes) -> str:
+def subject_id(ids: bytes) -> str:
+    """Return a subject's id as a person knows it, out of its ids in the archive."""
     if found := _ORDINAL.search(ids):
         return f"gnl|BL_ORD_ID|{int(found[1])}"
     if found := _GENERAL.search(ids):

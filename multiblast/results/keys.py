@@ -40,8 +40,8 @@ class ResultKeys:
     @classmethod
     def of_search(cls, search: str, *, keeps_case: bool = False) -> ResultKeys:
         """Return the result keys of a search of which only the digest is known."""
-        keys = cls.__new__(cls)
-        keys.search, keys._keeps_case = search, keeps_case
+        keys = cls("", "", {}, (), keeps_case=keeps_case)
+        keys.search = search
         return keys
 
     def key(self, residues: bytes) -> str:

@@ -1,0 +1,182 @@
+"""What a change of databases did to a result: hits gained, lost and changed."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import astuple, dataclass, field, fields
+from typing import Literal, TextIO
+
+from sqlmodel import col, select
+
+from multiblast.accounts import Access, Requester
+from multiblast.archive.subjects import Subject, read_subjects
+from multiblast.database import Database, JobKind, QueryJob, Run
+from multiblast.errors import ConflictError
+from multiblast.jobs import sequence_digest
+from multiblast.results import ResultKeys
+from multiblast.search import Search
+from multiblast.sequences import read_fasta
+from multiblast.stores import Store
+
+__all__ = ["Comparison", "Comparisons", "HitChange", "write_changes"]
+
+_ORDINAL = "gnl|BL_ORD_ID|"
+
+
+@dataclass(frozen=True, slots=True)
+class HitChange:
+    """One subject that a sequence hits now and did not before, or the other way round, or with another score.
+
+    Attributes:
+        position: Of the sequence in its query, 1-based.
+        evalue_before, bit_score_before: Of the subject's best HSP; None if it was not hit.
+    """
+
+    position: int
+    sequence: str
+    subject: str
+    change: Literal["gained", "lost", "changed"]
+    evalue_before: float | None
+    evalue_after: float | None
+    bit_score_before: float | None
+    bit_score_after: float | None
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What changed in all.
+
+    A hit counts as changed if its bit score did. E-values grow with the database and
+    so nearly all change a little; they are told, but are no change by themselves.
+
+    Attributes:
+        sequences: How many could be compared.
+        not_comparable: How many could not, because a result of then or now is not there any more.
+        changes: Every change, in the order of the query.
+    """
+
+    sequences: int = 0
+    not_comparable: int = 0
+    gained: int = 0
+    lost: int = 0
+    changed: int = 0
+    changes: list[HitChange] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """The numbers, as a person reads them."""
+        told = f"{self.gained:,} hits gained, {self.lost:,} lost, {self.changed:,} changed"
+        told += f" in {self.sequences:,} sequences"
+        return told + (f"; {self.not_comparable:,} sequences could not be compared" if self.not_comparable else "")
+
+
+class Comparisons:
+    """Compares results of the same sequences from before and after a change of databases or program.
+
+    Args:
+        database: The job database.
+        store: Where queries are kept.
+        search: The query jobs and results.
+    """
+
+    def __init__(self, database: Database, store: Store, search: Search) -> None:
+        self._database, self._store, self._search = database, store, search
+        self._access = Access(database)
+
+    def can_compare(self, job_id: str) -> bool:
+        """Tell whether a job was searched before with other databases or another program version."""
+        return self._search_before(self._search.jobs.query(job_id)) is not None
+
+    def compare(self, requester: Requester, job_id: str, before_id: str = "") -> Comparison:
+        """Compare a job with what it found before its databases changed, or with another job.
+
+        Args:
+            requester: Who asks.
+            job_id: The job as it is now.
+            before_id: The job to compare with, sequence by sequence; empty is the same job before the change.
+
+        Raises:
+            NotFoundError: there is no such job.
+            NotAllowedError: the requester may not read one of them.
+            ConflictError: nothing changed, or the database gives its sequences no ids that last.
+        """
+        for wanted in filter(None, (job_id, before_id)):
+            self._access.check_read(requester, wanted, JobKind.QUERY)
+        job = self._search.jobs.query(job_id)
+        other = self._search.jobs.query(before_id) if before_id else job
+        search_before = other.search_key if before_id else self._search_before(job)
+        if search_before is None:
+            raise ConflictError(
+                f"job {job_id} was only searched with the databases as they are: there is nothing to compare"
+            )
+        comparison = Comparison()
+        comparison.changes.extend(self._changes(job, other, search_before, comparison))
+        return comparison
+
+    def _search_before(self, job: QueryJob) -> str | None:
+        with self._database.read() as session:
+            keys = select(Run.search_key).where(
+                Run.job_id == job.id, Run.search_key != job.search_key, Run.search_key != ""
+            )
+            return session.exec(keys.order_by(col(Run.number).desc())).first()
+
+    def _changes(self, job: QueryJob, other: QueryJob, search_before: str, told: Comparison) -> Iterator[HitChange]:
+        now, then = self._keys(job, job.search_key), self._keys(other, search_before)
+        of_then = {residues: key for _, residues, key in then}
+        pairs = [(name, of_then.get(residues, ""), key) for name, residues, key in now]
+        known = self._search.results.known({key for _, before, after in pairs for key in (before, after) if key})
+        wanted = [key for _, before, after in pairs if {before, after} <= known.keys() for key in (before, after)]
+        archives = self._search.results.archives(wanted)
+        for position, (name, before, after) in enumerate(pairs, start=1):
+            if not {before, after} <= known.keys():
+                told.not_comparable += 1
+                continue
+            told.sequences += 1
+            subjects = read_subjects(next(archives)), read_subjects(next(archives))
+            if before == after:
+                continue
+            for change in _compare(position, name, *subjects):
+                setattr(told, change.change, getattr(told, change.change) + 1)
+                yield change
+
+    def _keys(self, job: QueryJob, search_key: str) -> list[tuple[str, str, str]]:
+        """Return name, digest of residues and result key of each sequence of a job in one search."""
+        keeps_case = getattr(self._search.options(job), "lcase_masking", False)
+        keys = ResultKeys.of_search(search_key, keeps_case=keeps_case)
+        with closing(self._store.open(job.query_key, job.query_offset, job.query_bytes)) as stream:
+            return [
+                (sequence.name, sequence_digest(sequence.residues), keys.key(sequence.residues))
+                for sequence in read_fasta(stream)
+            ]
+
+
+def write_changes(changes: Iterable[HitChange], output: TextIO, delimiter: str = "\t") -> None:
+    """Write changes as a table with a head line, numbers in full."""
+    writer = csv.writer(output, delimiter=delimiter, lineterminator="\n")
+    writer.writerow([column.name for column in fields(HitChange)])
+    writer.writerows(astuple(change) for change in changes)
+
+
+def _compare(position: int, name: str, before: dict[str, Subject], after: dict[str, Subject]) -> Iterator[HitChange]:
+    if any(subject.startswith(_ORDINAL) for subject in (*before, *after)):
+        raise ConflictError(
+            "the database was built without -parse_seqids, so that its sequences only have numbers, and another one "
+            "has other numbers: build it with -parse_seqids to compare"
+        )
+    for subject in dict.fromkeys((*after, *before)):
+        old, new = before.get(subject), after.get(subject)
+        kind: Literal["gained", "lost", "changed"] = "gained" if old is None else "lost" if new is None else "changed"
+        if old and new and old.bit_score == new.bit_score:
+            continue
+        yield HitChange(
+            position,
+            name,
+            subject,
+            kind,
+            old.evalue if old else None,
+            new.evalue if new else None,
+            old.bit_score if old else None,
+            new.bit_score if new else None,
+        )
