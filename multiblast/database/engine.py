@@ -31,10 +31,12 @@ class Database:
 
     Args:
         url: ``sqlite:///path`` or ``postgresql+psycopg://user:password@host/name``.
+        migrations: Directory of the Alembic migrations that make its tables.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, migrations: Path = _MIGRATIONS) -> None:
         self.url = url
+        self._migrations = migrations
         self._engine: Engine | None = None
         self._opening = threading.Lock()
 
@@ -47,7 +49,7 @@ class Database:
         with self._opening:
             if self._engine is None:
                 engine = _create_engine(self.url)
-                _migrate(engine)
+                _migrate(engine, self._migrations)
                 self._engine = engine
             return self._engine
 
@@ -107,10 +109,10 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
-def _migrate(engine: Engine) -> None:
+def _migrate(engine: Engine, migrations: Path) -> None:
     """Bring the schema to the newest version; refuse one that is newer than this program."""
     config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.set_main_option("script_location", str(migrations))
     script = ScriptDirectory.from_config(config)
     try:
         with engine.connect() as connection:

@@ -1,0 +1,189 @@
+"""What a person does with a registry: one function a command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from multiblast.registry.bindings import Binding, Secrets
+from multiblast.registry.config import Config
+from multiblast.registry.connection import Limits
+from multiblast.registry.local import Registry
+from multiblast.registry.pulling import PULL_AT_ONCE, Pull
+from multiblast.registry.pushing import Push
+from multiblast.registry.registering import entry_name, register, registered_entries
+from multiblast.registry.rows import End, Row
+from multiblast.registry.running import Done, RunQuery, run_working
+from multiblast.registry.transfer import Outcome, Report, Result, product_name
+from multiblast.registry.working import Working, load_config, matches, one_each, resolve
+
+__all__ = ["generate", "plan_pull", "plan_push", "pull", "push", "run", "update"]
+
+Progress = Callable[[Outcome], None]
+
+
+def _quiet(_outcome: Outcome) -> None:
+    """Tell nobody."""
+
+
+def generate(config: Path, target: Path, registry: Registry, user: Binding, now: datetime | None = None) -> Working:
+    """Write the working configuration alone.
+
+    Raises:
+        InvalidInputError: with all problems, each with file, line and key.
+    """
+    working = resolve(config, registry, user, now)
+    target.write_text(working.text, "utf-8")
+    return working
+
+
+def plan_pull(config: Path, registry: Registry, remote: End, user: Binding) -> Report:
+    """Say what `pull` would do."""
+    before = remote.requests
+    loaded, _, _ = load_config(config, registry, user)
+    wanted, namespaces, missing = _wanted(loaded, registry, remote)
+    report = Pull(registry, remote).plan(wanted, namespaces)
+    report.outcomes += missing
+    for entry in registered_entries(loaded):
+        namespace, name, text = entry_name(entry, loaded)
+        report.outcomes.append(Outcome(product_name(namespace, name, text), Result.PLANNED, "to be registered"))
+    report.requests = remote.requests - before
+    return report
+
+
+def pull(  # noqa: PLR0913 - what, from where to where, and how
+    config: Path,
+    registry: Registry,
+    remote: End,
+    user: Binding,
+    *,
+    at_once: int = PULL_AT_ONCE,
+    all_files: bool = False,
+    limits: Limits | None = None,
+    progress: Progress = _quiet,
+) -> Report:
+    """Bring what a configuration reads and registers into the local registry, with its provenance.
+
+    Raises:
+        InvalidInputError: the configuration, with all problems.
+    """
+    before = remote.requests
+    loaded, _, _ = load_config(config, registry, user)
+    registered = register(registry, loaded, limits)
+    wanted, namespaces, missing = _wanted(loaded, registry, remote)
+    report = Pull(registry, remote, at_once=at_once, all_files=all_files).run(wanted, namespaces, progress)
+    report.outcomes = [*registered, *report.outcomes, *missing]
+    report.requests = remote.requests - before
+    return report
+
+
+def _wanted(config: Config, registry: Registry, remote: End) -> tuple[list[Row], dict[str, str], list[Outcome]]:
+    """Return the data products to pull, the names of their namespaces, and what is nowhere."""
+    metadata = config.run_metadata
+    entries = [
+        (
+            entry.use.namespace or metadata.default_input_namespace,
+            entry.use.data_product or entry.data_product,
+            entry.use.version or metadata.default_read_version,
+            entry.use.cache,
+        )
+        for entry in config.read
+    ]
+    asked: dict[str, set[str]] = {}
+    for namespace, name, _, _ in entries:
+        asked.setdefault(namespace, set()).add(name)
+    there = {namespace: remote.products(namespace, sorted(names)) for namespace, names in asked.items()}
+    made_here = {entry_name(entry, config)[:2] for entry in registered_entries(config)}
+    made_here |= {
+        (
+            entry.use.namespace or metadata.default_output_namespace,
+            entry.use.data_product or entry.data_product,
+        )
+        for entry in config.write
+    }
+    wanted: dict[str, Row] = {}
+    namespaces: dict[str, str] = {}
+    missing: list[Outcome] = []
+    for namespace, name, text, cache in entries:
+        rows = [row for row in there[namespace] if matches(name, row.fields["name"])]
+        chosen = _chosen(rows, text)
+        for row in chosen:
+            wanted[row.reference], namespaces[row.fields["namespace"]] = row, namespace
+        if cache and len(chosen) == 1:
+            _use_cache(registry, Path(cache).expanduser(), missing, product_name(namespace, name, text))
+        if not chosen and (namespace, name) not in made_here:
+            local = [row for row in registry.products(namespace, [name]) if matches(name, row.fields["name"])]
+            if not _chosen(local, text):
+                reason = f"neither {remote.name} nor the local registry has it"
+                missing.append(Outcome(product_name(namespace, name, text), Result.FAILED, reason))
+    return list(wanted.values()), namespaces, missing
+
+
+def _use_cache(registry: Registry, path: Path, missing: list[Outcome], name: str) -> None:
+    """Keep a copy that is on this machine already; if it is not the remote's file, that one is fetched as well."""
+    if path.is_file():
+        registry.files.add(path)
+    else:
+        missing.append(Outcome(name, Result.FAILED, f"there is no file {str(path)!r} to use as its cache"))
+
+
+def _chosen(rows: Sequence[Row], text: str) -> list[Row]:
+    names: dict[str, dict[str, Row]] = {}
+    for row in rows:
+        names.setdefault(row.fields["name"], {})[row.fields["version"]] = row
+    return [names[name][version] for name, version in one_each(names, text).items()]
+
+
+def run(  # noqa: PLR0913 - as pull
+    config: Path,
+    registry: Registry,
+    user: Binding,
+    *,
+    run_query: RunQuery | None = None,
+    timeout_s: float = 0,
+    now: datetime | None = None,
+) -> Done:
+    """Resolve a configuration, run its script or its search, and record the code run.
+
+    Raises:
+        InvalidInputError: the configuration, with all problems.
+        ProgramError: the script failed.
+        ConflictError: an output's version exists with another content.
+    """
+    return run_working(registry, resolve(config, registry, user, now), user, run_query=run_query, timeout_s=timeout_s)
+
+
+def plan_push(registry: Registry, remote: End) -> Report:
+    """Say what `push` would do."""
+    return Push(registry, remote).plan()
+
+
+def push(registry: Registry, remote: End, *, at_once: int = PULL_AT_ONCE, progress: Progress = _quiet) -> Report:
+    """Send what was committed to a remote, with its provenance and its public files."""
+    return Push(registry, remote, secrets=Secrets(registry.directory).all(), at_once=at_once).run(progress=progress)
+
+
+def update(
+    registry: Registry, remote: End, *, dry_run: bool = False, at_once: int = PULL_AT_ONCE, progress: Progress = _quiet
+) -> Report:
+    """Pull the newest version of every data product that is here."""
+    before = remote.requests
+    products = registry.since("data_product", 0)
+    spaces = {
+        row.reference: row.fields["name"]
+        for row in registry.read("namespace", {row.fields["namespace"] for row in products})
+    }
+    names: dict[str, set[str]] = {}
+    for row in products:
+        names.setdefault(spaces[row.fields["namespace"]], set()).add(row.fields["name"])
+    wanted: list[Row] = []
+    namespaces: dict[str, str] = {}
+    for namespace, some in sorted(names.items()):
+        for row in _chosen(remote.products(namespace, sorted(some)), "${{LATEST}}"):
+            wanted.append(row)
+            namespaces[row.fields["namespace"]] = namespace
+    one = Pull(registry, remote, at_once=at_once)
+    report = one.plan(wanted, namespaces) if dry_run else one.run(wanted, namespaces, progress)
+    report.requests = remote.requests - before
+    return report

@@ -1,0 +1,218 @@
+"""Talking to a server that may be slow, busy or gone: limits, retries, and errors in plain words."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from multiblast.errors import MultiblastError, NotAllowedError, NotFoundError, StoreError
+
+__all__ = ["Connection", "Limits"]
+
+_TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
+_SKEW_TOLD_S = 300
+_LONGEST_WAIT_S = 30.0
+_SHOWN = 300
+
+
+class Limits:
+    """How patient to be.
+
+    Args:
+        timeout_s: How long to wait for an answer.
+        attempts: How often to ask before giving up on what may pass.
+        first_wait_s: The first wait between two attempts; each next one is twice as long.
+        at_once: Requests and transfers under way at the same time.
+    """
+
+    def __init__(
+        self, *, timeout_s: float = 60.0, attempts: int = 5, first_wait_s: float = 0.5, at_once: int = 8
+    ) -> None:
+        self.timeout_s, self.attempts, self.first_wait_s, self.at_once = timeout_s, attempts, first_wait_s, at_once
+
+
+class Connection:
+    """Requests to one server over connections that are kept; safe to use from many threads.
+
+    Attributes:
+        requests: How many were sent, the repeated ones included.
+        skew_s: How far this machine's clock is ahead of the server's, as last heard.
+    """
+
+    def __init__(self, base: str, token: str = "", limits: Limits | None = None) -> None:
+        self.base = base.rstrip("/") + "/"
+        self.limits = limits or Limits()
+        self.requests = 0
+        self.skew_s = 0.0
+        self._token = token
+        self._counting = threading.Lock()
+        self._client = httpx.Client(
+            http2=True,  # where TLS offers it
+            timeout=httpx.Timeout(self.limits.timeout_s, connect=min(10.0, self.limits.timeout_s)),
+            limits=httpx.Limits(max_connections=2 * self.limits.at_once, max_keepalive_connections=self.limits.at_once),
+            headers={"Accept": "application/json"},
+        )
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._client.close()
+
+    @property
+    def clock_warning(self) -> str:
+        """What to tell of the clocks; empty if they agree."""
+        if abs(self.skew_s) < _SKEW_TOLD_S:
+            return ""
+        way = "ahead of" if self.skew_s > 0 else "behind"
+        host = urlsplit(self.base).netloc
+        return f"this machine's clock is {abs(self.skew_s):.0f} s {way} that of {host}: set it, or dates will be wrong"
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        """Return the JSON that a path under the base, or a URL, answers with.
+
+        Raises:
+            NotFoundError: 404.
+            NotAllowedError: 403.
+            StoreError: no usable answer, however often it was asked.
+        """
+        # Reads are anonymous, and a wrong token would make them fail.
+        response = self._patiently(lambda: self._send("GET", self._url(path), params=params))
+        return self._json(response)
+
+    def post(self, path: str, body: Any = None) -> httpx.Response:
+        """Send JSON with the token; 201, 200, 400 and 409 are answers, anything else is an error."""
+        response = self._patiently(
+            lambda: self._send("POST", self._url(path), json=body, headers={"Authorization": f"token {self._token}"})
+        )
+        if response.status_code not in (200, 201, 400, 409):
+            self._refuse(response)
+        return response
+
+    def put(self, url: Callable[[], str], content: Callable[[], Iterator[bytes]], size_bytes: int) -> httpx.Response:
+        """Upload to a signed URL; each attempt asks for a new one, and no token goes with it."""
+        headers = {"Content-Length": str(size_bytes)}
+        response = self._patiently(lambda: self._send("PUT", url(), content=content(), headers=headers))
+        if response.is_error:
+            self._refuse(response)
+        return response
+
+    @contextmanager
+    def stream(self, url: str, start: int = 0, length: int | None = None) -> Iterator[httpx.Response]:
+        """Open a download from a byte on, through redirections.
+
+        Raises:
+            NotFoundError: there is no such file.
+            StoreError: as `get`.
+        """
+        headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
+        if start or length is not None:
+            end = "" if length is None else str(start + length - 1)
+            headers["Range"] = f"bytes={start}-{end}"
+        response = self._patiently(lambda: self._send("GET", url, headers=headers, stream=True, follow_redirects=True))
+        try:
+            if response.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and response.is_error:
+                response.read()
+                self._refuse(response)
+            yield response
+        finally:
+            response.close()
+
+    def _url(self, path: str) -> str:
+        if not path.startswith(("http://", "https://")):
+            return self.base + path
+        # The server may name itself by another name than we do: ask where we asked before.
+        asked, ours = urlsplit(path), urlsplit(self.base)
+        return path if asked.netloc == ours.netloc else asked._replace(scheme=ours.scheme, netloc=ours.netloc).geturl()
+
+    def _send(
+        self, method: str, url: str, *, stream: bool = False, follow_redirects: bool = False, **rest: Any
+    ) -> httpx.Response:
+        with self._counting:
+            self.requests += 1
+        request = self._client.build_request(method, url, **rest)
+        response = self._client.send(request, stream=stream, follow_redirects=follow_redirects)
+        with self._counting:
+            self.requests += len(response.history)
+        self._hear_clock(response)
+        return response
+
+    def _hear_clock(self, response: httpx.Response) -> None:
+        first = response.history[0] if response.history else response
+        if date := first.headers.get("date"):
+            try:
+                self.skew_s = (datetime.now(UTC) - parsedate_to_datetime(date)).total_seconds()
+            except (ValueError, TypeError):
+                return
+
+    def _patiently(self, ask: Callable[[], httpx.Response]) -> httpx.Response:
+        """Ask again, after a longer wait each time, while what went wrong may pass."""
+        for attempt in range(1, self.limits.attempts + 1):
+            wait_s = min(_LONGEST_WAIT_S, self.limits.first_wait_s * 2 ** (attempt - 1)) * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
+            last = attempt == self.limits.attempts
+            try:
+                response = ask()
+            except httpx.TransportError as error:
+                if last:
+                    raise self.unreachable(error) from error
+            else:
+                if response.status_code not in _TRANSIENT or last:
+                    return response
+                after = response.headers.get("retry-after", "")
+                wait_s = min(_LONGEST_WAIT_S, float(after)) if after.isdigit() else wait_s
+                response.close()
+            time.sleep(wait_s)
+        raise AssertionError  # the last attempt returned or raised
+
+    def unreachable(self, error: httpx.TransportError) -> StoreError:
+        """Say in plain words that a server cannot be talked to."""
+        host = error.request.url.netloc.decode()
+        tried = f"{self.limits.attempts} times"
+        if isinstance(error, httpx.TimeoutException):
+            reason = f"did not answer within {self.limits.timeout_s:g} s, {tried}"
+        elif isinstance(error, httpx.ConnectError):
+            reason = f"cannot be reached ({error}), tried {tried}: check the address, and that it runs"
+        else:
+            reason = f"broke the connection {tried} ({error or type(error).__name__})"
+        return StoreError(f"{host} {reason}; what is done is kept: run the same again to go on")
+
+    def _json(self, response: httpx.Response) -> Any:
+        if response.is_error:
+            self._refuse(response)
+        try:
+            return response.json()
+        except ValueError as error:
+            raise StoreError(
+                f"{response.url} answered with something that is not JSON: is this the address of a FAIR registry?"
+            ) from error
+
+    def _refuse(self, response: httpx.Response) -> None:
+        """Raise what an error answer means."""
+        host, code = response.url.netloc.decode(), response.status_code
+        said = response.text[:_SHOWN].strip() if not response.is_stream_consumed or response.is_closed else ""
+        foreign = host != urlsplit(self.base).netloc
+        if code == HTTPStatus.NOT_FOUND:
+            raise NotFoundError("file or record", str(response.url.copy_with(query=None)), f"{host} does not have it")
+        if code == HTTPStatus.FORBIDDEN and foreign:
+            raise NotAllowedError(
+                f"the storage at {host} refused the signed link (403): it may have expired, or the clocks of the "
+                f"servers differ; {self.clock_warning or 'run the same again'}. It said: {said}"
+            )
+        if code in (HTTPStatus.FORBIDDEN, HTTPStatus.UNAUTHORIZED):
+            raise NotAllowedError(
+                f"{host} refused the token ({code}): get a new one on its web page and set it with "
+                "`multiblast registry remote`"
+            )
+        if code in _TRANSIENT:
+            raise StoreError(
+                f"{host} failed with {code} {self.limits.attempts} times; what is done is kept: run it again later"
+            )
+        raise MultiblastError(f"{host} answered {code} to {response.request.method} {response.url.path}: {said}")

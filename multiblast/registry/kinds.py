@@ -1,0 +1,126 @@
+"""What kinds of rows registries exchange, in the order in which they depend on one another.
+
+Everything here is read from the tables: a kind's plain fields, its references,
+its lists, and the sets of fields by which one row is told from another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from typing import Any
+
+from sqlalchemy import Table, UniqueConstraint
+from sqlmodel import SQLModel
+
+from multiblast.registry import tables
+from multiblast.registry.tables import RegistryTable
+
+__all__ = ["DETAILS", "KINDS", "Kind", "ListField"]
+
+_NOT_EXCHANGED = {"id", "last_updated"}
+
+
+@dataclass(frozen=True, slots=True)
+class ListField:
+    """A list of references: a many-to-many table seen from one side."""
+
+    name: str
+    kind: str
+    table: Table
+    own_column: str
+    other_column: str
+    followed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of row.
+
+    Attributes:
+        name: Of the table, and of the type in the REST API.
+        model: Its class.
+        plain: Fields with values.
+        references: Fields that refer to one row, with the kind they refer to.
+        lists: Fields that refer to many rows.
+        keys: Sets of fields that no two rows have alike, the one to look rows up by first.
+        optional: Fields that may be empty.
+    """
+
+    name: str
+    model: type[SQLModel]
+    plain: tuple[str, ...]
+    references: dict[str, str]
+    lists: dict[str, ListField]
+    keys: tuple[tuple[str, ...], ...]
+    optional: frozenset[str]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Every field that registries exchange."""
+        return (*self.plain, *self.references, *self.lists)
+
+
+def _field(column: str) -> str:
+    return column.removesuffix("_id")
+
+
+def _keys(table: Table) -> tuple[tuple[str, ...], ...]:
+    constraints = [
+        tuple(_field(column.name) for column in constraint.columns)
+        for constraint in table.constraints
+        if isinstance(constraint, UniqueConstraint)
+    ]
+    indexes = [tuple(_field(column.name) for column in index.columns) for index in table.indexes if index.unique]
+    singles = [(_field(column.name),) for column in table.columns if column.unique]
+    optional = _optional(table)
+    found = {key for key in [*constraints, *indexes, *singles] if key}
+    if all(optional & set(key) for key in found):  # a licence: nothing but the whole tells it from another
+        found.add(tuple(_field(c.name) for c in table.columns if c.name not in _NOT_EXCHANGED and not c.nullable))
+    # A UUID is the surest, then what is never empty, then the fewest words.
+    return tuple(sorted(found, key=lambda key: (key != ("uuid",), bool(optional & set(key)), len(key), key)))
+
+
+def _optional(table: Table) -> frozenset[str]:
+    return frozenset(_field(column.name) for column in table.columns if column.nullable)
+
+
+def _kind(table: Table, model: type[SQLModel], links: list[Table]) -> Kind:
+    references = {
+        _field(column.name): next(iter(column.foreign_keys)).column.table.name
+        for column in table.columns
+        if column.foreign_keys
+    }
+    lists: dict[str, ListField] = {}
+    for link in links:
+        own, other = link.columns
+        if own.references(table.c.id):
+            name: str = own.info["list"]
+            target = next(iter(other.foreign_keys)).column.table.name
+            lists[name] = ListField(name, target, link, own.name, other.name, own.info["followed"])
+    plain = tuple(c.name for c in table.columns if not c.foreign_keys and c.name not in _NOT_EXCHANGED)
+    return Kind(table.name, model, plain, references, lists, _keys(table), _optional(table))
+
+
+def _kinds() -> dict[str, Kind]:
+    exchanged = [table for table in RegistryTable.metadata.tables.values() if not table.info.get("local")]
+    links = [table for table in exchanged if "id" not in table.columns]
+    values: list[Any] = [getattr(tables, name) for name in tables.__all__]
+    models = {model.__tablename__: model for model in values if hasattr(model, "__tablename__")}
+    kinds = {table.name: _kind(table, models[table.name], links) for table in exchanged if "id" in table.columns}
+    needs = {
+        kind.name: {*kind.references.values(), *(field.kind for field in kind.lists.values())}
+        for kind in kinds.values()
+    }
+    return {name: kinds[name] for name in TopologicalSorter(needs).static_order()}
+
+
+KINDS: dict[str, Kind] = _kinds()
+
+# A row of the first kind is a detail of the row that its field refers to: it goes along with it.
+DETAILS: dict[str, tuple[tuple[str, str], ...]] = {
+    owner: tuple((kind.name, owner) for kind in KINDS.values() if kind.references.get(owner) == owner)
+    for owner in ("object", "data_product")
+}
+# The provenance of a component is the runs that wrote it; those that read it are its future.
+DETAILS["object_component"] = (("code_run", "outputs"), ("issue", "component_issues"))

@@ -1,0 +1,351 @@
+"""A registry in a database and a store: the local one, or another multiblast's."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
+
+from semver import Version
+from sqlalchemy import ColumnElement, and_, func, insert, or_
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, SQLModel, col, select
+
+from multiblast.database import Database, UtcDateTime, utc_now
+from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, ObjectMissingError
+from multiblast.registry.files import Files
+from multiblast.registry.kinds import KINDS, Kind
+from multiblast.registry.rows import Created, Row, Spot, read_time, write_time
+from multiblast.registry.tables import (
+    DataProduct,
+    Namespace,
+    Object,
+    StorageLocation,
+    StorageRoot,
+    StoredFile,
+)
+from multiblast.settings import home
+from multiblast.stores import LocalStore, Store
+
+__all__ = ["MIGRATIONS", "Registry", "open_database"]
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+_AT_ONCE = 400  # SQLite and PostgreSQL both take far more parameters
+
+
+def open_database(url: str) -> Database:
+    """Return the registry database at a URL; it is opened, and made if need be, at first use."""
+    return Database(url, MIGRATIONS)
+
+
+class Registry:
+    """Rows in a database, files in a store.
+
+    Args:
+        database: From `open_database`.
+        store: Where files are kept.
+        directory: For runs, tokens and unfinished downloads; it is made when first needed.
+    """
+
+    shares_objects = False
+    requests = 0
+    warning = ""
+
+    def __init__(self, database: Database, store: Store, directory: Path) -> None:
+        self.database, self.directory = database, directory
+        self.files = Files(store, self.session, self.writing)
+        self._current = threading.local()
+
+    @classmethod
+    def embedded(cls) -> Registry:
+        """Return the registry that needs nothing but a directory: SQLite and files under `settings.home`."""
+        base = home()
+        return cls(
+            open_database(f"sqlite:///{base / 'registry.sqlite'}"), LocalStore(base / "store"), base / "registry"
+        )
+
+    @property
+    def name(self) -> str:
+        """The database's URL, without its password."""
+        return self.database.engine.url.render_as_string()
+
+    @property
+    def data_root(self) -> str:
+        """The address under which the store's keys are files."""
+        return self.files.root
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Keep what this thread creates inside whole or not at all; an inner one belongs to the outer."""
+        if getattr(self._current, "session", None) is not None:
+            yield
+            return
+        with self.database.write() as session:
+            self._current.session = session
+            try:
+                yield
+            finally:
+                self._current.session = None
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """The session of this thread's transaction, or one to read with."""
+        current: Session | None = getattr(self._current, "session", None)
+        if current is not None:
+            yield current
+        else:
+            with self.database.read() as session:
+                yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """The session of this thread's transaction, which is begun if need be."""
+        with self.transaction(), self.session() as session:
+            yield session
+
+    def read(self, kind: str, references: Iterable[str]) -> list[Row]:
+        """Return rows by reference: see `End.read`."""
+        wanted = sorted({int(reference) for reference in references})
+        model: Any = KINDS[kind].model
+        rows: list[Row] = []
+        with self.session() as session:
+            for start in range(0, len(wanted), _AT_ONCE):
+                query = select(model).where(col(model.id).in_(wanted[start : start + _AT_ONCE])).order_by(model.id)
+                rows += _rows(session, KINDS[kind], session.exec(query).all())
+        if len(rows) < len(wanted):
+            missing = set(wanted) - {int(row.reference) for row in rows}
+            raise NotFoundError(kind, str(min(missing)), "it was deleted meanwhile")
+        return rows
+
+    def details(self, kind: str, field_name: str, rows: Sequence[Row]) -> list[Row]:
+        """Return the rows that refer to others: see `End.details`."""
+        described = KINDS[kind]
+        model: Any = described.model
+        ids = sorted(int(row.reference) for row in rows)
+        found: list[Row] = []
+        with self.session() as session:
+            for start in range(0, len(ids), _AT_ONCE):
+                part = ids[start : start + _AT_ONCE]
+                if field_name in described.lists:
+                    link = described.lists[field_name]
+                    matching = select(link.table.c[link.own_column]).where(link.table.c[link.other_column].in_(part))
+                    condition = col(model.id).in_(matching)
+                else:
+                    condition = getattr(model, f"{field_name}_id").in_(part)
+                query = select(model).where(condition).order_by(model.id)
+                found += _rows(session, described, session.exec(query).all())
+        return found
+
+    def find(self, kind: str, many: Sequence[dict[str, Any]]) -> list[Row | None]:
+        """Look rows up by what tells them from others: see `End.find`."""
+        described = KINDS[kind]
+        with self.session() as session:
+            return [self._find(session, described, fields) for fields in many]
+
+    def _find(self, session: Session, kind: Kind, fields: dict[str, Any]) -> Row | None:
+        for key in kind.keys:
+            if all(fields.get(name) is not None for name in key):
+                model: Any = kind.model
+                query = select(model).where(and_(*(_equals(kind, name, fields[name]) for name in key)))
+                if (found := session.exec(query).first()) is not None:
+                    return _rows(session, kind, [found])[0]
+        return None
+
+    def create(self, kind: str, many: Sequence[dict[str, Any]]) -> list[Created]:
+        """Make rows, or find those that exist already: see `End.create`."""
+        with self.writing() as session:
+            return [self._create(session, KINDS[kind], fields) for fields in many]
+
+    def _create(self, session: Session, kind: Kind, fields: dict[str, Any]) -> Created:
+        if (before := self._find(session, kind, fields)) is not None:
+            self._complete(session, kind, before, fields)
+            return Created(before)
+        try:
+            with session.begin_nested():
+                made = self.insert(session, kind.name, fields)
+        except (IntegrityError, InvalidInputError) as error:
+            reason = error.orig if isinstance(error, IntegrityError) else error
+            return Created(None, error=ConflictError(f"{kind.name} cannot be recorded: {reason}"))
+        return Created(_rows(session, kind, [made])[0], new=True)
+
+    def insert(self, session: Session, kind: str, fields: dict[str, Any]) -> Any:
+        """Add one row and its lists to an open session.
+
+        Raises:
+            InvalidInputError: a version that is not semver.
+            IntegrityError: a constraint of the data model.
+        """
+        described = KINDS[kind]
+        values: dict[str, Any] = {
+            name: _to_column(described, name, fields[name]) for name in described.plain if fields.get(name) is not None
+        }
+        if kind == "external_object" and not values.get("version"):
+            product = session.get_one(DataProduct, int(fields["data_product"]))
+            values["version"] = product.version
+        if "version" in values and not Version.is_valid(values["version"]):
+            raise InvalidInputError(f"{values['version']!r} is no semantic version: write three numbers, as in 1.0.0")
+        if kind == "storage_root" and values["root"] == self.data_root:
+            values["local"] = True
+        values |= {f"{name}_id": int(fields[name]) for name in described.references if fields.get(name)}
+        row: Any = described.model(**values)
+        session.add(row)
+        session.flush()
+        for name, listed in described.lists.items():
+            for reference in dict.fromkeys(fields.get(name) or ()):
+                session.execute(
+                    insert(listed.table).values({listed.own_column: row.id, listed.other_column: int(reference)})
+                )
+        return row
+
+    @staticmethod
+    def _complete(session: Session, kind: Kind, row: Row, fields: dict[str, Any]) -> None:
+        """Add to a row's lists what they lack; a list that grew elsewhere grows here."""
+        for name, listed in kind.lists.items():
+            for reference in set(fields.get(name) or ()) - set(row.fields[name]):
+                values = {listed.own_column: int(row.reference), listed.other_column: int(reference)}
+                session.execute(insert(listed.table).values(values))
+                row.fields[name].append(reference)
+
+    def products(self, namespace: str, patterns: Sequence[str]) -> list[Row]:
+        """Return data products of a namespace by name: see `End.products`."""
+        query = select(DataProduct).join(Namespace).where(Namespace.name == namespace)
+        query = query.where(or_(*(col(DataProduct.name).like(_like(one), escape="\\") for one in patterns)))
+        with self.session() as session:
+            return _rows(session, KINDS["data_product"], session.exec(query.order_by(col(DataProduct.id))).all())
+
+    def objects_at(self, locations: Iterable[str]) -> dict[str, str]:
+        """Return the first object of each location: see `End.objects_at`."""
+        wanted = [int(location) for location in locations]
+        query = (
+            select(Object.storage_location_id, func.min(Object.id))
+            .where(col(Object.storage_location_id).in_(wanted))
+            .group_by(col(Object.storage_location_id))
+        )
+        with self.session() as session:
+            return {str(location): str(item) for location, item in session.exec(query)}
+
+    def newest(self, kind: str) -> int:
+        """Return the number of the newest row of a kind: see `End.newest`."""
+        model: Any = KINDS[kind].model
+        with self.session() as session:
+            return session.exec(select(func.max(model.id))).one() or 0
+
+    def since(self, kind: str, number: int) -> list[Row]:
+        """Return the rows of a kind that are newer than a number: see `End.since`."""
+        model: Any = KINDS[kind].model
+        with self.session() as session:
+            return _rows(session, KINDS[kind], session.exec(select(model).where(model.id > number)).all())
+
+    def size(self, spot: Spot) -> int:
+        """Return a file's length in bytes: see `End.size`."""
+        kept = self.files.get(spot.sha1)
+        if kept is None or not self.files.present(kept):
+            raise ObjectMissingError(spot.sha1)
+        return kept.size_bytes
+
+    def download(self, spot: Spot, part: Path) -> None:
+        """Write a file behind what is there of it: see `End.download`."""
+        done = part.stat().st_size if part.exists() else 0
+        with self.files.open(spot.sha1, done) as source, part.open("ab") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+
+    def upload(self, kept: StoredFile, content: Callable[[], Iterator[bytes]]) -> bool:
+        """Keep a file under its content: see `End.upload`."""
+        self.files.keep_stream(content(), kept)
+        return True
+
+    def check_upload(self, sha1: str) -> bool:
+        """Read a content again: see `End.check_upload`."""
+        self.files.verify(sha1)
+        return True
+
+    def path_of(self, kept: StoredFile) -> str:
+        """Return the store key of a content: see `End.path_of`."""
+        return self.files.key(kept.sha256)
+
+    def local_location(self, session: Session, sha1: str, *, public: bool) -> int:
+        """Return the location of a content that is here, which is made if need be."""
+        root = session.exec(select(StorageRoot).where(StorageRoot.root == self.data_root)).first()
+        if root is None:
+            root = StorageRoot(root=self.data_root, local=True)
+            session.add(root)
+            session.flush()
+        found = session.exec(
+            select(StorageLocation).where(
+                StorageLocation.storage_root_id == root.id,
+                StorageLocation.hash == sha1,
+                StorageLocation.public == public,
+            )
+        ).first()
+        if found is None:
+            kept = session.get(StoredFile, sha1)
+            if kept is None:
+                raise ObjectMissingError(sha1)
+            found = StorageLocation(
+                path=self.path_of(kept), hash=sha1, public=public, storage_root_id=cast("int", root.id)
+            )
+            session.add(found)
+            session.flush()
+        return cast("int", found.id)
+
+    def adopt(self, hashes: Iterable[str]) -> None:
+        """Let every object whose content is here now point to it, and no longer to where it came from."""
+        with self.writing() as session:
+            for sha1 in set(hashes):
+                elsewhere = session.exec(
+                    select(Object, StorageLocation)
+                    .join(StorageLocation)
+                    .join(StorageRoot)
+                    .where(StorageLocation.hash == sha1, StorageRoot.local == False)  # noqa: E712 - SQL
+                ).all()
+                for item, location in elsewhere:
+                    item.storage_location_id = self.local_location(session, sha1, public=location.public)
+                    item.last_updated = utc_now()
+                    session.add(item)
+
+
+def _like(pattern: str) -> str:
+    literal = pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return literal.replace("*", "%")
+
+
+def _equals(kind: Kind, name: str, value: Any) -> ColumnElement[bool]:
+    if name in kind.references:
+        return cast("ColumnElement[bool]", getattr(kind.model, f"{name}_id") == int(value))
+    return cast("ColumnElement[bool]", getattr(kind.model, name) == _to_column(kind, name, value))
+
+
+def _to_column(kind: Kind, name: str, value: Any) -> Any:
+    column = kind.model.__table__.c[name]  # type: ignore[attr-defined]  # SQLModel adds it
+    return read_time(value) if isinstance(column.type, UtcDateTime) and isinstance(value, str) else value
+
+
+def _rows(session: Session, kind: Kind, found: Sequence[SQLModel]) -> list[Row]:
+    """Turn table rows into rows as registries exchange them."""
+    items: list[Any] = list(found)
+    lists: dict[str, dict[int, list[str]]] = {name: {} for name in kind.lists}
+    for name, listed in kind.lists.items():
+        own, other = listed.table.c[listed.own_column], listed.table.c[listed.other_column]
+        for start in range(0, len(items), _AT_ONCE):
+            part = [item.id for item in items[start : start + _AT_ONCE]]
+            query = select(own, other).where(own.in_(part)).order_by(own, other)
+            for own_id, other_id in session.exec(query):
+                lists[name].setdefault(own_id, []).append(str(other_id))
+    return [_row(kind, item, lists) for item in items]
+
+
+def _row(kind: Kind, item: Any, lists: dict[str, dict[int, list[str]]]) -> Row:
+    fields: dict[str, Any] = {}
+    for name in kind.plain:
+        value = getattr(item, name)
+        fields[name] = write_time(value) if isinstance(value, datetime) else value
+    for name in kind.references:
+        value = getattr(item, f"{name}_id")
+        fields[name] = None if value is None else str(value)
+    for name in kind.lists:
+        fields[name] = lists[name].get(item.id, [])
+    return Row(kind.name, str(item.id), fields)

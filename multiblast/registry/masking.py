@@ -1,0 +1,175 @@
+"""A registry as others may see it: private data stays, and no path of this machine is told.
+
+Of a private object others see that it exists, who made it, which data product
+it is and what read or wrote it; not where it is, nor anything said about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from multiblast.registry.local import Registry
+from multiblast.registry.rows import Created, Row, Spot
+from multiblast.registry.tables import StoredFile
+
+__all__ = ["SHOWN_ROOT", "Masked"]
+
+SHOWN_ROOT = "shown"
+_SHOWN_OF_PRIVATE = {"object_component", "data_product", "code_run"}
+
+
+class Masked:
+    """A registry's rows with what is private left out, and its own files under another address.
+
+    Args:
+        registry: Whose rows.
+        root: The address under which its files are shown; by default its own.
+        path_of: The path of a file there.
+    """
+
+    shares_objects = False
+    requests = 0
+    warning = ""
+
+    def __init__(self, registry: Registry, root: str = "", path_of: Callable[[StoredFile], str] | None = None) -> None:
+        self.registry = registry
+        self._root, self._path_of = root or registry.data_root, path_of or registry.path_of
+        self._private: set[str] = set()
+
+    @property
+    def name(self) -> str:
+        """The registry's."""
+        return self.registry.name
+
+    @property
+    def data_root(self) -> str:
+        """The registry's."""
+        return self.registry.data_root
+
+    def read(self, kind: str, references: Iterable[str]) -> list[Row]:
+        """Return rows by reference, masked: see `End.read`."""
+        wanted = set(references)
+        shown = [Row(kind, SHOWN_ROOT, {"root": self._root, "local": False})] if SHOWN_ROOT in wanted else []
+        return shown + self._mask(kind, self.registry.read(kind, wanted - {SHOWN_ROOT}))
+
+    def details(self, kind: str, field_name: str, rows: Sequence[Row]) -> list[Row]:
+        """Return the rows that refer to others, masked: see `End.details`."""
+        if kind not in _SHOWN_OF_PRIVATE:
+            rows = [
+                row for row in rows if (row.fields["object"] if kind == "issue" else row.reference) not in self._private
+            ]
+        return self._mask(kind, self.registry.details(kind, field_name, rows))
+
+    def is_private(self, object_reference: str) -> bool:
+        """Tell whether an object, which was read before, is private."""
+        return object_reference in self._private
+
+    def products(self, namespace: str, patterns: Sequence[str]) -> list[Row]:
+        """Return the data products that are not private: see `End.products`."""
+        rows = self.registry.products(namespace, patterns)
+        self.read("object", {row.fields["object"] for row in rows})
+        return [row for row in rows if row.fields["object"] not in self._private]
+
+    def since(self, kind: str, number: int) -> list[Row]:
+        """Return newer rows, masked: see `End.since`."""
+        rows = self.registry.since(kind, number)
+        owners = {row.fields["object"] for row in rows if row.fields.get("object")}
+        self.read("object", owners)
+        shown = [row for row in rows if kind in _SHOWN_OF_PRIVATE or row.fields.get("object") not in self._private]
+        return self._mask(kind, shown)
+
+    def _mask(self, kind: str, rows: list[Row]) -> list[Row]:
+        if kind == "object":
+            return self._mask_objects(rows)
+        if kind == "storage_location":
+            return self._mask_locations(rows)
+        if kind == "object_component":
+            self.read("object", {row.fields["object"] for row in rows})
+            return [_without(row, "description") if row.fields["object"] in self._private else row for row in rows]
+        if kind == "external_object":
+            shown = self._outside({row.fields["original_store"] for row in rows} - {None})
+            return [row if row.fields["original_store"] in shown else _without(row, "original_store") for row in rows]
+        return rows
+
+    def _mask_objects(self, rows: list[Row]) -> list[Row]:
+        references = {row.fields["storage_location"] for row in rows if row.fields["storage_location"]}
+        public = {row.reference: row.fields["public"] for row in self.registry.read("storage_location", references)}
+        masked: list[Row] = []
+        for row in rows:
+            location = row.fields["storage_location"]
+            if location and not public[location]:
+                self._private.add(row.reference)
+            masked.append(_without(row, "storage_location", "description") if row.reference in self._private else row)
+        return masked
+
+    def _mask_locations(self, rows: list[Row]) -> list[Row]:
+        roots = self.registry.read("storage_root", {row.fields["storage_root"] for row in rows})
+        local = {row.reference for row in roots if row.fields["local"]}
+        hashes = {row.fields["hash"] for row in rows if row.fields["storage_root"] in local}
+        kept = {sha1: file for sha1 in hashes if (file := self.registry.files.get(sha1))}
+        return [
+            replace(
+                row,
+                fields=row.fields | {"storage_root": SHOWN_ROOT, "path": self._path_of(kept[row.fields["hash"]])},
+            )
+            if row.fields["hash"] in kept and row.fields["storage_root"] in local
+            else row
+            for row in rows
+        ]
+
+    def _outside(self, locations: set[Any]) -> set[str]:
+        """Return those of some locations that are public and not on this machine."""
+        rows = self.registry.read("storage_location", locations)
+        roots = self.registry.read("storage_root", {row.fields["storage_root"] for row in rows})
+        local = {row.reference for row in roots if row.fields["local"] or row.fields["root"].startswith("file:")}
+        return {row.reference for row in rows if row.fields["public"] and row.fields["storage_root"] not in local}
+
+    # What follows is the registry's own.
+
+    def find(self, kind: str, many: Sequence[dict[str, Any]]) -> list[Row | None]:
+        """See `End.find`."""
+        return self.registry.find(kind, many)
+
+    def create(self, kind: str, many: Sequence[dict[str, Any]]) -> list[Created]:
+        """See `End.create`."""
+        return self.registry.create(kind, many)
+
+    def objects_at(self, locations: Iterable[str]) -> dict[str, str]:
+        """See `End.objects_at`."""
+        return self.registry.objects_at(locations)
+
+    def newest(self, kind: str) -> int:
+        """See `End.newest`."""
+        return self.registry.newest(kind)
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """See `End.transaction`."""
+        return self.registry.transaction()
+
+    def size(self, spot: Spot) -> int:
+        """See `End.size`."""
+        return self.registry.size(spot)
+
+    def download(self, spot: Spot, part: Path) -> None:
+        """See `End.download`."""
+        self.registry.download(spot, part)
+
+    def upload(self, kept: StoredFile, content: Callable[[], Iterator[bytes]]) -> bool:
+        """See `End.upload`."""
+        return self.registry.upload(kept, content)
+
+    def check_upload(self, sha1: str) -> bool:
+        """See `End.check_upload`."""
+        return self.registry.check_upload(sha1)
+
+    def path_of(self, kept: StoredFile) -> str:
+        """See `End.path_of`."""
+        return self.registry.path_of(kept)
+
+
+def _without(row: Row, *names: str) -> Row:
+    return replace(row, fields=row.fields | dict.fromkeys(names))

@@ -1,0 +1,257 @@
+"""Recording files as objects and data products of the local registry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from semver import Version
+from sqlmodel import Session, col, select
+
+from multiblast.errors import ConflictError, InvalidInputError, Problem
+from multiblast.registry.local import Registry
+from multiblast.registry.tables import (
+    Author,
+    DataProduct,
+    FileType,
+    Namespace,
+    Object,
+    ObjectAuthor,
+    ObjectComponent,
+    StorageLocation,
+    StorageRoot,
+)
+from multiblast.registry.transfer import product_name
+
+__all__ = [
+    "ProductName",
+    "Recorded",
+    "author_id",
+    "check_name",
+    "name_of_product",
+    "namespace_id",
+    "record_file",
+    "record_product",
+    "versions_of",
+]
+
+_WILDCARDS = set("[]?*")
+
+
+@dataclass(frozen=True, slots=True)
+class ProductName:
+    """Namespace, name and version of a data product."""
+
+    namespace: str
+    name: str
+    version: str
+
+    def __str__(self) -> str:
+        return product_name(self.namespace, self.name, self.version)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A data product as it was recorded: its row, its object's, and its content."""
+
+    product_id: int
+    object_id: int
+    sha1: str
+    new: bool
+
+
+def name_of_product(text: str) -> ProductName:
+    """Read ``namespace:name@version``.
+
+    Raises:
+        InvalidInputError: it is not of that form.
+    """
+    namespace, colon, rest = text.partition(":")
+    name, at, version = rest.rpartition("@")
+    if not (colon and at and namespace and name and Version.is_valid(version)):
+        raise InvalidInputError(f"{text!r} is no data product: write NAMESPACE:NAME@VERSION, as in rich:x/y@1.0.0")
+    return ProductName(namespace, name, version)
+
+
+def check_name(name: str, what: str) -> None:
+    """Refuse a name that could be mistaken for a pattern, or for a path that leads elsewhere.
+
+    Raises:
+        InvalidInputError: it is empty, has one of ``[]?*`` in it, or an empty or dotted part.
+    """
+    if _WILDCARDS & set(name):
+        raise InvalidInputError(Problem(f"{name!r} has one of []?* in it, which names must not have", what))
+    if any(part in ("", ".", "..") for part in name.split("/")) or "\\" in name or "\0" in name:
+        raise InvalidInputError(Problem(f"{name!r} is no name: write words with single slashes between them", what))
+
+
+def namespace_id(session: Session, name: str, full_name: str | None = None, website: str | None = None) -> int:
+    """Return a namespace by name, which is made if need be."""
+    found = session.exec(select(Namespace).where(Namespace.name == name)).first()
+    if found is None:
+        check_name(name, "namespace")
+        found = Namespace(name=name, full_name=full_name, website=website)
+        session.add(found)
+        session.flush()
+    return cast("int", found.id)
+
+
+def author_id(session: Session, name: str | None, identifier: str | None = None) -> int:
+    """Return an author by identifier, or by name if there is none; made if need be."""
+    known = Author.identifier == identifier if identifier else Author.name == name
+    found = session.exec(select(Author).where(known)).first()
+    if found is None:
+        found = Author(name=name, identifier=identifier)
+        session.add(found)
+        session.flush()
+    return cast("int", found.id)
+
+
+def file_type_id(session: Session, extension: str, name: str = "") -> int:
+    """Return a file type by extension, which is made if need be."""
+    found = session.exec(select(FileType).where(FileType.extension == extension).order_by(col(FileType.id))).first()
+    if found is None:
+        found = FileType(name=name or extension, extension=extension)
+        session.add(found)
+        session.flush()
+    return cast("int", found.id)
+
+
+def record_object(
+    session: Session,
+    *,
+    location: int | None,
+    description: str = "",
+    file_type: str = "",
+    authors: Iterable[int] = (),
+) -> Object:
+    """Make an object, with the component that is the whole of it."""
+    item = Object(
+        description=description or None,
+        storage_location_id=location,
+        file_type_id=file_type_id(session, file_type) if file_type else None,
+    )
+    session.add(item)
+    session.flush()
+    for author in dict.fromkeys(authors):
+        session.add(ObjectAuthor(object_id=cast("int", item.id), author_id=author))
+    session.flush()
+    return item
+
+
+def record_file(  # noqa: PLR0913 - as above
+    registry: Registry,
+    session: Session,
+    sha1: str,
+    *,
+    description: str,
+    file_type: str,
+    public: bool = True,
+    authors: Iterable[int] = (),
+) -> Object:
+    """Make an object of a content that the registry's files hold."""
+    location = registry.local_location(session, sha1, public=public)
+    return record_object(session, location=location, description=description, file_type=file_type, authors=authors)
+
+
+def record_place(session: Session, root: str, path: str, sha1: str, *, public: bool = True) -> int:
+    """Return a location elsewhere, such as a code repository's; made if need be."""
+    found = session.exec(select(StorageRoot).where(StorageRoot.root == root)).first()
+    if found is None:
+        found = StorageRoot(root=root, local=False)
+        session.add(found)
+        session.flush()
+    here = session.exec(
+        select(StorageLocation).where(
+            StorageLocation.storage_root_id == found.id,
+            StorageLocation.hash == sha1,
+            StorageLocation.public == public,
+        )
+    ).first()
+    if here is None:
+        here = StorageLocation(path=path, hash=sha1, public=public, storage_root_id=cast("int", found.id))
+        session.add(here)
+        session.flush()
+    return cast("int", here.id)
+
+
+def content_of(session: Session, product: DataProduct) -> str:
+    """Return the SHA-1 of a data product's file; empty if it has none."""
+    query = select(StorageLocation.hash).join(Object).where(Object.id == product.object_id)
+    return session.exec(query).first() or ""
+
+
+def find_product(session: Session, name: ProductName) -> DataProduct | None:
+    """Return a data product; None if there is none of that name and version."""
+    query = select(DataProduct).join(Namespace)
+    return session.exec(
+        query.where(
+            Namespace.name == name.namespace, DataProduct.name == name.name, DataProduct.version == name.version
+        )
+    ).first()
+
+
+def record_product(  # noqa: PLR0913 - the fields of a data product
+    registry: Registry,
+    name: ProductName,
+    path: Path,
+    *,
+    file_type: str,
+    description: str = "",
+    public: bool = True,
+    authors: Sequence[int] = (),
+    digest: str = "",
+) -> Recorded:
+    """Keep a file and record it as a data product; the same again is the same.
+
+    Args:
+        registry: Where.
+        name: What it is called.
+        path: The file.
+        file_type: Its extension, without the dot.
+        description: What it is.
+        public: Whether it may leave this registry.
+        authors: Who made it.
+        digest: The SHA-1 or SHA-256 it must have; empty for any.
+
+    Raises:
+        ConflictError: this version exists, with another content.
+        StoreError: the file has another digest, or cannot be kept.
+    """
+    check_name(name.namespace, "namespace")
+    check_name(name.name, "data_product")
+    found = registry.files.add(path, digest)
+    with registry.writing() as session:
+        before = find_product(session, name)
+        if before is not None:
+            if (other := content_of(session, before)) not in ("", found.sha1):
+                raise ConflictError(
+                    f"{name} exists, with the content {other} and not {found.sha1}: give it a new version"
+                )
+            return Recorded(cast("int", before.id), before.object_id, found.sha1, new=False)
+        item = record_file(
+            registry, session, found.sha1, description=description, file_type=file_type, public=public, authors=authors
+        )
+        product = DataProduct(
+            name=name.name,
+            version=name.version,
+            namespace_id=namespace_id(session, name.namespace),
+            object_id=cast("int", item.id),
+        )
+        session.add(product)
+        session.flush()
+        return Recorded(cast("int", product.id), product.object_id, found.sha1, new=True)
+
+
+def versions_of(session: Session, namespace: str, name: str) -> dict[str, DataProduct]:
+    """Return the data products of a name by version."""
+    query = select(DataProduct).join(Namespace).where(Namespace.name == namespace, DataProduct.name == name)
+    return {product.version: product for product in session.exec(query)}
+
+
+def whole_of(session: Session, object_id: int) -> ObjectComponent:
+    """Return the component that is the whole of an object."""
+    query = select(ObjectComponent).where(ObjectComponent.object_id == object_id, col(ObjectComponent.whole_object))
+    return session.exec(query).one()

@@ -1,0 +1,179 @@
+"""Registering what a configuration brings from elsewhere: namespaces, authors, files and published things."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import contextmanager
+from datetime import UTC
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from sqlmodel import select
+
+from multiblast.errors import ConflictError, InvalidInputError, MultiblastError, StoreError
+from multiblast.registry.config import (
+    AuthorEntry,
+    Config,
+    DataProductEntry,
+    ExternalObjectEntry,
+    NamespaceEntry,
+)
+from multiblast.registry.connection import Connection, Limits
+from multiblast.registry.files import file_checksums
+from multiblast.registry.local import Registry
+from multiblast.registry.recording import (
+    ProductName,
+    Recorded,
+    author_id,
+    content_of,
+    namespace_id,
+    record_place,
+    record_product,
+    versions_of,
+)
+from multiblast.registry.tables import ExternalObject
+from multiblast.registry.transfer import Outcome, Result
+from multiblast.registry.versions import highest, resolve_version, version_word
+from multiblast.stores.base import CHUNK_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["entry_name", "register"]
+
+
+def register(registry: Registry, config: Config, limits: Limits | None = None) -> list[Outcome]:
+    """Register all that a configuration says, each entry whole or with the reason why not.
+
+    Registering the same again changes nothing.
+    """
+    outcomes: list[Outcome] = []
+    for entry in config.register_:
+        if isinstance(entry, NamespaceEntry):
+            with registry.writing() as session:
+                namespace_id(session, entry.namespace, entry.full_name, entry.website)
+        elif isinstance(entry, AuthorEntry):
+            with registry.writing() as session:
+                author_id(session, entry.name or entry.author, entry.identifier)
+        else:
+            outcomes.append(_register_file(registry, config, entry, limits))
+    return outcomes
+
+
+def entry_name(entry: DataProductEntry, config: Config) -> tuple[str, str, str]:
+    """Return namespace, name and version, or version word, that an entry registers."""
+    name = entry.use.data_product or entry.data_product
+    if isinstance(entry, ExternalObjectEntry):
+        name = name or entry.external_object
+    namespace = entry.use.namespace or entry.namespace_name or config.run_metadata.default_input_namespace
+    return namespace, name, entry.use.version or entry.version or config.run_metadata.default_write_version
+
+
+def _register_file(registry: Registry, config: Config, entry: DataProductEntry, limits: Limits | None) -> Outcome:
+    namespace, name, text = entry_name(entry, config)
+    label = f"{namespace}:{name}"
+    try:
+        with _fetched(entry, limits) as path:
+            version = _version(registry, namespace, name, text, file_checksums(path).sha1)
+            label += f"@{version}"
+            with registry.writing() as session:
+                authors = [author_id(session, author) for author in entry.authors]
+            public = config.run_metadata.public if entry.public is None else entry.public
+            recorded = record_product(
+                registry,
+                ProductName(namespace, name, version),
+                path,
+                file_type=entry.file_type,
+                description=entry.description,
+                public=public,
+                authors=authors,
+                digest=entry.hash,
+            )
+            if isinstance(entry, ExternalObjectEntry):
+                _record_external(registry, entry, recorded, version)
+            return Outcome(label, Result.DONE if recorded.new else Result.KNOWN, "", path.stat().st_size)
+    except ConflictError as error:
+        return Outcome(label, Result.CONFLICT, str(error))
+    except MultiblastError as error:
+        return Outcome(label, Result.FAILED, str(error))
+
+
+def _version(registry: Registry, namespace: str, name: str, text: str, sha1: str) -> str:
+    """Return the version for a content: the newest there is while the content is unchanged, else what is meant."""
+    with registry.session() as session:
+        existing = versions_of(session, namespace, name)
+        newest = highest(existing)
+        same = bool(newest) and content_of(session, existing[newest]) == sha1
+    if version_word(text):
+        if same:
+            return newest
+        if version_word(text) == "LATEST" and newest:
+            raise ConflictError(f"the file changed since version {newest}: give it ${{{{PATCH}}}} for a new one")
+    return resolve_version(text, existing, writing=True)
+
+
+@contextmanager
+def _fetched(entry: DataProductEntry, limits: Limits | None) -> Iterator[Path]:
+    """Give an entry's file: the one on this machine, or a temporary copy of the one elsewhere."""
+    local = _local_path(entry)
+    if local is not None:
+        if not local.is_file():
+            raise StoreError(f"there is no file {str(local)!r}")
+        yield local
+        return
+    url = entry.root.rstrip("/") + "/" + entry.path.lstrip("/")
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise InvalidInputError(f"{url!r} cannot be fetched: write an http, https or file address, or a cache")
+    connection = Connection(entry.root, limits=limits)
+    try:
+        with TemporaryDirectory(prefix="multiblast-register-") as directory:
+            target = Path(directory) / "file"
+            with connection.stream(url) as response, target.open("wb") as file:
+                for chunk in response.iter_bytes(CHUNK_BYTES):
+                    file.write(chunk)
+            yield target
+    except OSError as error:
+        if isinstance(error, StoreError):
+            raise
+        raise StoreError(f"{url} cannot be kept: {error.strerror or error}") from error
+    finally:
+        connection.close()
+
+
+def _local_path(entry: DataProductEntry) -> Path | None:
+    if cached := entry.use.cache or entry.cache:
+        return Path(cached).expanduser()
+    if entry.root.startswith("file://"):
+        return Path(unquote(urlsplit(entry.root).path)) / entry.path
+    return Path(entry.root) / entry.path if entry.root.startswith("/") else None
+
+
+def _record_external(registry: Registry, entry: ExternalObjectEntry, recorded: Recorded, version: str) -> None:
+    with registry.writing() as session:
+        if session.exec(select(ExternalObject).where(ExternalObject.data_product_id == recorded.product_id)).first():
+            return
+        original = None
+        if entry.root.startswith(("http://", "https://")):
+            original = record_place(session, entry.root, entry.path, recorded.sha1)
+        date = entry.release_date
+        session.add(
+            ExternalObject(
+                data_product_id=recorded.product_id,
+                identifier=entry.identifier,
+                alternate_identifier=entry.unique_name,
+                alternate_identifier_type=entry.alternate_identifier_type,
+                title=entry.title,
+                release_date=date if date.tzinfo else date.replace(tzinfo=UTC),
+                primary_not_supplement=entry.primary,
+                description=entry.description or None,
+                version=version,
+                original_store_id=original,
+            )
+        )
+
+
+def registered_entries(config: Config) -> Sequence[DataProductEntry]:
+    """Return the entries that make data products."""
+    return [entry for entry in config.register_ if isinstance(entry, DataProductEntry)]

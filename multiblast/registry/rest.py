@@ -1,0 +1,349 @@
+"""A FAIR data registry over its REST API, as `End`."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b16encode
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from fnmatch import fnmatchcase
+from functools import cached_property
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from multiblast.errors import ConflictError, InvalidInputError, MultiblastError, NotFoundError, StoreError
+from multiblast.registry.connection import Connection, Limits
+from multiblast.registry.kinds import KINDS, Kind
+from multiblast.registry.rows import Created, Row, Spot, read_time, write_time
+from multiblast.registry.tables import StoredFile
+from multiblast.stores.base import CHUNK_BYTES
+
+__all__ = ["RestRegistry"]
+
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
+
+_FEW = 4  # as many rows are asked for one by one before a whole page is
+_PAGE = 250
+_ALL_OF_A_NAME = 1000
+# Lists in an answer of rows that refer back to it; what is not here is asked for with a filter.
+_DETAILS = {
+    "object": {
+        "components": "object_component.object",
+        "data_products": "data_product.object",
+        "code_repo_release": "code_repo_release.object",
+        "quality_control": "quality_controlled.object",
+        "licences": "licence.object",
+        "keywords": "keyword.object",
+    },
+    "data_product": {"external_object": "external_object.data_product"},
+    "object_component": {"outputs_of": "code_run.outputs", "issues": "issue.component_issues"},
+}
+_TIMES = {"release_date", "run_date"}
+
+
+class RestRegistry:
+    """A FAIR data registry.
+
+    A row's reference is its URL.
+
+    Args:
+        url: Of the site, or of its API.
+        token: To write with; reading needs none.
+        limits: How patient to be, and how much to do at once.
+    """
+
+    shares_objects = True  # the server finds the file of a content only while one object has it
+
+    def __init__(self, url: str, token: str = "", limits: Limits | None = None) -> None:
+        self.site = url.rstrip("/").removesuffix("/api") + "/"
+        self.name = self.site
+        self.connection = Connection(self.site + "api/", token, limits)
+        self._pool = ThreadPoolExecutor(self.connection.limits.at_once, thread_name_prefix="registry")
+
+    @property
+    def requests(self) -> int:
+        """How many requests were sent."""
+        return self.connection.requests
+
+    @property
+    def warning(self) -> str:
+        """What to tell of the clocks."""
+        return self.connection.clock_warning
+
+    def __repr__(self) -> str:
+        return f"RestRegistry({self.site!r})"
+
+    def close(self) -> None:
+        """Give connections and threads back."""
+        self._pool.shutdown(cancel_futures=True)
+        self.connection.close()
+
+    def together(self, work: Callable[[ItemT], ResultT], items: Iterable[ItemT]) -> list[ResultT]:
+        """Do something with many items, some at once; return what came of it in their order."""
+        return list(self._pool.map(work, items))
+
+    @property
+    def data_root(self) -> str:
+        """The site's own file store."""
+        return self.site + "data/"
+
+    def read(self, kind: str, references: Iterable[str]) -> list[Row]:
+        """Return rows by URL: see `End.read`.
+
+        Many are taken from pages of the whole list, as long as that is fewer requests.
+        """
+        wanted = {_number(reference): reference for reference in references}
+        found: dict[int, Row] = {}
+        if len(wanted) > _FEW:
+            for rows, left in self._pages(kind):
+                found.update({number: row for row in rows if (number := _number(row.reference)) in wanted})
+                missing = len(wanted) - len(found)
+                if missing <= _FEW or left > missing:
+                    break
+        single = [reference for number, reference in wanted.items() if number not in found]
+        rest = self.together(lambda reference: self._row(kind, self.connection.get(reference)), single)
+        return [*found.values(), *rest]
+
+    def _pages(self, kind: str) -> Iterator[tuple[list[Row], int]]:
+        """Yield pages, the newest rows first, each with the number of pages that follow."""
+        answer = self.connection.get(f"{kind}/", {"page_size": _PAGE})
+        left = -(-answer["count"] // _PAGE)
+        while True:
+            left -= 1
+            yield [self._row(kind, item) for item in answer["results"]], max(0, left)
+            if not answer["next"]:
+                return
+            answer = self.connection.get(answer["next"])
+
+    def details(self, kind: str, field_name: str, rows: Sequence[Row]) -> list[Row]:
+        """Return the rows that refer to others: see `End.details`."""
+        place = f"{kind}.{field_name}"
+        if not rows:
+            return []
+        if place in _DETAILS.get(rows[0].kind, {}).values():
+            return self.read(kind, {reference for row in rows for reference in row.details[place]})
+        owners = {_number(row.reference): row for row in rows}
+        found: list[Row] = []
+        if len(owners) > _FEW:
+            for page, left in self._pages(kind):
+                found += [row for row in page if _number(row.fields[field_name]) in owners]
+                if left == 0:
+                    return found
+                if left > len(owners):
+                    break
+        one_by_one = self.together(lambda owner: self._list(kind, {field_name: owner}), owners)
+        return [row for some in one_by_one for row in some]
+
+    def _list(self, kind: str, filters: dict[str, Any]) -> list[Row]:
+        answer = self.connection.get(f"{kind}/", {**filters, "page_size": _ALL_OF_A_NAME})
+        rows = [self._row(kind, item) for item in answer["results"]]
+        while answer["next"]:
+            answer = self.connection.get(answer["next"])
+            rows += [self._row(kind, item) for item in answer["results"]]
+        return rows
+
+    def find(self, kind: str, many: Sequence[dict[str, Any]]) -> list[Row | None]:
+        """Look rows up by what tells them from others: see `End.find`."""
+        return self.together(lambda fields: self._find(KINDS[kind], fields), many)
+
+    def _find(self, kind: Kind, fields: dict[str, Any]) -> Row | None:
+        for key in kind.keys:
+            if all(fields.get(name) is not None for name in key):
+                filters = {name: _filter(kind, name, fields[name]) for name in key}
+                matching = [row for row in self._list(kind.name, filters) if _same(kind, key, row, fields)]
+                if matching:
+                    return matching[-1]  # the oldest
+        return None
+
+    def create(self, kind: str, many: Sequence[dict[str, Any]]) -> list[Created]:
+        """Make rows, or find those that exist already: see `End.create`."""
+        described = KINDS[kind]
+        if any(fields.get(name) for fields in many for name in described.lists):
+            # One at a time: over SQLite the server may fail between a row and its lists, and keep half of it.
+            return [self._create(described, fields) for fields in many]
+        return self.together(lambda fields: self._create(described, fields), many)
+
+    def _create(self, kind: Kind, fields: dict[str, Any]) -> Created:
+        try:
+            # Nothing at the server keeps it from having one licence twice.
+            if kind.name == "licence" and (before := self._find(kind, fields)) is not None:
+                return Created(before)
+            body = {name: value for name in kind.fields if (value := fields.get(name)) is not None}
+            if kind.name == "object_component":
+                body["issues"] = []  # required; an issue names its components itself
+            response = self.connection.post(f"{kind.name}/", body)
+            if response.status_code == HTTPStatus.CREATED:
+                return Created(self._row(kind.name, response.json()), new=True)
+            if response.status_code == HTTPStatus.CONFLICT and (before := self._find(kind, fields)) is not None:
+                return self._compared(kind, before, fields)
+        except MultiblastError as error:
+            return Created(None, error=error)
+        refused = ConflictError if response.status_code == HTTPStatus.CONFLICT else InvalidInputError
+        return Created(None, error=refused(f"{self.site} refused the {kind.name}: {response.text[:300]}"))
+
+    def _compared(self, kind: Kind, before: Row, fields: dict[str, Any]) -> Created:
+        """Accept a row that exists, unless it lacks what can no more be added to it."""
+        for name, listed in kind.lists.items():
+            lacking = {_number(r) for r in fields.get(name) or ()} - {_number(r) for r in before.fields[name]}
+            if lacking and listed.followed and kind.name == "code_run":
+                reason = f"{before.reference} is there without some of its {name}: the server broke off when it "
+                reason += "recorded it. Have it deleted there, and push again"
+                return Created(None, error=ConflictError(reason))
+        return Created(before)
+
+    def products(self, namespace: str, patterns: Sequence[str]) -> list[Row]:
+        """Return data products of a namespace by name: see `End.products`."""
+        known = self._namespaces.get(namespace)
+        if known is None:
+            found = self._find(KINDS["namespace"], {"name": namespace})
+            if found is None:
+                return []
+            known = self._namespaces[namespace] = found.reference
+        mine = {"namespace": _number(known)}
+        if len(patterns) <= _FEW:
+            several = self.together(lambda name: self._list("data_product", {**mine, "name": name}), patterns)
+        else:  # as many as there are in the namespace is fewer requests than one a name
+            several = [self._list("data_product", mine)]
+        rows = {row.reference: row for some in several for row in some}
+        return [row for row in rows.values() if any(fnmatchcase(row.fields["name"], one) for one in patterns)]
+
+    @cached_property
+    def _namespaces(self) -> dict[str, str]:
+        return {}
+
+    def objects_at(self, locations: Iterable[str]) -> dict[str, str]:
+        """Return an object for each location that has one: see `End.objects_at`."""
+        wanted = list(locations)
+        found = self.together(lambda location: self._list("object", {"storage_location": _number(location)}), wanted)
+        return {location: rows[-1].reference for location, rows in zip(wanted, found, strict=True) if rows}
+
+    def newest(self, kind: str) -> int:
+        """Return the number of the newest row of a kind: see `End.newest`."""
+        answer = self.connection.get(f"{kind}/", {"page_size": 1})
+        return max((_number(item["url"]) for item in answer["results"]), default=0)
+
+    def since(self, kind: str, number: int) -> list[Row]:
+        """Return the rows of a kind that are newer than a number: see `End.since`."""
+        found: list[Row] = []
+        for rows, _ in self._pages(kind):
+            fresh = [row for row in rows if _number(row.reference) > number]
+            found += fresh
+            if len(fresh) < len(rows):
+                break
+        return found
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Do nothing: the API has no transactions."""
+        return nullcontext()
+
+    def size(self, spot: Spot) -> int:
+        """Return a file's length in bytes, asked for with its first byte: see `End.size`."""
+        with self.connection.stream(spot.url, 0, 1) as response:
+            if place := response.headers.get("content-range"):
+                return int(place.rpartition("/")[2])
+            return int(response.headers.get("content-length", 0))
+
+    def download(self, spot: Spot, part: Path) -> None:
+        """Write a file behind what is there of it, going on where the connection broke: see `End.download`."""
+        for attempt in range(1, self.connection.limits.attempts + 1):
+            try:
+                self._download(spot, part)
+                break
+            except httpx.TransportError as error:
+                if attempt == self.connection.limits.attempts:
+                    raise self.connection.unreachable(error) from error
+
+    def _download(self, spot: Spot, part: Path) -> None:
+        done = part.stat().st_size if part.exists() else 0
+        with self.connection.stream(spot.url, done) as response:
+            if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                return  # it is there to the last byte; the digest will tell
+            # The header and not the status tells whether this is the rest: not every S3 server says 206.
+            mode = "ab" if response.headers.get("content-range", "").startswith(f"bytes {done}-") else "wb"
+            with part.open(mode) as file:
+                for chunk in response.iter_raw(CHUNK_BYTES):
+                    file.write(chunk)
+
+    def path_of(self, kept: StoredFile) -> str:
+        """Return the path of a content, which is its hash: see `End.path_of`."""
+        return kept.sha1
+
+    def upload(self, kept: StoredFile, content: Callable[[], Iterator[bytes]]) -> bool:
+        """Upload a file to where the server signs for, and make sure that it arrived: see `End.upload`."""
+        md5 = hashlib.md5(usedforsecurity=False)  # what S3 calls an ETag
+
+        def hashed() -> Iterator[bytes]:
+            nonlocal md5
+            md5 = hashlib.md5(usedforsecurity=False)
+            for chunk in content():
+                md5.update(chunk)
+                yield chunk
+
+        def signed() -> str:
+            response = self.connection.post(f"data/{kept.sha1}")
+            if response.status_code == HTTPStatus.CONFLICT:
+                raise FileExistsError(kept.sha1)
+            if response.is_error:
+                raise StoreError(f"{self.site} does not take files: {response.text[:200]}")
+            return str(response.json()["url"])
+
+        try:
+            response = self.connection.put(signed, hashed, kept.size_bytes)
+        except FileExistsError:
+            return True
+        tag = response.headers.get("etag", "").strip('"').lower()
+        if _is_md5(tag) and tag != md5.hexdigest():
+            raise StoreError(f"the storage of {self.site} keeps other bytes for {kept.sha1} than were sent: try again")
+        return _is_md5(tag)
+
+    def check_upload(self, sha1: str) -> bool:
+        """Tell whether what the server gives out under a hash has that hash."""
+        hasher = hashlib.sha1(usedforsecurity=False)
+        try:
+            with self.connection.stream(self.data_root + sha1) as response:
+                for chunk in response.iter_raw(CHUNK_BYTES):
+                    hasher.update(chunk)
+        except NotFoundError:
+            return False
+        return hasher.hexdigest() == sha1
+
+    def _row(self, kind: str, item: dict[str, Any]) -> Row:
+        described = KINDS[kind]
+        fields: dict[str, Any] = {name: item.get(name) for name in described.fields}
+        for name in _TIMES & fields.keys():
+            fields[name] = write_time(read_time(fields[name]))
+        details = {place: _listed(item.get(name)) for name, place in _DETAILS.get(kind, {}).items()}
+        return Row(kind, item["url"], fields, details)
+
+
+def _number(reference: str) -> int:
+    return int(reference.rstrip("/").rpartition("/")[2])
+
+
+def _listed(value: Any) -> list[str]:
+    return [] if value is None else [value] if isinstance(value, str) else list(value)
+
+
+def _filter(kind: Kind, name: str, value: Any) -> Any:
+    if name in kind.references:
+        return _number(value)
+    return {True: "true", False: "false"}.get(value, value) if isinstance(value, bool) else value
+
+
+def _same(kind: Kind, key: tuple[str, ...], row: Row, fields: dict[str, Any]) -> bool:
+    """Compare what the server found with what was meant: a name's filter is a pattern there."""
+    return all(
+        _number(row.fields[name]) == _number(fields[name])
+        if name in kind.references
+        else row.fields[name] == fields[name]
+        for name in key
+    )
+
+
+def _is_md5(tag: str) -> bool:
+    return len(tag) == len(b16encode(bytes(16))) and all(c in "0123456789abcdef" for c in tag)

@@ -1,0 +1,448 @@
+"""The tables of the registry: FAIR's data model with all its constraints, and what is known of other registries.
+
+Column names are those of the FAIR registry's REST API, with ``_id`` after a
+reference. A table that stays on this machine is marked ``local`` in its info.
+All times are UTC.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Any, ClassVar
+from uuid import UUID, uuid4
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, MetaData, Text, UniqueConstraint, event, insert
+from sqlalchemy.engine import Connection
+from sqlalchemy.orm import Mapper
+from sqlmodel import Field, SQLModel
+
+from multiblast.database import UtcDateTime, utc_now
+
+__all__ = [
+    "WHOLE_OBJECT",
+    "Author",
+    "CodeRepoRelease",
+    "CodeRun",
+    "CodeRunInput",
+    "CodeRunOutput",
+    "ComponentIssue",
+    "DataProduct",
+    "ExternalObject",
+    "FileType",
+    "Issue",
+    "KeyValue",
+    "Keyword",
+    "Licence",
+    "Namespace",
+    "Object",
+    "ObjectAuthor",
+    "ObjectComponent",
+    "QualityControlled",
+    "RegistryTable",
+    "RemoteCopy",
+    "RemoteMark",
+    "RemoteRegistry",
+    "Staged",
+    "StorageLocation",
+    "StorageRoot",
+    "StoredFile",
+    "User",
+    "UserAuthor",
+    "author_uuid",
+]
+
+WHOLE_OBJECT = "whole_object"
+_LOCAL = {"info": {"local": True}}
+
+
+def _no_wildcards(column: str) -> str:
+    """Return the condition that a name has none of ``[]?*``, in words that every database knows."""
+    return f"replace(replace(replace(replace({column}, '[', ''), ']', ''), '?', ''), '*', '') = {column}"
+
+
+def _new_uuid() -> str:
+    return str(uuid4())
+
+
+def _reference(table: str, *, unique: bool = False, optional: bool = False) -> Any:
+    return Field(foreign_key=f"{table}.id", ondelete="RESTRICT", index=not unique, unique=unique, nullable=optional)
+
+
+def _many(name: str, table: str, field: str = "", *, followed: bool = True) -> Any:
+    """Return one half of the key of a many-to-many table.
+
+    Args:
+        name: The column.
+        table: What it refers to.
+        field: In the half that owns the list: the list's name in the API.
+        followed: Whether what is in the list goes along with its owner to other registries.
+    """
+    info = {"list": field, "followed": followed}
+    return Field(
+        sa_column=Column(name, ForeignKey(f"{table}.id", ondelete="CASCADE"), primary_key=True, index=True, info=info)
+    )
+
+
+class RegistryTable(SQLModel):
+    """Base of the registry's tables, apart from any other SQLModel tables in the process."""
+
+    metadata: ClassVar[MetaData] = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class _Row(RegistryTable):
+    id: int | None = Field(default=None, primary_key=True)
+    last_updated: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
+class Namespace(_Row, table=True):
+    """A group of data products."""
+
+    __tablename__ = "namespace"
+    __table_args__ = (CheckConstraint(_no_wildcards("name"), name="name"),)
+
+    name: str = Field(unique=True)
+    full_name: str | None = Field(default=None, unique=True)
+    website: str | None = None
+
+
+class StorageRoot(_Row, table=True):
+    """A place; with a location's path after it, it is a file's address."""
+
+    __tablename__ = "storage_root"
+
+    root: str = Field(unique=True)
+    local: bool = False
+
+
+class StorageLocation(_Row, table=True):
+    """Where one content is. ``hash`` is the SHA-1 of a file, or the commit of a code repository."""
+
+    __tablename__ = "storage_location"
+    __table_args__ = (UniqueConstraint("storage_root_id", "hash", "public"),)
+
+    path: str = Field(sa_type=Text)
+    hash: str = Field(index=True)
+    public: bool = True
+    storage_root_id: int = _reference("storage_root")
+
+
+class FileType(_Row, table=True):
+    """What kind of file an object is."""
+
+    __tablename__ = "file_type"
+    __table_args__ = (UniqueConstraint("name", "extension"),)
+
+    name: str
+    extension: str
+
+
+class Author(_Row, table=True):
+    """A person or organisation; the UUID follows from the identifier if there is one."""
+
+    __tablename__ = "author"
+    __table_args__ = (
+        CheckConstraint("name IS NOT NULL OR identifier IS NOT NULL", name="name_or_identifier"),
+        CheckConstraint(_no_wildcards("name"), name="name"),
+    )
+
+    name: str | None = None
+    identifier: str | None = Field(default=None, unique=True)
+    uuid: str = Field(default_factory=_new_uuid, unique=True, max_length=36)
+
+
+class User(_Row, table=True):
+    """Somebody who works with this registry, bound to a namespace and a data store."""
+
+    __tablename__ = "user"
+    __table_args__ = _LOCAL
+
+    username: str = Field(unique=True)
+    namespace: str
+    data_store: str = Field(sa_type=Text)
+    remote: str = ""
+
+
+class UserAuthor(_Row, table=True):
+    """Which author a user is."""
+
+    __tablename__ = "user_author"
+    __table_args__ = _LOCAL  # a user is one of this installation, and nobody elsewhere
+
+    user_id: int = _reference("user", unique=True)
+    author_id: int = _reference("author")
+
+
+class Object(_Row, table=True):
+    """Anything with provenance: what a data product, a configuration, a script or a repository is."""
+
+    __tablename__ = "object"
+
+    description: str | None = Field(default=None, sa_type=Text)
+    uuid: str = Field(default_factory=_new_uuid, unique=True, max_length=36)
+    storage_location_id: int | None = _reference("storage_location", optional=True)
+    file_type_id: int | None = _reference("file_type", optional=True)
+
+
+class ObjectAuthor(RegistryTable, table=True):
+    """Who made an object."""
+
+    __tablename__ = "object_author"
+
+    object_id: int = _many("object_id", "object", "authors")
+    author_id: int = _many("author_id", "author")
+
+
+class Issue(_Row, table=True):
+    """Something wrong with components of objects; the larger the severity, the worse."""
+
+    __tablename__ = "issue"
+    __table_args__ = (CheckConstraint("severity >= 0", name="severity"),)
+
+    severity: int = 1
+    description: str = Field(sa_type=Text)
+    uuid: str = Field(default_factory=_new_uuid, unique=True, max_length=36)
+
+
+class ObjectComponent(_Row, table=True):
+    """A named part of an object; every object has the part that is the whole of it."""
+
+    __tablename__ = "object_component"
+    __table_args__ = (
+        UniqueConstraint("object_id", "name"),
+        CheckConstraint(_no_wildcards("name"), name="name"),
+    )
+
+    name: str
+    description: str | None = Field(default=None, sa_type=Text)
+    whole_object: bool = False
+    object_id: int = _reference("object")
+
+
+class ComponentIssue(RegistryTable, table=True):
+    """Which issues a component has."""
+
+    __tablename__ = "component_issue"
+
+    # An issue may be of components of many objects: one of them does not bring the others along.
+    issue_id: int = _many("issue_id", "issue", "component_issues", followed=False)
+    object_component_id: int = _many("object_component_id", "object_component")
+
+
+class DataProduct(_Row, table=True):
+    """A name and version in a namespace, and the object it stands for. The version is strict semver."""
+
+    __tablename__ = "data_product"
+    __table_args__ = (
+        UniqueConstraint("namespace_id", "name", "version"),
+        CheckConstraint(_no_wildcards("name"), name="name"),
+    )
+
+    name: str
+    version: str
+    namespace_id: int = _reference("namespace")
+    object_id: int = _reference("object")
+
+
+class ExternalObject(_Row, table=True):
+    """Where a data product that comes from elsewhere comes from."""
+
+    __tablename__ = "external_object"
+    __table_args__ = (
+        UniqueConstraint("identifier", "alternate_identifier", "alternate_identifier_type", "title", "version"),
+        CheckConstraint(
+            "(identifier IS NOT NULL OR alternate_identifier IS NOT NULL)"
+            " AND (alternate_identifier IS NULL) = (alternate_identifier_type IS NULL)",
+            name="identifier",
+        ),
+    )
+
+    identifier: str | None = None
+    alternate_identifier: str | None = None
+    alternate_identifier_type: str | None = None
+    title: str
+    release_date: datetime = Field(sa_type=UtcDateTime)
+    primary_not_supplement: bool = True
+    description: str | None = Field(default=None, sa_type=Text)
+    version: str
+    data_product_id: int = _reference("data_product", unique=True)
+    original_store_id: int | None = _reference("storage_location", optional=True)
+
+
+class CodeRun(_Row, table=True):
+    """One time something was run: what went in, what came out, with which code and configuration."""
+
+    __tablename__ = "code_run"
+
+    run_date: datetime = Field(sa_type=UtcDateTime)
+    description: str = Field(sa_type=Text)
+    uuid: str = Field(default_factory=_new_uuid, unique=True, max_length=36)
+    code_repo_id: int | None = _reference("object", optional=True)
+    model_config_id: int | None = _reference("object", optional=True)
+    submission_script_id: int = _reference("object")
+
+
+class CodeRunInput(RegistryTable, table=True):
+    """What a code run read."""
+
+    __tablename__ = "code_run_input"
+
+    code_run_id: int = _many("code_run_id", "code_run", "inputs")
+    object_component_id: int = _many("object_component_id", "object_component")
+
+
+class CodeRunOutput(RegistryTable, table=True):
+    """What a code run wrote."""
+
+    __tablename__ = "code_run_output"
+
+    code_run_id: int = _many("code_run_id", "code_run", "outputs")
+    object_component_id: int = _many("object_component_id", "object_component")
+
+
+class CodeRepoRelease(_Row, table=True):
+    """The release of a code that an object is."""
+
+    __tablename__ = "code_repo_release"
+    __table_args__ = (
+        UniqueConstraint("name", "version"),
+        CheckConstraint(_no_wildcards("name"), name="name"),
+    )
+
+    name: str
+    version: str
+    website: str | None = None
+    object_id: int = _reference("object", unique=True)
+
+
+class Keyword(_Row, table=True):
+    """A word to find an object by."""
+
+    __tablename__ = "keyword"
+    __table_args__ = (
+        UniqueConstraint("object_id", "keyphrase"),
+        CheckConstraint(_no_wildcards("keyphrase"), name="keyphrase"),
+    )
+
+    keyphrase: str
+    identifier: str | None = Field(default=None, unique=True)
+    object_id: int = _reference("object")
+
+
+class Licence(_Row, table=True):
+    """What may be done with an object."""
+
+    __tablename__ = "licence"
+
+    licence_info: str = Field(sa_type=Text)
+    identifier: str | None = Field(default=None, unique=True)
+    object_id: int = _reference("object")
+
+
+class KeyValue(_Row, table=True):
+    """One fact about an object."""
+
+    __tablename__ = "key_value"
+    __table_args__ = (UniqueConstraint("object_id", "key"),)
+
+    key: str
+    value: str = Field(sa_type=Text)
+    object_id: int = _reference("object")
+
+
+class QualityControlled(_Row, table=True):
+    """That an object was quality controlled, and the document that says so."""
+
+    __tablename__ = "quality_controlled"
+
+    object_id: int = _reference("object", unique=True)
+    document_id: int = _reference("object")
+
+
+class StoredFile(RegistryTable, table=True):
+    """One content in the store, kept once whatever it is called.
+
+    Attributes:
+        sha1: What other registries know it by.
+        sha256: What it is kept under.
+    """
+
+    __tablename__ = "stored_file"
+    __table_args__ = _LOCAL
+
+    sha1: str = Field(primary_key=True, max_length=40)
+    sha256: str = Field(unique=True, max_length=64)
+    size_bytes: int = Field(sa_type=BigInteger)
+    stored_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
+class RemoteRegistry(_Row, table=True):
+    """Another registry, by the name it has here. Its token is kept apart."""
+
+    __tablename__ = "remote_registry"
+    __table_args__ = _LOCAL
+
+    name: str = Field(unique=True)
+    url: str = Field(sa_type=Text)
+    store: str = Field(default="", sa_type=Text)
+
+
+class RemoteCopy(RegistryTable, table=True):
+    """That a row here is a row there."""
+
+    __tablename__ = "remote_copy"
+    __table_args__ = _LOCAL
+
+    remote: str = Field(primary_key=True)
+    kind: str = Field(primary_key=True)
+    row_id: int = Field(primary_key=True)
+    reference: str = Field(index=True)
+
+
+class RemoteMark(RegistryTable, table=True):
+    """The newest row of a kind that was there at the last pull."""
+
+    __tablename__ = "remote_mark"
+    __table_args__ = _LOCAL
+
+    remote: str = Field(primary_key=True)
+    kind: str = Field(primary_key=True)
+    newest: int = Field(sa_type=BigInteger)
+
+
+class Staged(RegistryTable, table=True):
+    """A code run or an object that is to be pushed with all its provenance."""
+
+    __tablename__ = "staged"
+    __table_args__ = _LOCAL
+
+    kind: str = Field(primary_key=True)
+    row_id: int = Field(primary_key=True)
+    at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
+def author_uuid(identifier: str) -> str:
+    """Return the UUID that every FAIR registry gives to an identifier."""
+    return str(UUID(hashlib.sha256(identifier.encode()).hexdigest()[::2]))
+
+
+@event.listens_for(Author, "before_insert")
+def _derive_uuid(_mapper: Mapper[Author], _connection: Connection, author: Author) -> None:
+    if author.identifier:
+        author.uuid = author_uuid(author.identifier)
+
+
+@event.listens_for(Object, "after_insert")
+def _make_whole(_mapper: Mapper[Object], connection: Connection, item: Object) -> None:
+    """Give the object the component that is the whole of it."""
+    connection.execute(
+        insert(ObjectComponent).values(object_id=item.id, name=WHOLE_OBJECT, whole_object=True, last_updated=utc_now())
+    )

@@ -1,0 +1,108 @@
+"""Variables of a configuration: ``${{DATE}}`` and the others, put in wherever text stands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from multiblast.errors import InvalidInputError, MultiblastError, Problem
+from multiblast.registry.documents import Document
+from multiblast.registry.git import Repository
+from multiblast.registry.versions import VERSION_WORDS
+
+__all__ = ["CONFIG_DIR", "LEFT", "Surroundings", "substitute"]
+
+CONFIG_DIR = "CONFIG_DIR"
+_VARIABLE = re.compile(r"\$\{\{\s*([^}${\s]+)\s*\}\}")
+# The run's own number is known when it runs; a token must not be written down.
+LEFT = {"RUN_ID", "LOCAL_TOKEN", CONFIG_DIR}
+_KNOWN = ("DATE", "DATETIME", "DATETIME-%fmt", "USER", "USER_ID", "REPO_DIR", "CONFIG_DIR", "LOCAL_TOKEN",
+          "SOURCE_CONFIG", "GIT_BRANCH", "GIT_REMOTE", "GIT_TAG", "RUN_ID")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What variables stand for.
+
+    Attributes:
+        now: The time of the resolution.
+        user: Who runs it.
+        user_id: Their identifier, such as an ORCID.
+        config: The configuration file.
+        repository: The code.
+    """
+
+    now: datetime
+    user: str
+    user_id: str
+    config: Path
+    repository: Repository
+
+    def value(self, name: str) -> str | None:
+        """Return what a variable stands for; None if it is none.
+
+        Raises:
+            InvalidInputError: it is one, and has no value here.
+        """
+        if name.startswith("DATETIME-"):
+            return self.now.strftime(name.removeprefix("DATETIME-"))
+        known: dict[str, Callable[[], str]] = {
+            "DATE": lambda: self.now.strftime("%Y%m%d"),
+            "DATETIME": lambda: self.now.strftime("%Y-%m-%dT%H:%M:%S%Z"),
+            "USER": lambda: self.user,
+            "USER_ID": lambda: self.user_id,
+            "REPO_DIR": lambda: str(self.repository.root),
+            "SOURCE_CONFIG": lambda: self.config.name,
+            "GIT_BRANCH": lambda: self.repository.branch,
+            "GIT_REMOTE": lambda: self.repository.remote,
+            "GIT_TAG": lambda: self.repository.tag,
+        }
+        if name not in known:
+            return None
+        if not (value := known[name]()):
+            raise InvalidInputError(f"${{{{{name}}}}} stands for nothing here: set it, or do not use it")
+        return value
+
+
+def substitute(document: Document, surroundings: Surroundings) -> Any:
+    """Return a document's data with its variables replaced, except those that only the run knows.
+
+    Raises:
+        InvalidInputError: with all that are unknown or have no value.
+    """
+    problems: list[Problem] = []
+    data = _replaced(document.data, "", surroundings, document, problems)
+    if problems:
+        raise InvalidInputError(problems)
+    return data
+
+
+def _replaced(data: Any, key: str, around: Surroundings, document: Document, problems: list[Problem]) -> Any:
+    if isinstance(data, dict):
+        return {
+            name: _replaced(value, f"{key}.{name}" if key else name, around, document, problems)
+            for name, value in data.items()
+        }
+    if isinstance(data, list):
+        return [_replaced(value, f"{key}[{n}]", around, document, problems) for n, value in enumerate(data)]
+    if not isinstance(data, str):
+        return data
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
+        if name in LEFT or name in VERSION_WORDS:
+            return f"${{{{{name}}}}}"
+        try:
+            found = around.value(name)
+        except MultiblastError as error:
+            problems.append(document.problem(str(error), key))
+            return ""
+        if found is None:
+            problems.append(document.problem(f"{match[0]} is no variable: there is {', '.join(_KNOWN)}", key))
+        return found or ""
+
+    return _VARIABLE.sub(value, data)

@@ -1,0 +1,83 @@
+"""Finding what goes along with an item: everything it refers to, its details, and how it came to be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from multiblast.registry.kinds import DETAILS
+from multiblast.registry.rows import End, Row
+
+__all__ = ["Closure", "walk"]
+
+Id = tuple[str, str]
+
+
+class Closure:
+    """Rows, and which leads to which.
+
+    Attributes:
+        rows: By kind and reference.
+        leads: From each row to those that go along with it.
+    """
+
+    def __init__(self) -> None:
+        self.rows: dict[Id, Row] = {}
+        self.leads: dict[Id, set[Id]] = {}
+
+    def add(self, row: Row) -> bool:
+        """Take a row in; tell whether it is new."""
+        if row.id in self.rows:
+            return False
+        self.rows[row.id] = row
+        self.leads[row.id] = set(row.targets())
+        return True
+
+    def of(self, kind: str) -> list[Row]:
+        """Return the rows of a kind."""
+        return [row for row in self.rows.values() if row.kind == kind]
+
+    def reachable(self, start: Id) -> set[Id]:
+        """Return everything that goes along with a row, itself included; rows that are not here have no more."""
+        seen, waiting = {start}, [start]
+        while waiting:
+            fresh = self.leads.get(waiting.pop(), set()) - seen
+            seen |= fresh
+            waiting += fresh
+        return seen
+
+
+def walk(origin: End, roots: Iterable[Row], known: Callable[[Id], bool] = lambda _: False) -> Closure:
+    """Collect rows in waves, each wave a few batched look-ups.
+
+    Args:
+        origin: Where the rows are.
+        roots: Where to begin.
+        known: Tells which rows need not be looked at, because all that goes along with them is known.
+    """
+    closure = Closure()
+    wave = [row for row in roots if closure.add(row)]
+    while wave:
+        found: list[Row] = []
+        wanted: dict[str, set[str]] = {}
+        for row in wave:
+            for kind, reference in row.targets():
+                if (kind, reference) not in closure.rows and not known((kind, reference)):
+                    wanted.setdefault(kind, set()).add(reference)
+        for kind, references in sorted(wanted.items()):
+            found += origin.read(kind, references)
+        for owner in sorted({row.kind for row in wave} & DETAILS.keys()):
+            owners = [row for row in wave if row.kind == owner]
+            for kind, field_name in DETAILS[owner]:
+                details = origin.details(kind, field_name, owners)
+                _lead(closure, details, field_name, owner)
+                found += [row for row in details if not known(row.id)]
+        wave = [row for row in found if closure.add(row)]
+    return closure
+
+
+def _lead(closure: Closure, details: list[Row], field_name: str, owner: str) -> None:
+    for row in details:
+        value = row.fields[field_name]
+        for reference in value if isinstance(value, list) else [value]:
+            if (owner, reference) in closure.leads:
+                closure.leads[owner, reference].add(row.id)
