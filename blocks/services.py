@@ -14,6 +14,7 @@ from prefect.exceptions import PrefectException
 from blocks.database import JobDatabase
 from blocks.installation import BlastInstallation
 from blocks.limits import QueryLimits
+from blocks.policy import ServicePolicy
 from blocks.storage import ResultStorage
 from multiblast.services import Services
 
@@ -58,6 +59,7 @@ def _load() -> Services:
         installation=installation.installation(),
         targets=installation.targets(),
         limits=_default(QueryLimits).limits(),
+        policy=_default(ServicePolicy).policy(),
     )
 
 

@@ -7,10 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multiblast.accounts import Accounts
+from multiblast.accounts import Accounts, Turns
 from multiblast.actions import QueryService, ReportService
 from multiblast.actions.comparison import Comparisons
-from multiblast.database import Database
+from multiblast.actions.kinds import kind_of
+from multiblast.database import Database, JobKind
 from multiblast.installation import Installation
 from multiblast.reports import Reports
 from multiblast.search import Search
@@ -85,6 +86,19 @@ class Services:
         """Every action on report jobs."""
         return ReportService(self.database, self.search.jobs, self.reports, self.accounts)
 
+    def service_of(self, job_id: str) -> QueryService | ReportService:
+        """Return the service of a job.
+
+        Raises:
+            NotFoundError: there is no such job.
+        """
+        return self.query_service if kind_of(self.database, job_id) is JobKind.QUERY else self.report_service
+
+    @cached_property
+    def turns(self) -> Turns:
+        """Whose batch is searched next."""
+        return Turns(self.database, self.policy.batches_at_a_time)
+
     @cached_property
     def comparisons(self) -> Comparisons:
         """What a change of databases did to results."""
@@ -98,7 +112,7 @@ class Services:
     @property
     def sweeping(self) -> Sweeping:
         """What keeps store and database in step."""
-        return Sweeping(self.database, self.store)
+        return Sweeping(self.database, self.store, self.policy.keep_days)
 
     def metrics(self) -> str:
         """Return the metrics in Prometheus' text format."""

@@ -83,6 +83,11 @@ class Policy(BaseModel):
         default=True, description="Whether somebody who gives no name may do everything, as on one's own machine."
     )
     keep_days: int = Field(default=30, ge=1, description="Days after its last use that a result is kept.")
+    batches_at_a_time: int = Field(
+        default=0,
+        ge=0,
+        description="Batches that may be searched at a time; users take turns. 0: any number.",
+    )
     users: UserLimits = Field(default=UserLimits(), description="How much one user may have.")
 
     @classmethod

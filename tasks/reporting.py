@@ -10,8 +10,10 @@ from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
 
 from blocks.services import services
+from multiblast.actions.requests import CreateReport
 from multiblast.reports import MadeReport, ReportRequest
 from tasks.artifacts import show_markdown
+from tasks.requesters import requester
 
 __all__ = ["format_report", "record_report", "show_report"]
 
@@ -19,7 +21,8 @@ __all__ = ["format_report", "record_report", "show_report"]
 @task(cache_policy=NO_CACHE, task_run_name="record the report")
 def record_report(job_id: str, request: ReportRequest, user: str, partial: bool) -> str:
     """Record a report job, or find it again."""
-    return services().reports.record(job_id, request, owner=user, partial=partial)
+    report = CreateReport(job_id, request)
+    return services().report_service.record(requester(user), report, partial=partial)
 
 
 def format_report(report_id: str) -> MadeReport:

@@ -29,6 +29,7 @@ from multiblast.search import (
 )
 from tasks import names
 from tasks.artifacts import RunPage
+from tasks.requesters import requester
 
 __all__ = ["finish_query", "give_up", "plan_search", "record_query", "search_batch", "search_batches", "show_children"]
 
@@ -54,7 +55,7 @@ def _child_id(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
 @task(cache_policy=NO_CACHE, task_run_name="check and record the query")
 def record_query(submission: Submission) -> Recorded:
     """Check a submission whole, then record its job, its children and their positions."""
-    return services().search.record(submission)
+    return services().query_service.record(requester(submission.owner), submission)
 
 
 @task(cache_policy=NO_CACHE, task_run_name="plan the query")
@@ -83,7 +84,9 @@ def plan_search(job_id: str) -> Plan:
 )
 def search_batch(batch: Batch) -> Outcome:
     """Search one batch with one BLAST+ process, and store its results as they come."""
-    return services().search.run(batch, lambda sequences, letters: board.advance(batch.job_id, sequences, letters))
+    at = services()
+    with at.turns.turn(batch.job_id, given_up=lambda: at.search.jobs.query(batch.job_id).cancel_requested):
+        return at.search.run(batch, lambda sequences, letters: board.advance(batch.job_id, sequences, letters))
 
 
 @task(cache_key_fn=_child_id, persist_result=True, task_run_name=names.sequence)

@@ -19,7 +19,7 @@ from uuid import uuid4
 from sqlalchemy import delete, update
 from sqlmodel import col, select
 
-from multiblast.database import Database, Turn, utc_now
+from multiblast.database import Database, Link, Turn, utc_now
 from multiblast.errors import ConflictError
 
 __all__ = ["Turns", "next_in_turn"]
@@ -67,11 +67,11 @@ class Turns:
         self._database, self._slots = database, slots
 
     @contextmanager
-    def turn(self, owner: str, *, given_up: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    def turn(self, job_id: str, *, given_up: Callable[[], bool] = lambda: False) -> Iterator[None]:
         """Wait for a turn, and have it while the block runs.
 
         Args:
-            owner: For whom the batch is searched.
+            job_id: Whose batch it is; it counts for whoever had the job in their list first.
             given_up: Asked while waiting; True ends it.
 
         Raises:
@@ -80,7 +80,7 @@ class Turns:
         if not self._slots:
             yield
             return
-        holder = self.ask(owner)
+        holder = self.ask(self._owner(job_id))
         stop = Event()
         thread = Thread(target=self._keep_alive, args=(holder, stop), name="turn-heartbeat", daemon=True)
         thread.start()
@@ -124,6 +124,11 @@ class Turns:
             session.exec(delete(Turn).where(col(Turn.holder) == holder, col(Turn.started_at).is_(None)))
             ended = update(Turn).where(col(Turn.holder) == holder)
             session.exec(ended.values(expires_at=col(Turn.started_at)))
+
+    def _owner(self, job_id: str) -> str:
+        with self._database.read() as session:
+            statement = select(Link.owner).where(Link.job_id == job_id).order_by(col(Link.created_at), Link.owner)
+            return session.exec(statement).first() or ""
 
     def _keep_alive(self, holder: str, stop: Event) -> None:
         while not stop.wait(_HEARTBEAT_S):

@@ -33,7 +33,7 @@ class JobList:
     """
 
     def __init__(self, kind: JobKind, database: Database, jobs: Jobs, accounts: Accounts) -> None:
-        self._kind, self._database, self._jobs, self.accounts = kind, database, jobs, accounts
+        self.kind, self._database, self._jobs, self.accounts = kind, database, jobs, accounts
         self._access, self._links = Access(database), Links(database)
 
     def update(
@@ -51,11 +51,11 @@ class JobList:
         """
         if problems := check_meta(summary):
             raise InvalidInputError(problems)
-        self._access.check_change(requester, job_id, self._kind)
+        self._access.check_change(requester, job_id, self.kind)
         if not requester.owner:
             raise InvalidInputError(Problem("say who you are: what is said about a job belongs to a user", "user"))
         if requester.administrator:
-            self._links.add(requester.owner, job_id, self._kind)
+            self._links.add(requester.owner, job_id, self.kind)
         link = self._links.describe(requester.owner, job_id, summary=summary, description=description)
         return UserMeta.of(link.summary, link.description)
 
@@ -69,7 +69,7 @@ class JobList:
             NotFoundError: there is no such job.
             NotAllowedError: it is not in their list.
         """
-        self._access.check_change(requester, job_id, self._kind)
+        self._access.check_change(requester, job_id, self.kind)
         return self._links.remove(requester.owner, job_id)
 
     def statuses(self, requester: Requester, job_ids: Collection[str]) -> dict[str, str]:
@@ -80,7 +80,7 @@ class JobList:
         """
         if len(job_ids) > _LONGEST_BULK:
             raise InvalidInputError(Problem(f"{len(job_ids):,} ids are too many: ask for {_LONGEST_BULK:,} at a time"))
-        return self._access.readable(requester, [job_id for job_id in job_ids if is_id(job_id)], self._kind)
+        return self._access.readable(requester, [job_id for job_id in job_ids if is_id(job_id)], self.kind)
 
     def pin(self, requester: Requester, job_id: str, *, pinned: bool = True) -> None:
         """Keep a job's result from ever expiring, or no longer.
@@ -89,8 +89,8 @@ class JobList:
             NotFoundError: there is no such job.
             NotAllowedError: it is not in the requester's list.
         """
-        self._access.check_change(requester, job_id, self._kind)
-        table = QueryJob if self._kind is JobKind.QUERY else ReportJob
+        self._access.check_change(requester, job_id, self.kind)
+        table = QueryJob if self.kind is JobKind.QUERY else ReportJob
         with self._database.write() as session:
             session.exec(update(table).where(col(table.id) == job_id).values(pinned=pinned))
 
@@ -109,7 +109,7 @@ class JobList:
         """
         if lasts is not None and lasts <= timedelta():
             raise InvalidInputError(Problem(f"{lasts} is no time to share a job for: give a positive one", "lasts"))
-        self._access.check_change(requester, job_id, self._kind)
+        self._access.check_change(requester, job_id, self.kind)
         return self.accounts.share(job_id, granted_by=requester.owner, lasts=lasts)
 
     def end_shares(self, requester: Requester, job_id: str) -> int:
@@ -119,7 +119,7 @@ class JobList:
             NotFoundError: there is no such job.
             NotAllowedError: it is not in the requester's list.
         """
-        self._access.check_change(requester, job_id, self._kind)
+        self._access.check_change(requester, job_id, self.kind)
         return self.accounts.end_shares(job_id)
 
     def history(self, requester: Requester, job_id: str) -> list[Event]:
@@ -129,7 +129,7 @@ class JobList:
             NotFoundError: there is no such job.
             NotAllowedError: the requester may not read it.
         """
-        self._access.check_read(requester, job_id, self._kind)
+        self._access.check_read(requester, job_id, self.kind)
         return [Event.model_validate(event, from_attributes=True) for event in self._jobs.history(job_id)]
 
     def link_guest(self, guest_token: str, user: str) -> LinkedGuest:

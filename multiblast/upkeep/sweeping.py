@@ -61,10 +61,11 @@ class Sweeping:
     Args:
         database: The job database.
         store: Where objects are kept.
+        keep_days: Days that a comparison is kept.
     """
 
-    def __init__(self, database: Database, store: Store) -> None:
-        self._database, self._store = database, store
+    def __init__(self, database: Database, store: Store, keep_days: int) -> None:
+        self._database, self._store, self._keep = database, store, timedelta(days=keep_days)
 
     def sweep(self, now: datetime | None = None) -> Swept:
         """Remove what was discarded an hour ago, and what was written a day ago and nothing refers to."""
@@ -72,6 +73,8 @@ class Sweeping:
         swept = Swept(discarded=self._remove_discarded(now - _READ_ON_FOR))
         for prefix, referred in (("packs/", _packs), ("queries/", _queries), ("reports/", _report_files)):
             swept.unknown += self._remove_unknown(prefix, referred, now - _UNKNOWN_FOR)
+        swept.unknown += self._remove_unknown("exports/", _nothing, now - _UNKNOWN_FOR)
+        swept.unknown += self._remove_unknown("comparisons/", _nothing, now - self._keep)
         swept.pieces = self._store.sweep()
         return swept
 
@@ -156,6 +159,11 @@ def _report_files(session: Session, keys: Sequence[str]) -> set[str]:
             kept.update(of_report[report.id])
         kept.update(file["key"] for file in report.files)
     return kept
+
+
+def _nothing(_session: Session, _keys: Sequence[str]) -> set[str]:
+    """Return nothing: these objects are for whoever asked for them, and can be made again."""
+    return set()
 
 
 def _portions(keys: Iterable[str]) -> Iterator[list[str]]:

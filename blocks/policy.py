@@ -1,0 +1,58 @@
+"""The block of who may do what, and how long things are kept."""
+
+from __future__ import annotations
+
+from prefect.blocks.core import Block
+from pydantic import Field
+
+from multiblast import settings
+
+__all__ = ["ServicePolicy"]
+
+_OWN = settings.Policy()
+
+
+class ServicePolicy(Block):
+    """Who may do what, and how long things are kept. The defaults suit one's own machine."""
+
+    _block_type_name = "BLAST service policy"
+    _block_type_slug = "blast-service-policy"
+    _description = "Who may do what with BLAST jobs, how much, and how long results are kept."
+    _code_example = 'from blocks.policy import ServicePolicy\n\nServicePolicy.public().save("default", overwrite=True)'
+
+    administrators: list[str] = Field(default=[], description="Users who may do everything.")
+    trust_unnamed: bool = Field(
+        default=_OWN.trust_unnamed,
+        description="Whether somebody who gives no name may do everything, as on one's own machine.",
+    )
+    keep_days: int = Field(default=_OWN.keep_days, ge=1, description="Days after its last use that a result is kept.")
+    batches_at_a_time: int = Field(
+        default=_OWN.batches_at_a_time,
+        ge=0,
+        description="Batches that may be searched at a time; users take turns. 0: any number.",
+    )
+    jobs_queued: int = Field(default=0, ge=0, description="Query jobs of one user that wait or run. 0: any number.")
+    sequences_a_day: int = Field(
+        default=0, ge=0, description="Sequences one user may submit in 24 hours. 0: any number."
+    )
+    bytes_kept: int = Field(
+        default=0, ge=0, description="Bytes of results and reports kept for one user. 0: any number."
+    )
+
+    @classmethod
+    def public(cls) -> ServicePolicy:
+        """Return the policy of a public service."""
+        policy = settings.Policy.public()
+        return cls(trust_unnamed=policy.trust_unnamed, **policy.users.model_dump())
+
+    def policy(self) -> settings.Policy:
+        """Return the policy."""
+        return settings.Policy(
+            administrators=frozenset(self.administrators),
+            trust_unnamed=self.trust_unnamed,
+            keep_days=self.keep_days,
+            batches_at_a_time=self.batches_at_a_time,
+            users=settings.UserLimits(
+                jobs_queued=self.jobs_queued, sequences_a_day=self.sequences_a_day, bytes_kept=self.bytes_kept
+            ),
+        )

@@ -1,0 +1,22 @@
+"""Which service a job belongs to, told by its id alone."""
+
+from __future__ import annotations
+
+from multiblast.database import Database, JobKind, QueryJob, ReportJob
+from multiblast.errors import NotFoundError
+
+__all__ = ["kind_of"]
+
+
+def kind_of(database: Database, job_id: str) -> JobKind:
+    """Return what a job makes.
+
+    Raises:
+        NotFoundError: there is no such job.
+    """
+    with database.read() as session:
+        if session.get(QueryJob, job_id) is not None:
+            return JobKind.QUERY
+        if session.get(ReportJob, job_id) is not None:
+            return JobKind.REPORT
+    raise NotFoundError("job", job_id, "check the id")
