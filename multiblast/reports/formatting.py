@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from io import BufferedReader, RawIOBase
 from pathlib import Path
@@ -26,6 +26,7 @@ ENVIRONMENT = {
 
 PAIRWISE, COMMENTED_TABLE, ARCHIVE, SAM = range(5), 7, 11, 17
 JSON = (13, 15)
+PSI = "psi"
 ANNOTATED = (5, 15, 16)  # in one file
 
 
@@ -88,10 +89,16 @@ def _cure(archive: Path, format_type: int, queries: int) -> Cure | None:
     search = _search(archive)
     if format_type in PAIRWISE:
         return lambda stream: join_pairwise(read_chunks(stream), search, queries)
-    if search.service == "psi":
-        return lambda stream: restore_statistics(read_chunks(stream), search)
     notes = _notes(archive)
-    return partial(annotate, notes=notes, is_json=format_type in JSON) if notes else None
+    if not notes and search.service != PSI:
+        return None
+    return partial(_cure_structured, search=search, notes=notes, is_json=format_type in JSON)
+
+
+def _cure_structured(stream: BinaryIO, search: Search, notes: Sequence[Note], *, is_json: bool) -> Iterable[bytes]:
+    """Yield an XML or JSON report, cured."""
+    chunks = annotate(stream, notes, is_json=is_json) if notes else read_chunks(stream)
+    return restore_statistics(chunks, search) if search.service == PSI else chunks
 
 
 def _apply(cure: Cure, running: Program, raw: Path, report: Path) -> None:
@@ -110,13 +117,11 @@ def _apply(cure: Cure, running: Program, raw: Path, report: Path) -> None:
 def _cure_files(archive: Path, report: Path, queries: int) -> list[Path]:
     """Return the files of single queries, cured."""
     files = [report.with_name(f"{report.stem}_{number}{report.suffix}") for number in range(1, queries + 1)]
-    if (search := _search(archive)).service == "psi":
-        for path in files:
-            _rewrite(path, lambda stream: restore_statistics(read_chunks(stream), search))
-        return files
-    for note in _notes(archive):
-        path = files[note.number - 1]
-        _rewrite(path, partial(annotate, notes=[note], is_json=path.suffix == ".json"))
+    search, notes = _search(archive), {note.number: [note] for note in _notes(archive)}
+    for number, path in enumerate(files, start=1):
+        if number in notes or search.service == PSI:
+            cure = partial(_cure_structured, search=search, notes=notes.get(number, []), is_json=path.suffix == ".json")
+            _rewrite(path, cure)
     return files
 
 
