@@ -1,0 +1,78 @@
+"""Guests, health, metrics, expiry: what runs a service, at a terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from deployments.command_line import display
+from deployments.command_line.asking import GUEST_TOKEN, Json, print_rows
+from deployments.command_line.session import local_services
+from multiblast.errors import InvalidInputError, Problem
+
+__all__ = ["add_to"]
+
+guests = typer.Typer(name="guests", no_args_is_help=True, help="People without a name, known by a token.")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.add_typer(guests)
+    app.command("expire")(expire)
+    app.command("verify")(verify)
+    app.command("health")(health)
+    app.command("metrics")(metrics)
+
+
+@guests.command("new")
+def new() -> None:
+    """Make a guest and print its token, which cannot be shown again; set it as MULTIBLAST_GUEST."""
+    typer.echo(local_services().accounts.new_guest())
+
+
+@guests.command("link")
+def link(user: Annotated[str, typer.Argument(help="The user that the guest is.", show_default=False)]) -> None:
+    """Give everything of the guest in MULTIBLAST_GUEST to a user; may be repeated."""
+    token = os.environ.get(GUEST_TOKEN, "")
+    if not token:
+        raise InvalidInputError(Problem("set it to the guest's token", GUEST_TOKEN))
+    linked = local_services().accounts.link_guest(token, user)
+    display.console.print(f"{linked.moved} jobs moved to {user}, {linked.merged} were there already")
+
+
+def expire(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False) -> None:
+    """Let results go that nobody used for a time, as JSON what went; the flow expire-results does it regularly."""
+    from multiblast.results.compaction import compact
+
+    at = local_services()
+    told = {"expired": asdict(at.expiry.run(dry_run=dry_run))}
+    if not dry_run:
+        told |= {"compacted": asdict(compact(at.database, at.store)), "swept": asdict(at.sweeping.sweep())}
+    display.print_json(told)
+
+
+def verify() -> None:
+    """Find what is recorded and not in the storage, as JSON; ends with code 1 if there is anything."""
+    missing = local_services().sweeping.verify()
+    display.print_json(asdict(missing))
+    if not missing.is_nothing:
+        raise typer.Exit(1)
+
+
+def health(json: Json = False) -> None:
+    """Tell of each dependency whether it is reachable, and how fast; ends with code 1 if one is not."""
+    from deployments.server import running_server
+
+    checks = local_services().health(running_server() or "")
+    print_rows([check.to_json() for check in checks], json=json, columns=("name", "reachable", "latency_ms", "detail"))
+    if not all(check.reachable for check in checks):
+        raise typer.Exit(1)
+
+
+def metrics() -> None:
+    """Print the metrics in Prometheus' text format; `python -m deployments.metrics_page` serves them."""
+    sys.stdout.write(local_services().metrics())
