@@ -240,8 +240,11 @@
     const blocks = hit.hsps.map((hsp, index) => h("section", { class: "hsp" },
       h("h4", {}, hit.hsps.length > 1 ? `Alignment ${index + 1} of ${hit.hsps.length}` : "Alignment"),
       measures(hsp), h("pre", {}, alignmentText(hsp, columns))));
-    const others = hit.others.length ? h("p", { class: "soft" }, `The same sequence as ${hit.others.join(", ")}`) : null;
-    return h("tr", { class: "alignments", role: "row", id }, h("td", { role: "cell", colspan: HITS.length }, others, blocks));
+    const notes = [];
+    if (hit.others.length) notes.push(`The same sequence as ${hit.others.join(", ")}.`);
+    if (hit.hsps.some((hsp) => /[a-z]/.test(hsp.queryRow))) notes.push("Lower case: filtered in the query, e.g. for low complexity.");
+    return h("tr", { class: "alignments", role: "row", id }, h("td", { role: "cell", colspan: HITS.length },
+      notes.map((text) => h("p", { class: "soft" }, text)), blocks));
   };
 
   const ticks = (length) => {

@@ -71,7 +71,7 @@ def _write_page(page: IO[bytes], results: Iterable[QueryResult], title: str, fac
         with gzip.GzipFile(fileobj=spool, mode="wb", mtime=0, filename="") as overview:
             separator = b"["
             for result in results:
-                _write_data(page, f"query-{result.position}-data", gzip.compress(_json(_details(result)), 6, mtime=0))
+                _write_data(page, f"query-{result.position}-data", gzip.compress(_json(_details(result)), 5, mtime=0))
                 overview.write(separator + _json(_summary(result)))
                 separator = b","
             overview.write(b"]")

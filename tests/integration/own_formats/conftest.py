@@ -21,6 +21,7 @@ PROGRAMS = {
     "blastx": ("nucleotide_query", "proteins"),
     "tblastn": ("protein_query", "nucleotides"),
     "tblastx": ("nucleotide_query", "nucleotides"),
+    "psiblast": ("protein_query", "proteins"),
 }
 HARD_TITLES: list[bytes] = [
     b"twin </script><script>alert(\"no\")</script> & 'quotes' \\ back",

@@ -34,7 +34,7 @@ def every_hit(table: Path) -> list[Hit]:
     return read_hits(table, page_size=10_000).rows
 
 
-@pytest.mark.parametrize("program", ["blastp", "blastn", "blastx", "tblastn", "tblastx"])
+@pytest.mark.parametrize("program", ["blastp", "blastn", "blastx", "tblastn", "tblastx", "psiblast"])
 def test_hits_are_those_of_the_tabular_format(
     program: str, merged: Callable[..., Path], tabular: Callable[..., list[dict[str, str]]], tmp_path: Path
 ) -> None:
@@ -146,7 +146,7 @@ class _Counting(io.FileIO):
         self.bytes_read += count
         return count
 
-    def read(self, size: int = -1, /) -> bytes:
+    def read(self, size: int | None = -1, /) -> bytes:
         data = super().read(size)
         self.bytes_read += len(data)
         return data
