@@ -104,7 +104,11 @@ def _derive_first(
     """Return the strands for which the first query's statistics come out as the archive states them, and all."""
     masks = b"".join(query.masks for query in queries)
     masked = (b" frame plus" in masks, b" frame minus" in masks)
-    likely = {(True, False): (1,), (False, True): (-1,)}.get(masked, (1, -1)) if search.query_step > 1 else (1, -1)
+    likely: tuple[int, ...] = (1, -1)
+    if search.query_step > 1:
+        likely = {(True, False): (1,), (False, True): (-1,)}.get(masked, likely)
+    elif search.lacks_plus_strand:
+        likely = (-1,)
     for strands in dict.fromkeys((likely, (1, -1), (-1,))) if search.is_derivable else ():
         derived = search.derive(queries, database, strands)
         if write_statistics(derived[0]) == write_statistics(stated):

@@ -82,6 +82,11 @@ class Search:
         return self.service in _DERIVABLE and not self.has_query_range
 
     @property
+    def lacks_plus_strand(self) -> bool:
+        """Whether the first query's plus strand (or first frame) was not searched, so that it has no search space."""
+        return self._number("EffectiveSearchSpace") == 0
+
+    @property
     def query_step(self) -> int:
         """Query letters a column of an alignment: 3 if the query is translated."""
         return 3 if self.program in {"blastx", "tblastx"} or self.service == "rpstblastn" else 1

@@ -1,0 +1,218 @@
+"""Archives that BLAST+ writes, taken apart and put together again."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import random
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from multiblast.archive import DatabaseSize, SplitArchive, merge, split
+from multiblast.errors import ArchiveError
+from multiblast.sequences import read_fasta
+
+DATA = Path(__file__).parents[1] / "data"
+SEARCHES = [
+    ("blastp", "proteins", "proteins", []),
+    ("blastp", "proteins", "proteins", ["-seg", "yes", "-lcase_masking"]),
+    ("blastp", "proteins", "proteins", ["-task", "blastp-short", "-searchsp", "1000000"]),
+    ("blastp", "proteins", "proteins", ["-matrix", "BLOSUM45", "-dbsize", "1000000"]),
+    ("blastp", "proteins", "proteins", ["-ungapped", "-comp_based_stats", "0"]),
+    ("blastn", "nucleotides", "nucleotides", []),
+    ("blastn", "nucleotides", "nucleotides", ["-task", "blastn", "-strand", "minus"]),
+    ("blastn", "nucleotides", "nucleotides", ["-task", "dc-megablast"]),
+    ("blastn", "nucleotides", "nucleotides", ["-reward", "2", "-penalty", "-4", "-soft_masking", "false"]),
+    ("blastx", "nucleotides", "proteins", ["-evalue", "1e-3"]),
+    ("blastx", "nucleotides", "proteins", ["-evalue", "1e-3", "-strand", "minus", "-query_gencode", "4"]),
+    ("tblastn", "proteins", "nucleotides", []),
+    ("tblastx", "nucleotides", "nucleotides", ["-sum_stats", "false", "-evalue", "1e-9"]),
+]  # fmt: skip
+
+
+class Workplace:
+    """Two databases and what was searched in them."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.sizes: dict[str, DatabaseSize] = {}
+        for name, kind in (("proteins", "prot"), ("nucleotides", "nucl")):
+            fasta = gzip.decompress((DATA / f"exactness_{name}.fasta.gz").read_bytes())
+            command = ["makeblastdb", "-dbtype", kind, "-title", name, "-out", directory / name, "-in", "-"]
+            subprocess.run(command, input=fasta, check=True, capture_output=True)
+            lengths = [len(sequence.residues) for sequence in read_fasta(io.BytesIO(fasta))]
+            self.sizes[name] = DatabaseSize(sum(lengths), len(lengths))
+
+    def residues(self, molecule: str) -> list[bytes]:
+        with (DATA / f"exactness_{molecule}_query.fasta").open("rb") as stream:
+            return list(dict.fromkeys(sequence.residues for sequence in read_fasta(stream)))
+
+    def search(self, program: str, residues: list[bytes], database: str, *options: str, alone: bool = False) -> Path:
+        query, archive = self.directory / "query.fasta", self.directory / "archive.asn1"
+        query.write_bytes(b"".join(b">%d some title\n%s\n" % (n, one) for n, one in enumerate(residues)))
+        command = [program, "-query", query, "-db", database, "-outfmt", "11", "-out", archive, *options]
+        environment = {**os.environ, **({"BATCH_SIZE": "1"} if alone else {})}
+        subprocess.run(command, cwd=self.directory, env=environment, check=True, capture_output=True)
+        return archive
+
+    def split(self, archive: Path, database: str) -> list[SplitArchive]:
+        with archive.open("rb") as stream:
+            return list(split(stream, self.sizes[database]))
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    return Workplace(tmp_path_factory.mktemp("archives"))
+
+
+@pytest.fixture(scope="module")
+def proteins(workplace: Workplace) -> Path:
+    archive = workplace.search("blastp", workplace.residues("proteins"), "proteins")
+    return archive.rename(archive.with_name("proteins.asn1"))
+
+
+@pytest.mark.parametrize(("program", "molecule", "database", "options"), SEARCHES)
+def test_result_is_the_same_in_any_company(
+    workplace: Workplace, program: str, molecule: str, database: str, options: list[str]
+) -> None:
+    """Statistics, masks and all: from a normal batch, from a shuffled one, and alone."""
+    residues = workplace.residues(molecule)
+    shuffled = random.Random(5).sample(residues, len(residues))
+    batch = workplace.split(workplace.search(program, residues, database, *options), database)
+    other = workplace.split(workplace.search(program, shuffled, database, *options), database)
+    alone = workplace.split(workplace.search(program, residues, database, *options, alone=True), database)
+    assert [part.position for part in batch] == list(range(len(residues)))
+    assert [part.archive for part in batch] == [part.archive for part in alone]
+    assert {residues[part.position]: part for part in batch} == {
+        shuffled[part.position]: SplitArchive(residues.index(shuffled[part.position]), part.archive, part.summary)
+        for part in other
+    }
+
+
+def test_result_names_neither_title_nor_database(workplace: Workplace, proteins: Path) -> None:
+    for part in workplace.split(proteins, "proteins"):
+        assert b"some title" not in part.archive
+        assert b"proteins" not in part.archive
+        assert set(re.findall(rb'local str "(Query_\d+)"', part.archive)) == {b"Query_1"}
+
+
+def test_merging_what_was_split_gives_it_back(workplace: Workplace, proteins: Path) -> None:
+    parts = workplace.split(proteins, "proteins")
+    merged = io.BytesIO()
+    assert merge((("title", part.archive) for part in parts), merged, "proteins") == len(parts)
+    merged.seek(0)
+    assert list(split(merged)) == parts
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_splitting_gives_back_any_choice_that_was_merged(
+    workplace: Workplace, proteins: Path, data: st.DataObject
+) -> None:
+    parts = workplace.split(proteins, "proteins")
+    chosen = data.draw(st.lists(st.sampled_from(parts), min_size=1, max_size=12))
+    titles = data.draw(st.lists(st.binary(max_size=300), min_size=len(chosen), max_size=len(chosen)))
+    merged = io.BytesIO()
+    merge(zip(titles, (part.archive for part in chosen), strict=True), merged, ["some where/proteins", 'a "b"'])
+    merged.seek(0)
+    assert [(p.position, p.archive) for p in split(merged)] == list(enumerate(part.archive for part in chosen))
+
+
+def test_summary_says_what_the_table_says(workplace: Workplace, proteins: Path) -> None:
+    """Compared with BLAST+'s own table of the same search."""
+    fields = "6 qseqid sseqid evalue bitscore pident qcovhsp"
+    command = ["blastp", "-query", "query.fasta", "-db", "proteins", "-outfmt", fields]
+    workplace.search("blastp", workplace.residues("proteins"), "proteins")
+    table = subprocess.run(command, cwd=workplace.directory, check=True, capture_output=True, text=True).stdout
+    rows: dict[int, list[list[str]]] = {}
+    for line in table.splitlines():
+        number, *values = line.split("\t")
+        rows.setdefault(int(number), []).append(values)
+    for part in workplace.split(proteins, "proteins"):
+        summary, found = part.summary, rows.get(part.position, [])
+        assert (summary.hits, summary.hsps) == (len({row[0] for row in found}), len(found))
+        if found:
+            assert summary.best_hit.startswith("gnl|BL_ORD_ID|")
+            assert summary.evalue == pytest.approx(float(found[0][1]), rel=0.05)
+            assert summary.bit_score == pytest.approx(float(found[0][2]), rel=0.01)
+            assert summary.identity_percent == pytest.approx(float(found[0][3]), abs=0.001)
+            assert summary.coverage_percent == pytest.approx(float(found[0][4]), abs=1)
+
+
+@pytest.mark.parametrize("program", ["blastx", "tblastn", "tblastx"])
+def test_summary_counts_columns_of_translated_alignments(workplace: Workplace, program: str) -> None:
+    molecule, database = {
+        "blastx": ("nucleotides", "proteins"),
+        "tblastn": ("proteins", "nucleotides"),
+        "tblastx": ("nucleotides", "nucleotides"),
+    }[program]
+    residues = workplace.residues(molecule)
+    archive = workplace.search(program, residues, database, alone=True)
+    command = [program, "-query", "query.fasta", "-db", database, "-outfmt", "6 qseqid pident"]
+    environment = {**os.environ, "BATCH_SIZE": "1"}
+    table = subprocess.run(
+        command, cwd=workplace.directory, env=environment, check=True, capture_output=True, text=True
+    )
+    first = {
+        int(number): float(identity)
+        for number, identity in reversed([line.split() for line in table.stdout.splitlines()])
+    }
+    parts = workplace.split(archive, database)
+    found = {part.position: part.summary.identity_percent for part in parts if part.summary.hits}
+    assert found == pytest.approx(first, abs=0.001)
+
+
+def test_query_without_a_searchable_residue_is_told(workplace: Workplace, proteins: Path) -> None:
+    residues = workplace.residues("proteins")
+    unsearched = [residues[p.position] for p in workplace.split(proteins, "proteins") if not p.summary.searched]
+    assert unsearched == [b"X" * 40]
+
+
+@pytest.mark.parametrize("part", [0.02, 0.5, 0.999])
+def test_archive_cut_short_is_refused(workplace: Workplace, proteins: Path, part: float) -> None:
+    whole = proteins.read_bytes()
+    with pytest.raises(ArchiveError):
+        list(split(io.BytesIO(whole[: int(len(whole) * part)]), workplace.sizes["proteins"]))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'service "plain"', b'service "other"'),
+        (b"    alignments {\n", b"    alignment {\n"),
+        (
+            b'            id {\n              local str "Query_2"',
+            b'            id {\n              local str "Query_1"',
+        ),
+        (b'            local str "Query_3",', b'            local str "Query_999",'),
+        (b"    ka-blocks {\n", b"    no-blocks {\n"),
+        (b"Length adjustment: ", b"Length: "),
+    ],
+)
+def test_archive_of_another_form_is_refused(workplace: Workplace, proteins: Path, old: bytes, new: bytes) -> None:
+    whole = proteins.read_bytes()
+    assert old in whole
+    with pytest.raises(ArchiveError):
+        list(split(io.BytesIO(whole.replace(old, new)), workplace.sizes["proteins"]))
+
+
+def test_batch_without_the_size_of_its_database_is_refused(proteins: Path) -> None:
+    with proteins.open("rb") as stream, pytest.raises(ArchiveError, match="BATCH_SIZE=1"):
+        list(split(stream))
+
+
+def test_statistics_that_do_not_come_out_as_stated_are_refused(proteins: Path) -> None:
+    """As when a filter on the database makes it smaller than its index says."""
+    with proteins.open("rb") as stream, pytest.raises(ArchiveError, match="BATCH_SIZE=1"):
+        list(split(stream, DatabaseSize(1000, 3)))
+
+
+def test_part_that_is_no_single_result_is_not_merged(proteins: Path) -> None:
+    with pytest.raises(ArchiveError):
+        merge([("title", proteins.read_bytes())], io.BytesIO(), "proteins")
