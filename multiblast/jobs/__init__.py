@@ -1,7 +1,7 @@
 """Jobs: their ids, their states, their links, their history."""
 
 from multiblast.jobs.identity import JobConfig, TargetName, report_id, sequence_digest
-from multiblast.jobs.jobs import Child, Counts, Jobs
+from multiblast.jobs.jobs import Child, Counts, Jobs, NewSequence
 from multiblast.jobs.states import MOVES, move
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "Counts",
     "JobConfig",
     "Jobs",
+    "NewSequence",
     "TargetName",
     "move",
     "report_id",

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, func
+from sqlalchemy import ColumnElement, Select, bindparam, case, func, update
 from sqlalchemy import select as sa_select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
@@ -27,7 +27,7 @@ from multiblast.database import (
 from multiblast.errors import NotFoundError
 from multiblast.jobs.states import move
 
-__all__ = ["Child", "Counts", "Jobs"]
+__all__ = ["Child", "Counts", "Jobs", "NewSequence"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,23 @@ class Child:
     letters: int
     result: Result | None = None
     failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewSequence:
+    """One sequence of a query that is being recorded.
+
+    Attributes:
+        child_id: The job one would get by submitting it alone.
+        query_offset, query_bytes: Its place in the query's canonical FASTA.
+    """
+
+    child_id: str
+    result_key: str
+    query_offset: int
+    query_bytes: int
+    letters: int
+    title: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +96,55 @@ class Jobs:
     ) -> None:
         """Write a query job, its children and its owner's link in one transaction.
 
+        As `record`, from rows.
+        """
+        titles = {child.id: child.title for child in children}
+        sequences = [
+            NewSequence(
+                link.child_id,
+                link.result_key,
+                link.query_offset,
+                link.query_bytes,
+                link.letters,
+                titles[link.child_id],
+            )
+            for link in links
+        ]
+        self.record(job, sequences, owner=owner, summary=summary, description=description)
+
+    def record(
+        self,
+        job: QueryJob,
+        sequences: Sequence[NewSequence],
+        *,
+        owner: str = "",
+        summary: str = "",
+        description: str = "",
+    ) -> None:
+        """Write a query job, its children and its owner's link in one transaction.
+
         What exists already is left as it is, but for jobs whose database or program changed
         since: they get the new result keys and wait to be run again.
+
+        Args:
+            job: The job; with one sequence it is its own child.
+            sequences: In order, if there are several; equal ones share a child.
+            owner: Whose list the job is added to; empty for nobody's.
+            summary: One line that the owner says about it.
+            description: More of it.
         """
-        rows = [job, *children]
+        parent = job.model_dump()
+        rows = {job.id: parent} | _child_rows(parent, sequences)
         with self._database.write() as session:
-            _insert(session, QueryJob, [row.model_dump() for row in rows])
-            _insert(session, JobEvent, _first_events(session, rows))
-            if links:
-                _replace_links(session, links)
+            search_keys = _search_keys(session, rows)
+            _insert_jobs(session, [row for job_id, row in rows.items() if job_id not in search_keys])
+            if sequences:
+                _replace_links(session, job.id, sequences)
             if owner:
                 link = Link(owner=owner, job_id=job.id, summary=summary, description=description)
                 _insert(session, Link, [link.model_dump()])
-            _renew(session, rows)
+            stale = [job_id for job_id, search_key in search_keys.items() if search_key != job.search_key]
+            _renew(session, [rows[job_id] for job_id in sorted(stale)])
 
     def query(self, job_id: str) -> QueryJob:
         """Return one query job.
@@ -120,7 +173,7 @@ class Jobs:
     def move_query(self, job_ids: Collection[str], to: JobStatus, why: str = "", *, flow_run: str = "") -> int:
         """Change the status of some query jobs: see `states.move`."""
         with self._database.write() as session:
-            portions = _portions(list(job_ids))
+            portions = _portions(sorted(job_ids))
             return sum(
                 move(session, QueryJob, col(QueryJob.id).in_(some), to, why, flow_run=flow_run) for some in portions
             )
@@ -168,7 +221,7 @@ class Jobs:
     def start(self, job: QueryJob, *, flow_run: str = "") -> None:
         """Note that a job runs now, and those of its children that have no result."""
         with self._database.write() as session:
-            again = session.get_one(QueryJob, job.id)
+            again = session.get_one(QueryJob, job.id, with_for_update=True)
             again.cancel_requested, again.attempts = False, again.attempts + 1
             session.flush()
             searched = col(QueryJob.id).in_(_without_result(job.id)) | (col(QueryJob.id) == job.id)
@@ -178,7 +231,7 @@ class Jobs:
     def cancel(self, job: QueryJob) -> None:
         """Note that a job shall stop, and those of its children that have no result."""
         with self._database.write() as session:
-            session.get_one(QueryJob, job.id).cancel_requested = True
+            session.get_one(QueryJob, job.id, with_for_update=True).cancel_requested = True
             session.flush()
             stopped = col(QueryJob.id).in_(_without_result(job.id)) | (col(QueryJob.id) == job.id)
             move(session, QueryJob, stopped, JobStatus.CANCELLED, "cancelled by its user")
@@ -190,6 +243,7 @@ class Jobs:
             The job's status afterwards.
         """
         with self._database.write() as session:
+            session.get_one(QueryJob, job.id, with_for_update=True)  # the parent before its children, always
             if job.sequences > 1:
                 _settle_children(session, job.id, flow_run)
             counts = _counts(session, job)
@@ -222,8 +276,7 @@ class Jobs:
         with self._database.write() as session:
             if session.get(ReportJob, report.id) is None:
                 _insert(session, ReportJob, [report.model_dump()])
-                event = JobEvent(job_id=report.id, to_status=JobStatus.QUEUED, why="submitted")
-                _insert(session, JobEvent, [event.model_dump(exclude={"number"})])
+                _insert(session, JobEvent, [_first_event(report.id)])
             if owner:
                 link = Link(owner=owner, job_id=report.id, kind=JobKind.REPORT)
                 _insert(session, Link, [link.model_dump()])
@@ -233,9 +286,9 @@ class Jobs:
         """Note that a job's result or report was read."""
         with self._database.write() as session:
             for table in (QueryJob, ReportJob):
-                for some in _portions(list(job_ids)):
-                    for row in session.exec(select(table).where(col(table.id).in_(some))):
-                        row.used_at = utc_now()
+                for some in _portions(sorted(job_ids)):
+                    read = select(table.id).where(col(table.id).in_(some)).order_by(col(table.id)).with_for_update()
+                    session.exec(update(table).where(col(table.id).in_(read)).values(used_at=utc_now()))
 
 
 def _insert(session: Session, table: Any, rows: list[dict[str, Any]]) -> None:
@@ -244,35 +297,87 @@ def _insert(session: Session, table: Any, rows: list[dict[str, Any]]) -> None:
         session.connection().execute(dialect.insert(table).on_conflict_do_nothing(), rows)
 
 
-def _first_events(session: Session, rows: Sequence[QueryJob]) -> list[dict[str, Any]]:
-    """Make the first line of history of every job that has none yet."""
-    seen: set[str] = set()
-    for some in _portions([row.id for row in rows]):
-        seen.update(session.exec(select(JobEvent.job_id).where(col(JobEvent.job_id).in_(some)).distinct()))
-    fresh = dict.fromkeys(row.id for row in rows if row.id not in seen)
-    return [
-        JobEvent(job_id=job_id, to_status=JobStatus.QUEUED, why="submitted").model_dump(exclude={"number"})
-        for job_id in fresh
-    ]
+def _child_rows(parent: dict[str, Any], sequences: Sequence[NewSequence]) -> dict[str, dict[str, Any]]:
+    """Make one row of each distinct child, in the order of their ids.
+
+    That order is the same everywhere, so that two transactions never wait for each other.
+    """
+    distinct = {sequence.child_id: sequence for sequence in reversed(sequences)}
+    return {
+        child_id: {
+            **parent,
+            "id": child_id,
+            "sequences": 1,
+            "letters": distinct[child_id].letters,
+            "title": distinct[child_id].title,
+            "query_offset": distinct[child_id].query_offset,
+            "query_bytes": distinct[child_id].query_bytes,
+            "result_key": distinct[child_id].result_key,
+            "notes": [],
+        }
+        for child_id in sorted(distinct)
+    }
 
 
-def _replace_links(session: Session, links: Sequence[ChildJob]) -> None:
+def _search_keys(session: Session, job_ids: Collection[str]) -> dict[str, str]:
+    """Return what those jobs that exist are searched with."""
+    found: dict[str, str] = {}
+    for some in _portions(list(job_ids)):
+        found.update(session.exec(select(QueryJob.id, QueryJob.search_key).where(col(QueryJob.id).in_(some))).all())
+    return found
+
+
+def _insert_jobs(session: Session, rows: list[dict[str, Any]]) -> None:
+    """Insert jobs, each with its first line of history, but for those that somebody else inserts right now."""
+    _insert(session, QueryJob, rows)
+    told: set[str] = set()
+    for some in _portions([row["id"] for row in rows]):
+        told.update(session.exec(select(JobEvent.job_id).where(col(JobEvent.job_id).in_(some))))
+    _insert(session, JobEvent, [_first_event(row["id"]) for row in rows if row["id"] not in told])
+
+
+def _first_event(job_id: str) -> dict[str, Any]:
+    return {
+        "job_id": job_id,
+        "at": utc_now(),
+        "from_status": "",
+        "to_status": JobStatus.QUEUED,
+        "why": "submitted",
+        "flow_run": "",
+    }
+
+
+def _replace_links(session: Session, parent_id: str, sequences: Sequence[NewSequence]) -> None:
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     statement = dialect.insert(ChildJob)
     statement = statement.on_conflict_do_update(
         index_elements=["parent_id", "position"], set_={"result_key": statement.excluded.result_key}
     )
-    session.connection().execute(statement, [link.model_dump() for link in links])
+    rows = [
+        {
+            "parent_id": parent_id,
+            "position": position,
+            "child_id": sequence.child_id,
+            "result_key": sequence.result_key,
+            "query_offset": sequence.query_offset,
+            "query_bytes": sequence.query_bytes,
+            "letters": sequence.letters,
+        }
+        for position, sequence in enumerate(sequences, start=1)
+    ]
+    session.connection().execute(statement, rows)
 
 
-def _renew(session: Session, rows: Sequence[QueryJob]) -> None:
+def _renew(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     """Give jobs that were recorded for other databases or another program version their new result keys."""
-    wanted = {row.id: row for row in rows}
-    for some in _portions(list(wanted)):
-        other = col(QueryJob.id).in_(some) & (col(QueryJob.search_key) != rows[0].search_key)
-        move(session, QueryJob, other, JobStatus.QUEUED, "a database or the program changed since it was searched")
-        for job in session.exec(select(QueryJob).where(other)):
-            job.result_key, job.search_key = wanted[job.id].result_key, wanted[job.id].search_key
+    why = "a database or the program changed since it was searched"
+    for some in _portions([row["id"] for row in rows]):
+        move(session, QueryJob, col(QueryJob.id).in_(some), JobStatus.QUEUED, why)
+    if rows:
+        renewed = update(QueryJob).where(col(QueryJob.id) == bindparam("job"))
+        values: dict[str, Any] = {"result_key": bindparam("result"), "search_key": bindparam("search")}
+        changes = [{"job": row["id"], "result": row["result_key"], "search": row["search_key"]} for row in rows]
+        session.connection().execute(renewed.values(values), changes)
 
 
 def _counts(session: Session, job: QueryJob) -> Counts:

@@ -14,6 +14,7 @@ them (another job may have searched the same sequences) completes it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, insert, literal, select, update
@@ -32,6 +33,8 @@ MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
     JobStatus.EXPIRED: frozenset({JobStatus.QUEUED, JobStatus.COMPLETE}),
 }
 
+_ROWS_A_STATEMENT = 1000
+_EVENT_COLUMNS = ["job_id", "at", "from_status", "to_status", "why", "flow_run"]
 _FINAL = {JobStatus.COMPLETE, JobStatus.FAILED, JobStatus.CANCELLED}
 
 
@@ -59,17 +62,26 @@ def move(  # noqa: PLR0913 - a change of state has this many facts
     """
     now = utc_now()
     sources = [source for source, targets in MOVES.items() if to in targets]
-    moving = which & col(table.status).in_(sources)
-    history = select(
-        col(table.id),
-        literal(now, UtcDateTime),
-        col(table.status),
-        literal(str(to)),
-        literal(why),
-        literal(flow_run),
-    ).where(moving)
-    names = ["job_id", "at", "from_status", "to_status", "why", "flow_run"]
-    session.connection().execute(insert(JobEvent).from_select(names, history))
+    # Locked in the order of their ids, so that two transactions never wait for each other; what is not locked
+    # here may change before the next statement sees it.
+    ids = select(col(table.id)).where(which, col(table.status).in_(sources)).order_by(col(table.id)).with_for_update()
+    moving = session.connection().execute(ids).scalars().all()
+    for start in range(0, len(moving), _ROWS_A_STATEMENT):
+        some = col(table.id).in_(moving[start : start + _ROWS_A_STATEMENT])
+        history = select(
+            col(table.id),
+            literal(now, UtcDateTime),
+            col(table.status),
+            literal(str(to)),
+            literal(why),
+            literal(flow_run),
+        ).where(some)
+        session.connection().execute(insert(JobEvent).from_select(_EVENT_COLUMNS, history))
+        session.connection().execute(update(table).where(some).values(_changes(to, why, now)))
+    return len(moving)
+
+
+def _changes(to: JobStatus, why: str, now: datetime) -> dict[str, Any]:
     changes: dict[str, Any] = {
         "status": str(to),
         "reason": why if to in {JobStatus.FAILED, JobStatus.CANCELLED} else "",
@@ -80,4 +92,4 @@ def move(  # noqa: PLR0913 - a change of state has this many facts
         changes["finished_at"] = now
     if to is JobStatus.COMPLETE:
         changes["used_at"] = now
-    return session.connection().execute(update(table).where(moving).values(changes)).rowcount
+    return changes
