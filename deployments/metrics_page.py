@@ -10,11 +10,12 @@ import json
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 
 from deployments.command_line.session import local_services
 from deployments.server import running_server
 from multiblast.services import Services
+from multiblast.upkeep.metrics import text_of
 
 __all__ = ["MetricsServer", "main"]
 
@@ -72,7 +73,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, path: str) -> tuple[int, str, bytes]:
         if path == "/metrics":
-            return 200, _TEXT, generate_latest(self.server.registry) + self.server.services.metrics().encode()
+            return 200, _TEXT, (text_of(self.server.registry) + self.server.services.metrics()).encode()
         if path == "/health":
             checks = self.server.services.health(self.server.prefect_api_url)
             code = 200 if all(check.reachable for check in checks) else 503

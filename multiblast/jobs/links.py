@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import delete, false
 from sqlmodel import col, select
 
-from multiblast.database import Database, JobKind, JobStatus, Link, QueryJob, ReportJob
+from multiblast.database import ChildJob, Database, JobKind, JobStatus, Link, QueryJob, ReportJob
 from multiblast.errors import NotFoundError
 
 __all__ = ["Links", "ListedJob"]
@@ -80,13 +80,16 @@ class Links:
         """Return an owner's query jobs, newest first.
 
         Args:
-            owner: Whose; None is every job there is, without what anybody says about it.
+            owner: Whose; None is every job that was submitted, without what anybody says about it.
             site: Only of this site.
             status: Only of this status.
             first: Where in the list to begin, 1-based.
             count: How many at most; 0 is all.
         """
         statement = _with_link(select(QueryJob, Link), owner, col(QueryJob.id))
+        if owner is None:  # not those that are there as a part of a larger one only
+            part = select(ChildJob.child_id).where(ChildJob.child_id == QueryJob.id).exists()
+            statement = statement.where(~part | (col(QueryJob.attempts) > 0))
         if site:
             statement = statement.where(QueryJob.site == site)
         if status:

@@ -6,6 +6,7 @@ jobs. Sequences of larger jobs are not counted apart from these.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -17,7 +18,7 @@ from sqlmodel import Session, col
 
 from multiblast.database import BatchRun, ChildJob, Database, JobEvent, JobKind, JobStatus, QueryJob, ReportJob
 
-__all__ = ["metrics"]
+__all__ = ["metrics", "text_of"]
 
 _QUEUE_BUCKETS_S = (1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
 _COMMAND_BUCKETS_MS = (100, 500, 1000, 5000, 15_000, 60_000, 300_000, 900_000, 3_600_000)
@@ -28,7 +29,14 @@ def metrics(database: Database) -> str:
     """Return all metrics of the job database."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_JobMetrics(database))
-    return generate_latest(registry).decode()
+    return text_of(registry)
+
+
+def text_of(registry: CollectorRegistry) -> str:
+    """Return a registry's metrics as text, counters under the names they were given, without ``_total`` behind them."""
+    text = generate_latest(registry).decode()
+    counters = re.findall(r"^# TYPE (\S+)_total counter$", text, re.MULTILINE)
+    return re.sub(rf"\b({'|'.join(map(re.escape, counters))})_total\b", r"\1", text) if counters else text
 
 
 class _JobMetrics:
