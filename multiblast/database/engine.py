@@ -13,8 +13,8 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlmodel import Session
 
 from multiblast.errors import MultiblastError, NotFoundError
@@ -41,7 +41,7 @@ class Database:
         self._opening = threading.Lock()
 
     def __repr__(self) -> str:
-        return f"Database({make_url(self.url).render_as_string()!r})"
+        return f"Database({_read_url(self.url).render_as_string()!r})"
 
     @property
     def engine(self) -> Engine:
@@ -49,7 +49,11 @@ class Database:
         with self._opening:
             if self._engine is None:
                 engine = _create_engine(self.url)
-                _migrate(engine, self._migrations)
+                try:
+                    _migrate(engine, self._migrations)
+                except BaseException:
+                    engine.dispose()
+                    raise
                 self._engine = engine
             return self._engine
 
@@ -78,8 +82,16 @@ class Database:
                 self._engine = None
 
 
+def _read_url(url: str) -> URL:
+    try:
+        return make_url(url)
+    except ArgumentError as error:
+        wanted = "write sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/NAME"
+        raise MultiblastError(f"{url.partition(':')[0]!r} is no URL of a database: {wanted}") from error
+
+
 def _create_engine(url: str) -> Engine:
-    parsed = make_url(url)
+    parsed = _read_url(url)
     if parsed.get_backend_name() != "sqlite":
         return create_engine(
             parsed,
@@ -124,7 +136,7 @@ def _migrate(engine: Engine, migrations: Path) -> None:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()
-    except OperationalError as error:
+    except DBAPIError as error:
         url = engine.url.render_as_string()
         raise MultiblastError(
             f"cannot open the job database {url}: {error.orig}; check that it runs and the URL"
