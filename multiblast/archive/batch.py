@@ -18,9 +18,11 @@ _ALIGNMENTS = b"\n    alignments {\n"
 _ALIGNMENTS_END = b"\n    },\n    masks {\n"
 _ELEMENT = b"\n      {\n"
 _ARCHIVE_END = b"\n}\n"
-_QUERIES = b"\n      queries bioseq-set {\n        seq-set {\n"
-_QUERIES_END = b"\n        }\n      },\n"
-_QUERY_SEPARATOR = b",\n          seq {\n"
+_QUERIES = b"\n      queries bioseq-set {\n        seq-set {\n          seq {\n"
+_PROFILE = re.compile(rb"\n      queries pssm \{\n.*?\n          query seq \{\n", re.DOTALL)
+_DATABASE = b"      subject database "
+_QUERIES_END = b"          }\n        }\n      },\n"
+_QUERY_SEPARATOR = b"          },\n          seq {\n"
 _QUERY = re.compile(rb'            id \{\n              local str "Query_(\d+)"\n            \},\n')
 _TITLE = re.compile(rb'\n              title ("(?:[^"]|"")*")')
 _INSTANCE = b"            inst {\n"
@@ -36,7 +38,7 @@ class Query:
 
     Attributes:
         number: 1-based number that BLAST+ gave it, counted through the run's query file.
-        instance: Its sequence, the ``inst {…}`` element.
+        instance: Its sequence from ``inst {`` on, with the profile it was searched with, if any.
         title: Its title as a string literal; empty if it has none.
         start: Offset of its first alignment in the file.
         end: Offset after its last alignment; ``start`` if it has none.
@@ -104,22 +106,27 @@ def _read_batch(reader: _Reader) -> BatchArchive:
 
 
 def _read_request(text: bytes) -> tuple[bytes, list[tuple[int, bytes, bytes]], bytes]:
+    """Return what stands before the queries, the queries, and what stands after them."""
+    if not text.startswith(ARCHIVE_START):
+        raise ArchiveError("the archive does not start as BLAST+ starts it")
+    if (profile := _PROFILE.search(text)) is not None:  # of a round of psiblast after the first
+        end = text.find(_DATABASE, profile.end())
+        return text[: profile.end()], [_read_query(text[profile.end() : end])], text[end:]
     start = text.find(_QUERIES)
     end = text.find(_QUERIES_END, start)
-    if not text.startswith(ARCHIVE_START) or start < 0 or end < 0:
+    if start < 0 or end < 0:
         raise ArchiveError("the archive's request does not hold a set of queries as BLAST+ writes it")
-    elements = text[start + len(_QUERIES) - 1 : end].split(_QUERY_SEPARATOR)
-    elements[0] = elements[0].removeprefix(_QUERY_SEPARATOR[1:])
-    queries = [_read_query(element) for element in elements]
+    first = start + len(_QUERIES)
+    queries = [_read_query(element) for element in text[first:end].split(_QUERY_SEPARATOR)]
     if [number for number, *_ in queries] != sorted({number for number, *_ in queries}):
         raise ArchiveError("the archive's queries are not in ascending order")
-    return text[: start + len(_QUERIES)], queries, text[end + len(_QUERIES_END) :]
+    return text[:first], queries, text[end:]
 
 
 def _read_query(element: bytes) -> tuple[int, bytes, bytes]:
     query = _QUERY.match(element)
     instance = element.find(_INSTANCE)
-    if query is None or instance < 0 or not element.endswith(b"\n          }"):
+    if query is None or instance < 0:
         raise ArchiveError(f"the archive holds a query of unknown form: {element[:120]!r}")
     title = _TITLE.search(element, 0, instance)
     return int(query[1]), element[instance:], title[1] if title else b""

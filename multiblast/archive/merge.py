@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from typing import BinaryIO
 
 from multiblast.archive.split import PLACEHOLDER
-from multiblast.archive.text import encode_string, rename_query, title_of
+from multiblast.archive.text import ARCHIVE_START, encode_string, rename_query, title_of
 from multiblast.errors import ArchiveError
 
 __all__ = ["merge"]
 
 _QUERY = b'            id {\n              local str "Query_1"\n            },\n'
+_ROUNDS = re.compile(rb"(?<=\n\}\n)(?=%s)" % re.escape(ARCHIVE_START))
 _RESULTS = b"\n  results {\n"
 _MASKS = b"\n    masks {\n"
 _BLOCKS = b"\n    ka-blocks {\n"
@@ -44,7 +45,8 @@ def merge(parts: Iterable[tuple[str | bytes, bytes]], output: BinaryIO, database
     database = b"      subject database %s,\n" % encode_string(names)
     number = 0
     for number, (title, archive) in enumerate(parts, start=1):
-        output.writelines(_pieces(archive, title_of(title), database, b"Query_%d" % number))
+        for one in _ROUNDS.split(archive):
+            output.writelines(_pieces(one, title_of(title), database, b"Query_%d" % number))
     return number
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from multiblast.archive.batch import BatchArchive, Query, read_batches
@@ -27,7 +28,7 @@ PLACEHOLDER = b'      subject database "",\n'
 
 TOGETHER = 64  # queries whose statistics are derived at once
 
-_DATABASE = re.compile(rb'\A      subject database "(?:[^"]|"")*",\n')
+_DATABASE = re.compile(rb'\A((?:          \}\n        \}\n      \},\n)?)      subject database "(?:[^"]|"")*",\n')
 _CASE_MASK = re.compile(rb',?\n        \{\n          name "LCaseMask",\n.*?\n        \}(?=,?\n)', re.DOTALL)
 _NO_OPTIONS = re.compile(rb",\n      program-options \{\n      \}")
 _SEARCH_SPACE = re.compile(rb'(          name "EffectiveSearchSpace",\n          value big-integer )\d+')
@@ -41,7 +42,8 @@ class SplitArchive:
         position: 0-based index of the query in the run's query file.
         archive: A complete archive of this query alone, as text. It names the query
             ``Query_1``, without title, and no database: its bytes follow from residues,
-            options, program and database content alone.
+            options, program and database content alone. After several rounds of
+            psiblast it is one such archive for each, one after the other.
         summary: The result at a glance.
     """
 
@@ -53,7 +55,8 @@ class SplitArchive:
 def split(stream: BinaryIO, database: DatabaseSize | None = None) -> Iterator[SplitArchive]:
     """Yield the results in a file of archives one by one, in query order.
 
-    Memory holds one query's result and the queries of one of BLAST+'s own batches.
+    Memory holds one query's result and the queries of one of BLAST+'s own batches. The rounds
+    of psiblast stay together; their summary is that of the last.
 
     Args:
         stream: What ``-outfmt 11`` wrote: a seekable file of one or several archives.
@@ -65,6 +68,14 @@ def split(stream: BinaryIO, database: DatabaseSize | None = None) -> Iterator[Sp
             cannot be derived for each query; the message then says to run the batch with
             ``BATCH_SIZE=1``.
     """
+    for _, rounds in itertools.groupby(_split(stream, database), lambda part: part.position):
+        *earlier, last = rounds
+        if earlier:
+            last = replace(last, archive=b"".join(part.archive for part in (*earlier, last)))
+        yield last
+
+
+def _split(stream: BinaryIO, database: DatabaseSize | None) -> Iterator[SplitArchive]:
     for batch in read_batches(stream):
         search = Search(batch.opening, batch.request)
         request = _normal_request(batch.request)
@@ -129,7 +140,7 @@ def _read_alignments(stream: BinaryIO, query: Query) -> bytes:
 
 
 def _normal_request(request: bytes) -> bytes:
-    text, count = _DATABASE.subn(PLACEHOLDER, request)
+    text, count = _DATABASE.subn(rb"\1" + PLACEHOLDER, request)
     if not count:
         raise ArchiveError("the archive does not say that it searched a database")
     # Masks of all the batch's queries; those that were used stand with the results.
@@ -142,9 +153,8 @@ def _write(opening: bytes, query: Query, request: bytes, alignments: bytes, stat
     return b"".join(
         (
             opening,
-            b'          seq {\n            id {\n              local str "Query_1"\n            },\n',
+            b'            id {\n              local str "Query_1"\n            },\n',
             query.instance,
-            b"\n        }\n      },\n",
             _SEARCH_SPACE.sub(rb"\g<1>%d" % statistics.search_space, request),
             b"\n    alignments {\n",
             rename_query(alignments, b"Query_" + name, b"Query_1"),

@@ -168,6 +168,23 @@ def test_summary_counts_columns_of_translated_alignments(workplace: Workplace, p
     assert found == pytest.approx(first, abs=0.001)
 
 
+def test_rounds_of_psiblast_stay_together(workplace: Workplace) -> None:
+    """Later rounds search with a profile in place of the query; the hits of all are in the table."""
+    residues = workplace.residues("proteins")[:4]
+    archive = workplace.search("psiblast", residues, "proteins", "-num_iterations", "3")
+    parts = workplace.split(archive, "proteins")
+    assert [part.position for part in parts] == [0, 1, 2, 3]
+    assert max(part.archive.count(b"Blast4-archive ::= {\n") for part in parts) > 1
+    merged = workplace.directory / "merged.asn1"
+    with merged.open("wb") as output:
+        merge(((b"%d some title" % part.position, part.archive) for part in parts), output, "proteins")
+    command = ["psiblast", "-query", "query.fasta", "-db", "proteins", "-num_iterations", "3", "-outfmt", "6"]
+    plain = subprocess.run(command, cwd=workplace.directory, check=True, capture_output=True).stdout
+    command = ["blast_formatter", "-archive", merged, "-outfmt", "6"]
+    ours = subprocess.run(command, cwd=workplace.directory, check=True, capture_output=True).stdout
+    assert ours.splitlines() == [line for line in plain.splitlines() if line.count(b"\t")]
+
+
 def test_query_without_a_searchable_residue_is_told(workplace: Workplace, proteins: Path) -> None:
     residues = workplace.residues("proteins")
     unsearched = [residues[p.position] for p in workplace.split(proteins, "proteins") if not p.summary.searched]
