@@ -219,10 +219,9 @@ class QueryService(JobList):
             ConflictError: it is not complete.
         """
         self._access.check_read(requester, job_id, JobKind.QUERY)
-        self._jobs.touch([job_id])  # first, so that an expiry that begins now leaves it alone
-        job = self._jobs.query(job_id)
-        if job.status != JobStatus.COMPLETE:
-            raise ConflictError(f"job {job_id} is {job.status}: its result can be read once it is complete")
+        self._complete(job_id)
+        self._jobs.touch([job_id])
+        job = self._complete(job_id)  # an expiry that begins now leaves it alone; one before took it away
         return merge(self._parts(job), output, self._database_argument(job))
 
     def errors(self, requester: Requester, job_id: str) -> Errors:
@@ -269,6 +268,12 @@ class QueryService(JobList):
     def _blast_config(self, job: QueryJob) -> dict[str, Any]:
         options = self._search.options(job)
         return {"tool": job.program} | {options.option(name).config: value for name, value in options.changed().items()}
+
+    def _complete(self, job_id: str) -> QueryJob:
+        job = self._jobs.query(job_id)
+        if job.status != JobStatus.COMPLETE:
+            raise ConflictError(f"job {job_id} is {job.status}: its result can be read once it is complete")
+        return job
 
     def _count(self, submission: Submission) -> int:
         """Count the sequences of a submission, which is checked before, so that bad input is not called too much."""

@@ -11,7 +11,7 @@ from multiblast.actions.job_list import JobList, read_page
 from multiblast.actions.lines import read_lines
 from multiblast.actions.requests import CreateReport, read_create_report
 from multiblast.database import Database, JobKind, JobStatus
-from multiblast.errors import ConflictError, InvalidInputError, Problem
+from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem
 from multiblast.jobs import Jobs
 from multiblast.reports import Reports
 
@@ -197,11 +197,13 @@ class ReportService(JobList):
         if problems:
             raise InvalidInputError(problems)
         self._access.check_read(requester, job_id, JobKind.REPORT)
+        sizes = {file.name: file.size for file in self._reports.files(job_id)}
+        if name not in sizes:
+            raise NotFoundError("report file", name, f"the report has {', '.join(sizes)}")
         if line_range:
             first, last = lines_wanted
             return read_lines(self._reports.open(job_id, name), max(1, first or 1), last)
-        size = {file.name: file.size for file in self._reports.files(job_id)}.get(name, 0)
-        start, length = _as_bytes(*bytes_wanted, size) if byte_range else (0, None)
+        start, length = _as_bytes(*bytes_wanted, sizes[name]) if byte_range else (0, None)
         return self._reports.open(job_id, name, start, length)
 
     def errors(self, requester: Requester, job_id: str) -> Errors:

@@ -136,13 +136,11 @@ def read_create_report(config: Mapping[str, Any]) -> CreateReport:
 
 
 def renamed(error: InvalidInputError) -> InvalidInputError:
-    """Return the problems of a submission under the keys of a request in the design's form."""
-    names = {"query": "jobConfig.query", "query_file": "jobConfig.query", "site": "jobConfig.site"}
+    """Return the problems of recording a submission under the keys of a request in the design's form."""
+    names = {"": "jobConfig.query", "query_file": "jobConfig.query"}
 
     def key(problem: Problem) -> str:
-        if problem.key.startswith("targets"):
-            return f"jobConfig.{problem.key}"
-        return names.get(problem.key, problem.key) if problem.key else ("jobConfig.query" if problem.record else "")
+        return names.get(problem.key, f"jobConfig.{problem.key}")
 
     return InvalidInputError([replace(problem, key=key(problem)) for problem in error.problems])
 
