@@ -109,6 +109,7 @@
   const cells = (columns, row) => columns.map((column) =>
     h(column.header ? "th" : "td", { scope: column.header ? "row" : null, role: column.header ? "rowheader" : "cell",
       class: classes(column), "data-label": column.title }, column.cell(row)));
+  const breakable = (name) => name.split(/(?<=[|_])/).flatMap((part, index) => (index ? [h("wbr"), part] : [part]));
   const named = (name, title) => [name, title ? h("span", { class: "title" }, title) : null];
   const later = (action) => { let timer; return () => { clearTimeout(timer); timer = setTimeout(action, 120); }; };
 
@@ -119,11 +120,11 @@
   const OVERVIEW = [
     { title: "No.", rank: true, number: true, value: (q) => q.position, cell: (q) => whole(q.position) },
     { title: "Query", header: true, clip: true, value: (q) => q.name,
-      cell: (q) => named(h("a", { class: "name", href: `#query-${q.position}` }, q.name), q.title) },
+      cell: (q) => named(h("a", { class: "name", href: `#query-${q.position}` }, breakable(q.name)), q.title) },
     { title: "Length", number: true, first: -1, value: (q) => q.length, cell: (q) => whole(q.length) },
     { title: "Hits", number: true, first: -1, value: (q) => q.hits, cell: (q) => whole(q.hits) },
     { title: "Best hit", clip: true, value: (q) => q.best ?? null,
-      cell: (q) => (q.hits ? named(h("span", { class: "name" }, q.best), q.bestTitle) : "no hits") },
+      cell: (q) => (q.hits ? named(h("span", { class: "name" }, breakable(q.best)), q.bestTitle) : "no hits") },
     { title: "Bit score", number: true, first: -1, value: (q) => q.bits ?? null,
       cell: (q) => (q.hits ? [swatch(q.bits), bitsText(q.bits)] : "–") },
     { title: "E-value", number: true, value: (q) => q.evalue ?? null, cell: (q) => (q.hits ? evalueText(q.evalue) : "–") },
@@ -135,7 +136,7 @@
     const withHits = queries.filter((q) => q.hits).length;
     const hits = queries.reduce((sum, q) => sum + q.hits, 0);
     byId("overview-summary").textContent =
-      `${count(queries.length, "query", "queries")}, ${whole(withHits)} of them with hits; ${count(hits, "hit")} in all.`;
+      `${count(queries.length, "query", "queries")} · ${whole(withHits)} with hits · ${count(hits, "hit")} in all`;
     const table = makeTable(byId("overview-table"), "Queries with their best hits", OVERVIEW,
       (q) => h("tr", { class: "row", role: "row" }, cells(OVERVIEW, q)));
     const show = () => {
@@ -175,7 +176,7 @@
   const HITS = [
     { title: "No.", rank: true, number: true, value: (hit) => hit.rank, cell: (hit) => whole(hit.rank) },
     { title: "Subject", header: true, value: (hit) => hit.name,
-      cell: (hit) => named(h("button", { type: "button", class: "toggle", "aria-expanded": "false" }, hit.name), hit.title) },
+      cell: (hit) => named(h("button", { type: "button", class: "toggle", "aria-expanded": "false" }, breakable(hit.name)), hit.title) },
     { title: "Bit score", number: true, first: -1, value: bits, cell: (hit) => [swatch(bits(hit)), bitsText(bits(hit))] },
     { title: "E-value", number: true, value: (hit) => hit.hsps[0].evalue, cell: (hit) => evalueText(hit.hsps[0].evalue) },
     { title: "Identity", number: true, first: -1, value: identity, cell: (hit) => `${identity(hit).toFixed(1)} %` },
@@ -267,8 +268,8 @@
       return [s("line", { class: "grid", x1: at, x2: at, y1: top - 6, y2: height }),
         s("text", { class: "tick", x: at, y: top - 14, "text-anchor": anchor }, whole(place))];
     });
-    const short = (name) => { // the accession out of tr|accession|name
-      const text = /^\w+\|([^|]+)\|/.exec(name)?.[1] ?? name;
+    const short = (name) => { // the accession out of tr|accession|name or gi|number|emb|accession|name
+      const text = /^(?:gi\|\d+\|)?\w+\|([^|]+)\|/.exec(name)?.[1] ?? name;
       return text.length > 20 ? `${text.slice(0, 19)}…` : text;
     };
     const rows = hits.map((hit, index) => {

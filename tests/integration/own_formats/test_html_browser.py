@@ -357,3 +357,11 @@ def test_html_moves_nothing_for_who_wants_no_motion(open_report: Callable[..., P
         "nodes => nodes.filter((node) => getComputedStyle(node).transitionDuration !== '0s').length"
     )
     assert moving == 0
+
+
+def test_html_map_stays_legible_in_forced_colours(open_report: Callable[..., Page]) -> None:
+    page = open_report("blastp", hash="#query-4", forced_colors="active", color_scheme="dark")
+    colour = "node => getComputedStyle(node).fill"
+    assert page.locator(".map .area").first.evaluate(colour) == "rgba(0, 0, 0, 0)"
+    assert page.locator(".map .hit [class^=bar]").first.evaluate(colour) == "rgb(255, 255, 255)"
+    assert page.locator(".definitions circle").evaluate(colour) == "rgb(0, 0, 0)"
