@@ -263,6 +263,10 @@ class Registry:
         self.files.verify(sha1)
         return True
 
+    def close(self) -> None:
+        """Give the database's connections back: see `End.close`."""
+        self.database.close()
+
     def path_of(self, kept: StoredFile) -> str:
         """Return the store key of a content: see `End.path_of`."""
         return self.files.key(kept.sha256)

@@ -166,6 +166,10 @@ class Masked:
         """See `End.check_upload`."""
         return self.registry.check_upload(sha1)
 
+    def close(self) -> None:
+        """See `End.close`."""
+        self.registry.close()
+
     def path_of(self, kept: StoredFile) -> str:
         """See `End.path_of`."""
         return self.registry.path_of(kept)

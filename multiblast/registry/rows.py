@@ -139,6 +139,9 @@ class End(Protocol):
             content: Gives its bytes, as often as it is asked.
         """
 
+    def close(self) -> None:
+        """Give connections back."""
+
     def check_upload(self, sha1: str) -> bool:
         """Tell whether what is given out under a hash has that hash, by reading it all."""
 

@@ -167,6 +167,12 @@ def content(closure: Closure, item: Row) -> str:
     return str(location.fields["hash"]) if location else ""
 
 
+def _root(closure: Closure, item: Row) -> str:
+    location = closure.rows.get(("storage_location", item.fields["storage_location"] or ""))
+    root = closure.rows.get(("storage_root", location.fields["storage_root"])) if location else None
+    return str(root.fields["root"]) if root else ""
+
+
 def _hindered(row: Row, rows: Rows) -> bool:
     for target in row.targets():
         if target not in rows.there:
@@ -222,7 +228,7 @@ def _create_shared(waiting: Sequence[Row], destination: End, closure: Closure, r
     place = {
         row.id: rows.there["storage_location", row.fields["storage_location"]]
         for row in waiting
-        if row.fields["storage_location"]
+        if _root(closure, row) == destination.data_root
     }
     taken = destination.objects_at(set(place.values()) - made)
     first: dict[str, Row] = {}

@@ -1,0 +1,264 @@
+"""Two local registries and a remote one that serves over HTTP, with an S3 server behind it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from multiblast.registry.bindings import Binding, bind
+from multiblast.registry.connection import Limits
+from multiblast.registry.local import Registry, open_database
+from multiblast.registry.recording import (
+    ProductName,
+    Recorded,
+    author_id,
+    record_file,
+    record_object,
+    record_place,
+    record_product,
+    whole_of,
+)
+from multiblast.registry.rest import RestRegistry
+from multiblast.registry.tables import (
+    CodeRepoRelease,
+    CodeRun,
+    CodeRunInput,
+    CodeRunOutput,
+    ComponentIssue,
+    ExternalObject,
+    Issue,
+    Keyword,
+    KeyValue,
+    Licence,
+    ObjectComponent,
+    QualityControlled,
+    Staged,
+)
+from multiblast.stores import LocalStore
+
+TOKEN = "0123456789abcdef0123456789abcdef01234567"
+QUICK = Limits(timeout_s=5, attempts=3, first_wait_s=0.01)
+
+
+@dataclass
+class Remote:
+    """The served registry."""
+
+    url: str
+    bucket: Path
+    opened: list[RestRegistry] = field(default_factory=list)
+
+    def open(self, token: str = TOKEN, limits: Limits = QUICK) -> RestRegistry:
+        self.opened.append(RestRegistry(self.url, token, limits))
+        return self.opened[-1]
+
+    def control(self, **what: Any) -> dict[str, Any]:
+        answer = httpx.post(f"{self.url}/control", json=what, timeout=10)
+        told: dict[str, Any] = answer.json()
+        return told
+
+    def fail(self, match: str, times: int = 1, **how: Any) -> None:
+        self.control(faults=[{"match": match, "times": times, **how}])
+
+    @property
+    def log(self) -> list[str]:
+        return list(self.control()["log"])
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return dict(self.control()["counts"])
+
+
+def _free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """An S3 server, and the directory that is its bucket."""
+    directory, port = tmp_path_factory.mktemp("s3"), _free_port()
+    (directory / "fair").mkdir()
+    rclone = Path(sys.executable).with_name("rclone")
+    command = [rclone, "serve", "s3", "--addr", f"127.0.0.1:{port}", "--auth-key", "key,secret", str(directory)]
+    environment = {**os.environ, "RCLONE_CONFIG": str(directory / "none.conf")}
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment) as process:
+        url = f"http://127.0.0.1:{port}"
+        _wait(lambda: httpx.get(url, timeout=5).status_code > 0)
+        yield url, directory / "fair"
+        process.kill()
+
+
+def _wait(ready: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            if ready():
+                return
+        except (httpx.TransportError, OSError):
+            pass
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def server(s3: tuple[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The served registry's address; it is a process of its own."""
+    port_file = tmp_path_factory.mktemp("server") / "port"
+    command = [sys.executable, Path(__file__).with_name("registry_server.py"), port_file, s3[0], TOKEN]
+    with subprocess.Popen(command) as process:
+        _wait(port_file.exists)
+        yield f"http://127.0.0.1:{port_file.read_text()}"
+        process.kill()
+
+
+@pytest.fixture
+def remote(server: str, s3: tuple[str, Path]) -> Iterator[Remote]:
+    """An empty remote registry."""
+    for file in s3[1].iterdir():
+        file.unlink()
+    served = Remote(server, s3[1])
+    served.control(reset=True)
+    yield served
+    for one in served.opened:
+        one.close()
+
+
+class Local(Registry):
+    """A local registry that is quick to fill."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(
+            open_database(f"sqlite:///{directory / 'registry.sqlite'}"), LocalStore(directory / "store"), directory
+        )
+
+    def user(self, name: str = "rich") -> Binding:
+        return bind(self, name, self.directory / "data", identifier=f"https://orcid.org/{name}")
+
+    def product(
+        self, name: str, content: str | bytes, version: str = "1.0.0", namespace: str = "rich", **more: Any
+    ) -> Recorded:
+        path = self.directory / "content"
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        told = {"file_type": "csv", "description": f"about {name}", **more}
+        return record_product(self, ProductName(namespace, name, version), path, **told)
+
+    def commit(self, kind: str, number: int) -> None:
+        with self.writing() as session:
+            session.merge(Staged(kind=kind, row_id=number))
+
+    def run(self, inputs: list[Recorded], outputs: list[Recorded], text: str = "echo", **more: Any) -> int:
+        """Record a code run with configuration, script and repository."""
+        with self.writing() as session:
+            config = record_file(
+                self, session, self.files.add_bytes(f"config of {text}".encode()).sha1,
+                description="configuration", file_type="yaml",
+            )  # fmt: skip
+            script = record_file(
+                self, session, self.files.add_bytes(text.encode()).sha1, description="script", file_type="sh"
+            )
+            place = record_place(session, "https://example.org/", "group/model", "2370924" + "0" * 33)
+            repository = record_object(session, location=place, description="code")
+            run = CodeRun(
+                run_date=datetime(2026, 11, 21, 12, tzinfo=UTC),
+                description=text[:50],
+                model_config_id=config.id,
+                submission_script_id=script.id,
+                code_repo_id=repository.id,
+                **more,
+            )
+            session.add(run)
+            session.flush()
+            for one in inputs:
+                whole = whole_of(session, one.object_id)
+                session.add(CodeRunInput(code_run_id=run.id, object_component_id=whole.id))
+            for one in outputs:
+                whole = whole_of(session, one.object_id)
+                session.add(CodeRunOutput(code_run_id=run.id, object_component_id=whole.id))
+            return run.id or 0
+
+    def describe(self, one: Recorded, word: str = "word") -> None:
+        """Say everything about an object that can be said."""
+        number = one.object_id
+        with self.writing() as session:
+            document = record_file(
+                self, session, self.files.add_bytes(f"document {one.sha1}".encode()).sha1,
+                description="document", file_type="txt",
+            )  # fmt: skip
+            part = ObjectComponent(object_id=number, name="table/part", description="a part")
+            bad, worse = Issue(severity=2, description="bad"), Issue(severity=5, description="worse")
+            session.add_all(
+                [
+                    Keyword(object_id=number, keyphrase=word),
+                    Licence(object_id=number, licence_info="CC0"),
+                    KeyValue(object_id=number, key="k", value="v"),
+                    QualityControlled(object_id=number, document_id=document.id or 0),
+                    CodeRepoRelease(object_id=number, name=f"release {one.sha1}", version="1.0.0"),
+                    ExternalObject(
+                        data_product_id=one.product_id,
+                        identifier=f"https://doi.org/{one.sha1}",
+                        title="title",
+                        version="1.0.0",
+                        release_date=datetime(2026, 1, 1, tzinfo=UTC),
+                    ),
+                    part, bad, worse,
+                ]
+            )  # fmt: skip
+            session.flush()
+            whole = whole_of(session, number)
+            session.add(ComponentIssue(issue_id=bad.id, object_component_id=part.id))
+            session.add(ComponentIssue(issue_id=worse.id, object_component_id=whole.id))
+
+    def author(self, name: str | None, identifier: str | None = None) -> int:
+        with self.writing() as session:
+            return author_id(session, name, identifier)
+
+
+@pytest.fixture
+def locals_(tmp_path: Path) -> Iterator[Callable[[str], Local]]:
+    """Makes local registries."""
+    made: list[Local] = []
+
+    def make(name: str) -> Local:
+        (tmp_path / name).mkdir()
+        made.append(Local(tmp_path / name))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.database.close()
+
+
+@pytest.fixture
+def here(locals_: Callable[[str], Local]) -> Local:
+    return locals_("here")
+
+
+@pytest.fixture
+def second(locals_: Callable[[str], Local]) -> Local:
+    return locals_("second")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Callable[[str], Path]:
+    """Writes a configuration."""
+
+    def write(text: str) -> Path:
+        path = tmp_path / "config.yaml"
+        path.write_text(text)
+        return path
+
+    return write

@@ -1,0 +1,429 @@
+"""A FAIR registry for tests: the documented REST surface with its constraints, over memory and an S3 server.
+
+``registry_server.py PORT_FILE S3_URL TOKEN``: writes its port to the file and serves until it is killed.
+``/control`` is for tests: POST sets what shall go wrong, GET tells which requests came.
+"""
+
+from __future__ import annotations
+
+import base64
+import fnmatch
+import hashlib
+import json
+import re
+import sys
+import threading
+import time
+import uuid
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import boto3
+from botocore.config import Config
+from semver import Version
+
+NAME, VERSION, URL, TEXT, BOOL, INT, TIME, UUID = "name version url text bool int time uuid".split()
+
+# type: fields as {name: kind}, "*" after a kind: required; "@type": reference; "[type]": many.
+TYPES: dict[str, dict[str, str]] = {
+    "namespace": {"name": "name*", "full_name": TEXT, "website": URL},
+    "storage_root": {"root": "text*", "local": BOOL},
+    "file_type": {"name": "text*", "extension": "text*"},
+    "author": {"name": NAME, "identifier": URL, "uuid": UUID},
+    "user_author": {"user": "@users*", "author": "@author*"},
+    "storage_location": {"path": "text*", "hash": "text*", "public": BOOL, "storage_root": "@storage_root*"},
+    "object": {
+        "description": TEXT,
+        "storage_location": "@storage_location",
+        "file_type": "@file_type",
+        "authors": "[author]",
+        "uuid": UUID,
+    },
+    "object_component": {
+        "object": "@object*",
+        "name": "name*",
+        "description": TEXT,
+        "whole_object": BOOL,
+        "issues": "[issue]",
+    },
+    "issue": {"severity": INT, "description": "text*", "component_issues": "[object_component]", "uuid": UUID},
+    "data_product": {"name": "name*", "version": "version*", "namespace": "@namespace*", "object": "@object*"},
+    "external_object": {
+        "data_product": "@data_product*",
+        "identifier": URL,
+        "alternate_identifier": TEXT,
+        "alternate_identifier_type": TEXT,
+        "title": "text*",
+        "release_date": "time*",
+        "primary_not_supplement": BOOL,
+        "description": TEXT,
+        "version": VERSION,
+        "original_store": "@storage_location",
+    },
+    "code_run": {
+        "run_date": "time*",
+        "description": "text*",
+        "model_config": "@object",
+        "submission_script": "@object*",
+        "code_repo": "@object",
+        "inputs": "[object_component]",
+        "outputs": "[object_component]",
+        "uuid": UUID,
+    },
+    "keyword": {"object": "@object*", "keyphrase": "name*", "identifier": URL},
+    "licence": {"object": "@object*", "licence_info": "text*", "identifier": URL},
+    "key_value": {"object": "@object*", "key": "text*", "value": "text*"},
+    "quality_controlled": {"object": "@object*", "document": "@object*"},
+    "code_repo_release": {"object": "@object*", "name": "name*", "version": "version*", "website": URL},
+}
+UNIQUE = {
+    "namespace": [("name",), ("full_name",)],
+    "storage_root": [("root",)],
+    "file_type": [("name", "extension")],
+    "author": [("identifier",), ("uuid",)],
+    "user_author": [("user",)],
+    "storage_location": [("storage_root", "hash", "public")],
+    "object": [("uuid",)],
+    "object_component": [("object", "name")],
+    "issue": [("uuid",)],
+    "data_product": [("namespace", "name", "version")],
+    "external_object": [
+        ("data_product",),
+        ("identifier", "alternate_identifier", "alternate_identifier_type", "title", "version"),
+    ],
+    "code_run": [("uuid",)],
+    "keyword": [("object", "keyphrase"), ("identifier",)],
+    "licence": [("identifier",)],
+    "key_value": [("object", "key")],
+    "quality_controlled": [("object",)],
+    "code_repo_release": [("object",), ("name", "version")],
+}
+# Accepted as filters, and without effect, as at the real server.
+BACKWARD = {
+    "object": {"components", "data_products", "licences", "keywords", "metadata", "quality_control"},
+    "object_component": {"inputs_of", "outputs_of"},
+}
+DEFAULTS = {"local": False, "public": True, "whole_object": False, "primary_not_supplement": True, "severity": 1}
+
+
+class Refused(Exception):
+    def __init__(self, code: int, said: Any) -> None:
+        super().__init__(said)
+        self.code, self.said = code, said
+
+
+class State:
+    def __init__(self, s3_url: str, token: str) -> None:
+        self.lock = threading.RLock()
+        self.token = token
+        self.s3 = boto3.client(
+            "s3",
+            endpoint_url=s3_url,
+            aws_access_key_id="key",
+            aws_secret_access_key="secret",
+            region_name="us-east-1",
+            config=Config(signature_version="s3v4"),
+        )
+
+    def reset(self, base: str) -> None:
+        """Begin anew, with the one root that a remote registry has."""
+        self.rows: dict[str, dict[int, dict[str, Any]]] = {name: {} for name in TYPES}
+        self.unique: dict[tuple[Any, ...], int] = {}
+        self.log: list[str] = []
+        self.faults: list[dict[str, Any]] = []
+        self.shift_s = 0.0
+        root = {"root": f"{base}/data/", "local": False, "id": 1, "last_updated": "2026-01-01T00:00:00Z"}
+        self.rows["storage_root"][1] = root
+        self.unique["storage_root", ("root",), root["root"]] = 1
+
+    def fault(self, line: str) -> dict[str, Any] | None:
+        with self.lock:
+            for fault in self.faults:
+                if fault["times"] > 0 and re.search(fault["match"], line):
+                    fault["times"] -= 1
+                    return fault
+        return None
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = 1 << 16  # headers and body in one packet, or each answer takes 40 ms
+    disable_nagle_algorithm = True
+    state: State
+    base: str
+
+    def log_message(self, *_: Any) -> None:
+        return
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return formatdate((timestamp or time.time()) + self.state.shift_s, usegmt=True)
+
+    def do_GET(self) -> None:
+        self.handle_one("GET")
+
+    def do_POST(self) -> None:
+        self.handle_one("POST")
+
+    def handle_one(self, method: str) -> None:
+        length = int(self.headers.get("content-length") or 0)
+        body = json.loads(self.rfile.read(length) or b"{}") if length else {}
+        url = urlsplit(self.path)
+        if url.path == "/control":
+            self.control(method, body)
+            return
+        line = f"{method} {self.path}"
+        with self.state.lock:
+            self.state.log.append(line)
+        fault = self.state.fault(line)
+        if fault and fault.get("delay_s"):
+            time.sleep(fault["delay_s"])
+        if fault and fault.get("drop"):
+            self.close_connection = True
+            self.connection.close()
+            return
+        try:
+            if fault and fault.get("status") and not fault.get("half"):
+                raise Refused(fault["status"], {"detail": "made to fail"})
+            answer = self.route(method, url.path, parse_qs(url.query), body, fault)
+        except Refused as refused:
+            self.answer(refused.code, refused.said)
+        else:
+            if answer is not None:
+                self.answer(201 if method == "POST" and not url.path.startswith("/api/data/") else 200, answer)
+
+    def control(self, method: str, body: dict[str, Any]) -> None:
+        with self.state.lock:
+            if body.get("reset"):
+                self.state.reset(self.base)
+            if method == "POST":
+                self.state.faults = body.get("faults", self.state.faults)
+                self.state.shift_s = body.get("shift_s", self.state.shift_s)
+                if body.get("forget"):
+                    self.state.log.clear()
+            counts = {name: len(rows) for name, rows in self.state.rows.items()}
+            self.answer(200, {"log": self.state.log, "counts": counts})
+
+    def answer(self, code: int, said: Any, headers: dict[str, str] | None = None) -> None:
+        data = json.dumps(said).encode()
+        self.send_response(code)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def route(self, method: str, path: str, query: dict[str, list[str]], body: Any, fault: Any) -> Any:
+        self.authenticate(method)
+        if match := re.fullmatch(r"/data/([^/]+)", path):
+            return self.give(match[1], fault)
+        if method == "POST" and (match := re.fullmatch(r"/api/data/([0-9a-f]+)", path)):
+            return {"url": self.sign("put_object", match[1])}
+        if match := re.fullmatch(r"/api/(\w+)/", path):
+            if match[1] not in TYPES:
+                raise Refused(404, {"detail": "Not found."})
+            with self.state.lock:
+                return self.create(match[1], body, fault) if method == "POST" else self.list(match[1], query)
+        if method == "GET" and (match := re.fullmatch(r"/api/(\w+)/(\d+)/", path)):
+            with self.state.lock:
+                return self.shown(match[1], self.row(match[1], int(match[2])))
+        raise Refused(404, {"detail": "Not found."})
+
+    def authenticate(self, method: str) -> None:
+        said = self.headers.get("authorization", "")
+        if said and said != f"token {self.state.token}":
+            raise Refused(403, {"detail": "Invalid token."})
+        if method == "POST" and not said:
+            raise Refused(403, {"detail": "Authentication credentials were not provided."})
+
+    def sign(self, action: str, key: str) -> str:
+        return str(self.state.s3.generate_presigned_url(action, Params={"Bucket": "fair", "Key": key}, ExpiresIn=60))
+
+    def give(self, name: str, fault: Any) -> None:
+        with self.state.lock:
+            places = [row for row in self.state.rows["storage_location"].values() if row["path"] == name
+                      and row["storage_root"] == 1]  # fmt: skip
+            objects = [row for row in self.state.rows["object"].values() for place in places
+                       if row["storage_location"] == place["id"]]  # fmt: skip
+        if len(places) != 1 or len(objects) != 1:
+            raise Refused(404, {"detail": "Not found."})
+        if fault and fault.get("cut"):  # the storage breaks off in the middle
+            data = self.state.s3.get_object(Bucket="fair", Key=name)["Body"].read()
+            first, _, _ = (self.headers.get("range") or "bytes=0-").removeprefix("bytes=").partition("-")
+            rest = data[int(first) :]
+            self.send_response(206 if "range" in self.headers else 200)
+            self.send_header("Content-Length", str(len(rest)))
+            if "range" in self.headers:
+                self.send_header("Content-Range", f"bytes {first}-{len(data) - 1}/{len(data)}")
+            self.end_headers()
+            self.wfile.write(rest[: max(1, len(rest) // 2)])
+            self.close_connection = True
+            return
+        self.answer(302, {}, {"Location": self.sign("get_object", name)})
+
+    def row(self, kind: str, number: int) -> dict[str, Any]:
+        try:
+            return self.state.rows[kind][number]
+        except KeyError:
+            raise Refused(404, {"detail": f"No {kind} matches the given query."}) from None
+
+    def address(self, kind: str, number: int) -> str:
+        return f"{self.base}/api/{kind}/{number}/"
+
+    def number(self, kind: str, name: str, value: Any) -> int:
+        match = re.fullmatch(rf"https?://[^/]+/api/{kind}/(\d+)/", str(value))
+        if not match or (kind != "users" and int(match[1]) not in self.state.rows[kind]):
+            raise Refused(400, {name: ["Invalid hyperlink - Object does not exist."]})
+        return int(match[1])
+
+    def create(self, kind: str, body: dict[str, Any], fault: Any = None) -> Any:
+        row = self.checked(kind, body)
+        keys = [(kind, key, *(str(row[name]) for name in key)) for key in UNIQUE.get(kind, ())
+                if all(row.get(name) is not None for name in key)]  # fmt: skip
+        if any(key in self.state.unique for key in keys):
+            raise Refused(409, {"detail": "Field non_field_errors must be unique"})
+        number = len(self.state.rows[kind]) + 1
+        row |= {"id": number, "last_updated": time.strftime("%Y-%m-%dT%H:%M:%S.000001Z", time.gmtime())}
+        self.state.rows[kind][number] = row
+        self.state.unique.update(dict.fromkeys(keys, number))
+        if fault and fault.get("half"):
+            row |= {name: [] for name, told in TYPES[kind].items() if told.startswith("[")}
+            raise Refused(500, {"detail": "database is locked"})
+        if kind == "issue":
+            for component in row.pop("component_issues"):
+                self.state.rows["object_component"][component]["issues"].append(number)
+        if kind == "object":
+            whole = {"object": self.address("object", number), "name": "whole_object", "whole_object": True}
+            self.create("object_component", {**whole, "issues": []})
+        return self.shown(kind, row)
+
+    def checked(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
+        row: dict[str, Any] = {}
+        for name, told in TYPES[kind].items():
+            what, required = told.rstrip("*"), told.endswith("*")
+            value = body.get(name, DEFAULTS.get(name))
+            if what.startswith("["):
+                if kind == "object_component" and name not in body:
+                    value = []
+                row[name] = [self.number(what[1:-1], name, one) for one in value or []]
+                continue
+            if value is None or value == "":
+                if required:
+                    raise Refused(400, {name: ["This field is required."]})
+                row[name] = str(uuid.uuid4()) if what == UUID else None
+                continue
+            if what == NAME and set("[]?*") & set(value):
+                raise Refused(400, {name: [f"Name {value} contains invalid characters ([]?*)."]})
+            if what == VERSION and not Version.is_valid(value):
+                raise Refused(400, {name: [f"Version {value} is not a valid semantic version."]})
+            if what == URL and not re.match(r"https?://", value):
+                raise Refused(400, {name: ["Enter a valid URL."]})
+            row[name] = self.number(what[1:], name, value) if what.startswith("@") else value
+        self.check(kind, row)
+        return row
+
+    def check(self, kind: str, row: dict[str, Any]) -> None:
+        if kind == "author":
+            if row["name"] is None and row["identifier"] is None:
+                raise Refused(409, {"detail": "CHECK constraint failed: author_identifier_and_or_name"})
+            if row["identifier"]:
+                row["uuid"] = str(uuid.UUID(hashlib.sha256(row["identifier"].encode()).hexdigest()[::2]))
+        if kind == "external_object":
+            row["version"] = row["version"] or self.state.rows["data_product"][row["data_product"]]["version"]
+            if row["identifier"] is None and (
+                row["alternate_identifier"] is None or row["alternate_identifier_type"] is None
+            ):
+                raise Refused(409, {"detail": "CHECK constraint failed: external_object_identifier"})
+
+    def shown(self, kind: str, row: dict[str, Any]) -> dict[str, Any]:
+        told = {"url": self.address(kind, row["id"]), "last_updated": row["last_updated"]}
+        for name, what in TYPES[kind].items():
+            value = row.get(name)
+            what = what.rstrip("*")
+            if what.startswith("@") and value is not None:
+                value = self.address(what[1:], value)
+            elif what.startswith("["):
+                value = [self.address(what[1:-1], one) for one in value or []]
+            told[name] = value
+        return told | self.backward(kind, row["id"])
+
+    def backward(self, kind: str, number: int) -> dict[str, Any]:
+        def of(other: str, name: str) -> list[str]:
+            rows = self.state.rows[other].values()
+            return [self.address(other, row["id"]) for row in rows
+                    if (number in row[name] if isinstance(row[name], list) else row[name] == number)]  # fmt: skip
+
+        if kind == "object":
+            return {
+                "components": of("object_component", "object"),
+                "data_products": of("data_product", "object"),
+                "code_repo_release": next(iter(of("code_repo_release", "object")), None),
+                "quality_control": next(iter(of("quality_controlled", "object")), None),
+                "licences": of("licence", "object"),
+                "keywords": of("keyword", "object"),
+            }
+        if kind == "data_product":
+            return {"external_object": next(iter(of("external_object", "data_product")), None)}
+        if kind == "object_component":
+            return {"inputs_of": of("code_run", "inputs"), "outputs_of": of("code_run", "outputs")}
+        if kind == "issue":
+            return {"component_issues": of("object_component", "issues")}
+        if kind == "storage_root":
+            return {"locations": of("storage_location", "storage_root")}
+        return {}
+
+    def list(self, kind: str, query: dict[str, list[str]]) -> Any:
+        known = TYPES[kind].keys() | BACKWARD.get(kind, set()) | {"cursor", "page_size", "format", "ordering"}
+        if query.keys() - known:
+            raise Refused(400, {"detail": "Invalid query arguments"})
+        rows = sorted(self.state.rows[kind].values(), key=lambda row: -row["id"])
+        for name in query.keys() & TYPES[kind].keys():
+            rows = [row for row in rows if self.fits(TYPES[kind][name].rstrip("*"), row[name], query[name])]
+        count = len(rows)
+        size = int(query.get("page_size", ["100"])[0])
+        if "cursor" in query:
+            position = int(parse_qs(base64.b64decode(query["cursor"][0]).decode())["p"][0])
+            rows = [row for row in rows if row["id"] < position]
+        page, more = rows[:size], rows[size:]
+        following = None
+        if more:
+            cursor = base64.b64encode(f"p={page[-1]['id']}".encode()).decode()
+            kept = {name: value for name, values in query.items() for value in values if name != "cursor"}
+            following = f"{self.base}/api/{kind}/?{urlencode({**kept, 'cursor': cursor})}"
+        return {"count": count, "next": following, "previous": None, "results": [self.shown(kind, row) for row in page]}
+
+    @staticmethod
+    def fits(what: str, value: Any, wanted: list[str]) -> bool:
+        if what.startswith(("@", "[")):
+            if not all(one.isdigit() for one in wanted):
+                raise Refused(400, {"detail": "Enter a number."})
+            ids = {int(one) for one in wanted}
+            return bool(ids & set(value)) if isinstance(value, list) else value == int(wanted[-1])
+        if what == BOOL:
+            return str(value).lower() == wanted[-1].lower()
+        if what == NAME:
+            return bool(re.match(fnmatch.translate(wanted[-1]), value or ""))
+        return str(value) == wanted[-1]
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+def main(port_file: str, s3_url: str, token: str) -> None:
+    server = Server(("127.0.0.1", 0), Handler)
+    Handler.state = State(s3_url, token)
+    Handler.base = f"http://127.0.0.1:{server.server_port}"
+    Handler.state.reset(Handler.base)
+    temporary = Path(port_file).with_suffix(".new")
+    temporary.write_text(str(server.server_port))
+    temporary.rename(port_file)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

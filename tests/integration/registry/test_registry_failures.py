@@ -1,0 +1,205 @@
+"""Whatever breaks is said plainly, and the rest is unharmed."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from multiblast.registry.commands import pull, push
+from multiblast.registry.status import status, verify
+from multiblast.registry.transfer import Result
+
+_ROOT = Path(__file__).resolve().parents[3]
+READ_ALL = "read:\n- {data_product: 'params/*', use: {namespace: rich}}\n"
+KILLS = 20 if os.environ.get("MULTIBLAST_TEST_KILLS") else 2
+PULL = """
+    report = pull(Path(config), registry, remote, bind(registry, "rich", Path(directory)), at_once=2)
+"""
+PUSH = """
+    report = push(registry, remote, at_once=2)
+"""
+
+
+@pytest.fixture
+def filled(here: Any) -> Any:
+    for number in range(12):
+        one = here.product(f"params/p{number}", f"{number} " * 50_000)
+        here.describe(one)
+        here.commit("object", one.object_id)
+    return here
+
+
+def start(registry: Any, remote: Any, what: str, config: Path) -> subprocess.Popen[bytes]:
+    code = f"""
+    from pathlib import Path
+    from multiblast.registry.bindings import bind
+    from multiblast.registry.commands import pull, push
+    from multiblast.registry.local import Registry, open_database
+    from multiblast.registry.rest import RestRegistry
+    from multiblast.stores import LocalStore
+    directory, config = {str(registry.directory)!r}, {str(config)!r}
+    base = Path(directory)
+    registry = Registry(open_database(f"sqlite:///{{base / 'registry.sqlite'}}"), LocalStore(base / "store"), base)
+    remote = RestRegistry({remote.url!r}, "0123456789abcdef0123456789abcdef01234567")
+    print("ready", flush=True)
+    """
+    text = textwrap.dedent(code) + textwrap.dedent(what)
+    return subprocess.Popen([sys.executable, "-c", text], cwd=_ROOT, stdout=subprocess.PIPE)
+
+
+def kill_in_the_middle(process: subprocess.Popen[bytes], done: Callable[[], bool], wait_s: float) -> None:
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    deadline = time.monotonic() + 30
+    while not done() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    time.sleep(wait_s)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+
+
+def whole(registry: Any) -> None:
+    """Nothing half: each object has its whole, each product its file, and every digest is right."""
+    objects = registry.since("object", 0)
+    assert len([r for r in registry.since("object_component", 0) if r.fields["whole_object"]]) == len(objects)
+    assert verify(registry).exit_code == 0
+    assert status(registry).exit_code == 0
+
+
+@pytest.mark.parametrize("number", range(KILLS))
+def test_registry_killed_pull_goes_on(
+    filled: Any, second: Any, remote: Any, config: Callable[[str], Path], number: int
+) -> None:
+    push(filled, remote.open())
+    path = config(READ_ALL)
+    incoming = second.directory / "store" / "files"
+    wait_s = random.Random(number).uniform(0, 0.4)
+    kill_in_the_middle(start(second, remote, PULL, path), incoming.exists, wait_s)
+    assert verify(second).exit_code == 0  # what is there is right already now
+    report = pull(path, second, remote.open(), second.user())
+    assert (report.exit_code, len(report.outcomes)) == (0, 12)
+    whole(second)
+    assert len(second.since("keyword", 0)) == len(second.since("data_product", 0)) == 12
+
+
+@pytest.mark.parametrize("number", range(KILLS))
+def test_registry_killed_push_goes_on(filled: Any, remote: Any, config: Callable[[str], Path], number: int) -> None:
+    path = config(READ_ALL)
+    wait_s = random.Random(number).uniform(0, 0.6)
+    kill_in_the_middle(start(filled, remote, PUSH, path), lambda: any(remote.bucket.iterdir()), wait_s)
+    report = push(filled, remote.open())
+    assert (report.exit_code, len(report.outcomes)) == (0, 12)
+    counts = remote.counts
+    assert counts["data_product"] == counts["licence"] == counts["keyword"] == counts["key_value"] == 12
+    assert counts["object"] == 24  # with the documents
+    assert counts["issue"] == counts["object_component"] - counts["object"] + 12
+
+
+def test_registry_tampered_file_is_refused(here: Any, second: Any, remote: Any, config: Callable[[str], Path]) -> None:
+    for name in "ab":
+        here.commit("object", here.product(f"params/{name}", f"content {name}").object_id)
+    push(here, remote.open())
+    (remote.bucket / here.product("params/a", "content a").sha1).write_bytes(b"evil")
+    report = pull(config(READ_ALL), second, remote.open(), second.user())
+    assert sorted(o.result for o in report.outcomes) == [Result.DONE, Result.FAILED]
+    reason = next(o.reason for o in report.outcomes if o.result == Result.FAILED)
+    assert "not the file the registry describes" in reason
+    whole(second)
+
+
+def test_registry_server_that_always_fails_is_named(here: Any, remote: Any) -> None:
+    here.commit("object", here.product("params/a", "a").object_id)
+    remote.fail("POST /api/object/", times=99, status=500)
+    report = push(here, remote.open())
+    assert [o.result for o in report.outcomes] == [Result.FAILED]
+    assert "failed with 500 3 times" in report.outcomes[0].reason
+
+
+def test_registry_half_recorded_run_is_told(here: Any, remote: Any) -> None:
+    """A server that fails between a run and its lists keeps a run without outputs: that is no success."""
+    here.commit("code_run", here.run([], [here.product("params/a", "a")]))
+    remote.fail("POST /api/code_run/", times=1, status=500, half=True)
+    report = push(here, remote.open())
+    assert [o.result for o in report.outcomes] == [Result.FAILED]
+    assert "is there without some of its outputs" in report.outcomes[0].reason
+
+
+def test_registry_refused_token_is_told(here: Any, remote: Any) -> None:
+    here.commit("object", here.product("params/a", "a").object_id)
+    report = push(here, remote.open(token="f" * 40))
+    assert [o.result for o in report.outcomes] == [Result.FAILED]
+    assert "refused the token (403)" in report.outcomes[0].reason
+    assert "multiblast registry remote" in report.outcomes[0].reason
+
+
+def test_registry_reading_needs_no_token(here: Any, second: Any, remote: Any, config: Callable[[str], Path]) -> None:
+    here.commit("object", here.product("params/a", "a").object_id)
+    push(here, remote.open())
+    report = pull(config(READ_ALL), second, remote.open(token="wrong"), second.user())
+    assert report.exit_code == 0
+
+
+def test_registry_clock_skew_is_told_and_harmless(here: Any, remote: Any) -> None:
+    here.commit("object", here.product("params/a", "a").object_id)
+    remote.control(shift_s=-7200)
+    report = push(here, remote.open())
+    assert report.exit_code == 0
+    assert any("s ahead of that of 127.0.0.1" in note for note in report.notes)
+
+
+def test_registry_unreachable_server_is_named(second: Any, config: Callable[[str], Path]) -> None:
+    from multiblast.errors import StoreError
+    from multiblast.registry.connection import Limits
+    from multiblast.registry.rest import RestRegistry
+
+    end = RestRegistry("http://127.0.0.1:9/", limits=Limits(attempts=2, first_wait_s=0.01))
+    with pytest.raises(StoreError, match="127.0.0.1:9 cannot be reached"):
+        pull(config(READ_ALL), second, end, second.user())
+    end.close()
+
+
+def test_registry_something_that_is_no_registry_is_told(s3: tuple[str, Path]) -> None:
+    from multiblast.errors import MultiblastError
+    from multiblast.registry.rest import RestRegistry
+
+    end = RestRegistry(s3[0])
+    with pytest.raises(MultiblastError):
+        end.products("rich", ["a"])
+    end.close()
+
+
+def test_registry_full_disk_fails_what_does_not_fit_and_no_more(
+    here: Any, second: Any, remote: Any, config: Callable[[str], Path]
+) -> None:
+    """The largest file a process may write stands for a disk that is full."""
+    here.commit("object", here.product("params/big", bytes(4 << 20)).object_id)
+    here.commit("object", here.product("params/small", "small").object_id)
+    push(here, remote.open())
+    path, end, user = config(READ_ALL), remote.open(), second.user()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, before[1]))
+    try:
+        report = pull(path, second, end, user)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, old)
+    assert {o.item: o.result for o in report.outcomes} == {
+        "rich:params/big@1.0.0": Result.FAILED,
+        "rich:params/small@1.0.0": Result.DONE,
+    }
+    assert "cannot write" in next(o.reason for o in report.outcomes if o.result == Result.FAILED)
+    assert pull(path, second, remote.open(), user).exit_code == 0
+    whole(second)

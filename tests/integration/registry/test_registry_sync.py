@@ -1,0 +1,175 @@
+"""Push to a served registry, pull into another local one: everything goes along, and nothing goes twice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from multiblast.registry.commands import plan_pull, plan_push, pull, push, update
+from multiblast.registry.kinds import KINDS
+from multiblast.registry.local import Registry
+from multiblast.registry.masking import Masked
+from multiblast.registry.tables import Keyword, Staged
+from multiblast.registry.transfer import Result
+
+READ_ALL = "read:\n- {data_product: '*/*', use: {namespace: rich}}\n"
+_LISTED = re.compile(
+    r"(GET|POST) /api/(%s)/(\d+/)?(\?.*)?|POST /api/data/[0-9a-f]{40}|GET /data/[0-9a-f]{40}" % "|".join(KINDS)
+)
+
+
+def contents(registry: Registry) -> dict[str, list[str]]:
+    """Return all rows of a registry in words that do not depend on it: references are replaced by what they mean."""
+    rows = {(row.kind, row.reference): row for kind in KINDS for row in registry.since(kind, 0)}
+    names: dict[tuple[str, str], str] = {}
+
+    def name(kind: str, reference: str) -> str:
+        if (kind, reference) not in names:
+            row = rows[kind, reference]
+            known = KINDS[kind]
+            if kind == "storage_location":
+                names[kind, reference] = row.fields["hash"]
+                return row.fields["hash"]  # type: ignore[no-any-return]
+            told: dict[str, Any] = {plain: row.fields[plain] for plain in known.plain}
+            for field, target in known.references.items():
+                told[field] = name(target, row.fields[field]) if row.fields[field] else None
+            for field, listed in known.lists.items():
+                told[field] = sorted(name(listed.kind, one) for one in row.fields[field])
+            names[kind, reference] = repr(told)
+        return names[kind, reference]
+
+    told = {kind: sorted({name(*row) for row in rows if row[0] == kind}) for kind in KINDS}
+    del told["storage_root"]  # where the files are differs, of course
+    return told
+
+
+@pytest.fixture
+def filled(here: Any) -> Any:
+    """A registry with a chain of two code runs, and everything said about the first product."""
+    ann = here.author("Ann", "https://orcid.org/0000-0001")
+    first = here.product("params/a", "first", authors=[ann, here.author("Bob")])
+    here.describe(first)
+    middle = here.product("steps/b", "middle")
+    last = here.product("results/c", "last")
+    here.run([first], [middle], "make middle")
+    here.commit("code_run", here.run([middle, first], [last], "make last"))
+    return here
+
+
+def test_registry_round_trip_keeps_everything(
+    filled: Any, second: Any, remote: Any, config: Callable[[str], Path]
+) -> None:
+    end = remote.open()
+    pushed = push(filled, end)
+    assert [(o.result, o.reason) for o in pushed.outcomes] == [(Result.DONE, "")]
+    pulled = pull(config(READ_ALL), second, end, second.user(), all_files=True)
+    assert {o.result for o in pulled.outcomes} == {Result.DONE}
+    ours, theirs = contents(filled), contents(second)
+    ours["author"], theirs["author"] = ours["author"], [a for a in theirs["author"] if "orcid.org/rich" not in a]
+    assert theirs == ours
+
+
+def test_registry_round_trip_brings_the_bytes(
+    filled: Any, second: Any, remote: Any, config: Callable[[str], Path]
+) -> None:
+    push(filled, remote.open())
+    pull(config(READ_ALL), second, remote.open(), second.user())
+    for name, content in (("params/a", b"first"), ("steps/b", b"middle"), ("results/c", b"last")):
+        (row,) = second.products("rich", [name])
+        (item,) = second.read("object", [row.fields["object"]])
+        (place,) = second.read("storage_location", [item.fields["storage_location"]])
+        with second.files.open(place.fields["hash"]) as file:
+            assert file.read() == content
+
+
+def test_registry_calls_are_the_documented_ones(
+    filled: Any, second: Any, remote: Any, config: Callable[[str], Path]
+) -> None:
+    push(filled, remote.open())
+    pull(config(READ_ALL), second, remote.open(), second.user())
+    assert len(remote.log) > 30
+    assert [line for line in remote.log if not _LISTED.fullmatch(line)] == []
+
+
+def test_registry_second_push_sends_nothing(filled: Any, remote: Any) -> None:
+    push(filled, remote.open())
+    remote.control(forget=True)
+    report = push(filled, remote.open())
+    assert (remote.log, [o.result for o in report.outcomes]) == ([], [Result.KNOWN])
+
+
+def test_registry_plans_change_nothing(filled: Any, second: Any, remote: Any, config: Callable[[str], Path]) -> None:
+    planned = plan_push(filled, remote.open())
+    assert (planned.count(Result.PLANNED), remote.log) == (1, [])
+    assert planned.size_bytes > len("firstmiddlelast")
+    push(filled, remote.open())
+    planned = plan_pull(config(READ_ALL), second, remote.open(), second.user())
+    assert {o.item: o.size_bytes for o in planned.outcomes} == {
+        "rich:params/a@1.0.0": 5,
+        "rich:steps/b@1.0.0": 6,
+        "rich:results/c@1.0.0": 4,
+    }
+    assert second.newest("data_product") == 0
+
+
+def test_registry_pull_brings_what_was_said_since(
+    filled: Any, second: Any, remote: Any, config: Callable[[str], Path]
+) -> None:
+    push(filled, remote.open())
+    pull(config(READ_ALL), second, remote.open(), second.user())
+    (row,) = filled.products("rich", ["params/a"])
+    with filled.writing() as session:
+        session.add(Keyword(object_id=int(row.fields["object"]), keyphrase="later"))
+    push(filled, remote.open())
+    pull(config(READ_ALL), second, remote.open(), second.user())
+    assert {row.fields["keyphrase"] for row in second.since("keyword", 0)} == {"word", "later"}
+
+
+def test_registry_update_pulls_newer_versions(
+    filled: Any, second: Any, remote: Any, config: Callable[[str], Path]
+) -> None:
+    push(filled, remote.open())
+    pull(config(READ_ALL), second, remote.open(), second.user())
+    filled.commit("object", filled.product("params/a", "newer", "1.1.0").object_id)
+    push(filled, remote.open())
+    assert update(second, remote.open(), dry_run=True).count(Result.PLANNED) == 1
+    report = update(second, remote.open())
+    assert [o.item for o in report.outcomes if o.result == Result.DONE] == ["rich:params/a@1.1.0"]
+    assert [row.fields["version"] for row in second.products("rich", ["params/a"])] == ["1.0.0", "1.1.0"]
+
+
+def test_registry_another_multiblast_is_a_remote(
+    filled: Any, second: Any, locals_: Callable[[str], Any], config: Callable[[str], Path]
+) -> None:
+    between = locals_("between")
+    assert push(filled, Masked(between)).exit_code == 0
+    report = pull(config(READ_ALL), second, Masked(between), second.user(), all_files=True)
+    assert {o.result for o in report.outcomes} == {Result.DONE}
+    told = contents(second)
+    told["author"] = [a for a in told["author"] if "orcid.org/rich" not in a]
+    assert told == contents(filled)
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["same content", "other content"])
+def test_registry_identical_bytes_can_be_downloaded(
+    here: Any, second: Any, remote: Any, config: Callable[[str], Path], shared: bool
+) -> None:
+    for name in ("a", "b"):
+        here.commit("object", here.product(f"params/{name}", "same" if shared else name).object_id)
+    assert push(here, remote.open()).exit_code == 0
+    report = pull(config(READ_ALL), second, remote.open(), second.user())
+    assert [o.result for o in report.outcomes] == [Result.DONE, Result.DONE]
+    assert len(list(second.files.store.list("files/"))) == (1 if shared else 2)
+
+
+def test_registry_pushes_what_is_committed_only(here: Any, remote: Any) -> None:
+    here.product("params/a", "a")
+    here.commit("object", here.product("params/b", "b").object_id)
+    push(here, remote.open())
+    assert remote.counts["data_product"] == 1
+    with here.session() as session:
+        assert session.get(Staged, ("object", 1)) is None
