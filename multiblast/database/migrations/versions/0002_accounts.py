@@ -57,10 +57,8 @@ def upgrade() -> None:
         batch_op.add_column(
             sa.Column('expired_digest', STRING(length=64), server_default='', nullable=False)
         )
-        batch_op.alter_column('expired_digest', server_default=None)
     with op.batch_alter_table('run', schema=None) as batch_op:
         batch_op.add_column(sa.Column('search_key', STRING(length=32), server_default='', nullable=False))
-        batch_op.alter_column('search_key', server_default=None)
     # What the last run of each job searched is known; older runs stay without.
     op.execute(
         'UPDATE run SET search_key = (SELECT search_key FROM query_job WHERE query_job.id = run.job_id) '

@@ -1,0 +1,162 @@
+"""How much one user may have, and whose turn it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlmodel import select
+
+from multiblast.accounts import Accounts, Requester, Turns, UsageLimits
+from multiblast.accounts.turns import next_in_turn
+from multiblast.database import Database, Link, Turn, Usage
+from multiblast.errors import ConflictError, InvalidInputError, LimitError
+from multiblast.search import SearchedJob, read_submission
+from multiblast.sequences import Sequence
+from multiblast.services import Services
+from multiblast.settings import Policy, UserLimits
+
+ANN, BOB = Requester("ann"), Requester("bob")
+NOON = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
+
+
+def limits(database: Database, **values: int) -> UsageLimits:
+    return UsageLimits(database, Policy(users=UserLimits(**values)))
+
+
+def submit(usage: UsageLimits, sequences: int, now: datetime, asks: Requester = ANN) -> None:
+    with usage.spending(asks, lambda: sequences, now):
+        pass
+
+
+def test_sequences_a_day_are_counted_over_24_hours(database: Database) -> None:
+    usage = limits(database, sequences_a_day=100)
+    submit(usage, 60, NOON)
+    submit(usage, 40, NOON + timedelta(hours=3))
+    with pytest.raises(LimitError) as caught:
+        submit(usage, 1, NOON + timedelta(hours=4))
+    assert caught.value.limit == "sequences_a_day"
+    assert caught.value.retry_at == NOON.replace(minute=0) + timedelta(days=1)
+    assert "2026-05-02 12:00 UTC" in str(caught.value)
+    with pytest.raises(LimitError) as caught:
+        submit(usage, 61, NOON + timedelta(hours=4))
+    assert caught.value.retry_at == NOON.replace(minute=0) + timedelta(hours=27)
+    submit(usage, 60, caught.value.retry_at)
+
+
+def test_sequences_of_others_and_of_administrators_do_not_count(database: Database) -> None:
+    usage = limits(database, sequences_a_day=10)
+    submit(usage, 10, NOON)
+    submit(usage, 10, NOON, BOB)
+    submit(usage, 1000, NOON, Requester("root", administrator=True))
+
+
+def test_submission_that_fails_is_not_counted(database: Database) -> None:
+    usage = limits(database, sequences_a_day=10)
+    with pytest.raises(InvalidInputError), usage.spending(ANN, lambda: 10, NOON):
+        raise InvalidInputError("bad")
+    submit(usage, 10, NOON)
+
+
+def test_guest_who_becomes_a_user_keeps_what_was_used(database: Database) -> None:
+    accounts = Accounts(database, Policy(users=UserLimits(sequences_a_day=10)))
+    token = accounts.new_guest()
+    guest = accounts.requester(guest_token=token)
+    submit(accounts.usage, 6, NOON, guest)
+    submit(accounts.usage, 3, NOON)
+    accounts.link_guest(token, "ann")
+    with database.read() as session:
+        assert [(row.owner, row.sequences) for row in session.exec(select(Usage))] == [("ann", 9)]
+
+
+def test_jobs_queued_are_limited_until_one_ends(make_services: Callable[..., Services]) -> None:
+    services = replace(make_services(), policy=Policy(users=UserLimits(jobs_queued=2)))
+
+    def record(number: int) -> str:
+        query = f">s\n{'MKVLAAGIV' * (number + 3)}\n"
+        submission = read_submission(query=query, targets=["demo/examples/proteins"])
+        return services.query_service.record(ANN, submission).job_id
+
+    first = record(0)
+    record(1)
+    with pytest.raises(LimitError, match="2 of your jobs wait or run, and 2 may"):
+        record(2)
+    services.query_service.cancel(ANN, first)
+    assert record(2)
+    assert len(services.query_service.list_jobs(ANN)) == 3
+
+
+def test_bytes_kept_are_limited_until_jobs_go(
+    make_services: Callable[..., Services], search_whole: Callable[..., SearchedJob], proteins: list[Sequence]
+) -> None:
+    services = replace(make_services(), policy=Policy(keep_days=30, users=UserLimits(bytes_kept=1000)))
+    job = search_whole(services, proteins[0].canonical.decode(), user="ann")
+    submission = read_submission(query=">s\nMKVLAAGIVMKV\n", targets=["demo/examples/proteins"])
+    with pytest.raises(LimitError) as caught:
+        services.query_service.record(ANN, submission)
+    used_at = services.search.jobs.query(job.job_id).used_at
+    assert (caught.value.limit, caught.value.retry_at) == ("bytes_kept", used_at + timedelta(days=30))
+    services.query_service.unlink(ANN, job.job_id)
+    assert services.query_service.record(ANN, submission)
+
+
+def turn(number: int, owner: str, *, started: int | None = None, ended: bool = False) -> Turn:
+    """A turn; ``started`` in minutes after noon."""
+    at = None if started is None else NOON + timedelta(minutes=started)
+    expires_at = at if at and ended else NOON + timedelta(hours=2)
+    return Turn(number=number, holder=f"h{number}", owner=owner, started_at=at, expires_at=expires_at)
+
+
+def order(turns: list[Turn], slots: int) -> list[str]:
+    return [f"{found.owner}{found.number}" for found in next_in_turn(turns, slots)]
+
+
+def test_user_with_one_batch_does_not_wait_for_a_hundred_of_another() -> None:
+    turns = [turn(n, "ann") for n in range(1, 101)] + [turn(101, "bob")]
+    assert order(turns, 2) == ["ann1", "bob101"]
+
+
+def test_slots_are_shared_evenly_and_none_stays_empty() -> None:
+    waiting = [turn(n, "ann") for n in (1, 2, 3)] + [turn(4, "bob")]
+    assert order(waiting, 4) == ["ann1", "bob4", "ann2", "ann3"]
+    running = [turn(10, "ann", started=1), turn(11, "ann", started=2), turn(12, "bob", started=3)]
+    assert order([*running, turn(13, "ann"), turn(14, "bob"), turn(15, "eve")], 5) == ["eve15", "bob14"]
+
+
+def test_user_served_longest_ago_comes_first_among_equals() -> None:
+    ended = [turn(1, "ann", started=9, ended=True), turn(2, "bob", started=5, ended=True)]
+    assert order([*ended, turn(3, "ann"), turn(4, "bob")], 1) == ["bob4"]
+
+
+def test_turns_are_given_back_and_taken_from_the_dead(database: Database) -> None:
+    turns = Turns(database, 1)
+    first, second = turns.ask("ann", NOON), turns.ask("bob", NOON)
+    assert turns.is_due(first, NOON)
+    assert not turns.is_due(second, NOON)
+    turns.end(first)
+    assert turns.is_due(second, NOON + timedelta(seconds=1))
+    third = turns.ask("ann", NOON + timedelta(seconds=30))
+    assert not turns.is_due(third, NOON + timedelta(seconds=40))
+    assert turns.is_due(third, NOON + timedelta(seconds=70))  # the second one did not say that it lives
+    with pytest.raises(ConflictError, match="ask again"):
+        turns.is_due(second, NOON + timedelta(seconds=71))
+
+
+def test_turn_is_the_one_of_whoever_had_the_job_first(database: Database) -> None:
+    turns = Turns(database, 1)
+    with database.write() as session:
+        for owner, minute in (("bob", 2), ("ann", 1)):
+            session.add(Link(owner=owner, job_id="j", created_at=NOON + timedelta(minutes=minute)))
+    with turns.turn("j"), database.read() as session:
+        assert [row.owner for row in session.exec(select(Turn))] == ["ann"]
+
+
+def test_wait_for_a_turn_ends_when_it_is_given_up(database: Database) -> None:
+    turns = Turns(database, 1)
+    assert turns.is_due(turns.ask("ann"))
+    with pytest.raises(ConflictError, match="cancelled"), turns.turn("j", given_up=lambda: True):
+        pass
+    with database.read() as session:
+        assert len(session.exec(select(Turn)).all()) == 1
