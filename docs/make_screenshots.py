@@ -1,0 +1,129 @@
+"""Walk through the UI as a person does, and keep pictures of it: ``make screenshots``.
+
+Fills in the form of submit-blastp by hand, follows the run, and opens what it shows.
+Needs a server (``make up``) and Chromium.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import random
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Page, expect, sync_playwright
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "data"
+PATIENCE_MS = 60_000
+# Without these, Chromium looks for its maker's services at every start.
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+class Walk:
+    """A person at the UI."""
+
+    def __init__(self, page: Page, url: str, directory: Path) -> None:
+        self.page, self.url, self.directory = page, url, directory
+
+    def keep(self, name: str) -> None:
+        """Take a picture of what is on the screen."""
+        self.page.wait_for_timeout(1500)  # let animations end
+        self.page.screenshot(path=self.directory / f"{name}.png")
+        print("kept", self.directory / f"{name}.png")
+
+    def open(self, path: str) -> None:
+        """Go to a page and wait until it is there."""
+        self.page.goto(f"{self.url}/{path}")
+        self.page.wait_for_load_state("networkidle")
+
+    def deployments(self) -> None:
+        """Look at what can be run."""
+        self.open("deployments")
+        self.page.get_by_placeholder("Search deployments").fill("submit")
+        expect(self.page.get_by_role("link", name="submit-blastp").first).to_be_visible(timeout=PATIENCE_MS)
+        self.keep("deployments")
+
+    def submit(self, query: str) -> None:
+        """Fill in the form by hand and send it."""
+        page = self.page
+        page.get_by_role("link", name="submit-blastp").first.click()
+        page.get_by_role("button", name="Run", exact=True).click()
+        page.get_by_text("Custom run").first.click()
+        page.get_by_text("Parameters", exact=True).first.wait_for(timeout=PATIENCE_MS)
+        page.locator("textarea").first.fill(query)
+        page.get_by_text("No items selected").first.click()
+        page.keyboard.press("ArrowDown")
+        page.get_by_text("demo/examples/proteins", exact=True).click()
+        page.get_by_text("Parameters", exact=True).first.click()  # elsewhere, which closes the list
+        self.keep("form")
+        page.get_by_role("button", name="Submit", exact=True).click()
+
+    def follow(self) -> None:
+        """Follow the run from its start to its end."""
+        page = self.page
+        page.wait_for_url("**tab=Runs", timeout=PATIENCE_MS)
+        page.locator("a[href*='/flow-run/']").first.click()
+        expect(page.get_by_text("Running").first).to_be_visible(timeout=PATIENCE_MS)
+        page.get_by_role("tab", name="Artifacts").or_(page.get_by_text("Artifacts")).first.click()
+        expect(page.get_by_text(re.compile("progress-")).first).to_be_visible(timeout=PATIENCE_MS)
+        self.keep("run-page-during")
+        expect(page.get_by_text("Completed").first).to_be_visible(timeout=PATIENCE_MS)
+        expect(page.get_by_text(re.compile("sequences-")).first).to_be_visible(timeout=PATIENCE_MS)
+        self.keep("run-page")
+
+    def results(self) -> None:
+        """Open the table of sequences, then the job's page and from it the report form."""
+        page = self.page
+        run = page.url
+        page.get_by_text(re.compile("sequences-")).first.click()
+        expect(page.get_by_text("best hit").first).to_be_visible(timeout=PATIENCE_MS)
+        self.keep("sequences")
+        page.goto(run)
+        page.get_by_role("tab", name="Artifacts").or_(page.get_by_text("Artifacts")).first.click()
+        page.get_by_text(re.compile("job-")).first.click()
+        link = page.get_by_role("link", name="Make a report")
+        expect(link).to_be_visible(timeout=PATIENCE_MS)
+        page.goto(link.get_attribute("href") or "")
+        expect(page.locator("textarea").first).to_have_value(re.compile("[0-9a-f]{32}"), timeout=PATIENCE_MS)
+        self.keep("report-form")
+
+
+def main() -> None:
+    """Walk."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("url", nargs="?", default="http://127.0.0.1:4200", help="where the UI is")
+    parser.add_argument("directory", nargs="?", type=Path, default=Path(__file__).parent / "images")
+    arguments = parser.parse_args()
+    browser_path = shutil.which("chromium")
+    if browser_path is None:
+        sys.exit("there is no chromium; on Debian: apt-get install chromium")
+    arguments.directory.mkdir(parents=True, exist_ok=True)
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=browser_path, args=QUIET) as browser,
+    ):
+        walk = Walk(browser.new_page(viewport={"width": 1280, "height": 900}), arguments.url, arguments.directory)
+        walk.deployments()
+        walk.submit(some_proteins(120))
+        walk.follow()
+        walk.results()
+
+
+def some_proteins(count: int) -> str:
+    """Return a query that takes a few seconds: sequences of the demo database, with ends that nobody searched yet."""
+    with gzip.open(EXAMPLES / "proteins.fasta.gz", "rt") as file:
+        records = [record for record in file.read().split(">") if record]
+    return "".join(f">{record}{''.join(random.choices('ACDEFGHIKLMNPQRSTVWY', k=8))}\n" for record in records[:count])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""What acceptance tests share: a home with the demo databases, and one Prefect server for all of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def _environment(home: Path, **more: str) -> dict[str, str]:
+    foreign = ("PREFECT_", "MULTIBLAST_", "XDG_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    return {**kept, "HOME": str(home), "MULTIBLAST_HOME": str(home / "multiblast"), **more}
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """``make up`` on a free port in a home of its own: the environment to run commands in; stopped at the end."""
+    home = tmp_path_factory.mktemp("live")
+    environment = _environment(home)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    up = [sys.executable, "-m", "deployments", "up", "--port", str(port)]
+    done = subprocess.run(up, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    yield {**environment, "UI_URL": f"http://127.0.0.1:{port}"}
+    subprocess.run([sys.executable, "-m", "deployments", "down"], cwd=ROOT, env=environment, check=True)
+
+
+@pytest.fixture
+def multiblast(live: dict[str, str], tmp_path: Path) -> Run:
+    """``multiblast("search", …)``: run the command line against the live server, in a directory of the test's own."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [Path(sys.executable).with_name("multiblast"), *map(str, arguments)]
+        return subprocess.run(command, cwd=tmp_path, env=live, capture_output=True, text=True, check=False)
+
+    return run
+
+
+@pytest.fixture
+def answer(multiblast: Run) -> Callable[..., dict[str, object]]:
+    """``answer("search", …)``: the same with --json, which must succeed; what it answered."""
+
+    def run(*arguments: object) -> dict[str, object]:
+        done = multiblast(*arguments, "--json")
+        assert done.returncode == 0, done.stdout + done.stderr
+        found: dict[str, object] = json.loads(done.stdout)
+        return found
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def examples() -> Path:
+    """The directory of the demo queries."""
+    return ROOT / "examples" / "data"

@@ -1,0 +1,121 @@
+"""The command line: the same flows at a terminal."""
+
+from __future__ import annotations
+
+import gzip
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+Answer = Callable[..., dict[str, Any]]
+
+TARGET = ("--target", "demo/examples/proteins")
+NUCLEOTIDES = ("--target", "demo/examples/nucleotides", "--program", "blastn")
+
+
+def test_search_prints_a_row_a_sequence_and_writes_the_report(multiblast: Run, examples: Path, tmp_path: Path) -> None:
+    done = multiblast(
+        "search", examples / "protein_query.fasta", *TARGET, "--option", "evalue=1e-5", "--format", 5, "--out", "out"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "sp|Q9DC28|KC1D_MOUSE" in done.stdout
+    assert "is complete" in done.stdout
+    assert (tmp_path / "out" / "report.xml").read_text().startswith("<?xml")
+    assert (tmp_path / "out" / "report.zip").exists()
+
+
+def test_search_again_reuses_everything_and_says_so(multiblast: Run, answer: Answer, examples: Path) -> None:
+    command = ("search", examples / "protein_query.fasta", *TARGET, "--option", "evalue=1e-4")
+    first = answer(*command)
+    assert first["job"]["searched"] == 11
+    done = multiblast(*command)
+    assert "everything was known already, so nothing was searched" in done.stdout
+    again = answer(*command)
+    assert again["job"]["job_id"] == first["job"]["job_id"]
+    assert {row["origin"] for row in again["job"]["rows"]} == {"reused"}
+
+
+def test_report_of_a_job_in_another_format(multiblast: Run, answer: Answer, examples: Path, tmp_path: Path) -> None:
+    job = answer("search", examples / "nucleotide_query.fasta", *NUCLEOTIDES)["job"]["job_id"]
+    done = multiblast("report", job, "--format", 6, "--fields", "qseqid stitle", "--out", "table")
+    assert done.returncode == 0, done.stderr
+    lines = (tmp_path / "table" / "report.tsv").read_text().splitlines()
+    assert lines
+    assert {line.count("\t") for line in lines} == {1}
+
+
+def test_targets_are_listed_by_the_names_to_give(multiblast: Run, answer: Answer) -> None:
+    assert answer("targets") == {
+        "demo": {"examples": {"aaTargets": ["proteins"], "naTargets": ["nucleotides"]}},
+    }
+    assert "demo/examples/proteins" in multiblast("targets").stdout
+
+
+def test_help_names_every_command(multiblast: Run) -> None:
+    done = multiblast("--help")
+    assert done.returncode == 0
+    assert {"search", "report", "targets", "demo"} <= set(done.stdout.split())
+
+
+_BAD = [
+    (b"", TARGET, "the query is empty"),
+    (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", TARGET, "a PNG image, not FASTA text"),
+    (b">a\nMKVLAAGIFWEEQ\n", NUCLEOTIDES, "'a'"),
+    (b">a\nACGT\n>b\n", NUCLEOTIDES, "'b' has no residues"),
+    (b">a\nMKV\n", ("--target", "demo/examples/nosuch"), "no database of demo/examples 'nosuch'"),
+    (b">a\nMKV\n", ("--target", "demo/../proteins"), "target of demo '..'"),
+    (b">a\nMKV\n", ("--target", "/etc/passwd"), "no"),
+    (b">a\nMKV\n", ("--target", "demo/examples/nucleotides"), "nucleotide database"),
+    (b">a\nMKV\n", (*TARGET, "--option", "evalue=abc"), "evalue: 'abc'"),
+    (b">a\nMKV\n", (*TARGET, "--option", "eValue=abc"), "eValue: 'abc'"),
+    (b">a\nMKV\n", (*TARGET, "--option", "db_soft_mask=1", "--option", "db_hard_mask=2"), "db_hard_mask"),
+    (b">a\nMKV\n", (*TARGET, "--option", "out=/tmp/x"), "out: cannot be chosen here"),
+    (b">a\nMKV\n", (*TARGET, "--program", "blastq"), "blastq"),
+]
+
+
+@pytest.mark.parametrize(("query", "arguments", "message"), _BAD)
+def test_bad_input_is_refused_with_a_plain_message(
+    multiblast: Run, tmp_path: Path, query: bytes, arguments: tuple[str, ...], message: str
+) -> None:
+    (tmp_path / "query.fasta").write_bytes(query)
+    done = multiblast("search", "query.fasta", *arguments)
+    assert done.returncode == 2
+    assert message in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_every_problem_is_told_at_once(multiblast: Run, tmp_path: Path) -> None:
+    (tmp_path / "query.fasta").write_bytes(b">a\n>b\nMKV1?\n")
+    done = multiblast("search", "query.fasta", "--target", "demo/examples/nosuch")
+    said = " ".join(done.stderr.split())
+    assert "nosuch" in said
+    assert "'a' has no residues" in said
+
+
+def test_nucleotides_for_a_protein_program_are_legal_but_noted(multiblast: Run, tmp_path: Path) -> None:
+    (tmp_path / "query.fasta.gz").write_bytes(gzip.compress(b">a\n" + b"ACGT" * 20 + b"\n"))
+    done = multiblast("search", "query.fasta.gz", *TARGET)
+    assert done.returncode == 0, done.stderr
+    assert "looks like a nucleotide sequence" in " ".join(done.stdout.split())
+
+
+def test_report_of_no_job_is_bad_input(multiblast: Run) -> None:
+    done = multiblast("report", "0" * 32)
+    assert done.returncode == 2
+    assert "no query job" in done.stderr
+
+
+def test_example_script_prints_the_job_and_first_hits(live: dict[str, str], examples: Path) -> None:
+    import sys
+
+    script = examples.parent / "submit.py"
+    command = [sys.executable, script, examples / "protein_query.fasta"]
+    done = subprocess.run(command, cwd=examples, env=live, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "is complete" in done.stdout
+    assert "tr|G3TPC2|G3TPC2_LOXAF" in done.stdout

@@ -1,0 +1,127 @@
+"""What the flows do on a real server with a real worker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+
+class Api:
+    """Prefect's API, as the UI uses it."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self.client = client
+
+    def run(self, deployment: str, **parameters: Any) -> dict[str, Any]:
+        """Start a deployment as the UI does, wait for its end, and return the flow run."""
+        found = self.client.get(f"/deployments/name/{deployment}/{deployment}").raise_for_status().json()
+        body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+        run = self.client.post(f"/deployments/{found['id']}/create_flow_run", json=body).raise_for_status().json()
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            run = self.client.get(f"/flow_runs/{run['id']}").json()
+            if run["state_type"] in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}:
+                return dict(run)
+            time.sleep(0.3)
+        raise TimeoutError(run["state_type"])
+
+    def _of_run(self, what: str, run: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
+        body = {"flow_runs": {"id": {"any_": [run["id"]]}}, **more}
+        return list(self.client.post(f"/{what}/filter", json=body).raise_for_status().json())
+
+    def tasks(self, run: dict[str, Any]) -> dict[str, str]:
+        """Return the names of a run's tasks and how they ended; the recorder may be a second behind."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            found = {task["name"]: task["state_name"] for task in self._of_run("task_runs", run)}
+            if found and "Running" not in found.values() and "Pending" not in found.values():
+                return found
+            time.sleep(0.5)
+        return found
+
+    def artifacts(self, run: dict[str, Any]) -> dict[str, Any]:
+        """Return the data of a run's artifacts by the first word of their key."""
+        body = {"artifacts": {"flow_run_id": {"any_": [run["id"]]}}}
+        found = self.client.post("/artifacts/filter", json=body).raise_for_status().json()
+        return {artifact["key"].split("-")[0]: artifact["data"] for artifact in found}
+
+
+@pytest.fixture(scope="session")
+def api(live: dict[str, str]) -> Iterator[Api]:
+    with httpx.Client(base_url=f"{live['UI_URL']}/api", timeout=60) as client:
+        yield Api(client)
+
+
+@pytest.fixture(scope="session")
+def proteins(examples: Path) -> str:
+    return (examples / "protein_query.fasta").read_text()
+
+
+def test_submission_from_the_form_shows_plan_table_and_job(api: Api, proteins: str) -> None:
+    run = api.run(
+        "submit-blastp",
+        query=proteins,
+        targets=["demo/examples/proteins"],
+        options={"program": "blastp", "evalue": 0.001},
+        summary="from a form",
+    )
+    assert run["state_type"] == "COMPLETED"
+    assert run["name"] == "blastp · proteins · from a form"
+    shown = api.artifacts(run)
+    assert "| to search | 11 " in shown["plan"]
+    assert '"sequence": "sp|Q9DC28|KC1D_MOUSE"' in shown["sequences"]
+    assert "Make a report" in shown["job"]
+
+
+def test_repeated_submission_is_shown_as_cached(api: Api, proteins: str) -> None:
+    parameters: dict[str, Any] = {
+        "query": proteins,
+        "targets": ["demo/examples/proteins"],
+        "options": {"evalue": 0.002},
+    }
+    first = api.tasks(api.run("submit-query", **parameters))
+    again = api.tasks(api.run("submit-query", **parameters))
+    batches = {name: state for name, state in first.items() if name.startswith("search ")}
+    assert set(batches.values()) == {"Completed"}
+    assert {state for name, state in again.items() if name.startswith("search ")} == {"Cached"}
+    children = {name: state for name, state in again.items() if name[0].isdigit()}
+    assert len(children) == 12
+    assert set(children.values()) == {"Cached"}
+
+
+def test_bad_submission_fails_with_a_plain_message(api: Api) -> None:
+    run = api.run("submit-query", query=">a\nMKV\n", targets=["demo/examples/proteins"], options={"evalue": "abc"})
+    assert run["state_type"] == "FAILED"
+    assert "evalue: 'abc'" in run["state"]["message"]
+
+
+def test_deployment_reads_no_file_outside_the_uploads(api: Api) -> None:
+    run = api.run("submit-query", query_file="/etc/passwd", targets=["demo/examples/proteins"])
+    assert run["state_type"] == "FAILED"
+    assert "is not under" in run["state"]["message"]
+
+
+def test_plan_of_a_query_searches_nothing(api: Api) -> None:
+    run = api.run("plan-query", query=">a\nMKVLA\n", targets=["demo/examples/proteins"])
+    assert run["state_type"] == "COMPLETED"
+    plan = api.artifacts(run)["plan"]
+    assert "| to search | 1 (5 letters) |" in plan
+    assert "task blastp-short is meant for them" in plan
+
+
+def test_report_from_the_form_lists_its_files(api: Api, answer: Callable[..., Any], examples: Path) -> None:
+    job = answer("search", examples / "protein_query.fasta", "--target", "demo/examples/proteins")["job"]["job_id"]
+    run = api.run("make-report", job=job, format="5 BLAST XML")
+    assert run["state_type"] == "COMPLETED"
+    assert "report.xml" in api.artifacts(run)["report"]
+    assert api.tasks(api.run("make-report", job=job, format="5 BLAST XML"))["format the report"] == "Cached"
+
+
+def test_targets_are_choices_in_the_forms(api: Api) -> None:
+    found = api.client.get("/deployments/name/submit-blastn/submit-blastn").json()
+    assert found["parameter_openapi_schema"]["properties"]["targets"]["items"]["enum"] == ["demo/examples/nucleotides"]

@@ -1,0 +1,293 @@
+"""``make bench``: multiblast against plain BLAST+, in the same run, as ratios.
+
+Every line is the median of interleaved runs of both. Say which parts to run by
+name: ``make bench ARGS="blastp known"``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from rich.console import Console
+
+from multiblast.database import BatchRun, Database
+from multiblast.installation import Installation
+from multiblast.reports import read_report_request
+from multiblast.search import read_submission
+from multiblast.sequences import Sequence, read_fasta
+from multiblast.services import Services
+from multiblast.settings import QueryLimits, home
+from multiblast.stores import LocalStore
+from multiblast.targets import Targets
+from multiblast.targets.building import build_database
+
+CORES = len(os.sched_getaffinity(0))
+console = Console(highlight=False)
+
+
+class Bench:
+    """One benchmark's data, and both ways of searching it."""
+
+    def __init__(
+        self, directory: Path, program: str, database: Path, queries: list[Sequence], **options: object
+    ) -> None:
+        self.directory, self.program, self.database = directory, program, database
+        self.queries, self.options = queries, options
+        self.targets = Targets(database.parents[3])
+        self.runs = 0
+
+    def plain(self, threads: int = CORES, mode: int = 0) -> float:
+        """Run the plain program on the whole file; return seconds."""
+        query = self._write(self.queries, "plain.fasta")
+        arguments = [word for name, value in self.options.items() for word in (f"-{name}", str(value))]
+        arguments += ["-num_threads", str(threads)] + (["-mt_mode", str(mode)] if mode else [])
+        command = [self.program, "-query", query, "-db", self.database, "-outfmt", "6", *arguments]
+        return _timed(lambda: subprocess.run([*map(str, command), "-out", os.devnull], check=True))
+
+    def services(self) -> Services:
+        """Return services that know nothing yet."""
+        self.runs += 1
+        place = self.directory / f"run-{self.runs}"
+        database = Database(f"sqlite:///{place / 'jobs.sqlite'}")
+        limits = QueryLimits(sequences=0, query_bytes=0)
+        return Services(database, LocalStore(place / "store"), Installation(), self.targets, limits)
+
+    def ours(self, services: Services, queries: list[Sequence] | None = None) -> float:
+        """Submit a query and make its tabular report; return seconds."""
+        query = self._write(queries or self.queries, "ours.fasta")
+        return _timed(lambda: self._submit(services, query))
+
+    def _submit(self, services: Services, query: Path) -> None:
+        search = services.search
+        target = f"{self.database.parents[2].name}/{self.database.parents[1].name}/{self.database.name}"
+        submission = read_submission(query_file=query, program=self.program, targets=[target], options=self.options)
+        job = search.record(submission)
+        plan = search.plan(job.job_id)
+        search.start(plan)
+        with ThreadPoolExecutor(CORES) as pool:
+            list(pool.map(search.run, plan.to_run))
+        search.finish(job.job_id)
+        services.reports.make(services.reports.record(job.job_id, read_report_request(6)))
+
+    def each_alone(self, count: int) -> float:
+        """Run one process a sequence for some of them; return the seconds all would take."""
+
+        def one(sequence: Sequence) -> None:
+            command = [self.program, "-db", str(self.database), "-outfmt", "6", "-out", os.devnull]
+            subprocess.run(command, input=sequence.canonical, check=True)
+
+        with ThreadPoolExecutor(CORES) as pool:
+            seconds = _timed(lambda: list(pool.map(one, self.queries[:count])))
+        return seconds * len(self.queries) / count
+
+    def _write(self, queries: list[Sequence], name: str) -> Path:
+        path = self.directory / name
+        path.write_bytes(b"".join(sequence.canonical for sequence in queries))
+        return path
+
+
+def blastp(directory: Path, repeats: int) -> None:
+    """500 real proteins against 20 000."""
+    queries, database = _proteins(directory)
+    bench = Bench(directory, "blastp", database, queries)
+    best, cold, known = _cold_and_known(bench, repeats)
+    _ratio("blastp 500 x 20 000, cold", cold, best, 0.95)
+    _ratio("  fully known, shuffled and renamed, to cold", known, cold, 0.02)
+    services = bench.services()
+    bench.ours(services, bench.queries[: len(queries) * 9 // 10])
+    _ratio("  90 % known, to cold", [bench.ours(services)], cold, 0.12)
+    console.print(f"  one process a sequence, to plain: {bench.each_alone(40) / statistics.median(best):.2f}")
+    _own_time(bench)
+
+
+def blastx(directory: Path, repeats: int) -> None:
+    """100 coding sequences against 20 000 proteins."""
+    queries, database = _proteins(directory)
+    coding = [Sequence(sequence.defline, _back_translated(sequence.residues)) for sequence in queries[:100]]
+    best, cold, _ = _cold_and_known(Bench(directory, "blastx", database, coding), repeats)
+    _ratio("blastx 100 x 20 000, cold", cold, best, 1.0)
+
+
+def blastn(directory: Path, repeats: int) -> None:
+    """10 000 sequences of 500 bp against 30 Mb."""
+    queries, database = _nucleotides(directory, 30_000_000, 10_000)
+    best, cold, known = _cold_and_known(Bench(directory, "blastn", database, queries), repeats)
+    _ratio("blastn 10 000 x 30 Mb, cold", cold, best, 1.05)
+    _ratio("  fully known, shuffled and renamed, to cold", known, cold, 0.02)
+
+
+def megablast(directory: Path, repeats: int) -> None:
+    """200 sequences of 500 bp against 100 Mb."""
+    queries, database = _nucleotides(directory, 100_000_000, 200)
+    best, cold, _ = _cold_and_known(Bench(directory, "blastn", database, queries), repeats)
+    extra = statistics.median(cold) - statistics.median(best)
+    console.print(f"megablast 200 x 100 Mb, cold: plain + {extra:.2f} s (goal: at most 1 s)")
+
+
+def split_speed(directory: Path, repeats: int) -> None:
+    """The archive of 500 proteins, split; against reading it with zlib's crc as a yardstick."""
+    from multiblast.archive import DatabaseSize, split
+
+    queries, database = _proteins(directory)
+    bench = Bench(directory, "blastp", database, queries[:100])
+    archive, query = directory / "archive.asn1", bench._write(bench.queries, "split.fasta")
+    command = ["blastp", "-query", query, "-db", database, "-outfmt", "11", "-out", archive, "-num_threads", CORES]
+    subprocess.run(list(map(str, command)), check=True)
+    found = bench.targets.databases()[0]
+    size = DatabaseSize(letters=found.letters, sequences=found.sequences)
+
+    def run() -> None:
+        with archive.open("rb") as stream:
+            for _ in split(stream, size):
+                pass
+
+    seconds = statistics.median(_timed(run) for _ in range(repeats))
+    megabytes = archive.stat().st_size / 1e6
+    console.print(f"split: {megabytes / seconds:.0f} MB/s a core, of {megabytes:.0f} MB (goal: at least 100)")
+
+
+def _cold_and_known(bench: Bench, repeats: int) -> tuple[list[float], list[float], list[float]]:
+    """Interleave plain runs and ours; return the better plain mode's times, ours cold, and ours known."""
+    plain: dict[int, list[float]] = {0: [], 1: []}
+    cold, known = [], []
+    for number in range(repeats):
+        for mode, seconds in plain.items():
+            seconds.append(bench.plain(mode=mode))
+        services = bench.services()
+        cold.append(bench.ours(services))
+        known.append(bench.ours(services, _shuffled(bench.queries, number)))
+    return min(plain.values(), key=statistics.median), cold, known
+
+
+def _own_time(bench: Bench) -> None:
+    """Print our own time apart from BLAST+'s, for one sequence and for all."""
+    for count in (1, len(bench.queries)):
+        services = bench.services()
+        total = bench.ours(services, bench.queries[:count])
+        with services.database.read() as session:
+            from sqlmodel import func, select
+
+            spent = session.exec(select(func.max(BatchRun.seconds))).one()
+        console.print(f"  our own time for N = {count}: {(total - spent) / total:.1%} of the whole")
+
+
+def _ratio(name: str, ours: list[float], other: list[float], goal: float) -> None:
+    ratio = statistics.median(ours) / statistics.median(other)
+    mark = "[green]met[/green]" if ratio <= goal else "[red]missed[/red]"
+    console.print(f"{name}: {ratio:.3f} (goal: at most {goal}, {mark})")
+
+
+def _timed(run: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
+
+
+def _shuffled(queries: list[Sequence], seed: int) -> list[Sequence]:
+    renamed = [Sequence(b"renamed %d" % number, sequence.residues) for number, sequence in enumerate(queries)]
+    random.Random(seed).shuffle(renamed)
+    return renamed
+
+
+def _proteins(directory: Path) -> tuple[list[Sequence], Path]:
+    """Return the 500 queries and the database of 20 000 real proteins of Debian's mmseqs2-examples."""
+    source = _example_data() / "usr/share/doc/mmseqs2/example-data"
+    with gzip.open(source / "QUERY.fasta.gz") as stream:
+        queries = list(read_fasta(stream.read()))
+    return queries, _database(directory, "proteins", source / "DB.fasta.gz", "protein")
+
+
+def _example_data() -> Path:
+    """Download and unpack the package once; nothing is installed."""
+    place = home() / "benchmark-data"
+    if not (place / "usr").is_dir():
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place) as name:
+            console.print("downloading the package mmseqs2-examples …")
+            subprocess.run(["apt-get", "download", "mmseqs2-examples"], cwd=name, check=True, capture_output=True)
+            package = next(Path(name).glob("*.deb"))
+            subprocess.run(["dpkg", "-x", package, place], check=True)
+    return place
+
+
+def _nucleotides(directory: Path, letters: int, count: int) -> tuple[list[Sequence], Path]:
+    """Return queries of 500 bp with 5 % changes, cut from a seeded random database of some letters."""
+    generator = random.Random(letters)
+    source = directory / f"nucleotides-{letters}.fasta"
+    subjects = [bytes(generator.choices(b"ACGT", k=100_000)) for _ in range(letters // 100_000)]
+    with source.open("wb") as file:
+        for number, subject in enumerate(subjects):
+            file.write(b">s%d\n%b\n" % (number, subject))
+    queries = []
+    for number in range(count):
+        start = generator.randrange(99_500)
+        cut = bytearray(generator.choice(subjects)[start : start + 500])
+        for position in generator.sample(range(500), 25):
+            cut[position] = generator.choice(b"ACGT")
+        queries.append(Sequence(b"q%d" % number, bytes(cut)))
+    return queries, _database(directory, f"nucleotides-{letters}", source, "nucleotide")
+
+
+def _database(directory: Path, name: str, source: Path, molecule: str) -> Path:
+    place = directory / "targets" / "bench" / name / "blast"
+    if not place.is_dir():
+        build_database(source, place, name, molecule=molecule)  # type: ignore[arg-type]  # one of the two
+    return place / name
+
+
+def _back_translated(protein: bytes) -> bytes:
+    codons = dict(zip(b"ARNDCQEGHILKMFPSTWYV", _CODONS, strict=True))
+    return b"".join(codons.get(letter, b"NNN") for letter in protein)
+
+
+_CODONS = [
+    codon.encode()
+    for codon in (
+        "GCT CGT AAT GAT TGT CAA GAA GGT CAT ATT CTG AAA ATG TTT CCG AGC ACC TGG TAT GTG".split()  # noqa: SIM905 - a table
+    )
+]
+PARTS: dict[str, Callable[[Path, int], None]] = {
+    "split": split_speed,
+    "blastp": blastp,
+    "blastx": blastx,
+    "blastn": blastn,
+    "megablast": megablast,
+}
+
+
+def parts(names: list[str]) -> Iterator[Callable[[Path, int], None]]:
+    """Yield the parts asked for, all if none are."""
+    for name in names or PARTS:
+        if name not in PARTS:
+            sys.exit(f"there is no benchmark {name!r}; choose from {', '.join(PARTS)}")
+        yield PARTS[name]
+
+
+def main() -> None:
+    """Run the parts named on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", help=f"which: {', '.join(PARTS)}; all if none")
+    parser.add_argument("--repeats", type=int, default=5, help="runs of each, of which the median counts")
+    arguments = parser.parse_args()
+    for part in parts(arguments.parts):
+        directory = Path(tempfile.mkdtemp(prefix="multiblast-bench-"))
+        try:
+            part(directory, arguments.repeats)
+        finally:
+            shutil.rmtree(directory)
+
+
+if __name__ == "__main__":
+    main()
