@@ -60,7 +60,7 @@
 
   // A table that is sorted by its headers and grows on demand. A column is {title, value, cell, first};
   // `first` is the direction of its first sort, 1 ascending or -1 descending.
-  const makeTable = (place, caption, columns, makeRow) => {
+  const makeTable = (place, caption, columns, makeRow, sortedAnew = () => {}) => {
     let rows = [], shown = STEP, sorted = { column: -1, direction: 1 };
     const headers = columns.map((column, index) => h("th", { scope: "col", role: "columnheader", class: classes(column) },
       h("button", { type: "button", click: () => sort(index) }, column.title)));
@@ -93,6 +93,7 @@
       headers[index].setAttribute("aria-sort", sorted.direction > 0 ? "ascending" : "descending");
       order();
       draw();
+      sortedAnew();
     };
     return {
       body,
@@ -101,7 +102,6 @@
       reach(row) { // draws as far as a row
         const index = rows.indexOf(row);
         if (index >= shown) { const from = shown; shown = Math.ceil((index + 1) / STEP) * STEP; draw(from); }
-        return index >= 0;
       },
     };
   };
@@ -362,7 +362,7 @@
       if (open.has(hit)) queueMicrotask(() => toggle(hit, row));
       return row;
     };
-    const table = makeTable(place, `Hits of ${query.name}`, HITS, makeRow);
+    const table = makeTable(place, `Hits of ${query.name}`, HITS, makeRow, () => draw());
     const openFromMap = (hit) => {
       table.reach(hit);
       const row = rowOf.get(hit);

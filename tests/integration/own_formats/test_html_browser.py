@@ -232,6 +232,16 @@ def test_html_map_leads_to_the_alignment(open_report: Callable[..., Page]) -> No
     assert opened.inner_text() == _column(page, "#query", 2)[4].splitlines()[0]
 
 
+def test_html_map_and_table_have_one_order(open_report: Callable[..., Page]) -> None:
+    page = open_report("blastp", hash="#query-4")
+    page.get_by_role("columnheader", name="Length").get_by_role("button").click()
+    lengths = [int(text.replace(",", "")) for text in _column(page, "#query", 8)]
+    assert lengths == sorted(lengths, reverse=True)
+    titles = page.locator(".map .hit title").all_text_contents()
+    names = [text.splitlines()[0] for text in _column(page, "#query", 2)]
+    assert [title.partition(":")[0] for title in titles] == names
+
+
 def test_html_tells_scores_not_by_colour_alone(open_report: Callable[..., Page]) -> None:
     page = open_report("blastp", hash="#query-4")
     shown = page.locator(".map .hit").evaluate_all(
