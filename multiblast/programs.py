@@ -58,7 +58,8 @@ class Completed:
 class Program:
     """A running program.
 
-    Use as a context manager: leaving it kills whatever is still running.
+    Use as a context manager: leaving it kills whatever is still running. The thread
+    that starts it must stay until then: to the kernel the thread is the parent.
 
     Args:
         command: The argument list; the first word is looked up on the path.
@@ -88,7 +89,11 @@ class Program:
         self._killed_for: FailureClass | None = None
         self._started = time.monotonic()
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
-        self._process = self._start(stdout, stdin, {**os.environ, **(environment or {})})
+        try:
+            self._process = self._start(stdout, stdin, {**os.environ, **(environment or {})})
+        except BaseException:
+            self._stderr.close()
+            raise
         self._watcher = threading.Thread(target=self._watch, name="program-watch", daemon=True)
         self._watcher.start()
 
@@ -158,8 +163,14 @@ class Program:
         while not self._ended_within(min(_WATCH_PERIOD_S, max(0.0, deadline - time.monotonic()))):
             if time.monotonic() >= deadline:
                 self.kill(FailureClass.TIME_LIMIT)
-            elif self._cancelled is not None and self._cancelled():
+            elif self._is_cancelled():
                 self.kill(FailureClass.CANCELLED)
+
+    def _is_cancelled(self) -> bool:
+        try:
+            return self._cancelled is not None and self._cancelled()
+        except Exception:  # noqa: BLE001 - such as a database that is away: ask again, and keep the time limit
+            return False
 
     def _ended_within(self, seconds: float) -> bool:
         # A pidfd wakes at the very end of the process; Popen.wait(timeout) polls and may be 50 ms late.

@@ -142,10 +142,9 @@ def test_name_hides_the_password() -> None:
 
 def test_server_that_is_away_is_named_without_the_password() -> None:
     database = Database("postgresql+psycopg://user:hidden@127.0.0.1:1/name")
-    with pytest.raises(
-        MultiblastError, match=r"cannot open the job database postgresql.*@127\.0\.0\.1:1/name"
-    ) as raised:
+    with pytest.raises(MultiblastError, match="cannot open the job database postgresql") as raised:
         _ = database.engine
+    assert "@127.0.0.1:1/name" in str(raised.value)
     assert "check that it runs and the URL" in str(raised.value)
     assert "hidden" not in str(raised.value)
 
@@ -167,9 +166,8 @@ def test_connections_of_a_pool_are_replaced_after_a_restart_of_the_server(postgr
         session.get(Speed, "a" * 32)
     with database.engine.connect() as connection:
         name = connection.execute(text("SELECT current_database()")).scalar_one()
-    with psycopg.connect(
-        postgres_url.replace("+psycopg", "").rpartition("/")[0] + "/postgres", autocommit=True
-    ) as other:
+    server = postgres_url.replace("+psycopg", "").rpartition("/")[0]
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as other:
         other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
     with database.read() as session:
         assert session.get(Speed, "a" * 32) is None
