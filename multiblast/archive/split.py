@@ -118,7 +118,7 @@ def _derive_first(
     likely: tuple[int, ...] = (1, -1)
     if search.query_step > 1:
         likely = {(True, False): (1,), (False, True): (-1,)}.get(masked, likely)
-    elif search.lacks_plus_strand:
+    elif search.lacks_plus_strand and stated.ungapped:
         likely = (-1,)
     for strands in dict.fromkeys((likely, (1, -1), (-1,))) if search.is_derivable else ():
         derived = search.derive(queries, database, strands)

@@ -194,8 +194,11 @@ class Search:
         if self.query_step == 1:
             if hard and not masks and self._is_masked(residues, query.user_masks):
                 return  # BLAST+ lists no masks of a query of which nothing is left
-            residues = masked(residues, masks, "N" if self.program == "blastn" else "X")
-            yield from (residues if strand > 0 else reverse_complement(residues) for strand in strands)
+            if self.program == "blastn":
+                residues = masked(residues, masks, "N")
+                yield from (residues if strand > 0 else reverse_complement(residues) for strand in strands)
+            else:
+                yield masked(residues, masks, "X")
             return
         code = self._number("QueryGeneticCode") or 1
         for strand, frame in itertools.product(strands, (1, 2, 3)):

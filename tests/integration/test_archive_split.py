@@ -185,6 +185,14 @@ def test_rounds_of_psiblast_stay_together(workplace: Workplace) -> None:
     assert ours.splitlines() == [line for line in plain.splitlines() if line.count(b"\t")]
 
 
+def test_statistics_come_out_right_behind_a_query_that_cannot_be_searched(workplace: Workplace) -> None:
+    """Then the archive states none at all."""
+    residues = [b"X" * 40, *workplace.residues("proteins")[:5]]
+    batch = workplace.split(workplace.search("blastp", residues, "proteins"), "proteins")
+    alone = workplace.split(workplace.search("blastp", residues, "proteins", alone=True), "proteins")
+    assert batch == alone
+
+
 def test_query_without_a_searchable_residue_is_told(workplace: Workplace, proteins: Path) -> None:
     residues = workplace.residues("proteins")
     unsearched = [residues[p.position] for p in workplace.split(proteins, "proteins") if not p.summary.searched]
