@@ -27,7 +27,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def demo() -> None:
-    """Search twelve real proteins in a small database of others, and write three reports."""
+    """Search twelve real proteins in a small database of others, and write four reports."""
     console = display.console
     for name in build_demo_targets(home() / "targets"):
         console.print(f"built the database demo/examples/{name}")
@@ -41,9 +41,9 @@ def demo() -> None:
             summary="the demo",
         )
         with display.working("Writing reports …"):
-            files = write_reports(running, job.job_id, Path("results"), [0, 5, 6])
+            files = write_reports(running, job.job_id, Path("results"), ["0", "5", "6", "html"])
     display.searched_job(job)
-    console.print("The reports, each exactly as blastp prints it:")
+    console.print("The reports; 0, 5 and 6 are exactly what blastp prints, html is for looking at:")
     for file in files:
         console.print(f"  {file}")
     console.print(f"Next: .venv/bin/multiblast report {job.job_id} --format 7, or make up for the same in a browser.")

@@ -13,7 +13,7 @@ from multiblast.reports import read_report_request
 
 __all__ = ["add_to", "write_report", "write_reports"]
 
-_WITH_FIELDS = {6, 7, 10, 17}
+_WITH_FIELDS = {"6", "7", "10", "17"}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -23,7 +23,7 @@ def add_to(app: typer.Typer) -> None:
 
 def report(
     job: Annotated[str, typer.Argument(help="A query job's id.", show_default=False)],
-    format: Annotated[int, typer.Option(help="0-18, as BLAST+'s -outfmt.")] = 0,  # noqa: A002 - BLAST+'s own word
+    format: Annotated[str, typer.Option(help="0-18, as BLAST+'s -outfmt; or html; or parquet.")] = "0",  # noqa: A002 - BLAST+'s own word
     fields: Annotated[str, typer.Option(help='The fields of formats 6, 7, 10 and 17, e.g. "std stitle".')] = "",
     option: Annotated[
         list[str] | None,
@@ -53,7 +53,7 @@ def write_report(
     job_id: str,
     directory: Path,
     *,
-    format_type: int,
+    format_type: str,
     fields: str = "",
     options: list[str] | None = None,
 ) -> list[Path]:
@@ -73,7 +73,7 @@ def write_report(
     return (running.services or local_services()).reports.fetch(made.report_id, directory)
 
 
-def write_reports(running: Session, job_id: str, directory: Path, formats: list[int], fields: str = "") -> list[Path]:
+def write_reports(running: Session, job_id: str, directory: Path, formats: list[str], fields: str = "") -> list[Path]:
     """Make reports; of several, each goes into a directory of its own."""
     return [
         file

@@ -35,7 +35,8 @@ def search(
         Path | None, typer.Option(help="The directory that holds the databases. Default: as configured.")
     ] = None,
     format: Annotated[  # noqa: A002 - BLAST+'s own word for it
-        list[int] | None, typer.Option(help="Write a report in this format (0-18, as -outfmt); may be repeated.")
+        list[str] | None,
+        typer.Option(help="Write a report in this format (0-18 as -outfmt, html, parquet); may be repeated."),
     ] = None,
     fields: Annotated[str, typer.Option(help='The fields of formats 6, 7, 10 and 17, e.g. "std stitle".')] = "",
     out: Annotated[

@@ -7,8 +7,8 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import BinaryIO
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import Any, BinaryIO
 
 from multiblast.archive import merge
 from multiblast.database import JobStatus, QueryJob, ReportJob
@@ -17,7 +17,9 @@ from multiblast.ids import digest
 from multiblast.installation import Installation
 from multiblast.jobs import Child, report_id
 from multiblast.reports.formatting import format_archive
-from multiblast.reports.requests import ReportRequest, read_report_request
+from multiblast.reports.hits import HitPage, read_hits, write_hits
+from multiblast.reports.html import write_html
+from multiblast.reports.requests import ReportFormat, ReportRequest, read_report_request
 from multiblast.search import Search
 from multiblast.sequences import read_fasta
 from multiblast.stores import Store
@@ -105,7 +107,8 @@ class Reports:
     def check(self, query_job_id: str, request: ReportRequest, *, partial: bool = False) -> QueryJob:
         """Return the query job of a report, if the report can be made: see `record`."""
         query = self._jobs.query(query_job_id)
-        request.formatting.check_program(query.program)
+        if not request.format.is_ours:
+            request.formatting.check_program(query.program)
         if query.status != JobStatus.COMPLETE and not partial:
             raise ConflictError(
                 f"query job {query.id} is {query.status}, and a report needs a complete one: "
@@ -171,6 +174,19 @@ class Reports:
         names = ", ".join(file.name for file in _made(report, reused=True).files)
         raise NotFoundError("report file", name, f"the report has {names}")
 
+    def hits(self, query_job_id: str, **choice: Any) -> HitPage:
+        """Return a page of a job's hits; the table they come from is made at the first time.
+
+        Args:
+            query_job_id: A complete query job.
+            **choice: Filters, order and page: see `multiblast.reports.hits.read_hits`.
+        """
+        made = self.make(self.record(query_job_id, read_report_request(ReportFormat.PARQUET)))
+        with TemporaryFile() as spool:
+            with self.open(made.report_id, made.files[0].name) as stream:
+                shutil.copyfileobj(stream, spool)
+            return read_hits(spool, **choice)
+
     def fetch(self, report_job_id: str, directory: Path) -> list[Path]:
         """Write the files of a report into a directory, each whole or not at all."""
         directory.mkdir(parents=True, exist_ok=True)
@@ -196,7 +212,7 @@ class Reports:
         self, report: ReportJob, query: QueryJob, children: Sequence[Child], results: str
     ) -> tuple[list[ReportFile], tuple[str, ...]]:
         options = {key: value for key, value in report.formatting.items() if key not in {"formatType", "partial"}}
-        formatting = read_report_request(report.formatting["formatType"], options=options).formatting
+        request = read_report_request(report.formatting["formatType"], options=options)
         context = self._search.context(query.id)
         with TemporaryDirectory(prefix="multiblast-") as name:
             directory = Path(name)
@@ -205,18 +221,51 @@ class Reports:
                 merge(self._parts(query, children), output, database_argument(context.databases))
             made = directory / "report"
             made.mkdir()
-            paths = format_archive(
-                archive,
-                formatting,
-                program=query.program,
-                queries=len(children),
-                directory=made,
-                blast_formatter=self._installation.program("blast_formatter"),
-                timeout_s=self._installation.time_limit_s,
-            )
+            paths = self._format(request, archive, query, len(children), made)
             paths.append(_zip(directory / _ZIP, paths))
             place = f"reports/{report.id[:2]}/{report.id}/{results[:8]}"
-            return [self._keep(path, f"{place}/{path.name}") for path in paths], ()
+            command = ("blast_formatter", "-archive", "archive.asn1", *request.formatting.arguments())
+            files = [self._keep(path, f"{place}/{path.name}") for path in paths]
+            return files, () if request.format.is_ours else command
+
+    def _format(
+        self, request: ReportRequest, archive: Path, query: QueryJob, queries: int, directory: Path
+    ) -> list[Path]:
+        formatter, limit = self._installation.program("blast_formatter"), self._installation.time_limit_s
+        match request.format:
+            case ReportFormat.HTML:
+                page = directory / "report.html"
+                title = query.title or f"{query.sequences:,} sequences"
+                facts = self._facts(query)
+                write_html(archive, page, blast_formatter=formatter, title=title, facts=facts, timeout_s=limit)
+                return [page]
+            case ReportFormat.PARQUET:
+                table = directory / "report.parquet"
+                write_hits(archive, table, formatter, timeout_s=limit)
+                return [table]
+        return format_archive(
+            archive,
+            request.formatting,
+            program=query.program,
+            queries=queries,
+            directory=directory,
+            blast_formatter=formatter,
+            timeout_s=limit,
+        )
+
+    def _facts(self, query: QueryJob) -> dict[str, str]:
+        """Return what an HTML report says of its making."""
+        context = self._search.context(query.id)
+        return {
+            "Job": query.id,
+            "Program": f"{query.program} {self._installation.version(query.program)}",
+            "Databases": ", ".join(
+                f"{database.display} ({database.sequences:,} sequences, {database.letters:,} letters)"
+                for database in context.databases
+            ),
+            "Options": " ".join(context.options.arguments(context.paths)) or "the program's defaults",
+            "Searched": f"{query.finished_at or query.created_at:%Y-%m-%d}",
+        }
 
     def _keep(self, path: Path, key: str) -> ReportFile:
         with path.open("rb") as stream:

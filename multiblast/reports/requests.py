@@ -16,7 +16,7 @@ __all__ = ["ReportFormat", "ReportRequest", "read_report_request"]
 
 
 class ReportFormat(StrEnum):
-    """The formats a report can have: BLAST+'s by number. ``ReportFormat(5)`` and ``ReportFormat("5")`` work too."""
+    """The formats a report can have: BLAST+'s by number, and two of ours. ``ReportFormat("5")`` works too."""
 
     PAIRWISE = "0 pairwise text"
     ANCHORED_IDENTITIES = "1 query-anchored text, identities as dots"
@@ -37,15 +37,22 @@ class ReportFormat(StrEnum):
     XML2 = "16 BLAST XML2"
     SAM = "17 SAM"
     ORGANISM = "18 organism report"
+    HTML = "html page, to look at"
+    PARQUET = "parquet table of hits"
 
     @property
-    def number(self) -> int:
-        """BLAST+'s number."""
-        return int(self.value.split(" ")[0])
+    def short(self) -> str:
+        """BLAST+'s number, or the first word of a format of ours."""
+        return self.value.split(" ")[0]
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether BLAST+ has no such format."""
+        return not self.short.isdigit()
 
     @classmethod
     def _missing_(cls, value: object) -> ReportFormat | None:
-        return next((member for member in cls if member.value.split(" ")[0] == str(value)), None)
+        return next((member for member in cls if member.short == str(value)), None)
 
 
 # How requests spell what `Formatting` calls by its own names.
@@ -71,7 +78,7 @@ class ReportRequest:
 
     Attributes:
         format: What to make.
-        formatting: BLAST+'s own format and options.
+        formatting: BLAST+'s own format and options; without meaning for a format of ours.
     """
 
     format: ReportFormat
@@ -79,7 +86,7 @@ class ReportRequest:
 
     def changed(self) -> dict[str, Canonical]:
         """Return the request as it counts for the report's id: spelled as in requests, without defaults."""
-        changed: dict[str, Canonical] = {"formatType": self.format.number}
+        changed: dict[str, Canonical] = {"formatType": self.format.short}
         defaults = {field.name: field.default for field in fields(Formatting)}
         for spelling, name in _SPELLINGS.items():
             value = getattr(self.formatting, name)
@@ -110,7 +117,7 @@ def read_report_request(
         chosen = ReportFormat(str(format))
     except ValueError:
         chosen = ReportFormat.PAIRWISE
-        problems.append(Problem(f"there is no format {format!r}: choose 0 to 18", "formatType"))
+        problems.append(Problem(f"there is no format {format!r}: choose 0 to 18, html or parquet", "formatType"))
     for key, value in (options or {}).items():
         if key not in _SPELLINGS:
             problems.append(Problem(f"the formatter has no option {key!r}: choose from {', '.join(_SPELLINGS)}", key))
@@ -119,8 +126,12 @@ def read_report_request(
             values[_SPELLINGS[key]] = _typed(key, value)
         except InvalidInputError as error:
             problems.extend(error.problems)
+    if chosen.is_ours:
+        given = [*(["formatFields"] if fields else []), *(options or {})]
+        problems += [Problem(f"format {chosen.short} has no options", key) for key in given]
+        values = {}
     try:
-        formatting = Formatting(chosen.number, **values)
+        formatting = Formatting(0 if chosen.is_ours else int(chosen.short), **values)
     except InvalidInputError as error:
         problems.extend(error.problems)
     if problems:

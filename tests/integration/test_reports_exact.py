@@ -138,3 +138,25 @@ def test_report_after_a_database_was_rebuilt_needs_a_new_search(
     assert after.searched == 3
     database = services.targets.resolve("demo", "examples", "proteins").path
     assert report(services, after, 5) == plain("blastp", fasta(proteins[:3]), database, 5, tmp_path)
+
+
+def test_hits_of_a_job_come_a_page_at_a_time(
+    services: Services, submit: Callable[..., SearchedJob], proteins: list[Sequence]
+) -> None:
+    job = submit(fasta(proteins[:2]).decode(), evalue=1e-5)
+    page = services.reports.hits(job.job_id, evalue_max=1e-50, page=2, page_size=10)
+    assert len(page.rows) == 10
+    assert page.total > 20
+    assert all(hit.evalue <= 1e-50 for hit in page.rows)
+
+
+def test_html_report_is_one_file_that_names_its_making(
+    services: Services, submit: Callable[..., SearchedJob], proteins: list[Sequence]
+) -> None:
+    job = submit(fasta(proteins[:2]).decode())
+    made = services.reports.make(services.reports.record(job.job_id, read_report_request("html")))
+    assert [file.name for file in made.files] == ["report.html", "report.zip"]
+    with services.reports.open(made.report_id, "report.html") as stream:
+        page = stream.read().decode()
+    assert job.job_id in page
+    assert "demo/examples/proteins" in page
