@@ -5,6 +5,7 @@ from __future__ import annotations
 from prefect.blocks.core import Block
 from pydantic import Field
 
+from blocks import appearance
 from multiblast import settings
 
 __all__ = ["ServicePolicy"]
@@ -18,7 +19,22 @@ class ServicePolicy(Block):
     _block_type_name = "BLAST service policy"
     _block_type_slug = "blast-service-policy"
     _description = "Who may do what with BLAST jobs, how much, and how long results are kept."
-    _code_example = 'from blocks.policy import ServicePolicy\n\nServicePolicy.public().save("default", overwrite=True)'
+    _logo_url = appearance.LOGO
+    _documentation_url = appearance.DOCUMENTATION
+    _code_example = """
+Set limits for a service that is open to everybody:
+```python
+from blocks.policy import ServicePolicy
+
+ServicePolicy.public().save("default", overwrite=True)
+```
+Look at a policy:
+```python
+from blocks.policy import ServicePolicy
+
+policy = ServicePolicy.load("BLOCK_NAME").policy()
+```
+"""
 
     administrators: list[str] = Field(default=[], description="Users who may do everything.")
     trust_unnamed: bool = Field(

@@ -50,7 +50,7 @@ class JobConfig:
     @property
     def digest(self) -> str:
         """The configuration's own digest."""
-        targets = [f"{target.display}:{target.file}" for target in sorted(self.targets)]
+        targets = [[target.display, target.file] for target in sorted(self.targets)]
         value: dict[str, Canonical] = {
             "site": self.site,
             "program": self.program,

@@ -36,9 +36,6 @@ class TestEveryBlock(BlockStandardTestSuite):
         """One that Prefect ships; the suite's own test looks at its size on the web."""
         assert str(block._logo_url).startswith("https://raw.githubusercontent.com/PrefectHQ/prefect/")
 
-    def test_has_a_slug_of_ours(self, block: type[Block]) -> None:
-        assert block.get_block_type_slug().startswith("blast-")
-
 
 def test_blocks_are_found() -> None:
     assert {JobDatabase, BlastInstallation, QueryLimits, ResultStorage} <= set(_BLOCKS)
