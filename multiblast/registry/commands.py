@@ -27,14 +27,23 @@ def _quiet(_outcome: Outcome) -> None:
     """Tell nobody."""
 
 
-def generate(config: Path, target: Path, registry: Registry, user: Binding, now: datetime | None = None) -> Working:
-    """Write the working configuration alone.
+def generate(  # noqa: PLR0913 - what, where to, and how
+    config: Path,
+    target: Path,
+    registry: Registry,
+    user: Binding,
+    *,
+    now: datetime | None = None,
+    dry_run: bool = False,
+) -> Working:
+    """Write the working configuration alone; a dry run only returns it.
 
     Raises:
         InvalidInputError: with all problems, each with file, line and key.
     """
     working = resolve(config, registry, user, now)
-    target.write_text(working.text, "utf-8")
+    if not dry_run:
+        target.write_text(working.text, "utf-8")
     return working
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multiblast.errors import MultiblastError, StoreError
+from multiblast.ids import Canonical, digest
 from multiblast.registry.copies import Copies
 from multiblast.registry.files import file_checksums, tampered
 from multiblast.registry.kinds import DETAILS
@@ -64,7 +65,14 @@ class Pull:
             Outcome(item.name, Result.KNOWN if item.known and not item.spot else Result.PLANNED, "", item.size_bytes)
             for item in items
         ]
-        return Report(outcomes, self._notes(), self._remote.requests - before, time.monotonic() - started)
+        told: dict[str, Canonical] = {
+            "newest": {kind: self._remote.newest(kind) for kind in _news_kinds()},
+            "items": [(outcome.item, outcome.result.value) for outcome in outcomes],
+        }
+        seconds = time.monotonic() - started
+        return Report(
+            outcomes, self._notes(), self._remote.requests - before, seconds, digest("registry-answer/1", told)
+        )
 
     def run(
         self, products: Sequence[Row], namespaces: dict[str, str], progress: Callable[[Outcome], None] = lambda _: None

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from sqlmodel import select
 
 from multiblast.errors import MultiblastError
+from multiblast.ids import digest
 from multiblast.registry.copies import Copies
 from multiblast.registry.local import Registry
 from multiblast.registry.masking import SHOWN_ROOT, Masked
@@ -67,6 +68,8 @@ class Push:
             size = sum(kept.size_bytes for row, kept in self._files(closure).items() if row not in there)
             result = Result.PLANNED if lacking else Result.KNOWN
             report.outcomes.append(Outcome(self.label(root), result, "", size))
+        told = [(outcome.item, outcome.result.value, outcome.size_bytes) for outcome in report.outcomes]
+        report.answer = digest("registry-push/1", told)
         report.seconds = time.monotonic() - started
         return report
 

@@ -22,7 +22,7 @@ from multiblast.registry.tables import RegistryTable, RemoteCopy, Staged, Storag
 from multiblast.registry.transfer import Outcome, Report, Result, contents_of, product_name
 from multiblast.registry.walking import Closure, walk
 
-__all__ = ["Collected", "commit", "delete", "find_item", "gc", "info", "status", "verify"]
+__all__ = ["Collected", "commit", "delete", "find_item", "gc", "info", "label", "status", "verify"]
 
 
 def find_item(registry: Registry, text: str) -> list[Row]:
@@ -68,8 +68,8 @@ def label(registry: Registry, row: Row) -> str:
     return product_name(namespace.fields["name"], products[0].fields["name"], products[0].fields["version"])
 
 
-def commit(registry: Registry, items: Iterable[str]) -> Report:
-    """Mark code runs or files to be pushed with all their provenance.
+def commit(registry: Registry, items: Iterable[str], *, dry_run: bool = False) -> Report:
+    """Mark code runs or files to be pushed with all their provenance; a dry run only says which.
 
     Raises:
         NotFoundError: one of them is not here; none is marked.
@@ -79,8 +79,9 @@ def commit(registry: Registry, items: Iterable[str]) -> Report:
     with registry.writing() as session:
         for row in rows:
             if session.get(Staged, (row.kind, int(row.reference))) is None:
-                session.add(Staged(kind=row.kind, row_id=int(row.reference)))
-                report.outcomes.append(Outcome(label(registry, row), Result.DONE))
+                if not dry_run:
+                    session.add(Staged(kind=row.kind, row_id=int(row.reference)))
+                report.outcomes.append(Outcome(label(registry, row), Result.PLANNED if dry_run else Result.DONE))
             else:
                 report.outcomes.append(Outcome(label(registry, row), Result.KNOWN, "committed before"))
     return report

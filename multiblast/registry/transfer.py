@@ -54,12 +54,14 @@ class Report:
         notes: What should be known beside.
         requests: How many were sent to the remote registry.
         seconds: How long it took.
+        answer: Of a plan: the digest of what the registries answered.
     """
 
     outcomes: list[Outcome] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     requests: int = 0
     seconds: float = 0.0
+    answer: str = ""
 
     @property
     def exit_code(self) -> int:

@@ -25,7 +25,7 @@ import boto3
 from botocore.config import Config
 from semver import Version
 
-NAME, VERSION, URL, TEXT, BOOL, INT, TIME, UUID = "name version url text bool int time uuid".split()
+NAME, VERSION, URL, TEXT, BOOL, INT, TIME, UUID = ["name", "version", "url", "text", "bool", "int", "time", "uuid"]
 
 # type: fields as {name: kind}, "*" after a kind: required; "@type": reference; "[type]": many.
 TYPES: dict[str, dict[str, str]] = {

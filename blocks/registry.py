@@ -1,0 +1,77 @@
+"""The blocks of the local registry and of remote ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect.blocks.core import Block
+from pydantic import Field, SecretStr
+
+from multiblast.registry.bindings import Remotes, Secrets, open_remote
+from multiblast.registry.local import Registry, open_database
+from multiblast.registry.rows import End
+from multiblast.settings import home
+from multiblast.stores import LocalStore
+
+__all__ = ["LocalRegistry", "RemoteRegistry"]
+
+
+class LocalRegistry(Block):
+    """Where data products, their provenance and their files are recorded here."""
+
+    _block_type_name = "FAIR local registry"
+    _block_type_slug = "fair-local-registry"
+    _description = "Where data products, their provenance and their files are recorded."
+    _code_example = 'from blocks.registry import LocalRegistry\n\nLocalRegistry.load("default").registry()'
+
+    url: SecretStr = Field(
+        default=SecretStr(""),
+        description="An SQLAlchemy URL: `sqlite:///PATH` or `postgresql+psycopg://USER:PASSWORD@HOST/NAME`, of a "
+        "database of its own. Empty: a SQLite file in multiblast's home.",
+    )
+    files: str = Field(default="", description="Directory of the files. Empty: `store` in multiblast's home.")
+    directory: str = Field(
+        default="", description="Directory of runs and tokens. Empty: `registry` in multiblast's home."
+    )
+
+    def registry(self) -> Registry:
+        """Return the registry; it is made at first use."""
+        own = Registry.embedded()
+        if not (self.url.get_secret_value() or self.files or self.directory):
+            return own
+        url = self.url.get_secret_value() or f"sqlite:///{home() / 'registry.sqlite'}"
+        store = LocalStore(Path(self.files)) if self.files else own.files.store
+        return Registry(open_database(url), store, Path(self.directory) if self.directory else own.directory)
+
+
+class RemoteRegistry(Block):
+    """A registry to pull from and to push to; have as many as you like, each with a name."""
+
+    _block_type_name = "FAIR remote registry"
+    _block_type_slug = "fair-remote-registry"
+    _description = "A FAIR data registry, or another multiblast's, to exchange data with."
+    _code_example = 'from blocks.registry import RemoteRegistry\n\nRemoteRegistry.load("default").remote(registry)'
+
+    url: str = Field(
+        default="",
+        description="The site of a FAIR data registry, or the database URL of another multiblast's registry. "
+        "Empty: the remote of this block's name, or the only one, that `multiblast registry remote` set.",
+    )
+    token: SecretStr = Field(default=SecretStr(""), description="The token to write with; reading needs none.")
+    files: str = Field(default="", description="Directory of the files of another multiblast's registry.")
+
+    def remote(self, registry: Registry, name: str = "") -> End:
+        """Return the remote.
+
+        Args:
+            registry: Which knows remotes by name, for a block that is empty.
+            name: Which of them.
+        """
+        if not self.url:
+            return Remotes(registry).open(name)
+        return open_remote(self.url, self.token.get_secret_value(), LocalStore(self.files) if self.files else None)
+
+    def secrets(self, registry: Registry) -> list[str]:
+        """Return every token that must not leave."""
+        own = self.token.get_secret_value()
+        return [*Secrets(registry.directory).all(), *([own] if own else [])]

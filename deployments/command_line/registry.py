@@ -1,0 +1,320 @@
+"""``multiblast registry``: pull, run, commit, push and the rest, at a terminal."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from deployments.command_line import display
+from multiblast.registry import commands
+from multiblast.registry.bindings import Binding, Remotes, bind, binding, bound_users
+from multiblast.registry.exporting import write_crate, write_prov
+from multiblast.registry.graph import provenance_svg
+from multiblast.registry.local import Registry
+from multiblast.registry.rows import End
+from multiblast.registry.status import Collected, delete, gc, info, verify
+from multiblast.registry.status import commit as commit_items
+from multiblast.registry.status import status as state_of
+from multiblast.registry.transfer import Report, Result
+from multiblast.registry.working import resolve
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""Exchange data and its provenance with FAIR data registries.
+
+Begin with `config NAME` and `remote NAME URL`; then `pull config.yaml`, `run config.yaml`, `commit`, `push`.""",
+)
+
+_TOKEN_VARIABLE = "MULTIBLAST_REGISTRY_TOKEN"  # noqa: S105 - the name of a variable, and no token
+_STYLES = {Result.CONFLICT: "bold red", Result.FAILED: "bold red", Result.DONE: "green", Result.RESTORED: "green"}
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+RemoteName = Annotated[str, typer.Option("--remote", help="The remote registry. Default: the user's, or the only one.")]
+UserName = Annotated[str, typer.Option("--user", help="Who. Default: who was bound last.")]
+ConfigFile = Annotated[Path, typer.Argument(help="The config.yaml.")]
+Items = Annotated[list[str], typer.Argument(help="NAMESPACE:NAME@VERSION, UUID of a code run, or path of a file.")]
+Item = Annotated[str, typer.Argument(help="NAMESPACE:NAME@VERSION, UUID of a code run, or path of a file.")]
+
+
+@contextmanager
+def _registry() -> Iterator[Registry]:
+    registry = Registry.embedded()
+    try:
+        yield registry
+    finally:
+        registry.close()
+
+
+@contextmanager
+def _remote(registry: Registry, name: str) -> Iterator[End]:
+    users = bound_users(registry)
+    end = Remotes(registry).open(name or (binding(registry).remote if users else ""))
+    try:
+        yield end
+    finally:
+        end.close()
+
+
+@app.command()
+def config(
+    name: Annotated[str, typer.Argument(help="The user, and the namespace unless --namespace says otherwise.")],
+    namespace: Annotated[str, typer.Option(help="The namespace of the user's data products.")] = "",
+    full_name: Annotated[str, typer.Option(help="The user's name as an author.")] = "",
+    identifier: Annotated[str, typer.Option(help="A URL that identifies the user, such as an ORCID.")] = "",
+    data_store: Annotated[Path, typer.Option(help="The directory for files of runs.")] = Path(),
+    remote: RemoteName = "",
+    json: Json = False,
+) -> None:
+    """Bind a user and a namespace to this directory as data store; several users may share one."""
+    with _registry() as registry:
+        user = bind(
+            registry, name, data_store, namespace=namespace, full_name=full_name, identifier=identifier, remote=remote
+        )
+    _say(json, asdict(user), f"{user.username} works in namespace {user.namespace}; files are in {user.data_store}")
+
+
+@app.command("remote")
+def name_remote(
+    name: Annotated[str, typer.Argument(help="What to call it.")],
+    url: Annotated[str, typer.Argument(help="The site of a FAIR registry, or another multiblast registry's database.")],
+    files: Annotated[str, typer.Option(help="Of another multiblast registry: the directory of its files.")] = "",
+    ask_token: Annotated[bool, typer.Option("--token", help="Ask for the token to write with.")] = False,
+) -> None:
+    """Name a remote registry. Its token comes from $MULTIBLAST_REGISTRY_TOKEN or is asked for, and kept apart."""
+    token = os.environ.get(_TOKEN_VARIABLE, "")
+    if ask_token and not token:
+        token = typer.prompt("Token", hide_input=True)
+    with _registry() as registry:
+        Remotes(registry).set(name, url, token, files)
+    display.console.print(f"{name} is {url}")
+
+
+@app.command()
+def generate(
+    config: ConfigFile,
+    target: Annotated[Path, typer.Argument(help="Where to write it.")],
+    user: UserName = "",
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Write the working configuration: nothing in it is left to look up."""
+    with _registry() as registry:
+        working = commands.generate(config, target, registry, binding(registry, user), dry_run=dry_run)
+    plain = {"inputs": [str(one.name) for one in working.inputs], "outputs": [str(one.name) for one in working.outputs]}
+    _say(
+        json,
+        plain,
+        working.text if dry_run else f"{target}: {len(working.inputs)} inputs, {len(working.outputs)} outputs",
+    )
+
+
+@app.command()
+def pull(
+    config: ConfigFile,
+    remote: RemoteName = "",
+    user: UserName = "",
+    all_files: Annotated[bool, typer.Option(help="Fetch the files of the provenance too.")] = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Bring what a configuration reads and registers, with its provenance, from the remote."""
+    with _registry() as registry, _remote(registry, remote) as end:
+        who = binding(registry, user)
+        plan = commands.plan_pull(config, registry, end, who)
+        if dry_run:
+            _finish(plan, json)
+        _plan(plan, json)
+        report = commands.pull(config, registry, end, who, all_files=all_files)
+    _finish(report, json)
+
+
+@app.command()
+def run(
+    config: ConfigFile,
+    user: UserName = "",
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Resolve a configuration, run its script or its query, and record the code run."""
+    from blocks.services import using
+    from deployments.command_line.session import local_services
+    from tasks.registry import search_query
+
+    with _registry() as registry:
+        who: Binding = binding(registry, user)
+        if dry_run:
+            display.console.print(resolve(config, registry, who).text)
+            return
+        with using(local_services()):
+            done = commands.run(config, registry, who, run_query=search_query)
+    _say(json, asdict(done), f"code run {done.uuid}, {done.seconds:.1f} s: {', '.join(done.outputs) or 'no outputs'}")
+
+
+@app.command()
+def commit(items: Items, dry_run: DryRun = False, json: Json = False) -> None:
+    """Mark code runs or files, with all their provenance, to be pushed."""
+    with _registry() as registry:
+        _finish(commit_items(registry, items, dry_run=dry_run), json)
+
+
+@app.command()
+def push(remote: RemoteName = "", dry_run: DryRun = False, json: Json = False) -> None:
+    """Send what was committed, with its provenance and its public files, to the remote."""
+    with _registry() as registry, _remote(registry, remote) as end:
+        plan = commands.plan_push(registry, end)
+        if dry_run:
+            _finish(plan, json)
+        _plan(plan, json)
+        report = commands.push(registry, end)
+    _finish(report, json)
+
+
+@app.command()
+def status(
+    items: Annotated[list[str] | None, typer.Argument(help="What to look at. Default: everything.")] = None,
+    remote: RemoteName = "",
+    local: Annotated[bool, typer.Option("--local", help="Do not ask the remote.")] = False,
+    json: Json = False,
+) -> None:
+    """Say what is ahead of the remote, behind it, in conflict with it, missing or changed."""
+    with _registry() as registry:
+        if local or not Remotes(registry).names():
+            report = state_of(registry, None, items or [])
+        else:
+            with _remote(registry, remote) as end:
+                report = state_of(registry, end, items or [])
+    _finish(report, json)
+
+
+@app.command()
+def update(remote: RemoteName = "", dry_run: DryRun = False, json: Json = False) -> None:
+    """Pull the newest version of everything that is here."""
+    with _registry() as registry, _remote(registry, remote) as end:
+        _finish(commands.update(registry, end, dry_run=dry_run), json)
+
+
+@app.command("gc")
+def collect(
+    files: Annotated[bool, typer.Option("--files", help="Remove files too, except restricted ones.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="With --files: restricted ones too.")] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Remove what is synced, and in the provenance of nothing that is not."""
+    with _registry() as registry:
+        names = _remote_names(registry)
+        planned = gc(registry, names, files=files, every=every, dry_run=True)
+        _confirm(planned, dry_run=dry_run, yes=yes or json)
+        _collected(planned if dry_run else gc(registry, names, files=files, every=every), json, dry_run=dry_run)
+
+
+@app.command("delete")
+def remove(
+    item: Item,
+    force: Annotated[bool, typer.Option("--force", help="Even if no remote has it.")] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Remove one code run or file from the registry and the store."""
+    with _registry() as registry:
+        names = _remote_names(registry)
+        planned = delete(registry, item, names, force=force, dry_run=True)
+        _confirm(planned, dry_run=dry_run, yes=yes or json or force)
+        _collected(planned if dry_run else delete(registry, item, names, force=force), json, dry_run=dry_run)
+
+
+@app.command("info")
+def inform(item: Item) -> None:
+    """Print what is recorded of something, as JSON."""
+    with _registry() as registry:
+        display.print_json(info(registry, item))
+
+
+@app.command("verify")
+def verify_files(json: Json = False) -> None:
+    """Compute every digest of every file again."""
+    with _registry() as registry:
+        _finish(verify(registry), json)
+
+
+@app.command()
+def export(
+    item: Item,
+    target: Annotated[Path, typer.Argument(help="DIR or .zip: an RO-Crate; .json: W3C PROV; .svg: a picture.")],
+) -> None:
+    """Write something's provenance for other programs and for people."""
+    with _registry() as registry:
+        if target.suffix == ".json":
+            write_prov(registry, item, target)
+        elif target.suffix == ".svg":
+            target.write_text(provenance_svg(registry, item), "utf-8")
+        else:
+            write_crate(registry, item, target)
+    display.console.print(str(target))
+
+
+def _remote_names(registry: Registry) -> list[str]:
+    remotes = Remotes(registry)
+    names: list[str] = []
+    for name in remotes.names():
+        end = remotes.open(name)
+        names.append(end.name)
+        end.close()
+    return names
+
+
+def _say(json: bool, plain: Any, text: str) -> None:
+    if json:
+        display.print_json(plain)
+    else:
+        display.console.print(text)
+
+
+def _plan(plan: Report, json: bool) -> None:
+    if not json:
+        count = plan.count(Result.PLANNED)
+        display.console.print(f"{count:,} of {len(plan.outcomes):,} items to transfer, {plan.size_bytes:,} bytes")
+
+
+def _finish(report: Report, json: bool) -> None:
+    """Print a report; end with its exit code."""
+    if json:
+        display.print_json(report.plain())
+    else:
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for column in ("item", "result", "bytes", "reason"):
+            table.add_column(column, justify="right" if column == "bytes" else "left")
+        for one in report.outcomes:
+            style = _STYLES.get(one.result, "")
+            table.add_row(
+                one.item, f"[{style}]{one.result}[/]" if style else one.result, f"{one.size_bytes:,}", one.reason
+            )
+        display.console.print(table)
+        for note in report.notes:
+            display.console.print(f"note: {note}")
+        display.console.print(f"{len(report.outcomes):,} items, {report.requests:,} requests, {report.seconds:.1f} s")
+    raise typer.Exit(report.exit_code)
+
+
+def _confirm(planned: Collected, *, dry_run: bool, yes: bool) -> None:
+    if not (dry_run or yes):
+        text = f"Remove {planned.rows:,} records and {len(planned.files):,} files ({planned.size_bytes:,} bytes)?"
+        typer.confirm(text, abort=True)
+
+
+def _collected(done: Collected, json: bool, *, dry_run: bool) -> None:
+    word = "would be removed" if dry_run else "removed"
+    _say(json, asdict(done), f"{done.rows:,} records and {len(done.files):,} files {word}, {done.size_bytes:,} bytes")

@@ -1,0 +1,26 @@
+"""Run a configuration's script or query, and record the code run."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from multiblast.registry.running import Done
+from tasks.registry import ask_what_to_run, run_configuration, show_graph
+
+
+@flow(name="run-registered")
+async def run_registered(config: str, user: str = "", again: bool = False) -> Done:
+    """Resolve a configuration so that nothing is left to look up, run it, and record what came of it.
+
+    Args:
+        config: The path of the config.yaml.
+        user: Who runs it, as bound with "multiblast registry config". Empty means who was bound last.
+        again: Run it even if the very same was run before.
+
+    Returns:
+        The code run and its outputs.
+    """
+    key = ask_what_to_run(config, user)
+    done = run_configuration.with_options(refresh_cache=again)(config, user, key)
+    await show_graph(done.uuid)
+    return done

@@ -1,0 +1,50 @@
+"""Exchange data products with a remote registry: pull, push, update."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from multiblast.registry.transfer import Report
+from tasks.registry import ask_remote, ask_what_to_push, pull_products, push_products, show_report
+
+
+@flow(name="pull-registry")
+async def pull_registry(config: str, remote: str = "", user: str = "", dry_run: bool = False) -> Report:
+    """Bring everything that a configuration needs into the local registry, with its provenance.
+
+    Args:
+        config: The path of the config.yaml.
+        remote: The name of the remote registry. Empty means the only one.
+        user: Who it is for, as bound with "multiblast registry config". Empty means who was bound last.
+        dry_run: Only show what would be brought.
+
+    Returns:
+        What became of each item.
+    """
+    plan = ask_remote(config, remote, user)
+    if dry_run:
+        await show_report("pull-plan", plan)
+        return plan
+    report = pull_products(config, remote, user, plan)
+    await show_report("pull", report)
+    return report
+
+
+@flow(name="push-registry")
+async def push_registry(remote: str = "", dry_run: bool = False) -> Report:
+    """Send what was committed to a remote registry, with its provenance and its public files.
+
+    Args:
+        remote: The name of the remote registry. Empty means the only one.
+        dry_run: Only show what would be sent.
+
+    Returns:
+        What became of each item.
+    """
+    plan = ask_what_to_push(remote)
+    if dry_run:
+        await show_report("push-plan", plan)
+        return plan
+    report = push_products(remote, plan)
+    await show_report("push", report)
+    return report

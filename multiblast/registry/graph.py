@@ -1,0 +1,139 @@
+"""The provenance of an item as a picture: what it was made from, one column a step, drawn as SVG."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+
+from multiblast.registry.local import Registry
+from multiblast.registry.status import find_item, label
+from multiblast.registry.walking import Closure, walk
+
+__all__ = ["Edge", "Node", "provenance", "provenance_svg"]
+
+_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 240, 46, 70, 18, 20
+_COLOURS = {"object": "#dbeafe", "code_run": "#fef3c7", "asked": "#bbf7d0"}
+_LONGEST = 34
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A box: an object or a code run."""
+
+    id: str
+    kind: str
+    title: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """An arrow from what was there before to what came of it."""
+
+    start: str
+    end: str
+
+
+def provenance(registry: Registry, item: str) -> tuple[list[Node], list[Edge], set[str]]:
+    """Return boxes and arrows of an item's provenance, and which boxes are the item.
+
+    Raises:
+        NotFoundError: the item is not here.
+    """
+    rows = find_item(registry, item)
+    closure = walk(registry, rows)
+    nodes: dict[str, Node] = {}
+    edges: list[Edge] = []
+    for run in closure.of("code_run"):
+        number = f"code_run {run.reference}"
+        nodes[number] = Node(number, "code_run", run.fields["description"], run.fields["run_date"][:10])
+        for field, forward in (("inputs", False), ("outputs", True)):
+            for component in run.fields[field]:
+                other = _object_node(registry, closure, component, nodes)
+                edges.append(Edge(number, other) if forward else Edge(other, number))
+    for row in rows:
+        if row.kind == "object":
+            nodes.setdefault(f"object {row.reference}", _node(registry, closure, row.reference))
+    return list(nodes.values()), list(dict.fromkeys(edges)), {f"{row.kind} {row.reference}" for row in rows}
+
+
+def _object_node(registry: Registry, closure: Closure, component: str, nodes: dict[str, Node]) -> str:
+    reference = closure.rows["object_component", component].fields["object"]
+    number = f"object {reference}"
+    if number not in nodes:
+        nodes[number] = _node(registry, closure, reference)
+    return number
+
+
+def _node(registry: Registry, closure: Closure, reference: str) -> Node:
+    row = closure.rows["object", reference]
+    location = closure.rows.get(("storage_location", row.fields["storage_location"] or ""))
+    detail = location.fields["hash"][:12] if location else "no file"
+    return Node(f"object {reference}", "object", label(registry, row), detail)
+
+
+def provenance_svg(registry: Registry, item: str) -> str:
+    """Draw the provenance of an item.
+
+    Raises:
+        NotFoundError: the item is not here.
+    """
+    nodes, edges, asked = provenance(registry, item)
+    places = _layers(nodes, edges)
+    width = _MARGIN * 2 + max(x for x, _ in places.values()) * (_WIDTH + _GAP_X) + _WIDTH
+    height = _MARGIN * 2 + max(y for _, y in places.values()) * (_HEIGHT + _GAP_Y) + _HEIGHT
+    size = f'width="{width}" height="{height}"'
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {width} {height}" font-family="sans-serif">',
+        f"<title>Provenance of {escape(item)}</title>",
+        '<defs><marker id="tip" markerWidth="9" markerHeight="8" refX="8" refY="4" orient="auto">',
+        '<path d="M0,0 L9,4 L0,8 z" fill="#64748b"/></marker></defs>',
+        f'<rect {size} fill="#ffffff"/>',
+    ]
+    lines += [_arrow(places[edge.start], places[edge.end]) for edge in edges]
+    lines += [_box(node, places[node.id], is_asked=node.id in asked) for node in nodes]
+    return "\n".join([*lines, "</svg>"]) + "\n"
+
+
+def _layers(nodes: list[Node], edges: list[Edge]) -> dict[str, tuple[int, int]]:
+    """Return column and row of each box: a box stands right of all that it was made from."""
+    before: dict[str, set[str]] = {node.id: set() for node in nodes}
+    for edge in edges:
+        before[edge.end].add(edge.start)
+    columns: dict[str, int] = {}
+    for _ in nodes:  # a chain is at most as long as there are boxes; a circle, which no run makes, ends there too
+        settled = {number: 1 + max((columns.get(one, 0) for one in before[number]), default=-1) for number in before}
+        if settled == columns:
+            break
+        columns = settled
+    taken: dict[int, int] = {}
+    places: dict[str, tuple[int, int]] = {}
+    for node in nodes:
+        column = columns[node.id]
+        places[node.id] = (column, taken.get(column, 0))
+        taken[column] = taken.get(column, 0) + 1
+    return places
+
+
+def _corner(place: tuple[int, int]) -> tuple[int, int]:
+    return _MARGIN + place[0] * (_WIDTH + _GAP_X), _MARGIN + place[1] * (_HEIGHT + _GAP_Y)
+
+
+def _arrow(start: tuple[int, int], end: tuple[int, int]) -> str:
+    (x1, y1), (x2, y2) = _corner(start), _corner(end)
+    x1, y1, y2 = x1 + _WIDTH, y1 + _HEIGHT // 2, y2 + _HEIGHT // 2
+    middle = (x1 + x2) // 2
+    curve = f"M{x1},{y1} C{middle},{y1} {middle},{y2} {x2},{y2}"
+    return f'<path d="{curve}" fill="none" stroke="#64748b" stroke-width="1.5" marker-end="url(#tip)"/>'
+
+
+def _box(node: Node, place: tuple[int, int], *, is_asked: bool) -> str:
+    x, y = _corner(place)
+    colour = _COLOURS["asked" if is_asked else node.kind]
+    title = node.title if len(node.title) <= _LONGEST else node.title[: _LONGEST - 1] + "…"
+    return (
+        f'<g><title>{escape(node.title)}</title><rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" '
+        f'rx="{20 if node.kind == "code_run" else 4}" fill="{colour}" stroke="#475569"/>'
+        f'<text x="{x + 12}" y="{y + 20}" font-size="12">{escape(title)}</text>'
+        f'<text x="{x + 12}" y="{y + 36}" fill="#475569" font-size="10">{escape(node.detail)}</text></g>'
+    )

@@ -1,0 +1,404 @@
+"""What a data steward does: register, run, look, export, collect."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from prov.model import ProvDocument
+from rocrate.rocrate import ROCrate
+
+from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, ProgramError
+from multiblast.registry.bindings import Remotes, Secrets, bind, binding, bound_users
+from multiblast.registry.commands import generate, pull, push, run
+from multiblast.registry.exporting import write_crate, write_prov
+from multiblast.registry.graph import provenance, provenance_svg
+from multiblast.registry.local import Registry, open_database
+from multiblast.registry.recording import ProductName
+from multiblast.registry.running import QueryRequest
+from multiblast.registry.runs import BlastJob, File, record_blast_job
+from multiblast.registry.status import commit, delete, gc, info, status, verify
+from multiblast.registry.transfer import Result
+from multiblast.stores import LocalStore
+
+RUN = """\
+run_metadata:
+  description: count
+  script: |
+    wc -c < "$FDP_DATA_STORE/rich/params/a/1.0.0.csv" > "$FDP_DATA_STORE/rich/results/n/0.0.1.txt"
+    env | grep ^FDP_ > "$FDP_CONFIG_DIR/environment"
+read: [{data_product: params/a}]
+write: [{data_product: results/n, file_type: txt, description: how many}]
+"""
+
+
+def test_registry_run_records_everything(here: Any, config: Callable[[str], Path]) -> None:
+    user = here.user()
+    here.product("params/a", "12345")
+    done = run(config(RUN), here, user)
+    assert done.outputs == ("rich:results/n@0.0.1",)
+    told = info(here, done.uuid)[0]
+    assert told["description"] == "count"
+    (made,) = info(here, "rich:results/n@0.0.1")
+    assert (made["description"], made["size_bytes"], made["authors"]) == ("how many", 2, ["https://orcid.org/rich"])
+    assert made["code_runs"][0]["uuid"] == done.uuid
+    (row,) = here.since("code_run", 0)
+    assert (len(row.fields["inputs"]), len(row.fields["outputs"])) == (1, 1)
+
+
+def test_registry_run_gives_the_script_its_environment(here: Any, config: Callable[[str], Path]) -> None:
+    user = here.user()
+    here.product("params/a", "12345")
+    run(config(RUN), here, user)
+    (directory,) = (here.directory / "runs").iterdir()
+    told = dict(line.split("=", 1) for line in (directory / "environment").read_text().splitlines())
+    assert set(told) == {
+        "FDP_CONFIG_DIR", "FDP_CONFIG_NAME", "FDP_DATA_STORE", "FDP_LOCAL_REPO", "FDP_LOCAL_TOKEN", "FDP_SCRIPT",
+    }  # fmt: skip
+    assert (told["FDP_CONFIG_DIR"], told["FDP_CONFIG_NAME"]) == (str(directory), "config.yaml")
+    assert (directory / told["FDP_CONFIG_NAME"]).is_file()
+
+
+def test_registry_run_that_fails_records_nothing(here: Any, config: Callable[[str], Path]) -> None:
+    with pytest.raises(ProgramError, match="exit 3"):
+        run(config("run_metadata: {script: 'echo no >&2; exit 3'}"), here, here.user())
+    assert here.newest("code_run") == 0
+
+
+def test_registry_run_without_anything_to_run_says_so(here: Any, config: Callable[[str], Path]) -> None:
+    with pytest.raises(InvalidInputError, match="nothing to run"):
+        run(config("run_metadata: {description: x}"), here, here.user())
+
+
+def test_registry_run_of_a_query_described_in_the_config(here: Any, config: Callable[[str], Path]) -> None:
+    here.product("queries/q", ">q\nMKV\n", file_type="fasta")
+    asked: list[QueryRequest] = []
+
+    def search(request: QueryRequest) -> dict[str, str]:
+        asked.append(request)
+        request.files["results/hits"].write_text("hits of " + request.query.read_text())
+        return {"program_version": "2.12.0+"}
+
+    text = """\
+read: [{data_product: queries/q}]
+write: [{data_product: results/hits, file_type: tsv}]
+search: {query: queries/q, targets: [A/t/db], program: blastp, options: {evalue: 1e-5},
+  reports: {results/hits: {outfmt: 6}}}
+"""
+    done = run(config(text), here, here.user(), run_query=search)
+    assert (asked[0].program, asked[0].targets, asked[0].options) == ("blastp", ("A/t/db",), {"evalue": "1e-5"})
+    assert done.outputs == ("rich:results/hits@0.0.1",)
+    assert [row.fields["value"] for row in here.since("key_value", 0)] == ["2.12.0+"]
+
+
+def test_registry_run_again_makes_the_next_version(here: Any, config: Callable[[str], Path]) -> None:
+    user = here.user()
+    text = "run_metadata: {script: 'date +%s%N > $FDP_DATA_STORE/rich/r/n/VERSION.txt'}\n"
+    text += "write: [{data_product: r/n, file_type: txt}]\n"
+    for version in ("0.0.1", "0.0.2"):
+        assert run(config(text.replace("VERSION", version)), here, user).outputs == (f"rich:r/n@{version}",)
+
+
+REGISTER = """\
+register:
+- {namespace: who, full_name: World Health, website: "https://who.int"}
+- {author: Ann, identifier: "https://orcid.org/ann"}
+- {data_product: tables/t, root: "ROOT", path: t.csv, file_type: csv, version: "${{PATCH}}", namespace_name: who,
+   authors: [Ann], hash: "HASH"}
+- {external_object: papers/p, cache: "ROOT/t.csv", file_type: csv, version: 1.0.0, namespace_name: who, title: A paper,
+   release_date: 2026-01-01, primary: false, identifier: "https://doi.org/10/x"}
+"""
+
+
+def registering(here: Any, config: Callable[[str], Path], tmp_path: Path, content: str, sha: str = "") -> Any:
+    from multiblast.registry.config import parse_config
+    from multiblast.registry.documents import Document
+    from multiblast.registry.registering import register
+
+    (tmp_path / "t.csv").write_text(content)
+    text = REGISTER.replace("ROOT", str(tmp_path)).replace("HASH", sha)
+    from multiblast.registry.documents import read_document
+
+    document: Document = read_document(config(text))
+    return register(here, parse_config(document.data, document))
+
+
+def test_registry_register_keeps_a_patch_while_the_file_is_unchanged(
+    here: Any, config: Callable[[str], Path], tmp_path: Path
+) -> None:
+    results = [registering(here, config, tmp_path, content)[0] for content in ("a", "a", "b")]
+    assert [(o.item, o.result) for o in results] == [
+        ("who:tables/t@0.0.1", Result.DONE),
+        ("who:tables/t@0.0.1", Result.KNOWN),
+        ("who:tables/t@0.0.2", Result.DONE),
+    ]
+
+
+def test_registry_register_refuses_another_digest_and_goes_on(
+    here: Any, config: Callable[[str], Path], tmp_path: Path
+) -> None:
+    results = registering(here, config, tmp_path, "a", "0" * 40)
+    assert [o.result for o in results] == [Result.FAILED, Result.DONE]
+    assert "not the file" in results[0].reason
+
+
+def test_registry_register_same_version_with_other_bytes_is_a_conflict(
+    here: Any, config: Callable[[str], Path], tmp_path: Path
+) -> None:
+    registering(here, config, tmp_path, "a")
+    assert registering(here, config, tmp_path, "b")[1].result == Result.CONFLICT
+
+
+def test_registry_register_records_what_it_is_of(here: Any, config: Callable[[str], Path], tmp_path: Path) -> None:
+    registering(here, config, tmp_path, "a")
+    (paper,) = here.since("external_object", 0)
+    assert (paper.fields["title"], paper.fields["release_date"]) == ("A paper", "2026-01-01T00:00:00Z")
+    assert paper.fields["primary_not_supplement"] is False
+
+
+def test_registry_pull_registers_from_the_web(
+    here: Any, second: Any, remote: Any, config: Callable[[str], Path]
+) -> None:
+    one = here.product("params/a", "web")
+    here.commit("object", one.object_id)
+    push(here, remote.open())
+    text = f"register: [{{data_product: from/web, root: '{remote.url}/data/', path: {one.sha1}, file_type: txt}}]"
+    user = second.user()
+    report = pull(config(text), second, remote.open(), user)
+    assert [(o.item, o.result) for o in report.outcomes] == [("rich:from/web@0.0.1", Result.DONE)]
+    made = generate(config(text), second.directory / "working.yaml", second, user)
+    assert [str(one.name) for one in made.inputs] == ["rich:from/web@0.0.1"]
+
+
+def test_registry_status_tells_ahead_synced_behind_and_conflict(here: Any, second: Any, remote: Any) -> None:
+    for name in ("synced", "behind", "conflict"):
+        here.commit("object", here.product(f"params/{name}", name).object_id)
+    push(here, remote.open())
+    second.commit("object", second.product("params/behind", "newer", "2.0.0").object_id)
+    push(second, remote.open())
+    here.product("params/ahead", "ahead")
+    (row,) = here.products("rich", ["params/conflict"])
+    delete(here, "rich:params/conflict@1.0.0", [], force=True)
+    here.product("params/conflict", "other")
+    said = {o.item[12:-6]: o.reason for o in status(here, remote.open()).outcomes}
+    assert said["synced"] == "committed, synced"
+    assert said["ahead"] == "ahead: not at the remote"
+    assert said["behind"] == "committed, synced, behind: 2.0.0 is at the remote"
+    assert said["conflict"] == "conflict: other bytes at the remote"
+    assert row.fields["name"] == "params/conflict"
+
+
+@pytest.mark.parametrize("change", ["missing file", "changed file"])
+def test_registry_status_and_verify_tell_of_files(here: Any, change: str) -> None:
+    here.product("params/a", "content")
+    (kept,) = here.files.store.list("files/")
+    path = here.files.store.root / kept.key
+    path.unlink() if change == "missing file" else path.write_text("other content")
+    assert status(here).outcomes[0].reason == change
+    assert verify(here).exit_code == 1
+
+
+def test_registry_verify_finds_a_change_of_the_same_length(here: Any) -> None:
+    here.product("params/a", "content")
+    (kept,) = here.files.store.list("files/")
+    (here.files.store.root / kept.key).write_text("CONTENT")
+    assert "not the file" in verify(here).outcomes[0].reason
+
+
+def test_registry_gc_keeps_the_provenance_of_what_is_not_synced(here: Any, remote: Any) -> None:
+    first, middle, other = (here.product(f"params/{n}", n) for n in ("first", "middle", "other"))
+    for one in (first, other):
+        here.commit("object", one.object_id)
+    push(here, remote.open())
+    here.run([first], [middle])
+    end = remote.open()
+    planned = gc(here, [end.name], files=True, dry_run=True)
+    assert here.newest("data_product") == 3
+    assert gc(here, [end.name], files=True) == planned
+    assert planned.items == ("rich:params/other@1.0.0",)
+    assert {row.fields["name"] for row in here.since("data_product", 0)} == {"params/first", "params/middle"}
+    assert verify(here).exit_code == 0
+    assert gc(here, [end.name], files=True).rows == 0
+
+
+def test_registry_gc_keeps_restricted_files_unless_told(here: Any, remote: Any) -> None:
+    secret = here.product("params/secret", "secret", public=False)
+    out = here.product("params/out", "out")
+    here.commit("code_run", here.run([secret], [out]))
+    end = remote.open()
+    push(here, end)
+    kept = gc(here, [end.name], files=True, dry_run=True).files
+    every = gc(here, [end.name], files=True, every=True, dry_run=True).files
+    assert secret.sha1 not in kept
+    assert secret.sha1 in every
+
+
+def test_registry_delete_needs_force_for_what_is_nowhere_else(here: Any) -> None:
+    here.product("params/a", "a")
+    with pytest.raises(ConflictError, match="at no remote"):
+        delete(here, "rich:params/a@1.0.0", [])
+    done = delete(here, "rich:params/a@1.0.0", [], force=True)
+    assert (len(done.files), list(here.files.store.list("files/"))) == (1, [])
+    with pytest.raises(NotFoundError):
+        info(here, "rich:params/a@1.0.0")
+
+
+def test_registry_delete_keeps_what_a_run_needs_and_bytes_that_others_have(here: Any) -> None:
+    one, same = here.product("params/a", "same"), here.product("params/b", "same")
+    here.run([one], [])
+    with pytest.raises(ConflictError, match="needs it"):
+        delete(here, "rich:params/a@1.0.0", [], force=True)
+    assert delete(here, "rich:params/b@1.0.0", [], force=True).files == ()
+    assert here.files.holds(same.sha1)
+
+
+def test_registry_commit_takes_a_path(here: Any, tmp_path: Path) -> None:
+    here.product("params/a", "a")
+    (tmp_path / "same").write_text("a")
+    assert [o.item for o in commit(here, [str(tmp_path / "same")]).outcomes] == ["rich:params/a@1.0.0"]
+    with pytest.raises(NotFoundError, match="no item 'nothing'"):
+        commit(here, ["nothing"])
+
+
+def test_registry_users_share_a_data_store(here: Any, tmp_path: Path) -> None:
+    bind(here, "ann", tmp_path, namespace="group")
+    bind(here, "bob", tmp_path, namespace="group")
+    assert [(u.username, u.namespace, u.data_store) for u in bound_users(here)] == [
+        ("ann", "group", str(tmp_path)),
+        ("bob", "group", str(tmp_path)),
+    ]
+    assert binding(here).username == "bob"
+    first, second = (Secrets(here.directory).get(f"user {name}") for name in ("ann", "bob"))
+    assert len(first) == len(second) == 40
+    assert first != second
+
+
+def test_registry_tokens_are_for_their_owner_only(here: Any) -> None:
+    Remotes(here).set("origin", "https://example.org/", "secret-token")
+    path = here.directory / "secrets.json"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert b"secret-token" not in (here.directory / "registry.sqlite").read_bytes()
+
+
+@pytest.fixture
+def chain(here: Any) -> Any:
+    first, middle, last = (
+        here.product(f"params/{n}", n, authors=[here.author("Ann")]) for n in ("first", "middle", "last")
+    )
+    here.product("params/secret", "secret", public=False)
+    here.run([first], [middle], "make <middle>")
+    here.run([middle], [last], "make last")
+    return here
+
+
+def test_registry_prov_is_read_by_the_library(chain: Any, tmp_path: Path) -> None:
+    write_prov(chain, "rich:params/last@1.0.0", tmp_path / "prov.json")
+    document = ProvDocument.deserialize(str(tmp_path / "prov.json"), format="json")
+    names = [type(record).__name__ for record in document.get_records()]
+    assert names.count("ProvActivity") == names.count("ProvGeneration") == names.count("ProvDerivation") == 2
+    assert "first" in (tmp_path / "prov.json").read_text()
+
+
+def test_registry_crate_is_read_by_the_library(chain: Any, tmp_path: Path) -> None:
+    write_crate(chain, "rich:params/last@1.0.0", tmp_path / "crate")
+    crate = ROCrate(tmp_path / "crate")
+    names = {entity.get("name") for entity in crate.get_entities()}
+    assert {"rich:params/first@1.0.0", "rich:params/middle@1.0.0", "rich:params/last@1.0.0", "make last"} <= names
+    files = [entity for entity in crate.data_entities if entity.type == "File"]
+    assert files
+    assert all((tmp_path / "crate" / file.id).is_file() for file in files)
+    actions = [entity for entity in crate.get_entities() if entity.type == "CreateAction"]
+    assert {len(action["result"]) for action in actions} == {1}
+
+
+def test_registry_crate_and_prov_show_nothing_private(here: Any, tmp_path: Path) -> None:
+    secret = here.product("params/secret", "secret bytes", public=False, description="secret words")
+    here.run([secret], [here.product("params/out", "out")])
+    write_crate(here, "rich:params/out@1.0.0", tmp_path / "crate")
+    write_prov(here, "rich:params/out@1.0.0", tmp_path / "prov.json")
+    told = b"".join(path.read_bytes() for path in [*tmp_path.glob("crate/**/*.*"), tmp_path / "prov.json"])
+    assert b"params/secret" in told
+    for word in (b"secret bytes", b"secret words", secret.sha1.encode()):
+        assert word not in told
+
+
+def test_registry_graph_goes_from_left_to_right(chain: Any) -> None:
+    nodes, edges, asked = provenance(chain, "rich:params/last@1.0.0")
+    assert sorted(node.title for node in nodes if node.kind == "code_run") == ["make <middle>", "make last"]
+    assert (len(nodes), len(edges), len(asked)) == (5, 4, 1)
+    svg = ElementTree.fromstring(provenance_svg(chain, "rich:params/last@1.0.0"))  # noqa: S314 - our own
+    columns = sorted({float(box.get("x") or 0) for box in svg.iter("{http://www.w3.org/2000/svg}rect")})
+    assert len(columns) == 6  # the background, and five steps
+
+
+def test_registry_blast_job_is_recorded_once(here: Any, tmp_path: Path) -> None:
+    (tmp_path / "q.fasta").write_text(">q\nMKV\n")
+    (tmp_path / "r.xml").write_text("<x/>")
+    job = BlastJob(
+        job_id="0123456789abcdef0123456789abcdef",
+        at=datetime(2026, 1, 1, tzinfo=UTC),
+        user="ann",
+        program="blastp",
+        program_version="2.12.0+",
+        query=File(ProductName("ann", "queries/0123", "1.0.0"), tmp_path / "q.fasta", "fasta"),
+        databases={"A/t/db": "f" * 32},
+        options={"evalue": 1e-5},
+        commands=[["blastp", "-db", "my db"]],
+        reports=[File(ProductName("ann", "reports/4567", "1.0.0"), tmp_path / "r.xml", "xml")],
+    )
+    assert record_blast_job(here, job) == record_blast_job(here, job)
+    (row,) = here.since("code_run", 0)
+    assert (len(row.fields["inputs"]), len(row.fields["outputs"])) == (2, 1)
+    (script,) = here.read("object", [row.fields["submission_script"]])
+    (place,) = here.read("storage_location", [script.fields["storage_location"]])
+    with here.files.open(place.fields["hash"]) as file:
+        assert file.read() == b"blastp -db 'my db'\n"
+    (database,) = here.products("A", ["databases/t/db"])
+    assert database.fields["version"] == "0.0.0+" + "f" * 32
+
+
+def test_registry_works_in_postgresql(tmp_path: Path, config: Callable[[str], Path]) -> None:
+    url = os.environ.get("MULTIBLAST_TEST_POSTGRESQL", "")
+    registry = Registry(
+        open_database(url or f"sqlite:///{tmp_path / 'x.sqlite'}"), LocalStore(tmp_path / "s"), tmp_path
+    )
+    assert registry.create("namespace", [{"name": "n[x]"}])[0].row is None
+    assert registry.create("namespace", [{"name": "nx"}])[0].row is not None
+    registry.close()
+
+
+def test_registry_command_line_goes_from_config_to_export(tmp_path: Path) -> None:
+    import subprocess
+
+    text = "run_metadata: {script: 'echo hello > $FDP_DATA_STORE/rich/r/n/0.0.1.txt'}\n"
+    (tmp_path / "config.yaml").write_text(text + "write: [{data_product: r/n, file_type: txt}]\n")
+    environment = {**os.environ, "MULTIBLAST_HOME": str(tmp_path / "home")}
+
+    def command(*words: str) -> str:
+        code = "from deployments.command_line.registry import app; app()"
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words],
+            cwd=tmp_path,
+            env={**environment, "PYTHONPATH": str(Path(__file__).resolve().parents[3])},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert json.loads(command("config", "rich", "--json"))["namespace"] == "rich"
+    done = json.loads(command("run", "config.yaml", "--json"))
+    assert done["outputs"] == ["rich:r/n@0.0.1"]
+    assert json.loads(command("commit", done["uuid"], "--json"))["exit_code"] == 0
+    assert json.loads(command("status", "--json"))["items"][0]["item"] == "rich:r/n@0.0.1"
+    command("export", "rich:r/n@0.0.1", "picture.svg")
+    assert (tmp_path / "picture.svg").read_text().startswith("<svg")
