@@ -26,7 +26,7 @@ __all__ = ["Item", "OnProgress", "Outcome", "Runner", "SearchContext", "transien
 OnProgress = Callable[[int, int], None]
 """Called with the sequences and letters that were just done."""
 
-_FLUSH_S = 15.0  # results are stored at least this often, so that a crash loses little
+_FLUSH_S = 5.0  # results are stored at least this often, so that a crash loses little
 _FLUSH_BYTES = 64 << 20
 _SMOOTHING = 0.5
 _LONGEST_ADJUSTMENT = 50  # letters by which edge effects shorten sequences at most; the real search space is larger
