@@ -80,7 +80,8 @@ def weed_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     names += ["volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc"]
     command = [_program("weed"), "-logtostderr", "server", f"-dir={directory}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
     command += [f"-{name}={port}" for name, port in zip(names, ports, strict=True)]
-    command += ["-s3", f"-s3.config={config}", "-s3.port.iceberg=0", "-s3.autoCreateBucket=false"]
+    command += ["-s3", f"-s3.config={config}", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.autoCreateBucket=false"]
+    command += [f"-s3.localSocket={directory}/s3.sock", f"-filer.localSocket={directory}/filer.sock"]
     command += ["-filer", "-master.telemetry=false", "-master.volumeSizeLimitMB=64", "-volume.max=100"]
     with _running(command, directory / "log", lambda: _answers(server)):
         yield server
