@@ -85,6 +85,9 @@ def weed_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     command += ["-filer", "-master.telemetry=false", "-master.volumeSizeLimitMB=64", "-volume.max=100"]
     with _running(command, directory / "log", lambda: _answers(server)):
         yield server
+    for port in ports:
+        for left in Path("/tmp").glob(f"seaweedfs-*-grpc-{port}.sock"):  # noqa: S108 - where it puts them, always
+            left.unlink()
 
 
 @pytest.fixture(scope="session")
