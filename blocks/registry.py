@@ -7,6 +7,7 @@ from pathlib import Path
 from prefect.blocks.core import Block
 from pydantic import Field, SecretStr
 
+from blocks import appearance
 from multiblast.registry.bindings import Remotes, Secrets, open_remote
 from multiblast.registry.local import Registry, open_database
 from multiblast.registry.rows import End
@@ -22,7 +23,16 @@ class LocalRegistry(Block):
     _block_type_name = "FAIR local registry"
     _block_type_slug = "fair-local-registry"
     _description = "Where data products, their provenance and their files are recorded."
-    _code_example = 'from blocks.registry import LocalRegistry\n\nLocalRegistry.load("default").registry()'
+    _logo_url = appearance.LOGO
+    _documentation_url = appearance.DOCUMENTATION
+    _code_example = """
+Open the registry:
+```python
+from blocks.registry import LocalRegistry
+
+registry = LocalRegistry.load("BLOCK_NAME").registry()
+```
+"""
 
     url: SecretStr = Field(
         default=SecretStr(""),
@@ -50,7 +60,19 @@ class RemoteRegistry(Block):
     _block_type_name = "FAIR remote registry"
     _block_type_slug = "fair-remote-registry"
     _description = "A FAIR data registry, or another multiblast's, to exchange data with."
-    _code_example = 'from blocks.registry import RemoteRegistry\n\nRemoteRegistry.load("default").remote(registry)'
+    _logo_url = appearance.LOGO
+    _documentation_url = appearance.DOCUMENTATION
+    _code_example = """
+Name a registry to exchange data with, and open it:
+```python
+from blocks.registry import LocalRegistry, RemoteRegistry
+
+RemoteRegistry(url="https://registry.example.org").save("partner")
+registry = LocalRegistry.load("default").registry()
+partner = RemoteRegistry.load("BLOCK_NAME")
+remote = partner.remote(registry)
+```
+"""
 
     url: str = Field(
         default="",
