@@ -65,7 +65,8 @@ class RemoteRegistry(Block):
     _code_example = """
 Name a registry to exchange data with, and open it:
 ```python
-from blocks.registry import LocalRegistry, RemoteRegistry
+from blocks.registry import RemoteRegistry
+from blocks.registry import LocalRegistry
 
 RemoteRegistry(url="https://registry.example.org").save("partner")
 registry = LocalRegistry.load("default").registry()
