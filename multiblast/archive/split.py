@@ -31,7 +31,10 @@ TOGETHER = 64  # queries whose statistics are derived at once
 _DATABASE = re.compile(rb'\A((?:          \}\n        \}\n      \},\n)?)      subject database "(?:[^"]|"")*",\n')
 _CASE_MASK = re.compile(rb',?\n        \{\n          name "LCaseMask",\n.*?\n        \}(?=,?\n)', re.DOTALL)
 _NO_OPTIONS = re.compile(rb",\n      program-options \{\n      \}")
-_SEARCH_SPACE = re.compile(rb'(          name "EffectiveSearchSpace",\n          value big-integer )\d+')
+# As computed for the batch's first query, or for one before it: the last option, unless the user chose it.
+_SEARCH_SPACE = re.compile(
+    rb',\n        \{\n          name "EffectiveSearchSpace",\n          value big-integer \d+\n        \}(?=\n      \})'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,7 @@ def _normal_request(request: bytes) -> bytes:
     if not count:
         raise ArchiveError("the archive does not say that it searched a database")
     # Masks of all the batch's queries; those that were used stand with the results.
-    return _NO_OPTIONS.sub(b"", _CASE_MASK.sub(b"", text))
+    return _NO_OPTIONS.sub(b"", _CASE_MASK.sub(b"", _SEARCH_SPACE.sub(b"", text, count=1)))
 
 
 def _write(opening: bytes, query: Query, request: bytes, alignments: bytes, statistics: QueryStatistics) -> bytes:
@@ -155,7 +158,7 @@ def _write(opening: bytes, query: Query, request: bytes, alignments: bytes, stat
             opening,
             b'            id {\n              local str "Query_1"\n            },\n',
             query.instance,
-            _SEARCH_SPACE.sub(rb"\g<1>%d" % statistics.search_space, request),
+            request,
             b"\n    alignments {\n",
             rename_query(alignments, b"Query_" + name, b"Query_1"),
             b"\n    },\n    masks {\n" if alignments else b"    },\n    masks {\n",
