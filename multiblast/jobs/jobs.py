@@ -84,34 +84,6 @@ class Jobs:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def record_query(  # noqa: PLR0913 - written in one transaction
-        self,
-        job: QueryJob,
-        children: Sequence[QueryJob],
-        links: Sequence[ChildJob],
-        *,
-        owner: str = "",
-        summary: str = "",
-        description: str = "",
-    ) -> None:
-        """Write a query job, its children and its owner's link in one transaction.
-
-        As `record`, from rows.
-        """
-        titles = {child.id: child.title for child in children}
-        sequences = [
-            NewSequence(
-                link.child_id,
-                link.result_key,
-                link.query_offset,
-                link.query_bytes,
-                link.letters,
-                titles[link.child_id],
-            )
-            for link in links
-        ]
-        self.record(job, sequences, owner=owner, summary=summary, description=description)
-
     def record(
         self,
         job: QueryJob,

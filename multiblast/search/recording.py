@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import IO
 
-from multiblast.database import ChildJob, QueryJob
+from multiblast.database import QueryJob
 from multiblast.errors import InvalidInputError, ObjectMissingError, Problem
 from multiblast.installation import Installation
-from multiblast.jobs import JobConfig, Jobs, TargetName, sequence_digest
+from multiblast.jobs import JobConfig, Jobs, NewSequence, TargetName, sequence_digest
 from multiblast.options import PROFILE_PROGRAMS, QUERY_MOLECULE, TARGET_MOLECULE, Options
 from multiblast.results import ResultKeys
 from multiblast.search.advice import advice
@@ -61,18 +61,6 @@ class Preview:
     warnings: tuple[str, ...]
 
 
-@dataclass(slots=True)
-class _Positions:
-    """What is known of each sequence of a query, in order."""
-
-    digests: list[str] = field(default_factory=list)
-    result_keys: list[str] = field(default_factory=list)
-    offsets: list[int] = field(default_factory=list)
-    sizes: list[int] = field(default_factory=list)
-    letters: list[int] = field(default_factory=list)
-    titles: list[str] = field(default_factory=list)
-
-
 class Recorder:
     """Turns submissions into jobs."""
 
@@ -96,17 +84,21 @@ class Recorder:
         keys = self.result_keys(options, databases)
         config = JobConfig(submission.site, options.program, options.changed(), frozenset(submission.targets))
         with TemporaryFile() as file:
-            positions = _write_canonical(query, keys, file)
-            warnings = _warnings(query, options, positions)
-            job_id = config.query_id(positions.digests)
+            sequences, digests = _write_canonical(query, config, keys, file)
+            job_id = config.query_id(digests)
             query_key = f"queries/{job_id[:2]}/{job_id}.fasta"
             if not self._store.exists(query_key):
                 file.seek(0)
                 self._store.put(query_key, file)
-        job, children, links = _rows(config, positions, job_id=job_id, query_key=query_key, search_key=keys.search)
+        job = _job(config, sequences, id=job_id, query_key=query_key, search_key=keys.search)
+        warnings = _warnings(query, options, [sequence.letters for sequence in sequences])
         job.notes = list(warnings)
-        self._jobs.record_query(
-            job, children, links, owner=submission.owner, summary=submission.summary, description=submission.description
+        self._jobs.record(
+            job,
+            sequences if len(sequences) > 1 else (),
+            owner=submission.owner,
+            summary=submission.summary,
+            description=submission.description,
         )
         return Recorded(job_id, query.sequences, query.letters, warnings)
 
@@ -121,12 +113,9 @@ class Recorder:
                 return self.preview(replace(submission, query=path))
         databases, query = self.check(submission)
         keys = self.result_keys(submission.options, databases)
-        positions = _Positions()
-        for sequence in query:
-            positions.result_keys.append(keys.key(sequence.residues))
-            positions.letters.append(sequence.length)
-        sequences = list(zip(positions.result_keys, positions.letters, strict=True))
-        return Preview(keys.search, sequences, _warnings(query, submission.options, positions))
+        sequences = [(keys.key(sequence.residues), sequence.length) for sequence in query]
+        warnings = _warnings(query, submission.options, [letters for _, letters in sequences])
+        return Preview(keys.search, sequences, warnings)
 
     @contextmanager
     def _fetched(self, key: StoreKey) -> Iterator[Path]:
@@ -215,76 +204,38 @@ class Recorder:
         return databases, query
 
 
-def _write_canonical(query: Query, keys: ResultKeys, file: IO[bytes]) -> _Positions:
-    positions = _Positions()
+def _write_canonical(
+    query: Query, config: JobConfig, keys: ResultKeys, file: IO[bytes]
+) -> tuple[list[NewSequence], list[str]]:
+    """Write a query as canonical FASTA; return its sequences, and the digests that make the job's id."""
+    facts: list[tuple[str, int, int, int, str]] = []
+    digests: list[str] = []
     offset = 0
     for sequence in query:
         canonical = sequence.canonical
         file.write(canonical)
-        positions.digests.append(sequence_digest(canonical))
-        positions.result_keys.append(keys.key(sequence.residues))
-        positions.offsets.append(offset)
-        positions.sizes.append(len(canonical))
-        positions.letters.append(sequence.length)
-        positions.titles.append(sequence.title)
+        digests.append(sequence_digest(canonical))
+        facts.append((keys.key(sequence.residues), offset, len(canonical), sequence.length, sequence.title))
         offset += len(canonical)
-    return positions
+    children = config.child_ids(digests)
+    return [NewSequence(child, *fact) for child, fact in zip(children, facts, strict=True)], digests
 
 
-def _warnings(query: Query, options: Options, positions: _Positions) -> tuple[str, ...]:
-    return (*map(str, query.warnings), *advice(options, positions.letters))
+def _warnings(query: Query, options: Options, lengths: Sequence[int]) -> tuple[str, ...]:
+    return (*map(str, query.warnings), *advice(options, lengths))
 
 
-def _rows(
-    config: JobConfig, positions: _Positions, *, job_id: str, query_key: str, search_key: str
-) -> tuple[QueryJob, list[QueryJob], list[ChildJob]]:
-    recipe = {
-        "targets": [
-            {"targetDisplayName": target.display, "targetFile": target.file} for target in sorted(config.targets)
-        ],
-        "options": dict(config.options),
-    }
-
-    def job(own_id: str, number: int, sequences: int) -> QueryJob:
-        alone = sequences == 1
-        return QueryJob(
-            id=own_id,
-            site=config.site,
-            program=config.program,
-            recipe=recipe,
-            sequences=sequences,
-            letters=positions.letters[number] if alone else sum(positions.letters),
-            title=positions.titles[number] if alone else "",
-            query_key=query_key,
-            query_offset=positions.offsets[number] if alone else 0,
-            query_bytes=positions.sizes[number] if alone else sum(positions.sizes),
-            search_key=search_key,
-            result_key=positions.result_keys[number] if alone else "",
-        )
-
-    count = len(positions.digests)
-    if count == 1:
-        return job(job_id, 0, 1), [], []
-    child_ids = config.child_ids(positions.digests)
-    children = [job(child_id, number, 1) for child_id, number in _first_of_each(child_ids)]
-    links = [
-        ChildJob(
-            parent_id=job_id,
-            position=number + 1,
-            child_id=child_id,
-            result_key=positions.result_keys[number],
-            query_offset=positions.offsets[number],
-            query_bytes=positions.sizes[number],
-            letters=positions.letters[number],
-        )
-        for number, child_id in enumerate(child_ids)
-    ]
-    return job(job_id, 0, count), children, links
-
-
-def _first_of_each(child_ids: list[str]) -> Iterator[tuple[str, int]]:
-    seen: set[str] = set()
-    for number, child_id in enumerate(child_ids):
-        if child_id not in seen:
-            seen.add(child_id)
-            yield child_id, number
+def _job(config: JobConfig, sequences: Sequence[NewSequence], **keys: str) -> QueryJob:
+    alone = sequences[0] if len(sequences) == 1 else None
+    targets = [{"targetDisplayName": target.display, "targetFile": target.file} for target in sorted(config.targets)]
+    return QueryJob(
+        **keys,
+        site=config.site,
+        program=config.program,
+        recipe={"targets": targets, "options": dict(config.options)},
+        sequences=len(sequences),
+        letters=sum(sequence.letters for sequence in sequences),
+        title=alone.title if alone else "",
+        query_bytes=sum(sequence.query_bytes for sequence in sequences),
+        result_key=alone.result_key if alone else "",
+    )
