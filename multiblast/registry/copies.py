@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
 from multiblast.registry.local import Registry
 from multiblast.registry.rows import Row
 from multiblast.registry.tables import RemoteCopy, RemoteMark
 
 __all__ = ["Copies"]
+
+_AT_ONCE = 400
 
 Id = tuple[str, str]
 
@@ -35,6 +37,23 @@ class Copies:
         with self._registry.session() as session:
             return session.exec(query).first()
 
+    def all_here(self, rows: Iterable[Id]) -> dict[Id, str]:
+        """Return the local numbers of those of many remote rows that are here."""
+        wanted: dict[str, list[str]] = {}
+        for kind, reference in rows:
+            wanted.setdefault(kind, []).append(reference)
+        found: dict[Id, str] = {}
+        with self._registry.session() as session:
+            for kind, references in wanted.items():
+                for start in range(0, len(references), _AT_ONCE):
+                    query = select(RemoteCopy.reference, RemoteCopy.row_id).where(
+                        RemoteCopy.remote == self._remote,
+                        RemoteCopy.kind == kind,
+                        col(RemoteCopy.reference).in_(references[start : start + _AT_ONCE]),
+                    )
+                    found |= {(kind, reference): str(number) for reference, number in session.exec(query)}
+        return found
+
     def knows(self, row: Id) -> bool:
         """Tell whether a remote row is here."""
         return self.here(row) is not None
@@ -44,11 +63,11 @@ class Copies:
         wanted = sorted(set(row_ids))
         found: dict[int, str] = {}
         with self._registry.session() as session:
-            for start in range(0, len(wanted), 400):
+            for start in range(0, len(wanted), _AT_ONCE):
                 query = select(RemoteCopy.row_id, RemoteCopy.reference).where(
                     RemoteCopy.remote == self._remote,
                     RemoteCopy.kind == kind,
-                    col(RemoteCopy.row_id).in_(wanted[start : start + 400]),
+                    col(RemoteCopy.row_id).in_(wanted[start : start + _AT_ONCE]),
                 )
                 found.update(session.exec(query).all())
         return found
@@ -62,13 +81,16 @@ class Copies:
         self._keep([(row.kind, int(row.reference), there) for row, there in rows if row.reference.isdigit()])
 
     def _keep(self, rows: list[tuple[str, int, str]]) -> None:
+        numbers: dict[str, list[int]] = {}
+        for kind, number, _ in rows:
+            numbers.setdefault(kind, []).append(number)
+        kept = {(kind, number) for kind, some in numbers.items() for number in self.there(kind, some)}
+        fresh = {(kind, number): reference for kind, number, reference in rows if (kind, number) not in kept}
         with self._registry.writing() as session:
-            for kind, number, reference in rows:
-                self._put(session, kind, number, reference)
-
-    def _put(self, session: Session, kind: str, number: int, reference: str) -> None:
-        if session.get(RemoteCopy, (self._remote, kind, number)) is None:
-            session.add(RemoteCopy(remote=self._remote, kind=kind, row_id=number, reference=reference))
+            session.add_all(
+                RemoteCopy(remote=self._remote, kind=kind, row_id=number, reference=reference)
+                for (kind, number), reference in fresh.items()
+            )
 
     def mark(self, kind: str) -> int | None:
         """Return the newest row of a kind that was seen at the remote; None if there never was a pull."""

@@ -6,6 +6,7 @@ its lists, and the sets of fields by which one row is told from another.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import Any
@@ -59,6 +60,10 @@ class Kind:
     def fields(self) -> tuple[str, ...]:
         """Every field that registries exchange."""
         return (*self.plain, *self.references, *self.lists)
+
+    def key_of(self, fields: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the fields to look a row up by: the first key that is there whole; empty if none is."""
+        return next((key for key in self.keys if all(fields.get(name) is not None for name in key)), ())
 
 
 def _field(column: str) -> str:

@@ -147,13 +147,12 @@ class Registry:
             return [self._find(session, described, fields) for fields in many]
 
     def _find(self, session: Session, kind: Kind, fields: dict[str, Any]) -> Row | None:
-        for key in kind.keys:
-            if all(fields.get(name) is not None for name in key):
-                model: Any = kind.model
-                query = select(model).where(and_(*(_equals(kind, name, fields[name]) for name in key)))
-                if (found := session.exec(query).first()) is not None:
-                    return _rows(session, kind, [found])[0]
-        return None
+        key = kind.key_of(fields)
+        if not key:
+            return None
+        model: Any = kind.model
+        found = session.exec(select(model).where(and_(*(_equals(kind, name, fields[name]) for name in key)))).first()
+        return None if found is None else _rows(session, kind, [found])[0]
 
     def create(self, kind: str, many: Sequence[dict[str, Any]]) -> list[Created]:
         """Make rows, or find those that exist already: see `End.create`."""

@@ -189,7 +189,7 @@ class Pull:
     def _pull(self, items: list[_Item], report: Report) -> Iterator[Outcome]:
         broken, sizes = self._fetch_all([item for item in items if item.spot])
         fresh = [item for item in items if not item.known]
-        closure = walk(self._remote, [item.row for item in fresh], self._is_complete)
+        closure = walk(self._remote, [item.row for item in fresh], self._complete)
         if self._all_files:
             report.notes += self._fetch_provenance(closure)
         troubles = self._record(closure, [item.row for item in fresh], broken, report)
@@ -205,15 +205,16 @@ class Pull:
                 restored = Result.RESTORED if item.spot else Result.KNOWN
                 yield Outcome(item.name, restored, "", sizes.get(item.row.reference, 0))
 
-    def _is_complete(self, row: tuple[str, str]) -> bool:
-        return row[0] in _PRUNED and self._copies.knows(row)
+    def _complete(self, rows: set[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Return those of some rows that are here with all that goes along with them."""
+        return set(self._copies.all_here(row for row in rows if row[0] in _PRUNED))
 
     def _record(
         self, closure: Closure, roots: list[Row], broken: dict[str, str], report: Report
     ) -> dict[str, tuple[Result, str]]:
         mentioned = set(closure.rows) | {target for row in closure.rows.values() for target in row.targets()}
         mentioned |= {("object_component", r) for row in closure.of("issue") for r in row.fields["component_issues"]}
-        there = {row: str(number) for row in mentioned if (number := self._copies.here(row)) is not None}
+        there = self._copies.all_here(mentioned)
         with self._registry.transaction():
             rows = create_rows(
                 closure,
@@ -305,7 +306,7 @@ class Pull:
                 continue
             fresh = [row for row in self._remote.since(kind, mark) if self._concerns_us(row)]
             if fresh:
-                closure = walk(self._remote, fresh, self._is_complete)
+                closure = walk(self._remote, fresh, self._complete)
                 troubles = self._record(closure, fresh, {}, report)
                 report.notes += [f"not pulled: {reason}" for _, reason in troubles.values()]
         return report.notes

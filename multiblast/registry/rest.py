@@ -152,13 +152,12 @@ class RestRegistry:
         return self.together(lambda fields: self._find(KINDS[kind], fields), many)
 
     def _find(self, kind: Kind, fields: dict[str, Any]) -> Row | None:
-        for key in kind.keys:
-            if all(fields.get(name) is not None for name in key):
-                filters = {name: _filter(kind, name, fields[name]) for name in key}
-                matching = [row for row in self._list(kind.name, filters) if _same(kind, key, row, fields)]
-                if matching:
-                    return matching[-1]  # the oldest
-        return None
+        key = kind.key_of(fields)
+        if not key:
+            return None
+        filters = {name: _filter(kind, name, fields[name]) for name in key}
+        matching = [row for row in self._list(kind.name, filters) if _same(kind, key, row, fields)]
+        return matching[-1] if matching else None  # the oldest
 
     def create(self, kind: str, many: Sequence[dict[str, Any]]) -> list[Created]:
         """Make rows, or find those that exist already: see `End.create`."""

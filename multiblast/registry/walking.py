@@ -46,23 +46,22 @@ class Closure:
         return seen
 
 
-def walk(origin: End, roots: Iterable[Row], known: Callable[[Id], bool] = lambda _: False) -> Closure:
+def walk(origin: End, roots: Iterable[Row], known: Callable[[set[Id]], set[Id]] = lambda _: set()) -> Closure:
     """Collect rows in waves, each wave a few batched look-ups.
 
     Args:
         origin: Where the rows are.
         roots: Where to begin.
-        known: Tells which rows need not be looked at, because all that goes along with them is known.
+        known: Returns those of some rows that need not be looked at, because all that goes along with them is known.
     """
     closure = Closure()
     wave = [row for row in roots if closure.add(row)]
     while wave:
         found: list[Row] = []
         wanted: dict[str, set[str]] = {}
-        for row in wave:
-            for kind, reference in row.targets():
-                if (kind, reference) not in closure.rows and not known((kind, reference)):
-                    wanted.setdefault(kind, set()).add(reference)
+        targets = {target for row in wave for target in row.targets()} - closure.rows.keys()
+        for kind, reference in targets - known(targets):
+            wanted.setdefault(kind, set()).add(reference)
         for kind, references in sorted(wanted.items()):
             found += origin.read(kind, references)
         for owner in sorted({row.kind for row in wave} & DETAILS.keys()):
@@ -70,7 +69,8 @@ def walk(origin: End, roots: Iterable[Row], known: Callable[[Id], bool] = lambda
             for kind, field_name in DETAILS[owner]:
                 details = origin.details(kind, field_name, owners)
                 _lead(closure, details, field_name, owner)
-                found += [row for row in details if not known(row.id)]
+                passed = known({row.id for row in details})
+                found += [row for row in details if row.id not in passed]
         wave = [row for row in found if closure.add(row)]
     return closure
 

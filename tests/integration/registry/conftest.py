@@ -48,7 +48,7 @@ from multiblast.registry.tables import (
 )
 from multiblast.stores import LocalStore
 
-TOKEN = "0123456789abcdef0123456789abcdef01234567"
+TOKEN = "01234567" * 5  # of the served registry
 QUICK = Limits(timeout_s=5, attempts=3, first_wait_s=0.01)
 
 

@@ -109,7 +109,7 @@ BACKWARD = {
 DEFAULTS = {"local": False, "public": True, "whole_object": False, "primary_not_supplement": True, "severity": 1}
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     def __init__(self, code: int, said: Any) -> None:
         super().__init__(said)
         self.code, self.said = code, said
@@ -123,7 +123,7 @@ class State:
             "s3",
             endpoint_url=s3_url,
             aws_access_key_id="key",
-            aws_secret_access_key="secret",
+            aws_secret_access_key="secret",  # noqa: S106 - of the S3 server of these tests
             region_name="us-east-1",
             config=Config(signature_version="s3v4"),
         )
@@ -185,10 +185,8 @@ class Handler(BaseHTTPRequestHandler):
             self.connection.close()
             return
         try:
-            if fault and fault.get("status") and not fault.get("half"):
-                raise Refused(fault["status"], {"detail": "made to fail"})
-            answer = self.route(method, url.path, parse_qs(url.query), body, fault)
-        except Refused as refused:
+            answer = self.route(method, url.path, parse_qs(url.query), body, fault or {})
+        except RefusedError as refused:
             self.answer(refused.code, refused.said)
         else:
             if answer is not None:
@@ -216,7 +214,9 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def route(self, method: str, path: str, query: dict[str, list[str]], body: Any, fault: Any) -> Any:
+    def route(self, method: str, path: str, query: dict[str, list[str]], body: Any, fault: dict[str, Any]) -> Any:
+        if fault.get("status") and not fault.get("half"):
+            raise RefusedError(fault["status"], {"detail": "made to fail"})
         self.authenticate(method)
         if match := re.fullmatch(r"/data/([^/]+)", path):
             return self.give(match[1], fault)
@@ -224,20 +224,20 @@ class Handler(BaseHTTPRequestHandler):
             return {"url": self.sign("put_object", match[1])}
         if match := re.fullmatch(r"/api/(\w+)/", path):
             if match[1] not in TYPES:
-                raise Refused(404, {"detail": "Not found."})
+                raise RefusedError(404, {"detail": "Not found."})
             with self.state.lock:
                 return self.create(match[1], body, fault) if method == "POST" else self.list(match[1], query)
         if method == "GET" and (match := re.fullmatch(r"/api/(\w+)/(\d+)/", path)):
             with self.state.lock:
                 return self.shown(match[1], self.row(match[1], int(match[2])))
-        raise Refused(404, {"detail": "Not found."})
+        raise RefusedError(404, {"detail": "Not found."})
 
     def authenticate(self, method: str) -> None:
         said = self.headers.get("authorization", "")
         if said and said != f"token {self.state.token}":
-            raise Refused(403, {"detail": "Invalid token."})
+            raise RefusedError(403, {"detail": "Invalid token."})
         if method == "POST" and not said:
-            raise Refused(403, {"detail": "Authentication credentials were not provided."})
+            raise RefusedError(403, {"detail": "Authentication credentials were not provided."})
 
     def sign(self, action: str, key: str) -> str:
         return str(self.state.s3.generate_presigned_url(action, Params={"Bucket": "fair", "Key": key}, ExpiresIn=60))
@@ -249,7 +249,7 @@ class Handler(BaseHTTPRequestHandler):
             objects = [row for row in self.state.rows["object"].values() for place in places
                        if row["storage_location"] == place["id"]]  # fmt: skip
         if len(places) != 1 or len(objects) != 1:
-            raise Refused(404, {"detail": "Not found."})
+            raise RefusedError(404, {"detail": "Not found."})
         if fault and fault.get("cut"):  # the storage breaks off in the middle
             data = self.state.s3.get_object(Bucket="fair", Key=name)["Body"].read()
             first, _, _ = (self.headers.get("range") or "bytes=0-").removeprefix("bytes=").partition("-")
@@ -268,7 +268,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             return self.state.rows[kind][number]
         except KeyError:
-            raise Refused(404, {"detail": f"No {kind} matches the given query."}) from None
+            raise RefusedError(404, {"detail": f"No {kind} matches the given query."}) from None
 
     def address(self, kind: str, number: int) -> str:
         return f"{self.base}/api/{kind}/{number}/"
@@ -276,7 +276,7 @@ class Handler(BaseHTTPRequestHandler):
     def number(self, kind: str, name: str, value: Any) -> int:
         match = re.fullmatch(rf"https?://[^/]+/api/{kind}/(\d+)/", str(value))
         if not match or (kind != "users" and int(match[1]) not in self.state.rows[kind]):
-            raise Refused(400, {name: ["Invalid hyperlink - Object does not exist."]})
+            raise RefusedError(400, {name: ["Invalid hyperlink - Object does not exist."]})
         return int(match[1])
 
     def create(self, kind: str, body: dict[str, Any], fault: Any = None) -> Any:
@@ -284,14 +284,14 @@ class Handler(BaseHTTPRequestHandler):
         keys = [(kind, key, *(str(row[name]) for name in key)) for key in UNIQUE.get(kind, ())
                 if all(row.get(name) is not None for name in key)]  # fmt: skip
         if any(key in self.state.unique for key in keys):
-            raise Refused(409, {"detail": "Field non_field_errors must be unique"})
+            raise RefusedError(409, {"detail": "Field non_field_errors must be unique"})
         number = len(self.state.rows[kind]) + 1
         row |= {"id": number, "last_updated": time.strftime("%Y-%m-%dT%H:%M:%S.000001Z", time.gmtime())}
         self.state.rows[kind][number] = row
         self.state.unique.update(dict.fromkeys(keys, number))
         if fault and fault.get("half"):
             row |= {name: [] for name, told in TYPES[kind].items() if told.startswith("[")}
-            raise Refused(500, {"detail": "database is locked"})
+            raise RefusedError(500, {"detail": "database is locked"})
         if kind == "issue":
             for component in row.pop("component_issues"):
                 self.state.rows["object_component"][component]["issues"].append(number)
@@ -312,15 +312,15 @@ class Handler(BaseHTTPRequestHandler):
                 continue
             if value is None or value == "":
                 if required:
-                    raise Refused(400, {name: ["This field is required."]})
+                    raise RefusedError(400, {name: ["This field is required."]})
                 row[name] = str(uuid.uuid4()) if what == UUID else None
                 continue
             if what == NAME and set("[]?*") & set(value):
-                raise Refused(400, {name: [f"Name {value} contains invalid characters ([]?*)."]})
+                raise RefusedError(400, {name: [f"Name {value} contains invalid characters ([]?*)."]})
             if what == VERSION and not Version.is_valid(value):
-                raise Refused(400, {name: [f"Version {value} is not a valid semantic version."]})
+                raise RefusedError(400, {name: [f"Version {value} is not a valid semantic version."]})
             if what == URL and not re.match(r"https?://", value):
-                raise Refused(400, {name: ["Enter a valid URL."]})
+                raise RefusedError(400, {name: ["Enter a valid URL."]})
             row[name] = self.number(what[1:], name, value) if what.startswith("@") else value
         self.check(kind, row)
         return row
@@ -328,7 +328,7 @@ class Handler(BaseHTTPRequestHandler):
     def check(self, kind: str, row: dict[str, Any]) -> None:
         if kind == "author":
             if row["name"] is None and row["identifier"] is None:
-                raise Refused(409, {"detail": "CHECK constraint failed: author_identifier_and_or_name"})
+                raise RefusedError(409, {"detail": "CHECK constraint failed: author_identifier_and_or_name"})
             if row["identifier"]:
                 row["uuid"] = str(uuid.UUID(hashlib.sha256(row["identifier"].encode()).hexdigest()[::2]))
         if kind == "external_object":
@@ -336,13 +336,12 @@ class Handler(BaseHTTPRequestHandler):
             if row["identifier"] is None and (
                 row["alternate_identifier"] is None or row["alternate_identifier_type"] is None
             ):
-                raise Refused(409, {"detail": "CHECK constraint failed: external_object_identifier"})
+                raise RefusedError(409, {"detail": "CHECK constraint failed: external_object_identifier"})
 
     def shown(self, kind: str, row: dict[str, Any]) -> dict[str, Any]:
         told = {"url": self.address(kind, row["id"]), "last_updated": row["last_updated"]}
-        for name, what in TYPES[kind].items():
-            value = row.get(name)
-            what = what.rstrip("*")
+        for name, told_type in TYPES[kind].items():
+            value, what = row.get(name), told_type.rstrip("*")
             if what.startswith("@") and value is not None:
                 value = self.address(what[1:], value)
             elif what.startswith("["):
@@ -378,7 +377,7 @@ class Handler(BaseHTTPRequestHandler):
     def list(self, kind: str, query: dict[str, list[str]]) -> Any:
         known = TYPES[kind].keys() | BACKWARD.get(kind, set()) | {"cursor", "page_size", "format", "ordering"}
         if query.keys() - known:
-            raise Refused(400, {"detail": "Invalid query arguments"})
+            raise RefusedError(400, {"detail": "Invalid query arguments"})
         rows = sorted(self.state.rows[kind].values(), key=lambda row: -row["id"])
         for name in query.keys() & TYPES[kind].keys():
             rows = [row for row in rows if self.fits(TYPES[kind][name].rstrip("*"), row[name], query[name])]
@@ -399,7 +398,7 @@ class Handler(BaseHTTPRequestHandler):
     def fits(what: str, value: Any, wanted: list[str]) -> bool:
         if what.startswith(("@", "[")):
             if not all(one.isdigit() for one in wanted):
-                raise Refused(400, {"detail": "Enter a number."})
+                raise RefusedError(400, {"detail": "Enter a number."})
             ids = {int(one) for one in wanted}
             return bool(ids & set(value)) if isinstance(value, list) else value == int(wanted[-1])
         if what == BOOL:

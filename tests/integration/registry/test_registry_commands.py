@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from prov.model import ProvDocument
@@ -21,13 +21,11 @@ from multiblast.registry.bindings import Remotes, Secrets, bind, binding, bound_
 from multiblast.registry.commands import generate, pull, push, run
 from multiblast.registry.exporting import write_crate, write_prov
 from multiblast.registry.graph import provenance, provenance_svg
-from multiblast.registry.local import Registry, open_database
 from multiblast.registry.recording import ProductName
 from multiblast.registry.running import QueryRequest
 from multiblast.registry.runs import BlastJob, File, record_blast_job
 from multiblast.registry.status import commit, delete, gc, info, status, verify
 from multiblast.registry.transfer import Result
-from multiblast.stores import LocalStore
 
 RUN = """\
 run_metadata:
@@ -334,7 +332,7 @@ def test_registry_graph_goes_from_left_to_right(chain: Any) -> None:
     nodes, edges, asked = provenance(chain, "rich:params/last@1.0.0")
     assert sorted(node.title for node in nodes if node.kind == "code_run") == ["make <middle>", "make last"]
     assert (len(nodes), len(edges), len(asked)) == (5, 4, 1)
-    svg = ElementTree.fromstring(provenance_svg(chain, "rich:params/last@1.0.0"))  # noqa: S314 - our own
+    svg = ET.fromstring(provenance_svg(chain, "rich:params/last@1.0.0"))  # noqa: S314 - our own
     columns = sorted({float(box.get("x") or 0) for box in svg.iter("{http://www.w3.org/2000/svg}rect")})
     assert len(columns) == 6  # the background, and five steps
 
@@ -363,16 +361,6 @@ def test_registry_blast_job_is_recorded_once(here: Any, tmp_path: Path) -> None:
         assert file.read() == b"blastp -db 'my db'\n"
     (database,) = here.products("A", ["databases/t/db"])
     assert database.fields["version"] == "0.0.0+" + "f" * 32
-
-
-def test_registry_works_in_postgresql(tmp_path: Path, config: Callable[[str], Path]) -> None:
-    url = os.environ.get("MULTIBLAST_TEST_POSTGRESQL", "")
-    registry = Registry(
-        open_database(url or f"sqlite:///{tmp_path / 'x.sqlite'}"), LocalStore(tmp_path / "s"), tmp_path
-    )
-    assert registry.create("namespace", [{"name": "n[x]"}])[0].row is None
-    assert registry.create("namespace", [{"name": "nx"}])[0].row is not None
-    registry.close()
 
 
 def test_registry_command_line_goes_from_config_to_export(tmp_path: Path) -> None:
