@@ -19,6 +19,7 @@ import pytest
 
 from multiblast.registry.bindings import Binding, bind
 from multiblast.registry.connection import Limits
+from multiblast.registry.kinds import KINDS
 from multiblast.registry.local import Registry, open_database
 from multiblast.registry.recording import (
     ProductName,
@@ -221,6 +222,29 @@ class Local(Registry):
             whole = whole_of(session, number)
             session.add(ComponentIssue(issue_id=bad.id, object_component_id=part.id))
             session.add(ComponentIssue(issue_id=worse.id, object_component_id=whole.id))
+
+    def contents(self) -> dict[str, list[str]]:
+        """Return all rows in words that do not depend on this registry: a reference is replaced by what it means."""
+        rows = {(row.kind, row.reference): row for kind in KINDS for row in self.since(kind, 0)}
+        names: dict[tuple[str, str], str] = {}
+
+        def name(kind: str, reference: str) -> str:
+            if (kind, reference) not in names:
+                row, known = rows[kind, reference], KINDS[kind]
+                told: dict[str, Any] = {plain: row.fields[plain] for plain in known.plain}
+                for field, target in known.references.items():
+                    told[field] = name(target, row.fields[field]) if row.fields[field] else None
+                for field, listed in known.lists.items():
+                    told[field] = sorted(name(listed.kind, one) for one in row.fields[field])
+                # Where a file is differs, of course.
+                names[kind, reference] = row.fields["hash"] if kind == "storage_location" else repr(told)
+            return names[kind, reference]
+
+        told = {kind: sorted({name(*row) for row in rows if row[0] == kind}) for kind in KINDS}
+        del told["storage_root"]
+        told["author"] = [author for author in told["author"] if "orcid.org/rich" not in author]  # the user of a pull
+        told["namespace"] = [space for space in told["namespace"] if "'rich'" not in space]  # as above
+        return told
 
     def author(self, name: str | None, identifier: str | None = None) -> int:
         with self.writing() as session:
