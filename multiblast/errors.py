@@ -27,6 +27,7 @@ __all__ = [
     "Problem",
     "ProgramError",
     "StoreError",
+    "UnderivableError",
 ]
 
 
@@ -165,6 +166,10 @@ class ObjectMissingError(StoreError, KeyError):
 
 class ArchiveError(MultiblastError, ValueError):
     """A BLAST+ archive is not as BLAST+ writes it."""
+
+
+class UnderivableError(ArchiveError):
+    """An archive of several queries does not tell the statistics of each; search one query a batch."""
 
 
 class FailureClass(StrEnum):

@@ -25,8 +25,10 @@ _NO_GAPPED = re.compile(
 _TITLE = b"            descr {\n              title %s\n            },\n"
 
 
-def merge(parts: Iterable[tuple[str | bytes, bytes]], output: BinaryIO, databases: str | Sequence[str]) -> int:
-    """Write archives one after the other, their queries numbered from 1 and under their titles.
+def merge(
+    parts: Iterable[tuple[str | bytes, bytes]], output: BinaryIO, databases: str | Sequence[str], *, first: int = 1
+) -> int:
+    """Write archives one after the other, their queries numbered in order and under their titles.
 
     Args:
         parts: Each query's defline, without ``>``, and its archive as `split` made it, in
@@ -34,6 +36,7 @@ def merge(parts: Iterable[tuple[str | bytes, bytes]], output: BinaryIO, database
         output: Where the file is written; nothing is read back.
         databases: Where the searched databases are now, as given to ``-db``, in the order
             in which they were searched: hits are numbers into them.
+        first: The number of the first query; a report may be made of several such files.
 
     Returns:
         How many queries were written.
@@ -43,11 +46,11 @@ def merge(parts: Iterable[tuple[str | bytes, bytes]], output: BinaryIO, database
     """
     names = databases if isinstance(databases, str) else " ".join(databases)
     database = b"      subject database %s,\n" % encode_string(names)
-    number = 0
-    for number, (title, archive) in enumerate(parts, start=1):
+    number = first - 1
+    for number, (title, archive) in enumerate(parts, start=first):
         for one in _ROUNDS.split(archive):
             output.writelines(_pieces(one, title_of(title), database, b"Query_%d" % number))
-    return number
+    return number - first + 1
 
 
 def _pieces(archive: bytes, title: bytes, database: bytes, name: bytes) -> Iterable[bytes]:

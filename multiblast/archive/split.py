@@ -19,7 +19,7 @@ from multiblast.archive.statistics import (
 )
 from multiblast.archive.summary import Summary, summarise
 from multiblast.archive.text import rename_query
-from multiblast.errors import ArchiveError
+from multiblast.errors import ArchiveError, UnderivableError
 
 __all__ = ["PLACEHOLDER", "SplitArchive", "split"]
 
@@ -99,7 +99,7 @@ def _with_statistics(
         yield batch.queries[0], stated
         return
     if database is None:
-        raise ArchiveError(
+        raise UnderivableError(
             f"an archive of several queries needs the size of its database to be split; or {UNDERIVABLE}"
         )
     strands: tuple[int, ...] = ()
@@ -127,7 +127,7 @@ def _derive_first(
         derived = search.derive(queries, database, strands)
         if write_statistics(derived[0]) == write_statistics(stated):
             return strands, derived
-    raise ArchiveError(f"the statistics of each query cannot be derived from this archive; {UNDERIVABLE}")
+    raise UnderivableError(f"the statistics of each query cannot be derived from this archive; {UNDERIVABLE}")
 
 
 def _read_alignments(stream: BinaryIO, query: Query) -> bytes:

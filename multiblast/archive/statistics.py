@@ -12,7 +12,7 @@ from multiblast.archive.batch import Query
 from multiblast.archive.gap_costs import NUCLEOTIDE, PROTEIN, GapCosts
 from multiblast.archive.karlin import KarlinAltschul, nucleotide_parameters, protein_parameters
 from multiblast.archive.residues import has_low_complexity, masked, read_residues, reverse_complement, translate
-from multiblast.errors import ArchiveError
+from multiblast.errors import ArchiveError, UnderivableError
 
 __all__ = ["DatabaseSize", "QueryStatistics", "Search", "length_adjustment", "read_statistics", "write_statistics"]
 
@@ -147,7 +147,7 @@ class Search:
         for costs in PROTEIN.get(self.matrix, ())[1:]:
             if (costs.open, costs.extend) == chosen:
                 return costs
-        raise ArchiveError(f"no statistics are known for {self.matrix} with gap costs {chosen}; {UNDERIVABLE}")
+        raise UnderivableError(f"no statistics are known for {self.matrix} with gap costs {chosen}; {UNDERIVABLE}")
 
     def _nucleotide_costs(self) -> GapCosts | None:
         if not self.gapped:
@@ -156,7 +156,7 @@ class Search:
         factor = math.gcd(match, mismatch)
         known = NUCLEOTIDE.get((match // factor, mismatch // factor))
         if known is None:
-            raise ArchiveError(f"no statistics are known for scores {match} and {mismatch}; {UNDERIVABLE}")
+            raise UnderivableError(f"no statistics are known for scores {match} and {mismatch}; {UNDERIVABLE}")
         opening, extension = self._nucleotide_gaps()
         for costs in known.costs:
             if (costs.open * factor, costs.extend * factor) == (opening, extension):

@@ -20,7 +20,7 @@ from multiblast.options.base import Options
 
 __all__ = ["INDEPENDENT", "independent_from", "is_independent", "needs_own_process"]
 
-_SEARCH = frozenset({"task", "evalue", "max_target_seqs", "max_hsps", "qcov_hsp_perc", "query_loc"})
+_SEARCH = frozenset({"task", "evalue", "max_target_seqs", "max_hsps", "qcov_hsp_perc"})
 _FILTERS = frozenset({"taxids", "negative_taxids", "db_soft_mask", "db_hard_mask", "soft_masking", "lcase_masking"})
 _EXTENSION = frozenset({"xdrop_ungap", "xdrop_gap", "xdrop_gap_final", "window_size", "gapopen", "gapextend"})
 _BEST_HITS = frozenset({"culling_limit", "best_hit_overhang", "best_hit_score_edge", "subject_besthit"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from io import BufferedReader, RawIOBase
 from pathlib import Path
@@ -12,11 +13,11 @@ from typing import BinaryIO, cast
 from multiblast.archive.notes import Note, read_notes, read_search
 from multiblast.archive.statistics import Search
 from multiblast.errors import ArchiveError
-from multiblast.programs import Program
+from multiblast.programs import Program, run_program
 from multiblast.reports.filters import annotate, join_pairwise, join_sam, join_tabular, read_chunks, restore_statistics
 from multiblast.reports.formats import Formatting
 
-__all__ = ["format_archive"]
+__all__ = ["JOINABLE", "format_archive"]
 
 ENVIRONMENT = {
     "BLAST_USAGE_REPORT": "false",
@@ -26,12 +27,14 @@ ENVIRONMENT = {
 
 PAIRWISE, COMMENTED_TABLE, ARCHIVE, SAM = range(5), 7, 11, 17
 JSON = (13, 15)
+JOINABLE = frozenset({*PAIRWISE, 6, COMMENTED_TABLE, 10, 12, SAM, 18})
+"""Formats in which the report of many queries is the reports of some and of the others, one after the other."""
 PSI = "psi"
 ANNOTATED = (5, 15, 16)  # in one file
 
 
 def format_archive(  # noqa: PLR0913 - a report, its place and the limits of making it
-    archive: Path,
+    archive: Path | Sequence[Path],
     formatting: Formatting,
     *,
     program: str,
@@ -44,10 +47,11 @@ def format_archive(  # noqa: PLR0913 - a report, its place and the limits of mak
     """Write a report and return its files, the one to open first before those of single queries.
 
     Args:
-        archive: What `multiblast.archive.merge` wrote.
+        archive: What `multiblast.archive.merge` wrote; for a format in `JOINABLE` several such
+            files, one continuing the other's numbers, which are then formatted at the same time.
         formatting: Format and options.
         program: The program that searched.
-        queries: How many the archive holds.
+        queries: How many there are.
         directory: Where ``report.<extension>`` and the like go; it must exist.
         blast_formatter: The program, by path or name.
         timeout_s: Wall-clock limit in seconds; 0 is none.
@@ -59,6 +63,8 @@ def format_archive(  # noqa: PLR0913 - a report, its place and the limits of mak
         ProgramError: ``blast_formatter`` failed.
     """
     formatting.check_program(program)
+    archives = [archive] if isinstance(archive, Path) else list(archive)
+    archive = archives[0]
     report = directory / f"report.{formatting.format.extension}"
     if formatting.format_type == ARCHIVE:
         shutil.copyfile(archive, report)
@@ -68,6 +74,12 @@ def format_archive(  # noqa: PLR0913 - a report, its place and the limits of mak
         command += ["-out", str(report)]
     cure = _cure(archive, formatting.format_type, queries)
     raw = directory / "report.raw" if cure else report
+    if len(archives) > 1:
+        run = partial(run_program, environment=ENVIRONMENT, timeout_s=timeout_s, cancelled=cancelled)
+        _format_parts(archives, [str(blast_formatter), *formatting.arguments()], raw, run)
+        if cure:
+            _rewrite(raw, cure, report)
+        return [report]
     with Program(command, stdout=raw, environment=ENVIRONMENT, timeout_s=timeout_s, cancelled=cancelled) as running:
         if cure:
             _apply(cure, running, raw, report)
@@ -76,6 +88,20 @@ def format_archive(  # noqa: PLR0913 - a report, its place and the limits of mak
 
 
 Cure = Callable[[BinaryIO], Iterable[bytes]]
+
+
+def _format_parts(archives: Sequence[Path], command: Sequence[str], raw: Path, run: Callable[..., object]) -> None:
+    """Format several archives at the same time, and write what is printed of them into one file, in order."""
+    outputs = [raw.with_name(f"{raw.name}.{number}") for number in range(len(archives))]
+    commands = [[*command, "-archive", str(archive)] for archive in archives]
+    with ThreadPoolExecutor(len(archives)) as pool:
+        list(pool.map(lambda pair: run(pair[0], stdout=pair[1]), zip(commands, outputs, strict=True)))
+    with outputs[0].open("ab") as joined:
+        for output in outputs[1:]:
+            with output.open("rb") as part:
+                shutil.copyfileobj(part, joined)
+            output.unlink()
+    outputs[0].replace(raw)
 
 
 def _cure(archive: Path, format_type: int, queries: int) -> Cure | None:
@@ -125,11 +151,12 @@ def _cure_files(archive: Path, report: Path, queries: int) -> list[Path]:
     return files
 
 
-def _rewrite(path: Path, cure: Cure) -> None:
+def _rewrite(path: Path, cure: Cure, into: Path | None = None) -> None:
     cured = path.with_suffix(".cured")
     with path.open("rb") as stream, cured.open("wb") as output:
         output.writelines(cure(stream))
-    cured.replace(path)
+    path.unlink()
+    cured.replace(into or path)
 
 
 def _search(archive: Path) -> Search:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any, BinaryIO
@@ -16,7 +18,7 @@ from multiblast.errors import ConflictError, NotFoundError, ProgramError
 from multiblast.ids import digest
 from multiblast.installation import Installation
 from multiblast.jobs import Child, report_id
-from multiblast.reports.formatting import format_archive
+from multiblast.reports.formatting import JOINABLE, format_archive
 from multiblast.reports.hits import HitPage, read_hits, write_hits
 from multiblast.reports.html import write_html
 from multiblast.reports.requests import ReportFormat, ReportRequest, read_report_request
@@ -28,6 +30,7 @@ from multiblast.targets import database_argument
 __all__ = ["MadeReport", "ReportFile", "Reports"]
 
 _ZIP = "report.zip"
+_LEAST_QUERIES_A_FORMATTER = 25  # fewer are formatted sooner than another process starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,20 +219,33 @@ class Reports:
         context = self._search.context(query.id)
         with TemporaryDirectory(prefix="multiblast-") as name:
             directory = Path(name)
-            archive = directory / "archive.asn1"
-            with archive.open("wb") as output:
-                merge(self._parts(query, children), output, database_argument(context.databases))
+            archives = self._merge(query, children, database_argument(context.databases), directory, request)
             made = directory / "report"
             made.mkdir()
-            paths = self._format(request, archive, query, len(children), made)
+            paths = self._format(request, archives, query, len(children), made)
             paths.append(_zip(directory / _ZIP, paths))
             place = f"reports/{report.id[:2]}/{report.id}/{results[:8]}"
             command = ("blast_formatter", "-archive", "archive.asn1", *request.formatting.arguments())
             files = [self._keep(path, f"{place}/{path.name}") for path in paths]
             return files, () if request.format.is_ours else command
 
+    def _merge(
+        self, query: QueryJob, children: Sequence[Child], databases: str, directory: Path, request: ReportRequest
+    ) -> list[Path]:
+        """Merge the results, into several files where these can be formatted at the same time."""
+        joinable = not request.format.is_ours and request.formatting.format_type in JOINABLE
+        workers = self._installation.workers if joinable else 1
+        size = max(math.ceil(len(children) / workers), _LEAST_QUERIES_A_FORMATTER)
+        parts = self._parts(query, children)
+        archives = []
+        for first in range(1, max(len(children), 1) + 1, size):
+            archives.append(directory / f"archive-{first}.asn1")
+            with archives[-1].open("wb") as output:
+                merge(islice(parts, size), output, databases, first=first)
+        return archives
+
     def _format(
-        self, request: ReportRequest, archive: Path, query: QueryJob, queries: int, directory: Path
+        self, request: ReportRequest, archives: Sequence[Path], query: QueryJob, queries: int, directory: Path
     ) -> list[Path]:
         formatter, limit = self._installation.program("blast_formatter"), self._installation.time_limit_s
         match request.format:
@@ -237,14 +253,14 @@ class Reports:
                 page = directory / "report.html"
                 title = query.title or f"{query.sequences:,} sequences"
                 facts = self._facts(query)
-                write_html(archive, page, blast_formatter=formatter, title=title, facts=facts, timeout_s=limit)
+                write_html(archives[0], page, blast_formatter=formatter, title=title, facts=facts, timeout_s=limit)
                 return [page]
             case ReportFormat.PARQUET:
                 table = directory / "report.parquet"
-                write_hits(archive, table, formatter, timeout_s=limit)
+                write_hits(archives[0], table, formatter, timeout_s=limit)
                 return [table]
         return format_archive(
-            archive,
+            archives,
             request.formatting,
             program=query.program,
             queries=queries,

@@ -29,7 +29,14 @@ __all__ = ["Preview", "Recorded", "Recorder"]
 
 _DEFAULT_MAX_TARGET_SEQS = 500  # of all programs
 _DATABASE_OPTIONS = {"rpsdb"}
-_FILE_OPTIONS = {"in_pssm", "out_pssm", "out_ascii_pssm", "index_name"}
+# Known to the forms, and refused until results can keep what they write or need.
+_REFUSED = {
+    "in_pssm": "it reads a file beside the query",
+    "out_pssm": "it writes a file beside the result",
+    "out_ascii_pssm": "it writes a file beside the result",
+    "index_name": "it reads an index beside the database",
+    "parse_deflines": "it puts the ids of the query's titles into the result",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +97,7 @@ class Recorder:
             if not self._store.exists(query_key):
                 file.seek(0)
                 self._store.put(query_key, file)
-        job = _job(config, sequences, id=job_id, query_key=query_key, search_key=keys.search)
+        job = _job(config, sequences, job_id=job_id, query_key=query_key, search_key=keys.search)
         warnings = _warnings(query, options, [sequence.letters for sequence in sequences])
         job.notes = list(warnings)
         self._jobs.record(
@@ -179,8 +186,9 @@ class Recorder:
         """
         options = submission.options
         problems = [
-            Problem("is not possible yet: it reads or writes a file beside the result", name)
-            for name in sorted(_FILE_OPTIONS & options.named().keys())
+            Problem(f"is not possible yet, because {reason}", name)
+            for name, reason in _REFUSED.items()
+            if name in options.changed()
         ]
         try:
             self.paths(options)
@@ -225,11 +233,15 @@ def _warnings(query: Query, options: Options, lengths: Sequence[int]) -> tuple[s
     return (*map(str, query.warnings), *advice(options, lengths))
 
 
-def _job(config: JobConfig, sequences: Sequence[NewSequence], **keys: str) -> QueryJob:
+def _job(
+    config: JobConfig, sequences: Sequence[NewSequence], *, job_id: str, query_key: str, search_key: str
+) -> QueryJob:
     alone = sequences[0] if len(sequences) == 1 else None
     targets = [{"targetDisplayName": target.display, "targetFile": target.file} for target in sorted(config.targets)]
     return QueryJob(
-        **keys,
+        id=job_id,
+        query_key=query_key,
+        search_key=search_key,
         site=config.site,
         program=config.program,
         recipe={"targets": targets, "options": dict(config.options)},

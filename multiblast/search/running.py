@@ -13,7 +13,7 @@ from typing import Self
 
 from multiblast.archive import DatabaseSize, Summary, split
 from multiblast.database import BatchRun, Database, Speed, utc_now
-from multiblast.errors import ArchiveError, FailureClass, ProgramError
+from multiblast.errors import ArchiveError, FailureClass, ProgramError, UnderivableError
 from multiblast.installation import Installation
 from multiblast.options import Options, is_independent, needs_own_process
 from multiblast.programs import Completed, Program
@@ -182,6 +182,7 @@ class _Attempt:
     outcome: Outcome
     progress: OnProgress
     cancelled: Callable[[], bool]
+    alone: bool = False
 
     def search(self, items: Sequence[Item]) -> None:
         """Search some sequences; where BLAST+ fails, search halves until the sequence that breaks it is alone."""
@@ -195,6 +196,10 @@ class _Attempt:
         stored: set[str] = set()
         try:
             self._run_program(items, run, stored)
+        except UnderivableError:
+            # Its statistics cannot be told from an archive of several queries, so BLAST+ must tell each one's.
+            self.alone = True
+            self.search([item for item in items if item.key not in stored])
         except ProgramError as error:
             run.exit_code, run.failure_class, run.stderr = error.exit_code, error.failure_class, error.stderr
             number = self.runner.record(run)
@@ -221,7 +226,7 @@ class _Attempt:
             _write_query(query, items)
             run.command = self.context.command(self.runner.installation.program(options.program), query, self.threads)
             environment = {"BLAST_USAGE_REPORT": "false"}
-            if not self.context.is_independent(items[0]):
+            if self.alone or not self.context.is_independent(items[0]):
                 environment["BATCH_SIZE"] = "1"
             with Program(
                 run.command,
@@ -244,9 +249,11 @@ class _Attempt:
                     best = subject_name(self.context.databases, part.summary.best_hit)
                     size += sink.add(item.key, part.archive, replace(part.summary, best_hit=best))
                     self.progress(1, len(item.residues))
-            except ArchiveError:
-                program.finish()  # a program that failed half-way says why; else the archive itself is at fault
+            except UnderivableError:
                 raise
+            except ArchiveError as error:
+                program.finish()  # a program that failed half-way says why; else the archive itself is at fault
+                raise ProgramError(program.command, 0, f"{error}\n", FailureClass.ENGINE) from error
             finally:
                 sink.flush()
                 self.outcome.searched += sink.count

@@ -160,3 +160,45 @@ def test_html_report_is_one_file_that_names_its_making(
         page = stream.read().decode()
     assert job.job_id in page
     assert "demo/examples/proteins" in page
+
+
+@pytest.mark.parametrize("number", [0, 2, 6, 7, 10, 12, 17, 18])
+def test_report_formatted_in_parts_equals_plain_blast(  # noqa: PLR0913, PLR0917 - its fixtures
+    number: int,
+    make_services: Callable[..., Services],
+    search_whole: Callable[..., SearchedJob],
+    nucleotides: list[Sequence],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Several formatters at the same time print what one would, also numbers of untitled queries."""
+    monkeypatch.setattr("multiblast.reports.reports._LEAST_QUERIES_A_FORMATTER", 1)
+    services = make_services(cores=4)
+    untitled = [Sequence(b"", nucleotides[3].residues), *nucleotides, Sequence(b"", nucleotides[5].residues)]
+    job = search_whole(services, fasta(untitled).decode(), program="blastn")
+    database = services.targets.resolve("demo", "examples", "nucleotides").path
+    ours, expected = report(services, job, number), plain("blastn", fasta(untitled), database, number, tmp_path)
+    assert _body(ours, number) == _body(expected, number)
+
+
+def test_search_of_a_part_of_the_query_equals_plain_blast(
+    services: Services, submit: Callable[..., SearchedJob], proteins: list[Sequence], tmp_path: Path
+) -> None:
+    """Its statistics cannot be told from a batch, so each sequence is searched by itself."""
+    job = submit(fasta(proteins[:5]).decode(), query_loc="10-80")
+    database = services.targets.resolve("demo", "examples", "proteins").path
+    file = tmp_path / "query.fasta"
+    file.write_bytes(fasta(proteins[:5]))
+    command = ["blastp", "-query", file, "-db", database, "-outfmt", "6", "-query_loc", "10-80"]
+    assert report(services, job, 6) == subprocess.run(command, check=True, capture_output=True).stdout
+
+
+@pytest.mark.parametrize("option", ["parse_deflines", "in_pssm", "index_name"])
+def test_option_that_results_cannot_hold_is_refused_by_name(
+    submit: Callable[..., SearchedJob], proteins: list[Sequence], option: str
+) -> None:
+    program = {"in_pssm": "psiblast", "index_name": "blastn"}.get(option, "blastp")
+    options = {"in_pssm": {"in_pssm": "0" * 32}, "index_name": {"use_index": True, "index_name": "x"}}
+    with pytest.raises(InvalidInputError) as caught:
+        submit(fasta(proteins[:1]).decode(), program=program, **options.get(option, {option: True}))
+    assert option in caught.value.by_key
