@@ -1,0 +1,77 @@
+"""How fast products are pushed and pulled, and with how many requests: ``bench_registry.py [PRODUCTS]``.
+
+Without arguments between two registries on this machine; with MULTIBLAST_TEST_FAIR_URL and
+MULTIBLAST_TEST_FAIR_TOKEN over the FAIR registry that they name.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from multiblast.registry.bindings import bind
+from multiblast.registry.commands import pull, push
+from multiblast.registry.local import Registry, open_database
+from multiblast.registry.masking import Masked
+from multiblast.registry.recording import ProductName, record_product
+from multiblast.registry.rest import RestRegistry
+from multiblast.registry.rows import End
+from multiblast.registry.tables import Staged
+from multiblast.registry.transfer import Report
+from multiblast.stores import LocalStore
+
+
+def _registry(directory: Path) -> Registry:
+    directory.mkdir()
+    database = open_database(f"sqlite:///{directory / 'registry.sqlite'}")
+    return Registry(database, LocalStore(directory / "store"), directory)
+
+
+def _fill(registry: Registry, space: str, count: int) -> None:
+    path = registry.directory / "content"
+    with registry.transaction(), registry.session() as session:
+        for number in range(count):
+            path.write_text(f"{space} {number}\n" * 40)  # about 1 KiB
+            name = ProductName(space, f"params/p{number}", "1.0.0")
+            one = record_product(registry, name, path, file_type="csv")
+            session.add(Staged(kind="object", row_id=one.object_id))
+
+
+def _timed(what: str, count: int, work: Callable[[], Report]) -> None:
+    started = time.perf_counter()
+    report = work()
+    seconds = time.perf_counter() - started
+    each = report.requests / count
+    sys.stdout.write(
+        f"{what:<16} {count:>6,} products {seconds:>8.1f} s {count / seconds:>8.1f} products/s "
+        f"{report.requests:>7,} requests ({each:.1f} a product), exit code {report.exit_code}\n"
+    )
+
+
+def main(count: int) -> None:
+    """Print one line a step."""
+    space = f"bench-{time.time_ns()}"
+    with TemporaryDirectory(prefix="multiblast-bench-") as directory:
+        here, there = _registry(Path(directory) / "here"), _registry(Path(directory) / "there")
+        url = os.environ.get("MULTIBLAST_TEST_FAIR_URL", "")
+        end: End = Masked(_registry(Path(directory) / "between"))
+        if url:
+            end = RestRegistry(url, os.environ["MULTIBLAST_TEST_FAIR_TOKEN"])
+        _fill(here, space, count)
+        config = Path(directory) / "config.yaml"
+        config.write_text(f"read: [{{data_product: 'params/*', use: {{namespace: {space}}}}}]\n")
+        user = bind(there, "bench", Path(directory) / "data")
+        _timed("push", count, lambda: push(here, end))
+        _timed("push again", count, lambda: push(here, end))
+        _timed("pull", count, lambda: pull(config, there, end, user))
+        _timed("pull again", count, lambda: pull(config, there, end, user))
+        for one in (here, there, end):
+            one.close()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100)
