@@ -24,9 +24,10 @@ demo: install ## search real sequences from end to end and show the report
 	@$(BIN)/multiblast demo
 
 test: lint ## run all checks and all tests, installing what they need
-	@deployments/install.sh chromium || echo "The tests that need a browser are left out."
-	@type -P chromium >/dev/null || without=(-m "not browser"); \
-	$(PYTHON) -m pytest -n auto --dist loadfile "$${without[@]}" $(ARGS)
+	@deployments/install.sh chromium || { echo "The tests that need a browser are left out."; chosen="not browser"; }; \
+	deployments/install.sh postgresql || { echo "The tests that need PostgreSQL are left out."; \
+		chosen="$${chosen:+$$chosen and }not postgresql"; }; \
+	$(PYTHON) -m pytest -n auto --dist loadfile -m "$$chosen" $(ARGS)
 
 lint: install ## check style, types and the direction of imports
 	@$(BIN)/ruff check

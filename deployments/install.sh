@@ -4,6 +4,7 @@
 #   deployments/install.sh environment   .venv from requirements.lock
 #   deployments/install.sh blast         BLAST+ from the system's packages
 #   deployments/install.sh chromium      a browser for the browser tests
+#   deployments/install.sh postgresql    a database server for the tests with PostgreSQL
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -99,7 +100,14 @@ chromium() {
     system_packages chromium fonts-liberation
 }
 
+postgresql() {
+    # Debian keeps its programs off the path.
+    { type -P initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb'; } >/dev/null && return
+    may_install || fail "PostgreSQL is not installed and may not be installed by us. Type: sudo apt-get install postgresql"
+    system_packages postgresql
+}
+
 case "${1:-}" in
-    environment | blast | chromium) "$1" ;;
-    *) fail "usage: $0 environment|blast|chromium" ;;
+    environment | blast | chromium | postgresql) "$1" ;;
+    *) fail "usage: $0 environment|blast|chromium|postgresql" ;;
 esac

@@ -32,6 +32,16 @@ _START_S = 60
 _BUCKET = "multiblast-tests"
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses by markers
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what uses PostgreSQL, as a fixture or a parameter, so that it can be left out where there is none."""
+    for item in items:
+        parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        used = {*getattr(item, "fixturenames", ()), *map(str, parameters)}
+        if used & {"postgres_server", "postgres_url", "postgres", "postgresql"}:
+            item.add_marker(pytest.mark.postgresql)
+
+
 @dataclass(frozen=True)
 class S3Server:
     """A running server and the credentials it takes."""
