@@ -25,7 +25,8 @@ async def pull_registry(config: str, remote: str = "", user: str = "", dry_run: 
     if dry_run:
         await show_report("pull-plan", plan)
         return plan
-    report = pull_products(config, remote, user, plan)
+    # What there is to do is done; only a run with nothing to do is shown as Cached.
+    report = pull_products.with_options(refresh_cache=plan.has_work)(config, remote, user, plan)
     await show_report("pull", report)
     return report
 
@@ -45,6 +46,6 @@ async def push_registry(remote: str = "", dry_run: bool = False) -> Report:
     if dry_run:
         await show_report("push-plan", plan)
         return plan
-    report = push_products(remote, plan)
+    report = push_products.with_options(refresh_cache=plan.has_work)(remote, plan)
     await show_report("push", report)
     return report

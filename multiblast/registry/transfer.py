@@ -69,6 +69,11 @@ class Report:
         return int(any(outcome.result in (Result.CONFLICT, Result.FAILED) for outcome in self.outcomes))
 
     @property
+    def has_work(self) -> bool:
+        """Of a plan: whether there is anything to do."""
+        return self.count(Result.PLANNED) > 0
+
+    @property
     def size_bytes(self) -> int:
         """Bytes of all files."""
         return sum(outcome.size_bytes for outcome in self.outcomes)
