@@ -1,0 +1,399 @@
+"""Every action of ``docs/reference/actions.md``: as a flow, as a function, and as a command; a row a test.
+
+``search``, ``report`` and ``jobs restart`` run flows themselves: that is tested with a server of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "reference" / "actions.md"
+_ROW = re.compile(r"^\| ([a-z ]+) \| `([a-z-]+)`(?:, [^|]*)? \| `([a-z_.]+)` \| `([a-z ]+)` \|", re.MULTILINE)
+ROWS = {row[1]: row.groups()[1:] for row in _ROW.finditer(PAGE.read_text())}
+
+# Prefect's clients leave sockets to the garbage collector when the thread that had them ends.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+
+
+@dataclass
+class World:
+    """Services with a searched job and its report, and the three ways to them."""
+
+    services: Any
+    runner: CliRunner
+    loop: asyncio.Runner
+    job: str
+    report: str
+    target: str
+
+    def flow(self, name: str, /, **parameters: Any) -> Any:
+        from prefect.flows import load_flow_from_entrypoint
+
+        deployments = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text())["deployments"]
+        entrypoint = next(item["entrypoint"] for item in deployments if item["name"] == name)
+        return self.loop.run(load_flow_from_entrypoint(entrypoint, use_placeholder_flow=False)(**parameters))
+
+    def command(self, *words: str) -> Any:
+        from deployments.command_line import app
+
+        done = self.runner.invoke(app, list(words), catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    def json(self, *words: str) -> Any:
+        return json.loads(self.command(*words))
+
+    def text(self, place: str) -> bytes:
+        return Path(place).read_bytes()
+
+    def new_job(self, number: int) -> str:
+        """Record a job that waits."""
+        from multiblast.search import read_submission
+
+        query = f">n{number}\n{'MKVLAAGIVQ' * (number + 2)}\n"
+        return str(
+            self.services.query_service.record(self.ann, read_submission(query=query, targets=[self.target])).job_id
+        )
+
+    @property
+    def ann(self) -> Any:
+        return self.services.accounts.requester("ann")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with pytest.MonkeyPatch.context() as patch:
+        home = tmp_path_factory.mktemp("home")
+        patch.setenv("MULTIBLAST_HOME", str(home))
+        patch.setenv("MULTIBLAST_USER", "ann")
+        patch.chdir(ROOT)
+        from prefect.testing.utilities import prefect_test_harness
+
+        from blocks.services import using
+        from deployments.command_line.demo import build_demo_targets
+        from multiblast.services import Services
+
+        build_demo_targets(home / "targets")
+        services = Services.embedded()
+        with prefect_test_harness(server_startup_timeout=120), using(services), asyncio.Runner() as loop:
+            yield _fill(services, loop)
+        services.database.close()
+
+
+def _fill(services: Any, loop: asyncio.Runner) -> World:
+    world = World(services, CliRunner(), loop, "", "", "demo/examples/proteins")
+    query = (ROOT / "examples" / "data" / "protein_query.fasta").read_text().split(">")
+    found = world.flow("submit-query", query=">" + ">".join(query[9:11]), targets=[world.target], user="ann")
+    world.job = found.job_id
+    world.report = world.flow("make-report", job=world.job, format="7", user="ann").report_id
+    return world
+
+
+def _create(w: World) -> None:
+    config = {
+        "jobConfig": {"site": "demo", "targets": [{"targetDisplayName": "examples", "targetFile": "proteins"}]},
+        "blastConfig": {"tool": "blastp"},
+    }
+    with w.services.query_service.query(w.ann, w.job) as stream:
+        assert w.services.query_service.create(w.ann, config, stream.read()).query_job_id == w.job
+
+
+def _create_report(w: World) -> None:
+    config = {"queryJobID": w.job, "blastConfig": {"formatType": 7}}
+    assert w.services.report_service.create(w.ann, config).report_job_id == w.report
+
+
+def _list(w: World) -> None:
+    told = [item.to_json() for item in w.services.query_service.list_jobs(w.ann)]
+    assert told == w.flow("list-jobs", user="ann") == w.json("jobs", "list", "--json")
+    assert w.job in {item["queryJobID"] for item in told}
+
+
+def _list_reports(w: World) -> None:
+    told = [item.to_json() for item in w.services.report_service.list_jobs(w.ann, query_job_id=w.job)]
+    assert told == w.flow("list-reports", user="ann", job=w.job) == w.json("reports", "list", "--job", w.job, "--json")
+    assert [item["reportJobID"] for item in told] == [w.report]
+
+
+def _lookup(kind: str) -> Callable[[World], None]:
+    def look(w: World) -> None:
+        job = w.job if kind == "jobs" else w.report
+        told = w.services.service_of(job).lookup(w.ann, job).to_json()
+        assert told == w.flow("show-job", job=job, user="ann") == w.json(kind, "show", job)
+        assert told["status"] == "complete"
+
+    return look
+
+
+def _restart(w: World) -> None:
+    job = w.new_job(20)
+    for number, act in enumerate(
+        (
+            lambda: w.services.query_service.restart(w.ann, job),
+            lambda: w.flow("restart-job", job=job, user="ann"),
+        )
+    ):
+        w.services.query_service.cancel(w.ann, job)
+        act()
+        assert w.services.query_service.lookup(w.ann, job).status == ("queued", "complete")[number]
+
+
+def _restart_report(w: World) -> None:
+    from multiblast.database import JobStatus
+
+    for act in (
+        lambda: w.services.report_service.restart(w.ann, w.report),
+        lambda: w.flow("restart-job", job=w.report, user="ann"),
+    ):
+        w.services.search.jobs.move_report(w.report, JobStatus.COMPLETE)
+        w.services.search.jobs.move_report(w.report, JobStatus.EXPIRED)
+        act()
+    assert w.services.report_service.lookup(w.ann, w.report).status == "complete"
+
+
+def _update(w: World, job: str) -> None:
+    service = w.services.service_of(job)
+    assert service.update(w.ann, job, summary="one").to_json() == {"summary": "one"}
+    assert w.flow("update-job", job=job, description="two", user="ann") == {"summary": "one", "description": "two"}
+    assert w.json("jobs", "update", job, "--summary", "") == {"description": "two"}
+
+
+def _unlink(w: World, job: str, look: Callable[[], object]) -> None:
+    service = w.services.service_of(job)
+    assert service.unlink(w.ann, job) is True
+    look()
+    assert w.flow("unlink-job", job=job, user="ann") is True
+    look()
+    assert "not in the list any more" in w.command("jobs", "unlink", job)
+    look()
+
+
+def _unlink_query(w: World) -> None:
+    job = w.new_job(30)
+    _unlink(w, job, lambda: w.new_job(30))
+
+
+def _unlink_report(w: World) -> None:
+    _unlink(w, w.report, lambda: w.services.report_service.lookup(w.ann, w.report))
+
+
+def _query(w: World) -> None:
+    with w.services.query_service.query(w.ann, w.job) as stream:
+        told = stream.read()
+    assert told == w.text(w.flow("get-query", job=w.job, user="ann")) == w.command("jobs", "query", w.job).encode()
+
+
+def _result(w: World) -> None:
+    output = io.BytesIO()
+    assert w.services.query_service.result(w.ann, w.job, output) == 2
+    told = output.getvalue()
+    assert told == w.text(w.flow("get-result", job=w.job, user="ann")) == w.command("jobs", "result", w.job).encode()
+
+
+def _errors(w: World, job: str) -> None:
+    told = w.services.service_of(job).errors(w.ann, job).to_json()
+    assert told == w.flow("get-errors", job=job, user="ann") == w.json("jobs", "errors", job)
+    assert told["stderr"] == ""
+
+
+def _status(w: World) -> None:
+    asked = [w.job, w.report, "0" * 32]
+    told = w.services.query_service.statuses(w.ann, asked) | w.services.report_service.statuses(w.ann, asked)
+    assert told == w.flow("check-status", jobs=asked, user="ann") == w.json("status", *asked)
+    assert told == {w.job: "complete", w.report: "complete"}
+
+
+def _targets(w: World) -> None:
+    told = w.services.query_service.targets()
+    assert told == w.flow("list-targets") == w.json("targets", "--json")
+    assert told == {"demo": {"examples": {"naTargets": ["nucleotides"], "aaTargets": ["proteins"]}}}
+
+
+def _cancel(w: World) -> None:
+    jobs = [w.new_job(number) for number in (40, 41, 42)]
+    w.services.query_service.cancel(w.ann, jobs[0])
+    w.flow("cancel-job", job=jobs[1], user="ann")
+    w.command("jobs", "cancel", jobs[2])
+    assert set(w.services.query_service.statuses(w.ann, jobs).values()) == {"cancelled"}
+
+
+def _cancel_report(w: World) -> None:
+    reports = [
+        w.services.report_service.create(
+            w.ann, {"queryJobID": w.job, "blastConfig": {"formatType": number}}
+        ).report_job_id
+        for number in (1, 2, 3)
+    ]
+    w.services.report_service.cancel(w.ann, reports[0])
+    w.flow("cancel-job", job=reports[1], user="ann")
+    w.command("jobs", "cancel", reports[2])
+    assert set(w.services.report_service.statuses(w.ann, reports).values()) == {"cancelled"}
+
+
+def _pin(w: World, job: str) -> None:
+    service = w.services.service_of(job)
+    for act, pinned in (
+        (lambda: service.pin(w.ann, job), True),
+        (lambda: w.flow("pin-job", job=job, pinned=False, user="ann"), False),
+        (lambda: w.command("jobs", "pin", job), True),
+        (lambda: w.command("jobs", "pin", job, "--unpin"), False),
+    ):
+        act()
+        assert service.lookup(w.ann, job).pinned is pinned
+
+
+def _share(w: World, job: str, secret: str) -> None:
+    from prefect.blocks.system import Secret
+
+    w.flow("share-job", job=job, secret=secret, days=1, user="ann")
+    tokens = [
+        w.services.service_of(job).share(w.ann, job),
+        str(Secret.load(secret, _sync=True).get()),
+        w.command("jobs", "share", job).strip(),
+    ]
+    for token in tokens:
+        bob = w.services.accounts.requester("bob", share_tokens=[token])
+        assert w.services.service_of(job).lookup(bob, job, link=False).status == "complete"
+    assert w.flow("show-job", job=job, user="bob", share=secret, add_to_list=False)["status"] == "complete"
+
+
+def _link_guest(w: World) -> None:
+    from prefect.blocks.system import Secret
+
+    def with_a_job(token: str) -> str:
+        guest = w.services.accounts.requester(guest_token=token)
+        share = w.services.query_service.share(w.ann, w.job)
+        invited = w.services.accounts.requester(guest_token=token, share_tokens=[share])
+        w.services.query_service.lookup(invited, w.job)
+        assert len(w.services.query_service.list_jobs(guest)) == 1
+        return token
+
+    assert w.services.accounts.link_guest(with_a_job(w.services.accounts.new_guest()), "eve").moved == 1
+    w.flow("new-guest", secret="a-guest")  # noqa: S106 - the name of a block
+    with_a_job(str(Secret.load("a-guest", _sync=True).get()))
+    assert w.flow("link-guest", guest="a-guest", user="eve").merged == 1
+    token = with_a_job(w.command("guests", "new").strip())
+    w.runner.env["MULTIBLAST_GUEST"] = token
+    assert "0 jobs moved to eve, 1 were there already" in w.command("guests", "link", "eve")
+    del w.runner.env["MULTIBLAST_GUEST"]
+
+
+def _compare(w: World) -> None:
+    """Nothing changed: all three ways say so."""
+    from multiblast.errors import ConflictError
+
+    for act in (
+        lambda: w.services.comparisons.compare(w.ann, w.job),
+        lambda: w.flow("compare-databases", job=w.job, user="ann"),
+        lambda: w.command("jobs", "compare", w.job),
+    ):
+        with pytest.raises(ConflictError, match="nothing to compare"):
+            act()
+
+
+def _files(w: World) -> None:
+    told = [file.to_json() for file in w.services.report_service.files(w.ann, w.report)]
+    assert (
+        told == w.flow("list-report-files", job=w.report, user="ann") == w.json("reports", "files", w.report, "--json")
+    )
+    assert [file["name"] for file in told] == ["report.tsv", "report.zip"]
+
+
+def _file(w: World) -> None:
+    with w.services.report_service.file(w.ann, w.report, "report.tsv", line_range="1-3") as stream:
+        told = stream.read()
+    flow = w.flow("get-report-file", job=w.report, name="report.tsv", line_range="1-3", user="ann")
+    command = w.command("reports", "get", w.report, "report.tsv", "--lines", "1-3")
+    assert told == w.text(flow) == command.encode()
+    assert told.startswith(b"# BLASTP 2.")
+
+
+def _expire(w: World) -> None:
+    from dataclasses import asdict
+
+    told = asdict(w.services.expiry.run(dry_run=True))
+    assert told == asdict(w.flow("expire-results", dry_run=True)) == w.json("expire", "--dry-run")["expired"]
+    assert told["query_jobs"] == []
+
+
+def _verify(w: World) -> None:
+    from dataclasses import asdict
+
+    told = asdict(w.services.sweeping.verify())
+    assert told == asdict(w.flow("verify-storage")) == w.json("verify")
+    assert not any(told.values())
+
+
+THREE_WAYS: dict[str, Callable[[World], None]] = {
+    "create": _create,
+    "list": _list,
+    "lookup": _lookup("jobs"),
+    "restart": _restart,
+    "update": lambda w: _update(w, w.job),
+    "unlink": _unlink_query,
+    "get query": _query,
+    "get result": _result,
+    "get errors": lambda w: _errors(w, w.job),
+    "bulk status": _status,
+    "targets": _targets,
+    "cancel": _cancel,
+    "pin": lambda w: _pin(w, w.job),
+    "share": lambda w: _share(w, w.job, "shared-job"),
+    "link guest": _link_guest,
+    "compare": _compare,
+    "create report": _create_report,
+    "list reports": _list_reports,
+    "lookup report": _lookup("reports"),
+    "restart report": _restart_report,
+    "update report": lambda w: _update(w, w.report),
+    "unlink report": _unlink_report,
+    "list files": _files,
+    "get file": _file,
+    "report errors": lambda w: _errors(w, w.report),
+    "report status": _status,
+    "cancel report": _cancel_report,
+    "pin report": lambda w: _pin(w, w.report),
+    "share report": lambda w: _share(w, w.report, "shared-report"),
+    "expire": _expire,
+    "verify": _verify,
+}
+
+
+def test_table_of_actions_has_a_test_for_every_row() -> None:
+    assert set(ROWS) == set(THREE_WAYS)
+
+
+def test_table_of_actions_names_what_there_is(world: World) -> None:
+    from typer.main import get_command
+
+    from deployments.command_line import app
+
+    deployments = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text())["deployments"]
+    for flow, function, command in ROWS.values():
+        assert flow in {item["name"] for item in deployments}
+        place: Any = world.services
+        for name in function.split("."):
+            place = getattr(place, name)
+        assert callable(place)
+        found: Any = get_command(app)
+        for word in command.split():
+            found = found.commands[word]
+
+
+@pytest.mark.parametrize("action", THREE_WAYS)
+def test_action_does_the_same_in_all_three_ways(action: str, world: World) -> None:
+    THREE_WAYS[action](world)
