@@ -7,12 +7,14 @@ import inspect
 import pkgutil
 import subprocess
 import sys
+from contextlib import suppress
 
+import yaml
 from prefect.blocks.core import Block
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import WorkerStatus
-from prefect.exceptions import ObjectAlreadyExists
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
 import blocks
 from deployments import environment
@@ -21,6 +23,7 @@ from deployments.server import ServerError
 __all__ = ["POOL", "block_classes", "create_pool", "deploy", "offer_databases", "register_blocks", "worker_is_online"]
 
 POOL = "search"
+_PREFECT_FILE = "deployments/prefect.yaml"
 
 
 def block_classes() -> list[type[Block]]:
@@ -45,12 +48,23 @@ def register_blocks() -> None:
 
 
 def create_pool() -> None:
-    """Create the work pool of processes unless it exists."""
+    """Create the work pool of processes unless it exists, and its queues as ``prefect.yaml`` has them."""
     with get_client(sync_client=True) as client:
-        try:
-            client.create_work_pool(WorkPoolCreate(name=POOL, type="process", description="Processes on this machine"))
-        except ObjectAlreadyExists:
-            return
+        pool = WorkPoolCreate(name=POOL, type="process", description="Processes on this machine")
+        with suppress(ObjectAlreadyExists):
+            client.create_work_pool(pool)
+        for name, settings in _read_queues().items():
+            try:
+                queue = client.read_work_queue_by_name(name, work_pool_name=POOL)
+            except ObjectNotFound:
+                queue = client.create_work_queue(name, work_pool_name=POOL)
+            client.update_work_queue(queue.id, **settings)
+
+
+def _read_queues() -> dict[str, dict[str, int | None]]:
+    content = yaml.safe_load((environment.CHECKOUT / _PREFECT_FILE).read_text())
+    queues: dict[str, dict[str, int | None]] = content["definitions"]["queues"]
+    return queues
 
 
 def deploy() -> None:
@@ -60,7 +74,7 @@ def deploy() -> None:
         ServerError: Prefect refused; its own words are in the message.
     """
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
-    command += ["--prefect-file", "deployments/prefect.yaml"]
+    command += ["--prefect-file", _PREFECT_FILE]
     done = subprocess.run(command, cwd=environment.CHECKOUT, capture_output=True, text=True, check=False)
     log = environment.log_file("deploy")
     log.write_text(done.stdout + done.stderr)

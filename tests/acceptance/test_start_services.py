@@ -18,7 +18,8 @@ import pytest
 import yaml
 
 _ROOT = Path(__file__).resolve().parents[2]
-_FLOWS = [item["name"] for item in yaml.safe_load((_ROOT / "deployments" / "prefect.yaml").read_text())["deployments"]]
+_PREFECT_FILE = yaml.safe_load((_ROOT / "deployments" / "prefect.yaml").read_text())
+_FLOWS = [item["name"] for item in _PREFECT_FILE["deployments"]]
 
 
 class Installation:
@@ -90,6 +91,22 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
 
 def test_up_deploys_every_flow(installation: Installation) -> None:
     assert sorted(item["name"] for item in installation.ask("/deployments/filter")) == sorted(_FLOWS)
+
+
+def test_up_makes_the_queues_of_the_file(installation: Installation) -> None:
+    queues = {queue["name"]: queue for queue in installation.ask("/work_pools/search/queues/filter")}
+    wanted = _PREFECT_FILE["definitions"]["queues"]
+    found = {name: {key: queues[name][key] for key in settings} for name, settings in wanted.items()}
+    assert found == wanted
+
+
+def test_up_schedules_what_the_file_does(installation: Installation) -> None:
+    """Every deployment waits in a queue that the file has, and runs by itself only if the file says so."""
+    deployed = installation.ask("/deployments/filter")
+    assert {item["work_queue_name"] for item in deployed} <= _PREFECT_FILE["definitions"]["queues"].keys()
+    found = {s["slug"]: s["active"] for item in deployed for s in item["schedules"]}
+    schedules = (item for listed in _PREFECT_FILE["definitions"]["schedules"].values() for item in listed)
+    assert found == {item["slug"]: item.get("active", True) for item in schedules}
 
 
 def test_up_gives_every_block_a_default_document(installation: Installation) -> None:
