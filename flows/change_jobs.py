@@ -13,7 +13,7 @@ from tasks.artifacts import RunPage
 from tasks.reporting import format_report, show_report
 from tasks.requesters import requester
 from tasks.searching import finish_query, give_up, plan_search, search_batches, show_children
-from tasks.upkeep import compare, has_changed, show_comparison
+from tasks.upkeep import show_what_changed
 
 
 @flow(name="restart-job", flow_run_name="restart {job}")
@@ -41,8 +41,7 @@ async def restart_job(job: str, user: str = "") -> str:
         raise
     show_children(found)
     await page.show_result(found)
-    if has_changed(job):
-        await show_comparison(job, compare(asks, job, ""))
+    await show_what_changed(asks, job)
     return job
 
 

@@ -12,6 +12,7 @@ from prefect.cache_policies import NO_CACHE
 from blocks.services import services
 from multiblast.accounts import Requester
 from multiblast.actions.comparison import Comparison, write_changes
+from multiblast.errors import ConflictError
 from multiblast.results.compaction import Compacted, compact
 from multiblast.upkeep import Expired, Missing, Swept
 from tasks.artifacts import show_markdown, show_table
@@ -21,10 +22,10 @@ __all__ = [
     "compare",
     "expire",
     "find_missing",
-    "has_changed",
     "remove_unused",
     "show_comparison",
     "show_upkeep",
+    "show_what_changed",
 ]
 
 _ROWS_SHOWN = 1000
@@ -55,11 +56,6 @@ def find_missing() -> Missing:
     return services().sweeping.verify()
 
 
-def has_changed(job: str) -> bool:
-    """Tell whether a job was searched before with other databases."""
-    return services().comparisons.can_compare(job)
-
-
 @task(cache_policy=NO_CACHE, task_run_name="compare {job}")
 def compare(asks: Requester, job: str, before: str) -> Comparison:
     """Compare a job with what it found before, or with another one."""
@@ -75,6 +71,19 @@ async def show_comparison(job: str, comparison: Comparison) -> str:
     rows = [asdict(change) for change in comparison.changes[:_ROWS_SHOWN]]
     await show_table(f"comparison-{job}", rows, f"{comparison.text}. All as a file: {store.locate(key)}")
     return store.locate(key)
+
+
+async def show_what_changed(asks: Requester, job: str) -> None:
+    """Compare a job that was just restarted with what it found before, if its databases changed."""
+    comparisons = services().comparisons
+    if not comparisons.can_compare(job):
+        return
+    try:
+        comparison = comparisons.compare(asks, job)
+    except ConflictError as error:  # the search itself is done: this is no reason to fail
+        await show_markdown(f"comparison-{job}", f"Not compared: {error}.", "What changed")
+    else:
+        await show_comparison(job, comparison)
 
 
 async def show_upkeep(key: str, title: str, told: dict[str, Any]) -> None:

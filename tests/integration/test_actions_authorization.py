@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,19 +86,33 @@ ACTIONS: dict[str, tuple[set[str], Act]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Where the house that all tests get a copy of stands, once it is built."""
+    return {"place": tmp_path_factory.mktemp("house") / "home"}
+
+
 @pytest.fixture
 def house(
-    make_services: Callable[..., Services], search_whole: Callable[..., SearchedJob], proteins: list[Sequence]
+    make_services: Callable[..., Services],
+    search_whole: Callable[..., SearchedJob],
+    proteins: list[Sequence],
+    built: dict[str, Any],
+    tmp_path: Path,
 ) -> House:
+    if "query" in built:
+        shutil.copytree(built["place"], tmp_path / "home")
     services = make_services()
     services.policy = Policy(administrators=frozenset({"admin"}), trust_unnamed=False)
-    fasta = b"".join(sequence.canonical for sequence in proteins[8:10]).decode()
-    job = search_whole(services, fasta, user="ann")
-    ann = services.accounts.requester("ann")
-    request = {"queryJobID": job.job_id, "blastConfig": {"formatType": 6}}
-    report = services.report_service.create(ann, request).report_job_id
-    services.reports.make(report)
-    return House(services, job.job_id, report)
+    if "query" not in built:
+        fasta = b"".join(sequence.canonical for sequence in proteins[8:10]).decode()
+        built["query"] = search_whole(services, fasta, user="ann").job_id
+        request = {"queryJobID": built["query"], "blastConfig": {"formatType": 6}}
+        built["report"] = services.report_service.create(services.accounts.requester("ann"), request).report_job_id
+        services.reports.make(built["report"])
+        services.database.close()
+        shutil.copytree(tmp_path / "home", built["place"])
+    return House(services, built["query"], built["report"])
 
 
 def requester(house: House, name: str) -> Requester:

@@ -299,7 +299,7 @@ def test_actions_in_any_order_do_what_the_model_says(
 
     Here.services, Here.archives, Here.sequences = services, archives, proteins[8:11]
     checks: dict[str, Any] = {"suppress_health_check": list(HealthCheck), "deadline": None, "database": None}
-    run_state_machine_as_test(Here, settings=settings(max_examples=15, stateful_step_count=20, **checks))
+    run_state_machine_as_test(Here, settings=settings(max_examples=10, stateful_step_count=20, **checks))
     database.close()
 
 

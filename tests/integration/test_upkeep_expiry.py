@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlmodel import Session, select
@@ -203,6 +204,37 @@ def test_expired_objects_go_an_hour_later(
     assert objects(services, "queries/")
     with services.database.read() as session:
         assert session.exec(select(Discarded)).all() == []
+
+
+class _ExpiringOutput(io.BytesIO):
+    """Lets everything expire, be compacted and swept, once it is written to."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__()
+        self._services, self.expired = services, 0
+
+    def writelines(self, lines: Iterable[Any], /) -> None:
+        if not self.expired:
+            self.expired = len(self._services.expiry.run(LATER).query_jobs)
+            compact(self._services.database, self._services.store)
+            self._services.sweeping.sweep()
+        super().writelines(lines)
+
+
+def test_result_that_expires_while_it_is_read_is_read_whole(
+    services: Services, search_whole: SearchWhole, proteins: list[Sequence]
+) -> None:
+    """Its batches are in different packs, the second one not open yet when the job expires."""
+    for part in (proteins[7:9], proteins[9:11]):
+        search_whole(services, fasta(part))
+    job = search_whole(services, fasta(proteins[7:11]), user="ann")
+    whole, expiring = io.BytesIO(), _ExpiringOutput(services)
+    services.query_service.result(ME, job.job_id, whole)
+    services.query_service.result(ME, job.job_id, expiring)
+    assert expiring.expired > 0
+    assert expiring.getvalue() == whole.getvalue()
+    with pytest.raises(ConflictError, match="expired"):
+        services.query_service.result(ME, job.job_id, io.BytesIO())
 
 
 def test_report_made_again_is_not_swept(
