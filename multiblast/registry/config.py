@@ -23,6 +23,7 @@ __all__ = [
     "Shell",
     "Use",
     "WriteEntry",
+    "parse_config",
     "read_config",
 ]
 

@@ -59,9 +59,7 @@ class Masked:
     def details(self, kind: str, field_name: str, rows: Sequence[Row]) -> list[Row]:
         """Return the rows that refer to others, masked: see `End.details`."""
         if kind not in _SHOWN_OF_PRIVATE:
-            rows = [
-                row for row in rows if (row.fields["object"] if kind == "issue" else row.reference) not in self._private
-            ]
+            rows = [row for row in rows if _object_of(row) not in self._private]
         return self._mask(kind, self.registry.details(kind, field_name, rows))
 
     def is_private(self, object_reference: str) -> bool:
@@ -77,10 +75,25 @@ class Masked:
     def since(self, kind: str, number: int) -> list[Row]:
         """Return newer rows, masked: see `End.since`."""
         rows = self.registry.since(kind, number)
-        owners = {row.fields["object"] for row in rows if row.fields.get("object")}
-        self.read("object", owners)
-        shown = [row for row in rows if kind in _SHOWN_OF_PRIVATE or row.fields.get("object") not in self._private]
-        return self._mask(kind, shown)
+        if kind not in _SHOWN_OF_PRIVATE:
+            owners = self._owners(rows)
+            self.read("object", {item for items in owners.values() for item in items})
+            rows = [row for row in rows if not owners[row.reference] or owners[row.reference] - self._private]
+        return self._mask(kind, rows)
+
+    def _owners(self, rows: Sequence[Row]) -> dict[str, set[str]]:
+        """Return the objects that rows are about."""
+        about: dict[str, set[str]] = {}
+        for row in rows:
+            parts: list[Row] = []
+            if row.kind == "issue":
+                parts = self.registry.read("object_component", row.fields["component_issues"])
+            elif row.kind == "external_object":
+                parts = self.registry.read("data_product", [row.fields["data_product"]])
+            elif row.fields.get("object"):
+                parts = [row]
+            about[row.reference] = {part.fields["object"] for part in parts}
+        return about
 
     def _mask(self, kind: str, rows: list[Row]) -> list[Row]:
         if kind == "object":
@@ -173,6 +186,10 @@ class Masked:
     def path_of(self, kept: StoredFile) -> str:
         """See `End.path_of`."""
         return self.registry.path_of(kept)
+
+
+def _object_of(row: Row) -> str:
+    return row.reference if row.kind == "object" else str(row.fields["object"])
 
 
 def _without(row: Row, *names: str) -> Row:

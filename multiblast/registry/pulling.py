@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,7 @@ from multiblast.registry.walking import Closure, walk
 __all__ = ["PULL_AT_ONCE", "Pull"]
 
 PULL_AT_ONCE = 8
+_SHA1 = re.compile(r"[0-9a-f]{40}")
 _CHUNK = 100  # items whose rows are in memory at a time, and in one transaction
 # Rows that lead to nothing else, or whose whole company came along when they did.
 _PRUNED = {"namespace", "storage_root", "file_type", "author", "issue", "object", "object_component", "data_product",
@@ -268,6 +270,8 @@ class Pull:
         Raises:
             StoreError: it cannot be had, or is not what it should be.
         """
+        if not _SHA1.fullmatch(spot.sha1):
+            raise StoreError(f"{spot.url} is said to have the hash {spot.sha1!r}, which is no SHA-1: it is not fetched")
         part = self._registry.directory / "incoming" / f"{spot.sha1}.part"
         try:
             with _alone(part):

@@ -30,11 +30,17 @@ __all__ = [
     "Recorded",
     "author_id",
     "check_name",
+    "content_of",
+    "file_type_id",
+    "find_product",
     "name_of_product",
     "namespace_id",
     "record_file",
+    "record_object",
+    "record_place",
     "record_product",
     "versions_of",
+    "whole_of",
 ]
 
 _WILDCARDS = set("[]?*")

@@ -41,7 +41,7 @@ from multiblast.stores.base import CHUNK_BYTES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["entry_name", "register"]
+__all__ = ["entry_name", "register", "registered_entries"]
 
 
 def register(registry: Registry, config: Config, limits: Limits | None = None) -> list[Outcome]:

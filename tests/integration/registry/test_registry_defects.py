@@ -136,7 +136,7 @@ def test_registry_defect_private_products_stay(here: Any, remote: Any) -> None:
     report = push(here, remote.open())
     assert [o.result for o in report.outcomes] == [Result.PRIVATE, Result.DONE]
     told = "".join(httpx.get(f"{remote.url}/api/{kind}/?page_size=1000").text for kind in remote.counts)
-    for word in (str(here.directory), "file:", "secret words", "secretword", secret.sha1):
+    for word in (str(here.directory), "file:", "secret words", "secretword", secret.sha1, "worse", "doi.org"):
         assert word not in told
     assert "params/secret" in told  # the run's provenance says what it read
     assert b"secret bytes" not in [file.read_bytes() for file in remote.bucket.iterdir()]

@@ -143,3 +143,38 @@ def test_registry_pushes_what_is_committed_only(here: Any, remote: Any) -> None:
     assert remote.counts["data_product"] == 1
     with here.session() as session:
         assert session.get(Staged, ("object", 1)) is None
+
+
+def test_registry_another_multiblast_shows_nothing_private(
+    second: Any, locals_: Callable[[str], Any], config: Callable[[str], Path]
+) -> None:
+    """Neither at once nor in what was said later."""
+    between = locals_("between")
+    secret, shown = between.product("params/secret", "bytes", public=False), between.product("params/open", "open")
+    between.run([secret], [shown])
+    text = "read: [{data_product: params/open, use: {namespace: rich}}]"
+    pull(config(text), second, Masked(between), second.user())
+    between.describe(secret, "secretword")
+    report = pull(config(text), second, Masked(between), second.user(), all_files=True)
+    assert report.exit_code == 0
+    told = repr(second.contents())
+    assert "params/secret" in told
+    for word in ("secretword", "worse", "doi.org", "about params/secret", secret.sha1):
+        assert word not in told
+
+
+def test_registry_refuses_a_hash_that_is_none(second: Any, remote: Any, config: Callable[[str], Path]) -> None:
+    """What a remote says becomes no path."""
+    end = remote.open()
+    (space,) = end.create("namespace", [{"name": "rich"}])
+    place = {"path": "p", "hash": "../../evil", "public": True, "storage_root": f"{remote.url}/api/storage_root/1/"}
+    (location,) = end.create("storage_location", [place])
+    assert space.row is not None
+    assert location.row is not None
+    (item,) = end.create("object", [{"storage_location": location.row.reference}])
+    assert item.row is not None
+    product = {"name": "params/a", "version": "1.0.0", "namespace": space.row.reference, "object": item.row.reference}
+    end.create("data_product", [product])
+    report = pull(config(READ_ALL), second, end, second.user())
+    assert [o.result for o in report.outcomes] == [Result.FAILED]
+    assert "no SHA-1" in report.outcomes[0].reason
