@@ -9,6 +9,7 @@ import asyncio
 import io
 import json
 import re
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from typing import Any
 import pytest
 import yaml
 from typer.testing import CliRunner
+
+from multiblast.sequences import read_fasta
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reference" / "actions.md"
@@ -397,3 +400,28 @@ def test_table_of_actions_names_what_there_is(world: World) -> None:
 @pytest.mark.parametrize("action", THREE_WAYS)
 def test_action_does_the_same_in_all_three_ways(action: str, world: World) -> None:
     THREE_WAYS[action](world)
+
+
+def test_restart_after_a_database_changed_tells_what_changed(world: World) -> None:
+    """With ids that last, hits are compared; without, the run says why not, and succeeds all the same."""
+    place = Path(world.services.targets.root) / "demo" / "examples" / "blast"
+    proteins = read_fasta(ROOT / "examples" / "data" / "protein_query.fasta")
+    first, second = (sequence.residues.decode() for sequence in list(proteins)[8:10])
+
+    def build(name: str, *options: str, sequences: dict[str, str]) -> None:
+        fasta = place / f"{name}.fasta"
+        fasta.write_text("".join(f">{title}\n{residues}\n" for title, residues in sequences.items()))
+        command = ["makeblastdb", "-in", fasta, "-dbtype", "prot", "-out", place / name, *options]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        world.services.targets.rescan()
+
+    for name, *options in (("named", "-parse_seqids"), ("numbered",)):
+        build(name, *options, sequences={"one": first})
+        found = world.flow("submit-query", query=f">q\n{first}\n", targets=[f"demo/examples/{name}"], user="ann")
+        build(name, *options, sequences={"one": first, "two": first, "three": second})
+        assert world.flow("restart-job", job=found.job_id, user="ann") == found.job_id
+        key = f"comparisons/{found.job_id}.tsv"
+        assert world.services.store.exists(key) is (name == "named")
+        if name == "named":
+            lines = world.services.store.read(key).decode().splitlines()
+            assert [line.split("\t")[2:4] for line in lines[1:]] == [["two", "gained"]]
