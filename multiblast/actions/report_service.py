@@ -122,7 +122,7 @@ class ReportService(JobList):
             query_job_id=job.query_job_id,
             status=job.status,
             user_meta=self._meta(requester, job_id),
-            blast_config=job.formatting,
+            blast_config=_blast_config(job.formatting),
             created_on=job.created_at,
             reason=job.reason or None,
             pinned=job.pinned,
@@ -215,6 +215,12 @@ class ReportService(JobList):
         """
         self._access.check_read(requester, job_id, JobKind.REPORT)
         return Errors(stderr=self._jobs.report(job_id).stderr)
+
+
+def _blast_config(formatting: dict[str, Any]) -> dict[str, Any]:
+    """Return a report's configuration with BLAST+'s formats as numbers; ours have names."""
+    format_type = str(formatting.get("formatType", 0))
+    return {**formatting, "formatType": int(format_type) if format_type.isdecimal() else format_type}
 
 
 def _read_range(text: str, key: str, problems: list[Problem]) -> tuple[int | None, int | None]:
