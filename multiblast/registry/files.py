@@ -15,7 +15,7 @@ from sqlmodel import Session, col, select
 
 from multiblast.errors import ConflictError, ObjectMissingError, StoreError
 from multiblast.registry.tables import StoredFile
-from multiblast.stores import LocalStore, Store
+from multiblast.stores import Store
 from multiblast.stores.base import CHUNK_BYTES, chunks
 
 __all__ = ["Checksums", "Files", "checksums", "file_checksums", "tampered"]
@@ -90,9 +90,8 @@ class Files:
     @property
     def root(self) -> str:
         """The address under which the store's keys are files."""
-        if isinstance(self.store, LocalStore):
-            return f"file://{quote(str(self.store.root))}/"
-        return f"store:///{quote(repr(self.store), safe='')}/"
+        place = self.store.locate("files").removesuffix("files")
+        return f"file://{quote(place)}" if place.startswith("/") else place or "store:///"
 
     @staticmethod
     def key(sha256: str) -> str:
