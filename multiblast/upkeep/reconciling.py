@@ -1,0 +1,258 @@
+"""Reconciling: jobs whose run died are put back to queued, so that no job stays in progress with nobody at work.
+
+- Whoever searches holds leases and renews them, so a job with a living lease is left alone.
+- Else the run is asked for. One that has ended lost its job; of one that nobody knows, and of one that is said to
+  run, the job is taken back after a time without progress. Should its run live after all, nothing is searched
+  twice, since leases see to that.
+- A job whose run ends too often before it does has failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TypeAlias
+
+from sqlalchemy import ColumnElement, and_, exists, func, not_, or_
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col, select
+
+from multiblast.database import (
+    ChildJob,
+    Database,
+    JobEvent,
+    JobKind,
+    JobStatus,
+    Lease,
+    QueryJob,
+    ReportJob,
+    Result,
+    Run,
+    utc_now,
+)
+from multiblast.jobs import Jobs, move
+from multiblast.results.holders import is_gone
+
+__all__ = ["Reconciled", "Reconciling", "RunState", "Waiting"]
+
+_PATIENCE = timedelta(minutes=10)  # with a run that nobody knows, and with a queued job that nobody starts
+_STALLED = timedelta(hours=24)  # with a run that is said to go on
+_ATTEMPTS = 3
+_LOST = "its run ended before it did"
+_ACTIVE = [JobStatus.QUEUED, JobStatus.IN_PROGRESS]
+
+
+class RunState(StrEnum):
+    """What became of a job's run."""
+
+    RUNNING = "running"
+    CANCELLED = "cancelled"
+    ENDED = "ended"
+
+
+RunStates: TypeAlias = Callable[[set[str]], Mapping[str, RunState]]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A queued job that nobody is about to run.
+
+    Attributes:
+        event: The number of the event that queued it: another one each time it is queued.
+    """
+
+    job_id: str
+    kind: JobKind
+    event: int
+
+
+@dataclass(slots=True)
+class Reconciled:
+    """What was done.
+
+    Attributes:
+        queued: Jobs put back to queued.
+        cancelled: Jobs whose run had been cancelled.
+        failed: Why jobs were given up, by id.
+        children: Sequences whose job had ended without them.
+        waiting: What is to be run now.
+    """
+
+    queued: list[str] = field(default_factory=list)
+    cancelled: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    children: int = 0
+    waiting: list[Waiting] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    """A job in progress: when it was started, and by which flow run."""
+
+    job_id: str
+    table: type[QueryJob | ReportJob]
+    event: int
+    at: datetime
+    flow_run: str
+
+
+class Reconciling:
+    """Brings what jobs say of themselves in step with the runs there are.
+
+    Args:
+        database: The job database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database, self._jobs = database, Jobs(database)
+
+    def run(self, states: RunStates, now: datetime | None = None) -> Reconciled:
+        """Take jobs back from dead runs, and find those that are to be run.
+
+        Args:
+            states: Tells the states of flow runs by their ids; it leaves out those it does not know.
+            now: The time, in UTC.
+        """
+        now, reconciled = now or utc_now(), Reconciled()
+        started = self._started()
+        told = states({job.flow_run for job in started if job.flow_run})
+        for job in started:
+            state = told.get(job.flow_run)
+            if state is RunState.CANCELLED:
+                reconciled.cancelled += self._cancel(job)
+            elif not self._lives(job, state, now):
+                self._take_back(job, reconciled)
+        reconciled.children = self._end_children(now - _PATIENCE)
+        reconciled.waiting = self._waiting(now - _PATIENCE)
+        return reconciled
+
+    def cancelled(self, flow_run: str) -> list[str]:
+        """Cancel the jobs that a flow run was at when it was cancelled; return their ids."""
+        return [job_id for job in self._started() if job.flow_run == flow_run for job_id in self._cancel(job)]
+
+    def give_up(self, waiting: Waiting, why: str) -> None:
+        """Let a queued job fail, since it cannot be started."""
+        table = QueryJob if waiting.kind is JobKind.QUERY else ReportJob
+        with self._database.write() as session:
+            mine = and_(col(table.id) == waiting.job_id, col(table.status) == JobStatus.QUEUED)
+            move(session, table, mine, JobStatus.FAILED, why)
+
+    def _started(self) -> list[_Started]:
+        found: list[_Started] = []
+        with self._database.read() as session:
+            for table in (QueryJob, ReportJob):
+                started = [table.status == JobStatus.IN_PROGRESS, JobEvent.to_status == JobStatus.IN_PROGRESS]
+                statement = select(JobEvent).join(table, col(table.id) == JobEvent.job_id).where(*started, _own(table))
+                last = {event.job_id: event for event in session.exec(statement.order_by(col(JobEvent.number)))}
+                found += [_Started(e.job_id, table, e.number or 0, e.at, e.flow_run) for e in last.values()]
+        return found
+
+    def _lives(self, job: _Started, state: RunState | None, now: datetime) -> bool:
+        if state is RunState.ENDED:
+            return False
+        patience = _STALLED if state is RunState.RUNNING else _PATIENCE
+        return now - job.at < patience or self._is_searched(job, now)
+
+    def _is_searched(self, job: _Started, now: datetime) -> bool:
+        """Tell whether somebody at work holds a lease for a sequence of the job."""
+        keys = or_(
+            col(Lease.key).in_(select(QueryJob.result_key).where(QueryJob.id == job.job_id)),
+            col(Lease.key).in_(select(ChildJob.result_key).where(ChildJob.parent_id == job.job_id)),
+        )
+        with self._database.read() as session:
+            holders = session.exec(select(Lease.holder).where(keys, col(Lease.expires_at) > now).distinct())
+            return any(not is_gone(holder) for holder in holders)
+
+    def _take_back(self, job: _Started, reconciled: Reconciled) -> None:
+        attempts = self._lost_runs(job.job_id) + 1
+        to, why = JobStatus.QUEUED, _LOST
+        if attempts >= _ATTEMPTS:
+            to, why = JobStatus.FAILED, f"{_LOST}, {attempts} times in a row"
+        with self._database.write() as session:
+            if not self._move(session, job, to, why):
+                return
+        if to is JobStatus.QUEUED:
+            reconciled.queued.append(job.job_id)
+        else:
+            reconciled.failed[job.job_id] = why
+
+    def _cancel(self, job: _Started) -> list[str]:
+        with self._database.write() as session:
+            if job.table is QueryJob:  # for a search that should still run
+                session.get_one(QueryJob, job.job_id, with_for_update=True).cancel_requested = True
+                session.flush()
+            moved = self._move(session, job, JobStatus.CANCELLED, "its run was cancelled")
+        return [job.job_id] if moved else []
+
+    def _move(self, session: Session, job: _Started, to: JobStatus, why: str) -> int:
+        """Move a job unless it went on meanwhile, then those of its children that have no result."""
+        table, later = job.table, aliased(JobEvent)
+        went_on = exists().where(col(later.job_id) == job.job_id, col(later.number) > job.event)
+        mine = and_(col(table.id) == job.job_id, col(table.status) == JobStatus.IN_PROGRESS, not_(went_on))
+        moved = move(session, table, mine, to, why, flow_run=job.flow_run)
+        if moved and table is QueryJob:
+            known = exists().where(col(Result.key) == ChildJob.result_key)
+            unknown = select(ChildJob.child_id).where(ChildJob.parent_id == job.job_id, not_(known))
+            of_job = and_(col(QueryJob.id).in_(unknown), col(QueryJob.status).in_(_ACTIVE))
+            move(session, QueryJob, of_job, to, why, flow_run=job.flow_run)
+        return moved
+
+    def _lost_runs(self, job_id: str) -> int:
+        """Count how often in a row a job was taken back."""
+        lost = 0
+        for event in reversed(self._jobs.history(job_id)):
+            if event.to_status == JobStatus.IN_PROGRESS:
+                continue
+            if (event.to_status, event.why) != (JobStatus.QUEUED, _LOST):
+                break
+            lost += 1
+        return lost
+
+    def _end_children(self, before: datetime) -> int:
+        """Bring those sequences to an end whose jobs have all ended, as by an error that was not theirs."""
+        position, parent = aliased(ChildJob), aliased(QueryJob)
+        active = exists().where(
+            col(position.child_id) == QueryJob.id, col(parent.id) == position.parent_id, col(parent.status).in_(_ACTIVE)
+        )
+        left = and_(col(QueryJob.status).in_(_ACTIVE), not_(_own(QueryJob)), not_(active), _quiet(QueryJob, before))
+        known = exists().where(col(Result.key) == QueryJob.result_key)
+        with self._database.write() as session:
+            ended = move(session, QueryJob, and_(left, known), JobStatus.COMPLETE)
+            return ended + move(session, QueryJob, left, JobStatus.FAILED, "its job ended before it was searched")
+
+    def _waiting(self, before: datetime) -> list[Waiting]:
+        found: list[Waiting] = []
+        with self._database.read() as session:
+            for table, kind in ((QueryJob, JobKind.QUERY), (ReportJob, JobKind.REPORT)):
+                due = or_(_was_lost(table), _quiet(table, before))
+                statement = (
+                    select(JobEvent.job_id, func.max(JobEvent.number))
+                    .join(table, col(table.id) == JobEvent.job_id)
+                    .where(table.status == JobStatus.QUEUED, _own(table), due)
+                    .group_by(col(JobEvent.job_id))
+                    .order_by(func.max(JobEvent.number))
+                )
+                found += [Waiting(job_id, kind, number or 0) for job_id, number in session.exec(statement)]
+        return found
+
+
+def _own(table: type[QueryJob | ReportJob]) -> ColumnElement[bool]:
+    """Return the condition that a job has runs of its own, rather than those of the jobs whose sequence it is."""
+    is_child = exists().where(col(ChildJob.child_id) == table.id)
+    runs = exists().where(col(Run.job_id) == table.id, col(Run.finished_at).is_(None))
+    return or_(not_(is_child), runs)
+
+
+def _was_lost(table: type[QueryJob | ReportJob]) -> ColumnElement[bool]:
+    """Return the condition that the last thing that happened to a job is that its run was lost."""
+    event, later = aliased(JobEvent), aliased(JobEvent)
+    last = select(func.max(later.number)).where(col(later.job_id) == table.id).scalar_subquery()
+    return exists().where(col(event.number) == last, col(event.why) == _LOST)
+
+
+def _quiet(table: type[QueryJob | ReportJob], before: datetime) -> ColumnElement[bool]:
+    """Return the condition that nothing has happened to a job since a time."""
+    event = aliased(JobEvent)
+    return not_(exists().where(col(event.job_id) == table.id, col(event.at) > before))
