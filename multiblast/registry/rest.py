@@ -172,6 +172,8 @@ class RestRegistry:
             # Nothing at the server keeps it from having one licence twice.
             if kind.name == "licence" and (before := self._find(kind, fields)) is not None:
                 return Created(before)
+            if kind.name == "storage_root" and fields["root"] == self.data_root and (own := self._own_root(fields)):
+                return Created(own)
             body = {name: value for name in kind.fields if (value := fields.get(name)) is not None}
             if kind.name == "object_component":
                 body["issues"] = []  # required; an issue names its components itself
@@ -184,6 +186,19 @@ class RestRegistry:
             return Created(None, error=error)
         refused = ConflictError if response.status_code == HTTPStatus.CONFLICT else InvalidInputError
         return Created(None, error=refused(f"{self.site} refused the {kind.name}: {response.text[:300]}"))
+
+    def _own_root(self, fields: dict[str, Any]) -> Row | None:
+        """Return the root of the site's own files, which is its first, also where the site calls itself otherwise.
+
+        A second root for them would make the server find none of them.
+        """
+        if (found := self._find(KINDS["storage_root"], fields)) is not None:
+            return found
+        try:
+            first = self._row("storage_root", self.connection.get("storage_root/1/"))
+        except NotFoundError:
+            return None
+        return first if first.fields["root"].endswith("/data/") and not first.fields["local"] else None
 
     def _compared(self, kind: Kind, before: Row, fields: dict[str, Any]) -> Created:
         """Accept a row that exists, unless it lacks what can no more be added to it."""

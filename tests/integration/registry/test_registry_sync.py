@@ -12,9 +12,11 @@ import pytest
 from multiblast.registry.commands import plan_pull, plan_push, pull, push, update
 from multiblast.registry.kinds import KINDS
 from multiblast.registry.masking import Masked
+from multiblast.registry.rest import RestRegistry
 from multiblast.registry.tables import Keyword, Staged
 from multiblast.registry.transfer import Result
 
+TOKEN = "01234567" * 5  # of the served registry
 READ_ALL = "read:\n- {data_product: '*/*', use: {namespace: rich}}\n"
 _LISTED = re.compile(
     rf"(GET|POST) /api/({'|'.join(KINDS)})/(\d+/)?(\?.*)?|POST /api/data/[0-9a-f]{{40}}|GET /data/[0-9a-f]{{40}}"
@@ -178,3 +180,15 @@ def test_registry_refuses_a_hash_that_is_none(second: Any, remote: Any, config: 
     report = pull(config(READ_ALL), second, end, second.user())
     assert [o.result for o in report.outcomes] == [Result.FAILED]
     assert "no SHA-1" in report.outcomes[0].reason
+
+
+def test_registry_knows_the_root_of_a_site_by_another_name(
+    here: Any, second: Any, remote: Any, config: Callable[[str], Path]
+) -> None:
+    """A site that calls itself 127.0.0.1 and is asked for as localhost gets no second root for its files."""
+    end = RestRegistry(remote.url.replace("127.0.0.1", "localhost"), TOKEN)
+    here.commit("object", here.product("params/a", "a").object_id)
+    assert push(here, end).exit_code == 0
+    assert remote.counts["storage_root"] == 1
+    assert pull(config(READ_ALL), second, end, second.user()).exit_code == 0
+    end.close()
