@@ -92,7 +92,7 @@ BAD_QUERIES: dict[str, tuple[bytes, Molecule, QueryLimits, str]] = {
         "the query is over the limit of 7 bytes: send it in several jobs",
     ),
     "too many bytes once unpacked": (
-        gzip.compress(b">a\n" + b"M" * 4_000_000),
+        gzip.compress(b">a\n" + b"M" * 4_000_000, mtime=0),
         "protein",
         PUBLIC,
         "the query is over the limit of 3,145,728 bytes: send it in several jobs",
