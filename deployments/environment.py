@@ -21,6 +21,8 @@ _SETTINGS = {
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    # Runs say so often that they live; `deployments.register` has what notices that one does not.
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     # Workers and `run_deployment`: look for work every second, not every ten.
     "PREFECT_WORKER_QUERY_SECONDS": "1",
     "PREFECT_RUNNER_POLL_FREQUENCY": "1",

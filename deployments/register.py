@@ -8,21 +8,35 @@ import pkgutil
 import subprocess
 import sys
 from contextlib import suppress
+from datetime import timedelta
 
 import yaml
 from prefect.blocks.core import Block
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.client.schemas.objects import WorkerStatus
+from prefect.client.schemas.objects import StateType, WorkerStatus
+from prefect.events.actions import ChangeFlowRunState
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
 import blocks
 from deployments import environment
 from deployments.server import ServerError
 
-__all__ = ["POOL", "block_classes", "create_pool", "deploy", "offer_databases", "register_blocks", "worker_is_online"]
+__all__ = [
+    "POOL",
+    "block_classes",
+    "create_pool",
+    "deploy",
+    "offer_databases",
+    "register_blocks",
+    "watch_runs",
+    "worker_is_online",
+]
 
 POOL = "search"
+_SILENT_FOR_S = 120  # four heartbeats
 _PREFECT_FILE = "deployments/prefect.yaml"
 
 
@@ -59,6 +73,25 @@ def create_pool() -> None:
             except ObjectNotFound:
                 queue = client.create_work_queue(name, work_pool_name=POOL)
             client.update_work_queue(queue.id, **settings)
+
+
+def watch_runs() -> None:
+    """Make an automation, unless it exists, by which a run whose process and worker were killed is seen as crashed."""
+    heartbeat, ends = "prefect.flow-run.heartbeat", ("Completed", "Failed", "Cancelled", "Crashed")
+    trigger = EventTrigger(
+        posture=Posture.Proactive,
+        match=ResourceSpecification.model_validate({"prefect.resource.id": "prefect.flow-run.*"}),
+        for_each={"prefect.resource.id"},
+        after={heartbeat},
+        expect={heartbeat, *(f"prefect.flow-run.{end}" for end in ends)},
+        threshold=1,
+        within=timedelta(seconds=_SILENT_FOR_S),
+    )
+    crash = ChangeFlowRunState(state=StateType.CRASHED, message="It was not heard of any more.")
+    automation = AutomationCore(name="See dead runs as crashed", trigger=trigger, actions=[crash])
+    with get_client(sync_client=True) as client:
+        if not client.read_automations_by_name(automation.name):
+            client.create_automation(automation)
 
 
 def _read_queues() -> dict[str, dict[str, int | None]]:

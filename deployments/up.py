@@ -148,6 +148,7 @@ def _start(services: Services) -> None:
     with _step("Registering the blocks"):
         register.register_blocks()
         register.create_pool()
+        register.watch_runs()
     with _step("Starting a worker and deploying the flows"):
         command = [*prefect, "worker", "start", "--pool", register.POOL, "--type", "process"]
         worker = processes.start("worker", command, settings)

@@ -1,0 +1,52 @@
+"""Bring jobs and runs in step: a job whose run died is run again."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from prefect import flow
+
+from multiblast.database import JobKind
+from tasks.artifacts import RunPage
+from tasks.reconciling import cancel_jobs, check_queued, reconcile, run_again
+from tasks.reporting import format_report, show_report
+from tasks.searching import finish_query, give_up, plan_search, search_batches, show_children
+from tasks.upkeep import show_upkeep
+
+
+@flow(name="reconcile-jobs", flow_run_name="reconcile jobs")
+async def reconcile_jobs() -> int:
+    """Find jobs in progress whose run died, as when a worker was killed, and run them again.
+
+    A job whose run was cancelled is cancelled. One that loses its third run in a row has failed.
+
+    Returns:
+        How many jobs are on their way to be run.
+    """
+    reconciled = reconcile()
+    await show_upkeep("reconciled", "Jobs and their runs", asdict(reconciled))
+    return run_again(reconciled.waiting) if reconciled.waiting else 0
+
+
+@flow(name="run-job", flow_run_name="run {job}", on_cancellation=[cancel_jobs])
+async def run_job(job: str) -> str:
+    """Run a queued job, as reconcile-jobs does with those whose run died. To run a job that has ended: restart-job.
+
+    Args:
+        job: The query or report job's id.
+    """
+    if check_queued(job) is JobKind.REPORT:
+        await show_report(format_report(job))
+        return job
+    page = RunPage(job)
+    try:
+        plan = plan_search(job)
+        await page.show_plan(plan)
+        await search_batches(plan, page)
+        found = finish_query(job)
+    except Exception as error:  # a run that is stopped from outside is reconciled
+        give_up(job, error)
+        raise
+    show_children(found)
+    await page.show_result(found)
+    return job

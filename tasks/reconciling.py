@@ -1,0 +1,91 @@
+"""The stages of reconciling: what Prefect knows of runs, and what is run again."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.flows import Flow
+
+from blocks.services import services
+from multiblast.actions.kinds import kind_of
+from multiblast.database import JobKind, JobStatus
+from multiblast.errors import ConflictError
+from multiblast.upkeep.reconciling import Reconciled, Reconciling, RunState, Waiting
+
+__all__ = ["cancel_jobs", "check_queued", "reconcile", "run_again"]
+
+_RUNS_A_REQUEST = 200
+_STARTS = 3
+
+
+@task(cache_policy=NO_CACHE, task_run_name="compare jobs with runs")
+def reconcile() -> Reconciled:
+    """Take jobs back from dead runs."""
+    return Reconciling(services().database).run(_states)
+
+
+@task(cache_policy=NO_CACHE, task_run_name="run jobs again")
+def run_again(waiting: list[Waiting]) -> int:
+    """Start a run of each job, unless it was started before and still waits; return how many are on their way."""
+    started = 0
+    with get_client(sync_client=True) as client:
+        deployment = client.read_deployment_by_name("run-job/run-job")
+        for job in waiting:
+            for start in range(_STARTS):
+                run = client.create_flow_run_from_deployment(
+                    deployment.id,
+                    parameters={"job": job.job_id},
+                    tags=[job.job_id],
+                    idempotency_key=f"{job.job_id}-{job.event}-{start}",
+                )
+                if run.state is None or not run.state.is_final():
+                    started += 1
+                    break
+            else:
+                why = f"it could not be started, {_STARTS} times: see the flow run {run.name!r}"
+                Reconciling(services().database).give_up(job, why)
+    return started
+
+
+@task(cache_policy=NO_CACHE, task_run_name="check that {job} waits")
+def check_queued(job: str) -> JobKind:
+    """Return what a queued job makes.
+
+    Raises:
+        NotFoundError: there is no such job.
+        ConflictError: it is not queued.
+    """
+    kind, jobs = kind_of(services().database, job), services().search.jobs
+    status = (jobs.query(job) if kind is JobKind.QUERY else jobs.report(job)).status
+    if status != JobStatus.QUEUED:
+        raise ConflictError(f"job {job} is {status}: only a queued job can be run; restart-job runs others again")
+    return kind
+
+
+def cancel_jobs(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect names them
+    """Cancel the jobs of a run that was cancelled: a hook for ``on_cancellation``."""
+    Reconciling(services().database).cancelled(str(flow_run.id))
+
+
+def _states(asked: set[str]) -> dict[str, RunState]:
+    """Tell what became of flow runs, those that this server knows."""
+    found: dict[str, RunState] = {}
+    ids = sorted(asked)
+    with get_client(sync_client=True) as client:
+        for start in range(0, len(ids), _RUNS_A_REQUEST):
+            some = FlowRunFilterId(any_=[UUID(run) for run in ids[start : start + _RUNS_A_REQUEST]])
+            runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(id=some), limit=_RUNS_A_REQUEST)
+            found.update((str(run.id), _state(run)) for run in runs)
+    return found
+
+
+def _state(run: FlowRun) -> RunState:
+    if run.state is None or not (run.state.is_final() or run.state.is_cancelling()):
+        return RunState.RUNNING
+    return RunState.CANCELLED if run.state.is_cancelled() or run.state.is_cancelling() else RunState.ENDED

@@ -1,0 +1,61 @@
+"""A run that is killed on a real worker, and what reconciling makes of its job."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from multiblast.sequences import read_fasta
+
+SEQUENCES = 150
+
+
+def wait_for(found: Callable[[], Any], limit_s: float = 120) -> Any:
+    deadline = time.monotonic() + limit_s
+    while not (value := found()):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.1)
+    return value
+
+
+def start(client: httpx.Client, deployment: str, **parameters: Any) -> str:
+    found = client.get(f"/deployments/name/{deployment}/{deployment}").raise_for_status().json()
+    body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+    return str(client.post(f"/deployments/{found['id']}/create_flow_run", json=body).raise_for_status().json()["id"])
+
+
+def test_job_of_a_killed_run_is_reconciled_and_completes(live: dict[str, str], examples: Path) -> None:
+    with gzip.open(examples / "proteins.fasta.gz") as stream:
+        query = b"".join(sequence.canonical for sequence in islice(read_fasta(stream.read()), SEQUENCES)).decode()
+    jobs = f"file:{live['MULTIBLAST_HOME']}/jobs.sqlite?mode=ro"
+
+    def status() -> str:
+        with suppress(sqlite3.OperationalError), closing(sqlite3.connect(jobs, uri=True)) as connection:
+            row = connection.execute("SELECT status FROM query_job WHERE sequences = ?", [SEQUENCES]).fetchone()
+            return row[0] if row else ""
+        return ""  # there is no database before its first use
+
+    with httpx.Client(base_url=f"{live['UI_URL']}/api", timeout=60) as client:
+
+        def state(run: str) -> str:
+            return str(client.get(f"/flow_runs/{run}").json()["state_type"])
+
+        run = start(client, "submit-query", query=query, targets=["demo/examples/proteins"], options={"evalue": 0.003})
+        wait_for(lambda: status() == "in-progress")
+        pid = client.get(f"/flow_runs/{run}").json()["infrastructure_pid"].rpartition(":")[2]
+        os.kill(int(pid), signal.SIGKILL)
+        wait_for(lambda: state(run) == "CRASHED")
+        assert status() == "in-progress"
+        reconcile = start(client, "reconcile-jobs")
+        wait_for(lambda: state(reconcile) == "COMPLETED")
+        wait_for(lambda: status() == "complete")
