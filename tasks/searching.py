@@ -9,6 +9,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
+from prefect.exceptions import TerminationSignal
 from prefect.futures import wait
 from prefect.runtime import flow_run
 from prefect.tasks import Task
@@ -134,6 +135,8 @@ def show_children(job: SearchedJob) -> None:
 
 
 def give_up(job_id: str, error: BaseException) -> None:
-    """Note that a job's run ended in an error; what was found stays."""
+    """Note that a job's run ended in an error, or was cancelled; what was found stays."""
     board.end(job_id)
-    services().search.fail(job_id, str(error) or type(error).__name__, flow_run=str(flow_run.id or ""))
+    cancelled = isinstance(error, TerminationSignal | KeyboardInterrupt | asyncio.CancelledError)
+    why = "its run was cancelled" if cancelled else str(error) or type(error).__name__
+    services().search.fail(job_id, why, cancelled=cancelled, flow_run=str(flow_run.id or ""))

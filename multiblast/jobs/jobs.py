@@ -200,13 +200,21 @@ class Jobs:
             move(session, QueryJob, searched, JobStatus.QUEUED, "submitted again", flow_run=flow_run)
             move(session, QueryJob, searched, JobStatus.IN_PROGRESS, flow_run=flow_run)
 
-    def cancel(self, job: QueryJob) -> None:
-        """Note that a job shall stop, and those of its children that have no result."""
+    def stop(self, job: QueryJob, to: JobStatus, why: str, *, flow_run: str = "") -> None:
+        """Note that a job ends without its whole result, and so do those of its children that have none.
+
+        Args:
+            job: The job.
+            to: Failed or cancelled; of a cancelled job, what still runs is stopped.
+            why: The reason, for a person.
+            flow_run: The id of the flow run that did it.
+        """
         with self._database.write() as session:
-            session.get_one(QueryJob, job.id, with_for_update=True).cancel_requested = True
+            held = session.get_one(QueryJob, job.id, with_for_update=True)
+            held.cancel_requested = held.cancel_requested or to is JobStatus.CANCELLED
             session.flush()
             stopped = col(QueryJob.id).in_(_without_result(job.id)) | (col(QueryJob.id) == job.id)
-            move(session, QueryJob, stopped, JobStatus.CANCELLED, "cancelled by its user")
+            move(session, QueryJob, stopped, to, why, flow_run=flow_run)
 
     def settle(self, job: QueryJob, *, flow_run: str = "") -> JobStatus:
         """Complete the children that have a result, fail those that cannot, then the parent by its children.

@@ -214,11 +214,11 @@ class Search:
             reason=job.reason,
         )
 
-    def fail(self, job_id: str, why: str, *, flow_run: str = "") -> None:
-        """Note that a job's run ended in an error; what was found stays."""
+    def fail(self, job_id: str, why: str, *, cancelled: bool = False, flow_run: str = "") -> None:
+        """Note that a job's run ended in an error, or was cancelled; what was found stays."""
         job = self.jobs.query(job_id)
-        status = JobStatus.CANCELLED if job.cancel_requested else JobStatus.FAILED
-        self.jobs.move_query([job_id], status, why, flow_run=flow_run)
+        status = JobStatus.CANCELLED if cancelled or job.cancel_requested else JobStatus.FAILED
+        self.jobs.stop(job, status, why, flow_run=flow_run)
 
     def restart(self, job_id: str) -> Recorded:
         """Record a job again from its recipe, so that it runs with the databases as they are now."""
@@ -239,7 +239,7 @@ class Search:
         job = self.jobs.query(job_id)
         if job.status not in {JobStatus.QUEUED, JobStatus.IN_PROGRESS}:
             raise ConflictError(f"job {job_id} is {job.status}: only a queued or running job can be cancelled")
-        self.jobs.cancel(job)
+        self.jobs.stop(job, JobStatus.CANCELLED, "cancelled by its user")
 
     def context(self, job_id: str) -> SearchContext:
         """Return what a job's batches share; its databases as they are now."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -125,3 +127,43 @@ def test_report_from_the_form_lists_its_files(api: Api, answer: Callable[..., An
 def test_targets_are_choices_in_the_forms(api: Api) -> None:
     found = api.client.get("/deployments/name/submit-blastn/submit-blastn").json()
     assert found["parameter_openapi_schema"]["properties"]["targets"]["items"]["enum"] == ["demo/examples/nucleotides"]
+
+
+def test_cancelling_in_the_ui_stops_blast_and_cancels_the_job(
+    api: Api, live: dict[str, str], multiblast: Callable[..., Any]
+) -> None:
+    """What the UI's Cancel button does, while BLAST+ runs: no process is left, and the job says so."""
+    with gzip.open(Path(__file__).resolve().parents[2] / "examples" / "data" / "proteins.fasta.gz", "rt") as file:
+        query = "".join(f">{record}" for record in file.read().split(">")[1:200])
+    found = api.client.get("/deployments/name/submit-query/submit-query").json()
+    parameters = {"query": query, "targets": ["demo/examples/proteins"], "options": {"evalue": 0.37}}
+    body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+    run = api.client.post(f"/deployments/{found['id']}/create_flow_run", json=body).raise_for_status().json()
+    mark = live["MULTIBLAST_HOME"]
+    until(lambda: blast_processes(mark))
+    cancelling = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
+    api.client.post(f"/flow_runs/{run['id']}/set_state", json=cancelling).raise_for_status()
+    until(lambda: not blast_processes(mark))
+    until(lambda: api.client.get(f"/flow_runs/{run['id']}").json()["state_type"] == "CANCELLED")
+    job = json.loads(multiblast("jobs", "list", "--status", "cancelled", "--json").stdout)
+    assert [entry["status"] for entry in job][:1] == ["cancelled"]
+
+
+def blast_processes(mark: str) -> list[Path]:
+    """Return the BLAST+ processes that search a database below a directory."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = entry.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if words[0].endswith(b"blastp") and any(mark.encode() in word for word in words):
+            found.append(entry)
+    return found
+
+
+def until(reached: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

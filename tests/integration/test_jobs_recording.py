@@ -178,7 +178,7 @@ def test_jobs_that_share_children_settle_and_start_at_once(jobs: Jobs, results: 
         for _ in range(10):
             jobs.start(job)
             jobs.settle(job)
-            jobs.cancel(job)
+            jobs.stop(job, JobStatus.CANCELLED, "cancelled by its user")
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(go_round, recorded * 2))
@@ -298,7 +298,7 @@ def test_cancelled_job_keeps_what_is_complete(jobs: Jobs, results: Results) -> N
     jobs.start(job)
     _find(results, "a")
     jobs.settle(job)
-    jobs.cancel(job)
+    jobs.stop(job, JobStatus.CANCELLED, "cancelled by its user")
     assert [_status(jobs, name) for name in ("ab", "a", "b")] == ["cancelled", "complete", "cancelled"]
     assert jobs.query(job.id).cancel_requested
     jobs.start(job)
