@@ -1,15 +1,16 @@
-"""``multiblast targets``: what can be searched."""
+"""``multiblast targets`` and ``make-target``: what can be searched."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.table import Table
 
 from deployments.command_line import display
-from deployments.command_line.session import local_services
+from deployments.command_line.session import local_services, session
+from multiblast.targets.making import read_new_target
 
 __all__ = ["add_to"]
 
@@ -17,6 +18,7 @@ __all__ = ["add_to"]
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command("targets")(targets)
+    app.command("make-target")(make)
 
 
 def targets(
@@ -48,3 +50,27 @@ def targets(
         display.console.print(f"[yellow]not usable:[/yellow] {problem}")
     if not found.databases():
         display.console.print(f"no databases under {found.root}: put them there as SITE/TARGET/blast/DATABASE.pin")
+
+
+def make(
+    name: Annotated[str, typer.Argument(help="Its name: SITE/TARGET/DATABASE.", show_default=False)],
+    fasta: Annotated[Path, typer.Argument(help="A FASTA file, plain or gzipped.", show_default=False)],
+    molecule: Annotated[Literal["protein", "nucleotide"], typer.Option(help="What the sequences are.")] = "protein",
+    title: Annotated[str, typer.Option(help="What reports call it. Default: its name.")] = "",
+    taxids: Annotated[Path | None, typer.Option(help="A file of lines: sequence-id taxonomy-id.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace one of this name.")] = False,
+    targets_root: Annotated[
+        Path | None, typer.Option(help="The directory that holds the databases. Default: as configured.")
+    ] = None,
+) -> None:
+    """Build a database from sequences, so that it can be searched."""
+    read_new_target(name, fasta, molecule=molecule, taxids=taxids or "")
+    with session(targets_root) as running:
+        running.wait()
+        with display.working(f"Building {name} …"):
+            from flows.make_target import make_target
+
+            made = running.run(
+                lambda: make_target(name, str(fasta), molecule, title, str(taxids) if taxids else "", replace)
+            )
+    display.console.print(f"made {made}; search it with --target {made}")

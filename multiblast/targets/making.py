@@ -1,0 +1,122 @@
+"""Making a target: a database built from FASTA where the targets root has its place."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from multiblast.errors import ConflictError, InvalidInputError, Problem
+from multiblast.targets.building import build_database
+from multiblast.targets.database import Database
+from multiblast.targets.registry import Targets
+
+__all__ = ["NewTarget", "make_target", "read_new_target"]
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}")
+_PARTS = ("site", "target", "database")
+
+
+@dataclass(frozen=True, slots=True)
+class NewTarget:
+    """A database to be built, its names and files checked.
+
+    Attributes:
+        taxids: A file of lines ``sequence-id taxonomy-id``; None for none.
+        replace: Whether one of the same names and molecule may be replaced.
+    """
+
+    site: str
+    target: str
+    database: str
+    fasta: Path
+    molecule: Literal["nucleotide", "protein"]
+    title: str = ""
+    taxids: Path | None = None
+    replace: bool = False
+
+
+def read_new_target(  # noqa: PLR0913 - the fields of a form
+    name: str,
+    fasta: str | Path,
+    *,
+    molecule: Literal["nucleotide", "protein"],
+    title: str = "",
+    taxids: str | Path = "",
+    replace: bool = False,
+    files_under: Path | None = None,
+) -> NewTarget:
+    """Read the fields of a form.
+
+    Args:
+        name: ``SITE/TARGET/DATABASE``, each of letters, digits and ``_.+-``.
+        fasta: The sequences, plain or gzipped.
+        molecule: What they are.
+        title: What reports call the database; by default its name.
+        taxids: A file of lines ``sequence-id taxonomy-id``, or nothing.
+        replace: Whether one of the same names and molecule may be replaced.
+        files_under: The only directory that paths may lead into; None allows any path.
+
+    Raises:
+        InvalidInputError: with all problems, by field.
+    """
+    problems: list[Problem] = []
+    parts = name.strip().split("/")
+    if len(parts) != len(_PARTS) or not all(_NAME.fullmatch(part) for part in parts):
+        wanted = "write SITE/TARGET/DATABASE, each of letters, digits and _.+-, and beginning with no dot"
+        problems.append(Problem(f"{name!r} cannot name a database: {wanted}", "name"))
+    given = {"fasta": fasta, "taxids": taxids}
+    files = {key: (files_under or Path()) / Path(path).expanduser() for key, path in given.items() if str(path)}
+    for key, path in files.items():
+        if files_under is not None and not path.resolve().is_relative_to(files_under.resolve()):
+            problems.append(Problem(f"{str(path)!r} is not under {files_under}: put it there", key))
+        elif not path.is_file():
+            problems.append(Problem(f"there is no file {str(path)!r}", key))
+    if "fasta" not in files:
+        problems.append(Problem("no file of sequences is given", "fasta"))
+    if problems:
+        raise InvalidInputError(problems)
+    site, target, database = parts
+    return NewTarget(site, target, database, files["fasta"], molecule, title, files.get("taxids"), replace)
+
+
+def make_target(targets: Targets, new: NewTarget, *, program: str = "makeblastdb") -> Database:
+    """Build a database in its place and find it there.
+
+    Args:
+        targets: Where it shall be.
+        new: What to build.
+        program: The program that builds, a name on the path or a path.
+
+    Raises:
+        ConflictError: there is one already, and it may not be replaced.
+        InvalidInputError: the layout of the root does not say where it belongs.
+        ProgramError: the program is missing or refuses the sequences.
+    """
+    names = (new.site, new.target, new.database)
+    there = [(database.site, database.target, database.name, database.molecule) for database in targets.databases()]
+    if (*names, new.molecule) in there and not new.replace:
+        raise ConflictError(
+            f"{'/'.join(names)} is there already: choose another name, or replace it, which makes its results old"
+        )
+    build_database(
+        new.fasta,
+        targets.root / _directory(targets, new),
+        new.database,
+        molecule=new.molecule,
+        title=new.title,
+        taxids=new.taxids,
+        program=program,
+    )
+    targets.rescan()
+    return targets.resolve(*names, new.molecule)
+
+
+def _directory(targets: Targets, new: NewTarget) -> str:
+    pattern = targets.layout.pattern
+    if "{build}" in pattern:
+        problem = f"the layout {pattern!r} has builds: make the database with makeblastdb in the directory of its build"
+        raise InvalidInputError(Problem(problem, "layout"))
+    directory = pattern.rpartition("/")[0].replace("**/", "").removesuffix("**")
+    return directory.format(site=new.site, target=new.target)
