@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from deployments.command_line import demo, exactness, jobs, registry, reports, search, targets
+from deployments.command_line import demo, doctor, exactness, jobs, registry, reports, search, targets
 from deployments.command_line.display import errors
 from multiblast.errors import ConflictError, InvalidInputError, MultiblastError, NotFoundError
 
@@ -27,7 +27,7 @@ found is kept, and any report is made from it exactly as BLAST+ prints it. Try `
 
 Exit codes: 0 for a complete job, 1 for one that failed, 2 for bad input.""",
 )
-for room in (search, reports, jobs, targets, exactness, demo):
+for room in (search, reports, jobs, targets, exactness, doctor, demo):
     room.add_to(app)
 app.add_typer(registry.app, name="registry")
 

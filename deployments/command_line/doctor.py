@@ -1,0 +1,89 @@
+"""``multiblast doctor``: what is wrong here, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from deployments import environment
+from deployments.command_line import display
+from deployments.command_line.asking import Json
+from deployments.server import answers, running_server
+from multiblast.errors import MultiblastError
+from multiblast.services import Services
+from multiblast.upkeep.diagnosis import Finding, Verdict, diagnose, diagnose_server
+
+__all__ = ["add_to"]
+
+_STYLES = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command("doctor")(doctor)
+
+
+def doctor(json: Json = False) -> None:
+    """Check everything that is needed, and say what to do; ends with code 1 if something does not work."""
+    with display.working("Looking at everything …"):
+        findings = list(_examine())
+    if json:
+        display.print_json([finding.to_json() for finding in findings])
+    else:
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for column in ("", "what", "found", "what to do"):
+            table.add_column(column, overflow="fold")
+        for finding in findings:
+            verdict = Text(finding.verdict, _STYLES[finding.verdict])
+            table.add_row(verdict, finding.name, Text(finding.detail), Text(finding.remedy))
+        display.console.print(table)
+    if any(finding.verdict is Verdict.FAIL for finding in findings):
+        raise typer.Exit(1)
+
+
+def _examine() -> Iterator[Finding]:
+    environment.apply()
+    api_url = os.environ.get("PREFECT_API_URL") or running_server()
+    if not api_url:
+        yield Finding("Prefect", Verdict.WARN, "no server runs", "make up starts one; commands start one when needed")
+        services = Services.embedded()
+    else:
+        from prefect import __version__
+
+        yield from diagnose_server(api_url, __version__)
+        if not answers(api_url):
+            return
+        os.environ["PREFECT_API_URL"] = api_url
+        yield from _look_at_server()
+        try:
+            from blocks.services import services as of_blocks
+
+            services = of_blocks()
+        except (MultiblastError, ValueError) as error:
+            yield Finding("blocks", Verdict.FAIL, str(error), "mend the blocks named default, in Prefect under Blocks")
+            return
+    yield from diagnose(services.database, services.store, services.installation, services.targets)
+
+
+def _look_at_server() -> Iterator[Finding]:
+    """Tell whether the server knows our blocks and has a worker."""
+    from prefect.client.orchestration import get_client
+
+    from deployments import register
+
+    with get_client(sync_client=True) as client:
+        documents = {(d.block_type_name, d.name) for d in client.read_block_documents()}
+    names = [str(block._block_type_name) for block in register.block_classes()]  # noqa: SLF001 - the only place where Prefect has it
+    missing = [name for name in names if (name, "default") not in documents]
+    remedy = "make up registers them" if missing else ""
+    detail = f"no document default of: {', '.join(missing)}" if missing else f"{len(names)} named default"
+    yield Finding("blocks", Verdict.FAIL if missing else Verdict.OK, detail, remedy)
+    if register.worker_is_online():
+        yield Finding("worker", Verdict.OK, f"of the work pool {register.POOL}")
+    else:
+        command = f"make up, or: prefect worker start --pool {register.POOL}"
+        yield Finding("worker", Verdict.FAIL, f"none is online in the work pool {register.POOL}", command)

@@ -1,0 +1,155 @@
+"""Diagnosis: what is wrong with an installation, and what to do about it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from multiblast.database import Database
+from multiblast.installation import Installation
+from multiblast.options import PROGRAMS
+from multiblast.settings import home
+from multiblast.stores import Store
+from multiblast.targets import Targets
+from multiblast.upkeep.health import health
+
+__all__ = ["Finding", "Verdict", "diagnose", "diagnose_server"]
+
+_TIMEOUT_S = 5.0
+_SKEW_S = (5.0, 60.0)
+_FREE_BYTES = (10 << 30, 1 << 30)
+_PROBE = b"written by multiblast doctor\n"
+_REMEDIES = {
+    "job database": "check that it runs, and the URL in the block BLAST job database",
+    "BLAST+ programs": "install BLAST+, or name its directory in the block BLAST installation",
+    "target databases": "multiblast make-target, or see docs/how-to/add-databases.md",
+}
+
+
+class Verdict(StrEnum):
+    """How bad it is."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """How one thing is.
+
+    Attributes:
+        name: The thing.
+        detail: What was found.
+        remedy: What to do; empty if nothing is to be done.
+    """
+
+    name: str
+    verdict: Verdict
+    detail: str
+    remedy: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return asdict(self)
+
+
+def diagnose(database: Database, store: Store, installation: Installation, targets: Targets) -> Iterator[Finding]:
+    """Look at everything on this machine and behind it; what is broken is told, never raised.
+
+    Args:
+        database: The job database; it is opened, and so brought to the newest schema.
+        store: Where objects are kept; one is written, read and deleted.
+        installation: The programs.
+        targets: The databases that are searched.
+    """
+    for check in health(database, store, installation, targets):
+        if check.name == "result storage":
+            yield _try_store(store)
+        elif check.reachable:
+            yield Finding(check.name, Verdict.OK, check.detail)
+        else:
+            yield Finding(check.name, Verdict.FAIL, check.detail, _REMEDIES[check.name])
+        if check.name == "BLAST+ programs" and check.reachable:
+            yield from _compare_versions(installation)
+    for problem in targets.problems():
+        yield Finding("target database", Verdict.WARN, str(problem), "mend it, or take it out of the targets")
+    for directory in dict.fromkeys((home(), targets.root, Path(tempfile.gettempdir()))):
+        yield _measure_disk(directory)
+
+
+def diagnose_server(api_url: str, own_version: str) -> Iterator[Finding]:
+    """Look at a Prefect server: whether it answers, its version, and whether its clock agrees with ours.
+
+    Args:
+        api_url: Its address, ending in ``/api``.
+        own_version: The version of Prefect here.
+    """
+    try:
+        answer = httpx.get(f"{api_url.rstrip('/')}/admin/version", timeout=_TIMEOUT_S)
+        now = time.time()
+        version = str(answer.raise_for_status().json())
+    except (httpx.HTTPError, ValueError) as error:
+        yield Finding("Prefect", Verdict.FAIL, f"{api_url}: {error}", "start it with make up, or mend PREFECT_API_URL")
+        return
+    same = version == own_version
+    remedy = "" if same else "install the same version at both ends: make install"
+    detail = f"{version} at {api_url}" + ("" if same else f"; here it is {own_version}")
+    yield Finding("Prefect", Verdict.OK if same else Verdict.WARN, detail, remedy)
+    if told := answer.headers.get("date"):
+        yield _compare_clocks(now - parsedate_to_datetime(told).timestamp())
+
+
+def _try_store(store: Store) -> Finding:
+    key = f"health/{uuid4().hex}"
+    try:
+        store.put(key, BytesIO(_PROBE))
+        whole = store.read(key) == _PROBE
+        store.delete([key])
+    except Exception as error:  # noqa: BLE001 - whatever is wrong is the answer
+        remedy = "check that it is there and may be written to, and the block BLAST result storage"
+        return Finding("result storage", Verdict.FAIL, f"{type(error).__name__}: {error}", remedy)
+    if not whole:
+        return Finding("result storage", Verdict.FAIL, f"{store!r} gives back other bytes", "use another one")
+    return Finding("result storage", Verdict.OK, f"{store!r}: written, read and deleted")
+
+
+def _compare_versions(installation: Installation) -> Iterator[Finding]:
+    versions = {program: installation.version(program) for program in (*PROGRAMS, "blast_formatter")}
+    if len(set(versions.values())) > 1:
+        detail = ", ".join(f"{program} {version}" for program, version in versions.items())
+        yield Finding("BLAST+ versions", Verdict.WARN, detail, "install all programs of one version")
+
+
+def _measure_disk(directory: Path) -> Finding:
+    while not directory.exists():
+        directory = directory.parent
+    free = shutil.disk_usage(directory).free
+    verdict, remedy = Verdict.OK, ""
+    if free < _FREE_BYTES[0]:
+        verdict = Verdict.FAIL if free < _FREE_BYTES[1] else Verdict.WARN
+        remedy = "make room: multiblast expire lets unused results go"
+    return Finding("free disk", verdict, f"{free / (1 << 30):,.1f} GiB at {directory}", remedy)
+
+
+def _compare_clocks(skew_s: float) -> Finding:
+    verdict, remedy = Verdict.OK, ""
+    if abs(skew_s) > _SKEW_S[0]:
+        verdict = Verdict.FAIL if abs(skew_s) > _SKEW_S[1] else Verdict.WARN
+        remedy = "let both machines take their time from the network (NTP)"
+    side = "ahead of" if skew_s > 0 else "behind"
+    detail = f"{abs(skew_s):,.0f} s {side} the server"
+    if abs(skew_s) <= 1:  # the server tells whole seconds
+        detail = "as the server's"
+    return Finding("clock", verdict, detail, remedy)

@@ -1,0 +1,129 @@
+"""The doctor sees what is broken, and says what to do."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+from collections import namedtuple
+from collections.abc import Iterator
+from dataclasses import replace
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from multiblast.database import Database
+from multiblast.installation import Installation
+from multiblast.services import Services
+from multiblast.stores import LocalStore
+from multiblast.targets import Targets
+from multiblast.upkeep.diagnosis import Finding, Verdict, diagnose, diagnose_server
+
+VERSION = "3.8.8"
+
+
+def found(services: Services) -> dict[str, Finding]:
+    places = (services.database, services.store, services.installation, services.targets)
+    return {finding.name: finding for finding in diagnose(*places)}
+
+
+@pytest.fixture
+def server() -> Iterator[HTTPServer]:
+    """A server that tells its version, and a time that is off by its ``skew_s``."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(VERSION).encode())
+
+        def date_time_string(self, timestamp: float | None = None) -> str:  # noqa: ARG002 - the library's signature
+            return formatdate(time.time() + self.server.skew_s, usegmt=True)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as http:
+        http.skew_s = 0.0
+        thread = threading.Thread(target=http.serve_forever)
+        thread.start()
+        yield http
+        http.shutdown()
+        thread.join()
+
+
+def asked(server: HTTPServer, version: str = VERSION) -> dict[str, Finding]:
+    return {finding.name: finding for finding in diagnose_server(f"http://127.0.0.1:{server.server_port}/api", version)}
+
+
+def test_whole_installation_needs_nothing(services: Services) -> None:
+    findings = found(services)
+    disk = findings.pop("free disk")  # as the machine of the tests has it
+    assert {finding.verdict for finding in findings.values()} == {Verdict.OK}
+    assert " GiB at " in disk.detail
+    assert {finding.remedy for finding in findings.values()} == {""}
+
+
+def test_probe_of_the_store_leaves_nothing(services: Services) -> None:
+    found(services)
+    assert list(services.store.list("health/")) == []
+
+
+def test_everything_broken_is_told_with_a_remedy(services: Services, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "empty").mkdir()
+    broken = replace(
+        services,
+        database=Database(f"sqlite:///{tmp_path / 'file'}/jobs.sqlite"),
+        installation=Installation(directory=tmp_path),
+        targets=Targets(tmp_path / "empty"),
+        store=LocalStore(tmp_path / "file" / "store"),
+    )
+    failed = {name for name, finding in found(broken).items() if finding.verdict is Verdict.FAIL and finding.remedy}
+    assert failed >= {"job database", "result storage", "BLAST+ programs", "target databases"}
+
+
+def test_unusable_target_is_a_warning(services: Services, targets_root: Path, tmp_path: Path) -> None:
+    root = tmp_path / "targets"
+    shutil.copytree(targets_root, root)
+    (root / "demo/examples/blast/torn.pin").write_bytes(b"\0\0\0\5torn")
+    finding = found(replace(services, targets=Targets(root)))["target database"]
+    assert (finding.verdict, "torn" in finding.detail) == (Verdict.WARN, True)
+
+
+@pytest.mark.parametrize(
+    ("free", "verdict"), [(20 << 30, Verdict.OK), (5 << 30, Verdict.WARN), (1 << 20, Verdict.FAIL)]
+)
+def test_little_free_disk_is_told(
+    services: Services, monkeypatch: pytest.MonkeyPatch, free: int, verdict: Verdict
+) -> None:
+    usage = namedtuple("usage", "total used free")  # noqa: PYI024 - as the library's
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage(free, 0, free))
+    assert found(services)["free disk"].verdict is verdict
+
+
+def test_server_of_the_same_version_and_time_is_fine(server: HTTPServer) -> None:
+    findings = asked(server)
+    assert findings["Prefect"].verdict is Verdict.OK
+    assert (findings["clock"].verdict, findings["clock"].detail) == (Verdict.OK, "as the server's")
+
+
+def test_server_of_another_version_is_a_warning(server: HTTPServer) -> None:
+    finding = asked(server, "3.8.7")["Prefect"]
+    assert (finding.verdict, "here it is 3.8.7" in finding.detail) == (Verdict.WARN, True)
+
+
+@pytest.mark.parametrize(
+    ("skew_s", "verdict", "side"), [(30, Verdict.WARN, "behind"), (-3600, Verdict.FAIL, "ahead of")]
+)
+def test_clock_that_is_off_is_told(server: HTTPServer, skew_s: float, verdict: Verdict, side: str) -> None:
+    server.skew_s = skew_s
+    finding = asked(server)["clock"]
+    assert (finding.verdict, side in finding.detail, "NTP" in finding.remedy) == (verdict, True, True)
+
+
+def test_server_that_does_not_answer_fails() -> None:
+    (finding,) = diagnose_server("http://127.0.0.1:9/api", VERSION)
+    assert (finding.verdict, "make up" in finding.remedy) == (Verdict.FAIL, True)
