@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint check bench up down status lock clean
+.PHONY: help install demo test lint check bench up down status doctor lock clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -49,6 +49,9 @@ down: install ## stop what `make up` started
 
 status: install ## say what of `make up` is running
 	@$(PYTHON) -m deployments status
+
+doctor: install ## check everything that is needed, and say what to do
+	@$(BIN)/multiblast doctor
 
 lock: install ## renew requirements.lock from pyproject.toml
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-header -q -o requirements.lock
