@@ -26,7 +26,7 @@ async def plan_query(  # noqa: PLR0913, PLR0917 - the fields of a form
     """Tell what a query would take; nothing is recorded or searched.
 
     Args:
-        query: The sequences, as FASTA text. Up to some 100 KB in a form; for more use a file.
+        query: The sequences, as FASTA text. Up to 400 KB; for more use a file.
         query_file: Instead of text, a FASTA file: its path, or store:KEY if it is in the result storage.
         program: The BLAST+ program.
         site: The site whose databases are searched. May stay empty if the targets name it.

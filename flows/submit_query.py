@@ -34,7 +34,7 @@ async def submit_query(  # noqa: PLR0913, PLR0917 - the fields of a form
     """Search sequences, each distinct one once, and keep what was found.
 
     Args:
-        query: The sequences, as FASTA text. Up to some 100 KB in a form; for more use a file.
+        query: The sequences, as FASTA text. Up to 400 KB; for more use a file.
         query_file: Instead of text, a FASTA file: its path, or store:KEY if it is in the result storage.
         program: The BLAST+ program. A form with all options of one program: submit-blastp and so on.
         site: The site whose databases are searched. May stay empty if the targets name it.

@@ -22,6 +22,7 @@ from multiblast.errors import (
     Problem,
     ProgramError,
     StoreError,
+    UnderivableError,
 )
 
 _ERRORS = [
@@ -36,6 +37,7 @@ _ERRORS = [
     StoreError("cannot write 'x'"),
     ObjectMissingError("packs/1f"),
     ArchiveError("no archive"),
+    UnderivableError("run the batch alone"),
     ProgramError(["/usr/bin/blastp", "-query", "q"], 4, "Error: bad_alloc\n", FailureClass.OUT_OF_MEMORY),
 ]
 
