@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from typing import Any
 from uuid import UUID
@@ -136,6 +137,8 @@ def _job_text(job: SearchedJob, form: str) -> str:
             "",
             f"{job.sequences:,} sequences: {job.searched:,} searched now, {job.reused:,} reused"
             + (f", {job.failed:,} failed. {job.reason}" if job.failed else "."),
+            "",
+            f"Searched with `{shlex.join(job.command)}`.",
             "",
             f"**[Make a report]({form})** of it, in any format."
             if form

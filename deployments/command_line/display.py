@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -102,6 +103,8 @@ def searched_job(job: SearchedJob) -> None:
         console.print(f"… and {len(job.rows) - _ROWS_SHOWN:,} more sequences")
     for warning in job.warnings:
         console.print(Text.assemble(("note: ", "yellow"), warning))
+    if job.command:
+        console.print(Text.assemble("searched with: ", (shlex.join(job.command), "dim")))
     console.print(_sum(job))
 
 

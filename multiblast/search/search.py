@@ -212,6 +212,7 @@ class Search:
             rows=tuple(rows),
             warnings=tuple(job.notes),
             reason=job.reason,
+            command=tuple(run.command) if run else (),
         )
 
     def fail(self, job_id: str, why: str, *, cancelled: bool = False, flow_run: str = "") -> None:

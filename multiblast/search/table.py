@@ -51,6 +51,7 @@ class SearchedJob:
         searched, reused: Distinct sequences searched by this run, and known before it.
         rows: One a sequence, in the order of the query; at most as many as were asked for.
         warnings: What is legal but should be known.
+        command: What BLAST+ was called with in the last run; each batch with a query file of its own.
     """
 
     job_id: str
@@ -62,6 +63,7 @@ class SearchedJob:
     rows: tuple[SequenceRow, ...]
     warnings: tuple[str, ...] = ()
     reason: str = ""
+    command: tuple[str, ...] = ()
 
 
 def sequence_rows(
