@@ -1,11 +1,12 @@
-"""``python -m deployments up|down|status``: what the Makefile calls."""
+"""``python -m deployments``: what the Makefile and containers call."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from deployments import up
+from deployments import serving, up
+from deployments.server import ServerError
 
 __all__ = ["main"]
 
@@ -18,10 +19,30 @@ def main() -> int:
     start.add_argument("--port", type=int, default=4200, help="where the server listens (4200)")
     commands.add_parser("down", help="stop them")
     commands.add_parser("status", help="say what of it runs")
+    for name, text in (("server", "be a Prefect server"), ("all", "be a Prefect server with a worker")):
+        foreground = commands.add_parser(name, help=f"{text}, in the foreground")
+        foreground.add_argument("--host", default="127.0.0.1", help="the address to listen on (127.0.0.1)")
+        foreground.add_argument("--port", type=int, default=4200, help="where the server listens (4200)")
+    commands.add_parser("register", help="tell the server at PREFECT_API_URL our blocks and flows")
+    commands.add_parser("worker", help="be a worker of the server at PREFECT_API_URL, in the foreground")
     arguments = parser.parse_args()
-    if arguments.command == "up":
-        return up.up(arguments.port)
-    return up.down() if arguments.command == "down" else up.status()
+    try:
+        return _run(arguments)
+    except ServerError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    match arguments.command:
+        case "up":
+            return up.up(arguments.port)
+        case "server":
+            return serving.serve(arguments.host, arguments.port)
+        case "all":
+            return serving.serve_all(arguments.host, arguments.port)
+    commands = {"down": up.down, "status": up.status, "register": serving.register, "worker": serving.work}
+    return commands[arguments.command]()
 
 
 if __name__ == "__main__":

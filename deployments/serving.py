@@ -1,0 +1,93 @@
+"""Server, registration and worker each by itself in the foreground, as containers and service managers want them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from types import FrameType
+
+from deployments import environment
+from deployments.server import ServerError, answers
+
+__all__ = ["register", "serve", "serve_all", "work"]
+
+_START_LIMIT_S = 300
+_STOP_LIMIT_S = 30
+_PREFECT = [sys.executable, "-m", "prefect"]
+
+
+def serve(host: str, port: int) -> int:
+    """Become a Prefect server."""
+    environment.apply()
+    os.execv(sys.executable, [*_PREFECT, *_server(host, port)])  # noqa: S606 - no shell, by design
+
+
+def work() -> int:
+    """Become a worker of the server at ``PREFECT_API_URL``, once it has its work pool."""
+    environment.apply()
+    _wait_for_server()
+    os.execv(sys.executable, [*_PREFECT, *_worker()])  # noqa: S606 - as above
+
+
+def register() -> int:
+    """Tell the server at ``PREFECT_API_URL`` all that it must know; may be repeated."""
+    environment.apply()
+    os.environ.setdefault("MULTIBLAST_CHECKOUT", str(environment.CHECKOUT))
+    _wait_for_server()
+    from deployments import register
+
+    register.register_blocks()
+    register.create_pool()
+    register.watch_runs()
+    register.deploy()
+    register.offer_databases()
+    return 0
+
+
+def serve_all(host: str, port: int) -> int:
+    """Run a server and a worker until told to stop, or until one of them ends."""
+    environment.apply()
+    os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
+    signal.signal(signal.SIGTERM, _stop)
+    processes = [subprocess.Popen([*_PREFECT, *_server(host, port)])]
+    try:
+        register()
+        processes.append(subprocess.Popen([*_PREFECT, *_worker()]))
+        while all(process.poll() is None for process in processes):
+            time.sleep(1)
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+            try:
+                process.wait(_STOP_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+    return 1
+
+
+def _server(host: str, port: int) -> list[str]:
+    os.environ.setdefault("PREFECT_UI_API_URL", f"http://127.0.0.1:{port}/api")  # as a browser here sees it
+    return ["server", "start", "--host", host, "--port", str(port)]
+
+
+def _worker() -> list[str]:
+    # The pool's name stands in `deployments.register`, which takes seconds to import.
+    return ["worker", "start", "--pool", "search", "--type", "process"]
+
+
+def _wait_for_server() -> None:
+    api_url = os.environ.get("PREFECT_API_URL", "")
+    if not api_url:
+        raise ServerError("no server is known: set PREFECT_API_URL, e.g. to http://server:4200/api")
+    deadline = time.monotonic() + _START_LIMIT_S
+    while not answers(api_url):
+        if time.monotonic() > deadline:
+            raise ServerError(f"no Prefect server answers at {api_url} (from PREFECT_API_URL)")
+        time.sleep(0.5)
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
