@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint check bench up down status doctor lock clean
+.PHONY: help install demo test lint check bench exactness screenshots up down status doctor lock clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -11,7 +11,7 @@ PORT ?= 4200
 ARGS ?=
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: .venv/installed ## install what is missing: the environment, and BLAST+ if we may
 	@deployments/install.sh blast
@@ -40,6 +40,12 @@ check: lint ## run the quick checks: lint and the unit tests
 
 bench: install ## compare the speed with that of plain BLAST+
 	@$(PYTHON) tests/benchmarks/bench.py $(ARGS)
+
+exactness: install ## compare our reports with plain BLAST+'s: ARGS="query.fasta --target SITE/TARGET/DATABASE"
+	@$(BIN)/multiblast exactness $(ARGS)
+
+screenshots: install ## walk through the UI of `make up` and keep pictures in docs/images
+	@$(PYTHON) docs/make_screenshots.py http://127.0.0.1:$(PORT)
 
 up: install ## start a Prefect server with our flows and a worker (PORT=4200)
 	@$(PYTHON) -m deployments up --port $(PORT)

@@ -9,14 +9,14 @@ from prefect import flow
 from multiblast.accounts import LinkedGuest
 from multiblast.database import JobKind
 from tasks.acting import cancel, describe, link_guest_of, make_guest, pin, restart, share, show_answer, unlink
-from tasks.artifacts import RunPage
+from tasks.reconciling import cancel_jobs
 from tasks.reporting import format_report, show_report
 from tasks.requesters import requester
-from tasks.searching import finish_query, give_up, plan_search, search_batches, show_children
+from tasks.searching import search_job
 from tasks.upkeep import show_what_changed
 
 
-@flow(name="restart-job", flow_run_name="restart {job}")
+@flow(name="restart-job", flow_run_name="restart {job}", on_cancellation=[cancel_jobs])
 async def restart_job(job: str, user: str = "") -> str:
     """Run an expired, failed or cancelled job again, from its recipe and with the databases as they are now.
 
@@ -30,17 +30,7 @@ async def restart_job(job: str, user: str = "") -> str:
     if restart(asks, job) is JobKind.REPORT:
         await show_report(format_report(job))
         return job
-    page = RunPage(job)
-    try:
-        plan = plan_search(job)
-        await page.show_plan(plan)
-        await search_batches(plan, page)
-        found = finish_query(job)
-    except BaseException as error:
-        give_up(job, error)
-        raise
-    show_children(found)
-    await page.show_result(found)
+    await search_job(job)
     await show_what_changed(asks, job)
     return job
 

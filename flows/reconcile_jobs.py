@@ -7,10 +7,9 @@ from dataclasses import asdict
 from prefect import flow
 
 from multiblast.database import JobKind
-from tasks.artifacts import RunPage
 from tasks.reconciling import cancel_jobs, check_queued, reconcile, run_again
 from tasks.reporting import format_report, show_report
-from tasks.searching import finish_query, give_up, plan_search, search_batches, show_children
+from tasks.searching import search_job
 from tasks.upkeep import show_upkeep
 
 
@@ -38,15 +37,5 @@ async def run_job(job: str) -> str:
     if check_queued(job) is JobKind.REPORT:
         await show_report(format_report(job))
         return job
-    page = RunPage(job)
-    try:
-        plan = plan_search(job)
-        await page.show_plan(plan)
-        await search_batches(plan, page)
-        found = finish_query(job)
-    except Exception as error:  # a run that is stopped from outside is reconciled
-        give_up(job, error)
-        raise
-    show_children(found)
-    await page.show_result(found)
+    await search_job(job)
     return job

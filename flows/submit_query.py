@@ -14,12 +14,12 @@ from prefect.flows import Flow
 from multiblast.options import PROGRAMS, Options, ProgramName, options_for
 from multiblast.search import SearchedJob, read_submission
 from tasks import names
-from tasks.artifacts import RunPage
 from tasks.places import query_directory
-from tasks.searching import finish_query, give_up, plan_search, record_query, search_batches, show_children
+from tasks.reconciling import cancel_jobs
+from tasks.searching import record_query, search_job
 
 
-@flow(name="submit-query", flow_run_name=names.submission)
+@flow(name="submit-query", flow_run_name=names.submission, on_cancellation=[cancel_jobs])
 async def submit_query(  # noqa: PLR0913, PLR0917 - the fields of a form
     query: str = "",
     query_file: str = "",
@@ -59,19 +59,7 @@ async def submit_query(  # noqa: PLR0913, PLR0917 - the fields of a form
         description=description,
         files_under=query_directory(),
     )
-    recorded = record_query(submission)
-    page = RunPage(recorded.job_id)
-    try:
-        plan = plan_search(recorded.job_id)
-        await page.show_plan(plan)
-        await search_batches(plan, page)
-        job = finish_query(recorded.job_id)
-    except BaseException as error:
-        give_up(recorded.job_id, error)
-        raise
-    show_children(job)
-    await page.show_result(job)
-    return job
+    return await search_job(record_query(submission).job_id)
 
 
 def _form(program: ProgramName) -> Flow[..., Any]:
@@ -95,7 +83,7 @@ def _form(program: ProgramName) -> Flow[..., Any]:
     submit.__doc__ = re.sub(r"\n +program: .*", "", submit_query.__doc__ or "")
     submit.__name__ = f"submit_{program}"
     submit.__annotations__["options"] = model
-    return flow(name=f"submit-{program}", flow_run_name=names.submission)(submit)
+    return flow(name=f"submit-{program}", flow_run_name=names.submission, on_cancellation=[cancel_jobs])(submit)
 
 
 submit_blastn, submit_blastp, submit_blastx, submit_tblastn, submit_tblastx = map(_form, PROGRAMS[:5])

@@ -9,7 +9,6 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
-from prefect.exceptions import TerminationSignal
 from prefect.futures import wait
 from prefect.runtime import flow_run
 from prefect.tasks import Task
@@ -32,7 +31,14 @@ from tasks import names
 from tasks.artifacts import RunPage
 from tasks.requesters import requester
 
-__all__ = ["finish_query", "give_up", "plan_search", "record_query", "search_batch", "search_batches", "show_children"]
+__all__ = [
+    "finish_query",
+    "plan_search",
+    "preview_search",
+    "record_query",
+    "search_batch",
+    "search_job",
+]
 
 _SHOWN_CHILDREN = 25  # a run's graph stays readable up to here; the table has all
 _TICK_S = 0.5
@@ -137,6 +143,26 @@ def show_children(job: SearchedJob) -> None:
 def give_up(job_id: str, error: BaseException) -> None:
     """Note that a job's run ended in an error, or was cancelled; what was found stays."""
     board.end(job_id)
-    cancelled = isinstance(error, TerminationSignal | KeyboardInterrupt | asyncio.CancelledError)
+    cancelled = isinstance(error, KeyboardInterrupt | asyncio.CancelledError)
     why = "its run was cancelled" if cancelled else str(error) or type(error).__name__
     services().search.fail(job_id, why, cancelled=cancelled, flow_run=str(flow_run.id or ""))
+
+
+async def search_job(job_id: str) -> SearchedJob:
+    """Plan a recorded job, search it and complete it, and show all of that on the run's page.
+
+    A run that is stopped from outside leaves its job in progress: if it was cancelled, the hook
+    `tasks.reconciling.cancel_jobs` cancels the job; if not, reconcile-jobs runs it again.
+    """
+    page = RunPage(job_id)
+    try:
+        plan = plan_search(job_id)
+        await page.show_plan(plan)
+        await search_batches(plan, page)
+        job = finish_query(job_id)
+    except (Exception, asyncio.CancelledError, KeyboardInterrupt) as error:
+        give_up(job_id, error)
+        raise
+    show_children(job)
+    await page.show_result(job)
+    return job
