@@ -18,7 +18,7 @@ from blocks.policy import ServicePolicy
 from blocks.storage import ResultStorage
 from multiblast.services import Services
 
-__all__ = ["services", "using"]
+__all__ = ["chosen", "services", "using"]
 
 BlockT = TypeVar("BlockT", bound=Block)
 
@@ -40,11 +40,16 @@ def services() -> Services:
         return _loaded[1]
 
 
+def chosen() -> bool:
+    """Tell whether this process works with services of its own choice, not those that the blocks say."""
+    return _chosen is not None
+
+
 @contextmanager
-def using(chosen: Services) -> Iterator[None]:
+def using(own: Services) -> Iterator[None]:
     """Make every flow and task of this process use these services while the block runs."""
     global _chosen  # noqa: PLW0603 - tasks run in threads of their own, so that a context variable is not seen
-    before, _chosen = _chosen, chosen
+    before, _chosen = _chosen, own
     try:
         yield
     finally:

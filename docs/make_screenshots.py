@@ -12,9 +12,11 @@ import random
 import re
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import TimeoutError as NotSeenError
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "data"
 PATIENCE_MS = 180_000
@@ -65,16 +67,16 @@ class Walk:
         page.get_by_text("demo/examples/proteins", exact=True).click()
         page.get_by_text("Parameters", exact=True).first.click()  # elsewhere, which closes the list
         self.keep("form")
-        page.get_by_role("button", name="Submit", exact=True).click()
-        # A busy server on SQLite may refuse once; a person then clicks again.
-        page.wait_for_timeout(3000)
-        if page.get_by_text("Something went wrong").first.is_visible():
+        for _ in range(3):  # a busy server on SQLite may refuse; a person then clicks again
             page.get_by_role("button", name="Submit", exact=True).click()
+            with suppress(NotSeenError):
+                page.wait_for_url("**tab=Runs", timeout=15_000)
+                return
+        raise SystemExit("the form was not accepted")
 
     def follow(self) -> None:
         """Follow the run from its start to its end."""
         page = self.page
-        page.wait_for_url("**tab=Runs", timeout=PATIENCE_MS)
         page.locator("a[href*='/flow-run/']").first.click()
         expect(page.get_by_text("Running").first).to_be_visible(timeout=PATIENCE_MS)
         page.get_by_role("tab", name="Artifacts").or_(page.get_by_text("Artifacts")).first.click()
@@ -117,7 +119,7 @@ def main() -> None:
     ):
         walk = Walk(browser.new_page(viewport={"width": 1280, "height": 900}), arguments.url, arguments.directory)
         walk.deployments()
-        walk.submit(some_proteins(120))
+        walk.submit(some_proteins(300))
         walk.follow()
         walk.results()
 

@@ -11,7 +11,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.client.schemas.responses import DeploymentResponse
 
-from blocks.services import services
+from blocks.services import chosen, services
 from multiblast.options import PROFILE_PROGRAMS, TARGET_MOLECULE
 from multiblast.targets import Database
 
@@ -27,7 +27,12 @@ def list_databases() -> list[Database]:
 
 
 def offer_databases(databases: list[Database]) -> None:
-    """Make the databases the choices of every deployed form that has targets, those that fit its program."""
+    """Make the databases the choices of every deployed form that has targets, those that fit its program.
+
+    A command with databases of its own changes no form: the forms are for the server's workers.
+    """
+    if chosen():
+        return
     with get_client(sync_client=True) as client:
         for deployment in client.read_deployments():
             schema = _with_choices(deployment, databases)
