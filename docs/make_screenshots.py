@@ -79,12 +79,18 @@ class Walk:
         page = self.page
         page.locator("a[href*='/flow-run/']").first.click()
         expect(page.get_by_text("Running").first).to_be_visible(timeout=PATIENCE_MS)
-        page.get_by_role("tab", name="Artifacts").or_(page.get_by_text("Artifacts")).first.click()
+        self.artifacts()
         expect(page.get_by_text(re.compile("progress-")).first).to_be_visible(timeout=PATIENCE_MS)
         self.keep("run-page-during")
         expect(page.get_by_text("Completed").first).to_be_visible(timeout=PATIENCE_MS)
+        page.reload()  # the page asks for no more artifacts once it knows that the run has ended
+        self.artifacts()
         expect(page.get_by_text(re.compile("sequences-")).first).to_be_visible(timeout=PATIENCE_MS)
         self.keep("run-page")
+
+    def artifacts(self) -> None:
+        """Turn to what the run shows."""
+        self.page.get_by_role("tab", name="Artifacts").or_(self.page.get_by_text("Artifacts")).first.click()
 
     def results(self) -> None:
         """Open the table of sequences, then the job's page and from it the report form."""
@@ -94,7 +100,7 @@ class Walk:
         expect(page.get_by_text("best hit").first).to_be_visible(timeout=PATIENCE_MS)
         self.keep("sequences")
         page.goto(run)
-        page.get_by_role("tab", name="Artifacts").or_(page.get_by_text("Artifacts")).first.click()
+        self.artifacts()
         page.get_by_text(re.compile("job-")).first.click()
         link = page.get_by_role("link", name="Make a report")
         expect(link).to_be_visible(timeout=PATIENCE_MS)
