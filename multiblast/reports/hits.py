@@ -25,7 +25,7 @@ HitOrder = Literal["evalue", "bitscore", "pident", "qcovs", "length"]
 
 _ROW_GROUP_ROWS = 16384
 _MAX_PAGE_ROWS = 10_000
-_QUERY = b"# Query: "
+_ROUND, _FIRST_ROUND, _QUERY = b"# Iteration: ", b"# Iteration: 1\n", b"# Query: "
 _UNKNOWN = ("N/A", "0")  # a title, a strand, a taxonomy id that there is not
 
 
@@ -236,16 +236,22 @@ def _schema() -> pa.Schema:
 
 
 def _read_rows(stream: BinaryIO) -> Iterator[list[str]]:
-    """Yield the values of `_FIELDS` after the position and the title of their query."""
-    position, title = 0, ""
+    """Yield the values of `_FIELDS` after the position and the title of their query; of psiblast's rounds the last."""
+    position, title, rows, again = 0, "", list[list[str]](), False
     for line in stream:
-        if line.startswith(_QUERY):
-            position, title = position + 1, _decode(line[len(_QUERY) : -1])
+        if line.startswith(_ROUND):
+            again = line != _FIRST_ROUND
+        elif line.startswith(_QUERY):
+            if not again:
+                yield from rows
+                position, title = position + 1, _decode(line[len(_QUERY) : -1])
+            rows = []
         elif not line.startswith(b"#"):
             values = _decode(line[:-1]).split("\t", len(_FIELDS) - 1)
             if len(values) != len(_FIELDS):
                 raise ArchiveError(f"blast_formatter printed {len(values)} of {len(_FIELDS)} fields: {line[:200]!r}")
-            yield [str(position), title, *values]
+            rows.append([str(position), title, *values])
+    yield from rows
 
 
 def _decode(data: bytes) -> str:

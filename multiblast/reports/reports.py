@@ -272,7 +272,7 @@ class Reports:
     def _facts(self, query: QueryJob) -> dict[str, str]:
         """Return what an HTML report says of its making."""
         context = self._search.context(query.id)
-        return {
+        facts = {
             "Job": query.id,
             "Program": f"{query.program} {self._installation.version(query.program)}",
             "Databases": ", ".join(
@@ -282,6 +282,7 @@ class Reports:
             "Options": " ".join(context.options.arguments(context.paths)) or "the program's defaults",
             "Searched": f"{query.finished_at or query.created_at:%Y-%m-%d}",
         }
+        return {**facts, "Notes": "; ".join(query.notes)} if query.notes else facts
 
     def _keep(self, path: Path, key: str) -> ReportFile:
         with path.open("rb") as stream:

@@ -321,8 +321,9 @@
     if (!heading.isConnected) return; // another query was asked for meanwhile
     place.removeAttribute("aria-busy");
     tidy();
+    const notice = data.message || (data.subjects.length ? "" : "No hits found");
+    if (notice) header.append(h("p", { class: "notice" }, notice));
     if (data.subjects.length) place.append(...hitSections(query, readHits(data)));
-    else header.append(h("p", { class: "notice" }, data.message || "No hits found"));
   };
 
   const hitSections = (query, all) => {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 from multiblast.errors import ArchiveError
 
@@ -87,8 +87,8 @@ class QueryResult:
         return int(percent + 0.5 if percent < _ALMOST_WHOLE_PERCENT else percent)
 
 
-def read_results(stream: BinaryIO) -> Iterator[QueryResult]:
-    """Yield the results of a file in format 15, in order; one at a time is in memory.
+def read_results(stream: Iterable[bytes]) -> Iterator[QueryResult]:
+    """Yield the results of the lines of a file in format 15, in order; one at a time is in memory.
 
     BLAST+ starts and ends the object of each query with a line that is a brace;
     no string in JSON holds a line break.
@@ -106,7 +106,7 @@ def read_results(stream: BinaryIO) -> Iterator[QueryResult]:
         raise ArchiveError("blast_formatter's JSON holds no query")
 
 
-def _objects(stream: BinaryIO) -> Iterator[bytes]:
+def _objects(stream: Iterable[bytes]) -> Iterator[bytes]:
     lines: list[bytes] = []
     for line in stream:
         if line == b"{\n":

@@ -14,7 +14,9 @@ from string import Template
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, Any
 
+from multiblast.archive.notes import read_notes
 from multiblast.programs import run_program
+from multiblast.reports.filters import annotate
 from multiblast.reports.formatting import ENVIRONMENT
 from multiblast.reports.html.reading import QueryResult, Subject, read_results
 
@@ -50,8 +52,10 @@ def write_html(  # noqa: PLR0913 - a report, its place and what stands above it
         formatted, temporary = Path(directory) / "json", Path(directory) / "html"
         command = [blast_formatter, "-archive", str(archive), "-outfmt", "15"]
         run_program(command, stdout=formatted, environment=ENVIRONMENT, timeout_s=timeout_s)
+        with archive.open("rb") as merged:
+            notes = list(read_notes(merged))
         with formatted.open("rb") as stream, temporary.open("wb") as page:
-            _write_page(page, read_results(stream), title, facts)
+            _write_page(page, read_results(annotate(stream, notes, is_json=True)), title, facts)
         temporary.replace(output)
 
 
