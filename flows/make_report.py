@@ -6,10 +6,11 @@ from prefect import flow
 
 from multiblast.reports import MadeReport, ReportFormat, read_report_request
 from tasks import names
+from tasks.reconciling import cancel_jobs
 from tasks.reporting import format_report, record_report, show_report
 
 
-@flow(name="make-report", flow_run_name=names.report)
+@flow(name="make-report", flow_run_name=names.report, on_cancellation=[cancel_jobs])
 async def make_report(  # noqa: PLR0913, PLR0917 - the fields of a form
     job: str,
     format: ReportFormat = ReportFormat.PAIRWISE,  # noqa: A002 - BLAST+'s own word for it

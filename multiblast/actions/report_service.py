@@ -147,17 +147,17 @@ class ReportService(JobList):
         return CreatedReport(report_job_id=job_id)
 
     def cancel(self, requester: Requester, job_id: str) -> None:
-        """Take a report that waits out of the queue.
+        """Stop a report: taken out of the queue, or its formatter killed within a second or so.
 
         Raises:
             NotFoundError: there is no such job.
             NotAllowedError: it is not in the requester's list.
-            ConflictError: it is being made, or has ended.
+            ConflictError: it has ended already.
         """
         self._access.check_change(requester, job_id, JobKind.REPORT)
         status = self._jobs.report(job_id).status
-        if status != JobStatus.QUEUED:
-            raise ConflictError(f"report job {job_id} is {status}: only one that waits can be cancelled")
+        if status not in {JobStatus.QUEUED, JobStatus.IN_PROGRESS}:
+            raise ConflictError(f"report job {job_id} is {status}: only a queued or running job can be cancelled")
         self._jobs.move_report(job_id, JobStatus.CANCELLED, "cancelled by its user")
 
     def files(self, requester: Requester, job_id: str) -> list[ReportListedFile]:

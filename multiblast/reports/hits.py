@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from functools import cache, reduce
 from itertools import islice
@@ -94,7 +94,14 @@ _OURS = ("query", "qtitle")
 _FIELDS = ("qlen", *(f.name for f in fields(Hit) if f.name not in (*_OURS, "qlen")))
 
 
-def write_hits(archive: Path, output: Path, blast_formatter: str = "blast_formatter", *, timeout_s: float = 0) -> int:
+def write_hits(
+    archive: Path,
+    output: Path,
+    blast_formatter: str = "blast_formatter",
+    *,
+    timeout_s: float = 0,
+    cancelled: Callable[[], bool] | None = None,
+) -> int:
     """Write every hit of an archive as a row of a Parquet file, in the archive's order.
 
     Args:
@@ -102,6 +109,7 @@ def write_hits(archive: Path, output: Path, blast_formatter: str = "blast_format
         output: The file; it appears whole or not at all.
         blast_formatter: The program, by path or name.
         timeout_s: Its wall-clock limit in seconds; 0 is none.
+        cancelled: Asked several times a second; the program is killed once it returns True.
 
     Returns:
         How many rows were written.
@@ -117,7 +125,7 @@ def write_hits(archive: Path, output: Path, blast_formatter: str = "blast_format
         table, temporary = Path(directory) / "table", Path(directory) / "parquet"
         # Format 7 has a comment for every query, and so tells their positions; names may repeat.
         command = [blast_formatter, "-archive", str(archive), "-outfmt", " ".join(("7", *_FIELDS))]
-        run_program(command, stdout=table, environment=ENVIRONMENT, timeout_s=timeout_s)
+        run_program(command, stdout=table, environment=ENVIRONMENT, timeout_s=timeout_s, cancelled=cancelled)
         with table.open("rb") as stream, parquet.ParquetWriter(temporary, _schema(), compression="zstd") as writer:
             rows = _read_rows(stream)
             while group := list(islice(rows, _ROW_GROUP_ROWS)):

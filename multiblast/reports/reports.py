@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import shutil
+import time
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypedDict
 
 from multiblast.archive import merge
 from multiblast.database import JobStatus, QueryJob, ReportJob
@@ -31,6 +32,14 @@ __all__ = ["MadeReport", "ReportFile", "Reports"]
 
 _ZIP = "report.zip"
 _LEAST_QUERIES_A_FORMATTER = 25  # fewer are formatted sooner than another process starts
+_CANCEL_CHECK_S = 0.5
+
+
+class _Ending(TypedDict):
+    """What ends a formatter early: see `multiblast.programs.Program`."""
+
+    timeout_s: float
+    cancelled: Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +140,7 @@ class Reports:
         """Make a report, unless it was made from the same results before.
 
         Raises:
-            ProgramError: the formatter failed; the report job says why.
+            ProgramError: the formatter failed, or the report was cancelled; the report job says why.
             ConflictError: a database changed since the job was searched.
         """
         report = self._jobs.report(report_job_id)
@@ -144,7 +153,7 @@ class Reports:
         self._jobs.move_report(report.id, JobStatus.QUEUED, "its query job has other results now", flow_run=flow_run)
         self._jobs.move_report(report.id, JobStatus.IN_PROGRESS, flow_run=flow_run)
         try:
-            files, command = self._write(report, query, children, results)
+            files, command = self._write(report, query, children, results, self._cancelled(report.id))
         except BaseException as error:
             stderr = error.stderr if isinstance(error, ProgramError) else ""
             self._jobs.move_report(report.id, JobStatus.FAILED, str(error), flow_run=flow_run, stderr=stderr)
@@ -211,8 +220,26 @@ class Reports:
     def _is_whole(self, report: ReportJob) -> bool:
         return all(self._store.exists(file["key"]) for file in report.files)
 
+    def _cancelled(self, report_job_id: str) -> Callable[[], bool]:
+        """Return what tells whether somebody cancelled a report, and asks for that not too often."""
+        asked = time.monotonic()
+        answer = False
+
+        def cancelled() -> bool:
+            nonlocal asked, answer
+            if not answer and time.monotonic() - asked > _CANCEL_CHECK_S:
+                asked, answer = time.monotonic(), self._jobs.report(report_job_id).status == JobStatus.CANCELLED
+            return answer
+
+        return cancelled
+
     def _write(
-        self, report: ReportJob, query: QueryJob, children: Sequence[Child], results: str
+        self,
+        report: ReportJob,
+        query: QueryJob,
+        children: Sequence[Child],
+        results: str,
+        cancelled: Callable[[], bool],
     ) -> tuple[list[ReportFile], tuple[str, ...]]:
         options = {key: value for key, value in report.formatting.items() if key not in {"formatType", "partial"}}
         request = read_report_request(report.formatting["formatType"], options=options)
@@ -222,7 +249,7 @@ class Reports:
             archives = self._merge(query, children, database_argument(context.databases), directory, request)
             made = directory / "report"
             made.mkdir()
-            paths = self._format(request, archives, query, len(children), made)
+            paths = self._format(request, archives, query, len(children), made, cancelled)
             paths.append(_zip(directory / _ZIP, paths))
             place = f"reports/{report.id[:2]}/{report.id}/{results[:8]}"
             command = ("blast_formatter", "-archive", "archive.asn1", *request.formatting.arguments())
@@ -244,20 +271,27 @@ class Reports:
                 merge(islice(parts, size), output, databases, first=first)
         return archives
 
-    def _format(
-        self, request: ReportRequest, archives: Sequence[Path], query: QueryJob, queries: int, directory: Path
+    def _format(  # noqa: PLR0913, PLR0917 - a report, its place and what ends it early
+        self,
+        request: ReportRequest,
+        archives: Sequence[Path],
+        query: QueryJob,
+        queries: int,
+        directory: Path,
+        cancelled: Callable[[], bool],
     ) -> list[Path]:
-        formatter, limit = self._installation.program("blast_formatter"), self._installation.time_limit_s
+        formatter = self._installation.program("blast_formatter")
+        ending = _Ending(timeout_s=self._installation.time_limit_s, cancelled=cancelled)
         match request.format:
             case ReportFormat.HTML:
                 page = directory / "report.html"
                 title = query.title or f"{query.sequences:,} sequences"
                 facts = self._facts(query)
-                write_html(archives[0], page, blast_formatter=formatter, title=title, facts=facts, timeout_s=limit)
+                write_html(archives[0], page, blast_formatter=formatter, title=title, facts=facts, **ending)
                 return [page]
             case ReportFormat.PARQUET:
                 table = directory / "report.parquet"
-                write_hits(archives[0], table, formatter, timeout_s=limit)
+                write_hits(archives[0], table, formatter, **ending)
                 return [table]
         return format_archive(
             archives,
@@ -266,7 +300,7 @@ class Reports:
             queries=queries,
             directory=directory,
             blast_formatter=formatter,
-            timeout_s=limit,
+            **ending,
         )
 
     def _facts(self, query: QueryJob) -> dict[str, str]:

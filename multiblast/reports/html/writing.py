@@ -6,7 +6,7 @@ import base64
 import gzip
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -33,6 +33,7 @@ def write_html(  # noqa: PLR0913 - a report, its place and what stands above it
     title: str,
     facts: Mapping[str, str],
     timeout_s: float = 0,
+    cancelled: Callable[[], bool] | None = None,
 ) -> None:
     """Write a report that is one file and needs nothing else; the same result gives the same bytes.
 
@@ -43,6 +44,7 @@ def write_html(  # noqa: PLR0913 - a report, its place and what stands above it
         title: The report's heading.
         facts: What stands below it, in order, e.g. ``{"Program": "blastp 2.12.0+"}``.
         timeout_s: Wall-clock limit of the program in seconds; 0 is none.
+        cancelled: Asked several times a second; the program is killed once it returns True.
 
     Raises:
         ProgramError: ``blast_formatter`` failed.
@@ -51,7 +53,7 @@ def write_html(  # noqa: PLR0913 - a report, its place and what stands above it
     with TemporaryDirectory(dir=output.parent, prefix=".html-") as directory:
         formatted, temporary = Path(directory) / "json", Path(directory) / "html"
         command = [blast_formatter, "-archive", str(archive), "-outfmt", "15"]
-        run_program(command, stdout=formatted, environment=ENVIRONMENT, timeout_s=timeout_s)
+        run_program(command, stdout=formatted, environment=ENVIRONMENT, timeout_s=timeout_s, cancelled=cancelled)
         with archive.open("rb") as merged:
             notes = list(read_notes(merged))
         with formatted.open("rb") as stream, temporary.open("wb") as page:
