@@ -11,6 +11,8 @@ from multiblast.accounts import Accounts, Turns
 from multiblast.actions import QueryService, ReportService
 from multiblast.actions.comparison import Comparisons
 from multiblast.actions.kinds import kind_of
+from multiblast.actions.provenance import Provenance
+from multiblast.actions.registered_queries import RegisteredQueries
 from multiblast.database import Database, JobKind
 from multiblast.installation import Installation
 from multiblast.reports import Reports
@@ -103,6 +105,17 @@ class Services:
     def comparisons(self) -> Comparisons:
         """What a change of databases did to results."""
         return Comparisons(self.database, self.store, self.search)
+
+    @cached_property
+    def provenance(self) -> Provenance:
+        """What records jobs in a registry."""
+        return Provenance(self.database, self.store, self.search, self.reports)
+
+    @cached_property
+    def registered_queries(self) -> RegisteredQueries:
+        """Queries that configurations of the registry describe."""
+        recorders = (self.query_service, self.report_service)
+        return RegisteredQueries(*recorders, self.search, self.reports, self.turns, self.provenance)
 
     @property
     def expiry(self) -> Expiry:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.context import TaskRunContext
 from prefect.exceptions import PrefectException
+from prefect.runtime import flow_run
 
 from blocks.registry import LocalRegistry, RemoteRegistry
 from blocks.services import services
@@ -21,6 +21,7 @@ from multiblast.errors import ConflictError
 from multiblast.ids import digest
 from multiblast.registry import commands
 from multiblast.registry.bindings import Binding, binding
+from multiblast.registry.blast_jobs import Searched
 from multiblast.registry.graph import provenance_svg
 from multiblast.registry.local import Registry
 from multiblast.registry.pushing import Push
@@ -29,8 +30,6 @@ from multiblast.registry.running import Done, QueryRequest
 from multiblast.registry.status import commit, status, verify
 from multiblast.registry.transfer import Report, Result
 from multiblast.registry.working import resolve
-from multiblast.reports import read_report_request
-from multiblast.search import read_submission
 
 __all__ = [
     "ask_remote",
@@ -160,42 +159,9 @@ def run_configuration(config: str, user: str, key: str) -> Done:  # noqa: ARG001
     return commands.run(Path(config), registry, _user(registry, user), run_query=search_query)
 
 
-def search_query(request: QueryRequest) -> Mapping[str, str]:
-    """Run a query that a configuration describes, and write its reports.
-
-    Raises:
-        InvalidInputError: the query or its options.
-        JobFailedError: the job did not come to its end.
-    """
-    all_services = services()
-    search, reports = all_services.search, all_services.reports
-    submission = read_submission(
-        query_file=request.query,
-        program=request.program,
-        site=request.site,
-        targets=request.targets,
-        options=request.options,
-    )
-    job_id = search.record(submission).job_id
-    plan = search.plan(job_id)
-    search.start(plan)
-    for batch in plan.batches:
-        search.run(batch)
-    search.finish(job_id)
-    for alias, options in request.reports.items():
-        told = {name: value for name, value in options.items() if name not in ("outfmt", "fields")}
-        wanted = read_report_request(options.get("outfmt", "0"), fields=str(options.get("fields", "")), options=told)
-        made = reports.make(reports.record(job_id, wanted))
-        with (
-            reports.open(made.report_id, made.files[0].name) as source,
-            request.files[alias].open("wb") as target,
-        ):
-            shutil.copyfileobj(source, target)
-    return {
-        "job_id": job_id,
-        "program": request.program,
-        "program_version": all_services.installation.version(request.program),
-    }
+def search_query(request: QueryRequest) -> Searched:
+    """Run a query that a configuration describes, for the registry's user, and write its reports."""
+    return services().registered_queries.run(request, flow_run=str(flow_run.id or ""))
 
 
 async def show_report(title: str, report: Report) -> None:

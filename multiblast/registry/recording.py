@@ -35,6 +35,7 @@ __all__ = [
     "find_product",
     "name_of_product",
     "namespace_id",
+    "record_content",
     "record_file",
     "record_object",
     "record_place",
@@ -56,6 +57,11 @@ class ProductName:
 
     def __str__(self) -> str:
         return product_name(self.namespace, self.name, self.version)
+
+    def check(self) -> None:
+        """Make sure that it can be recorded: see `check_name`."""
+        check_name(self.namespace, "namespace")
+        check_name(self.name, "data_product")
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,19 +232,37 @@ def record_product(  # noqa: PLR0913 - the fields of a data product
         ConflictError: this version exists, with another content.
         StoreError: the file has another digest, or cannot be kept.
     """
-    check_name(name.namespace, "namespace")
-    check_name(name.name, "data_product")
+    name.check()
     found = registry.files.add(path, digest)
+    return record_content(
+        registry, name, found.sha1, file_type=file_type, description=description, public=public, authors=authors
+    )
+
+
+def record_content(  # noqa: PLR0913 - as above
+    registry: Registry,
+    name: ProductName,
+    sha1: str,
+    *,
+    file_type: str,
+    description: str = "",
+    public: bool = True,
+    authors: Sequence[int] = (),
+) -> Recorded:
+    """Record a content that the registry's files hold as a data product; the same again is the same.
+
+    Raises:
+        ConflictError: this version exists, with another content.
+    """
+    name.check()
     with registry.writing() as session:
         before = find_product(session, name)
         if before is not None:
-            if (other := content_of(session, before)) not in ("", found.sha1):
-                raise ConflictError(
-                    f"{name} exists, with the content {other} and not {found.sha1}: give it a new version"
-                )
-            return Recorded(cast("int", before.id), before.object_id, found.sha1, new=False)
+            if (other := content_of(session, before)) not in ("", sha1):
+                raise ConflictError(f"{name} exists, with the content {other} and not {sha1}: give it a new version")
+            return Recorded(cast("int", before.id), before.object_id, sha1, new=False)
         item = record_file(
-            registry, session, found.sha1, description=description, file_type=file_type, public=public, authors=authors
+            registry, session, sha1, description=description, file_type=file_type, public=public, authors=authors
         )
         product = DataProduct(
             name=name.name,
@@ -248,7 +272,7 @@ def record_product(  # noqa: PLR0913 - the fields of a data product
         )
         session.add(product)
         session.flush()
-        return Recorded(cast("int", product.id), product.object_id, found.sha1, new=True)
+        return Recorded(cast("int", product.id), product.object_id, sha1, new=True)
 
 
 def versions_of(session: Session, namespace: str, name: str) -> dict[str, DataProduct]:

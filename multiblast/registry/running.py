@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,10 +14,12 @@ from uuid import uuid4
 from multiblast.errors import FailureClass, InvalidInputError, ProgramError, StoreError
 from multiblast.programs import run_program
 from multiblast.registry.bindings import Binding, Secrets
+from multiblast.registry.blast_jobs import Searched, record_database
+from multiblast.registry.config import SearchEntry
 from multiblast.registry.local import Registry
 from multiblast.registry.recording import ProductName, author_id, record_product
 from multiblast.registry.runs import Run, record_run
-from multiblast.registry.working import Input, Output, Working
+from multiblast.registry.working import Output, Working
 
 __all__ = ["Done", "QueryRequest", "RunQuery", "run_working"]
 
@@ -27,16 +29,27 @@ _SHELLS = {"R": ["R", "-f"], "pwsh": ["pwsh", "-File"], "powershell": ["powershe
            "batch": ["cmd", "/c"], "bash": ["bash", "-eo", "pipefail"], "sh": ["sh", "-e"]}  # fmt: skip
 
 
+# The script has nothing to do with these; every other exit code means what the script says.
+_OF_ANY_PROGRAM = {
+    FailureClass.TIME_LIMIT,
+    FailureClass.KILLED,
+    FailureClass.OUT_OF_MEMORY,
+    FailureClass.CANCELLED,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class QueryRequest:
     """A multiblast query that a configuration describes.
 
     Attributes:
+        user: Who asks.
         query: The FASTA file.
         reports: The report's options for each output, by what the configuration calls it.
         files: Where each output is to be written.
     """
 
+    user: str
     program: str
     query: Path
     site: str
@@ -46,8 +59,8 @@ class QueryRequest:
     files: Mapping[str, Path]
 
 
-# Runs the query, writes the files, and returns facts about it, such as the program's version.
-RunQuery = Callable[[QueryRequest], Mapping[str, str]]
+# Runs the query, writes the files, and tells what was searched.
+RunQuery = Callable[[QueryRequest], Searched]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,31 +101,124 @@ def run_working(
     """
     if working.script is None and (working.search is None or run_query is None):
         raise InvalidInputError("there is nothing to run: give run_metadata a script or a script_path, or a search")
-    started = datetime.now(UTC)
-    run_id = str(uuid4())
-    store = Path(working.metadata.write_data_store.removeprefix("file://"))
-    outputs = [_with_run_id(one, run_id) for one in working.outputs]
-    for read in working.inputs:
-        _place_input(registry, store, read)
-    files = {one.alias: _path(store, one.name, one.file_type) for one in outputs}
-    for path in files.values():
-        path.parent.mkdir(parents=True, exist_ok=True)
-    working.directory.mkdir(parents=True, exist_ok=True)
-    (working.directory / "config.yaml").write_text(working.text, "utf-8")
-    log = working.directory / f"{run_id}.log"
-    facts: Mapping[str, str] = {}
+    attempt = _Attempt(registry, working, user)
+    attempt.prepare()
+    searched = None
     if working.script is not None:
-        token = Secrets(registry.directory).get(f"user {user.username}")
-        _run_script(working, token, run_id, log, timeout_s)
+        attempt.run_script(working.script, timeout_s)
     elif working.search is not None and run_query is not None:
-        facts = run_query(_request(working, store, files))
-    for one in outputs:
-        if not files[one.alias].is_file():
-            raise StoreError(f"{one.alias} was not written: it should be {str(files[one.alias])!r}")
-    _record_run(registry, working, user, run_id, started, outputs, files, facts)
-    return Done(
-        run_id, tuple(str(one.name) for one in outputs), (datetime.now(UTC) - started).total_seconds(), str(log)
-    )
+        searched = run_query(attempt.request(working.search))
+    attempt.record(searched)
+    return attempt.done()
+
+
+class _Attempt:
+    """One run of a working configuration."""
+
+    def __init__(self, registry: Registry, working: Working, user: Binding) -> None:
+        self._registry, self._working, self._user = registry, working, user
+        self._started = datetime.now(UTC)
+        self._run_id = str(uuid4())
+        self._store = Path(working.metadata.write_data_store.removeprefix("file://"))
+        self._outputs = [_with_run_id(one, self._run_id) for one in working.outputs]
+        self._files = {one.alias: _path(self._store, one.name, one.file_type) for one in self._outputs}
+        self._log = working.directory / f"{self._run_id}.log"
+
+    def prepare(self) -> None:
+        """Put checked copies of all inputs where they are looked for, and make the directories of all outputs."""
+        for one in self._working.inputs:
+            if not self._registry.files.holds(one.sha1):
+                raise StoreError(f"the file of {one.name} is not here: pull it first")
+            self._registry.files.copy(one.sha1, _path(self._store, one.name, one.file_type))
+        for path in self._files.values():
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._working.directory.mkdir(parents=True, exist_ok=True)
+        (self._working.directory / "config.yaml").write_text(self._working.text, "utf-8")
+
+    def run_script(self, script: str, timeout_s: float) -> None:
+        """Run the script, with its log beside its configuration."""
+        working = self._working
+        token = Secrets(self._registry.directory).get(f"user {self._user.username}")
+        (working.directory / working.script_name).write_text(script, "utf-8")
+        # What is run may have the token in it; what is kept has not.
+        private = working.directory / f"{self._run_id}.{working.script_name}"
+        text = _TOKEN.sub(lambda _: token, working.filled(script)).replace(_RUN_ID, self._run_id)
+        with os.fdopen(os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+        repository = working.repository.root
+        name, *flags = working.metadata.shell.split()
+        program, *rest = _SHELLS.get(name, [name])
+        command = ["env", "-C", str(repository), program, *flags, *rest, str(private)]
+        environment = {
+            "FDP_CONFIG_DIR": str(working.directory),
+            "FDP_CONFIG_NAME": "config.yaml",
+            "FDP_DATA_STORE": working.metadata.write_data_store,
+            "FDP_LOCAL_REPO": str(repository),
+            "FDP_LOCAL_TOKEN": token,
+            "FDP_SCRIPT": str(working.directory / working.script_name),
+        }
+        try:
+            run_program(command, stdout=self._log, environment=environment, timeout_s=timeout_s)
+        except ProgramError as error:
+            why = error.failure_class if error.failure_class in _OF_ANY_PROGRAM else FailureClass.UNKNOWN
+            raise ProgramError([name, str(private)], error.exit_code, error.stderr, why) from error
+        finally:
+            private.unlink(missing_ok=True)
+
+    def request(self, search: SearchEntry) -> QueryRequest:
+        """Return what is to be searched, and where its reports go."""
+        query = next(one for one in self._working.inputs if one.alias == search.query)
+        return QueryRequest(
+            user=self._user.username,
+            program=search.program,
+            query=_path(self._store, query.name, query.file_type),
+            site=search.site,
+            targets=search.targets,
+            options=search.options,
+            reports=search.reports,
+            files={alias: self._files[alias] for alias in search.reports},
+        )
+
+    def record(self, searched: Searched | None) -> None:
+        """Record the outputs and the code run, all or nothing."""
+        missing = next((one for one in self._outputs if not self._files[one.alias].is_file()), None)
+        if missing is not None:
+            raise StoreError(f"{missing.alias} was not written: it should be {str(self._files[missing.alias])!r}")
+        working, metadata, user = self._working, self._working.metadata, self._user
+        with self._registry.transaction(), self._registry.session() as session:
+            author = author_id(session, user.username, user.identifier if "://" in user.identifier else None)
+            databases = sorted(searched.databases.items()) if searched else []
+            run = Run(
+                uuid=self._run_id,
+                at=self._started,
+                description=metadata.description or f"run of {metadata.latest_commit or 'a script'}",
+                config=working.text,
+                script=searched.script if searched else working.script or "",
+                script_type="sh" if searched else working.script_name.rpartition(".")[2],
+                repository=metadata.remote_repo or working.repository.remote,
+                commit=metadata.latest_commit,
+                public=metadata.public,
+                author=author,
+                inputs=[
+                    *(one.object_id for one in working.inputs),
+                    *(record_database(session, *one) for one in databases),
+                ],
+                outputs=[self._record_output(one, author) for one in self._outputs],
+                facts=searched.facts if searched else {},
+            )
+            record_run(self._registry, session, run)
+
+    def _record_output(self, one: Output, author: int) -> int:
+        recorded = record_product(
+            self._registry, one.name, self._files[one.alias], file_type=one.file_type, description=one.description,
+            public=one.public, authors=[author],
+        )  # fmt: skip
+        return recorded.object_id
+
+    def done(self) -> Done:
+        """Return what came of it."""
+        seconds = (datetime.now(UTC) - self._started).total_seconds()
+        return Done(self._run_id, tuple(str(one.name) for one in self._outputs), seconds, str(self._log))
 
 
 def _with_run_id(one: Output, run_id: str) -> Output:
@@ -126,103 +232,3 @@ def _path(store: Path, name: ProductName, file_type: str) -> Path:
     if not path.resolve().is_relative_to(store.resolve()):
         raise InvalidInputError(f"{str(name)!r} leads out of the data store: give it another name")
     return path
-
-
-def _place_input(registry: Registry, store: Path, one: Input) -> None:
-    """Put a checked copy of an input where the script looks for it."""
-    if not registry.files.holds(one.sha1):
-        raise StoreError(f"the file of {one.name} is not here: pull it first")
-    registry.files.copy(one.sha1, _path(store, one.name, one.file_type))
-
-
-def _run_script(working: Working, token: str, run_id: str, log: Path, timeout_s: float) -> None:
-    (working.directory / working.script_name).write_text(_script_text(working), "utf-8")
-    # What is run may have the token in it; what is kept has not.
-    private = working.directory / f"{run_id}.{working.script_name}"
-    text = _TOKEN.sub(lambda _: token, working.filled(_script_text(working))).replace(_RUN_ID, run_id)
-    with os.fdopen(os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    repository = working.repository.root
-    name, *flags = working.metadata.shell.split()
-    program, *rest = _SHELLS.get(name, [name])
-    command = ["env", "-C", str(repository), program, *flags, *rest, str(private)]
-    environment = {
-        "FDP_CONFIG_DIR": str(working.directory),
-        "FDP_CONFIG_NAME": "config.yaml",
-        "FDP_DATA_STORE": working.metadata.write_data_store,
-        "FDP_LOCAL_REPO": str(repository),
-        "FDP_LOCAL_TOKEN": token,
-        "FDP_SCRIPT": str(working.directory / working.script_name),
-    }
-    try:
-        run_program(command, stdout=log, environment=environment, timeout_s=timeout_s)
-    except ProgramError as error:
-        known = (FailureClass.TIME_LIMIT, FailureClass.KILLED, FailureClass.OUT_OF_MEMORY, FailureClass.CANCELLED)
-        why = error.failure_class if error.failure_class in known else FailureClass.UNKNOWN
-        raise ProgramError([name, str(private)], error.exit_code, error.stderr, why) from error
-    finally:
-        private.unlink(missing_ok=True)
-
-
-def _script_text(working: Working) -> str:
-    return working.script or ""
-
-
-def _request(working: Working, store: Path, files: Mapping[str, Path]) -> QueryRequest:
-    search = working.search
-    if search is None:
-        raise InvalidInputError("there is no search to run")
-    query = next(one for one in working.inputs if one.alias == search.query)
-    return QueryRequest(
-        program=search.program,
-        query=_path(store, query.name, query.file_type),
-        site=search.site,
-        targets=search.targets,
-        options=search.options,
-        reports=search.reports,
-        files={alias: files[alias] for alias in search.reports},
-    )
-
-
-def _record_run(  # noqa: PLR0913, PLR0917 - the facts of a run
-    registry: Registry,
-    working: Working,
-    user: Binding,
-    run_id: str,
-    started: datetime,
-    outputs: Sequence[Output],
-    files: Mapping[str, Path],
-    facts: Mapping[str, str],
-) -> None:
-    metadata = working.metadata
-    script = _script_text(working) or f"multiblast {working.search.program if working.search else ''}\n"
-    with registry.transaction(), registry.session() as session:
-        author = author_id(session, user.username, user.identifier if "://" in user.identifier else None)
-        made = [
-            record_product(
-                registry,
-                one.name,
-                files[one.alias],
-                file_type=one.file_type,
-                description=one.description,
-                public=one.public,
-                authors=[author],
-            )
-            for one in outputs
-        ]
-        run = Run(
-            uuid=run_id,
-            at=started,
-            description=metadata.description or f"run of {metadata.latest_commit or 'a script'}",
-            config=working.text,
-            script=script,
-            script_type=working.script_name.rpartition(".")[2] if working.script is not None else "txt",
-            repository=metadata.remote_repo or working.repository.remote,
-            commit=metadata.latest_commit,
-            public=metadata.public,
-            author=author,
-            inputs=[one.object_id for one in working.inputs],
-            outputs=[one.object_id for one in made],
-            facts=facts,
-        )
-        record_run(registry, session, run)

@@ -7,7 +7,6 @@ import os
 import stat
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -21,9 +20,6 @@ from multiblast.registry.bindings import Remotes, Secrets, bind, binding, bound_
 from multiblast.registry.commands import generate, pull, push, run
 from multiblast.registry.exporting import write_crate, write_prov
 from multiblast.registry.graph import provenance, provenance_svg
-from multiblast.registry.recording import ProductName
-from multiblast.registry.running import QueryRequest
-from multiblast.registry.runs import BlastJob, File, record_blast_job
 from multiblast.registry.status import commit, delete, gc, info, status, verify
 from multiblast.registry.transfer import Result
 
@@ -74,27 +70,6 @@ def test_registry_run_that_fails_records_nothing(here: Any, config: Callable[[st
 def test_registry_run_without_anything_to_run_says_so(here: Any, config: Callable[[str], Path]) -> None:
     with pytest.raises(InvalidInputError, match="nothing to run"):
         run(config("run_metadata: {description: x}"), here, here.user())
-
-
-def test_registry_run_of_a_query_described_in_the_config(here: Any, config: Callable[[str], Path]) -> None:
-    here.product("queries/q", ">q\nMKV\n", file_type="fasta")
-    asked: list[QueryRequest] = []
-
-    def search(request: QueryRequest) -> dict[str, str]:
-        asked.append(request)
-        request.files["results/hits"].write_text("hits of " + request.query.read_text())
-        return {"program_version": "2.12.0+"}
-
-    text = """\
-read: [{data_product: queries/q}]
-write: [{data_product: results/hits, file_type: tsv}]
-search: {query: queries/q, targets: [A/t/db], program: blastp, options: {evalue: 1e-5},
-  reports: {results/hits: {outfmt: 6}}}
-"""
-    done = run(config(text), here, here.user(), run_query=search)
-    assert (asked[0].program, asked[0].targets, asked[0].options) == ("blastp", ("A/t/db",), {"evalue": "1e-5"})
-    assert done.outputs == ("rich:results/hits@0.0.1",)
-    assert [row.fields["value"] for row in here.since("key_value", 0)] == ["2.12.0+"]
 
 
 def test_registry_run_again_makes_the_next_version(here: Any, config: Callable[[str], Path]) -> None:
@@ -335,32 +310,6 @@ def test_registry_graph_goes_from_left_to_right(chain: Any) -> None:
     svg = ET.fromstring(provenance_svg(chain, "rich:params/last@1.0.0"))  # noqa: S314 - our own
     columns = sorted({float(box.get("x") or 0) for box in svg.iter("{http://www.w3.org/2000/svg}rect")})
     assert len(columns) == 6  # the background, and five steps
-
-
-def test_registry_blast_job_is_recorded_once(here: Any, tmp_path: Path) -> None:
-    (tmp_path / "q.fasta").write_text(">q\nMKV\n")
-    (tmp_path / "r.xml").write_text("<x/>")
-    job = BlastJob(
-        job_id="0123456789abcdef0123456789abcdef",
-        at=datetime(2026, 1, 1, tzinfo=UTC),
-        user="ann",
-        program="blastp",
-        program_version="2.12.0+",
-        query=File(ProductName("ann", "queries/0123", "1.0.0"), tmp_path / "q.fasta", "fasta"),
-        databases={"A/t/db": "f" * 32},
-        options={"evalue": 1e-5},
-        commands=[["blastp", "-db", "my db"]],
-        reports=[File(ProductName("ann", "reports/4567", "1.0.0"), tmp_path / "r.xml", "xml")],
-    )
-    assert record_blast_job(here, job) == record_blast_job(here, job)
-    (row,) = here.since("code_run", 0)
-    assert (len(row.fields["inputs"]), len(row.fields["outputs"])) == (2, 1)
-    (script,) = here.read("object", [row.fields["submission_script"]])
-    (place,) = here.read("storage_location", [script.fields["storage_location"]])
-    with here.files.open(place.fields["hash"]) as file:
-        assert file.read() == b"blastp -db 'my db'\n"
-    (database,) = here.products("A", ["databases/t/db"])
-    assert database.fields["version"] == "0.0.0+" + "f" * 32
 
 
 def test_registry_command_line_goes_from_config_to_export(tmp_path: Path) -> None:

@@ -1,0 +1,131 @@
+"""The provenance of jobs: what the job database knows of a search or a report, as a code run in a registry."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO
+
+from sqlmodel import col, select
+
+from multiblast.accounts import GUEST
+from multiblast.actions.kinds import kind_of
+from multiblast.database import BatchRun, Database, JobKind, JobStatus, Link, QueryJob, ReportJob, Run
+from multiblast.errors import ConflictError, NotFoundError
+from multiblast.ids import digest
+from multiblast.registry.blast_jobs import BlastJob, File, Searched, record_blast_job
+from multiblast.registry.files import file_checksums
+from multiblast.registry.local import Registry
+from multiblast.registry.recording import ProductName
+from multiblast.reports import Reports
+from multiblast.results.digests import results_digest
+from multiblast.search import Search
+from multiblast.stores import Store
+
+__all__ = ["Provenance"]
+
+
+class Provenance:
+    """Records jobs in a registry.
+
+    Args:
+        database: The job database.
+        store: Where queries are kept.
+        search: The query jobs.
+        reports: The report jobs.
+    """
+
+    def __init__(self, database: Database, store: Store, search: Search, reports: Reports) -> None:
+        self._database, self._store = database, store
+        self._search, self._reports, self._jobs = search, reports, search.jobs
+
+    def record(self, registry: Registry, job_id: str) -> str:
+        """Record a complete query or report job as a code run; return the run's UUID.
+
+        A job that was recorded is recorded again only once it was searched with
+        other databases, or another version of its program.
+
+        Raises:
+            NotFoundError: there is no such job, or it never ran.
+            ConflictError: it is not complete.
+            StoreError: a file cannot be kept.
+        """
+        is_report = kind_of(self._database, job_id) is JobKind.REPORT
+        report = self._jobs.report(job_id) if is_report else None
+        query = self._jobs.query(report.query_job_id if report else job_id)
+        if (report or query).status != JobStatus.COMPLETE:
+            raise ConflictError(f"job {job_id} is {(report or query).status}: it can be recorded once it is complete")
+        with TemporaryDirectory(prefix="multiblast-") as name:
+            return record_blast_job(registry, self._facts(query, report, Path(name)))
+
+    def searched(self, job_id: str) -> Searched:
+        """Return with what a query job was searched, the last time it ran.
+
+        Raises:
+            NotFoundError: there is no such job, or it never ran.
+        """
+        job = self._jobs.query(job_id)
+        run = self._run(job)
+        with self._database.read() as session:
+            ran = select(BatchRun.command).where(
+                BatchRun.job_id == job.id, BatchRun.started_at >= run.started_at, BatchRun.failure_class == ""
+            )
+            commands = session.exec(ran.order_by(col(BatchRun.number))).all()
+            found = results_digest(session, job)
+        return Searched(
+            job_id=job.id,
+            program=job.program,
+            program_version=run.program_version,
+            databases={f"{job.site}/{one['target']}/{one['database']}": one["fingerprint"] for one in run.databases},
+            options=self._search.options(job).changed(),
+            commands=commands or [run.command],  # if all was known, what would have found it
+            results_digest=found,
+        )
+
+    def _facts(self, query: QueryJob, report: ReportJob | None, directory: Path) -> BlastJob:
+        searched, search_key = self.searched(query.id), self._run(query).search_key
+        path = directory / "query.fasta"
+        _copy(self._store.open(query.query_key, query.query_offset, query.query_bytes), path)
+        name = ProductName(query.site, f"queries/{file_checksums(path).sha1}", "1.0.0")
+        return BlastJob(
+            run_id=digest("code-run/1", [report.id, report.results_digest] if report else [query.id, search_key]),
+            at=(report or query).finished_at or (report or query).created_at,
+            site=query.site,
+            user=self._user((report or query).id),
+            searched=searched,
+            query=File(name, path, "fasta", "query sequences"),
+            report_id=report.id if report else "",
+            report_command=report.command if report else (),
+            reports=self._files(query, report, directory) if report else (),
+        )
+
+    def _files(self, query: QueryJob, report: ReportJob, directory: Path) -> list[File]:
+        """Copy the files of a report; the archive of all of them tells nothing more."""
+        found = []
+        for file in self._reports.files(report.id):
+            path = directory / file.name
+            if path.suffix != ".zip":
+                _copy(self._reports.open(report.id, file.name), path)
+                name = ProductName(query.site, f"reports/{report.id}/{file.name}", f"0.0.0+{report.results_digest}")
+                found.append(File(name, path, path.suffix.removeprefix("."), f"report of query job {query.id}"))
+        return found
+
+    def _run(self, job: QueryJob) -> Run:
+        with self._database.read() as session:
+            run = session.exec(select(Run).where(Run.job_id == job.id).order_by(col(Run.number).desc())).first()
+        if run is None:
+            raise NotFoundError("run of query job", job.id, "name the job that it was searched in, or search it")
+        return run
+
+    def _user(self, job_id: str) -> str:
+        """Return who had the job in their list first; empty for a guest, whom nobody knows by name."""
+        with self._database.read() as session:
+            query = select(Link.owner).where(Link.job_id == job_id).order_by(col(Link.created_at), Link.owner)
+            owner = session.exec(query).first() or ""
+        return "" if owner.startswith(GUEST) else owner
+
+
+def _copy(source: BinaryIO, path: Path) -> None:
+    with source, path.open("wb") as target:
+        shutil.copyfileobj(source, target)

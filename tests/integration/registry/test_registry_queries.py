@@ -1,0 +1,225 @@
+"""BLAST searches in the registry: those that a configuration describes, and the provenance of every job."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prov.model import ProvDocument
+from rocrate.rocrate import ROCrate
+from sqlmodel import select
+
+from multiblast.accounts import Requester
+from multiblast.actions.requests import CreateReport
+from multiblast.database import Link
+from multiblast.errors import ConflictError, InvalidInputError, LimitError
+from multiblast.registry.commands import push, run
+from multiblast.registry.exporting import write_crate, write_prov
+from multiblast.registry.status import commit, info, verify
+from multiblast.registry.transfer import Result
+from multiblast.reports import read_report_request
+from multiblast.search import read_submission
+from multiblast.services import Services
+from multiblast.settings import Policy, UserLimits
+from multiblast.targets.building import build_database
+
+EXAMPLES = Path(__file__).parents[3] / "examples" / "data"
+SEARCH = """\
+run_metadata: {description: search the demo}
+read: [{data_product: queries/q}]
+write: [{data_product: results/hits, file_type: tsv}, {data_product: results/text, file_type: txt}]
+search:
+  query: queries/q
+  targets: [demo/examples/proteins]
+  options: {evalue: 1e-5, max_target_seqs: 5}
+  reports: {results/hits: {outfmt: 6, fields: qseqid sseqid evalue}, results/text: {outfmt: 0, numDescriptions: 3}}
+"""
+FASTA = "".join(f">{record}" for record in (EXAMPLES / "protein_query.fasta").read_text().split(">")[1:4])
+
+
+@pytest.fixture
+def job(submit: Callable[..., Any]) -> str:
+    return str(submit(FASTA, user="rich").job_id)
+
+
+def report(services: Services, job: str, **request: Any) -> str:
+    wanted = CreateReport(job, read_report_request(request.pop("outfmt", "6"), **request))
+    report_id = services.report_service.record(Requester("rich"), wanted)
+    return services.reports.make(report_id).report_id
+
+
+def products(registry: Any, references: list[str]) -> set[str]:
+    """Return the names of the data products that components are of."""
+    parts = registry.read("object_component", references)
+    rows = registry.details("data_product", "object", registry.read("object", {one.fields["object"] for one in parts}))
+    return {row.fields["name"] for row in rows}
+
+
+def test_registry_query_gives_what_blast_gives_and_is_recorded(
+    here: Any, services: Services, config: Callable[[str], Path], targets_root: Path, tmp_path: Path
+) -> None:
+    here.product("queries/q", FASTA, file_type="fasta")
+    done = run(config(SEARCH), here, here.user(), run_query=services.registered_queries.run)
+    (tmp_path / "q.fasta").write_text(FASTA)
+    database = targets_root / "demo/examples/blast/proteins"
+    command = ["blastp", "-query", tmp_path / "q.fasta", "-db", database, "-evalue", "1e-5", "-max_target_seqs", "5"]
+    plain = subprocess.run([*command, "-outfmt", "6 qseqid sseqid evalue"], check=True, capture_output=True)
+    assert (here.directory / "data/rich/results/hits/0.0.1.tsv").read_bytes() == plain.stdout
+    (row,) = here.since("code_run", 0)
+    assert row.fields["uuid"] == done.uuid
+    assert products(here, row.fields["inputs"]) == {"queries/q", "databases/examples/proteins"}
+    assert products(here, row.fields["outputs"]) == {"results/hits", "results/text"}
+    told = {one.fields["key"]: one.fields["value"] for one in here.since("key_value", 0)}
+    assert told["program_version"] == services.installation.version("blastp")
+    assert told["fingerprint"] == services.targets.resolve("demo", "examples", "proteins").fingerprint
+
+
+def test_registry_query_is_in_its_users_list_and_within_their_limits(
+    here: Any, services: Services, config: Callable[[str], Path]
+) -> None:
+    here.product("queries/q", FASTA, file_type="fasta")
+    user = here.user()
+    services.policy = Policy(users=UserLimits(sequences_a_day=2))
+    with pytest.raises(LimitError):
+        run(config(SEARCH), here, user, run_query=services.registered_queries.run)
+    assert (here.newest("code_run"), here.newest("data_product")) == (0, 1)
+
+
+def test_registry_query_is_linked_to_who_ran_it(here: Any, services: Services, config: Callable[[str], Path]) -> None:
+    here.product("queries/q", FASTA, file_type="fasta")
+    run(config(SEARCH), here, here.user(), run_query=services.registered_queries.run)
+    with services.database.read() as session:
+        assert sorted(session.exec(select(Link.owner, Link.kind))) == [
+            ("rich", "query"),
+            ("rich", "report"),
+            ("rich", "report"),
+        ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("evalue: 1e-5", "evalue: small", "evalue"),
+        ("evalue: 1e-5", "eval: 1", "eval"),
+        ("outfmt: 6", "outfmt: 99", "search.reports.results/hits"),
+        ("numDescriptions: 3", "numDescriptions: x", "search.reports.results/text"),
+        ("demo/examples/proteins", "demo/examples/nothing", "targets"),
+    ],
+)
+def test_registry_query_with_a_mistake_records_nothing(  # noqa: PLR0913, PLR0917 - a table's columns
+    here: Any, services: Services, config: Callable[[str], Path], old: str, new: str, key: str
+) -> None:
+    here.product("queries/q", FASTA, file_type="fasta")
+    with pytest.raises(InvalidInputError) as caught:
+        run(config(SEARCH.replace(old, new)), here, here.user(), run_query=services.registered_queries.run)
+    assert any(problem.key.startswith(key) for problem in caught.value.problems)
+    assert here.newest("code_run") == 0
+
+
+def test_registry_job_is_recorded_once(here: Any, services: Services, job: str) -> None:
+    runs = {services.provenance.record(here, job) for _ in range(2)}
+    (row,) = here.since("code_run", 0)
+    assert runs == {row.fields["uuid"]}
+    names = products(here, row.fields["inputs"])
+    assert "databases/examples/proteins" in names
+    (query,) = [name for name in names if name.startswith("queries/")]
+    assert info(here, f"demo:{query}@1.0.0")[0]["size_bytes"] > 0
+    assert products(here, row.fields["outputs"]) == {f"results/{job}"}
+
+
+def test_registry_job_says_with_what_it_was_searched(here: Any, services: Services, job: str) -> None:
+    services.provenance.record(here, job)
+    (row,) = here.since("code_run", 0)
+    texts = {}
+    for field in ("model_config", "submission_script"):
+        sha1 = info(here, here.read("object", [row.fields[field]])[0].fields["uuid"])[0]["sha1"]
+        texts[field] = b"".join(here.files.stream(sha1)).decode()
+    fingerprint = services.targets.resolve("demo", "examples", "proteins").fingerprint
+    assert yaml.safe_load(texts["model_config"]) == {
+        "program": "blastp",
+        "program_version": services.installation.version("blastp"),
+        "databases": {"demo/examples/proteins": fingerprint},
+        "options": {},
+    }
+    command = texts["submission_script"].split()
+    assert "blastp" in command[0]
+    assert command[command.index("-db") + 1].endswith("demo/examples/blast/proteins")
+
+
+def test_registry_job_searched_with_another_database_is_another_run(
+    here: Any, make_services: Callable[..., Services], tmp_path: Path
+) -> None:
+    root = tmp_path / "targets"
+    directory = root / "own" / "t" / "blast"
+    directory.mkdir(parents=True)
+    services = make_services(root=root)
+    for text in (FASTA, FASTA.replace(">", ">x")):
+        (tmp_path / "db.fasta").write_text(text)
+        build_database(tmp_path / "db.fasta", directory, "db", molecule="protein", title="db")
+        recorded = services.search.record(read_submission(query=FASTA, targets=["own/t/db"]))
+        plan = services.search.plan(recorded.job_id)
+        services.search.start(plan)
+        for batch in plan.to_run:
+            services.search.run(batch)
+        services.search.finish(recorded.job_id)
+        services.provenance.record(here, recorded.job_id)
+    assert len(here.since("code_run", 0)) == 2
+    versions = [row.fields["version"] for row in here.products("own", ["databases/*"])]
+    assert len(set(versions)) == 2
+
+
+def test_registry_job_that_is_not_complete_is_not_recorded(here: Any, services: Services) -> None:
+    recorded = services.search.record(read_submission(query=FASTA, targets=["demo/examples/proteins"]))
+    with pytest.raises(ConflictError, match="is queued"):
+        services.provenance.record(here, recorded.job_id)
+
+
+def test_registry_report_is_recorded_with_its_files(here: Any, services: Services, job: str) -> None:
+    services.provenance.record(here, job)
+    made = report(services, job)
+    runs = {services.provenance.record(here, made) for _ in range(2)}
+    assert len(runs) == 1
+    _, row = here.since("code_run", 0)
+    assert {f"results/{job}", "databases/examples/proteins"} < products(here, row.fields["inputs"])
+    (name,) = products(here, row.fields["outputs"])
+    assert name.startswith(f"reports/{made}/")
+    (product,) = here.products("demo", [name])
+    (told,) = info(here, f"demo:{name}@{product.fields['version']}")
+    with services.reports.open(made, name.rpartition("/")[2]) as file:
+        assert b"".join(here.files.stream(told["sha1"])) == file.read()
+    assert {one["description"].split()[0] for one in told["code_runs"]} == {"blastp", "report"}
+
+
+def test_registry_report_exports_are_valid_and_whole(here: Any, services: Services, job: str, tmp_path: Path) -> None:
+    """The libraries read them again without loss, and every file in them is the one that is described."""
+    services.provenance.record(here, job)
+    code_run = services.provenance.record(here, report(services, job, outfmt="5"))
+    write_prov(here, code_run, tmp_path / "prov.json")
+    document = ProvDocument.deserialize(str(tmp_path / "prov.json"), format="json")
+    assert document.unified() == ProvDocument.deserialize(content=document.serialize(format="json")).unified()
+    activities = [
+        str(one.identifier.localpart) for one in document.get_records() if one.get_type().localpart == "Activity"
+    ]
+    assert code_run in activities
+    write_crate(here, code_run, tmp_path / "crate")
+    crate = ROCrate(tmp_path / "crate")
+    files = [entity for entity in crate.data_entities if entity.type == "File"]
+    assert {Path(file.id).suffix for file in files} >= {".fasta", ".xml", ".yaml", ".sh"}
+    assert all((tmp_path / "crate" / file.id).stat().st_size == int(file["contentSize"]) for file in files)
+    assert verify(here).exit_code == 0
+    (kept,) = here.files.store.list(f"files/{files[0]['sha256'][:2]}/{files[0]['sha256']}")
+    (here.files.store.root / kept.key).write_bytes(b"changed")
+    assert verify(here).exit_code == 1
+
+
+def test_registry_report_goes_to_the_remote_with_its_search(
+    here: Any, services: Services, job: str, remote: Any
+) -> None:
+    services.provenance.record(here, job)
+    commit(here, [services.provenance.record(here, report(services, job))])
+    assert [(one.result, one.reason) for one in push(here, remote.open()).outcomes] == [(Result.DONE, "")]
+    assert remote.counts["code_run"] == 2
