@@ -47,6 +47,13 @@ policy = ServicePolicy.load("BLOCK_NAME").policy()
         ge=0,
         description="Batches that may be searched at a time; users take turns. 0: any number.",
     )
+    large_job_s: int = Field(
+        default=_OWN.large_job_s,
+        ge=0,
+        description="Seconds of one core's work that make a job large: it waits behind small ones, and other workers "
+        "help with it. 0: no job is large.",
+    )
+    helpers: int = Field(default=_OWN.helpers, ge=0, description="Workers that help with one large job, at most.")
     jobs_queued: int = Field(default=0, ge=0, description="Query jobs of one user that wait or run. 0: any number.")
     sequences_a_day: int = Field(
         default=0, ge=0, description="Sequences one user may submit in 24 hours. 0: any number."
@@ -68,6 +75,8 @@ policy = ServicePolicy.load("BLOCK_NAME").policy()
             trust_unnamed=self.trust_unnamed,
             keep_days=self.keep_days,
             batches_at_a_time=self.batches_at_a_time,
+            large_job_s=self.large_job_s,
+            helpers=self.helpers,
             users=settings.UserLimits(
                 jobs_queued=self.jobs_queued, sequences_a_day=self.sequences_a_day, bytes_kept=self.bytes_kept
             ),

@@ -59,7 +59,7 @@ async def submit_query(  # noqa: PLR0913, PLR0917 - the fields of a form
         description=description,
         files_under=query_directory(),
     )
-    return await search_job(record_query(submission).job_id)
+    return await search_job(record_query(submission).job_id, may_wait=True)
 
 
 def _form(program: ProgramName) -> Flow[..., Any]:

@@ -88,6 +88,13 @@ class Policy(BaseModel):
         ge=0,
         description="Batches that may be searched at a time; users take turns. 0: any number.",
     )
+    large_job_s: int = Field(
+        default=600,
+        ge=0,
+        description="Seconds of one core's work that make a job large: it waits behind small ones, and other workers "
+        "help with it. 0: no job is large.",
+    )
+    helpers: int = Field(default=8, ge=0, description="Workers that help with one large job, at most.")
     users: UserLimits = Field(default=UserLimits(), description="How much one user may have.")
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 import time
 from typing import Any
@@ -14,6 +15,7 @@ from prefect.artifacts import (
     aupdate_progress_artifact,
 )
 
+from blocks.services import services
 from multiblast.search import Plan, SearchedJob, SequenceRow, board
 from tasks.links import report_form
 
@@ -24,10 +26,15 @@ _ROWS_SHOWN = 1000
 
 
 class RunPage:
-    """The artifacts of one submission's run: one of each kind, brought up to date at most every 2 s."""
+    """The artifacts of one submission's run: one of each kind, brought up to date at most every 2 s.
 
-    def __init__(self, job_id: str) -> None:
-        self.job_id, self._short = job_id, job_id[:8]
+    Args:
+        job_id: The job.
+        shown: Whether progress is shown; a helper's run leaves that to the run that called it.
+    """
+
+    def __init__(self, job_id: str, *, shown: bool = True) -> None:
+        self.job_id, self._short, self._shows = job_id, job_id[:8], shown
         self._progress: UUID | None = None
         self._shown = time.monotonic()
 
@@ -37,9 +44,10 @@ class RunPage:
 
     async def show_progress(self) -> None:
         """Show how far the search is; does nothing if that was shown less than 2 s ago."""
-        if time.monotonic() - self._shown < _PERIOD_S:
+        if not self._shows or time.monotonic() - self._shown < _PERIOD_S:
             return
         self._shown = time.monotonic()
+        board.catch_up(self.job_id, *await asyncio.to_thread(services().search.left, self.job_id))
         now = board.get(self.job_id)
         left = now.seconds_left
         text = f"{now.searched:,} of {now.to_search:,} sequences searched, {now.reused:,} reused"

@@ -8,9 +8,10 @@ from uuid import UUID
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, FlowRunFilterParentFlowRunId
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow
+from prefect.states import Cancelled, Cancelling
 
 from blocks.services import services
 from multiblast.actions.kinds import kind_of
@@ -18,7 +19,7 @@ from multiblast.database import JobKind, JobStatus
 from multiblast.errors import ConflictError
 from multiblast.upkeep.reconciling import Reconciled, Reconciling, RunState, Waiting
 
-__all__ = ["cancel_jobs", "check_queued", "reconcile", "run_again"]
+__all__ = ["cancel_jobs", "check_queued", "dismiss_helpers", "reconcile", "run_again"]
 
 _RUNS_A_REQUEST = 200
 _STARTS = 3
@@ -31,8 +32,13 @@ def reconcile() -> Reconciled:
 
 
 @task(cache_policy=NO_CACHE, task_run_name="run jobs again")
-def run_again(waiting: list[Waiting]) -> int:
-    """Start a run of each job, unless it was started before and still waits; return how many are on their way."""
+def run_again(waiting: list[Waiting], queue: str | None = None) -> int:
+    """Start a run of each job, unless it was started before and still waits; return how many are on their way.
+
+    Args:
+        waiting: The jobs.
+        queue: The work queue in which the runs wait; by default that of the deployment.
+    """
     started = 0
     with get_client(sync_client=True) as client:
         deployment = client.read_deployment_by_name("run-job/run-job")
@@ -43,6 +49,7 @@ def run_again(waiting: list[Waiting]) -> int:
                     parameters={"job": job.job_id},
                     tags=[job.job_id],
                     idempotency_key=f"{job.job_id}-{job.event}-{start}",
+                    work_queue_name=queue,
                 )
                 if run.state is None or not run.state.is_final():
                     started += 1
@@ -69,8 +76,25 @@ def check_queued(job: str) -> JobKind:
 
 
 def cancel_jobs(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect names them
-    """Cancel the jobs of a run that was cancelled: a hook for ``on_cancellation``."""
+    """Cancel the jobs of a run that was cancelled, and its helpers: a hook for ``on_cancellation``."""
     Reconciling(services().database).cancelled(str(flow_run.id))
+    dismiss_helpers(flow_run.id)
+
+
+def dismiss_helpers(run_id: UUID, *, at_once: bool = True) -> None:
+    """End the runs that help a run with its job.
+
+    Args:
+        run_id: The run that called them.
+        at_once: Whether those at work are stopped too, and not only those that have not begun.
+    """
+    called = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[run_id]))
+    with get_client(sync_client=True) as client:
+        for run in client.read_flow_runs(flow_run_filter=called):
+            waits = run.state is not None and run.state.is_scheduled()
+            if run.deployment_id and run.state and (waits or (at_once and not run.state.is_final())):
+                state = Cancelled if waits else Cancelling
+                client.set_flow_run_state(run.id, state(message="Its job needs no help any more."))
 
 
 def _states(asked: set[str]) -> dict[str, RunState]:

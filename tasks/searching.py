@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import platform
+from collections import deque
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
-from prefect.futures import wait
+from prefect.futures import PrefectFuture, wait
 from prefect.runtime import flow_run
+from prefect.states import Completed
 from prefect.tasks import Task
 
 from blocks.services import services
 from multiblast.database import JobStatus
-from multiblast.errors import JobFailedError
+from multiblast.errors import ConflictError, InvalidInputError, JobFailedError, NotFoundError
 from multiblast.search import (
     Batch,
     Outcome,
@@ -29,7 +34,9 @@ from multiblast.search import (
 )
 from tasks import names
 from tasks.artifacts import RunPage
+from tasks.reconciling import dismiss_helpers
 from tasks.requesters import requester
+from tasks.sharing import call_helpers, wait_behind_small
 
 __all__ = [
     "finish_query",
@@ -38,6 +45,7 @@ __all__ = [
     "record_query",
     "search_batch",
     "search_job",
+    "search_part",
 ]
 
 _SHOWN_CHILDREN = 25  # a run's graph stays readable up to here; the table has all
@@ -74,11 +82,13 @@ def preview_search(submission: Submission) -> Plan:
 @task(cache_policy=NO_CACHE, task_run_name="plan the search")
 def plan_search(job_id: str) -> Plan:
     """Find out what is known, and pack the rest into batches."""
-    search = services().search
-    plan = search.plan(job_id)
-    search.start(plan, str(flow_run.id or ""))
-    board.begin(job_id, to_search=plan.unknown, reused=plan.known, letters=plan.letters)
-    return plan
+    return services().search.plan(job_id)
+
+
+def start_search(plan: Plan) -> None:
+    """Note that a planned job now runs."""
+    services().search.start(plan, str(flow_run.id or ""))
+    board.begin(plan.job_id, to_search=plan.unknown, reused=plan.known, letters=plan.letters)
 
 
 @task(
@@ -102,20 +112,42 @@ def show_sequence(row: SequenceRow) -> str:
     return f"{row.status}, {row.hits} hits"
 
 
-async def search_batches(plan: Plan, page: RunPage) -> None:
-    """Run a plan's batches, keep the page up to date meanwhile, and show the children if they are few.
+async def search_batches(batches: Sequence[Batch], page: RunPage) -> list[Outcome]:
+    """Run batches, as many at a time as there are cores, and keep the page up to date meanwhile.
 
     Raises:
-        ProgramError: a batch failed for a reason that is not one of its sequences.
+        ProgramError: a batch failed for a reason that is not one of its sequences; those not begun are left.
     """
-    futures = [search_batch.with_options(refresh_cache=not batch.known).submit(batch) for batch in plan.batches]
-    pending = {asyncio.wrap_future(future.wrapped_future) for future in futures}  # type: ignore[attr-defined]  # of the thread runner
-    while pending:
-        _, pending = await asyncio.wait(pending, timeout=_TICK_S)
-        if pending:
+    waiting, futures = deque(batches), list[PrefectFuture[Outcome]]()
+    pending: set[asyncio.Future[Any]] = set()
+    cores = services().installation.workers
+    while pending or waiting:
+        while waiting and len(pending) < cores:
+            batch = waiting.popleft()
+            futures.append(search_batch.with_options(refresh_cache=not batch.known).submit(batch))
+            pending.add(_ended(futures[-1]))
+        done, pending = await asyncio.wait(pending, timeout=_TICK_S, return_when=asyncio.FIRST_COMPLETED)
+        if not done:
             await page.show_progress()
-    for future in futures:
-        future.result()
+        if any(future.state.is_failed() or future.state.is_crashed() for future in futures):
+            waiting.clear()
+    return [future.result() for future in futures]
+
+
+def _ended(future: PrefectFuture[Any]) -> asyncio.Future[None]:
+    """Return what is done when a task run has ended, well or not, whatever runs it."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+
+    def end() -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    def tell(_future: PrefectFuture[Any]) -> None:
+        loop.call_soon_threadsafe(end)
+
+    future.add_done_callback(tell)
+    return ended
 
 
 @task(cache_policy=NO_CACHE, task_run_name="complete the job")
@@ -140,6 +172,16 @@ def show_children(job: SearchedJob) -> None:
         wait([show_sequence.submit(row) for row in job.rows])
 
 
+async def _finish(job_id: str, page: RunPage) -> SearchedJob:
+    """Complete a job, and keep the page up to date while others still search for it."""
+    future = finish_query.submit(job_id)
+    ended = _ended(future)
+    while not ended.done():
+        await asyncio.wait([ended], timeout=_TICK_S)
+        await page.show_progress()
+    return future.result()
+
+
 def give_up(job_id: str, error: BaseException) -> None:
     """Note that a job's run ended in an error, or was cancelled; what was found stays."""
     board.end(job_id)
@@ -148,21 +190,50 @@ def give_up(job_id: str, error: BaseException) -> None:
     services().search.fail(job_id, why, cancelled=cancelled, flow_run=str(flow_run.id or ""))
 
 
-async def search_job(job_id: str) -> SearchedJob:
+async def search_job(job_id: str, *, may_wait: bool = False) -> SearchedJob:
     """Plan a recorded job, search it and complete it, and show all of that on the run's page.
 
     A run that is stopped from outside leaves its job in progress: if it was cancelled, the hook
     `tasks.reconciling.cancel_jobs` cancels the job; if not, reconcile-jobs runs it again.
+
+    Args:
+        job_id: The job.
+        may_wait: Whether a large job is left to the queue of large ones; it then is queued.
     """
-    page = RunPage(job_id)
+    page, helpers = RunPage(job_id), 0
     try:
         plan = plan_search(job_id)
         await page.show_plan(plan)
-        await search_batches(plan, page)
-        job = finish_query(job_id)
+        if may_wait and wait_behind_small(plan):
+            return services().search.searched_job(job_id)
+        start_search(plan)
+        helpers = await call_helpers(plan)
+        await search_batches(plan.batches, page)
+        job = await _finish(job_id, page)
     except (Exception, asyncio.CancelledError, KeyboardInterrupt) as error:
         give_up(job_id, error)
+        if helpers:
+            dismiss_helpers(UUID(flow_run.id))
         raise
+    if helpers:
+        dismiss_helpers(UUID(flow_run.id), at_once=False)  # those at work find nothing left, and end
     show_children(job)
     await page.show_result(job)
     return job
+
+
+@task(cache_policy=NO_CACHE, task_run_name="plan part {part} of {of}")
+def plan_part(job_id: str, part: int, of: int) -> Plan:
+    """Find out what is left of a job, in the order in which this helper goes through it."""
+    return services().search.plan_part(job_id, part, of)
+
+
+async def search_part(job_id: str, part: int, of: int) -> State[Any]:
+    """Help with a job in progress until nothing is left to begin; return how that ended."""
+    try:
+        plan = plan_part(job_id, part, of)
+    except (InvalidInputError, ConflictError, NotFoundError) as error:
+        return Completed(name="NotHere", message=f"{platform.node()} leaves the work to others: {error}")
+    outcomes = await search_batches(plan.batches, RunPage(job_id, shown=False))
+    searched = sum(outcome.searched for outcome in outcomes)
+    return Completed(message=f"{platform.node()} searched {searched:,} of {plan.unknown:,} sequences that were left.")

@@ -61,6 +61,7 @@ class Plan:
         distinct: Sequences of different residues among them.
         known: Distinct sequences that have a result.
         letters: Letters of the distinct sequences to search.
+        core_seconds: Estimated time of one core; by the letters alone where no speed is known yet.
         seconds: Estimated wall time; 0 if nothing must run, None if no speed is known yet.
         result_bytes: Estimated size of the results to come; None if unknown.
     """
@@ -72,6 +73,7 @@ class Plan:
     known: int = 0
     letters: int = 0
     batches: tuple[Batch, ...] = ()
+    core_seconds: float = 0.0
     seconds: float | None = None
     result_bytes: float | None = None
     warnings: tuple[str, ...] = field(default_factory=tuple)
@@ -106,10 +108,7 @@ def pack_batches(
     if not unknown:
         return []
     letters = sum(item.letters for item in unknown)
-    batch_letters = (
-        letters_per_second * _BATCH_S if letters_per_second else _BATCH_LETTERS.get(program, _BATCH_LETTERS_ELSE)
-    )
-    rounds = max(1, round(letters / (batch_letters * workers)))
+    rounds = max(1, round(core_seconds(program, letters, letters_per_second) / (_BATCH_S * workers)))
     count = min(len(unknown), rounds * workers)
     bins: list[tuple[int, int, list[Unknown]]] = [(0, number, []) for number in range(count)]
     for item in sorted(unknown, key=lambda item: (-item.letters, item.position)):
@@ -130,6 +129,11 @@ def pack_batches(
         )
         for number, (load, _, items) in enumerate(filled, start=1)
     ]
+
+
+def core_seconds(program: str, letters: int, letters_per_second: float | None) -> float:
+    """Return how long one core searches some letters; where the speed is not known, as long as is usual."""
+    return letters / (letters_per_second or _BATCH_LETTERS.get(program, _BATCH_LETTERS_ELSE) / _BATCH_S)
 
 
 def estimated_seconds(letters: int, workers: int, batches: int, letters_per_second: float | None) -> float | None:

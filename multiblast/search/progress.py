@@ -65,6 +65,14 @@ class Board:
                 now, searched=now.searched + sequences, letters_searched=now.letters_searched + letters
             )
 
+    def catch_up(self, job_id: str, sequences_left: int, letters_left: int) -> None:
+        """Note what is left of a job, as others may have searched for it too."""
+        with self._lock:
+            if (now := self._jobs.get(job_id)) is not None:
+                searched = max(now.searched, now.to_search - sequences_left)
+                letters = max(now.letters_searched, now.letters - letters_left)
+                self._jobs[job_id] = replace(now, searched=searched, letters_searched=letters)
+
     def get(self, job_id: str) -> Progress:
         """Return how far a job is; nothing done if it is not known here."""
         with self._lock:

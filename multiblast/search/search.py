@@ -11,16 +11,17 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
+from sqlalchemy import func
 from sqlmodel import col, select
 
-from multiblast.database import Database, JobStatus, QueryJob, Run, Speed, utc_now
+from multiblast.database import ChildJob, Database, JobStatus, QueryJob, Result, Run, Speed, utc_now
 from multiblast.errors import ConflictError
 from multiblast.ids import digest
 from multiblast.installation import Installation
 from multiblast.jobs import Child, Jobs, TargetName
 from multiblast.options import Options, parse_options
 from multiblast.results import PackWriter, Results
-from multiblast.search.planning import Batch, Plan, Unknown, estimated_seconds, pack_batches
+from multiblast.search.planning import Batch, Plan, Unknown, core_seconds, estimated_seconds, pack_batches
 from multiblast.search.recording import Recorded, Recorder
 from multiblast.search.running import Item, OnProgress, Outcome, Runner, SearchContext
 from multiblast.search.submission import StoreKey, Submission
@@ -68,7 +69,7 @@ class Search:
         targets: Targets,
         limits: QueryLimits,
     ) -> None:
-        self._database, self._store, self._installation = database, store, installation
+        self._database, self._store, self._installation, self._targets = database, store, installation, targets
         self.jobs = Jobs(database)
         self.results = Results(database, store)
         self._recorder = Recorder(self.jobs, store, installation, targets, limits)
@@ -104,6 +105,26 @@ class Search:
             warnings=tuple(job.notes),
         )
 
+    def plan_part(self, job_id: str, part: int, of: int) -> Plan:
+        """Plan how this machine helps with a job that another one runs: all that is left of it, begun elsewhere.
+
+        No sequence is given to anybody: whoever comes to a batch first claims it, so nothing
+        waits for a machine that comes late, or not at all.
+
+        Args:
+            job_id: The job.
+            part: Which of the machines that help this is, 1-based.
+            of: How many there are, beside the one that runs the job.
+
+        Raises:
+            InvalidInputError: this machine does not have the databases.
+            ConflictError: it has others of their names, or another version of BLAST+.
+        """
+        self.context(job_id)
+        plan = self.plan(job_id)
+        first = part * len(plan.to_run) // (of + 1)
+        return replace(plan, batches=plan.to_run[first:] + plan.to_run[:first])
+
     def preview(self, submission: Submission) -> Plan:
         """Plan a submission without recording it.
 
@@ -135,6 +156,7 @@ class Search:
             program=program,
             letters=letters,
             batches=tuple(batches),
+            core_seconds=core_seconds(program, letters, per_second),
             seconds=estimated_seconds(letters, workers, len(batches), per_second),
             result_bytes=speed.bytes_per_letter * letters if speed else None,
         )
@@ -196,6 +218,22 @@ class Search:
         counts = self.jobs.counts(job)
         return JobState(job_id, JobStatus(job.status), counts.sequences, counts.done, counts.failed, job.reason)
 
+    def left(self, job_id: str) -> tuple[int, int]:
+        """Tell how many distinct sequences of a job have no result yet, and their letters."""
+        job = self.jobs.query(job_id)
+        with self._database.read() as session:
+            if job.sequences == 1:
+                return (0, 0) if session.get(Result, job.result_key) else (1, job.letters)
+            left = (
+                select(ChildJob.result_key, ChildJob.letters)
+                .outerjoin(Result, col(Result.key) == ChildJob.result_key)
+                .where(ChildJob.parent_id == job_id, col(Result.key).is_(None))
+                .distinct()
+                .subquery()
+            )
+            count, letters = session.exec(select(func.count(), func.coalesce(func.sum(left.c.letters), 0))).one()
+        return int(count), int(letters)
+
     def searched_job(self, job_id: str, *, count: int = 0) -> SearchedJob:
         """Return what became of a job, with the rows of its first ``count`` sequences (0: of all)."""
         job = self.jobs.query(job_id)
@@ -249,6 +287,7 @@ class Search:
     def _context(self, job: QueryJob) -> SearchContext:
         options = self.options(job)
         databases = self._recorder.databases(job.site, _targets(job), options)
+        self._targets.note_use(databases)
         keys = self._recorder.result_keys(options, databases)
         if keys.search != job.search_key:
             raise ConflictError(f"a database or the BLAST+ version changed since job {job.id} was recorded: restart it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +13,8 @@ from multiblast.targets.content import read_content
 from multiblast.targets.fingerprint import fingerprint
 
 __all__ = ["Database", "DatabaseKind", "database_argument", "in_canonical_order"]
+
+_PROFILE = ("rps", "aux", "loo", "freq", "wgts", "obsr")
 
 DatabaseKind = Literal["nucleotide", "protein", "profile"]
 
@@ -70,6 +73,22 @@ class Database:
         """
         kind = "n" if self.molecule == "nucleotide" else "p"
         return fingerprint(read_content(self.path, kind, self.root), self.cache)
+
+    def files(self) -> list[Path]:
+        """Return every file that belongs to it, in the order of their paths; for one that BLAST+ can open elsewhere.
+
+        Raises:
+            InvalidInputError: the database is gone or damaged.
+        """
+        kind = "n" if self.molecule == "nucleotide" else "p"
+        content = read_content(self.path, kind, self.root)
+        parts = {self.path, *(volume.path for volume in content.volumes)}
+        parts |= {alias.path.with_suffix("") for alias in content.aliases}
+        found = set(content.files())
+        for part in parts:
+            own = re.compile(rf"{re.escape(part.name)}\.({kind}\w\w|{'|'.join(_PROFILE)})")
+            found.update(path for path in part.parent.iterdir() if own.fullmatch(path.name))
+        return sorted(found)
 
 
 def in_canonical_order(databases: Iterable[Database]) -> tuple[Database, ...]:

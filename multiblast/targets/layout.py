@@ -63,6 +63,17 @@ class Layout:
         """Yield the directories below ``root`` that fit, in no particular order."""
         yield from self._walk(root, 0, {}, _DEEPEST)
 
+    def directory(self, site: str, target: str) -> str:
+        """Return where below a root a new database of this site and target belongs.
+
+        Raises:
+            InvalidInputError: the layout has builds, so that it does not say.
+        """
+        if "{build}" in self.pattern:
+            _refuse(self.pattern, "it has builds, so put new databases in the directory of their build yourself")
+        directory = self.pattern.rpartition("/")[0].replace("**/", "").removesuffix("**")
+        return directory.format(site=site, target=target)
+
     def _walk(self, directory: Path, part: int, names: dict[str, str], depth: int) -> Iterator[Place]:
         if part == len(self._parts):
             build = tuple(

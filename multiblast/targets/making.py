@@ -102,7 +102,7 @@ def make_target(targets: Targets, new: NewTarget, *, program: str = "makeblastdb
         )
     build_database(
         new.fasta,
-        targets.root / _directory(targets, new),
+        targets.root / targets.layout.directory(new.site, new.target),
         new.database,
         molecule=new.molecule,
         title=new.title,
@@ -111,12 +111,3 @@ def make_target(targets: Targets, new: NewTarget, *, program: str = "makeblastdb
     )
     targets.rescan()
     return targets.resolve(*names, new.molecule)
-
-
-def _directory(targets: Targets, new: NewTarget) -> str:
-    pattern = targets.layout.pattern
-    if "{build}" in pattern:
-        problem = f"the layout {pattern!r} has builds: make the database with makeblastdb in the directory of its build"
-        raise InvalidInputError(Problem(problem, "layout"))
-    directory = pattern.rpartition("/")[0].replace("**/", "").removesuffix("**")
-    return directory.format(site=new.site, target=new.target)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from multiblast.errors import InvalidInputError, NotFoundError, Problem
+from multiblast.ids import digest
 from multiblast.settings import home
 from multiblast.targets.content import Alias, Content, read_content
 from multiblast.targets.database import Database, DatabaseKind, in_canonical_order
@@ -129,6 +132,26 @@ class Targets:
         if problems:
             raise InvalidInputError(problems)
         return in_canonical_order(databases)
+
+    def at(self, path: Path, site: str, target: str, molecule: DatabaseKind) -> Database:
+        """Return the database at ``path`` (without extension) below the root as if it were registered.
+
+        Raises:
+            InvalidInputError: it is incomplete or damaged.
+        """
+        content = read_content(path, "n" if molecule == "nucleotide" else "p", self.root)
+        return self._database(Place(site, target, (), path.parent), path.name, content)
+
+    def note(self, database: Database) -> Path:
+        """Return the file that tells that a database was copied here, if it was: see `multiblast.transfer`."""
+        names = [database.site, database.target, database.name, database.molecule]
+        return self.root / ".synced" / f"{digest('note/1', names)}.json"
+
+    def note_use(self, databases: Iterable[Database]) -> None:
+        """Note that databases are searched now, so that others are removed first where room is needed."""
+        for database in databases:
+            with suppress(OSError):  # most were not copied here
+                os.utime(self.note(database))
 
     def _not_found(self, site: str, target: str, database: str) -> NotFoundError:
         """Say what is missing, at the level where it is missing."""

@@ -1,0 +1,28 @@
+"""Help with a large job that another worker runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+
+from tasks.searching import search_part
+
+
+@flow(name="search-shard", flow_run_name="part {part} of {of} of {job}")
+async def search_shard(job: str, part: int = 1, of: int = 1) -> State[Any]:
+    """Search batches of a job in progress that nobody has come to yet, until none is left.
+
+    Started by the run of a large job on as many other workers as may help. Queries and results travel through the
+    result storage; a worker without the job's databases leaves the work to the others.
+
+    Args:
+        job: The query job's id.
+        part: Which helper this is, from 1 on; each begins at another place.
+        of: How many helpers there are.
+
+    Returns:
+        A state whose message says how much was done.
+    """
+    return await search_part(job, part, of)

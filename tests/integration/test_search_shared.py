@@ -1,0 +1,120 @@
+"""Several machines at one job, each with programs and databases of its own; only store and job database are shared."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from multiblast.database import Database
+from multiblast.errors import ConflictError, InvalidInputError
+from multiblast.installation import Installation
+from multiblast.search import Batch, read_submission
+from multiblast.sequences import read_fasta
+from multiblast.services import Services
+from multiblast.settings import QueryLimits
+from multiblast.stores import LocalStore
+from multiblast.targets import Targets
+from multiblast.targets.building import build_database
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
+COUNT = 60
+
+Machine = Callable[..., Services]
+
+
+@pytest.fixture
+def machine(database_url: str, tmp_path: Path, targets_root: Path) -> Iterator[Machine]:
+    """``machine("name", root, cores)``: services with targets of their own over the one store and job database."""
+    databases = []
+
+    def make(name: str, root: Path = targets_root, cores: int = 1) -> Services:
+        databases.append(Database(database_url))
+        targets = Targets(root, cache=tmp_path / name)
+        return Services(
+            databases[-1], LocalStore(tmp_path / "store"), Installation(cores=cores), targets, QueryLimits()
+        )
+
+    yield make
+    for database in databases:
+        database.close()
+
+
+@pytest.fixture(scope="module")
+def query() -> str:
+    with gzip.open(EXAMPLES / "proteins.fasta.gz") as stream:
+        return b"".join(sequence.canonical for sequence in islice(read_fasta(stream.read()), COUNT)).decode()
+
+
+def begin(services: Services, query: str) -> str:
+    submission = read_submission(query=query, targets=["demo/examples/proteins"], options={"evalue": 1e-3})
+    job: str = services.search.record(submission).job_id
+    services.search.start(services.search.plan(job))
+    return job
+
+
+def in_portions(batches: tuple[Batch, ...]) -> Iterator[Batch]:
+    """Cut batches into some of ten sequences, as a larger job has them."""
+    for batch in batches:
+        for start in range(0, len(batch.positions), 10):
+            yield Batch(batch.id, batch.job_id, 1, 1, batch.positions[start : start + 10], 0)
+
+
+def search(services: Services, batches: tuple[Batch, ...]) -> int:
+    return sum(services.search.run(batch).searched for batch in in_portions(batches))
+
+
+def test_two_machines_search_each_sequence_of_a_job_once(
+    machine: Machine, query: str, tmp_path: Path, targets_root: Path, searches_run: Callable[[Services], list[int]]
+) -> None:
+    shutil.copytree(targets_root, tmp_path / "targets", dirs_exist_ok=True)  # as on another disk
+    first, second = machine("first"), machine("second", tmp_path / "targets")
+    job = begin(first, query)
+    plans = first.search.plan(job), second.search.plan_part(job, 1, 1)
+    with ThreadPoolExecutor() as pool:
+        searched = [pool.submit(search, *work) for work in zip((first, second), (p.to_run for p in plans), strict=True)]
+        counts = [future.result() for future in searched]
+    assert first.search.finish(job).status == "complete"
+    assert sum(counts) == sum(searches_run(first)) == COUNT
+    assert min(counts) > 0
+
+
+def test_parts_begin_at_different_batches_and_go_through_all(machine: Machine, query: str) -> None:
+    services = machine("one", cores=6)
+    job = begin(services, query)
+    plan = services.search.plan(job)
+    parts = [services.search.plan_part(job, part, 2).to_run for part in (1, 2)]
+    assert [part[0].number for part in (plan.to_run, *parts)] == [1, 3, 5]
+    assert all({batch.id for batch in part} == {batch.id for batch in plan.to_run} for part in parts)
+
+
+def test_left_counts_what_has_no_result(machine: Machine, query: str) -> None:
+    services = machine("one")
+    job = begin(services, query + ">again\n" + query.split("\n")[1] + "\n")
+    plan = services.search.plan(job)
+    assert services.search.left(job) == (plan.unknown, plan.letters)
+    first = next(in_portions(plan.to_run))
+    services.search.run(first)
+    assert services.search.left(job)[0] == plan.unknown - 10
+
+
+def test_machine_without_the_database_leaves_the_work(machine: Machine, query: str, tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    job = begin(machine("first"), query)
+    with pytest.raises(InvalidInputError, match="no site 'demo'"):
+        machine("second", tmp_path / "none").search.plan_part(job, 1, 1)
+
+
+def test_machine_with_another_database_of_the_name_leaves_the_work(
+    machine: Machine, query: str, tmp_path: Path
+) -> None:
+    directory = tmp_path / "other" / "demo" / "examples" / "blast"
+    build_database(EXAMPLES / "protein_query.fasta", directory, "proteins", molecule="protein")
+    job = begin(machine("first"), query)
+    with pytest.raises(ConflictError, match="restart it"):
+        machine("second", tmp_path / "other").search.plan_part(job, 1, 1)
