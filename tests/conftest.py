@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -49,16 +49,23 @@ class S3Server:
     endpoint: str
     access_key: str = "multiblast-tests"
     secret_key: str = "not-secret-at-all"  # noqa: S105 - of a server that lives as long as the tests
+    opened: list[Any] = field(default_factory=list, repr=False)
 
     def session(self) -> boto3.session.Session:
         return boto3.session.Session(self.access_key, self.secret_key, region_name="us-east-1")
 
     def client(self, endpoint: str = "", **config: Any) -> Any:
-        return connect(self.session(), Config(**config), endpoint_url=endpoint or self.endpoint)
+        """Make a client, which is closed when the server ends."""
+        self.opened.append(connect(self.session(), Config(**config), endpoint_url=endpoint or self.endpoint))
+        return self.opened[-1]
 
     def store(self, prefix: str = "") -> S3Store:
         """Make a store of its own; in one bucket, because SeaweedFS takes a second for each new one."""
         return S3Store(self._own_client, _BUCKET, prefix or f"tests/{uuid4().hex}")
+
+    def close(self) -> None:
+        for client in self.opened:
+            client.close()
 
     @cached_property
     def _own_client(self) -> Any:
@@ -74,6 +81,7 @@ def rclone_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     command += ["--config", os.devnull, "--auth-key", f"{server.access_key},{server.secret_key}", str(directory)]
     with _running(command, directory.with_suffix(".log"), lambda: _answers(server)):
         yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")
@@ -95,6 +103,7 @@ def weed_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     command += ["-filer", "-master.telemetry=false", "-master.volumeSizeLimitMB=64", "-volume.max=100"]
     with _running(command, directory / "log", lambda: _answers(server)):
         yield server
+    server.close()
     for port in ports:
         for left in Path("/tmp").glob(f"seaweedfs-*-grpc-{port}.sock"):  # noqa: S108 - where it puts them, always
             left.unlink()

@@ -163,10 +163,10 @@ def _describe(key: str, status: os.stat_result) -> StoredObject:
 def _move(temporary: Path, path: Path) -> None:
     """Rename, and make the directory again as often as `LocalStore.delete` removes it in between."""
     for attempt in range(_MOVE_ATTEMPTS):
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             temporary.replace(path)
-        except FileNotFoundError:
+        except (FileNotFoundError, FileExistsError):  # the latter also of what is gone when `mkdir` looks again
             if attempt == _MOVE_ATTEMPTS - 1:
                 raise
         else:

@@ -104,5 +104,6 @@ class ObjectReader(RawIOBase):
         except (ClientError, BotoCoreError) as again:
             raise self._place.error("read", self._key, again) from again
         if answer["ETag"] != self._etag:  # not every server knows If-Match
+            answer["Body"].close()
             raise StoreError(f"{self._key!r} in {self._place} was replaced while it was read: read it again")
         self._body = answer["Body"]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import json
 import re
@@ -26,7 +27,7 @@ PAGE = ROOT / "docs" / "reference" / "actions.md"
 _ROW = re.compile(r"^\| ([a-z ]+) \| `([a-z-]+)`(?:, [^|]*)? \| `([a-z_.]+)` \| `([a-z ]+)` \|", re.MULTILINE)
 ROWS = {row[1]: row.groups()[1:] for row in _ROW.finditer(PAGE.read_text())}
 
-# Prefect's clients leave sockets to the garbage collector when the thread that had them ends.
+# Prefect leaves the sockets of a run's clients to the garbage collector, which is made to come while they are forgiven.
 pytestmark = pytest.mark.filterwarnings(
     "ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
@@ -95,6 +96,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         with prefect_test_harness(server_startup_timeout=120), using(services), asyncio.Runner() as loop:
             yield _fill(services, loop)
         services.database.close()
+    gc.collect()
 
 
 def _fill(services: Any, loop: asyncio.Runner) -> World:

@@ -32,6 +32,7 @@ def _collected() -> Iterator[None]:
 def _prefect() -> Iterator[None]:
     with prefect_test_harness(server_startup_timeout=120):
         yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -81,17 +81,16 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(fault.status, {"Content-Type": "application/xml"}, text, None)
 
     def _forward(self, body: bytes, fault: Fault) -> None:
-        connection = HTTPConnection(self.upstream, timeout=30)
         headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
         headers.pop("Expect", None)
-        connection.request(self.command, self.path, body, headers)
-        answer = connection.getresponse()
-        data = answer.read()
+        with closing(HTTPConnection(self.upstream, timeout=30)) as connection:
+            connection.request(self.command, self.path, body, headers)
+            answer = connection.getresponse()
+            data = answer.read()
         kept = {name: value for name, value in answer.getheaders() if name.lower() not in _HOP_BY_HOP}
         if self.command == "HEAD":
             kept["Content-Length"] = answer.getheader("Content-Length") or "0"
         self._answer(answer.status, kept, _flipped(data) if fault.flip == "answer" else data, fault.cut_after)
-        connection.close()
 
     def _answer(self, status: int, headers: dict[str, str], body: bytes, cut_after: int | None) -> None:
         with suppress(OSError):  # the client has given up
