@@ -12,7 +12,7 @@ from blocks.storage import ResultStorage
 from multiblast.errors import NotFoundError
 from multiblast.stores import CopyProgress, Store, copy_results
 
-__all__ = ["copy_storage"]
+__all__ = ["copy_storage", "storage_named"]
 
 _PERIOD_S = 2.0
 
@@ -20,7 +20,7 @@ _PERIOD_S = 2.0
 @task(cache_policy=NO_CACHE, task_run_name="copy {source} to {target}")
 async def copy_storage(source: str, target: str, prefix: str, *, compare_bytes: bool) -> CopyProgress:
     """Copy what one storage has to another, and show every 2 s how far it is."""
-    stores = _store(source), _store(target)
+    stores = storage_named(source), storage_named(target)
     sizes = [found.size_bytes for found in stores[0].list(prefix)]
     told = [CopyProgress()]
     copy = asyncio.to_thread(copy_results, *stores, prefix, compare_bytes=compare_bytes, progress=told.append)
@@ -34,7 +34,12 @@ async def copy_storage(source: str, target: str, prefix: str, *, compare_bytes: 
     return await copying
 
 
-def _store(name: str) -> Store:
+def storage_named(name: str) -> Store:
+    """Return the store of a BLAST result storage block.
+
+    Raises:
+        NotFoundError: there is no such block.
+    """
     try:
         block: ResultStorage = ResultStorage.load(name, _sync=True)  # type: ignore[call-arg, assignment]  # added by Prefect's decorator
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""``multiblast targets`` and ``make-target``: what can be searched."""
+"""``multiblast targets``, ``make-target``, ``publish-target``, ``sync-targets``: what can be searched."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ def add_to(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command("targets")(targets)
     app.command("make-target")(make)
+    app.command("publish-target")(publish)
+    app.command("sync-targets")(sync)
 
 
 def targets(
@@ -74,3 +76,39 @@ def make(
                 lambda: make_target(name, str(fasta), molecule, title, str(taxids) if taxids else "", replace)
             )
     display.console.print(f"made {made}; search it with --target {made}")
+
+
+_STORAGE = typer.Option(help="The BLAST result storage block that keeps them. Default: where results are kept.")
+
+
+def publish(
+    name: Annotated[str, typer.Argument(help="Its name: SITE/TARGET/DATABASE.", show_default=False)],
+    storage: Annotated[str, _STORAGE] = "",
+) -> None:
+    """Copy a database to the storage, so that sync-targets can copy it to other machines."""
+    with session() as running:
+        running.wait()
+        with display.working(f"Publishing {name} …"):
+            from flows.copy_targets import publish_target
+
+            running.run(lambda: publish_target(name, storage))
+    display.console.print(f"published {name}; copy it to a machine with multiblast sync-targets {name}")
+
+
+def sync(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="SITE/TARGET/DATABASE each. Default: all that were published.")
+    ] = None,
+    storage: Annotated[str, _STORAGE] = "",
+    limit_gb: Annotated[
+        float, typer.Option(help="How much copies may take; those searched longest ago go. 0: what fits the disk.")
+    ] = 0.0,
+) -> None:
+    """Copy published databases to this machine, so that it can search them."""
+    with session() as running:
+        running.wait()
+        with display.working("Copying databases …"):
+            from flows.copy_targets import sync_targets
+
+            copied = running.run(lambda: sync_targets(names or [], storage, limit_gb))
+    display.console.print(f"copied {', '.join(copied)}" if copied else "everything is here already")
