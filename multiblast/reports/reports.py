@@ -141,10 +141,15 @@ class Reports:
 
         Raises:
             ProgramError: the formatter failed, or the report was cancelled; the report job says why.
-            ConflictError: a database changed since the job was searched.
+            ConflictError: the query job is not complete, or a database changed since it was searched.
         """
         report = self._jobs.report(report_job_id)
         query = self._jobs.query(report.query_job_id)
+        if query.status != JobStatus.COMPLETE and not report.formatting.get("partial"):
+            why = f"its query job is {query.status}: restart that first"
+            if report.status == JobStatus.QUEUED:
+                self._jobs.move_report(report.id, JobStatus.FAILED, why, flow_run=flow_run)
+            raise ConflictError(f"report job {report.id} cannot be made, {why}")
         children = [child for child in self._jobs.children(query) if child.result is not None]
         results = _results_digest(children)
         self._jobs.touch([report.id, query.id])

@@ -5,6 +5,7 @@ Searches were made once, before; what a worker does then is to store the results
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -34,6 +35,8 @@ QUERIES = ((0,), (1,), (0, 1), (1, 2), (0, 1, 2), (2, 2))
 ENDED = {"complete", "failed", "cancelled"}
 WAITING = {"queued", "in-progress"}
 
+EXAMPLES = int(os.environ.get("MULTIBLAST_TEST_EXAMPLES", "10"))
+
 people, queries = st.sampled_from(sorted(PEOPLE)), st.sampled_from(QUERIES)
 
 
@@ -48,12 +51,14 @@ class Job:
 
 @dataclass
 class Model:
-    """What there is: jobs by their sequences, results and failures by sequence, words by owner and job."""
+    """What there is: jobs and reports by their sequences, results and failures by sequence, words by owner and job."""
 
     jobs: dict[tuple[int, ...], Job] = field(default_factory=dict)
+    reports: dict[tuple[int, ...], Job] = field(default_factory=dict)
     results: set[int] = field(default_factory=set)
     failures: set[int] = field(default_factory=set)
     links: dict[tuple[str, tuple[int, ...]], str] = field(default_factory=dict)
+    report_links: dict[tuple[str, tuple[int, ...]], str] = field(default_factory=dict)
 
     def children(self, job: Job) -> list[Job]:
         return [self.jobs[part,] for part in dict.fromkeys(job.parts)] if len(job.parts) > 1 else []
@@ -63,7 +68,15 @@ class Model:
         return len(job.parts) == 1 and any(parent.status != "expired" for parent in parents)
 
     def may_expire(self, job: Job) -> bool:
-        return job.status in ENDED and not job.pinned and not self.has_live_parent(job)
+        report = self.reports.get(job.parts)
+        kept = report is not None and report.pinned and report.status != "expired"
+        return job.status in ENDED and not job.pinned and not kept and not self.has_live_parent(job)
+
+    def expire(self, job: Job) -> None:
+        job.status = "expired"
+        report = self.reports.get(job.parts)
+        if report is not None and report.status in ENDED:
+            report.status = "expired"
 
     def can_read(self, who: str, parts: tuple[int, ...]) -> bool:
         owned = [of for owner, of in self.links if owner == who]
@@ -72,6 +85,12 @@ class Model:
 
     def can_change(self, who: str, parts: tuple[int, ...]) -> bool:
         return who == "root" or (who, parts) in self.links
+
+    def can_read_report(self, who: str, parts: tuple[int, ...]) -> bool:
+        return (who, parts) in self.report_links or self.can_read(who, parts)
+
+    def can_change_report(self, who: str, parts: tuple[int, ...]) -> bool:
+        return who == "root" or (who, parts) in self.report_links
 
 
 class Actions(RuleBasedStateMachine):
@@ -88,6 +107,7 @@ class Actions(RuleBasedStateMachine):
                 session.connection().execute(delete(table))
         self.model = Model()
         self.ids: dict[tuple[int, ...], str] = {}
+        self.report_ids: dict[tuple[int, ...], str] = {}
 
     def act(self, allowed: bool, fits: bool, act: Callable[[], object]) -> bool:
         """Do something, and tell whether it was done: exactly if it is allowed and fits."""
@@ -106,6 +126,22 @@ class Actions(RuleBasedStateMachine):
 
     @rule(who=people, query=queries, summary=st.sampled_from(["", "one", "two"]))
     def submit(self, who: str, query: tuple[int, ...], summary: str) -> None:
+        self._submit(PEOPLE[who], query, summary)
+        self.model.links[who, query] = summary or self.model.links.get((who, query), "")
+
+    @rule(who=people, query=queries, summary=st.sampled_from(["", "one"]))
+    def submit_as_a_guest_who_becomes_a_user(self, who: str, query: tuple[int, ...], summary: str) -> None:
+        accounts = self.services.accounts
+        token = accounts.new_guest()
+        self._submit(accounts.requester(guest_token=token), query, summary)
+        linked = accounts.link_guest(token, who)
+        has = (who, query) in self.model.links
+        assert (linked.moved, linked.merged) == (0 if has else 1, 1 if has else 0)
+        self.model.links.setdefault((who, query), summary)
+        again = accounts.link_guest(token, who)
+        assert (again.moved, again.merged) == (0, 0)
+
+    def _submit(self, asks: Requester, query: tuple[int, ...], summary: str) -> None:
         fasta = b"".join(self.sequences[part].canonical for part in query).decode()
         config = {
             "jobConfig": {
@@ -116,7 +152,7 @@ class Actions(RuleBasedStateMachine):
             "blastConfig": {"tool": "blastp"},
             "userMeta": {"summary": summary},
         }
-        self.ids[query] = self.services.query_service.create(PEOPLE[who], config).query_job_id
+        self.ids[query] = self.services.query_service.create(asks, config).query_job_id
         self.model.jobs.setdefault(query, Job(query))
         if len(query) > 1:
             children = self.services.query_service.lookup(PEOPLE["root"], self.ids[query], link=False).children or ()
@@ -124,13 +160,20 @@ class Actions(RuleBasedStateMachine):
                 part = (query[child.position - 1],)
                 assert self.ids.setdefault(part, child.query_job_id) == child.query_job_id
                 self.model.jobs.setdefault(part, Job(part))
-        self.model.links[who, query] = summary or self.model.links.get((who, query), "")
+
+    @rule(who=people, query=queries)
+    def submit_and_work(self, who: str, query: tuple[int, ...]) -> None:
+        self._submit(PEOPLE[who], query, "")
+        self.model.links.setdefault((who, query), "")
+        self._work(query, None)
 
     @precondition(lambda self: self.ids)
     @rule(data=st.data(), broken=st.sampled_from([None, None, None, 0, 1, 2]))
     def work(self, data: st.DataObject, broken: int | None) -> None:
         """A worker plans a job, searches what is not known, and finishes; ``broken`` cannot be searched."""
-        query = data.draw(st.sampled_from(sorted(self.ids)))
+        self._work(data.draw(st.sampled_from(sorted(self.ids))), broken)
+
+    def _work(self, query: tuple[int, ...], broken: int | None) -> None:
         search, job_id = self.services.search, self.ids[query]
         job = search.jobs.query(job_id)
         plan = search.plan(job_id)
@@ -208,19 +251,119 @@ class Actions(RuleBasedStateMachine):
         if self.act(allowed, True, lambda: self.services.query_service.lookup(PEOPLE[who], self.ids[query])):
             self.model.links.setdefault((who, query), "")
 
+    @precondition(lambda self: self.ids)
+    @rule(data=st.data(), who=people)
+    def share(self, data: st.DataObject, who: str) -> None:
+        """Who has the token reads the job, its sequences and its report, and no more, until it is taken back."""
+        query = data.draw(st.sampled_from(sorted(self.ids)))
+        service, accounts, tokens = self.services.query_service, self.services.accounts, list[str]()
+        allowed = self.model.can_change(who, query)
+        if not self.act(allowed, True, lambda: tokens.append(service.share(PEOPLE[who], self.ids[query]))):
+            return
+        holder = accounts.requester(share_tokens=tokens)
+        seen = {query, *((part,) for part in query)}
+        assert set(service.statuses(holder, list(self.ids.values()))) == {self.ids[parts] for parts in seen}
+        reports = self.services.report_service.statuses(holder, list(self.report_ids.values()))
+        assert set(reports) == {self.report_ids[parts] for parts in seen & set(self.report_ids)}
+        with pytest.raises(NotAllowedError):
+            service.pin(holder, self.ids[query])
+        service.end_shares(PEOPLE[who], self.ids[query])
+        with pytest.raises(NotAllowedError):
+            accounts.requester(share_tokens=tokens)
+
+    @precondition(lambda self: self.complete)
+    @rule(data=st.data(), who=people, pinned=st.booleans())
+    def make_a_report_at_once(self, data: st.DataObject, who: str, pinned: bool) -> None:
+        query = data.draw(st.sampled_from(self.complete))
+        self._ask_for_a_report(who, query)
+        if query in self.report_ids:
+            self._make_a_report(query)
+        if (who, query) in self.model.report_links:
+            self.services.report_service.pin(PEOPLE[who], self.report_ids[query], pinned=pinned)
+            self.model.reports[query].pinned = pinned
+
+    @property
+    def complete(self) -> list[tuple[int, ...]]:
+        return sorted(parts for parts, job in self.model.jobs.items() if job.status == "complete")
+
+    @precondition(lambda self: self.ids)
+    @rule(data=st.data(), who=people)
+    def ask_for_a_report(self, data: st.DataObject, who: str) -> None:
+        self._ask_for_a_report(who, data.draw(st.sampled_from(sorted(self.ids))))
+
+    def _ask_for_a_report(self, who: str, query: tuple[int, ...]) -> None:
+        request = {"queryJobID": self.ids[query], "blastConfig": {"formatType": 6}}
+        made: list[str] = []
+        service, model = self.services.report_service, self.model
+        fits = model.jobs[query].status == "complete"
+        if self.act(
+            model.can_read(who, query), fits, lambda: made.append(service.create(PEOPLE[who], request).report_job_id)
+        ):
+            assert self.report_ids.setdefault(query, made[0]) == made[0]
+            model.reports.setdefault(query, Job(query))
+            model.report_links.setdefault((who, query), "")
+
+    @precondition(lambda self: self.report_ids)
+    @rule(data=st.data())
+    def make_a_report(self, data: st.DataObject) -> None:
+        self._make_a_report(data.draw(st.sampled_from(sorted(self.report_ids))))
+
+    def _make_a_report(self, query: tuple[int, ...]) -> None:
+        report, fits = self.model.reports[query], self.model.jobs[query].status == "complete"
+        if self.act(True, fits, lambda: self.services.reports.make(self.report_ids[query])):
+            report.status = "complete"
+        elif report.status == "queued":
+            report.status = "failed"
+
+    @precondition(lambda self: self.report_ids)
+    @rule(data=st.data(), who=people, action=st.sampled_from(["cancel", "restart", "pin", "unpin", "update", "unlink"]))
+    def change_a_report(self, data: st.DataObject, who: str, action: str) -> None:
+        query = data.draw(st.sampled_from(sorted(self.report_ids)))
+        service, report_id, asks = self.services.report_service, self.report_ids[query], PEOPLE[who]
+        model, report = self.model, self.model.reports[query]
+        restartable = report.status in {"expired", "failed", "cancelled"} and model.jobs[query].status == "complete"
+        acts: dict[str, tuple[bool, Callable[[], object]]] = {
+            "cancel": (report.status in WAITING, lambda: service.cancel(asks, report_id)),
+            "restart": (restartable, lambda: service.restart(asks, report_id)),
+            "pin": (True, lambda: service.pin(asks, report_id)),
+            "unpin": (True, lambda: service.pin(asks, report_id, pinned=False)),
+            "update": (True, lambda: service.update(asks, report_id, summary="other")),
+            "unlink": (True, lambda: service.unlink(asks, report_id)),
+        }
+        if not self.act(model.can_change_report(who, query), *acts[action]):
+            return
+        report.status = {"cancel": "cancelled", "restart": "queued"}.get(action, report.status)
+        report.pinned = {"pin": True, "unpin": False}.get(action, report.pinned)
+        if action == "update":
+            model.report_links[who, query] = "other"
+        if action == "unlink":
+            model.report_links.pop((who, query), None)
+
+    @precondition(lambda self: self.report_ids)
+    @rule(data=st.data(), who=people)
+    def look_up_a_report(self, data: st.DataObject, who: str) -> None:
+        query = data.draw(st.sampled_from(sorted(self.report_ids)))
+        allowed, service = self.model.can_read_report(who, query), self.services.report_service
+        if self.act(allowed, True, lambda: service.lookup(PEOPLE[who], self.report_ids[query])):
+            self.model.report_links.setdefault((who, query), "")
+            complete = self.model.reports[query].status == "complete"
+            self.act(True, complete, lambda: service.file(PEOPLE[who], self.report_ids[query], "report.tsv").close())
+
     @rule()
     def expire(self) -> None:
         """A month passes in which nobody reads anything."""
         expired = self.services.expiry.run(utc_now() + timedelta(days=31))
         assert expired.errors == {}
         model = self.model
+        for report in model.reports.values():
+            report.status = "expired" if report.status in ENDED and not report.pinned else report.status
         for job in sorted(model.jobs.values(), key=lambda job: -len(job.parts)):
             if model.may_expire(job):
-                job.status = "expired"
-                for child in model.children(job):
-                    child.status = "expired" if model.may_expire(child) else child.status
-        for job in model.jobs.values():  # sequences whose last parent went
-            job.status = "expired" if model.may_expire(job) else job.status
+                model.expire(job)
+                for child in filter(model.may_expire, model.children(job)):
+                    model.expire(child)
+        for job in filter(model.may_expire, model.jobs.values()):  # sequences whose last parent went
+            model.expire(job)
         live = [job.parts for job in model.jobs.values() if job.status != "expired"]
         model.results &= {part for parts in live for part in parts}
 
@@ -258,9 +401,25 @@ class Actions(RuleBasedStateMachine):
             assert set(told) == {self.ids[parts] for parts in self.model.jobs if self.model.can_read(who, parts)}
 
     @invariant()
+    def reports_are_those_of_the_model(self) -> None:
+        service, model = self.services.report_service, self.model
+        told = service.statuses(PEOPLE["root"], list(self.report_ids.values()))
+        assert told == {self.report_ids[parts]: report.status for parts, report in model.reports.items()}
+        for who, asks in PEOPLE.items():
+            said = {
+                item.report_job_id: item.user_meta.summary if item.user_meta else ""
+                for item in service.list_jobs(asks, count=0)
+            }
+            own = {parts: words for (owner, parts), words in model.report_links.items() if owner == who}
+            assert said == {self.report_ids[parts]: words for parts, words in own.items()}
+            readable = {self.report_ids[parts] for parts in model.reports if model.can_read_report(who, parts)}
+            assert set(service.statuses(asks, list(self.report_ids.values()))) == readable
+
+    @invariant()
     def history_ends_with_the_status(self) -> None:
-        for parts, job in self.model.jobs.items():
-            history = self.services.search.jobs.history(self.ids[parts])
+        jobs = [(self.ids[parts], job) for parts, job in self.model.jobs.items()]
+        for job_id, job in [*jobs, *((self.report_ids[parts], job) for parts, job in self.model.reports.items())]:
+            history = self.services.search.jobs.history(job_id)
             assert history[-1].to_status == job.status
             assert all(old.to_status == new.from_status for old, new in pairwise(history))
 
@@ -299,7 +458,7 @@ def test_actions_in_any_order_do_what_the_model_says(
 
     Here.services, Here.archives, Here.sequences = services, archives, proteins[8:11]
     checks: dict[str, Any] = {"suppress_health_check": list(HealthCheck), "deadline": None, "database": None}
-    run_state_machine_as_test(Here, settings=settings(max_examples=10, stateful_step_count=20, **checks))
+    run_state_machine_as_test(Here, settings=settings(max_examples=EXAMPLES, stateful_step_count=20, **checks))
     database.close()
 
 
