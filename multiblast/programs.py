@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import select
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -20,13 +18,13 @@ from types import TracebackType
 from typing import IO, BinaryIO, Self, cast
 
 from multiblast.errors import FailureClass, ProgramError
+from multiblast.orphans import die_with_parent
 
 __all__ = ["Completed", "Program", "run_program"]
 
 _STDERR_KEPT_BYTES = 65536
 _WATCH_PERIOD_S = 0.25
 _FOLLOW_PERIOD_S = 0.05
-_PR_SET_PDEATHSIG = 1
 _BLAST_EXIT_CODES = {
     1: FailureClass.BAD_QUERY_OR_OPTIONS,
     2: FailureClass.DATABASE,
@@ -35,9 +33,6 @@ _BLAST_EXIT_CODES = {
     5: FailureClass.NETWORK,
     6: FailureClass.OUTPUT,
 }
-
-# Looked up before any fork: the child may call it, but must not import or allocate much.
-_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +103,7 @@ class Program:
                 stderr=self._stderr,
                 env=environment,
                 start_new_session=True,  # its own group, so that nothing it starts outlives it
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one async-signal-safe system call
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - one async-signal-safe system call
             )
         except (FileNotFoundError, PermissionError) as error:
             reason = f"{self.command[0]}: {error.strerror}; install it or set its directory"
@@ -229,12 +224,6 @@ def run_program(  # noqa: PLR0913 - as Program
         command, stdout=stdout, stdin=stdin, environment=environment, timeout_s=timeout_s, cancelled=cancelled
     ) as program:
         return program.finish()
-
-
-def _die_with_parent() -> None:
-    """In the child: be killed when the parent dies, however it dies."""
-    if _prctl is not None:
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _classify(code: int, stderr: str) -> FailureClass:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Literal, cast
 
 from multiblast.errors import FailureClass, InvalidInputError, Problem, ProgramError
+from multiblast.orphans import die_with_parent
 
 __all__ = ["build_database"]
 
@@ -80,6 +81,7 @@ def _run(command: list[str], sequences: IO[bytes], directory: Path) -> None:
                 stderr=said,
                 cwd=directory,
                 env=os.environ | {"BLAST_USAGE_REPORT": "false"},
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - one async-signal-safe system call
             )
         except (FileNotFoundError, PermissionError) as error:
             reason = f"{command[0]}: {error.strerror}; install BLAST+ or give its path"

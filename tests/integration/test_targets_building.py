@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import signal
 import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,6 +28,20 @@ def fasta(tmp_path: Path) -> Path:
 def entries(path: Path, form: str = "%t") -> list[str]:
     command = ["blastdbcmd", "-db", str(path), "-entry", "all", "-outfmt", form]
     return subprocess.run(command, capture_output=True, check=True, text=True).stdout.splitlines()
+
+
+def wait_for(found: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30
+    while not found():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_build_database_makes_what_blast_reads(fasta: Path, tmp_path: Path) -> None:
@@ -54,6 +72,22 @@ def test_build_database_keeps_taxids(fasta: Path, tmp_path: Path) -> None:
     (tmp_path / "taxids").write_text("s1 9606\ns2 10090\n")
     path = build_database(fasta, tmp_path, "db", molecule="protein", taxids=tmp_path / "taxids")
     assert entries(path, "%T") == ["9606", "10090"]
+
+
+def test_build_database_killed_by_9_leaves_no_process(fasta: Path, tmp_path: Path) -> None:
+    """Not even one that does not notice that nobody feeds it any more."""
+    deaf, pid = tmp_path / "deaf", tmp_path / "pid"
+    deaf.write_text(f"#!/bin/sh\necho $$ > {pid}\nexec sleep 600\n")
+    deaf.chmod(0o755)
+    code = (
+        "from pathlib import Path\nfrom multiblast.targets.building import build_database\n"
+        f"build_database(Path({str(fasta)!r}), Path({str(tmp_path)!r}), 'db', molecule='protein', "
+        f"program={str(deaf)!r})"
+    )
+    with subprocess.Popen([sys.executable, "-c", code]) as parent:
+        wait_for(lambda: pid.exists() and pid.read_text().strip())
+        parent.send_signal(signal.SIGKILL)
+    wait_for(lambda: not is_running(int(pid.read_text())))
 
 
 def test_build_database_that_fails_leaves_the_old_one(fasta: Path, tmp_path: Path) -> None:
