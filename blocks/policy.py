@@ -54,6 +54,10 @@ policy = ServicePolicy.load("BLOCK_NAME").policy()
         "help with it. 0: no job is large.",
     )
     helpers: int = Field(default=_OWN.helpers, ge=0, description="Workers that help with one large job, at most.")
+    provenance: bool = Field(
+        default=_OWN.provenance,
+        description="Whether every job and report is recorded as a code run in the registry once it is complete.",
+    )
     jobs_queued: int = Field(default=0, ge=0, description="Query jobs of one user that wait or run. 0: any number.")
     sequences_a_day: int = Field(
         default=0, ge=0, description="Sequences one user may submit in 24 hours. 0: any number."
@@ -75,6 +79,7 @@ policy = ServicePolicy.load("BLOCK_NAME").policy()
             trust_unnamed=self.trust_unnamed,
             keep_days=self.keep_days,
             batches_at_a_time=self.batches_at_a_time,
+            provenance=self.provenance,
             large_job_s=self.large_job_s,
             helpers=self.helpers,
             users=settings.UserLimits(

@@ -8,7 +8,7 @@ from prefect.blocks.core import Block
 from pydantic import Field, SecretStr
 
 from blocks import appearance
-from multiblast.registry.bindings import Remotes, Secrets, open_remote
+from multiblast.registry.bindings import Remotes, open_remote
 from multiblast.registry.local import Registry, open_database
 from multiblast.registry.rows import End
 from multiblast.settings import home
@@ -93,8 +93,3 @@ remote = partner.remote(registry)
         if not self.url:
             return Remotes(registry).open(name)
         return open_remote(self.url, self.token.get_secret_value(), LocalStore(self.files) if self.files else None)
-
-    def secrets(self, registry: Registry) -> list[str]:
-        """Return every token that must not leave."""
-        own = self.token.get_secret_value()
-        return [*Secrets(registry.directory).all(), *([own] if own else [])]

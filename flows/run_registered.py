@@ -5,16 +5,18 @@ from __future__ import annotations
 from prefect import flow
 
 from multiblast.registry.running import Done
-from tasks.registry import ask_what_to_run, run_configuration, show_graph
+from tasks.reconciling import cancel_jobs
+from tasks.registry import ask_what_to_run, run_configuration
+from tasks.tending import show_graph
 
 
-@flow(name="run-registered")
+@flow(name="run-registered", on_cancellation=[cancel_jobs])
 async def run_registered(config: str, user: str = "", again: bool = False) -> Done:
     """Resolve a configuration so that nothing is left to look up, run it, and record what came of it.
 
     Args:
-        config: The path of the config.yaml.
-        user: Who runs it, as bound with "multiblast registry config". Empty means who was bound last.
+        config: The path of the config.yaml on the machine of the worker.
+        user: Who runs it, as bound with config-registry. Empty means who was bound last.
         again: Run it even if the very same was run before.
 
     Returns:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from prefect import flow
 
 from multiblast.registry.transfer import Report
-from tasks.registry import ask_remote, ask_what_to_push, pull_products, push_products, show_report
+from tasks.registry import (
+    ask_remote,
+    ask_what_to_push,
+    ask_what_to_update,
+    pull_products,
+    push_products,
+    update_products,
+)
+from tasks.tending import show_report
+
+# What there is to do is done; only a run with nothing to do is shown as Cached.
 
 
 @flow(name="pull-registry")
@@ -13,19 +23,18 @@ async def pull_registry(config: str, remote: str = "", user: str = "", dry_run: 
     """Bring everything that a configuration needs into the local registry, with its provenance.
 
     Args:
-        config: The path of the config.yaml.
-        remote: The name of the remote registry. Empty means the only one.
-        user: Who it is for, as bound with "multiblast registry config". Empty means who was bound last.
+        config: The path of the config.yaml on the machine of the worker.
+        remote: The name of the remote registry. Empty means the user's, or the only one.
+        user: Who it is for, as bound with config-registry. Empty means who was bound last.
         dry_run: Only show what would be brought.
 
     Returns:
         What became of each item.
     """
     plan = ask_remote(config, remote, user)
+    await show_report("pull-plan", plan, final=dry_run)
     if dry_run:
-        await show_report("pull-plan", plan)
         return plan
-    # What there is to do is done; only a run with nothing to do is shown as Cached.
     report = pull_products.with_options(refresh_cache=plan.has_work)(config, remote, user, plan)
     await show_report("pull", report)
     return report
@@ -36,16 +45,36 @@ async def push_registry(remote: str = "", dry_run: bool = False) -> Report:
     """Send what was committed to a remote registry, with its provenance and its public files.
 
     Args:
-        remote: The name of the remote registry. Empty means the only one.
+        remote: The name of the remote registry. Empty means the user's, or the only one.
         dry_run: Only show what would be sent.
 
     Returns:
         What became of each item.
     """
     plan = ask_what_to_push(remote)
+    await show_report("push-plan", plan, final=dry_run)
     if dry_run:
-        await show_report("push-plan", plan)
         return plan
     report = push_products.with_options(refresh_cache=plan.has_work)(remote, plan)
     await show_report("push", report)
+    return report
+
+
+@flow(name="update-registry")
+async def update_registry(remote: str = "", dry_run: bool = False) -> Report:
+    """Pull the newest version of every data product that is here.
+
+    Args:
+        remote: The name of the remote registry. Empty means the user's, or the only one.
+        dry_run: Only show what would be brought.
+
+    Returns:
+        What became of each item.
+    """
+    plan = ask_what_to_update(remote)
+    await show_report("update-plan", plan, final=dry_run)
+    if dry_run:
+        return plan
+    report = update_products.with_options(refresh_cache=plan.has_work)(remote, plan)
+    await show_report("update", report)
     return report

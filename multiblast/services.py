@@ -11,8 +11,6 @@ from multiblast.accounts import Accounts, Turns
 from multiblast.actions import QueryService, ReportService
 from multiblast.actions.comparison import Comparisons
 from multiblast.actions.kinds import kind_of
-from multiblast.actions.provenance import Provenance
-from multiblast.actions.registered_queries import RegisteredQueries
 from multiblast.database import Database, JobKind
 from multiblast.installation import Installation
 from multiblast.reports import Reports
@@ -23,6 +21,8 @@ from multiblast.targets import Targets
 from multiblast.upkeep import Expiry, Sweeping
 
 if TYPE_CHECKING:
+    from multiblast.actions.provenance import Provenance
+    from multiblast.actions.registered_queries import RegisteredQueries
     from multiblast.upkeep.health import Check
 
 __all__ = ["Services"]
@@ -109,11 +109,15 @@ class Services:
     @cached_property
     def provenance(self) -> Provenance:
         """What records jobs in a registry."""
+        from multiblast.actions.provenance import Provenance
+
         return Provenance(self.database, self.store, self.search, self.reports)
 
     @cached_property
     def registered_queries(self) -> RegisteredQueries:
         """Queries that configurations of the registry describe."""
+        from multiblast.actions.registered_queries import RegisteredQueries
+
         recorders = (self.query_service, self.report_service)
         return RegisteredQueries(*recorders, self.search, self.reports, self.turns, self.provenance)
 

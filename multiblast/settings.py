@@ -96,6 +96,10 @@ class Policy(BaseModel):
     )
     helpers: int = Field(default=8, ge=0, description="Workers that help with one large job, at most.")
     users: UserLimits = Field(default=UserLimits(), description="How much one user may have.")
+    provenance: bool = Field(
+        default=False,
+        description="Whether every job and report is recorded as a code run in the registry once it is complete.",
+    )
 
     @classmethod
     def public(cls) -> Policy:

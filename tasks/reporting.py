@@ -13,6 +13,7 @@ from blocks.services import services
 from multiblast.actions.requests import CreateReport
 from multiblast.reports import MadeReport, ReportRequest
 from tasks.artifacts import show_markdown
+from tasks.provenance import note_provenance
 from tasks.requesters import requester
 
 __all__ = ["format_report", "record_report", "show_report"]
@@ -28,7 +29,9 @@ def record_report(job_id: str, request: ReportRequest, user: str, partial: bool)
 def format_report(report_id: str) -> MadeReport:
     """Make a report, or show it as Cached if it is there, made from the results as they are now."""
     known = services().reports.version(report_id)
-    return _format_report.with_options(refresh_cache=not known.is_made)(report_id, known.digest)
+    made = _format_report.with_options(refresh_cache=not known.is_made)(report_id, known.digest)
+    note_provenance(report_id)
+    return made
 
 
 def _version(_context: TaskRunContext, parameters: dict[str, Any]) -> str:

@@ -34,6 +34,7 @@ from multiblast.search import (
 )
 from tasks import names
 from tasks.artifacts import RunPage
+from tasks.provenance import note_provenance
 from tasks.reconciling import dismiss_helpers
 from tasks.requesters import requester
 from tasks.sharing import call_helpers, wait_behind_small
@@ -219,6 +220,7 @@ async def search_job(job_id: str, *, may_wait: bool = False) -> SearchedJob:
         dismiss_helpers(UUID(flow_run.id), at_once=False)  # those at work find nothing left, and end
     show_children(job)
     await page.show_result(job)
+    note_provenance(job_id)
     return job
 
 

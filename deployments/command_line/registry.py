@@ -13,10 +13,12 @@ import typer
 from rich.table import Table
 
 from deployments.command_line import display
+from deployments.command_line.asking import Job, User, asks
+from deployments.command_line.session import local_services
+from deployments.server import running_server
 from multiblast.registry import commands
 from multiblast.registry.bindings import Binding, Remotes, bind, binding, bound_users
-from multiblast.registry.exporting import write_crate, write_prov
-from multiblast.registry.graph import provenance_svg
+from multiblast.registry.exporting import write_provenance
 from multiblast.registry.local import Registry
 from multiblast.registry.rows import End
 from multiblast.registry.status import Collected, delete, gc, info, verify
@@ -49,6 +51,14 @@ Item = Annotated[str, typer.Argument(help="NAMESPACE:NAME@VERSION, UUID of a cod
 
 @contextmanager
 def _registry() -> Iterator[Registry]:
+    """Open the registry that the running server's blocks name, or the embedded one."""
+    if api_url := running_server():
+        os.environ.setdefault("PREFECT_API_URL", api_url)
+        from tasks.registries import local_registry
+
+        with local_registry() as registry:
+            yield registry
+        return
     registry = Registry.embedded()
     try:
         yield registry
@@ -58,6 +68,13 @@ def _registry() -> Iterator[Registry]:
 
 @contextmanager
 def _remote(registry: Registry, name: str) -> Iterator[End]:
+    """Open a remote that the running server's blocks name, or that the registry knows by name."""
+    if running_server():
+        from tasks.registries import open_remote
+
+        with open_remote(registry, name) as end:
+            yield end
+        return
     users = bound_users(registry)
     end = Remotes(registry).open(name or (binding(registry).remote if users else ""))
     try:
@@ -90,6 +107,7 @@ def name_remote(
     url: Annotated[str, typer.Argument(help="The site of a FAIR registry, or another multiblast registry's database.")],
     files: Annotated[str, typer.Option(help="Of another multiblast registry: the directory of its files.")] = "",
     ask_token: Annotated[bool, typer.Option("--token", help="Ask for the token to write with.")] = False,
+    json: Json = False,
 ) -> None:
     """Name a remote registry. Its token comes from $MULTIBLAST_REGISTRY_TOKEN or is asked for, and kept apart."""
     token = os.environ.get(_TOKEN_VARIABLE, "")
@@ -97,7 +115,7 @@ def name_remote(
         token = typer.prompt("Token", hide_input=True)
     with _registry() as registry:
         Remotes(registry).set(name, url, token, files)
-    display.console.print(f"{name} is {url}")
+    _say(json, {"name": name, "url": url, "files": files}, f"{name} is {url}")
 
 
 @app.command()
@@ -148,7 +166,6 @@ def run(
 ) -> None:
     """Resolve a configuration, run its script or its query, and record the code run."""
     from blocks.services import using
-    from deployments.command_line.session import local_services
     from tasks.registry import search_query
 
     with _registry() as registry:
@@ -237,7 +254,10 @@ def remove(
 
 
 @app.command("info")
-def inform(item: Item) -> None:
+def inform(
+    item: Item,
+    json: Annotated[bool, typer.Option("--json", help="As always.")] = True,  # noqa: ARG001 - scripts may say it everywhere
+) -> None:
     """Print what is recorded of something, as JSON."""
     with _registry() as registry:
         display.print_json(info(registry, item))
@@ -254,26 +274,30 @@ def verify_files(json: Json = False) -> None:
 def export(
     item: Item,
     target: Annotated[Path, typer.Argument(help="DIR or .zip: an RO-Crate; .json: W3C PROV; .svg: a picture.")],
+    json: Json = False,
 ) -> None:
     """Write something's provenance for other programs and for people."""
     with _registry() as registry:
-        if target.suffix == ".json":
-            write_prov(registry, item, target)
-        elif target.suffix == ".svg":
-            target.write_text(provenance_svg(registry, item), "utf-8")
-        else:
-            write_crate(registry, item, target)
-    display.console.print(str(target))
+        write_provenance(registry, item, target)
+    _say(json, {"item": item, "target": str(target)}, str(target))
+
+
+@app.command()
+def record(job: Job, user: User = "", json: Json = False) -> None:
+    """Record a complete query or report job as a code run: query, databases, options, commands and files."""
+    at = local_services()
+    at.service_of(job).lookup(asks(at, user), job, link=False)
+    with _registry() as registry:
+        run = at.provenance.record(registry, job)
+    _say(json, {"job": job, "code_run": run}, f"code run {run}")
 
 
 def _remote_names(registry: Registry) -> list[str]:
-    remotes = Remotes(registry)
-    names: list[str] = []
-    for name in remotes.names():
-        end = remotes.open(name)
-        names.append(end.name)
-        end.close()
-    return names
+    if running_server():
+        from tasks.registries import remote_names
+
+        return remote_names(registry)
+    return Remotes(registry).end_names()
 
 
 def _say(json: bool, plain: Any, text: str) -> None:

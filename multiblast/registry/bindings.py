@@ -180,6 +180,13 @@ class Remotes:
         with self._registry.session() as session:
             return list(session.exec(select(RemoteRegistry.name).order_by(RemoteRegistry.name)))
 
+    def end_names(self) -> list[str]:
+        """Return what tells each of them from other registries: see `End.name`."""
+        ends = [self.open(name) for name in self.names()]
+        for end in ends:
+            end.close()
+        return [end.name for end in ends]
+
     def url(self, name: str = "") -> str:
         """Return a remote's URL; empty if there is none."""
         known = self._find(name)

@@ -170,7 +170,8 @@ def plan_push(registry: Registry, remote: End) -> Report:
 
 def push(registry: Registry, remote: End, *, at_once: int = PULL_AT_ONCE, progress: Progress = _quiet) -> Report:
     """Send what was committed to a remote, with its provenance and its public files."""
-    return Push(registry, remote, secrets=Secrets(registry.directory).all(), at_once=at_once).run(progress=progress)
+    secrets = [*Secrets(registry.directory).all(), *remote.secrets]
+    return Push(registry, remote, secrets=secrets, at_once=at_once).run(progress=progress)
 
 
 def update(

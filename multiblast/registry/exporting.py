@@ -12,6 +12,7 @@ from prov.model import ProvDocument
 from rocrate.model.contextentity import ContextEntity
 from rocrate.rocrate import ROCrate
 
+from multiblast.registry.graph import provenance_svg
 from multiblast.registry.local import Registry
 from multiblast.registry.masking import Masked
 from multiblast.registry.rows import Row, read_time
@@ -19,7 +20,7 @@ from multiblast.registry.status import find_item, label
 from multiblast.registry.tables import StoredFile
 from multiblast.registry.walking import Closure, walk
 
-__all__ = ["prov_document", "write_crate", "write_prov"]
+__all__ = ["prov_document", "write_crate", "write_prov", "write_provenance"]
 
 _NAMESPACE = "urn:uuid:"
 _FAIR = "https://data.fairdatapipeline.org/vocab/#"
@@ -113,6 +114,25 @@ def _agent(document: ProvDocument, author: Row) -> Any:
         "fair:identifier": author.fields["identifier"],
     }
     return document.agent(author.fields["uuid"], {name: value for name, value in told.items() if value})
+
+
+def write_provenance(registry: Registry, item: str, target: Path) -> None:
+    """Write the provenance of an item as what the target's name says.
+
+    Args:
+        registry: The local one.
+        item: See `multiblast.registry.status.find_item`.
+        target: ``.json`` for W3C PROV, ``.svg`` for a picture, ``.zip`` or a directory for an RO-Crate.
+
+    Raises:
+        NotFoundError: the item is not here.
+    """
+    if target.suffix == ".json":
+        write_prov(registry, item, target)
+    elif target.suffix == ".svg":
+        target.write_text(provenance_svg(registry, item), "utf-8")
+    else:
+        write_crate(registry, item, target)
 
 
 def write_prov(registry: Registry, item: str, target: Path) -> None:

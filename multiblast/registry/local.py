@@ -52,6 +52,7 @@ class Registry:
     """
 
     shares_objects = False
+    secrets: tuple[str, ...] = ()
     requests = 0
     warning = ""
 

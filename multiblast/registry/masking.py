@@ -32,6 +32,7 @@ class Masked:
     """
 
     shares_objects = False
+    secrets: tuple[str, ...] = ()
     requests = 0
     warning = ""
 

@@ -62,6 +62,7 @@ class RestRegistry:
     def __init__(self, url: str, token: str = "", limits: Limits | None = None) -> None:
         self.site = url.rstrip("/").removesuffix("/api") + "/"
         self.name = self.site
+        self.secrets: tuple[str, ...] = (token,) if token else ()
         self.connection = Connection(self.site + "api/", token, limits)
         self._pool = ThreadPoolExecutor(self.connection.limits.at_once, thread_name_prefix="registry")
 

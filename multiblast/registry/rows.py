@@ -78,9 +78,11 @@ class End(Protocol):
 
     Attributes:
         shares_objects: Whether it cannot give out a content once two objects have it.
+        secrets: What opens it, which must not stand in anything that leaves.
     """
 
     shares_objects: bool
+    secrets: tuple[str, ...]
 
     @property
     def name(self) -> str:
