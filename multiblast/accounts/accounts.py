@@ -26,6 +26,7 @@ __all__ = ["Accounts", "LinkedGuest"]
 
 _TOKEN_BYTES = 32
 _LONGEST_NAME = 255
+_COUNTED = {"preserve_rowcount": True}  # PostgreSQL's driver forgets how many rows were inserted
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +102,11 @@ class Accounts:
             columns = [col(Link.job_id), col(Link.kind), col(Link.summary), col(Link.description), col(Link.created_at)]
             fresh = select(literal(user), *columns).where(mine, col(Link.job_id).not_in(owned))
             names = ["owner", "job_id", "kind", "summary", "description", "created_at"]
-            moved = session.connection().execute(insert(Link).from_select(names, fresh)).rowcount
+            inserted = session.connection().execute(insert(Link).from_select(names, fresh), execution_options=_COUNTED)
             links = session.connection().execute(delete(Link).where(mine)).rowcount
             _move_usage(session, _owner(guest), user)
             guest.user = user
-        return LinkedGuest(user, moved, links - moved)
+        return LinkedGuest(user, inserted.rowcount, links - inserted.rowcount)
 
     def share(self, job_id: str, *, granted_by: str = "", lasts: timedelta | None = None) -> str:
         """Let whoever has the returned token read a job.
