@@ -85,6 +85,29 @@ def rclone_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 
 @pytest.fixture(scope="session")
+def fair_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """The S3 server that a FAIR registry keeps its files in, and the directory that is its bucket."""
+    [port], directory = free_ports(1), tmp_path_factory.mktemp("fair-s3")
+    (directory / "fair").mkdir()
+    server = S3Server(f"http://127.0.0.1:{port}", "key", "secret")
+    command = [_program("rclone"), "serve", "s3", "--addr", f"127.0.0.1:{port}", "--config", os.devnull]
+    command += ["--auth-key", f"{server.access_key},{server.secret_key}", str(directory)]
+    with _running(command, directory.with_suffix(".log"), lambda: server.client().list_buckets()):
+        yield server.endpoint, directory / "fair"
+
+
+@pytest.fixture(scope="session")
+def fair_server(fair_s3: tuple[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """A FAIR data registry for tests, a process of its own: its address and its token."""
+    directory, token = tmp_path_factory.mktemp("fair"), "01234567" * 5
+    program = Path(__file__).parent / "integration" / "registry" / "registry_server.py"
+    port_file = directory / "port"
+    command = [sys.executable, str(program), str(port_file), fair_s3[0], token]
+    with _running(command, directory / "log", port_file.read_text):
+        yield f"http://127.0.0.1:{port_file.read_text()}", token
+
+
+@pytest.fixture(scope="session")
 def weed_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """SeaweedFS' S3 server."""
     directory = tmp_path_factory.mktemp("weed")

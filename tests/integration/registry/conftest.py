@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,7 +43,6 @@ from multiblast.registry.tables import (
 )
 from multiblast.stores import LocalStore
 
-TOKEN = "01234567" * 5  # of the served registry
 QUICK = Limits(timeout_s=5, attempts=3, first_wait_s=0.01)
 
 
@@ -58,11 +51,12 @@ class Remote:
     """The served registry."""
 
     url: str
+    token: str
     bucket: Path
     opened: list[RestRegistry] = field(default_factory=list)
 
-    def open(self, token: str = TOKEN, limits: Limits = QUICK) -> RestRegistry:
-        self.opened.append(RestRegistry(self.url, token, limits))
+    def open(self, token: str = "", limits: Limits = QUICK) -> RestRegistry:
+        self.opened.append(RestRegistry(self.url, token or self.token, limits))
         return self.opened[-1]
 
     def control(self, **what: Any) -> dict[str, Any]:
@@ -82,56 +76,12 @@ class Remote:
         return dict(self.control()["counts"])
 
 
-def _free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture(scope="session")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """An S3 server, and the directory that is its bucket."""
-    directory, port = tmp_path_factory.mktemp("s3"), _free_port()
-    (directory / "fair").mkdir()
-    rclone = Path(sys.executable).with_name("rclone")
-    command = [rclone, "serve", "s3", "--addr", f"127.0.0.1:{port}", "--auth-key", "key,secret", str(directory)]
-    environment = {**os.environ, "RCLONE_CONFIG": str(directory / "none.conf")}
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment) as process:
-        url = f"http://127.0.0.1:{port}"
-        _wait(lambda: httpx.get(url, timeout=5).status_code > 0)
-        yield url, directory / "fair"
-        process.kill()
-
-
-def _wait(ready: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            if ready():
-                return
-        except (httpx.TransportError, OSError):
-            pass
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-@pytest.fixture(scope="session")
-def server(s3: tuple[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The served registry's address; it is a process of its own."""
-    port_file = tmp_path_factory.mktemp("server") / "port"
-    command = [sys.executable, Path(__file__).with_name("registry_server.py"), port_file, s3[0], TOKEN]
-    with subprocess.Popen(command) as process:
-        _wait(port_file.exists)
-        yield f"http://127.0.0.1:{port_file.read_text()}"
-        process.kill()
-
-
 @pytest.fixture
-def remote(server: str, s3: tuple[str, Path]) -> Iterator[Remote]:
+def remote(fair_server: tuple[str, str], fair_s3: tuple[str, Path]) -> Iterator[Remote]:
     """An empty remote registry."""
-    for file in s3[1].iterdir():
+    for file in fair_s3[1].iterdir():
         file.unlink()
-    served = Remote(server, s3[1])
+    served = Remote(*fair_server, fair_s3[1])
     served.control(reset=True)
     yield served
     for one in served.opened:

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import uuid
+from contextlib import suppress
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -135,9 +136,24 @@ class State:
         self.log: list[str] = []
         self.faults: list[dict[str, Any]] = []
         self.shift_s = 0.0
+        self.release()
         root = {"root": f"{base}/data/", "local": False, "id": 1, "last_updated": "2026-01-01T00:00:00Z"}
         self.rows["storage_root"][1] = root
         self.unique["storage_root", ("root",), root["root"]] = 1
+
+    def release(self, stop_after: int = 0) -> None:
+        """Answer again, the first so many requests or all; who was held is let go."""
+        self.stop_after, self.stopped = stop_after, False
+        before, self.released = getattr(self, "released", threading.Event()), threading.Event()
+        before.set()
+
+    def stopping(self) -> threading.Event | None:
+        """Tell whether this request is to be held, and until when."""
+        with self.lock:
+            if not self.stop_after or len(self.log) <= self.stop_after:
+                return None
+            self.stopped = True
+            return self.released
 
     def fault(self, line: str) -> dict[str, Any] | None:
         with self.lock:
@@ -177,6 +193,13 @@ class Handler(BaseHTTPRequestHandler):
         line = f"{method} {self.path}"
         with self.state.lock:
             self.state.log.append(line)
+        if held := self.state.stopping():
+            if method == "POST" and self.state.stop_after % 2:  # what was asked for is done, and nobody is told
+                with suppress(RefusedError):
+                    self.route(method, url.path, parse_qs(url.query), body, {})
+            held.wait()
+            self.close_connection = True
+            return
         fault = self.state.fault(line)
         if fault and fault.get("delay_s"):
             time.sleep(fault["delay_s"])
@@ -201,8 +224,10 @@ class Handler(BaseHTTPRequestHandler):
                 self.state.shift_s = body.get("shift_s", self.state.shift_s)
                 if body.get("forget"):
                     self.state.log.clear()
+                if "stop_after" in body:
+                    self.state.release(body["stop_after"])
             counts = {name: len(rows) for name, rows in self.state.rows.items()}
-            self.answer(200, {"log": self.state.log, "counts": counts})
+            self.answer(200, {"log": self.state.log, "counts": counts, "stopped": self.state.stopped})
 
     def answer(self, code: int, said: Any, headers: dict[str, str] | None = None) -> None:
         data = json.dumps(said).encode()

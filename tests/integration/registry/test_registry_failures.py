@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import resource
@@ -22,6 +23,7 @@ from multiblast.registry.transfer import Result
 
 _ROOT = Path(__file__).resolve().parents[3]
 READ_ALL = "read:\n- {data_product: 'params/*', use: {namespace: rich}}\n"
+REQUESTS_OF_A_PULL, REQUESTS_OF_A_PUSH = 40, 150
 KILLS = 20 if os.environ.get("MULTIBLAST_TEST_KILLS") else 2
 PULL = """
     report = pull(Path(config), registry, remote, bind(registry, "rich", Path(directory)), at_once=2)
@@ -40,7 +42,8 @@ def filled(here: Any) -> Any:
     return here
 
 
-def start(registry: Any, remote: Any, what: str, config: Path) -> subprocess.Popen[bytes]:
+def kill_after(requests: int, registry: Any, remote: Any, what: str, config: Path) -> None:
+    """Begin a transfer in a process of its own, and kill that once it has sent so many requests."""
     code = f"""
     from pathlib import Path
     from multiblast.registry.bindings import bind
@@ -51,23 +54,17 @@ def start(registry: Any, remote: Any, what: str, config: Path) -> subprocess.Pop
     directory, config = {str(registry.directory)!r}, {str(config)!r}
     base = Path(directory)
     registry = Registry(open_database(f"sqlite:///{{base / 'registry.sqlite'}}"), LocalStore(base / "store"), base)
-    remote = RestRegistry({remote.url!r}, "0123456789abcdef0123456789abcdef01234567")
-    print("ready", flush=True)
+    remote = RestRegistry({remote.url!r}, {remote.token!r})
     """
     text = textwrap.dedent(code) + textwrap.dedent(what)
-    return subprocess.Popen([sys.executable, "-c", text], cwd=_ROOT, stdout=subprocess.PIPE)
-
-
-def kill_in_the_middle(process: subprocess.Popen[bytes], done: Callable[[], bool], wait_s: float) -> None:
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"ready\n"
-    deadline = time.monotonic() + 30
-    while not done() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.002)
-    time.sleep(wait_s)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
+    remote.control(forget=True, stop_after=requests)
+    with subprocess.Popen([sys.executable, "-c", text], cwd=_ROOT) as process:
+        deadline = time.monotonic() + 60
+        while not remote.control()["stopped"] and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL, "it had ended before"
+    remote.control(stop_after=0)
 
 
 def whole(registry: Any) -> None:
@@ -82,11 +79,9 @@ def whole(registry: Any) -> None:
 def test_registry_killed_pull_goes_on(
     filled: Any, second: Any, remote: Any, config: Callable[[str], Path], number: int
 ) -> None:
-    push(filled, remote.open())
+    assert push(filled, remote.open()).exit_code == 0
     path = config(READ_ALL)
-    incoming = second.directory / "store" / "files"
-    wait_s = random.Random(number).uniform(0, 0.4)
-    kill_in_the_middle(start(second, remote, PULL, path), incoming.exists, wait_s)
+    kill_after(random.Random(number).randrange(1, REQUESTS_OF_A_PULL), second, remote, PULL, path)
     assert verify(second).exit_code == 0  # what is there is right already now
     report = pull(path, second, remote.open(), second.user())
     assert (report.exit_code, len(report.outcomes)) == (0, 12)
@@ -96,15 +91,15 @@ def test_registry_killed_pull_goes_on(
 
 @pytest.mark.parametrize("number", range(KILLS))
 def test_registry_killed_push_goes_on(filled: Any, remote: Any, config: Callable[[str], Path], number: int) -> None:
-    path = config(READ_ALL)
-    wait_s = random.Random(number).uniform(0, 0.6)
-    kill_in_the_middle(start(filled, remote, PUSH, path), lambda: any(remote.bucket.iterdir()), wait_s)
+    kill_after(random.Random(number).randrange(1, REQUESTS_OF_A_PUSH), filled, remote, PUSH, config(READ_ALL))
     report = push(filled, remote.open())
-    assert (report.exit_code, len(report.outcomes)) == (0, 12)
+    assert [(o.result, o.reason) for o in report.outcomes] == [(Result.DONE, "")] * 12
     counts = remote.counts
     assert counts["data_product"] == counts["licence"] == counts["keyword"] == counts["key_value"] == 12
     assert counts["object"] == 24  # with the documents
     assert counts["issue"] == counts["object_component"] - counts["object"] + 12
+    for file in remote.bucket.iterdir():
+        assert hashlib.sha1(file.read_bytes(), usedforsecurity=False).hexdigest() == file.name
 
 
 def test_registry_tampered_file_is_refused(here: Any, second: Any, remote: Any, config: Callable[[str], Path]) -> None:
@@ -170,11 +165,11 @@ def test_registry_unreachable_server_is_named(second: Any, config: Callable[[str
     end.close()
 
 
-def test_registry_something_that_is_no_registry_is_told(s3: tuple[str, Path]) -> None:
+def test_registry_something_that_is_no_registry_is_told(fair_s3: tuple[str, Path]) -> None:
     from multiblast.errors import MultiblastError
     from multiblast.registry.rest import RestRegistry
 
-    end = RestRegistry(s3[0])
+    end = RestRegistry(fair_s3[0])
     with pytest.raises(MultiblastError):
         end.products("rich", ["a"])
     end.close()
