@@ -65,12 +65,22 @@ policy = ServicePolicy.load("BLOCK_NAME").policy()
     bytes_kept: int = Field(
         default=0, ge=0, description="Bytes of results and reports kept for one user. 0: any number."
     )
+    notice_hosts: list[str] = Field(
+        default=[], description="The only hosts that notices of ended jobs go to, such as *.example.org. Empty: any."
+    )
+    notices_to_loopback: bool = Field(
+        default=_OWN.notices.loopback, description="Whether notices may go to this machine, also by http."
+    )
+    notices_to_private: bool = Field(
+        default=_OWN.notices.private, description="Whether notices may go to addresses of private networks."
+    )
 
     @classmethod
     def public(cls) -> ServicePolicy:
         """Return the policy of a public service."""
         policy = settings.Policy.public()
-        return cls(trust_unnamed=policy.trust_unnamed, **policy.users.model_dump())
+        loopback = policy.notices.loopback
+        return cls(trust_unnamed=policy.trust_unnamed, notices_to_loopback=loopback, **policy.users.model_dump())
 
     def policy(self) -> settings.Policy:
         """Return the policy."""
@@ -84,5 +94,8 @@ policy = ServicePolicy.load("BLOCK_NAME").policy()
             helpers=self.helpers,
             users=settings.UserLimits(
                 jobs_queued=self.jobs_queued, sequences_a_day=self.sequences_a_day, bytes_kept=self.bytes_kept
+            ),
+            notices=settings.NoticeRules(
+                hosts=tuple(self.notice_hosts), loopback=self.notices_to_loopback, private=self.notices_to_private
             ),
         )

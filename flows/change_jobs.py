@@ -9,14 +9,14 @@ from prefect import flow
 from multiblast.accounts import LinkedGuest
 from multiblast.database import JobKind
 from tasks.acting import cancel, describe, link_guest_of, make_guest, pin, restart, share, show_answer, unlink
-from tasks.reconciling import cancel_jobs
+from tasks.notifying import HOOKS
 from tasks.reporting import format_report, show_report
 from tasks.requesters import requester
 from tasks.searching import search_job
 from tasks.upkeep import show_what_changed
 
 
-@flow(name="restart-job", flow_run_name="restart {job}", on_cancellation=[cancel_jobs])
+@flow(name="restart-job", flow_run_name="restart {job}", **HOOKS)
 async def restart_job(job: str, user: str = "") -> str:
     """Run an expired, failed or cancelled job again, from its recipe and with the databases as they are now.
 

@@ -6,11 +6,11 @@ from prefect import flow
 
 from multiblast.reports import MadeReport, ReportFormat, read_report_request
 from tasks import names
-from tasks.reconciling import cancel_jobs
+from tasks.notifying import HOOKS
 from tasks.reporting import format_report, record_report, show_report
 
 
-@flow(name="make-report", flow_run_name=names.report, on_cancellation=[cancel_jobs])
+@flow(name="make-report", flow_run_name=names.report, **HOOKS)
 async def make_report(  # noqa: PLR0913, PLR0917 - the fields of a form
     job: str,
     format: ReportFormat = ReportFormat.PAIRWISE,  # noqa: A002 - BLAST+'s own word for it
@@ -18,6 +18,7 @@ async def make_report(  # noqa: PLR0913, PLR0917 - the fields of a form
     options: dict[str, str] = {},  # noqa: B006 - Prefect's forms need a plain default; it is never changed
     user: str = "",
     partial: bool = False,
+    notify: str = "",
 ) -> MadeReport:
     """Format a query job's result exactly as BLAST+ prints it, and keep the files.
 
@@ -28,12 +29,13 @@ async def make_report(  # noqa: PLR0913, PLR0917 - the fields of a form
         options: More formatter options by name, such as numDescriptions, numAlignments, lineLength or html.
         user: Whose report list the report is added to. Empty for nobody's.
         partial: Also for a job that is not complete: the report shows the sequences that are.
+        notify: An https address that is told, by a signed POST, how the report ended. Empty for none.
 
     Returns:
         The report job and its files.
     """
     request = read_report_request(format, fields=fields, options=options)
-    report_id = record_report(job, request, user, partial)
+    report_id = record_report(job, request, user, partial, notify)
     made = format_report(report_id)
     await show_report(made)
     return made

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from prefect import flow
 
 from multiblast.database import JobKind
-from tasks.reconciling import cancel_jobs, check_queued, reconcile, run_again
+from tasks.notifying import HOOKS, send_notices
+from tasks.reconciling import check_queued, reconcile, run_again
 from tasks.reporting import format_report, show_report
 from tasks.searching import search_job
 from tasks.upkeep import show_upkeep
@@ -18,16 +19,17 @@ async def reconcile_jobs() -> int:
     """Find jobs in progress whose run died, as when a worker was killed, and run them again.
 
     A job whose run was cancelled is cancelled. One that loses its third run in a row has failed.
+    Whoever asked to be told how a job ended, and could not be told then, is told now.
 
     Returns:
         How many jobs are on their way to be run.
     """
     reconciled = reconcile()
-    await show_upkeep("reconciled", "Jobs and their runs", asdict(reconciled))
+    await show_upkeep("reconciled", "Jobs and their runs", asdict(reconciled) | asdict(send_notices()))
     return run_again(reconciled.waiting) if reconciled.waiting else 0
 
 
-@flow(name="run-job", flow_run_name="run {job}", on_cancellation=[cancel_jobs])
+@flow(name="run-job", flow_run_name="run {job}", **HOOKS)
 async def run_job(job: str) -> str:
     """Run a queued job, as reconcile-jobs does with those whose run died. To run a job that has ended: restart-job.
 

@@ -14,12 +14,12 @@ from prefect.flows import Flow
 from multiblast.options import PROGRAMS, Options, ProgramName, options_for
 from multiblast.search import SearchedJob, read_submission
 from tasks import names
+from tasks.notifying import HOOKS
 from tasks.places import query_directory
-from tasks.reconciling import cancel_jobs
 from tasks.searching import record_query, search_job
 
 
-@flow(name="submit-query", flow_run_name=names.submission, on_cancellation=[cancel_jobs])
+@flow(name="submit-query", flow_run_name=names.submission, **HOOKS)
 async def submit_query(  # noqa: PLR0913, PLR0917 - the fields of a form
     query: str = "",
     query_file: str = "",
@@ -30,6 +30,7 @@ async def submit_query(  # noqa: PLR0913, PLR0917 - the fields of a form
     summary: str = "",
     description: str = "",
     options: dict[str, Any] = {},  # noqa: B006 - as above
+    notify: str = "",
 ) -> SearchedJob:
     """Search sequences, each distinct one once, and keep what was found.
 
@@ -43,6 +44,7 @@ async def submit_query(  # noqa: PLR0913, PLR0917 - the fields of a form
         summary: One line that says what this is for.
         description: More about it, if you like.
         options: BLAST+ options by their names, such as evalue or word_size. Left alone, the program's defaults hold.
+        notify: An https address that is told, by a signed POST, how the job ended. Empty for none.
 
     Returns:
         The job with a row a sequence.
@@ -59,7 +61,7 @@ async def submit_query(  # noqa: PLR0913, PLR0917 - the fields of a form
         description=description,
         files_under=query_directory(),
     )
-    return await search_job(record_query(submission).job_id, may_wait=True)
+    return await search_job(record_query(submission, notify).job_id, may_wait=True)
 
 
 def _form(program: ProgramName) -> Flow[..., Any]:
@@ -75,15 +77,16 @@ def _form(program: ProgramName) -> Flow[..., Any]:
         summary: str = "",
         description: str = "",
         options: Options = model(program=program),  # noqa: B008 - it is frozen
+        notify: str = "",
     ) -> SearchedJob:
-        run = submit_query.fn(query, query_file, program, site, targets, user, summary, description, options.changed())
-        return await run
+        form = (query, query_file, program, site, targets, user, summary, description, options.changed(), notify)
+        return await submit_query.fn(*form)
 
     # The same words, less those on the one field that a form of one program does not have.
     submit.__doc__ = re.sub(r"\n +program: .*", "", submit_query.__doc__ or "")
     submit.__name__ = f"submit_{program}"
     submit.__annotations__["options"] = model
-    return flow(name=f"submit-{program}", flow_run_name=names.submission, on_cancellation=[cancel_jobs])(submit)
+    return flow(name=f"submit-{program}", flow_run_name=names.submission, **HOOKS)(submit)
 
 
 submit_blastn, submit_blastp, submit_blastx, submit_tblastn, submit_tblastx = map(_form, PROGRAMS[:5])

@@ -18,7 +18,7 @@ from multiblast.search import Search
 from multiblast.settings import Policy, QueryLimits, home
 from multiblast.stores import LocalStore, Store
 from multiblast.targets import Targets
-from multiblast.upkeep import Expiry, Sweeping
+from multiblast.upkeep import Expiry, Notices, Sweeping
 
 if TYPE_CHECKING:
     from multiblast.actions.provenance import Provenance
@@ -120,6 +120,11 @@ class Services:
 
         recorders = (self.query_service, self.report_service)
         return RegisteredQueries(*recorders, self.search, self.reports, self.turns, self.provenance)
+
+    @property
+    def notices(self) -> Notices:
+        """Who is told how jobs end."""
+        return Notices(self.database, self.policy.notices)
 
     @property
     def expiry(self) -> Expiry:

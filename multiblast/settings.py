@@ -7,9 +7,12 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Policy", "QueryLimits", "UserLimits", "home"]
+__all__ = ["WORKER", "NoticeRules", "Policy", "QueryLimits", "UserLimits", "home", "own_queue"]
 
 _MIB = 1 << 20
+
+WORKER = "MULTIBLAST_WORKER"
+"""The environment variable that tells a run the name of its worker."""
 
 
 def home() -> Path:
@@ -23,6 +26,11 @@ def home() -> Path:
     data = os.environ.get("XDG_DATA_HOME", "")
     base = Path(data) if os.path.isabs(data) else Path.home() / ".local" / "share"  # noqa: PTH117 - of the text, before it is a path
     return base / "multiblast"
+
+
+def own_queue(worker: str) -> str:
+    """Return the work queue of which only this worker takes runs."""
+    return f"on-{worker}"
 
 
 class QueryLimits(BaseModel):
@@ -70,6 +78,16 @@ class UserLimits(BaseModel):
         return cls(jobs_queued=20, sequences_a_day=2_000, bytes_kept=1 << 30)
 
 
+class NoticeRules(BaseModel):
+    """Where notices of ended jobs may go: to public addresses by https, and where else these say."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hosts: tuple[str, ...] = Field(default=(), description="The only hosts, such as *.example.org. Empty: any.")
+    loopback: bool = Field(default=True, description="Whether to this machine too, also by http.")
+    private: bool = Field(default=False, description="Whether to private networks too, also by http to an address.")
+
+
 class Policy(BaseModel):
     """Who may do what, and how long things are kept.
 
@@ -96,6 +114,7 @@ class Policy(BaseModel):
     )
     helpers: int = Field(default=8, ge=0, description="Workers that help with one large job, at most.")
     users: UserLimits = Field(default=UserLimits(), description="How much one user may have.")
+    notices: NoticeRules = Field(default=NoticeRules(), description="Where notices of ended jobs may go.")
     provenance: bool = Field(
         default=False,
         description="Whether every job and report is recorded as a code run in the registry once it is complete.",
@@ -104,4 +123,4 @@ class Policy(BaseModel):
     @classmethod
     def public(cls) -> Policy:
         """Return the policy of a public service."""
-        return cls(trust_unnamed=False, users=UserLimits.public())
+        return cls(trust_unnamed=False, users=UserLimits.public(), notices=NoticeRules(loopback=False))

@@ -15,15 +15,21 @@ from multiblast.reports import MadeReport, ReportRequest
 from tasks.artifacts import show_markdown
 from tasks.provenance import note_provenance
 from tasks.requesters import requester
+from tasks.streams import shown_place
 
 __all__ = ["format_report", "record_report", "show_report"]
 
 
 @task(cache_policy=NO_CACHE, task_run_name="record the report")
-def record_report(job_id: str, request: ReportRequest, user: str, partial: bool) -> str:
-    """Record a report job, or find it again."""
-    report = CreateReport(job_id, request)
-    return services().report_service.record(requester(user), report, partial=partial)
+def record_report(job_id: str, request: ReportRequest, user: str, partial: bool, notify: str = "") -> str:
+    """Record a report job, or find it again, and who wants to be told."""
+    at, report = services(), CreateReport(job_id, request)
+    if notify:
+        at.notices.check(notify)
+    report_id = at.report_service.record(requester(user), report, partial=partial)
+    if notify:
+        at.notices.ask(report_id, notify)
+    return report_id
 
 
 def format_report(report_id: str) -> MadeReport:
@@ -45,9 +51,8 @@ def _format_report(report_id: str, version: str) -> MadeReport:  # noqa: ARG001 
 
 async def show_report(report: MadeReport) -> None:
     """Show a report's files on the run's page."""
-    store = services().store
     lines = [f"## Report `{report.report_id}`", "", "| file | size | where |", "|---|---:|---|"]
-    lines += [f"| {file.name} | {file.size:,} B | `{store.locate(file.key)}` |" for file in report.files]
+    lines += [f"| {file.name} | {file.size:,} B | {shown_place(file.key, file.name)} |" for file in report.files]
     if report.command:
         lines += ["", f"Made with `{' '.join(report.command)}`."]
     await show_markdown(f"report-{report.report_id[:8]}", "\n".join(lines), "Report")

@@ -69,9 +69,15 @@ def _child_id(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
 
 
 @task(cache_policy=NO_CACHE, task_run_name="check and record the query")
-def record_query(submission: Submission) -> Recorded:
-    """Check a submission whole, then record its job, its children and their positions."""
-    return services().query_service.record(requester(submission.owner), submission)
+def record_query(submission: Submission, notify: str = "") -> Recorded:
+    """Check a submission whole, then record its job, its children and their positions, and who wants to be told."""
+    at = services()
+    if notify:
+        at.notices.check(notify)
+    recorded = at.query_service.record(requester(submission.owner), submission)
+    if notify:
+        at.notices.ask(recorded.job_id, notify)
+    return recorded
 
 
 @task(cache_policy=NO_CACHE, task_run_name="plan the query")

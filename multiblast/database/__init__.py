@@ -2,6 +2,7 @@
 
 from multiblast.database.account_tables import Discarded, Guest, ShareGrant, Turn, Usage
 from multiblast.database.engine import Database
+from multiblast.database.notice_tables import Notice
 from multiblast.database.tables import (
     BatchRun,
     ChildJob,
@@ -32,6 +33,7 @@ __all__ = [
     "JobStatus",
     "Lease",
     "Link",
+    "Notice",
     "QueryJob",
     "ReportJob",
     "Result",

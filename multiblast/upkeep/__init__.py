@@ -1,6 +1,7 @@
 """Upkeep: what expires, what is swept, what is verified, and how the whole is doing."""
 
 from multiblast.upkeep.expiry import Expired, Expiry
+from multiblast.upkeep.notices import Notices, Told
 from multiblast.upkeep.sweeping import Missing, Sweeping, Swept
 
-__all__ = ["Expired", "Expiry", "Missing", "Sweeping", "Swept"]
+__all__ = ["Expired", "Expiry", "Missing", "Notices", "Sweeping", "Swept", "Told"]

@@ -1,0 +1,120 @@
+"""Where notices may go: no URL of a user's lets our machines talk to what only they can reach."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import socket
+import ssl
+from fnmatch import fnmatchcase
+from http.client import HTTPConnection, HTTPException
+from ipaddress import IPv6Address, ip_address
+from urllib.parse import SplitResult, urlsplit
+
+from multiblast.errors import InvalidInputError, NotAllowedError, Problem, StoreError
+from multiblast.settings import NoticeRules
+
+__all__ = ["check_url", "deliver", "signature"]
+
+_LONGEST_URL = 2000
+_TIMEOUT_S = 10
+_READ_BYTES = 4096  # of an answer nobody reads
+
+
+def check_url(url: str, rules: NoticeRules) -> SplitResult:
+    """Return the parts of a URL that notices may go to, by its looks; `deliver` looks at the address too.
+
+    Raises:
+        InvalidInputError: they may not.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise _bad(url, str(error)) from error
+    if not host or parts.scheme not in {"http", "https"} or len(url) > _LONGEST_URL or not url.isascii():
+        raise _bad(url, "give an address such as https://example.org/told")
+    if parts.username is not None or parts.password is not None:
+        raise _bad(url, "leave name and password out: what is sent is signed")
+    if rules.hosts and not any(fnmatchcase(host, allowed) for allowed in rules.hosts):
+        raise _bad(url, f"notices go to {', '.join(rules.hosts)} only")
+    inside = host == "localhost" or _is_literal(host)
+    if parts.scheme == "http" and not (inside and (rules.loopback or rules.private)):
+        raise _bad(url, "use https")
+    if _is_literal(host):
+        try:
+            _check_address(host, rules)
+        except NotAllowedError as error:
+            raise _bad(url, str(error)) from error
+    return parts
+
+
+def deliver(url: str, body: bytes, headers: dict[str, str], rules: NoticeRules) -> None:
+    """Post a body; redirections are not followed.
+
+    Raises:
+        InvalidInputError, NotAllowedError: the URL, or the address behind it, is not one that notices may go to.
+        StoreError: nobody took it.
+    """
+    parts = check_url(url, rules)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    connection = _Connection(host, port, parts.scheme, rules)
+    try:
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        connection.request("POST", path, body, headers)
+        answer = connection.getresponse()
+        answer.read(_READ_BYTES)
+    except NotAllowedError:
+        raise
+    except (OSError, HTTPException) as error:
+        raise StoreError(f"{parts.netloc} cannot be told: {error or type(error).__name__}") from error
+    finally:
+        connection.close()
+    if not 200 <= answer.status < 300:  # noqa: PLR2004 - success, in HTTP
+        raise StoreError(f"{parts.netloc} answered {answer.status} {answer.reason}")
+
+
+def signature(secret: str, body: bytes, sent_at: int) -> str:
+    """Return ``t=TIME,v1=HEX``, where HEX is the HMAC-SHA256 of ``TIME.BODY``; TIME is in seconds since 1970."""
+    mac = hmac.new(secret.encode(), f"{sent_at}.".encode() + body, hashlib.sha256)
+    return f"t={sent_at},v1={mac.hexdigest()}"
+
+
+class _Connection(HTTPConnection):
+    """A connection to an address that was looked at, whatever the name may mean a moment later."""
+
+    def __init__(self, host: str, port: int, scheme: str, rules: NoticeRules) -> None:
+        super().__init__(host, port, timeout=_TIMEOUT_S)
+        self._scheme, self._rules = scheme, rules
+
+    def connect(self) -> None:
+        family, kind, protocol, _, address = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)[0]
+        _check_address(str(address[0]), self._rules)
+        self.sock = socket.socket(family, kind, protocol)
+        self.sock.settimeout(_TIMEOUT_S)
+        self.sock.connect(address)
+        if self._scheme == "https":
+            self.sock = ssl.create_default_context().wrap_socket(self.sock, server_hostname=self.host)
+
+
+def _check_address(text: str, rules: NoticeRules) -> None:
+    address = ip_address(text.partition("%")[0])
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    if address.is_loopback:
+        if not rules.loopback:
+            raise NotAllowedError(f"{text} is this machine, which the policy does not allow")
+    elif (not address.is_global or address.is_multicast) and not rules.private:
+        raise NotAllowedError(f"{text} is no public address, and the policy allows no other")
+
+
+def _is_literal(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _bad(url: str, remedy: str) -> InvalidInputError:
+    return InvalidInputError(Problem(f"notices cannot go to {url[:200]!r}: {remedy}", "notify"))

@@ -1,0 +1,157 @@
+"""Notices: a URL is told, signed, how a job ended; once for each end, and never at the job's cost."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from sqlalchemy import update
+from sqlmodel import Session, col, func, select
+
+from multiblast.database import Database, JobEvent, JobKind, JobStatus, Notice, QueryJob, ReportJob, utc_now
+from multiblast.errors import MultiblastError
+from multiblast.ids import digest
+from multiblast.settings import NoticeRules
+from multiblast.upkeep.notice_urls import check_url, deliver, signature
+
+__all__ = ["Notices", "Told"]
+
+_ENDED = [JobStatus.COMPLETE, JobStatus.FAILED, JobStatus.CANCELLED]
+_ATTEMPTS = 8
+_FIRST_WAIT = timedelta(minutes=1)  # doubled each time: about two hours in all
+_BELIEVED_GONE = timedelta(minutes=2)
+_AT_A_TIME = 100
+
+
+@dataclass(slots=True)
+class Told:
+    """What became of notices.
+
+    Attributes:
+        told: How many arrived.
+        later: Why others did not and will be tried again, by URL.
+        given_up: Why others never will arrive, by URL.
+    """
+
+    told: int = 0
+    later: dict[str, str] = field(default_factory=dict)
+    given_up: dict[str, str] = field(default_factory=dict)
+
+
+class Notices:
+    """Who wants to be told how jobs end.
+
+    Args:
+        database: The job database.
+        rules: Where notices may go.
+    """
+
+    def __init__(self, database: Database, rules: NoticeRules) -> None:
+        self._database, self._rules = database, rules
+
+    def check(self, url: str) -> None:
+        """See that notices may go to a URL.
+
+        Raises:
+            InvalidInputError: they may not.
+        """
+        check_url(url, self._rules)
+
+    def ask(self, job_id: str, url: str) -> None:
+        """Let a URL be told how a job ends, after now; asked again, it is told again.
+
+        Raises:
+            InvalidInputError: notices may not go there.
+        """
+        self.check(url)
+        with self._database.write() as session:
+            last = session.exec(select(func.max(JobEvent.number)).where(JobEvent.job_id == job_id)).one()
+            notice = session.get(Notice, (job_id, url)) or Notice(job_id=job_id, url=url)
+            notice.since, notice.told, notice.attempts = last or 0, "", 0
+            notice.due_at, notice.problem = utc_now(), ""
+            session.add(notice)
+
+    def send(self, secret: Callable[[], str], now: datetime | None = None, *, limit_s: float = 60) -> Told:
+        """Tell all ends that are due.
+
+        Args:
+            secret: Gives what to sign with; asked only if there is something to tell.
+            now: The time, in UTC.
+            limit_s: After so many seconds, what is left waits for the next time.
+        """
+        now, told, deadline = now or utc_now(), Told(), time.monotonic() + limit_s
+        for notice, message in self._due(now):
+            if time.monotonic() > deadline:
+                break
+            if self._claim(notice, now):
+                self._tell(notice, message, secret(), told, now)
+        return told
+
+    def _due(self, now: datetime) -> list[tuple[Notice, dict[str, Any]]]:
+        last = select(func.max(JobEvent.number)).where(JobEvent.job_id == Notice.job_id).scalar_subquery()
+        found: list[tuple[Notice, dict[str, Any]]] = []
+        with self._database.read() as session:
+            for table, kind in ((QueryJob, JobKind.QUERY), (ReportJob, JobKind.REPORT)):
+                statement = (
+                    select(Notice, table, last)
+                    .join(table, col(table.id) == Notice.job_id)
+                    .where(col(table.status).in_(_ENDED), Notice.told != table.status)
+                    .where(col(Notice.due_at) <= now, last > Notice.since)
+                    .limit(_AT_A_TIME)
+                )
+                for notice, job, event in session.exec(statement):
+                    message = _message(notice, cast("QueryJob | ReportJob", job), kind, event)
+                    found.append((notice, message))
+        return found
+
+    def _claim(self, notice: Notice, now: datetime) -> bool:
+        """Take a notice to tell it, unless somebody else did."""
+        mine = (col(Notice.job_id) == notice.job_id, col(Notice.url) == notice.url)
+        with self._database.write() as session:
+            claim = update(Notice).where(*mine, col(Notice.due_at) == notice.due_at)
+            changes = {"due_at": now + _BELIEVED_GONE, "attempts": notice.attempts + 1}
+            return bool(session.connection().execute(claim.values(changes)).rowcount)
+
+    def _tell(self, notice: Notice, message: dict[str, Any], secret: str, told: Told, now: datetime) -> None:
+        body = json.dumps(message, separators=(",", ":")).encode()
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "multiblast",
+            "Multiblast-Delivery": message["delivery"],
+            "Multiblast-Signature": signature(secret, body, int(time.time())),
+        }
+        try:
+            deliver(notice.url, body, headers, self._rules)
+        except MultiblastError as error:
+            last = notice.attempts + 1 >= _ATTEMPTS
+            (told.given_up if last else told.later)[notice.url] = str(error)
+            with self._database.write() as session:
+                wait = _FIRST_WAIT * 2**notice.attempts
+                _note(session, notice, message["status"] if last else notice.told, str(error), now + wait)
+        else:
+            told.told += 1
+            with self._database.write() as session:
+                _note(session, notice, message["status"], "", now)
+
+
+def _note(session: Session, notice: Notice, told: str, problem: str, due_at: datetime) -> None:
+    kept = session.get(Notice, (notice.job_id, notice.url), with_for_update=True)
+    if kept is None or kept.since != notice.since:  # asked again meanwhile
+        return
+    kept.attempts = 0 if told != kept.told else kept.attempts
+    kept.told, kept.problem, kept.due_at = told, problem, due_at
+
+
+def _message(notice: Notice, job: QueryJob | ReportJob, kind: JobKind, event: int) -> dict[str, Any]:
+    return {
+        "event": f"{kind}.{job.status}",
+        "job": job.id,
+        "status": job.status,
+        "reason": job.reason,
+        "ended": job.finished_at.isoformat(timespec="seconds") if job.finished_at else "",
+        "delivery": digest("notice/1", [job.id, notice.url, event]),
+    }
