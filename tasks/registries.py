@@ -8,7 +8,7 @@ from typing import Any
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import BlockDocument
-from prefect.exceptions import ObjectNotFound, PrefectException
+from prefect.exceptions import PrefectException, PrefectHTTPStatusError
 
 from blocks.registry import LocalRegistry, RemoteRegistry
 from multiblast.registry.bindings import Binding, Remotes, binding, bound_users
@@ -52,7 +52,7 @@ def _remote_block(name: str) -> RemoteRegistry:
 def remote_names(registry: Registry) -> list[str]:
     """Return what tells every remote from others: of blocks, and of those that the registry knows by name."""
     documents: list[BlockDocument] = []
-    with get_client(sync_client=True) as client, suppress(ObjectNotFound):  # no such block was ever registered
+    with get_client(sync_client=True) as client, suppress(PrefectHTTPStatusError):  # no such block was ever registered
         documents = client.read_block_documents_by_type(RemoteRegistry.get_block_type_slug())
     blocks = [_remote_block(document.name) for document in documents if document.name]
     ends = [block.remote(registry) for block in blocks if block.url]

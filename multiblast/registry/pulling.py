@@ -68,6 +68,7 @@ class Pull:
             for item in items
         ]
         told: dict[str, Canonical] = {
+            "registries": [self._registry.name, self._remote.name],
             "newest": {kind: self._remote.newest(kind) for kind in _news_kinds()},
             "items": [(outcome.item, outcome.result.value) for outcome in outcomes],
         }

@@ -69,7 +69,7 @@ class Push:
             result = Result.PLANNED if lacking else Result.KNOWN
             report.outcomes.append(Outcome(self.label(root), result, "", size))
         told = [(outcome.item, outcome.result.value, outcome.size_bytes) for outcome in report.outcomes]
-        report.answer = digest("registry-push/1", told)
+        report.answer = digest("registry-push/1", [self._registry.name, self._remote.name, told])
         report.seconds = time.monotonic() - started
         return report
 
