@@ -7,7 +7,7 @@ from pathlib import Path
 
 from multiblast.settings import home
 
-__all__ = ["CHECKOUT", "apply", "log_file", "prefect_home"]
+__all__ = ["CHECKOUT", "apply", "log_as_service", "log_file", "prefect_home"]
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -39,6 +39,11 @@ def log_file(name: str) -> Path:
     directory = prefect_home() / "logs"
     directory.mkdir(parents=True, exist_ok=True)
     return directory / f"{name}.log"
+
+
+def log_as_service() -> None:
+    """Let Prefect log as a service does; to be called like `apply`, by what is not a command at a terminal."""
+    os.environ.setdefault("PREFECT_LOGGING_CONFIG_PATH", str(Path(__file__).with_name("service_logging.yml")))
 
 
 def apply() -> None:

@@ -1,14 +1,17 @@
-"""Where the log lines of a command at a terminal go (see ``logging.yml``)."""
+"""What log lines look like: at a terminal (see ``logging.yml``), and of services (``service_logging.yml``)."""
 
 from __future__ import annotations
 
+import json
 import logging
 import logging.handlers
 import sys
+from datetime import UTC, datetime
 
 from deployments import environment
+from multiblast.log_lines import about
 
-__all__ = ["CommandLog", "Terminal"]
+__all__ = ["CommandLog", "JsonLines", "PlainLines", "Terminal"]
 
 _LIMIT_BYTES = 5 << 20
 
@@ -37,3 +40,49 @@ class Terminal(logging.Handler):
             sys.stderr.write(f"{record.levelname.lower()}: {record.getMessage()}\n")
         except Exception:  # noqa: BLE001 - a handler must never raise
             self.handleError(record)
+
+
+class PlainLines(logging.Formatter):
+    """One line an event for people: its message, then what it is about as ``name=value``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line; a traceback follows on lines of its own."""
+        facts = "".join(f" {name}={value}" for name, value in _facts(record).items())
+        trace = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
+        return f"{_time(record)} | {record.levelname:7} | {record.name} - {record.getMessage()}{facts}{trace}"
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object an event on one line, for programs."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line; a traceback is in it."""
+        said = {"time": _time(record), "level": record.levelname, "logger": record.name, "message": record.getMessage()}
+        trace = {"traceback": self.formatException(record.exc_info)} if record.exc_info else {}
+        return json.dumps(said | _facts(record) | {"process": record.process} | trace, default=str)
+
+
+def _facts(record: logging.LogRecord) -> dict[str, str]:
+    """Return what a record is about, as far as that is known: job, child (a result key), flow run, task run."""
+    facts = {
+        "job": getattr(record, "job", "") or about(),
+        "child": getattr(record, "child", ""),
+        "flow_run": getattr(record, "flow_run_id", "") or _flow_run(),
+        "task_run": getattr(record, "task_run_id", ""),
+    }
+    return {name: str(value) for name, value in facts.items() if value}
+
+
+def _flow_run() -> str:
+    """Return the flow run that a line of our own is written in; Prefect's own lines say it themselves."""
+    context = sys.modules.get("prefect.context")  # while Prefect is imported, nothing runs
+    if context is None or not hasattr(context, "TaskRunContext"):
+        return ""
+    if task := context.TaskRunContext.get():
+        return str(task.task_run.flow_run_id or "")
+    flow = context.FlowRunContext.get()
+    return str(flow.flow_run.id) if flow and flow.flow_run else ""
+
+
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")

@@ -22,12 +22,14 @@ _PREFECT = [sys.executable, "-m", "prefect"]
 def serve(host: str, port: int) -> int:
     """Become a Prefect server."""
     environment.apply()
+    environment.log_as_service()
     os.execv(sys.executable, [*_PREFECT, *_server(host, port)])  # noqa: S606 - no shell, by design
 
 
 def work() -> int:
     """Become a worker of the server at ``PREFECT_API_URL``, once it has its work pool."""
     environment.apply()
+    environment.log_as_service()
     _wait_for_server()
     os.execv(sys.executable, [*_PREFECT, *_worker()])  # noqa: S606 - as above
 
@@ -35,6 +37,7 @@ def work() -> int:
 def register() -> int:
     """Tell the server at ``PREFECT_API_URL`` all that it must know; may be repeated."""
     environment.apply()
+    environment.log_as_service()
     os.environ.setdefault("MULTIBLAST_CHECKOUT", str(environment.CHECKOUT))
     _wait_for_server()
     from deployments import register
@@ -50,6 +53,7 @@ def register() -> int:
 def serve_all(host: str, port: int) -> int:
     """Run a server and a worker until told to stop, or until one of them ends."""
     environment.apply()
+    environment.log_as_service()
     os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
     signal.signal(signal.SIGTERM, _stop)
     processes = [subprocess.Popen([*_PREFECT, *_server(host, port)])]

@@ -82,6 +82,7 @@ class Services:
 def up(port: int) -> int:
     """Start everything; return the exit code."""
     environment.apply()
+    environment.log_as_service()
     if (services := Services.load()) is not None:
         if services.complete:
             _console.print(f"Already running at [bold]{services.ui_url}[/bold]; `make down` stops it.")

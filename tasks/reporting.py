@@ -11,6 +11,7 @@ from prefect.runtime import flow_run
 
 from blocks.services import services
 from multiblast.actions.requests import CreateReport
+from multiblast.log_lines import note_job
 from multiblast.reports import MadeReport, ReportRequest
 from tasks.artifacts import show_markdown
 from tasks.provenance import note_provenance
@@ -34,6 +35,7 @@ def record_report(job_id: str, request: ReportRequest, user: str, partial: bool,
 
 def format_report(report_id: str) -> MadeReport:
     """Make a report, or show it as Cached if it is there, made from the results as they are now."""
+    note_job(report_id)
     known = services().reports.version(report_id)
     made = _format_report.with_options(refresh_cache=not known.is_made)(report_id, known.digest)
     note_provenance(report_id)

@@ -21,6 +21,7 @@ from prefect.tasks import Task
 from blocks.services import services
 from multiblast.database import JobStatus
 from multiblast.errors import ConflictError, InvalidInputError, JobFailedError, NotFoundError
+from multiblast.log_lines import note_job
 from multiblast.search import (
     Batch,
     Outcome,
@@ -207,6 +208,7 @@ async def search_job(job_id: str, *, may_wait: bool = False) -> SearchedJob:
         job_id: The job.
         may_wait: Whether a large job is left to the queue of large ones; it then is queued.
     """
+    note_job(job_id)
     page, helpers = RunPage(job_id), 0
     try:
         plan = plan_search(job_id)

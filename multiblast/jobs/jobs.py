@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,8 @@ from multiblast.errors import NotFoundError
 from multiblast.jobs.states import move
 
 __all__ = ["Child", "Counts", "Jobs", "NewSequence"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +202,7 @@ class Jobs:
             searched = col(QueryJob.id).in_(_without_result(job.id)) | (col(QueryJob.id) == job.id)
             move(session, QueryJob, searched, JobStatus.QUEUED, "submitted again", flow_run=flow_run)
             move(session, QueryJob, searched, JobStatus.IN_PROGRESS, flow_run=flow_run)
+        _log.info("runs now", extra={"job": job.id})
 
     def stop(self, job: QueryJob, to: JobStatus, why: str, *, flow_run: str = "") -> None:
         """Note that a job ends without its whole result, and so do those of its children that have none.
@@ -215,6 +219,7 @@ class Jobs:
             session.flush()
             stopped = col(QueryJob.id).in_(_without_result(job.id)) | (col(QueryJob.id) == job.id)
             move(session, QueryJob, stopped, to, why, flow_run=flow_run)
+        _log.info("%s: %s", to, why, extra={"job": job.id})
 
     def settle(self, job: QueryJob, *, flow_run: str = "") -> JobStatus:
         """Complete the children that have a result, fail those that cannot, then the parent by its children.
@@ -233,7 +238,9 @@ class Jobs:
             elif counts.failed and counts.done + counts.failed >= counts.sequences:
                 why = f"{counts.failed} of {counts.sequences} sequences could not be searched"
                 move(session, QueryJob, mine, JobStatus.FAILED, why, flow_run=flow_run)
-        return JobStatus(self.query(job.id).status)
+        status = JobStatus(self.query(job.id).status)
+        _log.info("is %s", status, extra={"job": job.id})
+        return status
 
     def statuses(self, job_ids: Collection[str]) -> dict[str, str]:
         """Return the status of those ids that are jobs, query or report; others are dropped."""

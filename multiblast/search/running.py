@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +23,8 @@ from multiblast.targets import Database as TargetDatabase
 from multiblast.targets import database_argument, subject_name
 
 __all__ = ["Item", "OnProgress", "Outcome", "Runner", "SearchContext", "transient"]
+
+_log = logging.getLogger(__name__)
 
 OnProgress = Callable[[int, int], None]
 """Called with the sequences and letters that were just done."""
@@ -207,17 +210,23 @@ class _Attempt:
                 raise
             self._narrow([item for item in items if item.key not in stored], error, number)
         else:
+            self._say(f"searched {len(items)} sequences in {run.seconds:.1f} s", items)
             self.runner.record(run)
 
     def _narrow(self, left: Sequence[Item], error: ProgramError, batch_run: int) -> None:
         if len(left) == 1:
             self.runner.results.fail(left[0].key, error.failure_class, str(error), batch_run)
             self.outcome.failed += 1
+            self._say(f"could not search one sequence: {error}", left)
             return
         middle = (len(left) + 1) // 2
         for half in (left[:middle], left[middle:]):
             if half:
                 self.search(half)
+
+    def _say(self, what: str, items: Sequence[Item]) -> None:
+        child = items[0].key if len(items) == 1 else ""
+        _log.info(what, extra={"job": self.context.job_id, "child": child})
 
     def _run_program(self, items: Sequence[Item], run: BatchRun, stored: set[str]) -> None:
         options = self.context.options

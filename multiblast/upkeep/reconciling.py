@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -36,6 +37,8 @@ from multiblast.jobs import Jobs, move
 from multiblast.results.holders import is_gone
 
 __all__ = ["Reconciled", "Reconciling", "RunState", "Waiting"]
+
+_log = logging.getLogger(__name__)
 
 _PATIENCE = timedelta(minutes=10)  # with a run that nobody knows, and with a queued job that nobody starts
 _STALLED = timedelta(hours=24)  # with a run that is said to go on
@@ -173,6 +176,7 @@ class Reconciling:
         with self._database.write() as session:
             if not self._move(session, job, to, why):
                 return
+        _log.info("%s: %s", to, why, extra={"job": job.job_id})
         if to is JobStatus.QUEUED:
             reconciled.queued.append(job.job_id)
         else:
