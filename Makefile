@@ -7,6 +7,8 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PYTHON := $(BIN)/python
 PORT ?= 4200
+HOST := 127.0.0.1
+PROFILE ?= plain
 # Arguments for pytest, e.g. make test ARGS="-k archive"
 ARGS ?=
 
@@ -27,6 +29,8 @@ test: lint ## run all checks and all tests, installing what they need
 	@deployments/install.sh chromium || { echo "The tests that need a browser are left out."; chosen="not browser"; }; \
 	deployments/install.sh postgresql || { echo "The tests that need PostgreSQL are left out."; \
 		chosen="$${chosen:+$$chosen and }not postgresql"; }; \
+	unshare --net --mount --uts true 2>/dev/null || { echo "The tests that need name spaces of networks are left out."; \
+		chosen="$${chosen:+$$chosen and }not namespaces"; }; \
 	$(PYTHON) -m pytest -n auto --dist loadfile -m "$$chosen" $(ARGS)
 
 lint: install ## check style, types and the direction of imports
@@ -47,8 +51,9 @@ exactness: install ## compare our reports with plain BLAST+'s: ARGS="query.fasta
 screenshots: install ## walk through the UI of `make up` and keep pictures in docs/images
 	@$(PYTHON) docs/make_screenshots.py http://127.0.0.1:$(PORT)
 
-up: install ## start a Prefect server with our flows and a worker (PORT=4200)
-	@$(PYTHON) -m deployments up --port $(PORT)
+up: install ## start a Prefect server and a worker (PORT=4200); PROFILE=full: PostgreSQL, S3, two workers
+	@if [ "$(PROFILE)" = full ]; then deployments/install.sh postgresql; fi
+	@$(PYTHON) -m deployments up --port $(PORT) --profile $(PROFILE) --host $(HOST)
 
 down: install ## stop what `make up` started
 	@$(PYTHON) -m deployments down

@@ -17,6 +17,9 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     start = commands.add_parser("up", help="start a Prefect server with our blocks and flows, and a worker")
     start.add_argument("--port", type=int, default=4200, help="where the server listens (4200)")
+    start.add_argument("--host", default="127.0.0.1", help="the address that servers listen on (127.0.0.1)")
+    text = "full: with PostgreSQL, an S3 server and two workers, in the ten ports from ten above the server's on"
+    start.add_argument("--profile", choices=("plain", "full"), default="plain", help=text)
     commands.add_parser("down", help="stop them")
     commands.add_parser("status", help="say what of it runs")
     for name, text in (("server", "be a Prefect server"), ("all", "be a Prefect server with a worker")):
@@ -36,7 +39,7 @@ def main() -> int:
 def _run(arguments: argparse.Namespace) -> int:
     match arguments.command:
         case "up":
-            return up.up(arguments.port)
+            return up.up(arguments.port, arguments.profile, arguments.host)
         case "server":
             return serving.serve(arguments.host, arguments.port)
         case "all":

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import os
+import platform
 from pathlib import Path
 
+from multiblast.ids import digest
 from multiblast.settings import home
 
-__all__ = ["CHECKOUT", "apply", "log_as_service", "log_file", "prefect_home"]
+__all__ = [
+    "CHECKOUT",
+    "POOL",
+    "PREFECT_FILE",
+    "apply",
+    "log_as_service",
+    "log_file",
+    "prefect_home",
+    "queues",
+    "worker_name",
+]
 
+POOL = "search"
+PREFECT_FILE = "deployments/prefect.yaml"
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 _SETTINGS = {
@@ -32,6 +46,20 @@ _SETTINGS = {
 def prefect_home() -> Path:
     """Return where Prefect keeps its database and we keep its logs."""
     return home() / "prefect"
+
+
+def worker_name() -> str:
+    """Return what a worker of this home on this machine is called: another one for each, the same at each start."""
+    return f"{platform.node()}-{digest('worker/1', str(home()))[:6]}"
+
+
+def queues() -> dict[str, dict[str, int | None]]:
+    """Return the work queues that ``prefect.yaml`` names, with their settings."""
+    import yaml
+
+    content = yaml.safe_load((CHECKOUT / PREFECT_FILE).read_text())
+    found: dict[str, dict[str, int | None]] = content["definitions"]["queues"]
+    return found
 
 
 def log_file(name: str) -> Path:

@@ -6,14 +6,15 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from deployments import environment
+from deployments.server import ServerError
 
-__all__ = ["Background", "start"]
+__all__ = ["Background", "start", "wait_until"]
 
 _PROC = Path("/proc")
 
@@ -26,11 +27,13 @@ class Background:
         name: What it is; its log is called so.
         pid: Its process id.
         started: When it started, in clock ticks since the machine did.
+        ends_by: The signal that ends it; one other than SIGTERM is for it alone, as its children are its own affair.
     """
 
     name: str
     pid: int
     started: int
+    ends_by: int = signal.SIGTERM
 
     @property
     def alive(self) -> bool:
@@ -51,16 +54,18 @@ class Background:
         descendants = _descendants(self)
         children = [process for process, parent in descendants if parent == self.pid]
         deadline = time.monotonic() + limit_s
-        for asked in (children, [self]):
+        for asked in (children, [self]) if self.ends_by == signal.SIGTERM else ([self],):
             for process in asked:
-                _signal(process, signal.SIGTERM)
+                _signal(process, self.ends_by)
             while any(process.alive for process in asked) and time.monotonic() < deadline:
                 time.sleep(0.05)
         for process in [self, *(process for process, _ in descendants)]:
             _signal(process, signal.SIGKILL)
 
 
-def start(name: str, command: Sequence[str], settings: Mapping[str, str]) -> Background:
+def start(
+    name: str, command: Sequence[str], settings: Mapping[str, str], *, ends_by: int = signal.SIGTERM
+) -> Background:
     """Start a process that goes on when we end, with its output in the log of that name."""
     with environment.log_file(name).open("ab") as log:
         process = subprocess.Popen(
@@ -72,10 +77,25 @@ def start(name: str, command: Sequence[str], settings: Mapping[str, str]) -> Bac
             stderr=log,
             start_new_session=True,
         )
-    return Background(name, process.pid, _started(process.pid))
+    return Background(name, process.pid, _started(process.pid), ends_by)
 
 
-def _signal(process: Background, number: signal.Signals) -> None:
+def wait_until(ready: Callable[[], bool], process: Background, limit_s: float = 120) -> None:
+    """Return when a process is ready.
+
+    Raises:
+        ServerError: it has ended, or takes too long; the end of its log is in the message.
+    """
+    deadline = time.monotonic() + limit_s
+    while not ready():
+        if not process.alive or time.monotonic() > deadline:
+            log = environment.log_file(process.name)
+            end = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
+            raise ServerError(f"the {process.name} did not start; the end of {log}:\n{end}")
+        time.sleep(0.1)
+
+
+def _signal(process: Background, number: int) -> None:
     if process.alive:
         with suppress(ProcessLookupError):
             os.kill(process.pid, number)

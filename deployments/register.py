@@ -9,8 +9,8 @@ import subprocess
 import sys
 from contextlib import suppress
 from datetime import timedelta
+from typing import TypeVar
 
-import yaml
 from prefect.blocks.core import Block
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
@@ -19,9 +19,13 @@ from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+from pydantic import SecretStr
 
 import blocks
+from blocks.database import JobDatabase
+from blocks.storage import ResultStorage
 from deployments import environment
+from deployments.own_servers import BUCKET, OwnServers
 from deployments.server import ServerError
 
 __all__ = [
@@ -30,14 +34,16 @@ __all__ = [
     "create_pool",
     "deploy",
     "offer_databases",
+    "point_blocks_to",
     "register_blocks",
     "watch_runs",
-    "worker_is_online",
+    "workers_online",
 ]
 
-POOL = "search"
+BlockT = TypeVar("BlockT", bound=Block)
+
+POOL = environment.POOL
 _SILENT_FOR_S = 120  # four heartbeats
-_PREFECT_FILE = "deployments/prefect.yaml"
 
 
 def block_classes() -> list[type[Block]]:
@@ -61,13 +67,35 @@ def register_blocks() -> None:
                 block().save("default")
 
 
+def point_blocks_to(servers: OwnServers) -> None:
+    """Let results be kept and jobs be recorded by servers of our own, unless the user's blocks say something else."""
+    from prefect_aws import AwsClientParameters, AwsCredentials, S3Bucket  # type: ignore[import-untyped]  # ships none
+
+    key, secret = servers.s3_keys
+    parameters = AwsClientParameters(endpoint_url=servers.s3_endpoint)
+    credentials = AwsCredentials(
+        aws_access_key_id=key, aws_secret_access_key=secret, region_name="us-east-1", aws_client_parameters=parameters
+    )
+    S3Bucket(bucket_name=BUCKET, credentials=credentials).save(BUCKET, overwrite=True)
+    own = _default(ResultStorage)
+    if not (own.directory or own.s3_bucket):
+        ResultStorage(s3_bucket=BUCKET).save("default", overwrite=True)
+    if not _default(JobDatabase).url.get_secret_value():
+        url = SecretStr(servers.database_url("+psycopg", "multiblast"))
+        JobDatabase(url=url).save("default", overwrite=True)
+
+
+def _default(block: type[BlockT]) -> BlockT:
+    return block.load("default", _sync=True)  # type: ignore[call-arg, return-value]  # added by Prefect's decorator
+
+
 def create_pool() -> None:
     """Create the work pool of processes unless it exists, and its queues as ``prefect.yaml`` has them."""
     with get_client(sync_client=True) as client:
         pool = WorkPoolCreate(name=POOL, type="process", description="Processes on this machine")
         with suppress(ObjectAlreadyExists):
             client.create_work_pool(pool)
-        for name, settings in _read_queues().items():
+        for name, settings in environment.queues().items():
             try:
                 queue = client.read_work_queue_by_name(name, work_pool_name=POOL)
             except ObjectNotFound:
@@ -94,12 +122,6 @@ def watch_runs() -> None:
             client.create_automation(automation)
 
 
-def _read_queues() -> dict[str, dict[str, int | None]]:
-    content = yaml.safe_load((environment.CHECKOUT / _PREFECT_FILE).read_text())
-    queues: dict[str, dict[str, int | None]] = content["definitions"]["queues"]
-    return queues
-
-
 def deploy() -> None:
     """Deploy every flow that ``prefect.yaml`` names, from this checkout.
 
@@ -107,7 +129,7 @@ def deploy() -> None:
         ServerError: Prefect refused; its own words are in the message.
     """
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
-    command += ["--prefect-file", _PREFECT_FILE]
+    command += ["--prefect-file", environment.PREFECT_FILE]
     done = subprocess.run(command, cwd=environment.CHECKOUT, capture_output=True, text=True, check=False)
     log = environment.log_file("deploy")
     log.write_text(done.stdout + done.stderr)
@@ -123,7 +145,8 @@ def offer_databases() -> None:
     offering.offer_databases(offering.list_databases.fn())
 
 
-def worker_is_online() -> bool:
-    """Tell whether a worker of the pool has been heard of."""
+def workers_online() -> int:
+    """Count the workers of the pool that were heard of lately."""
     with get_client(sync_client=True) as client:
-        return any(worker.status == WorkerStatus.ONLINE for worker in client.read_workers_for_work_pool(POOL))
+        workers = client.read_workers_for_work_pool(POOL)
+    return sum(worker.status == WorkerStatus.ONLINE for worker in workers)

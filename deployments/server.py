@@ -12,12 +12,13 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from deployments import environment
 from multiblast.errors import MultiblastError
 
-__all__ = ["PrefectServer", "ServerError", "answers", "running_server", "start_prefect"]
+__all__ = ["PrefectServer", "ServerError", "answers", "ask", "running_server", "start_prefect"]
 
 _START_LIMIT_S = 120
 _PATIENCE_S = 0.3
@@ -113,14 +114,39 @@ def running_server() -> str:
 
 def answers(api_url: str, timeout_s: float = 5) -> bool:
     """Tell whether a Prefect server at this address says within the time that it is well."""
+    try:
+        ask(api_url, "/health", timeout_s=timeout_s)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def ask(api_url: str, path: str, body: Any = None, *, timeout_s: float = 5) -> Any:
+    """Return what a Prefect server answers to a request; without Prefect, which takes seconds to import.
+
+    Args:
+        api_url: The server's.
+        path: What follows in the address.
+        body: What to post; None only asks.
+        timeout_s: How long to wait.
+
+    Raises:
+        OSError: no server answers in time, or not with what was asked for.
+        ValueError: what it answers is no JSON.
+    """
     parts = urlsplit(api_url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=timeout_s)
     try:
-        connection.request("GET", f"{parts.path.rstrip('/')}/health")
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
+        content = None if body is None else json.dumps(body)
+        headers = {"Content-Type": "application/json"} if content else {}
+        connection.request("POST" if content else "GET", parts.path.rstrip("/") + path, content, headers)
+        response = connection.getresponse()
+        if response.status not in {http.client.OK, http.client.CREATED}:
+            raise ConnectionError(f"{api_url}{path} answers {response.status} {response.reason}")
+        return json.load(response)
+    except http.client.HTTPException as error:
+        raise ConnectionError(f"{api_url}{path} answers with an error: {error}") from error
     finally:
         connection.close()
 

@@ -8,14 +8,18 @@ import subprocess
 import sys
 import time
 from types import FrameType
+from urllib.parse import quote
 
 from deployments import environment
-from deployments.server import ServerError, answers
+from deployments.server import ServerError, answers, ask
+from multiblast.settings import WORKER, own_queue
 
 __all__ = ["register", "serve", "serve_all", "work"]
 
 _START_LIMIT_S = 300
 _STOP_LIMIT_S = 30
+_RUNS_A_CORE = 4  # most of a run is waiting; what computes in it has its own limits
+_RESULT_STORAGE = "/block_types/slug/blast-result-storage/block_documents/name/default"
 _PREFECT = [sys.executable, "-m", "prefect"]
 
 
@@ -31,6 +35,9 @@ def work() -> int:
     environment.apply()
     environment.log_as_service()
     _wait_for_server()
+    _make_own_queue()
+    if storage := _task_result_storage():
+        os.environ.setdefault("PREFECT_DEFAULT_RESULT_STORAGE_BLOCK", storage)
     os.execv(sys.executable, [*_PREFECT, *_worker()])  # noqa: S606 - as above
 
 
@@ -59,6 +66,7 @@ def serve_all(host: str, port: int) -> int:
     processes = [subprocess.Popen([*_PREFECT, *_server(host, port)])]
     try:
         register()
+        _make_own_queue()
         processes.append(subprocess.Popen([*_PREFECT, *_worker()]))
         while all(process.poll() is None for process in processes):
             time.sleep(1)
@@ -78,8 +86,42 @@ def _server(host: str, port: int) -> list[str]:
 
 
 def _worker() -> list[str]:
-    # The pool's name stands in `deployments.register`, which takes seconds to import.
-    return ["worker", "start", "--pool", "search", "--type", "process"]
+    name, limit = os.environ[WORKER], str(_RUNS_A_CORE * len(os.sched_getaffinity(0)))
+    chosen = (*environment.queues(), "default", own_queue(name))
+    queues = [word for queue in chosen for word in ("--work-queue", queue)]
+    options = ["--pool", environment.POOL, "--type", "process", "--name", name, "--limit", limit]
+    return ["worker", "start", *options, *queues]
+
+
+def _make_own_queue() -> None:
+    """Have a work queue that is this worker's alone, once there is the work pool."""
+    name = os.environ.setdefault(WORKER, environment.worker_name())
+    api_url, pool = os.environ["PREFECT_API_URL"], f"/work_pools/{environment.POOL}"
+    deadline = time.monotonic() + _START_LIMIT_S
+    while not _is_there(api_url, pool):
+        if time.monotonic() > deadline:
+            raise ServerError(f"{api_url} has no work pool {environment.POOL!r}: run `python -m deployments register`")
+        time.sleep(0.5)
+    queue = own_queue(name)
+    if not _is_there(api_url, f"{pool}/queues/{quote(queue)}"):
+        ask(api_url, f"{pool}/queues", {"name": queue, "description": "What only this worker takes"})
+
+
+def _is_there(api_url: str, path: str) -> bool:
+    try:
+        ask(api_url, path)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _task_result_storage() -> str:
+    """Return the block in which Prefect shall keep what it caches of tasks: where results are, if that is S3."""
+    try:
+        data = ask(os.environ["PREFECT_API_URL"], _RESULT_STORAGE)["data"]
+    except (OSError, ValueError, KeyError):  # not registered yet: then on the worker's disk
+        return ""
+    return f"s3-bucket/{data['s3_bucket']}" if data.get("s3_bucket") else ""
 
 
 def _wait_for_server() -> None:

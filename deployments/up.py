@@ -1,9 +1,10 @@
-"""``make up`` and ``make down``: a Prefect server with our blocks and deployments, and a worker."""
+"""``make up`` and ``make down``: a Prefect server with our blocks and deployments, and what it needs beside."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import sys
 import time
@@ -11,19 +12,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 from rich.markup import escape
 
 from deployments import environment, processes
+from deployments.own_servers import OwnServers
 from deployments.processes import Background
 from deployments.server import ServerError, answers
 from multiblast.settings import home
 
-__all__ = ["Services", "down", "status", "up"]
+__all__ = ["Profile", "Services", "down", "status", "up"]
+
+Profile = Literal["plain", "full"]
 
 _HOST = "127.0.0.1"
-_START_LIMIT_S = 120
 _console = Console(highlight=False, soft_wrap=True)
 
 
@@ -33,18 +37,22 @@ class Services:
 
     Attributes:
         port: Where the server listens.
-        processes: The server, then the worker.
+        processes: What was started, in that order.
         ready: Whether the start came to its end.
+        host: The address that all servers listen on.
+        profile: ``plain``, or ``full``: with PostgreSQL, an S3 server and a second worker.
     """
 
     port: int
     processes: list[Background] = field(default_factory=list)
     ready: bool = False
+    host: str = _HOST
+    profile: Profile = "plain"
 
     @property
     def ui_url(self) -> str:
         """The address to open in a browser."""
-        return f"http://{_HOST}:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     @property
     def api_url(self) -> str:
@@ -61,7 +69,10 @@ class Services:
         """Read what was started last; None if nothing was, or the file makes no sense."""
         try:
             kept = json.loads(_file().read_text())
-            return cls(int(kept["port"]), [Background(**process) for process in kept["processes"]], bool(kept["ready"]))
+            started = [Background(**process) for process in kept["processes"]]
+            return cls(
+                int(kept["port"]), started, bool(kept["ready"]), kept.get("host", _HOST), kept.get("profile", "plain")
+            )
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -72,14 +83,20 @@ class Services:
         temporary.write_text(text + "\n")
         temporary.replace(_file())
 
+    def add(self, *started: Background, ready: Callable[[], bool] = lambda: True) -> None:
+        """Write down what was started, so that it is stopped whatever happens, then wait until the first is ready."""
+        self.processes += started
+        self.save()
+        processes.wait_until(ready, started[0])
+
     def stop(self) -> None:
-        """Stop the worker, while there is a server to tell of its runs, then the server."""
+        """Stop the workers, while there is a server to tell of their runs, then the servers."""
         for process in reversed(self.processes):
             process.stop()
         _file().unlink(missing_ok=True)
 
 
-def up(port: int) -> int:
+def up(port: int, profile: Profile = "plain", host: str = _HOST) -> int:
     """Start everything; return the exit code."""
     environment.apply()
     environment.log_as_service()
@@ -89,11 +106,11 @@ def up(port: int) -> int:
             return 0
         with _step("Stopping what was left of an earlier start"):
             services.stop()
-    if _taken(port):
-        whose = "another Prefect server" if answers(f"http://{_HOST}:{port}/api") else "another program"
+    if _taken(host, port):
+        whose = "another Prefect server" if answers(f"http://{host}:{port}/api") else "another program"
         _console.print(f"Port {port} is taken by {whose}. Choose another one: [bold]make up PORT={port + 1}[/bold]")
         return 1
-    services = Services(port)
+    services = Services(port, host=host, profile=profile)
     try:
         _start(services)
     except BaseException as error:
@@ -111,7 +128,7 @@ def down() -> int:
     if (services := Services.load()) is None:
         _console.print("Nothing is running.")
         return 0
-    with _step("Stopping the worker and the Prefect server"):
+    with _step("Stopping what was started"):
         services.stop()
     return 0
 
@@ -123,7 +140,7 @@ def status() -> int:
         return 1
     for process in services.processes:
         state = f"running, process {process.pid}" if process.alive else "[red]ended[/red]"
-        _console.print(f"{process.name:7} {state}; its log: {environment.log_file(process.name)}")
+        _console.print(f"{process.name:8} {state}; its log: {environment.log_file(process.name)}")
     complete = services.complete
     _console.print(f"Open [bold]{services.ui_url}[/bold]." if complete else "Not complete; `make up` starts it anew.")
     return 0 if complete else 1
@@ -131,35 +148,63 @@ def status() -> int:
 
 def _start(services: Services) -> None:
     _build_demo_databases()
+    own = OwnServers(services.host, services.port) if services.profile == "full" else None
     settings = {
         "PREFECT_API_URL": services.api_url,
         "PREFECT_UI_API_URL": services.api_url,  # else a browser asks port 4200, whatever the port is
         "MULTIBLAST_CHECKOUT": str(environment.CHECKOUT),
     }
-    prefect = [sys.executable, "-m", "prefect"]
+    if own:
+        with _step("Starting PostgreSQL"):
+            services.add(own.start_postgres(), ready=own.has_databases)
+        with _step("Starting an S3 server"):
+            services.add(own.start_s3(), ready=own.has_bucket)
+        settings["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = own.database_url("+asyncpg", "prefect")
     with _step("Starting the Prefect server"):
-        address = ["--host", _HOST, "--port", str(services.port)]
-        server = processes.start("server", [*prefect, "server", "start", *address], settings)
-        services.processes.append(server)
-        services.save()
-        _wait_until(lambda: answers(services.api_url), server)
+        command = [sys.executable, "-m", "prefect", "server", "start", "--host", services.host]
+        server = processes.start("server", [*command, "--port", str(services.port)], settings)
+        services.add(server, ready=lambda: answers(services.api_url))
     os.environ.update(settings)
     from deployments import register  # imports Prefect, which reads its settings then
 
     with _step("Registering the blocks"):
         register.register_blocks()
+        if own:
+            register.point_blocks_to(own)
         register.create_pool()
         register.watch_runs()
-    with _step("Starting a worker and deploying the flows"):
-        command = [*prefect, "worker", "start", "--pool", register.POOL, "--type", "process"]
-        worker = processes.start("worker", command, settings)
-        services.processes.append(worker)
-        services.save()
+    workers = {"worker": {}} if own is None else {name: _home_of_its_own(name) for name in ("worker-1", "worker-2")}
+    with _step("Starting the workers and deploying the flows" if own else "Starting a worker and deploying the flows"):
+        command = [sys.executable, "-m", "deployments", "worker"]
+        shares = _shares_of_cores(len(workers))
+        started = [
+            processes.start(name, [*share, *command], settings | more)
+            for share, (name, more) in zip(shares, workers.items(), strict=True)
+        ]
+        services.add(*started)
         register.deploy()
         register.offer_databases()
-        _wait_until(register.worker_is_online, worker)
+        processes.wait_until(lambda: register.workers_online() >= len(started), started[-1])
     services.ready = True
     services.save()
+
+
+def _shares_of_cores(workers: int) -> list[list[str]]:
+    """Return what comes before the command of each worker, so that together they use each core once."""
+    cores = sorted(os.sched_getaffinity(0))
+    if workers == 1 or len(cores) < workers or not shutil.which("taskset"):
+        return [[]] * workers
+    return [["taskset", "--cpu-list", ",".join(map(str, cores[first::workers]))] for first in range(workers)]
+
+
+def _home_of_its_own(name: str) -> dict[str, str]:
+    """Return the settings of a worker that shares nothing with others of this machine but the databases to search."""
+    own = home() / name
+    (own / "work").mkdir(parents=True, exist_ok=True)
+    targets = own / "targets"
+    if not targets.exists():
+        targets.symlink_to(home() / "targets")
+    return {"MULTIBLAST_HOME": str(own), "PREFECT_HOME": str(own / "prefect"), "TMPDIR": str(own / "work")}
 
 
 def _build_demo_databases() -> None:
@@ -172,16 +217,6 @@ def _build_demo_databases() -> None:
             _console.print(f"[green]✓[/green] Built the database demo/examples/{name}")
 
 
-def _wait_until(ready: Callable[[], bool], process: Background) -> None:
-    deadline = time.monotonic() + _START_LIMIT_S
-    while not ready():
-        if not process.alive or time.monotonic() > deadline:
-            log = environment.log_file(process.name)
-            end = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
-            raise ServerError(f"the {process.name} did not start; the end of {log}:\n{end}")
-        time.sleep(0.1)
-
-
 @contextmanager
 def _step(what: str) -> Iterator[None]:
     """Show that something is under way, then how long it took."""
@@ -191,11 +226,11 @@ def _step(what: str) -> Iterator[None]:
     _console.print(f"[green]✓[/green] {what} ({time.monotonic() - started:.0f} s)")
 
 
-def _taken(port: int) -> bool:
+def _taken(host: str, port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((_HOST, port))
+            probe.bind((host, port))
         except OSError:
             return True
     return False

@@ -10,6 +10,7 @@ from multiblast.database import JobKind
 from tasks.notifying import HOOKS, send_notices
 from tasks.reconciling import check_queued, reconcile, run_again
 from tasks.reporting import format_report, show_report
+from tasks.runners import task_runner
 from tasks.searching import search_job
 from tasks.upkeep import show_upkeep
 
@@ -29,7 +30,7 @@ async def reconcile_jobs() -> int:
     return run_again(reconciled.waiting) if reconciled.waiting else 0
 
 
-@flow(name="run-job", flow_run_name="run {job}", **HOOKS)
+@flow(name="run-job", flow_run_name="run {job}", task_runner=task_runner(), **HOOKS)
 async def run_job(job: str) -> str:
     """Run a queued job, as reconcile-jobs does with those whose run died. To run a job that has ended: restart-job.
 

@@ -16,10 +16,11 @@ from multiblast.search import SearchedJob, read_submission
 from tasks import names
 from tasks.notifying import HOOKS
 from tasks.places import query_directory
+from tasks.runners import task_runner
 from tasks.searching import record_query, search_job
 
 
-@flow(name="submit-query", flow_run_name=names.submission, **HOOKS)
+@flow(name="submit-query", flow_run_name=names.submission, task_runner=task_runner(), **HOOKS)
 async def submit_query(  # noqa: PLR0913, PLR0917 - the fields of a form
     query: str = "",
     query_file: str = "",
@@ -86,7 +87,8 @@ def _form(program: ProgramName) -> Flow[..., Any]:
     submit.__doc__ = re.sub(r"\n +program: .*", "", submit_query.__doc__ or "")
     submit.__name__ = f"submit_{program}"
     submit.__annotations__["options"] = model
-    return flow(name=f"submit-{program}", flow_run_name=names.submission, **HOOKS)(submit)
+    settings: dict[str, Any] = {"flow_run_name": names.submission, "task_runner": task_runner(), **HOOKS}
+    return flow(name=f"submit-{program}", **settings)(submit)
 
 
 submit_blastn, submit_blastp, submit_blastx, submit_tblastn, submit_tblastx = map(_form, PROGRAMS[:5])

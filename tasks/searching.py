@@ -38,6 +38,7 @@ from tasks.artifacts import RunPage
 from tasks.provenance import note_provenance
 from tasks.reconciling import dismiss_helpers
 from tasks.requesters import requester
+from tasks.runners import is_cluster
 from tasks.sharing import call_helpers, wait_behind_small
 
 __all__ = [
@@ -121,16 +122,16 @@ def show_sequence(row: SequenceRow) -> str:
 
 
 async def search_batches(batches: Sequence[Batch], page: RunPage) -> list[Outcome]:
-    """Run batches, as many at a time as there are cores, and keep the page up to date meanwhile.
+    """Run batches, as many at a time as there are cores (a cluster gets all), and keep the page up to date meanwhile.
 
     Raises:
         ProgramError: a batch failed for a reason that is not one of its sequences; those not begun are left.
     """
     waiting, futures = deque(batches), list[PrefectFuture[Outcome]]()
     pending: set[asyncio.Future[Any]] = set()
-    cores = services().installation.workers
+    at_a_time = len(batches) if is_cluster() else services().installation.workers
     while pending or waiting:
-        while waiting and len(pending) < cores:
+        while waiting and len(pending) < at_a_time:
             batch = waiting.popleft()
             futures.append(search_batch.with_options(refresh_cache=not batch.known).submit(batch))
             pending.add(_ended(futures[-1]))

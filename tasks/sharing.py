@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import platform
+
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.objects import WorkerStatus
+from prefect.client.schemas.objects import Worker, WorkerStatus
 from prefect.deployments import arun_deployment
 from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
@@ -13,6 +16,7 @@ from prefect.runtime import deployment, flow_run
 from blocks.services import chosen, services
 from multiblast.database import JobKind, JobStatus
 from multiblast.search import Plan
+from multiblast.settings import WORKER, own_queue
 from multiblast.upkeep.reconciling import Waiting
 from tasks.reconciling import run_again
 
@@ -45,20 +49,21 @@ async def call_helpers(plan: Plan) -> int:
     wanted = min(services().policy.helpers, int(plan.core_seconds // services().policy.large_job_s))
     async with get_client() as client:
         try:
-            wanted = min(wanted, await _others(client))
-            for part in range(1, wanted + 1):
+            queues = (await _queues(client))[:wanted]
+            for part, queue in enumerate(queues, start=1):
                 await arun_deployment(
                     _SHARD,
                     client=client,
-                    parameters={"job": plan.job_id, "part": part, "of": wanted},
+                    parameters={"job": plan.job_id, "part": part, "of": len(queues)},
                     timeout=0,
                     tags=[plan.job_id],
+                    work_queue_name=queue,
                     idempotency_key=f"{flow_run.id}-{flow_run.run_count}-{part}",
                 )
         except (PrefectException, OSError) as error:  # no such deployment, or the server is away: then without help
             get_run_logger().warning("No other worker was asked to help: %s", error)
             return 0
-    return wanted
+    return len(queues)
 
 
 def _is_large(plan: Plan) -> bool:
@@ -66,13 +71,22 @@ def _is_large(plan: Plan) -> bool:
     return 0 < limit_s <= plan.core_seconds
 
 
-async def _others(client: PrefectClient) -> int:
-    """Count the workers that may help; of a pool that starts machines as needed, one can be many."""
+async def _queues(client: PrefectClient) -> list[str | None]:
+    """Return the queue of each worker that may help; None is that of the deployment.
+
+    A process is to run on a machine that does not work at the job yet, so each worker has a queue of its own; a
+    worker that starts machines as they are needed helps as often as it is asked.
+    """
     found = await client.read_deployment_by_name(_SHARD)
     if found.work_pool_name is None:
-        return 0
+        return []
     pool = await client.read_work_pool(found.work_pool_name)
     if pool.type != "process":
-        return services().policy.helpers
+        return [None] * services().policy.helpers
     workers = await client.read_workers_for_work_pool(pool.name)
-    return sum(worker.status == WorkerStatus.ONLINE for worker in workers) - 1
+    return [own_queue(worker.name) for worker in workers if worker.status == WorkerStatus.ONLINE and _is_other(worker)]
+
+
+def _is_other(worker: Worker) -> bool:
+    own = os.environ.get(WORKER, "")
+    return worker.name != own if own else worker.name.rpartition("-")[0] != platform.node()

@@ -1,4 +1,4 @@
-"""Files made for one person who asked: they are swept a day later."""
+"""Files for a person: made because one asked, and swept a day later; and where to find them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import BinaryIO, cast
 
 from blocks.services import services
 
-__all__ = ["export"]
+__all__ = ["export", "place_of", "shown_place"]
+
+_LINK_S = 24 * 3600
 
 
 def export(name: str, content: BinaryIO | Callable[[BinaryIO], object]) -> str:
@@ -16,9 +18,26 @@ def export(name: str, content: BinaryIO | Callable[[BinaryIO], object]) -> str:
     store, key = services().store, f"exports/{name}"
     if not callable(content):
         store.put(key, content)
-        return store.locate(key)
+        return place_of(key)
     with TemporaryFile() as file:
         content(cast("BinaryIO", file))
         file.seek(0)
         store.put(key, cast("BinaryIO", file))
-    return store.locate(key)
+    return place_of(key)
+
+
+def place_of(key: str, name: str = "") -> str:
+    """Return where a person finds an object: a link to download it by that works for a day, or its path.
+
+    Args:
+        key: The object.
+        name: What a download is called; by default the key's last word.
+    """
+    store = services().store
+    return store.presign(key, _LINK_S, name) or store.locate(key)
+
+
+def shown_place(key: str, name: str) -> str:
+    """Return the same for a page in Markdown."""
+    place = place_of(key, name)
+    return f"[download, for a day]({place})" if place.startswith("http") else f"`{place}`"

@@ -16,6 +16,7 @@ from multiblast.errors import ConflictError
 from multiblast.results.compaction import Compacted, compact
 from multiblast.upkeep import Expired, Missing, Swept
 from tasks.artifacts import show_markdown, show_table
+from tasks.streams import place_of
 
 __all__ = [
     "compact_packs",
@@ -64,13 +65,13 @@ def compare(asks: Requester, job: str, before: str) -> Comparison:
 
 async def show_comparison(job: str, comparison: Comparison) -> str:
     """Show a comparison as a table, and keep it as a file; return where that is."""
-    store, key = services().store, f"comparisons/{job}.tsv"
+    key = f"comparisons/{job}.tsv"
     text = StringIO()
     write_changes(comparison.changes, text)
-    store.put(key, text.getvalue().encode())
+    services().store.put(key, text.getvalue().encode())
     rows = [asdict(change) for change in comparison.changes[:_ROWS_SHOWN]]
-    await show_table(f"comparison-{job}", rows, f"{comparison.text}. All as a file: {store.locate(key)}")
-    return store.locate(key)
+    await show_table(f"comparison-{job}", rows, f"{comparison.text}. All as a file: {place_of(key)}")
+    return place_of(key)
 
 
 async def show_what_changed(asks: Requester, job: str) -> None:

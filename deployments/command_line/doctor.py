@@ -82,7 +82,7 @@ def _look_at_server() -> Iterator[Finding]:
     remedy = "make up registers them" if missing else ""
     detail = f"no document default of: {', '.join(missing)}" if missing else f"{len(names)} named default"
     yield Finding("blocks", Verdict.FAIL if missing else Verdict.OK, detail, remedy)
-    if register.worker_is_online():
+    if register.workers_online():
         yield Finding("worker", Verdict.OK, f"of the work pool {register.POOL}")
     else:
         command = f"make up, or: prefect worker start --pool {register.POOL}"

@@ -1,9 +1,14 @@
-"""`make up` and `make down`: a server with our blocks and deployments, and a worker."""
+"""`make up PROFILE=full` and `make down`: all that a service consists of, on one machine and on two."""
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import random
+import re
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,25 +16,42 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import yaml
+from sqlmodel import select
+
+from multiblast.database import BatchRun, Database
+from multiblast.ids import digest
+from multiblast.installation import Installation as Programs
+from multiblast.search import read_submission
+from multiblast.sequences import read_fasta
+from multiblast.services import Services
+from multiblast.settings import QueryLimits
+from multiblast.stores.s3 import S3Store, connect
+from multiblast.targets import Targets
+
+pytestmark = pytest.mark.postgresql
 
 _ROOT = Path(__file__).resolve().parents[2]
+_EXAMPLES = _ROOT / "examples" / "data"
 _PREFECT_FILE = yaml.safe_load((_ROOT / "deployments" / "prefect.yaml").read_text())
 _FLOWS = [item["name"] for item in _PREFECT_FILE["deployments"]]
 
 
 class Installation:
-    """A home and a port of its own, with the commands that `make up` and `make down` run."""
+    """A home and ports of its own, with the commands that `make up` and `make down` run."""
 
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+    def __init__(self, home: Path, host: str = "127.0.0.1", profile: str = "plain") -> None:
+        self.home, self.host, self.profile, self.port = home, host, profile, _free_port(host)
+        self.url = f"http://{host}:{self.port}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -37,7 +59,8 @@ class Installation:
         return {**kept, "HOME": str(self.home), "MULTIBLAST_HOME": str(self.home / "data")}
 
     def popen(self, *command: str) -> subprocess.Popen[str]:
-        arguments = [*command, "--port", str(self.port)] if command == ("up",) else command
+        options = ["--port", str(self.port), "--host", self.host, "--profile", self.profile]
+        arguments = [*command, *options] if command == ("up",) else command
         return subprocess.Popen(
             [sys.executable, "-m", "deployments", *arguments],
             cwd=_ROOT,
@@ -53,21 +76,71 @@ class Installation:
         return process.returncode, output
 
     @property
-    def pids(self) -> list[int]:
+    def processes(self) -> dict[str, int]:
         try:
             kept = json.loads((self.home / "data" / "prefect" / "up.json").read_text())
         except FileNotFoundError:
-            return []
-        return [process["pid"] for process in kept["processes"]]
+            return {}
+        return {process["name"]: process["pid"] for process in kept["processes"]}
 
-    def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/api{path}",
-            json.dumps(body or {}).encode(),
-            {"Content-Type": "application/json"},
-        )
+    @property
+    def pids(self) -> list[int]:
+        return list(self.processes.values())
+
+    @property
+    def database_url(self) -> str:
+        """The job database's."""
+        password = json.loads((self.home / "data" / "own-servers.json").read_text())["postgres"]
+        return f"postgresql+psycopg://multiblast:{password}@{self.host}:{self.port + 10}/multiblast"
+
+    def store(self) -> S3Store:
+        """The result storage."""
+        kept = json.loads((self.home / "data" / "own-servers.json").read_text())
+        session = boto3.session.Session(kept["s3_key"], kept["s3_secret"], region_name="us-east-1")
+        return S3Store(connect(session, endpoint_url=f"http://{self.host}:{self.port + 11}"), "multiblast")
+
+    def ask(self, path: str, body: dict[str, Any] | None = None, method: str = "POST") -> Any:
+        content = None if method == "GET" else json.dumps(body or {}).encode()
+        headers, url = {"Content-Type": "application/json"}, f"{self.url}/api{path}"
+        request = urllib.request.Request(url, content, headers, method=method)  # noqa: S310 - of our own server
         with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - as above
-            return json.load(response)
+            return json.load(response) if response.status != HTTPStatus.NO_CONTENT else None
+
+    def start(self, deployment: str, queue: str | None = None, **parameters: Any) -> str:
+        """Start a deployment as the UI does; return the flow run's id."""
+        found = self.ask(f"/deployments/name/{deployment}/{deployment}", method="GET")
+        body = {"parameters": parameters, "state": {"type": "SCHEDULED"}, "work_queue_name": queue}
+        return str(self.ask(f"/deployments/{found['id']}/create_flow_run", body)["id"])
+
+    def wait(self, run: str, limit_s: float = 120) -> dict[str, Any]:
+        """Wait for the end of a flow run; return it."""
+        deadline = time.monotonic() + limit_s
+        while time.monotonic() < deadline:
+            found: dict[str, Any] = self.ask(f"/flow_runs/{run}", method="GET")
+            if found["state_type"] in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}:
+                return found
+            time.sleep(0.2)
+        raise TimeoutError(found["state_type"])
+
+    def runs(self, **conditions: Any) -> list[dict[str, Any]]:
+        """Return the flow runs of some conditions."""
+        found: list[dict[str, Any]] = self.ask("/flow_runs/filter", {"flow_runs": conditions})
+        return found
+
+    def artifact(self, run: str, word: str) -> str:
+        """Return the text of a run's artifact by the first word of its key."""
+        found = self.ask("/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run]}}})
+        return str(next(artifact["data"] for artifact in found if (artifact["key"] or "").startswith(word)))
+
+
+def _free_port(host: str) -> int:
+    """Return a port with nobody on it or on those of the other servers, which follow it."""
+    while True:
+        first = random.randrange(20_000, 30_000)
+        with ExitStack() as stack, suppress(OSError):
+            for port in (first, *range(first + 10, first + 20)):
+                stack.enter_context(socket.socket()).bind((host, port))
+            return first
 
 
 def _alive(pid: int) -> bool:
@@ -78,9 +151,33 @@ def _alive(pid: int) -> bool:
 
 
 @pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """Started services, stopped in the end whatever happens."""
-    installation = Installation(tmp_path_factory.mktemp("home"))
+def network() -> Iterator[tuple[str, str]]:
+    """An address of this machine, and a name space whose network reaches it and nothing else; without root, none."""
+    if os.geteuid() != 0 or not shutil.which("ip"):
+        yield "127.0.0.1", ""
+        return
+    name, here = f"mb{os.getpid()}", f"10.{random.randrange(100, 200)}.{random.randrange(250)}"
+    commands = [
+        f"netns add {name}",
+        f"link add {name}a type veth peer name {name}b netns {name}",
+        f"addr add {here}.1/30 dev {name}a",
+        f"link set {name}a up",
+        f"-n {name} addr add {here}.2/30 dev {name}b",
+        f"-n {name} link set {name}b up",
+        f"-n {name} link set lo up",
+    ]
+    try:
+        for command in commands:
+            subprocess.run(["ip", *command.split()], check=True)
+        yield f"{here}.1", name
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=False)
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory, network: tuple[str, str]) -> Iterator[Installation]:
+    """Started services of the full profile, stopped in the end whatever happens."""
+    installation = Installation(tmp_path_factory.mktemp("home"), network[0], "full")
     code, output = installation.run("up")
     try:
         assert code == 0, output
@@ -115,23 +212,29 @@ def test_up_gives_every_block_a_default_document(installation: Installation) -> 
     assert {item["block_type"]["slug"] for item in documents if item["name"] == "default"} >= ours
 
 
-def test_up_has_a_worker_ready(installation: Installation) -> None:
-    (worker,) = installation.ask("/work_pools/search/workers/filter")
-    assert worker["status"] == "ONLINE"
+def test_up_has_two_workers_ready_that_share_no_home_and_no_core(installation: Installation) -> None:
+    workers = installation.ask("/work_pools/search/workers/filter")
+    assert [worker["status"] for worker in workers] == ["ONLINE", "ONLINE"]
+    started = [pid for name, pid in installation.processes.items() if name.startswith("worker")]
+    words = [Path(f"/proc/{pid}/environ").read_text().split("\0") for pid in started]
+    for name in ("MULTIBLAST_HOME", "PREFECT_HOME", "TMPDIR"):
+        assert len({word for own in words for word in own if word.startswith(f"{name}=")}) == 2
+    if len(os.sched_getaffinity(0)) > 1:
+        assert not os.sched_getaffinity(started[0]) & os.sched_getaffinity(started[1])
 
 
 def test_ui_asks_the_right_port(installation: Installation) -> None:
     """Prefect's pages ask port 4200 unless told otherwise, and then say they cannot connect."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{installation.port}/ui-settings", timeout=30) as response:
+    with urllib.request.urlopen(f"{installation.url}/ui-settings", timeout=30) as response:  # noqa: S310 - as above
         settings = json.load(response)
-    assert settings["api_url"] == f"http://127.0.0.1:{installation.port}/api"
+    assert settings["api_url"] == f"{installation.url}/api"
 
 
 def test_up_again_says_that_it_runs(installation: Installation) -> None:
     before = installation.pids
     code, output = installation.run("up")
     assert (code, installation.pids) == (0, before)
-    assert f"Already running at http://127.0.0.1:{installation.port}" in output
+    assert f"Already running at {installation.url}" in output
 
 
 def test_command_uses_the_running_server(installation: Installation) -> None:
@@ -144,16 +247,147 @@ def test_command_uses_the_running_server(installation: Installation) -> None:
         text=True,
         check=True,
     )
-    assert f"api_url='http://127.0.0.1:{installation.port}/api', process=None" in done.stdout
+    assert f"api_url='{installation.url}/api', process=None" in done.stdout
 
 
 def test_up_on_a_taken_port_says_what_to_type(installation: Installation, tmp_path: Path) -> None:
-    other = Installation(tmp_path)
+    other = Installation(tmp_path, installation.host)
     other.port = installation.port
     code, output = other.run("up")
     assert code == 1
     assert f"Port {other.port} is taken by another Prefect server" in output
     assert f"make up PORT={other.port + 1}" in output
+
+
+@dataclass(frozen=True)
+class LargeJob:
+    """What a submission came to that the policy calls large.
+
+    Attributes:
+        submission, run, report: The flow runs.
+        helpers: The flow runs that were asked to help.
+    """
+
+    submission: dict[str, Any]
+    run: dict[str, Any]
+    helpers: list[dict[str, Any]]
+    report: str
+
+
+@pytest.fixture(scope="module")
+def large_job(installation: Installation) -> LargeJob:
+    """The demo's sequences, submitted from a form where the policy calls everything large, and reported."""
+    block = installation.ask("/block_types/slug/blast-service-policy/block_documents/name/default", method="GET")
+    change = {"data": block["data"] | {"large_job_s": 1}, "block_schema_id": block["block_schema_id"]}
+    installation.ask(f"/block_documents/{block['id']}", change, "PATCH")
+    query = (_EXAMPLES / "protein_query.fasta").read_text()
+    parameters: dict[str, Any] = {"query": query, "targets": ["demo/examples/proteins"]}
+    submission = installation.wait(installation.start("submit-blastp", **parameters))
+    (queued,) = [run for run in installation.runs() if run["work_queue_name"] == "large"]
+    run = installation.wait(queued["id"])
+    helpers = installation.runs(parent_flow_run_id={"any_": [run["id"]]})
+    report = installation.start("make-report", job=run["parameters"]["job"], format="6 tabular")
+    installation.wait(report)
+    return LargeJob(submission, run, helpers, report)
+
+
+def test_large_job_waits_in_its_own_queue(large_job: LargeJob) -> None:
+    assert large_job.submission["state_type"] == large_job.run["state_type"] == "COMPLETED"
+    assert large_job.run["work_queue_name"] == "large"
+
+
+def test_large_job_asks_the_other_worker_to_help(installation: Installation, large_job: LargeJob) -> None:
+    """It goes to the queue that only the other worker looks into, and holds nothing up if it comes late."""
+    (helper,) = large_job.helpers
+    workers = {worker["name"] for worker in installation.ask("/work_pools/search/workers/filter")}
+    assert helper["work_queue_name"].removeprefix("on-") in workers
+    assert installation.wait(helper["id"])["state_type"] in {"COMPLETED", "CANCELLED"}
+
+
+def test_report_read_by_presigned_link_is_that_of_blast(installation: Installation, large_job: LargeJob) -> None:
+    assert table_by_link(installation, large_job.report) == plain_table(installation, _EXAMPLES / "protein_query.fasta")
+
+
+def test_tasks_keep_their_results_in_the_same_storage(installation: Installation, large_job: LargeJob) -> None:
+    assert large_job.run["state_type"] == "COMPLETED"
+    cached = {found.key.partition("-")[2].partition("-")[0] for found in installation.store().list("multiblast-")}
+    assert {"batch", "report"} <= cached
+
+
+def table_by_link(installation: Installation, report: str) -> bytes:
+    """Download a report by the link on its run's page."""
+    (link,) = re.findall(r"\((http[^)]*)\)", installation.artifact(report, "report"))
+    assert link.startswith(f"http://{installation.host}:{installation.port + 11}/multiblast/reports/")
+    with urllib.request.urlopen(link, timeout=30) as response:  # noqa: S310 - of our own server
+        content: bytes = response.read()
+    return content
+
+
+def plain_table(installation: Installation, query: Path) -> bytes:
+    database = installation.home / "data" / "targets" / "demo" / "examples" / "blast" / "proteins"
+    command = ["blastp", "-query", query, "-db", database, "-outfmt", "6", "-num_threads", "2"]
+    return subprocess.run(command, check=True, capture_output=True).stdout
+
+
+class SecondHost:
+    """A machine with a network, a name and a disk of its own, as far as its processes can tell."""
+
+    def __init__(self, installation: Installation, namespace: str, home: Path) -> None:
+        self.home, self._hidden, self._namespace = home, installation.home, namespace
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MULTIBLAST_"))}
+        own = {"HOME": str(home), "MULTIBLAST_HOME": str(home / "data"), "PREFECT_API_URL": f"{installation.url}/api"}
+        self._environment = kept | own
+
+    def popen(self, *command: str | Path) -> subprocess.Popen[bytes]:
+        """Start a command there; it finds nothing where the first host has its home."""
+        there = f"hostname second && mount -t tmpfs none {self._hidden} && exec {shlex.join(map(str, command))}"
+        isolated = ["ip", "netns", "exec", self._namespace, "unshare", "--mount", "--uts", "sh", "-c", there]
+        return subprocess.Popen(isolated, cwd=_ROOT, env=self._environment, stdout=subprocess.PIPE)
+
+    def run(self, *command: str | Path) -> str:
+        with self.popen(*command) as process:
+            output, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, output
+        return output.decode()
+
+
+@pytest.mark.namespaces
+def test_second_host_that_shares_no_directory_searches_200_sequences(
+    installation: Installation, network: tuple[str, str], tmp_path: Path
+) -> None:
+    """Database, queries and results travel through S3, and who searches what through PostgreSQL."""
+    query = tmp_path / "query.fasta"
+    with gzip.open(_EXAMPLES / "proteins.fasta.gz") as stream:
+        query.write_bytes(b"".join(sequence.canonical for sequence in islice(read_fasta(stream.read()), 200)))
+    first = Services(
+        Database(installation.database_url),
+        installation.store(),
+        Programs(),
+        Targets(installation.home / "data" / "targets", cache=tmp_path / "fingerprints"),
+        QueryLimits(),
+    )
+    second = SecondHost(installation, network[1], tmp_path / "second")
+    assert installation.wait(installation.start("publish-target", name="demo/examples/proteins"))["state_type"] == (
+        "COMPLETED"
+    )
+    with second.popen(sys.executable, "-m", "deployments", "worker") as worker, closing(first.database):
+        try:
+            assert second.run("ls", installation.home) == ""
+            second.run(Path(sys.executable).with_name("multiblast"), "sync-targets")
+            job = first.search.record(read_submission(query_file=query, targets=["demo/examples/proteins"])).job_id
+            first.search.start(first.search.plan(job))
+            queue = f"on-second-{digest('worker/1', str(second.home / 'data'))[:6]}"
+            run = installation.wait(installation.start("search-shard", queue, job=job))
+            assert run["state"]["message"] == "second searched 200 of 200 sequences that were left."
+            assert first.search.finish(job).status == "complete"
+            with first.database.read() as session:
+                runs = session.exec(select(BatchRun).where(BatchRun.job_id == job)).all()
+            assert {batch.host for batch in runs} == {"second"}
+            report = installation.start("make-report", job=job, format="6 tabular")
+            assert installation.wait(report)["state_type"] == "COMPLETED"
+            assert table_by_link(installation, report) == plain_table(installation, query)
+        finally:
+            worker.terminate()
 
 
 def test_down_stops_everything_and_twice_is_fine(tmp_path: Path) -> None:

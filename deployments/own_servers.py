@@ -1,0 +1,199 @@
+"""PostgreSQL and an S3 server of our own, for ``make up PROFILE=full``, with their data below our home."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from deployments import processes
+from deployments.processes import Background
+from deployments.server import ServerError
+from multiblast.settings import home
+
+__all__ = ["BUCKET", "OwnServers"]
+
+BUCKET = "multiblast"
+_USER = "multiblast"
+_DATABASES = ("prefect", "multiblast")
+# A port each, from ten above Prefect's on.
+_POSTGRES, _S3 = 10, 11
+_S3_PORTS = (
+    *("s3.port", "s3.port.grpc", "master.port", "master.port.grpc"),
+    *("volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Secrets:
+    """Made once for a home, as the data that they open stay there."""
+
+    postgres: str = field(default_factory=lambda: secrets.token_hex(16))
+    s3_key: str = field(default_factory=lambda: secrets.token_hex(10))
+    s3_secret: str = field(default_factory=lambda: secrets.token_hex(20))
+
+
+@dataclass(frozen=True, slots=True)
+class OwnServers:
+    """The two servers.
+
+    Attributes:
+        host: The address that they listen on.
+        port: Prefect's; theirs follow.
+    """
+
+    host: str
+    port: int
+
+    @property
+    def s3_endpoint(self) -> str:
+        """The address of the S3 server."""
+        return f"http://{self.host}:{self.port + _S3}"
+
+    @property
+    def s3_keys(self) -> tuple[str, str]:
+        """The access key and the secret key of the S3 server."""
+        return _secrets().s3_key, _secrets().s3_secret
+
+    def database_url(self, driver: str, name: str) -> str:
+        """Return the address of a database.
+
+        Args:
+            driver: What follows ``postgresql`` in it, such as ``+psycopg``, or nothing.
+            name: ``prefect`` or ``multiblast``.
+        """
+        return f"postgresql{driver}://{_USER}:{_secrets().postgres}@{self.host}:{self.port + _POSTGRES}/{name}"
+
+    def start_postgres(self) -> Background:
+        """Start PostgreSQL.
+
+        Raises:
+            ServerError: it is not installed, or cannot make its files.
+        """
+        data = home() / "postgres"
+        programs = _postgres_programs(data)
+        if not (data / "PG_VERSION").exists():
+            _make_cluster(programs, data)
+        options = ["-D", str(data), "-h", self.host, "-p", str(self.port + _POSTGRES), "-k", ""]
+        command = [*_not_root(), str(programs / "postgres"), *options, "-c", "max_connections=200"]
+        return processes.start("postgres", command, {}, ends_by=signal.SIGINT)
+
+    def start_s3(self) -> Background:
+        """Start SeaweedFS.
+
+        Raises:
+            ServerError: it is not installed.
+        """
+        data = home() / "s3"
+        data.mkdir(parents=True, exist_ok=True)
+        config = data / "identities.json"
+        keys = [{"accessKey": self.s3_keys[0], "secretKey": self.s3_keys[1]}]
+        identity = {"name": _USER, "credentials": keys, "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
+        _write_secret(config, json.dumps({"identities": [identity]}))
+        command = [_weed(), "-logtostderr", "server", f"-dir={data}", f"-ip={self.host}", f"-ip.bind={self.host}"]
+        command += [f"-{name}={self.port + _S3 + number}" for number, name in enumerate(_S3_PORTS)]
+        command += ["-s3", f"-s3.config={config}", "-s3.port.iceberg=0", "-s3.port.lance=0", "-filer"]
+        command += [f"-s3.localSocket={data}/s3.sock", f"-filer.localSocket={data}/filer.sock"]
+        command += ["-master.telemetry=false", "-master.volumeSizeLimitMB=1000", "-volume.max=0"]
+        command += ["-master.electionTimeout=1s"]  # it is alone
+        # Asked to end, it waits half a minute for others; what it wrote is with the kernel, which is enough.
+        return processes.start("s3", command, {}, ends_by=signal.SIGKILL)
+
+    def has_databases(self) -> bool:
+        """Make our databases where they are missing; return whether PostgreSQL is up."""
+        import psycopg
+
+        try:
+            with psycopg.connect(self.database_url("", "postgres"), autocommit=True) as connection:
+                for name in _DATABASES:
+                    with suppress(psycopg.errors.DuplicateDatabase):
+                        connection.execute(f"CREATE DATABASE {name}".encode())
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def has_bucket(self) -> bool:
+        """Make our bucket where it is missing; return whether the S3 server is up."""
+        import boto3
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        from multiblast.stores.s3 import connect
+
+        session = boto3.session.Session(*self.s3_keys, region_name="us-east-1")
+        client = connect(session, Config(retries={"total_max_attempts": 1}), endpoint_url=self.s3_endpoint)
+        try:
+            with suppress(client.exceptions.BucketAlreadyOwnedByYou, client.exceptions.BucketAlreadyExists):
+                client.create_bucket(Bucket=BUCKET)
+            client.put_object(Bucket=BUCKET, Key="ready", Body=b"1")  # it can take a moment longer to write
+        except (BotoCoreError, ClientError):
+            return False
+        finally:
+            client.close()
+        return True
+
+
+def _secrets() -> _Secrets:
+    path = home() / "own-servers.json"
+    if not path.exists():
+        _write_secret(path, json.dumps(asdict(_Secrets())))
+    return _Secrets(**json.loads(path.read_text()))
+
+
+def _write_secret(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+
+
+def _not_root() -> Sequence[str]:
+    """Return what comes before PostgreSQL's programs, which refuse to run as root.
+
+    In a name space of its own a process of root's has another number, and what is root's is still its own: so
+    the data can be anywhere, also where no other user may go.
+    """
+    return ["unshare", "--user", "--map-user=65534", "--map-group=65534"] if os.geteuid() == 0 else []
+
+
+def _postgres_programs(data: Path) -> Path:
+    """Return the directory of PostgreSQL's programs, of the version that made the data; Debian keeps them apart."""
+    places = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda place: float(place.parent.name))
+    if found := shutil.which("initdb"):
+        places.append(Path(found).resolve().parent)
+    with suppress(FileNotFoundError):
+        version = (data / "PG_VERSION").read_text().strip()
+        places = [place for place in places if place.parent.name == version] or places
+    if not places:
+        raise ServerError("PostgreSQL is not installed; on Debian: apt-get install postgresql")
+    return places[-1]
+
+
+def _make_cluster(programs: Path, data: Path) -> None:
+    data.parent.mkdir(parents=True, exist_ok=True)
+    password = data.with_name("postgres.password")
+    _write_secret(password, _secrets().postgres)
+    command = [*_not_root(), str(programs / "initdb"), "-D", str(data), "-U", _USER, "--pwfile", str(password)]
+    command += ["-A", "scram-sha-256", "-E", "UTF8", "--no-locale"]
+    done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
+    password.unlink()
+    if done.returncode:
+        raise ServerError(f"PostgreSQL cannot make its files in {data}: {done.stderr.strip()}")
+    with (data / "pg_hba.conf").open("w") as file:
+        file.write(f"host all {_USER} all scram-sha-256\n")
+
+
+def _weed() -> str:
+    own = Path(sys.executable).with_name("weed")
+    found = str(own) if own.exists() else shutil.which("weed")
+    if not found:
+        raise ServerError("SeaweedFS is not installed: `make install` does it")
+    return found
