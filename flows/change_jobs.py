@@ -16,7 +16,7 @@ from tasks.searching import search_job
 from tasks.upkeep import show_what_changed
 
 
-@flow(name="restart-job", flow_run_name="restart {job}", **HOOKS)
+@flow(name="restart-job", flow_run_name="restart {job:.8}", **HOOKS)
 async def restart_job(job: str, user: str = "") -> str:
     """Run an expired, failed or cancelled job again, from its recipe and with the databases as they are now.
 
@@ -35,7 +35,7 @@ async def restart_job(job: str, user: str = "") -> str:
     return job
 
 
-@flow(name="cancel-job", flow_run_name="cancel {job}")
+@flow(name="cancel-job", flow_run_name="cancel {job:.8}")
 async def cancel_job(job: str, user: str = "") -> None:
     """Stop a job that waits or runs. What it found so far is kept.
 
@@ -46,7 +46,7 @@ async def cancel_job(job: str, user: str = "") -> None:
     cancel(requester(user), job)
 
 
-@flow(name="pin-job", flow_run_name="pin {job}")
+@flow(name="pin-job", flow_run_name="pin {job:.8}")
 async def pin_job(job: str, pinned: bool = True, user: str = "") -> None:
     """Keep a job's result from ever expiring, or no longer.
 
@@ -58,7 +58,7 @@ async def pin_job(job: str, pinned: bool = True, user: str = "") -> None:
     pin(requester(user), job, pinned)
 
 
-@flow(name="update-job", flow_run_name="update {job}")
+@flow(name="update-job", flow_run_name="update {job:.8}")
 async def update_job(
     job: str, summary: str = "", description: str = "", clear: bool = False, user: str = ""
 ) -> dict[str, Any]:
@@ -73,11 +73,11 @@ async def update_job(
     """
     kept = "" if clear else None
     said = describe(requester(user), job, summary or kept, description or kept)
-    await show_answer(f"meta-{job}", said, "What is said about the job")
+    await show_answer(f"meta-{job:.8}", said, "What is said about the job")
     return said
 
 
-@flow(name="unlink-job", flow_run_name="unlink {job}")
+@flow(name="unlink-job", flow_run_name="unlink {job:.8}")
 async def unlink_job(job: str, user: str = "") -> bool:
     """Take a job out of somebody's list. The job itself stays until it expires.
 
@@ -88,7 +88,7 @@ async def unlink_job(job: str, user: str = "") -> bool:
     return unlink(requester(user), job)
 
 
-@flow(name="share-job", flow_run_name="share {job}")
+@flow(name="share-job", flow_run_name="share {job:.8}")
 async def share_job(job: str, secret: str, days: float = 0, user: str = "") -> None:
     """Let others read a job: whoever has the token that is put into a new Secret block.
 

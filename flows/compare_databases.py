@@ -8,7 +8,7 @@ from tasks.requesters import requester
 from tasks.upkeep import compare, show_comparison
 
 
-@flow(name="compare-databases", flow_run_name="compare {job}")
+@flow(name="compare-databases", flow_run_name="compare {job:.8}")
 async def compare_databases(job: str, before: str = "", user: str = "", share: str = "") -> str:
     """Tell which hits a job gained, lost and changed since its databases changed.
 

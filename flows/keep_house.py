@@ -10,7 +10,7 @@ from multiblast.upkeep import Expired, Missing
 from tasks.upkeep import compact_packs, expire, find_missing, remove_unused, show_upkeep
 
 
-@flow(name="expire-results")
+@flow(name="expire-results", flow_run_name="expire results")
 async def expire_results(dry_run: bool = False) -> Expired:
     """Let results go that nobody used for a time; recipes stay, so that each can be brought back.
 
@@ -25,7 +25,7 @@ async def expire_results(dry_run: bool = False) -> Expired:
     return expired
 
 
-@flow(name="verify-storage")
+@flow(name="verify-storage", flow_run_name="verify storage")
 async def verify_storage() -> Missing:
     """Find results, queries and report files that are recorded and not in the storage. Nothing is changed."""
     missing = find_missing()

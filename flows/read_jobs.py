@@ -26,7 +26,7 @@ from tasks.requesters import requester
 Status = Literal["", "queued", "in-progress", "complete", "failed", "expired", "cancelled"]
 
 
-@flow(name="list-jobs")
+@flow(name="list-jobs", flow_run_name="list jobs")
 async def list_jobs(
     user: str = "", site: str = "", status: Status = "", first: int = 1, count: int = 50
 ) -> list[dict[str, Any]]:
@@ -44,7 +44,7 @@ async def list_jobs(
     return rows
 
 
-@flow(name="list-reports")
+@flow(name="list-reports", flow_run_name="list reports")
 async def list_reports(  # noqa: PLR0913, PLR0917 - the fields of a form
     user: str = "", job: str = "", site: str = "", status: Status = "", first: int = 1, count: int = 50
 ) -> list[dict[str, Any]]:
@@ -64,7 +64,7 @@ async def list_reports(  # noqa: PLR0913, PLR0917 - the fields of a form
     return rows
 
 
-@flow(name="show-job", flow_run_name="show {job}")
+@flow(name="show-job", flow_run_name="show {job:.8}")
 async def show_job(job: str, user: str = "", share: str = "", add_to_list: bool = True) -> dict[str, Any]:
     """Show a query or report job: its status, configuration and sequences.
 
@@ -75,11 +75,11 @@ async def show_job(job: str, user: str = "", share: str = "", add_to_list: bool 
         add_to_list: Whether the job is added to the user's list.
     """
     answer = look_up(requester(user, share), job, add_to_list)
-    await show_answer(f"details-{job}", answer, "Job")
+    await show_answer(f"details-{job:.8}", answer, "Job")
     return answer
 
 
-@flow(name="check-status")
+@flow(name="check-status", flow_run_name="check status")
 async def check_status(jobs: list[str], user: str = "") -> dict[str, str]:
     """Tell the status of many jobs at once; ids that are no jobs are left out.
 
@@ -92,7 +92,7 @@ async def check_status(jobs: list[str], user: str = "") -> dict[str, str]:
     return found
 
 
-@flow(name="get-query", flow_run_name="query of {job}")
+@flow(name="get-query", flow_run_name="query of {job:.8}")
 async def get_query(job: str, user: str = "", share: str = "") -> str:
     """Write the sequences of a job to a file, as they were submitted.
 
@@ -105,11 +105,11 @@ async def get_query(job: str, user: str = "", share: str = "") -> str:
         Where the file is. It is removed a day later.
     """
     place = export_query(requester(user, share), job)
-    await show_text(f"query-{job}", f"`{place}`", "The sequences")
+    await show_text(f"query-{job:.8}", f"`{place}`", "The sequences")
     return place
 
 
-@flow(name="get-result", flow_run_name="result of {job}")
+@flow(name="get-result", flow_run_name="result of {job:.8}")
 async def get_result(job: str, user: str = "", share: str = "") -> str:
     """Write the result of a complete job to a file: one BLAST archive in ASN.1, which blast_formatter reads.
 
@@ -122,11 +122,11 @@ async def get_result(job: str, user: str = "", share: str = "") -> str:
         Where the file is. It is removed a day later.
     """
     place = export_result(requester(user, share), job)
-    await show_text(f"result-{job}", f"`{place}`", "The result")
+    await show_text(f"result-{job:.8}", f"`{place}`", "The result")
     return place
 
 
-@flow(name="get-errors", flow_run_name="errors of {job}")
+@flow(name="get-errors", flow_run_name="errors of {job:.8}")
 async def get_errors(job: str, user: str = "", share: str = "") -> dict[str, Any]:
     """Show what went wrong with a job: what the programs said, and which sequences failed.
 
@@ -136,11 +136,11 @@ async def get_errors(job: str, user: str = "", share: str = "") -> dict[str, Any
         share: For a job that was shared with you: the Secret block with its token.
     """
     found = read_errors(requester(user, share), job)
-    await show_answer(f"errors-{job}", found, "Errors")
+    await show_answer(f"errors-{job:.8}", found, "Errors")
     return found
 
 
-@flow(name="list-report-files", flow_run_name="files of {job}")
+@flow(name="list-report-files", flow_run_name="files of {job:.8}")
 async def list_report_files(job: str, user: str = "", share: str = "") -> list[dict[str, Any]]:
     """List the files of a complete report with their sizes in bytes.
 
@@ -150,11 +150,11 @@ async def list_report_files(job: str, user: str = "", share: str = "") -> list[d
         share: For a job that was shared with you: the Secret block with its token.
     """
     files = list_files(requester(user, share), job)
-    await show_rows(f"files-{job}", files, "Files")
+    await show_rows(f"files-{job:.8}", files, "Files")
     return files
 
 
-@flow(name="get-report-file", flow_run_name="{name} of {job}")
+@flow(name="get-report-file", flow_run_name="{name} of {job:.8}")
 async def get_report_file(  # noqa: PLR0913, PLR0917 - the fields of a form
     job: str, name: str = "report.zip", byte_range: str = "", line_range: str = "", user: str = "", share: str = ""
 ) -> str:
@@ -172,11 +172,11 @@ async def get_report_file(  # noqa: PLR0913, PLR0917 - the fields of a form
         Where the copy is. It is removed a day later.
     """
     place = export_file(requester(user, share), job, name, byte_range, line_range)
-    await show_text(f"file-{job}", f"`{place}`", name)
+    await show_text(f"file-{job:.8}", f"`{place}`", name)
     return place
 
 
-@flow(name="list-targets")
+@flow(name="list-targets", flow_run_name="list targets")
 async def list_targets() -> dict[str, Any]:
     """List what can be searched, by site and target."""
     tree = target_tree()

@@ -19,7 +19,7 @@ from tasks.tending import (
 )
 
 
-@flow(name="generate-config")
+@flow(name="generate-config", flow_run_name="generate config")
 async def generate_config(config: str, target: str = "", user: str = "") -> str:
     """Say what a configuration means in the present state of the local registry. Nothing in it is left to look up.
 
@@ -80,7 +80,7 @@ async def export_provenance(item: str, format: Literal["RO-Crate", "PROV-JSON", 
     return place
 
 
-@flow(name="record-provenance", flow_run_name="record {job}")
+@flow(name="record-provenance", flow_run_name="record {job:.8}")
 async def record_provenance(job: str, user: str = "") -> str:
     """Record a complete query or report job as a code run: query, databases, options, commands and files.
 

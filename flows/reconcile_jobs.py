@@ -30,7 +30,7 @@ async def reconcile_jobs() -> int:
     return run_again(reconciled.waiting) if reconciled.waiting else 0
 
 
-@flow(name="run-job", flow_run_name="run {job}", task_runner=task_runner(), **HOOKS)
+@flow(name="run-job", flow_run_name="run {job:.8}", task_runner=task_runner(), **HOOKS)
 async def run_job(job: str) -> str:
     """Run a queued job, as reconcile-jobs does with those whose run died. To run a job that has ended: restart-job.
 

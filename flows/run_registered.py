@@ -10,7 +10,7 @@ from tasks.registry import ask_what_to_run, run_configuration
 from tasks.tending import show_graph
 
 
-@flow(name="run-registered", on_cancellation=[cancel_jobs])
+@flow(name="run-registered", flow_run_name="run registered", on_cancellation=[cancel_jobs])
 async def run_registered(config: str, user: str = "", again: bool = False) -> Done:
     """Resolve a configuration so that nothing is left to look up, run it, and record what came of it.
 

@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import State
 from tasks.searching import search_part
 
 
-@flow(name="search-shard", flow_run_name="part {part} of {of} of {job}")
+@flow(name="search-shard", flow_run_name="part {part} of {of} of {job:.8}")
 async def search_shard(job: str, part: int = 1, of: int = 1) -> State[Any]:
     """Search batches of a job in progress that nobody has come to yet, until none is left.
 

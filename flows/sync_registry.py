@@ -18,7 +18,7 @@ from tasks.tending import show_report
 # What there is to do is done; only a run with nothing to do is shown as Cached.
 
 
-@flow(name="pull-registry")
+@flow(name="pull-registry", flow_run_name="pull registry")
 async def pull_registry(config: str, remote: str = "", user: str = "", dry_run: bool = False) -> Report:
     """Bring everything that a configuration needs into the local registry, with its provenance.
 
@@ -40,7 +40,7 @@ async def pull_registry(config: str, remote: str = "", user: str = "", dry_run: 
     return report
 
 
-@flow(name="push-registry")
+@flow(name="push-registry", flow_run_name="push registry")
 async def push_registry(remote: str = "", dry_run: bool = False) -> Report:
     """Send what was committed to a remote registry, with its provenance and its public files.
 
@@ -60,7 +60,7 @@ async def push_registry(remote: str = "", dry_run: bool = False) -> Report:
     return report
 
 
-@flow(name="update-registry")
+@flow(name="update-registry", flow_run_name="update registry")
 async def update_registry(remote: str = "", dry_run: bool = False) -> Report:
     """Pull the newest version of every data product that is here.
 

@@ -46,7 +46,7 @@ async def config_registry(  # noqa: PLR0913, PLR0917 - the fields of a form
     return bind_user(user, data_store, **more)
 
 
-@flow(name="commit-registry")
+@flow(name="commit-registry", flow_run_name="commit registry")
 async def commit_registry(items: list[str], dry_run: bool = False) -> Report:
     """Mark code runs or files, with all their provenance, to be pushed.
 
@@ -62,7 +62,7 @@ async def commit_registry(items: list[str], dry_run: bool = False) -> Report:
     return report
 
 
-@flow(name="registry-status")
+@flow(name="registry-status", flow_run_name="registry status")
 async def registry_status(
     items: list[str] = [],  # noqa: B006 - Prefect's forms need a plain default; it is never changed
     remote: str = "",
@@ -83,7 +83,7 @@ async def registry_status(
     return report
 
 
-@flow(name="verify-registry")
+@flow(name="verify-registry", flow_run_name="verify registry")
 async def verify_registry() -> Report:
     """Compute every digest of every file in the local registry again.
 
@@ -95,7 +95,7 @@ async def verify_registry() -> Report:
     return report
 
 
-@flow(name="collect-registry")
+@flow(name="collect-registry", flow_run_name="collect registry")
 async def collect_registry(files: bool = False, restricted: bool = False, dry_run: bool = True) -> Collected:
     """Remove what a remote has too, but never what something was made from that no remote has.
 

@@ -50,13 +50,13 @@ def list_linked(asks: Requester, kind: JobKind, **filters: Any) -> list[dict[str
     return [item.to_json() for item in service.list_jobs(asks, **filters)]
 
 
-@task(cache_policy=NO_CACHE, task_run_name="look up {job}")
+@task(cache_policy=NO_CACHE, task_run_name="look up {job:.8}")
 def look_up(asks: Requester, job: str, link: bool) -> dict[str, Any]:
     """Return a job with its configuration, and link the requester if wanted."""
     return services().service_of(job).lookup(asks, job, link=link).to_json()
 
 
-@task(cache_policy=NO_CACHE, task_run_name="restart {job}")
+@task(cache_policy=NO_CACHE, task_run_name="restart {job:.8}")
 def restart(asks: Requester, job: str) -> JobKind:
     """Let a job run again; return what it makes."""
     service = services().service_of(job)
@@ -64,32 +64,32 @@ def restart(asks: Requester, job: str) -> JobKind:
     return service.kind
 
 
-@task(cache_policy=NO_CACHE, task_run_name="cancel {job}")
+@task(cache_policy=NO_CACHE, task_run_name="cancel {job:.8}")
 def cancel(asks: Requester, job: str) -> None:
     """Stop a job."""
     services().service_of(job).cancel(asks, job)
 
 
-@task(cache_policy=NO_CACHE, task_run_name="pin {job}")
+@task(cache_policy=NO_CACHE, task_run_name="pin {job:.8}")
 def pin(asks: Requester, job: str, pinned: bool) -> None:
     """Keep a job's result from ever expiring, or no longer."""
     services().service_of(job).pin(asks, job, pinned=pinned)
 
 
-@task(cache_policy=NO_CACHE, task_run_name="describe {job}")
+@task(cache_policy=NO_CACHE, task_run_name="describe {job:.8}")
 def describe(asks: Requester, job: str, summary: str | None, description: str | None) -> dict[str, Any]:
     """Change what a requester says about a job."""
     meta = services().service_of(job).update(asks, job, summary=summary, description=description)
     return meta.to_json() if meta else {}
 
 
-@task(cache_policy=NO_CACHE, task_run_name="unlink {job}")
+@task(cache_policy=NO_CACHE, task_run_name="unlink {job:.8}")
 def unlink(asks: Requester, job: str) -> bool:
     """Take a job out of a requester's list."""
     return services().service_of(job).unlink(asks, job)
 
 
-@task(cache_policy=NO_CACHE, task_run_name="share {job}")
+@task(cache_policy=NO_CACHE, task_run_name="share {job:.8}")
 def share(asks: Requester, job: str, days: float, secret: str) -> None:
     """Put a token into a Secret block with which anybody may read a job."""
     lasts = timedelta(days=days) if days else None
@@ -103,32 +103,32 @@ def statuses(asks: Requester, jobs: Sequence[str]) -> dict[str, str]:
     return at.query_service.statuses(asks, jobs) | at.report_service.statuses(asks, jobs)
 
 
-@task(cache_policy=NO_CACHE, task_run_name="errors of {job}")
+@task(cache_policy=NO_CACHE, task_run_name="errors of {job:.8}")
 def read_errors(asks: Requester, job: str) -> dict[str, Any]:
     """Return what went wrong with a job."""
     return services().service_of(job).errors(asks, job).to_json()
 
 
-@task(cache_policy=NO_CACHE, task_run_name="query of {job}")
+@task(cache_policy=NO_CACHE, task_run_name="query of {job:.8}")
 def export_query(asks: Requester, job: str) -> str:
     """Copy the sequences of a job to a file of their own; return where it is."""
     with services().query_service.query(asks, job) as stream:
         return export(f"{job}.fasta", stream)
 
 
-@task(cache_policy=NO_CACHE, task_run_name="result of {job}")
+@task(cache_policy=NO_CACHE, task_run_name="result of {job:.8}")
 def export_result(asks: Requester, job: str) -> str:
     """Write the result of a job as one archive; return where it is."""
     return export(f"{job}.asn1", lambda output: services().query_service.result(asks, job, output))
 
 
-@task(cache_policy=NO_CACHE, task_run_name="files of {job}")
+@task(cache_policy=NO_CACHE, task_run_name="files of {job:.8}")
 def list_files(asks: Requester, job: str) -> list[dict[str, Any]]:
     """List the files of a report."""
     return [file.to_json() for file in services().report_service.files(asks, job)]
 
 
-@task(cache_policy=NO_CACHE, task_run_name="{name} of {job}")
+@task(cache_policy=NO_CACHE, task_run_name="{name} of {job:.8}")
 def export_file(asks: Requester, job: str, name: str, byte_range: str, line_range: str) -> str:
     """Copy a file of a report, or a range of it, to a file of its own; return where it is."""
     part = re.sub(r"[^0-9-]", "", f"-{byte_range or line_range}") if byte_range or line_range else ""

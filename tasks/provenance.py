@@ -12,7 +12,7 @@ from tasks.registries import local_registry
 __all__ = ["check_readable", "note_provenance", "record_job"]
 
 
-@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[2, 10], task_run_name="record the provenance of {job}")
+@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[2, 10], task_run_name="record the provenance of {job:.8}")
 def record_job(job: str) -> str:
     """Record a complete job as a code run; return the run's UUID."""
     with local_registry() as registry:

@@ -60,7 +60,7 @@ def run_again(waiting: list[Waiting], queue: str | None = None) -> int:
     return started
 
 
-@task(cache_policy=NO_CACHE, task_run_name="check that {job} waits")
+@task(cache_policy=NO_CACHE, task_run_name="check that {job:.8} waits")
 def check_queued(job: str) -> JobKind:
     """Return what a queued job makes.
 

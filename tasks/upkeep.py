@@ -57,7 +57,7 @@ def find_missing() -> Missing:
     return services().sweeping.verify()
 
 
-@task(cache_policy=NO_CACHE, task_run_name="compare {job}")
+@task(cache_policy=NO_CACHE, task_run_name="compare {job:.8}")
 def compare(asks: Requester, job: str, before: str) -> Comparison:
     """Compare a job with what it found before, or with another one."""
     return services().comparisons.compare(asks, job, before)
@@ -70,7 +70,7 @@ async def show_comparison(job: str, comparison: Comparison) -> str:
     write_changes(comparison.changes, text)
     services().store.put(key, text.getvalue().encode())
     rows = [asdict(change) for change in comparison.changes[:_ROWS_SHOWN]]
-    await show_table(f"comparison-{job}", rows, f"{comparison.text}. All as a file: {place_of(key)}")
+    await show_table(f"comparison-{job:.8}", rows, f"{comparison.text}. All as a file: {place_of(key)}")
     return place_of(key)
 
 
@@ -82,7 +82,7 @@ async def show_what_changed(asks: Requester, job: str) -> None:
     try:
         comparison = comparisons.compare(asks, job)
     except ConflictError as error:  # the search itself is done: this is no reason to fail
-        await show_markdown(f"comparison-{job}", f"Not compared: {error}.", "What changed")
+        await show_markdown(f"comparison-{job:.8}", f"Not compared: {error}.", "What changed")
     else:
         await show_comparison(job, comparison)
 
