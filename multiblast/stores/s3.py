@@ -188,10 +188,14 @@ class S3Store(Store):
             pages = self._client.get_paginator("list_multipart_uploads").paginate(
                 Bucket=self.bucket, Prefix=self.prefix
             )
-            for page in pages:
-                for found in page.get("Uploads", ()):
-                    if found["Key"].startswith(self.prefix):  # some servers ignore the prefix
-                        yield found["Key"], found["UploadId"], found["Initiated"]
+            try:
+                for page in pages:
+                    for found in page.get("Uploads", ()):
+                        if found["Key"].startswith(self.prefix):  # some servers ignore the prefix
+                            yield found["Key"], found["UploadId"], found["Initiated"]
+            except ClientError as error:
+                if error_code(error) != "NoSuchUpload":  # so rclone says that there was never one
+                    raise
 
     def _explained(self, action: str, key: str, error: ClientError | BotoCoreError) -> StoreError:
         """Tell a missing object from a missing bucket, which some answers do not."""

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import boto3
 import httpx
@@ -444,6 +445,12 @@ store = S3Store(connect(session, endpoint_url={server.endpoint!r}), {store.bucke
     def test_presigning_for_too_long_is_refused(self, store: S3Store, seconds: int) -> None:
         with pytest.raises(StoreError, match=f"a link cannot work for {seconds} s"):
             store.presign("some", seconds)
+
+    def test_sweep_of_a_bucket_that_never_saw_an_upload_finds_nothing(self, server: Any) -> None:
+        client, bucket = server.client(), f"new-{uuid4().hex}"
+        client.create_bucket(Bucket=bucket)
+        assert S3Store(client, bucket).sweep() == 0
+        client.delete_bucket(Bucket=bucket)
 
     def test_sweep_drops_uploads_begun_a_day_ago(self, store: S3Store, server: Any, monkeypatch: Any) -> None:
         client, mine, others = server.client(), f"{store.prefix}left", f"{store.prefix.rstrip('/')}-of-others/left"
