@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import astuple, dataclass, field, fields
 from typing import Literal, TextIO
 
@@ -13,16 +13,15 @@ from sqlmodel import col, select
 from multiblast.accounts import Access, Requester
 from multiblast.archive.subjects import Subject, read_subjects
 from multiblast.database import Database, JobKind, QueryJob, Run
-from multiblast.errors import ConflictError
+from multiblast.errors import ConflictError, ObjectMissingError
 from multiblast.jobs import sequence_digest
 from multiblast.results import ResultKeys
-from multiblast.search import Search
+from multiblast.search import Search, SubjectNames
 from multiblast.sequences import read_fasta
 from multiblast.stores import Store
+from multiblast.targets import ordinal_of
 
 __all__ = ["Comparison", "Comparisons", "HitChange", "write_changes"]
-
-_ORDINAL = "gnl|BL_ORD_ID|"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,7 @@ class Comparisons:
         Raises:
             NotFoundError: there is no such job.
             NotAllowedError: the requester may not read one of them.
-            ConflictError: nothing changed, or the database gives its sequences no ids that last.
+            ConflictError: nothing changed, or it is not known any more what the numbers of subjects stood for.
         """
         for wanted in filter(None, (job_id, before_id)):
             self._access.check_read(requester, wanted, JobKind.QUERY)
@@ -112,8 +111,20 @@ class Comparisons:
                 f"job {job_id} was only searched with the databases as they are: there is nothing to compare"
             )
         comparison = Comparison()
-        comparison.changes.extend(self._changes(job, other, search_before, comparison))
+        with ExitStack() as stack:
+            names = tuple(
+                stack.enter_context(closing(_Names(self._store, self._fingerprints(of.id, search_key))))
+                for of, search_key in ((other, search_before), (job, job.search_key))
+            )
+            comparison.changes.extend(self._changes(job, other, search_before, comparison, names))
         return comparison
+
+    def _fingerprints(self, job_id: str, search_key: str) -> list[str]:
+        """Return what the databases of a search were, as its runs tell."""
+        with self._database.read() as session:
+            runs = select(Run).where(Run.job_id == job_id, Run.search_key == search_key).limit(1)
+            run = session.exec(runs).first()
+        return [database["fingerprint"] for database in run.databases] if run else []
 
     def _search_before(self, job: QueryJob) -> str | None:
         with self._database.read() as session:
@@ -122,7 +133,9 @@ class Comparisons:
             )
             return session.exec(keys.order_by(col(Run.number).desc())).first()
 
-    def _changes(self, job: QueryJob, other: QueryJob, search_before: str, told: Comparison) -> Iterator[HitChange]:
+    def _changes(
+        self, job: QueryJob, other: QueryJob, search_before: str, told: Comparison, names: tuple[_Names, ...]
+    ) -> Iterator[HitChange]:
         now, then = self._keys(job, job.search_key), self._keys(other, search_before)
         of_then = {residues: key for _, residues, key in then}
         pairs = [(name, of_then.get(residues, ""), key) for name, residues, key in now]
@@ -134,10 +147,10 @@ class Comparisons:
                 told.not_comparable += 1
                 continue
             told.sequences += 1
-            subjects = read_subjects(next(archives)), read_subjects(next(archives))
+            then_found, now_found = read_subjects(next(archives)), read_subjects(next(archives))
             if before == after:
                 continue
-            for change in _compare(position, name, *subjects):
+            for change in _compare(position, name, names[0].named(then_found), names[1].named(now_found)):
                 setattr(told, change.change, getattr(told, change.change) + 1)
                 yield change
 
@@ -152,6 +165,45 @@ class Comparisons:
             ]
 
 
+class _Names:
+    """Names of subjects, looked up only if there are some that have none in the results."""
+
+    def __init__(self, store: Store, fingerprints: list[str]) -> None:
+        self._store, self._fingerprints = store, fingerprints
+        self._names: SubjectNames | None = None
+
+    def named(self, subjects: dict[str, Subject]) -> dict[str, Subject]:
+        """Return subjects by their names; of several of one name the best.
+
+        Raises:
+            ConflictError: the names are not known.
+        """
+        named: dict[str, Subject] = {}
+        for subject in subjects.values():
+            name = self._name(subject.id)
+            known = named.get(name)
+            if known is None or known.bit_score < subject.bit_score:
+                named[name] = subject
+        return named
+
+    def _name(self, subject: str) -> str:
+        if ordinal_of(subject) is None:
+            return subject
+        if self._names is None:
+            try:
+                self._names = SubjectNames(self._store, self._fingerprints)
+            except ObjectMissingError as error:
+                raise ConflictError(
+                    "the database only numbers its sequences, and which were meant is not known any more: build it "
+                    "with -parse_seqids to compare"
+                ) from error
+        return self._names.name(subject)
+
+    def close(self) -> None:
+        if self._names is not None:
+            self._names.close()
+
+
 def write_changes(changes: Iterable[HitChange], output: TextIO, delimiter: str = "\t") -> None:
     """Write changes as a table with a head line, numbers in full."""
     writer = csv.writer(output, delimiter=delimiter, lineterminator="\n")
@@ -160,11 +212,6 @@ def write_changes(changes: Iterable[HitChange], output: TextIO, delimiter: str =
 
 
 def _compare(position: int, name: str, before: dict[str, Subject], after: dict[str, Subject]) -> Iterator[HitChange]:
-    if any(subject.startswith(_ORDINAL) for subject in (*before, *after)):
-        raise ConflictError(
-            "the database was built without -parse_seqids, so that its sequences only have numbers, and another one "
-            "has other numbers: build it with -parse_seqids to compare"
-        )
     for subject in dict.fromkeys((*after, *before)):
         old, new = before.get(subject), after.get(subject)
         kind: Literal["gained", "lost", "changed"] = "gained" if old is None else "lost" if new is None else "changed"

@@ -5,6 +5,7 @@ from multiblast.search.progress import Progress, board
 from multiblast.search.recording import Recorded
 from multiblast.search.running import Outcome, transient
 from multiblast.search.search import JobState, Search
+from multiblast.search.subject_names import SubjectNames
 from multiblast.search.submission import StoreKey, Submission, read_submission
 from multiblast.search.table import SearchedJob, SequenceRow
 
@@ -19,6 +20,7 @@ __all__ = [
     "SearchedJob",
     "SequenceRow",
     "StoreKey",
+    "SubjectNames",
     "Submission",
     "board",
     "read_submission",

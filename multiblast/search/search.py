@@ -24,6 +24,7 @@ from multiblast.results import PackWriter, Results
 from multiblast.search.planning import Batch, Plan, Unknown, core_seconds, estimated_seconds, pack_batches
 from multiblast.search.recording import Recorded, Recorder
 from multiblast.search.running import Item, OnProgress, Outcome, Runner, SearchContext
+from multiblast.search.subject_names import keep_names
 from multiblast.search.submission import StoreKey, Submission
 from multiblast.search.table import SearchedJob, sequence_rows
 from multiblast.settings import QueryLimits
@@ -178,6 +179,8 @@ class Search:
             reused=plan.known,
             flow_run=flow_run,
         )
+        if plan.unknown:
+            keep_names(self._store, context.databases)
         with self._database.write() as session:
             session.add(run)
             session.flush()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from multiblast.targets.database import Database, DatabaseKind, database_argument, in_canonical_order
-from multiblast.targets.deflines import subject_name
+from multiblast.targets.deflines import has_own_ids, ordinal_of, subject_name, subject_names
 from multiblast.targets.layout import DEFAULT_LAYOUT, Layout
 from multiblast.targets.registry import Targets
 
@@ -14,6 +14,9 @@ __all__ = [
     "Layout",
     "Targets",
     "database_argument",
+    "has_own_ids",
     "in_canonical_order",
+    "ordinal_of",
     "subject_name",
+    "subject_names",
 ]

@@ -28,15 +28,16 @@ def fasta(sequences: list[Sequence]) -> str:
 
 
 @pytest.fixture
-def rebuild(tmp_path: Path, make_services: Callable[..., Services]) -> Callable[[list[Sequence]], Services]:
-    """``rebuild(sequences)``: services over one database that is built anew with these."""
+def rebuild(tmp_path: Path, make_services: Callable[..., Services]) -> Callable[..., Services]:
+    """``rebuild(sequences, ids=True)``: services over one database that is built anew with these."""
     root = tmp_path / "targets"
 
-    def build(sequences: list[Sequence]) -> Services:
+    def build(sequences: list[Sequence], *, ids: bool = True) -> Services:
         source = tmp_path / "database.fasta"
         source.write_text("".join(f">s{n}\n{s.residues.decode()}\n" for n, s in enumerate(sequences)))
         place = root / "demo" / "examples" / "blast"
-        command = ["makeblastdb", "-in", source, "-dbtype", "prot", "-parse_seqids", "-out", place / "proteins"]
+        command = ["makeblastdb", "-in", source, "-dbtype", "prot", "-out", place / "proteins"]
+        command += ["-parse_seqids"] if ids else []
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         services = make_services(root=root)
         services.policy = Policy(trust_unnamed=False)
@@ -55,17 +56,19 @@ def restart(services: Services, job_id: str) -> None:
     services.search.finish(job_id)
 
 
+@pytest.mark.parametrize("ids", [True, False])
 def test_comparison_tells_hits_gained_lost_and_changed(
-    rebuild: Callable[[list[Sequence]], Services],
+    ids: bool,
+    rebuild: Callable[..., Services],
     search_whole: Callable[..., SearchedJob],
     proteins: list[Sequence],
 ) -> None:
     """The database loses its second sequence, gets a new third one, and its first is cut in half."""
     first, second, third = proteins[7:10]
-    services = rebuild([first, second])
+    services = rebuild([first, second], ids=ids)
     job = search_whole(services, fasta([first, second, third]), user="ann", evalue=1e-20)
     half = Sequence(b"half", first.residues[: first.length // 2])
-    services = rebuild([half, Sequence(b"other", b"MKV" * 40), third])
+    services = rebuild([half, Sequence(b"other", b"MKV" * 40), third], ids=ids)
     restart(services, job.job_id)
     found = services.comparisons.compare(ANN, job.job_id)
     told = [(change.position, change.subject, change.change) for change in found.changes]
@@ -80,7 +83,7 @@ def test_comparison_tells_hits_gained_lost_and_changed(
 
 
 def test_comparison_says_when_old_results_are_gone(
-    rebuild: Callable[[list[Sequence]], Services],
+    rebuild: Callable[..., Services],
     search_whole: Callable[..., SearchedJob],
     proteins: list[Sequence],
 ) -> None:
@@ -105,11 +108,15 @@ def test_comparison_of_a_job_searched_once_says_that_there_is_nothing(
         services.comparisons.compare(Requester("bob"), job.job_id)
 
 
-def test_comparison_needs_ids_that_last(
+def test_comparison_says_when_nobody_knows_what_numbers_meant(
     services: Services, search_whole: Callable[..., SearchedJob], proteins: list[Sequence]
 ) -> None:
-    """The demo database knows its sequences by number only."""
+    """The demo database knows its sequences by number only; what these mean is kept beside the results."""
     one = search_whole(services, fasta(proteins[8:9]), user="ann")
     two = search_whole(services, fasta(proteins[8:9]), user="ann", evalue=1e-3)
+    found = services.comparisons.compare(ANN, two.job_id, one.job_id)
+    assert found.lost > 0 == found.gained + found.changed
+    assert not [change.subject for change in found.changes if change.subject.startswith("gnl|BL_ORD_ID|")]
+    services.store.delete(stored.key for stored in list(services.store.list("names/")))
     with pytest.raises(ConflictError, match="parse_seqids"):
         services.comparisons.compare(ANN, two.job_id, one.job_id)

@@ -1,0 +1,80 @@
+"""Names of subjects, kept for the time when their database is another one.
+
+A database built without ``-parse_seqids`` only numbers its sequences, and so do the results
+that are kept: once it was rebuilt, nobody could tell any more what they had found. So the
+first search of such a database writes down which name each number stands for.
+"""
+
+from __future__ import annotations
+
+import shutil
+import struct
+from array import array
+from collections.abc import Iterable, Sequence
+from tempfile import TemporaryFile
+from typing import BinaryIO
+
+from multiblast.ids import digest
+from multiblast.stores import Store
+from multiblast.targets import Database, has_own_ids, ordinal_of, subject_names
+
+__all__ = ["SubjectNames", "keep_names"]
+
+_MOST = 5_000_000  # larger databases come with ids
+_COUNT, _OFFSET = struct.Struct("<Q"), struct.Struct("<2Q")
+
+
+def keep_names(store: Store, databases: Sequence[Database]) -> None:
+    """Write down the names of databases that only number their sequences, unless that was done before."""
+    key = _key(database.fingerprint for database in databases)
+    if has_own_ids(databases) or sum(database.sequences for database in databases) > _MOST or store.exists(key):
+        return
+    ends = array("Q")
+    with TemporaryFile() as names, TemporaryFile() as whole:
+        written = 0
+        for name in subject_names(databases):
+            written += names.write(name.encode("utf-8", "surrogateescape"))
+            ends.append(written)
+        whole.write(_COUNT.pack(len(ends)) + _COUNT.pack(0))
+        whole.write(struct.pack(f"<{len(ends)}Q", *ends))
+        names.seek(0)
+        shutil.copyfileobj(names, whole)
+        whole.seek(0)
+        store.put(key, whole)
+
+
+class SubjectNames:
+    """What the numbers of subjects stood for; closed after use.
+
+    Args:
+        store: Where they are kept.
+        fingerprints: Of the databases, as they were searched.
+
+    Raises:
+        ObjectMissingError: nothing is known of these databases.
+    """
+
+    def __init__(self, store: Store, fingerprints: Iterable[str]) -> None:
+        self._file: BinaryIO = TemporaryFile()  # noqa: SIM115 - closed by close
+        with store.open(_key(fingerprints)) as stream:
+            shutil.copyfileobj(stream, self._file)
+        self._file.seek(0)
+        (self._count,) = _COUNT.unpack(self._file.read(_COUNT.size))
+
+    def name(self, subject: str) -> str:
+        """Return a subject's name; an id that is no number as it is."""
+        ordinal = ordinal_of(subject)
+        if ordinal is None or ordinal >= self._count:
+            return subject
+        self._file.seek(_COUNT.size * (1 + ordinal))
+        begin, end = _OFFSET.unpack(self._file.read(_OFFSET.size))
+        self._file.seek(_COUNT.size * (2 + self._count) + begin)
+        return self._file.read(end - begin).decode("utf-8", "surrogateescape") or subject
+
+    def close(self) -> None:
+        """Forget them."""
+        self._file.close()
+
+
+def _key(fingerprints: Iterable[str]) -> str:
+    return f"names/{digest('names/1', list(fingerprints))}"
