@@ -279,6 +279,8 @@ class QueryService(JobList):
         """Count the sequences of a submission, which is checked before, so that bad input is not called too much."""
         self._search.check(submission)
         source = submission.query
+        if getattr(submission.options, "in_pssm", ""):
+            return 1
         if isinstance(source, StoreKey):
             if not self._store.exists(source):
                 return 0  # recording says what is wrong

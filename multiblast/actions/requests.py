@@ -103,11 +103,11 @@ def read_create_query(config: Mapping[str, Any], query: str | bytes | Path | Sto
     site = shape.text(job.get("site"), "jobConfig.site", required=True)
     targets = _targets(shape, job.get("targets"))
     text = shape.text(job.get("query"), "jobConfig.query")
-    if bool(text.strip()) == _is_given(query):
-        shape.note("give the query either here or as a file, and not both", "jobConfig.query")
     add = shape.switch(job.get("addToUserCollection"), "jobConfig.addToUserCollection", default=True)
     summary, description = shape.meta(body.get("userMeta"))
     options = _options(shape, body.get("blastConfig"))
+    if bool(text.strip()) == _is_given(query) and (text.strip() or not getattr(options, "in_pssm", "")):
+        shape.note("give the query either here or as a file, and not both", "jobConfig.query")
     if shape.problems or options is None:
         raise InvalidInputError(shape.problems)
     return Submission(text or query, site, targets, options, "", summary, description), add

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from multiblast.archive.heads import Head
 from multiblast.archive.merge import merge
 from multiblast.archive.split import SplitArchive, split
 from multiblast.archive.statistics import DatabaseSize
 from multiblast.archive.summary import Summary
 
-__all__ = ["DatabaseSize", "SplitArchive", "Summary", "merge", "split"]
+__all__ = ["DatabaseSize", "Head", "SplitArchive", "Summary", "merge", "split"]

@@ -10,12 +10,13 @@ from typing import BinaryIO
 from multiblast.archive.text import ARCHIVE_START, QUERY_ID
 from multiblast.errors import ArchiveError
 
-__all__ = ["BatchArchive", "Query", "read_batches"]
+__all__ = ["BatchArchive", "Query", "read_batches", "read_heads"]
 
 CHUNK_BYTES = 4 << 20
 
 _ALIGNMENTS = b"\n    alignments {\n"
 _ALIGNMENTS_END = b"\n    },\n    masks {\n"
+_BLOCKS = b"    },\n    ka-blocks {\n"
 _ELEMENT = b"\n      {\n"
 _ARCHIVE_END = b"\n}\n"
 _QUERIES = b"\n      queries bioseq-set {\n        seq-set {\n          seq {\n"
@@ -23,7 +24,13 @@ _PROFILE = re.compile(rb"\n      queries pssm \{\n.*?\n          query seq \{\n"
 _DATABASE = b"      subject database "
 _QUERIES_END = b"          }\n        }\n      },\n"
 _QUERY_SEPARATOR = b"          },\n          seq {\n"
-_QUERY = re.compile(rb'            id \{\n              local str "Query_(\d+)"\n            \},\n')
+_QUERY = re.compile(
+    rb'            id \{\n              (?:local str "Query_(\d+)"|(.*?))\n            \},\n', re.DOTALL
+)
+# In the order in which BLAST+ prefers them: a GI, an accession, a local or other name, a number.
+_NAMES = tuple(
+    map(re.compile, (rb"\Agi (\d+)", rb'accession "([^"]+)"', rb'str "((?:[^"]|"")*)"', rb'"([^"]+)"', rb"(\d+)"))
+)
 _TITLE = re.compile(rb'\n              title ("(?:[^"]|"")*")')
 _INSTANCE = b"            inst {\n"
 _USER_MASK = re.compile(
@@ -37,7 +44,9 @@ class Query:
     """A query of a batch.
 
     Attributes:
-        number: 1-based number that BLAST+ gave it, counted through the run's query file.
+        number: 1-based number that BLAST+ gave it, counted through the run's query file; 0 of one that has an
+            id of its own instead, and then stands alone in its archive.
+        name: What BLAST+ calls it in messages: ``Query_N``, or by its own id.
         instance: Its sequence from ``inst {`` on, with the profile it was searched with, if any.
         title: Its title as a string literal; empty if it has none.
         start: Offset of its first alignment in the file.
@@ -48,6 +57,7 @@ class Query:
     """
 
     number: int
+    name: bytes
     instance: bytes
     title: bytes
     start: int = 0
@@ -65,12 +75,16 @@ class BatchArchive:
         request: After the queries to the results: database and options.
         statistics: ``ka-blocks`` and ``search-stats``, which hold for the first query only.
         queries: The queries, in order.
+        start: Offset of the value in the file.
+        end: Offset after it.
     """
 
     opening: bytes
     request: bytes
     statistics: bytes
     queries: list[Query] = field(default_factory=list)
+    start: int = 0
+    end: int = 0
 
 
 def read_batches(stream: BinaryIO) -> Iterator[BatchArchive]:
@@ -84,11 +98,31 @@ def read_batches(stream: BinaryIO) -> Iterator[BatchArchive]:
     """
     reader = _Reader(stream)
     while not reader.at_end():
-        yield _read_batch(reader)
+        start = reader.offset
+        batch = _read_batch(reader)
+        batch.start, batch.end = start, reader.offset
+        yield batch
+
+
+def read_heads(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield what stands before the residues of each query, in order: see `multiblast.archive.heads`.
+
+    Raises:
+        ArchiveError: as `read_batches`.
+    """
+    reader = _Reader(stream)
+    while not reader.at_end():
+        text = reader.take(_ALIGNMENTS)
+        reader.take(_ARCHIVE_END)
+        start = text.find(_QUERIES)
+        for element in text[start + len(_QUERIES) : text.find(_QUERIES_END, start)].split(_QUERY_SEPARATOR):
+            yield element[: max(0, element.find(_INSTANCE))]
 
 
 def _read_batch(reader: _Reader) -> BatchArchive:
     opening, queries, request = _read_request(reader.take(_ALIGNMENTS))
+    if [number for number, *_ in queries] == [0]:
+        return _read_named(reader, opening, queries[0], request)
     spans = dict(_read_spans(reader))
     reader.take(_ALIGNMENTS_END)
     masks, statistics = _read_tail(reader.take(_ARCHIVE_END))
@@ -97,15 +131,27 @@ def _read_batch(reader: _Reader) -> BatchArchive:
     if unknown:
         raise ArchiveError(f"the archive holds results of a query it does not list: Query_{min(unknown)}")
     batch = BatchArchive(opening, request, statistics)
-    for number, instance, title in queries:
+    for number, name, instance, title in queries:
         start, end = spans.get(number, (0, 0))
         batch.queries.append(
-            Query(number, instance, title, start, end, masks.get(number, b""), user_masks.get(number, b""))
+            Query(number, name, instance, title, start, end, masks.get(number, b""), user_masks.get(number, b""))
         )
     return batch
 
 
-def _read_request(text: bytes) -> tuple[bytes, list[tuple[int, bytes, bytes]], bytes]:
+def _read_named(reader: _Reader, opening: bytes, query: _QueryText, request: bytes) -> BatchArchive:
+    """Return the archive of one query that has an id of its own; its alignments are passed over."""
+    for _ in reader.windows(_ELEMENT, _ALIGNMENTS_END):
+        pass
+    reader.take(_ALIGNMENTS_END)
+    tail = reader.take(_ARCHIVE_END)
+    return BatchArchive(opening, request, tail[max(0, tail.find(_BLOCKS)) :], [Query(*query)])
+
+
+_QueryText = tuple[int, bytes, bytes, bytes]  # number, name, residues, title
+
+
+def _read_request(text: bytes) -> tuple[bytes, list[_QueryText], bytes]:
     """Return what stands before the queries, the queries, and what stands after them."""
     if not text.startswith(ARCHIVE_START):
         raise ArchiveError("the archive does not start as BLAST+ starts it")
@@ -123,13 +169,18 @@ def _read_request(text: bytes) -> tuple[bytes, list[tuple[int, bytes, bytes]], b
     return text[:first], queries, text[end:]
 
 
-def _read_query(element: bytes) -> tuple[int, bytes, bytes]:
+def _read_query(element: bytes) -> _QueryText:
     query = _QUERY.match(element)
     instance = element.find(_INSTANCE)
     if query is None or instance < 0:
         raise ArchiveError(f"the archive holds a query of unknown form: {element[:120]!r}")
     title = _TITLE.search(element, 0, instance)
-    return int(query[1]), element[instance:], title[1] if title else b""
+    number, ids = query.groups()
+    if number:
+        name = b"Query_" + number
+    else:
+        name = next((found[1] for pattern in _NAMES if (found := pattern.search(ids))), b"")
+    return int(number or 0), name, element[instance:], title[1] if title else b""
 
 
 def _read_spans(reader: _Reader) -> Iterator[tuple[int, tuple[int, int]]]:
@@ -154,7 +205,7 @@ def _read_spans(reader: _Reader) -> Iterator[tuple[int, tuple[int, int]]]:
 
 
 def _read_tail(text: bytes) -> tuple[dict[int, bytes], bytes]:
-    masks_end = text.find(b"    },\n    ka-blocks {\n")
+    masks_end = text.find(_BLOCKS)
     end = text.find(b"\n    }\n  }", masks_end)
     if masks_end < 0 or end < 0:
         raise ArchiveError("the archive does not end in masks and statistics as BLAST+ writes them")
@@ -181,6 +232,11 @@ class _Reader:
         self._buffer = b""
         self._start = stream.tell()
         self._ended = False
+
+    @property
+    def offset(self) -> int:
+        """Where in the file the next byte stands."""
+        return self._start
 
     def at_end(self) -> bool:
         return not self._buffer.strip() and not self._more()

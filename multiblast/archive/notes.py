@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 from multiblast.archive.batch import Query, read_batches
+from multiblast.archive.karlin import KarlinAltschul
 from multiblast.archive.residues import read_residues
 from multiblast.archive.statistics import Search, read_statistics
 from multiblast.archive.text import decode_string
 
-__all__ = ["Note", "read_notes", "read_search"]
+__all__ = ["Section", "read_search", "read_sections"]
 
 _POSITIONS = 20
 _LABEL_MAX, _LABEL_KEPT = 35, 25
@@ -22,17 +23,37 @@ _UNSEARCHABLE = (
 )
 
 
-class Note(NamedTuple):
-    """BLAST+'s warnings on one query.
+_PROFILE_PARAMETERS = re.compile(
+    rb"\n +lambda \{ (-?\d+), 10, (-?\d+) \},\n +kappa \{ (-?\d+), 10, (-?\d+) \},\n +h \{ (-?\d+), 10, (-?\d+) \}"
+)
+_FREQUENCIES = re.compile(rb"\n +freqRatios \{\n(.*?)\n +\}(?=[,\n])", re.DOTALL)
+_PROFILES, _DOMAINS = "psi", "delta_blast"
+_NOT_ADJUSTED = (
+    "Composition-based score adjustment conditioned on sequence properties and unconditional composition-based score "
+    "adjustment is not supported with PSSMs, resetting to default value of standard composition-based statistics "
+)
+_NO_FREQUENCIES = (
+    "Frequency ratios for PSSM are all zeros, frequency ratios for BLOSUM62 will be used during traceback in "
+    "composition based statistics "
+)
+
+
+class Section(NamedTuple):
+    """What is to be said of one archive in a merged file; the rounds of psiblast are sections of one query.
 
     Attributes:
-        number: 1-based number of the query in the file.
-        message: The text, as BLAST+ has it in reports; its title may hold any bytes
-            (``surrogateescape``).
+        query: 1-based position of its query in the file.
+        note: BLAST+'s warnings, as it has them in reports; their titles may hold any bytes (``surrogateescape``).
+        gapped: Parameters of gapped alignment: those of its profile, or of its scores.
+        start: Its offset in the file.
+        end: The offset after it.
     """
 
-    number: int
-    message: str
+    query: int
+    note: str
+    gapped: KarlinAltschul | None
+    start: int
+    end: int
 
 
 def read_search(stream: BinaryIO) -> Search:
@@ -45,26 +66,53 @@ def read_search(stream: BinaryIO) -> Search:
     return Search(batch.opening, batch.request)
 
 
-def read_notes(stream: BinaryIO) -> Iterator[Note]:
-    """Yield notes on the queries of a merged file, in order; most queries have none.
+def read_sections(stream: BinaryIO) -> Iterator[Section]:
+    """Yield what is to be said of each archive in a merged file, in order.
 
     Raises:
         ArchiveError: the file is not as BLAST+ writes it.
     """
+    number, name, adjusted, replaced = 0, b"", False, ""
     for batch in read_batches(stream):
-        searched = read_statistics(batch.statistics).ungapped is not None
+        (query,) = batch.queries
         search = Search(batch.opening, batch.request)
-        for query in batch.queries:
-            warnings = "" if searched or search.query_step > 1 else _UNSEARCHABLE
-            warnings += _replaced_residues(query) if search.program != "blastn" else ""
-            if warnings:
-                label = _label(query)
-                yield Note(query.number, f"{label}:  {label}: {warnings}")
+        profile = _PROFILE_PARAMETERS.search(query.instance)
+        if query.name != name:  # not another round of psiblast
+            # A search that starts from a profile does not tell; the default is an adjustment.
+            number, name, adjusted = number + 1, query.name, search.adjusts_scores or profile is not None
+            silent = search.program == "blastn" or search.service == _DOMAINS
+            replaced = "" if silent else _replaced_residues(query)
+        note = ""
+        statistics = read_statistics(batch.statistics)
+        if search.query_step == 1 and statistics.ungapped is None:
+            note += _UNSEARCHABLE
+        if adjusted and profile:  # said at the first profile only
+            note += _NOT_ADJUSTED + ("" if _has_frequencies(query) else _NO_FREQUENCIES)
+            adjusted = False
+        note += replaced
+        label = _label(query)
+        note = f"{label}:  {label}: {note}" if note else ""
+        gapped = statistics.gapped if search.service == _DOMAINS else _gapped(search, profile)
+        yield Section(number, note, gapped, batch.start, batch.end)
+
+
+def _gapped(search: Search, profile: re.Match[bytes] | None) -> KarlinAltschul | None:
+    if profile:
+        numbers = iter(profile.groups())
+        lambda_, k, h = (float(b"%se%s" % pair) for pair in zip(numbers, numbers, strict=True))
+        return KarlinAltschul(lambda_, k, h)
+    costs = search.costs() if search.service == _PROFILES else None
+    return KarlinAltschul(costs.lambda_, costs.k, costs.h) if costs else None
+
+
+def _has_frequencies(query: Query) -> bool:
+    found = _FREQUENCIES.search(query.instance)
+    return found is None or re.search(rb"\{ [1-9]", found[1]) is not None
 
 
 def _label(query: Query) -> str:
-    """Return the query's number and title, cut as BLAST+ cuts them."""
-    name = b"Query_%d" % query.number
+    """Return the query's name and title, cut as BLAST+ cuts them."""
+    name = query.name
     if query.title:
         name += b" " + decode_string(query.title).encode("utf-8", "surrogateescape")
     if len(name) > _LABEL_MAX:

@@ -18,7 +18,7 @@ from multiblast.archive.statistics import (
     write_statistics,
 )
 from multiblast.archive.summary import Summary, summarise
-from multiblast.archive.text import rename_query
+from multiblast.archive.text import query_id, rename_query
 from multiblast.errors import ArchiveError, UnderivableError
 
 __all__ = ["PLACEHOLDER", "SplitArchive", "split"]
@@ -30,6 +30,7 @@ TOGETHER = 64  # queries whose statistics are derived at once
 
 _DATABASE = re.compile(rb'\A((?:          \}\n        \}\n      \},\n)?)      subject database "(?:[^"]|"")*",\n')
 _CASE_MASK = re.compile(rb',?\n        \{\n          name "LCaseMask",\n.*?\n        \}(?=,?\n)', re.DOTALL)
+_INDEX_NAME = re.compile(rb',?\n        \{\n          name "MbIndexName",\n.*?\n        \}(?=,?\n)', re.DOTALL)
 _NO_OPTIONS = re.compile(rb",\n      program-options \{\n      \}")
 # As computed for the batch's first query, or for one before it: the last option, unless the user chose it.
 _SEARCH_SPACE = re.compile(
@@ -146,12 +147,14 @@ def _normal_request(request: bytes) -> bytes:
     text, count = _DATABASE.subn(rb"\1" + PLACEHOLDER, request)
     if not count:
         raise ArchiveError("the archive does not say that it searched a database")
-    # Masks of all the batch's queries; those that were used stand with the results.
-    return _NO_OPTIONS.sub(b"", _CASE_MASK.sub(b"", _SEARCH_SPACE.sub(b"", text, count=1)))
+    # Masks of all the batch's queries; those that were used stand with the results. And where an index was.
+    text = _SEARCH_SPACE.sub(b"", text, count=1)
+    for superfluous in (_CASE_MASK, _INDEX_NAME, _NO_OPTIONS):
+        text = superfluous.sub(b"", text)
+    return text
 
 
 def _write(opening: bytes, query: Query, request: bytes, alignments: bytes, statistics: QueryStatistics) -> bytes:
-    name = b"%d" % query.number
     masks = query.masks if statistics.ungapped else b""  # of what could not be searched BLAST+ alone lists none
     return b"".join(
         (
@@ -160,9 +163,9 @@ def _write(opening: bytes, query: Query, request: bytes, alignments: bytes, stat
             query.instance,
             request,
             b"\n    alignments {\n",
-            rename_query(alignments, b"Query_" + name, b"Query_1"),
+            rename_query(alignments, query_id(query.number), query_id(1)),
             b"\n    },\n    masks {\n" if alignments else b"    },\n    masks {\n",
-            masks.replace(b' id local str "Query_%s"\n' % name, b' id local str "Query_1"\n'),
+            masks.replace(b" id %s\n" % query_id(query.number), b" id %s\n" % query_id(1)),
             b"\n    },\n" if masks else b"    },\n",
             write_statistics(statistics),
         )

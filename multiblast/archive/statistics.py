@@ -52,6 +52,7 @@ _SEARCH_SPACE = re.compile(rb'"Effective search space used: (\d+)"')
 _ADJUSTMENT = re.compile(rb'"Length adjustment: (-?\d+)"')
 _DATABASE_FILTERS = ("GiList", "SeqIdList", "TaxidList", "NegativeGiList", "NegativeSeqidList", "NegativeTaxidList")
 _DERIVABLE = {"plain", "megablast"}
+_ADJUSTING = {2, 3}
 SEG_WINDOW, SEG_LOCUT = 12, 2.2
 UNDERIVABLE = "run the batch with the environment variable BATCH_SIZE=1"
 
@@ -80,6 +81,16 @@ class Search:
     def is_derivable(self) -> bool:
         """Whether each query's statistics can be derived, apart from what the databases' filters change."""
         return self.service in _DERIVABLE and not self.has_query_range
+
+    @property
+    def adjusts_scores(self) -> bool:
+        """Whether scores are adjusted to the composition of both sequences."""
+        return self._number("CompositionBasedStats") in _ADJUSTING
+
+    @property
+    def inclusion_threshold(self) -> float:
+        """Below which E-value psiblast takes a hit for its profile."""
+        return self._real("InclusionThreshold") or 0.0
 
     @property
     def lacks_plus_strand(self) -> bool:

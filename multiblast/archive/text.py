@@ -15,6 +15,7 @@ __all__ = [
     "decode_string",
     "encode_string",
     "field",
+    "query_id",
     "rename_query",
     "title_of",
 ]
@@ -58,8 +59,13 @@ def title_of(defline: str | bytes) -> bytes:
     return _CONTROL.split(data, maxsplit=1)[0].strip(b" ")
 
 
+def query_id(number: int) -> bytes:
+    """Return the id that BLAST+ gives the query of this number (1-based)."""
+    return b'local str "Query_%d"' % number
+
+
 def rename_query(text: bytes, old: bytes, new: bytes) -> bytes:
-    """Rename a query in alignments and masks, and nothing else.
+    """Give a query another id in alignments and masks, and nothing else.
 
     A database made with ``-parse_seqids`` may hold a subject that is itself
     called ``Query_1``, so only the places where a query stands are touched: first
@@ -75,9 +81,9 @@ def rename_query(text: bytes, old: bytes, new: bytes) -> bytes:
 
 # An archive's alignments are all of one kind; the scores before the first one's kind are a few lines.
 _SCORES_BYTES = 8192
-_DENSE_PLACES = ((b'ids {\n            local str "', b'",'),)
+_DENSE_PLACES = ((b"ids {\n            ", b","),)
 _OTHER_PLACES = (
-    (b'ids {\n              local str "', b'",'),  # Std-seg, Dense-diag
-    (b'id local str "', b'"\n              },'),  # interval of a Std-seg: the query's has another after it
-    (b'empty local str "', b'",'),  # gap of a Std-seg
+    (b"ids {\n              ", b","),  # Std-seg, Dense-diag
+    (b"id ", b"\n              },"),  # interval of a Std-seg: the query's has another after it
+    (b"empty ", b","),  # gap of a Std-seg
 )

@@ -557,8 +557,9 @@ Pseudocount = Annotated[
 InPssm = Annotated[
     str,
     Field(
-        pattern=r"^([0-9a-f]{32})?$",
-        description="Id of a stored profile (PSSM) to search with, in place of a query. Empty: search with the query.",
+        pattern=r"^([0-9a-f]{32}|store:[\w./\-]+|\s*PssmWithParameters\s*::=\s*\{[\s\S]*)?$",
+        description="A profile (PSSM) to search with, in place of a query: the text of a file kept with out_pssm, "
+        "store:KEY, or the id it has in an earlier job; where files are taken, its path. Empty: search with the query.",
     ),
     Option("inPSSM", Form.NAMED, excludes=("query_loc",)),
 ]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import BinaryIO
 from xml.sax.saxutils import escape
 
-from multiblast.archive.notes import Note
+from multiblast.archive.karlin import KarlinAltschul
 from multiblast.archive.statistics import Search
 from multiblast.errors import ArchiveError
 
@@ -104,13 +104,25 @@ def _columns(search: Search) -> tuple[bytes, bytes, bytes, bytes]:
     )
 
 
-def restore_statistics(chunks: Iterable[bytes], search: Search) -> Iterator[bytes]:
-    """Yield an XML or JSON report of psiblast with its gapped parameters, for which ``blast_formatter`` prints -1."""
-    costs = search.costs()
-    if costs is None:
-        return iter(chunks)
-    values = {b"kappa": costs.k, b"lambda": costs.lambda_, b"entropy": costs.h}
-    return substitute(chunks, _PARAMETER, lambda found: found[1] + found[2] + found[3] + b"%.15g" % values[found[2]])
+def restore_statistics(chunks: Iterable[bytes], parameters: Iterable[KarlinAltschul | None]) -> Iterator[bytes]:
+    """Yield an XML or JSON report of psiblast with its gapped parameters, for which ``blast_formatter`` prints -1.
+
+    Args:
+        chunks: The report.
+        parameters: Of each archive, in order: K stands first of each three.
+    """
+    remaining, now = iter(parameters), None
+
+    def restore(found: re.Match[bytes]) -> bytes:
+        nonlocal now
+        if found[2] == b"kappa":
+            now = next(remaining, None)
+        if now is None:
+            return found[0]
+        value = {b"kappa": now.k, b"lambda": now.lambda_, b"entropy": now.h}[found[2]]
+        return found[1] + found[2] + found[3] + b"%.15g" % value
+
+    return substitute(chunks, _PARAMETER, restore)
 
 
 _PARAMETER = re.compile(rb'(<Statistics_|<|")(kappa|lambda|entropy)(>|": )-1(?!\d)')
@@ -156,16 +168,21 @@ def join_sam(stream: BinaryIO) -> Iterator[bytes]:
     yield from (line for line in stream if not line.startswith((b"@HD\t", b"@SQ\t", b"@PG\t")))
 
 
-def annotate(lines: Iterable[bytes], notes: Sequence[Note], *, is_json: bool) -> Iterator[bytes]:
-    """Yield an XML or JSON report with BLAST+'s notes on its queries put where BLAST+ puts them.
+def annotate(lines: Iterable[bytes], notes: Sequence[str], *, is_json: bool) -> Iterator[bytes]:
+    """Yield an XML or JSON report with BLAST+'s notes put where BLAST+ puts them.
 
     Where a query has no hits, BLAST+'s note stands before its saying so; else last of what is said of the query.
+
+    Args:
+        lines: The report.
+        notes: Of each query, or round of psiblast, in order; empty where there is none.
+        is_json: Whether it is JSON.
     """
-    texts = {note.number: (_json_text if is_json else _xml_text)(note.message) for note in notes}
+    texts = map(_json_text if is_json else _xml_text, notes)
     text = indent = b""
     for line in lines:
-        if found := _QUERY_NUMBER.match(line):
-            text, indent = texts.pop(int(found[1] or found[2]), b""), b""
+        if _QUERY_PLACE.match(line):
+            text, indent = next(texts, b""), b""
         if not text:
             yield line
         elif found := _NOTHING_FOUND.match(line):
@@ -183,7 +200,7 @@ def annotate(lines: Iterable[bytes], notes: Sequence[Note], *, is_json: bool) ->
             yield line
 
 
-_QUERY_NUMBER = re.compile(rb' *(?:<Iteration_iter-num>(\d+)<|(?:"query_id": "|<query-id>)Query_(\d+)[<"])')
+_QUERY_PLACE = re.compile(rb' *(?:<Iteration_iter-num>|"query_id": "|<query-id>)')
 _NOTHING_FOUND = re.compile(rb'( *(?:<(?:Iteration_)?message>|"message": "))(No hits found.*\n)', re.DOTALL)
 _XML_END = re.compile(rb"( *)</(Iteration|Search)>\n")
 _JSON_STATISTICS = re.compile(rb'( *)"stat": \{\n')

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from io import BufferedReader, RawIOBase
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import BinaryIO, cast
 
-from multiblast.archive.notes import Note, read_notes, read_search
+from multiblast.archive.notes import Section, read_search, read_sections
 from multiblast.archive.statistics import Search
 from multiblast.errors import ArchiveError
-from multiblast.programs import Program, run_program
+from multiblast.programs import Program
+from multiblast.reports.deltablast import as_deltablast
 from multiblast.reports.filters import annotate, join_pairwise, join_sam, join_tabular, read_chunks, restore_statistics
 from multiblast.reports.formats import Formatting
+from multiblast.reports.rounds import QueryRounds, complete, join_structured, split_rounds
 
 __all__ = ["JOINABLE", "format_archive"]
 
@@ -29,8 +35,10 @@ PAIRWISE, COMMENTED_TABLE, ARCHIVE, SAM = range(5), 7, 11, 17
 JSON = (13, 15)
 JOINABLE = frozenset({*PAIRWISE, 6, COMMENTED_TABLE, 10, 12, SAM, 18})
 """Formats in which the report of many queries is the reports of some and of the others, one after the other."""
-PSI = "psi"
+ROUNDS_SAID = frozenset({*PAIRWISE, 6, COMMENTED_TABLE, 10, 18})  # text and tables
+PSI, DELTA = "psi", "delta_blast"
 ANNOTATED = (5, 15, 16)  # in one file
+STRUCTURED = (15, 16)  # a report a query, which can be put together
 
 
 def format_archive(  # noqa: PLR0913 - a report, its place and the limits of making it
@@ -40,6 +48,7 @@ def format_archive(  # noqa: PLR0913 - a report, its place and the limits of mak
     program: str,
     queries: int,
     directory: Path,
+    parse_deflines: bool = False,
     blast_formatter: Path | str = "blast_formatter",
     timeout_s: float = 0,
     cancelled: Callable[[], bool] | None = None,
@@ -53,6 +62,7 @@ def format_archive(  # noqa: PLR0913 - a report, its place and the limits of mak
         program: The program that searched.
         queries: How many there are.
         directory: Where ``report.<extension>`` and the like go; it must exist.
+        parse_deflines: Whether the archive has the ids that BLAST+ reads in titles.
         blast_formatter: The program, by path or name.
         timeout_s: Wall-clock limit in seconds; 0 is none.
         cancelled: Asked several times a second; the program is killed once it returns True.
@@ -64,99 +74,180 @@ def format_archive(  # noqa: PLR0913 - a report, its place and the limits of mak
     """
     formatting.check_program(program)
     archives = [archive] if isinstance(archive, Path) else list(archive)
-    archive = archives[0]
     report = directory / f"report.{formatting.format.extension}"
     if formatting.format_type == ARCHIVE:
-        shutil.copyfile(archive, report)
+        shutil.copyfile(archives[0], report)
         return [report]
-    command = [str(blast_formatter), "-archive", str(archive), *formatting.arguments()]
-    if formatting.format.one_file_a_query:
-        command += ["-out", str(report)]
-    cure = _cure(archive, formatting.format_type, queries)
-    raw = directory / "report.raw" if cure else report
-    if len(archives) > 1:
-        run = partial(run_program, environment=ENVIRONMENT, timeout_s=timeout_s, cancelled=cancelled)
-        _format_parts(archives, [str(blast_formatter), *formatting.arguments()], raw, run)
-        if cure:
-            _rewrite(raw, cure, report)
-        return [report]
-    with Program(command, stdout=raw, environment=ENVIRONMENT, timeout_s=timeout_s, cancelled=cancelled) as running:
-        if cure:
-            _apply(cure, running, raw, report)
-        running.finish()
-    return [report, *_cure_files(archive, report, queries)] if formatting.format.one_file_a_query else [report]
+    command = [str(blast_formatter), *formatting.arguments(), *(["-parse_deflines"] if parse_deflines else [])]
+    start = partial(Program, environment=ENVIRONMENT, timeout_s=timeout_s, cancelled=cancelled)
+    making = _Making(formatting, command, start, report, queries)
+    service = _search(archives[0]).service
+    if service == DELTA:
+        return [making.renamed(path) for path in making.whole(archives)]
+    if service != PSI:
+        return making.whole(archives)
+    with TemporaryDirectory(dir=directory, prefix=".rounds-") as name:
+        rounds = split_rounds(archives, Path(name))
+        if all(len(query.sections) == 1 for query in rounds):
+            return making.whole(archives)
+        return making.by_query(archives, rounds)
 
 
 Cure = Callable[[BinaryIO], Iterable[bytes]]
 
 
-def _format_parts(archives: Sequence[Path], command: Sequence[str], raw: Path, run: Callable[..., object]) -> None:
-    """Format several archives at the same time, and write what is printed of them into one file, in order."""
-    outputs = [raw.with_name(f"{raw.name}.{number}") for number in range(len(archives))]
-    commands = [[*command, "-archive", str(archive)] for archive in archives]
-    with ThreadPoolExecutor(len(archives)) as pool:
-        list(pool.map(lambda pair: run(pair[0], stdout=pair[1]), zip(commands, outputs, strict=True)))
-    with outputs[0].open("ab") as joined:
-        for output in outputs[1:]:
-            with output.open("rb") as part:
-                shutil.copyfileobj(part, joined)
-            output.unlink()
-    outputs[0].replace(raw)
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """The making of one report.
 
+    Attributes:
+        command: Of ``blast_formatter``, but for the archive.
+        start: Starts a program, as `Program`.
+        report: The file to open first.
+        queries: How many there are.
+    """
 
-def _cure(archive: Path, format_type: int, queries: int) -> Cure | None:
-    """Return what makes the format's output whole; None if nothing needs to be done."""
-    if format_type == COMMENTED_TABLE:
-        return lambda stream: join_tabular(read_chunks(stream), queries)
-    if format_type == SAM:
-        return join_sam
-    if format_type not in (*PAIRWISE, *ANNOTATED):
-        return None
-    search = _search(archive)
-    if format_type in PAIRWISE:
-        return lambda stream: join_pairwise(read_chunks(stream), search, queries)
-    notes = _notes(archive)
-    if not notes and search.service != PSI:
-        return None
-    return partial(_cure_structured, search=search, notes=notes, is_json=format_type in JSON)
+    formatting: Formatting
+    command: Sequence[str]
+    start: Callable[..., Program]
+    report: Path
+    queries: int
 
+    @property
+    def number(self) -> int:
+        return self.formatting.format_type
 
-def _cure_structured(stream: BinaryIO, search: Search, notes: Sequence[Note], *, is_json: bool) -> Iterable[bytes]:
-    """Yield an XML or JSON report, cured."""
-    chunks = annotate(stream, notes, is_json=is_json) if notes else read_chunks(stream)
-    return restore_statistics(chunks, search) if search.service == PSI else chunks
+    @property
+    def is_json(self) -> bool:
+        return self.number in JSON
 
+    def whole(self, archives: Sequence[Path]) -> list[Path]:
+        """Format all queries of a file by one program; several files at the same time."""
+        raw = self.report.with_name("report.raw")
+        if len(archives) > 1:
+            self._parts(archives, raw)
+            self._rewrite(raw, self._cure(archives[0], self.queries), self.report)
+            return [self.report]
+        if self.formatting.format.one_file_a_query:
+            self._run(archives[0], self.report)
+            files = self._files()
+            sections = [[section] for section in _sections(archives[0])]
+            if any(section.note or section.gapped for (section,) in sections):
+                for path, of_query in zip(files, sections, strict=True):
+                    self._rewrite(path, self._structured(of_query))
+            return [self.report, *files]
+        cure = self._cure(archives[0], self.queries)
+        output = raw if cure else self.report
+        with self.start([*self.command, "-archive", str(archives[0])], stdout=output) as running:
+            if cure:
+                self._apply(cure, running, raw)
+            running.finish()
+        return [self.report]
 
-def _apply(cure: Cure, running: Program, raw: Path, report: Path) -> None:
-    """Write the cured report while the program still writes the raw one."""
-    try:
-        followed = cast("RawIOBase", running.follow(raw))
-        with BufferedReader(followed) as stream, report.open("wb") as output:
-            output.writelines(cure(stream))
-    except ArchiveError:
-        running.finish()  # a program that failed half-way says why
-        raise
-    finally:
-        raw.unlink()
+    def by_query(self, archives: Sequence[Path], rounds: Sequence[QueryRounds]) -> list[Path]:
+        """Format each query's rounds alone: something goes between, and ``blast_formatter`` mixes up XML2 and JSON."""
+        if self.formatting.format.one_file_a_query:
+            self._run(archives[0], self.report)  # for the list of files
+            for path, query in zip(self._files(), rounds, strict=True):
+                single = query.archive.with_suffix(path.suffix)
+                self._run(query.archive, single)
+                self._rewrite(
+                    single.with_name(f"{single.stem}_1{single.suffix}"), self._structured(query.sections), path
+                )
+            return [self.report, *self._files()]
+        if self.number in STRUCTURED:
+            parts = [query.archive.with_suffix(".part") for query in rounds]
+            self._each([query.archive for query in rounds], parts)
+            for part, query in zip(parts, rounds, strict=True):
+                self._rewrite(part, self._structured(query.sections))
+            with self.report.open("wb") as output:
+                join_structured(parts, output, is_json=self.is_json)
+            return [self.report]
+        if self.number not in ROUNDS_SAID:
+            return self.whole(archives)
+        raw = self.report.with_name("report.raw")
+        self._parts([query.archive for query in rounds], raw, rounds)
+        sections = sum(len(query.sections) for query in rounds)
+        cure = self._cure(rounds[0].archive, sections if self.number == COMMENTED_TABLE else self.queries)
+        self._rewrite(raw, cure, self.report)
+        return [self.report]
 
+    def renamed(self, path: Path) -> Path:
+        """Say in a report of deltablast that it is one."""
+        self._rewrite(path, lambda stream: as_deltablast(read_chunks(stream), self.number))
+        return path
 
-def _cure_files(archive: Path, report: Path, queries: int) -> list[Path]:
-    """Return the files of single queries, cured."""
-    files = [report.with_name(f"{report.stem}_{number}{report.suffix}") for number in range(1, queries + 1)]
-    search, notes = _search(archive), {note.number: [note] for note in _notes(archive)}
-    for number, path in enumerate(files, start=1):
-        if number in notes or search.service == PSI:
-            cure = partial(_cure_structured, search=search, notes=notes.get(number, []), is_json=path.suffix == ".json")
-            _rewrite(path, cure)
-    return files
+    def _run(self, archive: Path, output: Path) -> None:
+        with self.start([*self.command, "-archive", str(archive), "-out", str(output)]) as running:
+            running.finish()
 
+    def _each(self, archives: Sequence[Path], outputs: Sequence[Path]) -> None:
+        with ThreadPoolExecutor(min(len(archives), len(os.sched_getaffinity(0)))) as pool:
+            list(pool.map(self._print, archives, outputs))
 
-def _rewrite(path: Path, cure: Cure, into: Path | None = None) -> None:
-    cured = path.with_suffix(".cured")
-    with path.open("rb") as stream, cured.open("wb") as output:
-        output.writelines(cure(stream))
-    path.unlink()
-    cured.replace(into or path)
+    def _print(self, archive: Path, output: Path) -> None:
+        with self.start([*self.command, "-archive", str(archive)], stdout=output) as running:
+            running.finish()
+
+    def _parts(self, archives: Sequence[Path], raw: Path, rounds: Sequence[QueryRounds] = ()) -> None:
+        """Format several archives at the same time, and write what is printed of them into one file, in order."""
+        outputs = [archive.with_suffix(".part") for archive in archives]
+        self._each(archives, outputs)
+        with raw.open("wb") as joined:
+            for output, query in itertools.zip_longest(outputs, rounds):
+                if query:
+                    joined.write(complete(output.read_bytes(), query, is_pairwise=self.number in PAIRWISE))
+                else:
+                    with output.open("rb") as part:
+                        shutil.copyfileobj(part, joined)
+                output.unlink()
+
+    def _cure(self, archive: Path, queries: int) -> Cure | None:
+        """Return what makes the format's output whole; None if nothing needs to be done."""
+        if self.number == COMMENTED_TABLE:
+            return lambda stream: join_tabular(read_chunks(stream), queries)
+        if self.number == SAM:
+            return join_sam
+        if self.number in PAIRWISE:
+            search = _search(archive)
+            return lambda stream: join_pairwise(read_chunks(stream), search, queries)
+        if self.number not in ANNOTATED:
+            return None
+        sections = list(_sections(archive))
+        return self._structured(sections) if any(section.note or section.gapped for section in sections) else None
+
+    def _structured(self, sections: Sequence[Section]) -> Cure:
+        """Return what makes an XML or JSON report whole."""
+        notes, parameters = [section.note for section in sections], [section.gapped for section in sections]
+        return lambda stream: restore_statistics(annotate(stream, notes, is_json=self.is_json), parameters)
+
+    def _files(self) -> list[Path]:
+        """Return the files of single queries."""
+        report = self.report
+        return [report.with_name(f"{report.stem}_{number}{report.suffix}") for number in range(1, self.queries + 1)]
+
+    def _apply(self, cure: Cure, running: Program, raw: Path) -> None:
+        """Write the cured report while the program still writes the raw one."""
+        try:
+            followed = cast("RawIOBase", running.follow(raw))
+            with BufferedReader(followed) as stream, self.report.open("wb") as output:
+                output.writelines(cure(stream))
+        except ArchiveError:
+            running.finish()  # a program that failed half-way says why
+            raise
+        finally:
+            raw.unlink()
+
+    @staticmethod
+    def _rewrite(path: Path, cure: Cure | None, into: Path | None = None) -> None:
+        if cure:
+            cured = path.with_suffix(".cured")
+            with path.open("rb") as stream, cured.open("wb") as output:
+                output.writelines(cure(stream))
+            path.unlink()
+            path, into = cured, into or path
+        if into:
+            path.replace(into)
 
 
 def _search(archive: Path) -> Search:
@@ -164,6 +255,6 @@ def _search(archive: Path) -> Search:
         return read_search(stream)
 
 
-def _notes(archive: Path) -> list[Note]:
+def _sections(archive: Path) -> Iterator[Section]:
     with archive.open("rb") as stream:
-        return list(read_notes(stream))
+        yield from read_sections(stream)

@@ -7,23 +7,33 @@ import shutil
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any, BinaryIO, TypedDict
 
-from multiblast.archive import merge
+from multiblast.archive import Head, merge
 from multiblast.database import JobStatus, QueryJob, ReportJob
-from multiblast.errors import ConflictError, NotFoundError, ProgramError
+from multiblast.errors import (
+    ConflictError,
+    InvalidInputError,
+    NotFoundError,
+    ObjectMissingError,
+    Problem,
+    ProgramError,
+)
 from multiblast.ids import digest
 from multiblast.installation import Installation
 from multiblast.jobs import Child, report_id
+from multiblast.options import QUERY_MOLECULE
 from multiblast.reports.formatting import JOINABLE, format_archive
 from multiblast.reports.hits import HitPage, read_hits, write_hits
 from multiblast.reports.html import write_html
 from multiblast.reports.requests import ReportFormat, ReportRequest, read_report_request
-from multiblast.search import Search
+from multiblast.search import Search, outputs_of, parse_deflines, titled
+from multiblast.sequences import Sequence as FastaSequence
 from multiblast.sequences import read_fasta
 from multiblast.stores import Store
 from multiblast.targets import database_argument
@@ -121,6 +131,9 @@ class Reports:
         query = self._jobs.query(query_job_id)
         if not request.format.is_ours:
             request.formatting.check_program(query.program)
+        if request.format is ReportFormat.PSSM and not outputs_of(self._search.options(query), ""):
+            reason = "the search kept no profiles: submit it with out_pssm or out_ascii_pssm"
+            raise InvalidInputError(Problem(reason, "formatType"))
         if query.status != JobStatus.COMPLETE and not partial:
             raise ConflictError(
                 f"query job {query.id} is {query.status}, and a report needs a complete one: "
@@ -251,15 +264,35 @@ class Reports:
         context = self._search.context(query.id)
         with TemporaryDirectory(prefix="multiblast-") as name:
             directory = Path(name)
-            archives = self._merge(query, children, database_argument(context.databases), directory, request)
             made = directory / "report"
             made.mkdir()
-            paths = self._format(request, archives, query, len(children), made, cancelled)
+            if request.format is ReportFormat.PSSM:
+                paths = self._profiles(query, children, made)
+            else:
+                archives = self._merge(query, children, database_argument(context.databases), directory, request)
+                paths = self._format(request, archives, query, len(children), made, cancelled)
             paths.append(_zip(directory / _ZIP, paths))
             place = f"reports/{report.id[:2]}/{report.id}/{results[:8]}"
             command = ("blast_formatter", "-archive", "archive.asn1", *request.formatting.arguments())
             files = [self._keep(path, f"{place}/{path.name}") for path in paths]
             return files, () if request.format.is_ours else command
+
+    def _profiles(self, query: QueryJob, children: Sequence[Child], directory: Path) -> list[Path]:
+        """Copy the files that a search left beside its results, each named after its query's position if not alone."""
+        options, paths = self._search.options(query), []
+        for child, sequence in zip(children, self._sequences(query, children), strict=True):
+            for name, key in outputs_of(options, child.result_key).items():
+                path = directory / name
+                path = path.with_stem(f"{path.stem}_{child.position}") if query.sequences > 1 else path
+                with suppress(ObjectMissingError):
+                    path.write_bytes(titled(self._store.read(key), sequence.defline))
+                    paths.append(path)
+        if not paths:
+            raise ConflictError(
+                f"{query.program} left no profile: it makes one from hits of a round before the last, "
+                "and with save_pssm_after_last_round from those of the last"
+            )
+        return paths
 
     def _merge(
         self, query: QueryJob, children: Sequence[Child], databases: str, directory: Path, request: ReportRequest
@@ -269,6 +302,8 @@ class Reports:
         workers = self._installation.workers if joinable else 1
         size = max(math.ceil(len(children) / workers), _LEAST_QUERIES_A_FORMATTER)
         parts = self._parts(query, children)
+        if not request.format.is_ours and self._parses_deflines(query):
+            parts = self._with_ids(query, children, parts)
         archives = []
         for first in range(1, max(len(children), 1) + 1, size):
             archives.append(directory / f"archive-{first}.asn1")
@@ -304,9 +339,13 @@ class Reports:
             program=query.program,
             queries=queries,
             directory=directory,
+            parse_deflines=self._parses_deflines(query),
             blast_formatter=formatter,
             **ending,
         )
+
+    def _parses_deflines(self, query: QueryJob) -> bool:
+        return bool(getattr(self._search.options(query), "parse_deflines", False))
 
     def _facts(self, query: QueryJob) -> dict[str, str]:
         """Return what an HTML report says of its making."""
@@ -327,14 +366,26 @@ class Reports:
         with path.open("rb") as stream:
             return ReportFile(path.name, self._store.put(key, stream).size_bytes, key)
 
-    def _parts(self, query: QueryJob, children: Sequence[Child]) -> Iterator[tuple[bytes, bytes]]:
+    def _with_ids(
+        self, query: QueryJob, children: Sequence[Child], parts: Iterator[tuple[bytes | Head, bytes]]
+    ) -> Iterator[tuple[bytes | Head, bytes]]:
+        """Yield parts with the ids that BLAST+ reads in their titles."""
+        deflines = (sequence.defline for sequence in self._sequences(query, children))
+        heads = parse_deflines(deflines, QUERY_MOLECULE[query.program], self._installation)
+        for head, (_, archive) in zip(heads, parts, strict=True):
+            yield head, archive
+
+    def _parts(self, query: QueryJob, children: Sequence[Child]) -> Iterator[tuple[bytes | Head, bytes]]:
         """Yield the defline and the archive of each sequence that has a result, in order."""
         archives = self._search.results.archives([child.result_key for child in children])
+        for sequence, archive in zip(self._sequences(query, children), archives, strict=True):
+            yield sequence.defline, archive
+
+    def _sequences(self, query: QueryJob, children: Sequence[Child]) -> Iterator[FastaSequence]:
+        """Yield those sequences of a query that have a result, in order."""
         wanted = {child.position for child in children}
         with self._store.open(query.query_key, query.query_offset, query.query_bytes) as stream:
-            sequences = (sequence for sequence in read_fasta(stream) if sequence.number in wanted)
-            for sequence, archive in zip(sequences, archives, strict=True):
-                yield sequence.defline, archive
+            yield from (sequence for sequence in read_fasta(stream) if sequence.number in wanted)
 
 
 def _results_digest(children: Sequence[Child]) -> str:

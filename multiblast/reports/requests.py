@@ -16,7 +16,7 @@ __all__ = ["ReportFormat", "ReportRequest", "read_report_request"]
 
 
 class ReportFormat(StrEnum):
-    """The formats a report can have: BLAST+'s by number, and two of ours. ``ReportFormat("5")`` works too."""
+    """The formats a report can have: BLAST+'s by number, and three of ours. ``ReportFormat("5")`` works too."""
 
     PAIRWISE = "0 pairwise text"
     ANCHORED_IDENTITIES = "1 query-anchored text, identities as dots"
@@ -39,6 +39,7 @@ class ReportFormat(StrEnum):
     ORGANISM = "18 organism report"
     HTML = "html page, to look at"
     PARQUET = "parquet table of hits"
+    PSSM = "pssm files, the profiles that psiblast or deltablast kept"
 
     @property
     def short(self) -> str:
@@ -117,7 +118,7 @@ def read_report_request(
         chosen = ReportFormat(str(format))
     except ValueError:
         chosen = ReportFormat.PAIRWISE
-        problems.append(Problem(f"there is no format {format!r}: choose 0 to 18, html or parquet", "formatType"))
+        problems.append(Problem(f"there is no format {format!r}: choose 0 to 18, html, parquet or pssm", "formatType"))
     for key, value in (options or {}).items():
         if key not in _SPELLINGS:
             problems.append(Problem(f"the formatter has no option {key!r}: choose from {', '.join(_SPELLINGS)}", key))

@@ -1,6 +1,8 @@
 """Searching: record a query, plan what must run, run it in batches, finish."""
 
+from multiblast.search.deflines import parse_deflines
 from multiblast.search.planning import Batch, Plan
+from multiblast.search.profiles import outputs_of, titled
 from multiblast.search.progress import Progress, board
 from multiblast.search.recording import Recorded
 from multiblast.search.running import Outcome, transient
@@ -23,6 +25,9 @@ __all__ = [
     "SubjectNames",
     "Submission",
     "board",
+    "outputs_of",
+    "parse_deflines",
     "read_submission",
+    "titled",
     "transient",
 ]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import IO
@@ -17,26 +18,21 @@ from multiblast.jobs import JobConfig, Jobs, NewSequence, TargetName, sequence_d
 from multiblast.options import PROFILE_PROGRAMS, QUERY_MOLECULE, TARGET_MOLECULE, Options
 from multiblast.results import ResultKeys
 from multiblast.search.advice import advice
+from multiblast.search.deflines import check_deflines
+from multiblast.search.profiles import Profile, profile_key, read_profile
 from multiblast.search.submission import StoreKey, Submission
 from multiblast.sequences import Query, check_query
 from multiblast.settings import QueryLimits
 from multiblast.stores import Store
 from multiblast.targets import Database as TargetDatabase
 from multiblast.targets import DatabaseKind, Targets
+from multiblast.targets.indices import index_files, index_fingerprint, index_path
 
 __all__ = ["Preview", "Recorded", "Recorder"]
 
 
 _DEFAULT_MAX_TARGET_SEQS = 500  # of all programs
 _DATABASE_OPTIONS = {"rpsdb"}
-# Known to the forms, and refused until results can keep what they write or need.
-_REFUSED = {
-    "in_pssm": "it reads a file beside the query",
-    "out_pssm": "it writes a file beside the result",
-    "out_ascii_pssm": "it writes a file beside the result",
-    "index_name": "it reads an index beside the database",
-    "parse_deflines": "it puts the ids of the query's titles into the result",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +82,8 @@ class Recorder:
         if isinstance(submission.query, StoreKey):
             with self._fetched(submission.query) as path:
                 return self.record(replace(submission, query=path))
-        databases, query = self.check(submission)
-        options = submission.options
+        databases, query, profile = self._checked(submission)
+        options = _with_id(submission.options, profile)
         keys = self.result_keys(options, databases)
         config = JobConfig(submission.site, options.program, options.changed(), frozenset(submission.targets))
         with TemporaryFile() as file:
@@ -97,6 +93,8 @@ class Recorder:
             if not self._store.exists(query_key):
                 file.seek(0)
                 self._store.put(query_key, file)
+        if profile is not None and not self._store.exists(profile_key(profile.id)):
+            self._store.put(profile_key(profile.id), BytesIO(profile.text))
         job = _job(config, sequences, job_id=job_id, query_key=query_key, search_key=keys.search)
         warnings = _warnings(query, options, [sequence.letters for sequence in sequences])
         job.notes = list(warnings)
@@ -118,10 +116,11 @@ class Recorder:
         if isinstance(submission.query, StoreKey):
             with self._fetched(submission.query) as path:
                 return self.preview(replace(submission, query=path))
-        databases, query = self.check(submission)
-        keys = self.result_keys(submission.options, databases)
+        databases, query, profile = self._checked(submission)
+        options = _with_id(submission.options, profile)
+        keys = self.result_keys(options, databases)
         sequences = [(keys.key(sequence.residues), sequence.length) for sequence in query]
-        warnings = _warnings(query, submission.options, [letters for _, letters in sequences])
+        warnings = _warnings(query, options, [letters for _, letters in sequences])
         return Preview(keys.search, sequences, warnings)
 
     @contextmanager
@@ -136,19 +135,20 @@ class Recorder:
             file.flush()
             yield Path(file.name)
 
-    def result_keys(self, options: Options, databases: Iterable[TargetDatabase]) -> ResultKeys:
+    def result_keys(self, options: Options, databases: Collection[TargetDatabase]) -> ResultKeys:
         """Return the maker of result keys for a search of these databases as they are now."""
         return ResultKeys(
             options.program,
             self._installation.version(options.program),
-            {**options.deciding(), **self._named(options, "fingerprint")},
+            {**options.deciding(), **self._named(options, "fingerprint"), **_index(options, databases)},
             [database.fingerprint for database in databases],
             keeps_case=getattr(options, "lcase_masking", False),
         )
 
-    def paths(self, options: Options) -> dict[str, str]:
-        """Return where the databases are that options name, such as the domain database of deltablast."""
-        return self._named(options, "path")
+    def paths(self, options: Options, databases: Collection[TargetDatabase]) -> dict[str, str]:
+        """Return where that is which options name: the domain database of deltablast, an index of blastn."""
+        name = getattr(options, "index_name", "")
+        return self._named(options, "path") | ({"index_name": str(index_path(databases, name))} if name else {})
 
     def _named(self, options: Options, fact: str) -> dict[str, str]:
         return {
@@ -178,38 +178,61 @@ class Recorder:
         )
         return self._targets.resolve_all(site, names, kind)
 
-    def check(self, submission: Submission) -> tuple[tuple[TargetDatabase, ...], Query]:
-        """Check targets and query together, so that a user mends all in one go.
+    def check(self, submission: Submission) -> None:
+        """Check targets, options and query together, so that a user mends all in one go.
 
         Raises:
             InvalidInputError: with everything that is wrong.
         """
-        options = submission.options
-        problems = [
-            Problem(f"is not possible yet, because {reason}", name)
-            for name, reason in _REFUSED.items()
-            if name in options.changed()
-        ]
+        self._checked(submission)
+
+    def _checked(self, submission: Submission) -> tuple[tuple[TargetDatabase, ...], Query, Profile | None]:
+        """Return what a submission searches, and with what."""
+        options, source = submission.options, submission.query
+        profile: Profile | None = None
+        problems: list[Problem] = []
         try:
-            self.paths(options)
+            self._named(options, "path")
         except InvalidInputError as error:
             problems.extend(error.problems)
         try:
             databases = self.databases(submission.site, submission.targets, options)
+            _index(options, databases)
         except InvalidInputError as error:
             problems.extend(error.problems)
         try:
+            if given := getattr(options, "in_pssm", ""):
+                profile = read_profile(given, self._store)
+                source = source if isinstance(source, Path) or source.strip() else profile.fasta
             query = check_query(
-                submission.query,
+                source,
                 molecule=QUERY_MOLECULE[options.program].value,
                 limits=self._limits,
                 max_target_seqs=getattr(options, "max_target_seqs", None) or _DEFAULT_MAX_TARGET_SEQS,
             )
+            if profile is not None and [one.residues.upper() for one in query] != [profile.residues.encode()]:
+                reason = "give no query with a profile, or only the one that it was made for"
+                problems.append(Problem(reason, "in_pssm"))
+            if getattr(options, "parse_deflines", False):
+                titles = (sequence.defline for sequence in query)
+                problems.extend(check_deflines(titles, QUERY_MOLECULE[options.program], self._installation))
         except InvalidInputError as error:
             problems.extend(error.problems)
         if problems:
             raise InvalidInputError(problems)
-        return databases, query
+        return databases, query, profile
+
+
+def _index(options: Options, databases: Collection[TargetDatabase]) -> dict[str, str]:
+    """Return the fingerprint of the index that a search uses, if it uses one."""
+    if not getattr(options, "use_index", False):
+        return {}
+    return {"index_name": index_fingerprint(index_files(databases, getattr(options, "index_name", "")))}
+
+
+def _with_id(options: Options, profile: Profile | None) -> Options:
+    """Return options in which a profile goes by its id."""
+    return options if profile is None else options.model_copy(update={"in_pssm": profile.id})
 
 
 def _write_canonical(

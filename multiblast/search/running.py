@@ -19,10 +19,14 @@ from multiblast.installation import Installation
 from multiblast.options import Options, is_independent, needs_own_process
 from multiblast.programs import Completed, Program
 from multiblast.results import PackWriter, Results, new_holder
+from multiblast.search.profiles import OUTPUTS, outputs_of, profile_key
+from multiblast.stores import Store
 from multiblast.targets import Database as TargetDatabase
 from multiblast.targets import database_argument, subject_name
 
 __all__ = ["Item", "OnProgress", "Outcome", "Runner", "SearchContext", "transient"]
+
+QUERY, PROFILE = "query.fasta", "profile.asn1"
 
 _log = logging.getLogger(__name__)
 
@@ -93,10 +97,18 @@ class SearchContext:
         subjects = max(0, size.letters - size.sequences * _LONGEST_ADJUSTMENT)
         return is_independent(self.options, query * subjects)
 
-    def command(self, program: str, query: Path, threads: int) -> list[str]:
-        """Return the argument list of a search that writes its archive to standard output."""
-        command = [program, "-query", str(query), "-db", database_argument(self.databases), "-outfmt", "11"]
-        command += self.options.arguments(self.paths)
+    def command(self, program: str, directory: Path, threads: int) -> list[str]:
+        """Return the argument list of a search that writes its archive to standard output.
+
+        Args:
+            program: The program, by path or name.
+            directory: Where the query is, or the profile that takes its place, and where other outputs go.
+            threads: Of the process.
+        """
+        files = {name: str(directory / file) for name, file in {"in_pssm": PROFILE, **OUTPUTS}.items()}
+        arguments = self.options.arguments({**files, **self.paths})
+        query = [] if getattr(self.options, "in_pssm", "") else ["-query", str(directory / QUERY)]
+        command = [program, *query, "-db", database_argument(self.databases), "-outfmt", "11", *arguments]
         return command + (["-num_threads", str(threads)] if threads > 1 else [])
 
 
@@ -123,11 +135,9 @@ class Outcome:
 class Runner:
     """Runs batches on this machine."""
 
-    def __init__(
-        self, database: Database, results: Results, installation: Installation, new_pack: Callable[[], PackWriter]
-    ) -> None:
+    def __init__(self, database: Database, results: Results, installation: Installation, store: Store) -> None:
         self._database, self.results = database, results
-        self.installation, self.new_pack = installation, new_pack
+        self.installation, self.store = installation, store
 
     def run(
         self,
@@ -231,9 +241,10 @@ class _Attempt:
     def _run_program(self, items: Sequence[Item], run: BatchRun, stored: set[str]) -> None:
         options = self.context.options
         with TemporaryDirectory(prefix="multiblast-") as directory:
-            query, archive = Path(directory, "query.fasta"), Path(directory, "archive.asn1")
-            _write_query(query, items)
-            run.command = self.context.command(self.runner.installation.program(options.program), query, self.threads)
+            place = Path(directory)
+            archive = place / "archive.asn1"
+            self._write_input(items, place)
+            run.command = self.context.command(self.runner.installation.program(options.program), place, self.threads)
             environment = {"BLAST_USAGE_REPORT": "false"}
             if self.alone or not self.context.is_independent(items[0]):
                 environment["BATCH_SIZE"] = "1"
@@ -256,6 +267,7 @@ class _Attempt:
                 for part in split(stream, self.context.database_size):
                     item = items[part.position]
                     best = subject_name(self.context.databases, part.summary.best_hit)
+                    self._keep_outputs(item, archive.parent)  # before the result says that they are there
                     size += sink.add(item.key, part.archive, replace(part.summary, best_hit=best))
                     self.progress(1, len(item.residues))
             except UnderivableError:
@@ -267,6 +279,18 @@ class _Attempt:
                 sink.flush()
                 self.outcome.searched += sink.count
         return size
+
+    def _write_input(self, items: Sequence[Item], directory: Path) -> None:
+        _write_query(directory / QUERY, items)
+        if profile := getattr(self.context.options, "in_pssm", ""):
+            (directory / PROFILE).write_bytes(self.runner.store.read(profile_key(profile)))
+
+    def _keep_outputs(self, item: Item, directory: Path) -> None:
+        """Store what the program wrote beside its archive; it writes nothing where there is nothing to keep."""
+        for name, key in outputs_of(self.context.options, item.key).items():
+            if (path := directory / name).is_file():
+                with path.open("rb") as stream:
+                    self.runner.store.put(key, stream)
 
     def _note_end(
         self, items: Sequence[Item], run: BatchRun, completed: Completed, stored: set[str], size: int
@@ -315,7 +339,7 @@ class _Sink:
         self._begin()
 
     def _begin(self) -> None:
-        self._pack, self._summaries = self._runner.new_pack(), list[Summary]()
+        self._pack, self._summaries = PackWriter(self._runner.store), list[Summary]()
         self._since = time.monotonic()
 
 

@@ -20,7 +20,7 @@ from multiblast.ids import digest
 from multiblast.installation import Installation
 from multiblast.jobs import Child, Jobs, TargetName
 from multiblast.options import Options, parse_options
-from multiblast.results import PackWriter, Results
+from multiblast.results import Results
 from multiblast.search.planning import Batch, Plan, Unknown, core_seconds, estimated_seconds, pack_batches
 from multiblast.search.recording import Recorded, Recorder
 from multiblast.search.running import Item, OnProgress, Outcome, Runner, SearchContext
@@ -74,7 +74,7 @@ class Search:
         self.jobs = Jobs(database)
         self.results = Results(database, store)
         self._recorder = Recorder(self.jobs, store, installation, targets, limits)
-        self._runner = Runner(database, self.results, installation, lambda: PackWriter(store))
+        self._runner = Runner(database, self.results, installation, store)
 
     def record(self, submission: Submission) -> Recorded:
         """Check a submission and record its job: see `Recorder.record`."""
@@ -174,7 +174,7 @@ class Search:
             search_key=job.search_key,
             program_version=self._installation.version(job.program),
             databases=[_describe(database) for database in context.databases],
-            command=context.command(job.program, Path("query.fasta"), 1),
+            command=context.command(job.program, Path(), 1),
             searched=plan.unknown,
             reused=plan.known,
             flow_run=flow_run,
@@ -294,7 +294,9 @@ class Search:
         keys = self._recorder.result_keys(options, databases)
         if keys.search != job.search_key:
             raise ConflictError(f"a database or the BLAST+ version changed since job {job.id} was recorded: restart it")
-        return SearchContext(job.id, options, databases, _speed_key(keys.search), self._recorder.paths(options))
+        return SearchContext(
+            job.id, options, databases, _speed_key(keys.search), self._recorder.paths(options, databases)
+        )
 
     def options(self, job: QueryJob) -> Options:
         """Return a job's program and options."""

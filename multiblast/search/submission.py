@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from multiblast.errors import InvalidInputError, MultiblastError, Problem
+from multiblast.ids import is_id
 from multiblast.jobs import TargetName
 from multiblast.options import Options, parse_options
 from multiblast.stores.base import check_key
@@ -16,6 +17,8 @@ __all__ = ["StoreKey", "Submission", "read_submission"]
 
 _STORE = "store:"
 _LONGEST_SUMMARY = 512
+_LONGEST_PROFILE = 64 << 20
+_PROFILE = {"in_pssm", "inPSSM"}
 _TARGET_PARTS = (2, 3)
 
 
@@ -30,7 +33,8 @@ class Submission:
     """What a user sends.
 
     Attributes:
-        query: FASTA text, the path of a FASTA file or its key in the store; plain or gzipped.
+        query: FASTA text, the path of a FASTA file or its key in the store; plain or gzipped. Nothing
+            for a search with a profile, which holds the query it was made for.
         site: The site that the targets belong to.
         targets: The databases to search, by their registered names.
         options: The program and its options.
@@ -82,19 +86,19 @@ def read_submission(  # noqa: PLR0913 - the fields of a form
     names: list[TargetName] = []
     read: Options | None = None
     try:
-        source = _source(query, query_file, files_under)
+        read = options if isinstance(options, Options) else parse_options(program, _given(options, files_under))
+    except InvalidInputError as error:
+        problems.extend(error.problems)
+    except MultiblastError as error:
+        problems.append(Problem(str(error), "program"))
+    try:
+        source = _source(query, query_file, files_under, is_needed=not getattr(read, "in_pssm", ""))
     except InvalidInputError as error:
         problems.extend(error.problems)
     try:
         site, names = _targets(site, targets)
     except InvalidInputError as error:
         problems.extend(error.problems)
-    try:
-        read = options if isinstance(options, Options) else parse_options(program, options)
-    except InvalidInputError as error:
-        problems.extend(error.problems)
-    except MultiblastError as error:
-        problems.append(Problem(str(error), "program"))
     if len(summary) > _LONGEST_SUMMARY:
         problems.append(
             Problem(f"{len(summary)} characters, at most {_LONGEST_SUMMARY} are kept: shorten it", "summary")
@@ -104,22 +108,47 @@ def read_submission(  # noqa: PLR0913 - the fields of a form
     return Submission(source, site, tuple(names), read, user, summary, description)
 
 
-def _source(query: str, query_file: str | Path, files_under: Path | None) -> str | Path | StoreKey:
-    if bool(query.strip()) == bool(str(query_file)):
+def _source(query: str, query_file: str | Path, files_under: Path | None, *, is_needed: bool) -> str | Path | StoreKey:
+    if bool(query.strip()) == bool(str(query_file)) and (query.strip() or is_needed):
         raise InvalidInputError(Problem("give either FASTA text or a file, and not both", "query"))
     if not str(query_file):
         return query
     if isinstance(query_file, str) and query_file.startswith(_STORE):
         return StoreKey(check_key(query_file.removeprefix(_STORE)))
-    path = Path(query_file).expanduser()
+    return _file(query_file, files_under, "query_file")
+
+
+def _given(options: Mapping[str, Any] | Iterable[str], files_under: Path | None) -> dict[str, Any] | list[str]:
+    """Return options with the text of a profile in place of the path of its file."""
+    if isinstance(options, Mapping):
+        return {
+            name: _profile_text(str(value), files_under) if name in _PROFILE and value else value
+            for name, value in options.items()
+        }
+    pairs = (text.partition("=") for text in options)
+    return [
+        name + equals + (_profile_text(value, files_under) if name.strip().lstrip("-") in _PROFILE else value)
+        for name, equals, value in pairs
+    ]
+
+
+def _profile_text(given: str, files_under: Path | None) -> str:
+    if is_id(given) or given.startswith(_STORE) or "{" in given:
+        return given
+    path = _file(given, files_under, "in_pssm")
+    if path.stat().st_size > _LONGEST_PROFILE:
+        raise InvalidInputError(Problem(f"{given!r} is larger than {_LONGEST_PROFILE >> 20} MiB", "in_pssm"))
+    return path.read_text("utf-8", "replace")
+
+
+def _file(name: str | Path, files_under: Path | None, key: str) -> Path:
+    path = Path(name).expanduser()
     if files_under is not None:
         path = files_under / path
         if not path.resolve().is_relative_to(files_under.resolve()):
-            raise InvalidInputError(
-                Problem(f"{str(query_file)!r} is not under {files_under}: put it there", "query_file")
-            )
+            raise InvalidInputError(Problem(f"{str(name)!r} is not under {files_under}: put it there", key))
     if not path.is_file():
-        raise InvalidInputError(Problem(f"there is no file {str(path)!r}", "query_file"))
+        raise InvalidInputError(Problem(f"there is no file {str(path)!r}", key))
     return path
 
 

@@ -26,7 +26,7 @@ from multiblast import ids
 from multiblast.targets.content import Alias, Content, volume_files
 from multiblast.targets.volume import Volume
 
-__all__ = ["fingerprint"]
+__all__ = ["file_digest", "fingerprint"]
 
 _BUDGET_BYTES = 256 << 20
 _BLOCK_BYTES = 1 << 16
@@ -82,7 +82,7 @@ def _alias(alias: Alias) -> ids.Canonical:
     return {
         "fields": alias.fields,
         "members": len(alias.members),
-        "lists": [_file_digest(path, _BUDGET_BYTES) for path in alias.lists],
+        "lists": [file_digest(path, _BUDGET_BYTES) for path in alias.lists],
     }
 
 
@@ -95,12 +95,12 @@ def _volume(volume: Volume, budget: int) -> ids.Canonical:
         "sequences": volume.sequences,
         "letters": volume.letters,
         "longest": volume.longest,
-        "arrays": _file_digest(index, budget // 2, volume.arrays),  # the header before them has the file's own name
-        "files": {file.suffix: _file_digest(file, budget // 2) for file in files},
+        "arrays": file_digest(index, budget // 2, volume.arrays),  # the header before them has the file's own name
+        "files": {file.suffix: file_digest(file, budget // 2) for file in files},
     }
 
 
-def _file_digest(path: Path, budget: int, start: int = 0) -> ids.Canonical:
+def file_digest(path: Path, budget: int, start: int = 0) -> ids.Canonical:
     """Digest a file from ``start`` on: all of it, or blocks spread over it, the first and the last among them."""
     hasher = hashlib.blake2b(digest_size=16)
     with path.open("rb") as stream:

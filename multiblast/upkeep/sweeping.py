@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
+from typing import Any, cast
 
 from sqlalchemy import delete
 from sqlmodel import Session, col, select
@@ -71,7 +72,7 @@ class Sweeping:
         """Remove what was discarded an hour ago, and what was written a day ago and nothing refers to."""
         now = now or utc_now()
         swept = Swept(discarded=self._remove_discarded(now - _READ_ON_FOR))
-        for prefix, referred in (("packs/", _packs), ("queries/", _queries), ("reports/", _report_files)):
+        for prefix, referred in _REFERRED.items():
             swept.unknown += self._remove_unknown(prefix, referred, now - _UNKNOWN_FOR)
         swept.unknown += self._remove_unknown("exports/", _nothing, now - _UNKNOWN_FOR)
         swept.unknown += self._remove_unknown("comparisons/", _nothing, now - self._keep)
@@ -161,9 +162,32 @@ def _report_files(session: Session, keys: Sequence[str]) -> set[str]:
     return kept
 
 
+def _outputs(session: Session, keys: Sequence[str]) -> set[str]:
+    """Return those keys of files beside a result whose result is there."""
+    results = [key.split("/")[2] for key in keys]
+    there = set(session.exec(select(Result.key).where(col(Result.key).in_(results))))
+    return {key for key, result in zip(keys, results, strict=True) if result in there}
+
+
+def _profiles(session: Session, keys: Sequence[str]) -> set[str]:
+    """Return those keys of profiles that a recipe names."""
+    names = {key.rpartition("/")[2].removesuffix(".asn1"): key for key in keys}
+    named = cast("Any", QueryJob.recipe)["options"]["in_pssm"].as_string()
+    return {names[profile] for profile in session.exec(select(named).where(named.in_(names)))}
+
+
 def _nothing(_session: Session, _keys: Sequence[str]) -> set[str]:
     """Return nothing: these objects are for whoever asked for them, and can be made again."""
     return set()
+
+
+_REFERRED = {
+    "packs/": _packs,
+    "queries/": _queries,
+    "reports/": _report_files,
+    "outputs/": _outputs,
+    "profiles/": _profiles,
+}
 
 
 def _portions(keys: Iterable[str]) -> Iterator[list[str]]:

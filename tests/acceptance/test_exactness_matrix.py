@@ -70,12 +70,19 @@ def _with_observations(profile: str, sequence: str) -> str:
 
 @pytest.fixture
 def compare(databases: Path, tmp_path: Path) -> Callable[..., Exactness]:
-    def search(
-        program: str, molecule: str, database: str, *options: str, searchable: bool = False, alone: bool = False
+    def search(  # noqa: PLR0913 - what makes a search
+        program: str,
+        molecule: str,
+        database: str,
+        *options: str,
+        searchable: bool = False,
+        alone: bool = False,
+        few: int = 0,
     ) -> Exactness:
         query = tmp_path / "query.fasta"
         records = (DATA / f"exactness_{molecule}_query.fasta").read_bytes()
-        query.write_bytes(UNSEARCHABLE.sub(b"", records) if searchable else records)
+        records = UNSEARCHABLE.sub(b"", records) if searchable else records
+        query.write_bytes(b">".join(records.split(b">")[: few + 1]) if few else records)
         installation = Installation()
         return Exactness(
             program,
@@ -141,9 +148,21 @@ def test_reports_of_single_queries_equal_plain_blast_on_single_queries(
 
 
 def test_reports_of_deltablast_differ_where_the_list_says(compare: Callable[..., Exactness]) -> None:
-    """The formatter takes it for psiblast: formats without the program's name are the same."""
+    """In pairwise text, one line a query: the archive lacks the profile's parameters without gaps."""
     exactness = compare("deltablast", "proteins", "proteins", "-rpsdb", "DIRECTORY/delta", searchable=True, alone=True)
-    assert {6, 10, 18}.isdisjoint(exactness.all_differences())
+    found = exactness.all_differences()
+    assert list(found) == [0, 1, 2, 3, 4]
+    assert all("0.792     4.96 " in line for lines in found.values() for line in lines)
+    assert exactness.differences(Formatting(0, html=True))[0].count("0.792     4.96 ") == 2
+
+
+def test_reports_of_several_rounds_of_psiblast_equal_plain_blast(compare: Callable[..., Exactness]) -> None:
+    """With what is said of rounds: which sequences were found again, and that a search has converged."""
+    exactness = compare(
+        "psiblast", "proteins", "proteins", "-num_iterations", "3", "-inclusion_ethresh", "0.1", searchable=True, few=14
+    )
+    assert exactness.all_differences() == {}
+    assert exactness.differences(Formatting(0, html=True)) == []
 
 
 @pytest.mark.parametrize(

@@ -191,14 +191,3 @@ def test_search_of_a_part_of_the_query_equals_plain_blast(
     file.write_bytes(fasta(proteins[:5]))
     command = ["blastp", "-query", file, "-db", database, "-outfmt", "6", "-query_loc", "10-80"]
     assert report(services, job, 6) == subprocess.run(command, check=True, capture_output=True).stdout
-
-
-@pytest.mark.parametrize("option", ["parse_deflines", "in_pssm", "index_name"])
-def test_option_that_results_cannot_hold_is_refused_by_name(
-    submit: Callable[..., SearchedJob], proteins: list[Sequence], option: str
-) -> None:
-    program = {"in_pssm": "psiblast", "index_name": "blastn"}.get(option, "blastp")
-    options = {"in_pssm": {"in_pssm": "0" * 32}, "index_name": {"use_index": True, "index_name": "x"}}
-    with pytest.raises(InvalidInputError) as caught:
-        submit(fasta(proteins[:1]).decode(), program=program, **options.get(option, {option: True}))
-    assert option in caught.value.by_key

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiblast.archive.text import decode_string, encode_string, rename_query, title_of
+from multiblast.archive.text import decode_string, encode_string, query_id, rename_query, title_of
 
 
 @given(st.text(st.characters(blacklist_characters="\n", blacklist_categories=["Cs"])))
@@ -37,9 +37,9 @@ def test_renaming_leaves_a_subject_of_the_same_name() -> None:
     alignment = (
         b'\n        segs denseg {\n          ids {\n            local str "Query_1",\n            local str "Query_1"\n'
     )
-    assert rename_query(alignment, b"Query_1", b"Query_30") == alignment.replace(b'"Query_1",', b'"Query_30",')
+    assert rename_query(alignment, query_id(1), query_id(30)) == alignment.replace(b'"Query_1",', b'"Query_30",')
 
 
 def test_renaming_does_not_take_a_longer_number_for_a_shorter() -> None:
     alignment = b'\n        segs denseg {\n          ids {\n            local str "Query_12",\n'
-    assert rename_query(alignment, b"Query_1", b"Query_9") == alignment
+    assert rename_query(alignment, query_id(1), query_id(9)) == alignment

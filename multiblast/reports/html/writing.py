@@ -14,15 +14,14 @@ from string import Template
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, Any
 
-from multiblast.archive.notes import read_notes
-from multiblast.programs import run_program
-from multiblast.reports.filters import annotate
-from multiblast.reports.formatting import ENVIRONMENT
+from multiblast.reports.formats import Formatting
+from multiblast.reports.formatting import format_archive
 from multiblast.reports.html.reading import QueryResult, Subject, read_results
 
 __all__ = ["write_html"]
 
 _DATA = "<!-- data -->"
+_JSON = 15
 
 
 def write_html(  # noqa: PLR0913 - a report, its place and what stands above it
@@ -51,13 +50,19 @@ def write_html(  # noqa: PLR0913 - a report, its place and what stands above it
         ArchiveError: it printed something else than its JSON.
     """
     with TemporaryDirectory(dir=output.parent, prefix=".html-") as directory:
-        formatted, temporary = Path(directory) / "json", Path(directory) / "html"
-        command = [blast_formatter, "-archive", str(archive), "-outfmt", "15"]
-        run_program(command, stdout=formatted, environment=ENVIRONMENT, timeout_s=timeout_s, cancelled=cancelled)
-        with archive.open("rb") as merged:
-            notes = list(read_notes(merged))
+        temporary = Path(directory) / "html"
+        (formatted,) = format_archive(
+            archive,
+            Formatting(_JSON),
+            program="",
+            queries=0,
+            directory=Path(directory),
+            blast_formatter=blast_formatter,
+            timeout_s=timeout_s,
+            cancelled=cancelled,
+        )
         with formatted.open("rb") as stream, temporary.open("wb") as page:
-            _write_page(page, read_results(annotate(stream, notes, is_json=True)), title, facts)
+            _write_page(page, read_results(stream), title, facts)
         temporary.replace(output)
 
 

@@ -1,0 +1,107 @@
+"""Several rounds of psiblast: each query formatted alone, and what is said at its end."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from multiblast.archive.notes import Section, read_search, read_sections
+from multiblast.archive.subjects import Subject, read_subjects
+
+__all__ = ["QueryRounds", "complete", "join_structured", "split_rounds"]
+
+_CONVERGED = b"Search has CONVERGED!\n"
+_LISTED = re.compile(rb"(Sequences producing significant alignments:[^\n]*\n)\n((?:[^\n]+\n)+)")
+_LEAST_WIDTH = 6  # of an E-value, and the blank before it
+_FOOTER = b"\n\n  Database: "
+_JSON_ENDS = (b'{\n"BlastOutput2": [\n', b"]\n}\n", b",\n")
+_XML_START, _XML_END = b"<BlastOutput2>\n", b"</BlastXML2>\n"
+
+
+@dataclass(frozen=True, slots=True)
+class QueryRounds:
+    """The rounds of one query.
+
+    Attributes:
+        archive: A file of theirs alone.
+        sections: One a round.
+        converged: Whether the last round found nothing new to make a profile of.
+        again: Of each round with hits, which subjects, in order, had been found and taken in the round before.
+    """
+
+    archive: Path
+    sections: tuple[Section, ...]
+    converged: bool
+    again: tuple[tuple[bool, ...], ...]
+
+
+def split_rounds(archives: Iterable[Path], directory: Path) -> list[QueryRounds]:
+    """Write each query's rounds to a file of their own."""
+    queries: list[QueryRounds] = []
+    for archive in archives:
+        with archive.open("rb") as stream:
+            threshold = read_search(stream).inclusion_threshold
+            stream.seek(0)
+            grouped = itertools.groupby(list(read_sections(stream)), lambda section: section.query)
+            for _, rounds in grouped:
+                sections, included, again = tuple(rounds), [set[str]()], list[tuple[bool, ...]]()
+                subjects: dict[str, Subject] = {}
+                path = directory / f"rounds-{len(queries) + 1}.asn1"
+                with path.open("wb") as file:
+                    for section in sections:
+                        stream.seek(section.start)
+                        text = stream.read(section.end - section.start)
+                        file.write(text)
+                        subjects = read_subjects(text) if len(sections) > 1 else {}
+                        again += [tuple(name in included[-1] for name in subjects)] if subjects else []
+                        included.append({one.id for one in subjects.values() if one.evalue < threshold})
+                # A round without any hit ends the search too, and of that nothing is said.
+                converged = len(sections) > 1 and bool(subjects) and included[-1] <= included[-2]
+                queries.append(QueryRounds(path, sections, converged, tuple(again)))
+    return queries
+
+
+def complete(report: bytes, rounds: QueryRounds, *, is_pairwise: bool) -> bytes:
+    """Return the report of one query, text or table, with what psiblast itself says of the rounds."""
+    if not is_pairwise:
+        return report + (b"\n" + _CONVERGED if rounds.converged else b"")
+    known = iter(rounds.again)
+    report = _LISTED.sub(lambda found: found[1] + _listed(found[2].splitlines(), next(known, ())), report)
+    footer = report.rfind(_FOOTER)
+    return report[:footer] + b"\n" + _CONVERGED + report[footer:] if rounds.converged else report
+
+
+def _listed(lines: list[bytes], again: Sequence[bool]) -> bytes:
+    """Return one-line descriptions apart: of subjects that the profile was made of, and of others."""
+    if not any(again):
+        return b"\n" + b"".join(line + b"\n" for line in lines)
+    old = [line for line, is_known in zip(lines, again, strict=False) if is_known]
+    new = [line for line, is_known in zip(lines, again, strict=False) if not is_known]
+    text = b"Sequences used in model and found again:\n\n" + _aligned(old)
+    return text + b"\nSequences not found previously or not previously below threshold:\n\n" + _aligned(new)
+
+
+def _aligned(lines: list[bytes]) -> bytes:
+    """Return descriptions with their E-values filled up to the same width."""
+    cut = [line.rstrip() for line in lines]
+    width = max(_LEAST_WIDTH, *(len(line) - line.rfind(b" ") for line in cut)) if cut else 0
+    return b"".join(line.ljust(line.rfind(b" ") + width) + b"\n" for line in cut)
+
+
+def join_structured(reports: Sequence[Path], output: BinaryIO, *, is_json: bool) -> None:
+    """Write JSON or XML2 reports of single queries as the report of all."""
+    start, end, between = _JSON_ENDS if is_json else (_XML_START, _XML_END, b"\n" + _XML_START)
+    for number, path in enumerate(reports):
+        before, body = _cut(path.read_bytes(), start, end)
+        output.write(before + start if number == 0 else between)
+        output.write(body)
+    output.write(end)
+
+
+def _cut(text: bytes, start: bytes, end: bytes) -> tuple[bytes, bytes]:
+    first = text.index(start)
+    return text[:first], text[first + len(start) : text.rindex(end)]

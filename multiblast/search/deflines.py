@@ -1,0 +1,74 @@
+"""Ids in titles (``-parse_deflines``), as BLAST+ itself reads them.
+
+They change nothing of what is found, so sequences are searched without them, and a report puts them
+in. To learn how BLAST+ reads some titles, it searches a few residues under each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from multiblast.archive import Head
+from multiblast.archive.heads import read_heads
+from multiblast.errors import FailureClass, Problem, ProgramError
+from multiblast.installation import Installation
+from multiblast.options import Molecule
+from multiblast.programs import run_program
+from multiblast.targets.building import build_database
+
+__all__ = ["check_deflines", "parse_deflines"]
+
+_RESIDUES = {Molecule.PROTEIN: b"MKRISTTITTTITITTGNGAG", Molecule.NUCLEOTIDE: b"ACGTTGCATTGACCATGACATTACGATCGA"}
+_PROGRAM = {Molecule.PROTEIN: "blastp", Molecule.NUCLEOTIDE: "blastn"}
+_ENVIRONMENT = {
+    "BLAST_USAGE_REPORT": "false",
+    # Titles outside ASCII as they are.
+    "NCBI_CONFIG__SERIAL__WRONG_CHARS_READ": "ALLOW",
+    "NCBI_CONFIG__SERIAL__WRONG_CHARS_WRITE": "ALLOW",
+}
+
+
+def parse_deflines(deflines: Iterable[bytes], molecule: Molecule, installation: Installation) -> Iterator[Head]:
+    """Yield the head of each query, in order.
+
+    Args:
+        deflines: Without ``>``.
+        molecule: What the queries are.
+        installation: The programs.
+
+    Raises:
+        ProgramError: BLAST+ cannot read a defline so; its message says which.
+    """
+    with TemporaryDirectory(prefix="multiblast-") as name:
+        directory = Path(name)
+        query, archive, subject = directory / "query.fasta", directory / "archive.asn1", directory / "subject.fasta"
+        with query.open("wb") as file:
+            file.writelines(b">%s\n%s\n" % (defline, _RESIDUES[molecule]) for defline in deflines)
+        subject.write_bytes(b">s\n%s\n" % _RESIDUES[molecule][::-1])
+        database = build_database(
+            subject, directory, "subject", molecule=molecule.value, program=installation.program("makeblastdb")
+        )
+        command = [installation.program(_PROGRAM[molecule]), "-parse_deflines", "-query", str(query)]
+        command += ["-db", str(database), "-outfmt", "11", "-evalue", "1e-99", "-out", str(archive)]
+        run_program(command, environment=_ENVIRONMENT)
+        with archive.open("rb") as stream:
+            yield from read_heads(stream)
+
+
+def check_deflines(deflines: Iterable[bytes], molecule: Molecule, installation: Installation) -> Iterator[Problem]:
+    """Yield what is wrong with the ids in some deflines."""
+    seen: set[bytes] = set()
+    try:
+        for number, head in enumerate(parse_deflines(deflines, molecule, installation), start=1):
+            if head.id in seen:
+                name = head.id.decode("utf-8", "replace")
+                yield Problem(
+                    f"two titles have one id, {name}: give each its own, or leave parse_deflines out", record=number
+                )
+            seen.add(head.id)
+    except ProgramError as error:
+        if error.failure_class is not FailureClass.BAD_QUERY_OR_OPTIONS:
+            raise
+        yield Problem(f"a title cannot be read with parse_deflines: {error.stderr.strip()}", "parse_deflines")

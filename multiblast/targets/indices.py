@@ -1,0 +1,66 @@
+"""MegaBLAST indices beside a database, as ``makembindex`` makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from multiblast import ids
+from multiblast.errors import InvalidInputError, Problem
+from multiblast.targets.database import Database
+from multiblast.targets.fingerprint import file_digest
+
+__all__ = ["index_files", "index_fingerprint", "index_path"]
+
+_BUDGET_BYTES = 256 << 20
+
+
+def index_path(databases: Iterable[Database], name: str) -> Path:
+    """Return what follows ``-index_name``: an old-style index of this name in the directory of the database.
+
+    Raises:
+        InvalidInputError: there is none, or there are several databases.
+    """
+    found = list(databases)
+    if len(found) != 1:
+        raise InvalidInputError(Problem("an index has one database: search one, or leave this out", "index_name"))
+    path = found[0].path.parent / name
+    if path.parent != found[0].path.parent or not _files(path):
+        remedy = "make it with makembindex -old_style_index true"
+        raise InvalidInputError(
+            Problem(f"there is no index {name!r} beside {found[0].display}: {remedy}", "index_name")
+        )
+    return path
+
+
+def index_files(databases: Iterable[Database], name: str = "") -> list[Path]:
+    """Return the files of the index with which databases are searched: of this name, or each its own.
+
+    Raises:
+        InvalidInputError: there is none.
+    """
+    found = list(databases)
+    if name:
+        return _files(index_path(found, name))
+    files = [
+        file for database in found for volume in sorted({database.path, *database.volumes}) for file in _files(volume)
+    ]
+    if not files:
+        names = ", ".join(database.display for database in found)
+        remedy = "make one with makembindex -iformat blastdb, or leave use_index out"
+        raise InvalidInputError(Problem(f"{names} has no MegaBLAST index: {remedy}", "use_index"))
+    return files
+
+
+def index_fingerprint(files: Iterable[Path]) -> str:
+    """Return the id of an index by its content, in blocks if it is large."""
+    return ids.digest("index/1", [file_digest(file, _BUDGET_BYTES) for file in files])
+
+
+def _files(path: Path) -> list[Path]:
+    """Return the volumes of an index, and the file that says which sequences each holds."""
+    start = f"{path.name}."
+    names = (file for file in path.parent.iterdir() if file.name.startswith(start))
+    return sorted(
+        file for file in names if file.suffix in {".idx", ".shd"} and file.name.count(".") <= start.count(".") + 1
+    )

@@ -1,0 +1,205 @@
+"""What a search reads and writes beside query and database: profiles, indices, ids in titles."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from datetime import timedelta
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from multiblast.database import utc_now
+from multiblast.errors import InvalidInputError
+from multiblast.reports import read_report_request
+from multiblast.search import SearchedJob, read_submission
+from multiblast.sequences import Sequence
+from multiblast.services import Services
+from multiblast.targets.building import build_database
+from multiblast.upkeep.sweeping import Sweeping
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
+FORMATS = (0, 2, 4, 5, 6, 7, 8, 10, 12, 15, 16, 18)
+TITLES = (
+    b"sp|P68871|HBB_HUMAN with letter O",
+    b"gi|129295|sp|P01013|OVAX_CHICK GENE X PROTEIN of a long title",
+    b"NP_414542.1 a reference",
+    b"foo bar",
+    b"pdb|1ABC|A chain",
+    b"",
+    b"1234 number",
+    b"lcl|Query_7 \xc3\xa9",
+)
+
+
+def files(services: Services, job_id: str, format_type: object) -> dict[str, bytes]:
+    made = services.reports.make(services.reports.record(job_id, read_report_request(str(format_type))))
+    found = {}
+    for file in made.files:
+        with services.reports.open(made.report_id, file.name) as stream:
+            found[file.name] = stream.read()
+    return found
+
+
+def report(services: Services, job: SearchedJob, number: int) -> bytes:
+    return next(iter(files(services, job.job_id, number).values()))
+
+
+def plain(directory: Path, *command: object) -> bytes:
+    out = directory / "plain.out"
+    subprocess.run([*map(str, command), "-out", str(out)], check=True, capture_output=True)
+    return out.read_bytes()
+
+
+def test_ids_in_titles_are_reported_as_plain_blast_reads_them(
+    services: Services, search_whole: Callable[..., SearchedJob], proteins: list[Sequence], tmp_path: Path
+) -> None:
+    """The sequences were searched under other titles before: ids do not decide what is found."""
+    residues = [sequence.residues for sequence in proteins[: len(TITLES)]]
+    residues[0] = residues[0][:20] + b"O" + residues[0][20:]
+    search_whole(services, "".join(f">other {n}\n{one.decode()}\n" for n, one in enumerate(residues)), seg="yes")
+    query = tmp_path / "query.fasta"
+    query.write_bytes(b"".join(b">%s\n%s\n" % pair for pair in zip(TITLES, residues, strict=True)))
+    job = search_whole(services, query.read_text(), parse_deflines=True, seg="yes")
+    assert job.searched == 0
+    database = services.targets.resolve("demo", "examples", "proteins").path
+    command = ("blastp", "-query", query, "-db", database, "-parse_deflines", "-seg", "yes", "-outfmt")
+    different = [
+        number
+        # BLAST+ itself writes broken XML for titles beyond ASCII.
+        for number in FORMATS
+        if number not in {5, 16} and report(services, job, number) != plain(tmp_path, *command, number)
+    ]
+    assert different == []
+
+
+@pytest.mark.parametrize(
+    ("titles", "said"),
+    [(["foo a", "foo b"], "two titles have one id"), (["gnl|a|b|c|d", "x"], "Could not construct seq-id")],
+)
+def test_ids_that_blast_cannot_read_or_tell_apart_are_refused(
+    services: Services, search_whole: Callable[..., SearchedJob], titles: list[str], said: str
+) -> None:
+    with pytest.raises(InvalidInputError, match=said):
+        search_whole(services, "".join(f">{title}\nMKRISTTITTTITITTGNGAG\n" for title in titles), parse_deflines=True)
+
+
+def test_profile_is_kept_and_searched_with_as_plain_psiblast_does(
+    services: Services, search_whole: Callable[..., SearchedJob], proteins: list[Sequence], tmp_path: Path
+) -> None:
+    query = tmp_path / "query.fasta"
+    query.write_bytes(b">a title that is longer than a line of the text form of ASN.1, which breaks it there\n")
+    query.write_bytes(query.read_bytes() + proteins[0].residues + b"\n")
+    options = {"num_iterations": 2, "out_pssm": True, "out_ascii_pssm": True, "save_pssm_after_last_round": True}
+    job = search_whole(services, query.read_text(), program="psiblast", **options)
+    database = services.targets.resolve("demo", "examples", "proteins").path
+    profile, table = tmp_path / "profile.asn1", tmp_path / "profile.txt"
+    search = ("psiblast", "-db", database)
+    outputs = ("-out_pssm", profile, "-out_ascii_pssm", table, "-save_pssm_after_last_round")
+    plain(tmp_path, *search, "-query", query, "-num_iterations", 2, *outputs)
+    kept = files(services, job.job_id, "pssm")
+    assert (kept["pssm.asn1"], kept["pssm.txt"]) == (profile.read_bytes(), table.read_bytes())
+
+    again = search_whole(services, "", program="psiblast", in_pssm=str(profile))
+    different = [
+        number
+        for number in FORMATS
+        if report(services, again, number) != plain(tmp_path, *search, "-in_pssm", profile, "-outfmt", number)
+    ]
+    assert different == []
+
+
+def test_profile_decides_the_result_and_its_title_does_not(
+    services: Services, search_whole: Callable[..., SearchedJob], proteins: list[Sequence]
+) -> None:
+    texts = []
+    for rounds in (2, 3):
+        job = search_whole(
+            services, f">q\n{proteins[0].residues.decode()}\n", program="psiblast", num_iterations=rounds, out_pssm=True
+        )
+        texts.append(files(services, job.job_id, "pssm")["pssm.asn1"].decode())
+    changed = texts[1].replace("pseudocount 0", "pseudocount 1")
+    assert changed != texts[1]
+    jobs = [
+        search_whole(services, "", program="psiblast", in_pssm=text)
+        for text in (texts[0], texts[0].replace('title "q"', 'title "another"'), changed)
+    ]
+    assert [job.searched for job in jobs] == [1, 0, 1]
+    assert len({job.job_id for job in jobs}) == 3
+
+
+def test_profile_of_another_query_or_of_no_use_is_refused(
+    services: Services, search_whole: Callable[..., SearchedJob], proteins: list[Sequence]
+) -> None:
+    query = f">q\n{proteins[0].residues.decode()}\n"
+    with pytest.raises(InvalidInputError) as caught:
+        search_whole(services, query, program="psiblast", in_pssm="PssmWithParameters ::= { pssm { } }")
+    assert list(caught.value.by_key) == ["in_pssm"]
+    job = search_whole(services, query, program="psiblast", num_iterations=2, out_pssm=True)
+    profile = files(services, job.job_id, "pssm")["pssm.asn1"].decode()
+    with pytest.raises(InvalidInputError, match="the one that it was made for"):
+        search_whole(services, ">other\nMKRISTTITTTITITTGNGAG\n", program="psiblast", in_pssm=profile)
+    plain_job = search_whole(services, query)
+    with pytest.raises(InvalidInputError, match="out_pssm"):
+        services.reports.record(plain_job.job_id, read_report_request("pssm"))
+
+
+def test_profiles_are_swept_with_what_refers_to_them(
+    services: Services, search_whole: Callable[..., SearchedJob], proteins: list[Sequence]
+) -> None:
+    query = f">q\n{proteins[0].residues.decode()}\n"
+    job = search_whole(services, query, program="psiblast", num_iterations=2, out_pssm=True)
+    search_whole(services, "", program="psiblast", in_pssm=files(services, job.job_id, "pssm")["pssm.asn1"].decode())
+    stray = ["outputs/00/" + "0" * 32 + "/pssm.asn1", "profiles/00/" + "0" * 32 + ".asn1"]
+    for key in stray:
+        services.store.put(key, BytesIO(b"left by a crash"))
+    sweeping = Sweeping(services.database, services.store, keep_days=1)
+    before = {item.key for prefix in ("outputs/", "profiles/") for item in services.store.list(prefix)}
+    sweeping.sweep(utc_now() + timedelta(days=2))
+    after = {item.key for prefix in ("outputs/", "profiles/") for item in services.store.list(prefix)}
+    assert (len(after), before - after) == (2, set(stray))
+
+
+def test_index_of_a_database_is_used_and_decides_the_result(
+    make_services: Callable[..., Services], search_whole: Callable[..., SearchedJob], tmp_path: Path
+) -> None:
+    directory = tmp_path / "root" / "demo" / "examples" / "blast"
+    source = EXAMPLES / "nucleotides.fasta.gz"
+    database = build_database(source, directory, "nucleotides", molecule="nucleotide")
+    services = make_services(root=tmp_path / "root")
+    sequence = subprocess.run(
+        ["blastdbcmd", "-db", database, "-entry", "all", "-outfmt", "%s"], check=True, capture_output=True, text=True
+    ).stdout.split()[0][:400]
+    query = f">q\n{sequence}\n"
+    with pytest.raises(InvalidInputError, match="has no MegaBLAST index"):
+        search_whole(services, query, program="blastn", use_index=True)
+    index = ["makembindex", "-input", database, "-iformat", "blastdb", "-verbosity", "quiet"]
+    subprocess.run([*index, "-old_style_index", "false"], check=True, capture_output=True)
+    subprocess.run([*index, "-old_style_index", "true", "-output", f"{database}-old"], check=True, capture_output=True)
+    (tmp_path / "query.fasta").write_text(query)
+    command = ("blastn", "-query", tmp_path / "query.fasta", "-db", database, "-outfmt", 5, "-use_index", "true")
+    old = ("-index_name", f"{database}-old")
+    own = search_whole(services, query, program="blastn", use_index=True)
+    named = search_whole(services, query, program="blastn", use_index=True, index_name="nucleotides-old")
+    assert report(services, own, 5) == plain(tmp_path, *command)
+    assert report(services, named, 5) == plain(tmp_path, *command, *old)
+    with pytest.raises(InvalidInputError, match="there is no index"):
+        search_whole(services, query, program="blastn", use_index=True, index_name="other")
+    subprocess.run([*index, "-nmer", "11", "-old_style_index", "false"], check=True, capture_output=True)
+    assert search_whole(services, query, program="blastn", use_index=True).searched == 1
+
+
+def test_submission_reads_a_profile_only_from_where_files_are_taken(tmp_path: Path) -> None:
+    profile = tmp_path / "files" / "one.asn1"
+    profile.parent.mkdir()
+    profile.write_text("PssmWithParameters ::= {}")
+    (tmp_path / "other.asn1").write_text("PssmWithParameters ::= {}")
+    read = read_submission(
+        program="psiblast", targets=["a/b/c"], options=["in_pssm=one.asn1"], files_under=profile.parent
+    )
+    assert read.options.model_dump()["in_pssm"] == "PssmWithParameters ::= {}"
+    with pytest.raises(InvalidInputError, match="is not under"):
+        read_submission(
+            program="psiblast", targets=["a/b/c"], options={"in_pssm": "../other.asn1"}, files_under=profile.parent
+        )
