@@ -79,7 +79,8 @@ def pull(  # noqa: PLR0913 - what, from where to where, and how
     """
     before = remote.requests
     loaded, _, _ = load_config(config, registry, user)
-    registered = register(registry, loaded, limits)
+    base = config.absolute().parent
+    registered = [*register(registry, loaded, base, limits), *_use_caches(registry, loaded, base)]
     wanted, namespaces, missing = _wanted(loaded, registry, remote)
     report = Pull(registry, remote, at_once=at_once, all_files=all_files).run(wanted, namespaces, progress)
     report.outcomes = [*registered, *report.outcomes, *missing]
@@ -95,32 +96,21 @@ def _wanted(config: Config, registry: Registry, remote: End) -> tuple[list[Row],
             entry.use.namespace or metadata.default_input_namespace,
             entry.use.data_product or entry.data_product,
             entry.use.version or metadata.default_read_version,
-            entry.use.cache,
         )
         for entry in config.read
     ]
     asked: dict[str, set[str]] = {}
-    for namespace, name, _, _ in entries:
+    for namespace, name, _ in entries:
         asked.setdefault(namespace, set()).add(name)
     there = {namespace: remote.products(namespace, sorted(names)) for namespace, names in asked.items()}
-    made_here = {entry_name(entry, config)[:2] for entry in registered_entries(config)}
-    made_here |= {
-        (
-            entry.use.namespace or metadata.default_output_namespace,
-            entry.use.data_product or entry.data_product,
-        )
-        for entry in config.write
-    }
+    made_here = _made_here(config)
     wanted: dict[str, Row] = {}
     namespaces: dict[str, str] = {}
     missing: list[Outcome] = []
-    for namespace, name, text, cache in entries:
-        rows = [row for row in there[namespace] if matches(name, row.fields["name"])]
-        chosen = _chosen(rows, text)
+    for namespace, name, text in entries:
+        chosen = _chosen([row for row in there[namespace] if matches(name, row.fields["name"])], text)
         for row in chosen:
             wanted[row.reference], namespaces[row.fields["namespace"]] = row, namespace
-        if cache and len(chosen) == 1:
-            _use_cache(registry, Path(cache).expanduser(), missing, product_name(namespace, name, text))
         if not chosen and (namespace, name) not in made_here:
             local = [row for row in registry.products(namespace, [name]) if matches(name, row.fields["name"])]
             if not _chosen(local, text):
@@ -129,12 +119,26 @@ def _wanted(config: Config, registry: Registry, remote: End) -> tuple[list[Row],
     return list(wanted.values()), namespaces, missing
 
 
-def _use_cache(registry: Registry, path: Path, missing: list[Outcome], name: str) -> None:
-    """Keep a copy that is on this machine already; if it is not the remote's file, that one is fetched as well."""
-    if path.is_file():
-        registry.files.add(path)
-    else:
-        missing.append(Outcome(name, Result.FAILED, f"there is no file {str(path)!r} to use as its cache"))
+def _made_here(config: Config) -> set[tuple[str, str]]:
+    """Return namespace and name of what a configuration registers or writes."""
+    registered = {entry_name(entry, config)[:2] for entry in registered_entries(config)}
+    default = config.run_metadata.default_output_namespace
+    return registered | {
+        (one.use.namespace or default, one.use.data_product or one.data_product) for one in config.write
+    }
+
+
+def _use_caches(registry: Registry, config: Config, base: Path) -> list[Outcome]:
+    """Keep the copies that are on this machine already; one that is not the remote's file is fetched as well."""
+    missing: list[Outcome] = []
+    for entry in config.read:
+        path = base / Path(entry.use.cache).expanduser()
+        if entry.use.cache and path.is_file():
+            registry.files.add(path)
+        elif entry.use.cache:
+            reason = f"there is no file {str(path)!r} to use as its cache"
+            missing.append(Outcome(entry.data_product, Result.FAILED, reason))
+    return missing
 
 
 def _chosen(rows: Sequence[Row], text: str) -> list[Row]:

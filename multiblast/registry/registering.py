@@ -44,10 +44,16 @@ if TYPE_CHECKING:
 __all__ = ["entry_name", "register", "registered_entries"]
 
 
-def register(registry: Registry, config: Config, limits: Limits | None = None) -> list[Outcome]:
+def register(registry: Registry, config: Config, base: Path = Path(), limits: Limits | None = None) -> list[Outcome]:
     """Register all that a configuration says, each entry whole or with the reason why not.
 
     Registering the same again changes nothing.
+
+    Args:
+        registry: Where.
+        config: What.
+        base: The directory from which paths that are not whole lead on.
+        limits: How patient to be with servers.
     """
     outcomes: list[Outcome] = []
     for entry in config.register_:
@@ -58,7 +64,7 @@ def register(registry: Registry, config: Config, limits: Limits | None = None) -
             with registry.writing() as session:
                 author_id(session, entry.name or entry.author, entry.identifier)
         else:
-            outcomes.append(_register_file(registry, config, entry, limits))
+            outcomes.append(_register_file(registry, config, entry, base, limits))
     return outcomes
 
 
@@ -71,11 +77,13 @@ def entry_name(entry: DataProductEntry, config: Config) -> tuple[str, str, str]:
     return namespace, name, entry.use.version or entry.version or config.run_metadata.default_write_version
 
 
-def _register_file(registry: Registry, config: Config, entry: DataProductEntry, limits: Limits | None) -> Outcome:
+def _register_file(
+    registry: Registry, config: Config, entry: DataProductEntry, base: Path, limits: Limits | None
+) -> Outcome:
     namespace, name, text = entry_name(entry, config)
     label = f"{namespace}:{name}"
     try:
-        with _fetched(entry, limits) as path:
+        with _fetched(entry, base, limits) as path:
             version = _version(registry, namespace, name, text, file_checksums(path).sha1)
             label += f"@{version}"
             with registry.writing() as session:
@@ -115,12 +123,12 @@ def _version(registry: Registry, namespace: str, name: str, text: str, sha1: str
 
 
 @contextmanager
-def _fetched(entry: DataProductEntry, limits: Limits | None) -> Iterator[Path]:
+def _fetched(entry: DataProductEntry, base: Path, limits: Limits | None) -> Iterator[Path]:
     """Give an entry's file: the one on this machine, or a temporary copy of the one elsewhere."""
-    local = _local_path(entry)
+    local = _local_path(entry, base)
     if local is not None:
         if not local.is_file():
-            raise StoreError(f"there is no file {str(local)!r}")
+            raise StoreError(f"there is no file {str(local)!r}; for one elsewhere, begin root with https://")
         yield local
         return
     url = entry.root.rstrip("/") + "/" + entry.path.lstrip("/")
@@ -142,12 +150,12 @@ def _fetched(entry: DataProductEntry, limits: Limits | None) -> Iterator[Path]:
         connection.close()
 
 
-def _local_path(entry: DataProductEntry) -> Path | None:
+def _local_path(entry: DataProductEntry, base: Path) -> Path | None:
     if cached := entry.use.cache or entry.cache:
-        return Path(cached).expanduser()
+        return base / Path(cached).expanduser()
     if entry.root.startswith("file://"):
         return Path(unquote(urlsplit(entry.root).path)) / entry.path
-    return Path(entry.root) / entry.path if entry.root.startswith("/") else None
+    return base / Path(entry.root).expanduser() / entry.path if "://" not in entry.root else None
 
 
 def _record_external(registry: Registry, entry: ExternalObjectEntry, recorded: Recorded, version: str) -> None:

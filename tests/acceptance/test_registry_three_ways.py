@@ -301,6 +301,33 @@ def test_registry_action_does_the_same_in_all_three_ways(action: str, world: Wor
     THREE_WAYS[action](world)
 
 
+def test_registry_jobs_are_recorded_if_the_policy_says_so(world: World) -> None:
+    """By the flows that submit and report; and one job, whatever the policy, in all three ways."""
+    from blocks.services import using
+    from deployments.command_line.demo import build_demo_targets
+    from multiblast.services import Services
+    from multiblast.settings import Policy
+
+    build_demo_targets(world.home / "targets")
+    services = Services.embedded()
+    query = (ROOT / "examples" / "data" / "protein_query.fasta").read_text().split(">")[1]
+    before = world.own.newest("code_run")
+    with using(services):
+        found = world.flow("submit-query", query=f">{query}", targets=["demo/examples/proteins"], user="rich")
+        assert world.own.newest("code_run") == before
+        services.policy = Policy(provenance=True)
+        for _ in range(2):
+            world.flow("submit-query", query=f">{query}", targets=["demo/examples/proteins"], user="rich")
+        report = world.flow("make-report", job=found.job_id, format="7", user="rich")
+        runs = [row.fields["uuid"] for row in world.own.since("code_run", before)]
+        assert len(runs) == 2
+        told = [world.flow("record-provenance", job=job) for job in (found.job_id, report.report_id)]
+    assert told == runs
+    assert [world.command("record", job)["code_run"] for job in (found.job_id, report.report_id)] == runs
+    assert services.provenance.record(world.own, report.report_id) == runs[1]
+    services.database.close()
+
+
 def test_registry_user_is_bound_by_a_flow_too(world: World) -> None:
     told = world.flow("config-registry", user="ann", data_store=str(world.home / "ann"), namespace="group")
     assert (told["username"], told["namespace"]) == ("ann", "group")

@@ -17,7 +17,7 @@ from rocrate.rocrate import ROCrate
 
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, ProgramError
 from multiblast.registry.bindings import Remotes, Secrets, bind, binding, bound_users
-from multiblast.registry.commands import generate, pull, push, run
+from multiblast.registry.commands import generate, plan_pull, pull, push, run
 from multiblast.registry.exporting import write_crate, write_prov
 from multiblast.registry.graph import provenance, provenance_svg
 from multiblast.registry.status import commit, delete, gc, info, status, verify
@@ -135,6 +135,37 @@ def test_registry_register_records_what_it_is_of(here: Any, config: Callable[[st
     (paper,) = here.since("external_object", 0)
     assert (paper.fields["title"], paper.fields["release_date"]) == ("A paper", "2026-01-01T00:00:00Z")
     assert paper.fields["primary_not_supplement"] is False
+
+
+@pytest.mark.parametrize("where", ["root: sub, path: t.csv", "cache: sub/t.csv"])
+def test_registry_pull_registers_what_lies_beside_the_configuration(
+    here: Any, remote: Any, config: Callable[[str], Path], where: str
+) -> None:
+    path = config(f"register: [{{data_product: tables/t, {where}, file_type: csv, version: 1.0.0}}]")
+    (path.parent / "sub").mkdir()
+    (path.parent / "sub" / "t.csv").write_text("beside")
+    assert [o.result for o in pull(path, here, remote.open(), here.user()).outcomes] == [Result.DONE]
+    assert info(here, "rich:tables/t@1.0.0")[0]["size_bytes"] == 6
+
+
+def test_registry_pull_uses_a_copy_that_is_here(
+    here: Any, second: Any, remote: Any, config: Callable[[str], Path]
+) -> None:
+    """A plan only asks for its length; nothing is downloaded."""
+    here.commit("object", here.product("params/a", "content").object_id)
+    push(here, remote.open())
+    path = config("read: [{data_product: params/a, use: {namespace: rich, cache: copy.csv}}]")
+    user = second.user()
+    assert "no file" in pull(path, second, remote.open(), user).outcomes[0].reason
+    delete(second, "rich:params/a@1.0.0", [], force=True)
+    (path.parent / "copy.csv").write_text("content")
+    remote.control(forget=True)
+    plan_pull(path, second, remote.open(), user)
+    assert list(second.files.store.list("files/")) == []
+    assert pull(path, second, remote.open(), user).exit_code == 0
+    assert [line for line in remote.log if line.startswith("GET /data/")] == [
+        "GET /data/" + here.product("params/a", "content").sha1
+    ]
 
 
 def test_registry_pull_registers_from_the_web(
