@@ -8,7 +8,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -17,6 +18,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from multiblast.errors import StoreError
+from multiblast.search import read_submission
+from multiblast.services import Services
 from multiblast.stores import S3Store
 
 _HOP_BY_HOP = {"transfer-encoding", "connection", "content-length", "date", "server"}
@@ -207,6 +210,38 @@ def test_token_that_expires_between_parts_leaves_nothing(store: S3Store, proxy: 
     with pytest.raises(StoreError, match="the credentials have expired"):
         store.put("some", parts())
     assert list(store.list()) == []
+
+
+def test_token_that_expires_in_mid_run_fails_the_job_plainly(
+    store: S3Store, proxy: Proxy, make_services: Callable[..., Services]
+) -> None:
+    """Nothing that is wrong is kept, and with a new token the same job completes."""
+    services = replace(make_services(), store=store)
+    submission = read_submission(query=">one\nMKVLAAGIVGLCAKAYWQ\n", targets=["demo/examples/proteins"])
+    search, job = services.search, services.search.record(submission).job_id
+
+    def run() -> None:
+        plan = search.plan(job)
+        search.start(plan)
+        search.run(plan.to_run[0])
+
+    proxy.fault = Fault(status=400, code="ExpiredToken", fits=_puts)
+    with pytest.raises(StoreError) as raised:
+        run()
+    search.fail(job, str(raised.value))
+    assert "the credentials have expired: renew them in the bucket's block" in search.state(job).reason
+    proxy.fault = Fault(times=0)
+    run()
+    assert search.finish(job).status == "complete"
+
+
+def test_clock_that_is_an_hour_off_is_told(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server's own answer, not one of ours."""
+    store = S3Store(server.client(retries={"total_max_attempts": 1}), server.store().bucket)
+    off = datetime.now(UTC) + timedelta(hours=1)
+    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda *_, **__: off.replace(tzinfo=None))
+    with pytest.raises(StoreError, match="the clocks of this machine and the server differ: set them by a time server"):
+        store.put("some", b"x")
 
 
 def test_silent_server_is_given_up(store: S3Store, proxy: Proxy) -> None:

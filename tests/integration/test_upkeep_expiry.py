@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from threading import Event
 from typing import Any
 
 import pytest
@@ -317,3 +319,60 @@ def test_expiry_keep_days_are_those_of_the_policy(
     week = replace(services, policy=Policy(keep_days=7))
     assert week.expiry.run(utc_now() + timedelta(days=6)).query_jobs == []
     assert week.expiry.run(utc_now() + timedelta(days=8)).query_jobs == [job.job_id]
+
+
+@pytest.fixture(params=["local", "rclone", "weed"])
+def services_on(request: pytest.FixtureRequest, services: Services) -> Services:
+    """Services on a store of each kind."""
+    if request.param == "local":
+        return services
+    return replace(services, store=request.getfixturevalue(f"{request.param}_s3").store())
+
+
+def test_expiry_on_every_store_and_back(
+    services_on: Services, search_whole: SearchWhole, proteins: list[Sequence]
+) -> None:
+    services = services_on
+    job, pinned = (search_whole(services, fasta([one]), user="ann").job_id for one in proteins[8:10])
+    services.query_service.pin(ME, pinned)
+    before, kept, after = io.BytesIO(), objects(services, "packs/"), io.BytesIO()
+    services.query_service.result(ME, job, before)
+    services.expiry.run(LATER)
+    services.sweeping.sweep(LATER + timedelta(hours=2))
+    assert len(objects(services, "packs/")) == len(kept) - 1
+    assert len(objects(services, "queries/")) == 2
+    services.query_service.result(ME, pinned, io.BytesIO())
+    services.query_service.restart(ME, job)
+    run_again(services, job)
+    services.query_service.result(ME, job, after)
+    assert after.getvalue() == before.getvalue()
+    assert services.sweeping.verify().is_nothing
+
+
+def test_job_read_during_expiry_is_whole_or_expired(
+    services_on: Services, search_whole: SearchWhole, proteins: list[Sequence]
+) -> None:
+    services = services_on
+    job = search_whole(services, fasta(proteins[8:11]), user="ann").job_id
+    whole = io.BytesIO()
+    services.query_service.result(ME, job, whole)
+    reading, expired = Event(), Event()
+
+    def read() -> list[bytes]:
+        """Read again and again, until it is told that the job is expired."""
+        seen = []
+        with pytest.raises(ConflictError, match="expired"):  # noqa: PT012 - until then
+            while True:
+                output = io.BytesIO()
+                services.query_service.result(ME, job, output)
+                seen.append(output.getvalue())
+                reading.set()
+        expired.set()
+        return seen
+
+    with ThreadPoolExecutor(1) as pool:
+        seen = pool.submit(read)
+        assert reading.wait(30)
+        services.expiry.run(LATER)
+        assert expired.wait(30)
+    assert set(seen.result()) == {whole.getvalue()}
