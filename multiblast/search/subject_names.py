@@ -55,8 +55,8 @@ class SubjectNames:
     """
 
     def __init__(self, store: Store, fingerprints: Iterable[str]) -> None:
-        self._file: BinaryIO = TemporaryFile()  # noqa: SIM115 - closed by close
         with store.open(_key(fingerprints)) as stream:
+            self._file: BinaryIO = TemporaryFile()  # noqa: SIM115 - closed by close
             shutil.copyfileobj(stream, self._file)
         self._file.seek(0)
         (self._count,) = _COUNT.unpack(self._file.read(_COUNT.size))
