@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from deployments.command_line.display import console, working
-from deployments.server import PrefectServer, running_server, start_prefect
+from deployments.server import PrefectServer, ask, running_server, start_prefect
 from multiblast.services import Services
 
 __all__ = ["Session", "local_services", "session"]
@@ -56,7 +56,7 @@ def session(targets_root: Path | None = None) -> Iterator[Session]:
 
 def local_services(targets_root: Path | None = None) -> Services:
     """Return the services for reading actions: of the running server's blocks if there is one, else embedded."""
-    if targets_root is None and (api_url := running_server()):
+    if targets_root is None and (api_url := running_server()) and not _has_default_blocks(api_url):
         import os
 
         os.environ.setdefault("PREFECT_API_URL", api_url)
@@ -64,3 +64,21 @@ def local_services(targets_root: Path | None = None) -> Services:
 
         return services()
     return Services.embedded(targets_root)
+
+
+def _has_default_blocks(api_url: str) -> bool:
+    """Tell whether a server's blocks say what is so without them; asked without Prefect, which takes seconds to import.
+
+    A server that does not answer this is asked by Prefect, which knows more ways.
+    """
+    wanted = {"block_documents": {"name": {"any_": ["default"]}}, "include_secrets": True}
+    try:
+        found = ask(api_url, "/block_documents/filter", wanted)
+        return all(
+            block["data"].get(name, field.get("default")) == field.get("default")
+            for block in found
+            if block["block_type"]["slug"].startswith("blast-")
+            for name, field in block["block_schema"]["fields"]["properties"].items()
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
