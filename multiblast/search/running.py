@@ -12,6 +12,8 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
+from sqlalchemy.dialects import postgresql, sqlite
+
 from multiblast.archive import DatabaseSize, Summary, split
 from multiblast.database import BatchRun, Database, Speed, utc_now
 from multiblast.errors import ArchiveError, FailureClass, ProgramError, UnderivableError
@@ -173,15 +175,15 @@ class Runner:
             return run.number or 0
 
     def record_speed(self, key: str, letters_per_second: float, bytes_per_letter: float) -> None:
-        """Blend a measured speed into the remembered one."""
+        """Blend a measured speed into the remembered one, in one statement, as batches may end at the same time."""
+        measured = {"letters_per_second": letters_per_second, "bytes_per_letter": bytes_per_letter}
         with self._database.write() as session:
-            speed = session.get(Speed, key)
-            if speed is None:
-                speed = Speed(key=key, letters_per_second=letters_per_second, bytes_per_letter=bytes_per_letter)
-            speed.letters_per_second += _SMOOTHING * (letters_per_second - speed.letters_per_second)
-            speed.bytes_per_letter += _SMOOTHING * (bytes_per_letter - speed.bytes_per_letter)
-            speed.updated_at = utc_now()
-            session.add(speed)
+            dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+            statement = dialect.insert(Speed).values(key=key, updated_at=utc_now(), **measured)
+            new, old = statement.excluded, Speed.__table__.c  # type: ignore[attr-defined]  # added by SQLModel
+            blended = {name: old[name] + _SMOOTHING * (new[name] - old[name]) for name in measured}
+            blended["updated_at"] = new.updated_at
+            session.connection().execute(statement.on_conflict_do_update(index_elements=["key"], set_=blended))
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from multiblast.database import Database
+from multiblast.database import Database, Speed
 from multiblast.errors import ConflictError, InvalidInputError
 from multiblast.installation import Installation
 from multiblast.search import Batch, read_submission
@@ -118,3 +118,15 @@ def test_machine_with_another_database_of_the_name_leaves_the_work(
     job = begin(machine("first"), query)
     with pytest.raises(ConflictError, match="restart it"):
         machine("second", tmp_path / "other").search.plan_part(job, 1, 1)
+
+
+def test_speeds_measured_at_the_same_time_are_blended(machine: Machine) -> None:
+    """Batches of one job often end together, and the first of them on two machines at once."""
+    runners = [machine(f"machine {number}").search._runner for number in range(6)]
+    with ThreadPoolExecutor(len(runners)) as pool:
+        for ended in [pool.submit(runner.record_speed, "speed", 100.0, 10.0) for runner in runners]:
+            ended.result()
+    runners[0].record_speed("speed", 300.0, 10.0)
+    with runners[0]._database.read() as session:
+        speed = session.get_one(Speed, "speed")
+    assert (speed.letters_per_second, speed.bytes_per_letter) == (200, 10)
