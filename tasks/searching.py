@@ -100,19 +100,23 @@ def start_search(plan: Plan) -> None:
     board.begin(plan.job_id, to_search=plan.unknown, reused=plan.known, letters=plan.letters)
 
 
-@task(
+def _search_batch(batch: Batch) -> Outcome:
+    at = services()
+    with at.turns.turn(batch.job_id, given_up=lambda: at.search.jobs.query(batch.job_id).cancel_requested):
+        return at.search.run(batch, lambda sequences, letters: board.advance(batch.job_id, sequences, letters))
+
+
+# The function keeps its name, by which clusters of Dask's and Ray's find it.
+search_batch = task(
+    name="search_batch",
+    description="Search one batch with one BLAST+ process, and store its results as they come.",
     cache_key_fn=_batch_id,
     persist_result=True,
     retries=2,
     retry_delay_seconds=[2, 10],
     retry_condition_fn=_is_transient,
     task_run_name=names.batch,
-)
-def search_batch(batch: Batch) -> Outcome:
-    """Search one batch with one BLAST+ process, and store its results as they come."""
-    at = services()
-    with at.turns.turn(batch.job_id, given_up=lambda: at.search.jobs.query(batch.job_id).cancel_requested):
-        return at.search.run(batch, lambda sequences, letters: board.advance(batch.job_id, sequences, letters))
+)(_search_batch)
 
 
 @task(cache_key_fn=_child_id, persist_result=True, task_run_name=names.sequence)
@@ -168,7 +172,6 @@ def finish_query(job_id: str) -> SearchedJob:
     """
     search = services().search
     search.finish(job_id, flow_run=str(flow_run.id or ""))
-    board.end(job_id)
     job = search.searched_job(job_id)
     if job.status != JobStatus.COMPLETE:
         raise JobFailedError(job.job_id, job.status, job.reason)
@@ -188,6 +191,7 @@ async def _finish(job_id: str, page: RunPage) -> SearchedJob:
     while not ended.done():
         await asyncio.wait([ended], timeout=_TICK_S)
         await page.show_progress()
+    board.end(job_id)
     return future.result()
 
 
