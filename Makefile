@@ -50,6 +50,7 @@ exactness: install ## compare our reports with plain BLAST+'s: ARGS="query.fasta
 
 screenshots: install ## walk through the UI of `make up` and keep pictures in docs/images
 	@$(PYTHON) docs/make_screenshots.py http://127.0.0.1:$(PORT)
+	@PREFECT_API_URL=http://127.0.0.1:$(PORT)/api $(PYTHON) docs/picture_flows.py http://127.0.0.1:$(PORT)
 
 up: install ## start a Prefect server and a worker (PORT=4200); PROFILE=full: PostgreSQL, S3, two workers
 	@if [ "$(PROFILE)" = full ]; then deployments/install.sh postgresql; fi

@@ -12,10 +12,11 @@ import random
 import re
 import shutil
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from playwright.sync_api import TimeoutError as NotSeenError
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "data"
@@ -109,21 +110,25 @@ class Walk:
         self.keep("report-form")
 
 
+@contextmanager
+def browser() -> Iterator[Browser]:
+    """Start the system's Chromium."""
+    path = shutil.which("chromium")
+    if path is None:
+        sys.exit("there is no chromium; on Debian: apt-get install chromium")
+    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=path, args=QUIET) as opened:
+        yield opened
+
+
 def main() -> None:
     """Walk."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url", nargs="?", default="http://127.0.0.1:4200", help="where the UI is")
     parser.add_argument("directory", nargs="?", type=Path, default=Path(__file__).parent / "images")
     arguments = parser.parse_args()
-    browser_path = shutil.which("chromium")
-    if browser_path is None:
-        sys.exit("there is no chromium; on Debian: apt-get install chromium")
     arguments.directory.mkdir(parents=True, exist_ok=True)
-    with (
-        sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=browser_path, args=QUIET) as browser,
-    ):
-        walk = Walk(browser.new_page(viewport={"width": 1280, "height": 900}), arguments.url, arguments.directory)
+    with browser() as opened:
+        walk = Walk(opened.new_page(viewport={"width": 1280, "height": 900}), arguments.url, arguments.directory)
         walk.deployments()
         walk.submit(some_proteins(300))
         walk.follow()
