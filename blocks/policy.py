@@ -53,6 +53,12 @@ policy = ServicePolicy.load("BLOCK_NAME").policy()
         description="Seconds of one core's work that make a job large: it waits behind small ones, and other workers "
         "help with it. 0: no job is large.",
     )
+    jobs_at_a_time: int = Field(
+        default=_OWN.jobs_at_a_time,
+        ge=0,
+        description="Query jobs of one user that run before more of them wait, as large ones do, behind everybody's "
+        "others. 0: any number.",
+    )
     helpers: int = Field(default=_OWN.helpers, ge=0, description="Workers that help with one large job, at most.")
     provenance: bool = Field(
         default=_OWN.provenance,
@@ -91,6 +97,7 @@ policy = ServicePolicy.load("BLOCK_NAME").policy()
             batches_at_a_time=self.batches_at_a_time,
             provenance=self.provenance,
             large_job_s=self.large_job_s,
+            jobs_at_a_time=self.jobs_at_a_time,
             helpers=self.helpers,
             users=settings.UserLimits(
                 jobs_queued=self.jobs_queued, sequences_a_day=self.sequences_a_day, bytes_kept=self.bytes_kept

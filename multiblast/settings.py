@@ -112,6 +112,12 @@ class Policy(BaseModel):
         description="Seconds of one core's work that make a job large: it waits behind small ones, and other workers "
         "help with it. 0: no job is large.",
     )
+    jobs_at_a_time: int = Field(
+        default=0,
+        ge=0,
+        description="Query jobs of one user that run before more of them wait, as large ones do, behind everybody's "
+        "others. 0: any number.",
+    )
     helpers: int = Field(default=8, ge=0, description="Workers that help with one large job, at most.")
     users: UserLimits = Field(default=UserLimits(), description="How much one user may have.")
     notices: NoticeRules = Field(default=NoticeRules(), description="Where notices of ended jobs may go.")
@@ -123,4 +129,6 @@ class Policy(BaseModel):
     @classmethod
     def public(cls) -> Policy:
         """Return the policy of a public service."""
-        return cls(trust_unnamed=False, users=UserLimits.public(), notices=NoticeRules(loopback=False))
+        return cls(
+            trust_unnamed=False, jobs_at_a_time=4, users=UserLimits.public(), notices=NoticeRules(loopback=False)
+        )

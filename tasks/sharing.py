@@ -27,14 +27,17 @@ _QUEUE = "large"
 
 
 def wait_behind_small(plan: Plan) -> bool:
-    """Put a large job into the queue of large ones, to be run from there; return whether that was done.
+    """Put a job into the queue of large ones, to be run from there; return whether that was done.
 
-    Only what came through a deployment waits: somebody at a terminal waits already.
+    That is for large jobs, and for those of a user of whom enough jobs run. Only what came through a deployment
+    waits: somebody at a terminal waits already.
     """
     jobs = services().search.jobs
-    if not (deployment.id and _is_large(plan)) or jobs.query(plan.job_id).status == JobStatus.IN_PROGRESS:
+    if not (deployment.id and plan.unknown) or jobs.query(plan.job_id).status == JobStatus.IN_PROGRESS:
         return False
-    jobs.move_query([plan.job_id], JobStatus.QUEUED, "large: it waits behind small ones", flow_run=str(flow_run.id))
+    if not (_is_large(plan) or services().accounts.usage.is_at_work_for(plan.job_id)):
+        return False
+    jobs.move_query([plan.job_id], JobStatus.QUEUED, "it waits behind other jobs", flow_run=str(flow_run.id))
     event = jobs.history(plan.job_id)[-1].number or 0
     return bool(run_again([Waiting(plan.job_id, JobKind.QUERY, event)], _QUEUE))
 

@@ -43,6 +43,7 @@ class UsageLimits:
 
     def __init__(self, database: Database, policy: Policy) -> None:
         self._database, self._limits, self._keep = database, policy.users, timedelta(days=policy.keep_days)
+        self._at_a_time = policy.jobs_at_a_time
 
     @contextmanager
     def spending(self, requester: Requester, count: Callable[[], int], now: datetime | None = None) -> Iterator[None]:
@@ -70,6 +71,19 @@ class UsageLimits:
             with self._database.write() as session:
                 _count(session, requester.owner, hour, -sequences)
             raise
+
+    def is_at_work_for(self, job_id: str) -> bool:
+        """Tell whether as many other jobs run as may at a time, of those who have this one in their lists."""
+        if not self._at_a_time:
+            return False
+        owners = select(Link.owner).where(Link.job_id == job_id)
+        running = (
+            select(func.count(func.distinct(QueryJob.id)))
+            .join(Link, (col(Link.job_id) == QueryJob.id) & col(Link.owner).in_(owners))
+            .where(QueryJob.status == JobStatus.IN_PROGRESS, QueryJob.id != job_id)
+        )
+        with self._database.read() as session:
+            return int(session.exec(running).one()) >= self._at_a_time
 
     def _check(self, session: Session, owner: str, sequences: int, now: datetime) -> None:
         limits = self._limits

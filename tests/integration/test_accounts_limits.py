@@ -88,6 +88,21 @@ def test_jobs_queued_are_limited_until_one_ends(make_services: Callable[..., Ser
     assert len(services.query_service.list_jobs(ANN)) == 3
 
 
+def test_user_is_at_work_once_as_many_jobs_run_as_may(make_services: Callable[..., Services]) -> None:
+    services = replace(make_services(), policy=Policy(jobs_at_a_time=2))
+    usage, search = services.accounts.usage, services.search
+
+    def record(number: int, owner: Requester = ANN) -> str:
+        submission = read_submission(query=f">s\n{'MKVLAAGIV' * number}\n", targets=["demo/examples/proteins"])
+        return services.query_service.record(owner, submission).job_id
+
+    jobs, other = [record(number) for number in (3, 4, 5)], record(6, Requester(owner="bob"))
+    for running, at_work in ((jobs[0], False), (jobs[1], True)):
+        search.start(search.plan(running))
+        assert usage.is_at_work_for(jobs[2]) is at_work
+    assert not usage.is_at_work_for(other)
+
+
 def test_bytes_kept_are_limited_until_jobs_go(
     make_services: Callable[..., Services], search_whole: Callable[..., SearchedJob], proteins: list[Sequence]
 ) -> None:
@@ -128,6 +143,19 @@ def test_slots_are_shared_evenly_and_none_stays_empty() -> None:
 def test_user_served_longest_ago_comes_first_among_equals() -> None:
     ended = [turn(1, "ann", started=9, ended=True), turn(2, "bob", started=5, ended=True)]
     assert order([*ended, turn(3, "ann"), turn(4, "bob")], 1) == ["bob4"]
+
+
+def test_thousand_submissions_of_twenty_users_come_round_user_by_user() -> None:
+    """Each user's fifty were asked for at once, one user after another; of every twenty that run, each has one."""
+    waiting, served, now = [turn(n, f"user{n // 50:02}") for n in range(1000)], list[Turn](), 0
+    while waiting:
+        for found in next_in_turn([*waiting, *served[-40:]], 20):
+            waiting.remove(found)
+            now += 1
+            served.append(turn(found.number or 0, found.owner, started=now, ended=True))
+    assert len({found.number for found in served}) == 1000
+    for first in range(0, 1000, 20):
+        assert len({found.owner for found in served[first : first + 20]}) == 20
 
 
 def test_turns_are_given_back_and_taken_from_the_dead(database: Database) -> None:
