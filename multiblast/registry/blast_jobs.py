@@ -11,19 +11,19 @@ from typing import Any, cast
 from uuid import UUID
 
 import yaml
-from sqlmodel import Session, select
+from sqlmodel import Session
 
 from multiblast.registry.local import Registry
 from multiblast.registry.recording import (
     ProductName,
-    author_id,
     find_product,
     namespace_id,
     record_content,
     record_object,
+    user_author_id,
 )
 from multiblast.registry.runs import Run, record_run
-from multiblast.registry.tables import DataProduct, KeyValue, User, UserAuthor
+from multiblast.registry.tables import DataProduct, KeyValue
 
 __all__ = ["BlastJob", "File", "Searched", "record_blast_job", "record_database"]
 
@@ -134,7 +134,7 @@ def record_blast_job(registry: Registry, job: BlastJob) -> str:
     with registry.transaction(), registry.session() as session:
         if registry.find("code_run", [{"uuid": run_id}])[0] is not None:
             return run_id
-        author = _author(session, job.user)
+        author = user_author_id(session, job.user or "guest")
         query, *reports = (_record_content(registry, file, sha1, author) for file, sha1 in contents)
         databases = [record_database(session, *one) for one in sorted(job.searched.databases.items())]
         results = _record_results(session, job)
@@ -152,12 +152,6 @@ def record_blast_job(registry: Registry, job: BlastJob) -> str:
         )
         record_run(registry, session, run)
     return run_id
-
-
-def _author(session: Session, user: str) -> int:
-    """Return the author that a user of this registry is; somebody else is known by name."""
-    query = select(UserAuthor.author_id).join(User).where(User.username == user)
-    return session.exec(query).first() or author_id(session, user or "guest")
 
 
 def _record_content(registry: Registry, file: File, sha1: str, author: int) -> int:

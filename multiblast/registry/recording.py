@@ -22,6 +22,8 @@ from multiblast.registry.tables import (
     ObjectComponent,
     StorageLocation,
     StorageRoot,
+    User,
+    UserAuthor,
 )
 from multiblast.registry.transfer import product_name
 
@@ -40,6 +42,7 @@ __all__ = [
     "record_object",
     "record_place",
     "record_product",
+    "user_author_id",
     "versions_of",
     "whole_of",
 ]
@@ -119,6 +122,12 @@ def author_id(session: Session, name: str | None, identifier: str | None = None)
         session.add(found)
         session.flush()
     return cast("int", found.id)
+
+
+def user_author_id(session: Session, username: str) -> int:
+    """Return the author that a user of this registry is; somebody else is known by name."""
+    query = select(UserAuthor.author_id).join(User).where(User.username == username)
+    return session.exec(query).first() or author_id(session, username)
 
 
 def file_type_id(session: Session, extension: str, name: str = "") -> int:

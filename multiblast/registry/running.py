@@ -17,7 +17,7 @@ from multiblast.registry.bindings import Binding, Secrets
 from multiblast.registry.blast_jobs import Searched, record_database
 from multiblast.registry.config import SearchEntry
 from multiblast.registry.local import Registry
-from multiblast.registry.recording import ProductName, author_id, record_product
+from multiblast.registry.recording import ProductName, record_product, user_author_id
 from multiblast.registry.runs import Run, record_run
 from multiblast.registry.working import Output, Working
 
@@ -186,7 +186,7 @@ class _Attempt:
             raise StoreError(f"{missing.alias} was not written: it should be {str(self._files[missing.alias])!r}")
         working, metadata, user = self._working, self._working.metadata, self._user
         with self._registry.transaction(), self._registry.session() as session:
-            author = author_id(session, user.username, user.identifier if "://" in user.identifier else None)
+            author = user_author_id(session, user.username)
             databases = sorted(searched.databases.items()) if searched else []
             run = Run(
                 uuid=self._run_id,

@@ -373,6 +373,8 @@ def _remove(  # noqa: PLR0913 - what, and how much of it
 
 
 def _hashes_that_stay(registry: Registry, doomed: set[str], hashes: set[str]) -> set[str]:
+    """Return those of some hashes that a location here has which stays; where else they are does not count."""
     with registry.session() as session:
-        query = select(StorageLocation.id, StorageLocation.hash).where(col(StorageLocation.hash).in_(hashes))
+        query = select(StorageLocation.id, StorageLocation.hash).join(StorageRoot).where(col(StorageRoot.local))
+        query = query.where(col(StorageLocation.hash).in_(hashes))
         return {sha1 for number, sha1 in session.exec(query) if str(number) not in doomed}

@@ -237,10 +237,13 @@ def _gc(w: World) -> None:
     ]
     for act in acts:
         w.flow("pull-registry", config=w.config(text))
-        assert "rich:collected/a@1.0.0" in w.flow("collect-registry", files=True).items
+        planned = w.flow("collect-registry", files=True)
+        assert "rich:collected/a@1.0.0" in planned.items
         assert w.own.products("rich", ["collected/a"])
         act()
         assert not w.own.products("rich", ["collected/a"])
+        assert planned.files
+        assert not w.own.files.holding(planned.files)
 
 
 def _delete(w: World) -> None:
