@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
+import psycopg
 import pytest
 
 from multiblast.registry.bindings import Binding, bind
@@ -91,10 +93,9 @@ def remote(fair_server: tuple[str, str], fair_s3: tuple[str, Path]) -> Iterator[
 class Local(Registry):
     """A local registry that is quick to fill."""
 
-    def __init__(self, directory: Path) -> None:
-        super().__init__(
-            open_database(f"sqlite:///{directory / 'registry.sqlite'}"), LocalStore(directory / "store"), directory
-        )
+    def __init__(self, directory: Path, url: str = "") -> None:
+        database = open_database(url or f"sqlite:///{directory / 'registry.sqlite'}")
+        super().__init__(database, LocalStore(directory / "store"), directory)
 
     def user(self, name: str = "rich") -> Binding:
         return bind(self, name, self.directory / "data", identifier=f"https://orcid.org/{name}")
@@ -202,13 +203,29 @@ class Local(Registry):
 
 
 @pytest.fixture
-def locals_(tmp_path: Path) -> Iterator[Callable[[str], Local]]:
-    """Makes local registries."""
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
+    """``new_database("postgresql")``: the URL of an empty database of a kind."""
+
+    def make(kind: str) -> str:
+        name = f"registry_{uuid4().hex}"
+        if kind == "sqlite":
+            return f"sqlite:///{tmp_path / name}"
+        server: str = request.getfixturevalue("postgres_server")
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return server.replace("postgresql://", "postgresql+psycopg://").rpartition("/")[0] + f"/{name}"
+
+    return make
+
+
+@pytest.fixture
+def locals_(tmp_path: Path) -> Iterator[Callable[..., Local]]:
+    """Makes local registries: ``locals_("name", url="")``."""
     made: list[Local] = []
 
-    def make(name: str) -> Local:
+    def make(name: str, url: str = "") -> Local:
         (tmp_path / name).mkdir()
-        made.append(Local(tmp_path / name))
+        made.append(Local(tmp_path / name, url))
         return made[-1]
 
     yield make

@@ -13,6 +13,7 @@ from multiblast.registry.commands import plan_pull, plan_push, pull, push, updat
 from multiblast.registry.kinds import KINDS
 from multiblast.registry.masking import Masked
 from multiblast.registry.rest import RestRegistry
+from multiblast.registry.status import delete, gc, status, verify
 from multiblast.registry.tables import Keyword, Staged
 from multiblast.registry.transfer import Result
 
@@ -26,14 +27,18 @@ _LISTED = re.compile(
 @pytest.fixture
 def filled(here: Any) -> Any:
     """A registry with a chain of two code runs, and everything said about the first product."""
-    ann = here.author("Ann", "https://orcid.org/0000-0001")
-    first = here.product("params/a", "first", authors=[ann, here.author("Bob")])
-    here.describe(first)
-    middle = here.product("steps/b", "middle")
-    last = here.product("results/c", "last")
-    here.run([first], [middle], "make middle")
-    here.commit("code_run", here.run([middle, first], [last], "make last"))
-    return here
+    return fill(here)
+
+
+def fill(registry: Any) -> Any:
+    ann = registry.author("Ann", "https://orcid.org/0000-0001")
+    first = registry.product("params/a", "first", authors=[ann, registry.author("Bob")])
+    registry.describe(first)
+    middle = registry.product("steps/b", "middle")
+    last = registry.product("results/c", "last")
+    registry.run([first], [middle], "make middle")
+    registry.commit("code_run", registry.run([middle, first], [last], "make last"))
+    return registry
 
 
 def test_registry_round_trip_keeps_everything(
@@ -45,6 +50,32 @@ def test_registry_round_trip_keeps_everything(
     pulled = pull(config(READ_ALL), second, end, second.user(), all_files=True)
     assert {o.result for o in pulled.outcomes} == {Result.DONE}
     assert second.contents() == filled.contents()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_registry_keeps_in_step_on_either_database(
+    locals_: Callable[..., Any],
+    new_database: Callable[[str], str],
+    remote: Any,
+    config: Callable[[str], Path],
+    kind: str,
+) -> None:
+    """Push, pull, a newer version, a conflict, and room made."""
+    here, second = fill(locals_("one", new_database(kind))), locals_("two", new_database(kind))
+    end, user, path = remote.open(), second.user(), config(READ_ALL)
+    assert push(here, end).exit_code == 0
+    assert pull(path, second, end, user, all_files=True).exit_code == 0
+    assert second.contents() == here.contents()
+    assert {o.result for o in pull(path, second, end, user).outcomes} == {Result.KNOWN}
+    here.commit("object", here.product("params/a", "newer", "1.1.0").object_id)
+    second.product("params/a", "other", "1.1.0")
+    assert push(here, end).exit_code == 0
+    assert {o.item: o.result for o in update(second, end).outcomes}["rich:params/a@1.1.0"] == Result.CONFLICT
+    assert delete(second, "rich:params/a@1.1.0", [], force=True).items == ("rich:params/a@1.1.0",)
+    assert update(second, end).exit_code == 0
+    assert (status(second, end).exit_code, verify(second).exit_code) == (0, 0)
+    gc(second, [end.name], files=True)
+    assert second.since("data_product", 0) == []
 
 
 def test_registry_round_trip_brings_the_bytes(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
@@ -21,15 +20,8 @@ from multiblast.stores import LocalStore, MemoryStore
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Registry]:
-    url = f"sqlite:///{tmp_path / 'registry.sqlite'}"
-    if request.param == "postgresql":
-        server: str = request.getfixturevalue("postgres_server")
-        name = f"registry_{uuid4().hex}"
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
-        url = server.replace("postgresql://", "postgresql+psycopg://").rpartition("/")[0] + f"/{name}"
-    made = Registry(open_database(url), LocalStore(tmp_path / "store"), tmp_path)
+def registry(request: pytest.FixtureRequest, tmp_path: Path, new_database: Callable[[str], str]) -> Iterator[Registry]:
+    made = Registry(open_database(new_database(request.param)), LocalStore(tmp_path / "store"), tmp_path)
     yield made
     made.close()
 
