@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 
+import httpx
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import Worker, WorkerStatus
@@ -63,7 +64,7 @@ async def call_helpers(plan: Plan) -> int:
                     work_queue_name=queue,
                     idempotency_key=f"{flow_run.id}-{flow_run.run_count}-{part}",
                 )
-        except (PrefectException, OSError) as error:  # no such deployment, or the server is away: then without help
+        except (PrefectException, httpx.HTTPError) as error:  # not deployed, or the server is away: then without help
             get_run_logger().warning("No other worker was asked to help: %s", error)
             return 0
     return len(queues)

@@ -119,9 +119,12 @@ class Search:
 
         Raises:
             InvalidInputError: this machine does not have the databases.
-            ConflictError: it has others of their names, or another version of BLAST+.
+            ConflictError: it has others of their names, or another version of BLAST+; or the job does not run.
         """
-        self.context(job_id)
+        job = self.jobs.query(job_id)
+        if job.status != JobStatus.IN_PROGRESS:
+            raise ConflictError(f"job {job_id} is {job.status}: only a job that runs can be helped")
+        self._context(job)
         plan = self.plan(job_id)
         first = part * len(plan.to_run) // (of + 1)
         return replace(plan, batches=plan.to_run[first:] + plan.to_run[:first])

@@ -72,7 +72,7 @@ class Installation:
 
     def run(self, *command: str) -> tuple[int, str]:
         with self.popen(*command) as process:
-            output, _ = process.communicate(timeout=150)
+            output, _ = process.communicate(timeout=300)
         return process.returncode, output
 
     @property
@@ -178,8 +178,8 @@ def network() -> Iterator[tuple[str, str]]:
 def installation(tmp_path_factory: pytest.TempPathFactory, network: tuple[str, str]) -> Iterator[Installation]:
     """Started services of the full profile, stopped in the end whatever happens."""
     installation = Installation(tmp_path_factory.mktemp("home"), network[0], "full")
-    code, output = installation.run("up")
     try:
+        code, output = installation.run("up")
         assert code == 0, output
         yield installation
     finally:
@@ -316,7 +316,7 @@ def test_tasks_keep_their_results_in_the_same_storage(installation: Installation
 
 def table_by_link(installation: Installation, report: str) -> bytes:
     """Download a report by the link on its run's page."""
-    (link,) = re.findall(r"\((http[^)]*)\)", installation.artifact(report, "report"))
+    (link,) = re.findall(r"\((http[^)]*/report\.tsv\?[^)]*)\)", installation.artifact(report, "report"))
     assert link.startswith(f"http://{installation.host}:{installation.port + 11}/multiblast/reports/")
     with urllib.request.urlopen(link, timeout=30) as response:  # noqa: S310 - of our own server
         content: bytes = response.read()

@@ -103,6 +103,14 @@ def test_left_counts_what_has_no_result(machine: Machine, query: str) -> None:
     assert services.search.left(job)[0] == plan.unknown - 10
 
 
+def test_job_that_ended_is_not_helped(machine: Machine, query: str) -> None:
+    services = machine("one")
+    job = begin(services, query)
+    services.search.fail(job, "for a test")
+    with pytest.raises(ConflictError, match="only a job that runs can be helped"):
+        services.search.plan_part(job, 1, 1)
+
+
 def test_machine_without_the_database_leaves_the_work(machine: Machine, query: str, tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
     job = begin(machine("first"), query)
