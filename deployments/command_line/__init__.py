@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from deployments.command_line import demo, doctor, exactness, jobs, registry, reports, search, targets
+from deployments.command_line import demo, doctor, exactness, jobs, reports, search, targets
 from deployments.command_line.display import errors
 from multiblast.errors import ConflictError, InvalidInputError, MultiblastError, NotFoundError
 
@@ -29,7 +29,12 @@ Exit codes: 0 for a complete job, 1 for one that failed, 2 for bad input.""",
 )
 for room in (search, reports, jobs, targets, exactness, doctor, demo):
     room.add_to(app)
-app.add_typer(registry.app, name="registry")
+known = {command.name for command in app.registered_commands}
+known |= {group.typer_instance.info.name for group in app.registered_groups if group.typer_instance}
+if not known.intersection(sys.argv[1:2]):  # importing what the registry needs takes as long as all else together
+    from deployments.command_line import registry
+
+    app.add_typer(registry.app, name="registry")
 
 
 def main() -> int:
