@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -23,6 +24,7 @@ from multiblast.orphans import die_with_parent
 __all__ = ["Completed", "Program", "run_program"]
 
 _STDERR_KEPT_BYTES = 65536
+_LEAST_FREE_BYTES = 65536
 _WATCH_PERIOD_S = 0.25
 _FOLLOW_PERIOD_S = 0.05
 _BLAST_EXIT_CODES = {
@@ -81,6 +83,7 @@ class Program:
         self.command = tuple(command)
         self._timeout_s = timeout_s
         self._cancelled = cancelled
+        self._stdout = stdout
         self._killed_for: FailureClass | None = None
         self._started = time.monotonic()
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
@@ -144,9 +147,16 @@ class Program:
         code = self._process.wait()
         self._watcher.join()
         stderr = self._read_stderr()
+        if code and not self._killed_for and self._is_disk_full():
+            reason = f"no space left for {self._stdout}: free some, or set TMPDIR to a larger disk\n"
+            raise ProgramError(self.command, code, stderr + reason, FailureClass.OUTPUT)
         if code or self._killed_for:
             raise ProgramError(self.command, code, stderr, self._killed_for or _classify(code, stderr))
         return Completed(self.command, stderr, time.monotonic() - self._started)
+
+    def _is_disk_full(self) -> bool:
+        """Tell whether nothing more could be written; BLAST+ then aborts without a word."""
+        return self._stdout is not None and shutil.disk_usage(self._stdout.parent).free < _LEAST_FREE_BYTES
 
     def _read_stderr(self) -> str:
         size = self._stderr.seek(0, os.SEEK_END)

@@ -37,6 +37,7 @@ from multiblast.sequences import Sequence as FastaSequence
 from multiblast.sequences import read_fasta
 from multiblast.stores import Store
 from multiblast.targets import database_argument
+from multiblast.working_space import working_space
 
 __all__ = ["MadeReport", "ReportFile", "Reports"]
 
@@ -149,6 +150,7 @@ class Reports:
         made = report.status == JobStatus.COMPLETE and report.results_digest == results and self._is_whole(report)
         return ReportVersion(results, made)
 
+    @working_space()
     def make(self, report_job_id: str, *, flow_run: str = "") -> MadeReport:
         """Make a report, unless it was made from the same results before.
 

@@ -31,6 +31,7 @@ from multiblast.settings import QueryLimits
 from multiblast.stores import Store
 from multiblast.targets import Database as TargetDatabase
 from multiblast.targets import Targets
+from multiblast.working_space import working_space
 
 __all__ = ["JobState", "Search"]
 
@@ -165,6 +166,7 @@ class Search:
             result_bytes=speed.bytes_per_letter * letters if speed else None,
         )
 
+    @working_space()
     def start(self, plan: Plan, flow_run: str = "") -> int:
         """Note that a planned job now runs, with which program and databases; return the run's number."""
         job = self.jobs.query(plan.job_id)
@@ -305,6 +307,7 @@ class Search:
         """Return a job's program and options."""
         return parse_options(job.program, job.recipe["options"])
 
+    @working_space()
     def _run(self, job: QueryJob, children: Sequence[Child], threads: int, progress: OnProgress) -> Outcome:
         context = self._context(job)
         distinct = {item.key: item for item in self._residues(job, children)}
