@@ -14,7 +14,7 @@ from pathlib import Path
 from deployments import environment
 from deployments.server import ServerError
 
-__all__ = ["Background", "start", "wait_until"]
+__all__ = ["Background", "running", "start", "wait_until"]
 
 _PROC = Path("/proc")
 
@@ -78,6 +78,11 @@ def start(
             start_new_session=True,
         )
     return Background(name, process.pid, _started(process.pid), ends_by)
+
+
+def running(name: str, pid: int) -> Background:
+    """Return a process that runs already, as one that can be stopped with all its children."""
+    return Background(name, pid, _started(pid))
 
 
 def wait_until(ready: Callable[[], bool], process: Background, limit_s: float = 120) -> None:

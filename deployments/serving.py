@@ -10,11 +10,13 @@ import time
 from types import FrameType
 from urllib.parse import quote
 
-from deployments import environment
+from deployments import environment, processes
+from deployments.processes import Background
 from deployments.server import ServerError, answers, ask
+from multiblast.orphans import die_with_parent
 from multiblast.settings import WORKER, own_queue
 
-__all__ = ["register", "serve", "serve_all", "work"]
+__all__ = ["register", "serve", "serve_all", "supervise", "work"]
 
 _START_LIMIT_S = 300
 _STOP_LIMIT_S = 30
@@ -31,14 +33,29 @@ def serve(host: str, port: int) -> int:
 
 
 def work() -> int:
-    """Become a worker of the server at ``PREFECT_API_URL``, once it has its work pool."""
+    """Be a worker of the server at ``PREFECT_API_URL``, once it has its work pool."""
     environment.apply()
     environment.log_as_service()
     _wait_for_server()
     _make_own_queue()
     if storage := _task_result_storage():
         os.environ.setdefault("PREFECT_DEFAULT_RESULT_STORAGE_BLOCK", storage)
-    os.execv(sys.executable, [*_PREFECT, *_worker()])  # noqa: S606 - as above
+    return supervise([*_PREFECT, *_worker()])
+
+
+def supervise(command: list[str], limit_s: float = _STOP_LIMIT_S) -> int:
+    """Run a worker; once told to end, let it and its runs end, but not for longer than a time.
+
+    A run that lost its server tries for minutes to tell it all it has to tell.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
+    process = subprocess.Popen(command, preexec_fn=die_with_parent)  # noqa: PLW1509 - one async-signal-safe system call
+    worker = processes.running("worker", process.pid)
+    try:
+        return process.wait()
+    finally:
+        worker.stop(limit_s)
 
 
 def register() -> int:
@@ -63,21 +80,21 @@ def serve_all(host: str, port: int) -> int:
     environment.log_as_service()
     os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
     signal.signal(signal.SIGTERM, _stop)
-    processes = [subprocess.Popen([*_PREFECT, *_server(host, port)])]
+    started = [_started("server", _server(host, port))]
     try:
         register()
         _make_own_queue()
-        processes.append(subprocess.Popen([*_PREFECT, *_worker()]))
-        while all(process.poll() is None for process in processes):
+        started.append(_started("worker", _worker()))
+        while all(process.alive for process in started):
             time.sleep(1)
     finally:
-        for process in reversed(processes):
-            process.terminate()
-            try:
-                process.wait(_STOP_LIMIT_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
+        for process in reversed(started):
+            process.stop(_STOP_LIMIT_S)
     return 1
+
+
+def _started(name: str, words: list[str]) -> Background:
+    return processes.running(name, subprocess.Popen([*_PREFECT, *words]).pid)
 
 
 def _server(host: str, port: int) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import sys
 import time
@@ -178,7 +179,7 @@ def _start(services: Services) -> None:
         command = [sys.executable, "-m", "deployments", "worker"]
         shares = _shares_of_cores(len(workers))
         started = [
-            processes.start(name, [*share, *command], settings | more)
+            processes.start(name, [*share, *command], settings | more, ends_by=signal.SIGINT)
             for share, (name, more) in zip(shares, workers.items(), strict=True)
         ]
         services.add(*started)

@@ -1,0 +1,70 @@
+"""A worker that is told to end, ends in time with all it started, whatever it waits for."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+_DEAF = """
+import os, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen(["sleep", "600"], start_new_session=True, preexec_fn=lambda: signal.signal(15, signal.SIG_IGN))
+with open(sys.argv[1], "w") as file:
+    print(os.getpid(), child.pid, file=file)
+time.sleep(600)
+"""
+_SUPERVISE = """
+import sys
+from deployments.serving import supervise
+sys.exit(supervise([sys.executable, "-c", sys.argv[1], sys.argv[2]], limit_s=1))
+"""
+
+
+def wait_for(found: Callable[[], object], limit_s: float = 30) -> None:
+    deadline = time.monotonic() + limit_s
+    while not found():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def start(pids: Path) -> tuple[subprocess.Popen[bytes], list[int]]:
+    """Start a supervised program that ignores SIGTERM, as does what it started; return their process ids too."""
+    process = subprocess.Popen([sys.executable, "-c", _SUPERVISE, _DEAF, str(pids)], cwd=ROOT)
+    wait_for(lambda: pids.exists() and pids.read_text().strip())
+    return process, [int(pid) for pid in pids.read_text().split()]
+
+
+def test_deaf_worker_is_killed_with_its_runs_in_time(tmp_path: Path) -> None:
+    process, pids = start(tmp_path / "pids")
+    assert all(map(is_running, pids))
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    wait_for(lambda: not any(map(is_running, pids)))
+
+
+def test_worker_dies_with_its_supervisor(tmp_path: Path) -> None:
+    process, (worker, run) = start(tmp_path / "pids")
+    process.kill()
+    process.wait()
+    wait_for(lambda: not is_running(worker))
+    os.kill(run, signal.SIGKILL)  # a run goes on by itself, as it does when Prefect's worker is killed
+
+
+def test_worker_that_ends_by_itself_tells_how() -> None:
+    code = (
+        "import sys\nfrom deployments.serving import supervise\nsys.exit(supervise([sys.executable, '-c', 'exit(3)']))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 3
