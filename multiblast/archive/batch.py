@@ -10,7 +10,7 @@ from typing import BinaryIO
 from multiblast.archive.text import ARCHIVE_START, QUERY_ID
 from multiblast.errors import ArchiveError
 
-__all__ = ["BatchArchive", "Query", "read_batches", "read_heads"]
+__all__ = ["BatchArchive", "Query", "read_batches", "read_heads", "read_request"]
 
 CHUNK_BYTES = 4 << 20
 
@@ -151,22 +151,37 @@ def _read_named(reader: _Reader, opening: bytes, query: _QueryText, request: byt
 _QueryText = tuple[int, bytes, bytes, bytes]  # number, name, residues, title
 
 
+def read_request(stream: BinaryIO) -> tuple[bytes, bytes]:
+    """Return what the first archive of a file says before and after its queries.
+
+    Raises:
+        ArchiveError: as `read_batches`.
+    """
+    opening, _, request = _cut_request(_Reader(stream).take(_ALIGNMENTS))
+    return opening, request
+
+
 def _read_request(text: bytes) -> tuple[bytes, list[_QueryText], bytes]:
     """Return what stands before the queries, the queries, and what stands after them."""
+    opening, elements, request = _cut_request(text)
+    queries = [_read_query(element) for element in elements]
+    if len(queries) > 1 and [number for number, *_ in queries] != sorted({number for number, *_ in queries}):
+        raise ArchiveError("the archive's queries are not in ascending order")
+    return opening, queries, request
+
+
+def _cut_request(text: bytes) -> tuple[bytes, list[bytes], bytes]:
     if not text.startswith(ARCHIVE_START):
         raise ArchiveError("the archive does not start as BLAST+ starts it")
     if (profile := _PROFILE.search(text)) is not None:  # of a round of psiblast after the first
         end = text.find(_DATABASE, profile.end())
-        return text[: profile.end()], [_read_query(text[profile.end() : end])], text[end:]
+        return text[: profile.end()], [text[profile.end() : end]], text[end:]
     start = text.find(_QUERIES)
     end = text.find(_QUERIES_END, start)
     if start < 0 or end < 0:
         raise ArchiveError("the archive's request does not hold a set of queries as BLAST+ writes it")
     first = start + len(_QUERIES)
-    queries = [_read_query(element) for element in text[first:end].split(_QUERY_SEPARATOR)]
-    if [number for number, *_ in queries] != sorted({number for number, *_ in queries}):
-        raise ArchiveError("the archive's queries are not in ascending order")
-    return text[:first], queries, text[end:]
+    return text[:first], text[first:end].split(_QUERY_SEPARATOR), text[end:]
 
 
 def _read_query(element: bytes) -> _QueryText:

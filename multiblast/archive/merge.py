@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from multiblast.archive.heads import Head
@@ -15,9 +16,13 @@ __all__ = ["merge"]
 
 _QUERY = b"            id {\n              %s\n            },\n" % query_id(1)
 _ROUNDS = re.compile(rb"(?<=\n\}\n)(?=%s)" % re.escape(ARCHIVE_START))
-_RESULTS = b"\n  results {\n"
+_NEXT_QUERY = b"          },\n          seq {\n"
+_QUERIES_END = b"          }\n        }\n      },\n"
+_ALIGNMENTS = b"\n  results {\n    alignments {\n"
 _MASKS = b"\n    masks {\n"
 _BLOCKS = b"\n    ka-blocks {\n"
+_END = b"    },"
+_TOGETHER_BYTES, _TOGETHER_QUERIES = 16 << 20, 1000
 # An ungapped search has no parameters of gapped alignment; BLAST+ itself then reports the ungapped ones.
 _NO_GAPPED = re.compile(
     rb"(\{\n)(        lambda \{ \d.*?gapped )FALSE(\n      \},\n      \{\n)        lambda \{ -1, .*?gapped TRUE",
@@ -31,6 +36,7 @@ def merge(
     databases: str | Sequence[str],
     *,
     first: int = 1,
+    together: bool = False,
 ) -> int:
     """Write archives one after the other, their queries numbered in order and under their titles.
 
@@ -41,6 +47,8 @@ def merge(
         databases: Where the searched databases are now, as given to ``-db``, in the order
             in which they were searched: hits are numbers into them.
         first: The number of the first query; a report may be made of several such files.
+        together: Write many queries as one archive where that can be. The formatter is several times
+            as fast with it, and wrong about the statistics of all queries but the first: for tables.
 
     Returns:
         How many queries were written.
@@ -51,25 +59,91 @@ def merge(
     names = databases if isinstance(databases, str) else " ".join(databases)
     database = b"      subject database %s,\n" % encode_string(names)
     number = first - 1
+    group = _Group(output)
     for number, (title, archive) in enumerate(parts, start=first):
         head = title if isinstance(title, Head) else Head.numbered(number, title)
         for one in _ROUNDS.split(archive):
-            output.writelines(_pieces(one, head, database))
+            part = _read_part(one, head, database)
+            if not (together and group.takes(part)):
+                group.write()
+            group.add(part)
+    group.write()
     return number - first + 1
 
 
-def _pieces(archive: bytes, head: Head, database: bytes) -> Iterable[bytes]:
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One query's archive, under its own name."""
+
+    opening: bytes
+    query: bytes
+    request: bytes
+    alignments: bytes
+    masks: bytes
+    blocks: bytes
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it is a search with profiles, of which rounds are told apart."""
+        return b'service "psi"' in self.opening or b'service "delta_blast"' in self.opening
+
+
+class _Group:
+    """Queries that are written as one archive."""
+
+    def __init__(self, output: BinaryIO) -> None:
+        self._output, self._parts, self._bytes = output, list[_Part](), 0
+
+    def takes(self, part: _Part) -> bool:
+        """Tell whether a query can stand in one archive with those before it, in bounded memory."""
+        if not self._parts or self._bytes > _TOGETHER_BYTES or len(self._parts) >= _TOGETHER_QUERIES or part.is_alone:
+            return False
+        return (part.opening, part.request) == (self._parts[0].opening, self._parts[0].request)
+
+    def add(self, part: _Part) -> None:
+        self._parts.append(part)
+        self._bytes += len(part.alignments) + len(part.query)
+
+    def write(self) -> None:
+        """Write what was added, if anything."""
+        parts, self._parts, self._bytes = self._parts, [], 0
+        if not parts:
+            return
+        self._output.write(parts[0].opening)
+        self._output.write(_NEXT_QUERY.join(part.query for part in parts))
+        self._output.writelines((parts[0].request, _ALIGNMENTS))
+        self._write_list([part.alignments for part in parts if part.alignments])
+        self._output.write(_MASKS)
+        self._write_list([part.masks for part in parts if part.masks])
+        self._output.write(parts[0].blocks)
+
+    def _write_list(self, elements: list[bytes]) -> None:
+        for number, element in enumerate(elements):
+            self._output.write(b",\n" + element if number else element)
+        self._output.write(b"\n" + _END if elements else _END)
+
+
+def _read_part(archive: bytes, head: Head, database: bytes) -> _Part:
     query, place = archive.find(_QUERY), archive.find(PLACEHOLDER)
-    results = archive.find(_RESULTS, place)
+    results = archive.find(_ALIGNMENTS, place)
     masks = archive.find(_MASKS, results)
     blocks = archive.find(_BLOCKS, masks)
     if not 0 < query < place < results < masks < blocks:
         raise ArchiveError("an archive to be merged is not one of a single query as made by a split")
-    yield archive[:query]
-    yield head.text
-    yield archive[query + len(_QUERY) : place]
-    yield database
-    yield archive[place + len(PLACEHOLDER) : results]
-    yield rename_query(archive[results:masks], query_id(1), head.id)
-    yield archive[masks:blocks].replace(b" id %s\n" % query_id(1), b" id %s\n" % head.id)
-    yield _NO_GAPPED.sub(rb"\1\2FALSE\3\2TRUE", archive[blocks:])
+    instance = archive[query + len(_QUERY) : place]
+    closing = _QUERIES_END if instance.endswith(_QUERIES_END) else b""
+    return _Part(
+        opening=archive[:query],
+        query=head.text + instance.removesuffix(closing),
+        request=closing + database + archive[place + len(PLACEHOLDER) : results],
+        alignments=rename_query(_elements(archive[results + len(_ALIGNMENTS) : masks]), query_id(1), head.id),
+        masks=_elements(archive[masks + len(_MASKS) : blocks]).replace(
+            b" id %s\n" % query_id(1), b" id %s\n" % head.id
+        ),
+        blocks=_NO_GAPPED.sub(rb"\1\2FALSE\3\2TRUE", archive[blocks:]),
+    )
+
+
+def _elements(text: bytes) -> bytes:
+    """Return the elements of a list, without the list's end."""
+    return text.removesuffix(_END).removesuffix(b"\n")

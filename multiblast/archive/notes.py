@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from multiblast.archive.batch import Query, read_batches
+from multiblast.archive.batch import Query, read_batches, read_request
 from multiblast.archive.karlin import KarlinAltschul
 from multiblast.archive.residues import read_residues
 from multiblast.archive.statistics import Search, read_statistics
@@ -62,8 +62,7 @@ def read_search(stream: BinaryIO) -> Search:
     Raises:
         ArchiveError: the file is not as BLAST+ writes it.
     """
-    batch = next(read_batches(stream))
-    return Search(batch.opening, batch.request)
+    return Search(*read_request(stream))
 
 
 def read_sections(stream: BinaryIO) -> Iterator[Section]:

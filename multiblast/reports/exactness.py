@@ -9,7 +9,7 @@ from pathlib import Path
 from multiblast.archive import DatabaseSize, merge, split
 from multiblast.programs import run_program
 from multiblast.reports.formats import FORMATS, Formatting
-from multiblast.reports.formatting import ARCHIVE, SAM, format_archive
+from multiblast.reports.formatting import ARCHIVE, SAM, TOGETHER, format_archive
 from multiblast.sequences import read_fasta
 
 __all__ = ["Exactness"]
@@ -52,11 +52,12 @@ class Exactness:
         self._options = ["-db", databases, *options]
         self._environment = {"BLAST_USAGE_REPORT": "false", **(ONE_QUERY_A_BATCH if alone else {})}
         self._sequences = list(read_fasta(query))
-        self._merged = directory / "merged.asn1"
         results = self._search(size)
-        parts = ((sequence.defline, results[sequence.residues]) for sequence in self._sequences)
-        with self._merged.open("wb") as output:
-            merge(parts, output, databases)
+        self._merged = {together: directory / f"merged-{together}.asn1" for together in (False, True)}
+        for together, path in self._merged.items():
+            parts = ((sequence.defline, results[sequence.residues]) for sequence in self._sequences)
+            with path.open("wb") as output:
+                merge(parts, output, databases, together=together)
 
     def differences(self, formatting: Formatting) -> list[str]:
         """Return the names of the report's files that are not the same, each with its first differing line.
@@ -74,7 +75,7 @@ class Exactness:
         output = plain / f"report.{formatting.format.extension}"
         self._run(self._query, formatting.arguments(), output)
         format_archive(
-            self._merged,
+            self._merged[formatting.format_type in TOGETHER],
             formatting,
             program=self._program,
             queries=len(self._sequences),

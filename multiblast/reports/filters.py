@@ -24,7 +24,7 @@ REACH_BYTES = 1 << 16  # longer than any header, footer or statistics block
 
 _QUERY = re.compile(rb"\n\n(?:<b>)?Query=")
 _ROUND = re.compile(rb"Results from round \d+\n\Z")  # of psiblast: part of the query's report
-_TRAILER = re.compile(rb"(?m)^# BLAST processed \d+ queries\n")
+_TRAILER = re.compile(rb"(?m)^# BLAST processed (\d+) queries\n")
 _STATISTICS = re.compile(
     rb"Lambda      K        H\n(.*) \n\nGapped\nLambda      K        H\n(.*) \n(\nEffective search space used: )"
 )
@@ -136,9 +136,9 @@ def join_tabular(chunks: Iterable[bytes], queries: int) -> Iterator[bytes]:
     """
     tables = 0
 
-    def count(_: re.Match[bytes]) -> bytes:
+    def count(found: re.Match[bytes]) -> bytes:
         nonlocal tables
-        tables += 1
+        tables += int(found[1])
         return b""
 
     yield from substitute(chunks, _TRAILER, count)

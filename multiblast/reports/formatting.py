@@ -23,7 +23,7 @@ from multiblast.reports.filters import annotate, join_pairwise, join_sam, join_t
 from multiblast.reports.formats import Formatting
 from multiblast.reports.rounds import QueryRounds, complete, join_structured, split_rounds
 
-__all__ = ["JOINABLE", "format_archive"]
+__all__ = ["JOINABLE", "TOGETHER", "format_archive"]
 
 ENVIRONMENT = {
     "BLAST_USAGE_REPORT": "false",
@@ -35,6 +35,8 @@ PAIRWISE, COMMENTED_TABLE, ARCHIVE, SAM = range(5), 7, 11, 17
 JSON = (13, 15)
 JOINABLE = frozenset({*PAIRWISE, 6, COMMENTED_TABLE, 10, 12, SAM, 18})
 """Formats in which the report of many queries is the reports of some and of the others, one after the other."""
+TOGETHER = frozenset({6, COMMENTED_TABLE, 10, 12, SAM, 18})
+"""Formats that print no statistics of a query, so that its archive may hold others (`merge`)."""
 ROUNDS_SAID = frozenset({*PAIRWISE, 6, COMMENTED_TABLE, 10, 18})  # text and tables
 PSI, DELTA = "psi", "delta_blast"
 ANNOTATED = (5, 15, 16)  # in one file

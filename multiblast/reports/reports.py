@@ -28,7 +28,7 @@ from multiblast.ids import digest
 from multiblast.installation import Installation
 from multiblast.jobs import Child, report_id
 from multiblast.options import QUERY_MOLECULE
-from multiblast.reports.formatting import JOINABLE, format_archive
+from multiblast.reports.formatting import JOINABLE, TOGETHER, format_archive
 from multiblast.reports.hits import HitPage, read_hits, write_hits
 from multiblast.reports.html import write_html
 from multiblast.reports.requests import ReportFormat, ReportRequest, read_report_request
@@ -146,7 +146,7 @@ class Reports:
         """Tell what a report would be made from now, and whether it is made of that and all its files are there."""
         report = self._jobs.report(report_job_id)
         children = self._jobs.children(self._jobs.query(report.query_job_id))
-        results = _results_digest([child for child in children if child.result is not None])
+        results = _results_digest([child for child in children if child.pack is not None])
         made = report.status == JobStatus.COMPLETE and report.results_digest == results and self._is_whole(report)
         return ReportVersion(results, made)
 
@@ -165,7 +165,7 @@ class Reports:
             if report.status == JobStatus.QUEUED:
                 self._jobs.move_report(report.id, JobStatus.FAILED, why, flow_run=flow_run)
             raise ConflictError(f"report job {report.id} cannot be made, {why}")
-        children = [child for child in self._jobs.children(query) if child.result is not None]
+        children = [child for child in self._jobs.children(query) if child.pack is not None]
         results = _results_digest(children)
         self._jobs.touch([report.id, query.id])
         if report.status == JobStatus.COMPLETE and report.results_digest == results and self._is_whole(report):
@@ -303,6 +303,9 @@ class Reports:
         joinable = not request.format.is_ours and request.formatting.format_type in JOINABLE
         workers = self._installation.workers if joinable else 1
         size = max(math.ceil(len(children) / workers), _LEAST_QUERIES_A_FORMATTER)
+        together = request.format is ReportFormat.PARQUET or (
+            not request.format.is_ours and request.formatting.format_type in TOGETHER
+        )
         parts = self._parts(query, children)
         if not request.format.is_ours and self._parses_deflines(query):
             parts = self._with_ids(query, children, parts)
@@ -310,7 +313,7 @@ class Reports:
         for first in range(1, max(len(children), 1) + 1, size):
             archives.append(directory / f"archive-{first}.asn1")
             with archives[-1].open("wb") as output:
-                merge(islice(parts, size), output, databases, first=first)
+                merge(islice(parts, size), output, databases, first=first, together=together)
         return archives
 
     def _format(  # noqa: PLR0913, PLR0917 - a report, its place and what ends it early

@@ -95,7 +95,7 @@ class Search:
         job = self.jobs.query(job_id)
         first = _first_positions(self.jobs.children(job))
         lost = self.results.check_present(first)
-        known = {key: child for key, child in first.items() if child.result is not None and key not in lost}
+        known = {key: child for key, child in first.items() if child.pack is not None and key not in lost}
         unknown = [Unknown(key, child.position, child.letters) for key, child in first.items() if key not in known]
         plan = self._plan(job_id, job.program, job.search_key, unknown)
         return replace(
@@ -317,7 +317,7 @@ class Search:
 
     def _left(self, job: QueryJob) -> list[Child]:
         first = _first_positions(self.jobs.children(job))
-        return [child for child in first.values() if child.result is None and child.failure is None]
+        return [child for child in first.values() if child.pack is None and child.failure is None]
 
     def _residues(self, job: QueryJob, children: Sequence[Child]) -> Iterator[Item]:
         with self._store.open(job.query_key) as stream:
@@ -365,8 +365,8 @@ def _known_batches(job_id: str, known: dict[str, Child]) -> list[Batch]:
     """Make one batch of each of the first packs that hold known results, so that they can be shown."""
     packs: dict[str, list[Child]] = {}
     for child in known.values():
-        if child.result is not None:
-            packs.setdefault(child.result.pack, []).append(child)
+        if child.pack is not None:
+            packs.setdefault(child.pack, []).append(child)
     shown = list(packs.values())[:_SHOWN_KNOWN_BATCHES]
     return [
         Batch(

@@ -433,7 +433,7 @@ class Actions(RuleBasedStateMachine):
         for (part,), job_id in ((parts, job_id) for parts, job_id in self.ids.items() if len(parts) == 1):
             with suppress(NotFoundError):
                 child = next(self.services.search.jobs.children(self.services.search.jobs.query(job_id)))
-                assert (child.result is not None) == (part in self.model.results)
+                assert (child.pack is not None) == (part in self.model.results)
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])

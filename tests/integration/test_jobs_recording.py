@@ -215,7 +215,7 @@ def test_children_come_with_results_and_failures(jobs: Jobs, results: Results) -
     job = _record(jobs, "abc")
     _find(results, "a")
     results.fail(_result_key("b"), "out of memory", "too long")
-    found = [(child.result is not None, child.failure and child.failure.message) for child in jobs.children(job)]
+    found = [(child.pack is not None, child.failure and child.failure.message) for child in jobs.children(job)]
     assert found == [(True, None), (False, "too long"), (False, None)]
 
 
