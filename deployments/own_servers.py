@@ -107,6 +107,12 @@ class OwnServers:
         # Asked to end, it waits half a minute for others; what it wrote is with the kernel, which is enough.
         return processes.start("s3", command, {}, ends_by=signal.SIGKILL)
 
+    def tidy(self) -> None:
+        """Remove what the S3 server leaves in the directory for temporary files when it is stopped."""
+        for port in range(self.port + _S3, self.port + _S3 + len(_S3_PORTS)):
+            for socket in Path("/tmp").glob(f"seaweedfs-*-grpc-{port}.sock"):  # noqa: S108 - where it puts them, always
+                socket.unlink(missing_ok=True)
+
     def has_databases(self) -> bool:
         """Make our databases where they are missing; return whether PostgreSQL is up."""
         import psycopg

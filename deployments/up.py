@@ -94,6 +94,8 @@ class Services:
         """Stop the workers, while there is a server to tell of their runs, then the servers."""
         for process in reversed(self.processes):
             process.stop()
+        if self.profile == "full":
+            OwnServers(self.host, self.port).tidy()
         _file().unlink(missing_ok=True)
 
 
