@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,20 +86,12 @@ def read_submission(  # noqa: PLR0913 - the fields of a form
     source: str | Path | StoreKey = ""
     names: list[TargetName] = []
     read: Options | None = None
-    try:
+    with _collecting(problems):
         read = options if isinstance(options, Options) else parse_options(program, _given(options, files_under))
-    except InvalidInputError as error:
-        problems.extend(error.problems)
-    except MultiblastError as error:
-        problems.append(Problem(str(error), "program"))
-    try:
+    with _collecting(problems):
         source = _source(query, query_file, files_under, is_needed=not getattr(read, "in_pssm", ""))
-    except InvalidInputError as error:
-        problems.extend(error.problems)
-    try:
+    with _collecting(problems):
         site, names = _targets(site, targets)
-    except InvalidInputError as error:
-        problems.extend(error.problems)
     if len(summary) > _LONGEST_SUMMARY:
         problems.append(
             Problem(f"{len(summary)} characters, at most {_LONGEST_SUMMARY} are kept: shorten it", "summary")
@@ -106,6 +99,17 @@ def read_submission(  # noqa: PLR0913 - the fields of a form
     if problems or read is None:
         raise InvalidInputError(problems)
     return Submission(source, site, tuple(names), read, user, summary, description)
+
+
+@contextmanager
+def _collecting(problems: list[Problem]) -> Iterator[None]:
+    """Add to ``problems`` what is found wrong in the block."""
+    try:
+        yield
+    except InvalidInputError as error:
+        problems.extend(error.problems)
+    except MultiblastError as error:
+        problems.append(Problem(str(error), "program"))
 
 
 def _source(query: str, query_file: str | Path, files_under: Path | None, *, is_needed: bool) -> str | Path | StoreKey:
