@@ -14,11 +14,12 @@ from multiblast.database import utc_now
 from multiblast.errors import InvalidInputError, NotFoundError
 from multiblast.registry.connection import Limits
 from multiblast.registry.local import Registry, open_database
+from multiblast.registry.local_tables import RemoteRegistry, User, UserAuthor
 from multiblast.registry.masking import Masked
 from multiblast.registry.recording import author_id, check_name, namespace_id
 from multiblast.registry.rest import RestRegistry
 from multiblast.registry.rows import End
-from multiblast.registry.tables import Author, RemoteRegistry, User, UserAuthor
+from multiblast.registry.tables import Author
 from multiblast.stores import LocalStore, Store
 
 __all__ = ["Binding", "Remotes", "Secrets", "bind", "binding", "bound_users", "open_remote"]

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from sqlmodel import col, select
 
 from multiblast.registry.local import Registry
+from multiblast.registry.local_tables import RemoteCopy, RemoteMark
 from multiblast.registry.rows import Row
-from multiblast.registry.tables import RemoteCopy, RemoteMark
 
 __all__ = ["Copies"]
 

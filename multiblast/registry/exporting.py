@@ -14,10 +14,10 @@ from rocrate.rocrate import ROCrate
 
 from multiblast.registry.graph import provenance_svg
 from multiblast.registry.local import Registry
+from multiblast.registry.local_tables import StoredFile
 from multiblast.registry.masking import Masked
 from multiblast.registry.rows import Row, read_time
 from multiblast.registry.status import find_item, label
-from multiblast.registry.tables import StoredFile
 from multiblast.registry.walking import Closure, walk
 
 __all__ = ["prov_document", "write_crate", "write_prov", "write_provenance"]

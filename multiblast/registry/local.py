@@ -19,15 +19,9 @@ from multiblast.database import Database, UtcDateTime, utc_now
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, ObjectMissingError
 from multiblast.registry.files import Files
 from multiblast.registry.kinds import KINDS, Kind
+from multiblast.registry.local_tables import StoredFile
 from multiblast.registry.rows import Created, Row, Spot, read_time, write_time
-from multiblast.registry.tables import (
-    DataProduct,
-    Namespace,
-    Object,
-    StorageLocation,
-    StorageRoot,
-    StoredFile,
-)
+from multiblast.registry.tables import DataProduct, Namespace, Object, StorageLocation, StorageRoot
 from multiblast.settings import home
 from multiblast.stores import LocalStore, Store
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from multiblast.registry.local import Registry
+from multiblast.registry.local_tables import StoredFile
 from multiblast.registry.rows import Created, Row, Spot
-from multiblast.registry.tables import StoredFile
 
 __all__ = ["SHOWN_ROOT", "Masked"]
 

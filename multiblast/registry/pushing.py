@@ -12,10 +12,10 @@ from multiblast.errors import MultiblastError
 from multiblast.ids import digest
 from multiblast.registry.copies import Copies
 from multiblast.registry.local import Registry
+from multiblast.registry.local_tables import Staged, StoredFile
 from multiblast.registry.masking import SHOWN_ROOT, Masked
 from multiblast.registry.pulling import PULL_AT_ONCE
 from multiblast.registry.rows import End, Row
-from multiblast.registry.tables import Staged, StoredFile
 from multiblast.registry.transfer import Outcome, Report, Result, Rows, content, create_rows, product_name, trouble_of
 from multiblast.registry.walking import Closure, walk
 

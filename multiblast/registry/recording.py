@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 
 from multiblast.errors import ConflictError, InvalidInputError, Problem
 from multiblast.registry.local import Registry
+from multiblast.registry.local_tables import User, UserAuthor
 from multiblast.registry.tables import (
     Author,
     DataProduct,
@@ -22,8 +23,6 @@ from multiblast.registry.tables import (
     ObjectComponent,
     StorageLocation,
     StorageRoot,
-    User,
-    UserAuthor,
 )
 from multiblast.registry.transfer import product_name
 

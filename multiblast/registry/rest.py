@@ -18,8 +18,8 @@ import httpx
 from multiblast.errors import ConflictError, InvalidInputError, MultiblastError, NotFoundError, StoreError
 from multiblast.registry.connection import Connection, Limits
 from multiblast.registry.kinds import KINDS, Kind
+from multiblast.registry.local_tables import StoredFile
 from multiblast.registry.rows import Created, Row, Spot, read_time, write_time
-from multiblast.registry.tables import StoredFile
 from multiblast.stores.base import CHUNK_BYTES
 
 __all__ = ["RestRegistry"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from multiblast.registry.kinds import KINDS
-from multiblast.registry.tables import StoredFile
+from multiblast.registry.local_tables import StoredFile
 
 __all__ = ["Created", "End", "Row", "Spot", "read_time", "write_time"]
 

@@ -16,9 +16,10 @@ from multiblast.registry.copies import Copies
 from multiblast.registry.files import file_checksums
 from multiblast.registry.kinds import KINDS
 from multiblast.registry.local import Registry
+from multiblast.registry.local_tables import RemoteCopy, Staged, StoredFile
 from multiblast.registry.recording import name_of_product
 from multiblast.registry.rows import End, Row
-from multiblast.registry.tables import RegistryTable, RemoteCopy, Staged, StorageLocation, StorageRoot, StoredFile
+from multiblast.registry.tables import RegistryTable, StorageLocation, StorageRoot
 from multiblast.registry.transfer import Outcome, Report, Result, contents_of, product_name
 from multiblast.registry.walking import Closure, walk
 

@@ -1,8 +1,7 @@
-"""The tables of the registry: FAIR's data model with all its constraints, and what is known of other registries.
+"""The tables that registries exchange: FAIR's data model with all its constraints.
 
 Column names are those of the FAIR registry's REST API, with ``_id`` after a
-reference. A table that stays on this machine is marked ``local`` in its info.
-All times are UTC.
+reference. All times are UTC.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, MetaData, Text, UniqueConstraint, event, insert
+from sqlalchemy import CheckConstraint, Column, ForeignKey, MetaData, Text, UniqueConstraint, event, insert
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Mapper
 from sqlmodel import Field, SQLModel
@@ -35,25 +34,19 @@ __all__ = [
     "Keyword",
     "Licence",
     "Namespace",
+    "NumberedTable",
     "Object",
     "ObjectAuthor",
     "ObjectComponent",
     "QualityControlled",
     "RegistryTable",
-    "RemoteCopy",
-    "RemoteMark",
-    "RemoteRegistry",
-    "Staged",
     "StorageLocation",
     "StorageRoot",
-    "StoredFile",
-    "User",
-    "UserAuthor",
     "author_uuid",
+    "reference",
 ]
 
 WHOLE_OBJECT = "whole_object"
-_LOCAL = {"info": {"local": True}}
 
 
 def _no_wildcards(column: str) -> str:
@@ -65,7 +58,8 @@ def _new_uuid() -> str:
     return str(uuid4())
 
 
-def _reference(table: str, *, unique: bool = False, optional: bool = False) -> Any:
+def reference(table: str, *, unique: bool = False, optional: bool = False) -> Any:
+    """Return the column of a reference to a row that then cannot be deleted."""
     return Field(foreign_key=f"{table}.id", ondelete="RESTRICT", index=not unique, unique=unique, nullable=optional)
 
 
@@ -98,12 +92,14 @@ class RegistryTable(SQLModel):
     )
 
 
-class _Row(RegistryTable):
+class NumberedTable(RegistryTable):
+    """A table whose rows have a number."""
+
     id: int | None = Field(default=None, primary_key=True)
     last_updated: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
 
-class Namespace(_Row, table=True):
+class Namespace(NumberedTable, table=True):
     """A group of data products."""
 
     __tablename__ = "namespace"
@@ -114,7 +110,7 @@ class Namespace(_Row, table=True):
     website: str | None = None
 
 
-class StorageRoot(_Row, table=True):
+class StorageRoot(NumberedTable, table=True):
     """A place; with a location's path after it, it is a file's address."""
 
     __tablename__ = "storage_root"
@@ -123,7 +119,7 @@ class StorageRoot(_Row, table=True):
     local: bool = False
 
 
-class StorageLocation(_Row, table=True):
+class StorageLocation(NumberedTable, table=True):
     """Where one content is. ``hash`` is the SHA-1 of a file, or the commit of a code repository."""
 
     __tablename__ = "storage_location"
@@ -132,10 +128,10 @@ class StorageLocation(_Row, table=True):
     path: str = Field(sa_type=Text)
     hash: str = Field(index=True)
     public: bool = True
-    storage_root_id: int = _reference("storage_root")
+    storage_root_id: int = reference("storage_root")
 
 
-class FileType(_Row, table=True):
+class FileType(NumberedTable, table=True):
     """What kind of file an object is."""
 
     __tablename__ = "file_type"
@@ -145,7 +141,7 @@ class FileType(_Row, table=True):
     extension: str
 
 
-class Author(_Row, table=True):
+class Author(NumberedTable, table=True):
     """A person or organisation; the UUID follows from the identifier if there is one."""
 
     __tablename__ = "author"
@@ -159,37 +155,15 @@ class Author(_Row, table=True):
     uuid: str = Field(default_factory=_new_uuid, unique=True, max_length=36)
 
 
-class User(_Row, table=True):
-    """Somebody who works with this registry, bound to a namespace and a data store."""
-
-    __tablename__ = "user"
-    __table_args__ = _LOCAL
-
-    username: str = Field(unique=True)
-    namespace: str
-    data_store: str = Field(sa_type=Text)
-    remote: str = ""
-
-
-class UserAuthor(_Row, table=True):
-    """Which author a user is."""
-
-    __tablename__ = "user_author"
-    __table_args__ = _LOCAL  # a user is one of this installation, and nobody elsewhere
-
-    user_id: int = _reference("user", unique=True)
-    author_id: int = _reference("author")
-
-
-class Object(_Row, table=True):
+class Object(NumberedTable, table=True):
     """Anything with provenance: what a data product, a configuration, a script or a repository is."""
 
     __tablename__ = "object"
 
     description: str | None = Field(default=None, sa_type=Text)
     uuid: str = Field(default_factory=_new_uuid, unique=True, max_length=36)
-    storage_location_id: int | None = _reference("storage_location", optional=True)
-    file_type_id: int | None = _reference("file_type", optional=True)
+    storage_location_id: int | None = reference("storage_location", optional=True)
+    file_type_id: int | None = reference("file_type", optional=True)
 
 
 class ObjectAuthor(RegistryTable, table=True):
@@ -201,7 +175,7 @@ class ObjectAuthor(RegistryTable, table=True):
     author_id: int = _many("author_id", "author")
 
 
-class Issue(_Row, table=True):
+class Issue(NumberedTable, table=True):
     """Something wrong with components of objects; the larger the severity, the worse."""
 
     __tablename__ = "issue"
@@ -212,7 +186,7 @@ class Issue(_Row, table=True):
     uuid: str = Field(default_factory=_new_uuid, unique=True, max_length=36)
 
 
-class ObjectComponent(_Row, table=True):
+class ObjectComponent(NumberedTable, table=True):
     """A named part of an object; every object has the part that is the whole of it."""
 
     __tablename__ = "object_component"
@@ -224,7 +198,7 @@ class ObjectComponent(_Row, table=True):
     name: str
     description: str | None = Field(default=None, sa_type=Text)
     whole_object: bool = False
-    object_id: int = _reference("object")
+    object_id: int = reference("object")
 
 
 class ComponentIssue(RegistryTable, table=True):
@@ -237,7 +211,7 @@ class ComponentIssue(RegistryTable, table=True):
     object_component_id: int = _many("object_component_id", "object_component")
 
 
-class DataProduct(_Row, table=True):
+class DataProduct(NumberedTable, table=True):
     """A name and version in a namespace, and the object it stands for. The version is strict semver."""
 
     __tablename__ = "data_product"
@@ -248,11 +222,11 @@ class DataProduct(_Row, table=True):
 
     name: str
     version: str
-    namespace_id: int = _reference("namespace")
-    object_id: int = _reference("object")
+    namespace_id: int = reference("namespace")
+    object_id: int = reference("object")
 
 
-class ExternalObject(_Row, table=True):
+class ExternalObject(NumberedTable, table=True):
     """Where a data product that comes from elsewhere comes from."""
 
     __tablename__ = "external_object"
@@ -273,11 +247,11 @@ class ExternalObject(_Row, table=True):
     primary_not_supplement: bool = True
     description: str | None = Field(default=None, sa_type=Text)
     version: str
-    data_product_id: int = _reference("data_product", unique=True)
-    original_store_id: int | None = _reference("storage_location", optional=True)
+    data_product_id: int = reference("data_product", unique=True)
+    original_store_id: int | None = reference("storage_location", optional=True)
 
 
-class CodeRun(_Row, table=True):
+class CodeRun(NumberedTable, table=True):
     """One time something was run: what went in, what came out, with which code and configuration."""
 
     __tablename__ = "code_run"
@@ -285,9 +259,9 @@ class CodeRun(_Row, table=True):
     run_date: datetime = Field(sa_type=UtcDateTime)
     description: str = Field(sa_type=Text)
     uuid: str = Field(default_factory=_new_uuid, unique=True, max_length=36)
-    code_repo_id: int | None = _reference("object", optional=True)
-    model_config_id: int | None = _reference("object", optional=True)
-    submission_script_id: int = _reference("object")
+    code_repo_id: int | None = reference("object", optional=True)
+    model_config_id: int | None = reference("object", optional=True)
+    submission_script_id: int = reference("object")
 
 
 class CodeRunInput(RegistryTable, table=True):
@@ -308,7 +282,7 @@ class CodeRunOutput(RegistryTable, table=True):
     object_component_id: int = _many("object_component_id", "object_component")
 
 
-class CodeRepoRelease(_Row, table=True):
+class CodeRepoRelease(NumberedTable, table=True):
     """The release of a code that an object is."""
 
     __tablename__ = "code_repo_release"
@@ -320,10 +294,10 @@ class CodeRepoRelease(_Row, table=True):
     name: str
     version: str
     website: str | None = None
-    object_id: int = _reference("object", unique=True)
+    object_id: int = reference("object", unique=True)
 
 
-class Keyword(_Row, table=True):
+class Keyword(NumberedTable, table=True):
     """A word to find an object by."""
 
     __tablename__ = "keyword"
@@ -334,20 +308,20 @@ class Keyword(_Row, table=True):
 
     keyphrase: str
     identifier: str | None = Field(default=None, unique=True)
-    object_id: int = _reference("object")
+    object_id: int = reference("object")
 
 
-class Licence(_Row, table=True):
+class Licence(NumberedTable, table=True):
     """What may be done with an object."""
 
     __tablename__ = "licence"
 
     licence_info: str = Field(sa_type=Text)
     identifier: str | None = Field(default=None, unique=True)
-    object_id: int = _reference("object")
+    object_id: int = reference("object")
 
 
-class KeyValue(_Row, table=True):
+class KeyValue(NumberedTable, table=True):
     """One fact about an object."""
 
     __tablename__ = "key_value"
@@ -355,78 +329,16 @@ class KeyValue(_Row, table=True):
 
     key: str
     value: str = Field(sa_type=Text)
-    object_id: int = _reference("object")
+    object_id: int = reference("object")
 
 
-class QualityControlled(_Row, table=True):
+class QualityControlled(NumberedTable, table=True):
     """That an object was quality controlled, and the document that says so."""
 
     __tablename__ = "quality_controlled"
 
-    object_id: int = _reference("object", unique=True)
-    document_id: int = _reference("object")
-
-
-class StoredFile(RegistryTable, table=True):
-    """One content in the store, kept once whatever it is called.
-
-    Attributes:
-        sha1: What other registries know it by.
-        sha256: What it is kept under.
-    """
-
-    __tablename__ = "stored_file"
-    __table_args__ = _LOCAL
-
-    sha1: str = Field(primary_key=True, max_length=40)
-    sha256: str = Field(unique=True, max_length=64)
-    size_bytes: int = Field(sa_type=BigInteger)
-    stored_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
-
-
-class RemoteRegistry(_Row, table=True):
-    """Another registry, by the name it has here. Its token is kept apart."""
-
-    __tablename__ = "remote_registry"
-    __table_args__ = _LOCAL
-
-    name: str = Field(unique=True)
-    url: str = Field(sa_type=Text)
-    store: str = Field(default="", sa_type=Text)
-
-
-class RemoteCopy(RegistryTable, table=True):
-    """That a row here is a row there."""
-
-    __tablename__ = "remote_copy"
-    __table_args__ = _LOCAL
-
-    remote: str = Field(primary_key=True)
-    kind: str = Field(primary_key=True)
-    row_id: int = Field(primary_key=True)
-    reference: str = Field(index=True)
-
-
-class RemoteMark(RegistryTable, table=True):
-    """The newest row of a kind that was there at the last pull."""
-
-    __tablename__ = "remote_mark"
-    __table_args__ = _LOCAL
-
-    remote: str = Field(primary_key=True)
-    kind: str = Field(primary_key=True)
-    newest: int = Field(sa_type=BigInteger)
-
-
-class Staged(RegistryTable, table=True):
-    """A code run or an object that is to be pushed with all its provenance."""
-
-    __tablename__ = "staged"
-    __table_args__ = _LOCAL
-
-    kind: str = Field(primary_key=True)
-    row_id: int = Field(primary_key=True)
-    at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    object_id: int = reference("object", unique=True)
+    document_id: int = reference("object")
 
 
 def author_uuid(identifier: str) -> str:

@@ -7,6 +7,7 @@ MULTIBLAST_TEST_FAIR_TOKEN over the FAIR registry that they name.
 from __future__ import annotations
 
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable
@@ -16,11 +17,11 @@ from tempfile import TemporaryDirectory
 from multiblast.registry.bindings import bind
 from multiblast.registry.commands import pull, push
 from multiblast.registry.local import Registry, open_database
+from multiblast.registry.local_tables import Staged
 from multiblast.registry.masking import Masked
 from multiblast.registry.recording import ProductName, record_product
 from multiblast.registry.rest import RestRegistry
 from multiblast.registry.rows import End
-from multiblast.registry.tables import Staged
 from multiblast.registry.transfer import Report
 from multiblast.stores import LocalStore
 
@@ -48,7 +49,8 @@ def _timed(what: str, count: int, work: Callable[[], Report]) -> None:
     each = report.requests / count
     sys.stdout.write(
         f"{what:<16} {count:>6,} products {seconds:>8.1f} s {count / seconds:>8.1f} products/s "
-        f"{report.requests:>7,} requests ({each:.1f} a product), exit code {report.exit_code}\n"
+        f"{report.requests:>7,} requests ({each:.1f} a product), exit code {report.exit_code}, "
+        f"memory at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10:,} MiB\n"
     )
 
 

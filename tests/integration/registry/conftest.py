@@ -17,6 +17,7 @@ from multiblast.registry.bindings import Binding, bind
 from multiblast.registry.connection import Limits
 from multiblast.registry.kinds import KINDS
 from multiblast.registry.local import Registry, open_database
+from multiblast.registry.local_tables import Staged
 from multiblast.registry.recording import (
     ProductName,
     Recorded,
@@ -41,7 +42,6 @@ from multiblast.registry.tables import (
     Licence,
     ObjectComponent,
     QualityControlled,
-    Staged,
 )
 from multiblast.stores import LocalStore
 

@@ -11,10 +11,11 @@ import pytest
 
 from multiblast.registry.commands import plan_pull, plan_push, pull, push, update
 from multiblast.registry.kinds import KINDS
+from multiblast.registry.local_tables import Staged
 from multiblast.registry.masking import Masked
 from multiblast.registry.rest import RestRegistry
 from multiblast.registry.status import delete, gc, status, verify
-from multiblast.registry.tables import Keyword, Staged
+from multiblast.registry.tables import Keyword
 from multiblast.registry.transfer import Result
 
 TOKEN = "01234567" * 5  # of the served registry
