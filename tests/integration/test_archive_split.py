@@ -8,6 +8,7 @@ import os
 import random
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -241,3 +242,27 @@ def test_statistics_that_do_not_come_out_as_stated_are_refused(proteins: Path) -
 def test_part_that_is_no_single_result_is_not_merged(proteins: Path) -> None:
     with pytest.raises(ArchiveError):
         merge([("title", proteins.read_bytes())], io.BytesIO(), "proteins")
+
+
+def test_memory_does_not_grow_with_the_archive(workplace: Workplace, tmp_path: Path) -> None:
+    """Split and merged, each in a process of its own: ten times the archive, the same peak."""
+    archive = workplace.search("blastp", workplace.residues("proteins"), "proteins", alone=True).read_bytes()
+    script = (
+        "import os, resource, sys\n"
+        "from multiblast.archive import merge, split\n"
+        "with open(sys.argv[1], 'rb') as stream, open(os.devnull, 'wb') as out:\n"
+        "    for together in (False, True):\n"
+        "        stream.seek(0)\n"
+        "        merge(((b'q', part.archive) for part in split(stream)), out, 'db', together=together)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+    )
+    peaks_kib = []
+    for megabytes in (20, 60):
+        path = tmp_path / f"{megabytes}.asn1"
+        with path.open("wb") as file:
+            while file.tell() < megabytes << 20:
+                file.write(archive)
+        done = subprocess.run([sys.executable, "-c", script, path], check=True, capture_output=True, text=True)
+        peaks_kib.append(int(done.stdout))
+    assert peaks_kib[1] < peaks_kib[0] + 16 * 1024
+    assert peaks_kib[1] < 300 * 1024
