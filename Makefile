@@ -42,14 +42,16 @@ lint: install ## check style, types and the direction of imports
 check: lint ## run the quick checks: lint and the unit tests
 	@$(PYTHON) -m pytest tests/unit $(ARGS)
 
-bench: install ## compare the speed with that of plain BLAST+
+bench: install ## compare the speed with that of plain BLAST+, and tell that of the registry
 	@$(PYTHON) tests/benchmarks/bench.py $(ARGS)
+	@$(PYTHON) tests/benchmarks/bench_registry.py
 
 exactness: install ## compare our reports with plain BLAST+'s: ARGS="query.fasta --target SITE/TARGET/DATABASE"
 	@$(BIN)/multiblast exactness $(ARGS)
 
 screenshots: install ## walk through the UI of `make up` and keep pictures in docs/images
 	@$(PYTHON) docs/make_screenshots.py http://127.0.0.1:$(PORT)
+	@$(PYTHON) docs/screenshots_registry.py http://127.0.0.1:$(PORT)
 	@PREFECT_API_URL=http://127.0.0.1:$(PORT)/api $(PYTHON) docs/picture_flows.py http://127.0.0.1:$(PORT)
 
 up: install ## start a Prefect server and a worker (PORT=4200); PROFILE=full: PostgreSQL, S3, two workers

@@ -1,16 +1,19 @@
 """How fast products are pushed and pulled, and with how many requests: ``bench_registry.py [PRODUCTS]``.
 
-Without arguments between two registries on this machine; with MULTIBLAST_TEST_FAIR_URL and
-MULTIBLAST_TEST_FAIR_TOKEN over the FAIR registry that they name.
+Over the FAIR registry that MULTIBLAST_TEST_FAIR_URL and MULTIBLAST_TEST_FAIR_TOKEN name; without them over the
+registry server of the tests, with an S3 server behind it.
 """
 
 from __future__ import annotations
 
 import os
 import resource
+import socket
+import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,10 +21,8 @@ from multiblast.registry.bindings import bind
 from multiblast.registry.commands import pull, push
 from multiblast.registry.local import Registry, open_database
 from multiblast.registry.local_tables import Staged
-from multiblast.registry.masking import Masked
 from multiblast.registry.recording import ProductName, record_product
 from multiblast.registry.rest import RestRegistry
-from multiblast.registry.rows import End
 from multiblast.registry.transfer import Report
 from multiblast.stores import LocalStore
 
@@ -54,15 +55,36 @@ def _timed(what: str, count: int, work: Callable[[], Report]) -> None:
     )
 
 
+@contextmanager
+def _server(directory: Path) -> Iterator[tuple[str, str]]:
+    """Start the registry server of the tests; give its address and its token."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    bucket, port_file, token = directory / "s3" / "fair", directory / "port", "01234567" * 5
+    bucket.mkdir(parents=True)
+    rclone = [str(Path(sys.executable).with_name("rclone")), "serve", "s3", "--addr", f"127.0.0.1:{port}"]
+    rclone += ["--config", os.devnull, "--auth-key", "key,secret", str(bucket.parent)]
+    program = Path(__file__).parents[1] / "integration" / "registry" / "registry_server.py"
+    server = [sys.executable, str(program), str(port_file), f"http://127.0.0.1:{port}", token]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(rclone, stderr=quiet) as storage, subprocess.Popen(server, stderr=quiet) as registry:
+        while not port_file.exists():
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port_file.read_text()}", token
+        storage.kill()
+        registry.kill()
+
+
 def main(count: int) -> None:
     """Print one line a step."""
     space = f"bench-{time.time_ns()}"
-    with TemporaryDirectory(prefix="multiblast-bench-") as directory:
+    with TemporaryDirectory(prefix="multiblast-bench-") as directory, ExitStack() as stack:
         here, there = _registry(Path(directory) / "here"), _registry(Path(directory) / "there")
-        url = os.environ.get("MULTIBLAST_TEST_FAIR_URL", "")
-        end: End = Masked(_registry(Path(directory) / "between"))
-        if url:
-            end = RestRegistry(url, os.environ["MULTIBLAST_TEST_FAIR_TOKEN"])
+        url, token = os.environ.get("MULTIBLAST_TEST_FAIR_URL", ""), os.environ.get("MULTIBLAST_TEST_FAIR_TOKEN", "")
+        if not url:
+            url, token = stack.enter_context(_server(Path(directory)))
+        end = RestRegistry(url, token)
         _fill(here, space, count)
         config = Path(directory) / "config.yaml"
         config.write_text(f"read: [{{data_product: 'params/*', use: {{namespace: {space}}}}}]\n")
