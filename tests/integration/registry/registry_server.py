@@ -136,6 +136,7 @@ class State:
         self.log: list[str] = []
         self.faults: list[dict[str, Any]] = []
         self.shift_s = 0.0
+        self.delayed = self.most_at_once = 0
         self.release()
         root = {"root": f"{base}/data/", "local": False, "id": 1, "last_updated": "2026-01-01T00:00:00Z"}
         self.rows["storage_root"][1] = root
@@ -202,7 +203,12 @@ class Handler(BaseHTTPRequestHandler):
             return
         fault = self.state.fault(line)
         if fault and fault.get("delay_s"):
+            with self.state.lock:
+                self.state.delayed += 1
+                self.state.most_at_once = max(self.state.most_at_once, self.state.delayed)
             time.sleep(fault["delay_s"])
+            with self.state.lock:
+                self.state.delayed -= 1
         if fault and fault.get("drop"):
             self.close_connection = True
             self.connection.close()
@@ -227,7 +233,8 @@ class Handler(BaseHTTPRequestHandler):
                 if "stop_after" in body:
                     self.state.release(body["stop_after"])
             counts = {name: len(rows) for name, rows in self.state.rows.items()}
-            self.answer(200, {"log": self.state.log, "counts": counts, "stopped": self.state.stopped})
+            told = {"stopped": self.state.stopped, "most_at_once": self.state.most_at_once}
+            self.answer(200, {"log": self.state.log, "counts": counts, **told})
 
     def answer(self, code: int, said: Any, headers: dict[str, str] | None = None) -> None:
         data = json.dumps(said).encode()

@@ -223,6 +223,34 @@ def test_registry_defect_a_broken_download_goes_on_where_it_broke(
     assert second.files.holds(here.product("params/a", content).sha1)
 
 
+def test_registry_defect_transfers_are_not_one_after_the_other(
+    here: Any, second: Any, remote: Any, config: Callable[[str], Path]
+) -> None:
+    remote.fail("POST /api/data/", times=8, delay_s=1.0)
+    pushed(here, remote, *"abcdefgh")
+    assert remote.control()["most_at_once"] > 2
+    remote.fail("GET /data/", times=8, delay_s=1.0)
+    assert pulled(second, remote, config).exit_code == 0
+    assert remote.control()["most_at_once"] > 2
+
+
+def test_registry_defect_a_killed_download_goes_on_where_it_stopped(
+    here: Any, second: Any, remote: Any, config: Callable[[str], Path]
+) -> None:
+    """What came before is not fetched again: it would not fit, for it is another at the remote now."""
+    content = bytes(range(256)) * 4096
+    one = here.product("params/a", content)
+    here.commit("object", one.object_id)
+    push(here, remote.open())
+    part = second.directory / "incoming" / f"{one.sha1}.part"
+    part.parent.mkdir()
+    part.write_bytes(content[:500_000])
+    (remote.bucket / one.sha1).write_bytes(bytes(500_000) + content[500_000:])
+    assert [o.result for o in pulled(second, remote, config).outcomes] == [Result.DONE]
+    assert second.files.holds(one.sha1)
+    assert not part.exists()
+
+
 def test_registry_defect_one_failed_item_does_not_end_the_rest(
     here: Any, second: Any, remote: Any, config: Callable[[str], Path]
 ) -> None:

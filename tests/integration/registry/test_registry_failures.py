@@ -102,11 +102,14 @@ def test_registry_killed_push_goes_on(filled: Any, remote: Any, config: Callable
         assert hashlib.sha1(file.read_bytes(), usedforsecurity=False).hexdigest() == file.name
 
 
-def test_registry_tampered_file_is_refused(here: Any, second: Any, remote: Any, config: Callable[[str], Path]) -> None:
+@pytest.mark.parametrize("found", [b"evil", b"content", b"content a and more"], ids=["tampered", "truncated", "longer"])
+def test_registry_file_that_is_not_what_it_should_be_is_refused(
+    here: Any, second: Any, remote: Any, config: Callable[[str], Path], found: bytes
+) -> None:
     for name in "ab":
         here.commit("object", here.product(f"params/{name}", f"content {name}").object_id)
     push(here, remote.open())
-    (remote.bucket / here.product("params/a", "content a").sha1).write_bytes(b"evil")
+    (remote.bucket / here.product("params/a", "content a").sha1).write_bytes(found)
     report = pull(config(READ_ALL), second, remote.open(), second.user())
     assert sorted(o.result for o in report.outcomes) == [Result.DONE, Result.FAILED]
     reason = next(o.reason for o in report.outcomes if o.result == Result.FAILED)
