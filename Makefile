@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint check bench exactness screenshots up down status doctor lock clean
+.PHONY: help install demo test lint check bench chaos exactness screenshots up down status doctor lock clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -45,6 +45,9 @@ check: lint ## run the quick checks: lint and the unit tests
 bench: install ## compare the speed with that of plain BLAST+, and tell that of the registry
 	@$(PYTHON) tests/benchmarks/bench.py $(ARGS)
 	@$(PYTHON) tests/benchmarks/bench_registry.py
+
+chaos: install ## kill servers and workers while jobs run, and see that nothing is lost: ARGS="--seed 2"
+	@$(PYTHON) tests/chaos/chaos.py $(ARGS)
 
 exactness: install ## compare our reports with plain BLAST+'s: ARGS="query.fasta --target SITE/TARGET/DATABASE"
 	@$(BIN)/multiblast exactness $(ARGS)

@@ -1,0 +1,197 @@
+"""What a service does with several workers and S3, as ratios: ``python tests/benchmarks/bench_service.py [PART…]``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "chaos"))
+
+from bench import CORES, Bench, _proteins, _ratio, _timed, console
+from servers import BUCKET, S3
+
+from multiblast.search import read_submission
+from multiblast.services import Services
+from multiblast.stores.base import CHUNK_BYTES
+
+_WORKER = """
+import os, sys, time
+from pathlib import Path
+from multiblast.database import Database
+from multiblast.installation import Installation
+from multiblast.services import Services
+from multiblast.settings import QueryLimits
+from multiblast.stores import LocalStore
+from multiblast.targets import Targets
+home, targets, job, part, of = sys.argv[1:]
+services = Services(Database(f"sqlite:///{home}/jobs.sqlite"), LocalStore(f"{home}/store"), Installation(cores=1),
+                    Targets(Path(targets)), QueryLimits(sequences=0, query_bytes=0))
+plan = services.search.plan_part(job, int(part), int(of))
+print("ready", flush=True)
+sys.stdin.readline()
+os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[int(part) % len(os.sched_getaffinity(0))]})
+for batch in plan.to_run:
+    services.search.run(batch)
+"""
+_OBJECT_BYTES = 256 << 20
+_JOBS = 1000
+
+
+def workers(directory: Path, repeats: int) -> None:
+    """500 proteins, cold: by one worker with one core, and by two."""
+    queries, database = _proteins(directory)
+    bench = Bench(directory, "blastp", database, queries)
+    times: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(repeats):
+        for count, seconds in times.items():
+            seconds.append(_by_workers(bench, count))
+    gain = statistics.median(times[1]) / statistics.median(times[2])
+    load = os.getloadavg()[0]
+    console.print(f"two workers to one, cold, 500 sequences: {gain:.2f} times as fast (goal: at least 1.8)")
+    console.print(f"  on {CORES} cores, with a load of {load:.1f} at the end")
+
+
+def _by_workers(bench: Bench, count: int) -> float:
+    services = bench.services()
+    job = _record(bench, services, bench.queries)
+    services.search.start(services.search.plan(job))
+    home = bench.directory / f"run-{bench.runs}"
+    command = [sys.executable, "-c", _WORKER, home, bench.database.parents[3], job]
+    started = [
+        subprocess.Popen(
+            [*map(str, command), str(part), str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for part in range(count)
+    ]
+    for process in started:
+        assert process.stdout
+        process.stdout.readline()
+
+    def go() -> None:
+        for process in started:
+            assert process.stdin
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        for process in started:
+            process.communicate()
+            assert process.returncode == 0
+
+    return _timed(go)
+
+
+def throughput(directory: Path, repeats: int) -> None:
+    """One object of 256 MiB, there and back: our store, and rclone, on the same S3 server."""
+    directory.chmod(0o755)
+    server = S3(directory)
+    server.start()
+    source, back = directory / "object", directory / "back"
+    with source.open("wb") as file:
+        for _ in range(_OBJECT_BYTES // CHUNK_BYTES):
+            file.write(os.urandom(CHUNK_BYTES))
+    key, secret = server.keys
+    remote = {"TYPE": "s3", "PROVIDER": "Other", "ENDPOINT": server.endpoint, "ACCESS_KEY_ID": key}
+    remote |= {"SECRET_ACCESS_KEY": secret, "FORCE_PATH_STYLE": "true"}
+    environment = os.environ | {f"RCLONE_CONFIG_IT_{name}": value for name, value in remote.items()}
+    rclone = [str(Path(sys.executable).with_name("rclone")), "copyto", "--config", os.devnull, "--ignore-times"]
+    rclone += ["--s3-chunk-size", "8M", "--s3-upload-concurrency", "4"]
+    store = server.store()
+
+    def theirs(start: Path | str, end: Path | str) -> Callable[[], object]:
+        return lambda: subprocess.run([*rclone, str(start), str(end)], env=environment, check=True)
+
+    def put() -> None:
+        with source.open("rb") as stream:
+            store.put("ours", stream)
+
+    def get() -> None:
+        with store.open("ours") as stream, back.open("wb") as file:
+            while chunk := stream.read(CHUNK_BYTES):
+                file.write(chunk)
+
+    try:
+        ways = {"up": (put, theirs(source, f"it:{BUCKET}/theirs")), "down": (get, theirs(f"it:{BUCKET}/theirs", back))}
+        for way, (ours, other) in ways.items():
+            seconds = [(_timed(ours), _timed(other)) for _ in range(repeats)]
+            mine, rclones = (statistics.median(column) for column in zip(*seconds, strict=True))
+            speed = _OBJECT_BYTES / 1e6 / mine
+            console.print(f"S3 {way}: {speed:.0f} MB/s, {rclones / mine:.2f} of rclone's speed (goal: at least 0.8)")
+    finally:
+        server.kill()
+
+
+def submissions(directory: Path, repeats: int) -> None:
+    """One known sequence, submitted again and again: what our part of a submission takes, without Prefect's."""
+    queries, database = _proteins(directory)
+    bench = Bench(directory, "blastp", database, queries[:1])
+    services = bench.services()
+    bench.ours(services)
+    seconds = _timed(lambda: [_whole(bench, services, 0) for _ in range(20 * repeats)])
+    console.print(
+        f"submissions of one known sequence: {60 * 20 * repeats / seconds:,.0f} a minute, one after the other"
+    )
+
+
+def memory(directory: Path, repeats: int) -> None:  # noqa: ARG001 - one long run
+    """A process that works off a thousand jobs of one sequence, a tenth of which must be searched."""
+    queries, database = _proteins(directory)
+    bench = Bench(directory, "blastp", database, queries[: _JOBS // 10])
+    services, resident = bench.services(), []
+    for number in range(_JOBS):
+        _whole(bench, services, number % len(bench.queries))
+        if (number + 1) % (_JOBS // 10) == 0:
+            resident.append(_resident_bytes())
+    _ratio(f"memory after {_JOBS} jobs, to after {2 * _JOBS // 10}", [resident[-1]], [resident[1]], 1.05)
+    console.print("  MB after each tenth: " + ", ".join(f"{size / 1e6:.0f}" for size in resident))
+
+
+def _whole(bench: Bench, services: Services, number: int) -> None:
+    search = services.search
+    job = _record(bench, services, [bench.queries[number]])
+    plan = search.plan(job)
+    search.start(plan)
+    for batch in plan.to_run:
+        search.run(batch)
+    search.finish(job)
+
+
+def _record(bench: Bench, services: Services, queries: list) -> str:  # type: ignore[type-arg]  # of sequences
+    query = "".join(sequence.canonical.decode() for sequence in queries)
+    target = "/".join(part.name for part in (bench.database.parents[2], bench.database.parents[1], bench.database))
+    return services.search.record(read_submission(query=query, program="blastp", targets=[target])).job_id
+
+
+def _resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+PARTS: dict[str, Callable[[Path, int], None]] = {
+    "workers": workers,
+    "throughput": throughput,
+    "submissions": submissions,
+    "memory": memory,
+}
+
+
+def main() -> None:
+    """Run the parts named on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="which; all if none")
+    parser.add_argument("--repeats", type=int, default=3, help="runs of each, of which the median counts")
+    chosen = parser.parse_args()
+    for name in chosen.parts or PARTS:
+        with tempfile.TemporaryDirectory(prefix="multiblast-bench-") as directory:
+            started = time.monotonic()
+            PARTS[name](Path(directory), chosen.repeats)
+            console.print(f"  ({name} took {time.monotonic() - started:.0f} s)")
+
+
+if __name__ == "__main__":
+    main()
