@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shlex
 import time
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +16,8 @@ from prefect.artifacts import (
     acreate_table_artifact,
     aupdate_progress_artifact,
 )
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactUpdate
 
 from blocks.services import services
 from multiblast.search import Plan, SearchedJob, SequenceRow, board
@@ -23,6 +27,7 @@ __all__ = ["RunPage", "show_markdown", "show_plan", "show_table"]
 
 _PERIOD_S = 2.0
 _ROWS_SHOWN = 1000
+_ROWS_MEANWHILE = 100  # written every 2 s
 
 
 class RunPage:
@@ -36,6 +41,7 @@ class RunPage:
     def __init__(self, job_id: str, *, shown: bool = True) -> None:
         self.job_id, self._short, self._shows = job_id, job_id[:8], shown
         self._progress: UUID | None = None
+        self._table: UUID | None = None
         self._shown = time.monotonic()
 
     async def show_plan(self, plan: Plan) -> None:
@@ -52,7 +58,7 @@ class RunPage:
         left = now.seconds_left
         text = f"{now.searched:,} of {now.to_search:,} sequences searched, {now.reused:,} reused"
         text += f" · {now.letters_per_second:,.0f} letters/s"
-        text += f" · about {_duration(left)} left" if left is not None else ""
+        text += f" · about {_duration(left)} left" if left else ""
         if self._progress is None:
             created = await acreate_progress_artifact(
                 progress=100 * now.fraction, key=f"progress-{self._short}", description=text
@@ -60,21 +66,29 @@ class RunPage:
             self._progress = UUID(str(created))
         else:
             await aupdate_progress_artifact(self._progress, progress=100 * now.fraction, description=text)
+        job = await asyncio.to_thread(services().search.searched_job, self.job_id, count=_ROWS_MEANWHILE)
+        await self._show_rows(job, f"{text}. Sequences{_cut(job)}")
 
     async def show_result(self, job: SearchedJob) -> None:
         """Show the table of sequences and what to do next."""
         if self._progress is not None:
             await aupdate_progress_artifact(self._progress, progress=100.0, description="done")
-        rows = job.rows[:_ROWS_SHOWN]
-        cut = f" (the first {_ROWS_SHOWN:,})" if len(job.rows) > _ROWS_SHOWN else ""
-        await acreate_table_artifact(
-            key=f"sequences-{self._short}",
-            table=[_table_row(row) for row in rows],
-            description=f"Sequences{cut}",
-        )
+        job = replace(job, rows=job.rows[:_ROWS_SHOWN])
+        await self._show_rows(job, f"Sequences{_cut(job)}")
         await acreate_markdown_artifact(
             key=f"job-{self._short}", markdown=_job_text(job, await report_form(job.job_id)), description="Job"
         )
+
+    async def _show_rows(self, job: SearchedJob, description: str) -> None:
+        """Show the table of sequences, in place of what it showed before."""
+        rows = [_table_row(row) for row in job.rows]
+        if self._table is None:
+            created = await acreate_table_artifact(key=f"sequences-{self._short}", table=rows, description=description)
+            self._table = UUID(str(created))
+        else:
+            changed = ArtifactUpdate(data=json.dumps(rows), description=description)
+            async with get_client() as client:
+                await client.update_artifact(self._table, changed)
 
 
 async def show_plan(plan: Plan, key: str) -> None:
@@ -90,6 +104,10 @@ async def show_markdown(key: str, text: str, description: str) -> None:
 async def show_table(key: str, rows: list[dict[str, Any]], description: str) -> None:
     """Show a table."""
     await acreate_table_artifact(key=key, table=rows, description=description)
+
+
+def _cut(job: SearchedJob) -> str:
+    return f" (the first {len(job.rows):,})" if len(job.rows) < job.sequences else ""
 
 
 def _plan_text(plan: Plan) -> str:
