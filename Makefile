@@ -45,6 +45,7 @@ check: lint ## run the quick checks: lint and the unit tests
 bench: install ## compare the speed with that of plain BLAST+, and tell that of the registry
 	@$(PYTHON) tests/benchmarks/bench.py $(ARGS)
 	@$(PYTHON) tests/benchmarks/bench_registry.py
+	@$(PYTHON) tests/benchmarks/bench_service.py
 
 chaos: install ## kill servers and workers while jobs run, and see that nothing is lost: ARGS="--seed 2"
 	@$(PYTHON) tests/chaos/chaos.py $(ARGS)
