@@ -1,0 +1,65 @@
+"""What a run's page shows while a search runs: one progress and one table, written again and not anew."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+
+import pytest
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import Artifact
+from prefect.testing.utilities import prefect_test_harness
+
+from blocks.services import using
+from multiblast.search import board, read_submission
+from multiblast.sequences import Sequence
+from multiblast.services import Services
+from tasks import artifacts
+
+# Prefect leaves the sockets of a run's clients to the garbage collector, which is made to come while they are forgiven.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+
+
+async def _shown() -> dict[str, Artifact]:
+    async with get_client() as client:
+        found = await client.read_artifacts()
+    assert len(found) == len({artifact.key for artifact in found})
+    return {str(artifact.type): artifact for artifact in found}
+
+
+@flow(validate_parameters=False)
+async def show(services: Services, job_id: str) -> tuple[dict[str, Artifact], dict[str, Artifact]]:
+    """Search a job's batches one by one, its progress shown before each and at the end."""
+    search = services.search
+    plan = search.plan(job_id)
+    search.start(plan)
+    board.begin(job_id, to_search=plan.unknown, reused=plan.known, letters=plan.letters)
+    page, seen = artifacts.RunPage(job_id), []
+    for batch in (*plan.to_run, None):
+        await page.show_progress()
+        seen.append(await _shown())
+        if batch is not None:
+            await asyncio.to_thread(search.run, batch)
+    board.end(job_id)
+    return seen[0], seen[-1]
+
+
+def test_progress_and_table_are_brought_up_to_date_in_place(
+    services: Services, proteins: list[Sequence], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(artifacts, "_PERIOD_S", 0.0)
+    query = b"".join(sequence.canonical for sequence in proteins[:6]).decode()
+    job_id = services.search.record(read_submission(query=query, targets=["demo/examples/proteins"])).job_id
+    with prefect_test_harness(server_startup_timeout=120), using(services):
+        first, last = asyncio.run(show(services, job_id))
+    gc.collect()
+    assert first.keys() == last.keys() == {"progress", "table"}
+    assert {kind: artifact.id for kind, artifact in first.items()} == {kind: one.id for kind, one in last.items()}
+    states = [{row["status"] for row in json.loads(str(seen["table"].data))} for seen in (first, last)]
+    assert states == [{"in-progress"}, {"complete"}]
+    assert (float(str(first["progress"].data)), float(str(last["progress"].data))) == (0.0, 100.0)
+    assert "letters/s" in str(last["progress"].description)
