@@ -1,7 +1,7 @@
 """Many submissions queued at once by many users: how fast they are taken, whether any is lost, what they cost.
 
-``python tests/benchmarks/bench_queue.py --submissions 1000 --users 20`` starts a server of its own, queues all as
-the UI does, and then runs them in this process, in the order in which a worker would get them.
+``python tests/benchmarks/bench_queue.py --submissions 1000 --users 20`` starts a server on PostgreSQL, queues all
+as the UI does, and then runs them in this process, in the order in which a worker would get them.
 """
 
 from __future__ import annotations
@@ -21,6 +21,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import psycopg
+
+from deployments.own_servers import OwnServers
+from deployments.processes import wait_until
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples" / "data"
@@ -49,17 +54,27 @@ def main() -> None:
 
 @contextmanager
 def server() -> Iterator[str]:
-    """Run a Prefect server."""
+    """Run a Prefect server on a PostgreSQL of its own."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        port = probe.getsockname()[1] % 20_000 + 20_000
+    own = OwnServers("127.0.0.1", port)
+    postgres = own.start_postgres()
+    wait_until(own.has_databases, postgres)
+    os.environ["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = own.database_url("+asyncpg", "prefect")
+    os.environ["BENCH_DATABASE"] = own.database_url("", "prefect")
     with subprocess.Popen(
-        [sys.executable, "-m", "deployments", "server", "--port", str(port)], cwd=ROOT, stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "deployments", "server", "--port", str(port)],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     ) as process:
         try:
             yield f"http://127.0.0.1:{port}/api"
         finally:
             process.terminate()
+            process.wait()
+            postgres.stop()
 
 
 async def measure(submissions: int, users: int, to_run: int, home: Path) -> None:
@@ -70,7 +85,7 @@ async def measure(submissions: int, users: int, to_run: int, home: Path) -> None
     environment.apply()
     records = (EXAMPLES / "protein_query.fasta").read_text().split(">")[1:]
     chance = random.Random(5)
-    before = size(home)
+    before = size()
     async with get_client() as client:
         deployment = await client.read_deployment_by_name("submit-query/submit-query")
         began, queued = time.monotonic(), dict[Any, str]()
@@ -81,7 +96,7 @@ async def measure(submissions: int, users: int, to_run: int, home: Path) -> None
             run = await client.create_flow_run_from_deployment(deployment.id, parameters=parameters, tags=["bench"])
             queued[run.id] = user
         seconds = time.monotonic() - began
-        grown = size(home)
+        grown = size()
         say(f"queued {submissions} in {seconds:.0f} s: {60 * submissions / seconds:,.0f} a minute")
         say(f"the server's database grew by {(grown - before) / submissions:,.0f} B each")
         waiting = await client.count_flow_runs(flow_run_filter=of_bench())
@@ -91,7 +106,7 @@ async def measure(submissions: int, users: int, to_run: int, home: Path) -> None
         seconds = time.monotonic() - began
         say(f"ran {dict(ended)} in {seconds:.0f} s: {60 * to_run / seconds:,.0f} a minute")
         await asyncio.sleep(3)  # task runs are recorded a moment later
-        after = size(home)
+        after = size()
         say(f"the server's database grew by {(after - grown) / to_run:,.0f} B each")
     report(home, submissions)
 
@@ -149,9 +164,12 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def size(home: Path) -> int:
+def size() -> int:
     """Return the bytes of the server's database."""
-    return sum(path.stat().st_size for path in (home / "prefect").glob("prefect.db*"))
+    with psycopg.connect(os.environ["BENCH_DATABASE"]) as connection:
+        row = connection.execute("SELECT pg_database_size('prefect')").fetchone()
+    assert row
+    return int(row[0])
 
 
 if __name__ == "__main__":
