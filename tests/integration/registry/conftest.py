@@ -45,7 +45,7 @@ from multiblast.registry.tables import (
 )
 from multiblast.stores import LocalStore
 
-QUICK = Limits(timeout_s=5, attempts=3, first_wait_s=0.01)
+QUICK = Limits(timeout_s=30, attempts=3, first_wait_s=0.01)
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Remote:
         return self.opened[-1]
 
     def control(self, **what: Any) -> dict[str, Any]:
-        answer = httpx.post(f"{self.url}/control", json=what, timeout=10)
+        answer = httpx.post(f"{self.url}/control", json=what, timeout=60)
         told: dict[str, Any] = answer.json()
         return told
 
