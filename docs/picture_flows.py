@@ -60,6 +60,11 @@ class Runs:
         """The newest report."""
         return str(answer("reports", "list")[0]["reportJobID"])
 
+    @property
+    def code_run(self) -> str:
+        """The newest job as the registry knows it."""
+        return str(answer("registry", "record", self.job)["code_run"])
+
     def run(self, name: str, parameters: dict[str, Any]) -> str:
         """Run a deployment to its end; return the flow run's id."""
         run = self._client.create_flow_run_from_deployment(self._deployments[name].id, parameters=parameters)
@@ -176,8 +181,15 @@ PARAMETERS: dict[str, Callable[[Runs], dict[str, Any]]] = {
     "expire-results": lambda _: {"dry_run": True},
     "verify-storage": nothing,
     "copy-results": second_storage,
-    "registry-status": nothing,
+    "record-provenance": of_job(user=ANN),
+    "show-provenance": lambda runs: {"item": runs.code_run},
+    "export-provenance": lambda runs: {"item": runs.code_run},
+    "registry-info": lambda runs: {"item": runs.code_run},
+    "config-registry": lambda _: {"user": "steward", "data_store": str(home() / "data"), "full_name": "Ann Steward"},
+    "commit-registry": lambda runs: {"items": [runs.code_run]},
+    "registry-status": lambda _: {"compare": False},
     "verify-registry": nothing,
+    "delete-registered": lambda runs: {"item": runs.code_run},
     "collect-registry": nothing,
 }
 """Example runs; a flow that is not here needs what the demo does not have, and only its form is shown."""

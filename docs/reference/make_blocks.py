@@ -1,0 +1,50 @@
+"""Write the reference of all settings: ``python docs/reference/make_blocks.py``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from deployments.register import block_classes
+
+PAGE = Path(__file__).with_name("settings.md")
+
+INTRODUCTION = """# Settings
+
+*Made by `docs/reference/make_blocks.py` from the blocks in `blocks/`.*
+
+Settings are fields of Prefect blocks: forms under *Blocks* in the browser, or a few lines of Python as below. The
+blocks called `default` count; `make up` registers them with the defaults, which are also what holds without a server.
+A running worker sees a change within a minute.
+"""
+
+
+def page() -> str:
+    """Return the whole page."""
+    return "\n".join([INTRODUCTION, *map(_block, block_classes())])
+
+
+def _block(block: Any) -> str:
+    lines = [
+        f"## {block.get_block_type_slug()}\n",
+        f"{block.get_description()}\n",
+        "| Field | Default | Meaning |",
+        "|---|---|---|",
+    ]
+    for name, field in block.model_fields.items():
+        if not name.startswith("_"):
+            cells = (f"`{name}`", _default(field.get_default(call_default_factory=True)), field.description)
+            lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
+    return "\n".join([*lines, "", (block.get_code_example() or "").strip(), ""])
+
+
+def _default(value: Any) -> str:
+    if hasattr(value, "get_secret_value"):
+        value = value.get_secret_value()
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"`{value}`" if value not in ("", [], None) else "none"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

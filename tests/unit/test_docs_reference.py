@@ -1,0 +1,35 @@
+"""The reference pages that are made are those that the code makes."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "reference"
+PICTURE = re.compile(r"!\[[^]]*\]\(([^)]+)\)")
+
+
+@pytest.mark.parametrize(("script", "page"), [("make_options.py", "options.md"), ("make_blocks.py", "settings.md")])
+def test_docs_reference_page_is_current(script: str, page: str) -> None:
+    made = runpy.run_path(str(REFERENCE / script))["page"]()
+    assert (REFERENCE / page).read_text(encoding="utf-8") == made, f"run docs/reference/{script}"
+
+
+def test_docs_reference_shows_every_flow() -> None:
+    flows = {flow["name"] for flow in yaml.safe_load((ROOT / "deployments/prefect.yaml").read_text())["deployments"]}
+    text = (REFERENCE / "flows.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^## (.+)$", text, re.MULTILINE)) == flows, "run make screenshots"
+    assert {f"../images/flows/{flow}-form.webp" for flow in flows} <= set(PICTURE.findall(text))
+
+
+@pytest.mark.parametrize(
+    "page", [*sorted(ROOT.glob("docs/*/*.md")), ROOT / "README.md"], ids=lambda page: str(page.relative_to(ROOT))
+)
+def test_docs_pictures_are_there(page: Path) -> None:
+    missing = [name for name in PICTURE.findall(page.read_text(encoding="utf-8")) if not (page.parent / name).exists()]
+    assert missing == []
