@@ -34,8 +34,13 @@ _BUCKET = "multiblast-tests"
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses by markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what uses PostgreSQL, as a fixture or a parameter, so that it can be left out where there is none."""
+    """Mark what uses PostgreSQL, so that it can be left out where there is none, and what one process should test.
+
+    That is a file of tests, and all tests that use the one server that is started as users start it.
+    """
     for item in items:
+        live = "live" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("live" if live else str(item.path)))
         parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
         used = {*getattr(item, "fixturenames", ()), *map(str, parameters)}
         if used & {"postgres_server", "postgres_url", "postgres", "postgresql"}:
