@@ -7,9 +7,11 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,6 +38,26 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     assert done.returncode == 0, done.stdout + done.stderr
     yield {**environment, "UI_URL": f"http://127.0.0.1:{port}"}
     subprocess.run([sys.executable, "-m", "deployments", "down"], cwd=ROOT, env=environment, check=True)
+
+
+class _Patient(httpx.HTTPTransport):
+    """Tries again where a busy server on SQLite says 503, as every client of Prefect's does."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        for pause_s in (1, 2, 4, 8, 16):
+            response = super().handle_request(request)
+            if response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                return response
+            response.close()
+            time.sleep(pause_s)
+        return super().handle_request(request)
+
+
+@pytest.fixture(scope="session")
+def prefect_api(live: dict[str, str]) -> Iterator[httpx.Client]:
+    """A client of the live server's API."""
+    with httpx.Client(base_url=f"{live['UI_URL']}/api", timeout=60, transport=_Patient()) as client:
+        yield client
 
 
 @pytest.fixture

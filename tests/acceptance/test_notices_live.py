@@ -60,7 +60,7 @@ def wait_for(found: Callable[[], Any], limit_s: float = 120) -> Any:
 
 
 def test_ended_jobs_are_told_by_notice_and_by_automation(
-    live: dict[str, str], receiver: tuple[str, Told], tmp_path: Path
+    prefect_api: httpx.Client, live: dict[str, str], receiver: tuple[str, Told], tmp_path: Path
 ) -> None:
     url, told = receiver
     environment = {**live, "PREFECT_API_URL": f"{live['UI_URL']}/api"}
@@ -80,16 +80,14 @@ def test_ended_jobs_are_told_by_notice_and_by_automation(
     def on(path: str) -> list[dict[str, Any]]:
         return [json.loads(body) for told_path, _, body in told if told_path == path]
 
-    with httpx.Client(base_url=f"{live['UI_URL']}/api", timeout=60) as client:
+    def submit(**parameters: Any) -> None:
+        found = prefect_api.get("/deployments/name/submit-query/submit-query").raise_for_status().json()
+        body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+        prefect_api.post(f"/deployments/{found['id']}/create_flow_run", json=body).raise_for_status()
 
-        def submit(**parameters: Any) -> None:
-            found = client.get("/deployments/name/submit-query/submit-query").raise_for_status().json()
-            body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
-            client.post(f"/deployments/{found['id']}/create_flow_run", json=body).raise_for_status()
-
-        submit(query=">q\nMKVLAAGIVGLCAKAYWQ\n", targets=["demo/examples/proteins"], notify=f"{url}/notice")
-        submit(query="", targets=["demo/examples/proteins"], notify=f"{url}/notice")
-        wait_for(lambda: len(on("/automation")) >= 2 and on("/notice"))
+    submit(query=">q\nMKVLAAGIVGLCAKAYWQ\n", targets=["demo/examples/proteins"], notify=f"{url}/notice")
+    submit(query="", targets=["demo/examples/proteins"], notify=f"{url}/notice")
+    wait_for(lambda: len(on("/automation")) >= 2 and on("/notice"))
     (notice,) = on("/notice")
     assert notice["event"] == "query.complete"
     headers, body = next((headers, body) for path, headers, body in told if path == "/notice")

@@ -34,7 +34,9 @@ def start(client: httpx.Client, deployment: str, **parameters: Any) -> str:
     return str(client.post(f"/deployments/{found['id']}/create_flow_run", json=body).raise_for_status().json()["id"])
 
 
-def test_job_of_a_killed_run_is_reconciled_and_completes(live: dict[str, str], examples: Path) -> None:
+def test_job_of_a_killed_run_is_reconciled_and_completes(
+    live: dict[str, str], prefect_api: httpx.Client, examples: Path
+) -> None:
     with gzip.open(examples / "proteins.fasta.gz") as stream:
         query = b"".join(sequence.canonical for sequence in islice(read_fasta(stream.read()), SEQUENCES)).decode()
     jobs = f"file:{live['MULTIBLAST_HOME']}/jobs.sqlite?mode=ro"
@@ -45,17 +47,15 @@ def test_job_of_a_killed_run_is_reconciled_and_completes(live: dict[str, str], e
             return row[0] if row else ""
         return ""  # there is no database before its first use
 
-    with httpx.Client(base_url=f"{live['UI_URL']}/api", timeout=60) as client:
+    def state(run: str) -> str:
+        return str(prefect_api.get(f"/flow_runs/{run}").json()["state_type"])
 
-        def state(run: str) -> str:
-            return str(client.get(f"/flow_runs/{run}").json()["state_type"])
-
-        run = start(client, "submit-query", query=query, targets=["demo/examples/proteins"], options={"evalue": 0.003})
-        wait_for(lambda: status() == "in-progress")
-        pid = client.get(f"/flow_runs/{run}").json()["infrastructure_pid"].rpartition(":")[2]
-        os.kill(int(pid), signal.SIGKILL)
-        wait_for(lambda: state(run) == "CRASHED")
-        assert status() == "in-progress"
-        reconcile = start(client, "reconcile-jobs")
-        wait_for(lambda: state(reconcile) == "COMPLETED")
-        wait_for(lambda: status() == "complete")
+    run = start(prefect_api, "submit-query", query=query, targets=["demo/examples/proteins"], options={"evalue": 0.003})
+    wait_for(lambda: status() == "in-progress")
+    pid = prefect_api.get(f"/flow_runs/{run}").json()["infrastructure_pid"].rpartition(":")[2]
+    os.kill(int(pid), signal.SIGKILL)
+    wait_for(lambda: state(run) == "CRASHED")
+    assert status() == "in-progress"
+    reconcile = start(prefect_api, "reconcile-jobs")
+    wait_for(lambda: state(reconcile) == "COMPLETED")
+    wait_for(lambda: status() == "complete")
