@@ -21,7 +21,7 @@ from typing import IO, BinaryIO, Self, cast
 from multiblast.errors import FailureClass, ProgramError
 from multiblast.orphans import die_with_parent
 
-__all__ = ["Completed", "Program", "run_program"]
+__all__ = ["Completed", "Program", "ask_seldom", "run_program"]
 
 _STDERR_KEPT_BYTES = 65536
 _LEAST_FREE_BYTES = 65536
@@ -218,6 +218,19 @@ class _Followed(RawIOBase):
     def close(self) -> None:
         self._file.close()
         super().close()
+
+
+def ask_seldom(question: Callable[[], bool], period_s: float = 0.5) -> Callable[[], bool]:
+    """Return a question that `Program` may ask at any rate: it is put once a period, until the answer is yes."""
+    asked, answer = time.monotonic(), False
+
+    def ask() -> bool:
+        nonlocal asked, answer
+        if not answer and time.monotonic() - asked > period_s:
+            asked, answer = time.monotonic(), question()
+        return answer
+
+    return ask
 
 
 def run_program(  # noqa: PLR0913 - as Program

@@ -1,6 +1,7 @@
 """Reports: a query job's result in any format."""
 
-from multiblast.reports.reports import MadeReport, ReportFile, Reports, ReportVersion
+from multiblast.reports.making import ReportFile
+from multiblast.reports.reports import MadeReport, Reports, ReportVersion
 from multiblast.reports.requests import ReportFormat, ReportRequest, read_report_request
 
 __all__ = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -20,6 +20,7 @@ from multiblast.ids import digest
 from multiblast.installation import Installation
 from multiblast.jobs import Child, Jobs, TargetName
 from multiblast.options import Options, parse_options
+from multiblast.programs import ask_seldom
 from multiblast.results import Results
 from multiblast.search.planning import Batch, Plan, Unknown, core_seconds, estimated_seconds, pack_batches
 from multiblast.search.recording import Recorded, Recorder
@@ -36,7 +37,6 @@ from multiblast.working_space import working_space
 __all__ = ["JobState", "Search"]
 
 _POLL_S = 0.5
-_CANCEL_CHECK_S = 0.5
 _SHOWN_KNOWN_BATCHES = 10
 
 
@@ -311,9 +311,8 @@ class Search:
     def _run(self, job: QueryJob, children: Sequence[Child], threads: int, progress: OnProgress) -> Outcome:
         context = self._context(job)
         distinct = {item.key: item for item in self._residues(job, children)}
-        return self._runner.run(
-            context, list(distinct.values()), threads, progress=progress, cancelled=self._cancelled(job.id)
-        )
+        cancelled = ask_seldom(lambda: self.jobs.query(job.id).cancel_requested)
+        return self._runner.run(context, list(distinct.values()), threads, progress=progress, cancelled=cancelled)
 
     def _left(self, job: QueryJob) -> list[Child]:
         first = _first_positions(self.jobs.children(job))
@@ -333,16 +332,6 @@ class Search:
     def _speed(self, key: str) -> Speed | None:
         with self._database.read() as session:
             return session.get(Speed, key)
-
-    def _cancelled(self, job_id: str) -> Callable[[], bool]:
-        checked = [time.monotonic(), False]
-
-        def cancelled() -> bool:
-            if not checked[1] and time.monotonic() - checked[0] > _CANCEL_CHECK_S:
-                checked[:] = time.monotonic(), self.jobs.query(job_id).cancel_requested
-            return bool(checked[1])
-
-        return cancelled
 
 
 def _speed_key(search_key: str) -> str:

@@ -172,7 +172,7 @@ def test_report_formatted_in_parts_equals_plain_blast(  # noqa: PLR0913, PLR0917
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Several formatters at the same time print what one would, also numbers of untitled queries."""
-    monkeypatch.setattr("multiblast.reports.reports._LEAST_QUERIES_A_FORMATTER", 1)
+    monkeypatch.setattr("multiblast.reports.making._LEAST_QUERIES_A_FORMATTER", 1)
     services = make_services(cores=4)
     untitled = [Sequence(b"", nucleotides[3].residues), *nucleotides, Sequence(b"", nucleotides[5].residues)]
     job = search_whole(services, fasta(untitled).decode(), program="blastn")
