@@ -7,9 +7,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, case, func, update
+from sqlalchemy import ColumnElement, Select, case, func, update
 from sqlalchemy import select as sa_select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
 from multiblast.database import (
@@ -26,9 +25,10 @@ from multiblast.database import (
     utc_now,
 )
 from multiblast.errors import NotFoundError
+from multiblast.jobs.recording import NewSequence, first_event, insert, portions, record_jobs
 from multiblast.jobs.states import move
 
-__all__ = ["Child", "Counts", "Jobs", "NewSequence"]
+__all__ = ["Child", "Counts", "Jobs"]
 
 _log = logging.getLogger(__name__)
 
@@ -51,23 +51,6 @@ class Child:
     letters: int
     pack: str | None = None
     failure: Failure | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class NewSequence:
-    """One sequence of a query that is being recorded.
-
-    Attributes:
-        child_id: The job one would get by submitting it alone.
-        query_offset, query_bytes: Its place in the query's canonical FASTA.
-    """
-
-    child_id: str
-    result_key: str
-    query_offset: int
-    query_bytes: int
-    letters: int
-    title: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +91,11 @@ class Jobs:
             summary: One line that the owner says about it.
             description: More of it.
         """
-        parent = job.model_dump()
-        rows = {job.id: parent} | _child_rows(parent, sequences)
         with self._database.write() as session:
-            search_keys = _search_keys(session, rows)
-            _insert_jobs(session, [row for job_id, row in rows.items() if job_id not in search_keys])
-            if sequences:
-                _replace_links(session, job.id, sequences)
+            record_jobs(session, job, sequences)
             if owner:
                 link = Link(owner=owner, job_id=job.id, summary=summary, description=description)
-                _insert(session, Link, [link.model_dump()])
-            stale = [job_id for job_id, search_key in search_keys.items() if search_key != job.search_key]
-            _renew(session, [rows[job_id] for job_id in sorted(stale)])
+                insert(session, Link, [link.model_dump()])
 
     def query(self, job_id: str) -> QueryJob:
         """Return one query job.
@@ -148,9 +124,9 @@ class Jobs:
     def move_query(self, job_ids: Collection[str], to: JobStatus, why: str = "", *, flow_run: str = "") -> int:
         """Change the status of some query jobs: see `states.move`."""
         with self._database.write() as session:
-            portions = _portions(sorted(job_ids))
             return sum(
-                move(session, QueryJob, col(QueryJob.id).in_(some), to, why, flow_run=flow_run) for some in portions
+                move(session, QueryJob, col(QueryJob.id).in_(some), to, why, flow_run=flow_run)
+                for some in portions(sorted(job_ids))
             )
 
     def move_report(self, job_id: str, to: JobStatus, why: str = "", *, flow_run: str = "", **values: Any) -> int:
@@ -239,7 +215,7 @@ class Jobs:
         """Return the status of those ids that are jobs, query or report; others are dropped."""
         found: dict[str, str] = {}
         with self._database.read() as session:
-            for some in _portions(list(job_ids)):
+            for some in portions(list(job_ids)):
                 for table in (QueryJob, ReportJob):
                     rows = session.exec(select(table.id, table.status).where(col(table.id).in_(some)))
                     found.update((job_id, status) for job_id, status in rows)
@@ -255,109 +231,20 @@ class Jobs:
         """Write a report job unless it exists, link its owner, and return it as it is now."""
         with self._database.write() as session:
             if session.get(ReportJob, report.id) is None:
-                _insert(session, ReportJob, [report.model_dump()])
-                _insert(session, JobEvent, [_first_event(report.id)])
+                insert(session, ReportJob, [report.model_dump()])
+                insert(session, JobEvent, [first_event(report.id)])
             if owner:
                 link = Link(owner=owner, job_id=report.id, kind=JobKind.REPORT)
-                _insert(session, Link, [link.model_dump()])
+                insert(session, Link, [link.model_dump()])
         return self.report(report.id)
 
     def touch(self, job_ids: Collection[str]) -> None:
         """Note that a job's result or report was read."""
         with self._database.write() as session:
             for table in (QueryJob, ReportJob):
-                for some in _portions(sorted(job_ids)):
+                for some in portions(sorted(job_ids)):
                     read = select(table.id).where(col(table.id).in_(some)).order_by(col(table.id)).with_for_update()
                     session.exec(update(table).where(col(table.id).in_(read)).values(used_at=utc_now()))
-
-
-def _insert(session: Session, table: Any, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-        session.connection().execute(dialect.insert(table).on_conflict_do_nothing(), rows)
-
-
-def _child_rows(parent: dict[str, Any], sequences: Sequence[NewSequence]) -> dict[str, dict[str, Any]]:
-    """Make one row of each distinct child, in the order of their ids.
-
-    That order is the same everywhere, so that two transactions never wait for each other.
-    """
-    distinct = {sequence.child_id: sequence for sequence in reversed(sequences)}
-    return {
-        child_id: {
-            **parent,
-            "id": child_id,
-            "sequences": 1,
-            "letters": distinct[child_id].letters,
-            "title": distinct[child_id].title,
-            "query_offset": distinct[child_id].query_offset,
-            "query_bytes": distinct[child_id].query_bytes,
-            "result_key": distinct[child_id].result_key,
-            "notes": [],
-        }
-        for child_id in sorted(distinct)
-    }
-
-
-def _search_keys(session: Session, job_ids: Collection[str]) -> dict[str, str]:
-    """Return what those jobs that exist are searched with."""
-    found: dict[str, str] = {}
-    for some in _portions(list(job_ids)):
-        found.update(session.exec(select(QueryJob.id, QueryJob.search_key).where(col(QueryJob.id).in_(some))).all())
-    return found
-
-
-def _insert_jobs(session: Session, rows: list[dict[str, Any]]) -> None:
-    """Insert jobs, each with its first line of history, but for those that somebody else inserts right now."""
-    _insert(session, QueryJob, rows)
-    told: set[str] = set()
-    for some in _portions([row["id"] for row in rows]):
-        told.update(session.exec(select(JobEvent.job_id).where(col(JobEvent.job_id).in_(some))))
-    _insert(session, JobEvent, [_first_event(row["id"]) for row in rows if row["id"] not in told])
-
-
-def _first_event(job_id: str) -> dict[str, Any]:
-    return {
-        "job_id": job_id,
-        "at": utc_now(),
-        "from_status": "",
-        "to_status": JobStatus.QUEUED,
-        "why": "submitted",
-        "flow_run": "",
-    }
-
-
-def _replace_links(session: Session, parent_id: str, sequences: Sequence[NewSequence]) -> None:
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(ChildJob)
-    statement = statement.on_conflict_do_update(
-        index_elements=["parent_id", "position"], set_={"result_key": statement.excluded.result_key}
-    )
-    rows = [
-        {
-            "parent_id": parent_id,
-            "position": position,
-            "child_id": sequence.child_id,
-            "result_key": sequence.result_key,
-            "query_offset": sequence.query_offset,
-            "query_bytes": sequence.query_bytes,
-            "letters": sequence.letters,
-        }
-        for position, sequence in enumerate(sequences, start=1)
-    ]
-    session.connection().execute(statement, rows)
-
-
-def _renew(session: Session, rows: Sequence[dict[str, Any]]) -> None:
-    """Give jobs that were recorded for other databases or another program version their new result keys."""
-    why = "a database or the program changed since it was searched"
-    for some in _portions([row["id"] for row in rows]):
-        move(session, QueryJob, col(QueryJob.id).in_(some), JobStatus.QUEUED, why)
-    if rows:
-        renewed = update(QueryJob).where(col(QueryJob.id) == bindparam("job"))
-        values: dict[str, Any] = {"result_key": bindparam("result"), "search_key": bindparam("search")}
-        changes = [{"job": row["id"], "result": row["result_key"], "search": row["search_key"]} for row in rows]
-        session.connection().execute(renewed.values(values), changes)
 
 
 def _counts(session: Session, job: QueryJob) -> Counts:
@@ -395,8 +282,3 @@ def _settle_children(session: Session, parent_id: str, flow_run: str) -> None:
         )
         which: ColumnElement[bool] = col(QueryJob.id).in_(settled)
         move(session, QueryJob, which, to, "could not be searched" if to is JobStatus.FAILED else "", flow_run=flow_run)
-
-
-def _portions(items: Sequence[str], size: int = 1000) -> Iterator[Sequence[str]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
