@@ -46,7 +46,7 @@ class Summary:
     searched: bool = True
 
 
-SUBJECT = re.compile(rb'ids \{\n( +)  local str "Query_\d+",\n(.*?)\n\1\}', re.DOTALL)
+SUBJECT = re.compile(rb"ids \{\n( +)  \S[^\n]*,\n(.*?)\n\1\}", re.DOTALL)
 SCORE = re.compile(
     rb'id str "(e_value|sum_e|bit_score|num_ident)",\n +value (?:int (\d+)|real \{ (-?\d+), 10, (-?\d+) \})'
 )

@@ -74,6 +74,20 @@ def test_ids_in_titles_are_reported_as_plain_blast_reads_them(
     assert different == []
 
 
+def test_rounds_of_queries_with_ids_are_told_as_plain_psiblast_tells_them(
+    services: Services, search_whole: Callable[..., SearchedJob], proteins: list[Sequence], tmp_path: Path
+) -> None:
+    query = tmp_path / "query.fasta"
+    chosen = zip(TITLES[:2], proteins, strict=False)
+    query.write_bytes(b"".join(b">%s\n%s\n" % (title, sequence.residues) for title, sequence in chosen))
+    job = search_whole(services, query.read_text(), program="psiblast", parse_deflines=True, num_iterations=2)
+    database = services.targets.resolve("demo", "examples", "proteins").path
+    command = ("psiblast", "-query", query, "-db", database, "-parse_deflines", "-num_iterations", 2, "-outfmt")
+    printed = {number: plain(tmp_path, *command, number) for number in (0, 7, 15)}
+    assert b"found again" in printed[0]
+    assert {number: report(services, job, number) for number in printed} == printed
+
+
 @pytest.mark.parametrize(
     ("titles", "said"),
     [(["foo a", "foo b"], "two titles have one id"), (["gnl|a|b|c|d", "x"], "Could not construct seq-id")],
