@@ -147,7 +147,7 @@ class Files:
         if not self.holds(found.sha1):
             hasher = _Hasher()
             with path.open("rb") as file:
-                self.store.put(self.key(found.sha256), _checked(hasher, chunks(file), found, path.name))
+                self.store.put_resumably(self.key(found.sha256), _checked(hasher, chunks(file), found, path.name))
         with self._writing() as session:
             self._record(session, found)
 
@@ -199,10 +199,10 @@ class Files:
             yield held
 
     def keep_stream(self, content: Iterable[bytes], kept: StoredFile) -> None:
-        """Keep a content that comes from another registry."""
+        """Keep a content that comes from another registry, going on where an earlier attempt broke off."""
         found = Checksums(kept.sha1, kept.sha256, kept.size_bytes)
         if not self.holds(kept.sha1):
-            self.store.put(self.key(kept.sha256), _checked(_Hasher(), content, found, kept.sha1))
+            self.store.put_resumably(self.key(kept.sha256), _checked(_Hasher(), content, found, kept.sha1))
         with self._writing() as session:
             self._record(session, found)
 
@@ -257,7 +257,7 @@ class Files:
 
 
 def _checked(hasher: _Hasher, data: Iterable[bytes], expected: Checksums, name: str) -> Iterator[bytes]:
-    """Pass data on, and fail at its end unless it is what is expected, so that a store keeps nothing."""
+    """Pass data on, and fail at its end unless it is what is expected, so that a store shows nothing."""
     yield from hasher.through(data)
     if hasher.checksums != expected:
         raise tampered(name, expected.sha256, hasher.checksums.sha256)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,8 @@ from multiblast.registry.transfer import Outcome, Report, Result, contents_of, p
 from multiblast.registry.walking import Closure, walk
 
 __all__ = ["Collected", "commit", "delete", "find_item", "gc", "info", "label", "status", "verify"]
+
+_ABANDONED_AFTER_S = 24 * 3600
 
 
 def find_item(registry: Registry, text: str) -> list[Row]:
@@ -257,7 +261,7 @@ class Collected:
 
 def gc(registry: Registry, remote_names: Sequence[str], *, files: bool = False, every: bool = False,
        dry_run: bool = False) -> Collected:  # fmt: skip
-    """Remove what is synced, and in the provenance of nothing that is not.
+    """Remove what is synced, and in the provenance of nothing that is not; and parts of files left for a day.
 
     Args:
         registry: The local one.
@@ -272,8 +276,19 @@ def gc(registry: Registry, remote_names: Sequence[str], *, files: bool = False, 
     dropped = [row for row in roots if row.id not in kept]
     closure = walk(registry, dropped)
     doomed = {row_id for row_id in closure.rows if row_id not in kept and row_id[0] in _COLLECTED}
+    if not dry_run:
+        _sweep(registry)
     return _remove(registry, closure, doomed, [label(registry, row) for row in dropped], files=files, every=every,
                    dry_run=dry_run)  # fmt: skip
+
+
+def _sweep(registry: Registry) -> None:
+    """Remove what transfers left behind that broke off, and were not gone on with for a day."""
+    for part in (registry.directory / "incoming").glob("*.part"):
+        with suppress(FileNotFoundError):
+            if time.time() - part.stat().st_mtime > _ABANDONED_AFTER_S:
+                part.unlink()
+    registry.files.store.sweep()
 
 
 # What other rows may share, and costs nothing, stays.

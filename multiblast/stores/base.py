@@ -55,6 +55,20 @@ class Store(ABC):
             StoreError: nothing is visible under ``key`` that was not before.
         """
 
+    def put_resumably(self, key: str, data: BinaryIO | Iterable[bytes] | bytes) -> StoredObject:
+        """Write one object as `put` does, going on where an earlier attempt at it broke off.
+
+        Stores for which that makes no difference begin anew.
+
+        Args:
+            key: Where to write.
+            data: All of it, from its start: what is there already is compared with it, and not written again.
+
+        Raises:
+            StoreError: as `put`; what was written so far stays, invisible, until `sweep`.
+        """
+        return self.put(key, data)
+
     @abstractmethod
     def open(self, key: str, start: int = 0, length: int | None = None) -> BinaryIO:
         """Open one object, or ``length`` bytes of it from byte ``start`` (0-based), for streamed reading.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 import time
@@ -15,6 +16,7 @@ from tempfile import NamedTemporaryFile
 from typing import BinaryIO, cast
 
 from multiblast.errors import ObjectMissingError, StoreError
+from multiblast.ids import digest
 from multiblast.stores.base import Store, StoredObject, check_key, chunks, is_key
 
 __all__ = ["LocalStore"]
@@ -62,6 +64,25 @@ class LocalStore(Store):
         finally:
             if temporary is not None:
                 temporary.unlink(missing_ok=True)
+        return _describe(key, status)
+
+    def put_resumably(self, key: str, data: BinaryIO | Iterable[bytes] | bytes) -> StoredObject:
+        """Write to a file that the next attempt finds again: see `Store.put_resumably`."""
+        path, part = self._path(key), self.root / _TEMPORARY / f"{digest('part/1', key)}.part"
+        try:
+            part.parent.mkdir(parents=True, exist_ok=True)
+            with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
+                if not _is_ours(file, part):
+                    return self.put(key, data)
+                _go_on(file, chunks(data))
+                os.fsync(file.fileno())
+                status = os.fstat(file.fileno())
+                _move(part, path)
+        except StoreError:  # of the store that the data came from
+            raise
+        except OSError as error:
+            part.unlink(missing_ok=True)  # on a full disk others need the room
+            raise self._error("write", key, error) from error
         return _describe(key, status)
 
     def open(self, key: str, start: int = 0, length: int | None = None) -> BinaryIO:
@@ -171,6 +192,29 @@ def _move(temporary: Path, path: Path) -> None:
                 raise
         else:
             return
+
+
+def _is_ours(file: BinaryIO, path: Path) -> bool:
+    """Tell whether nobody else writes to an open file, nor has moved it meanwhile to where it belongs."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except (BlockingIOError, FileNotFoundError):
+        return False
+
+
+def _go_on(file: BinaryIO, data: Iterable[bytes]) -> None:
+    """Make data a file's content, writing only what follows the last piece that is there already."""
+    size_bytes, there = 0, True
+    for chunk in data:
+        if there and file.read(len(chunk)) != chunk:
+            there = False
+            file.seek(size_bytes)
+        if not there:
+            file.write(chunk)
+        size_bytes += len(chunk)
+    file.truncate(size_bytes)
+    file.flush()
 
 
 class _Range(RawIOBase):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -67,11 +67,12 @@ class S3Store(Store):
         client: From `connect`; may be shared by threads.
         bucket: The bucket.
         prefix: What all keys begin with in the bucket, so that it can be shared.
+        part_bytes: The length of a part of an upload; many servers want 5 MiB or more.
     """
 
-    def __init__(self, client: S3Client, bucket: str, prefix: str = "") -> None:
+    def __init__(self, client: S3Client, bucket: str, prefix: str = "", part_bytes: int = _PART_BYTES) -> None:
         """Remember the place; nothing is sent yet."""
-        self._client, self.bucket = client, bucket
+        self._client, self.bucket, self._part_bytes = client, bucket, part_bytes
         self.prefix = f"{check_key(prefix.strip('/'))}/" if prefix.strip("/") else ""
         self._place = S3Place(bucket, client.meta.endpoint_url)
         self._bucket_seen = False
@@ -82,11 +83,18 @@ class S3Store(Store):
 
     def put(self, key: str, data: BinaryIO | Iterable[bytes] | bytes) -> StoredObject:
         """Upload in one request, or in parts that become one object at the end: see `Store.put`."""
+        return self._put(key, data, resumably=False)
+
+    def put_resumably(self, key: str, data: BinaryIO | Iterable[bytes] | bytes) -> StoredObject:
+        """Leave out the parts of an upload that the server has already: see `Store.put_resumably`."""
+        return self._put(key, data, resumably=True)
+
+    def _put(self, key: str, data: BinaryIO | Iterable[bytes] | bytes, *, resumably: bool) -> StoredObject:
         name = self._name(key)
-        parts = _parts(chunks(data))
+        parts = _parts(chunks(data), self._part_bytes)
         head = list(islice(parts, 2))
         if len(head) > 1:
-            self._put_parts(key, chain(head, parts))
+            self._put_parts(key, head, parts, resumably=resumably)
         else:
             body = head[0] if head else b""
             with self._place.explaining("write", key):
@@ -147,7 +155,7 @@ class S3Store(Store):
     def sweep(self) -> int:
         """Drop the parts of uploads that were begun more than a day ago: see `Store.sweep`."""
         before = datetime.now(UTC) - _ABANDONED_AFTER
-        abandoned = [(name, upload) for name, upload, begun in self._uploads() if begun < before]
+        abandoned = [(name, upload) for name, upload, begun in self._uploads(self.prefix) if begun < before]
         with self._place.explaining("remove", "abandoned uploads"):
             for name, upload in abandoned:
                 self._client.abort_multipart_upload(Bucket=self.bucket, Key=name, UploadId=upload)
@@ -169,29 +177,45 @@ class S3Store(Store):
     def _name(self, key: str) -> str:
         return self.prefix + check_key(key)
 
-    def _put_parts(self, key: str, parts: Iterable[bytes]) -> None:
+    def _put_parts(self, key: str, head: Sequence[bytes], parts: Iterable[bytes], *, resumably: bool) -> None:
         name = self._name(key)
         with self._place.explaining("write", key):
-            upload = self._client.create_multipart_upload(Bucket=self.bucket, Key=name)["UploadId"]
+            upload, there = self._begun(name) if resumably else ("", {})
+            if any(not _is(part, tag) for part, tag in zip(head, there.values(), strict=False)):
+                self._abort(name, upload)  # of other data
+                upload, there = "", {}
+            upload = upload or self._client.create_multipart_upload(Bucket=self.bucket, Key=name)["UploadId"]
             try:
-                sent = _send_parts(self._client, self.bucket, name, upload, parts)
+                sent = _send_parts(self._client, self.bucket, name, upload, chain(head, parts), there)
                 self._client.complete_multipart_upload(
                     Bucket=self.bucket, Key=name, UploadId=upload, MultipartUpload={"Parts": sent}
                 )
-            except BaseException:
-                with suppress(ClientError, BotoCoreError):  # what failed is told; `sweep` gets the rest
-                    self._client.abort_multipart_upload(Bucket=self.bucket, Key=name, UploadId=upload)
+            except BaseException as error:
+                if not resumably or isinstance(error, _OtherPartError):
+                    self._abort(name, upload)
                 raise
 
-    def _uploads(self) -> Iterator[tuple[str, str, datetime]]:
+    def _abort(self, name: str, upload: str) -> None:
+        with suppress(ClientError, BotoCoreError):  # what failed is told; `sweep` gets the rest
+            self._client.abort_multipart_upload(Bucket=self.bucket, Key=name, UploadId=upload)
+
+    def _begun(self, name: str) -> tuple[str, dict[int, str]]:
+        """Return the newest upload to a name that did not end, with the tags of its parts; nothing if there is none."""
+        uploads = [(begun, upload) for key, upload, begun in self._uploads(name) if key == name]
+        if not uploads:
+            return "", {}
+        _, upload = max(uploads)
+        pages = self._client.get_paginator("list_parts").paginate(Bucket=self.bucket, Key=name, UploadId=upload)
+        parts = (part for page in pages for part in page.get("Parts", ()))
+        return upload, {part["PartNumber"]: part["ETag"] for part in parts}
+
+    def _uploads(self, prefix: str) -> Iterator[tuple[str, str, datetime]]:
         with self._place.explaining("list", "uploads"):
-            pages = self._client.get_paginator("list_multipart_uploads").paginate(
-                Bucket=self.bucket, Prefix=self.prefix
-            )
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix)
             try:
                 for page in pages:
                     for found in page.get("Uploads", ()):
-                        if found["Key"].startswith(self.prefix):  # some servers ignore the prefix
+                        if found["Key"].startswith(prefix):  # some servers ignore the prefix
                             yield found["Key"], found["UploadId"], found["Initiated"]
             except ClientError as error:
                 if error_code(error) != "NoSuchUpload":  # so rclone says that there was never one
@@ -208,10 +232,18 @@ class S3Store(Store):
         return ObjectMissingError(key)
 
 
-def _send_parts(
-    client: S3Client, bucket: str, name: str, upload: str, parts: Iterable[bytes]
+class _OtherPartError(StoreError):
+    """What was uploaded before is not the beginning of this."""
+
+
+def _send_parts(  # noqa: PLR0913, PLR0917 - where to, what, and what is there
+    client: S3Client, bucket: str, name: str, upload: str, parts: Iterable[bytes], there: Mapping[int, str]
 ) -> list[CompletedPartTypeDef]:
     def send(number: int, body: bytes) -> CompletedPartTypeDef:
+        if tag := there.get(number):
+            if not _is(body, tag):  # not every server takes another part in its place
+                raise _OtherPartError(f"what an earlier attempt left of {name!r} is something else: try again")
+            return {"PartNumber": number, "ETag": tag}
         answer = client.upload_part(
             Bucket=bucket, Key=name, UploadId=upload, PartNumber=number, Body=body, ContentMD5=_md5(body)
         )
@@ -228,21 +260,26 @@ def _send_parts(
     return sent
 
 
+def _is(body: bytes, tag: str) -> bool:
+    """Tell whether a part that the server has is this one; where tags are no MD5, none is."""
+    return tag.strip('"') == hashlib.md5(body, usedforsecurity=False).hexdigest()
+
+
 def _md5(body: bytes) -> str:
     """Return what every S3 server checks a body against; newer checksums are ignored by some."""
     return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
 
 
-def _parts(pieces: Iterable[bytes]) -> Iterator[bytes]:
+def _parts(pieces: Iterable[bytes], part_bytes: int) -> Iterator[bytes]:
     """Cut and join pieces of any size into parts of one size, the last one shorter."""
     part = bytearray()
     for piece in pieces:
         view = memoryview(piece)
         while view:
-            taken = view[: _PART_BYTES - len(part)]
+            taken = view[: part_bytes - len(part)]
             part += taken
             view = view[len(taken) :]
-            if len(part) == _PART_BYTES:
+            if len(part) == part_bytes:
                 yield bytes(part)
                 part = bytearray()
     if part:

@@ -146,7 +146,7 @@ def _put(store: Store, key: str, path: Path, relative: str) -> PublishedFile:
                 hasher.update(chunk)
                 yield chunk
 
-    put = store.put(key, hashed())
+    put = store.put_resumably(key, hashed())
     return PublishedFile(relative, key, put.size_bytes, hasher.hexdigest())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -47,6 +49,13 @@ _ODD_KEYS = {
     "long word": "x" * 256,
     "long": "/".join(["x" * 200] * 5),
 }
+
+
+def broken_off(data: bytes, size_bytes: int) -> Iterator[bytes]:
+    """Yield the first bytes in pieces, then fail."""
+    for start in range(0, size_bytes, 1 << 20):
+        yield data[start : min(start + (1 << 20), size_bytes)]
+    raise ZeroDivisionError
 
 
 class StoreContract(ABC):
@@ -104,6 +113,24 @@ class StoreContract(ABC):
         with pytest.raises(ZeroDivisionError):
             store.put("some", failing())
         assert store.read("some") == b"whole"
+
+    def test_resumable_put_that_broke_off_is_invisible_and_whole_the_second_time(self, store: Store) -> None:
+        data = os.urandom(_BIG)
+        with pytest.raises(ZeroDivisionError):
+            store.put_resumably("some", broken_off(data, 18 << 20))
+        assert list(store.list()) == []
+        assert store.put_resumably("some", BytesIO(data)).size_bytes == _BIG
+        assert store.read("some") == data
+
+    def test_resumable_put_keeps_nothing_of_other_data(self, store: Store) -> None:
+        data = os.urandom(_BIG)
+        for other in (bytes(_BIG), data[: 9 << 20] + bytes(11 << 20)):
+            with pytest.raises(ZeroDivisionError):
+                store.put_resumably("some", broken_off(other, _BIG))
+            with suppress(StoreError):  # it begins anew the next time, where a part cannot be replaced
+                store.put_resumably("some", data)
+        store.put_resumably("some", data)
+        assert store.read("some") == data
 
     def test_put_is_invisible_until_whole(self, store: Store) -> None:
         def watching() -> Iterator[bytes]:
@@ -287,6 +314,11 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
         assert big - small < 48  # MiB, of 128 more
 
 
+def _bytes_written() -> int:
+    """Return how many bytes this process wrote so far, to whatever."""
+    return int(re.search(r"wchar: (\d+)", Path("/proc/self/io").read_text())[1])  # type: ignore[index]  # it has this line
+
+
 class TestMemoryStore(StoreContract):
     @pytest.fixture
     def store(self) -> Store:
@@ -362,6 +394,25 @@ LocalStore({str(tmp_path)!r}).put("some", bytes(2 << 20))
         assert "StoreError: cannot write 'some' under" in failed.stderr
         assert list(LocalStore(tmp_path).list()) == []
 
+    def test_resumable_put_writes_only_what_is_missing(self, store: LocalStore) -> None:
+        data = os.urandom(_BIG)
+        with pytest.raises(ZeroDivisionError):
+            store.put_resumably("some", broken_off(data, 18 << 20))
+        before = _bytes_written()
+        store.put_resumably("some", BytesIO(data))
+        assert _bytes_written() - before < 3 << 20
+        assert list((store.root / ".incoming").iterdir()) == []
+
+    def test_resumable_put_beside_another_of_the_same_writes_it_too(self, store: LocalStore) -> None:
+        def watched() -> Iterator[bytes]:
+            yield b"twelve "
+            store.put_resumably("same", b"twelve bytes")
+            assert store.read("same") == b"twelve bytes"
+            yield b"bytes"
+
+        store.put_resumably("same", watched())
+        assert store.read("same") == b"twelve bytes"
+
     def test_delete_of_a_directory_or_below_an_object_removes_nothing(self, store: LocalStore) -> None:
         store.put("packs/1f", b"x")
         store.delete(["packs", "packs/1f/below"])
@@ -401,6 +452,18 @@ store = S3Store(connect(session, endpoint_url={server.endpoint!r}), {store.bucke
     @pytest.fixture
     def store(self, server: Any) -> S3Store:
         return server.store()
+
+    def test_resumable_put_sends_only_the_parts_that_are_missing(self, store: S3Store, server: Any) -> None:
+        client, sent, data = server.client(), [], os.urandom(_BIG)
+        client.meta.events.register("before-call.s3.UploadPart", lambda **_call: sent.append(1))
+        small = S3Store(client, store.bucket, store.prefix, part_bytes=5 << 20)  # SeaweedFS takes no smaller ones
+        with pytest.raises(ZeroDivisionError):
+            small.put_resumably("some", broken_off(data, 15 << 20))
+        assert len(sent) == 3
+        small.put_resumably("some", data)
+        assert len(sent) == 4
+        assert store.read("some") == data
+        assert client.list_multipart_uploads(Bucket=store.bucket, Prefix=f"{store.prefix}some").get("Uploads", []) == []
 
     def test_objects_lie_under_the_prefix(self, store: S3Store, server: Any) -> None:
         store.put("packs/1f", b"x")
