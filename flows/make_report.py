@@ -36,6 +36,7 @@ async def make_report(  # noqa: PLR0913, PLR0917 - the fields of a form
     """
     request = read_report_request(format, fields=fields, options=options)
     report_id = record_report(job, request, user, partial, notify)
+    await names.tag_run(job, report_id)
     made = format_report(report_id)
     await show_report(made)
     return made

@@ -27,7 +27,7 @@ async def reconcile_jobs() -> int:
     """
     reconciled = reconcile()
     await show_upkeep("reconciled", "Jobs and their runs", asdict(reconciled) | asdict(send_notices()))
-    return run_again(reconciled.waiting) if reconciled.waiting else 0
+    return len(run_again(reconciled.waiting)) if reconciled.waiting else 0
 
 
 @flow(name="run-job", flow_run_name="run {job:.8}", task_runner=task_runner(), **HOOKS)

@@ -21,7 +21,7 @@ from prefect.client.schemas.actions import ArtifactUpdate
 
 from blocks.services import services
 from multiblast.search import Plan, SearchedJob, SequenceRow, board
-from tasks.links import report_form
+from tasks.links import report_form, run_page
 
 __all__ = ["RunPage", "show_markdown", "show_plan", "show_table"]
 
@@ -77,6 +77,12 @@ class RunPage:
         await self._show_rows(job, f"Sequences{_cut(job)}")
         await acreate_markdown_artifact(
             key=f"job-{self._short}", markdown=_job_text(job, await report_form(job.job_id)), description="Job"
+        )
+
+    async def show_waiting(self, run_id: UUID) -> None:
+        """Show that the job waits, and which flow run will search it."""
+        await acreate_markdown_artifact(
+            key=f"job-{self._short}", markdown=_waiting_text(self.job_id, run_page(run_id)), description="Job"
         )
 
     async def _show_rows(self, job: SearchedJob, description: str) -> None:
@@ -169,5 +175,18 @@ def _job_text(job: SearchedJob, form: str) -> str:
             f"**[Make a report]({form})** of it, in any format."
             if form
             else f"For a report, run **make-report** with job `{job.job_id}` and a format.",
+        ]
+    )
+
+
+def _waiting_text(job_id: str, page: str) -> str:
+    return "\n".join(
+        [
+            f"## Job `{job_id}` is queued",
+            "",
+            "It waits behind other jobs: it is large, or as many jobs of its user run as may at a time.",
+            "This run recorded it, and is done.",
+            "",
+            f"**[Another run searches it]({page})** when its turn comes, and shows what it finds.",
         ]
     )

@@ -1,12 +1,14 @@
-"""What runs are called, so that a person finds them."""
+"""What runs are called and tagged, so that a person finds them."""
 
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
+from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run, task_run
 
-__all__ = ["batch", "report", "sequence", "submission"]
+__all__ = ["batch", "report", "sequence", "submission", "tag_run"]
 
 _LONGEST = 60
 
@@ -38,6 +40,14 @@ def report() -> str:
     parameters: dict[str, Any] = flow_run.parameters
     chosen = parameters["format"]
     return f"{getattr(chosen, 'value', chosen)} of {parameters['job'][:8]}"
+
+
+async def tag_run(*job_ids: str) -> None:
+    """Let the flow run be found by its jobs, and by its user."""
+    user = str(flow_run.parameters.get("user", ""))
+    tags = sorted({*flow_run.tags, *job_ids, user} - {""})
+    async with get_client() as client:
+        await client.update_flow_run(UUID(flow_run.id), tags=tags)
 
 
 def _short(text: str) -> str:

@@ -32,14 +32,14 @@ def reconcile() -> Reconciled:
 
 
 @task(cache_policy=NO_CACHE, task_run_name="run jobs again")
-def run_again(waiting: list[Waiting], queue: str | None = None) -> int:
-    """Start a run of each job, unless it was started before and still waits; return how many are on their way.
+def run_again(waiting: list[Waiting], queue: str | None = None) -> list[UUID]:
+    """Start a run of each job, unless it was started before and still waits; return the runs that are on their way.
 
     Args:
         waiting: The jobs.
         queue: The work queue in which the runs wait; by default that of the deployment.
     """
-    started = 0
+    started: list[UUID] = []
     with get_client(sync_client=True) as client:
         deployment = client.read_deployment_by_name("run-job/run-job")
         for job in waiting:
@@ -52,7 +52,7 @@ def run_again(waiting: list[Waiting], queue: str | None = None) -> int:
                     work_queue_name=queue,
                 )
                 if run.state is None or not run.state.is_final():
-                    started += 1
+                    started.append(run.id)
                     break
             else:
                 why = f"it could not be started, {_STARTS} times: see the flow run {run.name!r}"

@@ -6,12 +6,12 @@ import asyncio
 import platform
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRun
+from prefect.client.schemas.objects import State, StateDetails, TaskRun
 from prefect.context import TaskRunContext
 from prefect.futures import PrefectFuture, wait
 from prefect.runtime import flow_run
@@ -203,6 +203,17 @@ def give_up(job_id: str, error: BaseException) -> None:
     services().search.fail(job_id, why, cancelled=cancelled, flow_run=str(flow_run.id or ""))
 
 
+def _queued(job_id: str, run_id: UUID) -> SearchedJob:
+    """Return a job that waits, in a state that names the flow run which will search it."""
+    state: State[SearchedJob] = Completed(
+        name="Queued",
+        message=f"Job {job_id} waits behind other jobs: flow run {run_id} searches it.",
+        data=services().search.searched_job(job_id),
+        state_details=StateDetails(child_flow_run_id=run_id),
+    )
+    return cast("SearchedJob", state)  # Prefect takes the job out of the state
+
+
 async def search_job(job_id: str, *, may_wait: bool = False) -> SearchedJob:
     """Plan a recorded job, search it and complete it, and show all of that on the run's page.
 
@@ -211,15 +222,17 @@ async def search_job(job_id: str, *, may_wait: bool = False) -> SearchedJob:
 
     Args:
         job_id: The job.
-        may_wait: Whether a large job is left to the queue of large ones; it then is queued.
+        may_wait: Whether a large job is left to the queue of large ones; it then is queued, and so the run's end says.
     """
     note_job(job_id)
     page, helpers = RunPage(job_id), 0
     try:
+        await names.tag_run(job_id)
         plan = plan_search(job_id)
         await page.show_plan(plan)
-        if may_wait and wait_behind_small(plan):
-            return services().search.searched_job(job_id)
+        if may_wait and (run_id := wait_behind_small(plan)):
+            await page.show_waiting(run_id)
+            return _queued(job_id, run_id)
         start_search(plan)
         helpers = await call_helpers(plan)
         await search_batches(plan.batches, page)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from uuid import UUID
 
 import httpx
 from prefect import get_client
@@ -27,20 +28,20 @@ _SHARD = "search-shard/search-shard"
 _QUEUE = "large"
 
 
-def wait_behind_small(plan: Plan) -> bool:
-    """Put a job into the queue of large ones, to be run from there; return whether that was done.
+def wait_behind_small(plan: Plan) -> UUID | None:
+    """Put a job into the queue of large ones; return the flow run that waits there to search it, None if none does.
 
     That is for large jobs, and for those of a user of whom enough jobs run. Only what came through a deployment
     waits: somebody at a terminal waits already.
     """
     jobs = services().search.jobs
     if not (deployment.id and plan.unknown) or jobs.query(plan.job_id).status == JobStatus.IN_PROGRESS:
-        return False
+        return None
     if not (_is_large(plan) or services().accounts.usage.is_at_work_for(plan.job_id)):
-        return False
+        return None
     jobs.move_query([plan.job_id], JobStatus.QUEUED, "it waits behind other jobs", flow_run=str(flow_run.id))
     event = jobs.history(plan.job_id)[-1].number or 0
-    return bool(run_again([Waiting(plan.job_id, JobKind.QUERY, event)], _QUEUE))
+    return next(iter(run_again([Waiting(plan.job_id, JobKind.QUERY, event)], _QUEUE)), None)
 
 
 async def call_helpers(plan: Plan) -> int:
