@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import platform
 import random
 import re
 import shlex
@@ -15,8 +16,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -27,13 +28,14 @@ import pytest
 import yaml
 from sqlmodel import select
 
-from multiblast.database import BatchRun, Database
+from multiblast.database import BatchRun, Database, Lease
 from multiblast.ids import digest
 from multiblast.installation import Installation as Programs
+from multiblast.reports import read_report_request
 from multiblast.search import read_submission
-from multiblast.sequences import read_fasta
+from multiblast.sequences import Sequence, read_fasta
 from multiblast.services import Services
-from multiblast.settings import QueryLimits
+from multiblast.settings import QueryLimits, own_queue
 from multiblast.stores.s3 import S3Store, connect
 from multiblast.targets import Targets
 from multiblast.transfer import publish
@@ -131,6 +133,12 @@ class Installation:
         """Return the text of a run's artifact by the first word of its key."""
         found = self.ask("/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run]}}})
         return str(next(artifact["data"] for artifact in found if (artifact["key"] or "").startswith(word)))
+
+    def call_large(self, seconds: int) -> None:
+        """Let the policy call jobs large that take so long."""
+        block = self.ask("/block_types/slug/blast-service-policy/block_documents/name/default", method="GET")
+        change = {"data": block["data"] | {"large_job_s": seconds}, "block_schema_id": block["block_schema_id"]}
+        self.ask(f"/block_documents/{block['id']}", change, "PATCH")
 
 
 def _free_port(host: str) -> int:
@@ -277,14 +285,13 @@ class LargeJob:
 @pytest.fixture(scope="module")
 def large_job(installation: Installation) -> LargeJob:
     """The demo's sequences, submitted from a form where the policy calls everything large, and reported."""
-    block = installation.ask("/block_types/slug/blast-service-policy/block_documents/name/default", method="GET")
-    change = {"data": block["data"] | {"large_job_s": 1}, "block_schema_id": block["block_schema_id"]}
-    installation.ask(f"/block_documents/{block['id']}", change, "PATCH")
+    installation.call_large(1)
     query = (_EXAMPLES / "protein_query.fasta").read_text()
     parameters: dict[str, Any] = {"query": query, "targets": ["demo/examples/proteins"]}
-    submission = installation.wait(installation.start("submit-blastp", **parameters))
+    submission = installation.wait(installation.start("submit-blastp", user="ann", **parameters))
     (queued,) = [run for run in installation.runs() if run["work_queue_name"] == "large"]
     run = installation.wait(queued["id"])
+    installation.call_large(600)
     helpers = installation.runs(parent_flow_run_id={"any_": [run["id"]]})
     report = installation.start("make-report", job=run["parameters"]["job"], format="6 tabular")
     installation.wait(report)
@@ -294,6 +301,21 @@ def large_job(installation: Installation) -> LargeJob:
 def test_large_job_waits_in_its_own_queue(large_job: LargeJob) -> None:
     assert large_job.submission["state_type"] == large_job.run["state_type"] == "COMPLETED"
     assert large_job.run["work_queue_name"] == "large"
+
+
+def test_submission_of_a_large_job_says_which_run_searches_it(installation: Installation, large_job: LargeJob) -> None:
+    state, job = large_job.submission["state"], large_job.run["parameters"]["job"]
+    assert state["name"] == "Queued"
+    assert state["state_details"]["child_flow_run_id"] == large_job.run["id"]
+    page = installation.artifact(large_job.submission["id"], "job")
+    assert f"Job `{job}` is queued" in page
+    assert f"({installation.url}/runs/flow-run/{large_job.run['id']})" in page
+
+
+def test_runs_of_a_job_bear_its_id_and_its_user_as_tags(large_job: LargeJob) -> None:
+    job = large_job.run["parameters"]["job"]
+    assert {job, "ann"} <= set(large_job.submission["tags"])
+    assert all(job in run["tags"] for run in [large_job.run, *large_job.helpers])
 
 
 def test_large_job_asks_the_other_worker_to_help(installation: Installation, large_job: LargeJob) -> None:
@@ -351,45 +373,106 @@ class SecondHost:
         return output.decode()
 
 
-@pytest.mark.namespaces
-def test_second_host_that_shares_no_directory_searches_200_sequences(
-    installation: Installation, network: tuple[str, str], tmp_path: Path
-) -> None:
-    """Database, queries and results travel through S3, and who searches what through PostgreSQL."""
-    query = tmp_path / "query.fasta"
+@pytest.fixture
+def first(installation: Installation, tmp_path: Path) -> Iterator[Services]:
+    """What the first host's workers work with."""
+    database, targets = Database(installation.database_url), installation.home / "data" / "targets"
+    cache = tmp_path / "fingerprints"
+    yield Services(database, installation.store(), Programs(), Targets(targets, cache=cache), QueryLimits())
+    database.close()
+
+
+@pytest.fixture(scope="module")
+def proteins() -> list[Sequence]:
+    """The distinct proteins of the demo database, shortest first."""
     with gzip.open(_EXAMPLES / "proteins.fasta.gz") as stream:
         distinct = {sequence.residues: sequence for sequence in read_fasta(stream.read())}.values()
-    shortest = sorted(distinct, key=lambda sequence: sequence.length)[:200]
-    query.write_bytes(b"".join(sequence.canonical for sequence in shortest))
-    first = Services(
-        Database(installation.database_url),
-        installation.store(),
-        Programs(),
-        Targets(installation.home / "data" / "targets", cache=tmp_path / "fingerprints"),
-        QueryLimits(),
-    )
+    return sorted(distinct, key=lambda sequence: sequence.length)
+
+
+def write(path: Path, sequences: list[Sequence]) -> Path:
+    path.write_bytes(b"".join(sequence.canonical for sequence in sequences))
+    return path
+
+
+def queue_of(host: str, home: Path) -> str:
+    """Return the queue of the worker of a home."""
+    return own_queue(f"{host}-{digest('worker/1', str(home))[:6]}")
+
+
+@pytest.mark.namespaces
+def test_second_host_that_shares_no_directory_runs_a_submission_of_200_sequences(
+    installation: Installation, network: tuple[str, str], first: Services, proteins: list[Sequence], tmp_path: Path
+) -> None:
+    """Database, query, results and report travel through S3, and what is known of them through PostgreSQL."""
+    query = write(tmp_path / "query.fasta", proteins[:200])
     second = SecondHost(installation, network[1], tmp_path / "second")
     publish(first.store, first.targets.resolve("demo", "examples", "proteins"))
-    with second.popen(sys.executable, "-m", "deployments", "worker") as worker, closing(first.database):
+    with second.popen(sys.executable, "-m", "deployments", "worker") as worker:
         try:
             assert second.run("ls", installation.home) == ""
             second.run(Path(sys.executable).with_name("multiblast"), "sync-targets")
-            job = first.search.record(read_submission(query_file=query, targets=["demo/examples/proteins"])).job_id
-            first.search.start(first.search.plan(job))
-            queue = f"on-second-{digest('worker/1', str(second.home / 'data'))[:6]}"
-            run = installation.wait(installation.start("search-shard", queue, job=job))
-            told = re.fullmatch(r"second searched (\d+) of \1 sequences that were left\.", run["state"]["message"])
-            assert told is not None, run["state"]["message"]
-            assert int(told[1]) > 190  # all but those that an earlier test happened to search
-            assert first.search.finish(job).status == "complete"
+            queue = queue_of("second", second.home / "data")
+            parameters = {"query": query.read_text(), "targets": ["demo/examples/proteins"]}
+            run = installation.start("submit-blastp", queue, **parameters)
+            assert installation.wait(run)["state_type"] == "COMPLETED"
+            (job,) = re.findall("^## Job `(.+)` is complete$", installation.artifact(run, "job"), re.MULTILINE)
             with first.database.read() as session:
                 runs = session.exec(select(BatchRun).where(BatchRun.job_id == job)).all()
             assert {batch.host for batch in runs} == {"second"}
-            report = installation.start("make-report", job=job, format="6 tabular")
+            assert sum(batch.sequences for batch in runs) > 190  # all but those that an earlier test searched
+            report = installation.start("make-report", queue, job=job, format="6 tabular")
             assert installation.wait(report)["state_type"] == "COMPLETED"
             assert table_by_link(installation, report) == plain_table(installation, query)
         finally:
             worker.kill()  # it has nothing to do
+
+
+def test_what_a_killed_shard_searched_is_taken_over(
+    installation: Installation, first: Services, proteins: list[Sequence], tmp_path: Path
+) -> None:
+    """Its worker and its run are killed -9 while BLAST+ runs; the run that asked it for help finds what they held."""
+    query = write(tmp_path / "query.fasta", proteins[-40:])
+    job = first.search.record(read_submission(query_file=query, targets=["demo/examples/proteins"])).job_id
+    first.search.start(first.search.plan(job))
+    home = installation.home / "data" / "worker-2"
+    installation.start("search-shard", queue_of(platform.node(), home), job=job)
+    until(lambda: blast_processes(home))
+    (holder,) = {lease.holder for lease in leases(first)}
+    for pid in (installation.processes["worker-2"], int(holder.split("-")[1])):
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: not blast_processes(home))
+    assert {lease.holder for lease in leases(first)} == {holder}
+    assert first.search.finish(job).status == "complete"
+    assert leases(first) == []
+    with first.database.read() as session:
+        searched = session.exec(select(BatchRun.sequences).where(BatchRun.job_id == job)).all()
+    assert sum(searched) == 40
+    made = first.reports.make(first.reports.record(job, read_report_request("6")))
+    with first.reports.open(made.report_id, "report.tsv") as stream:
+        assert stream.read() == plain_table(installation, query)
+
+
+def leases(services: Services) -> list[Lease]:
+    with services.database.read() as session:
+        return list(session.exec(select(Lease)))
+
+
+def blast_processes(home: Path) -> list[Path]:
+    """Return the BLAST+ processes that search a database of a home."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = entry.read_bytes()
+            found += [entry] if b"blastp\0" in words and bytes(home) in words else []
+    return found
+
+
+def until(reached: Callable[[], object], limit_s: float = 60) -> None:
+    deadline = time.monotonic() + limit_s
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_down_stops_everything_and_twice_is_fine(tmp_path: Path) -> None:
