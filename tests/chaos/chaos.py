@@ -29,6 +29,7 @@ from multiblast.database import BatchRun, Database, JobStatus, Lease, QueryJob, 
 from multiblast.errors import MultiblastError
 from multiblast.installation import Installation
 from multiblast.reports import read_report_request
+from multiblast.results.holders import is_gone
 from multiblast.search import Submission, read_submission
 from multiblast.sequences import read_fasta
 from multiblast.services import Services
@@ -46,9 +47,15 @@ console = Console(highlight=False)
 
 @dataclass
 class Toll:
-    """What was killed when, and which sequences were being searched then."""
+    """What was killed when, and which sequences were being searched then.
+
+    Attributes:
+        met: How many kills met a running search.
+        in_flight: How many sequences were being searched when something was killed, of all kills together.
+    """
 
     killed: dict[str, int] = field(default_factory=dict)
+    met: int = 0
     in_flight: int = 0
     failures: dict[str, int] = field(default_factory=dict)
     restarted: int = 0
@@ -58,8 +65,14 @@ class Toll:
         what[name] = what.get(name, 0) + 1
 
 
-def submissions(count: int, chance: random.Random) -> list[Submission]:
-    """Return jobs of both kinds and several sizes, many of whose sequences are in other jobs too."""
+def submissions(count: int, chance: random.Random, *, slow: bool) -> list[Submission]:
+    """Return jobs of both kinds and several sizes, many of whose sequences are in other jobs too.
+
+    Args:
+        count: How many.
+        chance: Decides which.
+        slow: Whether the search of a protein is to take three times as long, so that more kills meet one.
+    """
     made = []
     for number in range(count):
         name, program = ("nucleotides", "blastn") if number % 4 == 3 else ("proteins", "blastp")
@@ -69,7 +82,8 @@ def submissions(count: int, chance: random.Random) -> list[Submission]:
         some = sequences[first : first + chance.choice([1, 5, 20, 60])]
         query = b"".join(sequence.canonical for sequence in some).decode()
         target = f"demo/examples/{name}"
-        made.append(read_submission(query=query, program=program, targets=[target], user="chaos", options={}))
+        options = {"threshold": 8, "evalue": chance.choice([10, 1e-3])} if slow and program == "blastp" else {}
+        made.append(read_submission(query=query, program=program, targets=[target], user="chaos", options=options))
     return made
 
 
@@ -112,8 +126,8 @@ class Chaos:
         self._engine, self._services, self._chance, self.toll = engine, services, chance, Toll()
 
     def rage(self, jobs: list[Submission], seconds: float) -> None:
-        """Submit all jobs within a time, and kill something every now and then."""
-        started = time.monotonic()
+        """Submit all jobs within a time, and kill something every now and then: once something is being searched."""
+        started, patience_s = time.monotonic(), seconds / 15
         moments = sorted(self._chance.uniform(0.1, 1) * seconds for _ in range(self._engine.kills(seconds)))
         due = [number * 0.8 * seconds / len(jobs) for number in range(len(jobs))]
         victims: list[Process] = []
@@ -122,7 +136,7 @@ class Chaos:
             now = time.monotonic() - started
             if left and now >= due[len(jobs) - len(left)] and self._submitted(left[0]):
                 left.pop(0)
-            if moments and now >= moments[0]:
+            if moments and now >= moments[0] and (now >= moments[0] + patience_s or self._in_flight()):
                 moments.pop(0)
                 victims = victims or self._chance.sample(self._engine.victims, len(self._engine.victims))
                 self._kill(victims.pop())
@@ -165,13 +179,15 @@ class Chaos:
         twice = searched - results
         assert twice <= self.toll.in_flight, f"{twice} sequences searched again, {self.toll.in_flight} were in flight"
         assert leases == 0, f"{leases} leases left"
+        assert self.toll.met, "no kill met a running search"
         swept = services.sweeping.sweep(utc_now() + timedelta(days=2))
         assert services.sweeping.verify().is_nothing
         unknown = swept.unknown + swept.discarded
         assert services.sweeping.sweep(utc_now() + timedelta(days=4)).unknown == 0
         console.print(f"  {results} sequences, {searched} searched, {twice} of them twice")
         console.print(
-            f"  killed: {self.toll.killed}; leases held then: {self.toll.in_flight}; objects swept: {unknown}"
+            f"  killed: {self.toll.killed}, {self.toll.met} of them while something was searched; "
+            f"sequences in flight then: {self.toll.in_flight}; objects swept: {unknown}"
         )
         console.print(f"  failures told: {self.toll.failures}, jobs run again for them: {self.toll.restarted}")
         console.print(f"  submissions whose run died before it recorded them, sent again: {self.toll.sent_again}")
@@ -182,12 +198,18 @@ class Chaos:
         return False
 
     def _kill(self, victim: Process) -> None:
-        with suppress(SQLAlchemyError), self._services.database.read() as session:
-            self.toll.in_flight += session.exec(select(func.count()).select_from(Lease)).one()
+        in_flight = self._in_flight()
+        self.toll.met += in_flight > 0
+        self.toll.in_flight += in_flight
         self.toll.note(self.toll.killed, victim.name)
         victim.kill()
         time.sleep(self._chance.uniform(0.1, 2))
         victim.start()
+
+    def _in_flight(self) -> int:
+        with suppress(SQLAlchemyError), self._services.database.read() as session:
+            return sum(not is_gone(holder) for holder in session.exec(select(Lease.holder)))
+        return 0
 
     def _rows(self, job_ids: list[str]) -> list[QueryJob]:
         with self._services.database.read() as session:
@@ -242,7 +264,7 @@ def main() -> None:
     directory.chmod(0o755)
     try:
         with world(directory) as (postgres, s3, targets):
-            jobs = submissions(chosen.jobs, chance)
+            jobs = submissions(chosen.jobs, chance, slow=not chosen.plain)
             reports = undisturbed(directory, targets, jobs)
             services = services_over(postgres.url("jobs", "psycopg"), s3.store(), targets)
             kind = PlainEngine if chosen.plain else PrefectEngine

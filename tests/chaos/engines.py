@@ -158,8 +158,8 @@ class PrefectEngine(Engine):
 
     def submit(self, services: Services, submission: Submission) -> bool:  # noqa: ARG002 - the other engine asks them
         targets = [f"{submission.site}/{target.display}/{target.file}" for target in submission.targets]
-        options = {"query": submission.query, "program": submission.options.program, "targets": targets}
-        self._run("submit-query", options | {"user": submission.owner})
+        search = {"program": submission.options.program, "options": dict(submission.options.changed())}
+        self._run("submit-query", {"query": submission.query, "targets": targets, "user": submission.owner} | search)
         return True
 
     def restart(self, services: Services, job_id: str) -> None:  # noqa: ARG002 - the other engine asks them
