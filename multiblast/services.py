@@ -118,8 +118,8 @@ class Services:
         """Queries that configurations of the registry describe."""
         from multiblast.actions.registered_queries import RegisteredQueries
 
-        recorders = (self.query_service, self.report_service)
-        return RegisteredQueries(*recorders, self.search, self.reports, self.turns, self.provenance)
+        recorders, makers = (self.query_service, self.report_service), (self.search, self.reports)
+        return RegisteredQueries(*recorders, *makers, self.turns, self.provenance, self.targets, self.installation)
 
     @property
     def notices(self) -> Notices:

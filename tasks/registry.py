@@ -8,16 +8,14 @@ from typing import Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.context import TaskRunContext
-from prefect.runtime import flow_run
 
-from blocks.services import services
 from multiblast.ids import digest
 from multiblast.registry import commands
 from multiblast.registry.bindings import binding
-from multiblast.registry.blast_jobs import Searched
-from multiblast.registry.running import Done, QueryRequest
+from multiblast.registry.running import Done
 from multiblast.registry.transfer import Report
 from multiblast.registry.working import resolve
+from tasks.described import DescribedQueries
 from tasks.registries import local_registry, open_remote
 
 __all__ = [
@@ -28,7 +26,6 @@ __all__ = [
     "pull_products",
     "push_products",
     "run_configuration",
-    "search_query",
     "update_products",
 ]
 
@@ -58,7 +55,7 @@ def ask_what_to_update(remote: str) -> Report:
 def ask_what_to_run(config: str, user: str) -> str:
     """Return what tells this run from others: the working configuration and the script."""
     with local_registry() as registry:
-        working = resolve(Path(config), registry, binding(registry, user))
+        working = resolve(Path(config), registry, binding(registry, user), queries=DescribedQueries())
     return digest("run/1", {"config": working.text, "script": working.script or ""})
 
 
@@ -99,9 +96,4 @@ def _by_run(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
 def run_configuration(config: str, user: str, key: str) -> Done:  # noqa: ARG001 - the key is for the cache
     """Run a script or a search, and record the code run."""
     with local_registry() as registry:
-        return commands.run(Path(config), registry, binding(registry, user), run_query=search_query)
-
-
-def search_query(request: QueryRequest) -> Searched:
-    """Run a query that a configuration describes, for the registry's user, and write its reports."""
-    return services().registered_queries.run(request, flow_run=str(flow_run.id or ""))
+        return commands.run(Path(config), registry, binding(registry, user), queries=DescribedQueries())

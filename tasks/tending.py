@@ -21,6 +21,7 @@ from multiblast.registry.graph import provenance_svg
 from multiblast.registry.status import Collected, commit, delete, gc, info, status, verify
 from multiblast.registry.transfer import Report, Result
 from tasks.artifacts import show_markdown, show_table
+from tasks.described import DescribedQueries
 from tasks.registries import local_registry, open_remote, remote_names
 from tasks.streams import export
 
@@ -81,7 +82,8 @@ def generate_working(config: str, target: str, user: str) -> str:
     """Return the working configuration, which is written too if it is said where."""
     with local_registry() as registry:
         who = binding(registry, user)
-        return commands.generate(Path(config), Path(target), registry, who, dry_run=not target).text
+        target_path, queries = Path(target), DescribedQueries()
+        return commands.generate(Path(config), target_path, registry, who, queries=queries, dry_run=not target).text
 
 
 @task(cache_policy=NO_CACHE, task_run_name="collect what is synced")

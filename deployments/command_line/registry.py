@@ -17,7 +17,7 @@ from deployments.command_line.asking import Job, User, asks
 from deployments.command_line.session import local_services
 from deployments.server import running_server
 from multiblast.registry import commands
-from multiblast.registry.bindings import Binding, Remotes, bind, binding, bound_users
+from multiblast.registry.bindings import Remotes, bind, binding, bound_users
 from multiblast.registry.exporting import write_provenance
 from multiblast.registry.local import Registry
 from multiblast.registry.rows import End
@@ -128,7 +128,8 @@ def generate(
 ) -> None:
     """Write the working configuration: nothing in it is left to look up."""
     with _registry() as registry:
-        working = commands.generate(config, target, registry, binding(registry, user), dry_run=dry_run)
+        queries, who = local_services().registered_queries, binding(registry, user)
+        working = commands.generate(config, target, registry, who, queries=queries, dry_run=dry_run)
     plain = {"inputs": [str(one.name) for one in working.inputs], "outputs": [str(one.name) for one in working.outputs]}
     _say(
         json,
@@ -165,16 +166,12 @@ def run(
     json: Json = False,
 ) -> None:
     """Resolve a configuration, run its script or its query, and record the code run."""
-    from blocks.services import using
-    from tasks.registry import search_query
-
     with _registry() as registry:
-        who: Binding = binding(registry, user)
+        who, queries = binding(registry, user), local_services().registered_queries
         if dry_run:
-            display.console.print(resolve(config, registry, who).text)
+            display.console.print(resolve(config, registry, who, queries=queries).text)
             return
-        with using(local_services()):
-            done = commands.run(config, registry, who, run_query=search_query)
+        done = commands.run(config, registry, who, queries=queries)
     _say(json, asdict(done), f"code run {done.uuid}, {done.seconds:.1f} s: {', '.join(done.outputs) or 'no outputs'}")
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from multiblast.accounts import Requester, Turns
 from multiblast.actions.provenance import Provenance
@@ -11,15 +15,23 @@ from multiblast.actions.query_service import QueryService
 from multiblast.actions.report_service import ReportService
 from multiblast.actions.requests import CreateReport
 from multiblast.database import JobStatus
-from multiblast.errors import InvalidInputError, JobFailedError, Problem
-from multiblast.registry.blast_jobs import Searched
-from multiblast.registry.running import QueryRequest
+from multiblast.errors import ConflictError, InvalidInputError, JobFailedError, Problem
+from multiblast.ids import digest
+from multiblast.installation import Installation
+from multiblast.jobs import TargetName
+from multiblast.options import PROFILE_PROGRAMS, TARGET_MOLECULE
+from multiblast.registry.blast_jobs import Made, Searched
+from multiblast.registry.config import SearchEntry
+from multiblast.registry.queries import QueryRequest
 from multiblast.reports import ReportRequest, Reports, read_report_request
-from multiblast.search import Search, read_submission
+from multiblast.search import Search, Submission, read_submission
+from multiblast.targets import Database, DatabaseKind, Targets
+from multiblast.targets.installing import FileTarget, install_file
 
 __all__ = ["RegisteredQueries"]
 
 _WITH_ARCHIVE = 2
+_SITE = "registered"  # of databases that come from the registry, where no site is named
 
 
 class RegisteredQueries:
@@ -30,6 +42,7 @@ class RegisteredQueries:
         search, maker: What searches, and makes reports.
         turns: Whose batch is searched next.
         provenance: What tells how a job was searched.
+        targets, installation: The databases and the programs of this machine.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - all that takes part
@@ -40,32 +53,111 @@ class RegisteredQueries:
         maker: Reports,
         turns: Turns,
         provenance: Provenance,
+        targets: Targets,
+        installation: Installation,
     ) -> None:
         self._queries, self._reports = queries, reports
         self._search, self._maker, self._turns, self._provenance = search, maker, turns, provenance
+        self._targets, self._installation = targets, installation
+
+    def settle(self, search: SearchEntry) -> SearchEntry:
+        """Return a query with nothing left to look up: see `multiblast.registry.queries.Queries`."""
+        problems: list[Problem] = []
+        settled: dict[str, Any] = {}
+        with _collecting(problems):
+            settled["reports"] = {alias: _plain(report) for alias, report in _read_reports(search).items()}
+        with _collecting(problems):
+            submission = _submission(search)
+            databases = self._databases(search, submission)
+            settled |= {
+                "site": submission.site,
+                "targets": tuple(databases),
+                "fingerprints": {
+                    name: search.fingerprints.get(name, database.fingerprint) for name, database in databases.items()
+                },
+                "options": submission.options.explicit(),
+            }
+        if problems:
+            raise InvalidInputError(problems)
+        return search.model_copy(update=settled)
 
     def run(self, request: QueryRequest, *, flow_run: str = "") -> Searched:
-        """Run a query, and write its reports where the request says.
+        """Run a query, and write its reports where the request says: see `multiblast.registry.queries.Queries`.
 
         Raises:
             InvalidInputError: with all problems of the query and its reports; nothing was recorded.
             LimitError: who asks has as much as they may have for now.
             JobFailedError: the job did not come to its end.
+            ConflictError: a database was rebuilt meanwhile.
         """
-        wanted = _read_reports(request)
+        wanted = _read_reports(request.search)
         asks = self._queries.accounts.requester(request.user)
-        submission = read_submission(
-            query_file=request.query,
-            program=request.program,
-            site=request.site,
-            targets=request.targets,
-            options=request.options,
-        )
-        job_id = self._queries.record(asks, submission).job_id
+        submission = _submission(request.search, request.query)
+        databases = list(self._databases(request.search, submission).values())
+        made: dict[str, Made] = {}
+        for alias, file in request.databases.items():
+            content = digest("registered-database/1", file.sha1)  # what is private is not told by its own hash
+            target = FileTarget(file.path, submission.site, content, _kind(submission), file.name)
+            databases.append(install_file(self._targets, target, program=self._installation.program("makeblastdb")))
+            made[databases[-1].display] = self._made(alias, target)
+        fingerprints = {database.fingerprint for database in databases}
+        names = tuple(TargetName(database.target, database.name) for database in databases)
+        job_id = self._queries.record(asks, replace(submission, targets=names)).job_id
         self._run(job_id, flow_run)
+        searched = self._provenance.searched(job_id)
+        _check_unchanged(fingerprints, searched)
         for alias, report in wanted.items():
             self._report(asks, CreateReport(job_id, report), request.files[alias], flow_run)
-        return self._provenance.searched(job_id)
+        return replace(searched, made=made)
+
+    def _made(self, alias: str, file: FileTarget) -> Made:
+        """Return how a database is made of a data product."""
+        if file.is_archive:
+            return Made(alias, ["tar", "-xf", file.file.name])
+        molecule = {"nucleotide": "nucl", "protein": "prot"}[file.molecule]
+        command = ["makeblastdb", "-dbtype", molecule, "-in", file.file.name, "-title", file.title]
+        return Made(alias, command, self._installation.version("makeblastdb"))
+
+    def _databases(self, search: SearchEntry, submission: Submission) -> dict[str, Database]:
+        """Return the database of each target by the target's whole name.
+
+        Where the one of that name has not the fingerprint that it must have, another of the site that has it is taken.
+        """
+        found: dict[str, Database] = {}
+        problems: list[Problem] = []
+        for number, target in enumerate(submission.targets):
+            name = f"{submission.site}/{target.display}/{target.file}"
+            wanted = search.fingerprints.get(name, "")
+            try:
+                names = [(target.display, target.file)]
+                (database,) = self._targets.resolve_all(submission.site, names, _kind(submission))
+                if wanted in {"", database.fingerprint}:
+                    found[name] = database
+                    continue
+                reason = f"{name} is {database.fingerprint} now, and {wanted} is to be searched"
+            except InvalidInputError as error:
+                reason = error.problems[0].message
+            if other := self._with_fingerprint(wanted, submission):
+                found[name] = other
+            else:
+                remedy = "; generate the working configuration again to search it as it is now, or install that one"
+                problems.append(Problem(reason + (remedy if wanted else ""), f"search.targets[{number}]"))
+        problems += [
+            Problem(f"{name!r} is not among the targets, written SITE/TARGET/DATABASE", f"search.fingerprints.{name}")
+            for name in search.fingerprints
+            if name not in found and not problems
+        ]
+        if problems:
+            raise InvalidInputError(problems)
+        return found
+
+    def _with_fingerprint(self, fingerprint: str, submission: Submission) -> Database | None:
+        if not fingerprint:
+            return None
+        self._targets.rescan()
+        wanted = submission.site, _kind(submission)
+        fitting = (one for one in self._targets.databases() if (one.site, one.molecule) == wanted)
+        return next((one for one in fitting if one.fingerprint == fingerprint), None)
 
     def _run(self, job_id: str, flow_run: str) -> None:
         search = self._search
@@ -92,10 +184,43 @@ class RegisteredQueries:
         temporary.replace(path)
 
 
-def _read_reports(request: QueryRequest) -> dict[str, ReportRequest]:
+def _submission(search: SearchEntry, query: Path | None = None) -> Submission:
+    """Read a query as every other is read; without its sequences, where these do not matter yet."""
+    try:
+        return read_submission(
+            query="" if query else ">none yet",
+            query_file=query or "",
+            program=search.program,
+            site=search.site or ("" if search.targets else _SITE),
+            targets=search.targets,
+            options=search.options,
+        )
+    except InvalidInputError as error:
+        raise InvalidInputError([Problem(one.message, _key(one.key)) for one in error.problems]) from error
+
+
+def _key(key: str) -> str:
+    """Return where in a configuration that is which a submission calls otherwise."""
+    return f"search.{key}" if key == "program" or key.startswith("targets") else f"search.options.{key}"
+
+
+def _kind(submission: Submission) -> DatabaseKind:
+    program = submission.options.program
+    return "profile" if program in PROFILE_PROGRAMS else TARGET_MOLECULE[program].value
+
+
+def _check_unchanged(fingerprints: set[str], searched: Searched) -> None:
+    """Refuse a result of other databases than those that were to be searched."""
+    changed = [name for name, fingerprint in searched.databases.items() if fingerprint not in fingerprints]
+    if changed:
+        names = ", ".join(sorted(changed))
+        raise ConflictError(f"{names} was rebuilt meanwhile: generate the configuration again, and run that")
+
+
+def _read_reports(search: SearchEntry) -> dict[str, ReportRequest]:
     found: dict[str, ReportRequest] = {}
     problems: list[Problem] = []
-    for alias, options in request.reports.items():
+    for alias, options in search.reports.items():
         told = {name: value for name, value in options.items() if name not in ("outfmt", "fields")}
         format_type, fields = options.get("outfmt", "0"), str(options.get("fields", ""))
         try:
@@ -106,3 +231,18 @@ def _read_reports(request: QueryRequest) -> dict[str, ReportRequest]:
     if problems:
         raise InvalidInputError(problems)
     return found
+
+
+def _plain(report: ReportRequest) -> dict[str, Any]:
+    """Return a report's options as a configuration has them."""
+    told: dict[str, Any] = dict(report.changed())
+    return {"outfmt": told.pop("formatType"), **told}
+
+
+@contextmanager
+def _collecting(problems: list[Problem]) -> Iterator[None]:
+    """Add to ``problems`` what is found wrong in the block."""
+    try:
+        yield
+    except InvalidInputError as error:
+        problems += error.problems

@@ -101,11 +101,24 @@ class Options(BaseModel):
         Equal meaning gives equal dictionaries: an explicit default is dropped, and
         every value has one spelling. The order is that of the form.
         """
-        given: dict[str, Canonical] = {name: getattr(self, name) for name in self.names()}
-        defaults = self.defaults(str(given.get("task", "")))
-        if given.get("matrix") not in {None, defaults.get("matrix")}:
+        defaults = self._own_defaults()
+        return {name: value for name, value in self._given().items() if value != defaults.get(name)}
+
+    def explicit(self) -> dict[str, Canonical]:
+        """Return all options that are given or whose default is known: what `changed` leaves out is said, too."""
+        values = {**self._own_defaults(), **self._given()}
+        return {name: values[name] for name in self.names() if name in values}
+
+    def _given(self) -> dict[str, Canonical]:
+        values: dict[str, Canonical] = {name: getattr(self, name) for name in self.names()}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def _own_defaults(self) -> dict[str, Canonical]:
+        """Return the defaults for the task and the matrix chosen."""
+        defaults = self.defaults(str(getattr(self, "task", "")))
+        if getattr(self, "matrix", None) not in {None, defaults.get("matrix")}:
             defaults = {name: value for name, value in defaults.items() if name not in MATRIX_DEPENDENT}
-        return {name: value for name, value in given.items() if value is not None and value != defaults.get(name)}
+        return defaults
 
     def deciding(self) -> dict[str, Canonical]:
         """Return those changed options that can change the result of a search, for its key."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +13,7 @@ from uuid import UUID
 import yaml
 from sqlmodel import Session
 
+from multiblast.ids import digest
 from multiblast.registry.local import Registry
 from multiblast.registry.recording import (
     ProductName,
@@ -25,7 +26,22 @@ from multiblast.registry.recording import (
 from multiblast.registry.runs import Run, record_run
 from multiblast.registry.tables import DataProduct, KeyValue
 
-__all__ = ["BlastJob", "File", "Searched", "record_blast_job", "record_database"]
+__all__ = ["BlastJob", "File", "Made", "Searched", "record_blast_job", "record_database", "record_making"]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """How a database was made of a data product.
+
+    Attributes:
+        product: What the configuration calls the data product.
+        command: What made it, as an argument list.
+        program_version: Of what built it; empty if it was only unpacked.
+    """
+
+    product: str
+    command: Sequence[str]
+    program_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +55,7 @@ class Searched:
         options: As given; left alone, the defaults of that version hold.
         commands: What was run, as argument lists.
         results_digest: Of all results, in the order of the query.
+        made: How those of the databases were made that come from data products, by name.
     """
 
     job_id: str
@@ -48,6 +65,7 @@ class Searched:
     options: Mapping[str, Any]
     commands: Sequence[Sequence[str]]
     results_digest: str
+    made: Mapping[str, Made] = field(default_factory=dict)
 
     @property
     def facts(self) -> dict[str, str]:
@@ -166,6 +184,32 @@ def record_database(session: Session, target: str, fingerprint: str) -> int:
     site, _, rest = target.partition("/")
     name = ProductName(site, f"databases/{rest or site}", f"0.0.0+{fingerprint}")
     return _record_absent(session, name, f"BLAST database {target}", {"fingerprint": fingerprint})
+
+
+def record_making(  # noqa: PLR0913, PLR0917 - what was made of what, by whom and when
+    registry: Registry, session: Session, made: Made, product: int, database: tuple[str, str], author: int,
+    at: datetime, *, public: bool,
+) -> None:  # fmt: skip
+    """Record once that a database, given by name and fingerprint, was made of a data product's object."""
+    name, fingerprint = database
+    run_id = str(UUID(digest("code-run/1", ["database", name, fingerprint])))
+    if registry.find("code_run", [{"uuid": run_id}])[0] is not None:
+        return
+    facts = {"program_version": made.program_version} if made.program_version else {}
+    run = Run(
+        uuid=run_id,
+        at=at,
+        description=f"BLAST database {name}",
+        config=yaml.safe_dump({"database": name, "fingerprint": fingerprint, **facts}),
+        script=_typed([made.command]),
+        script_type="sh",
+        author=author,
+        inputs=[product],
+        outputs=[record_database(session, name, fingerprint)],
+        facts=facts,
+        public=public,
+    )
+    record_run(registry, session, run)
 
 
 def _record_results(session: Session, job: BlastJob) -> list[int]:

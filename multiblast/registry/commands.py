@@ -12,9 +12,10 @@ from multiblast.registry.connection import Limits
 from multiblast.registry.local import Registry
 from multiblast.registry.pulling import PULL_AT_ONCE, Pull
 from multiblast.registry.pushing import Push
+from multiblast.registry.queries import Queries
 from multiblast.registry.registering import entry_name, register, registered_entries
 from multiblast.registry.rows import End, Row
-from multiblast.registry.running import Done, RunQuery, run_working
+from multiblast.registry.running import Done, run_working
 from multiblast.registry.transfer import Outcome, Report, Result, product_name
 from multiblast.registry.working import Working, load_config, matches, one_each, resolve
 
@@ -33,6 +34,7 @@ def generate(  # noqa: PLR0913 - what, where to, and how
     registry: Registry,
     user: Binding,
     *,
+    queries: Queries | None = None,
     now: datetime | None = None,
     dry_run: bool = False,
 ) -> Working:
@@ -41,7 +43,7 @@ def generate(  # noqa: PLR0913 - what, where to, and how
     Raises:
         InvalidInputError: with all problems, each with file, line and key.
     """
-    working = resolve(config, registry, user, now)
+    working = resolve(config, registry, user, now, queries=queries)
     if not dry_run:
         target.write_text(working.text, "utf-8")
     return working
@@ -153,18 +155,27 @@ def run(  # noqa: PLR0913 - as pull
     registry: Registry,
     user: Binding,
     *,
-    run_query: RunQuery | None = None,
+    queries: Queries | None = None,
     timeout_s: float = 0,
     now: datetime | None = None,
 ) -> Done:
-    """Resolve a configuration, run its script or its search, and record the code run.
+    """Resolve a configuration, run its script or its query, and record the code run.
+
+    Args:
+        config: The configuration.
+        registry: The local one.
+        user: Who runs it.
+        queries: Runs a query, if the configuration describes one: `Services.registered_queries`.
+        timeout_s: Wall-clock limit of a script in seconds; 0 is none.
+        now: The time that variables stand for.
 
     Raises:
         InvalidInputError: the configuration, with all problems.
         ProgramError: the script failed.
         ConflictError: an output's version exists with another content.
     """
-    return run_working(registry, resolve(config, registry, user, now), user, run_query=run_query, timeout_s=timeout_s)
+    working = resolve(config, registry, user, now, queries=queries)
+    return run_working(registry, working, user, queries=queries, timeout_s=timeout_s)
 
 
 def plan_push(registry: Registry, remote: End) -> Report:

@@ -156,15 +156,26 @@ class SearchEntry(_Entry):
 
     Attributes:
         query: The ``data_product`` of a read entry: a FASTA file.
+        targets: Databases of this installation, ``TARGET/DATABASE`` or ``SITE/TARGET/DATABASE``.
+        databases: The ``data_product`` of read entries that are to be searched: FASTA, or archives of BLAST+ databases.
+        fingerprints: For targets, written ``SITE/TARGET/DATABASE``, the fingerprint that the database must have.
         reports: For a write entry's ``data_product``, the report's options; ``outfmt`` says which report.
     """
 
     program: str = "blastp"
     query: str = Field(min_length=1)
     site: str = ""
-    targets: tuple[str, ...] = Field(min_length=1)
+    targets: tuple[str, ...] = ()
+    databases: tuple[str, ...] = ()
+    fingerprints: dict[str, str] = {}
     options: dict[str, Any] = {}
     reports: dict[str, dict[str, Any]] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.targets and not self.databases:
+            raise ValueError("say what is searched: targets, databases, or both")
+        return self
 
 
 RegisterEntry = NamespaceEntry | AuthorEntry | DataProductEntry | ExternalObjectEntry

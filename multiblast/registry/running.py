@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 from multiblast.errors import FailureClass, InvalidInputError, ProgramError, StoreError
 from multiblast.programs import run_program
 from multiblast.registry.bindings import Binding, Secrets
-from multiblast.registry.blast_jobs import Searched, record_database
+from multiblast.registry.blast_jobs import Searched, record_database, record_making
 from multiblast.registry.config import SearchEntry
 from multiblast.registry.local import Registry
+from multiblast.registry.queries import DatabaseFile, Queries, QueryRequest
 from multiblast.registry.recording import ProductName, record_product, user_author_id
 from multiblast.registry.runs import Run, record_run
-from multiblast.registry.working import Output, Working
+from multiblast.registry.working import Input, Output, Working
 
-__all__ = ["Done", "QueryRequest", "RunQuery", "run_working"]
+__all__ = ["Done", "run_working"]
 
 _RUN_ID = "${{RUN_ID}}"
 _TOKEN = re.compile(r"\$\{\{\s*LOCAL_TOKEN\s*\}\}")
@@ -39,31 +38,6 @@ _OF_ANY_PROGRAM = {
 
 
 @dataclass(frozen=True, slots=True)
-class QueryRequest:
-    """A multiblast query that a configuration describes.
-
-    Attributes:
-        user: Who asks.
-        query: The FASTA file.
-        reports: The report's options for each output, by what the configuration calls it.
-        files: Where each output is to be written.
-    """
-
-    user: str
-    program: str
-    query: Path
-    site: str
-    targets: tuple[str, ...]
-    options: Mapping[str, Any]
-    reports: Mapping[str, Mapping[str, Any]]
-    files: Mapping[str, Path]
-
-
-# Runs the query, writes the files, and tells what was searched.
-RunQuery = Callable[[QueryRequest], Searched]
-
-
-@dataclass(frozen=True, slots=True)
 class Done:
     """A code run that was recorded."""
 
@@ -78,7 +52,7 @@ def run_working(
     working: Working,
     user: Binding,
     *,
-    run_query: RunQuery | None = None,
+    queries: Queries | None = None,
     timeout_s: float = 0,
 ) -> Done:
     """Run a working configuration and record what was run, with what, and what came of it.
@@ -90,7 +64,7 @@ def run_working(
         registry: The local one.
         working: From `multiblast.registry.working.resolve`.
         user: Who runs it.
-        run_query: Runs a search, if the configuration describes one.
+        queries: Runs a query, if the configuration describes one.
         timeout_s: Wall-clock limit of a script in seconds; 0 is none.
 
     Raises:
@@ -99,15 +73,15 @@ def run_working(
         ConflictError: an output's version exists with another content; nothing is recorded.
         StoreError: an output was not written, or an input is not here.
     """
-    if working.script is None and (working.search is None or run_query is None):
+    if working.script is None and (working.search is None or queries is None):
         raise InvalidInputError("there is nothing to run: give run_metadata a script or a script_path, or a search")
     attempt = _Attempt(registry, working, user)
     attempt.prepare()
     searched = None
     if working.script is not None:
         attempt.run_script(working.script, timeout_s)
-    elif working.search is not None and run_query is not None:
-        searched = run_query(attempt.request(working.search))
+    elif working.search is not None and queries is not None:
+        searched = queries.run(attempt.request(working.search))
     attempt.record(searched)
     return attempt.done()
 
@@ -129,7 +103,7 @@ class _Attempt:
         for one in self._working.inputs:
             if not self._registry.files.holds(one.sha1):
                 raise StoreError(f"the file of {one.name} is not here: pull it first")
-            self._registry.files.copy(one.sha1, _path(self._store, one.name, one.file_type))
+            self._registry.files.copy(one.sha1, self._place(one))
         for path in self._files.values():
             path.parent.mkdir(parents=True, exist_ok=True)
         self._working.directory.mkdir(parents=True, exist_ok=True)
@@ -170,14 +144,18 @@ class _Attempt:
         query = next(one for one in self._working.inputs if one.alias == search.query)
         return QueryRequest(
             user=self._user.username,
-            program=search.program,
-            query=_path(self._store, query.name, query.file_type),
-            site=search.site,
-            targets=search.targets,
-            options=search.options,
-            reports=search.reports,
+            search=search,
+            query=self._place(query),
+            databases={
+                one.alias: DatabaseFile(self._place(one), one.sha1, str(one.name))
+                for one in self._working.inputs
+                if one.alias in search.databases
+            },
             files={alias: self._files[alias] for alias in search.reports},
         )
+
+    def _place(self, one: Input) -> Path:
+        return _path(self._store, one.name, one.file_type)
 
     def record(self, searched: Searched | None) -> None:
         """Record the outputs and the code run, all or nothing."""
@@ -187,7 +165,7 @@ class _Attempt:
         working, metadata, user = self._working, self._working.metadata, self._user
         with self._registry.transaction(), self._registry.session() as session:
             author = user_author_id(session, user.username)
-            databases = sorted(searched.databases.items()) if searched else []
+            databases, made_of = (searched.databases, searched.made) if searched else ({}, {})
             run = Run(
                 uuid=self._run_id,
                 at=self._started,
@@ -201,12 +179,18 @@ class _Attempt:
                 author=author,
                 inputs=[
                     *(one.object_id for one in working.inputs),
-                    *(record_database(session, *one) for one in databases),
+                    *(record_database(session, *one) for one in sorted(databases.items())),
                 ],
                 outputs=[self._record_output(one, author) for one in self._outputs],
                 facts=searched.facts if searched else {},
             )
             record_run(self._registry, session, run)
+            objects = {one.alias: one.object_id for one in working.inputs}
+            for name, made in made_of.items():
+                record_making(
+                    self._registry, session, made, objects[made.product], (name, databases[name]), author,
+                    self._started, public=metadata.public,
+                )  # fmt: skip
 
     def _record_output(self, one: Output, author: int) -> int:
         recorded = record_product(

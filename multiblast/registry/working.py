@@ -23,6 +23,7 @@ from multiblast.registry.config import Config, ReadEntry, RunMetadata, SearchEnt
 from multiblast.registry.documents import Document, read_document
 from multiblast.registry.git import Repository
 from multiblast.registry.local import Registry
+from multiblast.registry.queries import Queries
 from multiblast.registry.recording import ProductName, check_name, content_of, versions_of
 from multiblast.registry.registering import entry_name, registered_entries
 from multiblast.registry.tables import DataProduct, FileType, Object
@@ -138,10 +139,19 @@ def load_config(
     return config.model_copy(update={"run_metadata": said.model_copy(update=missing)}), document, repository
 
 
-def resolve(path: Path, registry: Registry, user: Binding, now: datetime | None = None) -> Working:
+def resolve(
+    path: Path, registry: Registry, user: Binding, now: datetime | None = None, *, queries: Queries | None = None
+) -> Working:
     """Say what a configuration means, given the present state of the local registry.
 
     The same configuration and state give the same bytes.
+
+    Args:
+        path: The configuration.
+        registry: The local one.
+        user: Whose defaults hold.
+        now: The time that variables stand for.
+        queries: Knows the databases, if the configuration describes a query.
 
     Raises:
         InvalidInputError: with all problems, each with file, line and key.
@@ -153,11 +163,13 @@ def resolve(path: Path, registry: Registry, user: Binding, now: datetime | None 
         outputs = resolver.outputs()
         inputs = resolver.inputs(outputs)
     script = _script(config.run_metadata, path, document, problems)
-    if config.search:
-        _check_search(config.search, inputs, outputs, document, problems)
+    search = config.search
+    if search is not None:
+        _check_search(search, inputs, outputs, document, problems)
+        search = _settled(search, queries, document, problems)
     if problems:
         raise InvalidInputError(sorted(problems, key=lambda problem: problem.line))
-    working = Working(config.run_metadata, inputs, outputs, script, config.search, repository)
+    working = Working(config.run_metadata, inputs, outputs, script, search, repository)
     plain = _plain(working)
     identity = digest("working-config/1", {"config": yaml.safe_dump(plain), "script": script or ""})
     working.directory = registry.directory / "runs" / identity
@@ -294,14 +306,32 @@ def _script(metadata: RunMetadata, path: Path, document: Document, problems: lis
 def _check_search(
     search: SearchEntry, inputs: list[Input], outputs: list[Output], document: Document, problems: list[Problem]
 ) -> None:
-    if search.query not in {one.alias for one in inputs}:
-        problems.append(document.problem(f"{search.query!r} is not among what is read: add it there", "search.query"))
+    read = {one.alias for one in inputs}
+    needed = {"search.query": search.query}
+    needed |= {f"search.databases[{number}]": alias for number, alias in enumerate(search.databases)}
+    problems += [
+        document.problem(f"{alias!r} is not among what is read: add it there", key)
+        for key, alias in needed.items()
+        if alias not in read
+    ]
     written = {one.alias for one in outputs}
     problems += [
         document.problem(f"{alias!r} is not among what is written: add it there", f"search.reports.{alias}")
         for alias in search.reports
         if alias not in written
     ]
+
+
+def _settled(search: SearchEntry, queries: Queries | None, document: Document, problems: list[Problem]) -> SearchEntry:
+    """Return the query with nothing left to look up, or as it is where that is not possible."""
+    if queries is None:
+        problems.append(document.problem("nothing is here that knows its databases: give queries", "search"))
+        return search
+    try:
+        return queries.settle(search)
+    except InvalidInputError as error:
+        problems += [document.problem(problem.message, problem.key) for problem in error.problems]
+        return search
 
 
 def _plain(working: Working) -> dict[str, Any]:

@@ -52,6 +52,23 @@ def test_options_order_of_giving_changes_nothing(search: tuple[str, dict[str, An
     assert one.arguments({"rpsdb": "p"}) == other.arguments({"rpsdb": "p"})
 
 
+@pytest.mark.parametrize(
+    ("program", "task"), [(program, task) for program in PROGRAMS for task in options_for(program).task_names()]
+)
+def test_options_with_every_default_said_mean_the_same(program: str, task: str) -> None:
+    given = {"task": task} if "task" in options_for(program).names() else {}
+    options = parse_options(program, given)
+    assert parse_options(program, options.explicit()).changed() == options.changed()
+    assert options.explicit()["evalue"] == 10
+
+
+@given(searches())
+def test_options_are_said_in_full_in_one_way(search: tuple[str, dict[str, Any]]) -> None:
+    options = parse_options(*search)
+    again = parse_options(options.program, options.explicit())
+    assert (again.changed(), again.explicit()) == (options.changed(), options.explicit())
+
+
 @given(searches())
 def test_options_read_back_from_their_canonical_form(search: tuple[str, dict[str, Any]]) -> None:
     options = parse_options(*search)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,16 @@ from multiblast.accounts import Requester
 from multiblast.actions.requests import CreateReport
 from multiblast.database import Link
 from multiblast.errors import ConflictError, InvalidInputError, LimitError
-from multiblast.registry.commands import push, run
+from multiblast.registry.commands import generate, pull, push, run
 from multiblast.registry.exporting import write_crate, write_prov
+from multiblast.registry.masking import Masked
 from multiblast.registry.status import commit, info, verify
 from multiblast.registry.transfer import Result
 from multiblast.reports import read_report_request
 from multiblast.search import read_submission
 from multiblast.services import Services
 from multiblast.settings import Policy, UserLimits
+from multiblast.targets import Targets
 from multiblast.targets.building import build_database
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "data"
@@ -63,7 +66,7 @@ def test_registry_query_gives_what_blast_gives_and_is_recorded(
     here: Any, services: Services, config: Callable[[str], Path], targets_root: Path, tmp_path: Path
 ) -> None:
     here.product("queries/q", FASTA, file_type="fasta")
-    done = run(config(SEARCH), here, here.user(), run_query=services.registered_queries.run)
+    done = run(config(SEARCH), here, here.user(), queries=services.registered_queries)
     (tmp_path / "q.fasta").write_text(FASTA)
     database = targets_root / "demo/examples/blast/proteins"
     command = ["blastp", "-query", tmp_path / "q.fasta", "-db", database, "-evalue", "1e-5", "-max_target_seqs", "5"]
@@ -85,13 +88,13 @@ def test_registry_query_is_in_its_users_list_and_within_their_limits(
     user = here.user()
     services.policy = Policy(users=UserLimits(sequences_a_day=2))
     with pytest.raises(LimitError):
-        run(config(SEARCH), here, user, run_query=services.registered_queries.run)
+        run(config(SEARCH), here, user, queries=services.registered_queries)
     assert (here.newest("code_run"), here.newest("data_product")) == (0, 1)
 
 
 def test_registry_query_is_linked_to_who_ran_it(here: Any, services: Services, config: Callable[[str], Path]) -> None:
     here.product("queries/q", FASTA, file_type="fasta")
-    run(config(SEARCH), here, here.user(), run_query=services.registered_queries.run)
+    run(config(SEARCH), here, here.user(), queries=services.registered_queries)
     with services.database.read() as session:
         assert sorted(session.exec(select(Link.owner, Link.kind))) == [
             ("rich", "query"),
@@ -103,11 +106,13 @@ def test_registry_query_is_linked_to_who_ran_it(here: Any, services: Services, c
 @pytest.mark.parametrize(
     ("old", "new", "key"),
     [
-        ("evalue: 1e-5", "evalue: small", "evalue"),
-        ("evalue: 1e-5", "eval: 1", "eval"),
-        ("outfmt: 6", "outfmt: 99", "search.reports.results/hits"),
-        ("numDescriptions: 3", "numDescriptions: x", "search.reports.results/text"),
-        ("demo/examples/proteins", "demo/examples/nothing", "targets"),
+        ("evalue: 1e-5", "evalue: small", "options.evalue"),
+        ("evalue: 1e-5", "eval: 1", "options.eval"),
+        ("outfmt: 6, fields: qseqid sseqid evalue", "outfmt: 99", "reports.results/hits"),
+        ("numDescriptions: 3", "numDescriptions: x", "reports.results/text"),
+        ("demo/examples/proteins", "demo/examples/nothing", "targets[0]"),
+        ("query: queries/q", "query: queries/q\n  program: blastq", "program"),
+        ("query: queries/q", "query: queries/q\n  fingerprints: {demo/x: 1f}", "fingerprints.demo/x"),
     ],
 )
 def test_registry_query_with_a_mistake_records_nothing(  # noqa: PLR0913, PLR0917 - a table's columns
@@ -115,9 +120,153 @@ def test_registry_query_with_a_mistake_records_nothing(  # noqa: PLR0913, PLR091
 ) -> None:
     here.product("queries/q", FASTA, file_type="fasta")
     with pytest.raises(InvalidInputError) as caught:
-        run(config(SEARCH.replace(old, new)), here, here.user(), run_query=services.registered_queries.run)
-    assert any(problem.key.startswith(key) for problem in caught.value.problems)
+        run(config(SEARCH.replace(old, new)), here, here.user(), queries=services.registered_queries)
+    (problem,) = caught.value.problems
+    assert problem.key.startswith(f"config.yaml: search.{key}")
+    assert problem.line > 4
     assert here.newest("code_run") == 0
+
+
+def own_target(root: Path, text: str, name: str = "db") -> None:
+    """Build ``own/t/NAME`` from FASTA."""
+    (root / "db.fasta").write_text(text)
+    build_database(root / "db.fasta", root / "own" / "t" / "blast", name, molecule="protein", title="db")
+
+
+OWN = SEARCH.replace("demo/examples/proteins", "own/t/db")
+
+
+@pytest.fixture
+def own(make_services: Callable[..., Services], tmp_path: Path) -> Services:
+    """Services that can search ``own/t/db``."""
+    root = tmp_path / "targets"
+    root.mkdir()
+    own_target(root, FASTA)
+    return make_services(root=root)
+
+
+def test_registry_working_config_of_a_query_says_everything(
+    here: Any, services: Services, config: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """Whole names and fingerprints of the databases, and every option whose default is known; and it means itself."""
+    here.product("queries/q", FASTA, file_type="fasta")
+    user, queries = here.user(), services.registered_queries
+    made = generate(config(SEARCH), tmp_path / "working.yaml", here, user, queries=queries)
+    told = yaml.safe_load(made.text)["search"]
+    fingerprint = services.targets.resolve("demo", "examples", "proteins").fingerprint
+    assert (told["site"], told["targets"]) == ("demo", ["demo/examples/proteins"])
+    assert told["fingerprints"] == {"demo/examples/proteins": fingerprint}
+    assert told["options"].items() >= {"evalue": 1e-5, "max_target_seqs": 5, "word_size": 3, "gapopen": 11}.items()
+    assert told["options"]["matrix"] == "BLOSUM62"
+    assert told["reports"]["results/text"] == {"outfmt": "0", "numDescriptions": 3}
+    assert generate(config(SEARCH), tmp_path / "working.yaml", here, user, queries=queries).text == made.text
+    again = generate(tmp_path / "working.yaml", tmp_path / "again.yaml", here, user, queries=queries)
+    assert again.text == made.text
+
+
+def test_registry_working_config_searches_the_database_it_was_made_for(
+    here: Any, own: Services, config: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """A rebuilt database is an error that names both; the same database under another name does."""
+    here.product("queries/q", FASTA, file_type="fasta")
+    user, working, queries = here.user(), tmp_path / "working.yaml", own.registered_queries
+    generate(config(OWN), working, here, user, queries=queries)
+    first = own.targets.resolve("own", "t", "db").fingerprint
+    own_target(own.targets.root, FASTA.replace(">", ">x"))
+    second = own.targets.resolve_all("own", [("t", "db")])[0].fingerprint
+    with pytest.raises(InvalidInputError) as caught:
+        run(working, here, user, queries=queries)
+    (problem,) = caught.value.problems
+    assert problem.key == "working.yaml: search.targets[0]"
+    assert problem.message.startswith(f"own/t/db is {second} now, and {first} is to be searched; generate")
+    assert here.newest("code_run") == 0
+    own_target(own.targets.root, FASTA, "kept")
+    run(working, here, user, queries=queries)
+    told = {one.fields["value"] for one in here.since("key_value", 0)}
+    assert first in told
+    assert second not in told
+
+
+def test_registry_query_of_a_database_rebuilt_meanwhile_is_refused(
+    here: Any, own: Services, config: Callable[[str], Path]
+) -> None:
+    class Rebuilding:
+        """Another process, that rebuilds the database once the configuration is resolved."""
+
+        def settle(self, search: Any) -> Any:
+            return own.registered_queries.settle(search)
+
+        def run(self, request: Any) -> Any:
+            own_target(own.targets.root, FASTA.replace(">", ">x"))
+            return own.registered_queries.run(request)
+
+    here.product("queries/q", FASTA, file_type="fasta")
+    with pytest.raises(InvalidInputError, match="is to be searched"):
+        run(config(OWN), here, here.user(), queries=Rebuilding())
+    assert here.newest("code_run") == 0
+
+
+def packed(directory: Path) -> bytes:
+    """Return an archive of a database."""
+    (directory / "packed.fasta").write_text(FASTA.replace(">", ">mine_"))
+    build_database(directory / "packed.fasta", directory / "packed", "mine", molecule="protein")
+    with tarfile.open(directory / "packed.tar.gz", "w:gz") as archive:
+        archive.add(directory / "packed", "packed")
+    return (directory / "packed.tar.gz").read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["fasta", "tar.gz"])
+def test_registry_query_searches_a_pulled_product(  # noqa: PLR0913, PLR0917 - two registries and what is between
+    here: Any, second: Any, own: Services, config: Callable[[str], Path], tmp_path: Path, kind: str
+) -> None:
+    """Beside a target of the installation: it is built or unpacked once, and how is recorded once."""
+    content = packed(tmp_path) if kind == "tar.gz" else FASTA.replace(">", ">mine_").encode()
+    here.product("databases/mine", content, file_type=kind)
+    here.product("queries/q", FASTA, file_type="fasta")
+    text = OWN.replace("read: [", "read: [{data_product: databases/mine, use: {namespace: rich}}, ")
+    text = text.replace("{data_product: queries/q}", "{data_product: queries/q, use: {namespace: rich}}")
+    text = text.replace("  targets:", "  databases: [databases/mine]\n  targets:")
+    user = second.user("ann")
+    assert pull(config(text), second, Masked(here), user).exit_code == 0
+    run(config(text), second, user, queries=own.registered_queries)
+    made = [one for one in own.targets.databases() if one.target != "t"]
+    before = made[0].path.with_suffix(".pin").stat().st_ino
+    run(config(text), second, user, queries=own.registered_queries)
+    assert [(one.site, one.name, one.sequences) for one in made] == [
+        ("own", "mine" if kind == "tar.gz" else "sequences", 3)
+    ]
+    assert made[0].path.with_suffix(".pin").stat().st_ino == before
+    lines = (second.directory / "data/ann/results/hits/0.0.1.tsv").read_text().splitlines()
+    assert {line.split("\t")[1].startswith("mine_") for line in lines} == {True, False}
+    first, making, again = second.since("code_run", 0)
+    name = f"databases/{made[0].target}/{made[0].name}"
+    assert products(second, first.fields["inputs"]) == products(second, again.fields["inputs"])
+    assert {name, "databases/t/db", "databases/mine"} < products(second, first.fields["inputs"])
+    assert products(second, making.fields["inputs"]) == {"databases/mine"}
+    assert products(second, making.fields["outputs"]) == {name}
+    (script,) = second.read("object", [making.fields["submission_script"]])
+    sha1 = info(second, script.fields["uuid"])[0]["sha1"]
+    assert b"".join(second.files.stream(sha1)).split()[0] == (b"tar" if kind == "tar.gz" else b"makeblastdb")
+
+
+def test_registry_query_may_search_pulled_products_alone(
+    here: Any, services: Services, config: Callable[[str], Path], tmp_path: Path
+) -> None:
+    services.targets = Targets(tmp_path)
+    here.product("queries/q", FASTA, file_type="fasta")
+    text = SEARCH.replace("targets: [demo/examples/proteins]", "databases: [queries/q]")
+    run(config(text), here, here.user(), queries=services.registered_queries)
+    assert [one.site for one in services.targets.databases()] == ["registered"]
+    with pytest.raises(InvalidInputError, match="'nothing' is not among what is read"):
+        run(config(text.replace("[queries/q]", "[nothing]")), here, here.user(), queries=services.registered_queries)
+    with pytest.raises(InvalidInputError, match="say what is searched"):
+        run(config(text.replace("[queries/q]", "[]")), here, here.user(), queries=services.registered_queries)
+
+
+def test_registry_query_needs_who_runs_it(here: Any, config: Callable[[str], Path]) -> None:
+    here.product("queries/q", FASTA, file_type="fasta")
+    with pytest.raises(InvalidInputError, match="nothing is here that knows its databases"):
+        run(config(SEARCH), here, here.user())
 
 
 def test_registry_job_is_recorded_once(here: Any, services: Services, job: str) -> None:

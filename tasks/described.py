@@ -1,0 +1,24 @@
+"""Queries that configurations of the registry describe, run as part of a flow run."""
+
+from __future__ import annotations
+
+from prefect.runtime import flow_run
+
+from blocks.services import services
+from multiblast.registry.blast_jobs import Searched
+from multiblast.registry.config import SearchEntry
+from multiblast.registry.queries import QueryRequest
+
+__all__ = ["DescribedQueries"]
+
+
+class DescribedQueries:
+    """The services' queries, as `multiblast.registry.queries.Queries`; the services are opened only if there is one."""
+
+    def settle(self, search: SearchEntry) -> SearchEntry:
+        """Return a query with nothing left to look up."""
+        return services().registered_queries.settle(search)
+
+    def run(self, request: QueryRequest) -> Searched:
+        """Run a query for the registry's user, and write its reports."""
+        return services().registered_queries.run(request, flow_run=str(flow_run.id or ""))
