@@ -5,23 +5,29 @@ from __future__ import annotations
 from prefect import flow
 
 from multiblast.registry.running import Done
+from multiblast.registry.transfer import Report
 from tasks.reconciling import cancel_jobs
-from tasks.registry import ask_what_to_run, run_configuration
-from tasks.tending import show_graph
+from tasks.registry import ask_what_to_run, plan_configuration, run_configuration
+from tasks.tending import show_graph, show_report
 
 
 @flow(name="run-registered", flow_run_name="run registered", on_cancellation=[cancel_jobs])
-async def run_registered(config: str, user: str = "", again: bool = False) -> Done:
+async def run_registered(config: str, user: str = "", again: bool = False, dry_run: bool = False) -> Done | Report:
     """Resolve a configuration so that nothing is left to look up, run it, and record what came of it.
 
     Args:
         config: The path of the config.yaml on the machine of the worker.
         user: Who runs it, as bound with config-registry. Empty means who was bound last.
         again: Run it even if the very same was run before.
+        dry_run: Only show what would be run, and which of its inputs are here.
 
     Returns:
-        The code run and its outputs.
+        The code run and its outputs; of a dry run, what would be read and written.
     """
+    if dry_run:
+        plan = plan_configuration(config, user)
+        await show_report("run-plan", plan)
+        return plan
     key = ask_what_to_run(config, user)
     done = run_configuration.with_options(refresh_cache=again)(config, user, key)
     await show_graph(done.uuid)

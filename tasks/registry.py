@@ -23,6 +23,7 @@ __all__ = [
     "ask_what_to_push",
     "ask_what_to_run",
     "ask_what_to_update",
+    "plan_configuration",
     "pull_products",
     "push_products",
     "run_configuration",
@@ -57,6 +58,13 @@ def ask_what_to_run(config: str, user: str) -> str:
     with local_registry() as registry:
         working = resolve(Path(config), registry, binding(registry, user), queries=DescribedQueries())
     return digest("run/1", {"config": working.text, "script": working.script or ""})
+
+
+@task(cache_policy=NO_CACHE, task_run_name="look what would be run")
+def plan_configuration(config: str, user: str) -> Report:
+    """Find out what would be run, and whether all that it reads is here."""
+    with local_registry() as registry:
+        return commands.plan_run(Path(config), registry, binding(registry, user), queries=DescribedQueries())
 
 
 def _by_answer(_context: TaskRunContext, parameters: dict[str, Any]) -> str:

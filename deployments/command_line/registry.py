@@ -25,7 +25,6 @@ from multiblast.registry.status import Collected, delete, gc, info, verify
 from multiblast.registry.status import commit as commit_items
 from multiblast.registry.status import status as state_of
 from multiblast.registry.transfer import Report, Result
-from multiblast.registry.working import resolve
 
 __all__ = ["app"]
 
@@ -169,8 +168,7 @@ def run(
     with _registry() as registry:
         who, queries = binding(registry, user), local_services().registered_queries
         if dry_run:
-            display.console.print(resolve(config, registry, who, queries=queries).text)
-            return
+            _finish(commands.plan_run(config, registry, who, queries=queries), json)
         done = commands.run(config, registry, who, queries=queries)
     _say(json, asdict(done), f"code run {done.uuid}, {done.seconds:.1f} s: {', '.join(done.outputs) or 'no outputs'}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -15,11 +16,11 @@ from multiblast.registry.pushing import Push
 from multiblast.registry.queries import Queries
 from multiblast.registry.registering import entry_name, register, registered_entries
 from multiblast.registry.rows import End, Row
-from multiblast.registry.running import Done, run_working
+from multiblast.registry.running import NOTHING_TO_RUN, Done, run_working
 from multiblast.registry.transfer import Outcome, Report, Result, product_name
-from multiblast.registry.working import Working, load_config, matches, one_each, resolve
+from multiblast.registry.working import Working, examine, load_config, matches, one_each, resolve
 
-__all__ = ["generate", "plan_pull", "plan_push", "pull", "push", "run", "update"]
+__all__ = ["generate", "plan_pull", "plan_push", "plan_run", "pull", "push", "run", "update"]
 
 Progress = Callable[[Outcome], None]
 
@@ -176,6 +177,42 @@ def run(  # noqa: PLR0913 - as pull
     """
     working = resolve(config, registry, user, now, queries=queries)
     return run_working(registry, working, user, queries=queries, timeout_s=timeout_s)
+
+
+def plan_run(
+    config: Path, registry: Registry, user: Binding, *, queries: Queries | None = None, now: datetime | None = None
+) -> Report:
+    """Say what `run` would do: what is run, which inputs are here and which are not, what comes of it.
+
+    Raises:
+        InvalidInputError: what is wrong with the configuration, whatever there is in the registry.
+    """
+    started = time.monotonic()
+    working, problems = examine(config, registry, user, now, queries=queries)
+    here = registry.files.holding(one.sha1 for one in working.inputs)
+    report = Report([_task(working)])
+    for one in working.inputs:
+        if kept := here.get(one.sha1):
+            report.outcomes.append(Outcome(str(one.name), Result.KNOWN, f"read as {one.alias}", kept.size_bytes))
+        else:
+            report.outcomes.append(Outcome(str(one.name), Result.FAILED, "its file is not here: pull it first"))
+    report.outcomes += [Outcome(one.key, Result.FAILED, f"line {one.line}: {one.message}") for one in problems]
+    report.outcomes += [Outcome(str(one.name), Result.PLANNED, f"written as {one.alias}") for one in working.outputs]
+    report.seconds = time.monotonic() - started
+    return report
+
+
+def _task(working: Working) -> Outcome:
+    """Return what would be run."""
+    search = working.search
+    if working.script is not None:
+        return Outcome("script", Result.PLANNED, f"{working.metadata.shell}: {working.script.strip()}")
+    if search is None:
+        return Outcome("script", Result.FAILED, NOTHING_TO_RUN)
+    targets = [f"{name} ({search.fingerprints.get(name, 'not found')})" for name in search.targets]
+    return Outcome(
+        "search", Result.PLANNED, f"{search.program} of {search.query} in {', '.join([*targets, *search.databases])}"
+    )
 
 
 def plan_push(registry: Registry, remote: End) -> Report:

@@ -20,8 +20,9 @@ from multiblast.registry.recording import ProductName, record_product, user_auth
 from multiblast.registry.runs import Run, record_run
 from multiblast.registry.working import Input, Output, Working
 
-__all__ = ["Done", "run_working"]
+__all__ = ["NOTHING_TO_RUN", "Done", "run_working"]
 
+NOTHING_TO_RUN = "there is nothing to run: give run_metadata a script or a script_path, or a search"
 _RUN_ID = "${{RUN_ID}}"
 _TOKEN = re.compile(r"\$\{\{\s*LOCAL_TOKEN\s*\}\}")
 _SHELLS = {"R": ["R", "-f"], "pwsh": ["pwsh", "-File"], "powershell": ["powershell", "-File"],
@@ -74,7 +75,7 @@ def run_working(
         StoreError: an output was not written, or an input is not here.
     """
     if working.script is None and (working.search is None or queries is None):
-        raise InvalidInputError("there is nothing to run: give run_metadata a script or a script_path, or a search")
+        raise InvalidInputError(NOTHING_TO_RUN)
     attempt = _Attempt(registry, working, user)
     attempt.prepare()
     searched = None

@@ -30,7 +30,7 @@ from multiblast.registry.tables import DataProduct, FileType, Object
 from multiblast.registry.variables import Surroundings, substitute
 from multiblast.registry.versions import resolve_version
 
-__all__ = ["Input", "Output", "Working", "load_config", "matches", "one_each", "resolve"]
+__all__ = ["Input", "Output", "Working", "examine", "load_config", "matches", "one_each", "resolve"]
 
 _SEGMENT = r"[^/\[\]?*]+"
 _EXTENSIONS = {"bash": "sh", "sh": "sh", "python": "py", "python2": "py", "python3": "py", "R": "R", "julia": "jl",
@@ -156,6 +156,20 @@ def resolve(
     Raises:
         InvalidInputError: with all problems, each with file, line and key.
     """
+    working, problems = examine(path, registry, user, now, queries=queries)
+    if problems:
+        raise InvalidInputError(problems)
+    return working
+
+
+def examine(
+    path: Path, registry: Registry, user: Binding, now: datetime | None = None, *, queries: Queries | None = None
+) -> tuple[Working, list[Problem]]:
+    """Say what a configuration means as far as that can be said, and what is in the way: see `resolve`.
+
+    Raises:
+        InvalidInputError: what is wrong with the configuration, whatever there is in the registry.
+    """
     config, document, repository = load_config(path, registry, user, now)
     problems: list[Problem] = []
     with registry.session() as session:
@@ -167,15 +181,13 @@ def resolve(
     if search is not None:
         _check_search(search, inputs, outputs, document, problems)
         search = _settled(search, queries, document, problems)
-    if problems:
-        raise InvalidInputError(sorted(problems, key=lambda problem: problem.line))
     working = Working(config.run_metadata, inputs, outputs, script, search, repository)
     plain = _plain(working)
     identity = digest("working-config/1", {"config": yaml.safe_dump(plain), "script": script or ""})
     working.directory = registry.directory / "runs" / identity
     text = yaml.safe_dump(plain, sort_keys=True, allow_unicode=True, width=10_000, default_flow_style=False)
     working.text = working.filled(text)
-    return working
+    return working, sorted(problems, key=lambda problem: problem.line)
 
 
 class _Resolver:

@@ -147,11 +147,19 @@ def _pull(w: World) -> None:
 
 def _run(w: World) -> None:
     from multiblast.registry.bindings import binding
-    from multiblast.registry.commands import run
+    from multiblast.registry.commands import plan_run, run
 
     text = "run_metadata: {script: 'echo NUMBER > $FDP_DATA_STORE/rich/runs/NUMBER/0.0.1.txt'}\n"
     text += "write: [{data_product: runs/NUMBER, file_type: txt}]\n"
-    done = w.command("run", w.config(text.replace("NUMBER", "1")))
+    config = w.config(text.replace("NUMBER", "1"))
+    before = w.own.newest("code_run")
+    planned = {"script": "planned", "rich:runs/1@0.0.1": "planned"}
+    assert results(w.flow("run-registered", config=config, dry_run=True)) == planned
+    assert results(w.command("run", config, "--dry-run")) == planned
+    assert results(plan_run(Path(config), w.own, binding(w.own))) == planned
+    assert w.own.newest("code_run") == before
+    assert not list(w.home.glob("data/rich/runs/**/*"))
+    done = w.command("run", config)
     assert done["outputs"] == ["rich:runs/1@0.0.1"]
     assert w.flow("run-registered", config=w.config(text.replace("NUMBER", "2"))).outputs == ("rich:runs/2@0.0.1",)
     made = run(Path(w.config(text.replace("NUMBER", "3"))), w.own, binding(w.own))

@@ -17,7 +17,7 @@ from rocrate.rocrate import ROCrate
 
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, ProgramError
 from multiblast.registry.bindings import Remotes, Secrets, bind, binding, bound_users
-from multiblast.registry.commands import generate, plan_pull, pull, push, run
+from multiblast.registry.commands import generate, plan_pull, plan_run, pull, push, run
 from multiblast.registry.exporting import write_crate, write_prov
 from multiblast.registry.graph import provenance, provenance_svg
 from multiblast.registry.status import commit, delete, gc, info, status, verify
@@ -32,6 +32,36 @@ run_metadata:
 read: [{data_product: params/a}]
 write: [{data_product: results/n, file_type: txt, description: how many}]
 """
+
+
+def test_registry_dry_run_tells_what_is_here_and_what_is_missing(
+    here: Any, config: Callable[[str], Path], tmp_path: Path
+) -> None:
+    user = here.user()
+    here.product("params/a", "12345")
+    gone = here.product("params/gone", "gone")
+    here.files.store.delete([here.files.key(here.files.get(gone.sha1).sha256)])
+    text = RUN.replace(
+        "[{data_product: params/a}]", "[{data_product: params/a}, {data_product: params/gone}, {data_product: no/x}]"
+    )
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    report = plan_run(config(text), here, user)
+    assert [(o.item, o.result, o.size_bytes) for o in report.outcomes] == [
+        ("script", Result.PLANNED, 0),
+        ("rich:params/a@1.0.0", Result.KNOWN, 5),
+        ("rich:params/gone@1.0.0", Result.FAILED, 0),
+        ("config.yaml: read[2]", Result.FAILED, 0),
+        ("rich:results/n@0.0.1", Result.PLANNED, 0),
+    ]
+    assert report.outcomes[0].reason.startswith("sh: wc -c")
+    assert report.outcomes[2].reason == "its file is not here: pull it first"
+    assert report.outcomes[3].reason == "line 6: rich:no/x is not in the local registry: pull it first"
+    assert report.exit_code == 1
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} - before <= {tmp_path / "config.yaml"}
+    assert here.newest("code_run") == 0
+    nothing = plan_run(config("read: [{data_product: params/a}]"), here, user)
+    assert [o.result for o in nothing.outcomes] == [Result.FAILED, Result.KNOWN]
+    assert "nothing to run" in nothing.outcomes[0].reason
 
 
 def test_registry_run_records_everything(here: Any, config: Callable[[str], Path]) -> None:

@@ -18,7 +18,7 @@ from multiblast.accounts import Requester
 from multiblast.actions.requests import CreateReport
 from multiblast.database import Link
 from multiblast.errors import ConflictError, InvalidInputError, LimitError
-from multiblast.registry.commands import generate, pull, push, run
+from multiblast.registry.commands import generate, plan_run, pull, push, run
 from multiblast.registry.exporting import write_crate, write_prov
 from multiblast.registry.masking import Masked
 from multiblast.registry.status import commit, info, verify
@@ -261,6 +261,22 @@ def test_registry_query_may_search_pulled_products_alone(
         run(config(text.replace("[queries/q]", "[nothing]")), here, here.user(), queries=services.registered_queries)
     with pytest.raises(InvalidInputError, match="say what is searched"):
         run(config(text.replace("[queries/q]", "[]")), here, here.user(), queries=services.registered_queries)
+
+
+def test_registry_dry_run_of_a_query_tells_what_is_searched(
+    here: Any, services: Services, config: Callable[[str], Path]
+) -> None:
+    here.product("queries/q", FASTA, file_type="fasta")
+    report = plan_run(config(SEARCH), here, here.user(), queries=services.registered_queries)
+    fingerprint = services.targets.resolve("demo", "examples", "proteins").fingerprint
+    assert report.outcomes[0].reason == f"blastp of queries/q in demo/examples/proteins ({fingerprint})"
+    assert report.exit_code == 0
+    with services.database.read() as session:
+        assert session.exec(select(Link)).all() == []
+    bad = plan_run(
+        config(SEARCH.replace("s/proteins", "s/none")), here, here.user(), queries=services.registered_queries
+    )
+    assert [o.item for o in bad.outcomes if o.result == Result.FAILED] == ["config.yaml: search.targets[0]"]
 
 
 def test_registry_query_needs_who_runs_it(here: Any, config: Callable[[str], Path]) -> None:
