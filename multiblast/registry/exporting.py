@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from mimetypes import guess_type
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,6 +25,9 @@ __all__ = ["prov_document", "write_crate", "write_prov", "write_provenance"]
 
 _NAMESPACE = "urn:uuid:"
 _FAIR = "https://data.fairdatapipeline.org/vocab/#"
+_CC0 = "https://creativecommons.org/publicdomain/zero/1.0/"
+_CC0_TOLD = {"@type": "CreativeWork", "name": "CC0 1.0", "description": "No rights reserved, as far as law allows."}
+_SHA1_TERM = "https://w3id.org/ro/terms/workflow-run#sha1"  # the crates' own context has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +163,8 @@ def write_crate(registry: Registry, item: str, target: Path) -> None:
     crate = ROCrate()
     crate.name = f"Provenance of {item}"
     crate.description = f"{item} and what it was made from"
-    crate.license = "https://creativecommons.org/publicdomain/zero/1.0/"
+    crate.license = crate.add(ContextEntity(crate, _CC0, properties=_CC0_TOLD))
+    crate.metadata.extra_terms["sha1"] = _SHA1_TERM
     with TemporaryDirectory(prefix="multiblast-crate-") as directory:
         entities = {
             row.reference: _crate_entity(story, crate, row, Path(directory)) for row in story.closure.of("object")
@@ -181,6 +186,7 @@ def _crate_entity(story: _Story, crate: ROCrate, item: Row, directory: Path) -> 
         name = kept.sha1 + (f".{file_type.fields['extension']}" if file_type else "")
         story.registry.files.copy(kept.sha1, directory / name)
         told |= {"contentSize": str(kept.size_bytes), "sha256": kept.sha256}
+        told["encodingFormat"] = guess_type(name)[0] or "application/octet-stream"
         entity = crate.add_file(directory / name, f"data/{item.fields['uuid']}/{name}", properties=told)
     else:
         told |= {"sha1": story.hash(item)} if story.hash(item) else {}

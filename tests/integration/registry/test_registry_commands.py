@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -353,6 +354,25 @@ def test_registry_crate_is_read_by_the_library(chain: Any, tmp_path: Path) -> No
     assert {len(action["result"]) for action in actions} == {1}
 
 
+def test_registry_crate_is_valid_by_the_validator(here: Any, tmp_path: Path) -> None:
+    """With all that can be said of a product, a private one, a file that is gone, and two runs."""
+    authors = [here.author("Ann"), here.author(None, "https://orcid.org/0000-0002-1825-0097")]
+    first = here.product("params/first", "first", authors=authors)
+    here.describe(first)
+    middle = here.product("params/middle", "middle")
+    here.run([first, here.product("params/secret", "secret", public=False)], [middle], "make <middle>")
+    here.run([middle], [here.product("params/last", "last")], "make last")
+    (place,) = here.find("storage_location", [{"storage_root": "1", "hash": first.sha1, "public": True}])
+    here.files.store.delete([place.fields["path"]])
+    write_crate(here, "rich:params/last@1.0.0", tmp_path / "crate")
+    assert first.sha1 in (tmp_path / "crate" / "ro-crate-metadata.json").read_text()
+    command = [sys.executable, str(Path(__file__).with_name("validate_crate.py")), "cache", "crate"]
+    done = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+    rules, broken = json.loads(done.stdout.splitlines()[-1])
+    assert broken == []
+    assert rules > 50
+
+
 def test_registry_crate_and_prov_show_nothing_private(here: Any, tmp_path: Path) -> None:
     secret = here.product("params/secret", "secret bytes", public=False, description="secret words")
     here.run([secret], [here.product("params/out", "out")])
@@ -374,8 +394,6 @@ def test_registry_graph_goes_from_left_to_right(chain: Any) -> None:
 
 
 def test_registry_command_line_goes_from_config_to_export(tmp_path: Path) -> None:
-    import subprocess
-
     text = "run_metadata: {script: 'echo hello > $FDP_DATA_STORE/rich/r/n/0.0.1.txt'}\n"
     (tmp_path / "config.yaml").write_text(text + "write: [{data_product: r/n, file_type: txt}]\n")
     environment = {**os.environ, "MULTIBLAST_HOME": str(tmp_path / "home")}
