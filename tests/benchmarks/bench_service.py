@@ -10,7 +10,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Timer
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "chaos"))
 
@@ -44,21 +46,36 @@ _OBJECT_BYTES = 256 << 20
 _JOBS = 1000
 
 
-def workers(directory: Path, repeats: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line asks for.
+
+    Attributes:
+        repeats: Runs of each, of which the median counts.
+        sequences: How many two workers and one search.
+        limit_s: How long workers may take in one run.
+    """
+
+    repeats: int
+    sequences: int
+    limit_s: float
+
+
+def workers(directory: Path, asked: Asked) -> None:
     """500 proteins, cold: by one worker with one core, and by two."""
     queries, database = _proteins(directory)
-    bench = Bench(directory, "blastp", database, queries)
+    bench = Bench(directory, "blastp", database, queries[: asked.sequences])
     times: dict[int, list[float]] = {1: [], 2: []}
-    for _ in range(repeats):
+    for _ in range(asked.repeats):
         for count, seconds in times.items():
-            seconds.append(_by_workers(bench, count))
-    gain = statistics.median(times[1]) / statistics.median(times[2])
-    load = os.getloadavg()[0]
-    console.print(f"two workers to one, cold, 500 sequences: {gain:.2f} times as fast (goal: at least 1.8)")
-    console.print(f"  on {CORES} cores, with a load of {load:.1f} at the end")
+            seconds.append(_by_workers(bench, count, asked.limit_s))
+    one, two = (statistics.median(seconds) for seconds in times.values())
+    gain, count, load = one / two, len(bench.queries), os.getloadavg()[0]
+    console.print(f"two workers to one, cold, {count} sequences: {gain:.2f} times as fast (goal: at least 1.8)")
+    console.print(f"  {one:.0f} s and {two:.0f} s, on {CORES} cores with a load of {load:.1f} at the end")
 
 
-def _by_workers(bench: Bench, count: int) -> float:
+def _by_workers(bench: Bench, count: int, limit_s: float) -> float:
     services = bench.services()
     job = _record(bench, services, bench.queries)
     services.search.start(services.search.plan(job))
@@ -70,23 +87,34 @@ def _by_workers(bench: Bench, count: int) -> float:
         )
         for part in range(count)
     ]
-    for process in started:
-        assert process.stdout
-        process.stdout.readline()
-
-    def go() -> None:
+    limit = Timer(limit_s, lambda: [process.kill() for process in started])
+    limit.start()
+    try:
         for process in started:
-            assert process.stdin
-            process.stdin.write("go\n")
-            process.stdin.flush()
+            if not process.stdout or process.stdout.readline() != "ready\n":
+                sys.exit(f"a worker was not ready within {limit_s:.0f} s")
+        seconds = _timed(lambda: _go(started))
+    finally:
+        limit.cancel()
         for process in started:
+            process.kill()
             process.communicate()
-            assert process.returncode == 0
+    if any(process.returncode for process in started):
+        sys.exit(f"{count} workers were not done within {limit_s:.0f} s: ask for fewer --sequences")
+    assert services.search.left(job) == (0, 0)
+    return seconds
 
-    return _timed(go)
+
+def _go(started: list[subprocess.Popen[str]]) -> None:
+    for process in started:
+        assert process.stdin
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in started:
+        process.wait()
 
 
-def throughput(directory: Path, repeats: int) -> None:
+def throughput(directory: Path, asked: Asked) -> None:
     """One object of 256 MiB, there and back: our store, and rclone, on the same S3 server."""
     directory.chmod(0o755)
     server = S3(directory)
@@ -118,7 +146,7 @@ def throughput(directory: Path, repeats: int) -> None:
     try:
         ways = {"up": (put, theirs(source, f"it:{BUCKET}/theirs")), "down": (get, theirs(f"it:{BUCKET}/theirs", back))}
         for way, (ours, other) in ways.items():
-            seconds = [(_timed(ours), _timed(other)) for _ in range(repeats)]
+            seconds = [(_timed(ours), _timed(other)) for _ in range(asked.repeats)]
             mine, rclones = (statistics.median(column) for column in zip(*seconds, strict=True))
             speed = _OBJECT_BYTES / 1e6 / mine
             console.print(f"S3 {way}: {speed:.0f} MB/s, {rclones / mine:.2f} of rclone's speed (goal: at least 0.8)")
@@ -126,19 +154,18 @@ def throughput(directory: Path, repeats: int) -> None:
         server.kill()
 
 
-def submissions(directory: Path, repeats: int) -> None:
+def submissions(directory: Path, asked: Asked) -> None:
     """One known sequence, submitted again and again: what our part of a submission takes, without Prefect's."""
     queries, database = _proteins(directory)
     bench = Bench(directory, "blastp", database, queries[:1])
     services = bench.services()
     bench.ours(services)
-    seconds = _timed(lambda: [_whole(bench, services, 0) for _ in range(20 * repeats)])
-    console.print(
-        f"submissions of one known sequence: {60 * 20 * repeats / seconds:,.0f} a minute, one after the other"
-    )
+    count = 20 * asked.repeats
+    seconds = _timed(lambda: [_whole(bench, services, 0) for _ in range(count)])
+    console.print(f"submissions of one known sequence: {60 * count / seconds:,.0f} a minute, one after the other")
 
 
-def memory(directory: Path, repeats: int) -> None:  # noqa: ARG001 - one long run
+def memory(directory: Path, asked: Asked) -> None:  # noqa: ARG001 - one long run
     """A process that works off a thousand jobs of one sequence, a tenth of which must be searched."""
     queries, database = _proteins(directory)
     bench = Bench(directory, "blastp", database, queries[: _JOBS // 10])
@@ -172,7 +199,7 @@ def _resident_bytes() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-PARTS: dict[str, Callable[[Path, int], None]] = {
+PARTS: dict[str, Callable[[Path, Asked], None]] = {
     "workers": workers,
     "throughput": throughput,
     "submissions": submissions,
@@ -185,11 +212,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="which; all if none")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each, of which the median counts")
+    parser.add_argument("--sequences", type=int, default=500, help="of the part workers, at most 500; fewer than some 200 are one batch")
+    parser.add_argument("--limit", type=float, default=600, help="seconds that workers may take in one run")
     chosen = parser.parse_args()
+    asked = Asked(chosen.repeats, chosen.sequences, chosen.limit)
     for name in chosen.parts or PARTS:
         with tempfile.TemporaryDirectory(prefix="multiblast-bench-") as directory:
             started = time.monotonic()
-            PARTS[name](Path(directory), chosen.repeats)
+            PARTS[name](Path(directory), asked)
             console.print(f"  ({name} took {time.monotonic() - started:.0f} s)")
 
 
