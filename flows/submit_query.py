@@ -14,6 +14,7 @@ from prefect.flows import Flow
 from multiblast.options import PROGRAMS, Options, ProgramName, options_for
 from multiblast.search import SearchedJob, read_submission
 from tasks import names
+from tasks.artifacts import telling_problems
 from tasks.notifying import HOOKS
 from tasks.places import query_directory
 from tasks.runners import task_runner
@@ -50,19 +51,22 @@ async def submit_query(  # noqa: PLR0913, PLR0917 - the fields of a form
     Returns:
         The job with a row a sequence.
     """
-    submission = read_submission(
-        query=query,
-        query_file=query_file,
-        program=program,
-        site=site,
-        targets=targets,
-        options=options,
-        user=user,
-        summary=summary,
-        description=description,
-        files_under=query_directory(),
-    )
-    return await search_job(record_query(submission, notify).job_id, may_wait=True)
+    await names.tag_run()
+    async with telling_problems():
+        submission = read_submission(
+            query=query,
+            query_file=query_file,
+            program=program,
+            site=site,
+            targets=targets,
+            options=options,
+            user=user,
+            summary=summary,
+            description=description,
+            files_under=query_directory(),
+        )
+        job_id = record_query(submission, notify).job_id
+    return await search_job(job_id, may_wait=True)
 
 
 def _form(program: ProgramName) -> Flow[..., Any]:

@@ -6,6 +6,8 @@ import asyncio
 import json
 import shlex
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -18,12 +20,14 @@ from prefect.artifacts import (
 )
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactUpdate
+from prefect.runtime import flow_run
 
 from blocks.services import services
+from multiblast.errors import InvalidInputError
 from multiblast.search import Plan, SearchedJob, SequenceRow, board
 from tasks.links import report_form, run_page
 
-__all__ = ["RunPage", "show_markdown", "show_plan", "show_table"]
+__all__ = ["RunPage", "show_markdown", "show_plan", "show_table", "telling_problems"]
 
 _PERIOD_S = 2.0
 _ROWS_SHOWN = 1000
@@ -100,6 +104,17 @@ class RunPage:
 async def show_plan(plan: Plan, key: str) -> None:
     """Show what is known, what must run, and what to expect."""
     await acreate_markdown_artifact(key=key, markdown=_plan_text(plan), description="Plan")
+
+
+@asynccontextmanager
+async def telling_problems() -> AsyncIterator[None]:
+    """Show all that is wrong with what a user sent on the run's page, where the message of its end is cut."""
+    try:
+        yield
+    except InvalidInputError as error:
+        lines = ["## Nothing was searched", "", *(f"- {problem}" for problem in error.problems)]
+        await show_markdown(f"problems-{flow_run.id:.8}", "\n".join(lines), "What is wrong")
+        raise
 
 
 async def show_markdown(key: str, text: str, description: str) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
+from httpx import HTTPError
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
@@ -19,7 +21,7 @@ from multiblast.database import JobKind, JobStatus
 from multiblast.errors import ConflictError
 from multiblast.upkeep.reconciling import Reconciled, Reconciling, RunState, Waiting
 
-__all__ = ["cancel_jobs", "check_queued", "dismiss_helpers", "reconcile", "run_again"]
+__all__ = ["cancel_at_once", "cancel_jobs", "check_queued", "dismiss_helpers", "reconcile", "run_again"]
 
 _RUNS_A_REQUEST = 200
 _STARTS = 3
@@ -79,6 +81,16 @@ def cancel_jobs(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> N
     """Cancel the jobs of a run that was cancelled, and its helpers: a hook for ``on_cancellation``."""
     Reconciling(services().database).cancelled(str(flow_run.id))
     dismiss_helpers(flow_run.id)
+
+
+def cancel_at_once(run_id: str) -> None:
+    """Cancel the jobs of a run that was told to end, if it is cancelled.
+
+    The hook above comes when the run has ended, and it ends when its BLAST+ processes do: these are stopped now.
+    """
+    with suppress(HTTPError):
+        if _states({run_id}).get(run_id) is RunState.CANCELLED:
+            Reconciling(services().database).cancelled(run_id)
 
 
 def dismiss_helpers(run_id: UUID, *, at_once: bool = True) -> None:

@@ -13,6 +13,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, StateDetails, TaskRun
 from prefect.context import TaskRunContext
+from prefect.exceptions import TerminationSignal
 from prefect.futures import PrefectFuture, wait
 from prefect.runtime import flow_run
 from prefect.states import Completed
@@ -36,7 +37,7 @@ from multiblast.search import (
 from tasks import names
 from tasks.artifacts import RunPage
 from tasks.provenance import note_provenance
-from tasks.reconciling import dismiss_helpers
+from tasks.reconciling import cancel_at_once, dismiss_helpers
 from tasks.requesters import requester
 from tasks.runners import is_cluster
 from tasks.sharing import call_helpers, wait_behind_small
@@ -217,8 +218,8 @@ def _queued(job_id: str, run_id: UUID) -> SearchedJob:
 async def search_job(job_id: str, *, may_wait: bool = False) -> SearchedJob:
     """Plan a recorded job, search it and complete it, and show all of that on the run's page.
 
-    A run that is stopped from outside leaves its job in progress: if it was cancelled, the hook
-    `tasks.reconciling.cancel_jobs` cancels the job; if not, reconcile-jobs runs it again.
+    A run that is stopped from outside leaves its job in progress, and reconcile-jobs runs it again; only a run that
+    was cancelled cancels its job.
 
     Args:
         job_id: The job.
@@ -237,6 +238,9 @@ async def search_job(job_id: str, *, may_wait: bool = False) -> SearchedJob:
         helpers = await call_helpers(plan)
         await search_batches(plan.batches, page)
         job = await _finish(job_id, page)
+    except TerminationSignal:
+        cancel_at_once(flow_run.id)
+        raise
     except (Exception, asyncio.CancelledError, KeyboardInterrupt) as error:
         give_up(job_id, error)
         if helpers:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +52,7 @@ class Api:
         """Return the data of a run's artifacts by the first word of their key."""
         body = {"artifacts": {"flow_run_id": {"any_": [run["id"]]}}}
         found = self.client.post("/artifacts/filter", json=body).raise_for_status().json()
-        return {artifact["key"].split("-")[0]: artifact["data"] for artifact in found}
+        return {artifact["key"].split("-")[0]: artifact["data"] for artifact in found if artifact["key"]}
 
 
 @pytest.fixture(scope="session")
@@ -99,6 +101,7 @@ def test_bad_submission_fails_with_a_plain_message(api: Api) -> None:
     run = api.run("submit-query", query=">a\nMKV\n", targets=["demo/examples/proteins"], options={"evalue": "abc"})
     assert run["state_type"] == "FAILED"
     assert "evalue: 'abc'" in run["state"]["message"]
+    assert "- evalue: 'abc'" in api.artifacts(run)["problems"]
 
 
 def test_deployment_reads_no_file_outside_the_uploads(api: Api) -> None:
@@ -144,8 +147,11 @@ def test_cancelling_in_the_ui_stops_blast_and_cancels_the_job(
     api.client.post(f"/flow_runs/{run['id']}/set_state", json=cancelling).raise_for_status()
     until(lambda: not blast_processes(mark))
     until(lambda: api.client.get(f"/flow_runs/{run['id']}").json()["state_type"] == "CANCELLED")
-    job = json.loads(multiblast("jobs", "list", "--status", "cancelled", "--json").stdout)
-    assert [entry["status"] for entry in job][:1] == ["cancelled"]
+    job = json.loads(multiblast("jobs", "list", "--status", "cancelled", "--json").stdout)[0]
+    assert job["status"] == "cancelled"
+    with closing(sqlite3.connect(f"file:{mark}/jobs.sqlite?mode=ro", uri=True)) as jobs:
+        ends = jobs.execute("SELECT failure_class FROM batch_run WHERE job_id = ?", [job["queryJobID"]]).fetchall()
+    assert set(ends) == {("cancelled",)}  # and none searched its last sequence first
 
 
 def blast_processes(mark: str) -> list[Path]:
