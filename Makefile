@@ -57,6 +57,7 @@ screenshots: install ## walk through the UI of `make up` and keep pictures in do
 	@$(PYTHON) docs/make_screenshots.py http://127.0.0.1:$(PORT)
 	@$(PYTHON) docs/screenshots_registry.py http://127.0.0.1:$(PORT)
 	@PREFECT_API_URL=http://127.0.0.1:$(PORT)/api $(PYTHON) docs/picture_flows.py http://127.0.0.1:$(PORT)
+	@PREFECT_API_URL=http://127.0.0.1:$(PORT)/api $(PYTHON) docs/picture_runs.py http://127.0.0.1:$(PORT)
 
 up: install ## start a Prefect server and a worker (PORT=4200); PROFILE=full: PostgreSQL, S3, two workers
 	@if [ "$(PROFILE)" = full ]; then deployments/install.sh postgresql; fi

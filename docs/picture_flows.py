@@ -216,10 +216,15 @@ class Album:
 
     def run(self, name: str, run: str) -> None:
         """Take a picture of what a run shows."""
+        self.page(f"{name}-run", f"runs/flow-run/{run}", "Artifacts")
+
+    def page(self, name: str, path: str, tab: str = "") -> None:
+        """Take a picture of a page, turned to one of its tabs."""
         self._page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
-        self._page.goto(f"{self._url}/runs/flow-run/{run}")
-        self._page.get_by_role("tab", name="Artifacts").or_(self._page.get_by_text("Artifacts")).first.click()
-        self._keep(f"{name}-run")
+        self._page.goto(f"{self._url}/{path}")
+        if tab:
+            self._page.get_by_role("tab", name=tab).or_(self._page.get_by_text(tab)).first.click()
+        self._keep(name)
 
     def _keep(self, name: str) -> None:
         self._page.wait_for_load_state("networkidle")
