@@ -212,7 +212,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="which; all if none")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each, of which the median counts")
-    parser.add_argument("--sequences", type=int, default=500, help="of the part workers, at most 500; fewer than some 200 are one batch")
+    parser.add_argument(
+        "--sequences", type=int, default=500, help="of the part workers, at most 500; fewer than some 200 are one batch"
+    )
     parser.add_argument("--limit", type=float, default=600, help="seconds that workers may take in one run")
     chosen = parser.parse_args()
     asked = Asked(chosen.repeats, chosen.sequences, chosen.limit)
