@@ -1,7 +1,8 @@
 """Many submissions queued at once by many users: how fast they are taken, whether any is lost, what they cost.
 
 ``python tests/benchmarks/bench_queue.py --submissions 1000 --users 20`` starts a server on PostgreSQL, queues all
-as the UI does, and then runs them in this process, in the order in which a worker would get them.
+as the UI does, and then runs them in this process, in the order in which a worker would get them, for as long as
+``--limit`` says. With ``--sqlite`` the server is the one of ``make up``.
 """
 
 from __future__ import annotations
@@ -36,33 +37,40 @@ def main() -> None:
     parser.add_argument("--submissions", type=int, default=1000)
     parser.add_argument("--users", type=int, default=20)
     parser.add_argument("--run", type=int, default=0, help="how many of them are then run; 0: all")
+    parser.add_argument("--limit", type=float, default=900, help="for how many seconds they are run, at most")
+    parser.add_argument("--sqlite", action="store_true", help="the server keeps its runs in SQLite")
     chosen = parser.parse_args()
     home = Path(tempfile.mkdtemp(prefix="multiblast-queue-"))
     os.environ.update({"MULTIBLAST_HOME": str(home), "MULTIBLAST_CHECKOUT": str(ROOT), "HOME": str(home)})
+    os.environ["PREFECT_LOGGING_LEVEL"] = "WARNING"
     try:
-        with server() as api_url:
+        with server(sqlite=chosen.sqlite) as api_url:
             os.environ["PREFECT_API_URL"] = api_url
             subprocess.run([sys.executable, "-m", "deployments", "register"], cwd=ROOT, check=True)
             from multiblast.targets.building import build_database
 
             place = home / "targets" / "demo" / "examples" / "blast"
             build_database(EXAMPLES / "proteins.fasta.gz", place, "proteins", molecule="protein")
-            asyncio.run(measure(chosen.submissions, chosen.users, chosen.run or chosen.submissions, home))
+            to_run = chosen.run or chosen.submissions
+            asyncio.run(measure(chosen.submissions, chosen.users, to_run, chosen.limit))
+            report(home, chosen.submissions)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
 
 @contextmanager
-def server() -> Iterator[str]:
-    """Run a Prefect server on a PostgreSQL of its own."""
+def server(*, sqlite: bool) -> Iterator[str]:
+    """Run a Prefect server on a PostgreSQL of its own, or on SQLite."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1] % 20_000 + 20_000
-    own = OwnServers("127.0.0.1", port)
-    postgres = own.start_postgres()
-    wait_until(own.has_databases, postgres)
-    os.environ["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = own.database_url("+asyncpg", "prefect")
-    os.environ["BENCH_DATABASE"] = own.database_url("", "prefect")
+    postgres = None
+    if not sqlite:
+        own = OwnServers("127.0.0.1", port)
+        postgres = own.start_postgres()
+        wait_until(own.has_databases, postgres)
+        os.environ["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = own.database_url("+asyncpg", "prefect")
+        os.environ["BENCH_DATABASE"] = own.database_url("", "prefect")
     with subprocess.Popen(
         [sys.executable, "-m", "deployments", "server", "--port", str(port)],
         cwd=ROOT,
@@ -74,10 +82,11 @@ def server() -> Iterator[str]:
         finally:
             process.terminate()
             process.wait()
-            postgres.stop()
+            if postgres:
+                postgres.stop()
 
 
-async def measure(submissions: int, users: int, to_run: int, home: Path) -> None:
+async def measure(submissions: int, users: int, to_run: int, limit_s: float) -> None:
     from prefect.client.orchestration import get_client
 
     from deployments import environment
@@ -102,17 +111,18 @@ async def measure(submissions: int, users: int, to_run: int, home: Path) -> None
         waiting = await client.count_flow_runs(flow_run_filter=of_bench())
         say(f"{waiting} of them wait in the server")
         began = time.monotonic()
-        ended = await run_first(client, queued, to_run)
+        ended = await run_first(client, queued, to_run, began + limit_s)
         seconds = time.monotonic() - began
-        say(f"ran {dict(ended)} in {seconds:.0f} s: {60 * to_run / seconds:,.0f} a minute")
+        say(f"ran {dict(ended)} in {seconds:.0f} s: {60 * ended.total() / seconds:,.0f} a minute")
         await asyncio.sleep(3)  # task runs are recorded a moment later
         after = size()
-        say(f"the server's database grew by {(after - grown) / to_run:,.0f} B each")
-    report(home, submissions)
+        say(f"the server's database grew by {(after - grown) / ended.total():,.0f} B each")
+        left = await client.count_flow_runs(flow_run_filter=of_bench())
+        say(f"{left} still wait in the server, {submissions - ended.total() - left} are lost")
 
 
-async def run_first(client: Any, queued: dict[Any, str], count: int) -> Counter[str]:
-    """Run the first of what is queued, in the server's order, and count how they ended."""
+async def run_first(client: Any, queued: dict[Any, str], count: int, until: float) -> Counter[str]:
+    """Run the first of what is queued, in the server's order and for so long, and count how they ended."""
     from prefect.flow_engine import run_flow_async
     from prefect.flows import load_flow_from_entrypoint
     from prefect.states import Pending
@@ -125,7 +135,7 @@ async def run_first(client: Any, queued: dict[Any, str], count: int) -> Counter[
         if not due:
             return ended
         for run in due:
-            if ended.total() == count:
+            if ended.total() == count or time.monotonic() > until:
                 return ended
             await client.set_flow_run_state(run.id, Pending())
             state = await run_flow_async(
@@ -166,6 +176,10 @@ def say(text: str) -> None:
 
 def size() -> int:
     """Return the bytes of the server's database."""
+    if "BENCH_DATABASE" not in os.environ:
+        return sum(
+            file.stat().st_size for file in (Path(os.environ["MULTIBLAST_HOME"]) / "prefect").glob("prefect.db*")
+        )
     with psycopg.connect(os.environ["BENCH_DATABASE"]) as connection:
         row = connection.execute("SELECT pg_database_size('prefect')").fetchone()
     assert row
