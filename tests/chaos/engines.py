@@ -41,7 +41,7 @@ ResultStorage(s3_bucket="results").save("default", overwrite=True)
 JobDatabase(url=url).save("default", overwrite=True)
 """
 _A_STOP_S = 60
-_RECONCILE_S = 30
+_RECONCILE_S = 60
 console = Console(highlight=False)
 
 
@@ -67,6 +67,10 @@ class Engine(ABC):
     @abstractmethod
     def submit(self, services: Services, submission: Submission) -> bool:
         """Submit a job; tell whether it was accepted."""
+
+    @abstractmethod
+    def has_submissions(self) -> bool:
+        """Tell whether there are submissions that may still be recorded."""
 
     @abstractmethod
     def restart(self, services: Services, job_id: str) -> None:
@@ -105,6 +109,9 @@ class PlainEngine(Engine):
     def submit(self, services: Services, submission: Submission) -> bool:
         services.search.record(submission)
         return True
+
+    def has_submissions(self) -> bool:
+        return False
 
     def restart(self, services: Services, job_id: str) -> None:
         services.query_service.restart(services.accounts.requester("chaos"), job_id)
@@ -162,13 +169,21 @@ class PrefectEngine(Engine):
         self._run("submit-query", {"query": submission.query, "targets": targets, "user": submission.owner} | search)
         return True
 
+    def has_submissions(self) -> bool:
+        state = {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}}
+        wanted = {"flow_runs": {"state": state}, "flows": {"name": {"any_": ["submit-query"]}}}
+        with suppress(OSError):
+            return bool(self._ask("/flow_runs/count", wanted))
+        return True
+
     def restart(self, services: Services, job_id: str) -> None:  # noqa: ARG002 - the other engine asks them
         self._run("restart-job", {"job": job_id, "user": "chaos"})
 
     def reconcile(self, services: Services) -> None:  # noqa: ARG002 - the other engine asks them
         if time.monotonic() - self._reconciled > _RECONCILE_S:
             self._reconciled = time.monotonic()
-            self._run("reconcile-jobs", {})
+            with suppress(OSError):
+                self._run("reconcile-jobs", {})
 
     def stop(self) -> None:
         """Let the worker end when its server has died: it must not wait for it."""
