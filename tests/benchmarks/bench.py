@@ -10,6 +10,7 @@ import argparse
 import gzip
 import os
 import random
+import re
 import resource
 import shutil
 import statistics
@@ -18,7 +19,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 from rich.console import Console
@@ -161,6 +163,23 @@ def split_speed(directory: Path, repeats: int) -> None:
     console.print(f"split: {megabytes / seconds:.0f} MB/s a core, of {megabytes:.0f} MB (goal: at least 100)")
 
 
+def memory(directory: Path, _: int) -> None:
+    """Peak memory of the Python process that submits, searches and reports few and many sequences."""
+    queries, database = _nucleotides(directory, 1_000_000, 10_000)
+    for count in (100, 1_000, 10_000):
+        bench = Bench(directory, "blastn", database, queries[:count])
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as another:
+            peak = another.submit(_peak_mb, bench).result()
+        console.print(f"memory of {count:,} sequences: {peak:.0f} MB at most (goal: at most 300, and flat)")
+
+
+def _peak_mb(bench: Bench) -> float:
+    bench.ours(bench.services())
+    peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert peak is not None
+    return int(peak[1]) / 1000
+
+
 def _cold_and_known(bench: Bench, repeats: int) -> tuple[list[float], list[float], list[float]]:
     """Interleave plain runs and ours; return the better plain mode's times, ours cold, and ours known."""
     plain: dict[int, list[float]] = {0: [], 1: []}
@@ -287,6 +306,7 @@ PARTS: dict[str, Callable[[Path, int], None]] = {
     "blastx": blastx,
     "blastn": blastn,
     "megablast": megablast,
+    "memory": memory,
 }
 
 
