@@ -201,9 +201,9 @@ class Connection:
         foreign = host != urlsplit(self.base).netloc
         if code == HTTPStatus.NOT_FOUND:
             raise NotFoundError("file or record", str(response.url.copy_with(query=None)), f"{host} does not have it")
-        if code == HTTPStatus.FORBIDDEN and foreign:
+        if code in (HTTPStatus.FORBIDDEN, HTTPStatus.BAD_REQUEST) and foreign:  # some say 400 of one that is late
             raise NotAllowedError(
-                f"the storage at {host} refused the signed link (403): it may have expired, or the clocks of the "
+                f"the storage at {host} refused the signed link ({code}): it may have expired, or the clocks of the "
                 f"servers differ; {self.clock_warning or 'run the same again'}. It said: {said}"
             )
         if code in (HTTPStatus.FORBIDDEN, HTTPStatus.UNAUTHORIZED):

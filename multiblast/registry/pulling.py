@@ -280,7 +280,7 @@ class Pull:
                     self._download(spot, part)
                 part.unlink(missing_ok=True)
         except OSError as error:
-            if isinstance(error, StoreError):
+            if isinstance(error, MultiblastError):  # several of them are errors of the system, too
                 raise
             reason = error.strerror or str(error)
             raise StoreError(f"cannot write {str(part)!r}: {reason}; make room and run the same again") from error

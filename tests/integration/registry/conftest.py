@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -46,6 +47,11 @@ from multiblast.registry.tables import (
 from multiblast.stores import LocalStore
 
 QUICK = Limits(timeout_s=30, attempts=3, first_wait_s=0.01)
+# Every request that the API's documentation lists; no test may make another.
+_DOCUMENTED = re.compile(
+    rf"(GET|POST) /api/({'|'.join(KINDS)}|user_author)/(\d+/)?(\?.*)?"
+    "|POST /api/data/[0-9a-f]{40}|GET /data/[0-9a-f]{40}"
+)
 
 
 @dataclass
@@ -88,6 +94,7 @@ def remote(fair_server: tuple[str, str], fair_s3: tuple[str, Path]) -> Iterator[
     yield served
     for one in served.opened:
         one.close()
+    assert [line for line in served.log if not _DOCUMENTED.fullmatch(line)] == []
 
 
 class Local(Registry):

@@ -120,7 +120,11 @@ class State:
     def __init__(self, s3_url: str, token: str) -> None:
         self.lock = threading.RLock()
         self.token = token
-        self.s3 = boto3.client(
+        self.s3 = self.client(s3_url)
+
+    @staticmethod
+    def client(s3_url: str) -> Any:
+        return boto3.client(
             "s3",
             endpoint_url=s3_url,
             aws_access_key_id="key",
@@ -136,6 +140,7 @@ class State:
         self.log: list[str] = []
         self.faults: list[dict[str, Any]] = []
         self.shift_s = 0.0
+        self.uploads = self.s3
         self.delayed = self.most_at_once = 0
         self.release()
         root = {"root": f"{base}/data/", "local": False, "id": 1, "last_updated": "2026-01-01T00:00:00Z"}
@@ -228,6 +233,8 @@ class Handler(BaseHTTPRequestHandler):
             if method == "POST":
                 self.state.faults = body.get("faults", self.state.faults)
                 self.state.shift_s = body.get("shift_s", self.state.shift_s)
+                if "uploads" in body:  # through something that stands before the storage
+                    self.state.uploads = self.state.client(body["uploads"])
                 if body.get("forget"):
                     self.state.log.clear()
                 if "stop_after" in body:
@@ -271,8 +278,9 @@ class Handler(BaseHTTPRequestHandler):
         if method == "POST" and not said:
             raise RefusedError(403, {"detail": "Authentication credentials were not provided."})
 
-    def sign(self, action: str, key: str) -> str:
-        return str(self.state.s3.generate_presigned_url(action, Params={"Bucket": "fair", "Key": key}, ExpiresIn=60))
+    def sign(self, action: str, key: str, lasts_s: int = 60) -> str:
+        client = self.state.uploads if action == "put_object" else self.state.s3
+        return str(client.generate_presigned_url(action, Params={"Bucket": "fair", "Key": key}, ExpiresIn=lasts_s))
 
     def give(self, name: str, fault: Any) -> None:
         with self.state.lock:
@@ -294,7 +302,9 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(rest[: max(1, len(rest) // 2)])
             self.close_connection = True
             return
-        self.answer(302, {}, {"Location": self.sign("get_object", name)})
+        link = self.sign("get_object", name, 1 if fault and fault.get("late") else 60)
+        time.sleep(2.1 if fault and fault.get("late") else 0)  # as if the storage's clock were ahead
+        self.answer(302, {}, {"Location": link})
 
     def row(self, kind: str, number: int) -> dict[str, Any]:
         try:

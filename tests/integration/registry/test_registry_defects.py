@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +170,41 @@ def test_registry_defect_a_configuration_with_a_token_in_it_stays(here: Any, rem
     assert list(remote.bucket.iterdir()) == []
 
 
-def test_registry_defect_a_presigned_upload_is_verified(here: Any, remote: Any) -> None:
+def test_registry_defect_a_presigned_upload_is_verified(
+    here: Any, second: Any, remote: Any, fair_s3: tuple[str, Path], config: Callable[[str], Path]
+) -> None:
+    """A storage that keeps other bytes than were sent is found out, and nothing is recorded of them."""
+
+    class Flipping(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            body = bytearray(self.rfile.read(int(self.headers["Content-Length"])))
+            body[0] ^= 1
+            answer = httpx.put(fair_s3[0] + self.path, content=bytes(body), headers={"Host": self.headers["Host"]})
+            self.send_response(answer.status_code)
+            self.send_header("ETag", answer.headers["ETag"])
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_arguments: object) -> None:
+            return
+
+    here.commit("object", here.product("params/a", "right").object_id)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Flipping) as between:
+        thread = threading.Thread(target=between.serve_forever, args=(0.05,))
+        thread.start()
+        remote.control(uploads=f"http://127.0.0.1:{between.server_address[1]}")
+        report = push(here, remote.open())
+        between.shutdown()
+        thread.join()
+    assert [o.result for o in report.outcomes] == [Result.FAILED]
+    assert "keeps other bytes" in report.outcomes[0].reason
+    assert remote.counts["storage_location"] == 0
+    remote.control(uploads=fair_s3[0])
+    assert push(here, remote.open()).exit_code == 0
+    assert [o.result for o in pulled(second, remote, config).outcomes] == [Result.DONE]
+
+
+def test_registry_defect_a_file_that_changed_here_is_not_sent(here: Any, remote: Any) -> None:
     """What the store gave out for sending is checked: a file that changed on this disk is not sent as another."""
     one = here.product("params/a", "right")
     kept = here.files.get(one.sha1)

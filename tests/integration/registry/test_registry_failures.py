@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from multiblast.registry.commands import pull, push
+from multiblast.registry.connection import Limits
 from multiblast.registry.status import status, verify
 from multiblast.registry.transfer import Result
 
@@ -117,6 +118,52 @@ def test_registry_file_that_is_not_what_it_should_be_is_refused(
     whole(second)
 
 
+_BROKEN = {
+    "500s": ({"status": 500}, "127.0.0.1:PORT failed with 500 2 times; what is done is kept: run it again later"),
+    "time-outs": ({"delay_s": 2.0}, "127.0.0.1:PORT did not answer within 1.5 s, 2 times; what is done is kept"),
+    "broken connection": ({"drop": True}, "127.0.0.1:PORT broke the connection 2 times"),
+    "truncated download": ({"cut": True}, "127.0.0.1:PORT broke the connection 2 times"),
+    "clocks of the servers differ": ({"late": True}, "refused the signed link (400): it may have expired, or the"),
+}
+
+
+def patience(fault: dict[str, Any]) -> Limits:
+    return Limits(timeout_s=1.5 if "delay_s" in fault else 30, attempts=2, first_wait_s=0.01)
+
+
+@pytest.mark.parametrize(("fault", "said"), _BROKEN.values(), ids=_BROKEN)
+def test_registry_trouble_with_one_file_is_told_and_the_rest_is_pulled(  # noqa: PLR0913, PLR0917 - a table's columns
+    here: Any, second: Any, remote: Any, config: Callable[[str], Path], fault: dict[str, Any], said: str
+) -> None:
+    for name in "ab":
+        here.commit("object", here.product(f"params/{name}", f"content {name}" * 1000).object_id)
+    push(here, remote.open())
+    remote.fail(f"GET /data/{here.product('params/a', 'content a' * 1000).sha1}", times=99, **fault)
+    report = pull(config(READ_ALL), second, remote.open(limits=patience(fault)), second.user())
+    assert {o.item[12]: o.result for o in report.outcomes} == {"a": Result.FAILED, "b": Result.DONE}
+    reason = next(o.reason for o in report.outcomes if o.result == Result.FAILED)
+    assert said.replace("PORT", remote.url.rpartition(":")[2]) in reason
+    whole(second)
+    remote.control(faults=[])
+    assert pull(config(READ_ALL), second, remote.open(), second.user()).exit_code == 0
+    whole(second)
+
+
+@pytest.mark.parametrize("trouble", ["500s", "time-outs", "broken connection"])
+def test_registry_trouble_with_one_upload_is_told_and_the_rest_is_pushed(here: Any, remote: Any, trouble: str) -> None:
+    fault, said = _BROKEN[trouble]
+    for name in "ab":
+        here.commit("object", here.product(f"params/{name}", f"content {name}").object_id)
+    remote.fail(f"POST /api/data/{here.product('params/a', 'content a').sha1}", times=99, **fault)
+    report = push(here, remote.open(limits=patience(fault)))
+    assert {o.item[12]: o.result for o in report.outcomes} == {"a": Result.FAILED, "b": Result.DONE}
+    assert said.replace("PORT", remote.url.rpartition(":")[2]) in report.outcomes[0].reason
+    assert remote.counts["data_product"] == 1
+    remote.control(faults=[])
+    assert push(here, remote.open()).exit_code == 0
+    assert (remote.counts["data_product"], len(list(remote.bucket.iterdir()))) == (2, 2)
+
+
 def test_registry_server_that_always_fails_is_named(here: Any, remote: Any) -> None:
     here.commit("object", here.product("params/a", "a").object_id)
     remote.fail("POST /api/object/", times=99, status=500)
@@ -159,7 +206,6 @@ def test_registry_clock_skew_is_told_and_harmless(here: Any, remote: Any) -> Non
 
 def test_registry_unreachable_server_is_named(second: Any, config: Callable[[str], Path]) -> None:
     from multiblast.errors import StoreError
-    from multiblast.registry.connection import Limits
     from multiblast.registry.rest import RestRegistry
 
     end = RestRegistry("http://127.0.0.1:9/", limits=Limits(attempts=2, first_wait_s=0.01))

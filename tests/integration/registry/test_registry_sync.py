@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import pytest
 
 from multiblast.registry.commands import plan_pull, plan_push, pull, push, update
-from multiblast.registry.kinds import KINDS
 from multiblast.registry.local_tables import Staged
 from multiblast.registry.masking import Masked
 from multiblast.registry.rest import RestRegistry
@@ -20,9 +18,6 @@ from multiblast.registry.transfer import Result
 
 TOKEN = "01234567" * 5  # of the served registry
 READ_ALL = "read:\n- {data_product: '*/*', use: {namespace: rich}}\n"
-_LISTED = re.compile(
-    rf"(GET|POST) /api/({'|'.join(KINDS)})/(\d+/)?(\?.*)?|POST /api/data/[0-9a-f]{{40}}|GET /data/[0-9a-f]{{40}}"
-)
 
 
 @pytest.fixture
@@ -95,10 +90,16 @@ def test_registry_round_trip_brings_the_bytes(
 def test_registry_calls_are_the_documented_ones(
     filled: Any, second: Any, remote: Any, config: Callable[[str], Path]
 ) -> None:
+    """Those of all commands, that is: the fixture holds them against the list, here and wherever it is used."""
     push(filled, remote.open())
-    pull(config(READ_ALL), second, remote.open(), second.user())
-    assert len(remote.log) > 30
-    assert [line for line in remote.log if not _LISTED.fullmatch(line)] == []
+    pull(config(READ_ALL), second, remote.open(), second.user(), all_files=True)
+    second.commit("object", second.product("params/a", "newer", "1.1.0").object_id)
+    status(second, remote.open())
+    push(second, remote.open())
+    update(filled, remote.open())
+    asked = {"/".join(line.split("/")[:3]) for line in remote.log if "/data/" not in line}
+    assert len(remote.log) > 50
+    assert {"GET /api/code_run", "GET /api/object", "POST /api/code_run", "POST /api/issue"} <= asked
 
 
 def test_registry_second_push_sends_nothing(filled: Any, remote: Any) -> None:
