@@ -8,11 +8,12 @@ from prefect.blocks.core import Block
 from pydantic import Field, SecretStr
 
 from blocks import appearance
+from blocks.storage import s3_store
 from multiblast.registry.bindings import Remotes, open_remote
 from multiblast.registry.local import Registry, open_database
 from multiblast.registry.rows import End
 from multiblast.settings import home
-from multiblast.stores import LocalStore
+from multiblast.stores import LocalStore, Store
 
 __all__ = ["LocalRegistry", "RemoteRegistry"]
 
@@ -40,6 +41,10 @@ registry = LocalRegistry.load("BLOCK_NAME").registry()
         "database of its own. Empty: a SQLite file in multiblast's home.",
     )
     files: str = Field(default="", description="Directory of the files. Empty: `store` in multiblast's home.")
+    s3_bucket: str = Field(
+        default="",
+        description="Instead of a directory of files, the name of an S3 Bucket block (of prefect-aws).",
+    )
     directory: str = Field(
         default="", description="Directory of runs and tokens. Empty: `registry` in multiblast's home."
     )
@@ -47,10 +52,10 @@ registry = LocalRegistry.load("BLOCK_NAME").registry()
     def registry(self) -> Registry:
         """Return the registry; it is made at first use."""
         own = Registry.embedded()
-        if not (self.url.get_secret_value() or self.files or self.directory):
+        if not (self.url.get_secret_value() or self.files or self.s3_bucket or self.directory):
             return own
         url = self.url.get_secret_value() or f"sqlite:///{home() / 'registry.sqlite'}"
-        store = LocalStore(Path(self.files)) if self.files else own.files.store
+        store = _store(self.files, self.s3_bucket) or own.files.store
         return Registry(open_database(url), store, Path(self.directory) if self.directory else own.directory)
 
 
@@ -82,6 +87,10 @@ remote = partner.remote(registry)
     )
     token: SecretStr = Field(default=SecretStr(""), description="The token to write with; reading needs none.")
     files: str = Field(default="", description="Directory of the files of another multiblast's registry.")
+    s3_bucket: str = Field(
+        default="",
+        description="Instead of that directory, the name of an S3 Bucket block (of prefect-aws).",
+    )
 
     def remote(self, registry: Registry, name: str = "") -> End:
         """Return the remote.
@@ -92,4 +101,11 @@ remote = partner.remote(registry)
         """
         if not self.url:
             return Remotes(registry).open(name)
-        return open_remote(self.url, self.token.get_secret_value(), LocalStore(self.files) if self.files else None)
+        return open_remote(self.url, self.token.get_secret_value(), _store(self.files, self.s3_bucket))
+
+
+def _store(directory: str, s3_bucket: str) -> Store | None:
+    """Return the store that a block names; None if it names none."""
+    if s3_bucket:
+        return s3_store(s3_bucket)
+    return LocalStore(Path(directory)) if directory else None

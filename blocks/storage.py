@@ -13,7 +13,7 @@ from multiblast.settings import home
 from multiblast.stores import LocalStore, S3Store, Store
 from multiblast.stores.s3 import connect
 
-__all__ = ["ResultStorage"]
+__all__ = ["ResultStorage", "s3_store"]
 
 
 class ResultStorage(Block):
@@ -53,11 +53,16 @@ keys = [found.key for found in storage.store().list("reports/")]
             NotFoundError: there is no S3 Bucket block of that name.
         """
         if self.s3_bucket:
-            return _s3_store(self.s3_bucket)
+            return s3_store(self.s3_bucket)
         return LocalStore(Path(self.directory) if self.directory else home() / "store")
 
 
-def _s3_store(name: str) -> S3Store:
+def s3_store(name: str) -> S3Store:
+    """Return the store in the bucket of an S3 Bucket block.
+
+    Raises:
+        NotFoundError: there is no block of that name.
+    """
     from prefect_aws import S3Bucket  # type: ignore[import-untyped]  # ships none; late, as it costs a second
 
     try:

@@ -13,9 +13,11 @@ from prefect.testing.utilities import prefect_test_harness
 from prefect_aws import AwsCredentials, MinIOCredentials, S3Bucket
 from prefect_aws.client_parameters import AwsClientParameters
 
+from blocks.registry import LocalRegistry, RemoteRegistry
 from blocks.storage import ResultStorage
 from flows.copy_results import copy_results
 from multiblast.errors import NotFoundError
+from multiblast.registry.masking import Masked
 from multiblast.stores import CopyProgress, LocalStore, S3Store
 
 # Prefect leaves the sockets of a run's clients to the garbage collector, which is made to come while they are forgiven.
@@ -96,3 +98,16 @@ def test_copy_flow_moves_from_a_directory_to_a_bucket(tmp_path: Path) -> None:
 def test_copy_flow_names_the_missing_storage_block() -> None:
     with pytest.raises(NotFoundError, match="no BLAST result storage block 'nowhere'"):
         asyncio.run(copy_results("nowhere", "nowhere"))
+
+
+@pytest.mark.usefixtures("_bucket_blocks")
+def test_registry_blocks_keep_files_in_a_bucket(tmp_path: Path) -> None:
+    registry = LocalRegistry(directory=str(tmp_path), s3_bucket="aws").registry()
+    remote = RemoteRegistry(url=f"sqlite:///{tmp_path / 'r.sqlite'}", s3_bucket="minio").remote(registry)
+    assert isinstance(registry.files.store, S3Store)
+    assert isinstance(remote, Masked)
+    assert isinstance(remote.registry.files.store, S3Store)
+    kept = remote.registry.files.add_bytes(b"kept in a bucket")
+    assert registry.files.store.read(registry.files.key(kept.sha256)) == b"kept in a bucket"
+    for one in (registry, remote):
+        one.close()
