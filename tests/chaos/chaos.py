@@ -151,14 +151,14 @@ class Chaos:
             ended = [row for row in rows if row.status in _ENDED]
             if len(ended) == len(job_ids) and all(row.status == JobStatus.COMPLETE for row in rows):
                 return
-            for row in ended:
+            for row in [] if self._engine.has_runs("restart-job") else ended:
                 if row.status != JobStatus.COMPLETE and restarts[row.id] < _RESTARTS:
                     assert row.reason, f"job {row.id} {row.status} without a reason"
                     self.toll.note(self.toll.failures, row.reason[:70])
                     restarts[row.id] += 1
                     self.toll.restarted += 1
                     self._engine.restart(self._services, row.id)
-            if len(rows) < len(jobs) and not self._engine.has_submissions():
+            if len(rows) < len(jobs) and not self._engine.has_runs("submit-query"):
                 there = {row.id for row in self._rows(job_ids)}
                 self.toll.sent_again += sum(self._submitted(jobs[job_id]) for job_id in jobs if job_id not in there)
             if time.monotonic() > deadline:

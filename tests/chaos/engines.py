@@ -69,8 +69,8 @@ class Engine(ABC):
         """Submit a job; tell whether it was accepted."""
 
     @abstractmethod
-    def has_submissions(self) -> bool:
-        """Tell whether there are submissions that may still be recorded."""
+    def has_runs(self, flow: str) -> bool:
+        """Tell whether there are runs of a flow that wait or go on."""
 
     @abstractmethod
     def restart(self, services: Services, job_id: str) -> None:
@@ -110,7 +110,7 @@ class PlainEngine(Engine):
         services.search.record(submission)
         return True
 
-    def has_submissions(self) -> bool:
+    def has_runs(self, flow: str) -> bool:  # noqa: ARG002 - the other engine asks it
         return False
 
     def restart(self, services: Services, job_id: str) -> None:
@@ -169,9 +169,9 @@ class PrefectEngine(Engine):
         self._run("submit-query", {"query": submission.query, "targets": targets, "user": submission.owner} | search)
         return True
 
-    def has_submissions(self) -> bool:
+    def has_runs(self, flow: str) -> bool:
         state = {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}}
-        wanted = {"flow_runs": {"state": state}, "flows": {"name": {"any_": ["submit-query"]}}}
+        wanted = {"flow_runs": {"state": state}, "flows": {"name": {"any_": [flow]}}}
         with suppress(OSError):
             return bool(self._ask("/flow_runs/count", wanted))
         return True
