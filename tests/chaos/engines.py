@@ -170,7 +170,8 @@ class PrefectEngine(Engine):
         return True
 
     def has_runs(self, flow: str) -> bool:
-        state = {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}}
+        # A run whose worker died while it was starting it stays pending for ever.
+        state = {"type": {"any_": ["SCHEDULED", "RUNNING"]}}
         wanted = {"flow_runs": {"state": state}, "flows": {"name": {"any_": [flow]}}}
         with suppress(OSError):
             return bool(self._ask("/flow_runs/count", wanted))
