@@ -8,7 +8,7 @@ from prefect import flow
 
 from multiblast.database import JobKind
 from tasks.notifying import HOOKS, send_notices
-from tasks.reconciling import check_queued, reconcile, run_again
+from tasks.reconciling import check_queued, reconcile, run_again, start_again
 from tasks.reporting import format_report, show_report
 from tasks.runners import task_runner
 from tasks.searching import search_job
@@ -20,13 +20,15 @@ async def reconcile_jobs() -> int:
     """Find jobs in progress whose run died, as when a worker was killed, and run them again.
 
     A job whose run was cancelled is cancelled. One that loses its third run in a row has failed.
+    A run that was still to begin when its worker was killed begins on another.
     Whoever asked to be told how a job ended, and could not be told then, is told now.
 
     Returns:
         How many jobs are on their way to be run.
     """
     reconciled = reconcile()
-    await show_upkeep("reconciled", "Jobs and their runs", asdict(reconciled) | asdict(send_notices()))
+    done = asdict(reconciled) | {"runs started again": start_again()} | asdict(send_notices())
+    await show_upkeep("reconciled", "Jobs and their runs", done)
     return len(run_again(reconciled.waiting)) if reconciled.waiting else 0
 
 

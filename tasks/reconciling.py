@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,10 +11,19 @@ from httpx import HTTPError
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, FlowRunFilterParentFlowRunId
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    FlowRunFilterParentFlowRunId,
+    FlowRunFilterState,
+    FlowRunFilterStateName,
+    WorkPoolFilter,
+    WorkPoolFilterName,
+)
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow
-from prefect.states import Cancelled, Cancelling
+from prefect.runtime import flow_run
+from prefect.states import Cancelled, Cancelling, Scheduled
 
 from blocks.services import services
 from multiblast.actions.kinds import kind_of
@@ -21,10 +31,11 @@ from multiblast.database import JobKind, JobStatus
 from multiblast.errors import ConflictError
 from multiblast.upkeep.reconciling import Reconciled, Reconciling, RunState, Waiting
 
-__all__ = ["cancel_at_once", "cancel_jobs", "check_queued", "dismiss_helpers", "reconcile", "run_again"]
+__all__ = ["cancel_at_once", "cancel_jobs", "check_queued", "dismiss_helpers", "reconcile", "run_again", "start_again"]
 
 _RUNS_A_REQUEST = 200
 _STARTS = 3
+_PATIENCE = timedelta(minutes=10)  # with a run that a worker is starting
 
 
 @task(cache_policy=NO_CACHE, task_run_name="compare jobs with runs")
@@ -60,6 +71,38 @@ def run_again(waiting: list[Waiting], queue: str | None = None) -> list[UUID]:
                 why = f"it could not be started, {_STARTS} times: see the flow run {run.name!r}"
                 Reconciling(services().database).give_up(job, why)
     return started
+
+
+@task(cache_policy=NO_CACHE, task_run_name="find runs that never started")
+def start_again(patience: timedelta = _PATIENCE) -> int:
+    """Let runs of our work pool wait again whose worker died while it started them; return how many.
+
+    Prefect leaves them pending for good. A run that a cluster was asked to find room for is left alone.
+
+    Args:
+        patience: With a run that is pending.
+    """
+    before = datetime.now(UTC) - patience
+    with get_client(sync_client=True) as client:
+        name = client.read_flow_run(UUID(flow_run.id)).work_pool_name
+        if name is None:  # called by a script
+            return 0
+        seconds_suffice = client.read_work_pool(name).type == "process"
+        pending = client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(
+                state=FlowRunFilterState(name=FlowRunFilterStateName(any_=["Pending", "Submitting"]))
+            ),
+            work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[name])),
+            limit=_RUNS_A_REQUEST,
+        )
+        stuck = [
+            run
+            for run in pending
+            if run.state and run.state.timestamp < before and (seconds_suffice or not run.infrastructure_pid)
+        ]
+        for run in stuck:
+            client.set_flow_run_state(run.id, Scheduled(message="The worker that was to start it is gone."))
+    return len(stuck)
 
 
 @task(cache_policy=NO_CACHE, task_run_name="check that {job:.8} waits")

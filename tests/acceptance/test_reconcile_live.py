@@ -6,6 +6,8 @@ import gzip
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -17,6 +19,7 @@ import httpx
 
 from multiblast.sequences import read_fasta
 
+ROOT = Path(__file__).resolve().parents[2]
 SEQUENCES = 150
 
 
@@ -28,9 +31,9 @@ def wait_for(found: Callable[[], Any], limit_s: float = 120) -> Any:
     return value
 
 
-def start(client: httpx.Client, deployment: str, **parameters: Any) -> str:
+def start(client: httpx.Client, deployment: str, *, state: str = "SCHEDULED", **parameters: Any) -> str:
     found = client.get(f"/deployments/name/{deployment}/{deployment}").raise_for_status().json()
-    body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+    body = {"parameters": parameters, "state": {"type": state}}
     return str(client.post(f"/deployments/{found['id']}/create_flow_run", json=body).raise_for_status().json()["id"])
 
 
@@ -59,3 +62,17 @@ def test_job_of_a_killed_run_is_reconciled_and_completes(
     reconcile = start(prefect_api, "reconcile-jobs")
     wait_for(lambda: state(reconcile) == "COMPLETED")
     wait_for(lambda: status() == "complete")
+
+
+def test_run_that_was_to_start_when_its_worker_died_starts_again(
+    live: dict[str, str], prefect_api: httpx.Client
+) -> None:
+    run = start(prefect_api, "rescan-targets", state="PENDING")  # as the worker leaves it
+    call = "from datetime import timedelta; from tasks.reconciling import start_again as start"
+    call += "; print(start.fn(), start.fn(timedelta(0)))"
+    environment = {**live, "PREFECT_API_URL": f"{live['UI_URL']}/api", "PREFECT__RUNTIME__FLOW_RUN__ID": run}
+    done = subprocess.run([sys.executable, "-c", call], env=environment, cwd=ROOT, capture_output=True, check=True)
+    patient, impatient = map(int, done.stdout.split())
+    assert patient == 0
+    assert impatient >= 1  # others may be about to start
+    wait_for(lambda: prefect_api.get(f"/flow_runs/{run}").json()["state_type"] == "COMPLETED")

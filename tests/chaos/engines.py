@@ -170,7 +170,7 @@ class PrefectEngine(Engine):
         return True
 
     def has_runs(self, flow: str) -> bool:
-        # A run whose worker died while it was starting it stays pending for ever.
+        # A run whose worker died while it was starting it stays pending for longer than this test lasts.
         state = {"type": {"any_": ["SCHEDULED", "RUNNING"]}}
         wanted = {"flow_runs": {"state": state}, "flows": {"name": {"any_": [flow]}}}
         with suppress(OSError):
