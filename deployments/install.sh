@@ -84,6 +84,7 @@ environment() {
     # A terminal shows uv's own progress bars; elsewhere its list of packages would be noise.
     sync() { VIRTUAL_ENV=$PWD/.venv "$uv" pip sync --require-hashes --compile-bytecode requirements.lock; }
     if [ -t 2 ]; then sync; else sync 2> >(grep -v '^ [-+~] ' >&2); fi
+    rm -f .venv/lib/python3*/site-packages/pyproject.toml # left there by roc-validator; Biopython would warn of it
     VIRTUAL_ENV=$PWD/.venv "$uv" pip install --quiet --no-deps --no-build-isolation --editable .
 }
 

@@ -24,6 +24,7 @@ import psycopg
 import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from xdist.scheduler import LoadFileScheduling
 
 from multiblast.database import Database
 from multiblast.stores.s3 import S3Store, connect
@@ -32,15 +33,25 @@ _START_S = 60
 _BUCKET = "multiblast-tests"
 
 
+class _ByServer(LoadFileScheduling):  # type: ignore[misc]  # it has no types
+    """Gives a file of tests to one process, and all files of tests of the one live server to the same."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = str(super()._split_scope(nodeid))
+        return "live" if path.endswith("_live.py") else path
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByServer:
+    """Say which process runs which tests."""
+    return _ByServer(config, log)
+
+
 @pytest.hookimpl(tryfirst=True)  # before -m chooses by markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what uses PostgreSQL, so that it can be left out where there is none, and what one process should test.
-
-    That is a file of tests, and all tests that use the one server that is started as users start it.
-    """
+    """Mark what uses PostgreSQL, so that it can be left out where there is none."""
     for item in items:
-        live = "live" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("live" if live else str(item.path)))
+        if "live" in getattr(item, "fixturenames", ()) and not item.path.name.endswith("_live.py"):
+            raise pytest.UsageError(f"{item.path.name} uses the live server: end its name in _live.py")
         parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
         used = {*getattr(item, "fixturenames", ()), *map(str, parameters)}
         if used & {"postgres_server", "postgres_url", "postgres", "postgresql"}:
