@@ -145,9 +145,12 @@ def _all_parameters(systems: list[_System | None], ideal: KarlinAltschul | None 
         else:
             alike.setdefault((system.low, system.step, len(system.steps)), []).append(place)
     for places in alike.values():
-        group = [system for place in places if (system := systems[place])]
-        for place, system, k in zip(places, group, _prefactors(group), strict=True):
-            found[place] = KarlinAltschul(system.lambda_, k, system.h)
+        # Nucleotide queries differ by their rounding errors at most, so that there are but a few.
+        group = list(dict.fromkeys(system for place in places if (system := systems[place])))
+        prefactors = dict(zip(group, _prefactors(group), strict=True))
+        for place in places:
+            if system := systems[place]:
+                found[place] = KarlinAltschul(system.lambda_, prefactors[system], system.h)
     return found
 
 
