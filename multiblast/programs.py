@@ -165,7 +165,7 @@ class Program:
 
     def _watch(self) -> None:
         deadline = self._started + self._timeout_s if self._timeout_s else float("inf")
-        while not self._ended_within(min(_WATCH_PERIOD_S, max(0.0, deadline - time.monotonic()))):
+        while not _ended_within(self._process, min(_WATCH_PERIOD_S, max(0.0, deadline - time.monotonic()))):
             if time.monotonic() >= deadline:
                 self.kill(FailureClass.TIME_LIMIT)
             elif self._is_cancelled():
@@ -177,26 +177,34 @@ class Program:
         except Exception:  # noqa: BLE001 - such as a database that is away: ask again, and keep the time limit
             return False
 
-    def _ended_within(self, seconds: float) -> bool:
-        # A pidfd wakes at the very end of the process; Popen.wait(timeout) polls and may be 50 ms late.
-        try:
-            handle = os.pidfd_open(self._process.pid)
-        except (AttributeError, OSError):
-            time.sleep(min(seconds, 0.02))
-            return self._process.poll() is not None
-        try:
-            poll = select.poll()
-            poll.register(handle, select.POLLIN)
-            return bool(poll.poll(seconds * 1000))
-        finally:
-            os.close(handle)
+
+def _ended_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    if process.returncode is not None:
+        return True
+    # A pidfd wakes at the very end of the process; Popen.wait(timeout) polls and may be 50 ms late.
+    try:
+        handle = os.pidfd_open(process.pid)
+    except (AttributeError, OSError):
+        time.sleep(min(seconds, 0.02))
+        return process.poll() is not None
+    try:
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+    finally:
+        os.close(handle)
 
 
 class _Followed(RawIOBase):
-    """A growing file, whose end is where its writer stopped."""
+    """A growing file, whose end is where its writer stopped.
+
+    What a read finds is what was written in the last 50 ms: a writer's many small portions would cost more to read
+    one by one than they cost to write.
+    """
 
     def __init__(self, path: Path, writer: subprocess.Popen[bytes]) -> None:
         self._file, self._writer = path.open("rb", buffering=0), writer
+        self._at_end = True
 
     def readable(self) -> bool:
         return True
@@ -209,11 +217,12 @@ class _Followed(RawIOBase):
 
     def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]  # the stub's Buffer has no length
         while True:
-            ended = self._writer.poll() is not None  # asked first: what it wrote before its end is read below
-            count = self._file.readinto(buffer)
+            # Asked first: what the writer wrote before its end is read below.
+            ended = _ended_within(self._writer, _FOLLOW_PERIOD_S if self._at_end else 0)
+            count = self._file.readinto(buffer) or 0
+            self._at_end = count < len(buffer)
             if count or ended:
-                return count or 0
-            time.sleep(_FOLLOW_PERIOD_S)
+                return count
 
     def close(self) -> None:
         self._file.close()
