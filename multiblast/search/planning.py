@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from multiblast.ids import digest
 
 __all__ = ["Batch", "Plan", "Unknown", "pack_batches"]
 
 _BATCH_S = 20.0  # of one process, where its speed is known: short enough to lose little, long enough to cost nothing
+_LEAST_BATCH_S = 3.0  # a shorter one gains less than the start of its process costs
 _BATCH_LETTERS = {"blastn": 5_000_000, "blastx": 60_000, "rpstblastn": 60_000, "tblastx": 60_000}
 _BATCH_LETTERS_ELSE = 40_000  # where the speed is not known yet
 
@@ -92,11 +94,12 @@ class Plan:
 def pack_batches(
     job_id: str, program: str, unknown: Sequence[Unknown], *, workers: int, letters_per_second: float | None
 ) -> list[Batch]:
-    """Pack sequences into batches of about equal work, so that all workers are busy to the end.
+    """Pack sequences into batches, so that all workers are busy to the end.
 
-    Longest first, each into the lightest batch so far; there are as many batches as
-    workers or a multiple of that, so that a batch takes some 20 s where the speed is
-    known. Fewer sequences than workers run with several threads each.
+    Longest first, each into the batch that has most room left. Batches take 20 s each where the
+    speed is known, and ever less towards the end (guided self-scheduling), so that what one
+    worker still does when another finds nothing more is short. Fewer sequences than
+    workers run with several threads each.
 
     Args:
         job_id: Whose batches they are.
@@ -107,16 +110,18 @@ def pack_batches(
     """
     if not unknown:
         return []
-    letters = sum(item.letters for item in unknown)
-    rounds = max(1, round(core_seconds(program, letters, letters_per_second) / (_BATCH_S * workers)))
-    count = min(len(unknown), rounds * workers)
-    bins: list[tuple[int, int, list[Unknown]]] = [(0, number, []) for number in range(count)]
+    letters = max(1, sum(item.letters for item in unknown))
+    seconds = core_seconds(program, letters, letters_per_second)
+    shares = islice(_shares(seconds, workers), len(unknown))
+    # The room that is left, negative since the heap gives the least first; which batch it is; what is in it.
+    bins = [(-letters * share / seconds, number, list[Unknown]()) for number, share in enumerate(shares)]
+    heapq.heapify(bins)
     for item in sorted(unknown, key=lambda item: (-item.letters, item.position)):
-        load, number, items = heapq.heappop(bins)
+        room, number, items = bins[0]
         items.append(item)
-        heapq.heappush(bins, (load + item.letters, number, items))
-    filled = sorted(bins, key=lambda bin_: (-bin_[0], bin_[1]))
-    threads = max(1, workers // count)
+        heapq.heapreplace(bins, (room + item.letters, number, items))
+    filled = sorted((items for _, _, items in bins if items), key=_letters, reverse=True)
+    threads = max(1, workers // len(filled))
     return [
         Batch(
             id=digest("batch/1", sorted(item.key for item in items)),
@@ -124,11 +129,24 @@ def pack_batches(
             number=number,
             of=len(filled),
             positions=tuple(sorted(item.position for item in items)),
-            letters=load,
+            letters=_letters(items),
             threads=threads,
         )
-        for number, (load, _, items) in enumerate(filled, start=1)
+        for number, items in enumerate(filled, start=1)
     ]
+
+
+def _letters(items: Sequence[Unknown]) -> int:
+    return sum(item.letters for item in items)
+
+
+def _shares(seconds: float, workers: int) -> Iterator[float]:
+    """Yield what each batch takes of some core seconds: at most 20, and towards the end ever less."""
+    least = min(_LEAST_BATCH_S, seconds / workers)
+    while seconds > least / 2:
+        share = min(seconds, _BATCH_S, max(least, seconds / (2 * workers)))
+        yield share
+        seconds -= share
 
 
 def core_seconds(program: str, letters: int, letters_per_second: float | None) -> float:
