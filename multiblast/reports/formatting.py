@@ -44,7 +44,7 @@ STRUCTURED = (15, 16)  # a report a query, which can be put together
 
 
 def format_archive(  # noqa: PLR0913 - a report, its place and the limits of making it
-    archive: Path | Sequence[Path],
+    archive: Path | Iterable[Path],
     formatting: Formatting,
     *,
     program: str,
@@ -59,7 +59,7 @@ def format_archive(  # noqa: PLR0913 - a report, its place and the limits of mak
 
     Args:
         archive: What `multiblast.archive.merge` wrote; for a format in `JOINABLE` several such
-            files, one continuing the other's numbers, which are then formatted at the same time.
+            files, one continuing the other's numbers: each is formatted while the next one is made.
         formatting: Format and options.
         program: The program that searched.
         queries: How many there are.
@@ -75,24 +75,26 @@ def format_archive(  # noqa: PLR0913 - a report, its place and the limits of mak
         ProgramError: ``blast_formatter`` failed.
     """
     formatting.check_program(program)
-    archives = [archive] if isinstance(archive, Path) else list(archive)
+    archives = iter([archive] if isinstance(archive, Path) else archive)
+    first = next(archives)
     report = directory / f"report.{formatting.format.extension}"
     if formatting.format_type == ARCHIVE:
-        shutil.copyfile(archives[0], report)
+        shutil.copyfile(first, report)
         return [report]
     command = [str(blast_formatter), *formatting.arguments(), *(["-parse_deflines"] if parse_deflines else [])]
     start = partial(Program, environment=ENVIRONMENT, timeout_s=timeout_s, cancelled=cancelled)
     making = _Making(formatting, command, start, report, queries)
-    service = _search(archives[0]).service
+    service = _search(first).service
     if service == DELTA:
-        return [making.renamed(path) for path in making.whole(archives)]
+        return [making.renamed(path) for path in making.whole(first, archives)]
     if service != PSI:
-        return making.whole(archives)
+        return making.whole(first, archives)
+    every = [first, *archives]
     with TemporaryDirectory(dir=directory, prefix=".rounds-") as name:
-        rounds = split_rounds(archives, Path(name))
+        rounds = split_rounds(every, Path(name))
         if all(len(query.sections) == 1 for query in rounds):
-            return making.whole(archives)
-        return making.by_query(archives, rounds)
+            return making.whole(first, every[1:])
+        return making.by_query(every, rounds)
 
 
 Cure = Callable[[BinaryIO], Iterable[bytes]]
@@ -123,24 +125,24 @@ class _Making:
     def is_json(self) -> bool:
         return self.number in JSON
 
-    def whole(self, archives: Sequence[Path]) -> list[Path]:
-        """Format all queries of a file by one program; several files at the same time."""
+    def whole(self, archive: Path, others: Iterable[Path]) -> list[Path]:
+        """Format all queries of a file by one program; other files at the same time."""
         raw = self.report.with_name("report.raw")
-        if len(archives) > 1:
-            self._parts(archives, raw)
-            self._rewrite(raw, self._cure(archives[0], self.queries), self.report)
+        if self.number in JOINABLE:
+            self._join(itertools.chain([archive], others), raw)
+            self._rewrite(raw, self._cure(archive, self.queries), self.report)
             return [self.report]
         if self.formatting.format.one_file_a_query:
-            self._run(archives[0], self.report)
+            self._run(archive, self.report)
             files = self._files()
-            sections = [[section] for section in _sections(archives[0])]
+            sections = [[section] for section in _sections(archive)]
             if any(section.note or section.gapped for (section,) in sections):
                 for path, of_query in zip(files, sections, strict=True):
                     self._rewrite(path, self._structured(of_query))
             return [self.report, *files]
-        cure = self._cure(archives[0], self.queries)
+        cure = self._cure(archive, self.queries)
         output = raw if cure else self.report
-        with self.start([*self.command, "-archive", str(archives[0])], stdout=output) as running:
+        with self.start([*self.command, "-archive", str(archive)], stdout=output) as running:
             if cure:
                 self._apply(cure, running, raw)
             running.finish()
@@ -158,17 +160,16 @@ class _Making:
                 )
             return [self.report, *self._files()]
         if self.number in STRUCTURED:
-            parts = [query.archive.with_suffix(".part") for query in rounds]
-            self._each([query.archive for query in rounds], parts)
+            parts = self._each(query.archive for query in rounds)
             for part, query in zip(parts, rounds, strict=True):
                 self._rewrite(part, self._structured(query.sections))
             with self.report.open("wb") as output:
                 join_structured(parts, output, is_json=self.is_json)
             return [self.report]
         if self.number not in ROUNDS_SAID:
-            return self.whole(archives)
+            return self.whole(archives[0], archives[1:])
         raw = self.report.with_name("report.raw")
-        self._parts([query.archive for query in rounds], raw, rounds)
+        self._join((query.archive for query in rounds), raw, rounds)
         sections = sum(len(query.sections) for query in rounds)
         cure = self._cure(rounds[0].archive, sections if self.number == COMMENTED_TABLE else self.queries)
         self._rewrite(raw, cure, self.report)
@@ -183,20 +184,21 @@ class _Making:
         with self.start([*self.command, "-archive", str(archive), "-out", str(output)]) as running:
             running.finish()
 
-    def _each(self, archives: Sequence[Path], outputs: Sequence[Path]) -> None:
-        with ThreadPoolExecutor(min(len(archives), len(os.sched_getaffinity(0)))) as pool:
-            list(pool.map(self._print, archives, outputs))
+    def _each(self, archives: Iterable[Path]) -> list[Path]:
+        """Format several archives at the same time, each as soon as it is there; return what is printed of each."""
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            return list(pool.map(self._print, archives))
 
-    def _print(self, archive: Path, output: Path) -> None:
+    def _print(self, archive: Path) -> Path:
+        output = archive.with_suffix(".part")
         with self.start([*self.command, "-archive", str(archive)], stdout=output) as running:
             running.finish()
+        return output
 
-    def _parts(self, archives: Sequence[Path], raw: Path, rounds: Sequence[QueryRounds] = ()) -> None:
+    def _join(self, archives: Iterable[Path], raw: Path, rounds: Sequence[QueryRounds] = ()) -> None:
         """Format several archives at the same time, and write what is printed of them into one file, in order."""
-        outputs = [archive.with_suffix(".part") for archive in archives]
-        self._each(archives, outputs)
         with raw.open("wb") as joined:
-            for output, query in itertools.zip_longest(outputs, rounds):
+            for output, query in itertools.zip_longest(self._each(archives), rounds):
                 if query:
                     joined.write(complete(output.read_bytes(), query, is_pairwise=self.number in PAIRWISE))
                 else:

@@ -34,6 +34,7 @@ __all__ = ["Maker", "ReportFile"]
 
 _ZIP = "report.zip"
 _LEAST_QUERIES_A_FORMATTER = 25  # fewer are formatted sooner than another process starts
+_FILES_A_WORKER = 2  # so that the first is formatted while others are merged
 
 
 class _Ending(TypedDict):
@@ -127,28 +128,27 @@ class Maker:
 
     def _merge(
         self, query: QueryJob, children: Sequence[Child], databases: str, directory: Path, request: ReportRequest
-    ) -> list[Path]:
+    ) -> Iterator[Path]:
         """Merge the results, into several files where these can be formatted at the same time."""
         joinable = not request.format.is_ours and request.formatting.format_type in JOINABLE
-        workers = self._installation.workers if joinable else 1
-        size = max(math.ceil(len(children) / workers), _LEAST_QUERIES_A_FORMATTER)
+        files = self._installation.workers * _FILES_A_WORKER if joinable else 1
+        size = max(math.ceil(len(children) / files), _LEAST_QUERIES_A_FORMATTER if joinable else 1)
         together = request.format is ReportFormat.PARQUET or (
             not request.format.is_ours and request.formatting.format_type in TOGETHER
         )
         parts = self._parts(query, children)
         if not request.format.is_ours and self._parses_deflines(query):
             parts = self._with_ids(query, children, parts)
-        archives = []
         for first in range(1, max(len(children), 1) + 1, size):
-            archives.append(directory / f"archive-{first}.asn1")
-            with archives[-1].open("wb") as output:
+            archive = directory / f"archive-{first}.asn1"
+            with archive.open("wb") as output:
                 merge(islice(parts, size), output, databases, first=first, together=together)
-        return archives
+            yield archive
 
     def _format(  # noqa: PLR0913, PLR0917 - a report, its place and what ends it early
         self,
         request: ReportRequest,
-        archives: Sequence[Path],
+        archives: Iterator[Path],
         query: QueryJob,
         queries: int,
         directory: Path,
@@ -161,11 +161,11 @@ class Maker:
                 page = directory / "report.html"
                 title = query.title or f"{query.sequences:,} sequences"
                 facts = self._facts(query)
-                write_html(archives[0], page, blast_formatter=formatter, title=title, facts=facts, **ending)
+                write_html(next(archives), page, blast_formatter=formatter, title=title, facts=facts, **ending)
                 return [page]
             case ReportFormat.PARQUET:
                 table = directory / "report.parquet"
-                write_hits(archives[0], table, formatter, **ending)
+                write_hits(next(archives), table, formatter, **ending)
                 return [table]
         return format_archive(
             archives,
