@@ -8,7 +8,7 @@ value starts with its type tag and, where its length varies, its length.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 __all__ = ["ID_LENGTH", "Canonical", "digest", "is_id"]
 
@@ -28,8 +28,10 @@ def digest(tag: str, value: Canonical) -> str:
     Returns:
         32 lower-case hexadecimal digits (BLAKE2b, 128 bits).
     """
+    parts: list[bytes] = []
+    _encode((tag, value), parts)
     hasher = hashlib.blake2b(digest_size=ID_LENGTH // 2)
-    for part in _encode((tag, value)):
+    for part in parts:
         hasher.update(part)
     return hasher.hexdigest()
 
@@ -39,31 +41,29 @@ def is_id(text: str) -> bool:
     return len(text) == ID_LENGTH and all(c in "0123456789abcdef" for c in text)
 
 
-def _encode(value: Canonical) -> Iterator[bytes]:  # noqa: C901 - one case a type
-    if value is None:
-        yield b"n"
-    elif isinstance(value, bool):  # before int: bool is an int
-        yield b"b1" if value else b"b0"
-    elif isinstance(value, int):
-        yield b"i%d;" % value
-    elif isinstance(value, float):
-        yield b"f" + repr(value).encode() + b";"
-    elif isinstance(value, str):
+def _encode(value: Canonical, parts: list[bytes]) -> None:  # noqa: C901 - one case a type
+    if isinstance(value, str):
         data = value.encode()
-        yield b"s%d:" % len(data)
-        yield data
+        parts += (b"s%d:" % len(data), data)
     elif isinstance(value, bytes):
-        yield b"y%d:" % len(value)
-        yield value
+        parts += (b"y%d:" % len(value), value)
+    elif value is None:
+        parts.append(b"n")
+    elif isinstance(value, bool):  # before int: bool is an int
+        parts.append(b"b1" if value else b"b0")
+    elif isinstance(value, int):
+        parts.append(b"i%d;" % value)
+    elif isinstance(value, float):
+        parts.append(b"f" + repr(value).encode() + b";")
     elif isinstance(value, Mapping):
-        yield b"d%d:" % len(value)
+        parts.append(b"d%d:" % len(value))
         for key in sorted(value):
-            yield from _encode(key)
-            yield from _encode(value[key])
+            _encode(key, parts)
+            _encode(value[key], parts)
     elif isinstance(value, Sequence):
-        yield b"l%d:" % len(value)
+        parts.append(b"l%d:" % len(value))
         for item in value:
-            yield from _encode(item)
+            _encode(item, parts)
     else:
         message = f"cannot hash a {type(value).__name__}: only plain data has an id"
         raise TypeError(message)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -15,7 +15,8 @@ from multiblast.errors import ArchiveError
 __all__ = ["merge"]
 
 _QUERY = b"            id {\n              %s\n            },\n" % query_id(1)
-_ROUNDS = re.compile(rb"(?<=\n\}\n)(?=%s)" % re.escape(ARCHIVE_START))
+_ROUND_END = b"\n}\n"
+_NEXT_ROUND = _ROUND_END + ARCHIVE_START
 _NEXT_QUERY = b"          },\n          seq {\n"
 _QUERIES_END = b"          }\n        }\n      },\n"
 _ALIGNMENTS = b"\n  results {\n    alignments {\n"
@@ -62,13 +63,22 @@ def merge(
     group = _Group(output)
     for number, (title, archive) in enumerate(parts, start=first):
         head = title if isinstance(title, Head) else Head.numbered(number, title)
-        for one in _ROUNDS.split(archive):
+        for one in _rounds(archive):
             part = _read_part(one, head, database)
             if not (together and group.takes(part)):
                 group.write()
             group.add(part)
     group.write()
     return number - first + 1
+
+
+def _rounds(archive: bytes) -> Iterator[bytes]:
+    """Yield the archives of a query's rounds, of which only psiblast makes several."""
+    start = 0
+    while (end := archive.find(_NEXT_ROUND, start)) >= 0:
+        yield archive[start : end + len(_ROUND_END)]
+        start = end + len(_ROUND_END)
+    yield archive[start:] if start else archive
 
 
 @dataclass(frozen=True, slots=True)

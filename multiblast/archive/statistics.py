@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from multiblast.archive.batch import Query
 from multiblast.archive.gap_costs import NUCLEOTIDE, PROTEIN, GapCosts
@@ -323,6 +324,7 @@ _STATISTICS = b"""    ka-blocks {
 """
 
 
+@lru_cache(maxsize=1024)  # one for all queries with gaps; without, one for all of a composition
 def _block(parameters: KarlinAltschul | None, gapped: bytes) -> bytes:
     numbers = tuple(map(_real, parameters or (-1.0, -1.0, -1.0)))
     return b"      {\n        lambda %s,\n        k %s,\n        h %s,\n        gapped %s\n      }" % (*numbers, gapped)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from operator import itemgetter
 from threading import Event, Thread
@@ -30,6 +30,8 @@ LEASE_S = 60
 HEARTBEAT_S = 15
 _ROWS_A_STATEMENT = 1000
 _CHECKS_AT_A_TIME = 8
+_PLACE = tuple(field.name for field in fields(PackEntry))
+_SUMMARY = tuple(field.name for field in fields(Summary) if field.name in Result.model_fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +106,11 @@ class Results:
         """
         if not pack.entries:
             return
-        name = pack.store()
+        name, now = pack.store(), utc_now()
         rows = [
-            {"pack": name, "created_at": utc_now(), **asdict(entry), **_columns(summary)}
+            {"pack": name, "created_at": now}
+            | {column: getattr(entry, column) for column in _PLACE}
+            | _columns(summary)
             for entry, summary in zip(pack.entries, summaries, strict=True)
         ]
         keys = [entry.key for entry in pack.entries]
@@ -181,14 +185,13 @@ def _now(session: Session) -> datetime:
 
 def _columns(summary: Summary) -> dict[str, Any]:
     """Return a summary as columns, with a note where an empty result has a reason."""
-    columns = asdict(summary)
-    masked, searched = columns.pop("masked_length"), columns.pop("searched")
+    masked, searched = summary.masked_length, summary.searched
     note = ""
     if not searched or (masked and masked >= summary.query_length):
         note = "masked whole: nothing was left to search with"
     elif not summary.hits:
         note = f"no hits ({masked} of {summary.query_length} letters masked)" if masked else "no hits"
-    return {**columns, "note": note}
+    return {column: getattr(summary, column) for column in _SUMMARY} | {"note": note}
 
 
 def batched_keys(keys: Collection[str]) -> Iterator[tuple[str, ...]]:

@@ -7,6 +7,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -18,13 +19,13 @@ from multiblast.archive import DatabaseSize, Summary, split
 from multiblast.database import BatchRun, Database, Speed, utc_now
 from multiblast.errors import ArchiveError, FailureClass, ProgramError, UnderivableError
 from multiblast.installation import Installation
-from multiblast.options import Options, is_independent, needs_own_process
+from multiblast.options import Options, independent_from, needs_own_process
 from multiblast.programs import Completed, Program
 from multiblast.results import PackWriter, Results, new_holder
 from multiblast.search.profiles import OUTPUTS, outputs_of, profile_key
 from multiblast.stores import Store
 from multiblast.targets import Database as TargetDatabase
-from multiblast.targets import database_argument, subject_name
+from multiblast.targets import database_argument, name_subjects
 
 __all__ = ["Item", "OnProgress", "Outcome", "Runner", "SearchContext", "transient"]
 
@@ -58,7 +59,7 @@ class Item:
     residues: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SearchContext:
     """What all batches of one job share.
 
@@ -73,7 +74,7 @@ class SearchContext:
     speed_key: str
     paths: Mapping[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def database_size(self) -> DatabaseSize:
         """How large the databases are together."""
         letters = sum(database.letters for database in self.databases)
@@ -94,10 +95,18 @@ class SearchContext:
 
     def is_independent(self, item: Item) -> bool:
         """Tell whether a sequence gets the same result in any company: see `multiblast.options.independence`."""
-        size = self.database_size
         query = max(0, len(item.residues) - _LONGEST_ADJUSTMENT)
-        subjects = max(0, size.letters - size.sequences * _LONGEST_ADJUSTMENT)
-        return is_independent(self.options, query * subjects)
+        return query * self._subject_letters >= self._independent_from
+
+    @cached_property
+    def _independent_from(self) -> float:
+        return independent_from(self.options)
+
+    @cached_property
+    def _subject_letters(self) -> int:
+        """What is left of the databases for alignments to begin in."""
+        size = self.database_size
+        return max(0, size.letters - size.sequences * _LONGEST_ADJUSTMENT)
 
     def command(self, program: str, directory: Path, threads: int) -> list[str]:
         """Return the argument list of a search that writes its archive to standard output.
@@ -263,14 +272,17 @@ class _Attempt:
 
     def _store_results(self, items: Sequence[Item], program: Program, archive: Path, stored: set[str]) -> int:
         """Split the archive while BLAST+ writes it, and store what is there every few seconds."""
-        size = 0
-        with _Sink(self.runner, self.holder, stored) as sink, program.follow(archive) as stream:
+        size, has_outputs = 0, bool(outputs_of(self.context.options, ""))
+        with (
+            _Sink(self.runner, self.holder, self.context.databases, stored) as sink,
+            program.follow(archive) as stream,
+        ):
             try:
                 for part in split(stream, self.context.database_size):
                     item = items[part.position]
-                    best = subject_name(self.context.databases, part.summary.best_hit)
-                    self._keep_outputs(item, archive.parent)  # before the result says that they are there
-                    size += sink.add(item.key, part.archive, replace(part.summary, best_hit=best))
+                    if has_outputs:  # kept before the result says that they are there
+                        self._keep_outputs(item, archive.parent)
+                    size += sink.add(item.key, part.archive, part.summary)
                     self.progress(1, len(item.residues))
             except UnderivableError:
                 raise
@@ -311,8 +323,8 @@ class _Attempt:
 class _Sink:
     """Takes results one by one and stores them as packs, a new one every few seconds."""
 
-    def __init__(self, runner: Runner, holder: str, stored: set[str]) -> None:
-        self._runner, self._holder, self._stored = runner, holder, stored
+    def __init__(self, runner: Runner, holder: str, databases: Sequence[TargetDatabase], stored: set[str]) -> None:
+        self._runner, self._holder, self._databases, self._stored = runner, holder, databases, stored
         self.count = 0
         self._begin()
 
@@ -334,7 +346,9 @@ class _Sink:
 
     def flush(self) -> None:
         """Store what was taken since the last time."""
-        self._runner.results.add(self._pack, self._summaries, self._holder)
+        best = name_subjects(self._databases, [summary.best_hit for summary in self._summaries])
+        named = [replace(summary, best_hit=name) for summary, name in zip(self._summaries, best, strict=True)]
+        self._runner.results.add(self._pack, named, self._holder)
         self._stored.update(entry.key for entry in self._pack.entries)
         self.count += len(self._pack.entries)
         self._pack.close()

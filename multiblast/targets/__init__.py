@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from multiblast.targets.database import Database, DatabaseKind, database_argument, in_canonical_order
-from multiblast.targets.deflines import has_own_ids, ordinal_of, subject_name, subject_names
+from multiblast.targets.deflines import has_own_ids, name_subjects, ordinal_of, subject_names
 from multiblast.targets.layout import DEFAULT_LAYOUT, Layout
 from multiblast.targets.registry import Targets
 
@@ -16,7 +16,7 @@ __all__ = [
     "database_argument",
     "has_own_ids",
     "in_canonical_order",
+    "name_subjects",
     "ordinal_of",
-    "subject_name",
     "subject_names",
 ]

@@ -10,42 +10,44 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 
 from multiblast.targets.database import Database, in_canonical_order
 from multiblast.targets.volume import Volume, read_volume
 
-__all__ = ["has_own_ids", "ordinal_of", "subject_name", "subject_names"]
+__all__ = ["has_own_ids", "name_subjects", "ordinal_of", "subject_names"]
 
 _ORDINAL = re.compile(r"gnl\|BL_ORD_ID\|(\d+)")
 _TITLE = b"\xa0\x80\x1a"  # context tag 0, of indefinite length, then VisibleString
 _LONG_FORM = 0x80
 
 
-def subject_name(databases: Iterable[Database], subject: str) -> str:
-    """Return the name that a person knows a subject by.
+def name_subjects(databases: Iterable[Database], subjects: Sequence[str]) -> list[str]:
+    """Return the names that a person knows subjects by, in the same order.
 
     Args:
         databases: What was searched.
-        subject: An id as it stands in an archive.
+        subjects: Ids as they stand in an archive.
 
     Returns:
         The first word of the subject's defline for an ordinal number; any other id as it is.
     """
-    ordinal = ordinal_of(subject)
-    if ordinal is None:
-        return subject
-    for volume in _volumes(databases):
-        if ordinal < volume.sequences:
-            return next(_names(volume, ordinal), "") or subject
-        ordinal -= volume.sequences
-    return subject
+    ordinals = [ordinal_of(subject) for subject in subjects]
+    wanted = sorted({ordinal for ordinal in ordinals if ordinal is not None})
+    names: dict[int | None, str] = {}
+    first = 0  # ordinal number of the volume's first sequence
+    for volume in _volumes(databases) if wanted else ():
+        here = wanted[bisect_left(wanted, first) : bisect_left(wanted, first + volume.sequences)]
+        names.update(zip(here, _names(volume, (ordinal - first for ordinal in here)), strict=False))
+        first += volume.sequences
+    return [names.get(ordinal) or subject for ordinal, subject in zip(ordinals, subjects, strict=True)]
 
 
 def subject_names(databases: Iterable[Database]) -> Iterator[str]:
     """Yield the first word of each subject's defline, in the order of their ordinal numbers."""
     for volume in _volumes(databases):
-        yield from _names(volume)
+        yield from _names(volume, range(volume.sequences))
 
 
 def ordinal_of(subject: str) -> int | None:
@@ -65,17 +67,15 @@ def _volumes(databases: Iterable[Database]) -> Iterator[Volume]:
             yield read_volume(path, "n" if database.molecule == "nucleotide" else "p")
 
 
-def _names(volume: Volume, first: int = 0) -> Iterator[str]:
-    """Yield names from one ordinal number of the volume on; none if it cannot be read."""
+def _names(volume: Volume, ordinals: Iterable[int]) -> Iterator[str]:
+    """Yield the names of sequences by their 0-based numbers in the volume; none any more where it cannot be read."""
     try:
         with volume.file("in").open("rb") as index, volume.file("hr").open("rb") as headers:
-            index.seek(volume.arrays + 4 * first)
-            (start,) = struct.unpack(">I", index.read(4))
-            headers.seek(start)
-            for _ in range(first, volume.sequences):
-                (end,) = struct.unpack(">I", index.read(4))
+            for ordinal in ordinals:
+                index.seek(volume.arrays + 4 * ordinal)
+                start, end = struct.unpack(">2I", index.read(8))
+                headers.seek(start)
                 yield _title(headers.read(end - start)).partition(" ")[0]
-                start = end
     except (OSError, struct.error):
         return
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from multiblast.targets import Targets, in_canonical_order, subject_name
+from multiblast.targets import Targets, in_canonical_order, name_subjects
 from multiblast.targets.building import build_database
 
 TITLES = ["sp|P1|ONE first of all", "two", "x" * 300 + " long", "lcl|four with | bars"]
@@ -23,11 +23,16 @@ def targets(tmp_path_factory: pytest.TempPathFactory) -> Targets:
     return Targets(root)
 
 
-@pytest.mark.parametrize("ordinal", range(8))
-def test_subject_name_of_an_ordinal_is_its_defline(targets: Targets, ordinal: int) -> None:
-    """The first word of the defline, as blastp's ``sseqid`` shows it, across several databases."""
+def test_subject_names_of_ordinals_are_their_deflines(targets: Targets) -> None:
+    """The first word of the defline, as blastp's ``sseqid`` shows it, across several databases, in any order."""
     databases = in_canonical_order(targets.databases())
-    assert subject_name(databases, f"gnl|BL_ORD_ID|{ordinal}") == TITLES[ordinal % 4].split(" ")[0]
+    ordinals = [5, 0, 7, 3, 4, 5, 2, 1, 6]
+    named = name_subjects(databases, [f"gnl|BL_ORD_ID|{ordinal}" for ordinal in ordinals])
+    assert named == [TITLES[ordinal % 4].split(" ")[0] for ordinal in ordinals]
+
+
+def test_subject_name_of_an_ordinal_outside_the_databases_is_itself(targets: Targets) -> None:
+    assert name_subjects(targets.databases(), ["gnl|BL_ORD_ID|8", "gnl|BL_ORD_ID|1"]) == ["gnl|BL_ORD_ID|8", "two"]
 
 
 def test_subject_name_agrees_with_blastp(targets: Targets, tmp_path: Path) -> None:
@@ -37,8 +42,8 @@ def test_subject_name_agrees_with_blastp(targets: Targets, tmp_path: Path) -> No
     command = ["blastp", "-query", query, "-db", database.path, "-outfmt", "6 sseqid", "-seg", "no"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert printed
-    assert set(printed) <= {subject_name([database], f"gnl|BL_ORD_ID|{ordinal}") for ordinal in range(4)}
+    assert set(printed) <= set(name_subjects([database], [f"gnl|BL_ORD_ID|{ordinal}" for ordinal in range(4)]))
 
 
 def test_subject_name_of_an_accession_is_itself(targets: Targets) -> None:
-    assert subject_name(targets.databases(), "P12345.1") == "P12345.1"
+    assert name_subjects(targets.databases(), ["P12345.1", ""]) == ["P12345.1", ""]
