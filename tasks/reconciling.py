@@ -12,7 +12,10 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
     FlowRunFilter,
+    FlowRunFilterEndTime,
     FlowRunFilterId,
     FlowRunFilterParentFlowRunId,
     FlowRunFilterState,
@@ -29,13 +32,16 @@ from blocks.services import services
 from multiblast.actions.kinds import kind_of
 from multiblast.database import JobKind, JobStatus
 from multiblast.errors import ConflictError
+from multiblast.options import PROGRAMS
 from multiblast.upkeep.reconciling import Reconciled, Reconciling, RunState, Waiting
 
 __all__ = ["cancel_at_once", "cancel_jobs", "check_queued", "dismiss_helpers", "reconcile", "run_again", "start_again"]
 
 _RUNS_A_REQUEST = 200
 _STARTS = 3
-_PATIENCE = timedelta(minutes=10)  # with a run that a worker is starting
+_PATIENCE = timedelta(minutes=5)  # with a run that a worker is starting
+_REMEMBERED = timedelta(days=1)  # a run that crashed
+_SUBMISSIONS = ["submit-query", *(f"submit-{program}" for program in PROGRAMS), "make-report", "restart-job"]
 
 
 @task(cache_policy=NO_CACHE, task_run_name="compare jobs with runs")
@@ -73,36 +79,53 @@ def run_again(waiting: list[Waiting], queue: str | None = None) -> list[UUID]:
     return started
 
 
-@task(cache_policy=NO_CACHE, task_run_name="find runs that never started")
+@task(cache_policy=NO_CACHE, task_run_name="find runs that died before their job")
 def start_again(patience: timedelta = _PATIENCE) -> int:
-    """Let runs of our work pool wait again whose worker died while it started them; return how many.
+    """Let runs of our work pool wait again that died before there was a job to take back; return how many.
 
-    Prefect leaves them pending for good. A run that a cluster was asked to find room for is left alone.
+    These are runs whose worker died while it started them, which Prefect leaves pending for good (one
+    that a cluster was asked to find room for is left alone), and submissions that crashed before they had
+    recorded or begun their job, which are tried three times.
 
     Args:
         patience: With a run that is pending.
     """
-    before = datetime.now(UTC) - patience
+    now = datetime.now(UTC)
     with get_client(sync_client=True) as client:
         name = client.read_flow_run(UUID(flow_run.id)).work_pool_name
         if name is None:  # called by a script
             return 0
+        in_pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[name]))
         seconds_suffice = client.read_work_pool(name).type == "process"
         pending = client.read_flow_runs(
-            flow_run_filter=FlowRunFilter(
-                state=FlowRunFilterState(name=FlowRunFilterStateName(any_=["Pending", "Submitting"]))
-            ),
-            work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[name])),
-            limit=_RUNS_A_REQUEST,
+            flow_run_filter=_in_state("Pending", "Submitting"), work_pool_filter=in_pool, limit=_RUNS_A_REQUEST
         )
-        stuck = [
+        dead = [
             run
             for run in pending
-            if run.state and run.state.timestamp < before and (seconds_suffice or not run.infrastructure_pid)
+            if run.state and run.state.timestamp < now - patience and (seconds_suffice or not run.infrastructure_pid)
         ]
-        for run in stuck:
-            client.set_flow_run_state(run.id, Scheduled(message="The worker that was to start it is gone."))
-    return len(stuck)
+        crashed = client.read_flow_runs(
+            flow_filter=FlowFilter(name=FlowFilterName(any_=_SUBMISSIONS)),
+            flow_run_filter=_in_state("Crashed", since=now - _REMEMBERED),
+            work_pool_filter=in_pool,
+            limit=_RUNS_A_REQUEST,
+        )
+        begun = Reconciling(services().database).begun({str(run.id) for run in crashed})
+        for run in crashed:
+            if str(run.id) not in begun:
+                states = client.read_flow_run_states(run.id)
+                dead += [run] if sum(state.is_crashed() for state in states) < _STARTS else []
+        for run in dead:
+            client.set_flow_run_state(run.id, Scheduled(message="It died before its job began."))
+    return len(dead)
+
+
+def _in_state(*names: str, since: datetime | None = None) -> FlowRunFilter:
+    return FlowRunFilter(
+        state=FlowRunFilterState(name=FlowRunFilterStateName(any_=list(names))),
+        end_time=FlowRunFilterEndTime(after_=since) if since else None,
+    )
 
 
 @task(cache_policy=NO_CACHE, task_run_name="check that {job:.8} waits")

@@ -135,6 +135,11 @@ class Reconciling:
         """Cancel the jobs that a flow run was at when it was cancelled; return their ids."""
         return [job_id for job in self._started() if job.flow_run == flow_run for job_id in self._cancel(job)]
 
+    def begun(self, flow_runs: set[str]) -> set[str]:
+        """Return those flow runs that have begun a job."""
+        with self._database.read() as session:
+            return set(session.exec(select(JobEvent.flow_run).where(col(JobEvent.flow_run).in_(flow_runs))))
+
     def give_up(self, waiting: Waiting, why: str) -> None:
         """Let a queued job fail, since it cannot be started."""
         table = QueryJob if waiting.kind is JobKind.QUERY else ReportJob

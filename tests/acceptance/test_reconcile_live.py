@@ -64,15 +64,46 @@ def test_job_of_a_killed_run_is_reconciled_and_completes(
     wait_for(lambda: status() == "complete")
 
 
-def test_run_that_was_to_start_when_its_worker_died_starts_again(
-    live: dict[str, str], prefect_api: httpx.Client
-) -> None:
-    run = start(prefect_api, "rescan-targets", state="PENDING")  # as the worker leaves it
+def start_again(live: dict[str, str], run: str) -> tuple[int, int]:
+    """Return how many runs are started again with the usual patience, and then with none."""
     call = "from datetime import timedelta; from tasks.reconciling import start_again as start"
     call += "; print(start.fn(), start.fn(timedelta(0)))"
     environment = {**live, "PREFECT_API_URL": f"{live['UI_URL']}/api", "PREFECT__RUNTIME__FLOW_RUN__ID": run}
     done = subprocess.run([sys.executable, "-c", call], env=environment, cwd=ROOT, capture_output=True, check=True)
     patient, impatient = map(int, done.stdout.split())
+    return patient, impatient
+
+
+def test_run_that_was_to_start_when_its_worker_died_starts_again(
+    live: dict[str, str], prefect_api: httpx.Client
+) -> None:
+    run = start(prefect_api, "rescan-targets", state="PENDING")  # as the worker leaves it
+    patient, impatient = start_again(live, run)
     assert patient == 0
     assert impatient >= 1  # others may be about to start
     wait_for(lambda: prefect_api.get(f"/flow_runs/{run}").json()["state_type"] == "COMPLETED")
+
+
+def test_submission_that_crashed_before_its_job_began_starts_again(
+    live: dict[str, str], prefect_api: httpx.Client
+) -> None:
+    parameters = {"query": ">lost\nMKVLAAGIVGLCAKAYQERTPSWHDNF\n", "targets": ["demo/examples/proteins"]}
+    run = start(prefect_api, "submit-query", state="PENDING", **parameters)
+
+    given_up = start(prefect_api, "submit-query", state="PENDING", **parameters)
+
+    def crash(run: str) -> None:
+        body = {"state": {"type": "CRASHED"}, "force": True}
+        prefect_api.post(f"/flow_runs/{run}/set_state", json=body).raise_for_status()
+
+    def state(run: str) -> str:
+        return str(prefect_api.get(f"/flow_runs/{run}").json()["state_type"])
+
+    crash(run)
+    for _ in range(3):
+        crash(given_up)
+    assert start_again(live, run)[0] == 1
+    wait_for(lambda: state(run) == "COMPLETED")
+    crash(run)  # its job has begun: reconciling takes care of that
+    assert start_again(live, run)[0] == 0
+    assert (state(run), state(given_up)) == ("CRASHED", "CRASHED")

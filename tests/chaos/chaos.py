@@ -142,7 +142,7 @@ class Chaos:
             time.sleep(0.1)
 
     def settle(self, jobs: dict[str, Submission], limit_s: float) -> None:
-        """Wait until all jobs have ended; what failed is run again, and what was not even recorded is sent again."""
+        """Wait until all jobs have ended; what failed is run again, and sent again if it was not even recorded."""
         deadline, job_ids = time.monotonic() + limit_s, list(jobs)
         restarts = dict.fromkeys(job_ids, 0)
         while True:
@@ -151,16 +151,16 @@ class Chaos:
             ended = [row for row in rows if row.status in _ENDED]
             if len(ended) == len(job_ids) and all(row.status == JobStatus.COMPLETE for row in rows):
                 return
-            for row in [] if self._engine.has_runs("restart-job") else ended:
+            for row in [] if self._engine.is_restarting() else ended:
                 if row.status != JobStatus.COMPLETE and restarts[row.id] < _RESTARTS:
                     assert row.reason, f"job {row.id} {row.status} without a reason"
                     self.toll.note(self.toll.failures, row.reason[:70])
                     restarts[row.id] += 1
                     self.toll.restarted += 1
                     self._engine.restart(self._services, row.id)
-            if len(rows) < len(jobs) and not self._engine.has_runs("submit-query"):
-                there = {row.id for row in self._rows(job_ids)}
-                self.toll.sent_again += sum(self._submitted(jobs[job_id]) for job_id in jobs if job_id not in there)
+            there = {row.id for row in rows}
+            failed = [job for job_id, job in jobs.items() if job_id not in there and self._engine.has_failed(job)]
+            self.toll.sent_again += sum(map(self._submitted, failed))
             if time.monotonic() > deadline:
                 states = {row.id[:8]: (str(row.status), row.reason) for row in rows if row.status != JobStatus.COMPLETE}
                 sys.exit(f"not ended after {limit_s:.0f} s: {states}, of {len(job_ids)} jobs {len(rows)} recorded")
@@ -189,7 +189,7 @@ class Chaos:
             f"sequences in flight then: {self.toll.in_flight}; objects swept: {unknown}"
         )
         console.print(f"  failures told: {self.toll.failures}, jobs run again for them: {self.toll.restarted}")
-        console.print(f"  submissions whose run died before it recorded them, sent again: {self.toll.sent_again}")
+        console.print(f"  submissions whose run failed before it recorded them, sent again: {self.toll.sent_again}")
 
     def _submitted(self, submission: Submission) -> bool:
         with suppress(MultiblastError, SQLAlchemyError, OSError):

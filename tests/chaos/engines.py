@@ -69,8 +69,12 @@ class Engine(ABC):
         """Submit a job; tell whether it was accepted."""
 
     @abstractmethod
-    def has_runs(self, flow: str) -> bool:
-        """Tell whether there are runs of a flow that wait or go on."""
+    def has_failed(self, submission: Submission) -> bool:
+        """Tell whether a submission's run has failed, so that whoever sent it is to send it again."""
+
+    @abstractmethod
+    def is_restarting(self) -> bool:
+        """Tell whether runs that restart jobs wait or go on."""
 
     @abstractmethod
     def restart(self, services: Services, job_id: str) -> None:
@@ -110,7 +114,10 @@ class PlainEngine(Engine):
         services.search.record(submission)
         return True
 
-    def has_runs(self, flow: str) -> bool:  # noqa: ARG002 - the other engine asks it
+    def has_failed(self, submission: Submission) -> bool:  # noqa: ARG002 - the other engine asks it
+        return False
+
+    def is_restarting(self) -> bool:
         return False
 
     def restart(self, services: Services, job_id: str) -> None:
@@ -159,6 +166,7 @@ class PrefectEngine(Engine):
         subprocess.run([sys.executable, "-c", _BLOCKS, *places], cwd=ROOT, env=environment, check=True)
         self._worker.start()
         self._reconciled = 0.0
+        self._sent: list[tuple[Submission, str]] = []
 
     def kills(self, seconds: float) -> int:
         return int(seconds / 20)
@@ -166,13 +174,19 @@ class PrefectEngine(Engine):
     def submit(self, services: Services, submission: Submission) -> bool:  # noqa: ARG002 - the other engine asks them
         targets = [f"{submission.site}/{target.display}/{target.file}" for target in submission.targets]
         search = {"program": submission.options.program, "options": dict(submission.options.changed())}
-        self._run("submit-query", {"query": submission.query, "targets": targets, "user": submission.owner} | search)
+        parameters = {"query": submission.query, "targets": targets, "user": submission.owner, **search}
+        self._sent.append((submission, self._run("submit-query", parameters)))
         return True
 
-    def has_runs(self, flow: str) -> bool:
-        # A run whose worker died while it was starting it stays pending for longer than this test lasts.
-        state = {"type": {"any_": ["SCHEDULED", "RUNNING"]}}
-        wanted = {"flow_runs": {"state": state}, "flows": {"name": {"any_": [flow]}}}
+    def has_failed(self, submission: Submission) -> bool:
+        run = next((run for sent, run in reversed(self._sent) if sent == submission), None)
+        with suppress(OSError):
+            return run is None or self._ask(f"/flow_runs/{run}")["state_type"] == "FAILED"
+        return False
+
+    def is_restarting(self) -> bool:
+        state = {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}}
+        wanted = {"flow_runs": {"state": state}, "flows": {"name": {"any_": ["restart-job"]}}}
         with suppress(OSError):
             return bool(self._ask("/flow_runs/count", wanted))
         return True
@@ -191,10 +205,10 @@ class PrefectEngine(Engine):
         self._server.kill()
         console.print(f"  the worker ended {self._worker.stop(_A_STOP_S):.0f} s after SIGTERM, without a server")
 
-    def _run(self, deployment: str, parameters: dict[str, Any]) -> None:
+    def _run(self, deployment: str, parameters: dict[str, Any]) -> str:
         found = self._ask(f"/deployments/name/{deployment}/{deployment}")
         body = {"parameters": parameters, "state": {"type": "SCHEDULED"}, "idempotency_key": uuid4().hex}
-        self._ask(f"/deployments/{found['id']}/create_flow_run", body)
+        return str(self._ask(f"/deployments/{found['id']}/create_flow_run", body)["id"])
 
     def _ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         request = urllib.request.Request(self._api + path)  # noqa: S310 - of our own server
