@@ -14,6 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.watching import blast_processes, wait_for
+
 
 class Api:
     """Prefect's API, as the UI uses it."""
@@ -142,33 +144,13 @@ def test_cancelling_in_the_ui_stops_blast_and_cancels_the_job(
     body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
     run = api.client.post(f"/deployments/{found['id']}/create_flow_run", json=body).raise_for_status().json()
     mark = live["MULTIBLAST_HOME"]
-    until(lambda: blast_processes(mark))
+    wait_for(lambda: blast_processes(mark))
     cancelling = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
     api.client.post(f"/flow_runs/{run['id']}/set_state", json=cancelling).raise_for_status()
-    until(lambda: not blast_processes(mark))
-    until(lambda: api.client.get(f"/flow_runs/{run['id']}").json()["state_type"] == "CANCELLED")
+    wait_for(lambda: not blast_processes(mark))
+    wait_for(lambda: api.client.get(f"/flow_runs/{run['id']}").json()["state_type"] == "CANCELLED")
     job = json.loads(multiblast("jobs", "list", "--status", "cancelled", "--json").stdout)[0]
     assert job["status"] == "cancelled"
     with closing(sqlite3.connect(f"file:{mark}/jobs.sqlite?mode=ro", uri=True)) as jobs:
         ends = jobs.execute("SELECT failure_class FROM batch_run WHERE job_id = ?", [job["queryJobID"]]).fetchall()
     assert set(ends) == {("cancelled",)}  # and none searched its last sequence first
-
-
-def blast_processes(mark: str) -> list[Path]:
-    """Return the BLAST+ processes that search a database below a directory."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = entry.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if words[0].endswith(b"blastp") and any(mark.encode() in word for word in words):
-            found.append(entry)
-    return found
-
-
-def until(reached: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
-    while not reached():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)

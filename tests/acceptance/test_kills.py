@@ -24,6 +24,7 @@ from multiblast.settings import QueryLimits
 from multiblast.stores import LocalStore
 from multiblast.targets import Targets
 from multiblast.targets.building import build_database
+from tests.watching import blast_processes
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "data"
 KILLS = int(os.environ.get("MULTIBLAST_TEST_KILLS", "3"))
@@ -87,19 +88,6 @@ def table(services: Services, job_id: str) -> bytes:
     made = services.reports.make(services.reports.record(job_id, read_report_request("6")))
     with services.reports.open(made.report_id, "report.tsv") as stream:
         return stream.read()
-
-
-def blast_processes(mark: Path) -> list[int]:
-    """Return the BLAST+ processes that search a database below a directory."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = entry.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if words[0].endswith(b"blastp") and any(str(mark).encode() in word for word in words):
-            found.append(int(entry.parent.name))
-    return found
 
 
 def test_job_killed_again_and_again_ends_as_if_undisturbed(targets_root: Path, tmp_path: Path) -> None:

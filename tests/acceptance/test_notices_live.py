@@ -8,14 +8,15 @@ import json
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+
+from tests.watching import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "between us"  # noqa: S105 - of this test
@@ -49,14 +50,6 @@ def receiver() -> Iterator[tuple[str, Told]]:
         yield f"http://127.0.0.1:{server.server_address[1]}", told
         server.shutdown()
         thread.join()
-
-
-def wait_for(found: Callable[[], Any], limit_s: float = 120) -> Any:
-    deadline = time.monotonic() + limit_s
-    while not (value := found()):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    return value
 
 
 def test_ended_jobs_are_told_by_notice_and_by_automation(

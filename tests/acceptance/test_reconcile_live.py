@@ -8,8 +8,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
@@ -18,17 +16,10 @@ from typing import Any
 import httpx
 
 from multiblast.sequences import read_fasta
+from tests.watching import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 SEQUENCES = 150
-
-
-def wait_for(found: Callable[[], Any], limit_s: float = 120) -> Any:
-    deadline = time.monotonic() + limit_s
-    while not (value := found()):
-        assert time.monotonic() < deadline, found
-        time.sleep(0.1)
-    return value
 
 
 def start(client: httpx.Client, deployment: str, *, state: str = "SCHEDULED", **parameters: Any) -> str:

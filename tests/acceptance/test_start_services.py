@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -39,6 +39,7 @@ from multiblast.settings import QueryLimits, own_queue
 from multiblast.stores.s3 import S3Store, connect
 from multiblast.targets import Targets
 from multiblast.transfer import publish
+from tests.watching import blast_processes, wait_for
 
 pytestmark = pytest.mark.postgresql
 
@@ -437,11 +438,11 @@ def test_what_a_killed_shard_searched_is_taken_over(
     first.search.start(first.search.plan(job))
     home = installation.home / "data" / "worker-2"
     installation.start("search-shard", queue_of(platform.node(), home), job=job)
-    until(lambda: blast_processes(home))
+    wait_for(lambda: blast_processes(home))
     (holder,) = {lease.holder for lease in leases(first)}
     for pid in (installation.processes["worker-2"], int(holder.split("-")[1])):
         os.kill(pid, signal.SIGKILL)
-    until(lambda: not blast_processes(home))
+    wait_for(lambda: not blast_processes(home))
     assert {lease.holder for lease in leases(first)} == {holder}
     assert first.search.finish(job).status == "complete"
     assert leases(first) == []
@@ -456,23 +457,6 @@ def test_what_a_killed_shard_searched_is_taken_over(
 def leases(services: Services) -> list[Lease]:
     with services.database.read() as session:
         return list(session.exec(select(Lease)))
-
-
-def blast_processes(home: Path) -> list[Path]:
-    """Return the BLAST+ processes that search a database of a home."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):
-            words = entry.read_bytes()
-            found += [entry] if b"blastp\0" in words and bytes(home) in words else []
-    return found
-
-
-def until(reached: Callable[[], object], limit_s: float = 60) -> None:
-    deadline = time.monotonic() + limit_s
-    while not reached():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_down_stops_everything_and_twice_is_fine(tmp_path: Path) -> None:

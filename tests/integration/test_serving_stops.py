@@ -6,9 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
+
+from tests.watching import is_running, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 _DEAF = """
@@ -24,20 +24,6 @@ import sys
 from deployments.serving import supervise
 sys.exit(supervise([sys.executable, "-c", sys.argv[1], sys.argv[2]], limit_s=1))
 """
-
-
-def wait_for(found: Callable[[], object], limit_s: float = 30) -> None:
-    deadline = time.monotonic() + limit_s
-    while not found():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def start(pids: Path) -> tuple[subprocess.Popen[bytes], list[int]]:

@@ -6,14 +6,13 @@ import gzip
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from multiblast.errors import FailureClass, InvalidInputError, ProgramError
 from multiblast.targets.building import build_database
+from tests.watching import is_running, wait_for
 
 FASTA = b">s1 one\nMKVLAAGIVGLCAKAYWQ\n>s2 two\nERTYHGFDSAPLMKV\n"
 
@@ -28,20 +27,6 @@ def fasta(tmp_path: Path) -> Path:
 def entries(path: Path, form: str = "%t") -> list[str]:
     command = ["blastdbcmd", "-db", str(path), "-entry", "all", "-outfmt", form]
     return subprocess.run(command, capture_output=True, check=True, text=True).stdout.splitlines()
-
-
-def wait_for(found: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not found():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_build_database_makes_what_blast_reads(fasta: Path, tmp_path: Path) -> None:
