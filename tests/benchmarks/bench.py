@@ -20,11 +20,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
 from rich.console import Console
 
+from multiblast.archive import DatabaseSize, merge, split
 from multiblast.database import BatchRun, Database
 from multiblast.installation import Installation
 from multiblast.reports import read_report_request
@@ -36,6 +38,7 @@ from multiblast.stores import LocalStore
 from multiblast.targets import Targets
 from multiblast.targets.building import build_database
 
+_LARGE_BYTES = 1_000_000_000
 CORES = len(os.sched_getaffinity(0))
 console = Console(highlight=False)
 
@@ -71,6 +74,10 @@ class Bench:
         """Submit a query and make its tabular report; return seconds."""
         query = self._write(queries or self.queries, "ours.fasta")
         return _timed(lambda: self._submit(services, query))
+
+    def submit_once(self) -> None:
+        """Submit the query to services that know nothing yet."""
+        self.ours(self.services())
 
     def _submit(self, services: Services, query: Path) -> None:
         search = services.search
@@ -142,16 +149,8 @@ def megablast(directory: Path, repeats: int) -> None:
 
 
 def split_speed(directory: Path, repeats: int) -> None:
-    """The archive of 500 proteins, split; against reading it with zlib's crc as a yardstick."""
-    from multiblast.archive import DatabaseSize, split
-
-    queries, database = _proteins(directory)
-    bench = Bench(directory, "blastp", database, queries[:100])
-    archive, query = directory / "archive.asn1", bench._write(bench.queries, "split.fasta")
-    command = ["blastp", "-query", query, "-db", database, "-outfmt", "11", "-out", archive, "-num_threads", CORES]
-    subprocess.run(list(map(str, command)), check=True)
-    found = bench.targets.databases()[0]
-    size = DatabaseSize(letters=found.letters, sequences=found.sequences)
+    """The archive of 100 proteins, split."""
+    archive, size = _archive(directory)
 
     def run() -> None:
         with archive.open("rb") as stream:
@@ -163,18 +162,49 @@ def split_speed(directory: Path, repeats: int) -> None:
     console.print(f"split: {megabytes / seconds:.0f} MB/s a core, of {megabytes:.0f} MB (goal: at least 100)")
 
 
+def _archive(directory: Path) -> tuple[Path, DatabaseSize]:
+    """Return an archive of 100 real proteins, and the size of its database."""
+    queries, database = _proteins(directory)
+    bench = Bench(directory, "blastp", database, queries[:100])
+    archive, query = directory / "archive.asn1", bench._write(bench.queries, "split.fasta")
+    command = ["blastp", "-query", query, "-db", database, "-outfmt", "11", "-out", archive, "-num_threads", CORES]
+    subprocess.run(list(map(str, command)), check=True)
+    (found,) = bench.targets.databases()
+    return archive, DatabaseSize(letters=found.letters, sequences=found.sequences)
+
+
 def memory(directory: Path, _: int) -> None:
-    """Peak memory of the Python process that submits, searches and reports few and many sequences."""
-    queries, database = _nucleotides(directory, 1_000_000, 10_000)
+    """Peak memory of a Python process: submitting, searching and reporting many sequences, and with a large archive."""
+    few, large = directory / "few", directory / "large"
+    few.mkdir()
+    large.mkdir()
+    queries, database = _nucleotides(few, 1_000_000, 10_000)
     for count in (100, 1_000, 10_000):
-        bench = Bench(directory, "blastn", database, queries[:count])
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as another:
-            peak = another.submit(_peak_mb, bench).result()
+        bench = Bench(few, "blastn", database, queries[:count])
+        peak = _peak_mb(bench.submit_once)
         console.print(f"memory of {count:,} sequences: {peak:.0f} MB at most (goal: at most 300, and flat)")
+    one, size = _archive(large)
+    many = large / "many.asn1"
+    with many.open("wb") as output:
+        while output.tell() < _LARGE_BYTES:
+            output.write(one.read_bytes())
+    peak = _peak_mb(partial(_split_and_merge, many, size))
+    console.print(f"memory of an archive of 1 GB, split and merged: {peak:.0f} MB at most (goal: at most 300)")
 
 
-def _peak_mb(bench: Bench) -> float:
-    bench.ours(bench.services())
+def _split_and_merge(archive: Path, size: DatabaseSize) -> None:
+    with archive.open("rb") as stream, Path(os.devnull).open("wb") as output:
+        merge(((b"", part.archive) for part in split(stream, size)), output, "database")
+
+
+def _peak_mb(run: Callable[[], object]) -> float:
+    """Run something in a process of its own; return how much memory that took at most."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as another:
+        return another.submit(_with_peak, run).result()
+
+
+def _with_peak(run: Callable[[], object]) -> float:
+    run()
     peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert peak is not None
     return int(peak[1]) / 1000
