@@ -151,6 +151,10 @@ class StoreError(MultiblastError, OSError):
     """A store could not do what it was asked; the cause is chained."""
 
 
+class StoreAwayError(StoreError):
+    """A store's server is away, overloaded or in trouble: trying again later may help."""
+
+
 class ObjectMissingError(StoreError, KeyError):
     """A store has no object under this key."""
 

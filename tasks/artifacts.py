@@ -26,6 +26,7 @@ from blocks.services import services
 from multiblast.errors import InvalidInputError
 from multiblast.search import Plan, SearchedJob, SequenceRow, board
 from tasks.links import report_form, run_page
+from tasks.outages import unless_away
 
 __all__ = ["RunPage", "show_markdown", "show_plan", "show_table", "telling_problems"]
 
@@ -52,6 +53,7 @@ class RunPage:
         """Show what is known, what must run, and what to expect."""
         await show_plan(plan, f"plan-{self._short}")
 
+    @unless_away()
     async def show_progress(self) -> None:
         """Show how far the search is; does nothing if that was shown less than 2 s ago."""
         if not self._shows or time.monotonic() - self._shown < _PERIOD_S:
@@ -73,6 +75,7 @@ class RunPage:
         job = await asyncio.to_thread(services().search.searched_job, self.job_id, count=_ROWS_MEANWHILE)
         await self._show_rows(job, f"{text}. Sequences{_cut(job)}")
 
+    @unless_away()
     async def show_result(self, job: SearchedJob) -> None:
         """Show the table of sequences and what to do next."""
         if self._progress is not None:
@@ -83,6 +86,7 @@ class RunPage:
             key=f"job-{self._short}", markdown=_job_text(job, await report_form(job.job_id)), description="Job"
         )
 
+    @unless_away()
     async def show_waiting(self, run_id: UUID) -> None:
         """Show that the job waits, and which flow run will search it."""
         await acreate_markdown_artifact(
@@ -101,6 +105,7 @@ class RunPage:
                 await client.update_artifact(self._table, changed)
 
 
+@unless_away()
 async def show_plan(plan: Plan, key: str) -> None:
     """Show what is known, what must run, and what to expect."""
     await acreate_markdown_artifact(key=key, markdown=_plan_text(plan), description="Plan")
@@ -117,11 +122,13 @@ async def telling_problems() -> AsyncIterator[None]:
         raise
 
 
+@unless_away()
 async def show_markdown(key: str, text: str, description: str) -> None:
     """Show a page of text."""
     await acreate_markdown_artifact(key=key, markdown=text, description=description)
 
 
+@unless_away()
 async def show_table(key: str, rows: list[dict[str, Any]], description: str) -> None:
     """Show a table."""
     await acreate_table_artifact(key=key, table=rows, description=description)

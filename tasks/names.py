@@ -8,6 +8,8 @@ from uuid import UUID
 from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run, task_run
 
+from tasks.outages import unless_away
+
 __all__ = ["batch", "report", "sequence", "submission", "tag_run"]
 
 _LONGEST = 60
@@ -46,7 +48,7 @@ async def tag_run(*job_ids: str) -> None:
     """Let the flow run be found by its jobs, and by its user."""
     user = str(flow_run.parameters.get("user", ""))
     tags = sorted({*flow_run.tags, *job_ids, user} - {""})
-    async with get_client() as client:
+    async with unless_away("tagged"), get_client() as client:
         await client.update_flow_run(UUID(flow_run.id), tags=tags)
 
 

@@ -23,6 +23,7 @@ from blocks.services import services
 from multiblast.database import JobStatus
 from multiblast.errors import ConflictError, InvalidInputError, JobFailedError, NotFoundError
 from multiblast.log_lines import note_job
+from multiblast.outages import is_outage
 from multiblast.search import (
     Batch,
     Outcome,
@@ -71,7 +72,11 @@ def _child_id(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
     return f"multiblast-child-{row.job_id}-{row.result_key}"
 
 
-@task(cache_policy=NO_CACHE, task_run_name="check and record the query")
+# A server that is away for a minute is waited for.
+_SITTING_OUT: Any = {"retries": 3, "retry_delay_seconds": [2, 10, 30], "retry_condition_fn": _is_transient}
+
+
+@task(cache_policy=NO_CACHE, task_run_name="check and record the query", **_SITTING_OUT)
 def record_query(submission: Submission, notify: str = "") -> Recorded:
     """Check a submission whole, then record its job, its children and their positions, and who wants to be told."""
     at = services()
@@ -89,7 +94,7 @@ def preview_search(submission: Submission) -> Plan:
     return services().search.preview(submission)
 
 
-@task(cache_policy=NO_CACHE, task_run_name="plan the search")
+@task(cache_policy=NO_CACHE, task_run_name="plan the search", **_SITTING_OUT)
 def plan_search(job_id: str) -> Plan:
     """Find out what is known, and pack the rest into batches."""
     return services().search.plan(job_id)
@@ -113,10 +118,8 @@ search_batch = task(
     description="Search one batch with one BLAST+ process, and store its results as they come.",
     cache_key_fn=_batch_id,
     persist_result=True,
-    retries=2,
-    retry_delay_seconds=[2, 10],
-    retry_condition_fn=_is_transient,
     task_run_name=names.batch,
+    **_SITTING_OUT,
 )(_search_batch)
 
 
@@ -164,7 +167,7 @@ def _ended(future: PrefectFuture[Any]) -> asyncio.Future[None]:
     return ended
 
 
-@task(cache_policy=NO_CACHE, task_run_name="complete the job")
+@task(cache_policy=NO_CACHE, task_run_name="complete the job", **_SITTING_OUT)
 def finish_query(job_id: str) -> SearchedJob:
     """Wait for what others search, then complete the children and the parent.
 
@@ -197,8 +200,13 @@ async def _finish(job_id: str, page: RunPage) -> SearchedJob:
 
 
 def give_up(job_id: str, error: BaseException) -> None:
-    """Note that a job's run ended in an error, or was cancelled; what was found stays."""
+    """Note that a job's run ended in an error, or was cancelled; what was found stays.
+
+    If a server was away, the job stays in progress: reconcile-jobs sees that its run ended, and runs it again.
+    """
     board.end(job_id)
+    if is_outage(error):
+        return
     cancelled = isinstance(error, KeyboardInterrupt | asyncio.CancelledError)
     why = "its run was cancelled" if cancelled else str(error) or type(error).__name__
     services().search.fail(job_id, why, cancelled=cancelled, flow_run=str(flow_run.id or ""))
@@ -218,8 +226,8 @@ def _queued(job_id: str, run_id: UUID) -> SearchedJob:
 async def search_job(job_id: str, *, may_wait: bool = False) -> SearchedJob:
     """Plan a recorded job, search it and complete it, and show all of that on the run's page.
 
-    A run that is stopped from outside leaves its job in progress, and reconcile-jobs runs it again; only a run that
-    was cancelled cancels its job.
+    A run that is stopped from outside, or ends since a server was away, leaves its job in progress, and reconcile-jobs
+    runs it again; only a run that was cancelled cancels its job.
 
     Args:
         job_id: The job.

@@ -14,6 +14,7 @@ from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, P
 from multiblast.ids import digest
 from multiblast.installation import Installation
 from multiblast.jobs import Child, report_id
+from multiblast.outages import is_outage
 from multiblast.programs import ask_seldom
 from multiblast.reports.hits import HitPage, read_hits
 from multiblast.reports.making import Maker, ReportFile
@@ -133,6 +134,8 @@ class Reports:
         try:
             files, command = self._maker.write(report, query, children, results, cancelled)
         except BaseException as error:
+            if is_outage(error):  # the job stays in progress, and reconciling lets it be made again
+                raise
             stderr = error.stderr if isinstance(error, ProgramError) else ""
             self._jobs.move_report(report.id, JobStatus.FAILED, str(error), flow_run=flow_run, stderr=stderr)
             raise

@@ -20,6 +20,7 @@ from multiblast.database import BatchRun, Database, Speed, utc_now
 from multiblast.errors import ArchiveError, FailureClass, ProgramError, UnderivableError
 from multiblast.installation import Installation
 from multiblast.options import Options, independent_from, needs_own_process
+from multiblast.outages import is_outage
 from multiblast.programs import Completed, Program
 from multiblast.results import PackWriter, Results, new_holder
 from multiblast.search.profiles import OUTPUTS, outputs_of, profile_key
@@ -360,8 +361,9 @@ class _Sink:
 
 
 def transient(error: BaseException) -> bool:
-    """Tell whether trying again may help: the program was killed from outside, or the network failed."""
-    return isinstance(error, ProgramError) and error.failure_class in {FailureClass.KILLED, FailureClass.NETWORK}
+    """Tell whether trying again may help: a server was away, or the program was killed from outside."""
+    killed = isinstance(error, ProgramError) and error.failure_class in {FailureClass.KILLED, FailureClass.NETWORK}
+    return killed or is_outage(error)
 
 
 def _write_query(path: Path, items: Sequence[Item]) -> None:

@@ -21,7 +21,7 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
-from multiblast.errors import StoreError
+from multiblast.errors import StoreAwayError, StoreError
 
 __all__ = ["MISSING", "S3Place", "error_code"]
 
@@ -32,6 +32,8 @@ _REFUSED = "the credentials are refused: correct them in the bucket's block"
 _EXPIRED = "the credentials have expired: renew them in the bucket's block"
 _BUSY = "the server is overloaded: try again later, or run fewer workers"
 _TROUBLE = "the server is in trouble: look into its log, and try again"
+_AWAY = "check that it runs, and the endpoint URL"
+_PASSING = frozenset({_BUSY, _TROUBLE, _AWAY})
 _FULL = "the server has no space left: free some, or enlarge it"
 _DAMAGED = "the data arrived damaged: try again, and look for a faulty network or proxy"
 _CLOCK = "the clocks of this machine and the server differ: set them by a time server"
@@ -71,7 +73,7 @@ _REMEDIES = {
 _BEFORE_AN_ANSWER: tuple[tuple[type[BotoCoreError] | tuple[type[BotoCoreError], ...], str, str], ...] = (
     ((NoCredentialsError, PartialCredentialsError), "there are no credentials", "fill them in in the bucket's block"),
     (FlexibleChecksumError, "wrong checksum", _DAMAGED),
-    ((EndpointConnectionError, ConnectTimeoutError), "no server answers", "check that it runs, and the endpoint URL"),
+    ((EndpointConnectionError, ConnectTimeoutError), "no server answers", _AWAY),
     (ReadTimeoutError, "the server did not answer in time", _TROUBLE),
     ((IncompleteReadError, ResponseStreamingError), "the connection was cut", _TROUBLE),
     ((ConnectionClosedError, HTTPClientError), "the connection was cut", _TROUBLE),
@@ -92,7 +94,8 @@ class S3Place:
     def error(self, action: str, key: str, error: ClientError | BotoCoreError) -> StoreError:
         """Say what could not be done where, why, and what to do."""
         reason, remedy = _reason(error)
-        return StoreError(f"cannot {action} {key!r} in {self}: {reason}" + (f"; {remedy}" if remedy else ""))
+        kind = StoreAwayError if remedy in _PASSING else StoreError
+        return kind(f"cannot {action} {key!r} in {self}: {reason}" + (f"; {remedy}" if remedy else ""))
 
     @contextmanager
     def explaining(self, action: str, key: str) -> Iterator[None]:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from multiblast.errors import StoreError
+from multiblast.errors import StoreAwayError, StoreError
 from multiblast.search import read_submission
 from multiblast.services import Services
 from multiblast.stores import S3Store
@@ -189,6 +189,7 @@ def test_refusal_is_explained(store: S3Store, proxy: Proxy, status: int, code: s
             act()
         assert said in str(raised.value)
         assert f"in bucket '{store.bucket}' at {proxy.endpoint}: " in str(raised.value)
+        assert isinstance(raised.value, StoreAwayError) == (code in {"SlowDown", "InternalError"})
     proxy.fault = Fault(times=0)
     assert [found.key for found in store.list()] == ["there"]
 
@@ -261,7 +262,9 @@ def test_server_that_is_away_is_named(server: Any) -> None:
         silent.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
         store = S3Store(server.client(endpoint, retries={"total_max_attempts": 1}), "some-bucket")
-        with pytest.raises(StoreError, match=f"at {endpoint}: no server answers; check that it runs, and the endpoint"):
+        with pytest.raises(
+            StoreAwayError, match=f"at {endpoint}: no server answers; check that it runs, and the endpoint"
+        ):
             store.put("some", b"x")
 
 

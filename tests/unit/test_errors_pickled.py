@@ -21,6 +21,7 @@ from multiblast.errors import (
     ObjectMissingError,
     Problem,
     ProgramError,
+    StoreAwayError,
     StoreError,
     UnderivableError,
 )
@@ -35,6 +36,7 @@ _ERRORS = [
     JobFailedError("a" * 32, "failed", "out of memory"),
     LimitError("sequences a day", "wait until tomorrow", datetime(2026, 1, 1, tzinfo=UTC)),
     StoreError("cannot write 'x'"),
+    StoreAwayError("no server answers"),
     ObjectMissingError("packs/1f"),
     ArchiveError("no archive"),
     UnderivableError("run the batch alone"),

@@ -1,0 +1,99 @@
+"""A server that is away for a while: it is waited for, its job is not lost, and nobody is told of a failure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+from prefect.logging import disable_run_logger
+from sqlalchemy.exc import OperationalError
+
+from blocks.services import using
+from multiblast.database import JobStatus
+from multiblast.errors import FailureClass, ProgramError, StoreAwayError, StoreError
+from multiblast.reports import read_report_request
+from multiblast.search import SearchedJob, read_submission, transient
+from multiblast.services import Services
+from multiblast.stores import LocalStore
+from multiblast.upkeep.reconciling import Reconciling, RunState
+from tasks.outages import unless_away
+from tasks.searching import give_up
+
+AWAY = StoreAwayError("no server answers")
+ONE = ">one\nMKVLAAGIVGLCAKAYWQ\n"
+
+
+class Interrupted(LocalStore):
+    """A store whose server is away when something is written below one place, once."""
+
+    place = "reports/"
+
+    def put(self, key: str, source: Any, **more: Any) -> Any:
+        if self.place and key.startswith(self.place):
+            self.place = ""
+            raise AWAY
+        return super().put(key, source, **more)
+
+
+def ended(asked: set[str]) -> Mapping[str, RunState]:
+    return dict.fromkeys(asked, RunState.ENDED)
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (AWAY, True),
+        (httpx.ConnectError("refused"), True),
+        (OperationalError("SELECT 1", {}, Exception("connection refused")), True),
+        (ProgramError(["blastp"], -9, "", FailureClass.KILLED), True),
+        (StoreError("the credentials have expired"), False),
+        (ProgramError(["blastp"], 1, "", FailureClass.BAD_QUERY_OR_OPTIONS), False),
+        (ValueError("no"), False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_outage_is_told_from_a_failure(error: BaseException, passes: bool) -> None:
+    assert transient(error) is passes
+
+
+@pytest.mark.parametrize(("error", "left"), [(AWAY, JobStatus.IN_PROGRESS), (ValueError("no"), JobStatus.FAILED)])
+def test_job_whose_run_met_an_outage_is_run_again(services: Services, error: Exception, left: JobStatus) -> None:
+    search = services.search
+    job = search.record(read_submission(query=ONE, targets=["demo/examples/proteins"])).job_id
+    search.start(search.plan(job), "run-1")
+    with using(services):
+        give_up(job, error)
+    assert search.state(job).status == left
+    waiting = [waiting.job_id for waiting in Reconciling(services.database).run(ended).waiting]
+    assert waiting == ([job] if error is AWAY else [])
+
+
+def test_report_that_met_an_outage_is_made_again(
+    make_services: Callable[..., Services], search_whole: Callable[..., SearchedJob]
+) -> None:
+    plain = make_services()
+    assert isinstance(plain.store, LocalStore)
+    services = replace(plain, store=Interrupted(plain.store.root))
+    job = search_whole(services, ONE).job_id
+    report = services.reports.record(job, read_report_request("6"))
+    with pytest.raises(StoreAwayError):
+        services.reports.make(report, flow_run="run-1")
+    assert services.search.jobs.report(report).status == JobStatus.IN_PROGRESS
+    assert [waiting.job_id for waiting in Reconciling(services.database).run(ended).waiting] == [report]
+    assert services.reports.make(report).status == JobStatus.COMPLETE
+
+
+def test_page_that_cannot_be_shown_ends_no_run() -> None:
+    async def show(error: Exception) -> str:
+        async with unless_away():
+            raise error
+        return "went on"
+
+    with disable_run_logger():
+        assert asyncio.run(show(httpx.ConnectError("refused"))) == "went on"
+        with pytest.raises(ValueError, match="ours"):
+            asyncio.run(show(ValueError("ours")))
