@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import httpx
 from sqlalchemy.exc import InterfaceError, OperationalError
 
@@ -12,4 +14,8 @@ __all__ = ["is_outage"]
 
 def is_outage(error: BaseException) -> bool:
     """Tell whether the server of the job database, of the storage or of Prefect was away, or in trouble."""
-    return isinstance(error, StoreAwayError | OperationalError | InterfaceError | httpx.TransportError)
+    if isinstance(error, OperationalError | InterfaceError):  # SQLite has no server: only others' writing passes
+        return not isinstance(error.orig, sqlite3.Error) or "locked" in str(error.orig)
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.is_server_error
+    return isinstance(error, StoreAwayError | httpx.TransportError)

@@ -14,6 +14,7 @@ from multiblast.actions.requests import CreateReport
 from multiblast.log_lines import note_job
 from multiblast.reports import MadeReport, ReportRequest
 from tasks.artifacts import show_markdown
+from tasks.outages import SITTING_OUT
 from tasks.provenance import note_provenance
 from tasks.requesters import requester
 from tasks.streams import shown_place
@@ -21,7 +22,7 @@ from tasks.streams import shown_place
 __all__ = ["format_report", "record_report", "show_report"]
 
 
-@task(cache_policy=NO_CACHE, task_run_name="record the report")
+@task(cache_policy=NO_CACHE, task_run_name="record the report", **SITTING_OUT)
 def record_report(job_id: str, request: ReportRequest, user: str, partial: bool, notify: str = "") -> str:
     """Record a report job, or find it again, and who wants to be told."""
     at, report = services(), CreateReport(job_id, request)
@@ -46,7 +47,7 @@ def _version(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
     return f"multiblast-report-{parameters['report_id']}-{parameters['version']}"
 
 
-@task(cache_key_fn=_version, persist_result=True, task_run_name="format the report")
+@task(cache_key_fn=_version, persist_result=True, task_run_name="format the report", **SITTING_OUT)
 def _format_report(report_id: str, version: str) -> MadeReport:  # noqa: ARG001 - the version is for the cache key
     return services().reports.make(report_id, flow_run=str(flow_run.id or ""))
 

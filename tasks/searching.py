@@ -11,13 +11,12 @@ from uuid import UUID
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, StateDetails, TaskRun
+from prefect.client.schemas.objects import State, StateDetails
 from prefect.context import TaskRunContext
 from prefect.exceptions import TerminationSignal
 from prefect.futures import PrefectFuture, wait
 from prefect.runtime import flow_run
 from prefect.states import Completed
-from prefect.tasks import Task
 
 from blocks.services import services
 from multiblast.database import JobStatus
@@ -33,10 +32,10 @@ from multiblast.search import (
     SequenceRow,
     Submission,
     board,
-    transient,
 )
 from tasks import names
 from tasks.artifacts import RunPage
+from tasks.outages import SITTING_OUT
 from tasks.provenance import note_provenance
 from tasks.reconciling import cancel_at_once, dismiss_helpers
 from tasks.requesters import requester
@@ -57,11 +56,6 @@ _SHOWN_CHILDREN = 25  # a run's graph stays readable up to here; the table has a
 _TICK_S = 0.5
 
 
-def _is_transient(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> bool:
-    error = state.result(raise_on_failure=False, _sync=True)  # type: ignore[call-overload]  # added by Prefect's decorator
-    return isinstance(error, BaseException) and transient(error)
-
-
 def _batch_id(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
     batch: Batch = parameters["batch"]
     return f"multiblast-batch-{batch.id}"
@@ -72,11 +66,7 @@ def _child_id(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
     return f"multiblast-child-{row.job_id}-{row.result_key}"
 
 
-# A server that is away for a minute is waited for.
-_SITTING_OUT: Any = {"retries": 3, "retry_delay_seconds": [2, 10, 30], "retry_condition_fn": _is_transient}
-
-
-@task(cache_policy=NO_CACHE, task_run_name="check and record the query", **_SITTING_OUT)
+@task(cache_policy=NO_CACHE, task_run_name="check and record the query", **SITTING_OUT)
 def record_query(submission: Submission, notify: str = "") -> Recorded:
     """Check a submission whole, then record its job, its children and their positions, and who wants to be told."""
     at = services()
@@ -94,7 +84,7 @@ def preview_search(submission: Submission) -> Plan:
     return services().search.preview(submission)
 
 
-@task(cache_policy=NO_CACHE, task_run_name="plan the search", **_SITTING_OUT)
+@task(cache_policy=NO_CACHE, task_run_name="plan the search", **SITTING_OUT)
 def plan_search(job_id: str) -> Plan:
     """Find out what is known, and pack the rest into batches."""
     return services().search.plan(job_id)
@@ -119,7 +109,7 @@ search_batch = task(
     cache_key_fn=_batch_id,
     persist_result=True,
     task_run_name=names.batch,
-    **_SITTING_OUT,
+    **SITTING_OUT,
 )(_search_batch)
 
 
@@ -136,18 +126,20 @@ async def search_batches(batches: Sequence[Batch], page: RunPage) -> list[Outcom
         ProgramError: a batch failed for a reason that is not one of its sequences; those not begun are left.
     """
     waiting, futures = deque(batches), list[PrefectFuture[Outcome]]()
-    pending: set[asyncio.Future[Any]] = set()
+    pending: dict[asyncio.Future[None], PrefectFuture[Outcome]] = {}
     at_a_time = len(batches) if is_cluster() else services().installation.workers
     while pending or waiting:
         while waiting and len(pending) < at_a_time:
             batch = waiting.popleft()
             futures.append(search_batch.with_options(refresh_cache=not batch.known).submit(batch))
-            pending.add(_ended(futures[-1]))
-        done, pending = await asyncio.wait(pending, timeout=_TICK_S, return_when=asyncio.FIRST_COMPLETED)
+            pending[_ended(futures[-1])] = futures[-1]
+        done, _ = await asyncio.wait(pending, timeout=_TICK_S, return_when=asyncio.FIRST_COMPLETED)
         if not done:
             await page.show_progress()
-        if any(future.state.is_failed() or future.state.is_crashed() for future in futures):
-            waiting.clear()
+        for future in map(pending.pop, done):
+            future.wait()  # at once; after that its state is here, and the server is not asked for it
+            if future.state.is_failed() or future.state.is_crashed():
+                waiting.clear()
     return [future.result() for future in futures]
 
 
@@ -167,7 +159,7 @@ def _ended(future: PrefectFuture[Any]) -> asyncio.Future[None]:
     return ended
 
 
-@task(cache_policy=NO_CACHE, task_run_name="complete the job", **_SITTING_OUT)
+@task(cache_policy=NO_CACHE, task_run_name="complete the job", **SITTING_OUT)
 def finish_query(job_id: str) -> SearchedJob:
     """Wait for what others search, then complete the children and the parent.
 

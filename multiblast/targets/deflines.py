@@ -12,7 +12,9 @@ import re
 import struct
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 
+from multiblast.errors import InvalidInputError
 from multiblast.targets.database import Database, in_canonical_order
 from multiblast.targets.volume import Volume, read_volume
 
@@ -31,16 +33,18 @@ def name_subjects(databases: Iterable[Database], subjects: Sequence[str]) -> lis
         subjects: Ids as they stand in an archive.
 
     Returns:
-        The first word of the subject's defline for an ordinal number; any other id as it is.
+        The first word of the subject's defline for an ordinal number; any other id as it is, and
+        all if the databases cannot be read any more.
     """
     ordinals = [ordinal_of(subject) for subject in subjects]
     wanted = sorted({ordinal for ordinal in ordinals if ordinal is not None})
     names: dict[int | None, str] = {}
     first = 0  # ordinal number of the volume's first sequence
-    for volume in _volumes(databases) if wanted else ():
-        here = wanted[bisect_left(wanted, first) : bisect_left(wanted, first + volume.sequences)]
-        names.update(zip(here, _names(volume, (ordinal - first for ordinal in here)), strict=False))
-        first += volume.sequences
+    with suppress(InvalidInputError):
+        for volume in _volumes(databases) if wanted else ():
+            here = wanted[bisect_left(wanted, first) : bisect_left(wanted, first + volume.sequences)]
+            names.update(zip(here, _names(volume, (ordinal - first for ordinal in here)), strict=False))
+            first += volume.sequences
     return [names.get(ordinal) or subject for ordinal, subject in zip(ordinals, subjects, strict=True)]
 
 

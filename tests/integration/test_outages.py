@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -27,6 +28,11 @@ AWAY = StoreAwayError("no server answers")
 ONE = ">one\nMKVLAAGIVGLCAKAYWQ\n"
 
 
+def answered(status: int) -> httpx.HTTPStatusError:
+    request = httpx.Request("GET", "http://server")
+    return httpx.HTTPStatusError("no", request=request, response=httpx.Response(status, request=request))
+
+
 class Interrupted(LocalStore):
     """A store whose server is away when something is written below one place, once."""
 
@@ -48,7 +54,11 @@ def ended(asked: set[str]) -> Mapping[str, RunState]:
     [
         (AWAY, True),
         (httpx.ConnectError("refused"), True),
+        (answered(503), True),
+        (answered(404), False),
         (OperationalError("SELECT 1", {}, Exception("connection refused")), True),
+        (OperationalError("SELECT 1", {}, sqlite3.OperationalError("database is locked")), True),
+        (OperationalError("SELECT 1", {}, sqlite3.OperationalError("database or disk is full")), False),
         (ProgramError(["blastp"], -9, "", FailureClass.KILLED), True),
         (StoreError("the credentials have expired"), False),
         (ProgramError(["blastp"], 1, "", FailureClass.BAD_QUERY_OR_OPTIONS), False),

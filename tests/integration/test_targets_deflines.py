@@ -35,6 +35,15 @@ def test_subject_name_of_an_ordinal_outside_the_databases_is_itself(targets: Tar
     assert name_subjects(targets.databases(), ["gnl|BL_ORD_ID|8", "gnl|BL_ORD_ID|1"]) == ["gnl|BL_ORD_ID|8", "two"]
 
 
+def test_subject_name_in_a_database_that_is_gone_is_itself(tmp_path: Path) -> None:
+    fasta = tmp_path / "s.fasta"
+    fasta.write_text(">one\nMKVLAAG\n")
+    build_database(fasta, tmp_path / "site" / "t" / "blast", "a", molecule="protein")
+    databases = Targets(tmp_path).databases()
+    (tmp_path / "site" / "t" / "blast" / "a.pin").unlink()
+    assert name_subjects(databases, ["gnl|BL_ORD_ID|0"]) == ["gnl|BL_ORD_ID|0"]
+
+
 def test_subject_name_agrees_with_blastp(targets: Targets, tmp_path: Path) -> None:
     query = tmp_path / "q.fasta"
     query.write_text(">q\nMKV" + "ACDEFGHIKL" * 5 + "\n")
