@@ -20,7 +20,7 @@ async def reconcile_jobs() -> int:
     """Find jobs in progress whose run died, as when a worker was killed, and run them again.
 
     A job whose run was cancelled is cancelled. One that loses its third run in a row has failed.
-    A run that died before its job began begins again.
+    Another run takes the place of one that died before its job began.
     Whoever asked to be told how a job ended, and could not be told then, is told now.
 
     Returns:

