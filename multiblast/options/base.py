@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -73,8 +72,7 @@ class Options(BaseModel):
         return tuple(get_args(field.annotation))
 
     @classmethod
-    @cache  # asked for every sequence
-    def defaults(cls, task: str = "") -> Mapping[str, Canonical]:
+    def defaults(cls, task: str = "") -> dict[str, Canonical]:
         """Return the program's defaults as far as they are known, for a task (its default one if empty)."""
         known = {name: cls.model_fields[name].default for name in cls.names()}
         known |= task_defaults(task or cls.preset())
@@ -115,7 +113,7 @@ class Options(BaseModel):
         values: dict[str, Canonical] = {name: getattr(self, name) for name in self.names()}
         return {name: value for name, value in values.items() if value is not None}
 
-    def _own_defaults(self) -> Mapping[str, Canonical]:
+    def _own_defaults(self) -> dict[str, Canonical]:
         """Return the defaults for the task and the matrix chosen."""
         defaults = self.defaults(str(getattr(self, "task", "")))
         if getattr(self, "matrix", None) not in {None, defaults.get("matrix")}:
