@@ -145,7 +145,7 @@ def _all_parameters(systems: list[_System | None], ideal: KarlinAltschul | None 
         else:
             alike.setdefault((system.low, system.step, len(system.steps)), []).append(place)
     for places in alike.values():
-        # Nucleotide queries differ by their rounding errors at most, so that there are but a few.
+        # Each once: nucleotide queries have but a few, which differ by rounding errors.
         group = list(dict.fromkeys(system for place in places if (system := systems[place])))
         prefactors = dict(zip(group, _prefactors(group), strict=True))
         for place in places:

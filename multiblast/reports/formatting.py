@@ -89,12 +89,7 @@ def format_archive(  # noqa: PLR0913 - a report, its place and the limits of mak
         return [making.renamed(path) for path in making.whole(first, archives)]
     if service != PSI:
         return making.whole(first, archives)
-    every = [first, *archives]
-    with TemporaryDirectory(dir=directory, prefix=".rounds-") as name:
-        rounds = split_rounds(every, Path(name))
-        if all(len(query.sections) == 1 for query in rounds):
-            return making.whole(first, every[1:])
-        return making.by_query(every, rounds)
+    return making.rounds([first, *archives])
 
 
 Cure = Callable[[BinaryIO], Iterable[bytes]]
@@ -147,6 +142,14 @@ class _Making:
                 self._apply(cure, running, raw)
             running.finish()
         return [self.report]
+
+    def rounds(self, archives: Sequence[Path]) -> list[Path]:
+        """Format what may be several rounds of psiblast a query."""
+        with TemporaryDirectory(dir=self.report.parent, prefix=".rounds-") as name:
+            rounds = split_rounds(archives, Path(name))
+            if all(len(query.sections) == 1 for query in rounds):
+                return self.whole(archives[0], archives[1:])
+            return self.by_query(archives, rounds)
 
     def by_query(self, archives: Sequence[Path], rounds: Sequence[QueryRounds]) -> list[Path]:
         """Format each query's rounds alone: something goes between, and ``blast_formatter`` mixes up XML2 and JSON."""
