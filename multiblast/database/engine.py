@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from multiblast.errors import MultiblastError, NotFoundError
 __all__ = ["Database"]
 
 _BUSY_TIMEOUT_S = 60
+_BUSY_PAUSE_S = 0.05
 _POOL_TIMEOUT_S = 30
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -112,8 +114,23 @@ def _create_engine(url: str) -> Engine:
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None  # transactions are begun by _begin_sqlite, not by the driver
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "temp_store=MEMORY"):
+    _turn_to_wal(connection)
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "temp_store=MEMORY"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _turn_to_wal(connection: sqlite3.Connection) -> None:
+    """Write ahead from now on; where several programs do that to a new file at once, SQLite lets none wait."""
+    give_up = time.monotonic() + _BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+            time.sleep(_BUSY_PAUSE_S)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -132,10 +149,9 @@ def _migrate(engine: Engine, migrations: Path) -> None:
             if current == script.get_current_head():
                 return
         _refuse_newer(script, current, engine)
-        with engine.connect().execution_options(immediate=True) as connection:
-            config.attributes["connection"] = connection
+        with engine.connect().execution_options(immediate=True) as connection, connection.begin():
+            config.attributes["connection"] = connection  # one transaction: Alembic would commit each version
             command.upgrade(config, "head")
-            connection.commit()
     except DBAPIError as error:
         url = engine.url.render_as_string()
         raise MultiblastError(

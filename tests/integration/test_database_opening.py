@@ -61,11 +61,10 @@ def test_first_use_by_many_processes_migrates_once(empty_url: str) -> None:
     code = f"from multiblast.database import Database; print(Database({empty_url!r}).engine.dialect.name)"
     starting = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(4)
+        for _ in range(8)
     ]
-    for process in starting:
-        _, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, errors
+    told = [process.communicate(timeout=120)[1] for process in starting]
+    assert [process.returncode for process in starting] == [0] * 8, told
     database = Database(empty_url)
     with database.engine.connect() as connection:
         assert len(list(connection.execute(text("SELECT * FROM alembic_version")))) == 1
