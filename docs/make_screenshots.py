@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import os
 import random
 import re
 import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import cycle
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -130,16 +132,17 @@ def main() -> None:
     with browser() as opened:
         walk = Walk(opened.new_page(viewport={"width": 1280, "height": 900}), arguments.url, arguments.directory)
         walk.deployments()
-        walk.submit(some_proteins(300))
+        walk.submit(some_proteins(150 * (os.cpu_count() or 1)))
         walk.follow()
         walk.results()
 
 
 def some_proteins(count: int) -> str:
-    """Return a query that takes a few seconds: sequences of the demo database, with ends that nobody searched yet."""
+    """Return a query that takes some seconds: sequences of the demo database, with ends that nobody searched yet."""
     with gzip.open(EXAMPLES / "proteins.fasta.gz", "rt") as file:
-        records = [record for record in file.read().split(">") if record]
-    return "".join(f">{record}{''.join(random.choices('ACDEFGHIKLMNPQRSTVWY', k=8))}\n" for record in records[:count])
+        records = cycle([record for record in file.read().split(">") if record])
+    ends = ("".join(random.choices("ACDEFGHIKLMNPQRSTVWY", k=8)) for _ in range(count))
+    return "".join(f">{record}{end}\n" for end, record in zip(ends, records, strict=False))
 
 
 if __name__ == "__main__":

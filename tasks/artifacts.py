@@ -30,6 +30,7 @@ from tasks.outages import unless_away
 
 __all__ = ["RunPage", "show_markdown", "show_plan", "show_table", "telling_problems"]
 
+_FIRST_S = 0.5  # a search that takes no longer shows its end alone
 _PERIOD_S = 2.0
 _ROWS_SHOWN = 1000
 _ROWS_MEANWHILE = 100  # written every 2 s
@@ -47,7 +48,7 @@ class RunPage:
         self.job_id, self._short, self._shows = job_id, job_id[:8], shown
         self._progress: UUID | None = None
         self._table: UUID | None = None
-        self._shown = time.monotonic()
+        self._due = time.monotonic() + _FIRST_S
 
     async def show_plan(self, plan: Plan) -> None:
         """Show what is known, what must run, and what to expect."""
@@ -56,9 +57,9 @@ class RunPage:
     @unless_away()
     async def show_progress(self) -> None:
         """Show how far the search is; does nothing if that was shown less than 2 s ago."""
-        if not self._shows or time.monotonic() - self._shown < _PERIOD_S:
+        if not self._shows or time.monotonic() < self._due:
             return
-        self._shown = time.monotonic()
+        self._due = time.monotonic() + _PERIOD_S
         board.catch_up(self.job_id, *await asyncio.to_thread(services().search.left, self.job_id))
         now = board.get(self.job_id)
         left = now.seconds_left

@@ -133,9 +133,8 @@ async def search_batches(batches: Sequence[Batch], page: RunPage) -> list[Outcom
             batch = waiting.popleft()
             futures.append(search_batch.with_options(refresh_cache=not batch.known).submit(batch))
             pending[_ended(futures[-1])] = futures[-1]
+        await page.show_progress()  # while all cores are busy
         done, _ = await asyncio.wait(pending, timeout=_TICK_S, return_when=asyncio.FIRST_COMPLETED)
-        if not done:
-            await page.show_progress()
         for future in map(pending.pop, done):
             future.wait()  # at once; after that its state is here, and the server is not asked for it
             if future.state.is_failed() or future.state.is_crashed():

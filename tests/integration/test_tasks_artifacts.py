@@ -51,6 +51,7 @@ async def show(services: Services, job_id: str) -> tuple[dict[str, Artifact], di
 def test_progress_and_table_are_brought_up_to_date_in_place(
     services: Services, proteins: list[Sequence], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(artifacts, "_FIRST_S", 0.0)
     monkeypatch.setattr(artifacts, "_PERIOD_S", 0.0)
     query = b"".join(sequence.canonical for sequence in proteins[:6]).decode()
     job_id = services.search.record(read_submission(query=query, targets=["demo/examples/proteins"])).job_id
