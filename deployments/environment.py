@@ -37,6 +37,8 @@ _SETTINGS = {
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     # Runs say so often that they live; `deployments.register` has what notices that one does not.
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+    # Longer than a server on SQLite may be locked.
+    "PREFECT_API_REQUEST_TIMEOUT": "150",
     # Workers and `run_deployment`: look for work every second, not every ten.
     "PREFECT_WORKER_QUERY_SECONDS": "1",
     "PREFECT_RUNNER_POLL_FREQUENCY": "1",

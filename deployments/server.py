@@ -36,10 +36,12 @@ class PrefectServer:
     Attributes:
         api_url: Its address, ending in ``/api``; empty if a Prefect profile of the user's says it.
         process: The temporary server; None if the server is not ours to stop.
+        starting: What is being waited for while it is on its way.
     """
 
     api_url: str = ""
     process: subprocess.Popen[bytes] | None = None
+    starting: str = ""
 
     def wait(self, announce: Callable[[str], None]) -> None:
         """Return when the server answers.
@@ -58,7 +60,7 @@ class PrefectServer:
                 )
             return
         if not answers(self.api_url, timeout_s=_PATIENCE_S):
-            announce(_waiting_for())
+            announce(self.starting)
             # The socket is open from the start, so that one request simply waits for its answer.
             if not answers(self.api_url, timeout_s=_START_LIMIT_S):
                 raise ServerError(
@@ -152,6 +154,7 @@ def ask(api_url: str, path: str, body: Any = None, *, timeout_s: float = 5) -> A
 
 
 def _temporary_server() -> PrefectServer:
+    starting = _waiting_for()  # asked before its database is there
     with socket.create_server(("127.0.0.1", 0)) as listener, environment.log_file("temporary-server").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "deployments.temporary_server", str(listener.fileno()), str(os.getpid())],
@@ -163,7 +166,7 @@ def _temporary_server() -> PrefectServer:
             stderr=log,
             start_new_session=True,  # Ctrl-C is for the command, which then still has something to tell the server
         )
-        return PrefectServer(f"http://127.0.0.1:{listener.getsockname()[1]}/api", process)
+        return PrefectServer(f"http://127.0.0.1:{listener.getsockname()[1]}/api", process, starting)
 
 
 def _waiting_for() -> str:

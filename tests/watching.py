@@ -11,7 +11,7 @@ from typing import Any
 __all__ = ["blast_processes", "is_running", "wait_for"]
 
 
-def wait_for(found: Callable[[], Any], limit_s: float = 120) -> Any:
+def wait_for(found: Callable[[], Any], limit_s: float = 240) -> Any:
     """Ask until the answer is yes, and return it."""
     deadline = time.monotonic() + limit_s
     while not (value := found()):

@@ -16,6 +16,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
+_PATIENCE_S = 150  # one of Prefect's servers on SQLite may be locked for 60 s
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -56,7 +58,7 @@ class _Patient(httpx.HTTPTransport):
 @pytest.fixture(scope="session")
 def prefect_api(live: dict[str, str]) -> Iterator[httpx.Client]:
     """A client of the live server's API."""
-    with httpx.Client(base_url=f"{live['UI_URL']}/api", timeout=60, transport=_Patient()) as client:
+    with httpx.Client(base_url=f"{live['UI_URL']}/api", timeout=_PATIENCE_S, transport=_Patient()) as client:
         yield client
 
 

@@ -28,7 +28,7 @@ class Api:
         found = self.client.get(f"/deployments/name/{deployment}/{deployment}").raise_for_status().json()
         body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
         run = self.client.post(f"/deployments/{found['id']}/create_flow_run", json=body).raise_for_status().json()
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 240
         while time.monotonic() < deadline:
             run = self.client.get(f"/flow_runs/{run['id']}").json()
             if run["state_type"] in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}:
@@ -42,7 +42,7 @@ class Api:
 
     def tasks(self, run: dict[str, Any], at_least: int = 1) -> dict[str, str]:
         """Return the names of a run's tasks and how they ended; the recorder may be some seconds behind."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while time.monotonic() < deadline:
             found = {task["name"]: task["state_name"] for task in self._of_run("task_runs", run)}
             if len(found) >= at_least and "Running" not in found.values() and "Pending" not in found.values():

@@ -87,7 +87,7 @@ async def _task_states(flow_run_id: Any) -> dict[str, str]:
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
-    wanted, deadline = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id])), time.monotonic() + 20
+    wanted, deadline = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id])), time.monotonic() + 60
     found: dict[str, str] = {}
     async with get_client() as client:
         while time.monotonic() < deadline:  # the recorder may be a second behind
