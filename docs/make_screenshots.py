@@ -71,7 +71,7 @@ class Walk:
         page.get_by_text("Parameters", exact=True).first.click()  # elsewhere, which closes the list
         self.keep("form")
         for _ in range(3):  # a busy server on SQLite may refuse; a person then clicks again
-            page.get_by_role("button", name="Submit", exact=True).click()
+            page.get_by_role("button", name="Submit", exact=True).press("Enter")  # what it refused may cover it
             with suppress(NotSeenError):
                 page.wait_for_url("**tab=Runs", timeout=15_000)
                 return

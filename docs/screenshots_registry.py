@@ -53,7 +53,7 @@ class RegistryWalk(Walk):
             page.locator(".p-label").filter(has=named).last.locator("textarea").fill(value)
         self.keep(picture)
         for _ in range(5):  # a busy server on SQLite may refuse; a person then clicks again
-            page.get_by_role("button", name="Submit", exact=True).click()
+            page.get_by_role("button", name="Submit", exact=True).press("Enter")  # what it refused may cover it
             with suppress(NotSeenError):
                 page.wait_for_url("**tab=Runs", timeout=30_000)
                 page.wait_for_timeout(2000)
