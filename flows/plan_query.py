@@ -9,7 +9,7 @@ from prefect import flow
 from multiblast.options import ProgramName
 from multiblast.search import Plan, read_submission
 from tasks import names
-from tasks.artifacts import show_plan
+from tasks.artifacts import show_plan, telling_problems
 from tasks.places import query_directory
 from tasks.searching import preview_search
 
@@ -36,15 +36,16 @@ async def plan_query(  # noqa: PLR0913, PLR0917 - the fields of a form
     Returns:
         Sequences known and unknown, batches, estimated time and size, and warnings.
     """
-    submission = read_submission(
-        query=query,
-        query_file=query_file,
-        program=program,
-        site=site,
-        targets=targets,
-        options=options,
-        files_under=query_directory(),
-    )
-    plan = preview_search(submission)
+    async with telling_problems():
+        submission = read_submission(
+            query=query,
+            query_file=query_file,
+            program=program,
+            site=site,
+            targets=targets,
+            options=options,
+            files_under=query_directory(),
+        )
+        plan = preview_search(submission)
     await show_plan(plan, "plan")
     return plan

@@ -99,8 +99,9 @@ def test_repeated_submission_is_shown_as_cached(api: Api, proteins: str) -> None
     assert set(children.values()) == {"Cached"}
 
 
-def test_bad_submission_fails_with_a_plain_message(api: Api) -> None:
-    run = api.run("submit-query", query=">a\nMKV\n", targets=["demo/examples/proteins"], options={"evalue": "abc"})
+@pytest.mark.parametrize("deployment", ["submit-query", "plan-query"])
+def test_bad_submission_fails_with_a_plain_message(api: Api, deployment: str) -> None:
+    run = api.run(deployment, query=">a\nMKV\n", targets=["demo/examples/proteins"], options={"evalue": "abc"})
     assert run["state_type"] == "FAILED"
     assert "evalue: 'abc'" in run["state"]["message"]
     assert "- evalue: 'abc'" in api.artifacts(run)["problems"]
