@@ -136,14 +136,21 @@ def test_reports_of_blastx_equal_plain_blast(compare: Callable[..., Exactness], 
         ("rpsblast", "proteins", "rps", ["-evalue", "100"]),
         ("rpstblastn", "nucleotides", "rps", ["-evalue", "10"]),
         ("psiblast", "proteins", "proteins", []),
-        ("blastp", "proteins", "proteins", ["-ungapped", "-comp_based_stats", "0"]),
-        ("blastx", "nucleotides", "proteins", ["-ungapped", "-comp_based_stats", "0"]),
     ],
 )
 def test_reports_of_single_queries_equal_plain_blast_on_single_queries(
     compare: Callable[..., Exactness], program: str, molecule: str, database: str, options: list[str]
 ) -> None:
     exactness = compare(program, molecule, database, *options, searchable=True, alone=True)
+    assert exactness.all_differences() == {}
+
+
+@pytest.mark.parametrize(("program", "molecule"), [("blastp", "proteins"), ("blastx", "nucleotides")])
+def test_reports_of_ungapped_searches_equal_plain_blast_on_single_queries(
+    compare: Callable[..., Exactness], program: str, molecule: str
+) -> None:
+    options = ["-ungapped", "-comp_based_stats", "0"]
+    exactness = compare(program, molecule, "proteins", *options, searchable=True, alone=True, few=12)
     assert exactness.all_differences() == {}
 
 
