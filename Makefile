@@ -31,7 +31,7 @@ test: lint ## run all checks and all tests, installing what they need
 		chosen="$${chosen:+$$chosen and }not postgresql"; }; \
 	unshare --net --mount --uts true 2>/dev/null || { echo "The tests that need name spaces of networks are left out."; \
 		chosen="$${chosen:+$$chosen and }not namespaces"; }; \
-	$(PYTHON) -m pytest -n $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder -m "$$chosen" $(ARGS)
+	$(PYTHON) -m pytest -n $$(($$(nproc) + 2)) --dist loadfile --no-loadscope-reorder -m "$$chosen" $(ARGS)
 
 lint: install ## check style, types and the direction of imports
 	@$(BIN)/ruff check
