@@ -1,15 +1,13 @@
 """``make bench``: multiblast against plain BLAST+, in the same run, as ratios.
 
 Every line is the median of interleaved runs of both. Say which parts to run by
-name: ``make bench ARGS="blastp known"``.
+name: ``make bench ARGS="blastp split"``.
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
 import os
-import random
 import re
 import resource
 import shutil
@@ -31,12 +29,12 @@ from multiblast.database import BatchRun, Database
 from multiblast.installation import Installation
 from multiblast.reports import read_report_request
 from multiblast.search import read_submission
-from multiblast.sequences import Sequence, read_fasta
+from multiblast.sequences import Sequence
 from multiblast.services import Services
-from multiblast.settings import QueryLimits, home
+from multiblast.settings import QueryLimits
 from multiblast.stores import LocalStore
 from multiblast.targets import Targets
-from multiblast.targets.building import build_database
+from tests.benchmarks.bench_data import back_translated, cut, nucleotides, proteins, shuffled
 
 _LARGE_BYTES = 1_000_000_000
 CORES = len(os.sched_getaffinity(0))
@@ -119,7 +117,7 @@ class Bench:
 
 def blastp(directory: Path, repeats: int) -> None:
     """500 real proteins against 20 000."""
-    queries, database = _proteins(directory)
+    queries, database = proteins(directory)
     bench = Bench(directory, "blastp", database, queries)
     best, cold, known = _cold_and_known(bench, repeats)
     _ratio("blastp 500 x 20 000, cold", cold, best, 0.95)
@@ -133,15 +131,15 @@ def blastp(directory: Path, repeats: int) -> None:
 
 def blastx(directory: Path, repeats: int) -> None:
     """100 coding sequences against 20 000 proteins."""
-    queries, database = _proteins(directory)
-    coding = [Sequence(sequence.defline, _back_translated(sequence.residues)) for sequence in queries[:100]]
+    queries, database = proteins(directory)
+    coding = [Sequence(sequence.defline, back_translated(sequence.residues)) for sequence in queries[:100]]
     best, cold, _ = _cold_and_known(Bench(directory, "blastx", database, coding), repeats)
     _ratio("blastx 100 x 20 000, cold", cold, best, 1.0)
 
 
 def blastn(directory: Path, repeats: int) -> None:
     """10 000 sequences of 500 bp against 30 Mb."""
-    queries, database = _nucleotides(directory, 30_000_000, 10_000)
+    queries, database = nucleotides(directory, 30_000_000, 10_000)
     bench = Bench(directory, "blastn", database, queries, task="blastn")
     best, cold, known = _cold_and_known(bench, repeats)
     _ratio("blastn 10 000 x 30 Mb, cold", cold, best, 1.05)
@@ -151,20 +149,20 @@ def blastn(directory: Path, repeats: int) -> None:
 
 def peptides(directory: Path, repeats: int) -> None:
     """10 000 short proteins against 20 000, all known."""
-    proteins, database = _proteins(directory)
-    bench = Bench(directory, "blastp", database, _cut(proteins, 10_000, 40))
+    whole, database = proteins(directory)
+    bench = Bench(directory, "blastp", database, cut(whole, 10_000, 40))
     services = bench.services()
     bench.ours(services)
-    known = [bench.ours_without_report(services, _shuffled(bench.queries, number)) for number in range(repeats)]
+    known = [bench.ours_without_report(services, shuffled(bench.queries, number)) for number in range(repeats)]
     each = 1000 * statistics.median(known) / len(bench.queries)
     console.print(f"10 000 short proteins, known: {each:.2f} ms a sequence beside formatting (goal: at most 1 ms)")
-    formatted = [bench.ours(services, _shuffled(bench.queries, -number)) for number in range(1, repeats + 1)]
+    formatted = [bench.ours(services, shuffled(bench.queries, -number)) for number in range(1, repeats + 1)]
     console.print(f"  and with it: {1000 * statistics.median(formatted) / len(bench.queries):.2f} ms")
 
 
 def megablast(directory: Path, repeats: int) -> None:
     """200 sequences of 500 bp against 100 Mb."""
-    queries, database = _nucleotides(directory, 100_000_000, 200)
+    queries, database = nucleotides(directory, 100_000_000, 200)
     best, cold, _ = _cold_and_known(Bench(directory, "blastn", database, queries), repeats)
     extra = statistics.median(cold) - statistics.median(best)
     console.print(f"megablast 200 x 100 Mb, cold: plain + {extra:.2f} s (goal: at most 1 s)")
@@ -186,7 +184,7 @@ def split_speed(directory: Path, repeats: int) -> None:
 
 def _archive(directory: Path) -> tuple[Path, DatabaseSize]:
     """Return an archive of 100 real proteins, and the size of its database."""
-    queries, database = _proteins(directory)
+    queries, database = proteins(directory)
     bench = Bench(directory, "blastp", database, queries[:100])
     archive, query = directory / "archive.asn1", bench._write(bench.queries, "split.fasta")
     command = ["blastp", "-query", query, "-db", database, "-outfmt", "11", "-out", archive, "-num_threads", CORES]
@@ -200,7 +198,7 @@ def memory(directory: Path, _: int) -> None:
     few, large = directory / "few", directory / "large"
     few.mkdir()
     large.mkdir()
-    queries, database = _nucleotides(few, 1_000_000, 10_000)
+    queries, database = nucleotides(few, 1_000_000, 10_000)
     for count in (100, 1_000, 10_000):
         bench = Bench(few, "blastn", database, queries[:count])
         peak = _peak_mb(bench.submit_once)
@@ -241,7 +239,7 @@ def _cold_and_known(bench: Bench, repeats: int) -> tuple[list[float], list[float
             seconds.append(bench.plain(mode=mode))
         services = bench.services()
         cold.append(bench.ours(services))
-        known.append(bench.ours(services, _shuffled(bench.queries, number)))
+        known.append(bench.ours(services, shuffled(bench.queries, number)))
     extra = statistics.median(map(_cpu_s, cold)) - statistics.median(map(_cpu_s, plain[0]))
     console.print(f"  beside plain's CPU time, cold, for {len(bench.queries):,} sequences: {extra:.2f} s")
     return min(plain.values(), key=statistics.median), cold, known
@@ -290,80 +288,6 @@ def _spent_s() -> float:
     return sum(one.ru_utime + one.ru_stime for one in usage)
 
 
-def _shuffled(queries: list[Sequence], seed: int) -> list[Sequence]:
-    renamed = [Sequence(b"renamed %d" % number, sequence.residues) for number, sequence in enumerate(queries)]
-    random.Random(seed).shuffle(renamed)
-    return renamed
-
-
-def _cut(proteins: list[Sequence], count: int, residues: int) -> list[Sequence]:
-    """Return pieces of that many residues, each another one, cut anywhere from proteins."""
-    generator, pieces = random.Random(count), set[bytes]()
-    long_enough = [protein.residues for protein in proteins if len(protein.residues) >= residues]
-    while len(pieces) < count:
-        protein = generator.choice(long_enough)
-        start = generator.randrange(len(protein) - residues + 1)
-        pieces.add(protein[start : start + residues])
-    return [Sequence(b"p%d" % number, piece) for number, piece in enumerate(sorted(pieces))]
-
-
-def _proteins(directory: Path) -> tuple[list[Sequence], Path]:
-    """Return the 500 queries and the database of 20 000 real proteins of Debian's mmseqs2-examples."""
-    source = _example_data() / "usr/share/doc/mmseqs2/example-data"
-    with gzip.open(source / "QUERY.fasta.gz") as stream:
-        queries = list(read_fasta(stream.read()))
-    return queries, _database(directory, "proteins", source / "DB.fasta.gz", "protein")
-
-
-def _example_data() -> Path:
-    """Download and unpack the package once; nothing is installed."""
-    place = home() / "benchmark-data"
-    if not (place / "usr").is_dir():
-        place.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=place) as name:
-            console.print("downloading the package mmseqs2-examples …")
-            subprocess.run(["apt-get", "download", "mmseqs2-examples"], cwd=name, check=True, capture_output=True)
-            package = next(Path(name).glob("*.deb"))
-            subprocess.run(["dpkg", "-x", package, place], check=True)
-    return place
-
-
-def _nucleotides(directory: Path, letters: int, count: int) -> tuple[list[Sequence], Path]:
-    """Return queries of 500 bp with 5 % changes, cut from a seeded random database of some letters."""
-    generator = random.Random(letters)
-    source = directory / f"nucleotides-{letters}.fasta"
-    subjects = [bytes(generator.choices(b"ACGT", k=100_000)) for _ in range(letters // 100_000)]
-    with source.open("wb") as file:
-        for number, subject in enumerate(subjects):
-            file.write(b">s%d\n%b\n" % (number, subject))
-    queries = []
-    for number in range(count):
-        start = generator.randrange(99_500)
-        cut = bytearray(generator.choice(subjects)[start : start + 500])
-        for position in generator.sample(range(500), 25):
-            cut[position] = generator.choice(b"ACGT")
-        queries.append(Sequence(b"q%d" % number, bytes(cut)))
-    return queries, _database(directory, f"nucleotides-{letters}", source, "nucleotide")
-
-
-def _database(directory: Path, name: str, source: Path, molecule: str) -> Path:
-    place = directory / "targets" / "bench" / name / "blast"
-    if not place.is_dir():
-        build_database(source, place, name, molecule=molecule)  # type: ignore[arg-type]  # one of the two
-    return place / name
-
-
-def _back_translated(protein: bytes) -> bytes:
-    codons = dict(zip(b"ARNDCQEGHILKMFPSTWYV", _CODONS, strict=True))
-    return b"".join(codons.get(letter, b"NNN") for letter in protein)
-
-
-_CODONS = [
-    codon.encode()
-    for codon in (
-        "GCT CGT AAT GAT TGT CAA GAA GGT CAT ATT CTG AAA ATG TTT CCG AGC ACC TGG TAT GTG".split()  # noqa: SIM905 - a table
-    )
-]
 PARTS: dict[str, Callable[[Path, int], None]] = {
     "split": split_speed,
     "blastp": blastp,

@@ -16,12 +16,13 @@ from threading import Timer
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "chaos"))
 
-from bench import CORES, Bench, _proteins, _ratio, _timed, console
+from bench import CORES, Bench, _ratio, _timed, console
 from servers import BUCKET, S3
 
 from multiblast.search import read_submission
 from multiblast.services import Services
 from multiblast.stores.base import CHUNK_BYTES
+from tests.benchmarks.bench_data import proteins
 
 _WORKER = """
 import os, sys, time
@@ -63,7 +64,7 @@ class Asked:
 
 def workers(directory: Path, asked: Asked) -> None:
     """500 proteins, cold: by one worker with one core, and by two."""
-    queries, database = _proteins(directory)
+    queries, database = proteins(directory)
     bench = Bench(directory, "blastp", database, queries[: asked.sequences])
     times: dict[int, list[float]] = {1: [], 2: []}
     for _ in range(asked.repeats):
@@ -156,7 +157,7 @@ def throughput(directory: Path, asked: Asked) -> None:
 
 def submissions(directory: Path, asked: Asked) -> None:
     """One known sequence, submitted again and again: what our part of a submission takes, without Prefect's."""
-    queries, database = _proteins(directory)
+    queries, database = proteins(directory)
     bench = Bench(directory, "blastp", database, queries[:1])
     services = bench.services()
     bench.ours(services)
@@ -167,7 +168,7 @@ def submissions(directory: Path, asked: Asked) -> None:
 
 def memory(directory: Path, asked: Asked) -> None:  # noqa: ARG001 - one long run
     """A process that works off a thousand jobs of one sequence, a tenth of which must be searched."""
-    queries, database = _proteins(directory)
+    queries, database = proteins(directory)
     bench = Bench(directory, "blastp", database, queries[: _JOBS // 10])
     services, resident = bench.services(), []
     for number in range(_JOBS):

@@ -1,0 +1,97 @@
+"""What is measured with: real and generated sequences, and databases made of them."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import subprocess
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from multiblast.sequences import Sequence, read_fasta
+from multiblast.settings import home
+from multiblast.targets.building import build_database
+
+__all__ = ["back_translated", "cut", "nucleotides", "proteins", "shuffled"]
+
+console = Console(highlight=False)
+
+
+def shuffled(queries: list[Sequence], seed: int) -> list[Sequence]:
+    """Return the same sequences in another order and under other names."""
+    renamed = [Sequence(b"renamed %d" % number, sequence.residues) for number, sequence in enumerate(queries)]
+    random.Random(seed).shuffle(renamed)
+    return renamed
+
+
+def cut(whole: list[Sequence], count: int, residues: int) -> list[Sequence]:
+    """Return pieces of that many residues, each another one, cut anywhere from whole ones."""
+    generator, pieces = random.Random(count), set[bytes]()
+    long_enough = [protein.residues for protein in whole if len(protein.residues) >= residues]
+    while len(pieces) < count:
+        protein = generator.choice(long_enough)
+        start = generator.randrange(len(protein) - residues + 1)
+        pieces.add(protein[start : start + residues])
+    return [Sequence(b"p%d" % number, piece) for number, piece in enumerate(sorted(pieces))]
+
+
+def proteins(directory: Path) -> tuple[list[Sequence], Path]:
+    """Return the 500 queries and the database of 20 000 real proteins of Debian's mmseqs2-examples."""
+    source = _example_data() / "usr/share/doc/mmseqs2/example-data"
+    with gzip.open(source / "QUERY.fasta.gz") as stream:
+        queries = list(read_fasta(stream.read()))
+    return queries, _database(directory, "proteins", source / "DB.fasta.gz", "protein")
+
+
+def _example_data() -> Path:
+    """Download and unpack the package once; nothing is installed."""
+    place = home() / "benchmark-data"
+    if not (place / "usr").is_dir():
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place) as name:
+            console.print("downloading the package mmseqs2-examples …")
+            subprocess.run(["apt-get", "download", "mmseqs2-examples"], cwd=name, check=True, capture_output=True)
+            package = next(Path(name).glob("*.deb"))
+            subprocess.run(["dpkg", "-x", package, place], check=True)
+    return place
+
+
+def nucleotides(directory: Path, letters: int, count: int) -> tuple[list[Sequence], Path]:
+    """Return queries of 500 bp with 5 % changes, cut from a seeded random database of some letters."""
+    generator = random.Random(letters)
+    source = directory / f"nucleotides-{letters}.fasta"
+    subjects = [bytes(generator.choices(b"ACGT", k=100_000)) for _ in range(letters // 100_000)]
+    with source.open("wb") as file:
+        for number, subject in enumerate(subjects):
+            file.write(b">s%d\n%b\n" % (number, subject))
+    queries = []
+    for number in range(count):
+        start = generator.randrange(99_500)
+        query = bytearray(generator.choice(subjects)[start : start + 500])
+        for position in generator.sample(range(500), 25):
+            query[position] = generator.choice(b"ACGT")
+        queries.append(Sequence(b"q%d" % number, bytes(query)))
+    return queries, _database(directory, f"nucleotides-{letters}", source, "nucleotide")
+
+
+def _database(directory: Path, name: str, source: Path, molecule: str) -> Path:
+    place = directory / "targets" / "bench" / name / "blast"
+    if not place.is_dir():
+        build_database(source, place, name, molecule=molecule)  # type: ignore[arg-type]  # one of the two
+    return place / name
+
+
+def back_translated(protein: bytes) -> bytes:
+    """Return a coding sequence of a protein."""
+    codons = dict(zip(b"ARNDCQEGHILKMFPSTWYV", _CODONS, strict=True))
+    return b"".join(codons.get(letter, b"NNN") for letter in protein)
+
+
+_CODONS = [
+    codon.encode()
+    for codon in (
+        "GCT CGT AAT GAT TGT CAA GAA GGT CAT ATT CTG AAA ATG TTT CCG AGC ACC TGG TAT GTG".split()  # noqa: SIM905 - a table
+    )
+]
