@@ -13,20 +13,20 @@ from prefect.client.schemas.responses import DeploymentResponse
 
 from blocks.services import chosen, services
 from multiblast.options import PROFILE_PROGRAMS, TARGET_MOLECULE
-from multiblast.targets import Database
+from multiblast.targets import BlastDatabase
 
 __all__ = ["list_databases", "offer_databases"]
 
 
 @task(cache_policy=NO_CACHE, task_run_name="scan the targets")
-def list_databases() -> list[Database]:
+def list_databases() -> list[BlastDatabase]:
     """Return the databases that are there now."""
     targets = services().targets
     targets.rescan()
     return list(targets.databases())
 
 
-def offer_databases(databases: list[Database]) -> None:
+def offer_databases(databases: list[BlastDatabase]) -> None:
     """Make the databases the choices of every deployed form that has targets, those that fit its program.
 
     A command with databases of its own changes no form: the forms are for the server's workers.
@@ -40,7 +40,7 @@ def offer_databases(databases: list[Database]) -> None:
                 client.update_deployment(deployment.id, DeploymentUpdate(parameter_openapi_schema=schema))
 
 
-def _with_choices(deployment: DeploymentResponse, databases: list[Database]) -> dict[str, Any] | None:
+def _with_choices(deployment: DeploymentResponse, databases: list[BlastDatabase]) -> dict[str, Any] | None:
     schema = deepcopy(deployment.parameter_openapi_schema or {})
     targets = schema.get("properties", {}).get("targets")
     if targets is None:
@@ -51,7 +51,7 @@ def _with_choices(deployment: DeploymentResponse, databases: list[Database]) -> 
     return schema
 
 
-def _fits(database: Database, program: str) -> bool:
+def _fits(database: BlastDatabase, program: str) -> bool:
     if program in PROFILE_PROGRAMS:
         return database.molecule == "profile"
     return program not in TARGET_MOLECULE or database.molecule == TARGET_MOLECULE[program].value

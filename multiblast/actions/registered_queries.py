@@ -25,7 +25,7 @@ from multiblast.registry.config import SearchEntry
 from multiblast.registry.queries import QueryRequest
 from multiblast.reports import ReportRequest, Reports, read_report_request
 from multiblast.search import Search, Submission, read_submission
-from multiblast.targets import Database, DatabaseKind, Targets
+from multiblast.targets import BlastDatabase, DatabaseKind, Targets
 from multiblast.targets.installing import FileTarget, install_file
 
 __all__ = ["RegisteredQueries"]
@@ -118,12 +118,12 @@ class RegisteredQueries:
         command = ["makeblastdb", "-dbtype", molecule, "-in", file.file.name, "-title", file.title]
         return Made(alias, command, self._installation.version("makeblastdb"))
 
-    def _databases(self, search: SearchEntry, submission: Submission) -> dict[str, Database]:
+    def _databases(self, search: SearchEntry, submission: Submission) -> dict[str, BlastDatabase]:
         """Return the database of each target by the target's whole name.
 
         Where the one of that name has not the fingerprint that it must have, another of the site that has it is taken.
         """
-        found: dict[str, Database] = {}
+        found: dict[str, BlastDatabase] = {}
         problems: list[Problem] = []
         for number, target in enumerate(submission.targets):
             name = f"{submission.site}/{target.display}/{target.file}"
@@ -151,7 +151,7 @@ class RegisteredQueries:
             raise InvalidInputError(problems)
         return found
 
-    def _with_fingerprint(self, fingerprint: str, submission: Submission) -> Database | None:
+    def _with_fingerprint(self, fingerprint: str, submission: Submission) -> BlastDatabase | None:
         if not fingerprint:
             return None
         self._targets.rescan()

@@ -24,8 +24,7 @@ from multiblast.search.submission import StoreKey, Submission
 from multiblast.sequences import Query, check_query
 from multiblast.settings import QueryLimits
 from multiblast.stores import Store
-from multiblast.targets import Database as TargetDatabase
-from multiblast.targets import DatabaseKind, Targets
+from multiblast.targets import BlastDatabase, DatabaseKind, Targets
 from multiblast.targets.indices import index_files, index_fingerprint, index_path
 
 __all__ = ["Preview", "Recorded", "Recorder"]
@@ -135,7 +134,7 @@ class Recorder:
             file.flush()
             yield Path(file.name)
 
-    def result_keys(self, options: Options, databases: Collection[TargetDatabase]) -> ResultKeys:
+    def result_keys(self, options: Options, databases: Collection[BlastDatabase]) -> ResultKeys:
         """Return the maker of result keys for a search of these databases as they are now."""
         return ResultKeys(
             options.program,
@@ -145,7 +144,7 @@ class Recorder:
             keeps_case=getattr(options, "lcase_masking", False),
         )
 
-    def paths(self, options: Options, databases: Collection[TargetDatabase]) -> dict[str, str]:
+    def paths(self, options: Options, databases: Collection[BlastDatabase]) -> dict[str, str]:
         """Return where that is which options name: the domain database of deltablast, an index of blastn."""
         name = getattr(options, "index_name", "")
         return self._named(options, "path") | ({"index_name": str(index_path(databases, name))} if name else {})
@@ -157,7 +156,7 @@ class Recorder:
             if option in _DATABASE_OPTIONS
         }
 
-    def _profile_database(self, option: str, name: str) -> TargetDatabase:
+    def _profile_database(self, option: str, name: str) -> BlastDatabase:
         """Return the profile database of this name: ``DATABASE``, or more of ``SITE/TARGET/DATABASE``."""
         profiles = [database for database in self._targets.databases() if database.molecule == "profile"]
         for database in profiles:
@@ -166,7 +165,7 @@ class Recorder:
         there = ", ".join(database.display for database in profiles) or "none: add one to the targets"
         raise InvalidInputError(Problem(f"no profile database {name!r} is registered; there is {there}", option))
 
-    def databases(self, site: str, targets: tuple[TargetName, ...], options: Options) -> tuple[TargetDatabase, ...]:
+    def databases(self, site: str, targets: tuple[TargetName, ...], options: Options) -> tuple[BlastDatabase, ...]:
         """Return the databases of some targets, in the order in which they are always searched.
 
         Raises:
@@ -186,7 +185,7 @@ class Recorder:
         """
         self._checked(submission)
 
-    def _checked(self, submission: Submission) -> tuple[tuple[TargetDatabase, ...], Query, Profile | None]:
+    def _checked(self, submission: Submission) -> tuple[tuple[BlastDatabase, ...], Query, Profile | None]:
         """Return what a submission searches, and with what."""
         options, source = submission.options, submission.query
         profile: Profile | None = None
@@ -223,7 +222,7 @@ class Recorder:
         return databases, query, profile
 
 
-def _index(options: Options, databases: Collection[TargetDatabase]) -> dict[str, str]:
+def _index(options: Options, databases: Collection[BlastDatabase]) -> dict[str, str]:
     """Return the fingerprint of the index that a search uses, if it uses one."""
     if not getattr(options, "use_index", False):
         return {}

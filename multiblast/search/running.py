@@ -25,8 +25,7 @@ from multiblast.programs import Completed, Program
 from multiblast.results import PackWriter, Results, new_holder
 from multiblast.search.profiles import OUTPUTS, outputs_of, profile_key
 from multiblast.stores import Store
-from multiblast.targets import Database as TargetDatabase
-from multiblast.targets import database_argument, name_subjects
+from multiblast.targets import BlastDatabase, database_argument, name_subjects
 
 __all__ = ["Item", "OnProgress", "Outcome", "Runner", "SearchContext", "transient"]
 
@@ -71,7 +70,7 @@ class SearchContext:
 
     job_id: str
     options: Options
-    databases: tuple[TargetDatabase, ...]
+    databases: tuple[BlastDatabase, ...]
     speed_key: str
     paths: Mapping[str, str] = field(default_factory=dict)
 
@@ -324,7 +323,7 @@ class _Attempt:
 class _Sink:
     """Takes results one by one and stores them as packs, a new one every few seconds."""
 
-    def __init__(self, runner: Runner, holder: str, databases: Sequence[TargetDatabase], stored: set[str]) -> None:
+    def __init__(self, runner: Runner, holder: str, databases: Sequence[BlastDatabase], stored: set[str]) -> None:
         self._runner, self._holder, self._databases, self._stored = runner, holder, databases, stored
         self.count = 0
         self._begin()

@@ -30,8 +30,7 @@ from multiblast.search.submission import StoreKey, Submission
 from multiblast.search.table import SearchedJob, sequence_rows
 from multiblast.settings import QueryLimits
 from multiblast.stores import Store
-from multiblast.targets import Database as TargetDatabase
-from multiblast.targets import Targets
+from multiblast.targets import BlastDatabase, Targets
 from multiblast.working_space import working_space
 
 __all__ = ["JobState", "Search"]
@@ -371,7 +370,7 @@ def _known_batches(job_id: str, known: dict[str, Child]) -> list[Batch]:
     ]
 
 
-def _describe(database: TargetDatabase) -> dict[str, Any]:
+def _describe(database: BlastDatabase) -> dict[str, Any]:
     """What a data steward must know of a database years later."""
     return {
         "target": database.target,

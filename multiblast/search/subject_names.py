@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from multiblast.ids import digest
 from multiblast.stores import Store
-from multiblast.targets import Database, has_own_ids, ordinal_of, subject_names
+from multiblast.targets import BlastDatabase, has_own_ids, ordinal_of, subject_names
 
 __all__ = ["SubjectNames", "keep_names"]
 
@@ -24,7 +24,7 @@ _MOST = 5_000_000  # larger databases come with ids
 _COUNT, _OFFSET = struct.Struct("<Q"), struct.Struct("<2Q")
 
 
-def keep_names(store: Store, databases: Sequence[Database]) -> None:
+def keep_names(store: Store, databases: Sequence[BlastDatabase]) -> None:
     """Write down the names of databases that only number their sequences, unless that was done before."""
     key = _key(database.fingerprint for database in databases)
     if has_own_ids(databases) or sum(database.sequences for database in databases) > _MOST or store.exists(key):

@@ -12,7 +12,7 @@ from typing import Literal
 from multiblast.targets.content import read_content
 from multiblast.targets.fingerprint import fingerprint
 
-__all__ = ["Database", "DatabaseKind", "database_argument", "in_canonical_order"]
+__all__ = ["BlastDatabase", "DatabaseKind", "database_argument", "in_canonical_order"]
 
 _PROFILE = ("rps", "aux", "loo", "freq", "wgts", "obsr")
 
@@ -20,7 +20,7 @@ DatabaseKind = Literal["nucleotide", "protein", "profile"]
 
 
 @dataclass(frozen=True, slots=True)
-class Database:
+class BlastDatabase:
     """A database found under a targets root.
 
     Attributes:
@@ -91,13 +91,13 @@ class Database:
         return sorted(found)
 
 
-def in_canonical_order(databases: Iterable[Database]) -> tuple[Database, ...]:
+def in_canonical_order(databases: Iterable[BlastDatabase]) -> tuple[BlastDatabase, ...]:
     """Return each database once, in the one order in which several are always searched: by ``target:name``."""
     ordered = sorted(databases, key=lambda database: (f"{database.target}:{database.name}", database.molecule))
     return tuple(dict.fromkeys(ordered))
 
 
-def database_argument(databases: Iterable[Database]) -> str:
+def database_argument(databases: Iterable[BlastDatabase]) -> str:
     """Return what follows ``-db``: the paths in canonical order, quoted as BLAST+ wants it where blanks are in them."""
     paths = [str(database.path) for database in in_canonical_order(databases)]
     return " ".join(f'"{path}"' if " " in path else path for path in paths)

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 
 from multiblast.errors import InvalidInputError
-from multiblast.targets.database import Database, in_canonical_order
+from multiblast.targets.database import BlastDatabase, in_canonical_order
 from multiblast.targets.volume import Volume, read_volume
 
 __all__ = ["has_own_ids", "name_subjects", "ordinal_of", "subject_names"]
@@ -25,7 +25,7 @@ _TITLE = b"\xa0\x80\x1a"  # context tag 0, of indefinite length, then VisibleStr
 _LONG_FORM = 0x80
 
 
-def name_subjects(databases: Iterable[Database], subjects: Sequence[str]) -> list[str]:
+def name_subjects(databases: Iterable[BlastDatabase], subjects: Sequence[str]) -> list[str]:
     """Return the names that a person knows subjects by, in the same order.
 
     Args:
@@ -48,7 +48,7 @@ def name_subjects(databases: Iterable[Database], subjects: Sequence[str]) -> lis
     return [names.get(ordinal) or subject for ordinal, subject in zip(ordinals, subjects, strict=True)]
 
 
-def subject_names(databases: Iterable[Database]) -> Iterator[str]:
+def subject_names(databases: Iterable[BlastDatabase]) -> Iterator[str]:
     """Yield the first word of each subject's defline, in the order of their ordinal numbers."""
     for volume in _volumes(databases):
         yield from _names(volume, range(volume.sequences))
@@ -60,12 +60,12 @@ def ordinal_of(subject: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def has_own_ids(databases: Iterable[Database]) -> bool:
+def has_own_ids(databases: Iterable[BlastDatabase]) -> bool:
     """Tell whether all subjects have ids of their own, as in databases built with ``-parse_seqids``."""
     return all(volume.file("og").exists() for volume in _volumes(databases))
 
 
-def _volumes(databases: Iterable[Database]) -> Iterator[Volume]:
+def _volumes(databases: Iterable[BlastDatabase]) -> Iterator[Volume]:
     for database in in_canonical_order(databases):
         for path in database.volumes:
             yield read_volume(path, "n" if database.molecule == "nucleotide" else "p")

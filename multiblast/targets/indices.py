@@ -7,7 +7,7 @@ from pathlib import Path
 
 from multiblast import ids
 from multiblast.errors import InvalidInputError, Problem
-from multiblast.targets.database import Database
+from multiblast.targets.database import BlastDatabase
 from multiblast.targets.fingerprint import file_digest
 
 __all__ = ["index_files", "index_fingerprint", "index_path"]
@@ -15,7 +15,7 @@ __all__ = ["index_files", "index_fingerprint", "index_path"]
 _BUDGET_BYTES = 256 << 20
 
 
-def index_path(databases: Iterable[Database], name: str) -> Path:
+def index_path(databases: Iterable[BlastDatabase], name: str) -> Path:
     """Return what follows ``-index_name``: an old-style index of this name in the directory of the database.
 
     Raises:
@@ -33,7 +33,7 @@ def index_path(databases: Iterable[Database], name: str) -> Path:
     return path
 
 
-def index_files(databases: Iterable[Database], name: str = "") -> list[Path]:
+def index_files(databases: Iterable[BlastDatabase], name: str = "") -> list[Path]:
     """Return the files of the index with which databases are searched: of this name, or each its own.
 
     Raises:

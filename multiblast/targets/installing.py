@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import IO
 
 from multiblast.errors import InvalidInputError
-from multiblast.targets.database import Database, DatabaseKind
+from multiblast.targets.database import BlastDatabase, DatabaseKind
 from multiblast.targets.making import NewTarget, make_target
 from multiblast.targets.registry import Targets
 
@@ -52,7 +52,7 @@ class FileTarget:
         return zipfile.is_zipfile(self.file) or tarfile.is_tarfile(self.file)
 
 
-def install_file(targets: Targets, wanted: FileTarget, *, program: str = "makeblastdb") -> Database:
+def install_file(targets: Targets, wanted: FileTarget, *, program: str = "makeblastdb") -> BlastDatabase:
     """Return the database of a file, which is made if it is not there yet.
 
     Args:
@@ -78,7 +78,7 @@ def install_file(targets: Targets, wanted: FileTarget, *, program: str = "makebl
     raise InvalidInputError(f"the database in {wanted.title} is no {wanted.molecule} database, as this program needs")
 
 
-def _installed(targets: Targets, wanted: FileTarget) -> Database | None:
+def _installed(targets: Targets, wanted: FileTarget) -> BlastDatabase | None:
     for again in (False, True):  # another process may have made it
         if again:
             targets.rescan()

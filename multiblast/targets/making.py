@@ -9,7 +9,7 @@ from typing import Literal
 
 from multiblast.errors import ConflictError, InvalidInputError, Problem
 from multiblast.targets.building import build_database
-from multiblast.targets.database import Database
+from multiblast.targets.database import BlastDatabase
 from multiblast.targets.registry import Targets
 
 __all__ = ["NewTarget", "make_target", "read_new_target"]
@@ -81,7 +81,7 @@ def read_new_target(  # noqa: PLR0913 - the fields of a form
     return NewTarget(site, target, database, files["fasta"], molecule, title, files.get("taxids"), replace)
 
 
-def make_target(targets: Targets, new: NewTarget, *, program: str = "makeblastdb") -> Database:
+def make_target(targets: Targets, new: NewTarget, *, program: str = "makeblastdb") -> BlastDatabase:
     """Build a database in its place and find it there.
 
     Args:

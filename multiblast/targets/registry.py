@@ -13,7 +13,7 @@ from multiblast.errors import InvalidInputError, NotFoundError, Problem
 from multiblast.ids import digest
 from multiblast.settings import home
 from multiblast.targets.content import Alias, Content, read_content
-from multiblast.targets.database import Database, DatabaseKind, in_canonical_order
+from multiblast.targets.database import BlastDatabase, DatabaseKind, in_canonical_order
 from multiblast.targets.layout import DEFAULT_LAYOUT, Layout, Place
 
 __all__ = ["Targets"]
@@ -51,8 +51,8 @@ class Targets:
         self.cache = cache or home() / "cache" / "fingerprints"
         if not self.root.is_dir():
             raise NotFoundError("targets root", str(root), "give the directory that has the sites' databases in it")
-        self._found: dict[_Key, Database] | None = None
-        self._stamps: dict[Database, tuple[int, ...]] = {}
+        self._found: dict[_Key, BlastDatabase] | None = None
+        self._stamps: dict[BlastDatabase, tuple[int, ...]] = {}
         self._problems: list[Problem] = []
 
     def rescan(self) -> None:
@@ -60,7 +60,7 @@ class Targets:
         self._found = None
         self._problems = []
 
-    def databases(self) -> tuple[Database, ...]:
+    def databases(self) -> tuple[BlastDatabase, ...]:
         """Return all databases, ordered by site, target and name."""
         return tuple(self._scanned().values())
 
@@ -77,7 +77,7 @@ class Targets:
             groups.setdefault(_GROUPS[database.molecule], []).append(database.name)
         return tree
 
-    def resolve(self, site: str, target: str, database: str, molecule: DatabaseKind | None = None) -> Database:
+    def resolve(self, site: str, target: str, database: str, molecule: DatabaseKind | None = None) -> BlastDatabase:
         """Return the database registered under these names.
 
         Args:
@@ -109,7 +109,7 @@ class Targets:
 
     def resolve_all(
         self, site: str, names: Sequence[tuple[str, str]], molecule: DatabaseKind | None = None
-    ) -> tuple[Database, ...]:
+    ) -> tuple[BlastDatabase, ...]:
         """Return the databases registered under ``site`` and these (target, database) names, in canonical order.
 
         A database that is new, or was rebuilt since the last scan, is seen as it is now.
@@ -133,7 +133,7 @@ class Targets:
             raise InvalidInputError(problems)
         return in_canonical_order(databases)
 
-    def at(self, path: Path, site: str, target: str, molecule: DatabaseKind) -> Database:
+    def at(self, path: Path, site: str, target: str, molecule: DatabaseKind) -> BlastDatabase:
         """Return the database at ``path`` (without extension) below the root as if it were registered.
 
         Raises:
@@ -142,12 +142,12 @@ class Targets:
         content = read_content(path, "n" if molecule == "nucleotide" else "p", self.root)
         return self._database(Place(site, target, (), path.parent), path.name, content)
 
-    def note(self, database: Database) -> Path:
+    def note(self, database: BlastDatabase) -> Path:
         """Return the file that tells that a database was copied here, if it was: see `multiblast.transfer`."""
         names = [database.site, database.target, database.name, database.molecule]
         return self.root / ".synced" / f"{digest('note/1', names)}.json"
 
-    def note_use(self, databases: Iterable[Database]) -> None:
+    def note_use(self, databases: Iterable[BlastDatabase]) -> None:
         """Note that databases are searched now, so that others are removed first where room is needed."""
         for database in databases:
             with suppress(OSError):  # most were not copied here
@@ -163,9 +163,9 @@ class Targets:
         names = {name for group in tree[site][target].values() for name in group}
         return NotFoundError(f"database of {site}/{target}", database, _alike(database, names))
 
-    def _scanned(self) -> dict[_Key, Database]:
+    def _scanned(self) -> dict[_Key, BlastDatabase]:
         if self._found is None:
-            found: dict[_Key, tuple[Place, Database]] = {}
+            found: dict[_Key, tuple[Place, BlastDatabase]] = {}
             # The newest build comes last and so replaces the others.
             for place in sorted(self.layout.places(self.root), key=lambda place: (place.build, place.directory)):
                 for database in self._databases_in(place):
@@ -178,7 +178,7 @@ class Targets:
             self._stamps = {database: _stamp(database) for database in self._found.values()}
         return self._found
 
-    def _databases_in(self, place: Place) -> Iterator[Database]:
+    def _databases_in(self, place: Place) -> Iterator[BlastDatabase]:
         """Yield the databases of one directory, without the volumes that their aliases put together."""
         contents: list[tuple[str, Content]] = []
         hiding: list[Alias] = []
@@ -198,11 +198,11 @@ class Targets:
     def _note(self, path: Path, message: str) -> None:
         self._problems.append(Problem(message, key=str(path.relative_to(self.root))))
 
-    def _database(self, place: Place, name: str, content: Content) -> Database:
+    def _database(self, place: Place, name: str, content: Content) -> BlastDatabase:
         volumes = content.volumes
         alias = content.aliases[0].fields if content.aliases else {}
         kind: DatabaseKind = "protein" if volumes[0].kind == "p" else "nucleotide"
-        return Database(
+        return BlastDatabase(
             site=place.site,
             target=place.target,
             name=name,
@@ -221,7 +221,7 @@ class Targets:
         )
 
 
-def _stamp(database: Database) -> tuple[int, ...]:
+def _stamp(database: BlastDatabase) -> tuple[int, ...]:
     """When the index files of a database were last written; no numbers if they are gone."""
     extension = ".nin" if database.molecule == "nucleotide" else ".pin"
     try:

@@ -16,7 +16,7 @@ from multiblast.errors import ConflictError, InvalidInputError, ObjectMissingErr
 from multiblast.ids import digest, is_id
 from multiblast.stores import Store
 from multiblast.stores.base import CHUNK_BYTES
-from multiblast.targets import Database, DatabaseKind
+from multiblast.targets import BlastDatabase, DatabaseKind
 
 __all__ = ["Published", "PublishedFile", "publish", "published_databases", "sha256_of"]
 
@@ -89,7 +89,9 @@ class Published:
         return found
 
 
-def publish(store: Store, database: Database, progress: Callable[[int], None] = lambda _size_bytes: None) -> Published:
+def publish(
+    store: Store, database: BlastDatabase, progress: Callable[[int], None] = lambda _size_bytes: None
+) -> Published:
     """Copy a database to a store, but for files that are there already; an older one of its name goes.
 
     Args:
@@ -150,7 +152,7 @@ def _put(store: Store, key: str, path: Path, relative: str) -> PublishedFile:
     return PublishedFile(relative, key, put.size_bytes, hasher.hexdigest())
 
 
-def _below(path: Path, database: Database) -> str:
+def _below(path: Path, database: BlastDatabase) -> str:
     try:
         return path.relative_to(database.path.parent).as_posix()
     except ValueError as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from multiblast.errors import InvalidInputError, NotFoundError
-from multiblast.targets import Database, Targets, database_argument, in_canonical_order
+from multiblast.targets import BlastDatabase, Targets, database_argument, in_canonical_order
 from multiblast.targets.building import build_database
 
 DATA = Path(__file__).parents[2] / "examples" / "data"
@@ -182,7 +182,7 @@ def test_blast_opens_what_the_database_argument_says(targets: Targets) -> None:
 
 def test_database_survives_pickle(targets: Targets) -> None:
     database = targets.resolve("A", "one", "both")
-    copy: Database = pickle.loads(pickle.dumps(database))  # noqa: S301 - our own
+    copy: BlastDatabase = pickle.loads(pickle.dumps(database))  # noqa: S301 - our own
     assert (copy, copy.fingerprint) == (database, database.fingerprint)
 
 

@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 
 from multiblast.ids import is_id
-from multiblast.targets import Database, Targets
+from multiblast.targets import BlastDatabase, Targets
 from multiblast.targets.building import build_database
 
 FASTA = b"".join(b">s%d protein %d\n%b\n" % (n, n, b"MKVLAAGIVGLCAKAYWQERTYHGFDSAPL" * n) for n in range(1, 20))
 
 
 @pytest.fixture
-def build(tmp_path: Path) -> Callable[..., Database]:
+def build(tmp_path: Path) -> Callable[..., BlastDatabase]:
     """Build a database of these sequences under a root of its own and find it there."""
 
-    def build_and_find(fasta: bytes, root: str = "root", title: str = "t") -> Database:
+    def build_and_find(fasta: bytes, root: str = "root", title: str = "t") -> BlastDatabase:
         (tmp_path / "in.fasta").write_bytes(fasta)
         build_database(tmp_path / "in.fasta", tmp_path / root / "A/t/blast", "db", molecule="protein", title=title)
         return Targets(tmp_path / root, cache=tmp_path / "cache").resolve("A", "t", "db")
@@ -29,7 +29,7 @@ def build(tmp_path: Path) -> Callable[..., Database]:
     return build_and_find
 
 
-def set_date(database: Database, date: bytes) -> None:
+def set_date(database: BlastDatabase, date: bytes) -> None:
     """Make a database look as if it was built in that minute, as a quick rebuild does."""
     index = database.path.with_name("db.pin")
     content = index.read_bytes()
@@ -39,7 +39,7 @@ def set_date(database: Database, date: bytes) -> None:
     index.write_bytes(content[:start] + date + content[end:])
 
 
-def same_minute(*databases: Database) -> list[str]:
+def same_minute(*databases: BlastDatabase) -> list[str]:
     index = databases[0].path.with_name("db.pin").read_bytes()
     start = index.index(b"db.pdb") + len(b"db.pdb") + 4
     date = index[start : index.index(b"M", start + 12) + 1]
@@ -48,12 +48,12 @@ def same_minute(*databases: Database) -> list[str]:
     return [database.fingerprint for database in databases]
 
 
-def test_fingerprint_is_an_id(build: Callable[..., Database]) -> None:
+def test_fingerprint_is_an_id(build: Callable[..., BlastDatabase]) -> None:
     assert is_id(build(FASTA).fingerprint)
 
 
 def test_fingerprint_stays_through_a_copy_to_another_place_and_time(
-    build: Callable[..., Database], tmp_path: Path
+    build: Callable[..., BlastDatabase], tmp_path: Path
 ) -> None:
     database = build(FASTA)
     shutil.copytree(database.path.parent, tmp_path / "copy/B/u/blast", copy_function=shutil.copyfile)
@@ -73,20 +73,20 @@ def test_fingerprint_stays_through_a_copy_to_another_place_and_time(
     ids=["one sequence more", "one residue replaced", "one title replaced"],
 )
 def test_fingerprint_sees_a_rebuild_within_the_same_minute(
-    build: Callable[..., Database], change: Callable[[bytes], bytes]
+    build: Callable[..., BlastDatabase], change: Callable[[bytes], bytes]
 ) -> None:
     first, second = same_minute(build(FASTA, "first"), build(change(FASTA), "second"))
     assert first != second
 
 
 def test_fingerprint_of_the_same_sequences_built_in_the_same_minute_is_the_same(
-    build: Callable[..., Database],
+    build: Callable[..., BlastDatabase],
 ) -> None:
     first, second = same_minute(build(FASTA, "first"), build(FASTA, "second"))
     assert first == second
 
 
-def test_fingerprint_sees_the_date(build: Callable[..., Database]) -> None:
+def test_fingerprint_sees_the_date(build: Callable[..., BlastDatabase]) -> None:
     database = build(FASTA)
     fingerprints = []
     index = database.path.with_name("db.pin")
@@ -98,7 +98,7 @@ def test_fingerprint_sees_the_date(build: Callable[..., Database]) -> None:
     assert fingerprints[0] != fingerprints[1]
 
 
-def test_fingerprint_sees_a_change_behind_an_old_modification_time(build: Callable[..., Database]) -> None:
+def test_fingerprint_sees_a_change_behind_an_old_modification_time(build: Callable[..., BlastDatabase]) -> None:
     """As of a file that was put in place by a copy that keeps times."""
     database = build(FASTA)
     before = database.fingerprint
@@ -109,7 +109,7 @@ def test_fingerprint_sees_a_change_behind_an_old_modification_time(build: Callab
     assert database.fingerprint != before
 
 
-def test_fingerprint_of_an_alias_sees_what_it_selects(build: Callable[..., Database], tmp_path: Path) -> None:
+def test_fingerprint_of_an_alias_sees_what_it_selects(build: Callable[..., BlastDatabase], tmp_path: Path) -> None:
     database = build(FASTA)
     fingerprints = set()
     for fields in ("NSEQ 3", "NSEQ 4", "NSEQ 4\nTITLE x", "DBLIST db db"):
@@ -119,7 +119,9 @@ def test_fingerprint_of_an_alias_sees_what_it_selects(build: Callable[..., Datab
     assert len(fingerprints) == 4
 
 
-def test_fingerprint_of_an_alias_sees_its_lists_and_members(build: Callable[..., Database], tmp_path: Path) -> None:
+def test_fingerprint_of_an_alias_sees_its_lists_and_members(
+    build: Callable[..., BlastDatabase], tmp_path: Path
+) -> None:
     database = build(FASTA)
     database.path.with_name("alias.pal").write_text("DBLIST db\nTAXIDLIST taxids\n")
     fingerprints = set()
@@ -132,7 +134,7 @@ def test_fingerprint_of_an_alias_sees_its_lists_and_members(build: Callable[...,
     assert len(fingerprints) == 3
 
 
-def test_fingerprint_is_remembered_until_a_file_is_touched(build: Callable[..., Database], tmp_path: Path) -> None:
+def test_fingerprint_is_remembered_until_a_file_is_touched(build: Callable[..., BlastDatabase], tmp_path: Path) -> None:
     database = build(FASTA)
     fingerprint = database.fingerprint
     (remembered,) = (tmp_path / "cache").iterdir()
@@ -143,7 +145,9 @@ def test_fingerprint_is_remembered_until_a_file_is_touched(build: Callable[..., 
 
 
 @pytest.mark.parametrize("content", ["", "one", "one two", "one two three"])
-def test_fingerprint_ignores_a_damaged_memory(build: Callable[..., Database], tmp_path: Path, content: str) -> None:
+def test_fingerprint_ignores_a_damaged_memory(
+    build: Callable[..., BlastDatabase], tmp_path: Path, content: str
+) -> None:
     database = build(FASTA)
     fingerprint = database.fingerprint
     (remembered,) = (tmp_path / "cache").iterdir()
@@ -152,7 +156,7 @@ def test_fingerprint_ignores_a_damaged_memory(build: Callable[..., Database], tm
 
 
 def test_fingerprint_does_without_a_cache_that_cannot_be_written(
-    build: Callable[..., Database], tmp_path: Path
+    build: Callable[..., BlastDatabase], tmp_path: Path
 ) -> None:
     database = build(FASTA)
     fingerprint = database.fingerprint
@@ -161,7 +165,7 @@ def test_fingerprint_does_without_a_cache_that_cannot_be_written(
     assert database.fingerprint == fingerprint
 
 
-def test_fingerprint_of_a_big_database_takes_less_than_a_second(build: Callable[..., Database]) -> None:
+def test_fingerprint_of_a_big_database_takes_less_than_a_second(build: Callable[..., BlastDatabase]) -> None:
     """Residues in a sparse file of 8 GiB: only samples of it are read."""
     database = build(FASTA)
     with database.path.with_name("db.psq").open("r+b") as stream:

@@ -12,7 +12,7 @@ import pytest
 
 from multiblast.errors import ConflictError, NotFoundError, StoreError
 from multiblast.stores import LocalStore
-from multiblast.targets import Database, Targets
+from multiblast.targets import BlastDatabase, Targets
 from multiblast.targets.building import build_database
 from multiblast.transfer import Published, publish, published_databases, sync_databases
 
@@ -61,7 +61,7 @@ def copy(targets: Callable[[str], Targets]) -> Targets:
     return targets("copy")
 
 
-def build(targets: Targets, name: str, count: int = 12) -> Database:
+def build(targets: Targets, name: str, count: int = 12) -> BlastDatabase:
     records = (EXAMPLES / "protein_query.fasta").read_text().split(">")[1 : count + 1]
     fasta = targets.root / "query.fasta"
     fasta.write_text("".join(f">{record}" for record in records))
@@ -71,7 +71,7 @@ def build(targets: Targets, name: str, count: int = 12) -> Database:
     return targets.resolve("site", "example", name)
 
 
-def table(database: Database) -> str:
+def table(database: BlastDatabase) -> str:
     command = ["blastp", "-query", str(EXAMPLES / "protein_query.fasta"), "-db", str(database.path), "-outfmt", "6"]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
