@@ -53,11 +53,10 @@ chaos: install ## kill servers and workers while jobs run, and see that nothing 
 exactness: install ## compare our reports with plain BLAST+'s: ARGS="query.fasta --target SITE/TARGET/DATABASE"
 	@$(BIN)/multiblast exactness $(ARGS)
 
-screenshots: install ## walk through the UI of `make up` and keep pictures in docs/images
-	@$(PYTHON) docs/make_screenshots.py http://127.0.0.1:$(PORT)
-	@$(PYTHON) docs/screenshots_registry.py http://127.0.0.1:$(PORT)
-	@PREFECT_API_URL=http://127.0.0.1:$(PORT)/api $(PYTHON) docs/picture_flows.py http://127.0.0.1:$(PORT)
-	@PREFECT_API_URL=http://127.0.0.1:$(PORT)/api $(PYTHON) docs/picture_runs.py http://127.0.0.1:$(PORT)
+screenshots: install ## walk through the UI of `make up`, and renew the pictures that the documentation shows
+	@place=$$(mktemp -d) && $(PYTHON) docs/make_screenshots.py http://127.0.0.1:$(PORT) "$$place" && \
+	for picture in docs/images/*.png; do \
+		[ ! -f "$$place/$${picture##*/}" ] || cp "$$place/$${picture##*/}" "$$picture"; done; rm -r "$$place"
 
 up: install ## start a Prefect server and a worker (PORT=4200); PROFILE=full: PostgreSQL, S3, two workers
 	@if [ "$(PROFILE)" = full ]; then deployments/install.sh postgresql; fi
