@@ -2,7 +2,9 @@
 
 from multiblast.database.account_tables import Discarded, Guest, ShareGrant, Turn, Usage
 from multiblast.database.engine import Database
+from multiblast.database.leases import LEASE, heartbeat
 from multiblast.database.notice_tables import Notice
+from multiblast.database.statements import among, database_now, in_portions, insert_missing, is_postgresql, upsert
 from multiblast.database.tables import (
     BatchRun,
     ChildJob,
@@ -18,10 +20,12 @@ from multiblast.database.tables import (
     Run,
     Speed,
     UtcDateTime,
+    job_table,
     utc_now,
 )
 
 __all__ = [
+    "LEASE",
     "BatchRun",
     "ChildJob",
     "Database",
@@ -43,5 +47,13 @@ __all__ = [
     "Turn",
     "Usage",
     "UtcDateTime",
+    "among",
+    "database_now",
+    "heartbeat",
+    "in_portions",
+    "insert_missing",
+    "is_postgresql",
+    "job_table",
+    "upsert",
     "utc_now",
 ]

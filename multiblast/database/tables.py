@@ -29,6 +29,7 @@ __all__ = [
     "Speed",
     "Table",
     "UtcDateTime",
+    "job_table",
     "utc_now",
 ]
 
@@ -171,6 +172,11 @@ class ReportJob(Table, table=True):
     started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     used_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime, index=True)
+
+
+def job_table(kind: JobKind) -> type[QueryJob | ReportJob]:
+    """Return the table of a kind of jobs."""
+    return QueryJob if kind is JobKind.QUERY else ReportJob
 
 
 class Link(Table, table=True):
