@@ -5,20 +5,29 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields
-from datetime import datetime, timedelta
+from functools import partial
 from operator import itemgetter
-from threading import Event, Thread
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, or_, update
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import ColumnElement, delete, update
 from sqlmodel import Session, col, select
 
 from multiblast.archive import Summary
-from multiblast.database import Database, Failure, Lease, Result, utc_now
+from multiblast.database import (
+    LEASE,
+    Database,
+    Failure,
+    Lease,
+    Result,
+    among,
+    database_now,
+    heartbeat,
+    insert_missing,
+    upsert,
+    utc_now,
+)
 from multiblast.errors import NotFoundError
 from multiblast.results.holders import is_gone
 from multiblast.results.packs import PackEntry, PackReader, PackWriter
@@ -26,9 +35,6 @@ from multiblast.stores import Store
 
 __all__ = ["Claim", "Results"]
 
-LEASE_S = 60
-HEARTBEAT_S = 15
-_ROWS_A_STATEMENT = 1000
 _CHECKS_AT_A_TIME = 8
 _PLACE = tuple(field.name for field in fields(PackEntry))
 _SUMMARY = tuple(field.name for field in fields(Summary) if field.name in Result.model_fields)
@@ -58,12 +64,14 @@ class Results:
     def known(self, keys: Collection[str]) -> dict[str, Result]:
         """Return the rows of those keys that have a result."""
         with self._database.read() as session:
-            return {row.key: row for row in _rows(session, Result, keys)}
+            rows = session.exec(select(Result).where(among(session, col(Result.key), keys)))
+            return {row.key: row for row in rows}
 
     def failures(self, keys: Collection[str]) -> dict[str, Failure]:
         """Return why those keys could not be searched that could not."""
         with self._database.read() as session:
-            return {row.key: row for row in _rows(session, Failure, keys)}
+            rows = session.exec(select(Failure).where(among(session, col(Failure.key), keys)))
+            return {row.key: row for row in rows}
 
     def claim(self, keys: Collection[str], holder: str) -> Claim:
         """Lease those keys to ``holder`` that nobody has searched or is searching.
@@ -81,23 +89,14 @@ class Results:
         others = frozenset(left) - mine
         return Claim(frozenset(known | late), frozenset(mine - late), others)
 
-    @contextmanager
-    def holding(self, holder: str) -> Iterator[None]:
+    def holding(self, holder: str) -> AbstractContextManager[None]:
         """Keep the holder's leases alive while the block runs, and give back what is left of them after it."""
-        stop = Event()
-        thread = Thread(target=self._keep_alive, args=(holder, stop), name="lease-heartbeat", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
-            self.release(holder)
+        return heartbeat(partial(self.renew, holder), partial(self.release, holder))
 
     def release(self, holder: str) -> None:
         """Give back all leases of ``holder``."""
         with self._database.write() as session:
-            _delete_leases(session, col(Lease.holder) == holder)
+            _delete(session, Lease, col(Lease.holder) == holder)
 
     def add(self, pack: PackWriter, summaries: Sequence[Summary], holder: str) -> None:
         """Store a pack, then record its results and give their leases back, in one transaction.
@@ -116,7 +115,7 @@ class Results:
         keys = [entry.key for entry in pack.entries]
         rows.sort(key=itemgetter("key"))  # in one order everywhere, so that two writers never wait for each other
         with self._database.write() as session:
-            _insert_missing(session, Result, rows)
+            insert_missing(session, Result, rows)
             _give_back(session, keys, holder)
             _forgive(session, keys)
 
@@ -161,26 +160,13 @@ class Results:
                     lost.update(session.connection().execute(gone).scalars())
         return frozenset(lost.intersection(keys))
 
-    def _keep_alive(self, holder: str, stop: Event) -> None:
-        while not stop.wait(HEARTBEAT_S):
-            with suppress(SQLAlchemyError):  # the database may be back before the leases expire
-                self.renew(holder)
-
     def renew(self, holder: str) -> None:
         """Let the leases of ``holder`` last for another 60 s."""
         with self._database.write() as session:
             # Rows that `add` is removing are left out: waiting for them could be a deadlock.
             mine = select(Lease.key).where(Lease.holder == holder).with_for_update(skip_locked=True)
-            expires_at = _now(session) + timedelta(seconds=LEASE_S)
+            expires_at = database_now(session) + LEASE
             session.exec(update(Lease).where(col(Lease.key).in_(mine)).values(expires_at=expires_at))
-
-
-def _now(session: Session) -> datetime:
-    """The database's time where it is a server: the clocks of the machines that ask may differ."""
-    if session.get_bind().dialect.name == "postgresql":
-        now: datetime = session.connection().execute(select(func.clock_timestamp())).scalar_one()
-        return now
-    return utc_now()
 
 
 def _columns(summary: Summary) -> dict[str, Any]:
@@ -194,66 +180,33 @@ def _columns(summary: Summary) -> dict[str, Any]:
     return {column: getattr(summary, column) for column in _SUMMARY} | {"note": note}
 
 
-def batched_keys(keys: Collection[str]) -> Iterator[tuple[str, ...]]:
-    """Yield keys in portions that fit one statement."""
-    iterator = iter(keys)
-    while portion := tuple(key for _, key in zip(range(_ROWS_A_STATEMENT), iterator, strict=False)):
-        yield portion
-
-
-def _rows(session: Session, table: Any, keys: Collection[str]) -> Iterator[Any]:
-    for some in batched_keys(keys):
-        yield from session.exec(select(table).where(table.key.in_(some)))
-
-
-def _insert(session: Session, table: Any) -> Any:
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    return dialect.insert(table)
-
-
-def _insert_missing(session: Session, table: Any, rows: list[dict[str, Any]]) -> None:
-    session.connection().execute(_insert(session, table).on_conflict_do_nothing(), rows)
-
-
 def _known_keys(session: Session, keys: Collection[str]) -> set[str]:
-    return {
-        key for some in batched_keys(keys) for key in session.exec(select(Result.key).where(col(Result.key).in_(some)))
-    }
+    return set(session.exec(select(Result.key).where(among(session, col(Result.key), keys))))
 
 
 def _holders(session: Session, keys: Collection[str]) -> dict[str, str]:
-    return {
-        key: holder
-        for some in batched_keys(keys)
-        for key, holder in session.exec(select(Lease.key, Lease.holder).where(col(Lease.key).in_(some)))
-    }
+    leases = select(Lease.key, Lease.holder).where(among(session, col(Lease.key), keys))
+    return {key: holder for key, holder in session.exec(leases)}  # noqa: C416 - rows are no pairs to mypy
 
 
 def _take_leases(session: Session, keys: Sequence[str], holder: str, gone: Collection[str]) -> set[str]:
     """Insert leases, or take over those that have expired or whose holder is gone; return the keys now held."""
-    if not keys:
-        return set()
-    now, statement = _now(session), _insert(session, Lease)
-    free = or_(col(Lease.expires_at) <= now, *(col(Lease.holder) == ended for ended in (holder, *gone)))
-    values = {"holder": statement.excluded.holder, "expires_at": statement.excluded.expires_at}
-    statement = statement.on_conflict_do_update(index_elements=["key"], set_=values, where=free)
-    expires_at = now + timedelta(seconds=LEASE_S)
-    rows = [{"key": key, "holder": holder, "expires_at": expires_at} for key in keys]
-    session.connection().execute(statement, rows)
+    now = database_now(session)
+    free = (col(Lease.expires_at) <= now) | among(session, col(Lease.holder), [holder, *gone])
+    rows = [{"key": key, "holder": holder, "expires_at": now + LEASE} for key in keys]
+    upsert(session, Lease, rows, lambda new: {"holder": new.holder, "expires_at": new.expires_at}, where=free)
     return {key for key, held_by in _holders(session, keys).items() if held_by == holder}
 
 
 def _give_back(session: Session, keys: Collection[str], holder: str) -> None:
-    for some in batched_keys(sorted(keys)):
-        _delete_leases(session, col(Lease.key).in_(some) & (col(Lease.holder) == holder))
+    _delete(session, Lease, among(session, col(Lease.key), keys) & (col(Lease.holder) == holder))
 
 
-def _delete_leases(session: Session, which: ColumnElement[bool]) -> None:
-    # Locked in the order in which claims ask for them, so that neither waits for the other.
-    ordered = select(Lease.key).where(which).order_by(col(Lease.key)).with_for_update()
-    session.exec(delete(Lease).where(col(Lease.key).in_(ordered)))
+def _delete(session: Session, table: Any, which: ColumnElement[bool]) -> None:
+    # Locked in one order everywhere, that of claims, so that no two transactions wait for each other.
+    ordered = select(table.key).where(which).order_by(table.key).with_for_update()
+    session.exec(delete(table).where(table.key.in_(ordered)))
 
 
 def _forgive(session: Session, keys: Collection[str]) -> None:
-    for some in batched_keys(sorted(keys)):
-        session.exec(delete(Failure).where(col(Failure.key).in_(some)))
+    _delete(session, Failure, among(session, col(Failure.key), keys))

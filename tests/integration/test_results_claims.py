@@ -136,7 +136,7 @@ def test_holding_gives_back_even_after_an_error(results: Results, database: Data
 
 
 def test_holding_keeps_leases_alive(results: Results, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("multiblast.results.results.HEARTBEAT_S", 0.05)
+    monkeypatch.setattr("multiblast.database.leases.HEARTBEAT_S", 0.05)
     with results.holding("me"):
         results.claim(_keys(1), "me")
         _expire(database, "me")
@@ -148,7 +148,7 @@ def test_holding_survives_a_database_that_is_away(
     results: Results, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The heartbeat goes on after an error, such as a server's restart."""
-    monkeypatch.setattr("multiblast.results.results.HEARTBEAT_S", 0.05)
+    monkeypatch.setattr("multiblast.database.leases.HEARTBEAT_S", 0.05)
     renew, failures = Results.renew, iter([OperationalError("UPDATE", {}, Exception("server closed"))])
 
     def failing(self: Results, holder: str) -> None:
