@@ -9,9 +9,9 @@ from pydantic import Field, SecretStr
 
 from blocks import appearance
 from blocks.storage import s3_store
-from multiblast.registry.bindings import Remotes, open_remote
-from multiblast.registry.local import Registry, open_database
-from multiblast.registry.rows import End
+from multiblast.registry.local.registry import Registry, open_database
+from multiblast.registry.model.rows import End
+from multiblast.registry.remotes.bindings import Remotes, open_remote
 from multiblast.settings import home
 from multiblast.stores import LocalStore, Store
 

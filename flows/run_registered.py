@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from prefect import flow
 
-from multiblast.registry.running import Done
-from multiblast.registry.transfer import Report
+from multiblast.registry.runs.execution import Done
+from multiblast.registry.sync.transfer import Report
 from tasks.reconciling import cancel_jobs
 from tasks.registry import ask_what_to_run, plan_configuration, run_configuration
 from tasks.tending import show_graph, show_report

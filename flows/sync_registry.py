@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect import flow
 
-from multiblast.registry.transfer import Report
+from multiblast.registry.sync.transfer import Report
 from tasks.registry import (
     ask_remote,
     ask_what_to_push,

@@ -6,8 +6,8 @@ from typing import Any
 
 from prefect import flow
 
-from multiblast.registry.status import Collected
-from multiblast.registry.transfer import Report
+from multiblast.registry.sync.transfer import Report
+from multiblast.registry.views.status import Collected
 from tasks.tending import (
     bind_user,
     collect_items,

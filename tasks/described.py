@@ -5,15 +5,15 @@ from __future__ import annotations
 from prefect.runtime import flow_run
 
 from blocks.services import services
-from multiblast.registry.blast_jobs import Searched
-from multiblast.registry.config import SearchEntry
-from multiblast.registry.queries import QueryRequest
+from multiblast.registry.config.schema import SearchEntry
+from multiblast.registry.runs.blast_jobs import Searched
+from multiblast.registry.runs.queries import QueryRequest
 
 __all__ = ["DescribedQueries"]
 
 
 class DescribedQueries:
-    """The services' queries, as `multiblast.registry.queries.Queries`; the services are opened only if there is one."""
+    """The services' queries, as `multiblast.registry.runs.queries.Queries`; opened only if there is one."""
 
     def settle(self, search: SearchEntry) -> SearchEntry:
         """Return a query with nothing left to look up."""

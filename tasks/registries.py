@@ -11,9 +11,9 @@ from prefect.client.schemas.objects import BlockDocument
 from prefect.exceptions import PrefectException, PrefectHTTPStatusError
 
 from blocks.registry import LocalRegistry, RemoteRegistry
-from multiblast.registry.bindings import Binding, Remotes, binding, bound_users
-from multiblast.registry.local import Registry
-from multiblast.registry.rows import End
+from multiblast.registry.local.registry import Registry
+from multiblast.registry.model.rows import End
+from multiblast.registry.remotes.bindings import Binding, Remotes, binding, bound_users
 
 __all__ = ["local_registry", "open_remote", "remote_names"]
 

@@ -11,10 +11,10 @@ from prefect.context import TaskRunContext
 
 from multiblast.ids import digest
 from multiblast.registry import commands
-from multiblast.registry.bindings import binding
-from multiblast.registry.running import Done
-from multiblast.registry.transfer import Report
-from multiblast.registry.working import resolve
+from multiblast.registry.config.working import resolve
+from multiblast.registry.remotes.bindings import binding
+from multiblast.registry.runs.execution import Done
+from multiblast.registry.sync.transfer import Report
 from tasks.described import DescribedQueries
 from tasks.registries import local_registry, open_remote
 

@@ -15,11 +15,11 @@ from prefect.cache_policies import NO_CACHE
 from multiblast.errors import ConflictError
 from multiblast.ids import digest
 from multiblast.registry import commands
-from multiblast.registry.bindings import bind, binding
-from multiblast.registry.exporting import write_provenance
-from multiblast.registry.graph import provenance_svg
-from multiblast.registry.status import Collected, commit, delete, gc, info, status, verify
-from multiblast.registry.transfer import Report, Result
+from multiblast.registry.remotes.bindings import bind, binding
+from multiblast.registry.sync.transfer import Report, Result
+from multiblast.registry.views.export import write_provenance
+from multiblast.registry.views.graph import provenance_svg
+from multiblast.registry.views.status import Collected, commit, delete, gc, info, status, verify
 from tasks.artifacts import show_markdown, show_table
 from tasks.described import DescribedQueries
 from tasks.registries import local_registry, open_remote, remote_names

@@ -17,14 +17,14 @@ from deployments.command_line.asking import Job, User, asks
 from deployments.command_line.session import local_services
 from deployments.server import running_server
 from multiblast.registry import commands
-from multiblast.registry.bindings import Remotes, bind, binding, bound_users
-from multiblast.registry.exporting import write_provenance
-from multiblast.registry.local import Registry
-from multiblast.registry.rows import End
-from multiblast.registry.status import Collected, delete, gc, info, verify
-from multiblast.registry.status import commit as commit_items
-from multiblast.registry.status import status as state_of
-from multiblast.registry.transfer import Report, Result
+from multiblast.registry.local.registry import Registry
+from multiblast.registry.model.rows import End
+from multiblast.registry.remotes.bindings import Remotes, bind, binding, bound_users
+from multiblast.registry.sync.transfer import Report, Result
+from multiblast.registry.views.export import write_provenance
+from multiblast.registry.views.status import Collected, delete, gc, info, verify
+from multiblast.registry.views.status import commit as commit_items
+from multiblast.registry.views.status import status as state_of
 
 __all__ = ["app"]
 

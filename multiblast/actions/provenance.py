@@ -14,10 +14,10 @@ from multiblast.actions.kinds import kind_of
 from multiblast.database import BatchRun, Database, JobKind, JobStatus, Link, QueryJob, ReportJob, Run
 from multiblast.errors import ConflictError, NotFoundError
 from multiblast.ids import digest
-from multiblast.registry.blast_jobs import BlastJob, File, Searched, record_blast_job
-from multiblast.registry.files import file_checksums
-from multiblast.registry.local import Registry
-from multiblast.registry.recording import ProductName
+from multiblast.registry.local.files import file_checksums
+from multiblast.registry.local.records import ProductName
+from multiblast.registry.local.registry import Registry
+from multiblast.registry.runs.blast_jobs import BlastJob, File, Searched, record_blast_job
 from multiblast.reports import Reports
 from multiblast.results.digests import results_digest
 from multiblast.search import Search

@@ -20,9 +20,9 @@ from multiblast.ids import digest
 from multiblast.installation import Installation
 from multiblast.jobs import TargetName
 from multiblast.options import PROFILE_PROGRAMS, TARGET_MOLECULE
-from multiblast.registry.blast_jobs import Made, Searched
-from multiblast.registry.config import SearchEntry
-from multiblast.registry.queries import QueryRequest
+from multiblast.registry.config.schema import SearchEntry
+from multiblast.registry.runs.blast_jobs import Made, Searched
+from multiblast.registry.runs.queries import QueryRequest
 from multiblast.reports import ReportRequest, Reports, read_report_request
 from multiblast.search import Search, Submission, read_submission
 from multiblast.targets import BlastDatabase, DatabaseKind, Targets
@@ -61,7 +61,7 @@ class RegisteredQueries:
         self._targets, self._installation = targets, installation
 
     def settle(self, search: SearchEntry) -> SearchEntry:
-        """Return a query with nothing left to look up: see `multiblast.registry.queries.Queries`."""
+        """Return a query with nothing left to look up: see `multiblast.registry.runs.queries.Queries`."""
         problems: list[Problem] = []
         settled: dict[str, Any] = {}
         with _collecting(problems):
@@ -82,7 +82,7 @@ class RegisteredQueries:
         return search.model_copy(update=settled)
 
     def run(self, request: QueryRequest, *, flow_run: str = "") -> Searched:
-        """Run a query, and write its reports where the request says: see `multiblast.registry.queries.Queries`.
+        """Run a query, and write its reports where the request says: see `multiblast.registry.runs.queries.Queries`.
 
         Raises:
             InvalidInputError: with all problems of the query and its reports; nothing was recorded.

@@ -7,18 +7,18 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from multiblast.registry.bindings import Binding, Secrets
-from multiblast.registry.config import Config
-from multiblast.registry.connection import Limits
-from multiblast.registry.local import Registry
-from multiblast.registry.pulling import PULL_AT_ONCE, Pull
-from multiblast.registry.pushing import Push
-from multiblast.registry.queries import Queries
-from multiblast.registry.registering import entry_name, register, registered_entries
-from multiblast.registry.rows import End, Row
-from multiblast.registry.running import NOTHING_TO_RUN, Done, run_working
-from multiblast.registry.transfer import Outcome, Report, Result, product_name
-from multiblast.registry.working import Working, examine, load_config, matches, one_each, resolve
+from multiblast.registry.config.schema import Config
+from multiblast.registry.config.working import Working, examine, load_config, matches, one_each, resolve
+from multiblast.registry.local.registry import Registry
+from multiblast.registry.model.rows import End, Row
+from multiblast.registry.remotes.bindings import Binding, Secrets
+from multiblast.registry.remotes.connection import Limits
+from multiblast.registry.runs.execution import NOTHING_TO_RUN, Done, run_working
+from multiblast.registry.runs.queries import Queries
+from multiblast.registry.sync.pull import PULL_AT_ONCE, Pull
+from multiblast.registry.sync.push import Push
+from multiblast.registry.sync.registration import entry_name, register, registered_entries
+from multiblast.registry.sync.transfer import Outcome, Report, Result, product_name
 
 __all__ = ["generate", "plan_pull", "plan_push", "plan_run", "pull", "push", "run", "update"]
 

@@ -66,7 +66,7 @@ class World:
     def offer(self, name: str, content: str, version: str = "1.0.0") -> None:
         """Let somebody else push a data product to the remote."""
         from multiblast.registry.commands import push
-        from multiblast.registry.status import commit
+        from multiblast.registry.views.status import commit
 
         product(self.other, name, content, version)
         commit(self.other, [f"rich:{name}@{version}"])
@@ -74,7 +74,7 @@ class World:
 
 
 def product(registry: Any, name: str, content: str, version: str = "1.0.0") -> str:
-    from multiblast.registry.recording import ProductName, record_product
+    from multiblast.registry.local.records import ProductName, record_product
 
     path = registry.directory / "content"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -104,8 +104,8 @@ def world(tmp_path_factory: pytest.TempPathFactory, fair_server: tuple[str, str]
     import httpx
     from prefect.testing.utilities import prefect_test_harness
 
-    from multiblast.registry.local import Registry, open_database
-    from multiblast.registry.rest import RestRegistry
+    from multiblast.registry.local.registry import Registry, open_database
+    from multiblast.registry.remotes.rest import RestRegistry
     from multiblast.stores import LocalStore
 
     httpx.post(f"{fair_server[0]}/control", json={"reset": True})
@@ -134,8 +134,8 @@ def results(report: Any) -> dict[str, str]:
 
 
 def _pull(w: World) -> None:
-    from multiblast.registry.bindings import binding
     from multiblast.registry.commands import pull
+    from multiblast.registry.remotes.bindings import binding
 
     w.offer("params/a", "a")
     item = "rich:params/a@1.0.0"
@@ -146,8 +146,8 @@ def _pull(w: World) -> None:
 
 
 def _run(w: World) -> None:
-    from multiblast.registry.bindings import binding
     from multiblast.registry.commands import plan_run, run
+    from multiblast.registry.remotes.bindings import binding
 
     text = "run_metadata: {script: 'echo NUMBER > $FDP_DATA_STORE/rich/runs/NUMBER/0.0.1.txt'}\n"
     text += "write: [{data_product: runs/NUMBER, file_type: txt}]\n"
@@ -167,8 +167,8 @@ def _run(w: World) -> None:
 
 
 def _generate(w: World) -> None:
-    from multiblast.registry.bindings import binding
     from multiblast.registry.commands import generate
+    from multiblast.registry.remotes.bindings import binding
 
     product(w.own, "params/here", "here")
     text = "read: [{data_product: params/here}]\n"
@@ -179,7 +179,7 @@ def _generate(w: World) -> None:
 
 
 def _commit(w: World) -> None:
-    from multiblast.registry.status import commit
+    from multiblast.registry.views.status import commit
 
     items = [product(w.own, f"commits/{number}", str(number)) for number in range(3)]
     assert results(w.flow("commit-registry", items=items[:1], dry_run=True)) == {items[0]: "planned"}
@@ -190,7 +190,7 @@ def _commit(w: World) -> None:
 
 def _push(w: World) -> None:
     from multiblast.registry.commands import push
-    from multiblast.registry.status import commit
+    from multiblast.registry.views.status import commit
 
     items = [product(w.own, f"pushes/{number}", f"push {number}") for number in range(3)]
     for item, act in zip(
@@ -202,7 +202,7 @@ def _push(w: World) -> None:
 
 
 def _status(w: World) -> None:
-    from multiblast.registry.status import status
+    from multiblast.registry.views.status import status
 
     item = product(w.own, "status/a", "status")
     told = status(w.own, w.remote, [item]).outcomes
@@ -213,8 +213,8 @@ def _status(w: World) -> None:
 
 
 def _update(w: World) -> None:
-    from multiblast.registry.bindings import binding
     from multiblast.registry.commands import pull, update
+    from multiblast.registry.remotes.bindings import binding
 
     w.offer("updates/a", "1")
     text = "read: [{data_product: updates/a, use: {namespace: rich}}]\n"
@@ -234,7 +234,7 @@ def _update(w: World) -> None:
 
 
 def _gc(w: World) -> None:
-    from multiblast.registry.status import gc as collect
+    from multiblast.registry.views.status import gc as collect
 
     text = "read: [{data_product: collected/a, use: {namespace: rich}}]\n"
     w.offer("collected/a", "collected")
@@ -255,7 +255,7 @@ def _gc(w: World) -> None:
 
 
 def _delete(w: World) -> None:
-    from multiblast.registry.status import delete
+    from multiblast.registry.views.status import delete
 
     acts: list[Callable[[str], object]] = [
         lambda item: w.flow("delete-registered", item=item, force=True, dry_run=False),
@@ -271,7 +271,7 @@ def _delete(w: World) -> None:
 
 
 def _info(w: World) -> None:
-    from multiblast.registry.status import info
+    from multiblast.registry.views.status import info
 
     item = product(w.own, "info/a", "info")
     assert w.flow("registry-info", item=item) == w.command("info", item) == info(w.own, item)
@@ -279,7 +279,7 @@ def _info(w: World) -> None:
 
 
 def _verify(w: World) -> None:
-    from multiblast.registry.status import verify
+    from multiblast.registry.views.status import verify
 
     product(w.own, "verified/a", "verified")
     told = results(verify(w.own))
@@ -288,7 +288,7 @@ def _verify(w: World) -> None:
 
 
 def _export(w: World) -> None:
-    from multiblast.registry.exporting import write_provenance
+    from multiblast.registry.views.export import write_provenance
 
     item = product(w.own, "exported/a", "exported")
     for suffix, name in ((".svg", "SVG"), (".json", "PROV-JSON"), (".zip", "RO-Crate")):
@@ -358,7 +358,7 @@ def test_registry_pull_is_cached_until_configuration_or_answer_change(world: Wor
 
 
 def test_registry_push_is_cached_until_there_is_more_to_send(world: World) -> None:
-    from multiblast.registry.status import commit
+    from multiblast.registry.views.status import commit
 
     commit(world.own, [product(world.own, "sent/a", "sent a")])
     assert [world.cached("push-registry", "push") for _ in range(3)] == [False, False, True]

@@ -17,13 +17,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from multiblast.registry.bindings import bind
 from multiblast.registry.commands import pull, push
-from multiblast.registry.local import Registry, open_database
-from multiblast.registry.local_tables import Staged
-from multiblast.registry.recording import ProductName, record_product
-from multiblast.registry.rest import RestRegistry
-from multiblast.registry.transfer import Report
+from multiblast.registry.local.records import ProductName, record_product
+from multiblast.registry.local.registry import Registry, open_database
+from multiblast.registry.model.local_tables import Staged
+from multiblast.registry.remotes.bindings import bind
+from multiblast.registry.remotes.rest import RestRegistry
+from multiblast.registry.sync.transfer import Report
 from multiblast.stores import LocalStore
 
 

@@ -17,7 +17,7 @@ from blocks.registry import LocalRegistry, RemoteRegistry
 from blocks.storage import ResultStorage
 from flows.copy_results import copy_results
 from multiblast.errors import NotFoundError
-from multiblast.registry.masking import Masked
+from multiblast.registry.remotes.public_view import Masked
 from multiblast.stores import CopyProgress, LocalStore, S3Store
 
 # Prefect leaves the sockets of a run's clients to the garbage collector, which is made to come while they are forgiven.

@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multiblast.errors import InvalidInputError
-from multiblast.registry.bindings import Binding, bind
-from multiblast.registry.local import Registry, open_database
-from multiblast.registry.recording import ProductName, record_product
-from multiblast.registry.versions import highest, resolve_version
-from multiblast.registry.working import matches, resolve
+from multiblast.registry.config.working import matches, resolve
+from multiblast.registry.local.records import ProductName, record_product
+from multiblast.registry.local.registry import Registry, open_database
+from multiblast.registry.model.versions import highest, resolve_version
+from multiblast.registry.remotes.bindings import Binding, bind
 from multiblast.stores import LocalStore
 
 NOW = datetime(2026, 11, 21, 13, 14, 15, tzinfo=UTC)

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from multiblast.registry.tables import RegistryTable
+from multiblast.registry.model.tables import RegistryTable
 
 connection = context.config.attributes["connection"]
 context.configure(

@@ -14,12 +14,7 @@ import httpx
 import psycopg
 import pytest
 
-from multiblast.registry.bindings import Binding, bind
-from multiblast.registry.connection import Limits
-from multiblast.registry.kinds import KINDS
-from multiblast.registry.local import Registry, open_database
-from multiblast.registry.local_tables import Staged
-from multiblast.registry.recording import (
+from multiblast.registry.local.records import (
     ProductName,
     Recorded,
     author_id,
@@ -29,8 +24,10 @@ from multiblast.registry.recording import (
     record_product,
     whole_of,
 )
-from multiblast.registry.rest import RestRegistry
-from multiblast.registry.tables import (
+from multiblast.registry.local.registry import Registry, open_database
+from multiblast.registry.model.kinds import KINDS
+from multiblast.registry.model.local_tables import Staged
+from multiblast.registry.model.tables import (
     CodeRepoRelease,
     CodeRun,
     CodeRunInput,
@@ -44,6 +41,9 @@ from multiblast.registry.tables import (
     ObjectComponent,
     QualityControlled,
 )
+from multiblast.registry.remotes.bindings import Binding, bind
+from multiblast.registry.remotes.connection import Limits
+from multiblast.registry.remotes.rest import RestRegistry
 from multiblast.stores import LocalStore
 
 QUICK = Limits(timeout_s=30, attempts=3, first_wait_s=0.01)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from multiblast.registry.commands import pull, push
-from multiblast.registry.masking import Masked
-from multiblast.registry.tables import KeyValue, Keyword
-from multiblast.registry.transfer import Result
+from multiblast.registry.model.tables import KeyValue, Keyword
+from multiblast.registry.remotes.public_view import Masked
+from multiblast.registry.sync.transfer import Result
 
 READ_ALL = "read:\n- {data_product: 'params/*', use: {namespace: rich}}\n"
 ONE_BY_ONE = "read:\n" + "".join(

@@ -17,12 +17,12 @@ from prov.model import ProvDocument
 from rocrate.rocrate import ROCrate
 
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, ProgramError
-from multiblast.registry.bindings import Remotes, Secrets, bind, binding, bound_users
 from multiblast.registry.commands import generate, plan_pull, plan_run, pull, push, run
-from multiblast.registry.exporting import write_crate, write_prov
-from multiblast.registry.graph import provenance, provenance_svg
-from multiblast.registry.status import commit, delete, gc, info, status, verify
-from multiblast.registry.transfer import Result
+from multiblast.registry.remotes.bindings import Remotes, Secrets, bind, binding, bound_users
+from multiblast.registry.sync.transfer import Result
+from multiblast.registry.views.export import write_crate, write_prov
+from multiblast.registry.views.graph import provenance, provenance_svg
+from multiblast.registry.views.status import commit, delete, gc, info, status, verify
 
 RUN = """\
 run_metadata:
@@ -123,13 +123,13 @@ register:
 
 
 def registering(here: Any, config: Callable[[str], Path], tmp_path: Path, content: str, sha: str = "") -> Any:
-    from multiblast.registry.config import parse_config
-    from multiblast.registry.documents import Document
-    from multiblast.registry.registering import register
+    from multiblast.registry.config.document import Document
+    from multiblast.registry.config.schema import parse_config
+    from multiblast.registry.sync.registration import register
 
     (tmp_path / "t.csv").write_text(content)
     text = REGISTER.replace("ROOT", str(tmp_path)).replace("HASH", sha)
-    from multiblast.registry.documents import read_document
+    from multiblast.registry.config.document import read_document
 
     document: Document = read_document(config(text))
     return register(here, parse_config(document.data, document))

@@ -11,11 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
-from multiblast.registry.bindings import Secrets
 from multiblast.registry.commands import pull, push, run
-from multiblast.registry.recording import whole_of
-from multiblast.registry.status import commit, delete
-from multiblast.registry.transfer import Result
+from multiblast.registry.local.records import whole_of
+from multiblast.registry.remotes.bindings import Secrets
+from multiblast.registry.sync.transfer import Result
+from multiblast.registry.views.status import commit, delete
 
 READ_ALL = "read:\n- {data_product: 'params/*', use: {namespace: rich}}\n"
 
@@ -92,7 +92,7 @@ def test_registry_defect_component_written_product_is_pushed_with_its_run(here: 
     number = here.run([], [], "make a part")
     (part,) = [row for row in here.since("object_component", 0) if row.fields["name"] == "table/part"]
     with here.writing() as session:
-        from multiblast.registry.tables import CodeRunOutput
+        from multiblast.registry.model.tables import CodeRunOutput
 
         session.add(CodeRunOutput(code_run_id=number, object_component_id=int(part.reference)))
     here.commit("object", one.object_id)
@@ -230,7 +230,7 @@ def test_registry_defect_a_file_deleted_here_is_restored_by_a_pull(
 
 def test_registry_defect_servers_that_hang_are_given_up(remote: Any) -> None:
     from multiblast.errors import StoreError
-    from multiblast.registry.connection import Limits
+    from multiblast.registry.remotes.connection import Limits
 
     remote.fail("GET /api/namespace", times=99, delay_s=1.0)
     end = remote.open(limits=Limits(timeout_s=0.2, attempts=2, first_wait_s=0.01))
@@ -319,7 +319,7 @@ def test_registry_defect_deleting_an_old_project_breaks_no_push(here: Any, remot
     old = tmp_path / "project"
     old.mkdir()
     (old / "file").write_text("a")
-    from multiblast.registry.recording import ProductName, record_product
+    from multiblast.registry.local.records import ProductName, record_product
 
     one = record_product(here, ProductName("rich", "params/a", "1.0.0"), old / "file", file_type="csv")
     (old / "file").unlink()

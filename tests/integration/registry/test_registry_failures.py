@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from multiblast.registry.commands import pull, push
-from multiblast.registry.connection import Limits
-from multiblast.registry.status import status, verify
-from multiblast.registry.transfer import Result
+from multiblast.registry.remotes.connection import Limits
+from multiblast.registry.sync.transfer import Result
+from multiblast.registry.views.status import status, verify
 
 _ROOT = Path(__file__).resolve().parents[3]
 READ_ALL = "read:\n- {data_product: 'params/*', use: {namespace: rich}}\n"
@@ -47,10 +47,10 @@ def kill_after(requests: int, registry: Any, remote: Any, what: str, config: Pat
     """Begin a transfer in a process of its own, and kill that once it has sent so many requests."""
     code = f"""
     from pathlib import Path
-    from multiblast.registry.bindings import bind
+    from multiblast.registry.remotes.bindings import bind
     from multiblast.registry.commands import pull, push
-    from multiblast.registry.local import Registry, open_database
-    from multiblast.registry.rest import RestRegistry
+    from multiblast.registry.local.registry import Registry, open_database
+    from multiblast.registry.remotes.rest import RestRegistry
     from multiblast.stores import LocalStore
     directory, config = {str(registry.directory)!r}, {str(config)!r}
     base = Path(directory)
@@ -206,7 +206,7 @@ def test_registry_clock_skew_is_told_and_harmless(here: Any, remote: Any) -> Non
 
 def test_registry_unreachable_server_is_named(second: Any, config: Callable[[str], Path]) -> None:
     from multiblast.errors import StoreError
-    from multiblast.registry.rest import RestRegistry
+    from multiblast.registry.remotes.rest import RestRegistry
 
     end = RestRegistry("http://127.0.0.1:9/", limits=Limits(attempts=2, first_wait_s=0.01))
     with pytest.raises(StoreError, match=r"127\.0\.0\.1:9 cannot be reached"):
@@ -216,7 +216,7 @@ def test_registry_unreachable_server_is_named(second: Any, config: Callable[[str
 
 def test_registry_something_that_is_no_registry_is_told(fair_s3: tuple[str, Path]) -> None:
     from multiblast.errors import MultiblastError
-    from multiblast.registry.rest import RestRegistry
+    from multiblast.registry.remotes.rest import RestRegistry
 
     end = RestRegistry(fair_s3[0])
     with pytest.raises(MultiblastError):

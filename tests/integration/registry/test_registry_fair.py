@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from multiblast.registry.commands import pull, push
-from multiblast.registry.rest import RestRegistry
-from multiblast.registry.transfer import Result
+from multiblast.registry.remotes.rest import RestRegistry
+from multiblast.registry.sync.transfer import Result
 
 _SERVERS = [
     (url, os.environ[f"MULTIBLAST_TEST_FAIR_TOKEN{number}"])

@@ -19,10 +19,10 @@ from multiblast.actions.requests import CreateReport
 from multiblast.database import Link
 from multiblast.errors import ConflictError, InvalidInputError, LimitError
 from multiblast.registry.commands import generate, plan_run, pull, push, run
-from multiblast.registry.exporting import write_crate, write_prov
-from multiblast.registry.masking import Masked
-from multiblast.registry.status import commit, info, verify
-from multiblast.registry.transfer import Result
+from multiblast.registry.remotes.public_view import Masked
+from multiblast.registry.sync.transfer import Result
+from multiblast.registry.views.export import write_crate, write_prov
+from multiblast.registry.views.status import commit, info, verify
 from multiblast.reports import read_report_request
 from multiblast.search import read_submission
 from multiblast.services import Services

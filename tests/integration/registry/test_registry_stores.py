@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from multiblast.registry.commands import pull, push
-from multiblast.registry.local import Registry
-from multiblast.registry.masking import Masked
-from multiblast.registry.recording import ProductName, record_product
-from multiblast.registry.status import gc, status, verify
-from multiblast.registry.transfer import Result
+from multiblast.registry.local.records import ProductName, record_product
+from multiblast.registry.local.registry import Registry
+from multiblast.registry.remotes.public_view import Masked
+from multiblast.registry.sync.transfer import Result
+from multiblast.registry.views.status import gc, status, verify
 from multiblast.stores import LocalStore, S3Store, Store
 
 _ROOT = Path(__file__).resolve().parents[3]
@@ -30,8 +30,8 @@ import os, signal, sys
 from pathlib import Path
 import boto3
 from multiblast.registry.commands import push
-from multiblast.registry.local import Registry, open_database
-from multiblast.registry.masking import Masked
+from multiblast.registry.local.registry import Registry, open_database
+from multiblast.registry.remotes.public_view import Masked
 from multiblast.stores import LocalStore, S3Store
 from multiblast.stores.base import chunks
 from multiblast.stores.s3 import connect

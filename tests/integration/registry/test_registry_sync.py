@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from multiblast.registry.commands import plan_pull, plan_push, pull, push, update
-from multiblast.registry.local_tables import Staged
-from multiblast.registry.masking import Masked
-from multiblast.registry.rest import RestRegistry
-from multiblast.registry.status import delete, gc, status, verify
-from multiblast.registry.tables import Keyword
-from multiblast.registry.transfer import Result
+from multiblast.registry.model.local_tables import Staged
+from multiblast.registry.model.tables import Keyword
+from multiblast.registry.remotes.public_view import Masked
+from multiblast.registry.remotes.rest import RestRegistry
+from multiblast.registry.sync.transfer import Result
+from multiblast.registry.views.status import delete, gc, status, verify
 
 TOKEN = "01234567" * 5  # of the served registry
 READ_ALL = "read:\n- {data_product: '*/*', use: {namespace: rich}}\n"

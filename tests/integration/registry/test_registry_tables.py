@@ -11,11 +11,11 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from multiblast.registry.kinds import KINDS
-from multiblast.registry.local import Registry, open_database
-from multiblast.registry.masking import Masked
-from multiblast.registry.pushing import Push
-from multiblast.registry.tables import RegistryTable
+from multiblast.registry.local.registry import Registry, open_database
+from multiblast.registry.model.kinds import KINDS
+from multiblast.registry.model.tables import RegistryTable
+from multiblast.registry.remotes.public_view import Masked
+from multiblast.registry.sync.push import Push
 from multiblast.stores import LocalStore, MemoryStore
 
 

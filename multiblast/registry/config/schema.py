@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from multiblast.errors import InvalidInputError, Problem
-from multiblast.registry.documents import Document, read_document
+from multiblast.registry.config.document import Document, read_document
 
 __all__ = [
     "AuthorEntry",

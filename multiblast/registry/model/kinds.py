@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import Table, UniqueConstraint
 from sqlmodel import SQLModel
 
-from multiblast.registry import tables
-from multiblast.registry.tables import RegistryTable
+from multiblast.registry.model import tables
+from multiblast.registry.model.tables import RegistryTable
 
 __all__ = ["DETAILS", "KINDS", "Kind", "ListField"]
 

@@ -10,14 +10,23 @@ from sqlmodel import select
 
 from multiblast.errors import MultiblastError
 from multiblast.ids import digest
-from multiblast.registry.copies import Copies
-from multiblast.registry.local import Registry
-from multiblast.registry.local_tables import Staged, StoredFile
-from multiblast.registry.masking import SHOWN_ROOT, Masked
-from multiblast.registry.pulling import PULL_AT_ONCE
-from multiblast.registry.rows import End, Row
-from multiblast.registry.transfer import Outcome, Report, Result, Rows, content, create_rows, product_name, trouble_of
-from multiblast.registry.walking import Closure, walk
+from multiblast.registry.local.registry import Registry
+from multiblast.registry.model.local_tables import Staged, StoredFile
+from multiblast.registry.model.rows import End, Row
+from multiblast.registry.remotes.public_view import SHOWN_ROOT, Masked
+from multiblast.registry.sync.closure import Closure, walk
+from multiblast.registry.sync.pull import PULL_AT_ONCE
+from multiblast.registry.sync.remote_copies import Copies
+from multiblast.registry.sync.transfer import (
+    Outcome,
+    Report,
+    Result,
+    Rows,
+    content,
+    create_rows,
+    product_name,
+    trouble_of,
+)
 
 __all__ = ["Push"]
 

@@ -13,13 +13,21 @@ from pathlib import Path
 
 from multiblast.errors import MultiblastError, StoreError
 from multiblast.ids import Canonical, digest
-from multiblast.registry.copies import Copies
-from multiblast.registry.files import file_checksums, tampered
-from multiblast.registry.kinds import DETAILS
-from multiblast.registry.local import Registry
-from multiblast.registry.rows import End, Row, Spot
-from multiblast.registry.transfer import Outcome, Report, Result, contents_of, create_rows, product_name, trouble_of
-from multiblast.registry.walking import Closure, walk
+from multiblast.registry.local.files import file_checksums, tampered
+from multiblast.registry.local.registry import Registry
+from multiblast.registry.model.kinds import DETAILS
+from multiblast.registry.model.rows import End, Row, Spot
+from multiblast.registry.sync.closure import Closure, walk
+from multiblast.registry.sync.remote_copies import Copies
+from multiblast.registry.sync.transfer import (
+    Outcome,
+    Report,
+    Result,
+    contents_of,
+    create_rows,
+    product_name,
+    trouble_of,
+)
 
 __all__ = ["PULL_AT_ONCE", "Pull"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html import escape
 
-from multiblast.registry.local import Registry
-from multiblast.registry.status import find_item, label
-from multiblast.registry.walking import Closure, walk
+from multiblast.registry.local.registry import Registry
+from multiblast.registry.sync.closure import Closure, walk
+from multiblast.registry.views.status import find_item, label
 
 __all__ = ["Edge", "Node", "provenance", "provenance_svg"]
 

@@ -11,14 +11,14 @@ from uuid import uuid4
 
 from multiblast.errors import FailureClass, InvalidInputError, ProgramError, StoreError
 from multiblast.programs import run_program
-from multiblast.registry.bindings import Binding, Secrets
-from multiblast.registry.blast_jobs import Searched, record_database, record_making
-from multiblast.registry.config import SearchEntry
-from multiblast.registry.local import Registry
-from multiblast.registry.queries import DatabaseFile, Queries, QueryRequest
-from multiblast.registry.recording import ProductName, record_product, user_author_id
-from multiblast.registry.runs import Run, record_run
-from multiblast.registry.working import Input, Output, Working
+from multiblast.registry.config.schema import SearchEntry
+from multiblast.registry.config.working import Input, Output, Working
+from multiblast.registry.local.code_runs import Run, record_run
+from multiblast.registry.local.records import ProductName, record_product, user_author_id
+from multiblast.registry.local.registry import Registry
+from multiblast.registry.remotes.bindings import Binding, Secrets
+from multiblast.registry.runs.blast_jobs import Searched, record_database, record_making
+from multiblast.registry.runs.queries import DatabaseFile, Queries, QueryRequest
 
 __all__ = ["NOTHING_TO_RUN", "Done", "run_working"]
 
@@ -63,7 +63,7 @@ def run_working(
 
     Args:
         registry: The local one.
-        working: From `multiblast.registry.working.resolve`.
+        working: From `multiblast.registry.config.working.resolve`.
         user: Who runs it.
         queries: Runs a query, if the configuration describes one.
         timeout_s: Wall-clock limit of a script in seconds; 0 is none.

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from multiblast.registry.kinds import KINDS
-from multiblast.registry.rows import End, Row
-from multiblast.registry.walking import Closure
+from multiblast.registry.model.kinds import KINDS
+from multiblast.registry.model.rows import End, Row
+from multiblast.registry.sync.closure import Closure
 
 __all__ = ["Outcome", "Report", "Result", "Rows", "content", "contents_of", "create_rows", "product_name", "trouble_of"]
 

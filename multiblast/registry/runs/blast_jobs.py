@@ -14,8 +14,8 @@ import yaml
 from sqlmodel import Session
 
 from multiblast.ids import digest
-from multiblast.registry.local import Registry
-from multiblast.registry.recording import (
+from multiblast.registry.local.code_runs import Run, record_run
+from multiblast.registry.local.records import (
     ProductName,
     find_product,
     namespace_id,
@@ -23,8 +23,8 @@ from multiblast.registry.recording import (
     record_object,
     user_author_id,
 )
-from multiblast.registry.runs import Run, record_run
-from multiblast.registry.tables import DataProduct, KeyValue
+from multiblast.registry.local.registry import Registry
+from multiblast.registry.model.tables import DataProduct, KeyValue
 
 __all__ = ["BlastJob", "File", "Made", "Searched", "record_blast_job", "record_database", "record_making"]
 

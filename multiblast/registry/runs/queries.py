@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from multiblast.registry.blast_jobs import Searched
-from multiblast.registry.config import SearchEntry
+from multiblast.registry.config.schema import SearchEntry
+from multiblast.registry.runs.blast_jobs import Searched
 
 __all__ = ["DatabaseFile", "Queries", "QueryRequest"]
 

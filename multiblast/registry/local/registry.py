@@ -17,17 +17,17 @@ from sqlmodel import Session, SQLModel, col, select
 
 from multiblast.database import Database, UtcDateTime, utc_now
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, ObjectMissingError
-from multiblast.registry.files import Files
-from multiblast.registry.kinds import KINDS, Kind
-from multiblast.registry.local_tables import StoredFile
-from multiblast.registry.rows import Created, Row, Spot, read_time, write_time
-from multiblast.registry.tables import DataProduct, Namespace, Object, StorageLocation, StorageRoot
+from multiblast.registry.local.files import Files
+from multiblast.registry.model.kinds import KINDS, Kind
+from multiblast.registry.model.local_tables import StoredFile
+from multiblast.registry.model.rows import Created, Row, Spot, read_time, write_time
+from multiblast.registry.model.tables import DataProduct, Namespace, Object, StorageLocation, StorageRoot
 from multiblast.settings import home
 from multiblast.stores import LocalStore, Store
 
 __all__ = ["MIGRATIONS", "Registry", "open_database"]
 
-MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATIONS = Path(__file__).parents[1] / "migrations"
 _AT_ONCE = 400  # SQLite and PostgreSQL both take far more parameters
 
 

@@ -12,14 +12,14 @@ from sqlmodel import col, select
 
 from multiblast.database import utc_now
 from multiblast.errors import InvalidInputError, NotFoundError
-from multiblast.registry.connection import Limits
-from multiblast.registry.local import Registry, open_database
-from multiblast.registry.local_tables import RemoteRegistry, User, UserAuthor
-from multiblast.registry.masking import Masked
-from multiblast.registry.recording import author_id, check_name, namespace_id
-from multiblast.registry.rest import RestRegistry
-from multiblast.registry.rows import End
-from multiblast.registry.tables import Author
+from multiblast.registry.local.records import author_id, check_name, namespace_id
+from multiblast.registry.local.registry import Registry, open_database
+from multiblast.registry.model.local_tables import RemoteRegistry, User, UserAuthor
+from multiblast.registry.model.rows import End
+from multiblast.registry.model.tables import Author
+from multiblast.registry.remotes.connection import Limits
+from multiblast.registry.remotes.public_view import Masked
+from multiblast.registry.remotes.rest import RestRegistry
 from multiblast.stores import LocalStore, Store
 
 __all__ = ["Binding", "Remotes", "Secrets", "bind", "binding", "bound_users", "open_remote"]

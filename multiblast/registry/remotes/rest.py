@@ -16,10 +16,10 @@ from typing import Any, TypeVar
 import httpx
 
 from multiblast.errors import ConflictError, InvalidInputError, MultiblastError, NotFoundError, StoreError
-from multiblast.registry.connection import Connection, Limits
-from multiblast.registry.kinds import KINDS, Kind
-from multiblast.registry.local_tables import StoredFile
-from multiblast.registry.rows import Created, Row, Spot, read_time, write_time
+from multiblast.registry.model.kinds import KINDS, Kind
+from multiblast.registry.model.local_tables import StoredFile
+from multiblast.registry.model.rows import Created, Row, Spot, read_time, write_time
+from multiblast.registry.remotes.connection import Connection, Limits
 from multiblast.stores.base import CHUNK_BYTES
 
 __all__ = ["RestRegistry"]

@@ -18,17 +18,17 @@ from sqlmodel import Session
 
 from multiblast.errors import InvalidInputError, MultiblastError, Problem
 from multiblast.ids import digest
-from multiblast.registry.bindings import Binding, Remotes
-from multiblast.registry.config import Config, ReadEntry, RunMetadata, SearchEntry, parse_config
-from multiblast.registry.documents import Document, read_document
-from multiblast.registry.git import Repository
-from multiblast.registry.local import Registry
-from multiblast.registry.queries import Queries
-from multiblast.registry.recording import ProductName, check_name, content_of, versions_of
-from multiblast.registry.registering import entry_name, registered_entries
-from multiblast.registry.tables import DataProduct, FileType, Object
-from multiblast.registry.variables import Surroundings, substitute
-from multiblast.registry.versions import resolve_version
+from multiblast.registry.config.document import Document, read_document
+from multiblast.registry.config.repository import Repository
+from multiblast.registry.config.schema import Config, ReadEntry, RunMetadata, SearchEntry, parse_config
+from multiblast.registry.config.variables import Surroundings, substitute
+from multiblast.registry.local.records import ProductName, check_name, content_of, versions_of
+from multiblast.registry.local.registry import Registry
+from multiblast.registry.model.tables import DataProduct, FileType, Object
+from multiblast.registry.model.versions import resolve_version
+from multiblast.registry.remotes.bindings import Binding, Remotes
+from multiblast.registry.runs.queries import Queries
+from multiblast.registry.sync.registration import entry_name, registered_entries
 
 __all__ = ["Input", "Output", "Working", "examine", "load_config", "matches", "one_each", "resolve"]
 

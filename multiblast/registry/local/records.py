@@ -11,9 +11,9 @@ from semver import Version
 from sqlmodel import Session, col, select
 
 from multiblast.errors import ConflictError, InvalidInputError, Problem
-from multiblast.registry.local import Registry
-from multiblast.registry.local_tables import User, UserAuthor
-from multiblast.registry.tables import (
+from multiblast.registry.local.registry import Registry
+from multiblast.registry.model.local_tables import User, UserAuthor
+from multiblast.registry.model.tables import (
     Author,
     DataProduct,
     FileType,
@@ -24,7 +24,7 @@ from multiblast.registry.tables import (
     StorageLocation,
     StorageRoot,
 )
-from multiblast.registry.transfer import product_name
+from multiblast.registry.sync.transfer import product_name
 
 __all__ = [
     "ProductName",

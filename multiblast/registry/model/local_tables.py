@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, Text
 from sqlmodel import Field
 
 from multiblast.database import UtcDateTime, utc_now
-from multiblast.registry.tables import NumberedTable, RegistryTable, reference
+from multiblast.registry.model.tables import NumberedTable, RegistryTable, reference
 
 __all__ = ["RemoteCopy", "RemoteMark", "RemoteRegistry", "Staged", "StoredFile", "User", "UserAuthor"]
 

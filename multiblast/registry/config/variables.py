@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from multiblast.errors import InvalidInputError, MultiblastError, Problem
-from multiblast.registry.documents import Document
-from multiblast.registry.git import Repository
-from multiblast.registry.versions import VERSION_WORDS
+from multiblast.registry.config.document import Document
+from multiblast.registry.config.repository import Repository
+from multiblast.registry.model.versions import VERSION_WORDS
 
 __all__ = ["CONFIG_DIR", "LEFT", "Surroundings", "substitute"]
 

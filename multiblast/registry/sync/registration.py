@@ -13,17 +13,15 @@ from urllib.parse import unquote, urlsplit
 from sqlmodel import select
 
 from multiblast.errors import ConflictError, InvalidInputError, MultiblastError, StoreError
-from multiblast.registry.config import (
+from multiblast.registry.config.schema import (
     AuthorEntry,
     Config,
     DataProductEntry,
     ExternalObjectEntry,
     NamespaceEntry,
 )
-from multiblast.registry.connection import Connection, Limits
-from multiblast.registry.files import file_checksums
-from multiblast.registry.local import Registry
-from multiblast.registry.recording import (
+from multiblast.registry.local.files import file_checksums
+from multiblast.registry.local.records import (
     ProductName,
     Recorded,
     author_id,
@@ -33,9 +31,11 @@ from multiblast.registry.recording import (
     record_product,
     versions_of,
 )
-from multiblast.registry.tables import ExternalObject
-from multiblast.registry.transfer import Outcome, Result
-from multiblast.registry.versions import highest, resolve_version, version_word
+from multiblast.registry.local.registry import Registry
+from multiblast.registry.model.tables import ExternalObject
+from multiblast.registry.model.versions import highest, resolve_version, version_word
+from multiblast.registry.remotes.connection import Connection, Limits
+from multiblast.registry.sync.transfer import Outcome, Result
 from multiblast.stores.base import CHUNK_BYTES
 
 if TYPE_CHECKING:

@@ -13,13 +13,13 @@ from prov.model import ProvDocument
 from rocrate.model.contextentity import ContextEntity
 from rocrate.rocrate import ROCrate
 
-from multiblast.registry.graph import provenance_svg
-from multiblast.registry.local import Registry
-from multiblast.registry.local_tables import StoredFile
-from multiblast.registry.masking import Masked
-from multiblast.registry.rows import Row, read_time
-from multiblast.registry.status import find_item, label
-from multiblast.registry.walking import Closure, walk
+from multiblast.registry.local.registry import Registry
+from multiblast.registry.model.local_tables import StoredFile
+from multiblast.registry.model.rows import Row, read_time
+from multiblast.registry.remotes.public_view import Masked
+from multiblast.registry.sync.closure import Closure, walk
+from multiblast.registry.views.graph import provenance_svg
+from multiblast.registry.views.status import find_item, label
 
 __all__ = ["prov_document", "write_crate", "write_prov", "write_provenance"]
 
@@ -125,7 +125,7 @@ def write_provenance(registry: Registry, item: str, target: Path) -> None:
 
     Args:
         registry: The local one.
-        item: See `multiblast.registry.status.find_item`.
+        item: See `multiblast.registry.views.status.find_item`.
         target: ``.json`` for W3C PROV, ``.svg`` for a picture, ``.zip`` or a directory for an RO-Crate.
 
     Raises:
@@ -153,7 +153,7 @@ def write_crate(registry: Registry, item: str, target: Path) -> None:
 
     Args:
         registry: The local one.
-        item: See `multiblast.registry.status.find_item`.
+        item: See `multiblast.registry.views.status.find_item`.
         target: A directory to make; a name that ends in ``.zip`` gives an archive.
 
     Raises:

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from sqlmodel import col, select
 
-from multiblast.registry.local import Registry
-from multiblast.registry.local_tables import RemoteCopy, RemoteMark
-from multiblast.registry.rows import Row
+from multiblast.registry.local.registry import Registry
+from multiblast.registry.model.local_tables import RemoteCopy, RemoteMark
+from multiblast.registry.model.rows import Row
 
 __all__ = ["Copies"]
 

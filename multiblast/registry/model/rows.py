@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from multiblast.registry.kinds import KINDS
-from multiblast.registry.local_tables import StoredFile
+from multiblast.registry.model.kinds import KINDS
+from multiblast.registry.model.local_tables import StoredFile
 
 __all__ = ["Created", "End", "Row", "Spot", "read_time", "write_time"]
 
@@ -22,7 +22,7 @@ class Row:
     """One row.
 
     Attributes:
-        kind: What it is, see `multiblast.registry.kinds`.
+        kind: What it is, see `multiblast.registry.model.kinds`.
         reference: What its registry calls it.
         fields: Values by name; a reference is what its registry calls the other row, a list holds many of them.
         details: Of rows that refer back to this one, where its registry says so: ``kind.field`` to references.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from multiblast.registry.kinds import DETAILS
-from multiblast.registry.rows import End, Row
+from multiblast.registry.model.kinds import DETAILS
+from multiblast.registry.model.rows import End, Row
 
 __all__ = ["Closure", "walk"]
 

@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from multiblast.registry.local import Registry
-from multiblast.registry.local_tables import StoredFile
-from multiblast.registry.rows import Created, Row, Spot
+from multiblast.registry.local.registry import Registry
+from multiblast.registry.model.local_tables import StoredFile
+from multiblast.registry.model.rows import Created, Row, Spot
 
 __all__ = ["SHOWN_ROOT", "Masked"]
 

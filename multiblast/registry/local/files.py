@@ -14,7 +14,7 @@ from urllib.parse import quote
 from sqlmodel import Session, col, select
 
 from multiblast.errors import ConflictError, ObjectMissingError, StoreError
-from multiblast.registry.local_tables import StoredFile
+from multiblast.registry.model.local_tables import StoredFile
 from multiblast.stores import Store
 from multiblast.stores.base import CHUNK_BYTES, chunks
 

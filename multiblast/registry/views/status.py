@@ -14,16 +14,16 @@ from sqlalchemy import delete as remove
 from sqlmodel import col, select
 
 from multiblast.errors import ConflictError, MultiblastError, NotFoundError, ObjectMissingError
-from multiblast.registry.copies import Copies
-from multiblast.registry.files import file_checksums
-from multiblast.registry.kinds import KINDS
-from multiblast.registry.local import Registry
-from multiblast.registry.local_tables import RemoteCopy, Staged, StoredFile
-from multiblast.registry.recording import name_of_product
-from multiblast.registry.rows import End, Row
-from multiblast.registry.tables import RegistryTable, StorageLocation, StorageRoot
-from multiblast.registry.transfer import Outcome, Report, Result, contents_of, product_name
-from multiblast.registry.walking import Closure, walk
+from multiblast.registry.local.files import file_checksums
+from multiblast.registry.local.records import name_of_product
+from multiblast.registry.local.registry import Registry
+from multiblast.registry.model.kinds import KINDS
+from multiblast.registry.model.local_tables import RemoteCopy, Staged, StoredFile
+from multiblast.registry.model.rows import End, Row
+from multiblast.registry.model.tables import RegistryTable, StorageLocation, StorageRoot
+from multiblast.registry.sync.closure import Closure, walk
+from multiblast.registry.sync.remote_copies import Copies
+from multiblast.registry.sync.transfer import Outcome, Report, Result, contents_of, product_name
 
 __all__ = ["Collected", "commit", "delete", "find_item", "gc", "info", "label", "status", "verify"]
 

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 from sqlmodel import Session
 
-from multiblast.registry.local import Registry
-from multiblast.registry.recording import record_file, record_object, record_place, whole_of
-from multiblast.registry.tables import CodeRun, CodeRunInput, CodeRunOutput, KeyValue, Object
+from multiblast.registry.local.records import record_file, record_object, record_place, whole_of
+from multiblast.registry.local.registry import Registry
+from multiblast.registry.model.tables import CodeRun, CodeRunInput, CodeRunOutput, KeyValue, Object
 
 __all__ = ["Run", "record_run"]
 

@@ -1,0 +1,1 @@
+"""The registry of this machine: its rows, its files, and how both are recorded."""

@@ -1,0 +1,1 @@
+"""Other registries: how they are reached, and what of the local one they may see."""

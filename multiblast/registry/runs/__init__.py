@@ -1,0 +1,1 @@
+"""Runs of scripts and searches, and the code runs recorded of them."""

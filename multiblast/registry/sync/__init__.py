@@ -1,0 +1,1 @@
+"""The exchange of rows and files between two registries."""

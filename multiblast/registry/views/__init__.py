@@ -1,0 +1,1 @@
+"""What there is in a registry, for people and for other programs."""
