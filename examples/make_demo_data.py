@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from multiblast.sequences import Sequence, read_fasta
-from multiblast.targets.building import build_database
+from multiblast.targets.makeblastdb import build_database
 
 DATA = Path(__file__).parent / "data"
 LINE_LETTERS = 60

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect import flow
 
-from multiblast.stores import CopyProgress
+from multiblast.transfer import CopyProgress
 from tasks.copying import copy_storage
 
 __all__ = ["copy_results"]

@@ -6,7 +6,7 @@ from typing import Literal
 
 from prefect import flow
 
-from multiblast.targets.making import read_new_target
+from multiblast.targets.new_target import read_new_target
 from tasks.making import build
 from tasks.offering import list_databases, offer_databases
 from tasks.places import query_directory

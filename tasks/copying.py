@@ -10,7 +10,8 @@ from prefect.cache_policies import NO_CACHE
 
 from blocks.storage import ResultStorage
 from multiblast.errors import NotFoundError
-from multiblast.stores import CopyProgress, Store, copy_results
+from multiblast.stores import Store
+from multiblast.transfer import CopyProgress, copy_results
 
 __all__ = ["copy_storage", "storage_named"]
 

@@ -7,7 +7,7 @@ from prefect.cache_policies import NO_CACHE
 
 from blocks.services import services
 from multiblast.targets import BlastDatabase
-from multiblast.targets.making import NewTarget, make_target
+from multiblast.targets.new_target import NewTarget, make_target
 
 __all__ = ["build"]
 

@@ -13,7 +13,7 @@ from deployments.command_line.search import run_search
 from deployments.command_line.session import session
 from deployments.environment import CHECKOUT
 from multiblast.settings import home
-from multiblast.targets.building import build_database
+from multiblast.targets.makeblastdb import build_database
 
 __all__ = ["add_to", "build_demo_targets"]
 

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from deployments.command_line import display
 from deployments.command_line.session import local_services, session
-from multiblast.targets.making import read_new_target
+from multiblast.targets.new_target import read_new_target
 
 __all__ = ["add_to"]
 

@@ -26,7 +26,7 @@ from multiblast.registry.runs.queries import QueryRequest
 from multiblast.reports import ReportRequest, Reports, read_report_request
 from multiblast.search import Search, Submission, read_submission
 from multiblast.targets import BlastDatabase, DatabaseKind, Targets
-from multiblast.targets.installing import FileTarget, install_file
+from multiblast.targets.file_target import FileTarget, install_file
 
 __all__ = ["RegisteredQueries"]
 

@@ -17,7 +17,7 @@ from multiblast.errors import FailureClass, Problem, ProgramError
 from multiblast.installation import Installation
 from multiblast.options import Molecule
 from multiblast.programs import run_program
-from multiblast.targets.building import build_database
+from multiblast.targets.makeblastdb import build_database
 
 __all__ = ["check_deflines", "parse_deflines"]
 

@@ -1,9 +1,8 @@
 """Stores: where objects are kept, behind one protocol."""
 
 from multiblast.stores.base import Store, StoredObject
-from multiblast.stores.copying import CopyProgress, copy_results
 from multiblast.stores.local import LocalStore
 from multiblast.stores.memory import MemoryStore
 from multiblast.stores.s3 import S3Store
 
-__all__ = ["CopyProgress", "LocalStore", "MemoryStore", "S3Store", "Store", "StoredObject", "copy_results"]
+__all__ = ["LocalStore", "MemoryStore", "S3Store", "Store", "StoredObject"]

@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from multiblast.errors import ObjectMissingError, StoreError
 from multiblast.stores.base import CHUNK_BYTES, Store, StoredObject, check_key, chunks, is_key
 from multiblast.stores.s3_errors import MISSING, S3Place, error_code
-from multiblast.stores.s3_reading import ObjectReader
+from multiblast.stores.s3_reader import ObjectReader
 
 if TYPE_CHECKING:
     from boto3.session import Session

@@ -1,8 +1,18 @@
-"""Transfer: getting databases to where they are searched."""
+"""Transfer: copies of databases and results in other places."""
 
 from __future__ import annotations
 
-from multiblast.transfer.publishing import Published, PublishedFile, publish, published_databases
-from multiblast.transfer.syncing import Synced, sync_databases
+from multiblast.transfer.publication import Published, PublishedFile, publish, published_databases
+from multiblast.transfer.store_copy import CopyProgress, copy_results
+from multiblast.transfer.sync import Synced, sync_databases
 
-__all__ = ["Published", "PublishedFile", "Synced", "publish", "published_databases", "sync_databases"]
+__all__ = [
+    "CopyProgress",
+    "Published",
+    "PublishedFile",
+    "Synced",
+    "copy_results",
+    "publish",
+    "published_databases",
+    "sync_databases",
+]

@@ -14,7 +14,7 @@ import pytest
 from sqlmodel import select
 
 from multiblast.database import BatchRun, Database
-from multiblast.targets.building import build_database
+from multiblast.targets.makeblastdb import build_database
 from tests.watching import wait_for
 
 _ROOT = Path(__file__).resolve().parents[2]

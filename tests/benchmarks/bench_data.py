@@ -12,7 +12,7 @@ from rich.console import Console
 
 from multiblast.sequences import Sequence, read_fasta
 from multiblast.settings import home
-from multiblast.targets.building import build_database
+from multiblast.targets.makeblastdb import build_database
 
 __all__ = ["back_translated", "cut", "nucleotides", "proteins", "shuffled"]
 

@@ -24,7 +24,7 @@ from multiblast.archive import merge, split
 from multiblast.reports.hits import read_hits, write_hits
 from multiblast.reports.html import write_html
 from multiblast.sequences import Sequence, read_fasta
-from multiblast.targets.building import build_database
+from multiblast.targets.makeblastdb import build_database
 
 _PROTEINS = Path(__file__).parents[2] / "examples" / "data" / "proteins.fasta.gz"
 _RESIDUES = b"ACDEFGHIKLMNPQRSTVWY"

@@ -47,7 +47,7 @@ def main() -> None:
         with server(sqlite=chosen.sqlite) as api_url:
             os.environ["PREFECT_API_URL"] = api_url
             subprocess.run([sys.executable, "-m", "deployments", "register"], cwd=ROOT, check=True)
-            from multiblast.targets.building import build_database
+            from multiblast.targets.makeblastdb import build_database
 
             place = home / "targets" / "demo" / "examples" / "blast"
             build_database(EXAMPLES / "proteins.fasta.gz", place, "proteins", molecule="protein")

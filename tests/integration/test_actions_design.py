@@ -17,7 +17,7 @@ from multiblast.database import JobStatus
 from multiblast.errors import InvalidInputError, NotAllowedError
 from multiblast.services import Services
 from multiblast.targets import Targets
-from multiblast.targets.building import build_database
+from multiblast.targets.makeblastdb import build_database
 
 ANN = Requester("ann")
 

@@ -289,7 +289,7 @@ def test_old_result_does_not_answer_a_new_database(make_services: Make, targets_
         path.unlink()
     source = tmp_path / "other.fasta"
     source.write_text(">x\nMKVLAAGIVGLLLAQWERTYIPMKVLAAGIVGLLLAQWERTYIP\n")
-    from multiblast.targets.building import build_database
+    from multiblast.targets.makeblastdb import build_database
 
     build_database(source, place, "proteins", molecule="protein")
     services = make_services(root=root)

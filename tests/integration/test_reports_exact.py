@@ -113,7 +113,7 @@ def test_report_after_a_database_was_rebuilt_needs_a_new_search(
     tmp_path: Path,
 ) -> None:
     """Everything is searched again; the old report stays readable until then."""
-    from multiblast.targets.building import build_database
+    from multiblast.targets.makeblastdb import build_database
 
     root, source = tmp_path / "own", tmp_path / "source.fasta"
     directory = root / "demo" / "examples" / "blast"

@@ -16,7 +16,7 @@ from multiblast.reports import read_report_request
 from multiblast.search import SearchedJob, read_submission
 from multiblast.sequences import Sequence
 from multiblast.services import Services
-from multiblast.targets.building import build_database
+from multiblast.targets.makeblastdb import build_database
 from multiblast.upkeep.sweeping import Sweeping
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "data"

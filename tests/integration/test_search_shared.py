@@ -20,7 +20,7 @@ from multiblast.services import Services
 from multiblast.settings import QueryLimits
 from multiblast.stores import LocalStore
 from multiblast.targets import Targets
-from multiblast.targets.building import build_database
+from multiblast.targets.makeblastdb import build_database
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
 COUNT = 60

@@ -18,7 +18,8 @@ from blocks.storage import ResultStorage
 from flows.copy_results import copy_results
 from multiblast.errors import NotFoundError
 from multiblast.registry.remotes.public_view import Masked
-from multiblast.stores import CopyProgress, LocalStore, S3Store
+from multiblast.stores import LocalStore, S3Store
+from multiblast.transfer import CopyProgress
 
 # Prefect leaves the sockets of a run's clients to the garbage collector, which is made to come while they are forgiven.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -152,7 +152,7 @@ def store(server: Any, proxy: Proxy) -> S3Store:
 
 @pytest.fixture(autouse=True)
 def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("multiblast.stores.s3_reading._WAIT_S", 0.01)
+    monkeypatch.setattr("multiblast.stores.s3_reader._WAIT_S", 0.01)
 
 
 def _puts(method: str, _path: str) -> bool:

@@ -12,7 +12,7 @@ import pytest
 
 from multiblast.errors import InvalidInputError, NotFoundError
 from multiblast.targets import BlastDatabase, Targets, database_argument, in_canonical_order
-from multiblast.targets.building import build_database
+from multiblast.targets.makeblastdb import build_database
 
 DATA = Path(__file__).parents[2] / "examples" / "data"
 PROTEINS = DATA / "protein_query.fasta"

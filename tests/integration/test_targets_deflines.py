@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from multiblast.targets import Targets, in_canonical_order, name_subjects
-from multiblast.targets.building import build_database
+from multiblast.targets.makeblastdb import build_database
 
 TITLES = ["sp|P1|ONE first of all", "two", "x" * 300 + " long", "lcl|four with | bars"]
 

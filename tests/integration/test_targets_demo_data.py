@@ -8,7 +8,7 @@ from pathlib import Path
 
 from multiblast.sequences import check_query, read_fasta
 from multiblast.settings import QueryLimits
-from multiblast.targets.building import build_database
+from multiblast.targets.makeblastdb import build_database
 
 DATA = Path(__file__).parents[2] / "examples" / "data"
 

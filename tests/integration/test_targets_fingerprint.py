@@ -12,7 +12,7 @@ import pytest
 
 from multiblast.ids import is_id
 from multiblast.targets import BlastDatabase, Targets
-from multiblast.targets.building import build_database
+from multiblast.targets.makeblastdb import build_database
 
 FASTA = b"".join(b">s%d protein %d\n%b\n" % (n, n, b"MKVLAAGIVGLCAKAYWQERTYHGFDSAPL" * n) for n in range(1, 20))
 

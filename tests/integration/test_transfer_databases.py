@@ -13,7 +13,7 @@ import pytest
 from multiblast.errors import ConflictError, NotFoundError, StoreError
 from multiblast.stores import LocalStore
 from multiblast.targets import BlastDatabase, Targets
-from multiblast.targets.building import build_database
+from multiblast.targets.makeblastdb import build_database
 from multiblast.transfer import Published, publish, published_databases, sync_databases
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "data"

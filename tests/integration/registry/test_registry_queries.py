@@ -28,7 +28,7 @@ from multiblast.search import read_submission
 from multiblast.services import Services
 from multiblast.settings import Policy, UserLimits
 from multiblast.targets import Targets
-from multiblast.targets.building import build_database
+from multiblast.targets.makeblastdb import build_database
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "data"
 SEARCH = """\

@@ -9,7 +9,7 @@ import pytest
 
 from multiblast.errors import ConflictError, InvalidInputError
 from multiblast.targets import Targets
-from multiblast.targets.making import NewTarget, make_target, read_new_target
+from multiblast.targets.new_target import NewTarget, make_target, read_new_target
 
 FASTA = ">s1 one\nMKVLAAGIVGLCAKAYWQ\n>s2 two\nERTYHGFDSAPLMKV\n"
 

@@ -12,8 +12,8 @@ import pytest
 
 from multiblast.errors import InvalidInputError, ProgramError
 from multiblast.targets import Targets
-from multiblast.targets.building import build_database
-from multiblast.targets.installing import FileTarget, install_file
+from multiblast.targets.file_target import FileTarget, install_file
+from multiblast.targets.makeblastdb import build_database
 
 FASTA = b">one\nMKVLAAGIVALLLAACSSNEKEQ\n>two\nMSTNPKPQRKTKRNTNRRPQDVKFPGG\n"
 CONTENT = "1f" * 16

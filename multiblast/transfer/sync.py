@@ -16,7 +16,7 @@ from pathlib import Path
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, StoreError
 from multiblast.stores import Store
 from multiblast.targets import Targets
-from multiblast.transfer.publishing import Published, PublishedFile, published_databases, sha256_of
+from multiblast.transfer.publication import Published, PublishedFile, published_databases, sha256_of
 
 __all__ = ["Synced", "sync_databases"]
 

@@ -15,8 +15,8 @@ from typing import IO
 
 from multiblast.errors import InvalidInputError
 from multiblast.targets.database import BlastDatabase, DatabaseKind
-from multiblast.targets.making import NewTarget, make_target
-from multiblast.targets.registry import Targets
+from multiblast.targets.new_target import NewTarget, make_target
+from multiblast.targets.targets import Targets
 
 __all__ = ["FileTarget", "install_file"]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from multiblast.errors import ConflictError, InvalidInputError, Problem
-from multiblast.targets.building import build_database
 from multiblast.targets.database import BlastDatabase
-from multiblast.targets.registry import Targets
+from multiblast.targets.makeblastdb import build_database
+from multiblast.targets.targets import Targets
 
 __all__ = ["NewTarget", "make_target", "read_new_target"]
 

@@ -10,7 +10,8 @@ from typing import Any, BinaryIO
 import pytest
 
 from multiblast.errors import StoreError
-from multiblast.stores import CopyProgress, LocalStore, MemoryStore, Store, StoredObject, copy_results
+from multiblast.stores import LocalStore, MemoryStore, Store, StoredObject
+from multiblast.transfer import CopyProgress, copy_results
 
 _OBJECTS = {"packs/1f/a": b"pack " * 1000, "packs/2f/b": b"", "queries/1f/q.fasta": b">q\nMK\n", "reports/r": b"x"}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from multiblast.errors import FailureClass, InvalidInputError, ProgramError
-from multiblast.targets.building import build_database
+from multiblast.targets.makeblastdb import build_database
 from tests.watching import is_running, wait_for
 
 FASTA = b">s1 one\nMKVLAAGIVGLCAKAYWQ\n>s2 two\nERTYHGFDSAPLMKV\n"
@@ -65,7 +65,7 @@ def test_build_database_killed_by_9_leaves_no_process(fasta: Path, tmp_path: Pat
     deaf.write_text(f"#!/bin/sh\necho $$ > {pid}\nexec sleep 600\n")
     deaf.chmod(0o755)
     code = (
-        "from pathlib import Path\nfrom multiblast.targets.building import build_database\n"
+        "from pathlib import Path\nfrom multiblast.targets.makeblastdb import build_database\n"
         f"build_database(Path({str(fasta)!r}), Path({str(tmp_path)!r}), 'db', molecule='protein', "
         f"program={str(deaf)!r})"
     )
