@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multiblast.accounts import Accounts, Turns
+from multiblast.accounts import Accounts, FairQueue
 from multiblast.actions import QueryService, ReportService
 from multiblast.actions.comparison import Comparisons
 from multiblast.actions.kinds import kind_of
@@ -97,9 +97,9 @@ class Services:
         return self.query_service if kind_of(self.database, job_id) is JobKind.QUERY else self.report_service
 
     @cached_property
-    def turns(self) -> Turns:
+    def fair_queue(self) -> FairQueue:
         """Whose batch is searched next."""
-        return Turns(self.database, self.policy.batches_at_a_time)
+        return FairQueue(self.database, self.policy.batches_at_a_time)
 
     @cached_property
     def comparisons(self) -> Comparisons:
@@ -119,7 +119,7 @@ class Services:
         from multiblast.actions.registered_queries import RegisteredQueries
 
         recorders, makers = (self.query_service, self.report_service), (self.search, self.reports)
-        return RegisteredQueries(*recorders, *makers, self.turns, self.provenance, self.targets, self.installation)
+        return RegisteredQueries(*recorders, *makers, self.fair_queue, self.provenance, self.targets, self.installation)
 
     @property
     def notices(self) -> Notices:

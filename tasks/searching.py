@@ -98,7 +98,7 @@ def start_search(plan: Plan) -> None:
 
 def _search_batch(batch: Batch) -> Outcome:
     at = services()
-    with at.turns.turn(batch.job_id, given_up=lambda: at.search.jobs.query(batch.job_id).cancel_requested):
+    with at.fair_queue.turn(batch.job_id, given_up=lambda: at.search.jobs.query(batch.job_id).cancel_requested):
         return at.search.run(batch, lambda sequences, letters: board.advance(batch.job_id, sequences, letters))
 
 

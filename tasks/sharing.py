@@ -37,7 +37,7 @@ def wait_behind_small(plan: Plan) -> UUID | None:
     jobs = services().search.jobs
     if not (deployment.id and plan.unknown) or jobs.query(plan.job_id).status == JobStatus.IN_PROGRESS:
         return None
-    if not (_is_large(plan) or services().accounts.usage.is_at_work_for(plan.job_id)):
+    if not (_is_large(plan) or services().accounts.usage.at_job_limit(plan.job_id)):
         return None
     jobs.move_query([plan.job_id], JobStatus.QUEUED, "it waits behind other jobs", flow_run=str(flow_run.id))
     event = jobs.history(plan.job_id)[-1].number or 0

@@ -2,8 +2,8 @@
 
 from multiblast.accounts.access import Access
 from multiblast.accounts.accounts import Accounts, LinkedGuest
+from multiblast.accounts.fair_queue import FairQueue
 from multiblast.accounts.requester import GUEST, Requester
-from multiblast.accounts.turns import Turns
 from multiblast.accounts.usage import UsageLimits
 
-__all__ = ["GUEST", "Access", "Accounts", "LinkedGuest", "Requester", "Turns", "UsageLimits"]
+__all__ = ["GUEST", "Access", "Accounts", "FairQueue", "LinkedGuest", "Requester", "UsageLimits"]

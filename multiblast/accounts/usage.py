@@ -46,12 +46,14 @@ class UsageLimits:
         self._at_a_time = policy.jobs_at_a_time
 
     @contextmanager
-    def spending(self, requester: Requester, count: Callable[[], int], now: datetime | None = None) -> Iterator[None]:
+    def count_submission(
+        self, requester: Requester, count: Callable[[], int], now: datetime | None = None
+    ) -> Iterator[None]:
         """Count a submission, unless the block fails.
 
         Args:
             requester: Who submits.
-            count: Tells how many sequences; asked only if there are limits.
+            count: Returns how many sequences; called only if there are limits.
             now: The time, in UTC.
 
         Raises:
@@ -72,8 +74,8 @@ class UsageLimits:
                 _count(session, requester.owner, hour, -sequences)
             raise
 
-    def is_at_work_for(self, job_id: str) -> bool:
-        """Tell whether as many other jobs run as may at a time, of those who have this one in their lists."""
+    def at_job_limit(self, job_id: str) -> bool:
+        """Whether as many other jobs run as may at a time, of those who have this one in their lists."""
         if not self._at_a_time:
             return False
         owners = select(Link.owner).where(Link.job_id == job_id)

@@ -82,7 +82,7 @@ class QueryService(JobList):
         """Record a query job from a submission whose form is checked: see `create`."""
         owner = requester.owner if add_to_collection else ""
         submission = replace(submission, owner=owner)
-        with self.accounts.usage.spending(requester, lambda: self._count(submission)):
+        with self.accounts.usage.count_submission(requester, lambda: self._count(submission)):
             recorded = self._search.record(submission)
         if owner:  # a link that was there before gets the new words
             words = {"summary": submission.summary, "description": submission.description}
@@ -175,7 +175,7 @@ class QueryService(JobList):
         job = self._jobs.query(job_id)
         if job.status in {JobStatus.QUEUED, JobStatus.IN_PROGRESS}:
             raise ConflictError(f"job {job_id} is {job.status} already: cancel it first if it hangs")
-        with self.accounts.usage.spending(requester, lambda: job.sequences):
+        with self.accounts.usage.count_submission(requester, lambda: job.sequences):
             self._search.restart(job_id)
             if job.status in _RESTARTABLE:
                 self._jobs.move_query([job_id], JobStatus.QUEUED, "restarted")

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from multiblast.accounts import Requester, Turns
+from multiblast.accounts import FairQueue, Requester
 from multiblast.actions.provenance import Provenance
 from multiblast.actions.query_service import QueryService
 from multiblast.actions.report_service import ReportService
@@ -40,7 +40,7 @@ class RegisteredQueries:
     Args:
         queries, reports: What records jobs for whoever asks.
         search, maker: What searches, and makes reports.
-        turns: Whose batch is searched next.
+        queue: Whose batch is searched next.
         provenance: What tells how a job was searched.
         targets, installation: The databases and the programs of this machine.
     """
@@ -51,13 +51,13 @@ class RegisteredQueries:
         reports: ReportService,
         search: Search,
         maker: Reports,
-        turns: Turns,
+        queue: FairQueue,
         provenance: Provenance,
         targets: Targets,
         installation: Installation,
     ) -> None:
         self._queries, self._reports = queries, reports
-        self._search, self._maker, self._turns, self._provenance = search, maker, turns, provenance
+        self._search, self._maker, self._queue, self._provenance = search, maker, queue, provenance
         self._targets, self._installation = targets, installation
 
     def settle(self, search: SearchEntry) -> SearchEntry:
@@ -165,7 +165,7 @@ class RegisteredQueries:
             plan = search.plan(job_id)
             search.start(plan, flow_run)
             for batch in plan.batches:
-                with self._turns.turn(job_id, given_up=lambda: search.jobs.query(job_id).cancel_requested):
+                with self._queue.turn(job_id, given_up=lambda: search.jobs.query(job_id).cancel_requested):
                     search.run(batch)
             state = search.finish(job_id, flow_run=flow_run)
         except BaseException as error:

@@ -38,14 +38,16 @@ def insert_missing(session: Session, table: Any, rows: Sequence[Mapping[str, Any
         session.connection().execute(_insert(session, table).on_conflict_do_nothing(), rows)
 
 
-def upsert(
+def upsert(  # noqa: PLR0913 - the parts of one SQL statement
     session: Session,
     table: Any,
     rows: Sequence[Mapping[str, Any]],
     changes: Callable[[Any], Mapping[str, Any]],
+    *,
     where: ColumnElement[bool] | None = None,
+    key: Sequence[str] = (),
 ) -> None:
-    """Insert rows, and change those whose primary key exists already.
+    """Insert rows, and change those whose key exists already.
 
     Args:
         session: The transaction it happens in.
@@ -54,10 +56,11 @@ def upsert(
         changes: Returns the new values of an existing row by column; it is given the columns of the row
             that was to be inserted.
         where: Only existing rows for which this holds are changed.
+        key: The unique columns that tell rows from each other; the primary key unless given.
     """
     if rows:
         statement = _insert(session, table)
-        key = [column.name for column in table.__table__.primary_key]
+        key = key or [column.name for column in table.__table__.primary_key]
         changed = statement.on_conflict_do_update(index_elements=key, set_=changes(statement.excluded), where=where)
         session.connection().execute(changed, rows)
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlmodel import select
+from sqlalchemy.exc import OperationalError
+from sqlmodel import Session, select
 
-from multiblast.accounts import Accounts, Requester, Turns, UsageLimits
-from multiblast.accounts.turns import next_in_turn
+from multiblast.accounts import Accounts, FairQueue, Requester, UsageLimits
+from multiblast.accounts.fair_queue import next_in_turn
 from multiblast.database import Database, Link, Turn, Usage
 from multiblast.errors import ConflictError, InvalidInputError, LimitError
 from multiblast.search import SearchedJob, read_submission
@@ -22,12 +25,38 @@ ANN, BOB = Requester("ann"), Requester("bob")
 NOON = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
 
 
+class Outage(Database):
+    """A job database whose server can be away for a while."""
+
+    back_at = 0.0
+
+    def last(self, seconds: float) -> None:
+        """Be away for so long."""
+        self.back_at = time.monotonic() + seconds
+        time.sleep(seconds)
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        if time.monotonic() < self.back_at:
+            raise OperationalError("UPDATE", {}, Exception("server closed the connection"))
+        with super().write() as session:
+            yield session
+
+
+@pytest.fixture
+def outage(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Outage]:
+    monkeypatch.setattr("multiblast.database.leases.HEARTBEAT_S", 0.1)
+    database = Outage(database_url)
+    yield database
+    database.close()
+
+
 def limits(database: Database, **values: int) -> UsageLimits:
     return UsageLimits(database, Policy(users=UserLimits(**values)))
 
 
-def submit(usage: UsageLimits, sequences: int, now: datetime, asks: Requester = ANN) -> None:
-    with usage.spending(asks, lambda: sequences, now):
+def submit(usage: UsageLimits, sequences: int, now: datetime, requester: Requester = ANN) -> None:
+    with usage.count_submission(requester, lambda: sequences, now):
         pass
 
 
@@ -55,7 +84,7 @@ def test_sequences_of_others_and_of_administrators_do_not_count(database: Databa
 
 def test_submission_that_fails_is_not_counted(database: Database) -> None:
     usage = limits(database, sequences_a_day=10)
-    with pytest.raises(InvalidInputError), usage.spending(ANN, lambda: 10, NOON):
+    with pytest.raises(InvalidInputError), usage.count_submission(ANN, lambda: 10, NOON):
         raise InvalidInputError("bad")
     submit(usage, 10, NOON)
 
@@ -99,8 +128,8 @@ def test_user_is_at_work_once_as_many_jobs_run_as_may(make_services: Callable[..
     jobs, other = [record(number) for number in (3, 4, 5)], record(6, Requester(owner="bob"))
     for running, at_work in ((jobs[0], False), (jobs[1], True)):
         search.start(search.plan(running))
-        assert usage.is_at_work_for(jobs[2]) is at_work
-    assert not usage.is_at_work_for(other)
+        assert usage.at_job_limit(jobs[2]) is at_work
+    assert not usage.at_job_limit(other)
 
 
 def test_bytes_kept_are_limited_until_jobs_go(
@@ -159,32 +188,67 @@ def test_thousand_submissions_of_twenty_users_come_round_user_by_user() -> None:
 
 
 def test_turns_are_given_back_and_taken_from_the_dead(database: Database) -> None:
-    turns = Turns(database, 1)
-    first, second = turns.ask("ann", NOON), turns.ask("bob", NOON)
-    assert turns.is_due(first, NOON)
-    assert not turns.is_due(second, NOON)
-    turns.end(first)
-    assert turns.is_due(second, NOON + timedelta(seconds=1))
-    third = turns.ask("ann", NOON + timedelta(seconds=30))
-    assert not turns.is_due(third, NOON + timedelta(seconds=40))
-    assert turns.is_due(third, NOON + timedelta(seconds=70))  # the second one did not say that it lives
-    with pytest.raises(ConflictError, match="ask again"):
-        turns.is_due(second, NOON + timedelta(seconds=71))
+    queue = FairQueue(database, 1)
+    first, second = queue.enqueue("ann", NOON), queue.enqueue("bob", NOON)
+    assert queue.try_acquire(first, NOON)
+    assert not queue.try_acquire(second, NOON)
+    queue.release(first)
+    assert queue.try_acquire(second, NOON + timedelta(seconds=1))
+    third = queue.enqueue("ann", NOON + timedelta(seconds=30))
+    assert not queue.try_acquire(third, NOON + timedelta(seconds=40))
+    assert queue.try_acquire(third, NOON + timedelta(seconds=70))  # the second one did not say that it lives
+
+
+def test_turn_outlives_heartbeats_that_fail(outage: Outage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that was away for less than a minute took no turn from anybody."""
+    monkeypatch.setattr("multiblast.accounts.fair_queue.LEASE", timedelta(seconds=1))
+    queue = FairQueue(outage, 1)
+    with queue.turn("j"):
+        outage.last(0.4)
+        time.sleep(1.5)
+        other = queue.enqueue("bob")
+        assert not queue.try_acquire(other)
+    assert queue.try_acquire(other)
+
+
+def test_turn_that_was_taken_for_dead_counts_again(outage: Outage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an outage that is longer than a lease, what still runs keeps others from starting as before."""
+    monkeypatch.setattr("multiblast.accounts.fair_queue.LEASE", timedelta(seconds=1))
+    queue = FairQueue(outage, 1)
+    with queue.turn("j"):
+        outage.last(1.2)
+        other = queue.enqueue("bob")
+        assert queue.try_acquire(other)
+        queue.release(other)
+        time.sleep(0.4)
+        assert not queue.try_acquire(queue.enqueue("eve"))
+
+
+def test_waiting_goes_on_after_an_outage(database: Database) -> None:
+    queue = FairQueue(database, 1)
+    first, second = queue.enqueue("ann", NOON), queue.enqueue("bob", NOON)
+    assert queue.try_acquire(first, NOON)
+    later = NOON + timedelta(minutes=5)
+    queue.renew(first, later)
+    assert not queue.try_acquire(second, later)
+    queue.renew(second, later)
+    queue.release(first)
+    assert queue.try_acquire(second, later)
 
 
 def test_turn_is_the_one_of_whoever_had_the_job_first(database: Database) -> None:
-    turns = Turns(database, 1)
+    queue = FairQueue(database, 1)
     with database.write() as session:
         for owner, minute in (("bob", 2), ("ann", 1)):
             session.add(Link(owner=owner, job_id="j", created_at=NOON + timedelta(minutes=minute)))
-    with turns.turn("j"), database.read() as session:
+    with queue.turn("j"), database.read() as session:
         assert [row.owner for row in session.exec(select(Turn))] == ["ann"]
 
 
 def test_wait_for_a_turn_ends_when_it_is_given_up(database: Database) -> None:
-    turns = Turns(database, 1)
-    assert turns.is_due(turns.ask("ann"))
-    with pytest.raises(ConflictError, match="cancelled"), turns.turn("j", given_up=lambda: True):
+    queue = FairQueue(database, 1)
+    assert queue.try_acquire(queue.enqueue("ann"))
+    with pytest.raises(ConflictError, match="cancelled"), queue.turn("j", given_up=lambda: True):
         pass
     with database.read() as session:
         assert len(session.exec(select(Turn)).all()) == 1

@@ -13,19 +13,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from threading import Event, Thread
+from functools import partial
 from uuid import uuid4
 
 from sqlalchemy import delete, update
 from sqlmodel import col, select
 
-from multiblast.database import Database, Link, Turn, utc_now
+from multiblast.database import LEASE, Database, Link, Turn, database_now, heartbeat, upsert, utc_now
 from multiblast.errors import ConflictError
 
-__all__ = ["Turns", "next_in_turn"]
+__all__ = ["FairQueue", "next_in_turn"]
 
-_LEASE_S = 60
-_HEARTBEAT_S = 15
 _POLL_S = 0.5
 _REMEMBERED = timedelta(hours=1)  # how long an ended turn counts for the order
 
@@ -55,7 +53,7 @@ def next_in_turn(turns: Sequence[Turn], slots: int) -> list[Turn]:
     return chosen
 
 
-class Turns:
+class FairQueue:
     """Gives turns to search, so many at a time, to all processes that use one job database.
 
     Args:
@@ -64,7 +62,8 @@ class Turns:
     """
 
     def __init__(self, database: Database, slots: int) -> None:
-        self._database, self._slots = database, slots
+        self._database = database
+        self._slots = slots
 
     @contextmanager
     def turn(self, job_id: str, *, given_up: Callable[[], bool] = lambda: False) -> Iterator[None]:
@@ -80,58 +79,51 @@ class Turns:
         if not self._slots:
             yield
             return
-        holder = self.ask(self._owner(job_id))
-        stop = Event()
-        thread = Thread(target=self._keep_alive, args=(holder, stop), name="turn-heartbeat", daemon=True)
-        thread.start()
-        try:
-            while not self.is_due(holder):
+        turn = self.enqueue(self._owner(job_id))
+        with heartbeat(partial(self.renew, turn), partial(self.release, turn)):
+            while not self.try_acquire(turn):
                 if given_up():
                     raise ConflictError("the job was cancelled while it waited for its turn")
                 time.sleep(_POLL_S)
             yield
-        finally:
-            stop.set()
-            thread.join()
-            self.end(holder)
 
-    def ask(self, owner: str, now: datetime | None = None) -> str:
-        """Begin to wait for a turn; return the name to ask under whether it has come."""
-        holder = uuid4().hex
-        with self._database.write() as session:
-            session.add(Turn(holder=holder, owner=owner, expires_at=(now or utc_now()) + timedelta(seconds=_LEASE_S)))
-        return holder
+    def enqueue(self, owner: str, now: datetime | None = None) -> Turn:
+        """Begin to wait for a turn."""
+        turn = Turn(holder=uuid4().hex, owner=owner, expires_at=utc_now())
+        self.renew(turn, now)
+        return turn
 
-    def is_due(self, holder: str, now: datetime | None = None) -> bool:
-        """Tell whether a turn has come; it then is the holder's until `end`."""
-        now = now or utc_now()
+    def try_acquire(self, turn: Turn, now: datetime | None = None) -> bool:
+        """Return whether a turn has come; it then lasts until `release`, or until nobody renews it."""
         with self._database.write() as session:
-            gone = col(Turn.started_at).is_(None) | (col(Turn.expires_at) > col(Turn.started_at))
-            session.exec(delete(Turn).where(gone, col(Turn.expires_at) <= now))
+            now = now or database_now(session)
+            has_no_end = col(Turn.started_at).is_(None) | (col(Turn.expires_at) > col(Turn.started_at))
+            session.exec(delete(Turn).where(has_no_end, col(Turn.expires_at) <= now))
             session.exec(delete(Turn).where(col(Turn.expires_at) <= now - _REMEMBERED))
-            turns = session.exec(select(Turn).order_by(col(Turn.number)).with_for_update()).all()
-            for turn in next_in_turn(turns, self._slots):
-                turn.started_at = now
-                turn.expires_at = max(turn.expires_at, now + timedelta(seconds=_LEASE_S))
-            mine = next((turn for turn in turns if turn.holder == holder), None)
-            if mine is None:
-                raise ConflictError("this turn was given to others because its holder seemed gone: ask again")
-            return mine.started_at is not None
+            rows = session.exec(select(Turn).order_by(col(Turn.number)).with_for_update()).all()
+            for due in next_in_turn(rows, self._slots):
+                due.started_at = now
+                due.expires_at = max(due.expires_at, now + LEASE)
+            turn.started_at = next((row.started_at for row in rows if row.holder == turn.holder), None)
+            return turn.started_at is not None
 
-    def end(self, holder: str) -> None:
-        """Give a turn back, or stop waiting for it."""
+    def renew(self, turn: Turn, now: datetime | None = None) -> None:
+        """Let a turn, or the wait for it, last for another 60 s.
+
+        One whose holder counted as gone meanwhile, as after an outage, is put back: what runs must count.
+        """
         with self._database.write() as session:
-            session.exec(delete(Turn).where(col(Turn.holder) == holder, col(Turn.started_at).is_(None)))
-            ended = update(Turn).where(col(Turn.holder) == holder)
+            row = turn.model_dump(exclude={"number"}) | {"expires_at": (now or database_now(session)) + LEASE}
+            upsert(session, Turn, [row], lambda new: {"expires_at": new.expires_at}, key=["holder"])
+
+    def release(self, turn: Turn) -> None:
+        """Give a turn back, or stop waiting for it; one that was had is remembered for the order."""
+        with self._database.write() as session:
+            session.exec(delete(Turn).where(col(Turn.holder) == turn.holder, col(Turn.started_at).is_(None)))
+            ended = update(Turn).where(col(Turn.holder) == turn.holder)
             session.exec(ended.values(expires_at=col(Turn.started_at)))
 
     def _owner(self, job_id: str) -> str:
         with self._database.read() as session:
             statement = select(Link.owner).where(Link.job_id == job_id).order_by(col(Link.created_at), Link.owner)
             return session.exec(statement).first() or ""
-
-    def _keep_alive(self, holder: str, stop: Event) -> None:
-        while not stop.wait(_HEARTBEAT_S):
-            with self._database.write() as session:
-                expires_at = utc_now() + timedelta(seconds=_LEASE_S)
-                session.exec(update(Turn).where(col(Turn.holder) == holder).values(expires_at=expires_at))
