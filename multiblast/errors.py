@@ -26,6 +26,7 @@ __all__ = [
     "ObjectMissingError",
     "Problem",
     "ProgramError",
+    "StoreAwayError",
     "StoreError",
     "UnderivableError",
 ]

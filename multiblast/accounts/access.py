@@ -20,7 +20,7 @@ from multiblast.accounts.requester import Requester
 from multiblast.database import ChildJob, Database, JobKind, Link, QueryJob, ReportJob
 from multiblast.errors import NotAllowedError, NotFoundError
 
-__all__ = ["Access"]
+__all__ = ["Access", "query_readable"]
 
 # Names of their own, so that these conditions fit statements that have the tables already.
 _Position, _Link = aliased(ChildJob), aliased(Link)

@@ -17,7 +17,7 @@ from multiblast.ids import is_id
 from multiblast.jobs import Jobs
 from multiblast.jobs.links import Links
 
-__all__ = ["JobList"]
+__all__ = ["JobList", "read_page"]
 
 _LONGEST_BULK = 100_000
 

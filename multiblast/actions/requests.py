@@ -17,7 +17,7 @@ from multiblast.options import Options, options_from_config
 from multiblast.reports import ReportRequest, read_report_request
 from multiblast.search import StoreKey, Submission
 
-__all__ = ["LONGEST_SUMMARY", "CreateReport", "check_meta", "read_create_query", "read_create_report"]
+__all__ = ["LONGEST_SUMMARY", "CreateReport", "check_meta", "read_create_query", "read_create_report", "renamed"]
 
 LONGEST_SUMMARY = 512
 

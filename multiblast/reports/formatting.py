@@ -23,7 +23,7 @@ from multiblast.reports.filters import annotate, join_pairwise, join_sam, join_t
 from multiblast.reports.formats import Formatting
 from multiblast.reports.rounds import QueryRounds, complete, join_structured, split_rounds
 
-__all__ = ["JOINABLE", "TOGETHER", "format_archive"]
+__all__ = ["ARCHIVE", "ENVIRONMENT", "JOINABLE", "SAM", "TOGETHER", "format_archive"]
 
 ENVIRONMENT = {
     "BLAST_USAGE_REPORT": "false",

@@ -10,7 +10,7 @@ from itertools import islice
 
 from multiblast.ids import digest
 
-__all__ = ["Batch", "Plan", "Unknown", "pack_batches"]
+__all__ = ["Batch", "Plan", "Unknown", "core_seconds", "estimated_seconds", "pack_batches"]
 
 _BATCH_S = 20.0  # of one process, where its speed is known: short enough to lose little, long enough to cost nothing
 _LEAST_BATCH_S = 3.0  # a shorter one gains less than the start of its process costs

@@ -378,10 +378,6 @@ THREE_WAYS: dict[str, Callable[[World], None]] = {
 }
 
 
-def test_table_of_actions_has_a_test_for_every_row() -> None:
-    assert set(ROWS) == set(THREE_WAYS)
-
-
 def test_table_of_actions_names_what_there_is(world: World) -> None:
     from typer.main import get_command
 

@@ -15,7 +15,6 @@ from sqlmodel import select
 from multiblast.accounts import Requester
 from multiblast.database import ChildJob, Guest, JobStatus, QueryJob, ReportJob, Run, ShareGrant, utc_now
 from multiblast.errors import InvalidInputError, NotAllowedError
-from multiblast.installation import Installation
 from multiblast.search import SearchedJob, read_submission
 from multiblast.sequences import Sequence
 from multiblast.services import Services
@@ -216,7 +215,6 @@ def test_tokens_are_stored_nowhere(make_services: Make, proteins: list[Sequence]
 def test_time_limit_cancel_retry_threads_and_queue_position_exist(
     make_services: Make, proteins: list[Sequence]
 ) -> None:
-    assert (Installation(time_limit_s=5).time_limit_s, Installation(cores=3).workers) == (5, 3)
     services = make_services()
     ids = []
     for one in proteins[8:11]:

@@ -70,7 +70,7 @@ def test_metrics_count_what_is_in_the_database(
 def test_health_tells_what_is_reachable_and_how_fast(services: Services) -> None:
     checks = {check.name: check for check in services.health()}
     assert set(checks) == {"job database", "result storage", "BLAST+ programs", "target databases"}
-    assert all(check.reachable and check.latency_ms >= 0 and check.detail for check in checks.values())
+    assert all(check.reachable and check.latency_ms < 30_000 and check.detail for check in checks.values())
 
 
 def test_health_tells_each_thing_that_is_broken(services: Services, tmp_path: Path) -> None:

@@ -4,58 +4,65 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
-import pytest
-
 _ROOT = Path(__file__).resolve().parents[2]
 _LAYERS = ("multiblast", "blocks", "tasks", "flows", "deployments")
-_FLOW_FILES = sorted((_ROOT / "flows").glob("[!_]*.py"))
-_MODULES = sorted(path for layer in _LAYERS for path in (_ROOT / layer).rglob("*.py"))
+_TREES = {
+    str(path.relative_to(_ROOT)): ast.parse(path.read_text())
+    for layer in _LAYERS
+    for path in sorted((_ROOT / layer).rglob("*.py"))
+}
+_FLOWS = {name: tree for name, tree in _TREES.items() if name.startswith("flows/")}
 
 
-def _named(path: Path) -> str:
-    return str(path.relative_to(_ROOT))
-
-
-def _has_public_names(path: Path) -> bool:
-    """Nobody imports from a migration, and a flow file is loaded by its path."""
-    return path.name != "__init__.py" and not {"flows", "migrations"} & set(path.parts)
-
-
-def test_layout_finds_modules_of_every_layer() -> None:
-    assert {_named(path).split("/")[0] for path in _MODULES} == set(_LAYERS)
-    assert _FLOW_FILES
-
-
-@pytest.mark.parametrize("path", _FLOW_FILES, ids=_named)
-def test_flow_file_hides_no_other_module(path: Path) -> None:
+def test_flow_file_hides_no_other_module() -> None:
     """A file entrypoint puts flows/ first on the path: a file there hides the module of its name."""
     taken = {*_LAYERS, *sys.stdlib_module_names, *packages_distributions()}
-    assert path.stem not in taken
+    assert taken.isdisjoint(Path(name).stem for name in _FLOWS)
 
 
-@pytest.mark.parametrize("path", _FLOW_FILES, ids=_named)
-def test_flow_file_defines_no_class(path: Path) -> None:
+def test_flow_file_defines_no_class() -> None:
     """A flow loaded from a file has a bare module name, under which no other process finds its classes."""
-    classes = [node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)]
-    assert classes == []
+    nodes = [(name, node) for name, tree in _FLOWS.items() for node in ast.walk(tree)]
+    assert [f"{name}: {node.name}" for name, node in nodes if isinstance(node, ast.ClassDef)] == []
 
 
-@pytest.mark.parametrize("path", _MODULES, ids=_named)
-def test_module_opens_with_one_line(path: Path) -> None:
-    docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
-    assert docstring.partition("\n\n")[0].count("\n") == 0
-    assert docstring.partition("\n")[0].endswith((".", "?"))
+def test_module_opens_with_one_line() -> None:
+    openings = {name: (ast.get_docstring(tree) or "").partition("\n\n")[0] for name, tree in _TREES.items()}
+    assert [name for name, line in openings.items() if "\n" in line or not line.endswith((".", "?"))] == []
 
 
-@pytest.mark.parametrize("path", [path for path in _MODULES if _has_public_names(path)], ids=_named)
-def test_module_says_what_is_public(path: Path) -> None:
-    assigned = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Assign)]
-    assert "__all__" in {ast.unparse(target) for node in assigned for target in node.targets}
+def test_what_is_imported_from_a_module_is_public_there() -> None:
+    """A module's ``__all__`` has every name that other modules import from it; a flow file is loaded by its path."""
+    public = {_dotted(name): _public(tree) for name, tree in _TREES.items() if name not in _FLOWS}
+    imported = [(name, *found) for name, tree in _TREES.items() for found in _imported(tree)]
+    assert [
+        f"{name}: {module}.{what}"
+        for name, module, what in imported
+        if module in public and f"{module}.{what}" not in public and what not in public[module]
+    ] == []
 
 
 def test_tests_mirror_no_layer() -> None:
     """A package tests/tasks would hide the layer of that name."""
     assert not any((_ROOT / "tests" / layer).exists() for layer in _LAYERS)
+
+
+def _dotted(name: str) -> str:
+    return name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def _public(tree: ast.Module) -> set[str]:
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return {ast.literal_eval(item) for item in node.value.elts if isinstance(item, ast.Constant)}
+    return set()
+
+
+def _imported(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield from ((node.module, alias.name) for alias in node.names)

@@ -4,23 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import subprocess
 import sys
 from contextvars import Context
-from pathlib import Path
 from typing import Any
 
 from deployments.logs import JsonLines, PlainLines
 from multiblast.log_lines import note_job
-
-ROOT = Path(__file__).resolve().parents[2]
-_LOG = """
-import logging
-import prefect.main
-logging.getLogger("multiblast.search").info("searched", extra={"job": "a1", "child": "b2"})
-logging.getLogger("prefect.flow_runs.worker").warning("a worker's line")
-"""
 
 
 def record(message: str = "searched", **extra: Any) -> logging.LogRecord:
@@ -59,19 +48,3 @@ def test_line_keeps_a_traceback() -> None:
         failed = record(exc_info=sys.exc_info())
     assert "so bad" in json.loads(JsonLines().format(failed))["traceback"]
     assert PlainLines().format(failed).endswith("ValueError: so bad")
-
-
-def test_services_log_as_json_by_one_setting(tmp_path: Path) -> None:
-    settings = {
-        "HOME": str(tmp_path),
-        "PREFECT_LOGGING_CONFIG_PATH": str(ROOT / "deployments" / "service_logging.yml"),
-        "PREFECT_LOGGING_HANDLERS_CONSOLE_FORMATTER": "json",
-        "PREFECT_LOGGING_TO_API_ENABLED": "false",
-    }
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    done = subprocess.run(
-        [sys.executable, "-c", _LOG], cwd=ROOT, env=kept | settings, capture_output=True, text=True, check=True
-    )
-    ours, prefects = map(json.loads, done.stderr.splitlines())
-    assert (ours["message"], ours["job"], ours["child"]) == ("searched", "a1", "b2")
-    assert (prefects["message"], prefects["level"]) == ("a worker's line", "WARNING")

@@ -45,11 +45,6 @@ def test_public_limits_are_those_of_the_design() -> None:
     }
 
 
-def test_default_limits_are_generous() -> None:
-    limits = QueryLimits()
-    assert (limits.sequences, limits.query_bytes, limits.results) == (10_000, 104_857_600, 0)
-
-
 def test_limits_refuse_negative_numbers() -> None:
     with pytest.raises(ValidationError, match="greater than or equal to 0"):
         QueryLimits(sequences=-1)

@@ -52,24 +52,18 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
     return result
 
 
-@pytest.mark.parametrize("deployment", _DEPLOYMENTS, ids=lambda deployment: deployment["name"])
-class TestDeployment:
-    def test_deployment_loads(self, deployment: dict[str, Any], loaded: dict[str, dict[str, Any]]) -> None:
-        assert "error" not in loaded[deployment["entrypoint"]], loaded[deployment["entrypoint"]]["error"]
+def test_deployments_load(loaded: dict[str, dict[str, Any]]) -> None:
+    assert [found["error"] for found in loaded.values() if "error" in found] == []
 
-    def test_deployment_has_the_name_of_its_flow(
-        self, deployment: dict[str, Any], loaded: dict[str, dict[str, Any]]
-    ) -> None:
-        assert loaded[deployment["entrypoint"]]["name"] == deployment["name"]
 
-    def test_deployment_explains_itself(self, deployment: dict[str, Any], loaded: dict[str, dict[str, Any]]) -> None:
-        assert loaded[deployment["entrypoint"]]["description"]
+def test_deployments_have_the_names_of_their_flows(loaded: dict[str, dict[str, Any]]) -> None:
+    named = {deployment["entrypoint"]: deployment["name"] for deployment in _DEPLOYMENTS}
+    assert {entrypoint: found["name"] for entrypoint, found in loaded.items()} == named
 
-    def test_deployment_explains_every_parameter(
-        self, deployment: dict[str, Any], loaded: dict[str, dict[str, Any]]
-    ) -> None:
-        """The lines under `Args:` are the help texts of the form."""
-        assert loaded[deployment["entrypoint"]]["silent"] == []
+
+def test_deployments_explain_themselves_and_every_parameter(loaded: dict[str, dict[str, Any]]) -> None:
+    """The lines under `Args:` are the help texts of the form."""
+    assert [entrypoint for entrypoint, found in loaded.items() if not found["description"] or found["silent"]] == []
 
 
 def test_deployments_have_distinct_names() -> None:
