@@ -1,4 +1,4 @@
-"""A registered database and all that is told of it."""
+"""A registered BLAST+ database and what is known about it."""
 
 from __future__ import annotations
 
@@ -25,16 +25,13 @@ class BlastDatabase:
 
     Attributes:
         site: The site it belongs to.
-        target: The target it belongs to, such as an organism; the design's ``targetDisplayName``.
-        name: Its own name; the design's ``targetFile``.
+        target: The target it belongs to, such as an organism.
+        name: Its own name.
         title: Its title.
         molecule: What it holds; "profile" is a database for rpsblast.
         sequences: How many sequences.
         letters: Their residues together.
-        longest: The residues of the longest.
         date: When it was built, to the minute, in the local time of that machine.
-        version: The format of its volumes, 4 or 5; the lower if they differ.
-        taxids: Whether its sequences carry taxonomy ids that a search can be limited to.
         path: What BLAST+ knows it by: its path without extension.
         volumes: The volumes it consists of, by path without extension.
         root: The directory that all its files lie in.
@@ -48,10 +45,7 @@ class BlastDatabase:
     molecule: DatabaseKind
     sequences: int
     letters: int
-    longest: int
     date: datetime
-    version: int
-    taxids: bool
     path: Path
     volumes: tuple[Path, ...] = field(repr=False)
     root: Path = field(repr=False, compare=False)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 from multiblast.errors import InvalidInputError, NotFoundError, Problem
 from multiblast.ids import digest
@@ -28,11 +30,26 @@ _GROUPS: dict[DatabaseKind, str] = {
 _Key = tuple[str, str, str, DatabaseKind]
 
 
+@dataclass(frozen=True, slots=True)
+class _Scan:
+    """What one scan found.
+
+    Attributes:
+        databases: By site, target, name and molecule, in that order.
+        stamps: When the index files of each were last written.
+        problems: What cannot be used, and why.
+    """
+
+    databases: Mapping[_Key, BlastDatabase]
+    stamps: Mapping[BlastDatabase, tuple[int, ...]]
+    problems: tuple[Problem, ...]
+
+
 class Targets:
-    """What is below ``root``: scanned when first asked for, and again by `resolve_all` if what it looks for changed.
+    """What is below ``root``: scanned at first use, and again by `resolve_all` if what it looks for changed.
 
     Names are looked up here, never joined into paths, and a database counts only if all its files really lie
-    below the root.
+    below the root. May be shared by threads: each question is answered from one scan, whole.
     """
 
     def __init__(self, root: Path, layout: str = DEFAULT_LAYOUT, cache: Path | None = None) -> None:
@@ -51,31 +68,25 @@ class Targets:
         self.cache = cache or home() / "cache" / "fingerprints"
         if not self.root.is_dir():
             raise NotFoundError("targets root", str(root), "give the directory that has the sites' databases in it")
-        self._found: dict[_Key, BlastDatabase] | None = None
-        self._stamps: dict[BlastDatabase, tuple[int, ...]] = {}
-        self._problems: list[Problem] = []
+        self._lock = Lock()
+        self._last: _Scan | None = None
 
     def rescan(self) -> None:
         """Forget what was found, so that the next question looks again."""
-        self._found = None
-        self._problems = []
+        with self._lock:  # a scan that is under way may have passed what its caller has just written
+            self._last = None
 
     def databases(self) -> tuple[BlastDatabase, ...]:
         """Return all databases, ordered by site, target and name."""
-        return tuple(self._scanned().values())
+        return tuple(self._scan().databases.values())
 
     def problems(self) -> tuple[Problem, ...]:
         """Return what was found but cannot be used, and why; the key is its path below the root."""
-        self._scanned()
-        return tuple(self._problems)
+        return self._scan().problems
 
     def tree(self) -> dict[str, dict[str, dict[str, list[str]]]]:
         """Return ``{site: {target: {naTargets: […], aaTargets: […], profileTargets: […]}}}``, without empty lists."""
-        tree: dict[str, dict[str, dict[str, list[str]]]] = {}
-        for database in self.databases():
-            groups = tree.setdefault(database.site, {}).setdefault(database.target, {})
-            groups.setdefault(_GROUPS[database.molecule], []).append(database.name)
-        return tree
+        return _tree(self.databases())
 
     def resolve(self, site: str, target: str, database: str, molecule: DatabaseKind | None = None) -> BlastDatabase:
         """Return the database registered under these names.
@@ -90,22 +101,7 @@ class Targets:
             NotFoundError: no such database; the remedy names those that look alike.
             InvalidInputError: it holds something else; the message names those of the target that fit.
         """
-        found = self._scanned()
-        kinds = [kind for kind in _GROUPS if (site, target, database, kind) in found]
-        if not kinds:
-            raise self._not_found(site, target, database)
-        if molecule is None and len(kinds) > 1:
-            raise InvalidInputError(
-                f"{site}/{target}/{database} is the name of several databases: {' and '.join(kinds)}"
-            )
-        if molecule in {None, *kinds}:
-            return found[site, target, database, molecule or kinds[0]]
-        fitting = [name for s, t, name, kind in found if (s, t, kind) == (site, target, molecule)]
-        remedy = f"choose {_listed(fitting)}" if fitting else f"{site}/{target} has no {molecule} database"
-        raise InvalidInputError(
-            f"{site}/{target}/{database} is a {kinds[0]} database, and this program searches {molecule} databases: "
-            f"{remedy}"
-        )
+        return _resolve(self._scan().databases, site, target, database, molecule)
 
     def resolve_all(
         self, site: str, names: Sequence[tuple[str, str]], molecule: DatabaseKind | None = None
@@ -117,14 +113,15 @@ class Targets:
         Raises:
             InvalidInputError: with a problem for each that does not resolve, under the key ``targets[0]`` and so on.
         """
-        found = self._scanned()
-        wanted = [database for key, database in found.items() if key[0] == site and key[1:3] in set(names)]
-        if len(wanted) < len(set(names)) or any(_stamp(database) != self._stamps[database] for database in wanted):
+        scan = self._scan()
+        wanted = [database for key, database in scan.databases.items() if key[0] == site and key[1:3] in set(names)]
+        if len(wanted) < len(set(names)) or any(_stamp(database) != scan.stamps[database] for database in wanted):
             self.rescan()
+            scan = self._scan()
         databases, problems = [], []
         for number, (target, database) in enumerate(names):
             try:
-                databases.append(self.resolve(site, target, database, molecule))
+                databases.append(_resolve(scan.databases, site, target, database, molecule))
             except (NotFoundError, InvalidInputError) as error:
                 problems.append(Problem(str(error), key=f"targets[{number}]"))
         if not names:
@@ -153,32 +150,30 @@ class Targets:
             with suppress(OSError):  # most were not copied here
                 os.utime(self.note(database))
 
-    def _not_found(self, site: str, target: str, database: str) -> NotFoundError:
-        """Say what is missing, at the level where it is missing."""
-        tree = self.tree()
-        if site not in tree:
-            return NotFoundError("site", site, _alike(site, tree))
-        if target not in tree[site]:
-            return NotFoundError(f"target of {site}", target, _alike(target, tree[site]))
-        names = {name for group in tree[site][target].values() for name in group}
-        return NotFoundError(f"database of {site}/{target}", database, _alike(database, names))
+    def _scan(self) -> _Scan:
+        """Return the last scan, after making it if there is none."""
+        last = self._last
+        if last is None:
+            with self._lock:
+                last = self._last = self._last or self._scanned()
+        return last
 
-    def _scanned(self) -> dict[_Key, BlastDatabase]:
-        if self._found is None:
-            found: dict[_Key, tuple[Place, BlastDatabase]] = {}
-            # The newest build comes last and so replaces the others.
-            for place in sorted(self.layout.places(self.root), key=lambda place: (place.build, place.directory)):
-                for database in self._databases_in(place):
-                    key = (database.site, database.target, database.name, database.molecule)
-                    earlier = found.get(key)
-                    if earlier and earlier[0].build == place.build:
-                        self._note(earlier[1].path, f"it has the same name as {str(database.path)!r}, which is used")
-                    found[key] = (place, database)
-            self._found = {key: database for key, (_, database) in sorted(found.items())}
-            self._stamps = {database: _stamp(database) for database in self._found.values()}
-        return self._found
+    def _scanned(self) -> _Scan:
+        found: dict[_Key, tuple[Place, BlastDatabase]] = {}
+        problems: list[Problem] = []
+        # The newest build comes last and so replaces the others.
+        for place in sorted(self.layout.places(self.root), key=lambda place: (place.build, place.directory)):
+            for database in self._databases_in(place, problems):
+                key = (database.site, database.target, database.name, database.molecule)
+                earlier = found.get(key)
+                if earlier and earlier[0].build == place.build:
+                    reason = f"it has the same name as {str(database.path)!r}, which is used"
+                    problems.append(self._problem(earlier[1].path, reason))
+                found[key] = (place, database)
+        databases = {key: database for key, (_, database) in sorted(found.items())}
+        return _Scan(databases, {database: _stamp(database) for database in databases.values()}, tuple(problems))
 
-    def _databases_in(self, place: Place) -> Iterator[BlastDatabase]:
+    def _databases_in(self, place: Place, problems: list[Problem]) -> Iterator[BlastDatabase]:
         """Yield the databases of one directory, without the volumes that their aliases put together."""
         contents: list[tuple[str, Content]] = []
         hiding: list[Alias] = []
@@ -187,7 +182,7 @@ class Targets:
             try:
                 content = read_content(path, kind, self.root)
             except (InvalidInputError, OSError) as error:
-                self._note(path, str(error))
+                problems.append(self._problem(path, str(error)))
             else:
                 contents.append((name, content))
                 hiding += content.aliases[:1]
@@ -195,8 +190,8 @@ class Targets:
             if not any(alias.hides(name) for alias in hiding):
                 yield self._database(place, name, content)
 
-    def _note(self, path: Path, message: str) -> None:
-        self._problems.append(Problem(message, key=str(path.relative_to(self.root))))
+    def _problem(self, path: Path, message: str) -> Problem:
+        return Problem(message, key=str(path.relative_to(self.root)))
 
     def _database(self, place: Place, name: str, content: Content) -> BlastDatabase:
         volumes = content.volumes
@@ -210,15 +205,50 @@ class Targets:
             molecule="profile" if all(volume.is_profile for volume in volumes) else kind,
             sequences=_number(alias, "NSEQ", sum(volume.sequences for volume in volumes)),
             letters=_number(alias, "LENGTH", sum(volume.letters for volume in volumes)),
-            longest=max(volume.longest for volume in volumes),
             date=max(volume.date for volume in volumes),
-            version=min(volume.version for volume in volumes),
-            taxids=any(volume.has_taxids() for volume in volumes),
             path=place.directory / name,
             volumes=tuple(volume.path for volume in volumes),
             root=self.root,
             cache=self.cache,
         )
+
+
+def _tree(databases: Iterable[BlastDatabase]) -> dict[str, dict[str, dict[str, list[str]]]]:
+    tree: dict[str, dict[str, dict[str, list[str]]]] = {}
+    for database in databases:
+        groups = tree.setdefault(database.site, {}).setdefault(database.target, {})
+        groups.setdefault(_GROUPS[database.molecule], []).append(database.name)
+    return tree
+
+
+def _resolve(
+    found: Mapping[_Key, BlastDatabase], site: str, target: str, name: str, molecule: DatabaseKind | None
+) -> BlastDatabase:
+    kinds = [kind for kind in _GROUPS if (site, target, name, kind) in found]
+    if not kinds:
+        raise _not_found(_tree(found.values()), site, target, name)
+    full_name = f"{site}/{target}/{name}"
+    if molecule is None and len(kinds) > 1:
+        raise InvalidInputError(f"{full_name} is the name of several databases: {' and '.join(kinds)}")
+    if molecule in {None, *kinds}:
+        return found[site, target, name, molecule or kinds[0]]
+    fitting = [other for s, t, other, kind in found if (s, t, kind) == (site, target, molecule)]
+    remedy = f"choose {_listed(fitting)}" if fitting else f"{site}/{target} has no {molecule} database"
+    raise InvalidInputError(
+        f"{full_name} is a {kinds[0]} database, and this program searches {molecule} databases: {remedy}"
+    )
+
+
+def _not_found(
+    tree: Mapping[str, Mapping[str, Mapping[str, Sequence[str]]]], site: str, target: str, name: str
+) -> NotFoundError:
+    """Describe what is missing, at the level where it is missing."""
+    if site not in tree:
+        return NotFoundError("site", site, _alike(site, tree))
+    if target not in tree[site]:
+        return NotFoundError(f"target of {site}", target, _alike(target, tree[site]))
+    names = {other for group in tree[site][target].values() for other in group}
+    return NotFoundError(f"database of {site}/{target}", name, _alike(name, names))
 
 
 def _stamp(database: BlastDatabase) -> tuple[int, ...]:

@@ -22,7 +22,6 @@ __all__ = ["Volume", "read_volume"]
 
 _V4, _V5 = 4, 5
 _LONGEST_TEXT = 1 << 20
-_TAXIDS_LOOKED_AT = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +58,6 @@ class Volume:
     def is_profile(self) -> bool:
         """Whether it holds the profiles of rpsblast."""
         return self.path.with_name(f"{self.path.name}.rps").exists()
-
-    def has_taxids(self) -> bool:
-        """Tell whether its sequences carry taxonomy ids (in a sample of the first 100 000, if there are more).
-
-        Version 4 does not count: BLAST+ cannot filter it by taxonomy.
-        """
-        # Number of sequences, that many ends of lists, then the lists; 64, 64 and 32 bits, little-endian.
-        try:
-            with self.file("ot").open("rb") as stream:
-                (sequences,) = struct.unpack("<q", stream.read(8))
-                stream.seek(8 * sequences, 1)
-                return bool(stream.read(4 * _TAXIDS_LOOKED_AT).strip(b"\0"))
-        except (OSError, struct.error):
-            return False
 
 
 def read_volume(path: Path, kind: str) -> Volume:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import pickle
 import shutil
 import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
@@ -12,7 +16,9 @@ import pytest
 
 from multiblast.errors import InvalidInputError, NotFoundError
 from multiblast.targets import BlastDatabase, Targets, database_argument, in_canonical_order
+from multiblast.targets.content import Content, read_content
 from multiblast.targets.makeblastdb import build_database
+from multiblast.targets.volume import read_volume
 
 DATA = Path(__file__).parents[2] / "examples" / "data"
 PROTEINS = DATA / "protein_query.fasta"
@@ -67,9 +73,9 @@ def test_tree_lists_databases_by_site_and_target(targets: Targets) -> None:
 def test_databases_are_described_as_blastdbcmd_describes_them(targets: Targets, root: Path) -> None:
     listed = set()
     for directory in ("A/one/blast", "A/two words/blast"):
-        listed |= set(run("blastdbcmd", "-list", root / directory, "-list_outfmt", "%f|%t|%p|%n|%l|%d|%v").splitlines())
+        listed |= set(run("blastdbcmd", "-list", root / directory, "-list_outfmt", "%f|%t|%p|%n|%l|%d").splitlines())
     described = {
-        f"{d.path}|{d.title}|{d.molecule.capitalize()}|{d.sequences}|{d.letters}|{_date(d.date)}|{d.version}"
+        f"{d.path}|{d.title}|{d.molecule.capitalize()}|{d.sequences}|{d.letters}|{_date(d.date)}"
         for d in targets.databases()
     }
     # -list shows the volumes of a database beside it
@@ -82,7 +88,8 @@ def _date(date: datetime) -> str:
 
 def test_longest_sequence_is_that_of_blastdbcmd(targets: Targets) -> None:
     database = targets.resolve("A", "one", "both")
-    assert f"Longest sequence: {database.longest:,} residues" in run("blastdbcmd", "-db", database.path, "-info")
+    longest = max(read_volume(path, "p").longest for path in database.volumes)
+    assert f"Longest sequence: {longest:,} residues" in run("blastdbcmd", "-db", database.path, "-info")
 
 
 def test_volumes_of_a_database_are_seen_as_one(targets: Targets) -> None:
@@ -95,11 +102,6 @@ def test_alias_has_the_volumes_of_its_members(targets: Targets) -> None:
     database = targets.resolve("A", "one", "both")
     assert [path.name for path in database.volumes] == ["plain", "volumes.00", "volumes.01", "volumes.02"]
     assert (database.title, database.sequences) == ("Both together", 2151)
-
-
-def test_taxids_are_told(targets: Targets) -> None:
-    assert targets.resolve("A", "one", "taxa").taxids
-    assert not targets.resolve("A", "one", "plain").taxids
 
 
 def test_resolve_needs_the_molecule_only_for_a_name_of_two_databases(targets: Targets) -> None:
@@ -279,3 +281,62 @@ def test_profile_database_is_recognised(tmp_path: Path) -> None:
     assert targets.tree() == {"A": {"t": {"profileTargets": ["domains"]}}}
     with pytest.raises(InvalidInputError, match="A/t/domains is a profile database"):
         targets.resolve("A", "t", "domains", "protein")
+
+
+def test_targets_are_shared_by_threads_while_a_database_is_rebuilt(root: Path, tmp_path: Path) -> None:
+    inside = copied(root, tmp_path)
+    targets = Targets(inside, cache=tmp_path / "cache")
+    index = inside / "A/one/blast/plain.pin"
+    done = threading.Event()
+
+    def search() -> int:
+        asked = 0
+        while not done.is_set():
+            assert [d.name for d in targets.resolve_all("A", [("one", "plain"), ("one", "v4")])] == ["plain", "v4"]
+            assert targets.problems() == ()
+            assert len(targets.databases()) == 8
+            asked += 1
+        return asked
+
+    def rescan() -> int:
+        while not done.is_set():
+            targets.rescan()
+        return 1
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            asking = [pool.submit(act) for act in (search, search, search, rescan)]
+            for _ in range(100):
+                index.touch()
+                time.sleep(0.01)
+            done.set()
+            assert all(one.result() for one in asking)
+    finally:
+        done.set()
+        sys.setswitchinterval(interval)
+
+
+def test_rescan_is_not_lost_to_a_scan_that_began_before(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else's scan has gone past the directory in which a database is built."""
+    inside = copied(root, tmp_path)
+    targets = Targets(inside, cache=tmp_path / "cache")
+    begun, built = threading.Event(), threading.Event()
+
+    def slow(path: Path, kind: str, under: Path) -> Content:
+        begun.set()
+        built.wait()
+        return read_content(path, kind, under)
+
+    monkeypatch.setattr("multiblast.targets.targets.read_content", slow)
+    with ThreadPoolExecutor(2) as pool:
+        scanning = pool.submit(targets.databases)
+        begun.wait()
+        build_database(PROTEINS, inside / "A/one/blast", "new", molecule="protein")
+        rescanned = pool.submit(lambda: (targets.rescan(), targets.resolve("A", "one", "new")))
+        built.set()
+        assert "new" not in [d.name for d in scanning.result()]
+        assert rescanned.result()[1].name == "new"

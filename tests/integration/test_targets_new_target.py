@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,10 @@ def test_target_is_found_where_the_layout_has_it(root: Path, fasta: Path, tmp_pa
 def test_target_has_the_taxids_given(root: Path, fasta: Path, tmp_path: Path) -> None:
     (tmp_path / "taxids").write_text("s1 4932\ns2 4932\n")
     made = make_target(Targets(root, cache=tmp_path / "cache"), new(fasta, taxids=tmp_path / "taxids"))
-    assert made.taxids
+    printed = subprocess.run(
+        ["blastdbcmd", "-db", made.path, "-entry", "all", "-outfmt", "%T"], check=True, capture_output=True, text=True
+    )
+    assert printed.stdout.split() == ["4932", "4932"]
 
 
 def test_target_is_replaced_only_if_asked_for(root: Path, fasta: Path, tmp_path: Path) -> None:

@@ -53,15 +53,3 @@ def test_read_volume_refuses(tmp_path: Path, content: bytes) -> None:
 def test_read_volume_tells_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"cannot read .*db\.pin': No such file"):
         read_volume(tmp_path / "db", "p")
-
-
-@pytest.mark.parametrize(("taxids", "expected"), [((0, 0), False), ((0, 9606), True)])
-def test_has_taxids_looks_for_any(tmp_path: Path, taxids: tuple[int, int], expected: bool) -> None:
-    (tmp_path / "db.pin").write_bytes(V4 + COUNTS)
-    (tmp_path / "db.pot").write_bytes(struct.pack("<qqqii", 2, 1, 2, *taxids))
-    assert read_volume(tmp_path / "db", "p").has_taxids() is expected
-
-
-def test_has_taxids_is_false_without_taxonomy_files(tmp_path: Path) -> None:
-    (tmp_path / "db.pin").write_bytes(V4 + COUNTS)
-    assert not read_volume(tmp_path / "db", "p").has_taxids()
