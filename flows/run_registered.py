@@ -17,7 +17,7 @@ async def run_registered(config: str, user: str = "", again: bool = False, dry_r
 
     Args:
         config: The path of the config.yaml on the machine of the worker.
-        user: Who runs it, as bound with config-registry. Empty means who was bound last.
+        user: Who runs it, as bound with `registry config`. Empty means who was bound last.
         again: Run it even if the very same was run before.
         dry_run: Only show what would be run, and which of its inputs are here.
 

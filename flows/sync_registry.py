@@ -25,7 +25,7 @@ async def pull_registry(config: str, remote: str = "", user: str = "", dry_run: 
     Args:
         config: The path of the config.yaml on the machine of the worker.
         remote: The name of the remote registry. Empty means the user's, or the only one.
-        user: Who it is for, as bound with config-registry. Empty means who was bound last.
+        user: Who it is for, as bound with `registry config`. Empty means who was bound last.
         dry_run: Only show what would be brought.
 
     Returns:

@@ -6,10 +6,9 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from blocks.services import services
-from multiblast.accounts import Requester
 from tasks.registries import local_registry
 
-__all__ = ["check_readable", "note_provenance", "record_job"]
+__all__ = ["note_provenance", "record_job"]
 
 
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[2, 10], task_run_name="record the provenance of {job:.8}")
@@ -23,8 +22,3 @@ def note_provenance(job: str) -> None:
     """Record a job that is complete now, if the policy says that every one is."""
     if services().policy.provenance:
         record_job(job)
-
-
-def check_readable(asks: Requester, job: str) -> None:
-    """Make sure that a requester may read a job."""
-    services().service_of(job).lookup(asks, job, link=False)

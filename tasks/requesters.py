@@ -8,7 +8,7 @@ from blocks.services import services
 from multiblast.accounts import Requester
 from multiblast.errors import InvalidInputError, Problem
 
-__all__ = ["keep_token", "read_token", "requester"]
+__all__ = ["requester"]
 
 _SECRET = "secret:"  # noqa: S105 - not one, but what stands before the name of one
 
@@ -24,14 +24,14 @@ def requester(user: str, share: str = "") -> Requester:
         InvalidInputError: there is no such block, or no such name.
         NotAllowedError: the token is unknown, or has expired.
     """
-    shares = [read_token(share.removeprefix(_SECRET), "share")] if share else []
+    shares = [_token(share.removeprefix(_SECRET), "share")] if share else []
     if user.startswith(_SECRET):
-        token = read_token(user.removeprefix(_SECRET), "user")
+        token = _token(user.removeprefix(_SECRET), "user")
         return services().accounts.requester(guest_token=token, share_tokens=shares)
     return services().accounts.requester(user, share_tokens=shares)
 
 
-def read_token(name: str, key: str) -> str:
+def _token(name: str, key: str) -> str:
     """Return the token in a Secret block.
 
     Raises:
@@ -41,16 +41,3 @@ def read_token(name: str, key: str) -> str:
         return str(Secret.load(name, _sync=True).get())  # type: ignore[call-arg, union-attr]  # added by Prefect's decorator
     except ValueError as error:
         raise InvalidInputError(Problem(f"there is no Secret block {name!r}: save the token in one", key)) from error
-
-
-def keep_token(token: str, name: str) -> None:
-    """Put a token into a new Secret block, from where only Prefect's users get it.
-
-    Raises:
-        InvalidInputError: the name is taken, or is no name of a block.
-    """
-    try:
-        Secret(value=token).save(name, overwrite=False, _sync=True)  # type: ignore[call-arg]  # as above
-    except ValueError as error:
-        problem = Problem(f"cannot make a Secret block {name!r}: {error}", "secret")
-        raise InvalidInputError(problem) from error

@@ -82,7 +82,7 @@ def restart(job: Job, user: User = "") -> None:
     with session() as running:
         running.wait()
         with display.searching():
-            from flows.change_jobs import restart_job
+            from flows.restart_job import restart_job
 
             running.run(lambda: restart_job(job=job, user=user))
     display.searched_job(local_services().search.searched_job(job))

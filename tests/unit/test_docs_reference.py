@@ -13,7 +13,10 @@ REFERENCE = ROOT / "docs" / "reference"
 PICTURE = re.compile(r"!\[[^]]*\]\(([^)]+)\)")
 
 
-@pytest.mark.parametrize(("script", "page"), [("make_options.py", "options.md"), ("make_blocks.py", "settings.md")])
+@pytest.mark.parametrize(
+    ("script", "page"),
+    [("make_options.py", "options.md"), ("make_blocks.py", "settings.md"), ("make_flows.py", "flows.md")],
+)
 def test_docs_reference_page_is_current(script: str, page: str) -> None:
     made = runpy.run_path(str(REFERENCE / script))["page"]()
     assert (REFERENCE / page).read_text(encoding="utf-8") == made, f"run docs/reference/{script}"

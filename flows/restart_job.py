@@ -1,0 +1,33 @@
+"""Run a job again that expired, failed or was cancelled, or whose databases changed."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from blocks.services import services
+from multiblast.database import JobKind
+from tasks.notifying import HOOKS
+from tasks.reporting import format_report, show_report
+from tasks.requesters import requester
+from tasks.searching import search_job
+from tasks.upkeep import show_what_changed
+
+
+@flow(name="restart-job", flow_run_name="restart {job:.8}", **HOOKS)
+async def restart_job(job: str, user: str = "") -> str:
+    """Run an expired, failed or cancelled job again, from its recipe and with the databases as they are now.
+
+    A complete job is run again if a database changed since; then it is compared with what it found before.
+
+    Args:
+        job: The query or report job's id.
+        user: Whose list has the job: a user's name, or secret:NAME of a guest.
+    """
+    who, service = requester(user), services().service_of(job)
+    service.restart(who, job)
+    if service.kind is JobKind.REPORT:
+        await show_report(format_report(job))
+        return job
+    await search_job(job)
+    await show_what_changed(who, job)
+    return job
