@@ -10,8 +10,8 @@ from pydantic import Field, SecretStr
 from blocks import appearance
 from blocks.storage import s3_store
 from multiblast.registry.local.registry import Registry, open_database
-from multiblast.registry.model.rows import End
-from multiblast.registry.remotes.bindings import Remotes, open_remote
+from multiblast.registry.model.rows import Endpoint
+from multiblast.registry.remotes.known import Remotes, open_remote
 from multiblast.settings import home
 from multiblast.stores import LocalStore, Store
 
@@ -92,7 +92,7 @@ remote = partner.remote(registry)
         description="Instead of that directory, the name of an S3 Bucket block (of prefect-aws).",
     )
 
-    def remote(self, registry: Registry, name: str = "") -> End:
+    def remote(self, registry: Registry, name: str = "") -> Endpoint:
         """Return the remote.
 
         Args:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from prefect import flow
 
-from multiblast.registry.runs.execution import Done
-from multiblast.registry.sync.transfer import Report
+from multiblast.registry.runs.execution import RunSummary
+from multiblast.registry.sync.summary import TransferSummary
 from tasks.reconciling import cancel_jobs
 from tasks.registry import ask_what_to_run, plan_configuration, run_configuration
-from tasks.tending import show_graph, show_report
+from tasks.registry_page import show_graph, show_report
 
 
 @flow(name="run-registered", flow_run_name="run registered", on_cancellation=[cancel_jobs])
-async def run_registered(config: str, user: str = "", again: bool = False, dry_run: bool = False) -> Done | Report:
+async def run_registered(
+    config: str, user: str = "", again: bool = False, dry_run: bool = False
+) -> RunSummary | TransferSummary:
     """Resolve a configuration so that nothing is left to look up, run it, and record what came of it.
 
     Args:

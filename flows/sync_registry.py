@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect import flow
 
-from multiblast.registry.sync.transfer import Report
+from multiblast.registry.sync.summary import TransferSummary
 from tasks.registry import (
     ask_remote,
     ask_what_to_push,
@@ -13,13 +13,13 @@ from tasks.registry import (
     push_products,
     update_products,
 )
-from tasks.tending import show_report
+from tasks.registry_page import show_report
 
 # What there is to do is done; only a run with nothing to do is shown as Cached.
 
 
 @flow(name="pull-registry", flow_run_name="pull registry")
-async def pull_registry(config: str, remote: str = "", user: str = "", dry_run: bool = False) -> Report:
+async def pull_registry(config: str, remote: str = "", user: str = "", dry_run: bool = False) -> TransferSummary:
     """Bring everything that a configuration needs into the local registry, with its provenance.
 
     Args:
@@ -41,7 +41,7 @@ async def pull_registry(config: str, remote: str = "", user: str = "", dry_run: 
 
 
 @flow(name="push-registry", flow_run_name="push registry")
-async def push_registry(remote: str = "", dry_run: bool = False) -> Report:
+async def push_registry(remote: str = "", dry_run: bool = False) -> TransferSummary:
     """Send what was committed to a remote registry, with its provenance and its public files.
 
     Args:
@@ -61,7 +61,7 @@ async def push_registry(remote: str = "", dry_run: bool = False) -> Report:
 
 
 @flow(name="update-registry", flow_run_name="update registry")
-async def update_registry(remote: str = "", dry_run: bool = False) -> Report:
+async def update_registry(remote: str = "", dry_run: bool = False) -> TransferSummary:
     """Pull the newest version of every data product that is here.
 
     Args:

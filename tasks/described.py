@@ -6,19 +6,18 @@ from prefect.runtime import flow_run
 
 from blocks.services import services
 from multiblast.registry.config.schema import SearchEntry
-from multiblast.registry.runs.blast_jobs import Searched
-from multiblast.registry.runs.queries import QueryRequest
+from multiblast.registry.config.searches import QueryRequest, SearchRecord
 
-__all__ = ["DescribedQueries"]
+__all__ = ["FlowQueries"]
 
 
-class DescribedQueries:
-    """The services' queries, as `multiblast.registry.runs.queries.Queries`; opened only if there is one."""
+class FlowQueries:
+    """The services' queries, as `multiblast.registry.config.searches.QueryRunner`; opened only if there is one."""
 
     def settle(self, search: SearchEntry) -> SearchEntry:
         """Return a query with nothing left to look up."""
         return services().registered_queries.settle(search)
 
-    def run(self, request: QueryRequest) -> Searched:
+    def run(self, request: QueryRequest) -> SearchRecord:
         """Run a query for the registry's user, and write its reports."""
         return services().registered_queries.run(request, flow_run=str(flow_run.id or ""))

@@ -12,8 +12,9 @@ from prefect.exceptions import PrefectException, PrefectHTTPStatusError
 
 from blocks.registry import LocalRegistry, RemoteRegistry
 from multiblast.registry.local.registry import Registry
-from multiblast.registry.model.rows import End
-from multiblast.registry.remotes.bindings import Binding, Remotes, binding, bound_users
+from multiblast.registry.local.users import RegistryUser, binding, bound_users
+from multiblast.registry.model.rows import Endpoint
+from multiblast.registry.remotes.known import Remotes
 
 __all__ = ["local_registry", "open_remote", "remote_names"]
 
@@ -29,7 +30,7 @@ def local_registry() -> Iterator[Registry]:
 
 
 @contextmanager
-def open_remote(registry: Registry, name: str, user: str = "") -> Iterator[End]:
+def open_remote(registry: Registry, name: str, user: str = "") -> Iterator[Endpoint]:
     """Open a remote: that of a block, or one that the registry knows by name.
 
     Args:
@@ -62,7 +63,7 @@ def remote_names(registry: Registry) -> list[str]:
 
 
 def _own_remote(registry: Registry, user: str) -> str:
-    known: Binding | None = binding(registry, user) if user or bound_users(registry) else None
+    known: RegistryUser | None = binding(registry, user) if user or bound_users(registry) else None
     return known.remote if known else ""
 
 

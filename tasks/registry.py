@@ -10,12 +10,13 @@ from prefect.cache_policies import NO_CACHE
 from prefect.context import TaskRunContext
 
 from multiblast.ids import digest
-from multiblast.registry import commands
 from multiblast.registry.config.working import resolve
-from multiblast.registry.remotes.bindings import binding
-from multiblast.registry.runs.execution import Done
-from multiblast.registry.sync.transfer import Report
-from tasks.described import DescribedQueries
+from multiblast.registry.local.users import binding
+from multiblast.registry.runs import commands as run_commands
+from multiblast.registry.runs.execution import RunSummary
+from multiblast.registry.sync import commands as sync_commands
+from multiblast.registry.sync.summary import TransferSummary
+from tasks.described import FlowQueries
 from tasks.registries import local_registry, open_remote
 
 __all__ = [
@@ -32,68 +33,68 @@ __all__ = [
 
 
 @task(cache_policy=NO_CACHE, task_run_name="ask the remote registry")
-def ask_remote(config: str, remote: str, user: str) -> Report:
+def ask_remote(config: str, remote: str, user: str) -> TransferSummary:
     """Find out what a configuration needs, and how much of it is not here."""
     with local_registry() as registry, open_remote(registry, remote, user) as end:
-        return commands.plan_pull(Path(config), registry, end, binding(registry, user))
+        return sync_commands.plan_pull(Path(config), registry, end, binding(registry, user))
 
 
 @task(cache_policy=NO_CACHE, task_run_name="ask what is to be pushed")
-def ask_what_to_push(remote: str) -> Report:
+def ask_what_to_push(remote: str) -> TransferSummary:
     """Find out what there is to push, and how much."""
     with local_registry() as registry, open_remote(registry, remote) as end:
-        return commands.plan_push(registry, end)
+        return sync_commands.plan_push(registry, end)
 
 
 @task(cache_policy=NO_CACHE, task_run_name="ask for newer versions")
-def ask_what_to_update(remote: str) -> Report:
+def ask_what_to_update(remote: str) -> TransferSummary:
     """Find out what the remote has newer versions of."""
     with local_registry() as registry, open_remote(registry, remote) as end:
-        return commands.update(registry, end, dry_run=True)
+        return sync_commands.update(registry, end, dry_run=True)
 
 
 @task(cache_policy=NO_CACHE, task_run_name="resolve the configuration")
 def ask_what_to_run(config: str, user: str) -> str:
     """Return what tells this run from others: the working configuration and the script."""
     with local_registry() as registry:
-        working = resolve(Path(config), registry, binding(registry, user), queries=DescribedQueries())
-    return digest("run/1", {"config": working.text, "script": working.script or ""})
+        working = resolve(Path(config), registry, binding(registry, user), queries=FlowQueries())
+    return digest("run/2", {"config": working.text, "script": working.script or ""})
 
 
 @task(cache_policy=NO_CACHE, task_run_name="look what would be run")
-def plan_configuration(config: str, user: str) -> Report:
+def plan_configuration(config: str, user: str) -> TransferSummary:
     """Find out what would be run, and whether all that it reads is here."""
     with local_registry() as registry:
-        return commands.plan_run(Path(config), registry, binding(registry, user), queries=DescribedQueries())
+        return run_commands.plan_run(Path(config), registry, binding(registry, user), queries=FlowQueries())
 
 
 def _by_answer(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
     """Return the key of a transfer: the configuration, and what the registry answered."""
     config = Path(parameters["config"]).read_bytes() if parameters.get("config") else b""
-    plan: Report = parameters["plan"]
-    key = digest("transfer/1", {"config": config, "remote": parameters["remote"], "answer": plan.answer})
+    plan: TransferSummary = parameters["plan"]
+    key = digest("transfer/2", {"config": config, "remote": parameters["remote"], "answer": plan.answer})
     return f"multiblast-registry-{key}"
 
 
 @task(cache_key_fn=_by_answer, persist_result=True, task_run_name="pull")
-def pull_products(config: str, remote: str, user: str, plan: Report) -> Report:  # noqa: ARG001 - the plan is for the cache key
+def pull_products(config: str, remote: str, user: str, plan: TransferSummary) -> TransferSummary:  # noqa: ARG001 - the plan is for the cache key
     """Bring rows and files; shown as Cached if the remote answered what it answered before."""
     with local_registry() as registry, open_remote(registry, remote, user) as end:
-        return commands.pull(Path(config), registry, end, binding(registry, user))
+        return sync_commands.pull(Path(config), registry, end, binding(registry, user))
 
 
 @task(cache_key_fn=_by_answer, persist_result=True, task_run_name="push")
-def push_products(remote: str, plan: Report) -> Report:  # noqa: ARG001 - as above
+def push_products(remote: str, plan: TransferSummary) -> TransferSummary:  # noqa: ARG001 - as above
     """Send rows and files."""
     with local_registry() as registry, open_remote(registry, remote) as end:
-        return commands.push(registry, end)
+        return sync_commands.push(registry, end)
 
 
 @task(cache_key_fn=_by_answer, persist_result=True, task_run_name="update")
-def update_products(remote: str, plan: Report) -> Report:  # noqa: ARG001 - as above
+def update_products(remote: str, plan: TransferSummary) -> TransferSummary:  # noqa: ARG001 - as above
     """Bring the newest versions."""
     with local_registry() as registry, open_remote(registry, remote) as end:
-        return commands.update(registry, end)
+        return sync_commands.update(registry, end)
 
 
 def _by_run(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
@@ -101,7 +102,7 @@ def _by_run(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
 
 
 @task(cache_key_fn=_by_run, persist_result=True, task_run_name="run")
-def run_configuration(config: str, user: str, key: str) -> Done:  # noqa: ARG001 - the key is for the cache
+def run_configuration(config: str, user: str, key: str) -> RunSummary:  # noqa: ARG001 - the key is for the cache
     """Run a script or a search, and record the code run."""
     with local_registry() as registry:
-        return commands.run(Path(config), registry, binding(registry, user), queries=DescribedQueries())
+        return run_commands.run(Path(config), registry, binding(registry, user), queries=FlowQueries())

@@ -16,15 +16,20 @@ from deployments.command_line import display
 from deployments.command_line.asking import Job, User, asks
 from deployments.command_line.session import local_services
 from deployments.server import running_server
-from multiblast.registry import commands
 from multiblast.registry.local.registry import Registry
-from multiblast.registry.model.rows import End
-from multiblast.registry.remotes.bindings import Remotes, bind, binding, bound_users
-from multiblast.registry.sync.transfer import Report, Result
+from multiblast.registry.local.users import bind, binding, bound_users
+from multiblast.registry.model.rows import Endpoint
+from multiblast.registry.remotes.known import Remotes
+from multiblast.registry.runs import commands as run_commands
+from multiblast.registry.sync import commands as sync_commands
+from multiblast.registry.sync.collection import Removal, delete
+from multiblast.registry.sync.collection import collect as collect_items
+from multiblast.registry.sync.staging import commit as commit_items
+from multiblast.registry.sync.summary import ItemResult, TransferSummary
 from multiblast.registry.views.export import write_provenance
-from multiblast.registry.views.status import Collected, delete, gc, info, verify
-from multiblast.registry.views.status import commit as commit_items
+from multiblast.registry.views.info import info
 from multiblast.registry.views.status import status as state_of
+from multiblast.registry.views.verification import verify
 
 __all__ = ["app"]
 
@@ -36,7 +41,12 @@ Begin with `config NAME` and `remote NAME URL`; then `pull config.yaml`, `run co
 )
 
 _TOKEN_VARIABLE = "MULTIBLAST_REGISTRY_TOKEN"  # noqa: S105 - the name of a variable, and no token
-_STYLES = {Result.CONFLICT: "bold red", Result.FAILED: "bold red", Result.DONE: "green", Result.RESTORED: "green"}
+_STYLES = {
+    ItemResult.CONFLICT: "bold red",
+    ItemResult.FAILED: "bold red",
+    ItemResult.DONE: "green",
+    ItemResult.RESTORED: "green",
+}
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
@@ -66,7 +76,7 @@ def _registry() -> Iterator[Registry]:
 
 
 @contextmanager
-def _remote(registry: Registry, name: str) -> Iterator[End]:
+def _remote(registry: Registry, name: str) -> Iterator[Endpoint]:
     """Open a remote that the running server's blocks name, or that the registry knows by name."""
     if running_server():
         from tasks.registries import open_remote
@@ -128,7 +138,7 @@ def generate(
     """Write the working configuration: nothing in it is left to look up."""
     with _registry() as registry:
         queries, who = local_services().registered_queries, binding(registry, user)
-        working = commands.generate(config, target, registry, who, queries=queries, dry_run=dry_run)
+        working = run_commands.generate(config, target, registry, who, queries=queries, dry_run=dry_run)
     plain = {"inputs": [str(one.name) for one in working.inputs], "outputs": [str(one.name) for one in working.outputs]}
     _say(
         json,
@@ -149,11 +159,11 @@ def pull(
     """Bring what a configuration reads and registers, with its provenance, from the remote."""
     with _registry() as registry, _remote(registry, remote) as end:
         who = binding(registry, user)
-        plan = commands.plan_pull(config, registry, end, who)
+        plan = sync_commands.plan_pull(config, registry, end, who)
         if dry_run:
             _finish(plan, json)
         _plan(plan, json)
-        report = commands.pull(config, registry, end, who, all_files=all_files)
+        report = sync_commands.pull(config, registry, end, who, all_files=all_files)
     _finish(report, json)
 
 
@@ -168,8 +178,8 @@ def run(
     with _registry() as registry:
         who, queries = binding(registry, user), local_services().registered_queries
         if dry_run:
-            _finish(commands.plan_run(config, registry, who, queries=queries), json)
-        done = commands.run(config, registry, who, queries=queries)
+            _finish(run_commands.plan_run(config, registry, who, queries=queries), json)
+        done = run_commands.run(config, registry, who, queries=queries)
     _say(json, asdict(done), f"code run {done.uuid}, {done.seconds:.1f} s: {', '.join(done.outputs) or 'no outputs'}")
 
 
@@ -184,11 +194,11 @@ def commit(items: Items, dry_run: DryRun = False, json: Json = False) -> None:
 def push(remote: RemoteName = "", dry_run: DryRun = False, json: Json = False) -> None:
     """Send what was committed, with its provenance and its public files, to the remote."""
     with _registry() as registry, _remote(registry, remote) as end:
-        plan = commands.plan_push(registry, end)
+        plan = sync_commands.plan_push(registry, end)
         if dry_run:
             _finish(plan, json)
         _plan(plan, json)
-        report = commands.push(registry, end)
+        report = sync_commands.push(registry, end)
     _finish(report, json)
 
 
@@ -213,7 +223,7 @@ def status(
 def update(remote: RemoteName = "", dry_run: DryRun = False, json: Json = False) -> None:
     """Pull the newest version of everything that is here."""
     with _registry() as registry, _remote(registry, remote) as end:
-        _finish(commands.update(registry, end, dry_run=dry_run), json)
+        _finish(sync_commands.update(registry, end, dry_run=dry_run), json)
 
 
 @app.command("gc")
@@ -227,9 +237,11 @@ def collect(
     """Remove what is synced, and in the provenance of nothing that is not."""
     with _registry() as registry:
         names = _remote_names(registry)
-        planned = gc(registry, names, files=files, every=every, dry_run=True)
+        planned = collect_items(registry, names, files=files, every=every, dry_run=True)
         _confirm(planned, dry_run=dry_run, yes=yes or json)
-        _collected(planned if dry_run else gc(registry, names, files=files, every=every), json, dry_run=dry_run)
+        _collected(
+            planned if dry_run else collect_items(registry, names, files=files, every=every), json, dry_run=dry_run
+        )
 
 
 @app.command("delete")
@@ -302,13 +314,13 @@ def _say(json: bool, plain: Any, text: str) -> None:
         display.console.print(text)
 
 
-def _plan(plan: Report, json: bool) -> None:
+def _plan(plan: TransferSummary, json: bool) -> None:
     if not json:
-        count = plan.count(Result.PLANNED)
+        count = plan.count(ItemResult.PLANNED)
         display.console.print(f"{count:,} of {len(plan.outcomes):,} items to transfer, {plan.size_bytes:,} bytes")
 
 
-def _finish(report: Report, json: bool) -> None:
+def _finish(report: TransferSummary, json: bool) -> None:
     """Print a report; end with its exit code."""
     if json:
         display.print_json(report.plain())
@@ -328,12 +340,12 @@ def _finish(report: Report, json: bool) -> None:
     raise typer.Exit(report.exit_code)
 
 
-def _confirm(planned: Collected, *, dry_run: bool, yes: bool) -> None:
+def _confirm(planned: Removal, *, dry_run: bool, yes: bool) -> None:
     if not (dry_run or yes):
         text = f"Remove {planned.rows:,} records and {len(planned.files):,} files ({planned.size_bytes:,} bytes)?"
         typer.confirm(text, abort=True)
 
 
-def _collected(done: Collected, json: bool, *, dry_run: bool) -> None:
+def _collected(done: Removal, json: bool, *, dry_run: bool) -> None:
     word = "would be removed" if dry_run else "removed"
     _say(json, asdict(done), f"{done.rows:,} records and {len(done.files):,} files {word}, {done.size_bytes:,} bytes")

@@ -14,10 +14,11 @@ from multiblast.actions.kinds import kind_of
 from multiblast.database import BatchRun, Database, JobKind, JobStatus, Link, QueryJob, ReportJob, Run
 from multiblast.errors import ConflictError, NotFoundError
 from multiblast.ids import digest
+from multiblast.registry.config.searches import SearchRecord
 from multiblast.registry.local.files import file_checksums
-from multiblast.registry.local.records import ProductName
 from multiblast.registry.local.registry import Registry
-from multiblast.registry.runs.blast_jobs import BlastJob, File, Searched, record_blast_job
+from multiblast.registry.model.names import ProductName
+from multiblast.registry.runs.blast_jobs import BlastJob, JobFile, record_blast_job
 from multiblast.reports import Reports
 from multiblast.results.digests import results_digest
 from multiblast.search import Search
@@ -59,7 +60,7 @@ class Provenance:
         with TemporaryDirectory(prefix="multiblast-") as name:
             return record_blast_job(registry, self._facts(query, report, Path(name)))
 
-    def searched(self, job_id: str) -> Searched:
+    def searched(self, job_id: str) -> SearchRecord:
         """Return with what a query job was searched, the last time it ran.
 
         Raises:
@@ -73,7 +74,7 @@ class Provenance:
             )
             commands = session.exec(ran.order_by(col(BatchRun.number))).all()
             found = results_digest(session, job)
-        return Searched(
+        return SearchRecord(
             job_id=job.id,
             program=job.program,
             program_version=run.program_version,
@@ -94,13 +95,13 @@ class Provenance:
             site=query.site,
             user=self._user((report or query).id),
             searched=searched,
-            query=File(name, path, "fasta", "query sequences"),
+            query=JobFile(name, path, "fasta", "query sequences"),
             report_id=report.id if report else "",
             report_command=report.command if report else (),
             reports=self._files(query, report, directory) if report else (),
         )
 
-    def _files(self, query: QueryJob, report: ReportJob, directory: Path) -> list[File]:
+    def _files(self, query: QueryJob, report: ReportJob, directory: Path) -> list[JobFile]:
         """Copy the files of a report; the archive of all of them tells nothing more."""
         found = []
         for file in self._reports.files(report.id):
@@ -108,7 +109,7 @@ class Provenance:
             if path.suffix != ".zip":
                 _copy(self._reports.open(report.id, file.name), path)
                 name = ProductName(query.site, f"reports/{report.id}/{file.name}", f"0.0.0+{report.results_digest}")
-                found.append(File(name, path, path.suffix.removeprefix("."), f"report of query job {query.id}"))
+                found.append(JobFile(name, path, path.suffix.removeprefix("."), f"report of query job {query.id}"))
         return found
 
     def _run(self, job: QueryJob) -> Run:

@@ -21,8 +21,7 @@ from multiblast.installation import Installation
 from multiblast.jobs import TargetName
 from multiblast.options import PROFILE_PROGRAMS, TARGET_MOLECULE
 from multiblast.registry.config.schema import SearchEntry
-from multiblast.registry.runs.blast_jobs import Made, Searched
-from multiblast.registry.runs.queries import QueryRequest
+from multiblast.registry.config.searches import DatabaseOrigin, QueryRequest, SearchRecord
 from multiblast.reports import ReportRequest, Reports, read_report_request
 from multiblast.search import Search, Submission, read_submission
 from multiblast.targets import BlastDatabase, DatabaseKind, Targets
@@ -61,7 +60,7 @@ class RegisteredQueries:
         self._targets, self._installation = targets, installation
 
     def settle(self, search: SearchEntry) -> SearchEntry:
-        """Return a query with nothing left to look up: see `multiblast.registry.runs.queries.Queries`."""
+        """Return a query with nothing left to look up: see `QueryRunner`."""
         problems: list[Problem] = []
         settled: dict[str, Any] = {}
         with _collecting(problems):
@@ -81,8 +80,8 @@ class RegisteredQueries:
             raise InvalidInputError(problems)
         return search.model_copy(update=settled)
 
-    def run(self, request: QueryRequest, *, flow_run: str = "") -> Searched:
-        """Run a query, and write its reports where the request says: see `multiblast.registry.runs.queries.Queries`.
+    def run(self, request: QueryRequest, *, flow_run: str = "") -> SearchRecord:
+        """Run a query, and write its reports where the request says: see `QueryRunner`.
 
         Raises:
             InvalidInputError: with all problems of the query and its reports; nothing was recorded.
@@ -94,7 +93,7 @@ class RegisteredQueries:
         asks = self._queries.accounts.requester(request.user)
         submission = _submission(request.search, request.query)
         databases = list(self._databases(request.search, submission).values())
-        made: dict[str, Made] = {}
+        made: dict[str, DatabaseOrigin] = {}
         for alias, file in request.databases.items():
             content = digest("registered-database/1", file.sha1)  # what is private is not told by its own hash
             target = FileTarget(file.path, submission.site, content, _kind(submission), file.name)
@@ -110,13 +109,13 @@ class RegisteredQueries:
             self._report(asks, CreateReport(job_id, report), request.files[alias], flow_run)
         return replace(searched, made=made)
 
-    def _made(self, alias: str, file: FileTarget) -> Made:
+    def _made(self, alias: str, file: FileTarget) -> DatabaseOrigin:
         """Return how a database is made of a data product."""
         if file.is_archive:
-            return Made(alias, ["tar", "-xf", file.file.name])
+            return DatabaseOrigin(alias, ["tar", "-xf", file.file.name])
         molecule = {"nucleotide": "nucl", "protein": "prot"}[file.molecule]
         command = ["makeblastdb", "-dbtype", molecule, "-in", file.file.name, "-title", file.title]
-        return Made(alias, command, self._installation.version("makeblastdb"))
+        return DatabaseOrigin(alias, command, self._installation.version("makeblastdb"))
 
     def _databases(self, search: SearchEntry, submission: Submission) -> dict[str, BlastDatabase]:
         """Return the database of each target by the target's whole name.
@@ -209,7 +208,7 @@ def _kind(submission: Submission) -> DatabaseKind:
     return "profile" if program in PROFILE_PROGRAMS else TARGET_MOLECULE[program].value
 
 
-def _check_unchanged(fingerprints: set[str], searched: Searched) -> None:
+def _check_unchanged(fingerprints: set[str], searched: SearchRecord) -> None:
     """Refuse a result of other databases than those that were to be searched."""
     changed = [name for name, fingerprint in searched.databases.items() if fingerprint not in fingerprints]
     if changed:

@@ -65,8 +65,8 @@ class World:
 
     def offer(self, name: str, content: str, version: str = "1.0.0") -> None:
         """Let somebody else push a data product to the remote."""
-        from multiblast.registry.commands import push
-        from multiblast.registry.views.status import commit
+        from multiblast.registry.sync.commands import push
+        from multiblast.registry.sync.staging import commit
 
         product(self.other, name, content, version)
         commit(self.other, [f"rich:{name}@{version}"])
@@ -74,7 +74,8 @@ class World:
 
 
 def product(registry: Any, name: str, content: str, version: str = "1.0.0") -> str:
-    from multiblast.registry.local.records import ProductName, record_product
+    from multiblast.registry.local.records import record_product
+    from multiblast.registry.model.names import ProductName
 
     path = registry.directory / "content"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -134,8 +135,8 @@ def results(report: Any) -> dict[str, str]:
 
 
 def _pull(w: World) -> None:
-    from multiblast.registry.commands import pull
-    from multiblast.registry.remotes.bindings import binding
+    from multiblast.registry.local.users import binding
+    from multiblast.registry.sync.commands import pull
 
     w.offer("params/a", "a")
     item = "rich:params/a@1.0.0"
@@ -146,8 +147,8 @@ def _pull(w: World) -> None:
 
 
 def _run(w: World) -> None:
-    from multiblast.registry.commands import plan_run, run
-    from multiblast.registry.remotes.bindings import binding
+    from multiblast.registry.local.users import binding
+    from multiblast.registry.runs.commands import plan_run, run
 
     text = "run_metadata: {script: 'echo NUMBER > $FDP_DATA_STORE/rich/runs/NUMBER/0.0.1.txt'}\n"
     text += "write: [{data_product: runs/NUMBER, file_type: txt}]\n"
@@ -167,8 +168,8 @@ def _run(w: World) -> None:
 
 
 def _generate(w: World) -> None:
-    from multiblast.registry.commands import generate
-    from multiblast.registry.remotes.bindings import binding
+    from multiblast.registry.local.users import binding
+    from multiblast.registry.runs.commands import generate
 
     product(w.own, "params/here", "here")
     text = "read: [{data_product: params/here}]\n"
@@ -181,7 +182,7 @@ def _generate(w: World) -> None:
 
 
 def _commit(w: World) -> None:
-    from multiblast.registry.views.status import commit
+    from multiblast.registry.sync.staging import commit
 
     items = [product(w.own, f"commits/{number}", str(number)) for number in range(2)]
     assert results(w.command("commit", items[0], "--dry-run")) == {items[0]: "planned"}
@@ -190,8 +191,8 @@ def _commit(w: World) -> None:
 
 
 def _push(w: World) -> None:
-    from multiblast.registry.commands import push
-    from multiblast.registry.views.status import commit
+    from multiblast.registry.sync.commands import push
+    from multiblast.registry.sync.staging import commit
 
     items = [product(w.own, f"pushes/{number}", f"push {number}") for number in range(3)]
     for item, act in zip(
@@ -213,8 +214,8 @@ def _status(w: World) -> None:
 
 
 def _update(w: World) -> None:
-    from multiblast.registry.commands import pull, update
-    from multiblast.registry.remotes.bindings import binding
+    from multiblast.registry.local.users import binding
+    from multiblast.registry.sync.commands import pull, update
 
     w.offer("updates/a", "1")
     text = "read: [{data_product: updates/a, use: {namespace: rich}}]\n"
@@ -234,7 +235,7 @@ def _update(w: World) -> None:
 
 
 def _gc(w: World) -> None:
-    from multiblast.registry.views.status import gc as collect
+    from multiblast.registry.sync.collection import collect
 
     text = "read: [{data_product: collected/a, use: {namespace: rich}}]\n"
     w.offer("collected/a", "collected")
@@ -255,7 +256,7 @@ def _gc(w: World) -> None:
 
 
 def _delete(w: World) -> None:
-    from multiblast.registry.views.status import delete
+    from multiblast.registry.sync.collection import delete
 
     acts: list[Callable[[str], object]] = [
         lambda item: w.command("delete", "--force", item),
@@ -270,7 +271,7 @@ def _delete(w: World) -> None:
 
 
 def _info(w: World) -> None:
-    from multiblast.registry.views.status import info
+    from multiblast.registry.views.info import info
 
     item = product(w.own, "info/a", "info")
     assert w.command("info", item) == info(w.own, item)
@@ -278,7 +279,7 @@ def _info(w: World) -> None:
 
 
 def _verify(w: World) -> None:
-    from multiblast.registry.views.status import verify
+    from multiblast.registry.views.verification import verify
 
     product(w.own, "verified/a", "verified")
     told = results(verify(w.own))
@@ -348,7 +349,7 @@ def test_registry_pull_is_cached_until_configuration_or_answer_change(world: Wor
 
 
 def test_registry_push_is_cached_until_there_is_more_to_send(world: World) -> None:
-    from multiblast.registry.views.status import commit
+    from multiblast.registry.sync.staging import commit
 
     commit(world.own, [product(world.own, "sent/a", "sent a")])
     assert [world.cached("push-registry", "push") for _ in range(3)] == [False, False, True]

@@ -17,13 +17,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from multiblast.registry.commands import pull, push
-from multiblast.registry.local.records import ProductName, record_product
+from multiblast.registry.local.records import record_product
 from multiblast.registry.local.registry import Registry, open_database
+from multiblast.registry.local.users import bind
 from multiblast.registry.model.local_tables import Staged
-from multiblast.registry.remotes.bindings import bind
+from multiblast.registry.model.names import ProductName
 from multiblast.registry.remotes.rest import RestRegistry
-from multiblast.registry.sync.transfer import Report
+from multiblast.registry.sync.commands import pull, push
+from multiblast.registry.sync.summary import TransferSummary
 from multiblast.stores import LocalStore
 
 
@@ -43,7 +44,7 @@ def _fill(registry: Registry, space: str, count: int) -> None:
             session.add(Staged(kind="object", row_id=one.object_id))
 
 
-def _timed(what: str, count: int, work: Callable[[], Report]) -> None:
+def _timed(what: str, count: int, work: Callable[[], TransferSummary]) -> None:
     started = time.perf_counter()
     report = work()
     seconds = time.perf_counter() - started

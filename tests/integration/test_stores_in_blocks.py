@@ -17,7 +17,7 @@ from blocks.registry import LocalRegistry, RemoteRegistry
 from blocks.storage import ResultStorage
 from flows.copy_results import copy_results
 from multiblast.errors import NotFoundError
-from multiblast.registry.remotes.public_view import Masked
+from multiblast.registry.remotes.public_view import PublicView
 from multiblast.stores import LocalStore, S3Store
 from multiblast.transfer import CopyProgress
 
@@ -106,7 +106,7 @@ def test_registry_blocks_keep_files_in_a_bucket(tmp_path: Path) -> None:
     registry = LocalRegistry(directory=str(tmp_path), s3_bucket="aws").registry()
     remote = RemoteRegistry(url=f"sqlite:///{tmp_path / 'r.sqlite'}", s3_bucket="minio").remote(registry)
     assert isinstance(registry.files.store, S3Store)
-    assert isinstance(remote, Masked)
+    assert isinstance(remote, PublicView)
     assert isinstance(remote.registry.files.store, S3Store)
     kept = remote.registry.files.add_bytes(b"kept in a bucket")
     assert registry.files.store.read(registry.files.key(kept.sha256)) == b"kept in a bucket"

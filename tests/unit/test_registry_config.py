@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from multiblast.errors import InvalidInputError
 from multiblast.registry.config.working import matches, resolve
-from multiblast.registry.local.records import ProductName, record_product
+from multiblast.registry.local.records import record_product
 from multiblast.registry.local.registry import Registry, open_database
+from multiblast.registry.local.users import RegistryUser, bind
+from multiblast.registry.model.names import ProductName
 from multiblast.registry.model.versions import highest, resolve_version
-from multiblast.registry.remotes.bindings import Binding, bind
 from multiblast.stores import LocalStore
 
 NOW = datetime(2026, 11, 21, 13, 14, 15, tzinfo=UTC)
@@ -53,7 +54,7 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
 
 
 @pytest.fixture
-def user(registry: Registry, tmp_path: Path) -> Binding:
+def user(registry: Registry, tmp_path: Path) -> RegistryUser:
     return bind(registry, "rich", tmp_path / "data", identifier="https://orcid.org/0000-0001")
 
 
@@ -74,7 +75,7 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def working(registry: Registry, user: Binding, project: Path) -> Callable[[str], Any]:
+def working(registry: Registry, user: RegistryUser, project: Path) -> Callable[[str], Any]:
     """Writes a configuration into the project and resolves it."""
 
     def make(text: str) -> Any:
@@ -91,7 +92,7 @@ def problems(working: Callable[[str], Any], text: str) -> list[tuple[str, int, s
 
 
 def test_registry_config_example_gives_the_documented_working_config(
-    working: Callable[[str], Any], project: Path, user: Binding, registry: Registry
+    working: Callable[[str], Any], project: Path, user: RegistryUser, registry: Registry
 ) -> None:
     made = working(EXAMPLE)
     commit = subprocess.run(
@@ -123,7 +124,7 @@ def test_registry_working_config_has_the_same_bytes_again(working: Callable[[str
 
 
 def test_registry_working_config_run_again_after_updates_reads_the_same(
-    working: Callable[[str], Any], registry: Registry, user: Binding, tmp_path: Path
+    working: Callable[[str], Any], registry: Registry, user: RegistryUser, tmp_path: Path
 ) -> None:
     made = working(EXAMPLE)
     made.directory.mkdir(parents=True)

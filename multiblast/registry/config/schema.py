@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from multiblast.errors import InvalidInputError, Problem
 from multiblast.registry.config.document import Document, read_document
+
+if TYPE_CHECKING:
+    pass
 
 __all__ = [
     "AuthorEntry",
@@ -23,8 +27,10 @@ __all__ = [
     "Shell",
     "Use",
     "WriteEntry",
+    "entry_name",
     "parse_config",
     "read_config",
+    "registered_entries",
 ]
 
 Shell = Literal["sh", "bash", "python", "python2", "python3", "R", "julia", "java", "pwsh", "powershell", "batch"]
@@ -274,3 +280,17 @@ def _problems(error: ValidationError, document: Document, above: str = "") -> li
             message = one["msg"].removeprefix("Value error, ")
         found.append(document.problem(message, key))
     return found
+
+
+def entry_name(entry: DataProductEntry, config: Config) -> tuple[str, str, str]:
+    """Return namespace, name and version, or version word, that an entry registers."""
+    name = entry.use.data_product or entry.data_product
+    if isinstance(entry, ExternalObjectEntry):
+        name = name or entry.external_object
+    namespace = entry.use.namespace or entry.namespace_name or config.run_metadata.default_input_namespace
+    return namespace, name, entry.use.version or entry.version or config.run_metadata.default_write_version
+
+
+def registered_entries(config: Config) -> Sequence[DataProductEntry]:
+    """Return the entries that make data products."""
+    return [entry for entry in config.register_ if isinstance(entry, DataProductEntry)]

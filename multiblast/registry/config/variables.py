@@ -14,7 +14,7 @@ from multiblast.registry.config.document import Document
 from multiblast.registry.config.repository import Repository
 from multiblast.registry.model.versions import VERSION_WORDS
 
-__all__ = ["CONFIG_DIR", "LEFT", "Surroundings", "substitute"]
+__all__ = ["CONFIG_DIR", "LEFT", "VariableValues", "substitute"]
 
 CONFIG_DIR = "CONFIG_DIR"
 _VARIABLE = re.compile(r"\$\{\{\s*([^}${\s]+)\s*\}\}")
@@ -25,7 +25,7 @@ _KNOWN = ("DATE", "DATETIME", "DATETIME-%fmt", "USER", "USER_ID", "REPO_DIR", "C
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class VariableValues:
     """What variables stand for.
 
     Attributes:
@@ -68,7 +68,7 @@ class Surroundings:
         return value
 
 
-def substitute(document: Document, surroundings: Surroundings) -> Any:
+def substitute(document: Document, surroundings: VariableValues) -> Any:
     """Return a document's data with its variables replaced, except those that only the run knows.
 
     Raises:
@@ -81,7 +81,7 @@ def substitute(document: Document, surroundings: Surroundings) -> Any:
     return data
 
 
-def _replaced(data: Any, key: str, around: Surroundings, document: Document, problems: list[Problem]) -> Any:
+def _replaced(data: Any, key: str, around: VariableValues, document: Document, problems: list[Problem]) -> Any:
     if isinstance(data, dict):
         return {
             name: _replaced(value, f"{key}.{name}" if key else name, around, document, problems)

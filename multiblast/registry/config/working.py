@@ -20,17 +20,26 @@ from multiblast.errors import InvalidInputError, MultiblastError, Problem
 from multiblast.ids import digest
 from multiblast.registry.config.document import Document, read_document
 from multiblast.registry.config.repository import Repository
-from multiblast.registry.config.schema import Config, ReadEntry, RunMetadata, SearchEntry, parse_config
-from multiblast.registry.config.variables import Surroundings, substitute
-from multiblast.registry.local.records import ProductName, check_name, content_of, versions_of
+from multiblast.registry.config.schema import (
+    Config,
+    ReadEntry,
+    RunMetadata,
+    SearchEntry,
+    entry_name,
+    parse_config,
+    registered_entries,
+)
+from multiblast.registry.config.searches import QueryRunner
+from multiblast.registry.config.variables import VariableValues, substitute
+from multiblast.registry.local.records import content_of, versions_of
 from multiblast.registry.local.registry import Registry
+from multiblast.registry.local.users import RegistryUser
+from multiblast.registry.model.names import ProductName, check_name
 from multiblast.registry.model.tables import DataProduct, FileType, Object
 from multiblast.registry.model.versions import resolve_version
-from multiblast.registry.remotes.bindings import Binding, Remotes
-from multiblast.registry.runs.queries import Queries
-from multiblast.registry.sync.registration import entry_name, registered_entries
+from multiblast.registry.remotes.known import Remotes
 
-__all__ = ["Input", "Output", "Working", "examine", "load_config", "matches", "one_each", "resolve"]
+__all__ = ["Input", "Output", "WorkingConfig", "examine", "load_config", "matches", "one_each", "resolve"]
 
 _SEGMENT = r"[^/\[\]?*]+"
 _EXTENSIONS = {"bash": "sh", "sh": "sh", "python": "py", "python2": "py", "python3": "py", "R": "R", "julia": "jl",
@@ -62,7 +71,7 @@ class Output:
 
 
 @dataclass(slots=True)
-class Working:
+class WorkingConfig:
     """A working configuration.
 
     Attributes:
@@ -100,7 +109,7 @@ def matches(pattern: str, name: str) -> bool:
 
 
 def load_config(
-    path: Path, registry: Registry, user: Binding, now: datetime | None = None
+    path: Path, registry: Registry, user: RegistryUser, now: datetime | None = None
 ) -> tuple[Config, Document, Repository]:
     """Read a configuration, put in its variables, and its defaults where it leaves them out.
 
@@ -113,7 +122,9 @@ def load_config(
     told = (document.data.get("run_metadata") or {}) if isinstance(document.data.get("run_metadata"), dict) else {}
     place = Path(str(told["local_repo"])) if told.get("local_repo") else path.absolute().parent
     repository = Repository(place)
-    around = Surroundings(now or datetime.now(UTC), repository.user or user.username, user.identifier, path, repository)
+    around = VariableValues(
+        now or datetime.now(UTC), repository.user or user.username, user.identifier, path, repository
+    )
     data = document.data
     problems: list[Problem] = []
     try:
@@ -140,8 +151,13 @@ def load_config(
 
 
 def resolve(
-    path: Path, registry: Registry, user: Binding, now: datetime | None = None, *, queries: Queries | None = None
-) -> Working:
+    path: Path,
+    registry: Registry,
+    user: RegistryUser,
+    now: datetime | None = None,
+    *,
+    queries: QueryRunner | None = None,
+) -> WorkingConfig:
     """Say what a configuration means, given the present state of the local registry.
 
     The same configuration and state give the same bytes.
@@ -163,8 +179,13 @@ def resolve(
 
 
 def examine(
-    path: Path, registry: Registry, user: Binding, now: datetime | None = None, *, queries: Queries | None = None
-) -> tuple[Working, list[Problem]]:
+    path: Path,
+    registry: Registry,
+    user: RegistryUser,
+    now: datetime | None = None,
+    *,
+    queries: QueryRunner | None = None,
+) -> tuple[WorkingConfig, list[Problem]]:
     """Say what a configuration means as far as that can be said, and what is in the way: see `resolve`.
 
     Raises:
@@ -181,7 +202,7 @@ def examine(
     if search is not None:
         _check_search(search, inputs, outputs, document, problems)
         search = _settled(search, queries, document, problems)
-    working = Working(config.run_metadata, inputs, outputs, script, search, repository)
+    working = WorkingConfig(config.run_metadata, inputs, outputs, script, search, repository)
     plain = _plain(working)
     identity = digest("working-config/1", {"config": yaml.safe_dump(plain), "script": script or ""})
     working.directory = registry.directory / "runs" / identity
@@ -334,7 +355,9 @@ def _check_search(
     ]
 
 
-def _settled(search: SearchEntry, queries: Queries | None, document: Document, problems: list[Problem]) -> SearchEntry:
+def _settled(
+    search: SearchEntry, queries: QueryRunner | None, document: Document, problems: list[Problem]
+) -> SearchEntry:
     """Return the query with nothing left to look up, or as it is where that is not possible."""
     if queries is None:
         problems.append(document.problem("nothing is here that knows its databases: give queries", "search"))
@@ -346,7 +369,7 @@ def _settled(search: SearchEntry, queries: Queries | None, document: Document, p
         return search
 
 
-def _plain(working: Working) -> dict[str, Any]:
+def _plain(working: WorkingConfig) -> dict[str, Any]:
     """Return what the working configuration says, as plain data."""
     told = working.metadata
     metadata: dict[str, Any] = {

@@ -15,11 +15,11 @@ from multiblast.registry.local.records import record_file, record_object, record
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.tables import CodeRun, CodeRunInput, CodeRunOutput, KeyValue, Object
 
-__all__ = ["Run", "record_run"]
+__all__ = ["CodeRunFacts", "record_run"]
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class CodeRunFacts:
     """The facts of a code run."""
 
     uuid: str
@@ -37,7 +37,7 @@ class Run:
     public: bool = True
 
 
-def record_run(registry: Registry, session: Session, run: Run) -> int:
+def record_run(registry: Registry, session: Session, run: CodeRunFacts) -> int:
     """Make a code run with its configuration, script and code; lists are made anew for each run."""
     config = _text_object(registry, session, run, run.config, "working configuration", "yaml")
     script = _text_object(registry, session, run, run.script, "submission script", run.script_type)
@@ -63,7 +63,7 @@ def record_run(registry: Registry, session: Session, run: Run) -> int:
 
 
 def _text_object(  # noqa: PLR0913, PLR0917 - what to keep, and as what
-    registry: Registry, session: Session, run: Run, text: str, description: str, file_type: str
+    registry: Registry, session: Session, run: CodeRunFacts, text: str, description: str, file_type: str
 ) -> Object:
     kept = registry.files.add_bytes(text.encode())
     return record_file(
@@ -72,7 +72,7 @@ def _text_object(  # noqa: PLR0913, PLR0917 - what to keep, and as what
     )  # fmt: skip
 
 
-def _repository_object(session: Session, run: Run) -> int | None:
+def _repository_object(session: Session, run: CodeRunFacts) -> int | None:
     if not (run.repository and run.commit):
         return None
     address = urlsplit(run.repository)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from semver import Version
 from sqlmodel import Session, col, select
 
-from multiblast.errors import ConflictError, InvalidInputError, Problem
+from multiblast.errors import ConflictError
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.local_tables import User, UserAuthor
+from multiblast.registry.model.names import ProductName, check_name
 from multiblast.registry.model.tables import (
     Author,
     DataProduct,
@@ -24,17 +24,13 @@ from multiblast.registry.model.tables import (
     StorageLocation,
     StorageRoot,
 )
-from multiblast.registry.sync.transfer import product_name
 
 __all__ = [
-    "ProductName",
-    "Recorded",
+    "RecordedProduct",
     "author_id",
-    "check_name",
     "content_of",
     "file_type_id",
     "find_product",
-    "name_of_product",
     "namespace_id",
     "record_content",
     "record_file",
@@ -46,59 +42,15 @@ __all__ = [
     "whole_of",
 ]
 
-_WILDCARDS = set("[]?*")
-
 
 @dataclass(frozen=True, slots=True)
-class ProductName:
-    """Namespace, name and version of a data product."""
-
-    namespace: str
-    name: str
-    version: str
-
-    def __str__(self) -> str:
-        return product_name(self.namespace, self.name, self.version)
-
-    def check(self) -> None:
-        """Make sure that it can be recorded: see `check_name`."""
-        check_name(self.namespace, "namespace")
-        check_name(self.name, "data_product")
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedProduct:
     """A data product as it was recorded: its row, its object's, and its content."""
 
     product_id: int
     object_id: int
     sha1: str
     new: bool
-
-
-def name_of_product(text: str) -> ProductName:
-    """Read ``namespace:name@version``.
-
-    Raises:
-        InvalidInputError: it is not of that form.
-    """
-    namespace, colon, rest = text.partition(":")
-    name, at, version = rest.rpartition("@")
-    if not (colon and at and namespace and name and Version.is_valid(version)):
-        raise InvalidInputError(f"{text!r} is no data product: write NAMESPACE:NAME@VERSION, as in rich:x/y@1.0.0")
-    return ProductName(namespace, name, version)
-
-
-def check_name(name: str, what: str) -> None:
-    """Refuse a name that could be mistaken for a pattern, or for a path that leads elsewhere.
-
-    Raises:
-        InvalidInputError: it is empty, has one of ``[]?*`` in it, or an empty or dotted part.
-    """
-    if _WILDCARDS & set(name):
-        raise InvalidInputError(Problem(f"{name!r} has one of []?* in it, which names must not have", what))
-    if any(part in ("", ".", "..") for part in name.split("/")) or "\\" in name or "\0" in name:
-        raise InvalidInputError(Problem(f"{name!r} is no name: write words with single slashes between them", what))
 
 
 def namespace_id(session: Session, name: str, full_name: str | None = None, website: str | None = None) -> int:
@@ -223,7 +175,7 @@ def record_product(  # noqa: PLR0913 - the fields of a data product
     public: bool = True,
     authors: Sequence[int] = (),
     digest: str = "",
-) -> Recorded:
+) -> RecordedProduct:
     """Keep a file and record it as a data product; the same again is the same.
 
     Args:
@@ -256,7 +208,7 @@ def record_content(  # noqa: PLR0913 - as above
     description: str = "",
     public: bool = True,
     authors: Sequence[int] = (),
-) -> Recorded:
+) -> RecordedProduct:
     """Record a content that the registry's files hold as a data product; the same again is the same.
 
     Raises:
@@ -268,7 +220,7 @@ def record_content(  # noqa: PLR0913 - as above
         if before is not None:
             if (other := content_of(session, before)) not in ("", sha1):
                 raise ConflictError(f"{name} exists, with the content {other} and not {sha1}: give it a new version")
-            return Recorded(cast("int", before.id), before.object_id, sha1, new=False)
+            return RecordedProduct(cast("int", before.id), before.object_id, sha1, new=False)
         item = record_file(
             registry, session, sha1, description=description, file_type=file_type, public=public, authors=authors
         )
@@ -280,7 +232,7 @@ def record_content(  # noqa: PLR0913 - as above
         )
         session.add(product)
         session.flush()
-        return Recorded(cast("int", product.id), product.object_id, sha1, new=True)
+        return RecordedProduct(cast("int", product.id), product.object_id, sha1, new=True)
 
 
 def versions_of(session: Session, namespace: str, name: str) -> dict[str, DataProduct]:

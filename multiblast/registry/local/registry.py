@@ -20,7 +20,7 @@ from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, O
 from multiblast.registry.local.files import Files
 from multiblast.registry.model.kinds import KINDS, Kind
 from multiblast.registry.model.local_tables import StoredFile
-from multiblast.registry.model.rows import Created, Row, Spot, read_time, write_time
+from multiblast.registry.model.rows import Creation, FileLocation, Row, read_time, write_time
 from multiblast.registry.model.tables import DataProduct, Namespace, Object, StorageLocation, StorageRoot
 from multiblast.settings import home
 from multiblast.stores import LocalStore, Store
@@ -103,7 +103,7 @@ class Registry:
             yield session
 
     def read(self, kind: str, references: Iterable[str]) -> list[Row]:
-        """Return rows by reference: see `End.read`."""
+        """Return rows by reference: see `Endpoint.read`."""
         wanted = sorted({int(reference) for reference in references})
         model: Any = KINDS[kind].model
         rows: list[Row] = []
@@ -117,7 +117,7 @@ class Registry:
         return rows
 
     def details(self, kind: str, field_name: str, rows: Sequence[Row]) -> list[Row]:
-        """Return the rows that refer to others: see `End.details`."""
+        """Return the rows that refer to others: see `Endpoint.details`."""
         described = KINDS[kind]
         model: Any = described.model
         ids = sorted(int(row.reference) for row in rows)
@@ -136,7 +136,7 @@ class Registry:
         return found
 
     def find(self, kind: str, many: Sequence[dict[str, Any]]) -> list[Row | None]:
-        """Look rows up by what tells them from others: see `End.find`."""
+        """Look rows up by what tells them from others: see `Endpoint.find`."""
         described = KINDS[kind]
         with self.session() as session:
             return [self._find(session, described, fields) for fields in many]
@@ -149,22 +149,22 @@ class Registry:
         found = session.exec(select(model).where(and_(*(_equals(kind, name, fields[name]) for name in key)))).first()
         return None if found is None else _rows(session, kind, [found])[0]
 
-    def create(self, kind: str, many: Sequence[dict[str, Any]]) -> list[Created]:
-        """Make rows, or find those that exist already: see `End.create`."""
+    def create(self, kind: str, many: Sequence[dict[str, Any]]) -> list[Creation]:
+        """Make rows, or find those that exist already: see `Endpoint.create`."""
         with self.writing() as session:
             return [self._create(session, KINDS[kind], fields) for fields in many]
 
-    def _create(self, session: Session, kind: Kind, fields: dict[str, Any]) -> Created:
+    def _create(self, session: Session, kind: Kind, fields: dict[str, Any]) -> Creation:
         if (before := self._find(session, kind, fields)) is not None:
             self._complete(session, kind, before, fields)
-            return Created(before)
+            return Creation(before)
         try:
             with session.begin_nested():
                 made = self.insert(session, kind.name, fields)
         except (IntegrityError, InvalidInputError) as error:
             reason = error.orig if isinstance(error, IntegrityError) else error
-            return Created(None, error=ConflictError(f"{kind.name} cannot be recorded: {reason}"))
-        return Created(_rows(session, kind, [made])[0], new=True)
+            return Creation(None, error=ConflictError(f"{kind.name} cannot be recorded: {reason}"))
+        return Creation(_rows(session, kind, [made])[0], new=True)
 
     def insert(self, session: Session, kind: str, fields: dict[str, Any]) -> Any:
         """Add one row and its lists to an open session.
@@ -205,14 +205,14 @@ class Registry:
                 row.fields[name].append(reference)
 
     def products(self, namespace: str, patterns: Sequence[str]) -> list[Row]:
-        """Return data products of a namespace by name: see `End.products`."""
+        """Return data products of a namespace by name: see `Endpoint.products`."""
         query = select(DataProduct).join(Namespace).where(Namespace.name == namespace)
         query = query.where(or_(*(col(DataProduct.name).like(_like(one), escape="\\") for one in patterns)))
         with self.session() as session:
             return _rows(session, KINDS["data_product"], session.exec(query.order_by(col(DataProduct.id))).all())
 
     def objects_at(self, locations: Iterable[str]) -> dict[str, str]:
-        """Return the first object of each location: see `End.objects_at`."""
+        """Return the first object of each location: see `Endpoint.objects_at`."""
         wanted = [int(location) for location in locations]
         query = (
             select(Object.storage_location_id, func.min(Object.id))
@@ -223,46 +223,46 @@ class Registry:
             return {str(location): str(item) for location, item in session.exec(query)}
 
     def newest(self, kind: str) -> int:
-        """Return the number of the newest row of a kind: see `End.newest`."""
+        """Return the number of the newest row of a kind: see `Endpoint.newest`."""
         model: Any = KINDS[kind].model
         with self.session() as session:
             return session.exec(select(func.max(model.id))).one() or 0
 
     def since(self, kind: str, number: int) -> list[Row]:
-        """Return the rows of a kind that are newer than a number: see `End.since`."""
+        """Return the rows of a kind that are newer than a number: see `Endpoint.since`."""
         model: Any = KINDS[kind].model
         with self.session() as session:
             return _rows(session, KINDS[kind], session.exec(select(model).where(model.id > number)).all())
 
-    def size(self, spot: Spot) -> int:
-        """Return a file's length in bytes: see `End.size`."""
+    def size(self, spot: FileLocation) -> int:
+        """Return a file's length in bytes: see `Endpoint.size`."""
         kept = self.files.get(spot.sha1)
         if kept is None or not self.files.present(kept):
             raise ObjectMissingError(spot.sha1)
         return kept.size_bytes
 
-    def download(self, spot: Spot, part: Path) -> None:
-        """Write a file behind what is there of it: see `End.download`."""
+    def download(self, spot: FileLocation, part: Path) -> None:
+        """Write a file behind what is there of it: see `Endpoint.download`."""
         done = part.stat().st_size if part.exists() else 0
         with self.files.open(spot.sha1, done) as source, part.open("ab") as target:
             shutil.copyfileobj(source, target, 1 << 20)
 
     def upload(self, kept: StoredFile, content: Callable[[], Iterator[bytes]]) -> bool:
-        """Keep a file under its content: see `End.upload`."""
+        """Keep a file under its content: see `Endpoint.upload`."""
         self.files.keep_stream(content(), kept)
         return True
 
     def check_upload(self, sha1: str) -> bool:
-        """Read a content again: see `End.check_upload`."""
+        """Read a content again: see `Endpoint.check_upload`."""
         self.files.verify(sha1)
         return True
 
     def close(self) -> None:
-        """Give the database's connections back: see `End.close`."""
+        """Give the database's connections back: see `Endpoint.close`."""
         self.database.close()
 
     def path_of(self, kept: StoredFile) -> str:
-        """Return the store key of a content: see `End.path_of`."""
+        """Return the store key of a content: see `Endpoint.path_of`."""
         return self.files.key(kept.sha256)
 
     def local_location(self, session: Session, sha1: str, *, public: bool) -> int:

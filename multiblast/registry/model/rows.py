@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from multiblast.registry.model.kinds import KINDS
 from multiblast.registry.model.local_tables import StoredFile
 
-__all__ = ["Created", "End", "Row", "Spot", "read_time", "write_time"]
+__all__ = ["Creation", "Endpoint", "FileLocation", "Row", "read_time", "write_time"]
 
 Fields = dict[str, Any]
 
@@ -51,7 +51,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
+class FileLocation:
     """Where a file is: a root, and a path in it."""
 
     root: str
@@ -65,7 +65,7 @@ class Spot:
 
 
 @dataclass(frozen=True, slots=True)
-class Created:
+class Creation:
     """What came of asking for a row: the row there is now, whether it is new, or why there is none."""
 
     row: Row | None
@@ -73,7 +73,7 @@ class Created:
     error: Exception | None = None
 
 
-class End(Protocol):
+class Endpoint(Protocol):
     """One registry of the two that a transfer goes between.
 
     Attributes:
@@ -105,7 +105,7 @@ class End(Protocol):
     def find(self, kind: str, many: Sequence[Fields]) -> list[Row | None]:
         """Look rows up by what tells them from others, each by the first of its kind's keys that it has whole."""
 
-    def create(self, kind: str, many: Sequence[Fields]) -> list[Created]:
+    def create(self, kind: str, many: Sequence[Fields]) -> list[Creation]:
         """Make rows, or find those that exist already."""
 
     def products(self, namespace: str, patterns: Sequence[str]) -> list[Row]:
@@ -127,10 +127,10 @@ class End(Protocol):
     def data_root(self) -> str:
         """The root under which this registry keeps files."""
 
-    def size(self, spot: Spot) -> int:
+    def size(self, spot: FileLocation) -> int:
         """Return a file's length in bytes."""
 
-    def download(self, spot: Spot, part: Path) -> None:
+    def download(self, spot: FileLocation, part: Path) -> None:
         """Write a file, going on behind what ``part`` has already."""
 
     def upload(self, kept: StoredFile, content: Callable[[], Iterator[bytes]]) -> bool:

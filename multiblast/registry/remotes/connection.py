@@ -17,7 +17,7 @@ import httpx
 
 from multiblast.errors import MultiblastError, NotAllowedError, NotFoundError, StoreError
 
-__all__ = ["Connection", "Limits"]
+__all__ = ["Connection", "RetryPolicy"]
 
 _TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
 _SKEW_TOLD_S = 300
@@ -25,7 +25,7 @@ _LONGEST_WAIT_S = 30.0
 _SHOWN = 300
 
 
-class Limits:
+class RetryPolicy:
     """How patient to be.
 
     Args:
@@ -49,9 +49,9 @@ class Connection:
         skew_s: How far this machine's clock is ahead of the server's, as last heard.
     """
 
-    def __init__(self, base: str, token: str = "", limits: Limits | None = None) -> None:
+    def __init__(self, base: str, token: str = "", limits: RetryPolicy | None = None) -> None:
         self.base = base.rstrip("/") + "/"
-        self.limits = limits or Limits()
+        self.limits = limits or RetryPolicy()
         self.requests = 0
         self.skew_s = 0.0
         self._token = token

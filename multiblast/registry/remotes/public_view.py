@@ -14,15 +14,15 @@ from typing import Any
 
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.local_tables import StoredFile
-from multiblast.registry.model.rows import Created, Row, Spot
+from multiblast.registry.model.rows import Creation, FileLocation, Row
 
-__all__ = ["SHOWN_ROOT", "Masked"]
+__all__ = ["SHOWN_ROOT", "PublicView"]
 
 SHOWN_ROOT = "shown"
 _SHOWN_OF_PRIVATE = {"object_component", "data_product", "code_run"}
 
 
-class Masked:
+class PublicView:
     """A registry's rows with what is private left out, and its own files under another address.
 
     Args:
@@ -52,13 +52,13 @@ class Masked:
         return self.registry.data_root
 
     def read(self, kind: str, references: Iterable[str]) -> list[Row]:
-        """Return rows by reference, masked: see `End.read`."""
+        """Return rows by reference, masked: see `Endpoint.read`."""
         wanted = set(references)
         shown = [Row(kind, SHOWN_ROOT, {"root": self._root, "local": False})] if SHOWN_ROOT in wanted else []
         return shown + self._mask(kind, self.registry.read(kind, wanted - {SHOWN_ROOT}))
 
     def details(self, kind: str, field_name: str, rows: Sequence[Row]) -> list[Row]:
-        """Return the rows that refer to others, masked: see `End.details`."""
+        """Return the rows that refer to others, masked: see `Endpoint.details`."""
         if kind not in _SHOWN_OF_PRIVATE:
             rows = [row for row in rows if _object_of(row) not in self._private]
         return self._mask(kind, self.registry.details(kind, field_name, rows))
@@ -68,13 +68,13 @@ class Masked:
         return object_reference in self._private
 
     def products(self, namespace: str, patterns: Sequence[str]) -> list[Row]:
-        """Return the data products that are not private: see `End.products`."""
+        """Return the data products that are not private: see `Endpoint.products`."""
         rows = self.registry.products(namespace, patterns)
         self.read("object", {row.fields["object"] for row in rows})
         return [row for row in rows if row.fields["object"] not in self._private]
 
     def since(self, kind: str, number: int) -> list[Row]:
-        """Return newer rows, masked: see `End.since`."""
+        """Return newer rows, masked: see `Endpoint.since`."""
         rows = self.registry.since(kind, number)
         if kind not in _SHOWN_OF_PRIVATE:
             owners = self._owners(rows)
@@ -145,47 +145,47 @@ class Masked:
     # What follows is the registry's own.
 
     def find(self, kind: str, many: Sequence[dict[str, Any]]) -> list[Row | None]:
-        """See `End.find`."""
+        """See `Endpoint.find`."""
         return self.registry.find(kind, many)
 
-    def create(self, kind: str, many: Sequence[dict[str, Any]]) -> list[Created]:
-        """See `End.create`."""
+    def create(self, kind: str, many: Sequence[dict[str, Any]]) -> list[Creation]:
+        """See `Endpoint.create`."""
         return self.registry.create(kind, many)
 
     def objects_at(self, locations: Iterable[str]) -> dict[str, str]:
-        """See `End.objects_at`."""
+        """See `Endpoint.objects_at`."""
         return self.registry.objects_at(locations)
 
     def newest(self, kind: str) -> int:
-        """See `End.newest`."""
+        """See `Endpoint.newest`."""
         return self.registry.newest(kind)
 
     def transaction(self) -> AbstractContextManager[None]:
-        """See `End.transaction`."""
+        """See `Endpoint.transaction`."""
         return self.registry.transaction()
 
-    def size(self, spot: Spot) -> int:
-        """See `End.size`."""
+    def size(self, spot: FileLocation) -> int:
+        """See `Endpoint.size`."""
         return self.registry.size(spot)
 
-    def download(self, spot: Spot, part: Path) -> None:
-        """See `End.download`."""
+    def download(self, spot: FileLocation, part: Path) -> None:
+        """See `Endpoint.download`."""
         self.registry.download(spot, part)
 
     def upload(self, kept: StoredFile, content: Callable[[], Iterator[bytes]]) -> bool:
-        """See `End.upload`."""
+        """See `Endpoint.upload`."""
         return self.registry.upload(kept, content)
 
     def check_upload(self, sha1: str) -> bool:
-        """See `End.check_upload`."""
+        """See `Endpoint.check_upload`."""
         return self.registry.check_upload(sha1)
 
     def close(self) -> None:
-        """See `End.close`."""
+        """See `Endpoint.close`."""
         self.registry.close()
 
     def path_of(self, kept: StoredFile) -> str:
-        """See `End.path_of`."""
+        """See `Endpoint.path_of`."""
         return self.registry.path_of(kept)
 
 

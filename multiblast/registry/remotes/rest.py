@@ -1,4 +1,4 @@
-"""A FAIR data registry over its REST API, as `End`."""
+"""A FAIR data registry over its REST API, as `Endpoint`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ import httpx
 from multiblast.errors import ConflictError, InvalidInputError, MultiblastError, NotFoundError, StoreError
 from multiblast.registry.model.kinds import KINDS, Kind
 from multiblast.registry.model.local_tables import StoredFile
-from multiblast.registry.model.rows import Created, Row, Spot, read_time, write_time
-from multiblast.registry.remotes.connection import Connection, Limits
+from multiblast.registry.model.rows import Creation, FileLocation, Row, read_time, write_time
+from multiblast.registry.remotes.connection import Connection, RetryPolicy
 from multiblast.stores.base import CHUNK_BYTES
 
 __all__ = ["RestRegistry"]
@@ -59,7 +59,7 @@ class RestRegistry:
 
     shares_objects = True  # the server finds the file of a content only while one object has it
 
-    def __init__(self, url: str, token: str = "", limits: Limits | None = None) -> None:
+    def __init__(self, url: str, token: str = "", limits: RetryPolicy | None = None) -> None:
         self.site = url.rstrip("/").removesuffix("/api") + "/"
         self.name = self.site
         self.secrets: tuple[str, ...] = (token,) if token else ()
@@ -94,7 +94,7 @@ class RestRegistry:
         return self.site + "data/"
 
     def read(self, kind: str, references: Iterable[str]) -> list[Row]:
-        """Return rows by URL: see `End.read`.
+        """Return rows by URL: see `Endpoint.read`.
 
         Many are taken from pages of the whole list, as long as that is fewer requests.
         """
@@ -122,7 +122,7 @@ class RestRegistry:
             answer = self.connection.get(answer["next"])
 
     def details(self, kind: str, field_name: str, rows: Sequence[Row]) -> list[Row]:
-        """Return the rows that refer to others: see `End.details`."""
+        """Return the rows that refer to others: see `Endpoint.details`."""
         place = f"{kind}.{field_name}"
         if not rows:
             return []
@@ -149,7 +149,7 @@ class RestRegistry:
         return rows
 
     def find(self, kind: str, many: Sequence[dict[str, Any]]) -> list[Row | None]:
-        """Look rows up by what tells them from others: see `End.find`."""
+        """Look rows up by what tells them from others: see `Endpoint.find`."""
         return self.together(lambda fields: self._find(KINDS[kind], fields), many)
 
     def _find(self, kind: Kind, fields: dict[str, Any]) -> Row | None:
@@ -160,33 +160,33 @@ class RestRegistry:
         matching = [row for row in self._list(kind.name, filters) if _same(kind, key, row, fields)]
         return matching[-1] if matching else None  # the oldest
 
-    def create(self, kind: str, many: Sequence[dict[str, Any]]) -> list[Created]:
-        """Make rows, or find those that exist already: see `End.create`."""
+    def create(self, kind: str, many: Sequence[dict[str, Any]]) -> list[Creation]:
+        """Make rows, or find those that exist already: see `Endpoint.create`."""
         described = KINDS[kind]
         if any(fields.get(name) for fields in many for name in described.lists):
             # One at a time: over SQLite the server may fail between a row and its lists, and keep half of it.
             return [self._create(described, fields) for fields in many]
         return self.together(lambda fields: self._create(described, fields), many)
 
-    def _create(self, kind: Kind, fields: dict[str, Any]) -> Created:
+    def _create(self, kind: Kind, fields: dict[str, Any]) -> Creation:
         try:
             # Nothing at the server keeps it from having one licence twice.
             if kind.name == "licence" and (before := self._find(kind, fields)) is not None:
-                return Created(before)
+                return Creation(before)
             if kind.name == "storage_root" and fields["root"] == self.data_root and (own := self._own_root(fields)):
-                return Created(own)
+                return Creation(own)
             body = {name: value for name in kind.fields if (value := fields.get(name)) is not None}
             if kind.name == "object_component":
                 body["issues"] = []  # required; an issue names its components itself
             response = self.connection.post(f"{kind.name}/", body)
             if response.status_code == HTTPStatus.CREATED:
-                return Created(self._row(kind.name, response.json()), new=True)
+                return Creation(self._row(kind.name, response.json()), new=True)
             if response.status_code == HTTPStatus.CONFLICT and (before := self._find(kind, fields)) is not None:
                 return self._compared(kind, before, fields)
         except MultiblastError as error:
-            return Created(None, error=error)
+            return Creation(None, error=error)
         refused = ConflictError if response.status_code == HTTPStatus.CONFLICT else InvalidInputError
-        return Created(None, error=refused(f"{self.site} refused the {kind.name}: {response.text[:300]}"))
+        return Creation(None, error=refused(f"{self.site} refused the {kind.name}: {response.text[:300]}"))
 
     def _own_root(self, fields: dict[str, Any]) -> Row | None:
         """Return the root of the site's own files, which is its first, also where the site calls itself otherwise.
@@ -201,18 +201,18 @@ class RestRegistry:
             return None
         return first if first.fields["root"].endswith("/data/") and not first.fields["local"] else None
 
-    def _compared(self, kind: Kind, before: Row, fields: dict[str, Any]) -> Created:
+    def _compared(self, kind: Kind, before: Row, fields: dict[str, Any]) -> Creation:
         """Accept a row that exists, unless it lacks what can no more be added to it."""
         for name, listed in kind.lists.items():
             lacking = {_number(r) for r in fields.get(name) or ()} - {_number(r) for r in before.fields[name]}
             if lacking and listed.followed and kind.name == "code_run":
                 reason = f"{before.reference} is there without some of its {name}: the server broke off when it "
                 reason += "recorded it. Have it deleted there, and push again"
-                return Created(None, error=ConflictError(reason))
-        return Created(before)
+                return Creation(None, error=ConflictError(reason))
+        return Creation(before)
 
     def products(self, namespace: str, patterns: Sequence[str]) -> list[Row]:
-        """Return data products of a namespace by name: see `End.products`."""
+        """Return data products of a namespace by name: see `Endpoint.products`."""
         known = self._namespaces.get(namespace)
         if known is None:
             found = self._find(KINDS["namespace"], {"name": namespace})
@@ -232,18 +232,18 @@ class RestRegistry:
         return {}
 
     def objects_at(self, locations: Iterable[str]) -> dict[str, str]:
-        """Return an object for each location that has one: see `End.objects_at`."""
+        """Return an object for each location that has one: see `Endpoint.objects_at`."""
         wanted = list(locations)
         found = self.together(lambda location: self._list("object", {"storage_location": _number(location)}), wanted)
         return {location: rows[-1].reference for location, rows in zip(wanted, found, strict=True) if rows}
 
     def newest(self, kind: str) -> int:
-        """Return the number of the newest row of a kind: see `End.newest`."""
+        """Return the number of the newest row of a kind: see `Endpoint.newest`."""
         answer = self.connection.get(f"{kind}/", {"page_size": 1})
         return max((_number(item["url"]) for item in answer["results"]), default=0)
 
     def since(self, kind: str, number: int) -> list[Row]:
-        """Return the rows of a kind that are newer than a number: see `End.since`."""
+        """Return the rows of a kind that are newer than a number: see `Endpoint.since`."""
         found: list[Row] = []
         for rows, _ in self._pages(kind):
             fresh = [row for row in rows if _number(row.reference) > number]
@@ -256,15 +256,15 @@ class RestRegistry:
         """Do nothing: the API has no transactions."""
         return nullcontext()
 
-    def size(self, spot: Spot) -> int:
-        """Return a file's length in bytes, asked for with its first byte: see `End.size`."""
+    def size(self, spot: FileLocation) -> int:
+        """Return a file's length in bytes, asked for with its first byte: see `Endpoint.size`."""
         with self.connection.stream(spot.url, 0, 1) as response:
             if place := response.headers.get("content-range"):
                 return int(place.rpartition("/")[2])
             return int(response.headers.get("content-length", 0))
 
-    def download(self, spot: Spot, part: Path) -> None:
-        """Write a file behind what is there of it, going on where the connection broke: see `End.download`."""
+    def download(self, spot: FileLocation, part: Path) -> None:
+        """Write a file behind what is there of it, going on where the connection broke: see `Endpoint.download`."""
         for attempt in range(1, self.connection.limits.attempts + 1):
             try:
                 self._download(spot, part)
@@ -273,7 +273,7 @@ class RestRegistry:
                 if attempt == self.connection.limits.attempts:
                     raise self.connection.unreachable(error) from error
 
-    def _download(self, spot: Spot, part: Path) -> None:
+    def _download(self, spot: FileLocation, part: Path) -> None:
         done = part.stat().st_size if part.exists() else 0
         with self.connection.stream(spot.url, done) as response:
             if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
@@ -285,11 +285,11 @@ class RestRegistry:
                     file.write(chunk)
 
     def path_of(self, kept: StoredFile) -> str:
-        """Return the path of a content, which is its hash: see `End.path_of`."""
+        """Return the path of a content, which is its hash: see `Endpoint.path_of`."""
         return kept.sha1
 
     def upload(self, kept: StoredFile, content: Callable[[], Iterator[bytes]]) -> bool:
-        """Upload a file to where the server signs for, and make sure that it arrived: see `End.upload`."""
+        """Upload a file to where the server signs for, and make sure that it arrived: see `Endpoint.upload`."""
         md5 = hashlib.md5(usedforsecurity=False)  # what S3 calls an ETag
 
         def hashed() -> Iterator[bytes]:

@@ -2,89 +2,29 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 from uuid import UUID
 
 import yaml
 from sqlmodel import Session
 
 from multiblast.ids import digest
-from multiblast.registry.local.code_runs import Run, record_run
-from multiblast.registry.local.records import (
-    ProductName,
-    find_product,
-    namespace_id,
-    record_content,
-    record_object,
-    user_author_id,
-)
+from multiblast.registry.config.searches import DatabaseOrigin, SearchRecord, _typed
+from multiblast.registry.local.code_runs import CodeRunFacts, record_run
+from multiblast.registry.local.records import find_product, namespace_id, record_content, record_object, user_author_id
 from multiblast.registry.local.registry import Registry
+from multiblast.registry.model.names import ProductName
 from multiblast.registry.model.tables import DataProduct, KeyValue
 
-__all__ = ["BlastJob", "File", "Made", "Searched", "record_blast_job", "record_database", "record_making"]
+__all__ = ["BlastJob", "JobFile", "record_blast_job", "record_database", "record_making"]
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """How a database was made of a data product.
-
-    Attributes:
-        product: What the configuration calls the data product.
-        command: What made it, as an argument list.
-        program_version: Of what built it; empty if it was only unpacked.
-    """
-
-    product: str
-    command: Sequence[str]
-    program_version: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Searched:
-    """What must be known of a search to tell years later what it was.
-
-    Attributes:
-        job_id: The query job.
-        program_version: Of the program that searched.
-        databases: The fingerprint of each by its name, SITE/TARGET/DATABASE.
-        options: As given; left alone, the defaults of that version hold.
-        commands: What was run, as argument lists.
-        results_digest: Of all results, in the order of the query.
-        made: How those of the databases were made that come from data products, by name.
-    """
-
-    job_id: str
-    program: str
-    program_version: str
-    databases: Mapping[str, str]
-    options: Mapping[str, Any]
-    commands: Sequence[Sequence[str]]
-    results_digest: str
-    made: Mapping[str, Made] = field(default_factory=dict)
-
-    @property
-    def facts(self) -> dict[str, str]:
-        """What can be said in a word."""
-        return {
-            "job_id": self.job_id,
-            "program": self.program,
-            "program_version": self.program_version,
-            "results_digest": self.results_digest,
-        }
-
-    @property
-    def script(self) -> str:
-        """The commands as a person would type them."""
-        return _typed(self.commands)
-
-
-@dataclass(frozen=True, slots=True)
-class File:
+class JobFile:
     """A file that a BLAST job read or wrote: what it is called in the registry, and where it is now."""
 
     name: ProductName
@@ -112,11 +52,11 @@ class BlastJob:
     at: datetime
     site: str
     user: str
-    searched: Searched
-    query: File
+    searched: SearchRecord
+    query: JobFile
     report_id: str = ""
     report_command: Sequence[str] = ()
-    reports: Sequence[File] = ()
+    reports: Sequence[JobFile] = ()
 
     @property
     def description(self) -> str:
@@ -156,7 +96,7 @@ def record_blast_job(registry: Registry, job: BlastJob) -> str:
         query, *reports = (_record_content(registry, file, sha1, author) for file, sha1 in contents)
         databases = [record_database(session, *one) for one in sorted(job.searched.databases.items())]
         results = _record_results(session, job)
-        run = Run(
+        run = CodeRunFacts(
             uuid=run_id,
             at=job.at,
             description=job.description,
@@ -172,7 +112,7 @@ def record_blast_job(registry: Registry, job: BlastJob) -> str:
     return run_id
 
 
-def _record_content(registry: Registry, file: File, sha1: str, author: int) -> int:
+def _record_content(registry: Registry, file: JobFile, sha1: str, author: int) -> int:
     recorded = record_content(
         registry, file.name, sha1, file_type=file.file_type, description=file.description, authors=[author]
     )
@@ -187,7 +127,7 @@ def record_database(session: Session, target: str, fingerprint: str) -> int:
 
 
 def record_making(  # noqa: PLR0913, PLR0917 - what was made of what, by whom and when
-    registry: Registry, session: Session, made: Made, product: int, database: tuple[str, str], author: int,
+    registry: Registry, session: Session, made: DatabaseOrigin, product: int, database: tuple[str, str], author: int,
     at: datetime, *, public: bool,
 ) -> None:  # fmt: skip
     """Record once that a database, given by name and fingerprint, was made of a data product's object."""
@@ -196,7 +136,7 @@ def record_making(  # noqa: PLR0913, PLR0917 - what was made of what, by whom an
     if registry.find("code_run", [{"uuid": run_id}])[0] is not None:
         return
     facts = {"program_version": made.program_version} if made.program_version else {}
-    run = Run(
+    run = CodeRunFacts(
         uuid=run_id,
         at=at,
         description=f"BLAST database {name}",
@@ -232,7 +172,3 @@ def _record_absent(session: Session, name: ProductName, description: str, facts:
     session.add(DataProduct(name=name.name, version=name.version, namespace_id=space, object_id=number))
     session.flush()
     return number
-
-
-def _typed(commands: Sequence[Sequence[str]]) -> str:
-    return "".join(shlex.join(command) + "\n" for command in commands if command)

@@ -12,15 +12,16 @@ from uuid import uuid4
 from multiblast.errors import FailureClass, InvalidInputError, ProgramError, StoreError
 from multiblast.programs import run_program
 from multiblast.registry.config.schema import SearchEntry
-from multiblast.registry.config.working import Input, Output, Working
-from multiblast.registry.local.code_runs import Run, record_run
-from multiblast.registry.local.records import ProductName, record_product, user_author_id
+from multiblast.registry.config.searches import DatabaseFile, QueryRequest, QueryRunner, SearchRecord
+from multiblast.registry.config.working import Input, Output, WorkingConfig
+from multiblast.registry.local.code_runs import CodeRunFacts, record_run
+from multiblast.registry.local.records import record_product, user_author_id
 from multiblast.registry.local.registry import Registry
-from multiblast.registry.remotes.bindings import Binding, Secrets
-from multiblast.registry.runs.blast_jobs import Searched, record_database, record_making
-from multiblast.registry.runs.queries import DatabaseFile, Queries, QueryRequest
+from multiblast.registry.local.users import RegistryUser, Secrets
+from multiblast.registry.model.names import ProductName
+from multiblast.registry.runs.blast_jobs import record_database, record_making
 
-__all__ = ["NOTHING_TO_RUN", "Done", "run_working"]
+__all__ = ["NOTHING_TO_RUN", "RunSummary", "run_working"]
 
 NOTHING_TO_RUN = "there is nothing to run: give run_metadata a script or a script_path, or a search"
 _RUN_ID = "${{RUN_ID}}"
@@ -39,7 +40,7 @@ _OF_ANY_PROGRAM = {
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class RunSummary:
     """A code run that was recorded."""
 
     uuid: str
@@ -50,12 +51,12 @@ class Done:
 
 def run_working(
     registry: Registry,
-    working: Working,
-    user: Binding,
+    working: WorkingConfig,
+    user: RegistryUser,
     *,
-    queries: Queries | None = None,
+    queries: QueryRunner | None = None,
     timeout_s: float = 0,
-) -> Done:
+) -> RunSummary:
     """Run a working configuration and record what was run, with what, and what came of it.
 
     The script finds its inputs and leaves its outputs in the data store, as
@@ -76,7 +77,7 @@ def run_working(
     """
     if working.script is None and (working.search is None or queries is None):
         raise InvalidInputError(NOTHING_TO_RUN)
-    attempt = _Attempt(registry, working, user)
+    attempt = _Execution(registry, working, user)
     attempt.prepare()
     searched = None
     if working.script is not None:
@@ -87,10 +88,10 @@ def run_working(
     return attempt.done()
 
 
-class _Attempt:
+class _Execution:
     """One run of a working configuration."""
 
-    def __init__(self, registry: Registry, working: Working, user: Binding) -> None:
+    def __init__(self, registry: Registry, working: WorkingConfig, user: RegistryUser) -> None:
         self._registry, self._working, self._user = registry, working, user
         self._started = datetime.now(UTC)
         self._run_id = str(uuid4())
@@ -158,7 +159,7 @@ class _Attempt:
     def _place(self, one: Input) -> Path:
         return _path(self._store, one.name, one.file_type)
 
-    def record(self, searched: Searched | None) -> None:
+    def record(self, searched: SearchRecord | None) -> None:
         """Record the outputs and the code run, all or nothing."""
         missing = next((one for one in self._outputs if not self._files[one.alias].is_file()), None)
         if missing is not None:
@@ -167,7 +168,7 @@ class _Attempt:
         with self._registry.transaction(), self._registry.session() as session:
             author = user_author_id(session, user.username)
             databases, made_of = (searched.databases, searched.made) if searched else ({}, {})
-            run = Run(
+            run = CodeRunFacts(
                 uuid=self._run_id,
                 at=self._started,
                 description=metadata.description or f"run of {metadata.latest_commit or 'a script'}",
@@ -200,10 +201,10 @@ class _Attempt:
         )  # fmt: skip
         return recorded.object_id
 
-    def done(self) -> Done:
+    def done(self) -> RunSummary:
         """Return what came of it."""
         seconds = (datetime.now(UTC) - self._started).total_seconds()
-        return Done(self._run_id, tuple(str(one.name) for one in self._outputs), seconds, str(self._log))
+        return RunSummary(self._run_id, tuple(str(one.name) for one in self._outputs), seconds, str(self._log))
 
 
 def _with_run_id(one: Output, run_id: str) -> Output:

@@ -16,18 +16,12 @@ from multiblast.ids import Canonical, digest
 from multiblast.registry.local.files import file_checksums, tampered
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.kinds import DETAILS
-from multiblast.registry.model.rows import End, Row, Spot
-from multiblast.registry.sync.closure import Closure, walk
-from multiblast.registry.sync.remote_copies import Copies
-from multiblast.registry.sync.transfer import (
-    Outcome,
-    Report,
-    Result,
-    contents_of,
-    create_rows,
-    product_name,
-    trouble_of,
-)
+from multiblast.registry.model.names import product_name
+from multiblast.registry.model.rows import Endpoint, FileLocation, Row
+from multiblast.registry.sync.remote_copies import RemoteCopies
+from multiblast.registry.sync.row_graph import RowGraph, collect_rows
+from multiblast.registry.sync.summary import ItemResult, Outcome, TransferSummary
+from multiblast.registry.sync.transfer import contents_of, create_rows, trouble_of
 
 __all__ = ["PULL_AT_ONCE", "Pull"]
 
@@ -46,7 +40,7 @@ class _Item:
     row: Row
     name: str
     known: bool
-    spot: Spot | None
+    spot: FileLocation | None
     size_bytes: int = 0
 
 
@@ -61,18 +55,20 @@ class Pull:
     """
 
     def __init__(
-        self, registry: Registry, remote: End, *, at_once: int = PULL_AT_ONCE, all_files: bool = False
+        self, registry: Registry, remote: Endpoint, *, at_once: int = PULL_AT_ONCE, all_files: bool = False
     ) -> None:
         self._registry, self._remote = registry, remote
-        self._copies = Copies(registry, remote.name)
+        self._copies = RemoteCopies(registry, remote.name)
         self._at_once, self._all_files = at_once, all_files
 
-    def plan(self, products: Sequence[Row], namespaces: dict[str, str]) -> Report:
+    def plan(self, products: Sequence[Row], namespaces: dict[str, str]) -> TransferSummary:
         """Say what a pull would do with data products of the remote, without doing it."""
         started, before = time.monotonic(), self._remote.requests
         items = [item for chunk in _chunks(products) for item in self._items(chunk, namespaces, sizes=True)]
         outcomes = [
-            Outcome(item.name, Result.KNOWN if item.known and not item.spot else Result.PLANNED, "", item.size_bytes)
+            Outcome(
+                item.name, ItemResult.KNOWN if item.known and not item.spot else ItemResult.PLANNED, "", item.size_bytes
+            )
             for item in items
         ]
         told: dict[str, Canonical] = {
@@ -81,13 +77,13 @@ class Pull:
             "items": [(outcome.item, outcome.result.value) for outcome in outcomes],
         }
         seconds = time.monotonic() - started
-        return Report(
+        return TransferSummary(
             outcomes, self._notes(), self._remote.requests - before, seconds, digest("registry-answer/1", told)
         )
 
     def run(
         self, products: Sequence[Row], namespaces: dict[str, str], progress: Callable[[Outcome], None] = lambda _: None
-    ) -> Report:
+    ) -> TransferSummary:
         """Pull data products of the remote.
 
         Args:
@@ -96,7 +92,7 @@ class Pull:
             progress: Told of each item that is done.
         """
         started, before = time.monotonic(), self._remote.requests
-        report = Report()
+        report = TransferSummary()
         tops = {kind: self._remote.newest(kind) for kind in _news_kinds()}
         report.notes += self._pull_news(tops)
         for chunk in _chunks(products):
@@ -148,7 +144,7 @@ class Pull:
         item = int(local.fields["object"])
         return number if self._copies.there("object", [item]).get(item) == row.fields["object"] else None
 
-    def _has_another(self, row: Row, spot: Spot, namespaces: dict[str, str]) -> bool:
+    def _has_another(self, row: Row, spot: FileLocation, namespaces: dict[str, str]) -> bool:
         """Tell whether this version is here with another content: there will be a conflict, and nothing to fetch."""
         same = self._registry.products(namespaces.get(row.fields["namespace"], ""), [row.fields["name"]])
         items = [other.fields["object"] for other in same if other.fields["version"] == row.fields["version"]]
@@ -169,11 +165,11 @@ class Pull:
                 found.add(int(row.reference))
         return found
 
-    def _spots(self, products: Sequence[Row]) -> dict[str, Spot]:
+    def _spots(self, products: Sequence[Row]) -> dict[str, FileLocation]:
         places = self._places(self._remote.read("object", {row.fields["object"] for row in products}))
         return {row.reference: spot for row in products if (spot := places.get(row.fields["object"]))}
 
-    def _places(self, objects: Sequence[Row]) -> dict[str, Spot]:
+    def _places(self, objects: Sequence[Row]) -> dict[str, FileLocation]:
         """Return where the files of objects are."""
         references = {item.fields["storage_location"] for item in objects} - {None}
         locations = {row.reference: row for row in self._remote.read("storage_location", references)}
@@ -182,13 +178,15 @@ class Pull:
             for row in self._remote.read("storage_root", {row.fields["storage_root"] for row in locations.values()})
         }
         return {
-            item.reference: Spot(roots[where.fields["storage_root"]], where.fields["path"], where.fields["hash"])
+            item.reference: FileLocation(
+                roots[where.fields["storage_root"]], where.fields["path"], where.fields["hash"]
+            )
             for item in objects
             if (where := locations.get(item.fields["storage_location"] or ""))
         }
 
-    def _sizes(self, spots: dict[str, Spot]) -> dict[str, int]:
-        def size(spot: Spot) -> int:
+    def _sizes(self, spots: dict[str, FileLocation]) -> dict[str, int]:
+        def size(spot: FileLocation) -> int:
             try:
                 return self._remote.size(spot)
             except MultiblastError:
@@ -197,23 +195,23 @@ class Pull:
         with ThreadPoolExecutor(self._at_once) as pool:
             return dict(zip(spots, pool.map(size, spots.values()), strict=True))
 
-    def _pull(self, items: list[_Item], report: Report) -> Iterator[Outcome]:
+    def _pull(self, items: list[_Item], report: TransferSummary) -> Iterator[Outcome]:
         broken, sizes = self._fetch_all([item for item in items if item.spot])
         fresh = [item for item in items if not item.known]
-        closure = walk(self._remote, [item.row for item in fresh], self._complete)
+        closure = collect_rows(self._remote, [item.row for item in fresh], self._complete)
         if self._all_files:
             report.notes += self._fetch_provenance(closure)
         troubles = self._record(closure, [item.row for item in fresh], broken, report)
         self._registry.adopt(item.spot.sha1 for item in items if item.spot and item.row.reference not in broken)
         for item in items:
             if item.row.reference in broken:
-                yield Outcome(item.name, Result.FAILED, broken[item.row.reference])
+                yield Outcome(item.name, ItemResult.FAILED, broken[item.row.reference])
             elif trouble := troubles.get(item.row.reference):
                 yield Outcome(item.name, *trouble)
             elif not item.known:
-                yield Outcome(item.name, Result.DONE, "", sizes.get(item.row.reference, 0))
+                yield Outcome(item.name, ItemResult.DONE, "", sizes.get(item.row.reference, 0))
             else:
-                restored = Result.RESTORED if item.spot else Result.KNOWN
+                restored = ItemResult.RESTORED if item.spot else ItemResult.KNOWN
                 yield Outcome(item.name, restored, "", sizes.get(item.row.reference, 0))
 
     def _complete(self, rows: set[tuple[str, str]]) -> set[tuple[str, str]]:
@@ -221,8 +219,8 @@ class Pull:
         return set(self._copies.all_here(row for row in rows if row[0] in _PRUNED))
 
     def _record(
-        self, closure: Closure, roots: list[Row], broken: dict[str, str], report: Report
-    ) -> dict[str, tuple[Result, str]]:
+        self, closure: RowGraph, roots: list[Row], broken: dict[str, str], report: TransferSummary
+    ) -> dict[str, tuple[ItemResult, str]]:
         mentioned = set(closure.rows) | {target for row in closure.rows.values() for target in row.targets()}
         mentioned |= {("object_component", r) for row in closure.of("issue") for r in row.fields["component_issues"]}
         there = self._copies.all_here(mentioned)
@@ -254,13 +252,13 @@ class Pull:
         broken = {reference: result for reference, result in done.items() if isinstance(result, str)}
         return broken, {reference: result for reference, result in done.items() if isinstance(result, int)}
 
-    def _fetch_provenance(self, closure: Closure) -> list[str]:
+    def _fetch_provenance(self, closure: RowGraph) -> list[str]:
         """Fetch every file of a closure that the remote keeps itself; return what was in the way."""
         places = self._places(closure.of("object"))
         wanted = {spot.sha1: spot for spot in places.values() if spot.root == self._remote.data_root}
         missing = [spot for sha1, spot in wanted.items() if sha1 not in self._registry.files.holding(wanted)]
 
-        def attempt(spot: Spot) -> str:
+        def attempt(spot: FileLocation) -> str:
             try:
                 self.fetch(spot)
             except MultiblastError as error:
@@ -270,7 +268,7 @@ class Pull:
         with ThreadPoolExecutor(self._at_once) as pool:
             return [note for note in pool.map(attempt, missing) if note]
 
-    def fetch(self, spot: Spot) -> int:
+    def fetch(self, spot: FileLocation) -> int:
         """Bring one file here; return its length in bytes.
 
         An interrupted download is continued. What does not have the hash that the
@@ -295,7 +293,7 @@ class Pull:
         kept = self._registry.files.get(spot.sha1)
         return kept.size_bytes if kept else 0
 
-    def _download(self, spot: Spot, part: Path) -> None:
+    def _download(self, spot: FileLocation, part: Path) -> None:
         if spot.root.startswith("file:") and spot.root != self._remote.data_root:
             raise StoreError(f"its file is said to be {spot.url}, which is on another machine")
         begun = part.stat().st_size > 0
@@ -312,14 +310,14 @@ class Pull:
 
     def _pull_news(self, tops: dict[str, int]) -> list[str]:
         """Bring what was said at the remote, since the last pull, about what is here."""
-        report = Report()
+        report = TransferSummary()
         for kind, top in tops.items():
             mark = self._copies.mark(kind)
             if mark is None or top <= mark:
                 continue
             fresh = [row for row in self._remote.since(kind, mark) if self._concerns_us(row)]
             if fresh:
-                closure = walk(self._remote, fresh, self._complete)
+                closure = collect_rows(self._remote, fresh, self._complete)
                 troubles = self._record(closure, fresh, {}, report)
                 report.notes += [f"not pulled: {reason}" for _, reason in troubles.values()]
         return report.notes

@@ -12,21 +12,14 @@ from multiblast.errors import MultiblastError
 from multiblast.ids import digest
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.local_tables import Staged, StoredFile
-from multiblast.registry.model.rows import End, Row
-from multiblast.registry.remotes.public_view import SHOWN_ROOT, Masked
-from multiblast.registry.sync.closure import Closure, walk
+from multiblast.registry.model.names import product_name
+from multiblast.registry.model.rows import Endpoint, Row
+from multiblast.registry.remotes.public_view import SHOWN_ROOT, PublicView
 from multiblast.registry.sync.pull import PULL_AT_ONCE
-from multiblast.registry.sync.remote_copies import Copies
-from multiblast.registry.sync.transfer import (
-    Outcome,
-    Report,
-    Result,
-    Rows,
-    content,
-    create_rows,
-    product_name,
-    trouble_of,
-)
+from multiblast.registry.sync.remote_copies import RemoteCopies
+from multiblast.registry.sync.row_graph import RowGraph, collect_rows
+from multiblast.registry.sync.summary import ItemResult, Outcome, TransferSummary
+from multiblast.registry.sync.transfer import TransferState, content, create_rows, trouble_of
 
 __all__ = ["Push"]
 
@@ -47,10 +40,10 @@ class Push:
     """
 
     def __init__(
-        self, registry: Registry, remote: End, *, secrets: Iterable[str] = (), at_once: int = PULL_AT_ONCE
+        self, registry: Registry, remote: Endpoint, *, secrets: Iterable[str] = (), at_once: int = PULL_AT_ONCE
     ) -> None:
         self._registry, self._remote = registry, remote
-        self._copies = Copies(registry, remote.name)
+        self._copies = RemoteCopies(registry, remote.name)
         self._secrets = [secret.encode() for secret in secrets if secret]
         self._at_once = at_once
 
@@ -63,26 +56,28 @@ class Push:
             rows += self._registry.read(kind, [str(mark.row_id) for mark in marks if mark.kind == kind])
         return rows
 
-    def plan(self, items: Sequence[Row] | None = None) -> Report:
+    def plan(self, items: Sequence[Row] | None = None) -> TransferSummary:
         """Say what a push would do, without doing it: the items, and the bytes of files that were never sent."""
         started = time.monotonic()
-        report = Report()
+        report = TransferSummary()
         for root in self.staged() if items is None else items:
             closure, private = self._walk([root])
             if private:
-                report.outcomes.append(Outcome(self.label(root), Result.PRIVATE, _STAYS))
+                report.outcomes.append(Outcome(self.label(root), ItemResult.PRIVATE, _STAYS))
                 continue
             there = self._there(closure)
             lacking = [row for row in closure.rows if row not in there and row[1].isdigit()]
             size = sum(kept.size_bytes for row, kept in self._files(closure).items() if row not in there)
-            result = Result.PLANNED if lacking else Result.KNOWN
+            result = ItemResult.PLANNED if lacking else ItemResult.KNOWN
             report.outcomes.append(Outcome(self.label(root), result, "", size))
         told = [(outcome.item, outcome.result.value, outcome.size_bytes) for outcome in report.outcomes]
         report.answer = digest("registry-push/1", [self._registry.name, self._remote.name, told])
         report.seconds = time.monotonic() - started
         return report
 
-    def run(self, items: Sequence[Row] | None = None, progress: Callable[[Outcome], None] = lambda _: None) -> Report:
+    def run(
+        self, items: Sequence[Row] | None = None, progress: Callable[[Outcome], None] = lambda _: None
+    ) -> TransferSummary:
         """Push what was committed.
 
         Args:
@@ -91,7 +86,7 @@ class Push:
         """
         started, before = time.monotonic(), self._remote.requests
         roots = self.staged() if items is None else list(items)
-        report = Report()
+        report = TransferSummary()
         for start in range(0, len(roots), _CHUNK):
             for outcome in self._push(roots[start : start + _CHUNK], report):
                 report.outcomes.append(outcome)
@@ -110,16 +105,16 @@ class Push:
         (namespace,) = self._registry.read("namespace", [products[0].fields["namespace"]])
         return product_name(namespace.fields["name"], products[0].fields["name"], products[0].fields["version"])
 
-    def _walk(self, roots: Sequence[Row]) -> tuple[Closure, set[tuple[str, str]]]:
+    def _walk(self, roots: Sequence[Row]) -> tuple[RowGraph, set[tuple[str, str]]]:
         """Return what goes along with some items as others may see it, and those items that are private."""
-        origin = Masked(self._registry, self._remote.data_root, self._remote.path_of)
+        origin = PublicView(self._registry, self._remote.data_root, self._remote.path_of)
         shown: list[Row] = []
         for kind in ("object", "code_run"):
             shown += origin.read(kind, [row.reference for row in roots if row.kind == kind])
         private = {row.id for row in shown if row.kind == "object" and origin.is_private(row.reference)}
-        return walk(origin, [row for row in shown if row.id not in private]), private
+        return collect_rows(origin, [row for row in shown if row.id not in private]), private
 
-    def _there(self, closure: Closure) -> dict[Id, str]:
+    def _there(self, closure: RowGraph) -> dict[Id, str]:
         """Return the rows that are at the remote already, as far as is known here."""
         there: dict[Id, str] = {}
         for kind in {row.kind for row in closure.rows.values()}:
@@ -129,7 +124,7 @@ class Push:
             there["storage_root", SHOWN_ROOT] = ""  # nobody will ask for it
         return there
 
-    def _files(self, closure: Closure) -> dict[Id, StoredFile]:
+    def _files(self, closure: RowGraph) -> dict[Id, StoredFile]:
         """Return the files of this registry, by the locations they are at."""
         kept = {
             row.id: self._registry.files.get(row.fields["hash"])
@@ -138,13 +133,13 @@ class Push:
         }
         return {row: file for row, file in kept.items() if file}
 
-    def _push(self, roots: Sequence[Row], report: Report) -> Iterator[Outcome]:
+    def _push(self, roots: Sequence[Row], report: TransferSummary) -> Iterator[Outcome]:
         closure, private = self._walk(roots)
         files = self._files(closure)
         sizes: dict[Id, int] = {}
         uncertain: list[str] = []
 
-        def send(kind: str, waiting: list[Row], rows: Rows) -> None:
+        def send(kind: str, waiting: list[Row], rows: TransferState) -> None:
             if kind == "storage_location":
                 self._send([row for row in waiting if row.id in files], files, rows, sizes, uncertain)
 
@@ -163,20 +158,25 @@ class Push:
         for sha1 in uncertain:
             if not self._remote.check_upload(sha1):
                 reason = f"{self._remote.name} does not give out {sha1} as it was sent: push again"
-                rows.troubles |= {row: (Result.FAILED, reason) for row, kept in files.items() if kept.sha1 == sha1}
+                rows.troubles |= {row: (ItemResult.FAILED, reason) for row, kept in files.items() if kept.sha1 == sha1}
         for root in roots:
             if root.id in private:
-                yield Outcome(self.label(root), Result.PRIVATE, _STAYS)
+                yield Outcome(self.label(root), ItemResult.PRIVATE, _STAYS)
                 continue
             needed = closure.reachable(root.id)
             size = sum(sizes.get(row, 0) for row in needed)
             if trouble := trouble_of(root, closure, rows):
                 yield Outcome(self.label(root), *trouble)
             else:
-                yield Outcome(self.label(root), Result.DONE if needed & rows.fresh else Result.KNOWN, "", size)
+                yield Outcome(self.label(root), ItemResult.DONE if needed & rows.fresh else ItemResult.KNOWN, "", size)
 
     def _send(
-        self, waiting: list[Row], files: dict[Id, StoredFile], rows: Rows, sizes: dict[Id, int], uncertain: list[str]
+        self,
+        waiting: list[Row],
+        files: dict[Id, StoredFile],
+        rows: TransferState,
+        sizes: dict[Id, int],
+        uncertain: list[str],
     ) -> None:
         """Upload files before the rows that say where they are; a file whose row is there was uploaded before."""
         wanted = [
@@ -202,13 +202,13 @@ class Push:
         with ThreadPoolExecutor(self._at_once) as pool:
             for row, sent in zip(lacking, pool.map(attempt, lacking), strict=True):
                 if isinstance(sent, str):
-                    rows.troubles[row.id] = (Result.FAILED, sent)
+                    rows.troubles[row.id] = (ItemResult.FAILED, sent)
                     continue
                 sizes[row.id] = files[row.id].size_bytes
                 if not sent:
                     uncertain.append(files[row.id].sha1)
 
-    def _leaking(self, closure: Closure) -> dict[Id, str]:
+    def _leaking(self, closure: RowGraph) -> dict[Id, str]:
         """Return the configurations and scripts that have a secret in them, with the reason why they stay."""
         found: dict[Id, str] = {}
         for run in closure.of("code_run"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import contextmanager
 from datetime import UTC
 from pathlib import Path
@@ -19,11 +18,11 @@ from multiblast.registry.config.schema import (
     DataProductEntry,
     ExternalObjectEntry,
     NamespaceEntry,
+    entry_name,
 )
 from multiblast.registry.local.files import file_checksums
 from multiblast.registry.local.records import (
-    ProductName,
-    Recorded,
+    RecordedProduct,
     author_id,
     content_of,
     namespace_id,
@@ -32,19 +31,22 @@ from multiblast.registry.local.records import (
     versions_of,
 )
 from multiblast.registry.local.registry import Registry
+from multiblast.registry.model.names import ProductName
 from multiblast.registry.model.tables import ExternalObject
 from multiblast.registry.model.versions import highest, resolve_version, version_word
-from multiblast.registry.remotes.connection import Connection, Limits
-from multiblast.registry.sync.transfer import Outcome, Result
+from multiblast.registry.remotes.connection import Connection, RetryPolicy
+from multiblast.registry.sync.summary import ItemResult, Outcome
 from multiblast.stores.base import CHUNK_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["entry_name", "register", "registered_entries"]
+__all__ = ["register"]
 
 
-def register(registry: Registry, config: Config, base: Path = Path(), limits: Limits | None = None) -> list[Outcome]:
+def register(
+    registry: Registry, config: Config, base: Path = Path(), limits: RetryPolicy | None = None
+) -> list[Outcome]:
     """Register all that a configuration says, each entry whole or with the reason why not.
 
     Registering the same again changes nothing.
@@ -68,17 +70,8 @@ def register(registry: Registry, config: Config, base: Path = Path(), limits: Li
     return outcomes
 
 
-def entry_name(entry: DataProductEntry, config: Config) -> tuple[str, str, str]:
-    """Return namespace, name and version, or version word, that an entry registers."""
-    name = entry.use.data_product or entry.data_product
-    if isinstance(entry, ExternalObjectEntry):
-        name = name or entry.external_object
-    namespace = entry.use.namespace or entry.namespace_name or config.run_metadata.default_input_namespace
-    return namespace, name, entry.use.version or entry.version or config.run_metadata.default_write_version
-
-
 def _register_file(
-    registry: Registry, config: Config, entry: DataProductEntry, base: Path, limits: Limits | None
+    registry: Registry, config: Config, entry: DataProductEntry, base: Path, limits: RetryPolicy | None
 ) -> Outcome:
     namespace, name, text = entry_name(entry, config)
     label = f"{namespace}:{name}"
@@ -101,11 +94,11 @@ def _register_file(
             )
             if isinstance(entry, ExternalObjectEntry):
                 _record_external(registry, entry, recorded, version)
-            return Outcome(label, Result.DONE if recorded.new else Result.KNOWN, "", path.stat().st_size)
+            return Outcome(label, ItemResult.DONE if recorded.new else ItemResult.KNOWN, "", path.stat().st_size)
     except ConflictError as error:
-        return Outcome(label, Result.CONFLICT, str(error))
+        return Outcome(label, ItemResult.CONFLICT, str(error))
     except MultiblastError as error:
-        return Outcome(label, Result.FAILED, str(error))
+        return Outcome(label, ItemResult.FAILED, str(error))
 
 
 def _version(registry: Registry, namespace: str, name: str, text: str, sha1: str) -> str:
@@ -123,7 +116,7 @@ def _version(registry: Registry, namespace: str, name: str, text: str, sha1: str
 
 
 @contextmanager
-def _fetched(entry: DataProductEntry, base: Path, limits: Limits | None) -> Iterator[Path]:
+def _fetched(entry: DataProductEntry, base: Path, limits: RetryPolicy | None) -> Iterator[Path]:
     """Give an entry's file: the one on this machine, or a temporary copy of the one elsewhere."""
     local = _local_path(entry, base)
     if local is not None:
@@ -158,7 +151,7 @@ def _local_path(entry: DataProductEntry, base: Path) -> Path | None:
     return base / Path(entry.root).expanduser() / entry.path if "://" not in entry.root else None
 
 
-def _record_external(registry: Registry, entry: ExternalObjectEntry, recorded: Recorded, version: str) -> None:
+def _record_external(registry: Registry, entry: ExternalObjectEntry, recorded: RecordedProduct, version: str) -> None:
     with registry.writing() as session:
         if session.exec(select(ExternalObject).where(ExternalObject.data_product_id == recorded.product_id)).first():
             return
@@ -180,8 +173,3 @@ def _record_external(registry: Registry, entry: ExternalObjectEntry, recorded: R
                 original_store_id=original,
             )
         )
-
-
-def registered_entries(config: Config) -> Sequence[DataProductEntry]:
-    """Return the entries that make data products."""
-    return [entry for entry in config.register_ if isinstance(entry, DataProductEntry)]

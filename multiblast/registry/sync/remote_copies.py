@@ -10,14 +10,14 @@ from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.local_tables import RemoteCopy, RemoteMark
 from multiblast.registry.model.rows import Row
 
-__all__ = ["Copies"]
+__all__ = ["RemoteCopies"]
 
 _AT_ONCE = 400
 
 Id = tuple[str, str]
 
 
-class Copies:
+class RemoteCopies:
     """The rows that a registry and one remote registry both have.
 
     Args:

@@ -4,100 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 from multiblast.registry.model.kinds import KINDS
-from multiblast.registry.model.rows import End, Row
-from multiblast.registry.sync.closure import Closure
+from multiblast.registry.model.rows import Endpoint, Row
+from multiblast.registry.sync.row_graph import RowGraph
+from multiblast.registry.sync.summary import ItemResult
 
-__all__ = ["Outcome", "Report", "Result", "Rows", "content", "contents_of", "create_rows", "product_name", "trouble_of"]
+__all__ = ["TransferState", "content", "contents_of", "create_rows", "trouble_of"]
 
 Id = tuple[str, str]
 
 
-class Result(StrEnum):
-    """What became of an item."""
-
-    DONE = "done"
-    KNOWN = "known"
-    PLANNED = "planned"
-    RESTORED = "restored"
-    PRIVATE = "private"
-    CONFLICT = "conflict"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """One item and what became of it.
-
-    Attributes:
-        item: What it is called.
-        result: What became of it.
-        reason: Why, if it did not go well or something should be known.
-        size_bytes: Of its file, if that is copied.
-    """
-
-    item: str
-    result: Result
-    reason: str = ""
-    size_bytes: int = 0
-
-
 @dataclass(slots=True)
-class Report:
-    """What came of a command.
-
-    Attributes:
-        outcomes: One an item.
-        notes: What should be known beside.
-        requests: How many were sent to the remote registry.
-        seconds: How long it took.
-        answer: Of a plan: the digest of what the registries answered.
-    """
-
-    outcomes: list[Outcome] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    requests: int = 0
-    seconds: float = 0.0
-    answer: str = ""
-
-    @property
-    def exit_code(self) -> int:
-        """1 if there was a conflict or a failure."""
-        return int(any(outcome.result in (Result.CONFLICT, Result.FAILED) for outcome in self.outcomes))
-
-    @property
-    def has_work(self) -> bool:
-        """Of a plan: whether there is anything to do."""
-        return self.count(Result.PLANNED) > 0
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of all files."""
-        return sum(outcome.size_bytes for outcome in self.outcomes)
-
-    def count(self, *results: Result) -> int:
-        """Return how many items came to one of these results."""
-        return sum(outcome.result in results for outcome in self.outcomes)
-
-    def plain(self) -> dict[str, Any]:
-        """Return plain data, for JSON."""
-        return {
-            "items": [
-                {"item": o.item, "result": o.result.value, "reason": o.reason, "size_bytes": o.size_bytes}
-                for o in self.outcomes
-            ],
-            "notes": self.notes,
-            "requests": self.requests,
-            "seconds": round(self.seconds, 3),
-            "exit_code": self.exit_code,
-        }
-
-
-@dataclass(slots=True)
-class Rows:
+class TransferState:
     """How far the rows of a closure are.
 
     Attributes:
@@ -111,25 +31,20 @@ class Rows:
     there: dict[Id, str]
     made: list[Row] = field(default_factory=list)
     fresh: set[Id] = field(default_factory=set)
-    troubles: dict[Id, tuple[Result, str]] = field(default_factory=dict)
+    troubles: dict[Id, tuple[ItemResult, str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
-def product_name(namespace: str, name: str, version: str) -> str:
-    """Return how a data product is written everywhere: ``namespace:name@version``."""
-    return f"{namespace}:{name}@{version}"
-
-
 def create_rows(  # noqa: PLR0913 - two ends, what goes between them, and what is known of it
-    closure: Closure,
+    closure: RowGraph,
     roots: Sequence[Row],
-    destination: End,
+    destination: Endpoint,
     there: Mapping[Id, str],
     *,
     keep: Callable[[list[tuple[Row, str]]], None],
     broken: Mapping[Id, str],
-    before: Callable[[str, list[Row], Rows], None] = lambda _kind, _waiting, _rows: None,
-) -> Rows:
+    before: Callable[[str, list[Row], TransferState], None] = lambda _kind, _waiting, _rows: None,
+) -> TransferState:
     """Make a closure's rows at a destination, kind by kind in the order of the data model's references.
 
     Args:
@@ -141,8 +56,8 @@ def create_rows(  # noqa: PLR0913 - two ends, what goes between them, and what i
         broken: Rows that cannot go, with the reason; nor can the items that need them.
         before: Told of the rows of every kind that are about to be made; what it notes as trouble is not.
     """
-    rows = Rows(dict(there))
-    rows.troubles.update({row: (Result.FAILED, reason) for row, reason in broken.items()})
+    rows = TransferState(dict(there))
+    rows.troubles.update({row: (ItemResult.FAILED, reason) for row, reason in broken.items()})
     _compare_products(closure, destination, rows)
     allowed: set[Id] = set()
     for root in roots:
@@ -162,39 +77,41 @@ def create_rows(  # noqa: PLR0913 - two ends, what goes between them, and what i
     return rows
 
 
-def trouble_of(root: Row, closure: Closure, rows: Rows) -> tuple[Result, str] | None:
+def trouble_of(root: Row, closure: RowGraph, rows: TransferState) -> tuple[ItemResult, str] | None:
     """Return why an item did not go; None if it did."""
     met = closure.reachable(root.id) & rows.troubles.keys()
     return min((rows.troubles[row] for row in met), default=None)
 
 
-def content(closure: Closure, item: Row) -> str:
+def content(closure: RowGraph, item: Row) -> str:
     """Return the hash of an object's content; empty if it has none, or none that is told."""
     location = closure.rows.get(("storage_location", item.fields["storage_location"] or ""))
     return str(location.fields["hash"]) if location else ""
 
 
-def _root(closure: Closure, item: Row) -> str:
+def _root(closure: RowGraph, item: Row) -> str:
     location = closure.rows.get(("storage_location", item.fields["storage_location"] or ""))
     root = closure.rows.get(("storage_root", location.fields["storage_root"])) if location else None
     return str(root.fields["root"]) if root else ""
 
 
-def _hindered(row: Row, rows: Rows) -> bool:
+def _hindered(row: Row, rows: TransferState) -> bool:
     for target in row.targets():
         if target not in rows.there:
-            rows.troubles.setdefault(row.id, rows.troubles.get(target, (Result.FAILED, f"its {target[0]} is missing")))
+            rows.troubles.setdefault(
+                row.id, rows.troubles.get(target, (ItemResult.FAILED, f"its {target[0]} is missing"))
+            )
             return True
     return False
 
 
-def _create(waiting: Sequence[Row], destination: End, closure: Closure, rows: Rows) -> None:
+def _create(waiting: Sequence[Row], destination: Endpoint, closure: RowGraph, rows: TransferState) -> None:
     if not waiting:
         return
     created = destination.create(waiting[0].kind, [_fields(row, rows.there) for row in waiting])
     for row, outcome in zip(waiting, created, strict=True):
         if outcome.row is None:
-            rows.troubles[row.id] = (Result.FAILED, str(outcome.error))
+            rows.troubles[row.id] = (ItemResult.FAILED, str(outcome.error))
             continue
         rows.there[row.id] = outcome.row.reference
         if outcome.new:
@@ -207,7 +124,7 @@ def _create(waiting: Sequence[Row], destination: End, closure: Closure, rows: Ro
             _compare_contents(row, outcome.row, destination, closure, rows)
 
 
-def _know_whole(row: Row, made: Row, closure: Closure, rows: Rows) -> None:
+def _know_whole(row: Row, made: Row, closure: RowGraph, rows: TransferState) -> None:
     """Note that a new object has its whole already, where its registry says so."""
     wholes = made.details.get("object_component.object", [])
     if len(wholes) == 1:
@@ -216,20 +133,20 @@ def _know_whole(row: Row, made: Row, closure: Closure, rows: Rows) -> None:
                 rows.there[component.id] = wholes[0]
 
 
-def _compare_values(row: Row, other: Row, destination: End, rows: Rows) -> None:
+def _compare_values(row: Row, other: Row, destination: Endpoint, rows: TransferState) -> None:
     if other.fields["value"] != row.fields["value"]:
         key, value, theirs = row.fields["key"], row.fields["value"], other.fields["value"]
         rows.notes.append(f"{key!r} stays {theirs!r} at {destination.name}, though it is {value!r} at the other end")
 
 
-def _compare_contents(row: Row, other: Row, destination: End, closure: Closure, rows: Rows) -> None:
+def _compare_contents(row: Row, other: Row, destination: Endpoint, closure: RowGraph, rows: TransferState) -> None:
     ours, theirs = content(closure, row), contents_of([other], destination)[0]
     if ours and theirs and ours != theirs:
         reason = f"object {row.fields['uuid']} has the content {theirs} at {destination.name}, and {ours} here"
-        rows.troubles[row.id] = (Result.CONFLICT, reason)
+        rows.troubles[row.id] = (ItemResult.CONFLICT, reason)
 
 
-def _create_shared(waiting: Sequence[Row], destination: End, closure: Closure, rows: Rows) -> None:
+def _create_shared(waiting: Sequence[Row], destination: Endpoint, closure: RowGraph, rows: TransferState) -> None:
     """Make objects, but none for a content that has one: its data products then are of that object."""
     made = {row.reference for row in rows.made}
     place = {
@@ -257,14 +174,14 @@ def _create_shared(waiting: Sequence[Row], destination: End, closure: Closure, r
                 rows.troubles[row.id] = rows.troubles[other.id]
 
 
-def contents_of(objects: Sequence[Row], end: End) -> list[str]:
+def contents_of(objects: Sequence[Row], end: Endpoint) -> list[str]:
     """Return the hash of each object's content at its registry; empty where it has none."""
     references = {row.fields["storage_location"] for row in objects if row.fields["storage_location"]}
     hashes = {row.reference: str(row.fields["hash"]) for row in end.read("storage_location", references)}
     return [hashes.get(row.fields["storage_location"] or "", "") for row in objects]
 
 
-def _compare_products(closure: Closure, destination: End, rows: Rows) -> None:
+def _compare_products(closure: RowGraph, destination: Endpoint, rows: TransferState) -> None:
     """Find the data products that are at the destination, and those that are there with another content."""
     waiting = [row for row in closure.of("data_product") if row.id not in rows.there]
     _find_namespaces(waiting, closure, destination, rows)
@@ -291,14 +208,14 @@ def _compare_products(closure: Closure, destination: End, rows: Rows) -> None:
         if ours and others and ours != others:
             reason = f"version {row.fields['version']} of {row.fields['name']} is {others} at {destination.name} "
             reason += f"and {ours} at the other end; nothing was overwritten: give one of them a new version"
-            rows.troubles[row.id] = (Result.CONFLICT, reason)
+            rows.troubles[row.id] = (ItemResult.CONFLICT, reason)
             continue
         rows.there[row.id] = other.reference
         if item is not None:
             rows.there.setdefault(item.id, other.fields["object"])
 
 
-def _find_namespaces(products: Sequence[Row], closure: Closure, destination: End, rows: Rows) -> None:
+def _find_namespaces(products: Sequence[Row], closure: RowGraph, destination: Endpoint, rows: TransferState) -> None:
     ids = {("namespace", row.fields["namespace"]) for row in products}
     spaces = [closure.rows[row] for row in ids if row not in rows.there and row in closure.rows]
     for row, other in zip(spaces, destination.find("namespace", [row.fields for row in spaces]), strict=True):

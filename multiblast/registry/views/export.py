@@ -13,13 +13,13 @@ from prov.model import ProvDocument
 from rocrate.model.contextentity import ContextEntity
 from rocrate.rocrate import ROCrate
 
+from multiblast.registry.local.items import find_items, label
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.local_tables import StoredFile
 from multiblast.registry.model.rows import Row, read_time
-from multiblast.registry.remotes.public_view import Masked
-from multiblast.registry.sync.closure import Closure, walk
+from multiblast.registry.remotes.public_view import PublicView
+from multiblast.registry.sync.row_graph import RowGraph, collect_rows
 from multiblast.registry.views.graph import provenance_svg
-from multiblast.registry.views.status import find_item, label
 
 __all__ = ["prov_document", "write_crate", "write_prov", "write_provenance"]
 
@@ -31,19 +31,19 @@ _SHA1_TERM = "https://w3id.org/ro/terms/workflow-run#sha1"  # the crates' own co
 
 
 @dataclass(frozen=True, slots=True)
-class _Story:
+class _Provenance:
     """What an item came from, as others may see it."""
 
     registry: Registry
     items: list[Row]
-    closure: Closure
+    closure: RowGraph
 
     @classmethod
-    def of(cls, registry: Registry, item: str) -> _Story:
-        seen = Masked(registry)
-        rows = find_item(registry, item)
+    def of(cls, registry: Registry, item: str) -> _Provenance:
+        seen = PublicView(registry)
+        rows = find_items(registry, item)
         shown = [row for kind in ("object", "code_run") for row in seen.read(kind, _references(rows, kind))]
-        return cls(registry, shown, walk(seen, shown))
+        return cls(registry, shown, collect_rows(seen, shown))
 
     def file(self, item: Row) -> StoredFile | None:
         """Return an object's file, if it is public and here."""
@@ -82,7 +82,7 @@ def prov_document(registry: Registry, item: str) -> ProvDocument:
     Raises:
         NotFoundError: the item is not here.
     """
-    story = _Story.of(registry, item)
+    story = _Provenance.of(registry, item)
     document = ProvDocument()
     document.set_default_namespace(_NAMESPACE)
     document.add_namespace("fair", _FAIR)
@@ -125,7 +125,7 @@ def write_provenance(registry: Registry, item: str, target: Path) -> None:
 
     Args:
         registry: The local one.
-        item: See `multiblast.registry.views.status.find_item`.
+        item: See `multiblast.registry.local.items.find_items`.
         target: ``.json`` for W3C PROV, ``.svg`` for a picture, ``.zip`` or a directory for an RO-Crate.
 
     Raises:
@@ -153,13 +153,13 @@ def write_crate(registry: Registry, item: str, target: Path) -> None:
 
     Args:
         registry: The local one.
-        item: See `multiblast.registry.views.status.find_item`.
+        item: See `multiblast.registry.local.items.find_items`.
         target: A directory to make; a name that ends in ``.zip`` gives an archive.
 
     Raises:
         NotFoundError: the item is not here.
     """
-    story = _Story.of(registry, item)
+    story = _Provenance.of(registry, item)
     crate = ROCrate()
     crate.name = f"Provenance of {item}"
     crate.description = f"{item} and what it was made from"
@@ -177,7 +177,7 @@ def write_crate(registry: Registry, item: str, target: Path) -> None:
             crate.write(target)
 
 
-def _crate_entity(story: _Story, crate: ROCrate, item: Row, directory: Path) -> Any:
+def _crate_entity(story: _Provenance, crate: ROCrate, item: Row, directory: Path) -> Any:
     file_type = story.closure.rows.get(("file_type", item.fields["file_type"] or ""))
     told: dict[str, Any] = {"name": label(story.registry, item), "identifier": item.fields["uuid"]}
     if item.fields["description"]:
@@ -205,7 +205,7 @@ def _crate_person(crate: ROCrate, author: Row) -> Any:
     return known or crate.add(ContextEntity(crate, number, properties={"@type": "Person", "name": name}))
 
 
-def _crate_run(story: _Story, crate: ROCrate, run: Row, entities: dict[str, Any]) -> None:
+def _crate_run(story: _Provenance, crate: ROCrate, run: Row, entities: dict[str, Any]) -> None:
     action = crate.add(
         ContextEntity(
             crate,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html import escape
 
+from multiblast.registry.local.items import find_items, label
 from multiblast.registry.local.registry import Registry
-from multiblast.registry.sync.closure import Closure, walk
-from multiblast.registry.views.status import find_item, label
+from multiblast.registry.sync.row_graph import RowGraph, collect_rows
 
 __all__ = ["Edge", "Node", "provenance", "provenance_svg"]
 
@@ -40,8 +40,8 @@ def provenance(registry: Registry, item: str) -> tuple[list[Node], list[Edge], s
     Raises:
         NotFoundError: the item is not here.
     """
-    rows = find_item(registry, item)
-    closure = walk(registry, rows)
+    rows = find_items(registry, item)
+    closure = collect_rows(registry, rows)
     nodes: dict[str, Node] = {}
     edges: list[Edge] = []
     for run in closure.of("code_run"):
@@ -57,7 +57,7 @@ def provenance(registry: Registry, item: str) -> tuple[list[Node], list[Edge], s
     return list(nodes.values()), list(dict.fromkeys(edges)), {f"{row.kind} {row.reference}" for row in rows}
 
 
-def _object_node(registry: Registry, closure: Closure, component: str, nodes: dict[str, Node]) -> str:
+def _object_node(registry: Registry, closure: RowGraph, component: str, nodes: dict[str, Node]) -> str:
     reference = closure.rows["object_component", component].fields["object"]
     number = f"object {reference}"
     if number not in nodes:
@@ -65,7 +65,7 @@ def _object_node(registry: Registry, closure: Closure, component: str, nodes: di
     return number
 
 
-def _node(registry: Registry, closure: Closure, reference: str) -> Node:
+def _node(registry: Registry, closure: RowGraph, reference: str) -> Node:
     row = closure.rows["object", reference]
     location = closure.rows.get(("storage_location", row.fields["storage_location"] or ""))
     detail = location.fields["hash"][:12] if location else "no file"

@@ -15,8 +15,7 @@ import psycopg
 import pytest
 
 from multiblast.registry.local.records import (
-    ProductName,
-    Recorded,
+    RecordedProduct,
     author_id,
     record_file,
     record_object,
@@ -25,8 +24,10 @@ from multiblast.registry.local.records import (
     whole_of,
 )
 from multiblast.registry.local.registry import Registry, open_database
+from multiblast.registry.local.users import RegistryUser, bind
 from multiblast.registry.model.kinds import KINDS
 from multiblast.registry.model.local_tables import Staged
+from multiblast.registry.model.names import ProductName
 from multiblast.registry.model.tables import (
     CodeRepoRelease,
     CodeRun,
@@ -41,12 +42,11 @@ from multiblast.registry.model.tables import (
     ObjectComponent,
     QualityControlled,
 )
-from multiblast.registry.remotes.bindings import Binding, bind
-from multiblast.registry.remotes.connection import Limits
+from multiblast.registry.remotes.connection import RetryPolicy
 from multiblast.registry.remotes.rest import RestRegistry
 from multiblast.stores import LocalStore
 
-QUICK = Limits(timeout_s=30, attempts=3, first_wait_s=0.01)
+QUICK = RetryPolicy(timeout_s=30, attempts=3, first_wait_s=0.01)
 # Every request that the API's documentation lists; no test may make another.
 _DOCUMENTED = re.compile(
     rf"(GET|POST) /api/({'|'.join(KINDS)}|user_author)/(\d+/)?(\?.*)?"
@@ -63,7 +63,7 @@ class Remote:
     bucket: Path
     opened: list[RestRegistry] = field(default_factory=list)
 
-    def open(self, token: str = "", limits: Limits = QUICK) -> RestRegistry:
+    def open(self, token: str = "", limits: RetryPolicy = QUICK) -> RestRegistry:
         self.opened.append(RestRegistry(self.url, token or self.token, limits))
         return self.opened[-1]
 
@@ -104,12 +104,12 @@ class Local(Registry):
         database = open_database(url or f"sqlite:///{directory / 'registry.sqlite'}")
         super().__init__(database, LocalStore(directory / "store"), directory)
 
-    def user(self, name: str = "rich") -> Binding:
+    def user(self, name: str = "rich") -> RegistryUser:
         return bind(self, name, self.directory / "data", identifier=f"https://orcid.org/{name}")
 
     def product(
         self, name: str, content: str | bytes, version: str = "1.0.0", namespace: str = "rich", **more: Any
-    ) -> Recorded:
+    ) -> RecordedProduct:
         path = self.directory / "content"
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         told = {"file_type": "csv", "description": f"about {name}", **more}
@@ -119,7 +119,9 @@ class Local(Registry):
         with self.writing() as session:
             session.merge(Staged(kind=kind, row_id=number))
 
-    def run(self, inputs: list[Recorded], outputs: list[Recorded], text: str = "echo", **more: Any) -> int:
+    def run(
+        self, inputs: list[RecordedProduct], outputs: list[RecordedProduct], text: str = "echo", **more: Any
+    ) -> int:
         """Record a code run with configuration, script and repository."""
         with self.writing() as session:
             config = record_file(
@@ -149,7 +151,7 @@ class Local(Registry):
                 session.add(CodeRunOutput(code_run_id=run.id, object_component_id=whole.id))
             return run.id or 0
 
-    def describe(self, one: Recorded, word: str = "word") -> None:
+    def describe(self, one: RecordedProduct, word: str = "word") -> None:
         """Say everything about an object that can be said."""
         number = one.object_id
         with self.writing() as session:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from multiblast.registry.commands import pull, push
 from multiblast.registry.model.tables import KeyValue, Keyword
-from multiblast.registry.remotes.public_view import Masked
-from multiblast.registry.sync.transfer import Result
+from multiblast.registry.remotes.public_view import PublicView
+from multiblast.registry.sync.commands import pull, push
+from multiblast.registry.sync.summary import ItemResult
 
 READ_ALL = "read:\n- {data_product: 'params/*', use: {namespace: rich}}\n"
 ONE_BY_ONE = "read:\n" + "".join(
@@ -35,12 +35,12 @@ def test_registry_pull_stays_within_its_requests(
     remote.control(forget=True)
     user = second.user()
     report = pull(config(READ_ALL), second, remote.open(), user)
-    assert report.count(Result.DONE) == PRODUCTS
+    assert report.count(ItemResult.DONE) == PRODUCTS
     assert len(remote.log) + PRODUCTS <= report.requests <= NEW_A_PRODUCT * PRODUCTS  # with those to the storage
     for text in (READ_ALL, ONE_BY_ONE):
         remote.control(forget=True)
         again = pull(config(text), second, remote.open(), user)
-        assert again.count(Result.KNOWN) == PRODUCTS
+        assert again.count(ItemResult.KNOWN) == PRODUCTS
         assert len(remote.log) == again.requests <= REPEATED
 
 
@@ -57,7 +57,7 @@ def test_registry_pull_keeps_memory_flat(
         registry = locals_(name)
         user = registry.user()
         tracemalloc.start()
-        report = pull(config(text), registry, Masked(here), user)
+        report = pull(config(text), registry, PublicView(here), user)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert report.exit_code == 0

@@ -17,12 +17,18 @@ from prov.model import ProvDocument
 from rocrate.rocrate import ROCrate
 
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, ProgramError
-from multiblast.registry.commands import generate, plan_pull, plan_run, pull, push, run
-from multiblast.registry.remotes.bindings import Remotes, Secrets, bind, binding, bound_users
-from multiblast.registry.sync.transfer import Result
+from multiblast.registry.local.users import Secrets, bind, binding, bound_users
+from multiblast.registry.remotes.known import Remotes
+from multiblast.registry.runs.commands import generate, plan_run, run
+from multiblast.registry.sync.collection import collect, delete
+from multiblast.registry.sync.commands import plan_pull, pull, push
+from multiblast.registry.sync.staging import commit
+from multiblast.registry.sync.summary import ItemResult
 from multiblast.registry.views.export import write_crate, write_prov
 from multiblast.registry.views.graph import provenance, provenance_svg
-from multiblast.registry.views.status import commit, delete, gc, info, status, verify
+from multiblast.registry.views.info import info
+from multiblast.registry.views.status import status
+from multiblast.registry.views.verification import verify
 
 RUN = """\
 run_metadata:
@@ -48,11 +54,11 @@ def test_registry_dry_run_tells_what_is_here_and_what_is_missing(
     before = {path for path in tmp_path.rglob("*") if path.is_file()}
     report = plan_run(config(text), here, user)
     assert [(o.item, o.result, o.size_bytes) for o in report.outcomes] == [
-        ("script", Result.PLANNED, 0),
-        ("rich:params/a@1.0.0", Result.KNOWN, 5),
-        ("rich:params/gone@1.0.0", Result.FAILED, 0),
-        ("config.yaml: read[2]", Result.FAILED, 0),
-        ("rich:results/n@0.0.1", Result.PLANNED, 0),
+        ("script", ItemResult.PLANNED, 0),
+        ("rich:params/a@1.0.0", ItemResult.KNOWN, 5),
+        ("rich:params/gone@1.0.0", ItemResult.FAILED, 0),
+        ("config.yaml: read[2]", ItemResult.FAILED, 0),
+        ("rich:results/n@0.0.1", ItemResult.PLANNED, 0),
     ]
     assert report.outcomes[0].reason.startswith("sh: wc -c")
     assert report.outcomes[2].reason == "its file is not here: pull it first"
@@ -61,7 +67,7 @@ def test_registry_dry_run_tells_what_is_here_and_what_is_missing(
     assert {path for path in tmp_path.rglob("*") if path.is_file()} - before <= {tmp_path / "config.yaml"}
     assert here.newest("code_run") == 0
     nothing = plan_run(config("read: [{data_product: params/a}]"), here, user)
-    assert [o.result for o in nothing.outcomes] == [Result.FAILED, Result.KNOWN]
+    assert [o.result for o in nothing.outcomes] == [ItemResult.FAILED, ItemResult.KNOWN]
     assert "nothing to run" in nothing.outcomes[0].reason
 
 
@@ -140,9 +146,9 @@ def test_registry_register_keeps_a_patch_while_the_file_is_unchanged(
 ) -> None:
     results = [registering(here, config, tmp_path, content)[0] for content in ("a", "a", "b")]
     assert [(o.item, o.result) for o in results] == [
-        ("who:tables/t@0.0.1", Result.DONE),
-        ("who:tables/t@0.0.1", Result.KNOWN),
-        ("who:tables/t@0.0.2", Result.DONE),
+        ("who:tables/t@0.0.1", ItemResult.DONE),
+        ("who:tables/t@0.0.1", ItemResult.KNOWN),
+        ("who:tables/t@0.0.2", ItemResult.DONE),
     ]
 
 
@@ -150,7 +156,7 @@ def test_registry_register_refuses_another_digest_and_goes_on(
     here: Any, config: Callable[[str], Path], tmp_path: Path
 ) -> None:
     results = registering(here, config, tmp_path, "a", "0" * 40)
-    assert [o.result for o in results] == [Result.FAILED, Result.DONE]
+    assert [o.result for o in results] == [ItemResult.FAILED, ItemResult.DONE]
     assert "not the file" in results[0].reason
 
 
@@ -158,7 +164,7 @@ def test_registry_register_same_version_with_other_bytes_is_a_conflict(
     here: Any, config: Callable[[str], Path], tmp_path: Path
 ) -> None:
     registering(here, config, tmp_path, "a")
-    assert registering(here, config, tmp_path, "b")[1].result == Result.CONFLICT
+    assert registering(here, config, tmp_path, "b")[1].result == ItemResult.CONFLICT
 
 
 def test_registry_register_records_what_it_is_of(here: Any, config: Callable[[str], Path], tmp_path: Path) -> None:
@@ -175,7 +181,7 @@ def test_registry_pull_registers_what_lies_beside_the_configuration(
     path = config(f"register: [{{data_product: tables/t, {where}, file_type: csv, version: 1.0.0}}]")
     (path.parent / "sub").mkdir()
     (path.parent / "sub" / "t.csv").write_text("beside")
-    assert [o.result for o in pull(path, here, remote.open(), here.user()).outcomes] == [Result.DONE]
+    assert [o.result for o in pull(path, here, remote.open(), here.user()).outcomes] == [ItemResult.DONE]
     assert info(here, "rich:tables/t@1.0.0")[0]["size_bytes"] == 6
 
 
@@ -208,7 +214,7 @@ def test_registry_pull_registers_from_the_web(
     text = f"register: [{{data_product: from/web, root: '{remote.url}/data/', path: {one.sha1}, file_type: txt}}]"
     user = second.user()
     report = pull(config(text), second, remote.open(), user)
-    assert [(o.item, o.result) for o in report.outcomes] == [("rich:from/web@0.0.1", Result.DONE)]
+    assert [(o.item, o.result) for o in report.outcomes] == [("rich:from/web@0.0.1", ItemResult.DONE)]
     made = generate(config(text), second.directory / "working.yaml", second, user)
     assert [str(one.name) for one in made.inputs] == ["rich:from/web@0.0.1"]
 
@@ -255,13 +261,13 @@ def test_registry_gc_keeps_the_provenance_of_what_is_not_synced(here: Any, remot
     push(here, remote.open())
     here.run([first], [middle])
     end = remote.open()
-    planned = gc(here, [end.name], files=True, dry_run=True)
+    planned = collect(here, [end.name], files=True, dry_run=True)
     assert here.newest("data_product") == 3
-    assert gc(here, [end.name], files=True) == planned
+    assert collect(here, [end.name], files=True) == planned
     assert planned.items == ("rich:params/other@1.0.0",)
     assert {row.fields["name"] for row in here.since("data_product", 0)} == {"params/first", "params/middle"}
     assert verify(here).exit_code == 0
-    assert gc(here, [end.name], files=True).rows == 0
+    assert collect(here, [end.name], files=True).rows == 0
 
 
 def test_registry_gc_keeps_restricted_files_unless_told(here: Any, remote: Any) -> None:
@@ -270,8 +276,8 @@ def test_registry_gc_keeps_restricted_files_unless_told(here: Any, remote: Any) 
     here.commit("code_run", here.run([secret], [out]))
     end = remote.open()
     push(here, end)
-    kept = gc(here, [end.name], files=True, dry_run=True).files
-    every = gc(here, [end.name], files=True, every=True, dry_run=True).files
+    kept = collect(here, [end.name], files=True, dry_run=True).files
+    every = collect(here, [end.name], files=True, every=True, dry_run=True).files
     assert secret.sha1 not in kept
     assert secret.sha1 in every
 

@@ -11,11 +11,13 @@ from typing import Any
 import httpx
 import pytest
 
-from multiblast.registry.commands import pull, push, run
 from multiblast.registry.local.records import whole_of
-from multiblast.registry.remotes.bindings import Secrets
-from multiblast.registry.sync.transfer import Result
-from multiblast.registry.views.status import commit, delete
+from multiblast.registry.local.users import Secrets
+from multiblast.registry.runs.commands import run
+from multiblast.registry.sync.collection import delete
+from multiblast.registry.sync.commands import pull, push
+from multiblast.registry.sync.staging import commit
+from multiblast.registry.sync.summary import ItemResult
 
 READ_ALL = "read:\n- {data_product: 'params/*', use: {namespace: rich}}\n"
 
@@ -38,8 +40,8 @@ def test_registry_defect_same_version_with_different_bytes_is_a_conflict_on_push
     second.commit("object", second.product("params/b", "b").object_id)
     report = push(second, remote.open())
     assert {o.item: o.result for o in report.outcomes} == {
-        "rich:params/a@1.0.0": Result.CONFLICT,
-        "rich:params/b@1.0.0": Result.DONE,
+        "rich:params/a@1.0.0": ItemResult.CONFLICT,
+        "rich:params/b@1.0.0": ItemResult.DONE,
     }
     assert report.exit_code == 1
     assert remote.counts["data_product"] == 2
@@ -53,11 +55,11 @@ def test_registry_defect_same_version_with_different_bytes_is_a_conflict_on_pull
     mine = second.product("params/a", "other bytes")
     report = pulled(second, remote, config)
     assert {o.item: o.result for o in report.outcomes} == {
-        "rich:params/a@1.0.0": Result.CONFLICT,
-        "rich:params/b@1.0.0": Result.DONE,
+        "rich:params/a@1.0.0": ItemResult.CONFLICT,
+        "rich:params/b@1.0.0": ItemResult.DONE,
     }
     assert report.exit_code == 1
-    assert "nothing was overwritten" in next(o.reason for o in report.outcomes if o.result == Result.CONFLICT)
+    assert "nothing was overwritten" in next(o.reason for o in report.outcomes if o.result == ItemResult.CONFLICT)
     (row,) = second.products("rich", ["params/a"])
     assert int(row.fields["object"]) == mine.object_id
 
@@ -136,7 +138,7 @@ def test_registry_defect_private_products_stay(here: Any, remote: Any) -> None:
     here.commit("object", secret.object_id)
     here.commit("code_run", here.run([secret], [open_one]))
     report = push(here, remote.open())
-    assert [o.result for o in report.outcomes] == [Result.PRIVATE, Result.DONE]
+    assert [o.result for o in report.outcomes] == [ItemResult.PRIVATE, ItemResult.DONE]
     told = "".join(httpx.get(f"{remote.url}/api/{kind}/?page_size=1000").text for kind in remote.counts)
     for word in (str(here.directory), "file:", "secret words", "secretword", secret.sha1, "worse", "doi.org"):
         assert word not in told
@@ -165,7 +167,7 @@ def test_registry_defect_a_configuration_with_a_token_in_it_stays(here: Any, rem
     number = here.run([], [here.product("params/a", "a")], Secrets(here.directory).get("user rich"))
     here.commit("code_run", number)
     report = push(here, remote.open())
-    assert [o.result for o in report.outcomes] == [Result.FAILED]
+    assert [o.result for o in report.outcomes] == [ItemResult.FAILED]
     assert "token" in report.outcomes[0].reason
     assert list(remote.bucket.iterdir()) == []
 
@@ -196,12 +198,12 @@ def test_registry_defect_a_presigned_upload_is_verified(
         report = push(here, remote.open())
         between.shutdown()
         thread.join()
-    assert [o.result for o in report.outcomes] == [Result.FAILED]
+    assert [o.result for o in report.outcomes] == [ItemResult.FAILED]
     assert "keeps other bytes" in report.outcomes[0].reason
     assert remote.counts["storage_location"] == 0
     remote.control(uploads=fair_s3[0])
     assert push(here, remote.open()).exit_code == 0
-    assert [o.result for o in pulled(second, remote, config).outcomes] == [Result.DONE]
+    assert [o.result for o in pulled(second, remote, config).outcomes] == [ItemResult.DONE]
 
 
 def test_registry_defect_a_file_that_changed_here_is_not_sent(here: Any, remote: Any) -> None:
@@ -211,7 +213,7 @@ def test_registry_defect_a_file_that_changed_here_is_not_sent(here: Any, remote:
     (here.files.store.root / here.files.key(kept.sha256)).write_bytes(b"wrong")
     here.commit("object", one.object_id)
     report = push(here, remote.open())
-    assert [o.result for o in report.outcomes] == [Result.FAILED]
+    assert [o.result for o in report.outcomes] == [ItemResult.FAILED]
     assert "not the file the registry describes" in report.outcomes[0].reason
     assert remote.counts["storage_location"] == 0
 
@@ -224,16 +226,16 @@ def test_registry_defect_a_file_deleted_here_is_restored_by_a_pull(
     gone = next(second.files.store.list("files/")).key
     second.files.store.delete([gone])
     report = pulled(second, remote, config)
-    assert sorted(o.result for o in report.outcomes) == [Result.KNOWN, Result.RESTORED]
+    assert sorted(o.result for o in report.outcomes) == [ItemResult.KNOWN, ItemResult.RESTORED]
     assert second.files.store.exists(gone)
 
 
 def test_registry_defect_servers_that_hang_are_given_up(remote: Any) -> None:
     from multiblast.errors import StoreError
-    from multiblast.registry.remotes.connection import Limits
+    from multiblast.registry.remotes.connection import RetryPolicy
 
     remote.fail("GET /api/namespace", times=99, delay_s=1.0)
-    end = remote.open(limits=Limits(timeout_s=0.2, attempts=2, first_wait_s=0.01))
+    end = remote.open(limits=RetryPolicy(timeout_s=0.2, attempts=2, first_wait_s=0.01))
     with pytest.raises(StoreError, match=r"did not answer within 0\.2 s, 2 times"):
         end.products("rich", ["a"])
 
@@ -255,7 +257,7 @@ def test_registry_defect_a_broken_download_goes_on_where_it_broke(
     push(here, remote.open())
     remote.fail("GET /data/", times=2, cut=True)
     report = pulled(second, remote, config)
-    assert [o.result for o in report.outcomes] == [Result.DONE]
+    assert [o.result for o in report.outcomes] == [ItemResult.DONE]
     assert second.files.holds(here.product("params/a", content).sha1)
 
 
@@ -282,7 +284,7 @@ def test_registry_defect_a_killed_download_goes_on_where_it_stopped(
     part.parent.mkdir()
     part.write_bytes(content[:500_000])
     (remote.bucket / one.sha1).write_bytes(bytes(500_000) + content[500_000:])
-    assert [o.result for o in pulled(second, remote, config).outcomes] == [Result.DONE]
+    assert [o.result for o in pulled(second, remote, config).outcomes] == [ItemResult.DONE]
     assert second.files.holds(one.sha1)
     assert not part.exists()
 
@@ -295,9 +297,9 @@ def test_registry_defect_one_failed_item_does_not_end_the_rest(
     (remote.bucket / bad).unlink()
     report = pulled(second, remote, config)
     assert sorted((o.item[12:13], o.result) for o in report.outcomes) == [
-        ("a", Result.DONE),
-        ("b", Result.FAILED),
-        ("c", Result.DONE),
+        ("a", ItemResult.DONE),
+        ("b", ItemResult.FAILED),
+        ("c", ItemResult.DONE),
     ]
     assert second.products("rich", ["params/b"]) == []
 
@@ -310,7 +312,7 @@ def test_registry_defect_hashes_are_checked_also_when_nothing_is_fetched(
     (kept,) = second.files.store.list("files/")
     (second.files.store.root / kept.key).write_bytes(b"cut")
     report = pulled(second, remote, config)
-    assert [o.result for o in report.outcomes] == [Result.RESTORED]
+    assert [o.result for o in report.outcomes] == [ItemResult.RESTORED]
     assert second.files.store.read(kept.key) == b"a"
 
 
@@ -319,7 +321,8 @@ def test_registry_defect_deleting_an_old_project_breaks_no_push(here: Any, remot
     old = tmp_path / "project"
     old.mkdir()
     (old / "file").write_text("a")
-    from multiblast.registry.local.records import ProductName, record_product
+    from multiblast.registry.local.records import record_product
+    from multiblast.registry.model.names import ProductName
 
     one = record_product(here, ProductName("rich", "params/a", "1.0.0"), old / "file", file_type="csv")
     (old / "file").unlink()
@@ -328,4 +331,4 @@ def test_registry_defect_deleting_an_old_project_breaks_no_push(here: Any, remot
     gone = here.product("params/gone", "gone")
     here.commit("object", gone.object_id)
     delete(here, "rich:params/gone@1.0.0", [], force=True)
-    assert [o.result for o in push(here, remote.open()).outcomes] == [Result.DONE]
+    assert [o.result for o in push(here, remote.open()).outcomes] == [ItemResult.DONE]

@@ -17,10 +17,11 @@ from typing import Any
 
 import pytest
 
-from multiblast.registry.commands import pull, push
-from multiblast.registry.remotes.connection import Limits
-from multiblast.registry.sync.transfer import Result
-from multiblast.registry.views.status import status, verify
+from multiblast.registry.remotes.connection import RetryPolicy
+from multiblast.registry.sync.commands import pull, push
+from multiblast.registry.sync.summary import ItemResult
+from multiblast.registry.views.status import status
+from multiblast.registry.views.verification import verify
 
 _ROOT = Path(__file__).resolve().parents[3]
 READ_ALL = "read:\n- {data_product: 'params/*', use: {namespace: rich}}\n"
@@ -47,8 +48,8 @@ def kill_after(requests: int, registry: Any, remote: Any, what: str, config: Pat
     """Begin a transfer in a process of its own, and kill that once it has sent so many requests."""
     code = f"""
     from pathlib import Path
-    from multiblast.registry.remotes.bindings import bind
-    from multiblast.registry.commands import pull, push
+    from multiblast.registry.local.users import bind
+    from multiblast.registry.sync.commands import pull, push
     from multiblast.registry.local.registry import Registry, open_database
     from multiblast.registry.remotes.rest import RestRegistry
     from multiblast.stores import LocalStore
@@ -94,7 +95,7 @@ def test_registry_killed_pull_goes_on(
 def test_registry_killed_push_goes_on(filled: Any, remote: Any, config: Callable[[str], Path], number: int) -> None:
     kill_after(random.Random(number).randrange(1, REQUESTS_OF_A_PUSH), filled, remote, PUSH, config(READ_ALL))
     report = push(filled, remote.open())
-    assert [(o.result, o.reason) for o in report.outcomes] == [(Result.DONE, "")] * 12
+    assert [(o.result, o.reason) for o in report.outcomes] == [(ItemResult.DONE, "")] * 12
     counts = remote.counts
     assert counts["data_product"] == counts["licence"] == counts["keyword"] == counts["key_value"] == 12
     assert counts["object"] == 24  # with the documents
@@ -112,8 +113,8 @@ def test_registry_file_that_is_not_what_it_should_be_is_refused(
     push(here, remote.open())
     (remote.bucket / here.product("params/a", "content a").sha1).write_bytes(found)
     report = pull(config(READ_ALL), second, remote.open(), second.user())
-    assert sorted(o.result for o in report.outcomes) == [Result.DONE, Result.FAILED]
-    reason = next(o.reason for o in report.outcomes if o.result == Result.FAILED)
+    assert sorted(o.result for o in report.outcomes) == [ItemResult.DONE, ItemResult.FAILED]
+    reason = next(o.reason for o in report.outcomes if o.result == ItemResult.FAILED)
     assert "not the file the registry describes" in reason
     whole(second)
 
@@ -127,8 +128,8 @@ _BROKEN = {
 }
 
 
-def patience(fault: dict[str, Any]) -> Limits:
-    return Limits(timeout_s=1.5 if "delay_s" in fault else 30, attempts=2, first_wait_s=0.01)
+def patience(fault: dict[str, Any]) -> RetryPolicy:
+    return RetryPolicy(timeout_s=1.5 if "delay_s" in fault else 30, attempts=2, first_wait_s=0.01)
 
 
 @pytest.mark.parametrize(("fault", "said"), _BROKEN.values(), ids=_BROKEN)
@@ -140,8 +141,8 @@ def test_registry_trouble_with_one_file_is_told_and_the_rest_is_pulled(  # noqa:
     push(here, remote.open())
     remote.fail(f"GET /data/{here.product('params/a', 'content a' * 1000).sha1}", times=99, **fault)
     report = pull(config(READ_ALL), second, remote.open(limits=patience(fault)), second.user())
-    assert {o.item[12]: o.result for o in report.outcomes} == {"a": Result.FAILED, "b": Result.DONE}
-    reason = next(o.reason for o in report.outcomes if o.result == Result.FAILED)
+    assert {o.item[12]: o.result for o in report.outcomes} == {"a": ItemResult.FAILED, "b": ItemResult.DONE}
+    reason = next(o.reason for o in report.outcomes if o.result == ItemResult.FAILED)
     assert said.replace("PORT", remote.url.rpartition(":")[2]) in reason
     whole(second)
     remote.control(faults=[])
@@ -156,7 +157,7 @@ def test_registry_trouble_with_one_upload_is_told_and_the_rest_is_pushed(here: A
         here.commit("object", here.product(f"params/{name}", f"content {name}").object_id)
     remote.fail(f"POST /api/data/{here.product('params/a', 'content a').sha1}", times=99, **fault)
     report = push(here, remote.open(limits=patience(fault)))
-    assert {o.item[12]: o.result for o in report.outcomes} == {"a": Result.FAILED, "b": Result.DONE}
+    assert {o.item[12]: o.result for o in report.outcomes} == {"a": ItemResult.FAILED, "b": ItemResult.DONE}
     assert said.replace("PORT", remote.url.rpartition(":")[2]) in report.outcomes[0].reason
     assert remote.counts["data_product"] == 1
     remote.control(faults=[])
@@ -168,7 +169,7 @@ def test_registry_server_that_always_fails_is_named(here: Any, remote: Any) -> N
     here.commit("object", here.product("params/a", "a").object_id)
     remote.fail("POST /api/object/", times=99, status=500)
     report = push(here, remote.open())
-    assert [o.result for o in report.outcomes] == [Result.FAILED]
+    assert [o.result for o in report.outcomes] == [ItemResult.FAILED]
     assert "failed with 500 3 times" in report.outcomes[0].reason
 
 
@@ -177,14 +178,14 @@ def test_registry_half_recorded_run_is_told(here: Any, remote: Any) -> None:
     here.commit("code_run", here.run([], [here.product("params/a", "a")]))
     remote.fail("POST /api/code_run/", times=1, status=500, half=True)
     report = push(here, remote.open())
-    assert [o.result for o in report.outcomes] == [Result.FAILED]
+    assert [o.result for o in report.outcomes] == [ItemResult.FAILED]
     assert "is there without some of its outputs" in report.outcomes[0].reason
 
 
 def test_registry_refused_token_is_told(here: Any, remote: Any) -> None:
     here.commit("object", here.product("params/a", "a").object_id)
     report = push(here, remote.open(token="f" * 40))
-    assert [o.result for o in report.outcomes] == [Result.FAILED]
+    assert [o.result for o in report.outcomes] == [ItemResult.FAILED]
     assert "refused the token (403)" in report.outcomes[0].reason
     assert "multiblast registry remote" in report.outcomes[0].reason
 
@@ -208,7 +209,7 @@ def test_registry_unreachable_server_is_named(second: Any, config: Callable[[str
     from multiblast.errors import StoreError
     from multiblast.registry.remotes.rest import RestRegistry
 
-    end = RestRegistry("http://127.0.0.1:9/", limits=Limits(attempts=2, first_wait_s=0.01))
+    end = RestRegistry("http://127.0.0.1:9/", limits=RetryPolicy(attempts=2, first_wait_s=0.01))
     with pytest.raises(StoreError, match=r"127\.0\.0\.1:9 cannot be reached"):
         pull(config(READ_ALL), second, end, second.user())
     end.close()
@@ -241,9 +242,9 @@ def test_registry_full_disk_fails_what_does_not_fit_and_no_more(
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, old)
     assert {o.item: o.result for o in report.outcomes} == {
-        "rich:params/big@1.0.0": Result.FAILED,
-        "rich:params/small@1.0.0": Result.DONE,
+        "rich:params/big@1.0.0": ItemResult.FAILED,
+        "rich:params/small@1.0.0": ItemResult.DONE,
     }
-    assert "cannot write" in next(o.reason for o in report.outcomes if o.result == Result.FAILED)
+    assert "cannot write" in next(o.reason for o in report.outcomes if o.result == ItemResult.FAILED)
     assert pull(path, second, remote.open(), user).exit_code == 0
     whole(second)

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from multiblast.registry.commands import pull, push
 from multiblast.registry.remotes.rest import RestRegistry
-from multiblast.registry.sync.transfer import Result
+from multiblast.registry.sync.commands import pull, push
+from multiblast.registry.sync.summary import ItemResult
 
 _SERVERS = [
     (url, os.environ[f"MULTIBLAST_TEST_FAIR_TOKEN{number}"])
@@ -41,14 +41,14 @@ if _SERVERS:
         here.describe(first)
         last = here.product("results/c", f"last {space}", namespace=space)
         here.commit("code_run", here.run([first], [last], f"make {space}"))
-        assert [(o.result, o.reason) for o in push(here, fair).outcomes] == [(Result.DONE, "")]
+        assert [(o.result, o.reason) for o in push(here, fair).outcomes] == [(ItemResult.DONE, "")]
         text = f"read: [{{data_product: '*/*', use: {{namespace: {space}}}}}]"
         user = second.user()
         report = pull(config(text), second, fair, user, all_files=True)
-        assert {o.result for o in report.outcomes} == {Result.DONE}
+        assert {o.result for o in report.outcomes} == {ItemResult.DONE}
         assert second.contents() == here.contents()
         again = pull(config(text), second, fair, user)
-        assert {o.result for o in again.outcomes} == {Result.KNOWN}
+        assert {o.result for o in again.outcomes} == {ItemResult.KNOWN}
         assert again.requests <= 20
         assert push(here, fair).requests == 0
 
@@ -58,4 +58,4 @@ if _SERVERS:
             one = registry.product("params/a", f"{content} {space}", namespace=space)
             registry.commit("object", one.object_id)
         assert push(here, fair).exit_code == 0
-        assert [o.result for o in push(second, fair).outcomes] == [Result.CONFLICT]
+        assert [o.result for o in push(second, fair).outcomes] == [ItemResult.CONFLICT]

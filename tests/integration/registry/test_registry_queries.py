@@ -18,11 +18,14 @@ from multiblast.accounts import Requester
 from multiblast.actions.requests import CreateReport
 from multiblast.database import Link
 from multiblast.errors import ConflictError, InvalidInputError, LimitError
-from multiblast.registry.commands import generate, plan_run, pull, push, run
-from multiblast.registry.remotes.public_view import Masked
-from multiblast.registry.sync.transfer import Result
+from multiblast.registry.remotes.public_view import PublicView
+from multiblast.registry.runs.commands import generate, plan_run, run
+from multiblast.registry.sync.commands import pull, push
+from multiblast.registry.sync.staging import commit
+from multiblast.registry.sync.summary import ItemResult
 from multiblast.registry.views.export import write_crate, write_prov
-from multiblast.registry.views.status import commit, info, verify
+from multiblast.registry.views.info import info
+from multiblast.registry.views.verification import verify
 from multiblast.reports import read_report_request
 from multiblast.search import read_submission
 from multiblast.services import Services
@@ -227,7 +230,7 @@ def test_registry_query_searches_a_pulled_product(  # noqa: PLR0913, PLR0917 - t
     text = text.replace("{data_product: queries/q}", "{data_product: queries/q, use: {namespace: rich}}")
     text = text.replace("  targets:", "  databases: [databases/mine]\n  targets:")
     user = second.user("ann")
-    assert pull(config(text), second, Masked(here), user).exit_code == 0
+    assert pull(config(text), second, PublicView(here), user).exit_code == 0
     run(config(text), second, user, queries=own.registered_queries)
     made = [one for one in own.targets.databases() if one.target != "t"]
     before = made[0].path.with_suffix(".pin").stat().st_ino
@@ -276,7 +279,7 @@ def test_registry_dry_run_of_a_query_tells_what_is_searched(
     bad = plan_run(
         config(SEARCH.replace("s/proteins", "s/none")), here, here.user(), queries=services.registered_queries
     )
-    assert [o.item for o in bad.outcomes if o.result == Result.FAILED] == ["config.yaml: search.targets[0]"]
+    assert [o.item for o in bad.outcomes if o.result == ItemResult.FAILED] == ["config.yaml: search.targets[0]"]
 
 
 def test_registry_query_needs_who_runs_it(here: Any, config: Callable[[str], Path]) -> None:
@@ -386,5 +389,5 @@ def test_registry_report_goes_to_the_remote_with_its_search(
 ) -> None:
     services.provenance.record(here, job)
     commit(here, [services.provenance.record(here, report(services, job))])
-    assert [(one.result, one.reason) for one in push(here, remote.open()).outcomes] == [(Result.DONE, "")]
+    assert [(one.result, one.reason) for one in push(here, remote.open()).outcomes] == [(ItemResult.DONE, "")]
     assert remote.counts["code_run"] == 2

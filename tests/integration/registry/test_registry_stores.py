@@ -13,12 +13,15 @@ from typing import Any
 
 import pytest
 
-from multiblast.registry.commands import pull, push
-from multiblast.registry.local.records import ProductName, record_product
+from multiblast.registry.local.records import record_product
 from multiblast.registry.local.registry import Registry
-from multiblast.registry.remotes.public_view import Masked
-from multiblast.registry.sync.transfer import Result
-from multiblast.registry.views.status import gc, status, verify
+from multiblast.registry.model.names import ProductName
+from multiblast.registry.remotes.public_view import PublicView
+from multiblast.registry.sync.collection import collect
+from multiblast.registry.sync.commands import pull, push
+from multiblast.registry.sync.summary import ItemResult
+from multiblast.registry.views.status import status
+from multiblast.registry.views.verification import verify
 from multiblast.stores import LocalStore, S3Store, Store
 
 _ROOT = Path(__file__).resolve().parents[3]
@@ -29,9 +32,9 @@ _DYING = """
 import os, signal, sys
 from pathlib import Path
 import boto3
-from multiblast.registry.commands import push
+from multiblast.registry.sync.commands import push
 from multiblast.registry.local.registry import Registry, open_database
-from multiblast.registry.remotes.public_view import Masked
+from multiblast.registry.remotes.public_view import PublicView
 from multiblast.stores import LocalStore, S3Store
 from multiblast.stores.base import chunks
 from multiblast.stores.s3 import connect
@@ -51,7 +54,7 @@ def dying(store):
 base = Path(sys.argv[1])
 here = Registry(open_database(f"sqlite:///{base / 'registry.sqlite'}"), LocalStore(base / "store"), base)
 there = Registry(open_database(sys.argv[2]), dying(STORE), Path())
-push(here, Masked(there))
+push(here, PublicView(there))
 """
 
 
@@ -101,7 +104,7 @@ def test_registry_killed_push_of_a_large_file_goes_on_in_its_middle(
     assert list(store.list()) == []
     parts = list((tmp_path / "there" / ".incoming").glob("*"))
     begun = [(part.stat().st_size, part.stat().st_ino) for part in parts]
-    assert [(o.result, o.reason) for o in push(here, Masked(there)).outcomes] == [(Result.DONE, "")]
+    assert [(o.result, o.reason) for o in push(here, PublicView(there)).outcomes] == [(ItemResult.DONE, "")]
     if kind == "s3":
         assert _PARTS - _DIES_AT <= len(sent) <= _PARTS - _DIES_AT + 4  # so many were under way
     else:
@@ -119,7 +122,7 @@ def test_registry_gc_removes_what_was_left_a_day_ago(here: Any) -> None:
         path.write_bytes(b"half")
     for path in lefts:
         os.utime(path, times=(time.time() - 25 * 3600,) * 2)
-    gc(here, [], dry_run=True)
+    collect(here, [], dry_run=True)
     assert all(path.exists() for path in lefts)
-    gc(here, [])
+    collect(here, [])
     assert [path.exists() for path in (*lefts, fresh)] == [False, False, True]

@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
-from multiblast.registry.commands import plan_pull, plan_push, pull, push, update
 from multiblast.registry.model.local_tables import Staged
 from multiblast.registry.model.tables import Keyword
-from multiblast.registry.remotes.public_view import Masked
+from multiblast.registry.remotes.public_view import PublicView
 from multiblast.registry.remotes.rest import RestRegistry
-from multiblast.registry.sync.transfer import Result
-from multiblast.registry.views.status import delete, gc, status, verify
+from multiblast.registry.sync.collection import collect, delete
+from multiblast.registry.sync.commands import plan_pull, plan_push, pull, push, update
+from multiblast.registry.sync.summary import ItemResult
+from multiblast.registry.views.status import status
+from multiblast.registry.views.verification import verify
 
 TOKEN = "01234567" * 5  # of the served registry
 READ_ALL = "read:\n- {data_product: '*/*', use: {namespace: rich}}\n"
@@ -42,9 +44,9 @@ def test_registry_round_trip_keeps_everything(
 ) -> None:
     end = remote.open()
     pushed = push(filled, end)
-    assert [(o.result, o.reason) for o in pushed.outcomes] == [(Result.DONE, "")]
+    assert [(o.result, o.reason) for o in pushed.outcomes] == [(ItemResult.DONE, "")]
     pulled = pull(config(READ_ALL), second, end, second.user(), all_files=True)
-    assert {o.result for o in pulled.outcomes} == {Result.DONE}
+    assert {o.result for o in pulled.outcomes} == {ItemResult.DONE}
     assert second.contents() == filled.contents()
 
 
@@ -62,15 +64,15 @@ def test_registry_keeps_in_step_on_either_database(
     assert push(here, end).exit_code == 0
     assert pull(path, second, end, user, all_files=True).exit_code == 0
     assert second.contents() == here.contents()
-    assert {o.result for o in pull(path, second, end, user).outcomes} == {Result.KNOWN}
+    assert {o.result for o in pull(path, second, end, user).outcomes} == {ItemResult.KNOWN}
     here.commit("object", here.product("params/a", "newer", "1.1.0").object_id)
     second.product("params/a", "other", "1.1.0")
     assert push(here, end).exit_code == 0
-    assert {o.item: o.result for o in update(second, end).outcomes}["rich:params/a@1.1.0"] == Result.CONFLICT
+    assert {o.item: o.result for o in update(second, end).outcomes}["rich:params/a@1.1.0"] == ItemResult.CONFLICT
     assert delete(second, "rich:params/a@1.1.0", [], force=True).items == ("rich:params/a@1.1.0",)
     assert update(second, end).exit_code == 0
     assert (status(second, end).exit_code, verify(second).exit_code) == (0, 0)
-    gc(second, [end.name], files=True)
+    collect(second, [end.name], files=True)
     assert second.since("data_product", 0) == []
 
 
@@ -106,12 +108,12 @@ def test_registry_second_push_sends_nothing(filled: Any, remote: Any) -> None:
     push(filled, remote.open())
     remote.control(forget=True)
     report = push(filled, remote.open())
-    assert (remote.log, [o.result for o in report.outcomes]) == ([], [Result.KNOWN])
+    assert (remote.log, [o.result for o in report.outcomes]) == ([], [ItemResult.KNOWN])
 
 
 def test_registry_plans_change_nothing(filled: Any, second: Any, remote: Any, config: Callable[[str], Path]) -> None:
     planned = plan_push(filled, remote.open())
-    assert (planned.count(Result.PLANNED), remote.log) == (1, [])
+    assert (planned.count(ItemResult.PLANNED), remote.log) == (1, [])
     assert planned.size_bytes > len("firstmiddlelast")
     push(filled, remote.open())
     planned = plan_pull(config(READ_ALL), second, remote.open(), second.user())
@@ -143,9 +145,9 @@ def test_registry_update_pulls_newer_versions(
     pull(config(READ_ALL), second, remote.open(), second.user())
     filled.commit("object", filled.product("params/a", "newer", "1.1.0").object_id)
     push(filled, remote.open())
-    assert update(second, remote.open(), dry_run=True).count(Result.PLANNED) == 1
+    assert update(second, remote.open(), dry_run=True).count(ItemResult.PLANNED) == 1
     report = update(second, remote.open())
-    assert [o.item for o in report.outcomes if o.result == Result.DONE] == ["rich:params/a@1.1.0"]
+    assert [o.item for o in report.outcomes if o.result == ItemResult.DONE] == ["rich:params/a@1.1.0"]
     assert [row.fields["version"] for row in second.products("rich", ["params/a"])] == ["1.0.0", "1.1.0"]
 
 
@@ -153,9 +155,9 @@ def test_registry_another_multiblast_is_a_remote(
     filled: Any, second: Any, locals_: Callable[[str], Any], config: Callable[[str], Path]
 ) -> None:
     between = locals_("between")
-    assert push(filled, Masked(between)).exit_code == 0
-    report = pull(config(READ_ALL), second, Masked(between), second.user(), all_files=True)
-    assert {o.result for o in report.outcomes} == {Result.DONE}
+    assert push(filled, PublicView(between)).exit_code == 0
+    report = pull(config(READ_ALL), second, PublicView(between), second.user(), all_files=True)
+    assert {o.result for o in report.outcomes} == {ItemResult.DONE}
     assert second.contents() == filled.contents()
 
 
@@ -167,7 +169,7 @@ def test_registry_identical_bytes_can_be_downloaded(
         here.commit("object", here.product(f"params/{name}", "same" if shared else name).object_id)
     assert push(here, remote.open()).exit_code == 0
     report = pull(config(READ_ALL), second, remote.open(), second.user())
-    assert [o.result for o in report.outcomes] == [Result.DONE, Result.DONE]
+    assert [o.result for o in report.outcomes] == [ItemResult.DONE, ItemResult.DONE]
     assert len(list(second.files.store.list("files/"))) == (1 if shared else 2)
 
 
@@ -188,9 +190,9 @@ def test_registry_another_multiblast_shows_nothing_private(
     secret, shown = between.product("params/secret", "bytes", public=False), between.product("params/open", "open")
     between.run([secret], [shown])
     text = "read: [{data_product: params/open, use: {namespace: rich}}]"
-    pull(config(text), second, Masked(between), second.user())
+    pull(config(text), second, PublicView(between), second.user())
     between.describe(secret, "secretword")
-    report = pull(config(text), second, Masked(between), second.user(), all_files=True)
+    report = pull(config(text), second, PublicView(between), second.user(), all_files=True)
     assert report.exit_code == 0
     told = repr(second.contents())
     assert "params/secret" in told
@@ -211,7 +213,7 @@ def test_registry_refuses_a_hash_that_is_none(second: Any, remote: Any, config: 
     product = {"name": "params/a", "version": "1.0.0", "namespace": space.row.reference, "object": item.row.reference}
     end.create("data_product", [product])
     report = pull(config(READ_ALL), second, end, second.user())
-    assert [o.result for o in report.outcomes] == [Result.FAILED]
+    assert [o.result for o in report.outcomes] == [ItemResult.FAILED]
     assert "no SHA-1" in report.outcomes[0].reason
 
 

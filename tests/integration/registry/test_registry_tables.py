@@ -14,7 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from multiblast.registry.local.registry import Registry, open_database
 from multiblast.registry.model.kinds import KINDS
 from multiblast.registry.model.tables import RegistryTable
-from multiblast.registry.remotes.public_view import Masked
+from multiblast.registry.remotes.public_view import PublicView
 from multiblast.registry.sync.push import Push
 from multiblast.stores import LocalStore, MemoryStore
 
@@ -149,7 +149,7 @@ def test_registry_patterns_take_no_letter_for_another(registry: Registry) -> Non
 def test_registry_pushes_to_another_over_any_store(here: Any, registry: Registry, tmp_path: Path) -> None:
     here.commit("object", here.product("params/a", "content").object_id)
     other = Registry(registry.database, MemoryStore(), tmp_path)
-    assert Push(here, Masked(other)).run().exit_code == 0
+    assert Push(here, PublicView(other)).run().exit_code == 0
     with other.files.open(here.product("params/a", "content").sha1) as file:
         assert file.read() == b"content"
 

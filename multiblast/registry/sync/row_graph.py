@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from multiblast.registry.model.kinds import DETAILS
-from multiblast.registry.model.rows import End, Row
+from multiblast.registry.model.rows import Endpoint, Row
 
-__all__ = ["Closure", "walk"]
+__all__ = ["RowGraph", "collect_rows"]
 
 Id = tuple[str, str]
 
 
-class Closure:
+class RowGraph:
     """Rows, and which leads to which.
 
     Attributes:
@@ -46,7 +46,9 @@ class Closure:
         return seen
 
 
-def walk(origin: End, roots: Iterable[Row], known: Callable[[set[Id]], set[Id]] = lambda _: set()) -> Closure:
+def collect_rows(
+    origin: Endpoint, roots: Iterable[Row], known: Callable[[set[Id]], set[Id]] = lambda _: set()
+) -> RowGraph:
     """Collect rows in waves, each wave a few batched look-ups.
 
     Args:
@@ -54,7 +56,7 @@ def walk(origin: End, roots: Iterable[Row], known: Callable[[set[Id]], set[Id]] 
         roots: Where to begin.
         known: Returns those of some rows that need not be looked at, because all that goes along with them is known.
     """
-    closure = Closure()
+    closure = RowGraph()
     wave = [row for row in roots if closure.add(row)]
     while wave:
         found: list[Row] = []
@@ -75,7 +77,7 @@ def walk(origin: End, roots: Iterable[Row], known: Callable[[set[Id]], set[Id]] 
     return closure
 
 
-def _lead(closure: Closure, details: list[Row], field_name: str, owner: str) -> None:
+def _lead(closure: RowGraph, details: list[Row], field_name: str, owner: str) -> None:
     for row in details:
         value = row.fields[field_name]
         for reference in value if isinstance(value, list) else [value]:

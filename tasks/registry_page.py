@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 
 from multiblast.errors import ConflictError
-from multiblast.registry.sync.transfer import Report, Result
+from multiblast.registry.sync.summary import ItemResult, TransferSummary
 from multiblast.registry.views.graph import provenance_svg
 from tasks.artifacts import show_markdown, show_table
 from tasks.registries import local_registry
@@ -15,7 +15,7 @@ __all__ = ["show_graph", "show_report"]
 _ROWS_SHOWN = 1000
 
 
-async def show_report(title: str, report: Report, *, final: bool = True) -> None:
+async def show_report(title: str, report: TransferSummary, *, final: bool = True) -> None:
     """Show what became of each item on the run's page.
 
     Args:
@@ -35,7 +35,7 @@ async def show_report(title: str, report: Report, *, final: bool = True) -> None
     lines = [f"## {title}", "", f"{told}, {report.seconds:.1f} s", "", *(f"- {note}" for note in report.notes)]
     await show_markdown(f"{title}-summary", "\n".join(lines), title)
     if final and report.exit_code:
-        bad = [o for o in report.outcomes if o.result in (Result.CONFLICT, Result.FAILED)]
+        bad = [o for o in report.outcomes if o.result in (ItemResult.CONFLICT, ItemResult.FAILED)]
         raise ConflictError("; ".join(f"{o.item}: {o.reason}" for o in bad[:5]))
 
 

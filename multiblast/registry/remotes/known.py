@@ -1,0 +1,106 @@
+"""The remote registries that a registry knows by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlmodel import select
+
+from multiblast.database import utc_now
+from multiblast.errors import InvalidInputError, NotFoundError
+from multiblast.registry.local.registry import Registry, open_database
+from multiblast.registry.local.users import Secrets
+from multiblast.registry.model.local_tables import RemoteRegistry
+from multiblast.registry.model.names import check_name
+from multiblast.registry.model.rows import Endpoint
+from multiblast.registry.remotes.connection import RetryPolicy
+from multiblast.registry.remotes.public_view import PublicView
+from multiblast.registry.remotes.rest import RestRegistry
+from multiblast.stores import LocalStore, Store
+
+__all__ = ["Remotes", "open_remote"]
+
+
+class Remotes:
+    """The remote registries that a registry knows by name."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry, self._secrets = registry, Secrets(registry.directory)
+
+    def set(self, name: str, url: str, token: str = "", store: str = "") -> None:
+        """Name a remote.
+
+        Args:
+            name: What it is called here.
+            url: Of a FAIR registry's site, or of another multiblast registry's database.
+            token: To write to a FAIR registry with; empty leaves what there is.
+            store: The directory of another multiblast registry's files.
+        """
+        check_name(name, "remote")
+        with self._registry.writing() as session:
+            remote = session.exec(select(RemoteRegistry).where(RemoteRegistry.name == name)).first()
+            remote = remote or RemoteRegistry(name=name, url=url)
+            remote.url, remote.store, remote.last_updated = url, store, utc_now()
+            session.add(remote)
+        if token:
+            self._secrets.set(f"remote {name}", token)
+
+    def names(self) -> list[str]:
+        """Return the names, in their order."""
+        with self._registry.session() as session:
+            return list(session.exec(select(RemoteRegistry.name).order_by(RemoteRegistry.name)))
+
+    def end_names(self) -> list[str]:
+        """Return what tells each of them from other registries: see `Endpoint.name`."""
+        ends = [self.open(name) for name in self.names()]
+        for end in ends:
+            end.close()
+        return [end.name for end in ends]
+
+    def url(self, name: str = "") -> str:
+        """Return a remote's URL; empty if there is none."""
+        known = self._find(name)
+        return known.url if known else ""
+
+    def open(self, name: str = "", limits: RetryPolicy | None = None) -> Endpoint:
+        """Return a remote: the named one, or the only one.
+
+        Raises:
+            NotFoundError: there is none of that name, or several to choose from.
+        """
+        known = self._find(name)
+        if known is None:
+            remedy = f"there is {', '.join(self.names()) or 'none'}; add one with `multiblast registry remote NAME URL`"
+            raise NotFoundError("remote registry", name, remedy)
+        store = LocalStore(known.store) if known.store else None
+        return open_remote(known.url, self._secrets.get(f"remote {known.name}"), store, limits)
+
+    def _find(self, name: str) -> RemoteRegistry | None:
+        with self._registry.session() as session:
+            if name:
+                found = session.exec(select(RemoteRegistry).where(RemoteRegistry.name == name)).first()
+            else:
+                every = session.exec(select(RemoteRegistry)).all()
+                found = every[0] if len(every) == 1 else None
+            if found is not None:
+                session.expunge(found)
+            return found
+
+
+def open_remote(url: str, token: str = "", store: Store | None = None, limits: RetryPolicy | None = None) -> Endpoint:
+    """Return the remote registry at a URL.
+
+    Args:
+        url: Of a FAIR registry's site (``http…``), or of another multiblast registry's database.
+        token: To write to a FAIR registry with.
+        store: Where another multiblast registry keeps its files.
+        limits: How patient to be with a FAIR registry.
+
+    Raises:
+        InvalidInputError: a database without a store.
+    """
+    if url.startswith(("http://", "https://")):
+        return RestRegistry(url, token, limits)
+    if store is None:
+        raise InvalidInputError(f"{url!r} is a database: say where the files of that registry are, too")
+    return PublicView(Registry(open_database(url), store, Path()))

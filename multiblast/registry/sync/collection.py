@@ -1,0 +1,174 @@
+"""Removing what is kept elsewhere too."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete as remove
+from sqlmodel import col, select
+
+from multiblast.errors import ConflictError
+from multiblast.registry.local.items import everything, find_items, label
+from multiblast.registry.local.registry import Registry
+from multiblast.registry.model.kinds import KINDS
+from multiblast.registry.model.local_tables import RemoteCopy, Staged
+from multiblast.registry.model.rows import Row
+from multiblast.registry.model.tables import RegistryTable, StorageLocation, StorageRoot
+from multiblast.registry.sync.remote_copies import RemoteCopies
+from multiblast.registry.sync.row_graph import RowGraph, collect_rows
+
+__all__ = ["Removal", "collect", "delete"]
+
+
+_ABANDONED_AFTER_S = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What a collection would remove, or did."""
+
+    rows: int
+    files: tuple[str, ...]
+    size_bytes: int
+    items: tuple[str, ...]
+
+
+def collect(registry: Registry, remote_names: Sequence[str], *, files: bool = False, every: bool = False,
+       dry_run: bool = False) -> Removal:  # fmt: skip
+    """Remove what is synced, and in the provenance of nothing that is not; and parts of files left for a day.
+
+    Args:
+        registry: The local one.
+        remote_names: `Endpoint.name` of the remotes that count: what one of them has is synced.
+        files: Remove files too, except those of restricted access.
+        every: Remove these too.
+        dry_run: Only say what would be removed.
+    """
+    roots = everything(registry)
+    unsynced = [row for row in roots if not _is_synced(registry, remote_names, row)]
+    kept = collect_rows(registry, unsynced).rows.keys()
+    dropped = [row for row in roots if row.id not in kept]
+    closure = collect_rows(registry, dropped)
+    doomed = {row_id for row_id in closure.rows if row_id not in kept and row_id[0] in _COLLECTED}
+    if not dry_run:
+        _sweep(registry)
+    return _remove(registry, closure, doomed, [label(registry, row) for row in dropped], files=files, every=every,
+                   dry_run=dry_run)  # fmt: skip
+
+
+def _sweep(registry: Registry) -> None:
+    """Remove what transfers left behind that broke off, and were not gone on with for a day."""
+    for part in (registry.directory / "incoming").glob("*.part"):
+        with suppress(FileNotFoundError):
+            if time.time() - part.stat().st_mtime > _ABANDONED_AFTER_S:
+                part.unlink()
+    registry.files.store.sweep()
+
+
+# What other rows may share, and costs nothing, stays.
+_COLLECTED = set(KINDS) - {"namespace", "storage_root", "file_type", "author"}
+
+
+def _is_synced(registry: Registry, remote_names: Sequence[str], row: Row) -> bool:
+    number = int(row.reference)
+    return any(RemoteCopies(registry, name).there(row.kind, [number]) for name in remote_names)
+
+
+def delete(  # noqa: PLR0913 - one a switch
+    registry: Registry, text: str, remote_names: Sequence[str], *, force: bool = False, files: bool = True,
+    dry_run: bool = False,
+) -> Removal:  # fmt: skip
+    """Remove one code run or file from the registry and the store.
+
+    Args:
+        registry: The local one.
+        text: What, see `find_items`.
+        remote_names: As in `collect`.
+        force: Even if no remote has it.
+        files: Remove its file too, unless something else is the same file.
+        dry_run: Only say what would be removed.
+
+    Raises:
+        ConflictError: it is not synced, or something else depends on it.
+    """
+    rows = find_items(registry, text)
+    for row in rows:
+        if not force and not _is_synced(registry, remote_names, row):
+            raise ConflictError(f"{label(registry, row)} is at no remote: push it first, or delete it with force")
+    closure = RowGraph()
+    for row in rows:
+        closure.add(row)
+        for kind, field in _OWN.get(row.kind, ()):
+            for detail in registry.details(kind, field, [row]):
+                closure.add(detail)
+                if kind == "data_product":
+                    for external in registry.details("external_object", "data_product", [detail]):
+                        closure.add(external)
+    _refuse_needed(registry, closure)
+    objects = [row for row in closure.of("object") if row.fields["storage_location"]]
+    for place in registry.read("storage_location", {row.fields["storage_location"] for row in objects}):
+        others = registry.details("object", "storage_location", [place])
+        if all(other.id in closure.rows for other in others):
+            closure.add(place)
+    return _remove(registry, closure, set(closure.rows), [label(registry, row) for row in rows], files=files,
+                   every=True, dry_run=dry_run)  # fmt: skip
+
+
+_OWN = {
+    "object": [(kind.name, "object") for kind in KINDS.values() if kind.references.get("object") == "object"],
+}
+
+
+def _refuse_needed(registry: Registry, closure: RowGraph) -> None:
+    """Refuse to remove what a code run that stays has read, written or run."""
+    components, objects = closure.of("object_component"), closure.of("object")
+    users: list[Row] = []
+    for field in ("inputs", "outputs"):
+        users += registry.details("code_run", field, components)
+    for field in ("code_repo", "model_config", "submission_script"):
+        users += registry.details("code_run", field, objects)
+    for run in users:
+        if run.id not in closure.rows:
+            raise ConflictError(f"code run {run.fields['uuid']} needs it: delete that first")
+
+
+def _remove(  # noqa: PLR0913 - what, and how much of it
+    registry: Registry, closure: RowGraph, doomed: set[tuple[str, str]], items: list[str], *, files: bool, every: bool,
+    dry_run: bool,
+) -> Removal:  # fmt: skip
+    places = [row for row in closure.of("storage_location") if row.id in doomed]
+    hashes = {row.fields["hash"] for row in places if every or row.fields["public"]} if files else set()
+    kept_elsewhere = _hashes_that_stay(registry, {row.reference for row in places}, hashes)
+    gone = {sha1: kept for sha1 in hashes - kept_elsewhere if (kept := registry.files.get(sha1))}
+    result = Removal(len(doomed), tuple(sorted(gone)), sum(kept.size_bytes for kept in gone.values()), tuple(items))
+    if dry_run:
+        return result
+    keys: list[str] = []
+    with registry.writing() as session:
+        for kind in reversed(KINDS):
+            numbers = [int(reference) for name, reference in doomed if name == kind]
+            for start in range(0, len(numbers), 400):
+                part = numbers[start : start + 400]
+                model: Any = KINDS[kind].model
+                for table in RegistryTable.metadata.tables.values():
+                    for column in table.columns:
+                        if "id" not in table.columns and column.references(model.__table__.c.id):
+                            session.execute(remove(table).where(column.in_(part)))
+                session.execute(remove(model).where(model.id.in_(part)))
+                for marks in (RemoteCopy, Staged):
+                    session.execute(remove(marks).where(col(marks.kind) == kind, col(marks.row_id).in_(part)))
+        keys = [key for sha1 in gone if (key := registry.files.forget(session, sha1))]
+    registry.files.store.delete(keys)  # after the rows: a row without its file would be an error
+    return result
+
+
+def _hashes_that_stay(registry: Registry, doomed: set[str], hashes: set[str]) -> set[str]:
+    """Return those of some hashes that a location here has which stays; where else they are does not count."""
+    with registry.session() as session:
+        query = select(StorageLocation.id, StorageLocation.hash).join(StorageRoot).where(col(StorageRoot.local))
+        query = query.where(col(StorageLocation.hash).in_(hashes))
+        return {sha1 for number, sha1 in session.exec(query) if str(number) not in doomed}
