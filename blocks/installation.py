@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from prefect.blocks.core import Block
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from blocks import appearance
+from blocks.flat_documents import nested
 from multiblast.installation import Installation
 from multiblast.settings import home
 from multiblast.targets import DEFAULT_LAYOUT, Targets
 
 __all__ = ["BlastInstallation"]
+
+_FLAT = {
+    "programs": "directory",
+    "cores": "cores",
+    "time_limit_s": "time_limit_s",
+}
 
 
 class BlastInstallation(Block):
@@ -33,24 +41,25 @@ tree = installation.targets().tree()
 ```
 """
 
-    programs: str = Field(default="", description="Directory of the BLAST+ programs. Empty: looked up on the path.")
+    installation: Installation = Field(
+        default=Installation(), description="The BLAST+ programs, and how much of a machine they may use."
+    )
     targets_root: str = Field(
         default="", description="Directory that holds the databases. Empty: `targets` in multiblast's home."
     )
     layout: str = Field(
-        default=DEFAULT_LAYOUT, description="Where under the root each database is, by site, target and database."
+        default=DEFAULT_LAYOUT,
+        description="Where each database is below that directory, by the names of its site, target and database.",
     )
-    cores: int = Field(default=0, ge=0, description="Processor cores that searches may use. 0: all there are.")
-    time_limit_s: int = Field(default=0, ge=0, description="Time limit of one BLAST+ process in seconds. 0: none.")
 
-    def installation(self) -> Installation:
-        """Return the programs."""
-        return Installation(Path(self.programs) if self.programs else None, self.cores, self.time_limit_s)
+    @model_validator(mode="before")
+    @classmethod
+    def _read_flat(cls, values: Any) -> Any:
+        return nested(values, "installation", _FLAT)
 
     def targets(self) -> Targets:
         """Return the databases."""
-        if self.targets_root:
-            return Targets(Path(self.targets_root), self.layout)
-        own = home() / "targets"
-        own.mkdir(parents=True, exist_ok=True)
-        return Targets(own, self.layout)
+        root = Path(self.targets_root or home() / "targets")
+        if not self.targets_root:
+            root.mkdir(parents=True, exist_ok=True)
+        return Targets(root, self.layout)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from prefect.blocks.core import Block
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from blocks import appearance
-from multiblast import settings
+from blocks.flat_documents import nested
+from multiblast.settings import QueryLimits
 
-__all__ = ["QueryLimits"]
+__all__ = ["BlastQueryLimits"]
 
-_OWN = settings.QueryLimits()
+_FLAT = ("sequences", "query_bytes", "longest_nucleotide", "longest_protein", "results")
 
 
-class QueryLimits(Block):
+class BlastQueryLimits(Block):
     """How much one job may ask for; 0 means no limit. The defaults suit one's own machine."""
 
     _block_type_name = "BLAST query limits"
@@ -24,33 +27,26 @@ class QueryLimits(Block):
     _code_example = """
 Open a service to everybody:
 ```python
-from blocks.limits import QueryLimits
+from blocks.limits import BlastQueryLimits
 
-QueryLimits.public().save("default", overwrite=True)
+BlastQueryLimits.public().save("default", overwrite=True)
 ```
 Look at limits:
 ```python
-from blocks.limits import QueryLimits
+from blocks.limits import BlastQueryLimits
 
-limits = QueryLimits.load("BLOCK_NAME").limits()
+limits = BlastQueryLimits.load("BLOCK_NAME").limits
 ```
 """
 
-    sequences: int = Field(default=_OWN.sequences, ge=0, description="Sequences in one job.")
-    query_bytes: int = Field(default=_OWN.query_bytes, ge=0, description="Bytes of one query, unpacked.")
-    longest_nucleotide: int = Field(
-        default=_OWN.longest_nucleotide, ge=0, description="Letters of one nucleotide sequence."
-    )
-    longest_protein: int = Field(default=_OWN.longest_protein, ge=0, description="Letters of one protein sequence.")
-    results: int = Field(default=_OWN.results, ge=0, description="(sequences + 1) x max_target_seqs of one job.")
+    limits: QueryLimits = Field(default=QueryLimits(), description="How much one job may ask for.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_flat(cls, values: Any) -> Any:
+        return nested(values, "limits", {name: name for name in _FLAT})
 
     @classmethod
-    def public(cls) -> QueryLimits:
+    def public(cls) -> BlastQueryLimits:
         """Return the limits of a public service."""
-        return cls(**settings.QueryLimits.public().model_dump())
-
-    def limits(self) -> settings.QueryLimits:
-        """Return the limits."""
-        return settings.QueryLimits.model_validate(
-            {name: getattr(self, name) for name in settings.QueryLimits.model_fields}
-        )
+        return cls(limits=QueryLimits.public())

@@ -13,7 +13,7 @@ from prefect.exceptions import PrefectException
 
 from blocks.database import JobDatabase
 from blocks.installation import BlastInstallation
-from blocks.limits import QueryLimits
+from blocks.limits import BlastQueryLimits
 from blocks.policy import ServicePolicy
 from blocks.storage import ResultStorage
 from multiblast.services import Services
@@ -61,10 +61,10 @@ def _load() -> Services:
     return Services(
         database=_default(JobDatabase).database(),
         store=_default(ResultStorage).store(),
-        installation=installation.installation(),
+        installation=installation.installation,
         targets=installation.targets(),
-        limits=_default(QueryLimits).limits(),
-        policy=_default(ServicePolicy).policy(),
+        limits=_default(BlastQueryLimits).limits,
+        policy=_default(ServicePolicy).policy,
     )
 
 

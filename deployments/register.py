@@ -58,13 +58,19 @@ def block_classes() -> list[type[Block]]:
 
 
 def register_blocks() -> None:
-    """Register every block, each with a document "default" unless there is one: a user's own is never overwritten."""
+    """Register every block, each with a document "default" unless there is one: a user's own keeps its values.
+
+    Documents of an earlier form are saved in the present one, whose form the browser then shows.
+    """
     with get_client(sync_client=True) as client:
         for block in block_classes():
             block.register_type_and_schema()
             documents = client.read_block_documents_by_type(block.get_block_type_slug())
             if "default" not in {document.name for document in documents}:
                 block().save("default")
+            for document in documents:
+                if document.name and document.block_schema_id != block._block_schema_id:  # noqa: SLF001 - set just above
+                    _load(block, document.name).save(document.name, overwrite=True)
 
 
 def point_blocks_to(servers: OwnServers) -> None:
@@ -77,16 +83,16 @@ def point_blocks_to(servers: OwnServers) -> None:
         aws_access_key_id=key, aws_secret_access_key=secret, region_name="us-east-1", aws_client_parameters=parameters
     )
     S3Bucket(bucket_name=BUCKET, credentials=credentials).save(BUCKET, overwrite=True)
-    own = _default(ResultStorage)
+    own = _load(ResultStorage, "default")
     if not (own.directory or own.s3_bucket):
         ResultStorage(s3_bucket=BUCKET).save("default", overwrite=True)
-    if not _default(JobDatabase).url.get_secret_value():
+    if not _load(JobDatabase, "default").url.get_secret_value():
         url = SecretStr(servers.database_url("+psycopg", "multiblast"))
         JobDatabase(url=url).save("default", overwrite=True)
 
 
-def _default(block: type[BlockT]) -> BlockT:
-    return block.load("default", _sync=True)  # type: ignore[call-arg, return-value]  # added by Prefect's decorator
+def _load(block: type[BlockT], name: str) -> BlockT:
+    return block.load(name, _sync=True)  # type: ignore[call-arg, return-value]  # added by Prefect's decorator
 
 
 def create_pool() -> None:

@@ -6,9 +6,12 @@ import os
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+from pydantic.dataclasses import dataclass
 
 from multiblast.errors import FailureClass, ProgramError
 
@@ -19,17 +22,13 @@ _VERSION = re.compile(r"^\S+: (\S+)", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The BLAST+ programs of one machine.
+    """The BLAST+ programs of one machine, and how much of it they may use."""
 
-    Attributes:
-        directory: Where the programs are; None looks on the path.
-        cores: Processor cores that searches may use; 0 is all there are.
-        time_limit_s: Wall-clock limit of one program's run in seconds; 0 is none.
-    """
-
-    directory: Path | None = None
-    cores: int = 0
-    time_limit_s: float = 0
+    directory: Annotated[Path | None, BeforeValidator(lambda path: path or None)] = Field(
+        default=None, description="Directory of the BLAST+ programs. Empty: they are looked up on the path."
+    )
+    cores: int = Field(default=0, ge=0, description="Processor cores that searches may use. 0: all of them.")
+    time_limit_s: float = Field(default=0, ge=0, description="Time limit of one BLAST+ process, in seconds. 0: none.")
 
     @property
     def workers(self) -> int:

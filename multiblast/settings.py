@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = ["WORKER", "NoticeRules", "Policy", "QueryLimits", "UserLimits", "home", "own_queue"]
 
 _MIB = 1 << 20
+
+_Limit = Annotated[int, Field(ge=0)]
 
 WORKER = "MULTIBLAST_WORKER"
 """The environment variable that tells a run the name of its worker."""
@@ -33,19 +36,30 @@ def own_queue(worker: str) -> str:
     return f"on-{worker}"
 
 
-class QueryLimits(BaseModel):
+class _Settings(BaseModel):
+    """Settings are never changed in place, and a misspelt one is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class QueryLimits(_Settings):
     """How much one job may ask for; 0 means no limit.
 
     The defaults suit one's own machine; `public` is for a service open to everybody.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    sequences: int = Field(default=10_000, ge=0, description="Sequences in one job.")
-    query_bytes: int = Field(default=100 * _MIB, ge=0, description="Bytes of one query, unpacked if it was compressed.")
-    longest_nucleotide: int = Field(default=100 * _MIB, ge=0, description="Letters of one nucleotide sequence.")
-    longest_protein: int = Field(default=_MIB, ge=0, description="Letters of one protein sequence.")
-    results: int = Field(default=0, ge=0, description="Results one job may give: (sequences + 1) x max_target_seqs.")
+    sequences: _Limit = Field(default=10_000, description="Most sequences in one job. 0: no limit.")
+    query_bytes: _Limit = Field(
+        default=100 * _MIB, description="Largest query in bytes, after decompression. 0: no limit."
+    )
+    longest_nucleotide: _Limit = Field(
+        default=100 * _MIB, description="Longest nucleotide sequence, in letters. 0: no limit."
+    )
+    longest_protein: _Limit = Field(default=_MIB, description="Longest protein sequence, in letters. 0: no limit.")
+    results: _Limit = Field(
+        default=0,
+        description="Most results that one job can produce, counted as (sequences + 1) x max_target_seqs. 0: no limit.",
+    )
 
     @classmethod
     def public(cls) -> QueryLimits:
@@ -63,67 +77,73 @@ class QueryLimits(BaseModel):
         return self.longest_nucleotide if molecule == "nucleotide" else self.longest_protein
 
 
-class UserLimits(BaseModel):
+class UserLimits(_Settings):
     """How much one user may have; 0 means no limit."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    jobs_queued: int = Field(default=0, ge=0, description="Query jobs of one user that wait or run.")
-    sequences_a_day: int = Field(default=0, ge=0, description="Sequences one user may submit in 24 hours.")
-    bytes_kept: int = Field(default=0, ge=0, description="Bytes of results and reports kept for one user.")
+    jobs_queued: _Limit = Field(
+        default=0, description="Query jobs that one user may have waiting or running. 0: no limit."
+    )
+    sequences_per_day: _Limit = Field(
+        default=0, description="Sequences that one user may submit within 24 hours. 0: no limit."
+    )
+    bytes_kept: _Limit = Field(
+        default=0, description="Bytes of results and reports that are kept for one user. 0: no limit."
+    )
 
     @classmethod
     def public(cls) -> UserLimits:
         """Return the limits of a public service."""
-        return cls(jobs_queued=20, sequences_a_day=2_000, bytes_kept=1 << 30)
+        return cls(jobs_queued=20, sequences_per_day=2_000, bytes_kept=1 << 30)
 
 
-class NoticeRules(BaseModel):
-    """Where notices of ended jobs may go: to public addresses by https, and where else these say."""
+class NoticeRules(_Settings):
+    """Where notices of finished jobs may be sent: to public addresses over https, and where else these allow."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    hosts: tuple[str, ...] = Field(
+        default=(),
+        description="The only hosts that notices may be sent to; *.example.org stands for every host below "
+        "example.org. Empty: any host.",
+    )
+    loopback: bool = Field(default=True, description="Allow notices to this machine itself, also over plain http.")
+    private: bool = Field(
+        default=False,
+        description="Allow notices to private networks, also over plain http to a numeric address.",
+    )
 
-    hosts: tuple[str, ...] = Field(default=(), description="The only hosts, such as *.example.org. Empty: any.")
-    loopback: bool = Field(default=True, description="Whether to this machine too, also by http.")
-    private: bool = Field(default=False, description="Whether to private networks too, also by http to an address.")
 
-
-class Policy(BaseModel):
+class Policy(_Settings):
     """Who may do what, and how long things are kept.
 
     The defaults suit one's own machine; `public` is for a service open to everybody.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    administrators: frozenset[str] = Field(default=frozenset(), description="Users who may do everything.")
+    administrators: frozenset[str] = Field(default=frozenset(), description="Users who may see and do everything.")
     trust_unnamed: bool = Field(
-        default=True, description="Whether somebody who gives no name may do everything, as on one's own machine."
+        default=True,
+        description="Let anybody who gives no name do everything, as suits your own machine. Turn this off where "
+        "others can reach the service.",
     )
-    keep_days: int = Field(default=30, ge=1, description="Days after its last use that a result is kept.")
-    batches_at_a_time: int = Field(
+    keep_days: int = Field(default=30, ge=1, description="Days for which a result is kept after its last use.")
+    batches_at_a_time: _Limit = Field(
         default=0,
-        ge=0,
-        description="Batches that may be searched at a time; users take turns. 0: any number.",
+        description="Batches that may be searched at the same time, on all machines together; users take turns. "
+        "0: no limit.",
     )
-    large_job_s: int = Field(
+    large_job_s: _Limit = Field(
         default=600,
-        ge=0,
-        description="Seconds of one core's work that make a job large: it waits behind small ones, and other workers "
-        "help with it. 0: no job is large.",
+        description="Estimated computing time, in seconds of one core, from which a job counts as large: it waits "
+        "behind small jobs, and other workers help with it. 0: no job counts as large.",
     )
-    jobs_at_a_time: int = Field(
+    jobs_at_a_time: _Limit = Field(
         default=0,
-        ge=0,
-        description="Query jobs of one user that run before more of them wait, as large ones do, behind everybody's "
-        "others. 0: any number.",
+        description="Query jobs that one user may have running; further ones wait behind everybody else's, as large "
+        "jobs do. 0: no limit.",
     )
-    helpers: int = Field(default=8, ge=0, description="Workers that help with one large job, at most.")
-    users: UserLimits = Field(default=UserLimits(), description="How much one user may have.")
-    notices: NoticeRules = Field(default=NoticeRules(), description="Where notices of ended jobs may go.")
+    helpers: _Limit = Field(default=8, description="Most workers that help with one large job.")
+    users: UserLimits = Field(default=UserLimits(), description="Limits for each user.")
+    notices: NoticeRules = Field(default=NoticeRules(), description="Where notices of finished jobs may be sent.")
     provenance: bool = Field(
-        default=False,
-        description="Whether every job and report is recorded as a code run in the registry once it is complete.",
+        default=False, description="Record every completed job and report as a code run in the registry."
     )
 
     @classmethod

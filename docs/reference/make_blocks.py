@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from pydantic.fields import FieldInfo
 
 from deployments.register import block_classes
 
@@ -31,11 +34,20 @@ def _block(block: Any) -> str:
         "| Field | Default | Meaning |",
         "|---|---|---|",
     ]
-    for name, field in block.model_fields.items():
-        if not name.startswith("_"):
-            cells = (f"`{name}`", _default(field.get_default(call_default_factory=True)), field.description)
-            lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
+    lines += _rows(block.model_fields)
     return "\n".join([*lines, "", (block.get_code_example() or "").strip(), ""])
+
+
+def _rows(fields: Mapping[str, FieldInfo], above: str = "") -> Iterator[str]:
+    """Yield a row for each field, and for each field of the settings that it holds."""
+    for name, field in fields.items():
+        default = field.get_default(call_default_factory=True)
+        inner = getattr(default, "__pydantic_fields__", None)
+        if inner:
+            yield from _rows(inner, f"{above}{name}.")
+        elif not name.startswith("_"):
+            cells = (f"`{above}{name}`", _default(default), field.description or "")
+            yield "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
 
 
 def _default(value: Any) -> str:
@@ -43,7 +55,7 @@ def _default(value: Any) -> str:
         value = value.get_secret_value()
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"`{value}`" if value not in ("", [], None) else "none"
+    return f"`{value}`" if value or value == 0 else "none"
 
 
 if __name__ == "__main__":

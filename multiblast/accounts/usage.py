@@ -92,14 +92,14 @@ class UsageLimits:
         if limits.jobs_queued and (waiting := _jobs_waiting(session, owner)) >= limits.jobs_queued:
             message = f"{waiting} of your jobs wait or run, and {limits.jobs_queued} may"
             raise LimitError("jobs_queued", message, now + _usual_duration(session))
-        if limits.sequences_a_day:
+        if limits.sequences_per_day:
             self._check_day(session, owner, sequences, now)
         if limits.bytes_kept and (kept := bytes_kept(session, owner)) >= limits.bytes_kept:
             message = f"{kept:,} bytes are kept for you, and {limits.bytes_kept:,} may be: remove jobs from your list"
             raise LimitError("bytes_kept", message, max(now + _SHORTEST_WAIT, _oldest_use(session, owner) + self._keep))
 
     def _check_day(self, session: Session, owner: str, sequences: int, now: datetime) -> None:
-        allowed = self._limits.sequences_a_day
+        allowed = self._limits.sequences_per_day
         statement = select(Usage).where(Usage.owner == owner, col(Usage.hour) > now - _DAY).order_by(col(Usage.hour))
         hours = session.exec(statement).all()
         used = sum(hour.sequences for hour in hours)
@@ -112,7 +112,7 @@ class UsageLimits:
                 retry_at = hour.hour + _DAY
                 break
         message = f"{sequences:,} sequences are too many: you submitted {used:,} in 24 hours, and {allowed:,} may be"
-        raise LimitError("sequences_a_day", message, retry_at)
+        raise LimitError("sequences_per_day", message, retry_at)
 
 
 def bytes_kept(session: Session, owner: str) -> int:

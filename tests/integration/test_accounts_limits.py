@@ -60,13 +60,13 @@ def submit(usage: UsageLimits, sequences: int, now: datetime, requester: Request
         pass
 
 
-def test_sequences_a_day_are_counted_over_24_hours(database: Database) -> None:
-    usage = limits(database, sequences_a_day=100)
+def test_sequences_per_day_are_counted_over_24_hours(database: Database) -> None:
+    usage = limits(database, sequences_per_day=100)
     submit(usage, 60, NOON)
     submit(usage, 40, NOON + timedelta(hours=3))
     with pytest.raises(LimitError) as caught:
         submit(usage, 1, NOON + timedelta(hours=4))
-    assert caught.value.limit == "sequences_a_day"
+    assert caught.value.limit == "sequences_per_day"
     assert caught.value.retry_at == NOON.replace(minute=0) + timedelta(days=1)
     assert "2026-05-02 12:00 UTC" in str(caught.value)
     with pytest.raises(LimitError) as caught:
@@ -76,21 +76,21 @@ def test_sequences_a_day_are_counted_over_24_hours(database: Database) -> None:
 
 
 def test_sequences_of_others_and_of_administrators_do_not_count(database: Database) -> None:
-    usage = limits(database, sequences_a_day=10)
+    usage = limits(database, sequences_per_day=10)
     submit(usage, 10, NOON)
     submit(usage, 10, NOON, BOB)
     submit(usage, 1000, NOON, Requester("root", administrator=True))
 
 
 def test_submission_that_fails_is_not_counted(database: Database) -> None:
-    usage = limits(database, sequences_a_day=10)
+    usage = limits(database, sequences_per_day=10)
     with pytest.raises(InvalidInputError), usage.count_submission(ANN, lambda: 10, NOON):
         raise InvalidInputError("bad")
     submit(usage, 10, NOON)
 
 
 def test_guest_who_becomes_a_user_keeps_what_was_used(database: Database) -> None:
-    accounts = Accounts(database, Policy(users=UserLimits(sequences_a_day=10)))
+    accounts = Accounts(database, Policy(users=UserLimits(sequences_per_day=10)))
     token = accounts.new_guest()
     guest = accounts.requester(guest_token=token)
     submit(accounts.usage, 6, NOON, guest)

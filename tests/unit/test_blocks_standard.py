@@ -10,10 +10,16 @@ from pathlib import Path
 import pytest
 from prefect.blocks.core import Block
 from prefect.testing.standard_test_suites import BlockStandardTestSuite
+from pydantic import ValidationError
 
 import blocks
 from blocks.database import JobDatabase
+from blocks.installation import BlastInstallation
+from blocks.limits import BlastQueryLimits
+from blocks.policy import ServicePolicy
 from blocks.storage import ResultStorage
+from multiblast import settings
+from multiblast.installation import Installation
 from multiblast.stores import LocalStore
 
 _BLOCKS = [
@@ -53,3 +59,20 @@ def test_database_block_hides_its_password() -> None:
     block = JobDatabase(url="postgresql+psycopg://user:hidden@host/name")
     assert "hidden" not in repr(block)
     assert "hidden" not in repr(block.database())
+
+
+def test_blocks_have_the_values_of_the_settings_they_hold() -> None:
+    assert ServicePolicy().policy == settings.Policy()
+    assert ServicePolicy.public().policy == settings.Policy.public()
+    assert BlastQueryLimits().limits == settings.QueryLimits()
+    assert BlastQueryLimits.public().limits == settings.QueryLimits.public()
+    assert BlastInstallation().installation == Installation()
+
+
+def test_misspelt_setting_is_refused() -> None:
+    with pytest.raises(ValidationError, match="keep_day"):
+        ServicePolicy(policy={"keep_day": 3})
+
+
+def test_no_directory_of_programs_means_the_path() -> None:
+    assert BlastInstallation(installation={"directory": ""}).installation.directory is None

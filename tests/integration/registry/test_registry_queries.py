@@ -89,7 +89,7 @@ def test_registry_query_is_in_its_users_list_and_within_their_limits(
 ) -> None:
     here.product("queries/q", FASTA, file_type="fasta")
     user = here.user()
-    services.policy = Policy(users=UserLimits(sequences_a_day=2))
+    services.policy = Policy(users=UserLimits(sequences_per_day=2))
     with pytest.raises(LimitError):
         run(config(SEARCH), here, user, queries=services.registered_queries)
     assert (here.newest("code_run"), here.newest("data_product")) == (0, 1)

@@ -1,4 +1,4 @@
-"""Storage blocks over a real S3 server and Prefect's own blocks, and the flow that copies between them."""
+"""Blocks saved in a real Prefect server: documents of earlier forms, and storage over a real S3 server."""
 
 from __future__ import annotations
 
@@ -9,14 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.blocks.core import Block
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import BlockDocumentCreate, BlockSchemaCreate
 from prefect.testing.utilities import prefect_test_harness
 from prefect_aws import AwsCredentials, MinIOCredentials, S3Bucket
 from prefect_aws.client_parameters import AwsClientParameters
 
+from blocks.installation import BlastInstallation
+from blocks.limits import BlastQueryLimits
+from blocks.policy import ServicePolicy
 from blocks.registry import LocalRegistry, RemoteRegistry
 from blocks.storage import ResultStorage
+from deployments.register import register_blocks
 from flows.copy_results import copy_results
+from multiblast import settings
 from multiblast.errors import NotFoundError
+from multiblast.installation import Installation
 from multiblast.registry.remotes.public_view import PublicView
 from multiblast.stores import LocalStore, S3Store
 from multiblast.transfer import CopyProgress
@@ -112,3 +121,83 @@ def test_registry_blocks_keep_files_in_a_bucket(tmp_path: Path) -> None:
     assert registry.files.store.read(registry.files.key(kept.sha256)) == b"kept in a bucket"
     for one in (registry, remote):
         one.close()
+
+
+_FLAT_POLICY = {
+    "administrators": ["ada", "bob"],
+    "trust_unnamed": False,
+    "keep_days": 7,
+    "batches_at_a_time": 2,
+    "large_job_s": 60,
+    "jobs_at_a_time": 3,
+    "helpers": 4,
+    "provenance": True,
+    "jobs_queued": 5,
+    "sequences_a_day": 6,
+    "bytes_kept": 8,
+    "notice_hosts": ["*.example.org"],
+    "notices_to_loopback": False,
+    "notices_to_private": True,
+}
+_SAME_POLICY = settings.Policy(
+    administrators=frozenset({"ada", "bob"}),
+    trust_unnamed=False,
+    keep_days=7,
+    batches_at_a_time=2,
+    large_job_s=60,
+    jobs_at_a_time=3,
+    helpers=4,
+    provenance=True,
+    users=settings.UserLimits(jobs_queued=5, sequences_per_day=6, bytes_kept=8),
+    notices=settings.NoticeRules(hosts=("*.example.org",), loopback=False, private=True),
+)
+
+
+def save_flat(block: type[Block], name: str, values: dict[str, Any]) -> None:
+    """Save a document of the form that a block had before it held a settings model."""
+    block.register_type_and_schema(_sync=True)
+    fields = {"title": block.__name__, "type": "object", "properties": {name: {"title": name} for name in values}}
+    with get_client(sync_client=True) as client:
+        schema = client.create_block_schema(BlockSchemaCreate(fields=fields, block_type_id=block._block_type_id))
+        client.create_block_document(
+            BlockDocumentCreate(name=name, data=values, block_schema_id=schema.id, block_type_id=block._block_type_id)
+        )
+
+
+def test_documents_of_the_flat_form_are_read_and_saved_anew_in_the_present_form() -> None:
+    """What was saved before blocks held settings models means the same, before registration and after."""
+    flat_limits = {"sequences": 1, "query_bytes": 2, "longest_nucleotide": 3, "longest_protein": 4, "results": 5}
+    save_flat(BlastQueryLimits, "old", flat_limits)
+    layout = "{site}/{target}/{database}"
+    machine = {"programs": "/opt/blast", "targets_root": "/data", "layout": layout, "cores": 3, "time_limit_s": 0}
+    save_flat(BlastInstallation, "old", machine)
+    save_flat(BlastInstallation, "untouched", {**machine, "programs": "", "cores": 0})
+    save_flat(ServicePolicy, "old", _FLAT_POLICY)
+    limits = settings.QueryLimits(**flat_limits)
+    for _ in range(2):
+        assert BlastQueryLimits.load("old", _sync=True).limits == limits
+        assert ServicePolicy.load("old", _sync=True).policy == _SAME_POLICY
+        found = BlastInstallation.load("old", _sync=True)
+        assert found.installation == Installation(Path("/opt/blast"), cores=3)
+        assert (found.targets_root, found.layout) == ("/data", layout)
+        assert BlastInstallation.load("untouched", _sync=True).installation == Installation()
+        register_blocks()
+    with get_client(sync_client=True) as client:
+        saved = client.read_block_document_by_name("old", ServicePolicy._block_type_slug).block_schema
+        assert "policy" in saved.fields["properties"]  # so that the form in the browser is the present one
+
+
+def test_document_of_the_flat_form_takes_new_values() -> None:
+    """Prefect keeps the flat values beside the new ones."""
+    save_flat(ServicePolicy, "changed", _FLAT_POLICY)
+    ServicePolicy.public().save("changed", overwrite=True, _sync=True)
+    assert ServicePolicy.load("changed", _sync=True).policy == settings.Policy.public()
+
+
+def test_settings_models_survive_saving() -> None:
+    ServicePolicy(policy=_SAME_POLICY).save("whole", _sync=True)
+    assert ServicePolicy.load("whole", _sync=True).policy == _SAME_POLICY
+    BlastQueryLimits.public().save("public", _sync=True)
+    assert BlastQueryLimits.load("public", _sync=True).limits == settings.QueryLimits.public()
+    BlastInstallation(installation=Installation(Path("/opt"), 2, 1.5)).save("machine", _sync=True)
+    assert BlastInstallation.load("machine", _sync=True).installation == Installation(Path("/opt"), 2, 1.5)
