@@ -9,7 +9,7 @@ import sys
 from datetime import UTC, datetime
 
 from deployments import environment
-from multiblast.log_lines import about
+from multiblast.log_lines import current_job
 
 __all__ = ["CommandLog", "JsonLines", "PlainLines", "Terminal"]
 
@@ -65,7 +65,7 @@ class JsonLines(logging.Formatter):
 def _facts(record: logging.LogRecord) -> dict[str, str]:
     """Return what a record is about, as far as that is known: job, child (a result key), flow run, task run."""
     facts = {
-        "job": getattr(record, "job", "") or about(),
+        "job": getattr(record, "job", "") or current_job(),
         "child": getattr(record, "child", ""),
         "flow_run": getattr(record, "flow_run_id", "") or _flow_run(),
         "task_run": getattr(record, "task_run_id", ""),

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 
-__all__ = ["about", "note_job"]
+__all__ = ["current_job", "set_job"]
 
 _job: ContextVar[str] = ContextVar("job", default="")
 
 
-def note_job(job_id: str) -> None:
-    """Note that from here on, this run or thread works on a job."""
+def set_job(job_id: str) -> None:
+    """Name the job that this run or thread works on from here on."""
     _job.set(job_id)
 
 
-def about() -> str:
+def current_job() -> str:
     """Return the job that this run or thread works on; empty if it is none."""
     return _job.get()

@@ -20,4 +20,4 @@ class FlowQueries:
 
     def run(self, request: QueryRequest) -> SearchRecord:
         """Run a query for the registry's user, and write its reports."""
-        return services().registered_queries.run(request, flow_run=str(flow_run.id or ""))
+        return services().registered_queries.run(request, run_id=str(flow_run.id or ""))

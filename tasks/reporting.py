@@ -11,7 +11,7 @@ from prefect.runtime import flow_run
 
 from blocks.services import services
 from multiblast.actions.requests import CreateReport
-from multiblast.log_lines import note_job
+from multiblast.log_lines import set_job
 from multiblast.reports import MadeReport, ReportRequest
 from tasks.artifacts import show_markdown
 from tasks.outages import SITTING_OUT
@@ -36,7 +36,7 @@ def record_report(job_id: str, request: ReportRequest, user: str, partial: bool,
 
 def format_report(report_id: str) -> MadeReport:
     """Make a report, or show it as Cached if it is there, made from the results as they are now."""
-    note_job(report_id)
+    set_job(report_id)
     known = services().reports.version(report_id)
     made = _format_report.with_options(refresh_cache=not known.is_made)(report_id, known.digest)
     note_provenance(report_id)
@@ -49,7 +49,7 @@ def _version(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
 
 @task(cache_key_fn=_version, persist_result=True, task_run_name="format the report", **SITTING_OUT)
 def _format_report(report_id: str, version: str) -> MadeReport:  # noqa: ARG001 - the version is for the cache key
-    return services().reports.make(report_id, flow_run=str(flow_run.id or ""))
+    return services().reports.make(report_id, run_id=str(flow_run.id or ""))
 
 
 async def show_report(report: MadeReport) -> None:

@@ -21,7 +21,7 @@ from prefect.states import Completed
 from blocks.services import services
 from multiblast.database import JobStatus
 from multiblast.errors import ConflictError, InvalidInputError, JobFailedError, NotFoundError
-from multiblast.log_lines import note_job
+from multiblast.log_lines import set_job
 from multiblast.outages import is_outage
 from multiblast.search import (
     Batch,
@@ -166,7 +166,7 @@ def finish_query(job_id: str) -> SearchedJob:
         JobFailedError: the job is not complete now.
     """
     search = services().search
-    search.finish(job_id, flow_run=str(flow_run.id or ""))
+    search.finish(job_id, run_id=str(flow_run.id or ""))
     job = search.searched_job(job_id)
     if job.status != JobStatus.COMPLETE:
         raise JobFailedError(job.job_id, job.status, job.reason)
@@ -200,7 +200,7 @@ def give_up(job_id: str, error: BaseException) -> None:
         return
     cancelled = isinstance(error, KeyboardInterrupt | asyncio.CancelledError)
     why = "its run was cancelled" if cancelled else str(error) or type(error).__name__
-    services().search.fail(job_id, why, cancelled=cancelled, flow_run=str(flow_run.id or ""))
+    services().search.fail(job_id, why, cancelled=cancelled, run_id=str(flow_run.id or ""))
 
 
 def _queued(job_id: str, run_id: UUID) -> SearchedJob:
@@ -224,7 +224,7 @@ async def search_job(job_id: str, *, may_wait: bool = False) -> SearchedJob:
         job_id: The job.
         may_wait: Whether a large job is left to the queue of large ones; it then is queued, and so the run's end says.
     """
-    note_job(job_id)
+    set_job(job_id)
     page, helpers = RunPage(job_id), 0
     try:
         await names.tag_run(job_id)

@@ -39,7 +39,7 @@ def wait_behind_small(plan: Plan) -> UUID | None:
         return None
     if not (_is_large(plan) or services().accounts.usage.at_job_limit(plan.job_id)):
         return None
-    jobs.move_query([plan.job_id], JobStatus.QUEUED, "it waits behind other jobs", flow_run=str(flow_run.id))
+    jobs.move_query([plan.job_id], JobStatus.QUEUED, "it waits behind other jobs", run_id=str(flow_run.id))
     event = jobs.history(plan.job_id)[-1].number or 0
     return next(iter(run_again([Waiting(plan.job_id, JobKind.QUERY, event)], _QUEUE)), None)
 

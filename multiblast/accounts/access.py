@@ -8,19 +8,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
-from sqlalchemy import ARRAY, ColumnElement, SQLColumnExpression, String, cast, exists, false, func, or_, true
-from sqlalchemy import select as sa_select
+from sqlalchemy import ColumnElement, SQLColumnExpression, exists, false, or_, true
 from sqlalchemy.orm import aliased
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
 from multiblast.accounts.requester import Requester
-from multiblast.database import ChildJob, Database, JobKind, Link, QueryJob, ReportJob
+from multiblast.database import ChildJob, Database, JobKind, Link, QueryJob, ReportJob, among, job_table
 from multiblast.errors import NotAllowedError, NotFoundError
 
-__all__ = ["Access", "query_readable"]
+__all__ = ["Access", "readable"]
 
 # Names of their own, so that these conditions fit statements that have the tables already.
 _Position, _Link = aliased(ChildJob), aliased(Link)
@@ -39,8 +37,7 @@ class Access:
             NotFoundError: there is no such job.
             NotAllowedError: they may not.
         """
-        condition = query_readable(requester) if kind is JobKind.QUERY else report_readable(requester)
-        if not self._allowed(job_id, kind, condition):
+        if not self._allowed(job_id, kind, readable(requester, kind)):
             raise NotAllowedError(
                 f"{requester} has no right to read {kind} job {job_id}: ask somebody who has it to share it"
             )
@@ -52,23 +49,23 @@ class Access:
             NotFoundError: there is no such job.
             NotAllowedError: they may not.
         """
-        table = QueryJob if kind is JobKind.QUERY else ReportJob
-        if not self._allowed(job_id, kind, true() if requester.administrator else _linked(requester, col(table.id))):
+        linked = true() if requester.administrator else _linked(requester, col(job_table(kind).id))
+        if not self._allowed(job_id, kind, linked):
             raise NotAllowedError(
                 f"{kind} job {job_id} is not in the job list of {requester}: submit it, or look it up, to add it"
             )
 
-    def readable(self, requester: Requester, job_ids: Collection[str], kind: JobKind) -> dict[str, str]:
+    def statuses(self, requester: Requester, job_ids: Collection[str], kind: JobKind) -> dict[str, str]:
         """Return id and status of those jobs that exist and that a requester may read, in the order asked for."""
-        table = QueryJob if kind is JobKind.QUERY else ReportJob
-        condition = query_readable(requester) if kind is JobKind.QUERY else report_readable(requester)
-        wanted = list(dict.fromkeys(job_ids))
+        table, wanted = job_table(kind), list(dict.fromkeys(job_ids))
         with self._database.read() as session:
-            found = _statuses(session, table, wanted, condition)
+            mine = select(table.id, table.status).where(among(session, col(table.id), wanted))
+            rows = session.connection().execute(mine.where(readable(requester, kind)))  # a session takes twice as long
+            found = {job_id: status for job_id, status in rows}  # noqa: C416 - rows are no pairs to mypy
         return {job_id: found[job_id] for job_id in wanted if job_id in found}
 
     def _allowed(self, job_id: str, kind: JobKind, condition: ColumnElement[bool]) -> bool:
-        table = QueryJob if kind is JobKind.QUERY else ReportJob
+        table = job_table(kind)
         with self._database.read() as session:
             allowed = session.exec(select(condition).select_from(table).where(table.id == job_id)).first()
         if allowed is None:
@@ -76,13 +73,10 @@ class Access:
         return bool(allowed)
 
 
-def query_readable(requester: Requester) -> ColumnElement[bool]:
-    """Return the condition on `QueryJob` that a requester may read it."""
-    return _query_readable(requester, col(QueryJob.id))
-
-
-def report_readable(requester: Requester) -> ColumnElement[bool]:
-    """Return the condition on `ReportJob` that a requester may read it."""
+def readable(requester: Requester, kind: JobKind) -> ColumnElement[bool]:
+    """Return the condition on the table of a kind of jobs that a requester may read one."""
+    if kind is JobKind.QUERY:
+        return _query_readable(requester, col(QueryJob.id))
     if requester.administrator:
         return true()
     own = or_(_linked(requester, col(ReportJob.id)), col(ReportJob.id).in_(requester.shares))
@@ -104,16 +98,3 @@ def _linked(requester: Requester, job_id: SQLColumnExpression[str]) -> ColumnEle
     if not requester.owner:
         return false()
     return exists().where(col(_Link.owner) == requester.owner, col(_Link.job_id) == job_id)
-
-
-def _statuses(
-    session: Session, table: type[QueryJob | ReportJob], job_ids: Sequence[str], condition: ColumnElement[bool]
-) -> dict[str, str]:
-    # One parameter for all ids: thousands of parameters would take longer than the query itself.
-    own_id = col(table.id)
-    if session.get_bind().dialect.name == "postgresql":
-        wanted = own_id == func.any(cast(list(job_ids), ARRAY(String)))
-    else:
-        wanted = own_id.in_(sa_select(func.json_each(json.dumps(job_ids)).table_valued("value").c.value))
-    statement = sa_select(own_id, col(table.status)).where(wanted, condition)
-    return {job_id: status for job_id, status in session.connection().execute(statement)}  # noqa: C416 - rows are no pairs to mypy

@@ -10,12 +10,10 @@ from sqlmodel import col
 
 from multiblast.accounts import Access, Accounts, LinkedGuest, Requester
 from multiblast.actions.answers import Event, UserMeta
-from multiblast.actions.requests import check_meta
-from multiblast.database import Database, JobKind, JobStatus, QueryJob, ReportJob
+from multiblast.database import Database, JobKind, JobStatus, job_table
 from multiblast.errors import InvalidInputError, Problem
 from multiblast.ids import is_id
-from multiblast.jobs import Jobs
-from multiblast.jobs.links import Links
+from multiblast.jobs import Jobs, Links, summary_problems
 
 __all__ = ["JobList", "read_page"]
 
@@ -49,7 +47,7 @@ class JobList:
             NotFoundError: there is no such job.
             NotAllowedError: it is not in their list.
         """
-        if problems := check_meta(summary):
+        if problems := summary_problems(summary):
             raise InvalidInputError(problems)
         self._access.check_change(requester, job_id, self.kind)
         if not requester.owner:
@@ -80,7 +78,7 @@ class JobList:
         """
         if len(job_ids) > _LONGEST_BULK:
             raise InvalidInputError(Problem(f"{len(job_ids):,} ids are too many: ask for {_LONGEST_BULK:,} at a time"))
-        return self._access.readable(requester, [job_id for job_id in job_ids if is_id(job_id)], self.kind)
+        return self._access.statuses(requester, [job_id for job_id in job_ids if is_id(job_id)], self.kind)
 
     def pin(self, requester: Requester, job_id: str, *, pinned: bool = True) -> None:
         """Keep a job's result from ever expiring, or no longer.
@@ -90,7 +88,7 @@ class JobList:
             NotAllowedError: it is not in the requester's list.
         """
         self._access.check_change(requester, job_id, self.kind)
-        table = QueryJob if self.kind is JobKind.QUERY else ReportJob
+        table = job_table(self.kind)
         with self._database.write() as session:
             session.exec(update(table).where(col(table.id) == job_id).values(pinned=pinned))
 

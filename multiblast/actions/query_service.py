@@ -12,7 +12,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from multiblast.accounts import Accounts, Requester
-from multiblast.accounts.access import query_readable
+from multiblast.accounts.access import readable
 from multiblast.actions.answers import (
     ChildItem,
     CreatedQuery,
@@ -30,6 +30,7 @@ from multiblast.actions.requests import read_create_query, renamed
 from multiblast.archive import merge
 from multiblast.database import BatchRun, ChildJob, Database, JobEvent, JobKind, JobStatus, QueryJob, Run
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError
+from multiblast.jobs import ACTIVE, RESTARTABLE
 from multiblast.results.digests import results_digest
 from multiblast.search import Recorded, Search, StoreKey, Submission
 from multiblast.sequences import read_fasta
@@ -39,7 +40,6 @@ from multiblast.targets import Targets, database_argument
 __all__ = ["QueryService"]
 
 _CHILDREN = 1000
-_RESTARTABLE = {JobStatus.EXPIRED, JobStatus.FAILED, JobStatus.CANCELLED}
 
 
 class QueryService(JobList):
@@ -173,11 +173,11 @@ class QueryService(JobList):
         """
         self._access.check_change(requester, job_id, JobKind.QUERY)
         job = self._jobs.query(job_id)
-        if job.status in {JobStatus.QUEUED, JobStatus.IN_PROGRESS}:
+        if job.status in ACTIVE:
             raise ConflictError(f"job {job_id} is {job.status} already: cancel it first if it hangs")
         with self.accounts.usage.count_submission(requester, lambda: job.sequences):
             self._search.restart(job_id)
-            if job.status in _RESTARTABLE:
+            if job.status in RESTARTABLE:
                 self._jobs.move_query([job_id], JobStatus.QUEUED, "restarted")
             elif self._jobs.query(job_id).status == JobStatus.COMPLETE:
                 raise ConflictError(f"job {job_id} is complete, and its databases are as they were: there is no need")
@@ -321,7 +321,7 @@ def _parents(session: Session, requester: Requester, job_id: str) -> list[str]:
     statement = (
         select(QueryJob.id)
         .join(ChildJob, col(ChildJob.parent_id) == QueryJob.id)
-        .where(ChildJob.child_id == job_id, query_readable(requester))
+        .where(ChildJob.child_id == job_id, readable(requester, JobKind.QUERY))
         .distinct()
         .order_by(QueryJob.id)
     )

@@ -80,7 +80,7 @@ class RegisteredQueries:
             raise InvalidInputError(problems)
         return search.model_copy(update=settled)
 
-    def run(self, request: QueryRequest, *, flow_run: str = "") -> SearchRecord:
+    def run(self, request: QueryRequest, *, run_id: str = "") -> SearchRecord:
         """Run a query, and write its reports where the request says: see `QueryRunner`.
 
         Raises:
@@ -102,11 +102,11 @@ class RegisteredQueries:
         fingerprints = {database.fingerprint for database in databases}
         names = tuple(TargetName(database.target, database.name) for database in databases)
         job_id = self._queries.record(asks, replace(submission, targets=names)).job_id
-        self._run(job_id, flow_run)
+        self._run(job_id, run_id)
         searched = self._provenance.searched(job_id)
         _check_unchanged(fingerprints, searched)
         for alias, report in wanted.items():
-            self._report(asks, CreateReport(job_id, report), request.files[alias], flow_run)
+            self._report(asks, CreateReport(job_id, report), request.files[alias], run_id)
         return replace(searched, made=made)
 
     def _made(self, alias: str, file: FileTarget) -> DatabaseOrigin:
@@ -158,23 +158,23 @@ class RegisteredQueries:
         fitting = (one for one in self._targets.databases() if (one.site, one.molecule) == wanted)
         return next((one for one in fitting if one.fingerprint == fingerprint), None)
 
-    def _run(self, job_id: str, flow_run: str) -> None:
+    def _run(self, job_id: str, run_id: str) -> None:
         search = self._search
         try:
             plan = search.plan(job_id)
-            search.start(plan, flow_run)
+            search.start(plan, run_id)
             for batch in plan.batches:
                 with self._queue.turn(job_id, given_up=lambda: search.jobs.query(job_id).cancel_requested):
                     search.run(batch)
-            state = search.finish(job_id, flow_run=flow_run)
+            state = search.finish(job_id, run_id=run_id)
         except BaseException as error:
-            search.fail(job_id, str(error) or type(error).__name__, flow_run=flow_run)
+            search.fail(job_id, str(error) or type(error).__name__, run_id=run_id)
             raise
         if state.status != JobStatus.COMPLETE:
             raise JobFailedError(job_id, state.status, state.reason)
 
-    def _report(self, asks: Requester, report: CreateReport, path: Path, flow_run: str) -> None:
-        made = self._maker.make(self._reports.record(asks, report), flow_run=flow_run)
+    def _report(self, asks: Requester, report: CreateReport, path: Path, run_id: str) -> None:
+        made = self._maker.make(self._reports.record(asks, report), run_id=run_id)
         first, *_, archive = made.files  # a report of several files is given as the archive of them all
         name = first.name if len(made.files) <= _WITH_ARCHIVE else archive.name
         temporary = path.with_name(path.name + ".tmp")

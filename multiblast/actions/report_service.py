@@ -12,12 +12,10 @@ from multiblast.actions.lines import read_lines
 from multiblast.actions.requests import CreateReport, read_create_report
 from multiblast.database import Database, JobKind, JobStatus
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem
-from multiblast.jobs import Jobs
+from multiblast.jobs import ACTIVE, RESTARTABLE, Jobs
 from multiblast.reports import Reports
 
 __all__ = ["ReportService"]
-
-_RESTARTABLE = {JobStatus.EXPIRED, JobStatus.FAILED, JobStatus.CANCELLED}
 
 
 class ReportService(JobList):
@@ -138,7 +136,7 @@ class ReportService(JobList):
         """
         self._access.check_change(requester, job_id, JobKind.REPORT)
         job = self._jobs.report(job_id)
-        if job.status not in _RESTARTABLE:
+        if job.status not in RESTARTABLE:
             raise ConflictError(f"report job {job_id} is {job.status}: there is nothing to restart")
         query = self._jobs.query(job.query_job_id)
         if query.status != JobStatus.COMPLETE and not job.formatting.get("partial"):
@@ -156,7 +154,7 @@ class ReportService(JobList):
         """
         self._access.check_change(requester, job_id, JobKind.REPORT)
         status = self._jobs.report(job_id).status
-        if status not in {JobStatus.QUEUED, JobStatus.IN_PROGRESS}:
+        if status not in ACTIVE:
             raise ConflictError(f"report job {job_id} is {status}: only a queued or running job can be cancelled")
         self._jobs.move_report(job_id, JobStatus.CANCELLED, "cancelled by its user")
 

@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from multiblast.errors import InvalidInputError, MultiblastError, Problem
-from multiblast.jobs import TargetName
+from multiblast.jobs import TargetName, summary_problems
 from multiblast.options import Options, options_from_config
 from multiblast.reports import ReportRequest, read_report_request
 from multiblast.search import StoreKey, Submission
 
-__all__ = ["LONGEST_SUMMARY", "CreateReport", "check_meta", "read_create_query", "read_create_report", "renamed"]
-
-LONGEST_SUMMARY = 512
+__all__ = ["CreateReport", "read_create_query", "read_create_report", "renamed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +71,8 @@ class _Shape:
     def meta(self, value: Any) -> tuple[str, str]:
         meta = self.part(value, "userMeta", ("summary", "description"), required=False)
         summary = self.text(meta.get("summary"), "userMeta.summary")
-        self.problems += check_meta(summary, "userMeta.summary")
+        self.problems += summary_problems(summary, "userMeta.summary")
         return summary, self.text(meta.get("description"), "userMeta.description")
-
-
-def check_meta(summary: str | None, key: str = "summary") -> list[Problem]:
-    """Return what is wrong with a summary."""
-    if summary is None or len(summary) <= LONGEST_SUMMARY:
-        return []
-    return [Problem(f"{len(summary)} characters, and at most {LONGEST_SUMMARY} are kept: shorten it", key)]
 
 
 def read_create_query(config: Mapping[str, Any], query: str | bytes | Path | StoreKey = "") -> tuple[Submission, bool]:

@@ -2,18 +2,25 @@
 
 from multiblast.jobs.identity import JobConfig, TargetName, report_id, sequence_digest
 from multiblast.jobs.jobs import Child, Counts, Jobs
-from multiblast.jobs.recording import NewSequence
-from multiblast.jobs.states import MOVES, move
+from multiblast.jobs.new_jobs import NewSequence
+from multiblast.jobs.ownership import Links, ListedJob, summary_problems
+from multiblast.jobs.states import ACTIVE, ENDED, MOVES, RESTARTABLE, move
 
 __all__ = [
+    "ACTIVE",
+    "ENDED",
     "MOVES",
+    "RESTARTABLE",
     "Child",
     "Counts",
     "JobConfig",
     "Jobs",
+    "Links",
+    "ListedJob",
     "NewSequence",
     "TargetName",
     "move",
     "report_id",
     "sequence_digest",
+    "summary_problems",
 ]

@@ -1,13 +1,13 @@
-"""Recording jobs, changing them, and telling how they are."""
+"""All jobs: writing them, changing them, reading them."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Select, case, func, update
+from sqlalchemy import ColumnElement, Select, func, update
 from sqlalchemy import select as sa_select
 from sqlmodel import Session, col, select
 
@@ -22,14 +22,18 @@ from multiblast.database import (
     QueryJob,
     ReportJob,
     Result,
+    among,
+    insert_missing,
+    job_table,
     utc_now,
 )
 from multiblast.errors import NotFoundError
-from multiblast.jobs.recording import NewSequence, first_event, insert, portions, record_jobs
+from multiblast.jobs.new_jobs import NewSequence, first_event, record_jobs
 from multiblast.jobs.states import move
 
 __all__ = ["Child", "Counts", "Jobs"]
 
+_Job = TypeVar("_Job", QueryJob, ReportJob)
 _log = logging.getLogger(__name__)
 
 
@@ -55,13 +59,11 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How far a job is, in sequences and letters; positions count, also of equal sequences."""
+    """How many sequences of a job are there, done and failed; positions count, also of equal sequences."""
 
     sequences: int
     done: int
     failed: int
-    letters: int
-    letters_done: int
 
 
 class Jobs:
@@ -95,7 +97,7 @@ class Jobs:
             record_jobs(session, job, sequences)
             if owner:
                 link = Link(owner=owner, job_id=job.id, summary=summary, description=description)
-                insert(session, Link, [link.model_dump()])
+                insert_missing(session, Link, [link.model_dump()])
 
     def query(self, job_id: str) -> QueryJob:
         """Return one query job.
@@ -103,11 +105,7 @@ class Jobs:
         Raises:
             NotFoundError: there is none of this id.
         """
-        with self._database.read() as session:
-            job = session.get(QueryJob, job_id)
-        if job is None:
-            raise NotFoundError("query job", job_id, "submit the query first")
-        return job
+        return self._get(QueryJob, job_id, "submit the query first")
 
     def report(self, job_id: str) -> ReportJob:
         """Return one report job.
@@ -115,28 +113,28 @@ class Jobs:
         Raises:
             NotFoundError: there is none of this id.
         """
+        return self._get(ReportJob, job_id, "make the report first")
+
+    def _get(self, table: type[_Job], job_id: str, remedy: str) -> _Job:
         with self._database.read() as session:
-            job = session.get(ReportJob, job_id)
+            job = session.get(table, job_id)
         if job is None:
-            raise NotFoundError("report job", job_id, "make the report first")
+            raise NotFoundError(f"{'query' if table is QueryJob else 'report'} job", job_id, remedy)
         return job
 
-    def move_query(self, job_ids: Collection[str], to: JobStatus, why: str = "", *, flow_run: str = "") -> int:
+    def move_query(self, job_ids: Collection[str], to: JobStatus, why: str = "", *, run_id: str = "") -> int:
         """Change the status of some query jobs: see `states.move`."""
         with self._database.write() as session:
-            return sum(
-                move(session, QueryJob, col(QueryJob.id).in_(some), to, why, flow_run=flow_run)
-                for some in portions(sorted(job_ids))
-            )
+            return move(session, QueryJob, among(session, col(QueryJob.id), job_ids), to, why, run_id=run_id)
 
-    def move_report(self, job_id: str, to: JobStatus, why: str = "", *, flow_run: str = "", **values: Any) -> int:
+    def move_report(self, job_id: str, to: JobStatus, why: str = "", *, run_id: str = "", **values: Any) -> int:
         """Change the status of a report job, and other columns of it, in one transaction."""
         with self._database.write() as session:
             row = session.get(ReportJob, job_id)
             for name, value in values.items():
                 setattr(row, name, value)
             session.flush()
-            return move(session, ReportJob, col(ReportJob.id) == job_id, to, why, flow_run=flow_run)
+            return move(session, ReportJob, col(ReportJob.id) == job_id, to, why, run_id=run_id)
 
     def children(self, job: QueryJob) -> Iterator[Child]:
         """Yield a job's sequences in order; a job with one sequence is its own child."""
@@ -162,35 +160,35 @@ class Jobs:
         with self._database.read() as session:
             return _counts(session, job)
 
-    def start(self, job: QueryJob, *, flow_run: str = "") -> None:
+    def start(self, job: QueryJob, *, run_id: str = "") -> None:
         """Note that a job runs now, and those of its children that have no result."""
         with self._database.write() as session:
             again = session.get_one(QueryJob, job.id, with_for_update=True)
             again.cancel_requested, again.attempts = False, again.attempts + 1
             session.flush()
             searched = col(QueryJob.id).in_(_without_result(job.id)) | (col(QueryJob.id) == job.id)
-            move(session, QueryJob, searched, JobStatus.QUEUED, "submitted again", flow_run=flow_run)
-            move(session, QueryJob, searched, JobStatus.IN_PROGRESS, flow_run=flow_run)
+            move(session, QueryJob, searched, JobStatus.QUEUED, "submitted again", run_id=run_id)
+            move(session, QueryJob, searched, JobStatus.IN_PROGRESS, run_id=run_id)
         _log.info("runs now", extra={"job": job.id})
 
-    def stop(self, job: QueryJob, to: JobStatus, why: str, *, flow_run: str = "") -> None:
+    def stop(self, job: QueryJob, to: JobStatus, why: str, *, run_id: str = "") -> None:
         """Note that a job ends without its whole result, and so do those of its children that have none.
 
         Args:
             job: The job.
             to: Failed or cancelled; of a cancelled job, what still runs is stopped.
             why: The reason, for a person.
-            flow_run: The id of the flow run that did it.
+            run_id: The id of the run that did it, if any.
         """
         with self._database.write() as session:
             held = session.get_one(QueryJob, job.id, with_for_update=True)
             held.cancel_requested = held.cancel_requested or to is JobStatus.CANCELLED
             session.flush()
             stopped = col(QueryJob.id).in_(_without_result(job.id)) | (col(QueryJob.id) == job.id)
-            move(session, QueryJob, stopped, to, why, flow_run=flow_run)
+            move(session, QueryJob, stopped, to, why, run_id=run_id)
         _log.info("%s: %s", to, why, extra={"job": job.id})
 
-    def settle(self, job: QueryJob, *, flow_run: str = "") -> JobStatus:
+    def settle(self, job: QueryJob, *, run_id: str = "") -> JobStatus:
         """Complete the children that have a result, fail those that cannot, then the parent by its children.
 
         Returns:
@@ -199,27 +197,17 @@ class Jobs:
         with self._database.write() as session:
             session.get_one(QueryJob, job.id, with_for_update=True)  # the parent before its children, always
             if job.sequences > 1:
-                _settle_children(session, job.id, flow_run)
+                _settle_children(session, job.id, run_id)
             counts = _counts(session, job)
             mine = col(QueryJob.id) == job.id
             if counts.done == counts.sequences:
-                move(session, QueryJob, mine, JobStatus.COMPLETE, flow_run=flow_run)
+                move(session, QueryJob, mine, JobStatus.COMPLETE, run_id=run_id)
             elif counts.failed and counts.done + counts.failed >= counts.sequences:
                 why = f"{counts.failed} of {counts.sequences} sequences could not be searched"
-                move(session, QueryJob, mine, JobStatus.FAILED, why, flow_run=flow_run)
+                move(session, QueryJob, mine, JobStatus.FAILED, why, run_id=run_id)
         status = JobStatus(self.query(job.id).status)
         _log.info("is %s", status, extra={"job": job.id})
         return status
-
-    def statuses(self, job_ids: Collection[str]) -> dict[str, str]:
-        """Return the status of those ids that are jobs, query or report; others are dropped."""
-        found: dict[str, str] = {}
-        with self._database.read() as session:
-            for some in portions(list(job_ids)):
-                for table in (QueryJob, ReportJob):
-                    rows = session.exec(select(table.id, table.status).where(col(table.id).in_(some)))
-                    found.update((job_id, status) for job_id, status in rows)
-        return {job_id: found[job_id] for job_id in job_ids if job_id in found}
 
     def history(self, job_id: str) -> list[JobEvent]:
         """Return what happened to a job, oldest first."""
@@ -231,31 +219,28 @@ class Jobs:
         """Write a report job unless it exists, link its owner, and return it as it is now."""
         with self._database.write() as session:
             if session.get(ReportJob, report.id) is None:
-                insert(session, ReportJob, [report.model_dump()])
-                insert(session, JobEvent, [first_event(report.id)])
+                insert_missing(session, ReportJob, [report.model_dump()])
+                insert_missing(session, JobEvent, [first_event(report.id)])
             if owner:
                 link = Link(owner=owner, job_id=report.id, kind=JobKind.REPORT)
-                insert(session, Link, [link.model_dump()])
+                insert_missing(session, Link, [link.model_dump()])
         return self.report(report.id)
 
     def touch(self, job_ids: Collection[str]) -> None:
         """Note that a job's result or report was read."""
         with self._database.write() as session:
-            for table in (QueryJob, ReportJob):
-                for some in portions(sorted(job_ids)):
-                    read = select(table.id).where(col(table.id).in_(some)).order_by(col(table.id)).with_for_update()
-                    session.exec(update(table).where(col(table.id).in_(read)).values(used_at=utc_now()))
+            for table in map(job_table, JobKind):
+                read = select(table.id).where(among(session, col(table.id), job_ids)).order_by(col(table.id))
+                session.exec(update(table).where(col(table.id).in_(read.with_for_update())).values(used_at=utc_now()))
 
 
 def _counts(session: Session, job: QueryJob) -> Counts:
     if job.sequences == 1:
         done = session.get(Result, job.result_key) is not None
         failed = session.get(Failure, job.result_key) is not None
-        return Counts(1, int(done), int(failed), job.letters, job.letters * done)
-    letters = func.coalesce(func.sum(ChildJob.letters), 0)
-    letters_done = func.coalesce(func.sum(case((col(Result.key).is_not(None), ChildJob.letters), else_=0)), 0)
+        return Counts(1, int(done), int(failed))
     statement = (
-        sa_select(func.count(), func.count(col(Result.key)), func.count(col(Failure.key)), letters, letters_done)
+        sa_select(func.count(), func.count(col(Result.key)), func.count(col(Failure.key)))
         .select_from(ChildJob)
         .where(col(ChildJob.parent_id) == job.id)
         .outerjoin(Result, col(Result.key) == ChildJob.result_key)
@@ -273,7 +258,7 @@ def _without_result(parent_id: str) -> Select[Any]:
     )
 
 
-def _settle_children(session: Session, parent_id: str, flow_run: str) -> None:
+def _settle_children(session: Session, parent_id: str, run_id: str) -> None:
     for table, to in ((Result, JobStatus.COMPLETE), (Failure, JobStatus.FAILED)):
         settled = (
             select(ChildJob.child_id)
@@ -281,4 +266,4 @@ def _settle_children(session: Session, parent_id: str, flow_run: str) -> None:
             .join(table, col(table.key) == ChildJob.result_key)
         )
         which: ColumnElement[bool] = col(QueryJob.id).in_(settled)
-        move(session, QueryJob, which, to, "could not be searched" if to is JobStatus.FAILED else "", flow_run=flow_run)
+        move(session, QueryJob, which, to, "could not be searched" if to is JobStatus.FAILED else "", run_id=run_id)

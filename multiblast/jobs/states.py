@@ -20,9 +20,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, insert, literal, select, update
 from sqlmodel import Session, col
 
-from multiblast.database import JobEvent, JobStatus, QueryJob, ReportJob, UtcDateTime, utc_now
+from multiblast.database import JobEvent, JobStatus, QueryJob, ReportJob, UtcDateTime, among, utc_now
 
-__all__ = ["MOVES", "move"]
+__all__ = ["ACTIVE", "ENDED", "MOVES", "RESTARTABLE", "move"]
 
 MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
     JobStatus.QUEUED: frozenset({JobStatus.IN_PROGRESS, JobStatus.COMPLETE, JobStatus.FAILED, JobStatus.CANCELLED}),
@@ -33,9 +33,16 @@ MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
     JobStatus.EXPIRED: frozenset({JobStatus.QUEUED, JobStatus.COMPLETE}),
 }
 
-_ROWS_A_STATEMENT = 1000
+ACTIVE = frozenset({JobStatus.QUEUED, JobStatus.IN_PROGRESS})
+"""Of jobs that wait or run."""
+
+ENDED = frozenset({JobStatus.COMPLETE, JobStatus.FAILED, JobStatus.CANCELLED})
+"""Of jobs that ran to some end, and have not expired since."""
+
+RESTARTABLE = frozenset({JobStatus.EXPIRED, JobStatus.FAILED, JobStatus.CANCELLED})
+"""Of jobs that have no whole result and are not about to get one."""
+
 _EVENT_COLUMNS = ["job_id", "at", "from_status", "to_status", "why", "flow_run"]
-_FINAL = {JobStatus.COMPLETE, JobStatus.FAILED, JobStatus.CANCELLED}
 
 
 def move(  # noqa: PLR0913 - a change of state has this many facts
@@ -45,7 +52,7 @@ def move(  # noqa: PLR0913 - a change of state has this many facts
     to: JobStatus,
     why: str = "",
     *,
-    flow_run: str = "",
+    run_id: str = "",
 ) -> int:
     """Change the status of the jobs in ``which`` that may go there, and write a line of history for each.
 
@@ -55,7 +62,7 @@ def move(  # noqa: PLR0913 - a change of state has this many facts
         which: A condition on that table.
         to: The new status. Jobs that already have it, or may not go there, stay as they are.
         why: The reason, for a person.
-        flow_run: The id of the flow run that did it.
+        run_id: The id of the run that did it, if any.
 
     Returns:
         How many jobs changed.
@@ -66,18 +73,12 @@ def move(  # noqa: PLR0913 - a change of state has this many facts
     # here may change before the next statement sees it.
     ids = select(col(table.id)).where(which, col(table.status).in_(sources)).order_by(col(table.id)).with_for_update()
     moving = session.connection().execute(ids).scalars().all()
-    for start in range(0, len(moving), _ROWS_A_STATEMENT):
-        some = col(table.id).in_(moving[start : start + _ROWS_A_STATEMENT])
-        history = select(
-            col(table.id),
-            literal(now, UtcDateTime),
-            col(table.status),
-            literal(str(to)),
-            literal(why),
-            literal(flow_run),
-        ).where(some)
+    if moving:
+        locked = among(session, col(table.id), moving)
+        facts = [literal(now, UtcDateTime), col(table.status), literal(str(to)), literal(why), literal(run_id)]
+        history = select(col(table.id), *facts).where(locked)
         session.connection().execute(insert(JobEvent).from_select(_EVENT_COLUMNS, history))
-        session.connection().execute(update(table).where(some).values(_changes(to, why, now)))
+        session.connection().execute(update(table).where(locked).values(_changes(to, why, now)))
     return len(moving)
 
 
@@ -88,7 +89,7 @@ def _changes(to: JobStatus, why: str, now: datetime) -> dict[str, Any]:
     }
     if to is JobStatus.IN_PROGRESS:
         changes["started_at"] = now
-    if to in _FINAL:
+    if to in ENDED:
         changes["finished_at"] = now
     if to is JobStatus.COMPLETE:
         changes["used_at"] = now

@@ -109,7 +109,7 @@ class Reports:
         made = report.status == JobStatus.COMPLETE and report.results_digest == results and self._is_whole(report)
         return ReportVersion(results, made)
 
-    def make(self, report_job_id: str, *, flow_run: str = "") -> MadeReport:
+    def make(self, report_job_id: str, *, run_id: str = "") -> MadeReport:
         """Make a report, unless it was made from the same results before.
 
         Raises:
@@ -121,15 +121,15 @@ class Reports:
         if query.status != JobStatus.COMPLETE and not report.formatting.get("partial"):
             why = f"its query job is {query.status}: restart that first"
             if report.status == JobStatus.QUEUED:
-                self._jobs.move_report(report.id, JobStatus.FAILED, why, flow_run=flow_run)
+                self._jobs.move_report(report.id, JobStatus.FAILED, why, run_id=run_id)
             raise ConflictError(f"report job {report.id} cannot be made, {why}")
         children = [child for child in self._jobs.children(query) if child.pack is not None]
         results = _results_digest(children)
         self._jobs.touch([report.id, query.id])
         if report.status == JobStatus.COMPLETE and report.results_digest == results and self._is_whole(report):
             return _made(report, reused=True)
-        self._jobs.move_report(report.id, JobStatus.QUEUED, "its query job has other results now", flow_run=flow_run)
-        self._jobs.move_report(report.id, JobStatus.IN_PROGRESS, flow_run=flow_run)
+        self._jobs.move_report(report.id, JobStatus.QUEUED, "its query job has other results now", run_id=run_id)
+        self._jobs.move_report(report.id, JobStatus.IN_PROGRESS, run_id=run_id)
         cancelled = ask_seldom(lambda: self._jobs.report(report.id).status == JobStatus.CANCELLED)
         try:
             files, command = self._maker.write(report, query, children, results, cancelled)
@@ -137,12 +137,12 @@ class Reports:
             if is_outage(error):  # the job stays in progress, and reconciling lets it be made again
                 raise
             stderr = error.stderr if isinstance(error, ProgramError) else ""
-            self._jobs.move_report(report.id, JobStatus.FAILED, str(error), flow_run=flow_run, stderr=stderr)
+            self._jobs.move_report(report.id, JobStatus.FAILED, str(error), run_id=run_id, stderr=stderr)
             raise
         self._jobs.move_report(
             report.id,
             JobStatus.COMPLETE,
-            flow_run=flow_run,
+            run_id=run_id,
             results_digest=results,
             files=[{"name": file.name, "size": file.size, "key": file.key} for file in files],
             command=list(command),

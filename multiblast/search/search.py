@@ -18,7 +18,7 @@ from multiblast.database import ChildJob, Database, JobStatus, QueryJob, Result,
 from multiblast.errors import ConflictError
 from multiblast.ids import digest
 from multiblast.installation import Installation
-from multiblast.jobs import Child, Jobs, TargetName
+from multiblast.jobs import ACTIVE, Child, Jobs, TargetName
 from multiblast.options import Options, parse_options
 from multiblast.programs import ask_seldom
 from multiblast.results import Results
@@ -166,13 +166,13 @@ class Search:
         )
 
     @working_space()
-    def start(self, plan: Plan, flow_run: str = "") -> int:
+    def start(self, plan: Plan, run_id: str = "") -> int:
         """Note that a planned job now runs, with which program and databases; return the run's number."""
         job = self.jobs.query(plan.job_id)
         context = self._context(job)
         keys = [child.result_key for child in self.jobs.children(job)]
         self.results.forgive(keys)
-        self.jobs.start(job, flow_run=flow_run)
+        self.jobs.start(job, run_id=run_id)
         run = Run(
             job_id=job.id,
             search_key=job.search_key,
@@ -181,7 +181,7 @@ class Search:
             command=context.command(job.program, Path(), 1),
             searched=plan.unknown,
             reused=plan.known,
-            flow_run=flow_run,
+            flow_run=run_id,
         )
         if plan.unknown:
             keep_names(self._store, context.databases)
@@ -201,7 +201,7 @@ class Search:
         children = [child for child in self.jobs.children(job) if child.position in wanted]
         return self._run(job, children, batch.threads, progress)
 
-    def finish(self, job_id: str, *, flow_run: str = "", progress: OnProgress = lambda _s, _l: None) -> JobState:
+    def finish(self, job_id: str, *, run_id: str = "", progress: OnProgress = lambda _s, _l: None) -> JobState:
         """Bring a job to its end: wait for what others search, take over what they drop, settle.
 
         Raises:
@@ -212,7 +212,7 @@ class Search:
             outcome = self._run(job, left, self._installation.workers, progress)
             if outcome.elsewhere and not outcome.searched:
                 time.sleep(_POLL_S)
-        self.jobs.settle(job, flow_run=flow_run)
+        self.jobs.settle(job, run_id=run_id)
         with self._database.write() as session:
             unfinished = select(Run).where(Run.job_id == job_id, col(Run.finished_at).is_(None))
             for run in session.exec(unfinished):
@@ -260,11 +260,11 @@ class Search:
             command=tuple(run.command) if run else (),
         )
 
-    def fail(self, job_id: str, why: str, *, cancelled: bool = False, flow_run: str = "") -> None:
+    def fail(self, job_id: str, why: str, *, cancelled: bool = False, run_id: str = "") -> None:
         """Note that a job's run ended in an error, or was cancelled; what was found stays."""
         job = self.jobs.query(job_id)
         status = JobStatus.CANCELLED if cancelled or job.cancel_requested else JobStatus.FAILED
-        self.jobs.stop(job, status, why, flow_run=flow_run)
+        self.jobs.stop(job, status, why, run_id=run_id)
 
     def restart(self, job_id: str) -> Recorded:
         """Record a job again from its recipe, so that it runs with the databases as they are now."""
@@ -283,7 +283,7 @@ class Search:
             ConflictError: the job has ended already.
         """
         job = self.jobs.query(job_id)
-        if job.status not in {JobStatus.QUEUED, JobStatus.IN_PROGRESS}:
+        if job.status not in ACTIVE:
             raise ConflictError(f"job {job_id} is {job.status}: only a queued or running job can be cancelled")
         self.jobs.stop(job, JobStatus.CANCELLED, "cancelled by its user")
 

@@ -10,14 +10,13 @@ from typing import Any
 
 from multiblast.errors import InvalidInputError, MultiblastError, Problem
 from multiblast.ids import is_id
-from multiblast.jobs import TargetName
+from multiblast.jobs import TargetName, summary_problems
 from multiblast.options import Options, parse_options
 from multiblast.stores.base import check_key
 
 __all__ = ["StoreKey", "Submission", "read_submission"]
 
 _STORE = "store:"
-_LONGEST_SUMMARY = 512
 _LONGEST_PROFILE = 64 << 20
 _PROFILE = {"in_pssm", "inPSSM"}
 _TARGET_PARTS = (2, 3)
@@ -92,10 +91,7 @@ def read_submission(  # noqa: PLR0913 - the fields of a form
         source = _source(query, query_file, files_under, is_needed=not getattr(read, "in_pssm", ""))
     with _collecting(problems):
         site, names = _targets(site, targets)
-    if len(summary) > _LONGEST_SUMMARY:
-        problems.append(
-            Problem(f"{len(summary)} characters, at most {_LONGEST_SUMMARY} are kept: shorten it", "summary")
-        )
+    problems += summary_problems(summary)
     if problems or read is None:
         raise InvalidInputError(problems)
     return Submission(source, site, tuple(names), read, user, summary, description)

@@ -31,9 +31,11 @@ from multiblast.database import (
     ReportJob,
     Result,
     Run,
+    among,
+    job_table,
     utc_now,
 )
-from multiblast.jobs import Jobs, move
+from multiblast.jobs import ACTIVE, Jobs, move
 from multiblast.results.holders import is_gone
 
 __all__ = ["Reconciled", "Reconciling", "RunState", "Waiting"]
@@ -44,7 +46,6 @@ _PATIENCE = timedelta(minutes=10)  # with a run that nobody knows, and with a qu
 _STALLED = timedelta(hours=24)  # with a run that is said to go on
 _ATTEMPTS = 3
 _LOST = "its run ended before it did"
-_ACTIVE = [JobStatus.QUEUED, JobStatus.IN_PROGRESS]
 
 
 class RunState(StrEnum):
@@ -92,13 +93,13 @@ class Reconciled:
 
 @dataclass(frozen=True, slots=True)
 class _Started:
-    """A job in progress: when it was started, and by which flow run."""
+    """A job in progress: when it was started, and by which run."""
 
     job_id: str
     table: type[QueryJob | ReportJob]
     event: int
     at: datetime
-    flow_run: str
+    run_id: str
 
 
 class Reconciling:
@@ -115,14 +116,14 @@ class Reconciling:
         """Take jobs back from dead runs, and find those that are to be run.
 
         Args:
-            states: Tells the states of flow runs by their ids; it leaves out those it does not know.
+            states: Returns the states of runs by their ids, but for those that it does not know.
             now: The time, in UTC.
         """
         now, reconciled = now or utc_now(), Reconciled()
         started = self._started()
-        told = states({job.flow_run for job in started if job.flow_run})
+        states_of_runs = states({job.run_id for job in started if job.run_id})
         for job in started:
-            state = told.get(job.flow_run)
+            state = states_of_runs.get(job.run_id)
             if state is RunState.CANCELLED:
                 reconciled.cancelled += self._cancel(job)
             elif not self._lives(job, state, now):
@@ -131,18 +132,19 @@ class Reconciling:
         reconciled.waiting = self._waiting(now - _PATIENCE)
         return reconciled
 
-    def cancelled(self, flow_run: str) -> list[str]:
-        """Cancel the jobs that a flow run was at when it was cancelled; return their ids."""
-        return [job_id for job in self._started() if job.flow_run == flow_run for job_id in self._cancel(job)]
+    def cancelled(self, run_id: str) -> list[str]:
+        """Cancel the jobs that a run was at when it was cancelled; return their ids."""
+        return [job_id for job in self._started() if job.run_id == run_id for job_id in self._cancel(job)]
 
-    def begun(self, flow_runs: set[str]) -> set[str]:
-        """Return those flow runs that have begun a job."""
+    def begun(self, run_ids: set[str]) -> set[str]:
+        """Return those runs that have begun a job."""
         with self._database.read() as session:
-            return set(session.exec(select(JobEvent.flow_run).where(col(JobEvent.flow_run).in_(flow_runs))))
+            begun = among(session, col(JobEvent.flow_run), run_ids)
+            return set(session.exec(select(JobEvent.flow_run).where(begun)))
 
     def give_up(self, waiting: Waiting, why: str) -> None:
         """Let a queued job fail, since it cannot be started."""
-        table = QueryJob if waiting.kind is JobKind.QUERY else ReportJob
+        table = job_table(waiting.kind)
         with self._database.write() as session:
             mine = and_(col(table.id) == waiting.job_id, col(table.status) == JobStatus.QUEUED)
             move(session, table, mine, JobStatus.FAILED, why)
@@ -150,7 +152,7 @@ class Reconciling:
     def _started(self) -> list[_Started]:
         found: list[_Started] = []
         with self._database.read() as session:
-            for table in (QueryJob, ReportJob):
+            for table in map(job_table, JobKind):
                 started = [table.status == JobStatus.IN_PROGRESS, JobEvent.to_status == JobStatus.IN_PROGRESS]
                 statement = select(JobEvent).join(table, col(table.id) == JobEvent.job_id).where(*started, _own(table))
                 last = {event.job_id: event for event in session.exec(statement.order_by(col(JobEvent.number)))}
@@ -200,12 +202,12 @@ class Reconciling:
         table, later = job.table, aliased(JobEvent)
         went_on = exists().where(col(later.job_id) == job.job_id, col(later.number) > job.event)
         mine = and_(col(table.id) == job.job_id, col(table.status) == JobStatus.IN_PROGRESS, not_(went_on))
-        moved = move(session, table, mine, to, why, flow_run=job.flow_run)
+        moved = move(session, table, mine, to, why, run_id=job.run_id)
         if moved and table is QueryJob:
             known = exists().where(col(Result.key) == ChildJob.result_key)
             unknown = select(ChildJob.child_id).where(ChildJob.parent_id == job.job_id, not_(known))
-            of_job = and_(col(QueryJob.id).in_(unknown), col(QueryJob.status).in_(_ACTIVE))
-            move(session, QueryJob, of_job, to, why, flow_run=job.flow_run)
+            of_job = and_(col(QueryJob.id).in_(unknown), col(QueryJob.status).in_(ACTIVE))
+            move(session, QueryJob, of_job, to, why, run_id=job.run_id)
         return moved
 
     def _lost_runs(self, job_id: str) -> int:
@@ -223,9 +225,9 @@ class Reconciling:
         """Bring those sequences to an end whose jobs have all ended, as by an error that was not theirs."""
         position, parent = aliased(ChildJob), aliased(QueryJob)
         active = exists().where(
-            col(position.child_id) == QueryJob.id, col(parent.id) == position.parent_id, col(parent.status).in_(_ACTIVE)
+            col(position.child_id) == QueryJob.id, col(parent.id) == position.parent_id, col(parent.status).in_(ACTIVE)
         )
-        left = and_(col(QueryJob.status).in_(_ACTIVE), not_(_own(QueryJob)), not_(active), _quiet(QueryJob, before))
+        left = and_(col(QueryJob.status).in_(ACTIVE), not_(_own(QueryJob)), not_(active), _quiet(QueryJob, before))
         known = exists().where(col(Result.key) == QueryJob.result_key)
         with self._database.write() as session:
             ended = move(session, QueryJob, and_(left, known), JobStatus.COMPLETE)
@@ -234,7 +236,8 @@ class Reconciling:
     def _waiting(self, before: datetime) -> list[Waiting]:
         found: list[Waiting] = []
         with self._database.read() as session:
-            for table, kind in ((QueryJob, JobKind.QUERY), (ReportJob, JobKind.REPORT)):
+            for kind in JobKind:
+                table = job_table(kind)
                 due = or_(_was_lost(table), _quiet(table, before))
                 statement = (
                     select(JobEvent.job_id, func.max(JobEvent.number))

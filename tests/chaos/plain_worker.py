@@ -41,9 +41,9 @@ def run(services: Services, job_id: str, run_id: str) -> None:
         search.start(plan, run_id)
         for batch in plan.to_run:
             search.run(batch)
-        search.finish(job_id, flow_run=run_id)
+        search.finish(job_id, run_id=run_id)
     except MultiblastError as error:
-        search.fail(job_id, str(error), flow_run=run_id)
+        search.fail(job_id, str(error), run_id=run_id)
         raise
     services.reports.make(services.reports.record(job_id, read_report_request("7")))
 

@@ -108,7 +108,7 @@ def test_equal_sequences_are_one_child_at_two_positions(jobs: Jobs, database: Da
     assert [child.job_id for child in jobs.children(job)] == [_child_id(name) for name in "aba"]
     with database.read() as session:
         assert len(list(session.exec(select(QueryJob)))) == 3
-    assert jobs.counts(job) == Counts(3, 0, 0, 30, 0)
+    assert jobs.counts(job) == Counts(3, 0, 0)
 
 
 def test_recording_again_changes_nothing(jobs: Jobs) -> None:
@@ -142,7 +142,7 @@ def test_other_parents_keep_their_results_when_a_shared_child_is_searched_anew(j
     _find(results, "ab")
     jobs.settle(old)
     _record(jobs, "bc", _NEW)
-    assert jobs.counts(old) == Counts(2, 2, 0, 20, 20)
+    assert jobs.counts(old) == Counts(2, 2, 0)
     assert jobs.query(old.id).status == "complete"
     assert _status(jobs, "b") == "queued"
 
@@ -201,14 +201,14 @@ def test_counts_follow_results_and_failures(jobs: Jobs, results: Results) -> Non
     job = _record(jobs, "abca")
     _find(results, "a")
     results.fail(_result_key("b"), "out of memory", "too long")
-    assert jobs.counts(job) == Counts(sequences=4, done=2, failed=1, letters=40, letters_done=20)
+    assert jobs.counts(job) == Counts(sequences=4, done=2, failed=1)
 
 
 def test_counts_of_one_sequence(jobs: Jobs, results: Results) -> None:
     job = _record(jobs, "a")
-    assert jobs.counts(job) == Counts(1, 0, 0, 10, 0)
+    assert jobs.counts(job) == Counts(1, 0, 0)
     _find(results, "a")
-    assert jobs.counts(job) == Counts(1, 1, 0, 10, 10)
+    assert jobs.counts(job) == Counts(1, 1, 0)
 
 
 def test_children_come_with_results_and_failures(jobs: Jobs, results: Results) -> None:
@@ -223,7 +223,7 @@ def test_start_moves_the_job_and_its_unknown_children(jobs: Jobs, results: Resul
     job = _record(jobs, "abc")
     _find(results, "a")
     jobs.settle(job)
-    jobs.start(job, flow_run="run-1")
+    jobs.start(job, run_id="run-1")
     assert [_status(jobs, name) for name in ("abc", "a", "b", "c")] == ["in-progress", "complete"] + ["in-progress"] * 2
     started = jobs.query(job.id)
     assert started.started_at is not None
@@ -305,19 +305,6 @@ def test_cancelled_job_keeps_what_is_complete(jobs: Jobs, results: Results) -> N
     assert not jobs.query(job.id).cancel_requested
 
 
-def test_statuses_of_queries_and_reports_drop_what_is_no_job(jobs: Jobs) -> None:
-    job = _record(jobs, "ab")
-    report = jobs.record_report(ReportJob(id="f" * 32, query_job_id=job.id, formatting={}), "")
-    asked = [report.id, "nothing", job.id, _child_id("a")]
-    assert jobs.statuses(asked) == {report.id: "queued", job.id: "queued", _child_id("a"): "queued"}
-    assert list(jobs.statuses(asked)) == [report.id, job.id, _child_id("a")]
-
-
-def test_statuses_of_more_jobs_than_fit_a_statement(jobs: Jobs) -> None:
-    job = _record(jobs, "ab")
-    assert jobs.statuses([*(digest("no/1", number) for number in range(2500)), job.id]) == {job.id: "queued"}
-
-
 def test_report_is_recorded_once(jobs: Jobs) -> None:
     job = _record(jobs, "ab")
     for owner in ("ada", "bob"):
@@ -329,7 +316,7 @@ def test_report_is_recorded_once(jobs: Jobs) -> None:
 def test_report_moves_with_its_values(jobs: Jobs) -> None:
     job = _record(jobs, "ab")
     report = jobs.record_report(ReportJob(id="f" * 32, query_job_id=job.id, formatting={}), "")
-    jobs.move_report(report.id, JobStatus.IN_PROGRESS, flow_run="run-1")
+    jobs.move_report(report.id, JobStatus.IN_PROGRESS, run_id="run-1")
     assert jobs.move_report(report.id, JobStatus.COMPLETE, files=[{"name": "report.xml", "size": 5}]) == 1
     done = jobs.report(report.id)
     assert (done.status, done.files) == ("complete", [{"name": "report.xml", "size": 5}])

@@ -23,7 +23,7 @@ def _job(database: Database, status: JobStatus, name: str = "") -> str:
 
 def _move(database: Database, job_id: str, to: JobStatus, why: str = "") -> int:
     with database.write() as session:
-        return move(session, QueryJob, col(QueryJob.id) == job_id, to, why, flow_run="run-1")
+        return move(session, QueryJob, col(QueryJob.id) == job_id, to, why, run_id="run-1")
 
 
 def _history(database: Database, job_id: str) -> list[JobEvent]:

@@ -91,7 +91,7 @@ def test_report_that_met_an_outage_is_made_again(
     job = search_whole(services, ONE).job_id
     report = services.reports.record(job, read_report_request("6"))
     with pytest.raises(StoreAwayError):
-        services.reports.make(report, flow_run="run-1")
+        services.reports.make(report, run_id="run-1")
     assert services.search.jobs.report(report).status == JobStatus.IN_PROGRESS
     assert [waiting.job_id for waiting in Reconciling(services.database).run(ended).waiting] == [report]
     assert services.reports.make(report).status == JobStatus.COMPLETE

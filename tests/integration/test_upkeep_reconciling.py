@@ -45,7 +45,7 @@ def alone(jobs: Jobs) -> QueryJob:
     """A job of one sequence in progress."""
     job = row("alone", result_key="r" * 32)
     jobs.record(job, ())
-    jobs.start(jobs.query(job.id), flow_run=RUN)
+    jobs.start(jobs.query(job.id), run_id=RUN)
     return jobs.query(job.id)
 
 
@@ -54,7 +54,7 @@ def parent(jobs: Jobs) -> QueryJob:
     """A job of two sequences in progress."""
     job = row("parent", sequences=2)
     jobs.record(job, [NewSequence(child, f"{child[:31]}r", 0, 1, 1, "") for child in ("a" * 32, "b" * 32)])
-    jobs.start(jobs.query(job.id), flow_run=RUN)
+    jobs.start(jobs.query(job.id), run_id=RUN)
     return jobs.query(job.id)
 
 
@@ -73,7 +73,7 @@ def test_job_of_an_ended_run_waits_to_be_run_again(database: Database, jobs: Job
 def test_job_taken_back_stays_waiting_until_it_is_started(database: Database, jobs: Jobs, alone: QueryJob) -> None:
     first = Reconciling(database).run(ENDED).waiting
     assert Reconciling(database).run(ENDED).waiting == first
-    jobs.start(jobs.query(alone.id), flow_run="run-2")
+    jobs.start(jobs.query(alone.id), run_id="run-2")
     assert Reconciling(database).run(knows(run_2=RunState.RUNNING)).waiting == []
 
 
@@ -130,7 +130,7 @@ def test_sequences_of_a_job_that_failed_without_them_fail(database: Database, jo
 def test_job_fails_when_its_third_run_is_lost(database: Database, jobs: Jobs, alone: QueryJob) -> None:
     for _ in range(2):
         assert Reconciling(database).run(ENDED).queued == [alone.id]
-        jobs.start(jobs.query(alone.id), flow_run=RUN)
+        jobs.start(jobs.query(alone.id), run_id=RUN)
     reconciled = Reconciling(database).run(ENDED)
     assert reconciled.failed == {alone.id: "its run ended before it did, 3 times in a row"}
     assert (jobs.query(alone.id).status, reconciled.waiting) == (JobStatus.FAILED, [])
@@ -139,8 +139,8 @@ def test_job_fails_when_its_third_run_is_lost(database: Database, jobs: Jobs, al
 def test_lost_runs_count_anew_after_a_restart(database: Database, jobs: Jobs, alone: QueryJob) -> None:
     for _ in range(2):
         Reconciling(database).run(ENDED)
-        jobs.start(jobs.query(alone.id), flow_run=RUN)
-    jobs.start(jobs.query(alone.id), flow_run=RUN)  # by somebody who submits it again
+        jobs.start(jobs.query(alone.id), run_id=RUN)
+    jobs.start(jobs.query(alone.id), run_id=RUN)  # by somebody who submits it again
     assert Reconciling(database).run(ENDED).queued == [alone.id]
 
 
@@ -160,7 +160,7 @@ def test_cancelled_run_cancels_only_its_own_jobs(database: Database, alone: Quer
 def test_report_of_an_ended_run_waits_to_be_made_again(database: Database, jobs: Jobs, alone: QueryJob) -> None:
     report = ReportJob(id="e" * 32, query_job_id=alone.id, formatting={})
     jobs.record_report(report, "")
-    jobs.move_report("e" * 32, JobStatus.IN_PROGRESS, flow_run="run-2")
+    jobs.move_report("e" * 32, JobStatus.IN_PROGRESS, run_id="run-2")
     reconciled = Reconciling(database).run(knows(run_2=RunState.ENDED))
     assert [(waiting.job_id, waiting.kind) for waiting in reconciled.waiting] == [("e" * 32, JobKind.REPORT)]
 
@@ -182,7 +182,7 @@ def test_job_that_goes_on_meanwhile_is_left_alone(database: Database, jobs: Jobs
     """Between reading the jobs and asking for their runs, another run may have started the job again."""
 
     def states(asked: set[str]) -> Mapping[str, RunState]:
-        jobs.start(jobs.query(alone.id), flow_run="run-2")
+        jobs.start(jobs.query(alone.id), run_id="run-2")
         return ENDED(asked)
 
     assert Reconciling(database).run(states).queued == []

@@ -9,7 +9,7 @@ from contextvars import Context
 from typing import Any
 
 from deployments.logs import JsonLines, PlainLines
-from multiblast.log_lines import note_job
+from multiblast.log_lines import set_job
 
 
 def record(message: str = "searched", **extra: Any) -> logging.LogRecord:
@@ -34,7 +34,7 @@ def test_json_line_is_one_object_on_one_line() -> None:
 
 def test_line_has_the_job_that_was_noted() -> None:
     def within() -> str:
-        note_job("a1")
+        set_job("a1")
         return JsonLines().format(record())
 
     assert json.loads(Context().run(within))["job"] == "a1"

@@ -1,4 +1,4 @@
-"""Links between owners and jobs, and the job lists that they make."""
+"""Whose list has which job, and what they say about it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from sqlalchemy import delete, false
 from sqlmodel import col, select
 
 from multiblast.database import ChildJob, Database, JobKind, JobStatus, Link, QueryJob, ReportJob
-from multiblast.errors import NotFoundError
+from multiblast.errors import NotFoundError, Problem
 
-__all__ = ["Links", "ListedJob"]
+__all__ = ["Links", "ListedJob", "summary_problems"]
+
+_LONGEST_SUMMARY = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,13 @@ class ListedJob:
     created_at: datetime
     summary: str = ""
     description: str = ""
+
+
+def summary_problems(summary: str | None, key: str = "summary") -> list[Problem]:
+    """Return what is wrong with what an owner says about a job in one line; ``key`` is the field that says it."""
+    if summary is None or len(summary) <= _LONGEST_SUMMARY:
+        return []
+    return [Problem(f"{len(summary)} characters, and at most {_LONGEST_SUMMARY} are kept: shorten it", key)]
 
 
 class Links:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import bindparam, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
-from multiblast.database import ChildJob, JobEvent, JobStatus, QueryJob, utc_now
+from multiblast.database import ChildJob, JobEvent, JobStatus, QueryJob, among, insert_missing, upsert, utc_now
 from multiblast.jobs.states import move
 
-__all__ = ["NewSequence", "first_event", "insert", "portions", "record_jobs"]
-
-_Item = TypeVar("_Item")
+__all__ = ["NewSequence", "first_event", "record_jobs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +38,9 @@ def record_jobs(session: Session, job: QueryJob, sequences: Sequence[NewSequence
     _record(session, [parent])
     distinct = {sequence.child_id: sequence for sequence in reversed(sequences)}
     # In the same order everywhere, so that two transactions never wait for each other.
-    for some in portions(sorted(distinct)):
-        _record(session, [_child_row(parent, distinct[child_id]) for child_id in some])
-    for links in portions(list(enumerate(sequences, start=1))):
-        _replace_links(session, job.id, links)
-
-
-def insert(session: Session, table: Any, rows: list[dict[str, Any]]) -> None:
-    """Write rows, but for those that exist."""
-    if rows:
-        dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-        session.connection().execute(dialect.insert(table).on_conflict_do_nothing(), rows)
+    _record(session, [_child_row(parent, distinct[child_id]) for child_id in sorted(distinct)])
+    positions = [_position_row(job.id, position, sequence) for position, sequence in enumerate(sequences, start=1)]
+    upsert(session, ChildJob, positions, lambda new: {"result_key": new.result_key})
 
 
 def first_event(job_id: str) -> dict[str, Any]:
@@ -66,15 +55,10 @@ def first_event(job_id: str) -> dict[str, Any]:
     }
 
 
-def portions(items: Sequence[_Item], size: int = 1000) -> Iterator[Sequence[_Item]]:
-    """Yield items in portions that fit into one statement."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
-
-
 def _record(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     ids = [row["id"] for row in rows]
-    known = dict(session.exec(select(QueryJob.id, QueryJob.search_key).where(col(QueryJob.id).in_(ids))).all())
+    jobs = select(QueryJob.id, QueryJob.search_key).where(among(session, col(QueryJob.id), ids))
+    known = dict(session.exec(jobs).all())
     _insert_jobs(session, [row for row in rows if row["id"] not in known])
     _renew(session, [row for row in rows if known.get(row["id"], row["search_key"]) != row["search_key"]])
 
@@ -95,31 +79,22 @@ def _child_row(parent: dict[str, Any], sequence: NewSequence) -> dict[str, Any]:
 
 def _insert_jobs(session: Session, rows: list[dict[str, Any]]) -> None:
     """Insert jobs, each with its first line of history, but for those that somebody else inserts right now."""
-    insert(session, QueryJob, rows)
+    insert_missing(session, QueryJob, rows)
     ids = [row["id"] for row in rows]
-    told = set(session.exec(select(JobEvent.job_id).where(col(JobEvent.job_id).in_(ids))))
-    insert(session, JobEvent, [first_event(job_id) for job_id in ids if job_id not in told])
+    begun = set(session.exec(select(JobEvent.job_id).where(among(session, col(JobEvent.job_id), ids))))
+    insert_missing(session, JobEvent, [first_event(job_id) for job_id in ids if job_id not in begun])
 
 
-def _replace_links(session: Session, parent_id: str, links: Sequence[tuple[int, NewSequence]]) -> None:
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(ChildJob)
-    statement = statement.on_conflict_do_update(
-        index_elements=["parent_id", "position"], set_={"result_key": statement.excluded.result_key}
-    )
-    rows = [
-        {
-            "parent_id": parent_id,
-            "position": position,
-            "child_id": sequence.child_id,
-            "result_key": sequence.result_key,
-            "query_offset": sequence.query_offset,
-            "query_bytes": sequence.query_bytes,
-            "letters": sequence.letters,
-        }
-        for position, sequence in links
-    ]
-    session.connection().execute(statement, rows)
+def _position_row(parent_id: str, position: int, sequence: NewSequence) -> dict[str, Any]:
+    return {
+        "parent_id": parent_id,
+        "position": position,
+        "child_id": sequence.child_id,
+        "result_key": sequence.result_key,
+        "query_offset": sequence.query_offset,
+        "query_bytes": sequence.query_bytes,
+        "letters": sequence.letters,
+    }
 
 
 def _renew(session: Session, rows: Sequence[dict[str, Any]]) -> None:
@@ -127,7 +102,8 @@ def _renew(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     if not rows:
         return
     why = "a database or the program changed since it was searched"
-    move(session, QueryJob, col(QueryJob.id).in_([row["id"] for row in rows]), JobStatus.QUEUED, why)
+    ids = [row["id"] for row in rows]
+    move(session, QueryJob, among(session, col(QueryJob.id), ids), JobStatus.QUEUED, why)
     renewed = update(QueryJob).where(col(QueryJob.id) == bindparam("job"))
     values: dict[str, Any] = {"result_key": bindparam("result"), "search_key": bindparam("search")}
     changes = [{"job": row["id"], "result": row["result_key"], "search": row["search_key"]} for row in rows]
