@@ -146,9 +146,9 @@ def deploy() -> None:
 
 def offer_databases() -> None:
     """Make the databases that are there now the choices of the forms."""
-    from tasks import offering
+    from tasks.maintenance import scan_targets, update_target_choices
 
-    offering.offer_databases(offering.list_databases.fn())
+    update_target_choices(scan_targets())
 
 
 def workers_online() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import flow
 
 from blocks.services import services
-from tasks.requesters import requester
+from tasks.runs import requester
 
 
 @flow(name="cancel-job", flow_run_name="cancel {job:.8}")

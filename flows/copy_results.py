@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import flow
 
 from multiblast.transfer import CopyProgress
-from tasks.copying import copy_storage
+from tasks.maintenance import copy_storage
 
 __all__ = ["copy_results"]
 

@@ -6,9 +6,8 @@ from dataclasses import asdict
 
 from prefect import flow
 
-from tasks.offering import list_databases, offer_databases
-from tasks.targets import publish_database, sync_here
-from tasks.upkeep import show_upkeep
+from tasks.maintenance import publish_database, scan_targets, sync_here, update_target_choices
+from tasks.page import show_facts
 
 __all__ = ["publish_target", "sync_targets"]
 
@@ -50,6 +49,6 @@ async def sync_targets(
         The databases that had to be copied.
     """
     synced = await sync_here(names, storage, limit_gb)
-    await show_upkeep("synced", "Databases of this machine", asdict(synced))
-    offer_databases(list_databases())
+    await show_facts("synced", "Databases of this machine", asdict(synced))
+    update_target_choices(scan_targets())
     return synced.copied

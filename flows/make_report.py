@@ -5,12 +5,12 @@ from __future__ import annotations
 from prefect import flow
 
 from multiblast.reports import MadeReport, ReportFormat, read_report_request
-from tasks import names
-from tasks.notifying import HOOKS
+from tasks import runs
+from tasks.recovery import HOOKS
 from tasks.reporting import format_report, record_report, show_report
 
 
-@flow(name="make-report", flow_run_name=names.report, **HOOKS)
+@flow(name="make-report", flow_run_name=runs.report_name, **HOOKS)
 async def make_report(  # noqa: PLR0913, PLR0917 - the fields of a form
     job: str,
     format: ReportFormat = ReportFormat.PAIRWISE,  # noqa: A002 - BLAST+'s own word for it
@@ -36,7 +36,7 @@ async def make_report(  # noqa: PLR0913, PLR0917 - the fields of a form
     """
     request = read_report_request(format, fields=fields, options=options)
     report_id = record_report(job, request, user, partial, notify)
-    await names.tag_run(job, report_id)
+    await runs.tag_run(job, report_id)
     made = format_report(report_id)
     await show_report(made)
     return made

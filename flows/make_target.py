@@ -6,10 +6,10 @@ from typing import Literal
 
 from prefect import flow
 
-from multiblast.targets.new_target import read_new_target
-from tasks.making import build
-from tasks.offering import list_databases, offer_databases
-from tasks.places import query_directory
+from blocks.services import services
+from multiblast.targets import new_target
+from tasks.maintenance import scan_targets, update_target_choices
+from tasks.runs import upload_directory
 
 __all__ = ["make_target"]
 
@@ -38,15 +38,16 @@ async def make_target(  # noqa: PLR0913, PLR0917 - the fields of a form
     Returns:
         The name under which it can be searched.
     """
-    new = read_new_target(
+    new = new_target.read_new_target(
         name,
         fasta,
         molecule=molecule,
         title=title,
         taxids=taxids,
         replace=replace,
-        files_under=query_directory(),
+        files_under=upload_directory(),
     )
-    made = build(new)
-    offer_databases(list_databases())
+    program = services().installation.program("makeblastdb")
+    made = new_target.make_target(services().targets, new, program=program)
+    update_target_choices(scan_targets())
     return made.display

@@ -8,13 +8,12 @@ from prefect import flow
 
 from multiblast.options import ProgramName
 from multiblast.search import Plan, read_submission
-from tasks import names
-from tasks.artifacts import show_plan, telling_problems
-from tasks.places import query_directory
+from tasks.page import problems_on_page, show_plan
+from tasks.runs import submission_name, upload_directory
 from tasks.searching import preview_search
 
 
-@flow(name="plan-query", flow_run_name=names.submission)
+@flow(name="plan-query", flow_run_name=submission_name)
 async def plan_query(  # noqa: PLR0913, PLR0917 - the fields of a form
     query: str = "",
     query_file: str = "",
@@ -36,7 +35,7 @@ async def plan_query(  # noqa: PLR0913, PLR0917 - the fields of a form
     Returns:
         Sequences known and unknown, batches, estimated time and size, and warnings.
     """
-    async with telling_problems():
+    async with problems_on_page():
         submission = read_submission(
             query=query,
             query_file=query_file,
@@ -44,7 +43,7 @@ async def plan_query(  # noqa: PLR0913, PLR0917 - the fields of a form
             site=site,
             targets=targets,
             options=options,
-            files_under=query_directory(),
+            files_under=upload_directory(),
         )
         plan = preview_search(submission)
     await show_plan(plan, "plan")

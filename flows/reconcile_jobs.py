@@ -6,13 +6,13 @@ from dataclasses import asdict
 
 from prefect import flow
 
+from blocks.services import services
 from multiblast.database import JobKind
-from tasks.notifying import HOOKS, send_notices
-from tasks.reconciling import check_queued, reconcile, run_again, start_again
+from tasks.page import show_facts
+from tasks.recovery import HOOKS, check_queued, reconcile, replace_dead_runs, run_again, signing_secret
 from tasks.reporting import format_report, show_report
-from tasks.runners import task_runner
+from tasks.runs import task_runner
 from tasks.searching import search_job
-from tasks.upkeep import show_upkeep
 
 
 @flow(name="reconcile-jobs", flow_run_name="reconcile jobs")
@@ -21,14 +21,15 @@ async def reconcile_jobs() -> int:
 
     A job whose run was cancelled is cancelled. One that loses its third run in a row has failed.
     Another run takes the place of one that died before its job began.
-    Whoever asked to be told how a job ended, and could not be told then, is told now.
+    Notices of ended jobs that could not be sent then are sent now.
 
     Returns:
         How many jobs are on their way to be run.
     """
     reconciled = reconcile()
-    done = asdict(reconciled) | {"runs started again": start_again()} | asdict(send_notices())
-    await show_upkeep("reconciled", "Jobs and their runs", done)
+    replaced, notices = replace_dead_runs(), services().notices.send(signing_secret)
+    facts = asdict(reconciled) | {"runs started again": replaced} | asdict(notices)
+    await show_facts("reconciled", "Jobs and their runs", facts)
     return len(run_again(reconciled.waiting)) if reconciled.waiting else 0
 
 

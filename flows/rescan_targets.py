@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from prefect import flow
 
-from tasks.artifacts import show_table
-from tasks.offering import list_databases, offer_databases
+from tasks.maintenance import scan_targets, update_target_choices
+from tasks.page import show_table
 
 
 @flow(name="rescan-targets", flow_run_name="rescan the targets")
@@ -15,8 +15,8 @@ async def rescan_targets() -> int:
     Returns:
         How many databases there are.
     """
-    databases = list_databases()
-    offer_databases(databases)
+    databases = scan_targets()
+    update_target_choices(databases)
     rows = [
         {
             "target": database.display,

@@ -6,11 +6,11 @@ from prefect import flow
 
 from blocks.services import services
 from multiblast.database import JobKind
-from tasks.notifying import HOOKS
+from tasks.page import show_changes
+from tasks.recovery import HOOKS
 from tasks.reporting import format_report, show_report
-from tasks.requesters import requester
+from tasks.runs import requester
 from tasks.searching import search_job
-from tasks.upkeep import show_what_changed
 
 
 @flow(name="restart-job", flow_run_name="restart {job:.8}", **HOOKS)
@@ -29,5 +29,5 @@ async def restart_job(job: str, user: str = "") -> str:
         await show_report(format_report(job))
         return job
     await search_job(job)
-    await show_what_changed(who, job)
+    await show_changes(who, job)
     return job

@@ -6,7 +6,7 @@ from prefect import flow
 
 from multiblast.registry.runs.execution import RunSummary
 from multiblast.registry.sync.summary import TransferSummary
-from tasks.reconciling import cancel_jobs
+from tasks.recovery import cancel_jobs
 from tasks.registry import ask_what_to_run, plan_configuration, run_configuration
 from tasks.registry_page import show_graph, show_report
 

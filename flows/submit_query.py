@@ -13,15 +13,13 @@ from prefect.flows import Flow
 
 from multiblast.options import PROGRAMS, Options, ProgramName, options_for
 from multiblast.search import SearchedJob, read_submission
-from tasks import names
-from tasks.artifacts import telling_problems
-from tasks.notifying import HOOKS
-from tasks.places import query_directory
-from tasks.runners import task_runner
+from tasks.page import problems_on_page
+from tasks.recovery import HOOKS
+from tasks.runs import submission_name, tag_run, task_runner, upload_directory
 from tasks.searching import record_query, search_job
 
 
-@flow(name="submit-query", flow_run_name=names.submission, task_runner=task_runner(), **HOOKS)
+@flow(name="submit-query", flow_run_name=submission_name, task_runner=task_runner(), **HOOKS)
 async def submit_query(  # noqa: PLR0913, PLR0917 - the fields of a form
     query: str = "",
     query_file: str = "",
@@ -51,8 +49,8 @@ async def submit_query(  # noqa: PLR0913, PLR0917 - the fields of a form
     Returns:
         The job with a row a sequence.
     """
-    await names.tag_run()
-    async with telling_problems():
+    await tag_run()
+    async with problems_on_page():
         submission = read_submission(
             query=query,
             query_file=query_file,
@@ -63,7 +61,7 @@ async def submit_query(  # noqa: PLR0913, PLR0917 - the fields of a form
             user=user,
             summary=summary,
             description=description,
-            files_under=query_directory(),
+            files_under=upload_directory(),
         )
         job_id = record_query(submission, notify).job_id
     return await search_job(job_id, may_wait=True)
@@ -91,7 +89,7 @@ def _form(program: ProgramName) -> Flow[..., Any]:
     submit.__doc__ = re.sub(r"\n +program: .*", "", submit_query.__doc__ or "")
     submit.__name__ = f"submit_{program}"
     submit.__annotations__["options"] = model
-    settings: dict[str, Any] = {"flow_run_name": names.submission, "task_runner": task_runner(), **HOOKS}
+    settings: dict[str, Any] = {"flow_run_name": submission_name, "task_runner": task_runner(), **HOOKS}
     return flow(name=f"submit-{program}", **settings)(submit)
 
 

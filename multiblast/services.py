@@ -18,7 +18,7 @@ from multiblast.search import Search
 from multiblast.settings import Policy, QueryLimits, home
 from multiblast.stores import LocalStore, Store
 from multiblast.targets import Targets
-from multiblast.upkeep import Expiry, Notices, Sweeping
+from multiblast.upkeep import CleanedUp, Expiry, Notices, Sweeping, clean_up
 
 if TYPE_CHECKING:
     from multiblast.actions.provenance import Provenance
@@ -135,6 +135,10 @@ class Services:
     def sweeping(self) -> Sweeping:
         """What keeps store and database in step."""
         return Sweeping(self.database, self.store, self.policy.keep_days)
+
+    def clean_up(self, *, dry_run: bool = False) -> CleanedUp:
+        """Let go what nobody used for the policy's time, and free its space."""
+        return clean_up(self.database, self.store, self.policy.keep_days, dry_run=dry_run)
 
     def metrics(self) -> str:
         """Return the metrics in Prometheus' text format."""

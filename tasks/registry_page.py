@@ -7,7 +7,7 @@ from base64 import b64encode
 from multiblast.errors import ConflictError
 from multiblast.registry.sync.summary import ItemResult, TransferSummary
 from multiblast.registry.views.graph import provenance_svg
-from tasks.artifacts import show_markdown, show_table
+from tasks.page import show_markdown, show_table
 from tasks.registries import local_registry
 
 __all__ = ["show_graph", "show_report"]

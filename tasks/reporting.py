@@ -13,16 +13,14 @@ from blocks.services import services
 from multiblast.actions.requests import CreateReport
 from multiblast.log_lines import set_job
 from multiblast.reports import MadeReport, ReportRequest
-from tasks.artifacts import show_markdown
-from tasks.outages import SITTING_OUT
+from tasks.page import link_to, show_markdown
 from tasks.provenance import note_provenance
-from tasks.requesters import requester
-from tasks.streams import shown_place
+from tasks.runs import RETRY_IF_TRANSIENT, requester
 
 __all__ = ["format_report", "record_report", "show_report"]
 
 
-@task(cache_policy=NO_CACHE, task_run_name="record the report", **SITTING_OUT)
+@task(cache_policy=NO_CACHE, task_run_name="record the report", **RETRY_IF_TRANSIENT)
 def record_report(job_id: str, request: ReportRequest, user: str, partial: bool, notify: str = "") -> str:
     """Record a report job, or find it again, and who wants to be told."""
     at, report = services(), CreateReport(job_id, request)
@@ -47,7 +45,7 @@ def _version(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
     return f"multiblast-report-{parameters['report_id']}-{parameters['version']}"
 
 
-@task(cache_key_fn=_version, persist_result=True, task_run_name="format the report", **SITTING_OUT)
+@task(cache_key_fn=_version, persist_result=True, task_run_name="format the report", **RETRY_IF_TRANSIENT)
 def _format_report(report_id: str, version: str) -> MadeReport:  # noqa: ARG001 - the version is for the cache key
     return services().reports.make(report_id, run_id=str(flow_run.id or ""))
 
@@ -55,7 +53,7 @@ def _format_report(report_id: str, version: str) -> MadeReport:  # noqa: ARG001 
 async def show_report(report: MadeReport) -> None:
     """Show a report's files on the run's page."""
     lines = [f"## Report `{report.report_id}`", "", "| file | size | where |", "|---|---:|---|"]
-    lines += [f"| {file.name} | {file.size:,} B | {shown_place(file.key, file.name)} |" for file in report.files]
+    lines += [f"| {file.name} | {file.size:,} B | {link_to(file.key, file.name)} |" for file in report.files]
     if report.command:
         lines += ["", f"Made with `{' '.join(report.command)}`."]
     await show_markdown(f"report-{report.report_id[:8]}", "\n".join(lines), "Report")

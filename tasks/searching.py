@@ -33,13 +33,10 @@ from multiblast.search import (
     Submission,
     board,
 )
-from tasks import names
-from tasks.artifacts import RunPage
-from tasks.outages import SITTING_OUT
+from tasks.page import RunPage
 from tasks.provenance import note_provenance
-from tasks.reconciling import cancel_at_once, dismiss_helpers
-from tasks.requesters import requester
-from tasks.runners import is_cluster
+from tasks.recovery import cancel_at_once, dismiss_helpers
+from tasks.runs import RETRY_IF_TRANSIENT, batch_name, is_cluster, requester, sequence_name, tag_run
 from tasks.sharing import call_helpers, wait_behind_small
 
 __all__ = [
@@ -66,7 +63,7 @@ def _child_id(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
     return f"multiblast-child-{row.job_id}-{row.result_key}"
 
 
-@task(cache_policy=NO_CACHE, task_run_name="check and record the query", **SITTING_OUT)
+@task(cache_policy=NO_CACHE, task_run_name="check and record the query", **RETRY_IF_TRANSIENT)
 def record_query(submission: Submission, notify: str = "") -> Recorded:
     """Check a submission whole, then record its job, its children and their positions, and who wants to be told."""
     at = services()
@@ -84,7 +81,7 @@ def preview_search(submission: Submission) -> Plan:
     return services().search.preview(submission)
 
 
-@task(cache_policy=NO_CACHE, task_run_name="plan the search", **SITTING_OUT)
+@task(cache_policy=NO_CACHE, task_run_name="plan the search", **RETRY_IF_TRANSIENT)
 def plan_search(job_id: str) -> Plan:
     """Find out what is known, and pack the rest into batches."""
     return services().search.plan(job_id)
@@ -108,12 +105,12 @@ search_batch = task(
     description="Search one batch with one BLAST+ process, and store its results as they come.",
     cache_key_fn=_batch_id,
     persist_result=True,
-    task_run_name=names.batch,
-    **SITTING_OUT,
+    task_run_name=batch_name,
+    **RETRY_IF_TRANSIENT,
 )(_search_batch)
 
 
-@task(cache_key_fn=_child_id, persist_result=True, task_run_name=names.sequence)
+@task(cache_key_fn=_child_id, persist_result=True, task_run_name=sequence_name)
 def show_sequence(row: SequenceRow) -> str:
     """Show one child job in the run's graph."""
     return f"{row.status}, {row.hits} hits"
@@ -158,7 +155,7 @@ def _ended(future: PrefectFuture[Any]) -> asyncio.Future[None]:
     return ended
 
 
-@task(cache_policy=NO_CACHE, task_run_name="complete the job", **SITTING_OUT)
+@task(cache_policy=NO_CACHE, task_run_name="complete the job", **RETRY_IF_TRANSIENT)
 def finish_query(job_id: str) -> SearchedJob:
     """Wait for what others search, then complete the children and the parent.
 
@@ -227,7 +224,7 @@ async def search_job(job_id: str, *, may_wait: bool = False) -> SearchedJob:
     set_job(job_id)
     page, helpers = RunPage(job_id), 0
     try:
-        await names.tag_run(job_id)
+        await tag_run(job_id)
         plan = plan_search(job_id)
         await page.show_plan(plan)
         if may_wait and (run_id := wait_behind_small(plan)):

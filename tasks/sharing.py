@@ -20,7 +20,7 @@ from multiblast.database import JobKind, JobStatus
 from multiblast.search import Plan
 from multiblast.settings import WORKER, own_queue
 from multiblast.upkeep.reconciling import Waiting
-from tasks.reconciling import run_again
+from tasks.recovery import run_again
 
 __all__ = ["call_helpers", "wait_behind_small"]
 

@@ -46,13 +46,8 @@ def link(user: Annotated[str, typer.Argument(help="The user that the guest is.",
 
 def expire(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False) -> None:
     """Let results go that nobody used for a time, as JSON what went; the flow expire-results does it regularly."""
-    from multiblast.results.compaction import compact
-
-    at = local_services()
-    told = {"expired": asdict(at.expiry.run(dry_run=dry_run))}
-    if not dry_run:
-        told |= {"compacted": asdict(compact(at.database, at.store)), "swept": asdict(at.sweeping.sweep())}
-    display.print_json(told)
+    done = asdict(local_services().clean_up(dry_run=dry_run))
+    display.print_json({name: what for name, what in done.items() if what is not None})
 
 
 def verify() -> None:

@@ -1,7 +1,8 @@
 """Upkeep: what expires, what is swept, what is verified, and how the whole is doing."""
 
+from multiblast.upkeep.cleanup import CleanedUp, clean_up
 from multiblast.upkeep.expiry import Expired, Expiry
 from multiblast.upkeep.notices import Notices, Told
 from multiblast.upkeep.sweeping import Missing, Sweeping, Swept
 
-__all__ = ["Expired", "Expiry", "Missing", "Notices", "Sweeping", "Swept", "Told"]
+__all__ = ["CleanedUp", "Expired", "Expiry", "Missing", "Notices", "Sweeping", "Swept", "Told", "clean_up"]

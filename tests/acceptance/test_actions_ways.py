@@ -408,6 +408,6 @@ def test_restart_after_a_database_changed_tells_what_changed(world: World) -> No
         found = world.flow("submit-query", query=f">q\n{first}\n", targets=[f"demo/examples/{name}"], user="ann")
         build(name, *options, sequences={"one": first, "two": first, "three": second})
         assert world.flow("restart-job", job=found.job_id, user="ann") == found.job_id
-        key = f"comparisons/{found.job_id}.tsv"
-        lines = world.services.store.read(key).decode().splitlines()
+        (kept,) = world.services.store.list(f"comparisons/{found.job_id}")
+        lines = world.services.store.read(kept.key).decode().splitlines()
         assert [line.split("\t")[2:4] for line in lines[1:]] == [["two", "gained"]]

@@ -57,8 +57,8 @@ def test_job_of_a_killed_run_is_reconciled_and_completes(
 
 def replace(live: dict[str, str], run: str) -> tuple[int, int]:
     """Return how many runs are replaced with the usual patience, and then with none."""
-    call = "from datetime import timedelta; from tasks.reconciling import start_again as start"
-    call += "; print(start.fn(), start.fn(timedelta(0)))"
+    call = "from datetime import timedelta; from tasks.recovery import replace_dead_runs as start"
+    call += "; print(start(), start(timedelta(0)))"
     environment = {**live, "PREFECT_API_URL": f"{live['UI_URL']}/api", "PREFECT__RUNTIME__FLOW_RUN__ID": run}
     done = subprocess.run([sys.executable, "-c", call], env=environment, cwd=ROOT, capture_output=True, check=True)
     patient, impatient = map(int, done.stdout.split())

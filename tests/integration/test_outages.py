@@ -21,7 +21,7 @@ from multiblast.search import SearchedJob, read_submission, transient
 from multiblast.services import Services
 from multiblast.stores import LocalStore
 from multiblast.upkeep.reconciling import Reconciling, RunState
-from tasks.outages import unless_away
+from tasks.runs import best_effort
 from tasks.searching import give_up
 
 AWAY = StoreAwayError("no server answers")
@@ -99,7 +99,7 @@ def test_report_that_met_an_outage_is_made_again(
 
 def test_page_that_cannot_be_shown_ends_no_run() -> None:
     async def show(error: Exception) -> str:
-        async with unless_away():
+        async with best_effort():
             raise error
         return "went on"
 

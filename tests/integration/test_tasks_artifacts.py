@@ -16,7 +16,7 @@ from blocks.services import using
 from multiblast.search import board, read_submission
 from multiblast.sequences import Sequence
 from multiblast.services import Services
-from tasks import artifacts
+from tasks import page as run_page
 
 # Prefect leaves the sockets of a run's clients to the garbage collector, which is made to come while they are forgiven.
 pytestmark = pytest.mark.filterwarnings(
@@ -38,7 +38,7 @@ async def show(services: Services, job_id: str) -> tuple[dict[str, Artifact], di
     plan = search.plan(job_id)
     search.start(plan)
     board.begin(job_id, to_search=plan.unknown, reused=plan.known, letters=plan.letters)
-    page, seen = artifacts.RunPage(job_id), []
+    page, seen = run_page.RunPage(job_id), []
     for batch in (*plan.to_run, None):
         await page.show_progress()
         seen.append(await _shown())
@@ -51,8 +51,8 @@ async def show(services: Services, job_id: str) -> tuple[dict[str, Artifact], di
 def test_progress_and_table_are_brought_up_to_date_in_place(
     services: Services, proteins: list[Sequence], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(artifacts, "_FIRST_S", 0.0)
-    monkeypatch.setattr(artifacts, "_PERIOD_S", 0.0)
+    monkeypatch.setattr(run_page, "_FIRST_S", 0.0)
+    monkeypatch.setattr(run_page, "_PERIOD_S", 0.0)
     query = b"".join(sequence.canonical for sequence in proteins[:6]).decode()
     job_id = services.search.record(read_submission(query=query, targets=["demo/examples/proteins"])).job_id
     with prefect_test_harness(server_startup_timeout=120), using(services):

@@ -1,4 +1,4 @@
-"""What a run's page shows: the plan, the progress, the table of sequences, the result."""
+"""What a run's page shows: the plan, progress, the table of sequences, results, comparisons, and where files are."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import shlex
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
+from io import StringIO
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 from prefect.artifacts import (
@@ -20,20 +22,37 @@ from prefect.artifacts import (
 )
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactUpdate
+from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
+from prefect.settings import get_current_settings
 
 from blocks.services import services
-from multiblast.errors import InvalidInputError
+from multiblast.accounts import Requester
+from multiblast.actions.comparison import Comparison, write_changes
+from multiblast.errors import ConflictError, InvalidInputError
+from multiblast.ids import digest
 from multiblast.search import Plan, SearchedJob, SequenceRow, board
-from tasks.links import report_form, run_page
-from tasks.outages import unless_away
+from tasks.runs import best_effort
 
-__all__ = ["RunPage", "show_markdown", "show_plan", "show_table", "telling_problems"]
+__all__ = [
+    "RunPage",
+    "link_to",
+    "location_of",
+    "problems_on_page",
+    "show_changes",
+    "show_comparison",
+    "show_facts",
+    "show_markdown",
+    "show_plan",
+    "show_table",
+]
 
 _FIRST_S = 0.5  # a search that takes no longer shows its end alone
 _PERIOD_S = 2.0
 _ROWS_SHOWN = 1000
 _ROWS_MEANWHILE = 100  # written every 2 s
+_LISTED = 20  # in one cell
+_LINK_S = 24 * 3600
 
 
 class RunPage:
@@ -45,7 +64,9 @@ class RunPage:
     """
 
     def __init__(self, job_id: str, *, shown: bool = True) -> None:
-        self.job_id, self._short, self._shows = job_id, job_id[:8], shown
+        self.job_id = job_id
+        self._short = job_id[:8]
+        self._shown = shown
         self._progress: UUID | None = None
         self._table: UUID | None = None
         self._due = time.monotonic() + _FIRST_S
@@ -54,10 +75,10 @@ class RunPage:
         """Show what is known, what must run, and what to expect."""
         await show_plan(plan, f"plan-{self._short}")
 
-    @unless_away()
+    @best_effort()
     async def show_progress(self) -> None:
         """Show how far the search is; does nothing if that was shown less than 2 s ago."""
-        if not self._shows or time.monotonic() < self._due:
+        if not self._shown or time.monotonic() < self._due:
             return
         self._due = time.monotonic() + _PERIOD_S
         board.catch_up(self.job_id, *await asyncio.to_thread(services().search.left, self.job_id))
@@ -76,7 +97,7 @@ class RunPage:
         job = await asyncio.to_thread(services().search.searched_job, self.job_id, count=_ROWS_MEANWHILE)
         await self._show_rows(job, f"{text}. Sequences{_cut(job)}")
 
-    @unless_away()
+    @best_effort()
     async def show_result(self, job: SearchedJob) -> None:
         """Show the table of sequences and what to do next."""
         if self._progress is not None:
@@ -84,15 +105,14 @@ class RunPage:
         job = replace(job, rows=job.rows[:_ROWS_SHOWN])
         await self._show_rows(job, f"Sequences{_cut(job)}")
         await acreate_markdown_artifact(
-            key=f"job-{self._short}", markdown=_job_text(job, await report_form(job.job_id)), description="Job"
+            key=f"job-{self._short}", markdown=_job_text(job, await _report_form(job.job_id)), description="Job"
         )
 
-    @unless_away()
+    @best_effort()
     async def show_waiting(self, run_id: UUID) -> None:
         """Show that the job waits, and which flow run will search it."""
-        await acreate_markdown_artifact(
-            key=f"job-{self._short}", markdown=_waiting_text(self.job_id, run_page(run_id)), description="Job"
-        )
+        text = _waiting_text(self.job_id, f"{_ui_url()}/runs/flow-run/{run_id}")
+        await acreate_markdown_artifact(key=f"job-{self._short}", markdown=text, description="Job")
 
     async def _show_rows(self, job: SearchedJob, description: str) -> None:
         """Show the table of sequences, in place of what it showed before."""
@@ -106,14 +126,14 @@ class RunPage:
                 await client.update_artifact(self._table, changed)
 
 
-@unless_away()
+@best_effort()
 async def show_plan(plan: Plan, key: str) -> None:
     """Show what is known, what must run, and what to expect."""
     await acreate_markdown_artifact(key=key, markdown=_plan_text(plan), description="Plan")
 
 
 @asynccontextmanager
-async def telling_problems() -> AsyncIterator[None]:
+async def problems_on_page() -> AsyncIterator[None]:
     """Show all that is wrong with what a user sent on the run's page, where the message of its end is cut."""
     try:
         yield
@@ -123,16 +143,90 @@ async def telling_problems() -> AsyncIterator[None]:
         raise
 
 
-@unless_away()
+@best_effort()
 async def show_markdown(key: str, text: str, description: str) -> None:
     """Show a page of text."""
     await acreate_markdown_artifact(key=key, markdown=text, description=description)
 
 
-@unless_away()
+@best_effort()
 async def show_table(key: str, rows: list[dict[str, Any]], description: str) -> None:
     """Show a table."""
     await acreate_table_artifact(key=key, table=rows, description=description)
+
+
+async def show_comparison(job: str, comparison: Comparison) -> str:
+    """Show a comparison as a table, and keep it as a file; return where that is."""
+    text = StringIO()
+    write_changes(comparison.changes, text)
+    # By its content, so that a link handed out earlier keeps leading to what it led to.
+    key = f"comparisons/{job}-{digest('comparison/1', text.getvalue()):.8}.tsv"
+    services().store.put(key, text.getvalue().encode())
+    rows = [asdict(change) for change in comparison.changes[:_ROWS_SHOWN]]
+    await show_table(f"comparison-{job:.8}", rows, f"{comparison.text}. All as a file: {location_of(key)}")
+    return location_of(key)
+
+
+async def show_changes(requester: Requester, job: str) -> None:
+    """Compare a job that was just restarted with what it found before, if its databases changed, and show that."""
+    comparisons = services().comparisons
+    if not comparisons.can_compare(job):
+        return
+    try:
+        comparison = comparisons.compare(requester, job)
+    except ConflictError as error:  # the search itself is done: this is no reason to fail
+        await show_markdown(f"comparison-{job:.8}", f"Not compared: {error}.", "What changed")
+    else:
+        await show_comparison(job, comparison)
+
+
+async def show_facts(key: str, title: str, facts: dict[str, Any]) -> None:
+    """Show what was done, one line per fact."""
+    lines = [f"## {title}", "", "| | |", "|---|---|"]
+    lines += [f"| {name.replace('_', ' ')} | {_cell(value)} |" for name, value in facts.items()]
+    await show_markdown(key, "\n".join(lines), title)
+
+
+def location_of(key: str, name: str = "") -> str:
+    """Return where a person finds an object: a link to download it by that works for a day, or its path.
+
+    Args:
+        key: The object.
+        name: What a download is called; by default the key's last word.
+    """
+    store = services().store
+    return store.presign(key, _LINK_S, name) or store.locate(key)
+
+
+def link_to(key: str, name: str) -> str:
+    """Return the location of an object in Markdown."""
+    location = location_of(key, name)
+    return f"[download, for a day]({location})" if location.startswith("http") else f"`{location}`"
+
+
+async def _report_form(job_id: str) -> str:
+    """Return the address of the report form with the job filled in; empty if the form is not deployed."""
+    async with get_client() as client:
+        try:
+            deployment = await client.read_deployment_by_name("make-report/make-report")
+        except ObjectNotFound:
+            return ""
+    parameters = quote(json.dumps({"job": job_id}))
+    return f"{_ui_url()}/deployments/deployment/{deployment.id}/run?parameters={parameters}"
+
+
+def _ui_url() -> str:
+    settings = get_current_settings()
+    return settings.ui_url or (settings.api.url or "").removesuffix("/api")
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        listed = ", ".join(map(str, value[:_LISTED])) + (" …" if len(value) > _LISTED else "")
+        return f"{len(value):,}{': ' if value else ''}{listed}"
+    if isinstance(value, dict):
+        return "; ".join(f"{name}: {text}" for name, text in value.items()) or "none"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
 def _cut(job: SearchedJob) -> str:

@@ -1,16 +1,16 @@
-"""The stages of reconciling: what Prefect knows of runs, and what is run again."""
+"""Recovery: what became of runs, what is run again in place of dead ones, and what follows the end of a run."""
 
 from __future__ import annotations
 
 import re
+import secrets
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from httpx import HTTPError
-from prefect import task
-from prefect.cache_policies import NO_CACHE
+from prefect.blocks.system import Secret
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     FlowFilter,
@@ -36,7 +36,19 @@ from multiblast.errors import ConflictError
 from multiblast.options import PROGRAMS
 from multiblast.upkeep.reconciling import Reconciled, Reconciling, RunState, Waiting
 
-__all__ = ["cancel_at_once", "cancel_jobs", "check_queued", "dismiss_helpers", "reconcile", "run_again", "start_again"]
+__all__ = [
+    "HOOKS",
+    "cancel_at_once",
+    "cancel_jobs",
+    "check_queued",
+    "dismiss_helpers",
+    "reconcile",
+    "replace_dead_runs",
+    "run_again",
+    "signing_secret",
+]
+
+_SIGNING_SECRET = "multiblast-notices"  # noqa: S105 - the name of the block that holds it
 
 _RUNS_A_REQUEST = 200
 _STARTS = 3
@@ -46,13 +58,11 @@ _REMEMBERED = timedelta(days=1)  # a run that crashed
 _SUBMISSIONS = ["submit-query", *(f"submit-{program}" for program in PROGRAMS), "make-report", "restart-job"]
 
 
-@task(cache_policy=NO_CACHE, task_run_name="compare jobs with runs")
 def reconcile() -> Reconciled:
     """Take jobs back from dead runs."""
     return Reconciling(services().database).run(_states)
 
 
-@task(cache_policy=NO_CACHE, task_run_name="run jobs again")
 def run_again(waiting: list[Waiting], queue: str | None = None) -> list[UUID]:
     """Start a run of each job, unless it was started before and still waits; return the runs that are on their way.
 
@@ -81,8 +91,7 @@ def run_again(waiting: list[Waiting], queue: str | None = None) -> list[UUID]:
     return started
 
 
-@task(cache_policy=NO_CACHE, task_run_name="find runs that died before their job")
-def start_again(patience: timedelta = _PATIENCE) -> int:
+def replace_dead_runs(patience: timedelta = _PATIENCE) -> int:
     """Begin another run in place of each of our work pool that died before its job began; return how many.
 
     These are runs whose worker died while it started them, which Prefect leaves pending for good (one
@@ -147,7 +156,6 @@ def _in_state(*names: str, since: datetime | None = None) -> FlowRunFilter:
     )
 
 
-@task(cache_policy=NO_CACHE, task_run_name="check that {job:.8} waits")
 def check_queued(job: str) -> JobKind:
     """Return what a queued job makes.
 
@@ -192,6 +200,27 @@ def dismiss_helpers(run_id: UUID, *, at_once: bool = True) -> None:
             if run.deployment_id and run.state and (waits or (at_once and not run.state.is_final())):
                 state = Cancelled if waits else Cancelling
                 client.set_flow_run_state(run.id, state(message="Its job needs no help any more."))
+
+
+def notify(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect names them
+    """Send notices of ended jobs: a hook, so that the run itself has ended before."""
+    services().notices.send(signing_secret)
+
+
+HOOKS: dict[str, Any] = {"on_completion": [notify], "on_failure": [notify], "on_cancellation": [cancel_jobs, notify]}
+
+
+def signing_secret() -> str:
+    """Return what notices are signed with, from a Secret block that is made when first needed."""
+    with suppress(ValueError):
+        return _load_secret()
+    with suppress(ValueError):  # somebody else made it just now
+        Secret(value=secrets.token_urlsafe(32)).save(_SIGNING_SECRET, _sync=True)  # type: ignore[call-arg]  # added by Prefect's decorator
+    return _load_secret()
+
+
+def _load_secret() -> str:
+    return str(Secret.load(_SIGNING_SECRET, _sync=True).get())  # type: ignore[call-arg, union-attr]  # as above
 
 
 def _states(asked: set[str]) -> dict[str, RunState]:

@@ -1,0 +1,34 @@
+"""Maintain the storage: let go what nobody uses, and see that all else is there."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from prefect import flow
+
+from blocks.services import services
+from multiblast.upkeep import Expired, Missing
+from tasks.page import show_facts
+
+
+@flow(name="expire-results", flow_run_name="expire results")
+async def expire_results(dry_run: bool = False) -> Expired:
+    """Let results go that nobody used for a time; recipes stay, so that each can be brought back.
+
+    Args:
+        dry_run: Only show what would go.
+    """
+    done = services().clean_up(dry_run=dry_run)
+    await show_facts("expired", "What would expire" if dry_run else "Expired", asdict(done.expired))
+    if done.compacted and done.swept:
+        await show_facts("compacted", "Compacted packs", asdict(done.compacted))
+        await show_facts("swept", "Swept objects", asdict(done.swept))
+    return done.expired
+
+
+@flow(name="verify-storage", flow_run_name="verify storage")
+async def verify_storage() -> Missing:
+    """Find results, queries and report files that are recorded and not in the storage. Nothing is changed."""
+    missing = services().sweeping.verify()
+    await show_facts("missing", "Missing from the storage", asdict(missing))
+    return missing

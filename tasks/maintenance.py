@@ -1,0 +1,163 @@
+"""Maintenance: copying between storages and machines, shown while it goes on, and databases as choices of the forms."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any, TypeVar
+
+from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import DeploymentUpdate
+from prefect.client.schemas.responses import DeploymentResponse
+
+from blocks.services import chosen, services
+from blocks.storage import ResultStorage
+from multiblast.errors import InvalidInputError, NotFoundError, Problem
+from multiblast.options import PROFILE_PROGRAMS, TARGET_MOLECULE
+from multiblast.stores import Store
+from multiblast.targets import BlastDatabase
+from multiblast.transfer import (
+    CopyProgress,
+    Published,
+    Synced,
+    copy_results,
+    publish,
+    published_databases,
+    sync_databases,
+)
+
+__all__ = ["copy_storage", "publish_database", "scan_targets", "sync_here", "update_target_choices"]
+
+_PERIOD_S = 2.0
+_NAME_PARTS = 3
+
+ProgressT = TypeVar("ProgressT")
+ResultT = TypeVar("ResultT")
+
+
+async def copy_storage(source: str, target: str, prefix: str, *, compare_bytes: bool) -> CopyProgress:
+    """Copy what one storage has to another, and show how far that is."""
+    stores = _storage(source), _storage(target)
+    sizes = [found.size_bytes for found in stores[0].list(prefix)]
+
+    def describe(now: CopyProgress) -> tuple[float, str]:
+        text = (
+            f"{now.objects:,} of {len(sizes):,} objects, {now.size_bytes / 1e6:,.1f} MB"
+            f" · {now.copied:,} copied, {now.objects - now.copied:,} were there"
+        )
+        # Objects may have come since they were counted.
+        return now.size_bytes / max(now.size_bytes, sum(sizes), 1), text
+
+    return await _show_progress(
+        lambda note: copy_results(*stores, prefix, compare_bytes=compare_bytes, progress=note), CopyProgress(), describe
+    )
+
+
+async def publish_database(name: str, storage: str) -> Published:
+    """Copy a database to a storage, and show how far that is."""
+    parts = name.strip().split("/")
+    if len(parts) != _NAME_PARTS:
+        raise InvalidInputError(Problem(f"{name!r} names no database: write SITE/TARGET/DATABASE", "name"))
+    site, target, database = parts
+    found = services().targets.resolve(site, target, database)
+    store = _storage(storage)
+    size = sum(path.stat().st_size for path in found.files())
+    return await _show_progress(lambda note: publish(store, found, note), 0, _of_bytes(size))
+
+
+async def sync_here(names: list[str], storage: str, limit_gb: float) -> Synced:
+    """Copy published databases to this machine, and show how far that is."""
+    store, targets = _storage(storage), services().targets
+    size = sum(found.size_bytes for found in published_databases(store) if not names or found.display in names)
+    limit = round(limit_gb * 1e9)
+    return await _show_progress(
+        lambda note: sync_databases(store, targets, names, limit_bytes=limit, progress=note), 0, _of_bytes(size)
+    )
+
+
+def scan_targets() -> list[BlastDatabase]:
+    """Return the databases that are there now."""
+    targets = services().targets
+    targets.rescan()
+    return list(targets.databases())
+
+
+def update_target_choices(databases: list[BlastDatabase]) -> None:
+    """Make the databases the choices of every deployed form that has targets, those that fit its program.
+
+    A command with databases of its own changes no form: the forms are for the server's workers.
+    """
+    if chosen():
+        return
+    with get_client(sync_client=True) as client:
+        for deployment in client.read_deployments():
+            schema = _with_choices(deployment, databases)
+            if schema is not None:
+                client.update_deployment(deployment.id, DeploymentUpdate(parameter_openapi_schema=schema))
+
+
+def _storage(name: str) -> Store:
+    """Return the store of a BLAST result storage block; without a name, that of the results.
+
+    Raises:
+        NotFoundError: there is no such block.
+    """
+    if not name:
+        return services().store
+    try:
+        block: ResultStorage = ResultStorage.load(name, _sync=True)  # type: ignore[call-arg, assignment]  # added by Prefect's decorator
+    except ValueError as error:
+        remedy = "make it in Prefect under Blocks, or correct the name"
+        raise NotFoundError("BLAST result storage block", name, remedy) from error
+    return block.store()
+
+
+async def _show_progress(
+    work: Callable[[Callable[[ProgressT], None]], ResultT],
+    start: ProgressT,
+    describe: Callable[[ProgressT], tuple[float, str]],
+) -> ResultT:
+    """Work in a thread, and show on the run's page every 2 s how far it is.
+
+    Args:
+        work: Is given what it calls with its progress.
+        start: The progress before the first call.
+        describe: Returns what share of the work is done, and a text.
+    """
+    latest = start
+
+    def note(now: ProgressT) -> None:
+        nonlocal latest
+        latest = now
+
+    working = asyncio.create_task(asyncio.to_thread(work, note))
+    artifact = await acreate_progress_artifact(0.0, description=describe(start)[1])
+    while not working.done():
+        await asyncio.wait([working], timeout=_PERIOD_S)
+        share, text = describe(latest)
+        await aupdate_progress_artifact(artifact, min(100.0, 100 * share), description=text)
+    return await working
+
+
+def _of_bytes(size_bytes: int) -> Callable[[int], tuple[float, str]]:
+    wanted = f"of {size_bytes / 1e6:,.1f} MB that are wanted"
+    return lambda copied: (copied / max(size_bytes, 1), f"{copied / 1e6:,.1f} MB copied, {wanted}")
+
+
+def _with_choices(deployment: DeploymentResponse, databases: list[BlastDatabase]) -> dict[str, Any] | None:
+    schema = deepcopy(deployment.parameter_openapi_schema or {})
+    targets = schema.get("properties", {}).get("targets")
+    if targets is None:
+        return None
+    program = deployment.name.removeprefix("submit-")
+    fitting = [database.display for database in databases if _fits(database, program)]
+    targets["items"] = {"type": "string"} | ({"enum": sorted(fitting)} if fitting else {})
+    return schema
+
+
+def _fits(database: BlastDatabase, program: str) -> bool:
+    if program in PROFILE_PROGRAMS:
+        return database.molecule == "profile"
+    return program not in TARGET_MOLECULE or database.molecule == TARGET_MOLECULE[program].value

@@ -1,0 +1,173 @@
+"""A run's surroundings: its names and tags, who requests it, its files, what it runs on, and when it tries again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+from uuid import UUID
+
+from httpx import HTTPError
+from prefect.blocks.system import Secret
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.exceptions import PrefectException
+from prefect.logging import get_run_logger
+from prefect.runtime import deployment, flow_run, task_run
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from prefect.tasks import Task
+
+from blocks.services import services
+from multiblast.accounts import Requester
+from multiblast.errors import InvalidInputError, Problem
+from multiblast.outages import is_outage
+from multiblast.search import transient
+from multiblast.settings import home
+
+__all__ = [
+    "RETRY_IF_TRANSIENT",
+    "batch_name",
+    "best_effort",
+    "is_cluster",
+    "report_name",
+    "requester",
+    "sequence_name",
+    "submission_name",
+    "tag_run",
+    "task_runner",
+    "upload_directory",
+]
+
+_LONGEST = 60
+_SECRET = "secret:"  # noqa: S105 - not one, but what stands before the name of one
+_TASK_RUNNER = "MULTIBLAST_TASK_RUNNER"
+
+
+def submission_name() -> str:
+    """Name a submission: ``blastp · uniprot · summary``."""
+    parameters: dict[str, Any] = flow_run.parameters
+    options = parameters.get("options")
+    program = parameters.get("program") or getattr(options, "program", "")
+    targets = ", ".join(target.rpartition("/")[2] for target in parameters.get("targets", []))
+    return " · ".join(part for part in (program, _short(targets), _short(parameters.get("summary", ""))) if part)
+
+
+def batch_name() -> str:
+    """Name a batch: ``search 40 sequences · batch 2 of 7``."""
+    parameters: dict[str, Any] = task_run.parameters
+    return f"search {parameters['batch'].label}"
+
+
+def sequence_name() -> str:
+    """Name a sequence by its defline."""
+    parameters: dict[str, Any] = task_run.parameters
+    row = parameters["row"]
+    return f"{row.position} {_short(row.name) or 'untitled'}"
+
+
+def report_name() -> str:
+    """Name a report: ``5 BLAST XML of 1f0c…``."""
+    parameters: dict[str, Any] = flow_run.parameters
+    chosen = parameters["format"]
+    return f"{getattr(chosen, 'value', chosen)} of {parameters['job'][:8]}"
+
+
+async def tag_run(*job_ids: str) -> None:
+    """Let the flow run be found by its jobs, and by its user."""
+    user = str(flow_run.parameters.get("user", ""))
+    tags = sorted({*flow_run.tags, *job_ids, user} - {""})
+    async with best_effort("tagged"), get_client() as client:
+        await client.update_flow_run(UUID(flow_run.id), tags=tags)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def requester(user: str, share: str = "") -> Requester:
+    """Return whose request this run is.
+
+    Args:
+        user: A user's name; ``secret:NAME`` for the guest whose token the Secret block NAME holds; or empty.
+        share: The name of the Secret block that holds the token of a shared job; or empty.
+
+    Raises:
+        InvalidInputError: there is no such block, or no such name.
+        NotAllowedError: the token is unknown, or has expired.
+    """
+    shares = [_token(share.removeprefix(_SECRET), "share")] if share else []
+    if user.startswith(_SECRET):
+        token = _token(user.removeprefix(_SECRET), "user")
+        return services().accounts.requester(guest_token=token, share_tokens=shares)
+    return services().accounts.requester(user, share_tokens=shares)
+
+
+def _token(name: str, key: str) -> str:
+    """Return the token in a Secret block.
+
+    Raises:
+        InvalidInputError: there is no such block.
+    """
+    try:
+        return str(Secret.load(name, _sync=True).get())  # type: ignore[call-arg, union-attr]  # added by Prefect's decorator
+    except ValueError as error:
+        raise InvalidInputError(Problem(f"there is no Secret block {name!r}: save the token in one", key)) from error
+
+
+def upload_directory() -> Path | None:
+    """Return the one directory whose files a run may read as queries.
+
+    A script or the command line reads whatever its user can read (None); a
+    deployment runs for other people and reads only the directory for uploads.
+    """
+    if not deployment.id:
+        return None
+    directory = home() / "uploads"
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+def task_runner() -> TaskRunner[Any]:
+    """Return the task runner that ``MULTIBLAST_TASK_RUNNER`` says, by default of threads.
+
+    It is written ``MODULE.CLASS?ARGUMENT=VALUE``, such as ``prefect_dask.DaskTaskRunner?address=tcp://host:8786``.
+    """
+    name, _, arguments = os.environ.get(_TASK_RUNNER, "").partition("?")
+    if not name:
+        return ThreadPoolTaskRunner()
+    module, _, runner = name.rpartition(".")
+    made: TaskRunner[Any] = getattr(import_module(module), runner)(**dict(parse_qsl(arguments)))
+    return made
+
+
+def is_cluster() -> bool:
+    """Tell whether something else than this machine runs tasks, and knows how many at a time."""
+    return bool(os.environ.get(_TASK_RUNNER))
+
+
+def _is_transient(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> bool:
+    error = state.result(raise_on_failure=False, _sync=True)  # type: ignore[call-overload]  # added by Prefect's decorator
+    return isinstance(error, BaseException) and transient(error)
+
+
+RETRY_IF_TRANSIENT: Any = {"retries": 3, "retry_delay_seconds": [2, 10, 30], "retry_condition_fn": _is_transient}
+"""How a task is declared that may simply be done again: it waits for a server that is away for less than a minute."""
+
+
+@asynccontextmanager
+async def best_effort(shown: str = "shown on its page") -> AsyncIterator[None]:
+    """Do what is in the block, or in the function it decorates; if a server is away, only the log says so.
+
+    Args:
+        shown: What the run is not in that case.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not (isinstance(error, HTTPError | PrefectException) or is_outage(error)):
+            raise
+        get_run_logger().warning("Something of the run was not %s: %s", shown, error)
