@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from prefect import flow
 
-from multiblast.reports import MadeReport, ReportFormat, read_report_request
+from multiblast.reports import Formatting, MadeReport
+from multiblast.reports.formats import FORMATS, FormatChoice
 from tasks import runs
 from tasks.recovery import HOOKS
 from tasks.reporting import format_report, record_report, show_report
@@ -13,7 +14,7 @@ from tasks.reporting import format_report, record_report, show_report
 @flow(name="make-report", flow_run_name=runs.report_name, **HOOKS)
 async def make_report(  # noqa: PLR0913, PLR0917 - the fields of a form
     job: str,
-    format: ReportFormat = ReportFormat.PAIRWISE,  # noqa: A002 - BLAST+'s own word for it
+    format: FormatChoice = FORMATS["0"].choice,  # noqa: A002 - BLAST+'s own word for it
     fields: str = "",
     options: dict[str, str] = {},  # noqa: B006 - Prefect's forms need a plain default; it is never changed
     user: str = "",
@@ -25,16 +26,16 @@ async def make_report(  # noqa: PLR0913, PLR0917 - the fields of a form
     Args:
         job: The query job's id, as its run page shows it.
         format: What to make. The number is BLAST+'s -outfmt.
-        fields: For the formats 6, 7, 10 and 17: which fields, such as "std stitle". Empty means the standard ones.
+        fields: For tables and SAM: which columns, such as "std stitle". Empty for the standard ones.
         options: More formatter options by name, such as numDescriptions, numAlignments, lineLength or html.
-        user: Whose report list the report is added to. Empty for nobody's.
+        user: Whose list of reports the report is added to. Empty for nobody's.
         partial: Also for a job that is not complete: the report shows the sequences that are.
-        notify: An https address that is told, by a signed POST, how the report ended. Empty for none.
+        notify: An https address to notify, by a signed POST, of how the report ended. Empty for none.
 
     Returns:
         The report job and its files.
     """
-    request = read_report_request(format, fields=fields, options=options)
+    request = Formatting.read(format, fields=fields, options=options)
     report_id = record_report(job, request, user, partial, notify)
     await runs.tag_run(job, report_id)
     made = format_report(report_id)

@@ -12,7 +12,7 @@ from prefect.runtime import flow_run
 from blocks.services import services
 from multiblast.actions.requests import CreateReport
 from multiblast.log_lines import set_job
-from multiblast.reports import MadeReport, ReportRequest
+from multiblast.reports import Formatting, MadeReport
 from tasks.page import link_to, show_markdown
 from tasks.provenance import note_provenance
 from tasks.runs import RETRY_IF_TRANSIENT, requester
@@ -21,7 +21,7 @@ __all__ = ["format_report", "record_report", "show_report"]
 
 
 @task(cache_policy=NO_CACHE, task_run_name="record the report", **RETRY_IF_TRANSIENT)
-def record_report(job_id: str, request: ReportRequest, user: str, partial: bool, notify: str = "") -> str:
+def record_report(job_id: str, request: Formatting, user: str, partial: bool, notify: str = "") -> str:
     """Record a report job, or find it again, and who wants to be told."""
     at, report = services(), CreateReport(job_id, request)
     if notify:

@@ -72,8 +72,7 @@ def sequence_name() -> str:
 def report_name() -> str:
     """Name a report: ``5 BLAST XML of 1f0c…``."""
     parameters: dict[str, Any] = flow_run.parameters
-    chosen = parameters["format"]
-    return f"{getattr(chosen, 'value', chosen)} of {parameters['job'][:8]}"
+    return f"{parameters['format']} of {parameters['job'][:8]}"
 
 
 async def tag_run(*job_ids: str) -> None:

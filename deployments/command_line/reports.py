@@ -9,11 +9,10 @@ import typer
 
 from deployments.command_line import display
 from deployments.command_line.session import Session, local_services, session
-from multiblast.reports import read_report_request
+from multiblast.reports import Formatting
+from multiblast.reports.formats import FORMAT_NAMES, find_format
 
 __all__ = ["add_to", "write_report", "write_reports"]
-
-_WITH_FIELDS = {"6", "7", "10", "17"}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -23,8 +22,8 @@ def add_to(app: typer.Typer) -> None:
 
 def report(
     job: Annotated[str, typer.Argument(help="A query job's id.", show_default=False)],
-    format: Annotated[str, typer.Option(help="0-18, as BLAST+'s -outfmt; or html; or parquet.")] = "0",  # noqa: A002 - BLAST+'s own word
-    fields: Annotated[str, typer.Option(help='The fields of formats 6, 7, 10 and 17, e.g. "std stitle".')] = "",
+    format: Annotated[str, typer.Option(help=f"{FORMAT_NAMES}; numbers are BLAST+'s -outfmt.")] = "0",  # noqa: A002 - BLAST+'s own word
+    fields: Annotated[str, typer.Option(help='The columns of a table or SAM, e.g. "std stitle".')] = "",
     option: Annotated[
         list[str] | None,
         typer.Option(help="A formatter option as NAME=VALUE, e.g. numDescriptions=10; may be repeated."),
@@ -58,18 +57,16 @@ def write_report(
     options: list[str] | None = None,
 ) -> list[Path]:
     """Make a report with its flow, and write its files into a directory."""
-    request = read_report_request(format_type, fields=fields, options=dict(_pair(text) for text in options or []))
+    given = dict(_pair(text) for text in options or [])
+    formatting = Formatting.read(format_type, fields=fields, options=given)
     if running.services is not None:
-        running.services.reports.check(job_id, request)
+        running.services.reports.check(job_id, formatting)
     running.wait()
     with display.working("Formatting …"):
         from flows.make_report import make_report
 
-        made = running.run(
-            lambda: make_report(
-                job=job_id, format=request.format, fields=fields, options=dict(_pair(text) for text in options or [])
-            )
-        )
+        choice = formatting.row.choice
+        made = running.run(lambda: make_report(job=job_id, format=choice, fields=fields, options=given))
     return (running.services or local_services()).reports.fetch(made.report_id, directory)
 
 
@@ -77,13 +74,13 @@ def write_reports(running: Session, job_id: str, directory: Path, formats: list[
     """Make reports; of several, each goes into a directory of its own."""
     return [
         file
-        for number in formats
+        for name in formats
         for file in write_report(
             running,
             job_id,
-            directory / f"format-{number}" if len(formats) > 1 else directory,
-            format_type=number,
-            fields=fields if number in _WITH_FIELDS else "",
+            directory / f"format-{name}" if len(formats) > 1 else directory,
+            format_type=name,
+            fields=fields if find_format(name).fields else "",
         )
     ]
 

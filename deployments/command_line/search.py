@@ -12,6 +12,7 @@ from deployments.command_line import display
 from deployments.command_line.reports import write_reports
 from deployments.command_line.session import Session, session
 from multiblast.options import ProgramName
+from multiblast.reports.formats import FORMAT_NAMES
 from multiblast.search import SearchedJob, read_submission
 
 __all__ = ["add_to", "run_search"]
@@ -36,9 +37,9 @@ def search(
     ] = None,
     format: Annotated[  # noqa: A002 - BLAST+'s own word for it
         list[str] | None,
-        typer.Option(help="Write a report in this format (0-18 as -outfmt, html, parquet); may be repeated."),
+        typer.Option(help=f"Write a report in this format ({FORMAT_NAMES}); may be repeated."),
     ] = None,
-    fields: Annotated[str, typer.Option(help='The fields of formats 6, 7, 10 and 17, e.g. "std stitle".')] = "",
+    fields: Annotated[str, typer.Option(help='The columns of tables and SAM, e.g. "std stitle".')] = "",
     out: Annotated[
         Path, typer.Option(help="Where reports are written; with several formats, one directory each below it.")
     ] = Path("results"),

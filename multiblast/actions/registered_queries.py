@@ -22,7 +22,7 @@ from multiblast.jobs import TargetName
 from multiblast.options import PROFILE_PROGRAMS, TARGET_MOLECULE
 from multiblast.registry.config.schema import SearchEntry
 from multiblast.registry.config.searches import DatabaseOrigin, QueryRequest, SearchRecord
-from multiblast.reports import ReportRequest, Reports, read_report_request
+from multiblast.reports import Formatting, Reports
 from multiblast.search import Search, Submission, read_submission
 from multiblast.targets import BlastDatabase, DatabaseKind, Targets
 from multiblast.targets.file_target import FileTarget, install_file
@@ -216,14 +216,14 @@ def _check_unchanged(fingerprints: set[str], searched: SearchRecord) -> None:
         raise ConflictError(f"{names} was rebuilt meanwhile: generate the configuration again, and run that")
 
 
-def _read_reports(search: SearchEntry) -> dict[str, ReportRequest]:
-    found: dict[str, ReportRequest] = {}
+def _read_reports(search: SearchEntry) -> dict[str, Formatting]:
+    found: dict[str, Formatting] = {}
     problems: list[Problem] = []
     for alias, options in search.reports.items():
         told = {name: value for name, value in options.items() if name not in ("outfmt", "fields")}
         format_type, fields = options.get("outfmt", "0"), str(options.get("fields", ""))
         try:
-            found[alias] = read_report_request(format_type, fields=fields, options=told)
+            found[alias] = Formatting.read(format_type, fields=fields, options=told)
         except InvalidInputError as error:
             keys = [".".join(filter(None, ("search.reports", alias, one.key))) for one in error.problems]
             problems += [Problem(one.message, key) for one, key in zip(error.problems, keys, strict=True)]
@@ -232,7 +232,7 @@ def _read_reports(search: SearchEntry) -> dict[str, ReportRequest]:
     return found
 
 
-def _plain(report: ReportRequest) -> dict[str, Any]:
+def _plain(report: Formatting) -> dict[str, Any]:
     """Return a report's options as a configuration has them."""
     told: dict[str, Any] = dict(report.changed())
     return {"outfmt": told.pop("formatType"), **told}

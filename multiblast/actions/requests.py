@@ -14,7 +14,7 @@ from typing import Any
 from multiblast.errors import InvalidInputError, MultiblastError, Problem
 from multiblast.jobs import TargetName, summary_problems
 from multiblast.options import Options, options_from_config
-from multiblast.reports import ReportRequest, read_report_request
+from multiblast.reports import Formatting
 from multiblast.search import StoreKey, Submission
 
 __all__ = ["CreateReport", "read_create_query", "read_create_report", "renamed"]
@@ -25,7 +25,7 @@ class CreateReport:
     """A request for a report."""
 
     query_job_id: str
-    request: ReportRequest
+    request: Formatting
     summary: str = ""
     description: str = ""
     add_to_collection: bool = True
@@ -116,9 +116,9 @@ def read_create_report(config: Mapping[str, Any]) -> CreateReport:
     add = shape.switch(body.get("addToUserCollection"), "addToUserCollection", default=True)
     summary, description = shape.meta(body.get("userMeta"))
     options = dict(shape.part(body.get("blastConfig"), "blastConfig", required=False))
-    request: ReportRequest | None = None
+    request: Formatting | None = None
     try:
-        request = read_report_request(options.pop("formatType", 0), options=options)
+        request = Formatting.read(options.pop("formatType", 0), options=options)
     except InvalidInputError as error:
         shape.problems += _under("blastConfig", error)
     if shape.problems or request is None:

@@ -1,15 +1,13 @@
 """Reports: a query job's result in any format."""
 
-from multiblast.reports.making import ReportFile
+from multiblast.reports.formatting import Formatting
 from multiblast.reports.reports import MadeReport, Reports, ReportVersion
-from multiblast.reports.requests import ReportFormat, ReportRequest, read_report_request
+from multiblast.reports.writer import ReportFile
 
 __all__ = [
+    "Formatting",
     "MadeReport",
     "ReportFile",
-    "ReportFormat",
-    "ReportRequest",
     "ReportVersion",
     "Reports",
-    "read_report_request",
 ]

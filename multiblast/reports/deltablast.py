@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable
 
-from multiblast.reports.filters import substitute
+__all__ = ["BINARY", "SEQALIGN", "STRUCTURED", "TABLE", "TEXT", "Renaming"]
 
-__all__ = ["as_deltablast"]
+Renaming = tuple[re.Pattern[bytes], Callable[[re.Match[bytes]], bytes]]
+"""Where a kind of report, of one round, names its program and references, and what stands there instead."""
 
 _REFERENCE = (
     b"Grzegorz M. Boratyn, Alejandro A. Schaffer, Richa Agarwala, Stephen F. Altschul, David J. Lipman and "
@@ -27,34 +28,6 @@ enhanced lookup time accelerated BLAST", Biology Direct 7:12.
 _LATER_ROUNDS = (
     rb"(?:<b><a\nhref=[^>]*>)?Reference for\s+composition-based statistics starting in round 2.*?3005\.\n\n\n"
 )
-_PLACES = tuple(
-    re.compile(pattern, re.DOTALL)
-    for pattern in (
-        rb"(?m)^(?P<bold><b>)?PSIBLAST (?P<version>[\d.]+\+)(?:</b>)?\n|^"
-        + _LATER_ROUNDS
-        + rb"|^Results from round 0\n",
-        rb"# PSIBLAST ([\d.]+\+)\n# Iteration: 0\n",
-        (
-            rb'(program(?:>|": "))psiblast(</(?:BlastOutput_)?program>\n|",\n)'
-            rb'( *(?:<(?:BlastOutput_)?version>|"version": "))PSIBLAST ([^\n]*\n)'
-            rb'( *(?:<(?:BlastOutput_)?reference>|"reference": "))[^\n]*?(</(?:BlastOutput_)?reference>\n|",\n)'
-        ),
-        rb'(label str "|"str": ")psiblast("[^0-9]*(?:data int|"int":) )10\b',
-        rb"\x1a\x08psiblast(\x00{4}\xa2\x80\xa1\x80\x02\x01)\x0a",
-    )
-)
-
-
-def as_deltablast(chunks: Iterable[bytes], format_type: int) -> Iterator[bytes]:
-    """Yield a report, of one round, under deltablast's own name and with its references."""
-    text, table, structured, seqalign, binary = _PLACES
-    pattern, replace = {
-        7: (table, _table),
-        8: (seqalign, _seqalign),
-        12: (seqalign, _seqalign),
-        9: (binary, _binary),
-    }.get(format_type, (structured, _structured) if format_type in range(5, 18) else (text, _text))
-    return substitute(chunks, pattern, replace)
 
 
 def _text(found: re.Match[bytes]) -> bytes:
@@ -80,3 +53,28 @@ def _seqalign(found: re.Match[bytes]) -> bytes:
 
 def _binary(found: re.Match[bytes]) -> bytes:
     return b"\x1a\x0adeltablast" + found[1] + b"\x0e"
+
+
+def _pattern(text: bytes) -> re.Pattern[bytes]:
+    return re.compile(text, re.DOTALL)
+
+
+TEXT: Renaming = (
+    _pattern(
+        rb"(?m)^(?P<bold><b>)?PSIBLAST (?P<version>[\d.]+\+)(?:</b>)?\n|^"
+        + _LATER_ROUNDS
+        + rb"|^Results from round 0\n"
+    ),
+    _text,
+)
+TABLE: Renaming = (_pattern(rb"# PSIBLAST ([\d.]+\+)\n# Iteration: 0\n"), _table)
+STRUCTURED: Renaming = (
+    _pattern(
+        rb'(program(?:>|": "))psiblast(</(?:BlastOutput_)?program>\n|",\n)'
+        rb'( *(?:<(?:BlastOutput_)?version>|"version": "))PSIBLAST ([^\n]*\n)'
+        rb'( *(?:<(?:BlastOutput_)?reference>|"reference": "))[^\n]*?(</(?:BlastOutput_)?reference>\n|",\n)'
+    ),
+    _structured,
+)
+SEQALIGN: Renaming = (_pattern(rb'(label str "|"str": ")psiblast("[^0-9]*(?:data int|"int":) )10\b'), _seqalign)
+BINARY: Renaming = (_pattern(rb"\x1a\x08psiblast(\x00{4}\xa2\x80\xa1\x80\x02\x01)\x0a"), _binary)

@@ -8,13 +8,16 @@ from pathlib import Path
 
 from multiblast.archive import DatabaseSize, merge, split
 from multiblast.programs import run_program
-from multiblast.reports.formats import FORMATS, Formatting
-from multiblast.reports.formatting import ARCHIVE, SAM, TOGETHER, format_archive
+from multiblast.reports.blast_formatter import BlastFormatter
+from multiblast.reports.blast_report import ARCHIVE, write_blast_report
+from multiblast.reports.formats import FORMATS
+from multiblast.reports.formatting import Formatting
 from multiblast.sequences import read_fasta
 
 __all__ = ["Exactness"]
 
-ONE_QUERY_A_BATCH = {"BATCH_SIZE": "1"}
+_ONE_QUERY_PER_BATCH = {"BATCH_SIZE": "1"}
+_SAM = "17"
 
 
 class Exactness:
@@ -30,7 +33,8 @@ class Exactness:
         size: Of the databases.
         options: Other options of the search.
         directory: Where files go; it must exist.
-        alone: Whether both search one query a batch, as must be where a result depends on its company.
+        alone: Whether both search one query per batch, as must be where a result depends
+            on the other queries of its batch.
         executables: Where programs are that go by another name or are not on the path.
     """
 
@@ -47,10 +51,12 @@ class Exactness:
         executables: Mapping[str, str] | None = None,
     ) -> None:
         """Search and merge."""
-        self._program, self._query, self._directory = program, query, directory
+        self._program = program
+        self._query = query
+        self._directory = directory
         self._executables = executables or {}
         self._options = ["-db", databases, *options]
-        self._environment = {"BLAST_USAGE_REPORT": "false", **(ONE_QUERY_A_BATCH if alone else {})}
+        self._environment = {"BLAST_USAGE_REPORT": "false", **(_ONE_QUERY_PER_BATCH if alone else {})}
         self._sequences = list(read_fasta(query))
         results = self._search(size)
         self._merged = {together: directory / f"merged-{together}.asn1" for together in (False, True)}
@@ -63,41 +69,42 @@ class Exactness:
         """Return the names of the report's files that are not the same, each with its first differing line.
 
         SAM's line on the program is compared without the command line. An archive is
-        never the same: the plain one holds the queries' company.
+        never the same: the plain one holds all queries of a batch.
         """
         plain, ours = self._directory / "plain", self._directory / "ours"
         for directory in (plain, ours):
             directory.mkdir(exist_ok=True)
             for file in directory.iterdir():
                 file.unlink()
-        if formatting.format_type == ARCHIVE:
+        if formatting.format == ARCHIVE:
             return []
-        output = plain / f"report.{formatting.format.extension}"
+        output = plain / f"report.{formatting.row.extension}"
         self._run(self._query, formatting.arguments(), output)
-        format_archive(
-            self._merged[formatting.format_type in TOGETHER],
+        write_blast_report(
+            self._merged[formatting.row.together],
             formatting,
             program=self._program,
             queries=len(self._sequences),
             directory=ours,
-            blast_formatter=self._executables.get("blast_formatter", "blast_formatter"),
+            formatter=BlastFormatter(self._executables.get("blast_formatter", "blast_formatter")),
         )
         names = sorted({file.name for directory in (plain, ours) for file in directory.iterdir()})
-        is_sam = formatting.format_type == SAM
+        is_sam = formatting.format == _SAM
         return [f"{name}: {line}" for name in names if (line := _first_difference(plain / name, ours / name, is_sam))]
 
-    def all_differences(self) -> dict[int, list[str]]:
-        """Return what differs, by format, each with its default options; SAM only of blastn."""
-        formats = [f.number for f in FORMATS if f.number != SAM or self._program == "blastn"]
-        found = {number: self.differences(Formatting(number)) for number in formats}
-        return {number: differences for number, differences in found.items() if differences}
+    def all_differences(self) -> dict[str, list[str]]:
+        """Return what differs, by format, each of BLAST+'s that the program has with its default options."""
+        of_blast = [row for row in FORMATS.values() if row.write is None]
+        names = [row.name for row in of_blast if not row.programs or self._program in row.programs]
+        found = {name: self.differences(Formatting(format=name)) for name in names}
+        return {name: differences for name, differences in found.items() if differences}
 
     def _search(self, size: DatabaseSize) -> dict[bytes, bytes]:
         residues = list(dict.fromkeys(sequence.residues for sequence in self._sequences))
         random.Random(1).shuffle(residues)  # noqa: S311 - any other order will do, the same each time
         batch, archive = self._directory / "batch.fasta", self._directory / "batch.asn1"
         batch.write_bytes(b"".join(b">q\n%s\n" % one for one in residues))
-        self._run(batch, ["-outfmt", str(ARCHIVE)], archive)
+        self._run(batch, ["-outfmt", ARCHIVE], archive)
         with archive.open("rb") as stream:
             return {residues[part.position]: part.archive for part in split(stream, size)}
 

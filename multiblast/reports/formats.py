@@ -1,194 +1,205 @@
-"""The report formats of BLAST+ and what each of them can be told."""
+"""The report formats, BLAST+'s and ours: one row per format, which holds all that is known of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import WithJsonSchema
 
 from multiblast.errors import InvalidInputError, Problem
+from multiblast.reports import deltablast
+from multiblast.reports.hits import write_hits_report
+from multiblast.reports.html import write_html_report
+from multiblast.reports.post_processing import (
+    PostProcessor,
+    annotate_json,
+    annotate_xml,
+    join_pairwise_reports,
+    join_sam_files,
+    join_tables,
+)
+from multiblast.reports.profiles import write_profiles
 
-__all__ = ["FORMATS", "SAM_FIELDS", "TABULAR_FIELDS", "Format", "Formatting"]
+if TYPE_CHECKING:
+    from multiblast.reports.writer import ReportSource
 
-TABULAR_FIELDS = (
+__all__ = ["FORMATS", "FORMAT_NAMES", "FormatChoice", "ReportFormat", "find_format"]
+
+_TABULAR_FIELDS = (
     "std", "qseqid", "qgi", "qacc", "qaccver", "qlen", "sseqid", "sallseqid", "sgi", "sallgi", "sacc", "saccver",
     "sallacc", "slen", "qstart", "qend", "sstart", "send", "qseq", "sseq", "evalue", "bitscore", "score", "length",
     "pident", "nident", "mismatch", "positive", "gapopen", "gaps", "ppos", "frames", "qframe", "sframe", "btop",
     "staxid", "ssciname", "scomname", "sblastname", "sskingdom", "staxids", "sscinames", "scomnames", "sblastnames",
     "sskingdoms", "stitle", "salltitles", "sstrand", "qcovs", "qcovhsp", "qcovus",
 )  # fmt: skip
-SAM_FIELDS = ("SQ", "SR")
-_PAIRWISE = range(5)
-_SORT_MAX = 4
+_PAIRWISE_OPTIONS = ("num_descriptions", "line_length", "sort_hits")
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
-    """One of BLAST+'s output formats.
+class ReportFormat:
+    """A format that reports can have.
 
     Attributes:
-        number: What ``-outfmt`` calls it.
-        title: What BLAST+'s manual calls it.
+        name: The number that ``-outfmt`` has for it, or a name of ours.
+        label: What forms call it, after its name.
         extension: Of its files.
-        fields: The specifiers it takes; none if it cannot be customised.
-        one_file_a_query: Whether it is an index and one file for each query.
+        media_type: Of its first file.
+        fields: The specifiers it takes; empty if its columns cannot be chosen.
+        options: Options of the formatter that only some formats have, by their names in `Formatting`.
+        programs: The programs whose results can have it; empty if all can.
+        joinable: Whether the report of many queries is the reports of some and of the others, one after the other,
+            so that parts of it can be formatted at the same time.
+        together: Whether it prints no statistics of a query, so that the query's archive may hold others.
+        file_per_query: Whether it is an index, and one file for each query.
+        names_rounds: Whether psiblast itself prints something between the rounds of a query, or after them.
+        structured: Whether reports of single queries can be put together by their brackets.
+        post_process: What makes of the formatter's output that which BLAST+ prints; None if it is that already.
+        deltablast: Where reports of deltablast name the program, which the formatter takes for psiblast.
+        from_profiles: Whether it is made of the profiles that a search kept, not of its results.
+        write: For a format of ours, what writes its files into a directory, the one to open first before others.
     """
 
-    number: int
-    title: str
+    name: str
+    label: str
     extension: str
+    media_type: str = "text/plain"
     fields: tuple[str, ...] = ()
-    one_file_a_query: bool = False
-
-
-FORMATS = (
-    Format(0, "Pairwise", "txt"),
-    Format(1, "Query-anchored showing identities", "txt"),
-    Format(2, "Query-anchored no identities", "txt"),
-    Format(3, "Flat query-anchored showing identities", "txt"),
-    Format(4, "Flat query-anchored no identities", "txt"),
-    Format(5, "BLAST XML", "xml"),
-    Format(6, "Tabular", "tsv", TABULAR_FIELDS),
-    Format(7, "Tabular with comment lines", "tsv", TABULAR_FIELDS),
-    Format(8, "Seqalign (text ASN.1)", "asn1"),
-    Format(9, "Seqalign (binary ASN.1)", "asn1"),
-    Format(10, "Comma-separated values", "csv", TABULAR_FIELDS),
-    Format(11, "BLAST archive (ASN.1)", "asn1"),
-    Format(12, "Seqalign (JSON)", "json"),
-    Format(13, "Multiple-file BLAST JSON", "json", one_file_a_query=True),
-    Format(14, "Multiple-file BLAST XML2", "xml", one_file_a_query=True),
-    Format(15, "Single-file BLAST JSON", "json"),
-    Format(16, "Single-file BLAST XML2", "xml"),
-    Format(17, "Sequence Alignment/Map (SAM)", "txt", SAM_FIELDS),
-    Format(18, "Organism Report", "txt"),
-)
-"""By number."""
-
-
-@dataclass(frozen=True, slots=True)
-class Formatting:
-    """A report's format and options; checked when it is made.
-
-    Attributes:
-        format_type: 0 to 18.
-        fields: Specifiers in their order, for formats 6, 7, 10 and 17; BLAST+'s own if empty.
-        delimiter: Between fields, for formats 6, 7 and 10; the format's own if empty.
-        html: Whether text reports are HTML.
-        show_gis: Whether deflines show GI numbers.
-        num_descriptions: One-line descriptions to show.
-        num_alignments: Subjects to show alignments for.
-        max_target_sequences: Both of these at once, for any format.
-        line_length: Columns of an alignment.
-        sort_hits: 0 E-value, 1 bit score, 2 total score, 3 identity, 4 coverage.
-        sort_hsps: 0 E-value, 1 score, 2 query start, 3 identity, 4 subject start.
-
-    Raises:
-        InvalidInputError: all that does not fit, by the key a request has it under.
-    """
-
-    format_type: int = 0
-    fields: tuple[str, ...] = ()
-    delimiter: str = ""
-    html: bool = False
-    show_gis: bool = False
-    num_descriptions: int | None = None
-    num_alignments: int | None = None
-    max_target_sequences: int | None = None
-    line_length: int | None = None
-    sort_hits: int | None = None
-    sort_hsps: int | None = None
-
-    def __post_init__(self) -> None:
-        """Check everything."""
-        if not 0 <= self.format_type < len(FORMATS):
-            raise InvalidInputError(
-                Problem(f"there is no format {self.format_type}: choose 0 to {len(FORMATS) - 1}", "formatType")
-            )
-        problems = [*self._field_problems(), *self._pairwise_problems(), *self._range_problems()]
-        if problems:
-            raise InvalidInputError(problems)
+    options: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    joinable: bool = False
+    together: bool = False
+    file_per_query: bool = False
+    names_rounds: bool = False
+    structured: bool = False
+    post_process: PostProcessor | None = None
+    deltablast: deltablast.Renaming | None = None
+    from_profiles: bool = False
+    write: Callable[[ReportSource, Path], list[Path]] | None = None
 
     @property
-    def format(self) -> Format:
-        """The format."""
-        return FORMATS[self.format_type]
+    def choice(self) -> str:
+        """The format as a choice in a form."""
+        return f"{self.name} {self.label}"
 
-    def check_program(self, program: str) -> None:
-        """Check what depends on the program that searched.
 
-        Raises:
-            InvalidInputError: the program has no such report.
-        """
-        problems = []
-        if self.format.fields == SAM_FIELDS and program != "blastn":
-            problems.append(
-                Problem(f"only results of blastn can be written as SAM, not those of {program}", "formatType")
-            )
-        if "qcovus" in self.fields and program != "blastn":
-            problems.append(Problem(f"only blastn knows the field qcovus, not {program}", "formatFields"))
-        if problems:
-            raise InvalidInputError(problems)
+def _pairwise(name: str, label: str, *options: str) -> ReportFormat:
+    return ReportFormat(
+        name,
+        label,
+        "txt",
+        options=(*_PAIRWISE_OPTIONS, *options),
+        joinable=True,
+        names_rounds=True,
+        post_process=join_pairwise_reports,
+        deltablast=deltablast.TEXT,
+    )
 
-    def arguments(self) -> list[str]:
-        """Return the options of ``blast_formatter`` that this stands for."""
-        delimiter = [f"delim={self.delimiter}"] if self.delimiter else []
-        arguments = ["-outfmt", " ".join([str(self.format_type), *delimiter, *self.fields])]
-        arguments += ["-html"] if self.html else []
-        arguments += ["-show_gis"] if self.show_gis else []
-        numbers = {
-            "-num_descriptions": self.num_descriptions,
-            "-num_alignments": self.num_alignments,
-            "-max_target_seqs": self.max_target_sequences,
-            "-line_length": self.line_length,
-            "-sorthits": self.sort_hits,
-            "-sorthsps": self.sort_hsps,
-        }
-        for name, number in numbers.items():
-            arguments += [] if number is None else [name, str(number)]
-        return arguments
 
-    def _field_problems(self) -> Iterator[Problem]:
-        allowed = self.format.fields
-        if self.fields and not allowed:
-            yield Problem(f"format {self.format_type} has no fields to choose; 6, 7, 10 and 17 have", "formatFields")
-        elif unknown := [name for name in self.fields if name not in allowed]:
-            names = ", ".join(repr(name) for name in unknown)
-            yield Problem(
-                f"format {self.format_type} knows no field {names}: choose from {' '.join(allowed)}", "formatFields"
-            )
-        if self.delimiter and allowed != TABULAR_FIELDS:
-            yield Problem(f"format {self.format_type} has no delimiter to choose; 6, 7 and 10 have", "delimiter")
-        elif self.delimiter and not (
-            self.delimiter.isprintable() and self.delimiter.isascii() and " " not in self.delimiter
-        ):
-            yield Problem(f"the delimiter {self.delimiter!r} is not made of printable ASCII characters", "delimiter")
+def _table(name: str, label: str, extension: str, media_type: str, **more: Any) -> ReportFormat:
+    return ReportFormat(
+        name,
+        label,
+        extension,
+        media_type,
+        fields=_TABULAR_FIELDS,
+        options=("delimiter",),
+        joinable=True,
+        together=True,
+        names_rounds=True,
+        **more,
+    )
 
-    def _pairwise_problems(self) -> Iterator[Problem]:
-        if self.format_type not in _PAIRWISE:
-            given = {
-                "numDescriptions": self.num_descriptions,
-                "lineLength": self.line_length,
-                "sortHits": self.sort_hits,
-            }
-            for key, number in given.items():
-                if number is not None:
-                    yield Problem(f"format {self.format_type} does not have this option; formats 0 to 4 do", key)
-        if self.format_type and self.sort_hsps is not None:
-            yield Problem(f"format {self.format_type} does not have this option; only format 0 does", "sortHSPs")
-        if self.max_target_sequences is not None:
-            for key, number in {"numDescriptions": self.num_descriptions, "numAlignments": self.num_alignments}.items():
-                if number is not None:
-                    yield Problem("give either this or maxTargetSequences", key)
 
-    def _range_problems(self) -> Iterator[Problem]:
-        ranges = (
-            ("numDescriptions", self.num_descriptions, 0, None),
-            ("numAlignments", self.num_alignments, 0, None),
-            ("maxTargetSequences", self.max_target_sequences, 1, None),
-            ("lineLength", self.line_length, 1, None),
-            ("sortHits", self.sort_hits, 0, _SORT_MAX),
-            ("sortHSPs", self.sort_hsps, 0, _SORT_MAX),
-        )
-        for key, number, low, high in ranges:
-            if number is not None and (number < low or (high is not None and number > high)):
-                wanted = f"from {low} to {high}" if high is not None else f"of at least {low}"
-                yield Problem(f"{number} is not a number {wanted}", key)
+def _document(name: str, label: str, extension: str, **more: Any) -> ReportFormat:
+    is_json = extension == "json"
+    return ReportFormat(
+        name,
+        label,
+        extension,
+        f"application/{extension}",
+        post_process=annotate_json if is_json else annotate_xml,
+        deltablast=deltablast.STRUCTURED,
+        **more,
+    )
+
+
+_ROWS = (
+    _pairwise("0", "pairwise text", "sort_hsps"),
+    _pairwise("1", "query-anchored text, identities as dots"),
+    _pairwise("2", "query-anchored text"),
+    _pairwise("3", "flat query-anchored text, identities as dots"),
+    _pairwise("4", "flat query-anchored text"),
+    _document("5", "BLAST XML", "xml"),
+    _table("6", "tabular", "tsv", "text/tab-separated-values"),
+    _table(
+        "7",
+        "tabular with comment lines",
+        "tsv",
+        "text/tab-separated-values",
+        post_process=join_tables,
+        deltablast=deltablast.TABLE,
+    ),
+    ReportFormat("8", "Seqalign, text ASN.1", "asn1", deltablast=deltablast.SEQALIGN),
+    ReportFormat("9", "Seqalign, binary ASN.1", "asn1", "application/octet-stream", deltablast=deltablast.BINARY),
+    _table("10", "comma-separated values", "csv", "text/csv"),
+    ReportFormat("11", "BLAST archive, ASN.1", "asn1"),
+    ReportFormat(
+        "12",
+        "Seqalign, JSON",
+        "json",
+        "application/json",
+        joinable=True,
+        together=True,
+        deltablast=deltablast.SEQALIGN,
+    ),
+    _document("13", "BLAST JSON, one file per query", "json", file_per_query=True),
+    _document("14", "BLAST XML2, one file per query", "xml", file_per_query=True),
+    _document("15", "BLAST JSON", "json", structured=True),
+    _document("16", "BLAST XML2", "xml", structured=True),
+    ReportFormat(
+        "17",
+        "SAM",
+        "txt",
+        fields=("SQ", "SR"),
+        programs=("blastn",),
+        joinable=True,
+        together=True,
+        post_process=join_sam_files,
+    ),
+    ReportFormat(
+        "18", "organism report", "txt", joinable=True, together=True, names_rounds=True, deltablast=deltablast.TEXT
+    ),
+    ReportFormat("html", "page, to look at", "html", "text/html", write=write_html_report),
+    ReportFormat("parquet", "table of hits", "parquet", "application/vnd.apache.parquet", write=write_hits_report),
+    ReportFormat(
+        "pssm",
+        "files, the profiles that psiblast or deltablast kept",
+        "asn1",
+        from_profiles=True,
+        write=write_profiles,
+    ),
+)
+FORMATS = {row.name: row for row in _ROWS}
+"""All formats by name, in the order of forms: BLAST+'s first."""
+_NUMBERS = [name for name in FORMATS if name.isdigit()]
+FORMAT_NAMES = f"{_NUMBERS[0]} to {_NUMBERS[-1]}, {', '.join(name for name in FORMATS if not name.isdigit())}"
+"""The names of all formats, for messages."""
+FormatChoice = Annotated[
+    str, WithJsonSchema({"type": "string", "enum": [row.choice for row in _ROWS], "title": "format"})
+]
+"""A format as a form offers it."""
+
+
+def find_format(given: object) -> ReportFormat:
+    """Return a format by its name, a number or text, or as a choice of a form (only the first word counts).
+
+    Raises:
+        InvalidInputError: there is none.
+    """
+    words = str(given).split(maxsplit=1)
+    if words and (found := FORMATS.get(words[0])):
+        return found
+    raise InvalidInputError(Problem(f"there is no format {given!r}: choose {FORMAT_NAMES}", "formatType"))

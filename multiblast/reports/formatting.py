@@ -1,267 +1,172 @@
-"""A merged archive formatted, byte for byte as BLAST+ itself would have printed it."""
+"""What a report is asked for: a format, and the options of BLAST+'s formatter."""
 
 from __future__ import annotations
 
-import itertools
-import os
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
-from io import BufferedReader, RawIOBase
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import BinaryIO, cast
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
 
-from multiblast.archive.notes import Section, read_search, read_sections
-from multiblast.archive.statistics import Search
-from multiblast.errors import ArchiveError
-from multiblast.programs import Program
-from multiblast.reports.deltablast import as_deltablast
-from multiblast.reports.filters import annotate, join_pairwise, join_sam, join_tabular, read_chunks, restore_statistics
-from multiblast.reports.formats import Formatting
-from multiblast.reports.rounds import QueryRounds, complete, join_structured, split_rounds
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-__all__ = ["ARCHIVE", "ENVIRONMENT", "JOINABLE", "SAM", "TOGETHER", "format_archive"]
+from multiblast.errors import InvalidInputError, Problem
+from multiblast.ids import Canonical
+from multiblast.reports.formats import FORMATS, ReportFormat, find_format
 
-ENVIRONMENT = {
-    "BLAST_USAGE_REPORT": "false",
-    # Titles outside ASCII as they are; by default each of their bytes becomes "#".
-    "NCBI_CONFIG__SERIAL__WRONG_CHARS_READ": "ALLOW",
-}
+__all__ = ["Formatting"]
 
-PAIRWISE, COMMENTED_TABLE, ARCHIVE, SAM = range(5), 7, 11, 17
-JSON = (13, 15)
-JOINABLE = frozenset({*PAIRWISE, 6, COMMENTED_TABLE, 10, 12, SAM, 18})
-"""Formats in which the report of many queries is the reports of some and of the others, one after the other."""
-TOGETHER = frozenset({6, COMMENTED_TABLE, 10, 12, SAM, 18})
-"""Formats that print no statistics of a query, so that its archive may hold others (`merge`)."""
-ROUNDS_SAID = frozenset({*PAIRWISE, 6, COMMENTED_TABLE, 10, 18})  # text and tables
-PSI, DELTA = "psi", "delta_blast"
-ANNOTATED = (5, 15, 16)  # in one file
-STRUCTURED = (15, 16)  # a report a query, which can be put together
+_LARGEST = 999_999_999
+_FIELDS_OF_BLASTN = {"qcovus"}
+
+_Name = Annotated[str, BeforeValidator(lambda given: find_format(given).name)]
+_Fields = Annotated[tuple[str, ...], BeforeValidator(lambda given: given.split() if isinstance(given, str) else given)]
+# A switch that is named without a value, as at a terminal, is on.
+_Switch = Annotated[bool, BeforeValidator(lambda given: True if given == "" else given)]
+_Count = Annotated[int | None, Field(ge=0, le=_LARGEST)]
+_Least = Annotated[int | None, Field(ge=1, le=_LARGEST)]
+_SortKey = Annotated[int | None, Field(ge=0, le=4)]
 
 
-def format_archive(  # noqa: PLR0913 - a report, its place and the limits of making it
-    archive: Path | Iterable[Path],
-    formatting: Formatting,
-    *,
-    program: str,
-    queries: int,
-    directory: Path,
-    parse_deflines: bool = False,
-    blast_formatter: Path | str = "blast_formatter",
-    timeout_s: float = 0,
-    cancelled: Callable[[], bool] | None = None,
-) -> list[Path]:
-    """Write a report and return its files, the one to open first before those of single queries.
-
-    Args:
-        archive: What `multiblast.archive.merge` wrote; for a format in `JOINABLE` several such
-            files, one continuing the other's numbers: each is formatted while the next one is made.
-        formatting: Format and options.
-        program: The program that searched.
-        queries: How many there are.
-        directory: Where ``report.<extension>`` and the like go; it must exist.
-        parse_deflines: Whether the archive has the ids that BLAST+ reads in titles.
-        blast_formatter: The program, by path or name.
-        timeout_s: Wall-clock limit in seconds; 0 is none.
-        cancelled: Asked several times a second; the program is killed once it returns True.
-
-    Raises:
-        InvalidInputError: the program has no such report.
-        ArchiveError: the archive is damaged, or its report holds not all queries.
-        ProgramError: ``blast_formatter`` failed.
-    """
-    formatting.check_program(program)
-    archives = iter([archive] if isinstance(archive, Path) else archive)
-    first = next(archives)
-    report = directory / f"report.{formatting.format.extension}"
-    if formatting.format_type == ARCHIVE:
-        shutil.copyfile(first, report)
-        return [report]
-    command = [str(blast_formatter), *formatting.arguments(), *(["-parse_deflines"] if parse_deflines else [])]
-    start = partial(Program, environment=ENVIRONMENT, timeout_s=timeout_s, cancelled=cancelled)
-    making = _Making(formatting, command, start, report, queries)
-    service = _search(first).service
-    if service == DELTA:
-        return [making.renamed(path) for path in making.whole(first, archives)]
-    if service != PSI:
-        return making.whole(first, archives)
-    return making.rounds([first, *archives])
-
-
-Cure = Callable[[BinaryIO], Iterable[bytes]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Making:
-    """The making of one report.
+class Formatting(BaseModel):
+    """A report's format and options; requests spell them as the aliases.
 
     Attributes:
-        command: Of ``blast_formatter``, but for the archive.
-        start: Starts a program, as `Program`.
-        report: The file to open first.
-        queries: How many there are.
+        format: The name of the format.
+        fields: Specifiers of columns in their order, for formats that have some; BLAST+'s own if empty.
+        delimiter: Between columns; the format's own if empty.
+        html: Whether text reports are HTML.
+        show_gis: Whether deflines show GI numbers.
+        max_target_sequences: Subjects to show, as descriptions and as alignments, for any format.
+        num_descriptions: One-line descriptions to show.
+        num_alignments: Subjects to show alignments for.
+        line_length: Columns of an alignment.
+        sort_hits: 0 E-value, 1 bit score, 2 total score, 3 identity, 4 coverage.
+        sort_hsps: 0 E-value, 1 score, 2 query start, 3 identity, 4 subject start.
     """
 
-    formatting: Formatting
-    command: Sequence[str]
-    start: Callable[..., Program]
-    report: Path
-    queries: int
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, coerce_numbers_to_str=True)
 
-    @property
-    def number(self) -> int:
-        return self.formatting.format_type
+    format: _Name = Field("0", alias="formatType")
+    fields: _Fields = Field((), alias="formatFields")
+    delimiter: str = ""
+    html: _Switch = False
+    show_gis: _Switch = Field(False, alias="showGIs")
+    # Before the two options that it excludes, since a validator sees only what stands above it.
+    max_target_sequences: _Least = Field(None, alias="maxTargetSequences")
+    num_descriptions: _Count = Field(None, alias="numDescriptions")
+    num_alignments: _Count = Field(None, alias="numAlignments")
+    line_length: _Least = Field(None, alias="lineLength")
+    sort_hits: _SortKey = Field(None, alias="sortHits")
+    sort_hsps: _SortKey = Field(None, alias="sortHSPs")
 
-    @property
-    def is_json(self) -> bool:
-        return self.number in JSON
+    @classmethod
+    def read(cls, format: object, *, fields: str = "", options: Mapping[str, Any] | None = None) -> Self:  # noqa: A002 - BLAST+'s own word for it
+        """Read a request.
 
-    def whole(self, archive: Path, others: Iterable[Path]) -> list[Path]:
-        """Format all queries of a file by one program; other files at the same time."""
-        raw = self.report.with_name("report.raw")
-        if self.number in JOINABLE:
-            self._join(itertools.chain([archive], others), raw)
-            self._rewrite(raw, self._cure(archive, self.queries), self.report)
-            return [self.report]
-        if self.formatting.format.one_file_a_query:
-            self._run(archive, self.report)
-            files = self._files()
-            sections = [[section] for section in _sections(archive)]
-            if any(section.note or section.gapped for (section,) in sections):
-                for path, of_query in zip(files, sections, strict=True):
-                    self._rewrite(path, self._structured(of_query))
-            return [self.report, *files]
-        cure = self._cure(archive, self.queries)
-        output = raw if cure else self.report
-        with self.start([*self.command, "-archive", str(archive)], stdout=output) as running:
-            if cure:
-                self._apply(cure, running, raw)
-            running.finish()
-        return [self.report]
+        Args:
+            format: A format as `find_format` takes it.
+            fields: Field specifiers, separated by blanks.
+            options: Others by the spelling of requests (``numDescriptions``), values typed or as text.
 
-    def rounds(self, archives: Sequence[Path]) -> list[Path]:
-        """Format what may be several rounds of psiblast a query."""
-        with TemporaryDirectory(dir=self.report.parent, prefix=".rounds-") as name:
-            rounds = split_rounds(archives, Path(name))
-            if all(len(query.sections) == 1 for query in rounds):
-                return self.whole(archives[0], archives[1:])
-            return self.by_query(archives, rounds)
-
-    def by_query(self, archives: Sequence[Path], rounds: Sequence[QueryRounds]) -> list[Path]:
-        """Format each query's rounds alone: something goes between, and ``blast_formatter`` mixes up XML2 and JSON."""
-        if self.formatting.format.one_file_a_query:
-            self._run(archives[0], self.report)  # for the list of files
-            for path, query in zip(self._files(), rounds, strict=True):
-                single = query.archive.with_suffix(path.suffix)
-                self._run(query.archive, single)
-                self._rewrite(
-                    single.with_name(f"{single.stem}_1{single.suffix}"), self._structured(query.sections), path
-                )
-            return [self.report, *self._files()]
-        if self.number in STRUCTURED:
-            parts = self._each(query.archive for query in rounds)
-            for part, query in zip(parts, rounds, strict=True):
-                self._rewrite(part, self._structured(query.sections))
-            with self.report.open("wb") as output:
-                join_structured(parts, output, is_json=self.is_json)
-            return [self.report]
-        if self.number not in ROUNDS_SAID:
-            return self.whole(archives[0], archives[1:])
-        raw = self.report.with_name("report.raw")
-        self._join((query.archive for query in rounds), raw, rounds)
-        sections = sum(len(query.sections) for query in rounds)
-        cure = self._cure(rounds[0].archive, sections if self.number == COMMENTED_TABLE else self.queries)
-        self._rewrite(raw, cure, self.report)
-        return [self.report]
-
-    def renamed(self, path: Path) -> Path:
-        """Say in a report of deltablast that it is one."""
-        self._rewrite(path, lambda stream: as_deltablast(read_chunks(stream), self.number))
-        return path
-
-    def _run(self, archive: Path, output: Path) -> None:
-        with self.start([*self.command, "-archive", str(archive), "-out", str(output)]) as running:
-            running.finish()
-
-    def _each(self, archives: Iterable[Path]) -> list[Path]:
-        """Format several archives at the same time, each as soon as it is there; return what is printed of each."""
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-            return list(pool.map(self._print, archives))
-
-    def _print(self, archive: Path) -> Path:
-        output = archive.with_suffix(".part")
-        with self.start([*self.command, "-archive", str(archive)], stdout=output) as running:
-            running.finish()
-        return output
-
-    def _join(self, archives: Iterable[Path], raw: Path, rounds: Sequence[QueryRounds] = ()) -> None:
-        """Format several archives at the same time, and write what is printed of them into one file, in order."""
-        with raw.open("wb") as joined:
-            for output, query in itertools.zip_longest(self._each(archives), rounds):
-                if query:
-                    joined.write(complete(output.read_bytes(), query, is_pairwise=self.number in PAIRWISE))
-                else:
-                    with output.open("rb") as part:
-                        shutil.copyfileobj(part, joined)
-                output.unlink()
-
-    def _cure(self, archive: Path, queries: int) -> Cure | None:
-        """Return what makes the format's output whole; None if nothing needs to be done."""
-        if self.number == COMMENTED_TABLE:
-            return lambda stream: join_tabular(read_chunks(stream), queries)
-        if self.number == SAM:
-            return join_sam
-        if self.number in PAIRWISE:
-            search = _search(archive)
-            return lambda stream: join_pairwise(read_chunks(stream), search, queries)
-        if self.number not in ANNOTATED:
-            return None
-        sections = list(_sections(archive))
-        return self._structured(sections) if any(section.note or section.gapped for section in sections) else None
-
-    def _structured(self, sections: Sequence[Section]) -> Cure:
-        """Return what makes an XML or JSON report whole."""
-        notes, parameters = [section.note for section in sections], [section.gapped for section in sections]
-        return lambda stream: restore_statistics(annotate(stream, notes, is_json=self.is_json), parameters)
-
-    def _files(self) -> list[Path]:
-        """Return the files of single queries."""
-        report = self.report
-        return [report.with_name(f"{report.stem}_{number}{report.suffix}") for number in range(1, self.queries + 1)]
-
-    def _apply(self, cure: Cure, running: Program, raw: Path) -> None:
-        """Write the cured report while the program still writes the raw one."""
+        Raises:
+            InvalidInputError: with all problems, by key.
+        """
+        given = {**({"formatFields": fields} if fields.strip() else {}), "formatType": format, **(options or {})}
         try:
-            followed = cast("RawIOBase", running.follow(raw))
-            with BufferedReader(followed) as stream, self.report.open("wb") as output:
-                output.writelines(cure(stream))
-        except ArchiveError:
-            running.finish()  # a program that failed half-way says why
-            raise
-        finally:
-            raw.unlink()
+            return cls.model_validate(given, by_alias=True, by_name=False)
+        except ValidationError as error:
+            raise InvalidInputError([_problem(item) for item in error.errors()]) from error
 
-    @staticmethod
-    def _rewrite(path: Path, cure: Cure | None, into: Path | None = None) -> None:
-        if cure:
-            cured = path.with_suffix(".cured")
-            with path.open("rb") as stream, cured.open("wb") as output:
-                output.writelines(cure(stream))
-            path.unlink()
-            path, into = cured, into or path
-        if into:
-            path.replace(into)
+    @property
+    def row(self) -> ReportFormat:
+        """The format."""
+        return FORMATS[self.format]
+
+    def changed(self) -> dict[str, Canonical]:
+        """Return what counts for the report's id: spelled as in requests, without defaults."""
+        changed = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        return {**changed, "formatType": self.format}
+
+    def check_program(self, program: str) -> None:
+        """Check what depends on the program that searched.
+
+        Raises:
+            InvalidInputError: the program has no such report.
+        """
+        problems = []
+        if self.row.programs and program not in self.row.programs:
+            able = " and ".join(self.row.programs)
+            reason = f"only results of {able} can be written as {self.row.label}, not those of {program}"
+            problems.append(Problem(reason, "formatType"))
+        if program != "blastn" and (unfit := _FIELDS_OF_BLASTN.intersection(self.fields)):
+            problems.append(Problem(f"only blastn knows the field {', '.join(unfit)}, not {program}", "formatFields"))
+        if problems:
+            raise InvalidInputError(problems)
+
+    def arguments(self) -> list[str]:
+        """Return the options of ``blast_formatter`` that this stands for."""
+        delimiter = [f"delim={self.delimiter}"] if self.delimiter else []
+        arguments = ["-outfmt", " ".join([self.format, *delimiter, *self.fields])]
+        arguments += ["-html"] if self.html else []
+        arguments += ["-show_gis"] if self.show_gis else []
+        numbers = {
+            "-num_descriptions": self.num_descriptions,
+            "-num_alignments": self.num_alignments,
+            "-max_target_seqs": self.max_target_sequences,
+            "-line_length": self.line_length,
+            "-sorthits": self.sort_hits,
+            "-sorthsps": self.sort_hsps,
+        }
+        for name, number in numbers.items():
+            arguments += [] if number is None else [name, str(number)]
+        return arguments
+
+    @field_validator("*")
+    @classmethod
+    def _check_format(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse what the format does not have; a format that there is not has its own problem already."""
+        name, row = str(info.field_name), FORMATS.get(info.data.get("format", ""))
+        if row is None:
+            return value
+        if row.write:
+            raise ValueError(f"format {row.name} has no options")
+        if value != cls.model_fields[name].default:
+            _check_option(row, name, value, info.data)
+        return value
 
 
-def _search(archive: Path) -> Search:
-    with archive.open("rb") as stream:
-        return read_search(stream)
+def _check_option(row: ReportFormat, name: str, value: Any, others: Mapping[str, Any]) -> None:
+    having = [one.name for one in FORMATS.values() if name in one.options]
+    if having and name not in row.options:
+        raise ValueError(f"format {row.name} does not have this option; {_listed(having)}")
+    if name == "fields":
+        _check_fields(row, value)
+    if name == "delimiter" and not (value.isprintable() and value.isascii() and " " not in value):
+        raise ValueError(f"the delimiter {value!r} is not made of printable ASCII characters")
+    if name in {"num_descriptions", "num_alignments"} and others.get("max_target_sequences") is not None:
+        raise ValueError("give either this or maxTargetSequences")
 
 
-def _sections(archive: Path) -> Iterator[Section]:
-    with archive.open("rb") as stream:
-        yield from read_sections(stream)
+def _check_fields(row: ReportFormat, fields: tuple[str, ...]) -> None:
+    if not row.fields:
+        having = [one.name for one in FORMATS.values() if one.fields]
+        raise ValueError(f"format {row.name} has no fields to choose; {_listed(having)}")
+    if unknown := [field for field in fields if field not in row.fields]:
+        names = ", ".join(map(repr, unknown))
+        raise ValueError(f"format {row.name} knows no field {names}: choose from {' '.join(row.fields)}")
+
+
+def _listed(names: list[str]) -> str:
+    *first, last = names
+    return f"only formats {', '.join(first)} and {last} do" if first else f"only format {last} does"
+
+
+def _problem(item: Any) -> Problem:
+    key, cause = str(item["loc"][0]), item.get("ctx", {}).get("error")
+    if isinstance(cause, InvalidInputError):  # of `find_format`
+        return cause.problems[0]
+    if item["type"] == "extra_forbidden":
+        known = [field.alias or name for name, field in Formatting.model_fields.items()][1:]
+        return Problem(f"the formatter has no option {key!r}: choose from {', '.join(known)}", key)
+    if cause:
+        return Problem(str(cause), key)
+    reason = str(item["msg"]).replace("Input should", "it should")
+    return Problem(f"{item['input']!r} is not possible: {reason}", key)

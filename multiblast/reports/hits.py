@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from functools import cache, reduce
 from itertools import islice
@@ -12,14 +12,15 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, BinaryIO, Literal, get_args
 
 from multiblast.errors import ArchiveError, InvalidInputError, Problem
-from multiblast.programs import run_program
-from multiblast.reports.formatting import ENVIRONMENT
+from multiblast.reports.blast_formatter import BlastFormatter
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow import dataset
 
-__all__ = ["Hit", "HitOrder", "HitPage", "read_hits", "write_hits"]
+    from multiblast.reports.writer import ReportSource
+
+__all__ = ["Hit", "HitOrder", "HitPage", "read_hits", "write_hits", "write_hits_report"]
 
 HitOrder = Literal["evalue", "bitscore", "pident", "qcovs", "length"]
 
@@ -94,22 +95,22 @@ _OURS = ("query", "qtitle")
 _FIELDS = ("qlen", *(f.name for f in fields(Hit) if f.name not in (*_OURS, "qlen")))
 
 
-def write_hits(
-    archive: Path,
-    output: Path,
-    blast_formatter: str = "blast_formatter",
-    *,
-    timeout_s: float = 0,
-    cancelled: Callable[[], bool] | None = None,
-) -> int:
+def write_hits_report(source: ReportSource, directory: Path) -> list[Path]:
+    """Write the table of a report job."""
+    table = directory / "report.parquet"
+    with TemporaryDirectory(dir=directory, prefix=".hits-") as name:
+        (archive,) = source.archives(Path(name), together=True)
+        write_hits(archive, table, source.formatter)
+    return [table]
+
+
+def write_hits(archive: Path, output: Path, formatter: BlastFormatter | None = None) -> int:
     """Write every hit of an archive as a row of a Parquet file, in the archive's order.
 
     Args:
         archive: What `multiblast.archive.merge` wrote.
         output: The file; it appears whole or not at all.
-        blast_formatter: The program, by path or name.
-        timeout_s: Its wall-clock limit in seconds; 0 is none.
-        cancelled: Asked several times a second; the program is killed once it returns True.
+        formatter: The program that formats; by default the one on the path.
 
     Returns:
         How many rows were written.
@@ -123,9 +124,8 @@ def write_hits(
     written = 0
     with TemporaryDirectory(dir=output.parent, prefix=".hits-") as directory:
         table, temporary = Path(directory) / "table", Path(directory) / "parquet"
-        # Format 7 has a comment for every query, and so tells their positions; names may repeat.
-        command = [blast_formatter, "-archive", str(archive), "-outfmt", " ".join(("7", *_FIELDS))]
-        run_program(command, stdout=table, environment=ENVIRONMENT, timeout_s=timeout_s, cancelled=cancelled)
+        # Format 7 has a comment for every query, and so gives their positions; names may repeat.
+        (formatter or BlastFormatter()).run(archive, ["-outfmt", " ".join(("7", *_FIELDS))], table)
         with table.open("rb") as stream, parquet.ParquetWriter(temporary, _schema(), compression="zstd") as writer:
             rows = _read_rows(stream)
             while group := list(islice(rows, _ROW_GROUP_ROWS)):

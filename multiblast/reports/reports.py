@@ -16,9 +16,9 @@ from multiblast.installation import Installation
 from multiblast.jobs import Child, report_id
 from multiblast.outages import is_outage
 from multiblast.programs import ask_seldom
+from multiblast.reports.formatting import Formatting
 from multiblast.reports.hits import HitPage, read_hits
-from multiblast.reports.making import Maker, ReportFile
-from multiblast.reports.requests import ReportFormat, ReportRequest, read_report_request
+from multiblast.reports.writer import ReportFile, ReportWriter
 from multiblast.search import Search, outputs_of
 from multiblast.stores import Store
 
@@ -66,9 +66,9 @@ class Reports:
 
     def __init__(self, search: Search, store: Store, installation: Installation) -> None:
         self._search, self._store, self._jobs = search, store, search.jobs
-        self._maker = Maker(search, store, installation)
+        self._writer = ReportWriter(search, store, installation)
 
-    def record(self, query_job_id: str, request: ReportRequest, *, owner: str = "", partial: bool = False) -> str:
+    def record(self, query_job_id: str, request: Formatting, *, owner: str = "", partial: bool = False) -> str:
         """Record a report job; return its id. One that exists is found again.
 
         Args:
@@ -86,12 +86,11 @@ class Reports:
         report = ReportJob(id=report_id(query.id, options), query_job_id=query.id, formatting=options)
         return self._jobs.record_report(report, owner).id
 
-    def check(self, query_job_id: str, request: ReportRequest, *, partial: bool = False) -> QueryJob:
+    def check(self, query_job_id: str, request: Formatting, *, partial: bool = False) -> QueryJob:
         """Return the query job of a report, if the report can be made: see `record`."""
         query = self._jobs.query(query_job_id)
-        if not request.format.is_ours:
-            request.formatting.check_program(query.program)
-        if request.format is ReportFormat.PSSM and not outputs_of(self._search.options(query), ""):
+        request.check_program(query.program)
+        if request.row.from_profiles and not outputs_of(self._search.options(query), ""):
             reason = "the search kept no profiles: submit it with out_pssm or out_ascii_pssm"
             raise InvalidInputError(Problem(reason, "formatType"))
         if query.status != JobStatus.COMPLETE and not partial:
@@ -132,7 +131,7 @@ class Reports:
         self._jobs.move_report(report.id, JobStatus.IN_PROGRESS, run_id=run_id)
         cancelled = ask_seldom(lambda: self._jobs.report(report.id).status == JobStatus.CANCELLED)
         try:
-            files, command = self._maker.write(report, query, children, results, cancelled)
+            files, command = self._writer.write(report, query, children, results, cancelled)
         except BaseException as error:
             if is_outage(error):  # the job stays in progress, and reconciling lets it be made again
                 raise
@@ -174,7 +173,7 @@ class Reports:
             query_job_id: A complete query job.
             **choice: Filters, order and page: see `multiblast.reports.hits.read_hits`.
         """
-        made = self.make(self.record(query_job_id, read_report_request(ReportFormat.PARQUET)))
+        made = self.make(self.record(query_job_id, Formatting(format="parquet")))
         with TemporaryFile() as spool:
             with self.open(made.report_id, made.files[0].name) as stream:
                 shutil.copyfileobj(stream, spool)

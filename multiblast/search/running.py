@@ -108,6 +108,11 @@ class SearchContext:
         size = self.database_size
         return max(0, size.letters - size.sequences * _LONGEST_ADJUSTMENT)
 
+    def arguments(self, directory: Path = Path()) -> list[str]:
+        """Return the options of the command line; files that a search reads and writes are in ``directory``."""
+        files = {name: str(directory / file) for name, file in {"in_pssm": PROFILE, **OUTPUTS}.items()}
+        return self.options.arguments({**files, **self.paths})
+
     def command(self, program: str, directory: Path, threads: int) -> list[str]:
         """Return the argument list of a search that writes its archive to standard output.
 
@@ -116,10 +121,16 @@ class SearchContext:
             directory: Where the query is, or the profile that takes its place, and where other outputs go.
             threads: Of the process.
         """
-        files = {name: str(directory / file) for name, file in {"in_pssm": PROFILE, **OUTPUTS}.items()}
-        arguments = self.options.arguments({**files, **self.paths})
         query = [] if getattr(self.options, "in_pssm", "") else ["-query", str(directory / QUERY)]
-        command = [program, *query, "-db", database_argument(self.databases), "-outfmt", "11", *arguments]
+        command = [
+            program,
+            *query,
+            "-db",
+            database_argument(self.databases),
+            "-outfmt",
+            "11",
+            *self.arguments(directory),
+        ]
         return command + (["-num_threads", str(threads)] if threads > 1 else [])
 
 

@@ -16,10 +16,10 @@ import pytest
 from multiblast.archive import DatabaseSize
 from multiblast.installation import Installation
 from multiblast.reports.exactness import Exactness
-from multiblast.reports.formats import Formatting
+from multiblast.reports.formatting import Formatting
+from tests.support.profile_databases import build_profile_databases
 
 DATA = Path(__file__).parents[1] / "data"
-RESIDUES = "-ABCDEFGHIKLMNPQRSTVWXYZU*OJ"
 TABLE = ("std", "qlen", "slen", "qcovs", "qcovhsp", "btop", "frames", "stitle", "qseq", "sseq", "positive", "gaps")
 UNSEARCHABLE = re.compile(rb">(?:only X|low complexity|allN|poly)\n[^>]*")
 
@@ -32,40 +32,8 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Path:
         sequences = gzip.decompress((DATA / f"exactness_{name}.fasta.gz").read_bytes())
         command = ["makeblastdb", "-dbtype", kind, "-title", f"{name} for tests", "-out", directory / name, "-in", "-"]
         subprocess.run(command, input=sequences, check=True, capture_output=True)
-    _build_profiles(directory)
+    build_profile_databases(directory, DATA / "exactness_proteins_query.fasta", count=16)
     return directory
-
-
-def _build_profiles(directory: Path) -> None:
-    """Make profiles of some queries, and of these the two kinds of databases."""
-    records = (DATA / "exactness_proteins_query.fasta").read_text().split(">")[1:17]
-    names: dict[str, list[str]] = {"rps": [], "delta": []}
-    for number, record in enumerate(records):
-        sequence = "".join(record.split("\n")[1:])
-        (directory / "one.fasta").write_text(f">domain{number} number {number}\n{sequence}\n")
-        profile = directory / f"rps{number}.smp"
-        command = ["psiblast", "-query", "one.fasta", "-db", "proteins", "-num_iterations", "2", "-parse_deflines"]
-        command += ["-out_pssm", profile.name, "-save_pssm_after_last_round", "-out", "/dev/null"]
-        if subprocess.run(command, cwd=directory, check=False, capture_output=True).returncode:
-            continue  # psiblast 2.12.0 crashes on a query without relatives
-        (directory / f"delta{number}.smp").write_text(_with_observations(profile.read_text(), sequence))
-        for kind, made in names.items():
-            made.append(f"{kind}{number}.smp")
-    for kind, made in names.items():
-        (directory / f"{kind}.pn").write_text("\n".join(made) + "\n")
-        command = ["makeprofiledb", "-in", f"{kind}.pn", "-dbtype", kind, "-out", kind, "-title", f"{kind} for tests"]
-        subprocess.run(command, cwd=directory, check=True, capture_output=True)
-
-
-def _with_observations(profile: str, sequence: str) -> str:
-    """Add what a domain database wants beside frequencies: each residue as if seen in eight sequences."""
-    one_hot = ",\n".join("{ 1, 10, 0 }" if one == other else "{ 0, 10, 0 }" for one in sequence for other in RESIDUES)
-    start = "intermediateData {"
-    profile = profile.replace(start, f"{start}\nweightedResFreqsPerPos {{\n{one_hot}\n}},", 1)
-    end = re.compile(r"\n\s+\}").search(profile, profile.index("freqRatios {"))
-    assert end is not None
-    observations = ",\n".join("{ 8, 10, 0 }" for _ in sequence)
-    return f"{profile[: end.end()]},\nnumIndeptObsr {{\n{observations}\n}}{profile[end.end() :]}"
 
 
 @pytest.fixture
@@ -159,9 +127,9 @@ def test_reports_of_deltablast_differ_where_the_list_says(compare: Callable[...,
     """In pairwise text, one line a query: the archive lacks the profile's parameters without gaps."""
     exactness = compare("deltablast", "proteins", "proteins", "-rpsdb", "DIRECTORY/delta", searchable=True, alone=True)
     found = exactness.all_differences()
-    assert list(found) == [0, 1, 2, 3, 4]
+    assert list(found) == ["0", "1", "2", "3", "4"]
     assert all("0.792     4.96 " in line for lines in found.values() for line in lines)
-    assert exactness.differences(Formatting(0, html=True))[0].count("0.792     4.96 ") == 2
+    assert exactness.differences(Formatting(format="0", html=True))[0].count("0.792     4.96 ") == 2
 
 
 def test_reports_of_several_rounds_of_psiblast_equal_plain_blast(compare: Callable[..., Exactness]) -> None:
@@ -170,25 +138,25 @@ def test_reports_of_several_rounds_of_psiblast_equal_plain_blast(compare: Callab
         "psiblast", "proteins", "proteins", "-num_iterations", "3", "-inclusion_ethresh", "0.1", searchable=True, few=14
     )
     assert exactness.all_differences() == {}
-    assert exactness.differences(Formatting(0, html=True)) == []
+    assert exactness.differences(Formatting(format="0", html=True)) == []
 
 
 @pytest.mark.parametrize(
     ("program", "formatting"),
     [
-        ("blastp", Formatting(0, html=True)),
-        ("blastp", Formatting(2, html=True, show_gis=True)),
-        ("blastp", Formatting(0, line_length=100, sort_hits=3, sort_hsps=2)),
-        ("blastp", Formatting(4, max_target_sequences=500)),
-        ("blastp", Formatting(5, num_alignments=250)),
-        ("blastp", Formatting(6, TABLE)),
-        ("blastp", Formatting(7, (*TABLE, "qseqid"), delimiter="@")),
-        ("blastp", Formatting(10, TABLE, delimiter="|")),
-        ("blastp", Formatting(18, html=True)),
-        ("blastn", Formatting(0, html=True)),
-        ("blastn", Formatting(6, (*TABLE, "qcovus", "sstrand"))),
-        ("blastn", Formatting(17, ("SQ",))),
-        ("blastn", Formatting(17, ("SR",))),
+        ("blastp", Formatting(format="0", html=True)),
+        ("blastp", Formatting(format="2", html=True, show_gis=True)),
+        ("blastp", Formatting(format="0", line_length=100, sort_hits=3, sort_hsps=2)),
+        ("blastp", Formatting(format="4", max_target_sequences=500)),
+        ("blastp", Formatting(format="5", num_alignments=250)),
+        ("blastp", Formatting(format="6", fields=TABLE)),
+        ("blastp", Formatting(format="7", fields=(*TABLE, "qseqid"), delimiter="@")),
+        ("blastp", Formatting(format="10", fields=TABLE, delimiter="|")),
+        ("blastp", Formatting(format="18", html=True)),
+        ("blastn", Formatting(format="0", html=True)),
+        ("blastn", Formatting(format="6", fields=(*TABLE, "qcovus", "sstrand"))),
+        ("blastn", Formatting(format="17", fields=("SQ",))),
+        ("blastn", Formatting(format="17", fields=("SR",))),
     ],
 )
 def test_options_of_reports_equal_those_of_plain_blast(
@@ -207,4 +175,5 @@ def test_several_databases_are_reported_as_plain_blast_does(databases: Path, tmp
     size = DatabaseSize(sum(s.letters for s in sizes), sum(s.sequences for s in sizes))
     names = f"{databases / 'proteins'} {databases / 'second'}"
     exactness = Exactness("blastp", query, names, size, directory=tmp_path)
-    assert {n: exactness.differences(Formatting(n)) for n in (0, 5, 6, 7, 16)} == {0: [], 5: [], 6: [], 7: [], 16: []}
+    names = ("0", "5", "6", "7", "16")
+    assert {name: exactness.differences(Formatting(format=name)) for name in names} == {name: [] for name in names}

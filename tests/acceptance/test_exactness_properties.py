@@ -13,20 +13,20 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from multiblast.archive import DatabaseSize, merge, split
-from multiblast.reports.formats import Formatting
-from multiblast.reports.formatting import format_archive
+from multiblast.reports.blast_report import write_blast_report
+from multiblast.reports.formatting import Formatting
 from multiblast.sequences import read_fasta
 
 DATA = Path(__file__).parents[1] / "data"
-FORMATS = (5, 6, 10, 12, 15, 18)
-XML = 5
+FORMATS = ("5", "6", "10", "12", "15", "18")
+XML = "5"
 LONGEST = 400
 UNSEARCHABLE = b"X" * 40
 
 
-def titles(format_type: int) -> st.SearchStrategy[str]:
+def titles(name: str) -> st.SearchStrategy[str]:
     """Any titles; BLAST+'s XML fails on letters beyond ASCII."""
-    last = 0x7E if format_type == XML else 0x2FF
+    last = 0x7E if name == XML else 0x2FF
     return st.text(st.characters(min_codepoint=32, max_codepoint=last, blacklist_categories=["Cc"]), max_size=60)
 
 
@@ -63,8 +63,8 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Searched:
 @given(data=st.data())
 def test_any_choice_in_any_order_under_any_title_equals_plain_blast(searched: Searched, data: st.DataObject) -> None:
     chosen = data.draw(st.lists(st.sampled_from(searched.results), min_size=1, max_size=6))
-    formatting = Formatting(data.draw(st.sampled_from(FORMATS)))
-    names = data.draw(st.lists(titles(formatting.format_type), min_size=len(chosen), max_size=len(chosen)))
+    formatting = Formatting(format=data.draw(st.sampled_from(FORMATS)))
+    names = data.draw(st.lists(titles(formatting.format), min_size=len(chosen), max_size=len(chosen)))
     with TemporaryDirectory() as name:
         directory = Path(name)
         query, plain, merged = directory / "query.fasta", directory / "plain", directory / "merged.asn1"
@@ -73,5 +73,5 @@ def test_any_choice_in_any_order_under_any_title_equals_plain_blast(searched: Se
         subprocess.run(command, check=True, capture_output=True)
         with merged.open("wb") as output:
             merge(zip(names, (archive for _, archive in chosen), strict=True), output, searched.database)
-        (report,) = format_archive(merged, formatting, program="blastp", queries=len(chosen), directory=directory)
+        (report,) = write_blast_report(merged, formatting, program="blastp", queries=len(chosen), directory=directory)
         assert report.read_bytes() == plain.read_bytes()

@@ -16,7 +16,7 @@ from sqlmodel import select
 
 from multiblast.database import BatchRun, Database, Lease, Result
 from multiblast.installation import Installation
-from multiblast.reports import read_report_request
+from multiblast.reports import Formatting
 from multiblast.results import read_index
 from multiblast.sequences import read_fasta
 from multiblast.services import Services
@@ -85,7 +85,7 @@ def finish(process: subprocess.Popen[str]) -> str:
 
 
 def table(services: Services, job_id: str) -> bytes:
-    made = services.reports.make(services.reports.record(job_id, read_report_request("6")))
+    made = services.reports.make(services.reports.record(job_id, Formatting.read("6")))
     with services.reports.open(made.report_id, "report.tsv") as stream:
         return stream.read()
 

@@ -31,7 +31,7 @@ from sqlmodel import select
 from multiblast.database import BatchRun, Database, Lease
 from multiblast.ids import digest
 from multiblast.installation import Installation as Programs
-from multiblast.reports import read_report_request
+from multiblast.reports import Formatting
 from multiblast.search import read_submission
 from multiblast.sequences import Sequence, read_fasta
 from multiblast.services import Services
@@ -449,7 +449,7 @@ def test_what_a_killed_shard_searched_is_taken_over(
     with first.database.read() as session:
         searched = session.exec(select(BatchRun.sequences).where(BatchRun.job_id == job)).all()
     assert sum(searched) == 40
-    made = first.reports.make(first.reports.record(job, read_report_request("6")))
+    made = first.reports.make(first.reports.record(job, Formatting.read("6")))
     with first.reports.open(made.report_id, "report.tsv") as stream:
         assert stream.read() == plain_table(installation, query)
 

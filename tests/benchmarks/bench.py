@@ -27,7 +27,7 @@ from rich.console import Console
 from multiblast.archive import DatabaseSize, merge, split
 from multiblast.database import BatchRun, Database
 from multiblast.installation import Installation
-from multiblast.reports import read_report_request
+from multiblast.reports import Formatting
 from multiblast.search import read_submission
 from multiblast.sequences import Sequence
 from multiblast.services import Services
@@ -84,7 +84,7 @@ class Bench:
 
     def _submit(self, services: Services, query: Path) -> None:
         job_id = self._search(services, query)
-        services.reports.make(services.reports.record(job_id, read_report_request(6)))
+        services.reports.make(services.reports.record(job_id, Formatting.read(6)))
 
     def _search(self, services: Services, query: Path) -> str:
         search = services.search

@@ -21,6 +21,8 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 from multiblast.archive import merge, split
+from multiblast.reports.blast_report import write_blast_report
+from multiblast.reports.formatting import Formatting
 from multiblast.reports.hits import read_hits, write_hits
 from multiblast.reports.html import write_html
 from multiblast.sequences import Sequence, read_fasta
@@ -52,7 +54,11 @@ def main() -> None:
         page = read_hits(table, evalue_max=1e-20, sort="bitscore")
         _print("page of hits", f"{1000 * (time.perf_counter() - started):.0f} ms, of {page.total}")
         started = time.perf_counter()
-        write_html(archive, report, title="Benchmark", facts={"Queries": str(asked.queries)})
+        formatting = Formatting(format="15")
+        (printed,) = write_blast_report(
+            archive, formatting, program="blastp", queries=asked.queries, directory=directory
+        )
+        write_html(printed, report, title="Benchmark", facts={"Queries": str(asked.queries)})
         _print("report written", f"{time.perf_counter() - started:.1f} s, {report.stat().st_size / 1e6:.1f} MB")
         _print("memory", f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB at most")
         _open(report, asked.hits)

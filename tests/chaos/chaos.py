@@ -28,7 +28,7 @@ from sqlmodel import func, select
 from multiblast.database import BatchRun, Database, JobStatus, Lease, QueryJob, Result, utc_now
 from multiblast.errors import MultiblastError
 from multiblast.installation import Installation
-from multiblast.reports import read_report_request
+from multiblast.reports import Formatting
 from multiblast.results.holders import is_gone
 from multiblast.search import Submission, read_submission
 from multiblast.sequences import read_fasta
@@ -92,7 +92,7 @@ def services_over(database: str, store: Store, targets: Path) -> Services:
 
 def report(services: Services, job_id: str) -> bytes:
     """Return a job's report, made now."""
-    made = services.reports.make(services.reports.record(job_id, read_report_request("6")))
+    made = services.reports.make(services.reports.record(job_id, Formatting.read("6")))
     with services.reports.open(made.report_id, "report.tsv") as stream:
         return stream.read()
 

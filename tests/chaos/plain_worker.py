@@ -18,7 +18,7 @@ from sqlmodel import col, select
 from multiblast.database import Database, JobStatus, Link, QueryJob
 from multiblast.errors import MultiblastError
 from multiblast.installation import Installation
-from multiblast.reports import read_report_request
+from multiblast.reports import Formatting
 from multiblast.services import Services
 from multiblast.settings import QueryLimits
 from multiblast.stores.s3 import S3Store, connect
@@ -45,7 +45,7 @@ def run(services: Services, job_id: str, run_id: str) -> None:
     except MultiblastError as error:
         search.fail(job_id, str(error), run_id=run_id)
         raise
-    services.reports.make(services.reports.record(job_id, read_report_request("7")))
+    services.reports.make(services.reports.record(job_id, Formatting.read("7")))
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from blocks.services import using
 from multiblast.database import JobStatus
 from multiblast.errors import FailureClass, ProgramError, StoreAwayError, StoreError
-from multiblast.reports import read_report_request
+from multiblast.reports import Formatting
 from multiblast.search import SearchedJob, read_submission, transient
 from multiblast.services import Services
 from multiblast.stores import LocalStore
@@ -89,7 +89,7 @@ def test_report_that_met_an_outage_is_made_again(
     assert isinstance(plain.store, LocalStore)
     services = replace(plain, store=Interrupted(plain.store.root))
     job = search_whole(services, ONE).job_id
-    report = services.reports.record(job, read_report_request("6"))
+    report = services.reports.record(job, Formatting.read("6"))
     with pytest.raises(StoreAwayError):
         services.reports.make(report, run_id="run-1")
     assert services.search.jobs.report(report).status == JobStatus.IN_PROGRESS

@@ -13,7 +13,7 @@ import pytest
 
 from multiblast.accounts import Requester
 from multiblast.errors import FailureClass, ProgramError
-from multiblast.reports import ReportFormat, read_report_request
+from multiblast.reports import Formatting
 from multiblast.search import SearchedJob
 from multiblast.sequences import Sequence
 from multiblast.services import Services
@@ -21,9 +21,9 @@ from multiblast.services import Services
 ANN = Requester("ann")
 
 
-@pytest.mark.parametrize("format", [ReportFormat.TABULAR, ReportFormat.HTML, ReportFormat.PARQUET])
+@pytest.mark.parametrize("format", ["6", "html", "parquet"])
 def test_cancel_stops_the_formatter_and_the_report_can_be_made_again(
-    format: ReportFormat,  # noqa: A002 - BLAST+'s own word for it
+    format: str,  # noqa: A002 - BLAST+'s own word for it
     make_services: Callable[..., Services],
     search_whole: Callable[..., SearchedJob],
     proteins: list[Sequence],
@@ -37,7 +37,7 @@ def test_cancel_stops_the_formatter_and_the_report_can_be_made_again(
     formatter.write_text(f"#!/bin/sh\necho $$ > {pid_file}\nexec sleep 60\n")
     formatter.chmod(0o755)
     slow = make_services(directory=programs)
-    report = slow.reports.record(query, read_report_request(format), owner="ann")
+    report = slow.reports.record(query, Formatting.read(format), owner="ann")
     raised: list[ProgramError] = []
 
     def make() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from multiblast.errors import ConflictError, InvalidInputError
-from multiblast.reports import read_report_request
+from multiblast.reports import Formatting
 from multiblast.search import SearchedJob, read_submission
 from multiblast.sequences import Sequence
 from multiblast.services import Services
@@ -30,7 +30,7 @@ def plain(program: str, query: bytes, database: Path, number: int, directory: Pa
 
 
 def report(services: Services, job: SearchedJob, number: int) -> bytes:
-    made = services.reports.make(services.reports.record(job.job_id, read_report_request(number)))
+    made = services.reports.make(services.reports.record(job.job_id, Formatting.read(number)))
     with services.reports.open(made.report_id, made.files[0].name) as stream:
         return stream.read()
 
@@ -70,7 +70,7 @@ def _body(text: bytes, number: int) -> bytes:
 
 def test_report_is_made_once(services: Services, submit: Callable[..., SearchedJob], proteins: list[Sequence]) -> None:
     job = submit(fasta(proteins[:2]).decode())
-    request = read_report_request(6)
+    request = Formatting.read(6)
     first = services.reports.make(services.reports.record(job.job_id, request))
     again = services.reports.make(services.reports.record(job.job_id, request))
     assert (first.reused, again.reused) == (False, True)
@@ -82,7 +82,7 @@ def test_report_of_an_unfinished_job_is_refused(services: Services, proteins: li
     submission = read_submission(query=fasta(proteins[:1]).decode(), targets=["demo/examples/proteins"])
     job_id = services.search.record(submission).job_id
     with pytest.raises(ConflictError, match="is queued, and a report needs a complete one"):
-        services.reports.record(job_id, read_report_request(0))
+        services.reports.record(job_id, Formatting.read(0))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_report_request_that_makes_no_sense_is_refused_by_key(
     number: int | str, fields: str, options: dict[str, str], key: str
 ) -> None:
     with pytest.raises(InvalidInputError) as caught:
-        read_report_request(number, fields=fields, options=options)
+        Formatting.read(number, fields=fields, options=options)
     assert key in caught.value.by_key
 
 
@@ -127,10 +127,10 @@ def test_report_after_a_database_was_rebuilt_needs_a_new_search(
     build(proteins[:8])
     services = make_services(root=root)
     before = search_whole(services, fasta(proteins[:3]).decode())
-    kept = services.reports.make(services.reports.record(before.job_id, read_report_request(6)))
+    kept = services.reports.make(services.reports.record(before.job_id, Formatting.read(6)))
     build(proteins)
     with pytest.raises(ConflictError, match="restart it"):
-        services.reports.make(services.reports.record(before.job_id, read_report_request(5)))
+        services.reports.make(services.reports.record(before.job_id, Formatting.read(5)))
     with services.reports.open(kept.report_id, "report.tsv") as stream:
         assert stream.read().count(b"\n") >= 3
     after = search_whole(services, fasta(proteins[:3]).decode())
@@ -154,7 +154,7 @@ def test_html_report_is_one_file_that_names_its_making(
     services: Services, submit: Callable[..., SearchedJob], proteins: list[Sequence]
 ) -> None:
     job = submit(fasta(proteins[:2]).decode())
-    made = services.reports.make(services.reports.record(job.job_id, read_report_request("html")))
+    made = services.reports.make(services.reports.record(job.job_id, Formatting.read("html")))
     assert [file.name for file in made.files] == ["report.html", "report.zip"]
     with services.reports.open(made.report_id, "report.html") as stream:
         page = stream.read().decode()
@@ -172,7 +172,7 @@ def test_report_formatted_in_parts_equals_plain_blast(  # noqa: PLR0913, PLR0917
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Several formatters at the same time print what one would, also numbers of untitled queries."""
-    monkeypatch.setattr("multiblast.reports.making._LEAST_QUERIES_A_FORMATTER", 1)
+    monkeypatch.setattr("multiblast.reports.writer._LEAST_QUERIES_PER_FORMATTER", 1)
     services = make_services(cores=4)
     untitled = [Sequence(b"", nucleotides[3].residues), *nucleotides, Sequence(b"", nucleotides[5].residues)]
     job = search_whole(services, fasta(untitled).decode(), program="blastn")

@@ -12,7 +12,7 @@ import pytest
 
 from multiblast.database import utc_now
 from multiblast.errors import InvalidInputError
-from multiblast.reports import read_report_request
+from multiblast.reports import Formatting
 from multiblast.search import SearchedJob, read_submission
 from multiblast.sequences import Sequence
 from multiblast.services import Services
@@ -34,7 +34,7 @@ TITLES = (
 
 
 def files(services: Services, job_id: str, format_type: object) -> dict[str, bytes]:
-    made = services.reports.make(services.reports.record(job_id, read_report_request(str(format_type))))
+    made = services.reports.make(services.reports.record(job_id, Formatting.read(str(format_type))))
     found = {}
     for file in made.files:
         with services.reports.open(made.report_id, file.name) as stream:
@@ -156,7 +156,7 @@ def test_profile_of_another_query_or_of_no_use_is_refused(
         search_whole(services, ">other\nMKRISTTITTTITITTGNGAG\n", program="psiblast", in_pssm=profile)
     plain_job = search_whole(services, query)
     with pytest.raises(InvalidInputError, match="out_pssm"):
-        services.reports.record(plain_job.job_id, read_report_request("pssm"))
+        services.reports.record(plain_job.job_id, Formatting.read("pssm"))
 
 
 def test_profiles_are_swept_with_what_refers_to_them(

@@ -146,7 +146,9 @@ def _subject(hit: dict[str, Any]) -> Subject:
 def _name(description: dict[str, Any]) -> tuple[str, str]:
     """Return a subject's name and the rest of its title."""
     title = description.get("title", "").strip()
-    subject, accession = description["id"], description["accession"]
+    subject = description["id"]
+    # BLAST+ leaves the accession out where it takes a subject's name for that of a query, as `Query_1`.
+    accession = description.get("accession", subject)
     if subject.startswith(_ORDINAL):
         name, _, rest = title.partition(" ")
         return name or "unnamed", rest.strip()

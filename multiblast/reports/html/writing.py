@@ -6,62 +6,47 @@ import base64
 import gzip
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 from tempfile import TemporaryDirectory, TemporaryFile
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from multiblast.reports.formats import Formatting
-from multiblast.reports.formatting import format_archive
 from multiblast.reports.html.reading import QueryResult, Subject, read_results
 
-__all__ = ["write_html"]
+if TYPE_CHECKING:
+    from multiblast.reports.writer import ReportSource
+
+__all__ = ["write_html", "write_html_report"]
 
 _DATA = "<!-- data -->"
-_JSON = 15
 
 
-def write_html(  # noqa: PLR0913 - a report, its place and what stands above it
-    archive: Path,
-    output: Path,
-    *,
-    blast_formatter: str = "blast_formatter",
-    title: str,
-    facts: Mapping[str, str],
-    timeout_s: float = 0,
-    cancelled: Callable[[], bool] | None = None,
-) -> None:
+def write_html_report(source: ReportSource, directory: Path) -> list[Path]:
+    """Write the page of a report job."""
+    page = directory / "report.html"
+    with TemporaryDirectory(dir=directory, prefix=".html-") as name:
+        write_html(source.json(Path(name)), page, title=source.title, facts=source.facts())
+    return [page]
+
+
+def write_html(printed: Path, output: Path, *, title: str, facts: Mapping[str, str]) -> None:
     """Write a report that is one file and needs nothing else; the same result gives the same bytes.
 
     Args:
-        archive: What `multiblast.archive.merge` wrote.
+        printed: A report in BLAST+'s format 15.
         output: The file; it appears whole or not at all.
-        blast_formatter: The program, by path or name.
         title: The report's heading.
         facts: What stands below it, in order, e.g. ``{"Program": "blastp 2.12.0+"}``.
-        timeout_s: Wall-clock limit of the program in seconds; 0 is none.
-        cancelled: Asked several times a second; the program is killed once it returns True.
 
     Raises:
-        ProgramError: ``blast_formatter`` failed.
-        ArchiveError: it printed something else than its JSON.
+        ArchiveError: the report is not as BLAST+ writes it.
     """
     with TemporaryDirectory(dir=output.parent, prefix=".html-") as directory:
         temporary = Path(directory) / "html"
-        (formatted,) = format_archive(
-            archive,
-            Formatting(_JSON),
-            program="",
-            queries=0,
-            directory=Path(directory),
-            blast_formatter=blast_formatter,
-            timeout_s=timeout_s,
-            cancelled=cancelled,
-        )
-        with formatted.open("rb") as stream, temporary.open("wb") as page:
+        with printed.open("rb") as stream, temporary.open("wb") as page:
             _write_page(page, read_results(stream), title, facts)
         temporary.replace(output)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from multiblast.archive import merge, split
-from multiblast.reports.formatting import ENVIRONMENT
+from multiblast.reports.blast_formatter import ENVIRONMENT
 from multiblast.sequences import read_fasta
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "data"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from multiblast.reports.html import write_html
+from tests.support.html_reports import write_html_of
 
 pytestmark = pytest.mark.browser
 
@@ -63,7 +63,7 @@ def open_report(browser: Browser, merged: Callable[..., Path], tmp_path: Path) -
 
     def make(program: str, titles: list[bytes] | None = None, hash: str = "", **context: Any) -> Page:  # noqa: A002 - as in a URL
         path = tmp_path / f"{program}.html"
-        write_html(merged(program, titles or []), path, title="Spring screen", facts={"Program": program})
+        write_html_of(merged(program, titles or []), path, title="Spring screen", Program=program)
         page = browser.new_context(offline=True, **({"viewport": {"width": 1280, "height": 900}} | context)).new_page()
         url = path.as_uri()
         page.on("request", lambda request: requested.add(request.url))

@@ -19,10 +19,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiblast.errors import ArchiveError, ProgramError
+from multiblast.errors import ArchiveError
+from multiblast.reports.blast_report import write_blast_report
+from multiblast.reports.formatting import Formatting
 from multiblast.reports.html import write_html
 from multiblast.reports.html.reading import Hsp, QueryResult, Subject, read_results
 from multiblast.reports.html.writing import _write_page
+from tests.support.html_reports import write_html_of
 
 _HSP = Hsp(50.0, 120, 1e-9, 9, 9, 1, 10, 1, 9, 1, 10, 0, 0, "MEL-RVGNRY", "MEL RVGNRY", "MELLRVGNRY")
 _SUBJECT = Subject("s", "a subject", 10, (), (_HSP,))
@@ -59,7 +62,7 @@ def report(merged: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
 
     def make(program: str, titles: list[bytes] | None = None, title: str = "Report", **facts: str) -> Path:
         path = tmp_path / f"{program}.html"
-        write_html(merged(program, titles or []), path, title=title, facts=facts)
+        write_html_of(merged(program, titles or []), path, title=title, **facts)
         return path
 
     return make
@@ -158,12 +161,14 @@ def test_html_keeps_queries_titles(report: Callable[..., Path], hard_titles: lis
 
 
 def test_html_is_written_whole_or_not_at_all(merged: Callable[..., Path], tmp_path: Path) -> None:
-    broken = tmp_path / "broken.asn1"
-    broken.write_bytes(merged("blastp").read_bytes().replace(b"proteins", b"nowhere!"))
+    formatting = Formatting(format="15")
+    (printed,) = write_blast_report(merged("blastp"), formatting, program="blastp", queries=12, directory=tmp_path)
+    text = printed.read_bytes()
+    printed.write_bytes(text[: len(text) // 2])
     directory = tmp_path / "output"
     directory.mkdir()
-    with pytest.raises(ProgramError):
-        write_html(broken, directory / "report.html", title="", facts={})
+    with pytest.raises(ArchiveError):
+        write_html(printed, directory / "report.html", title="", facts={})
     assert list(directory.iterdir()) == []
 
 

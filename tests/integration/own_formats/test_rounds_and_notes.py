@@ -14,8 +14,8 @@ import pytest
 
 from multiblast.archive import merge, split
 from multiblast.reports.hits import read_hits, write_hits
-from multiblast.reports.html import write_html
 from multiblast.sequences import read_fasta
+from tests.support.html_reports import write_html_of
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "data"
 
@@ -58,7 +58,7 @@ def test_hits_of_psiblast_are_those_of_the_last_round(database: Path, tmp_path: 
 def test_html_shows_what_blast_says_of_a_query(database: Path, tmp_path: Path) -> None:
     queries = [sequence.residues for sequence in read_fasta(EXAMPLES / "protein_query.fasta")][:2]
     queries[1] = queries[1][:50] + b"O" + queries[1][51:]
-    write_html(_searched(["blastp"], queries, database, tmp_path), tmp_path / "report.html", title="t", facts={})
+    write_html_of(_searched(["blastp"], queries, database, tmp_path), tmp_path / "report.html")
     data = re.findall(r'id="query-\d-data">([^<]+)<', (tmp_path / "report.html").read_text())
     first, second = (json.loads(gzip.decompress(base64.b64decode(text))) for text in data)
     assert first["message"] == ""

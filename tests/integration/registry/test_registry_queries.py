@@ -26,7 +26,7 @@ from multiblast.registry.sync.summary import ItemResult
 from multiblast.registry.views.export import write_crate, write_prov
 from multiblast.registry.views.info import info
 from multiblast.registry.views.verification import verify
-from multiblast.reports import read_report_request
+from multiblast.reports import Formatting
 from multiblast.search import read_submission
 from multiblast.services import Services
 from multiblast.settings import Policy, UserLimits
@@ -53,7 +53,7 @@ def job(submit: Callable[..., Any]) -> str:
 
 
 def report(services: Services, job: str, **request: Any) -> str:
-    wanted = CreateReport(job, read_report_request(request.pop("outfmt", "6"), **request))
+    wanted = CreateReport(job, Formatting.read(request.pop("outfmt", "6"), **request))
     report_id = services.report_service.record(Requester("rich"), wanted)
     return services.reports.make(report_id).report_id
 

@@ -1,0 +1,65 @@
+"""The program ``blast_formatter``, and what limits its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from multiblast.programs import Program
+
+__all__ = ["ENVIRONMENT", "BlastFormatter"]
+
+ENVIRONMENT = {
+    "BLAST_USAGE_REPORT": "false",
+    # Titles outside ASCII as they are; by default each of their bytes becomes "#".
+    "NCBI_CONFIG__SERIAL__WRONG_CHARS_READ": "ALLOW",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BlastFormatter:
+    """The program, and what limits its runs.
+
+    Attributes:
+        program: By path or name.
+        processes: How many may run at the same time.
+        timeout_s: Wall-clock limit of each in seconds; 0 is none.
+        cancelled: Called several times a second; the program is killed once it returns True.
+    """
+
+    program: str = "blast_formatter"
+    processes: int = 1
+    timeout_s: float = 0
+    cancelled: Callable[[], bool] | None = None
+
+    def start(self, archive: Path, arguments: Sequence[str], stdout: Path | None = None) -> Program:
+        """Start formatting an archive."""
+        return Program(
+            [self.program, *arguments, "-archive", str(archive)],
+            stdout=stdout,
+            environment=ENVIRONMENT,
+            timeout_s=self.timeout_s,
+            cancelled=self.cancelled,
+        )
+
+    def run(self, archive: Path, arguments: Sequence[str], stdout: Path | None = None) -> None:
+        """Format an archive.
+
+        Raises:
+            ProgramError: the program failed, or was killed.
+        """
+        with self.start(archive, arguments, stdout) as running:
+            running.finish()
+
+    def print_each(self, archives: Iterable[Path], arguments: Sequence[str]) -> list[Path]:
+        """Format several archives at the same time, each as soon as it is there; return what is printed, in order."""
+
+        def run(archive: Path) -> Path:
+            output = archive.with_suffix(".part")
+            self.run(archive, arguments, output)
+            return output
+
+        with ThreadPoolExecutor(self.processes) as pool:
+            return list(pool.map(run, archives))

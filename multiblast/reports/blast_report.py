@@ -1,0 +1,201 @@
+"""A report in one of BLAST+'s formats, byte for byte as the search program itself would have printed it."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from io import BufferedReader, RawIOBase
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import cast
+
+from multiblast.archive.notes import read_sections
+from multiblast.errors import ArchiveError
+from multiblast.programs import Program
+from multiblast.reports.blast_formatter import BlastFormatter
+from multiblast.reports.filters import read_chunks, substitute
+from multiblast.reports.formats import ReportFormat
+from multiblast.reports.formatting import Formatting
+from multiblast.reports.post_processing import PrintedArchive, Rewriting
+from multiblast.reports.rounds import QueryRounds, complete, join_structured, split_rounds
+
+__all__ = ["ARCHIVE", "write_blast_report"]
+
+ARCHIVE = "11"
+_PSIBLAST, _DELTABLAST = "psi", "delta_blast"  # the services that archives name
+
+
+def write_blast_report(  # noqa: PLR0913 - an archive, its report, and how it is made
+    archive: Path | Iterable[Path],
+    formatting: Formatting,
+    *,
+    program: str,
+    queries: int,
+    directory: Path,
+    parse_deflines: bool = False,
+    formatter: BlastFormatter | None = None,
+) -> list[Path]:
+    """Write a report and return its files, the one to open first before those of single queries.
+
+    Args:
+        archive: What `multiblast.archive.merge` wrote; for a format that is joinable several such
+            files, one continuing the other's numbers: each is formatted while the next one is made.
+        formatting: Format and options.
+        program: The program that searched.
+        queries: How many there are.
+        directory: Where ``report.<extension>`` and the like go; it must exist.
+        parse_deflines: Whether the archive has the ids that BLAST+ reads in titles.
+        formatter: The program that formats; by default the one on the path.
+
+    Raises:
+        InvalidInputError: the program has no such report.
+        ArchiveError: the archive is damaged, or its report holds not all queries.
+        ProgramError: ``blast_formatter`` failed.
+    """
+    formatting.check_program(program)
+    archives = iter([archive] if isinstance(archive, Path) else archive)
+    first = next(archives)
+    output = directory / f"report.{formatting.row.extension}"
+    if formatting.format == ARCHIVE:
+        shutil.copyfile(first, output)
+        return [output]
+    arguments = [*formatting.arguments(), *(["-parse_deflines"] if parse_deflines else [])]
+    report = _Report(formatting.row, arguments, formatter or BlastFormatter(), output, queries)
+    service = PrintedArchive(first).search().service
+    if service == _PSIBLAST:
+        return report.write_rounds([first, *archives])
+    files = report.write(first, archives)
+    if service == _DELTABLAST and (renaming := formatting.row.deltablast):
+        for path in files:
+            _rewrite(path, lambda stream: substitute(read_chunks(stream), *renaming))
+    return files
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """A report that is being written.
+
+    Attributes:
+        format: Its format.
+        arguments: Of ``blast_formatter``, but for the archive.
+        output: The file to open first.
+        queries: How many there are.
+    """
+
+    format: ReportFormat
+    arguments: Sequence[str]
+    formatter: BlastFormatter
+    output: Path
+    queries: int
+
+    def write(self, archive: Path, others: Iterable[Path] = ()) -> list[Path]:
+        """Format all queries of a file by one process; other files at the same time."""
+        if self.format.joinable:
+            raw = self._join(itertools.chain([archive], others))
+            _rewrite(raw, self._rewriting(PrintedArchive(archive, self.queries)), self.output)
+            return [self.output]
+        if self.format.file_per_query:
+            files = self._write_files(archive)
+            with archive.open("rb") as stream:
+                for path, section in zip(files, read_sections(stream), strict=True):
+                    _rewrite(path, self._rewriting(PrintedArchive(archive, sections=[section])))
+            return [self.output, *files]
+        if rewriting := self._rewriting(PrintedArchive(archive, self.queries)):
+            raw = self._raw
+            with self.formatter.start(archive, self.arguments, raw) as running:
+                self._rewrite_meanwhile(rewriting, running, raw)
+        else:
+            self.formatter.run(archive, self.arguments, self.output)
+        return [self.output]
+
+    def write_rounds(self, archives: Sequence[Path]) -> list[Path]:
+        """Format what may be several rounds of psiblast per query."""
+        with TemporaryDirectory(dir=self.output.parent, prefix=".rounds-") as name:
+            rounds = split_rounds(archives, Path(name))
+            if any(len(query.sections) > 1 for query in rounds):
+                # Each query alone: something goes between, and the formatter mixes up rounds in XML2 and JSON.
+                if self.format.file_per_query:
+                    return self._write_file_per_query(archives[0], rounds)
+                if self.format.structured:
+                    return self._write_structured(rounds)
+                if self.format.names_rounds:
+                    return self._write_text(rounds)
+            return self.write(archives[0], archives[1:])
+
+    def _write_file_per_query(self, archive: Path, rounds: Sequence[QueryRounds]) -> list[Path]:
+        files = self._write_files(archive)  # for the list of files, too
+        for path, query in zip(files, rounds, strict=True):
+            single = query.archive.with_suffix(path.suffix)
+            self.formatter.run(query.archive, [*self.arguments, "-out", str(single)])
+            rewriting = self._rewriting(PrintedArchive(query.archive, sections=query.sections))
+            _rewrite(single.with_name(f"{single.stem}_1{single.suffix}"), rewriting, path)
+        return [self.output, *files]
+
+    def _write_structured(self, rounds: Sequence[QueryRounds]) -> list[Path]:
+        parts = self.formatter.print_each((query.archive for query in rounds), self.arguments)
+        for part, query in zip(parts, rounds, strict=True):
+            _rewrite(part, self._rewriting(PrintedArchive(query.archive, sections=query.sections)))
+        with self.output.open("wb") as output:
+            join_structured(parts, output, is_json=self.format.extension == "json")
+        return [self.output]
+
+    def _write_text(self, rounds: Sequence[QueryRounds]) -> list[Path]:
+        raw = self._join((query.archive for query in rounds), rounds)
+        # Of pairwise text there is one report per query, with all rounds; tables are one per round.
+        is_table = bool(self.format.fields)
+        reports = sum(len(query.sections) for query in rounds) if is_table else self.queries
+        _rewrite(raw, self._rewriting(PrintedArchive(rounds[0].archive, reports)), self.output)
+        return [self.output]
+
+    @property
+    def _raw(self) -> Path:
+        return self.output.with_name("report.raw")
+
+    def _rewriting(self, printed: PrintedArchive) -> Rewriting | None:
+        return self.format.post_process(printed) if self.format.post_process else None
+
+    def _write_files(self, archive: Path) -> list[Path]:
+        """Format an archive into an index and one file per query; return the latter."""
+        self.formatter.run(archive, [*self.arguments, "-out", str(self.output)])
+        output = self.output
+        return [output.with_name(f"{output.stem}_{number}{output.suffix}") for number in range(1, self.queries + 1)]
+
+    def _join(self, archives: Iterable[Path], rounds: Sequence[QueryRounds] = ()) -> Path:
+        """Format several archives at the same time, and write what is printed of them into one file, in order."""
+        with self._raw.open("wb") as joined:
+            parts = self.formatter.print_each(archives, self.arguments)
+            for part, query in itertools.zip_longest(parts, rounds):
+                if query:
+                    joined.write(complete(part.read_bytes(), query, is_pairwise="line_length" in self.format.options))
+                else:
+                    with part.open("rb") as stream:
+                        shutil.copyfileobj(stream, joined)
+                part.unlink()
+        return self._raw
+
+    def _rewrite_meanwhile(self, rewriting: Rewriting, running: Program, raw: Path) -> None:
+        """Write the completed report while the program still writes the raw one."""
+        try:
+            followed = cast("RawIOBase", running.follow(raw))
+            with BufferedReader(followed) as stream, self.output.open("wb") as output:
+                output.writelines(rewriting(stream))
+        except ArchiveError:
+            running.finish()  # of a program that failed half-way its own error says more
+            raise
+        finally:
+            raw.unlink()
+        running.finish()
+
+
+def _rewrite(path: Path, rewriting: Rewriting | None, into: Path | None = None) -> None:
+    """Rewrite a file, if there is something to rewrite, and move it."""
+    if rewriting:
+        rewritten = path.with_suffix(".rewritten")
+        with path.open("rb") as stream, rewritten.open("wb") as output:
+            output.writelines(rewriting(stream))
+        path.unlink()
+        path, into = rewritten, into or path
+    if into:
+        path.replace(into)

@@ -1,0 +1,240 @@
+"""Writing the files of a report: results merged, formatted, kept."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from multiblast.archive import Head, merge
+from multiblast.database import QueryJob, ReportJob
+from multiblast.errors import ObjectMissingError
+from multiblast.installation import Installation
+from multiblast.jobs import Child
+from multiblast.options import QUERY_MOLECULE
+from multiblast.reports.blast_formatter import BlastFormatter
+from multiblast.reports.blast_report import write_blast_report
+from multiblast.reports.formatting import Formatting
+from multiblast.search import Search, outputs_of, parse_deflines, titled
+from multiblast.sequences import Sequence as FastaSequence
+from multiblast.sequences import read_fasta
+from multiblast.stores import Store
+from multiblast.targets import database_argument
+from multiblast.working_space import working_space
+
+__all__ = ["ReportFile", "ReportSource", "ReportWriter"]
+
+_ZIP = "report.zip"
+_LEAST_QUERIES_PER_FORMATTER = 25  # fewer are formatted sooner than another process starts
+_FILES_PER_WORKER = 2  # so that the first is formatted while others are merged
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFile:
+    """A file of a report.
+
+    Attributes:
+        key: Where it is in the store.
+    """
+
+    name: str
+    size: int
+    key: str
+
+
+class ReportSource:
+    """What one report is written from; each part is read only when it is asked for.
+
+    Args:
+        search: The query jobs and their results.
+        store: Where queries and profiles are.
+        installation: The programs of this machine.
+        query: The job whose results the report shows.
+        children: Those of its sequences that have a result, in order.
+        formatter: The program that formats.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - a job, its results, and where they are
+        self,
+        search: Search,
+        store: Store,
+        installation: Installation,
+        query: QueryJob,
+        children: Sequence[Child],
+        formatter: BlastFormatter,
+    ) -> None:
+        self._search = search
+        self._store = store
+        self._installation = installation
+        self.query = query
+        self.children = children
+        self.formatter = formatter
+        self._context = search.context(query.id)
+
+    @property
+    def title(self) -> str:
+        """A heading."""
+        return self.query.title or f"{self.query.sequences:,} sequences"
+
+    def facts(self) -> dict[str, str]:
+        """Return what a reader must know of the search."""
+        query, context = self.query, self._context
+        facts = {
+            "Job": query.id,
+            "Program": f"{query.program} {self._installation.version(query.program)}",
+            "Databases": ", ".join(
+                f"{database.display} ({database.sequences:,} sequences, {database.letters:,} letters)"
+                for database in context.databases
+            ),
+            "Options": " ".join(context.arguments()) or "the program's defaults",
+            "Searched": f"{query.finished_at or query.created_at:%Y-%m-%d}",
+        }
+        return {**facts, "Notes": "; ".join(query.notes)} if query.notes else facts
+
+    def blast_report(self, formatting: Formatting, directory: Path, *, with_ids: bool = False) -> list[Path]:
+        """Write a report in a format of BLAST+.
+
+        Args:
+            formatting: Format and options.
+            directory: Where its files go; it must exist.
+            with_ids: Whether queries are called as BLAST+ reads their titles, if it was to read them.
+        """
+        row = formatting.row
+        with_ids = with_ids and bool(getattr(self._context.options, "parse_deflines", False))
+        with TemporaryDirectory(dir=directory, prefix=".archives-") as name:
+            return write_blast_report(
+                self.archives(Path(name), joinable=row.joinable, together=row.together, with_ids=with_ids),
+                formatting,
+                program=self.query.program,
+                queries=len(self.children),
+                directory=directory,
+                parse_deflines=with_ids,
+                formatter=self.formatter,
+            )
+
+    def json(self, directory: Path) -> Path:
+        """Write format 15 into a directory."""
+        (path,) = self.blast_report(Formatting(format="15"), directory)
+        return path
+
+    def archives(
+        self, directory: Path, *, joinable: bool = False, together: bool = False, with_ids: bool = False
+    ) -> Iterator[Path]:
+        """Merge the results into one file, or into several: see `ReportFormat` for what a format allows."""
+        files = self.formatter.processes * _FILES_PER_WORKER if joinable else 1
+        size = max(math.ceil(len(self.children) / files), _LEAST_QUERIES_PER_FORMATTER if joinable else 1)
+        databases = database_argument(self._context.databases)
+        parts = self._with_ids(self._parts()) if with_ids else self._parts()
+        for first in range(1, max(len(self.children), 1) + 1, size):
+            archive = directory / f"archive-{first}.asn1"
+            with archive.open("wb") as output:
+                merge(islice(parts, size), output, databases, first=first, together=together)
+            yield archive
+
+    def profiles(self) -> Iterator[tuple[int, str, bytes]]:
+        """Yield the files that the search kept beside its results: position of the query, name, content."""
+        for child, sequence in zip(self.children, self._sequences(), strict=True):
+            for name, key in outputs_of(self._context.options, child.result_key).items():
+                with suppress(ObjectMissingError):
+                    yield child.position, name, titled(self._store.read(key), sequence.defline)
+
+    def _with_ids(self, parts: Iterator[tuple[bytes | Head, bytes]]) -> Iterator[tuple[bytes | Head, bytes]]:
+        """Yield parts with the ids that BLAST+ reads in their titles."""
+        deflines = (sequence.defline for sequence in self._sequences())
+        heads = parse_deflines(deflines, QUERY_MOLECULE[self.query.program], self._installation)
+        for head, (_, archive) in zip(heads, parts, strict=True):
+            yield head, archive
+
+    def _parts(self) -> Iterator[tuple[bytes | Head, bytes]]:
+        """Yield the defline and the archive of each sequence that has a result, in order."""
+        archives = self._search.results.archives([child.result_key for child in self.children])
+        for sequence, archive in zip(self._sequences(), archives, strict=True):
+            yield sequence.defline, archive
+
+    def _sequences(self) -> Iterator[FastaSequence]:
+        """Yield those sequences of the query that have a result, in order."""
+        wanted = {child.position for child in self.children}
+        query = self.query
+        with self._store.open(query.query_key, query.query_offset, query.query_bytes) as stream:
+            yield from (sequence for sequence in read_fasta(stream) if sequence.number in wanted)
+
+
+class ReportWriter:
+    """Writes the files of reports.
+
+    Args:
+        search: The query jobs and their results.
+        store: Where queries are, and reports are kept.
+        installation: The programs of this machine.
+    """
+
+    def __init__(self, search: Search, store: Store, installation: Installation) -> None:
+        self._search = search
+        self._store = store
+        self._installation = installation
+
+    @working_space()
+    def write(
+        self,
+        report: ReportJob,
+        query: QueryJob,
+        children: Sequence[Child],
+        results: str,
+        cancelled: Callable[[], bool],
+    ) -> tuple[list[ReportFile], tuple[str, ...]]:
+        """Write the files of a report and keep them; return them, and the ``blast_formatter`` command if it made them.
+
+        Args:
+            report: The report job.
+            query: The job whose results it shows.
+            children: Those of its sequences that have a result, in order.
+            results: Digest of these results; the files are kept under it.
+            cancelled: Called several times a second; the formatter is killed once it returns True.
+
+        Raises:
+            ProgramError: the formatter failed, or was killed.
+            ConflictError: a database changed since the job was searched, or the search left no profile.
+        """
+        options = {key: value for key, value in report.formatting.items() if key not in {"formatType", "partial"}}
+        formatting = Formatting.read(report.formatting["formatType"], options=options)
+        formatter = BlastFormatter(
+            self._installation.program("blast_formatter"),
+            self._installation.workers,
+            self._installation.time_limit_s,
+            cancelled,
+        )
+        source = ReportSource(self._search, self._store, self._installation, query, children, formatter)
+        with TemporaryDirectory(prefix="multiblast-") as name:
+            directory = Path(name)
+            made = directory / "report"
+            made.mkdir()
+            command: tuple[str, ...] = ()
+            if write := formatting.row.write:
+                paths = write(source, made)
+            else:
+                paths = source.blast_report(formatting, made, with_ids=True)
+                command = ("blast_formatter", "-archive", "archive.asn1", *formatting.arguments())
+            paths.append(_zip(directory / _ZIP, paths))
+            place = f"reports/{report.id[:2]}/{report.id}/{results[:8]}"
+            return [self._keep(path, f"{place}/{path.name}") for path in paths], command
+
+    def _keep(self, path: Path, key: str) -> ReportFile:
+        with path.open("rb") as stream:
+            return ReportFile(path.name, self._store.put(key, stream).size_bytes, key)
+
+
+def _zip(path: Path, files: Sequence[Path]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in files:
+            # A fixed date, so that equal reports are equal files.
+            info = zipfile.ZipInfo(file.name, (1980, 1, 1, 0, 0, 0))
+            info.compress_type = zipfile.ZIP_DEFLATED
+            with file.open("rb") as source, archive.open(info, "w", force_zip64=True) as target:
+                shutil.copyfileobj(source, target)
+    return path
