@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from multiblast.targets.building import build_database
 
 from multiblast.reports import Formatting
 from multiblast.reports.formats import FORMATS
@@ -20,6 +19,7 @@ from multiblast.reports.hits import read_hits
 from multiblast.search import SearchedJob
 from multiblast.sequences import Sequence
 from multiblast.services import Services
+from multiblast.targets.makeblastdb import build_database
 from tests.support.profile_databases import build_profile_databases
 
 OWN = [name for name, row in FORMATS.items() if row.write]
@@ -100,12 +100,5 @@ def test_subject_may_be_called_as_blast_calls_queries(
     (data,) = re.findall(r'id="overview-data">([^<]+)<', page)
     overview = json.loads(gzip.decompress(base64.b64decode(data)))
     assert [(row[0], row[4]) for row in overview] == [("first", subject), ("second", subject)]
-    query = tmp_path / "query.fasta"
-    query.write_text(fasta)
-    for number in ("0", "6", "15"):
-        out = tmp_path / "plain"
-        command = ["blastp", "-query", query, "-db", directory / "proteins", "-outfmt", number, "-out", out]
-        subprocess.run(command, check=True)
-        assert made(services, job, number, tmp_path).read_bytes() == out.read_bytes()
     rows = read_hits(made(services, job, "parquet", tmp_path)).rows
     assert [(row.query, row.qseqid, row.sseqid) for row in rows] == [(1, "first", subject), (2, "second", subject)]
