@@ -7,8 +7,7 @@ from prefect import flow
 from multiblast.registry.runs.execution import RunSummary
 from multiblast.registry.sync.summary import TransferSummary
 from tasks.recovery import cancel_jobs
-from tasks.registry import ask_what_to_run, plan_configuration, run_configuration
-from tasks.registry_page import show_graph, show_report
+from tasks.registry import plan_run, run_configuration, run_key, show_graph, show_summary
 
 
 @flow(name="run-registered", flow_run_name="run registered", on_cancellation=[cancel_jobs])
@@ -27,10 +26,10 @@ async def run_registered(
         The code run and its outputs; of a dry run, what would be read and written.
     """
     if dry_run:
-        plan = plan_configuration(config, user)
-        await show_report("run-plan", plan)
+        plan = plan_run(config, user)
+        await show_summary("run-plan", plan)
         return plan
-    key = ask_what_to_run(config, user)
+    key = run_key(config, user)
     done = run_configuration.with_options(refresh_cache=again)(config, user, key)
     await show_graph(done.uuid)
     return done

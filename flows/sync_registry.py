@@ -6,14 +6,14 @@ from prefect import flow
 
 from multiblast.registry.sync.summary import TransferSummary
 from tasks.registry import (
-    ask_remote,
-    ask_what_to_push,
-    ask_what_to_update,
+    plan_pull,
+    plan_push,
+    plan_update,
     pull_products,
     push_products,
+    show_summary,
     update_products,
 )
-from tasks.registry_page import show_report
 
 # What there is to do is done; only a run with nothing to do is shown as Cached.
 
@@ -31,13 +31,13 @@ async def pull_registry(config: str, remote: str = "", user: str = "", dry_run: 
     Returns:
         What became of each item.
     """
-    plan = ask_remote(config, remote, user)
-    await show_report("pull-plan", plan, final=dry_run)
+    plan = plan_pull(config, remote, user)
+    await show_summary("pull-plan", plan, final=dry_run)
     if dry_run:
         return plan
-    report = pull_products.with_options(refresh_cache=plan.has_work)(config, remote, user, plan)
-    await show_report("pull", report)
-    return report
+    summary = pull_products.with_options(refresh_cache=plan.has_work)(config, remote, user, plan)
+    await show_summary("pull", summary)
+    return summary
 
 
 @flow(name="push-registry", flow_run_name="push registry")
@@ -51,13 +51,13 @@ async def push_registry(remote: str = "", dry_run: bool = False) -> TransferSumm
     Returns:
         What became of each item.
     """
-    plan = ask_what_to_push(remote)
-    await show_report("push-plan", plan, final=dry_run)
+    plan = plan_push(remote)
+    await show_summary("push-plan", plan, final=dry_run)
     if dry_run:
         return plan
-    report = push_products.with_options(refresh_cache=plan.has_work)(remote, plan)
-    await show_report("push", report)
-    return report
+    summary = push_products.with_options(refresh_cache=plan.has_work)(remote, plan)
+    await show_summary("push", summary)
+    return summary
 
 
 @flow(name="update-registry", flow_run_name="update registry")
@@ -71,10 +71,10 @@ async def update_registry(remote: str = "", dry_run: bool = False) -> TransferSu
     Returns:
         What became of each item.
     """
-    plan = ask_what_to_update(remote)
-    await show_report("update-plan", plan, final=dry_run)
+    plan = plan_update(remote)
+    await show_summary("update-plan", plan, final=dry_run)
     if dry_run:
         return plan
-    report = update_products.with_options(refresh_cache=plan.has_work)(remote, plan)
-    await show_report("update", report)
-    return report
+    summary = update_products.with_options(refresh_cache=plan.has_work)(remote, plan)
+    await show_summary("update", summary)
+    return summary

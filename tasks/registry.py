@@ -1,71 +1,127 @@
-"""The stages of an exchange with a remote registry, and of a run that is recorded."""
+"""The registry in flows: it and its remotes are opened, exchanges and runs cached, and their pages written."""
 
 from __future__ import annotations
 
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import BlockDocument
 from prefect.context import TaskRunContext
+from prefect.exceptions import PrefectException, PrefectHTTPStatusError
+from prefect.runtime import flow_run
 
+from blocks.registry import LocalRegistry, RemoteRegistry
+from blocks.services import services
+from multiblast.errors import ConflictError
 from multiblast.ids import digest
+from multiblast.registry.config.schema import SearchEntry
+from multiblast.registry.config.searches import QueryRequest, SearchRecord
 from multiblast.registry.config.working import resolve
-from multiblast.registry.local.users import binding
+from multiblast.registry.local.registry import Registry
+from multiblast.registry.local.users import RegistryUser, binding, bound_users
+from multiblast.registry.model.rows import Endpoint
+from multiblast.registry.remotes.known import Remotes
 from multiblast.registry.runs import commands as run_commands
 from multiblast.registry.runs.execution import RunSummary
 from multiblast.registry.sync import commands as sync_commands
-from multiblast.registry.sync.summary import TransferSummary
-from tasks.described import FlowQueries
-from tasks.registries import local_registry, open_remote
+from multiblast.registry.sync.summary import ItemResult, TransferSummary
+from multiblast.registry.views.graph import provenance_svg
+from tasks.page import show_markdown, show_table
 
 __all__ = [
-    "ask_remote",
-    "ask_what_to_push",
-    "ask_what_to_run",
-    "ask_what_to_update",
-    "plan_configuration",
+    "local_registry",
+    "open_remote",
+    "plan_pull",
+    "plan_push",
+    "plan_run",
+    "plan_update",
     "pull_products",
     "push_products",
+    "record_if_wanted",
+    "remote_names",
     "run_configuration",
+    "run_key",
+    "show_graph",
+    "show_summary",
     "update_products",
 ]
 
+_ROWS_SHOWN = 1000
 
-@task(cache_policy=NO_CACHE, task_run_name="ask the remote registry")
-def ask_remote(config: str, remote: str, user: str) -> TransferSummary:
+
+@contextmanager
+def local_registry() -> Iterator[Registry]:
+    """Open the registry of the block named "default", or the embedded one."""
+    registry = (_load(LocalRegistry, "default") or LocalRegistry()).registry()
+    try:
+        yield registry
+    finally:
+        registry.close()
+
+
+@contextmanager
+def open_remote(registry: Registry, name: str, user: str = "") -> Iterator[Endpoint]:
+    """Open a remote: that of a block, or one that the registry knows by name.
+
+    Args:
+        registry: The local one.
+        name: Of the remote; empty for the user's, or the only one.
+        user: Whose remote; empty for who was bound last.
+    """
+    end = _remote_block(name).remote(registry, name or _own_remote(registry, user))
+    try:
+        yield end
+    finally:
+        end.close()
+
+
+def remote_names(registry: Registry) -> list[str]:
+    """Return what tells every remote from others: of blocks, and of those that the registry knows by name."""
+    documents: list[BlockDocument] = []
+    with get_client(sync_client=True) as client, suppress(PrefectHTTPStatusError):  # no such block was ever registered
+        documents = client.read_block_documents_by_type(RemoteRegistry.get_block_type_slug())
+    blocks = [_remote_block(document.name) for document in documents if document.name]
+    ends = [block.remote(registry) for block in blocks if block.url]
+    for end in ends:
+        end.close()
+    return sorted({*Remotes(registry).end_names(), *(end.name for end in ends)})
+
+
+def plan_pull(config: str, remote: str, user: str) -> TransferSummary:
     """Find out what a configuration needs, and how much of it is not here."""
     with local_registry() as registry, open_remote(registry, remote, user) as end:
         return sync_commands.plan_pull(Path(config), registry, end, binding(registry, user))
 
 
-@task(cache_policy=NO_CACHE, task_run_name="ask what is to be pushed")
-def ask_what_to_push(remote: str) -> TransferSummary:
+def plan_push(remote: str) -> TransferSummary:
     """Find out what there is to push, and how much."""
     with local_registry() as registry, open_remote(registry, remote) as end:
         return sync_commands.plan_push(registry, end)
 
 
-@task(cache_policy=NO_CACHE, task_run_name="ask for newer versions")
-def ask_what_to_update(remote: str) -> TransferSummary:
+def plan_update(remote: str) -> TransferSummary:
     """Find out what the remote has newer versions of."""
     with local_registry() as registry, open_remote(registry, remote) as end:
         return sync_commands.update(registry, end, dry_run=True)
 
 
-@task(cache_policy=NO_CACHE, task_run_name="resolve the configuration")
-def ask_what_to_run(config: str, user: str) -> str:
+def run_key(config: str, user: str) -> str:
     """Return what tells this run from others: the working configuration and the script."""
     with local_registry() as registry:
-        working = resolve(Path(config), registry, binding(registry, user), queries=FlowQueries())
+        working = resolve(Path(config), registry, binding(registry, user), queries=_FlowQueries())
     return digest("run/2", {"config": working.text, "script": working.script or ""})
 
 
-@task(cache_policy=NO_CACHE, task_run_name="look what would be run")
-def plan_configuration(config: str, user: str) -> TransferSummary:
+def plan_run(config: str, user: str) -> TransferSummary:
     """Find out what would be run, and whether all that it reads is here."""
     with local_registry() as registry:
-        return run_commands.plan_run(Path(config), registry, binding(registry, user), queries=FlowQueries())
+        return run_commands.plan_run(Path(config), registry, binding(registry, user), queries=_FlowQueries())
 
 
 def _by_answer(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
@@ -105,4 +161,78 @@ def _by_run(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
 def run_configuration(config: str, user: str, key: str) -> RunSummary:  # noqa: ARG001 - the key is for the cache
     """Run a script or a search, and record the code run."""
     with local_registry() as registry:
-        return run_commands.run(Path(config), registry, binding(registry, user), queries=FlowQueries())
+        return run_commands.run(Path(config), registry, binding(registry, user), queries=_FlowQueries())
+
+
+@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[2, 10], task_run_name="record the provenance of {job:.8}")
+def _record_job(job: str) -> None:
+    with local_registry() as registry:
+        services().provenance.record(registry, job)
+
+
+def record_if_wanted(job: str) -> None:
+    """Record a job that is complete now, if the policy says that every one is."""
+    if services().policy.provenance:
+        _record_job(job)
+
+
+async def show_summary(title: str, summary: TransferSummary, *, final: bool = True) -> None:
+    """Show what became of each item on the run's page.
+
+    Args:
+        title: What was done.
+        summary: What became of each item.
+        final: Whether nothing follows.
+
+    Raises:
+        ConflictError: there was a conflict or a failure, so that the run is seen to have failed, if nothing follows.
+    """
+    rows = [
+        {"item": o.item, "result": o.result.value, "bytes": o.size_bytes, "reason": o.reason}
+        for o in summary.outcomes[:_ROWS_SHOWN]
+    ]
+    await show_table(title, rows, f"{title}: {len(summary.outcomes):,} items")
+    total = f"{len(summary.outcomes):,} items, {summary.size_bytes:,} bytes, {summary.requests:,} requests"
+    lines = [f"## {title}", "", f"{total}, {summary.seconds:.1f} s", "", *(f"- {note}" for note in summary.notes)]
+    await show_markdown(f"{title}-summary", "\n".join(lines), title)
+    if final and summary.exit_code:
+        bad = [o for o in summary.outcomes if o.result in (ItemResult.CONFLICT, ItemResult.FAILED)]
+        raise ConflictError("; ".join(f"{o.item}: {o.reason}" for o in bad[:5]))
+
+
+async def show_graph(item: str) -> str:
+    """Show the provenance of an item as a picture on the run's page; return the picture."""
+    with local_registry() as registry:
+        svg = provenance_svg(registry, item)
+    picture = f"![provenance](data:image/svg+xml;base64,{b64encode(svg.encode()).decode()})"
+    await show_markdown("provenance", picture, f"Provenance of {item}")
+    return svg
+
+
+class _FlowQueries:
+    """The services' queries, as `multiblast.registry.config.searches.QueryRunner`; opened only if there is one."""
+
+    def settle(self, search: SearchEntry) -> SearchEntry:
+        """Return a query with nothing left to look up."""
+        return services().registered_queries.settle(search)
+
+    def run(self, request: QueryRequest) -> SearchRecord:
+        """Run a query for the registry's user, and write its reports."""
+        return services().registered_queries.run(request, run_id=str(flow_run.id or ""))
+
+
+def _remote_block(name: str) -> RemoteRegistry:
+    """Return the block of a remote; an empty one if there is none of its name."""
+    return _load(RemoteRegistry, name or "default") or RemoteRegistry()
+
+
+def _own_remote(registry: Registry, user: str) -> str:
+    known: RegistryUser | None = binding(registry, user) if user or bound_users(registry) else None
+    return known.remote if known else ""
+
+
+def _load(block: Any, name: str) -> Any:
+    try:
+        return block.load(name, _sync=True)
+    except (ValueError, PrefectException):  # not registered
+        return None

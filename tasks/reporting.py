@@ -14,7 +14,7 @@ from multiblast.actions.requests import CreateReport
 from multiblast.log_lines import set_job
 from multiblast.reports import Formatting, MadeReport
 from tasks.page import link_to, show_markdown
-from tasks.provenance import note_provenance
+from tasks.registry import record_if_wanted
 from tasks.runs import RETRY_IF_TRANSIENT, requester
 
 __all__ = ["format_report", "record_report", "show_report"]
@@ -37,7 +37,7 @@ def format_report(report_id: str) -> MadeReport:
     set_job(report_id)
     known = services().reports.version(report_id)
     made = _format_report.with_options(refresh_cache=not known.is_made)(report_id, known.digest)
-    note_provenance(report_id)
+    record_if_wanted(report_id)
     return made
 
 

@@ -34,8 +34,8 @@ from multiblast.search import (
     board,
 )
 from tasks.page import RunPage
-from tasks.provenance import note_provenance
 from tasks.recovery import cancel_at_once, dismiss_helpers
+from tasks.registry import record_if_wanted
 from tasks.runs import RETRY_IF_TRANSIENT, batch_name, is_cluster, requester, sequence_name, tag_run
 from tasks.sharing import call_helpers, wait_behind_small
 
@@ -246,7 +246,7 @@ async def search_job(job_id: str, *, may_wait: bool = False) -> SearchedJob:
         dismiss_helpers(UUID(flow_run.id), at_once=False)  # those at work find nothing left, and end
     show_children(job)
     await page.show_result(job)
-    note_provenance(job_id)
+    record_if_wanted(job_id)
     return job
 
 

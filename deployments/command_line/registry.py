@@ -63,7 +63,7 @@ def _registry() -> Iterator[Registry]:
     """Open the registry that the running server's blocks name, or the embedded one."""
     if api_url := running_server():
         os.environ.setdefault("PREFECT_API_URL", api_url)
-        from tasks.registries import local_registry
+        from tasks.registry import local_registry
 
         with local_registry() as registry:
             yield registry
@@ -79,7 +79,7 @@ def _registry() -> Iterator[Registry]:
 def _remote(registry: Registry, name: str) -> Iterator[Endpoint]:
     """Open a remote that the running server's blocks name, or that the registry knows by name."""
     if running_server():
-        from tasks.registries import open_remote
+        from tasks.registry import open_remote
 
         with open_remote(registry, name) as end:
             yield end
@@ -301,7 +301,7 @@ def record(job: Job, user: User = "", json: Json = False) -> None:
 
 def _remote_names(registry: Registry) -> list[str]:
     if running_server():
-        from tasks.registries import remote_names
+        from tasks.registry import remote_names
 
         return remote_names(registry)
     return Remotes(registry).end_names()
