@@ -118,10 +118,11 @@ def run_key(config: str, user: str) -> str:
     return digest("run/2", {"config": working.text, "script": working.script or ""})
 
 
-def plan_run(config: str, user: str) -> TransferSummary:
+def plan_run(config: str, user: str, dirty: bool = False) -> TransferSummary:
     """Find out what would be run, and whether all that it reads is here."""
     with local_registry() as registry:
-        return run_commands.plan_run(Path(config), registry, binding(registry, user), queries=_FlowQueries())
+        who = binding(registry, user)
+        return run_commands.plan_run(Path(config), registry, who, queries=_FlowQueries(), dirty=dirty)
 
 
 def _by_answer(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
@@ -158,10 +159,10 @@ def _by_run(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
 
 
 @task(cache_key_fn=_by_run, persist_result=True, task_run_name="run")
-def run_configuration(config: str, user: str, key: str) -> RunSummary:  # noqa: ARG001 - the key is for the cache
+def run_configuration(config: str, user: str, key: str, dirty: bool) -> RunSummary:  # noqa: ARG001 - key: for the cache
     """Run a script or a search, and record the code run."""
     with local_registry() as registry:
-        return run_commands.run(Path(config), registry, binding(registry, user), queries=_FlowQueries())
+        return run_commands.run(Path(config), registry, binding(registry, user), queries=_FlowQueries(), dirty=dirty)
 
 
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[2, 10], task_run_name="record the provenance of {job:.8}")

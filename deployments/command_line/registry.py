@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import yaml
 from rich.table import Table
 
 from deployments.command_line import display
@@ -171,6 +172,9 @@ def pull(
 def run(
     config: ConfigFile,
     user: UserName = "",
+    dirty: Annotated[
+        bool, typer.Option("--dirty", help="Run code with uncommitted changes; no commit is recorded then.")
+    ] = False,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
@@ -178,8 +182,8 @@ def run(
     with _registry() as registry:
         who, queries = binding(registry, user), local_services().registered_queries
         if dry_run:
-            _finish(run_commands.plan_run(config, registry, who, queries=queries), json)
-        done = run_commands.run(config, registry, who, queries=queries)
+            _finish(run_commands.plan_run(config, registry, who, queries=queries, dirty=dirty), json)
+        done = run_commands.run(config, registry, who, queries=queries, dirty=dirty)
     _say(json, asdict(done), f"code run {done.uuid}, {done.seconds:.1f} s: {', '.join(done.outputs) or 'no outputs'}")
 
 
@@ -261,13 +265,14 @@ def remove(
 
 
 @app.command("info")
-def inform(
-    item: Item,
-    json: Annotated[bool, typer.Option("--json", help="As always.")] = True,  # noqa: ARG001 - scripts may say it everywhere
-) -> None:
-    """Print what is recorded of something, as JSON."""
+def inform(item: Item, json: Json = False) -> None:
+    """Print what is recorded of something."""
     with _registry() as registry:
-        display.print_json(info(registry, item))
+        found = info(registry, item)
+    if json:
+        display.print_json(found)
+    else:
+        display.console.print(yaml.safe_dump_all(found, sort_keys=False, allow_unicode=True), markup=False, end="")
 
 
 @app.command("verify")

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from multiblast.errors import InvalidInputError, NotFoundError
 
-__all__ = ["Repository"]
+__all__ = ["DIRTY", "Repository"]
+
+DIRTY = "-dirty"  # as git describe marks a commit that is not what is in the work tree
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@]*@")
 _TIMEOUT_S = 30
@@ -41,8 +43,13 @@ class Repository:
 
     @property
     def is_clean(self) -> bool:
-        """Whether everything is committed."""
-        return not self._ask("status", "--porcelain")
+        """Whether every file that git tracks is as it was committed; data and notes beside them do not count."""
+        return not self._ask("status", "--porcelain", "--untracked-files=no")
+
+    @property
+    def state(self) -> str:
+        """The commit that is checked out, with `DIRTY` after it if the files are not those of the commit."""
+        return self.commit and self.commit + ("" if self.is_clean else DIRTY)
 
     @property
     def branch(self) -> str:

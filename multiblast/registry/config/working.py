@@ -19,7 +19,7 @@ from sqlmodel import Session
 from multiblast.errors import InvalidInputError, MultiblastError, Problem
 from multiblast.ids import digest
 from multiblast.registry.config.document import Document, read_document
-from multiblast.registry.config.repository import Repository
+from multiblast.registry.config.repository import DIRTY, Repository
 from multiblast.registry.config.schema import (
     Config,
     ReadEntry,
@@ -94,6 +94,11 @@ class WorkingConfig:
     text: str = ""
 
     @property
+    def is_dirty(self) -> bool:
+        """Whether the code differs from the commit that is checked out."""
+        return self.metadata.latest_commit.endswith(DIRTY)
+
+    @property
     def script_name(self) -> str:
         """The file name of the script."""
         return f"script.{_EXTENSIONS[self.metadata.shell.split()[0]]}"
@@ -144,9 +149,11 @@ def load_config(
         "local_data_registry_url": registry.name,
         "remote_data_registry_url": Remotes(registry).url(user.remote),
         "write_data_store": user.data_store,
-        "latest_commit": repository.commit,
     }
     missing = {name: value for name, value in defaults.items() if not getattr(said, name)}
+    # What git says of the files that are about to run wins over what somebody wrote: the record must not claim
+    # a commit that did not run.
+    missing["latest_commit"] = repository.state or said.latest_commit
     return config.model_copy(update={"run_metadata": said.model_copy(update=missing)}), document, repository
 
 

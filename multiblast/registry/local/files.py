@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from sqlmodel import Session, col, select
 
+from multiblast.database import among
 from multiblast.errors import ConflictError, ObjectMissingError, StoreError
 from multiblast.registry.model.local_tables import StoredFile
 from multiblast.stores import Store
@@ -117,13 +118,9 @@ class Files:
 
     def holding(self, hashes: Iterable[str]) -> dict[str, StoredFile]:
         """Return those of many contents that are here."""
-        found: dict[str, StoredFile] = {}
-        wanted = sorted(set(hashes))
         with self._reading() as session:
-            for start in range(0, len(wanted), 500):
-                query = select(StoredFile).where(col(StoredFile.sha1).in_(wanted[start : start + 500]))
-                found.update({kept.sha1: kept for kept in session.exec(query) if self.present(kept)})
-        return found
+            query = select(StoredFile).where(among(session, col(StoredFile.sha1), set(hashes)))
+            return {kept.sha1: kept for kept in session.exec(query) if self.present(kept)}
 
     def add(self, path: Path, expected: str = "") -> Checksums:
         """Keep a file.

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, and_, func, insert, or_
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, SQLModel, col, select
 
-from multiblast.database import Database, UtcDateTime, utc_now
+from multiblast.database import Database, UtcDateTime, among, utc_now
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, ObjectMissingError
 from multiblast.registry.local.files import Files
 from multiblast.registry.model.kinds import KINDS, Kind
@@ -28,7 +28,6 @@ from multiblast.stores import LocalStore, Store
 __all__ = ["MIGRATIONS", "Registry", "open_database"]
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
-_AT_ONCE = 400  # SQLite and PostgreSQL both take far more parameters
 
 
 def open_database(url: str) -> Database:
@@ -106,11 +105,9 @@ class Registry:
         """Return rows by reference: see `Endpoint.read`."""
         wanted = sorted({int(reference) for reference in references})
         model: Any = KINDS[kind].model
-        rows: list[Row] = []
         with self.session() as session:
-            for start in range(0, len(wanted), _AT_ONCE):
-                query = select(model).where(col(model.id).in_(wanted[start : start + _AT_ONCE])).order_by(model.id)
-                rows += _rows(session, KINDS[kind], session.exec(query).all())
+            query = select(model).where(among(session, model.id, wanted)).order_by(model.id)
+            rows = _rows(session, KINDS[kind], session.exec(query).all())
         if len(rows) < len(wanted):
             missing = set(wanted) - {int(row.reference) for row in rows}
             raise NotFoundError(kind, str(min(missing)), "it was deleted meanwhile")
@@ -120,20 +117,15 @@ class Registry:
         """Return the rows that refer to others: see `Endpoint.details`."""
         described = KINDS[kind]
         model: Any = described.model
-        ids = sorted(int(row.reference) for row in rows)
-        found: list[Row] = []
+        ids = [int(row.reference) for row in rows]
+        condition: ColumnElement[bool]
         with self.session() as session:
-            for start in range(0, len(ids), _AT_ONCE):
-                part = ids[start : start + _AT_ONCE]
-                if field_name in described.lists:
-                    link = described.lists[field_name]
-                    matching = select(link.table.c[link.own_column]).where(link.table.c[link.other_column].in_(part))
-                    condition = col(model.id).in_(matching)
-                else:
-                    condition = getattr(model, f"{field_name}_id").in_(part)
-                query = select(model).where(condition).order_by(model.id)
-                found += _rows(session, described, session.exec(query).all())
-        return found
+            if link := described.lists.get(field_name):
+                referring = among(session, link.table.c[link.other_column], ids)
+                condition = col(model.id).in_(select(link.table.c[link.own_column]).where(referring))
+            else:
+                condition = among(session, getattr(model, f"{field_name}_id"), ids)
+            return _rows(session, described, session.exec(select(model).where(condition).order_by(model.id)).all())
 
     def find(self, kind: str, many: Sequence[dict[str, Any]]) -> list[Row | None]:
         """Look rows up by what tells them from others: see `Endpoint.find`."""
@@ -214,12 +206,9 @@ class Registry:
     def objects_at(self, locations: Iterable[str]) -> dict[str, str]:
         """Return the first object of each location: see `Endpoint.objects_at`."""
         wanted = [int(location) for location in locations]
-        query = (
-            select(Object.storage_location_id, func.min(Object.id))
-            .where(col(Object.storage_location_id).in_(wanted))
-            .group_by(col(Object.storage_location_id))
-        )
+        query = select(Object.storage_location_id, func.min(Object.id)).group_by(col(Object.storage_location_id))
         with self.session() as session:
+            query = query.where(among(session, col(Object.storage_location_id), wanted))
             return {str(location): str(item) for location, item in session.exec(query)}
 
     def newest(self, kind: str) -> int:
@@ -328,11 +317,9 @@ def _rows(session: Session, kind: Kind, found: Sequence[SQLModel]) -> list[Row]:
     lists: dict[str, dict[int, list[str]]] = {name: {} for name in kind.lists}
     for name, listed in kind.lists.items():
         own, other = listed.table.c[listed.own_column], listed.table.c[listed.other_column]
-        for start in range(0, len(items), _AT_ONCE):
-            part = [item.id for item in items[start : start + _AT_ONCE]]
-            query = select(own, other).where(own.in_(part)).order_by(own, other)
-            for own_id, other_id in session.exec(query):
-                lists[name].setdefault(own_id, []).append(str(other_id))
+        query = select(own, other).where(among(session, own, [item.id for item in items])).order_by(own, other)
+        for own_id, other_id in session.exec(query):
+            lists[name].setdefault(own_id, []).append(str(other_id))
     return [_row(kind, item, lists) for item in items]
 
 

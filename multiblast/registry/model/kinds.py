@@ -104,7 +104,7 @@ def _kind(table: Table, model: type[SQLModel], links: list[Table]) -> Kind:
             target = next(iter(other.foreign_keys)).column.table.name
             lists[name] = ListField(name, target, link, own.name, other.name, own.info["followed"])
     plain = tuple(c.name for c in table.columns if not c.foreign_keys and c.name not in _NOT_EXCHANGED)
-    return Kind(table.name, model, plain, references, lists, _keys(table), _optional(table))
+    return Kind(str(table.name), model, plain, references, lists, _keys(table), _optional(table))
 
 
 def _kinds() -> dict[str, Kind]:

@@ -10,7 +10,7 @@ from multiblast.registry.config.searches import QueryRunner
 from multiblast.registry.config.working import WorkingConfig, examine, resolve
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.local.users import RegistryUser
-from multiblast.registry.runs.execution import NOTHING_TO_RUN, RunSummary, run_working
+from multiblast.registry.runs.execution import NOTHING_TO_RUN, UNCOMMITTED, RunSummary, run_working
 from multiblast.registry.sync.summary import ItemResult, Outcome, TransferSummary
 
 __all__ = ["generate", "plan_run", "run"]
@@ -45,6 +45,7 @@ def run(  # noqa: PLR0913 - as pull
     queries: QueryRunner | None = None,
     timeout_s: float = 0,
     now: datetime | None = None,
+    dirty: bool = False,
 ) -> RunSummary:
     """Resolve a configuration, run its script or its query, and record the code run.
 
@@ -55,23 +56,25 @@ def run(  # noqa: PLR0913 - as pull
         queries: Runs a query, if the configuration describes one: `Services.registered_queries`.
         timeout_s: Wall-clock limit of a script in seconds; 0 is none.
         now: The time that variables stand for.
+        dirty: Run code with uncommitted changes too; no commit is recorded then.
 
     Raises:
         InvalidInputError: the configuration, with all problems.
         ProgramError: the script failed.
-        ConflictError: an output's version exists with another content.
+        ConflictError: the code has uncommitted changes, or an output's version exists with another content.
     """
     working = resolve(config, registry, user, now, queries=queries)
-    return run_working(registry, working, user, queries=queries, timeout_s=timeout_s)
+    return run_working(registry, working, user, queries=queries, timeout_s=timeout_s, dirty=dirty)
 
 
-def plan_run(
+def plan_run(  # noqa: PLR0913 - as run
     config: Path,
     registry: Registry,
     user: RegistryUser,
     *,
     queries: QueryRunner | None = None,
     now: datetime | None = None,
+    dirty: bool = False,
 ) -> TransferSummary:
     """Say what `run` would do: what is run, which inputs are here and which are not, what comes of it.
 
@@ -82,6 +85,8 @@ def plan_run(
     working, problems = examine(config, registry, user, now, queries=queries)
     here = registry.files.holding(one.sha1 for one in working.inputs)
     report = TransferSummary([_task(working)])
+    if working.is_dirty and not dirty:
+        report.outcomes.append(Outcome("code", ItemResult.FAILED, UNCOMMITTED))
     for one in working.inputs:
         if kept := here.get(one.sha1):
             report.outcomes.append(Outcome(str(one.name), ItemResult.KNOWN, f"read as {one.alias}", kept.size_bytes))

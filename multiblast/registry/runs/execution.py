@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
-from multiblast.errors import FailureClass, InvalidInputError, ProgramError, StoreError
+from multiblast.errors import ConflictError, FailureClass, InvalidInputError, ProgramError, StoreError
 from multiblast.programs import run_program
 from multiblast.registry.config.schema import SearchEntry
 from multiblast.registry.config.searches import DatabaseFile, QueryRequest, QueryRunner, SearchRecord
@@ -21,8 +21,9 @@ from multiblast.registry.local.users import RegistryUser, Secrets
 from multiblast.registry.model.names import ProductName
 from multiblast.registry.runs.blast_jobs import record_database, record_making
 
-__all__ = ["NOTHING_TO_RUN", "RunSummary", "run_working"]
+__all__ = ["NOTHING_TO_RUN", "UNCOMMITTED", "RunSummary", "run_working"]
 
+UNCOMMITTED = "the code has changes that are not committed: commit them, or run it with --dirty, which is recorded"
 NOTHING_TO_RUN = "there is nothing to run: give run_metadata a script or a script_path, or a search"
 _RUN_ID = "${{RUN_ID}}"
 _TOKEN = re.compile(r"\$\{\{\s*LOCAL_TOKEN\s*\}\}")
@@ -49,13 +50,14 @@ class RunSummary:
     log: str
 
 
-def run_working(
+def run_working(  # noqa: PLR0913 - as run
     registry: Registry,
     working: WorkingConfig,
     user: RegistryUser,
     *,
     queries: QueryRunner | None = None,
     timeout_s: float = 0,
+    dirty: bool = False,
 ) -> RunSummary:
     """Run a working configuration and record what was run, with what, and what came of it.
 
@@ -68,15 +70,19 @@ def run_working(
         user: Who runs it.
         queries: Runs a query, if the configuration describes one.
         timeout_s: Wall-clock limit of a script in seconds; 0 is none.
+        dirty: Run code with uncommitted changes too; no commit is recorded then.
 
     Raises:
         InvalidInputError: there is nothing to run.
         ProgramError: the script failed; nothing is recorded.
-        ConflictError: an output's version exists with another content; nothing is recorded.
+        ConflictError: the code has uncommitted changes, or an output's version exists with another content;
+            nothing is recorded.
         StoreError: an output was not written, or an input is not here.
     """
     if working.script is None and (working.search is None or queries is None):
         raise InvalidInputError(NOTHING_TO_RUN)
+    if working.is_dirty and not dirty:
+        raise ConflictError(UNCOMMITTED)
     attempt = _Execution(registry, working, user)
     attempt.prepare()
     searched = None
@@ -176,7 +182,7 @@ class _Execution:
                 script=searched.script if searched else working.script or "",
                 script_type="sh" if searched else working.script_name.rpartition(".")[2],
                 repository=metadata.remote_repo or working.repository.remote,
-                commit=metadata.latest_commit,
+                commit="" if working.is_dirty else metadata.latest_commit,
                 public=metadata.public,
                 author=author,
                 inputs=[
@@ -184,7 +190,8 @@ class _Execution:
                     *(record_database(session, *one) for one in sorted(databases.items())),
                 ],
                 outputs=[self._record_output(one, author) for one in self._outputs],
-                facts=searched.facts if searched else {},
+                facts=(searched.facts if searched else {})
+                | ({"uncommitted_changes": "true"} if working.is_dirty else {}),
             )
             record_run(self._registry, session, run)
             objects = {one.alias: one.object_id for one in working.inputs}

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import delete as remove
 from sqlmodel import col, select
 
+from multiblast.database import among
 from multiblast.errors import ConflictError
 from multiblast.registry.local.items import everything, find_items, label
 from multiblast.registry.local.registry import Registry
@@ -151,16 +152,14 @@ def _remove(  # noqa: PLR0913 - what, and how much of it
     with registry.writing() as session:
         for kind in reversed(KINDS):
             numbers = [int(reference) for name, reference in doomed if name == kind]
-            for start in range(0, len(numbers), 400):
-                part = numbers[start : start + 400]
-                model: Any = KINDS[kind].model
-                for table in RegistryTable.metadata.tables.values():
-                    for column in table.columns:
-                        if "id" not in table.columns and column.references(model.__table__.c.id):
-                            session.execute(remove(table).where(column.in_(part)))
-                session.execute(remove(model).where(model.id.in_(part)))
-                for marks in (RemoteCopy, Staged):
-                    session.execute(remove(marks).where(col(marks.kind) == kind, col(marks.row_id).in_(part)))
+            model: Any = KINDS[kind].model
+            for table in RegistryTable.metadata.tables.values():
+                for column in table.columns:
+                    if "id" not in table.columns and column.references(model.__table__.c.id):
+                        session.execute(remove(table).where(among(session, column, numbers)))
+            session.execute(remove(model).where(among(session, model.id, numbers)))
+            for marks in (RemoteCopy, Staged):
+                session.execute(remove(marks).where(col(marks.kind) == kind, among(session, marks.row_id, numbers)))
         keys = [key for sha1 in gone if (key := registry.files.forget(session, sha1))]
     registry.files.store.delete(keys)  # after the rows: a row without its file would be an error
     return result
@@ -169,6 +168,6 @@ def _remove(  # noqa: PLR0913 - what, and how much of it
 def _hashes_that_stay(registry: Registry, doomed: set[str], hashes: set[str]) -> set[str]:
     """Return those of some hashes that a location here has which stays; where else they are does not count."""
     with registry.session() as session:
-        query = select(StorageLocation.id, StorageLocation.hash).join(StorageRoot).where(col(StorageRoot.local))
-        query = query.where(col(StorageLocation.hash).in_(hashes))
+        query = select(StorageLocation.id, StorageLocation.hash).join(StorageRoot)
+        query = query.where(col(StorageRoot.local), among(session, col(StorageLocation.hash), hashes))
         return {sha1 for number, sha1 in session.exec(query) if str(number) not in doomed}

@@ -6,13 +6,12 @@ from collections.abc import Iterable
 
 from sqlmodel import col, select
 
+from multiblast.database import among
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.local_tables import RemoteCopy, RemoteMark
 from multiblast.registry.model.rows import Row
 
 __all__ = ["RemoteCopies"]
-
-_AT_ONCE = 400
 
 Id = tuple[str, str]
 
@@ -45,13 +44,12 @@ class RemoteCopies:
         found: dict[Id, str] = {}
         with self._registry.session() as session:
             for kind, references in wanted.items():
-                for start in range(0, len(references), _AT_ONCE):
-                    query = select(RemoteCopy.reference, RemoteCopy.row_id).where(
-                        RemoteCopy.remote == self._remote,
-                        RemoteCopy.kind == kind,
-                        col(RemoteCopy.reference).in_(references[start : start + _AT_ONCE]),
-                    )
-                    found |= {(kind, reference): str(number) for reference, number in session.exec(query)}
+                query = select(RemoteCopy.reference, RemoteCopy.row_id).where(
+                    RemoteCopy.remote == self._remote,
+                    RemoteCopy.kind == kind,
+                    among(session, col(RemoteCopy.reference), references),
+                )
+                found |= {(kind, reference): str(number) for reference, number in session.exec(query)}
         return found
 
     def knows(self, row: Id) -> bool:
@@ -60,17 +58,13 @@ class RemoteCopies:
 
     def there(self, kind: str, row_ids: Iterable[int]) -> dict[int, str]:
         """Return what local rows of a kind are called at the remote."""
-        wanted = sorted(set(row_ids))
-        found: dict[int, str] = {}
         with self._registry.session() as session:
-            for start in range(0, len(wanted), _AT_ONCE):
-                query = select(RemoteCopy.row_id, RemoteCopy.reference).where(
-                    RemoteCopy.remote == self._remote,
-                    RemoteCopy.kind == kind,
-                    col(RemoteCopy.row_id).in_(wanted[start : start + _AT_ONCE]),
-                )
-                found.update(session.exec(query).all())
-        return found
+            query = select(RemoteCopy.row_id, RemoteCopy.reference).where(
+                RemoteCopy.remote == self._remote,
+                RemoteCopy.kind == kind,
+                among(session, col(RemoteCopy.row_id), set(row_ids)),
+            )
+            return dict(session.exec(query).all())
 
     def keep_pulled(self, rows: list[tuple[Row, str]]) -> None:
         """Note the local numbers of remote rows."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -13,12 +15,16 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+import yaml
 from prov.model import ProvDocument
 from rocrate.rocrate import ROCrate
+from sqlalchemy import event
+from typer.testing import CliRunner
 
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, ProgramError
 from multiblast.registry.local.users import Secrets, bind, binding, bound_users
 from multiblast.registry.remotes.known import Remotes
+from multiblast.registry.remotes.public_view import PublicView
 from multiblast.registry.runs.commands import generate, plan_run, run
 from multiblast.registry.sync.collection import collect, delete
 from multiblast.registry.sync.commands import plan_pull, pull, push
@@ -424,3 +430,77 @@ def test_registry_command_line_goes_from_config_to_export(tmp_path: Path) -> Non
     assert json.loads(command("status", "--json"))["items"][0]["item"] == "rich:r/n@0.0.1"
     command("export", "rich:r/n@0.0.1", "picture.svg")
     assert (tmp_path / "picture.svg").read_text().startswith("<svg")
+
+
+def test_registry_run_claims_no_commit_that_did_not_run(here: Any, tmp_path: Path) -> None:
+    """Refused unless told, and then marked; what git says wins over a commit that somebody wrote down."""
+    project, user = tmp_path / "project", here.user()
+    project.mkdir()
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(project), "-c", "user.name=r", "-c", "user.email=r@example.org", *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    config, model = project / "config.yaml", project / "model.sh"
+    config.write_text(
+        "run_metadata: {script: 'sh model.sh > $FDP_DATA_STORE/rich/results/n/0.0.1.txt', latest_commit: abc,\n"
+        "  remote_repo: 'https://example.org/group/model'}\n"
+        "write: [{data_product: results/n, file_type: txt, use: {version: 0.0.1}}]\n"
+    )
+    model.write_text("echo 1\n")
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-q", "-m", "first")
+    commit_ = git("rev-parse", "HEAD")
+    model.write_text("echo 2\n")
+    with pytest.raises(ConflictError, match="run it with --dirty"):
+        run(config, here, user)
+    assert plan_run(config, here, user).exit_code == 1
+    assert here.newest("code_run") == 0
+    assert plan_run(config, here, user, dirty=True).exit_code == 0
+    dirty = run(config, here, user, dirty=True)
+    (marked,) = here.find("code_run", [{"uuid": dirty.uuid}])
+    assert marked.fields["code_repo"] is None
+    facts = here.details("key_value", "object", here.read("object", [marked.fields["model_config"]]))
+    assert [(one.fields["key"], one.fields["value"]) for one in facts] == [("uncommitted_changes", "true")]
+    git("checkout", "-q", "model.sh")
+    (project / "notes.txt").write_text("not tracked: no part of the code")
+    config.write_text(config.read_text().replace("0.0.1", "0.0.2"))
+    git("commit", "-q", "-a", "-m", "second")
+    clean = run(config, here, user)
+    (recorded,) = here.find("code_run", [{"uuid": clean.uuid}])
+    (repository,) = here.read("object", [recorded.fields["code_repo"]])
+    (place,) = here.read("storage_location", [repository.fields["storage_location"]])
+    assert place.fields["hash"] == git("rev-parse", "HEAD") != commit_
+
+
+def test_registry_takes_any_number_of_rows(here: Any, second: Any) -> None:
+    """SQLite takes 32 766 values in a statement; here it takes 30, so that few rows are many."""
+
+    @event.listens_for(here.database.engine, "connect")
+    def limit(connection: Any, _record: Any) -> None:
+        connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 30)
+
+    here.database.engine.dispose()
+    end, names = PublicView(second), [f"p/{number:02}" for number in range(40)]
+    for name in names:
+        here.commit("object", here.product(name, name).object_id)
+    assert push(here, end).exit_code == 0
+    assert status(here, end).exit_code == verify(here).exit_code == 0
+    removed = collect(here, [end.name], files=True)
+    assert (len(removed.files), len(removed.items)) == (40, 40)
+    assert here.newest("storage_location") == 0
+
+
+def test_registry_info_prints_json_or_text(here: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from deployments.command_line.registry import app
+
+    here.user()
+    made = here.product("params/a", "1,2")
+    monkeypatch.setattr("deployments.command_line.registry._registry", lambda: contextlib.nullcontext(here))
+    told = CliRunner().invoke(app, ["info", "rich:params/a@1.0.0", "--json"], catch_exceptions=False)
+    assert json.loads(told.stdout) == info(here, "rich:params/a@1.0.0")
+    text = CliRunner().invoke(app, ["info", "rich:params/a@1.0.0"], catch_exceptions=False).stdout
+    assert yaml.safe_load(text)["sha1"] == made.sha1
+    with pytest.raises(ValueError, match="Expecting value"):
+        json.loads(text)
