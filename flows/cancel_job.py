@@ -16,4 +16,4 @@ async def cancel_job(job: str, user: str = "") -> None:
         job: The query or report job's id.
         user: Whose list has the job: a user's name, or secret:NAME of a guest.
     """
-    services().service_of(job).cancel(requester(user), job)
+    services().job_door(job).cancel(requester(user), job)

@@ -23,4 +23,4 @@ async def compare_databases(job: str, before: str = "", user: str = "", share: s
     Returns:
         Where the file with all changes is.
     """
-    return await show_comparison(job, services().comparisons.compare(requester(user, share), job, before))
+    return await show_comparison(job, services().queries.compare(requester(user, share), job, before))

@@ -10,7 +10,7 @@ from multiblast.options import ProgramName
 from multiblast.search import Plan, read_submission
 from tasks.page import problems_on_page, show_plan
 from tasks.runs import submission_name, upload_directory
-from tasks.searching import preview_search
+from tasks.search import preview_search
 
 
 @flow(name="plan-query", flow_run_name=submission_name)

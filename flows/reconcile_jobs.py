@@ -7,12 +7,12 @@ from dataclasses import asdict
 from prefect import flow
 
 from blocks.services import services
+from flows.submit_query import search_job
 from multiblast.database import JobKind
 from tasks.page import show_facts
 from tasks.recovery import HOOKS, check_queued, reconcile, replace_dead_runs, run_again, signing_secret
 from tasks.reporting import format_report, show_report
 from tasks.runs import task_runner
-from tasks.searching import search_job
 
 
 @flow(name="reconcile-jobs", flow_run_name="reconcile jobs")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from prefect import flow
 
 from blocks.services import services
+from flows.submit_query import search_job
 from multiblast.database import JobKind
 from tasks.page import show_changes
 from tasks.recovery import HOOKS
 from tasks.reporting import format_report, show_report
 from tasks.runs import requester
-from tasks.searching import search_job
 
 
 @flow(name="restart-job", flow_run_name="restart {job:.8}", **HOOKS)
@@ -23,7 +23,7 @@ async def restart_job(job: str, user: str = "") -> str:
         job: The query or report job's id.
         user: Whose list has the job: a user's name, or secret:NAME of a guest.
     """
-    who, service = requester(user), services().service_of(job)
+    who, service = requester(user), services().job_door(job)
     service.restart(who, job)
     if service.kind is JobKind.REPORT:
         await show_report(format_report(job))

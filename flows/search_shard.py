@@ -7,7 +7,7 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from tasks.searching import search_part
+from tasks.search import search_part
 
 
 @flow(name="search-shard", flow_run_name="part {part} of {of} of {job:.8}")

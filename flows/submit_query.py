@@ -16,7 +16,7 @@ from multiblast.search import SearchedJob, read_submission
 from tasks.page import problems_on_page
 from tasks.recovery import HOOKS
 from tasks.runs import submission_name, tag_run, task_runner, upload_directory
-from tasks.searching import record_query, search_job
+from tasks.search import FlowSearch, record_query
 
 
 @flow(name="submit-query", flow_run_name=submission_name, task_runner=task_runner(), **HOOKS)
@@ -65,6 +65,24 @@ async def submit_query(  # noqa: PLR0913, PLR0917 - the fields of a form
         )
         job_id = record_query(submission, notify).job_id
     return await search_job(job_id, may_wait=True)
+
+
+async def search_job(job_id: str, *, may_wait: bool = False) -> SearchedJob:
+    """Search a recorded job, and show all of that on the run's page.
+
+    Args:
+        job_id: The job.
+        may_wait: Whether a large job is left to the queue of large ones; it then is queued, and so the run's end says.
+    """
+    async with FlowSearch(job_id) as run:
+        plan = await run.plan()
+        if may_wait and (queued := await run.left_to_queue(plan)):
+            return queued
+        await run.start(plan)
+        await run.search(plan)
+        job = await run.finish(plan)
+    await run.show(job)
+    return job
 
 
 def _form(program: ProgramName) -> Flow[..., Any]:

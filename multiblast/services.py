@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multiblast.accounts import Accounts, FairQueue
-from multiblast.actions import QueryService, ReportService
-from multiblast.actions.comparison import Comparisons
+from multiblast.actions import Queries, ReportService
 from multiblast.actions.kinds import kind_of
 from multiblast.database import Database, JobKind
 from multiblast.installation import Installation
 from multiblast.reports import Reports
-from multiblast.search import Search
+from multiblast.search import SearchEngine
 from multiblast.settings import Policy, QueryLimits, home
 from multiblast.stores import LocalStore, Store
 from multiblast.targets import Targets
@@ -64,14 +63,27 @@ class Services:
         )
 
     @cached_property
-    def search(self) -> Search:
-        """Query jobs."""
-        return Search(self.database, self.store, self.installation, self.targets, self.limits)
+    def queries(self) -> Queries:
+        """Every action on query jobs, and the runs that search them."""
+        return Queries(self._engine, self.limits, self.accounts, self.fair_queue, self.notices)
 
     @cached_property
     def reports(self) -> Reports:
         """Report jobs."""
-        return Reports(self.search, self.store, self.installation)
+        return Reports(self._engine, self.store, self.installation)
+
+    @cached_property
+    def report_service(self) -> ReportService:
+        """Every action on report jobs."""
+        return ReportService(self.database, self._engine.jobs, self.reports, self.accounts)
+
+    def job_door(self, job_id: str) -> Queries | ReportService:
+        """Return the door of a job's kind.
+
+        Raises:
+            NotFoundError: there is no such job.
+        """
+        return self.queries if kind_of(self.database, job_id) is JobKind.QUERY else self.report_service
 
     @cached_property
     def accounts(self) -> Accounts:
@@ -79,47 +91,28 @@ class Services:
         return Accounts(self.database, self.policy)
 
     @cached_property
-    def query_service(self) -> QueryService:
-        """Every action on query jobs."""
-        return QueryService(self.database, self.store, self.search, self.accounts, self.targets)
-
-    @cached_property
-    def report_service(self) -> ReportService:
-        """Every action on report jobs."""
-        return ReportService(self.database, self.search.jobs, self.reports, self.accounts)
-
-    def service_of(self, job_id: str) -> QueryService | ReportService:
-        """Return the service of a job.
-
-        Raises:
-            NotFoundError: there is no such job.
-        """
-        return self.query_service if kind_of(self.database, job_id) is JobKind.QUERY else self.report_service
-
-    @cached_property
     def fair_queue(self) -> FairQueue:
         """Whose batch is searched next."""
         return FairQueue(self.database, self.policy.batches_at_a_time)
-
-    @cached_property
-    def comparisons(self) -> Comparisons:
-        """What a change of databases did to results."""
-        return Comparisons(self.database, self.store, self.search)
 
     @cached_property
     def provenance(self) -> Provenance:
         """What records jobs in a registry."""
         from multiblast.actions.provenance import Provenance
 
-        return Provenance(self.database, self.store, self.search, self.reports)
+        return Provenance(self.database, self.store, self.reports)
 
     @cached_property
     def registered_queries(self) -> RegisteredQueries:
         """Queries that configurations of the registry describe."""
         from multiblast.actions.registered_queries import RegisteredQueries
 
-        recorders, makers = (self.query_service, self.report_service), (self.search, self.reports)
-        return RegisteredQueries(*recorders, *makers, self.fair_queue, self.provenance, self.targets, self.installation)
+        doors = self.queries, self.report_service, self.accounts
+        return RegisteredQueries(*doors, self.reports, self.provenance, self.targets, self.installation)
+
+    @cached_property
+    def _engine(self) -> SearchEngine:
+        return SearchEngine(self.database, self.store, self.installation, self.targets)
 
     @property
     def notices(self) -> Notices:

@@ -81,7 +81,7 @@ class RunPage:
         if not self._shown or time.monotonic() < self._due:
             return
         self._due = time.monotonic() + _PERIOD_S
-        board.catch_up(self.job_id, *await asyncio.to_thread(services().search.left, self.job_id))
+        board.catch_up(self.job_id, *await asyncio.to_thread(services().queries.left_to_search, self.job_id))
         now = board.get(self.job_id)
         left = now.seconds_left
         text = f"{now.searched:,} of {now.to_search:,} sequences searched, {now.reused:,} reused"
@@ -94,7 +94,7 @@ class RunPage:
             self._progress = UUID(str(created))
         else:
             await aupdate_progress_artifact(self._progress, progress=100 * now.fraction, description=text)
-        job = await asyncio.to_thread(services().search.searched_job, self.job_id, count=_ROWS_MEANWHILE)
+        job = await asyncio.to_thread(services().queries.searched_job, self.job_id, count=_ROWS_MEANWHILE)
         await self._show_rows(job, f"{text}. Sequences{_cut(job)}")
 
     @best_effort()
@@ -169,11 +169,11 @@ async def show_comparison(job: str, comparison: Comparison) -> str:
 
 async def show_changes(requester: Requester, job: str) -> None:
     """Compare a job that was just restarted with what it found before, if its databases changed, and show that."""
-    comparisons = services().comparisons
-    if not comparisons.can_compare(job):
+    queries = services().queries
+    if not queries.can_compare(job):
         return
     try:
-        comparison = comparisons.compare(requester, job)
+        comparison = queries.compare(requester, job)
     except ConflictError as error:  # the search itself is done: this is no reason to fail
         await show_markdown(f"comparison-{job:.8}", f"Not compared: {error}.", "What changed")
     else:

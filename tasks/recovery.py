@@ -163,7 +163,7 @@ def check_queued(job: str) -> JobKind:
         NotFoundError: there is no such job.
         ConflictError: it is not queued.
     """
-    kind, jobs = kind_of(services().database, job), services().search.jobs
+    kind, jobs = kind_of(services().database, job), services().queries.jobs
     status = (jobs.query(job) if kind is JobKind.QUERY else jobs.report(job)).status
     if status != JobStatus.QUEUED:
         raise ConflictError(f"job {job} is {status}: only a queued job can be run; restart-job runs others again")

@@ -25,7 +25,7 @@ from blocks.services import services
 from multiblast.accounts import Requester
 from multiblast.errors import InvalidInputError, Problem
 from multiblast.outages import is_outage
-from multiblast.search import transient
+from multiblast.search import is_transient
 from multiblast.settings import home
 
 __all__ = [
@@ -148,12 +148,12 @@ def is_cluster() -> bool:
     return bool(os.environ.get(_TASK_RUNNER))
 
 
-def _is_transient(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> bool:
+def _may_pass(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> bool:
     error = state.result(raise_on_failure=False, _sync=True)  # type: ignore[call-overload]  # added by Prefect's decorator
-    return isinstance(error, BaseException) and transient(error)
+    return isinstance(error, BaseException) and is_transient(error)
 
 
-RETRY_IF_TRANSIENT: Any = {"retries": 3, "retry_delay_seconds": [2, 10, 30], "retry_condition_fn": _is_transient}
+RETRY_IF_TRANSIENT: Any = {"retries": 3, "retry_delay_seconds": [2, 10, 30], "retry_condition_fn": _may_pass}
 """How a task is declared that may simply be done again: it waits for a server that is away for less than a minute."""
 
 

@@ -31,8 +31,8 @@ def add_to(app: typer.Typer) -> None:
 def show_rows(job: Job, user: User = "", json: Json = False) -> None:
     """Show a job: a row a sequence."""
     at = local_services()
-    at.query_service.lookup(asks(at, user), job, link=False, children=0)
-    found = at.search.searched_job(job)
+    at.queries.lookup(asks(at, user), job, link=False, children=0)
+    found = at.queries.searched_job(job)
     if json:
         display.print_json(found)
     else:
@@ -46,7 +46,7 @@ def status(
     """Print the status of jobs as JSON; ids that are no jobs are left out."""
     at = local_services()
     who = asks(at, user)
-    display.print_json(at.query_service.statuses(who, jobs) | at.report_service.statuses(who, jobs))
+    display.print_json(at.queries.statuses(who, jobs) | at.report_service.statuses(who, jobs))
 
 
 @jobs.command("list")
@@ -60,7 +60,7 @@ def list_jobs(
 ) -> None:
     """List query jobs, newest first."""
     at = local_services()
-    found = at.query_service.list_jobs(asks(at, user), site=site, status=status, first=first, count=count)
+    found = at.queries.list_jobs(asks(at, user), site=site, status=status, first=first, count=count)
     rows = [item.to_json() for item in found]
     print_rows(
         [{**row, **row.get("userMeta", {})} for row in rows] if not json else rows,
@@ -73,7 +73,7 @@ def list_jobs(
 def show(job: Job, user: User = "", link: Link = False) -> None:
     """Show a job with its configuration and its sequences, as JSON."""
     at = local_services()
-    display.print_json(at.query_service.lookup(asks(at, user), job, link=link).to_json())
+    display.print_json(at.queries.lookup(asks(at, user), job, link=link).to_json())
 
 
 @jobs.command("restart")
@@ -85,14 +85,14 @@ def restart(job: Job, user: User = "") -> None:
             from flows.restart_job import restart_job
 
             running.run(lambda: restart_job(job=job, user=user))
-    display.searched_job(local_services().search.searched_job(job))
+    display.searched_job(local_services().queries.searched_job(job))
 
 
 @jobs.command("cancel")
 def cancel(job: Job, user: User = "") -> None:
     """Stop a job; what is complete is kept."""
     at = local_services()
-    at.service_of(job).cancel(asks(at, user), job)
+    at.job_door(job).cancel(asks(at, user), job)
     display.console.print(f"job {job} is cancelled")
 
 
@@ -104,7 +104,7 @@ def pin(
 ) -> None:
     """Keep a query or report job's result from ever expiring."""
     at = local_services()
-    at.service_of(job).pin(asks(at, user), job, pinned=pinned)
+    at.job_door(job).pin(asks(at, user), job, pinned=pinned)
     display.console.print(f"job {job} is {'pinned' if pinned else 'not pinned any more'}")
 
 
@@ -112,7 +112,7 @@ def pin(
 def unlink(job: Job, user: User = "") -> None:
     """Take a query or report job out of your list; it stays until it expires."""
     at = local_services()
-    was_there = at.service_of(job).unlink(asks(at, user), job)
+    was_there = at.job_door(job).unlink(asks(at, user), job)
     display.console.print(f"job {job} {'is not in the list any more' if was_there else 'was not in the list'}")
 
 
@@ -125,7 +125,7 @@ def update(
 ) -> None:
     """Change what you say about a query or report job."""
     at = local_services()
-    said = at.service_of(job).update(asks(at, user), job, summary=summary, description=description)
+    said = at.job_door(job).update(asks(at, user), job, summary=summary, description=description)
     display.print_json(said.to_json() if said else {})
 
 
@@ -133,7 +133,7 @@ def update(
 def query(job: Job, user: User = "") -> None:
     """Print the sequences of a job, as FASTA."""
     at = local_services()
-    with at.query_service.query(asks(at, user), job) as stream:
+    with at.queries.query(asks(at, user), job) as stream:
         _copy(stream)
 
 
@@ -141,21 +141,21 @@ def query(job: Job, user: User = "") -> None:
 def result(job: Job, user: User = "") -> None:
     """Print the result of a complete job: one BLAST archive in ASN.1, which blast_formatter reads."""
     at = local_services()
-    at.query_service.result(asks(at, user), job, sys.stdout.buffer)
+    at.queries.result(asks(at, user), job, sys.stdout.buffer)
 
 
 @jobs.command("errors")
 def errors(job: Job, user: User = "") -> None:
     """Tell what went wrong with a query or report job, as JSON."""
     at = local_services()
-    display.print_json(at.service_of(job).errors(asks(at, user), job).to_json())
+    display.print_json(at.job_door(job).errors(asks(at, user), job).to_json())
 
 
 @jobs.command("history")
 def history(job: Job, user: User = "", json: Json = False) -> None:
     """Tell what happened to a query or report job, oldest first."""
     at = local_services()
-    rows = [event.to_json() for event in at.service_of(job).history(asks(at, user), job)]
+    rows = [event.to_json() for event in at.job_door(job).history(asks(at, user), job)]
     print_rows(rows, json=json, columns=("at", "fromStatus", "toStatus", "why", "flowRun"))
 
 
@@ -168,7 +168,7 @@ def share(
 ) -> None:
     """Print a token with which others may read a query or report job: they set it as MULTIBLAST_SHARES."""
     at = local_services()
-    service, who = at.service_of(job), asks(at, user)
+    service, who = at.job_door(job), asks(at, user)
     if end:
         display.console.print(f"{service.end_shares(who, job)} tokens are worthless now")
         return
@@ -185,7 +185,7 @@ def compare(
     from multiblast.actions.comparison import write_changes
 
     at = local_services()
-    found = at.comparisons.compare(asks(at, user), job, before)
+    found = at.queries.compare(asks(at, user), job, before)
     write_changes(found.changes, sys.stdout)
     typer.echo(found.text, err=True)
 

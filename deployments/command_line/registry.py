@@ -298,7 +298,7 @@ def export(
 def record(job: Job, user: User = "", json: Json = False) -> None:
     """Record a complete query or report job as a code run: query, databases, options, commands and files."""
     at = local_services()
-    at.service_of(job).lookup(asks(at, user), job, link=False)
+    at.job_door(job).lookup(asks(at, user), job, link=False)
     with _registry() as registry:
         run = at.provenance.record(registry, job)
     _say(json, {"job": job, "code_run": run}, f"code run {run}")

@@ -85,7 +85,7 @@ def run_search(
         query_file=query_file, program=program, targets=targets, options=options, user=user, summary=summary
     )
     if running.services is not None:
-        running.services.search.check(submission)
+        running.services.queries.check(submission)
     running.wait()
     with display.searching():
         from flows.submit_query import submit_query

@@ -1,4 +1,4 @@
-"""The actions of the query and report services: flows, scripts and the command line all call these."""
+"""The actions on query and report jobs: flows, scripts and the command line all call these."""
 
 from multiblast.actions.answers import (
     Answer,
@@ -19,7 +19,7 @@ from multiblast.actions.answers import (
     UserMeta,
     error_answer,
 )
-from multiblast.actions.query_service import QueryService
+from multiblast.actions.queries import Queries
 from multiblast.actions.report_service import ReportService
 
 __all__ = [
@@ -31,9 +31,9 @@ __all__ = [
     "Event",
     "JobConfig",
     "ProgramFailure",
+    "Queries",
     "QueryDetails",
     "QueryItem",
-    "QueryService",
     "QueryTarget",
     "ReportDetails",
     "ReportItem",

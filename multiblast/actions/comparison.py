@@ -10,13 +10,12 @@ from typing import Literal, TextIO
 
 from sqlmodel import col, select
 
-from multiblast.accounts import Access, Requester
 from multiblast.archive.subjects import Subject, read_subjects
-from multiblast.database import Database, JobKind, QueryJob, Run
+from multiblast.database import QueryJob, Run
 from multiblast.errors import ConflictError, ObjectMissingError
 from multiblast.jobs import sequence_digest
 from multiblast.results import ResultKeys
-from multiblast.search import Search, SubjectNames
+from multiblast.search import SearchEngine, SubjectNames, options_of
 from multiblast.sequences import read_fasta
 from multiblast.stores import Store
 from multiblast.targets import ordinal_of
@@ -72,48 +71,31 @@ class Comparison:
 
 
 class Comparisons:
-    """Compares results of the same sequences from before and after a change of databases or program.
+    """Compares results of the same sequences from before and after a change of databases or program."""
 
-    Args:
-        database: The job database.
-        store: Where queries are kept.
-        search: The query jobs and results.
-    """
+    def __init__(self, engine: SearchEngine) -> None:
+        self._engine = engine
 
-    def __init__(self, database: Database, store: Store, search: Search) -> None:
-        self._database, self._store, self._search = database, store, search
-        self._access = Access(database)
+    def can_compare(self, job: QueryJob) -> bool:
+        """Whether a job was searched before with other databases or another program version."""
+        return self._search_before(job) is not None
 
-    def can_compare(self, job_id: str) -> bool:
-        """Tell whether a job was searched before with other databases or another program version."""
-        return self._search_before(self._search.jobs.query(job_id)) is not None
-
-    def compare(self, requester: Requester, job_id: str, before_id: str = "") -> Comparison:
+    def compare(self, job: QueryJob, before: QueryJob | None) -> Comparison:
         """Compare a job with what it found before its databases changed, or with another job.
 
-        Args:
-            requester: Who asks.
-            job_id: The job as it is now.
-            before_id: The job to compare with, sequence by sequence; empty is the same job before the change.
-
         Raises:
-            NotFoundError: there is no such job.
-            NotAllowedError: the requester may not read one of them.
-            ConflictError: nothing changed, or it is not known any more what the numbers of subjects stood for.
+            ConflictError: nothing changed, or what the numbers of subjects stood for is no longer known.
         """
-        for wanted in filter(None, (job_id, before_id)):
-            self._access.check_read(requester, wanted, JobKind.QUERY)
-        job = self._search.jobs.query(job_id)
-        other = self._search.jobs.query(before_id) if before_id else job
-        search_before = other.search_key if before_id else self._search_before(job)
+        other = before or job
+        search_before = before.search_key if before else self._search_before(job)
         if search_before is None:
             raise ConflictError(
-                f"job {job_id} was only searched with the databases as they are: there is nothing to compare"
+                f"job {job.id} was only searched with the databases as they are: there is nothing to compare"
             )
         comparison = Comparison()
         with ExitStack() as stack:
             names = tuple(
-                stack.enter_context(closing(_Names(self._store, self._fingerprints(of.id, search_key))))
+                stack.enter_context(closing(_Names(self._engine.store, self._fingerprints(of.id, search_key))))
                 for of, search_key in ((other, search_before), (job, job.search_key))
             )
             comparison.changes.extend(self._changes(job, other, search_before, comparison, names))
@@ -121,13 +103,13 @@ class Comparisons:
 
     def _fingerprints(self, job_id: str, search_key: str) -> list[str]:
         """Return what the databases of a search were, as its runs tell."""
-        with self._database.read() as session:
+        with self._engine.database.read() as session:
             runs = select(Run).where(Run.job_id == job_id, Run.search_key == search_key).limit(1)
             run = session.exec(runs).first()
         return [database["fingerprint"] for database in run.databases] if run else []
 
     def _search_before(self, job: QueryJob) -> str | None:
-        with self._database.read() as session:
+        with self._engine.database.read() as session:
             keys = select(Run.search_key).where(
                 Run.job_id == job.id, Run.search_key != job.search_key, Run.search_key != ""
             )
@@ -139,9 +121,9 @@ class Comparisons:
         now, then = self._keys(job, job.search_key), self._keys(other, search_before)
         of_then = {residues: key for _, residues, key in then}
         pairs = [(name, of_then.get(residues, ""), key) for name, residues, key in now]
-        known = self._search.results.known({key for _, before, after in pairs for key in (before, after) if key})
+        known = self._engine.results.known({key for _, before, after in pairs for key in (before, after) if key})
         wanted = [key for _, before, after in pairs if {before, after} <= known.keys() for key in (before, after)]
-        archives = self._search.results.archives(wanted)
+        archives = self._engine.results.archives(wanted)
         for position, (name, before, after) in enumerate(pairs, start=1):
             if not {before, after} <= known.keys():
                 told.not_comparable += 1
@@ -156,9 +138,9 @@ class Comparisons:
 
     def _keys(self, job: QueryJob, search_key: str) -> list[tuple[str, str, str]]:
         """Return name, digest of residues and result key of each sequence of a job in one search."""
-        keeps_case = getattr(self._search.options(job), "lcase_masking", False)
+        keeps_case = getattr(options_of(job), "lcase_masking", False)
         keys = ResultKeys.of_search(search_key, keeps_case=keeps_case)
-        with closing(self._store.open(job.query_key, job.query_offset, job.query_bytes)) as stream:
+        with closing(self._engine.store.open(job.query_key, job.query_offset, job.query_bytes)) as stream:
             return [
                 (sequence.name, sequence_digest(sequence.residues), keys.key(sequence.residues))
                 for sequence in read_fasta(stream)

@@ -14,6 +14,7 @@ from multiblast.actions.kinds import kind_of
 from multiblast.database import BatchRun, Database, JobKind, JobStatus, Link, QueryJob, ReportJob, Run
 from multiblast.errors import ConflictError, NotFoundError
 from multiblast.ids import digest
+from multiblast.jobs import Jobs
 from multiblast.registry.config.searches import SearchRecord
 from multiblast.registry.local.files import file_checksums
 from multiblast.registry.local.registry import Registry
@@ -21,7 +22,7 @@ from multiblast.registry.model.names import ProductName
 from multiblast.registry.runs.blast_jobs import BlastJob, JobFile, record_blast_job
 from multiblast.reports import Reports
 from multiblast.results.digests import results_digest
-from multiblast.search import Search
+from multiblast.search import options_of
 from multiblast.stores import Store
 
 __all__ = ["Provenance"]
@@ -33,13 +34,14 @@ class Provenance:
     Args:
         database: The job database.
         store: Where queries are kept.
-        search: The query jobs.
         reports: The report jobs.
     """
 
-    def __init__(self, database: Database, store: Store, search: Search, reports: Reports) -> None:
-        self._database, self._store = database, store
-        self._search, self._reports, self._jobs = search, reports, search.jobs
+    def __init__(self, database: Database, store: Store, reports: Reports) -> None:
+        self._database = database
+        self._store = store
+        self._reports = reports
+        self._jobs = Jobs(database)
 
     def record(self, registry: Registry, job_id: str) -> str:
         """Record a complete query or report job as a code run; return the run's UUID.
@@ -79,7 +81,7 @@ class Provenance:
             program=job.program,
             program_version=run.program_version,
             databases={f"{job.site}/{one['target']}/{one['database']}": one["fingerprint"] for one in run.databases},
-            options=self._search.options(job).changed(),
+            options=options_of(job).changed(),
             commands=commands or [run.command],  # if all was known, what would have found it
             results_digest=found,
         )

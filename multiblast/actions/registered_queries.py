@@ -9,13 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from multiblast.accounts import FairQueue, Requester
+from multiblast.accounts import Accounts, Requester
 from multiblast.actions.provenance import Provenance
-from multiblast.actions.query_service import QueryService
+from multiblast.actions.queries import Queries
 from multiblast.actions.report_service import ReportService
 from multiblast.actions.requests import CreateReport
-from multiblast.database import JobStatus
-from multiblast.errors import ConflictError, InvalidInputError, JobFailedError, Problem
+from multiblast.errors import ConflictError, InvalidInputError, Problem
 from multiblast.ids import digest
 from multiblast.installation import Installation
 from multiblast.jobs import TargetName
@@ -23,7 +22,7 @@ from multiblast.options import PROFILE_PROGRAMS, TARGET_MOLECULE
 from multiblast.registry.config.schema import SearchEntry
 from multiblast.registry.config.searches import DatabaseOrigin, QueryRequest, SearchRecord
 from multiblast.reports import Formatting, Reports
-from multiblast.search import Search, Submission, read_submission
+from multiblast.search import Submission, read_submission
 from multiblast.targets import BlastDatabase, DatabaseKind, Targets
 from multiblast.targets.file_target import FileTarget, install_file
 
@@ -37,27 +36,30 @@ class RegisteredQueries:
     """Runs the queries that configurations describe.
 
     Args:
-        queries, reports: What records jobs for whoever asks.
-        search, maker: What searches, and makes reports.
-        queue: Whose batch is searched next.
-        provenance: What tells how a job was searched.
+        queries, reports: Every action on jobs.
+        accounts: Who users are.
+        maker: What makes reports.
+        provenance: What describes how a job was searched.
         targets, installation: The databases and the programs of this machine.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - all that takes part
         self,
-        queries: QueryService,
+        queries: Queries,
         reports: ReportService,
-        search: Search,
+        accounts: Accounts,
         maker: Reports,
-        queue: FairQueue,
         provenance: Provenance,
         targets: Targets,
         installation: Installation,
     ) -> None:
-        self._queries, self._reports = queries, reports
-        self._search, self._maker, self._queue, self._provenance = search, maker, queue, provenance
-        self._targets, self._installation = targets, installation
+        self._queries = queries
+        self._reports = reports
+        self._accounts = accounts
+        self._maker = maker
+        self._provenance = provenance
+        self._targets = targets
+        self._installation = installation
 
     def settle(self, search: SearchEntry) -> SearchEntry:
         """Return a query with nothing left to look up: see `QueryRunner`."""
@@ -90,7 +92,7 @@ class RegisteredQueries:
             ConflictError: a database was rebuilt meanwhile.
         """
         wanted = _read_reports(request.search)
-        asks = self._queries.accounts.requester(request.user)
+        requester = self._accounts.requester(request.user)
         submission = _submission(request.search, request.query)
         databases = list(self._databases(request.search, submission).values())
         made: dict[str, DatabaseOrigin] = {}
@@ -101,12 +103,12 @@ class RegisteredQueries:
             made[databases[-1].display] = self._made(alias, target)
         fingerprints = {database.fingerprint for database in databases}
         names = tuple(TargetName(database.target, database.name) for database in databases)
-        job_id = self._queries.record(asks, replace(submission, targets=names)).job_id
-        self._run(job_id, run_id)
+        job_id = self._queries.submit(requester, replace(submission, targets=names)).job_id
+        self._queries.run(job_id, run_id=run_id).execute()
         searched = self._provenance.searched(job_id)
         _check_unchanged(fingerprints, searched)
         for alias, report in wanted.items():
-            self._report(asks, CreateReport(job_id, report), request.files[alias], run_id)
+            self._report(requester, CreateReport(job_id, report), request.files[alias], run_id)
         return replace(searched, made=made)
 
     def _made(self, alias: str, file: FileTarget) -> DatabaseOrigin:
@@ -158,27 +160,12 @@ class RegisteredQueries:
         fitting = (one for one in self._targets.databases() if (one.site, one.molecule) == wanted)
         return next((one for one in fitting if one.fingerprint == fingerprint), None)
 
-    def _run(self, job_id: str, run_id: str) -> None:
-        search = self._search
-        try:
-            plan = search.plan(job_id)
-            search.start(plan, run_id)
-            for batch in plan.batches:
-                with self._queue.turn(job_id, given_up=lambda: search.jobs.query(job_id).cancel_requested):
-                    search.run(batch)
-            state = search.finish(job_id, run_id=run_id)
-        except BaseException as error:
-            search.fail(job_id, str(error) or type(error).__name__, run_id=run_id)
-            raise
-        if state.status != JobStatus.COMPLETE:
-            raise JobFailedError(job_id, state.status, state.reason)
-
-    def _report(self, asks: Requester, report: CreateReport, path: Path, run_id: str) -> None:
-        made = self._maker.make(self._reports.record(asks, report), run_id=run_id)
+    def _report(self, requester: Requester, report: CreateReport, path: Path, run_id: str) -> None:
+        made = self._maker.make(self._reports.record(requester, report), run_id=run_id)
         first, *_, archive = made.files  # a report of several files is given as the archive of them all
         name = first.name if len(made.files) <= _WITH_ARCHIVE else archive.name
         temporary = path.with_name(path.name + ".tmp")
-        with self._reports.file(asks, made.report_id, name) as source, temporary.open("wb") as target:
+        with self._reports.file(requester, made.report_id, name) as source, temporary.open("wb") as target:
             shutil.copyfileobj(source, target)
         temporary.replace(path)
 

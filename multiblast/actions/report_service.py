@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 from multiblast.accounts import Accounts, Requester
 from multiblast.actions.answers import CreatedReport, Errors, ReportDetails, ReportItem, ReportListedFile, UserMeta
-from multiblast.actions.job_list import JobList, read_page
+from multiblast.actions.job_door import JobDoor, read_page
 from multiblast.actions.lines import read_lines
 from multiblast.actions.requests import CreateReport, read_create_report
 from multiblast.database import Database, JobKind, JobStatus
@@ -18,7 +18,7 @@ from multiblast.reports import Reports
 __all__ = ["ReportService"]
 
 
-class ReportService(JobList):
+class ReportService(JobDoor):
     """Every action on report jobs, for whoever asks.
 
     Args:
@@ -114,7 +114,7 @@ class ReportService(JobList):
         self._access.check_read(requester, job_id, JobKind.REPORT)
         if link and requester.owner and self._links.get(requester.owner, job_id) is None:
             self._links.add(requester.owner, job_id, JobKind.REPORT)
-        job = self._jobs.report(job_id)
+        job = self.jobs.report(job_id)
         return ReportDetails(
             report_job_id=job.id,
             query_job_id=job.query_job_id,
@@ -135,13 +135,13 @@ class ReportService(JobList):
             ConflictError: it waits, runs or is complete, or its query job is not complete.
         """
         self._access.check_change(requester, job_id, JobKind.REPORT)
-        job = self._jobs.report(job_id)
+        job = self.jobs.report(job_id)
         if job.status not in RESTARTABLE:
             raise ConflictError(f"report job {job_id} is {job.status}: there is nothing to restart")
-        query = self._jobs.query(job.query_job_id)
+        query = self.jobs.query(job.query_job_id)
         if query.status != JobStatus.COMPLETE and not job.formatting.get("partial"):
             raise ConflictError(f"query job {query.id} is {query.status}: restart it first")
-        self._jobs.move_report(job_id, JobStatus.QUEUED, "restarted")
+        self.jobs.move_report(job_id, JobStatus.QUEUED, "restarted")
         return CreatedReport(report_job_id=job_id)
 
     def cancel(self, requester: Requester, job_id: str) -> None:
@@ -153,10 +153,10 @@ class ReportService(JobList):
             ConflictError: it has ended already.
         """
         self._access.check_change(requester, job_id, JobKind.REPORT)
-        status = self._jobs.report(job_id).status
+        status = self.jobs.report(job_id).status
         if status not in ACTIVE:
             raise ConflictError(f"report job {job_id} is {status}: only a queued or running job can be cancelled")
-        self._jobs.move_report(job_id, JobStatus.CANCELLED, "cancelled by its user")
+        self.jobs.move_report(job_id, JobStatus.CANCELLED, "cancelled by its user")
 
     def files(self, requester: Requester, job_id: str) -> list[ReportListedFile]:
         """List the files of a complete report.
@@ -212,7 +212,7 @@ class ReportService(JobList):
             NotAllowedError: the requester may not read it.
         """
         self._access.check_read(requester, job_id, JobKind.REPORT)
-        return Errors(stderr=self._jobs.report(job_id).stderr)
+        return Errors(stderr=self.jobs.report(job_id).stderr)
 
 
 def _blast_config(formatting: dict[str, Any]) -> dict[str, Any]:

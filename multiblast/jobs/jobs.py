@@ -29,6 +29,7 @@ from multiblast.database import (
 )
 from multiblast.errors import NotFoundError
 from multiblast.jobs.new_jobs import NewSequence, first_event, record_jobs
+from multiblast.jobs.ownership import add_link
 from multiblast.jobs.states import move
 
 __all__ = ["Child", "Counts", "Jobs"]
@@ -72,7 +73,7 @@ class Jobs:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def record(
+    def add(
         self,
         job: QueryJob,
         sequences: Sequence[NewSequence],
@@ -96,8 +97,7 @@ class Jobs:
         with self._database.write() as session:
             record_jobs(session, job, sequences)
             if owner:
-                link = Link(owner=owner, job_id=job.id, summary=summary, description=description)
-                insert_missing(session, Link, [link.model_dump()])
+                add_link(session, Link(owner=owner, job_id=job.id, summary=summary, description=description))
 
     def query(self, job_id: str) -> QueryJob:
         """Return one query job.
@@ -222,8 +222,7 @@ class Jobs:
                 insert_missing(session, ReportJob, [report.model_dump()])
                 insert_missing(session, JobEvent, [first_event(report.id)])
             if owner:
-                link = Link(owner=owner, job_id=report.id, kind=JobKind.REPORT)
-                insert_missing(session, Link, [link.model_dump()])
+                add_link(session, Link(owner=owner, job_id=report.id, kind=JobKind.REPORT))
         return self.report(report.id)
 
     def touch(self, job_ids: Collection[str]) -> None:

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, false
-from sqlmodel import col, select
+from sqlalchemy import case, delete, false
+from sqlmodel import Session, col, select
 
-from multiblast.database import ChildJob, Database, JobKind, JobStatus, Link, QueryJob, ReportJob
+from multiblast.database import ChildJob, Database, JobKind, JobStatus, Link, QueryJob, ReportJob, upsert
 from multiblast.errors import NotFoundError, Problem
 
-__all__ = ["Links", "ListedJob", "summary_problems"]
+__all__ = ["Links", "ListedJob", "add_link", "summary_problems"]
 
 _LONGEST_SUMMARY = 512
+_WORDS = ("summary", "description")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,7 @@ class Links:
     def add(self, owner: str, job_id: str, kind: JobKind, *, summary: str = "", description: str = "") -> None:
         """Put a job into an owner's list; one that is there already stays as it is, but for new words about it."""
         with self._database.write() as session:
-            link = session.get(Link, (owner, job_id)) or Link(owner=owner, job_id=job_id, kind=kind)
-            link.summary, link.description = summary or link.summary, description or link.description
-            session.add(link)
+            add_link(session, Link(owner=owner, job_id=job_id, kind=kind, summary=summary, description=description))
 
     def describe(self, owner: str, job_id: str, *, summary: str | None = None, description: str | None = None) -> Link:
         """Change what an owner says about a job; None leaves a part as it is, an empty text clears it.
@@ -136,6 +135,15 @@ class Links:
                 ListedJob(job.id, job.query_job_id, job.status, of_site, job.created_at, *_words(link))
                 for job, of_site, link in rows
             ]
+
+
+def add_link(session: Session, link: Link) -> None:
+    """Put a job into an owner's list; one that is there already stays as it is, but for new words about it."""
+
+    def words(new: Any) -> dict[str, Any]:
+        return {name: case((new[name] != "", new[name]), else_=col(getattr(Link, name))) for name in _WORDS}
+
+    upsert(session, Link, [link.model_dump()], words)
 
 
 def _with_link(statement: Any, owner: str | None, job_id: Any) -> Any:

@@ -19,7 +19,7 @@ from multiblast.programs import ask_seldom
 from multiblast.reports.formatting import Formatting
 from multiblast.reports.hits import HitPage, read_hits
 from multiblast.reports.writer import ReportFile, ReportWriter
-from multiblast.search import Search, outputs_of
+from multiblast.search import SearchEngine, options_of, outputs_of
 from multiblast.stores import Store
 
 __all__ = ["MadeReport", "ReportVersion", "Reports"]
@@ -64,7 +64,7 @@ class Reports:
         installation: The programs of this machine.
     """
 
-    def __init__(self, search: Search, store: Store, installation: Installation) -> None:
+    def __init__(self, search: SearchEngine, store: Store, installation: Installation) -> None:
         self._search, self._store, self._jobs = search, store, search.jobs
         self._writer = ReportWriter(search, store, installation)
 
@@ -90,7 +90,7 @@ class Reports:
         """Return the query job of a report, if the report can be made: see `record`."""
         query = self._jobs.query(query_job_id)
         request.check_program(query.program)
-        if request.row.from_profiles and not outputs_of(self._search.options(query), ""):
+        if request.row.from_profiles and not outputs_of(options_of(query), ""):
             reason = "the search kept no profiles: submit it with out_pssm or out_ascii_pssm"
             raise InvalidInputError(Problem(reason, "formatType"))
         if query.status != JobStatus.COMPLETE and not partial:

@@ -21,7 +21,7 @@ from multiblast.options import QUERY_MOLECULE
 from multiblast.reports.blast_formatter import BlastFormatter
 from multiblast.reports.blast_report import write_blast_report
 from multiblast.reports.formatting import Formatting
-from multiblast.search import Search, outputs_of, parse_deflines, titled
+from multiblast.search import SearchEngine, outputs_of, parse_deflines, titled
 from multiblast.sequences import Sequence as FastaSequence
 from multiblast.sequences import read_fasta
 from multiblast.stores import Store
@@ -62,7 +62,7 @@ class ReportSource:
 
     def __init__(  # noqa: PLR0913, PLR0917 - a job, its results, and where they are
         self,
-        search: Search,
+        search: SearchEngine,
         store: Store,
         installation: Installation,
         query: QueryJob,
@@ -174,7 +174,7 @@ class ReportWriter:
         installation: The programs of this machine.
     """
 
-    def __init__(self, search: Search, store: Store, installation: Installation) -> None:
+    def __init__(self, search: SearchEngine, store: Store, installation: Installation) -> None:
         self._search = search
         self._store = store
         self._installation = installation

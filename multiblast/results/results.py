@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields
@@ -24,7 +24,6 @@ from multiblast.database import (
     among,
     database_now,
     heartbeat,
-    insert_missing,
     upsert,
     utc_now,
 )
@@ -73,23 +72,30 @@ class Results:
             rows = session.exec(select(Failure).where(among(session, col(Failure.key), keys)))
             return {row.key: row for row in rows}
 
-    def claim(self, keys: Collection[str], holder: str) -> Claim:
+    def claim(self, keys: Collection[str], holder: str, *, lost: Collection[str] = ()) -> Claim:
         """Lease those keys to ``holder`` that nobody has searched or is searching.
 
-        A lease lasts 60 s unless kept alive (`holding`): what a killed holder had is taken over,
+        A lease lasts 60 s unless kept alive (`keep_leases_alive`): what a killed holder had is taken over,
         and at once if it was a process of this machine.
+
+        Args:
+            keys: What is to be searched.
+            holder: Who searches.
+            lost: Packs that are not in the store: what they held is not known.
         """
         with self._database.write() as session:
-            known = _known_keys(session, keys)
+            known = _known_keys(session, keys, lost)
             left = sorted(set(keys) - known)  # in one order everywhere, so that two claims never wait for each other
             gone = sorted(filter(is_gone, set(_holders(session, left).values())))
             mine = _take_leases(session, left, holder, gone)
-            late = _known_keys(session, mine)  # their searches ended, and gave their leases back, since the first look
+            late = _known_keys(
+                session, mine, lost
+            )  # their searches ended, and gave their leases back, since the first look
             _give_back(session, late, holder)
         others = frozenset(left) - mine
         return Claim(frozenset(known | late), frozenset(mine - late), others)
 
-    def holding(self, holder: str) -> AbstractContextManager[None]:
+    def keep_leases_alive(self, holder: str) -> AbstractContextManager[None]:
         """Keep the holder's leases alive while the block runs, and give back what is left of them after it."""
         return heartbeat(partial(self.renew, holder), partial(self.release, holder))
 
@@ -98,10 +104,10 @@ class Results:
         with self._database.write() as session:
             _delete(session, Lease, col(Lease.holder) == holder)
 
-    def add(self, pack: PackWriter, summaries: Sequence[Summary], holder: str) -> None:
+    def add(self, pack: PackWriter, summaries: Sequence[Summary], holder: str, *, lost: Collection[str] = ()) -> None:
         """Store a pack, then record its results and give their leases back, in one transaction.
 
-        A key that got a result meanwhile keeps the one it has.
+        A key that got a result meanwhile keeps the one it has, unless that is in a pack of ``lost``.
         """
         if not pack.entries:
             return
@@ -115,20 +121,32 @@ class Results:
         keys = [entry.key for entry in pack.entries]
         rows.sort(key=itemgetter("key"))  # in one order everywhere, so that two writers never wait for each other
         with self._database.write() as session:
-            insert_missing(session, Result, rows)
+            is_lost = among(session, col(Result.pack), lost)
+            values = [name for name in rows[0] if name != "key"]
+            upsert(session, Result, rows, lambda new: {name: new[name] for name in values}, where=is_lost)
             _give_back(session, keys, holder)
-            _forgive(session, keys)
+            _clear_failures(session, keys)
 
-    def fail(self, key: str, failure_class: str, message: str, batch_run: int | None = None) -> None:
-        """Record that a sequence cannot be searched, and why."""
+    def fail(  # noqa: PLR0913 - the facts of a failure
+        self,
+        key: str,
+        failure_class: str,
+        message: str,
+        holder: str,
+        *,
+        batch_run: int | None = None,
+        lost: Collection[str] = (),
+    ) -> None:
+        """Record that a sequence cannot be searched, and why, in place of a result in a pack of ``lost``."""
         with self._database.write() as session:
-            session.exec(delete(Lease).where(col(Lease.key) == key))
+            _give_back(session, [key], holder)  # not that of somebody who took it over meanwhile
+            session.exec(delete(Result).where(col(Result.key) == key, among(session, col(Result.pack), lost)))
             session.merge(Failure(key=key, failure_class=failure_class, message=message, batch_run=batch_run))
 
-    def forgive(self, keys: Collection[str]) -> None:
+    def clear_failures(self, keys: Collection[str]) -> None:
         """Forget that keys failed, so that they are searched again."""
         with self._database.write() as session:
-            _forgive(session, keys)
+            _clear_failures(session, keys)
 
     def archives(self, keys: Sequence[str]) -> Iterator[bytes]:
         """Yield the archive of each key, in order, reading each pack as little as possible.
@@ -146,19 +164,16 @@ class Results:
                 row = rows[key]
                 yield reader.archive(row.pack, PackEntry(key, row.offset, row.length, row.digest, row.archive_bytes))
 
-    def check_present(self, keys: Collection[str]) -> frozenset[str]:
-        """Drop the rows whose pack is gone from the store, and return their keys."""
-        packs = sorted({row.pack for row in self.known(keys).values()})
+    def lost_packs(self, rows: Iterable[Result]) -> frozenset[str]:
+        """Return the packs that some results are said to be in and that are not in the store.
+
+        This only looks: another store may be meant, or it may be back in a while. What is lost is searched again,
+        and `add` then replaces its rows; only `multiblast.upkeep.Sweeping.verify` forgets rows.
+        """
+        packs = sorted({row.pack for row in rows})
         with ThreadPoolExecutor(_CHECKS_AT_A_TIME) as pool:
-            present = list(pool.map(self._store.exists, packs))
-        lost: set[str] = set()
-        if not all(present):
-            with self._database.write() as session:
-                for pack in (pack for pack, is_present in zip(packs, present, strict=True) if not is_present):
-                    # What the database says now: a result may have moved to another pack meanwhile.
-                    gone = delete(Result).where(col(Result.pack) == pack).returning(col(Result.key))
-                    lost.update(session.connection().execute(gone).scalars())
-        return frozenset(lost.intersection(keys))
+            present = pool.map(self._store.exists, packs)
+            return frozenset(pack for pack, is_present in zip(packs, present, strict=True) if not is_present)
 
     def renew(self, holder: str) -> None:
         """Let the leases of ``holder`` last for another 60 s."""
@@ -180,8 +195,9 @@ def _columns(summary: Summary) -> dict[str, Any]:
     return {column: getattr(summary, column) for column in _SUMMARY} | {"note": note}
 
 
-def _known_keys(session: Session, keys: Collection[str]) -> set[str]:
-    return set(session.exec(select(Result.key).where(among(session, col(Result.key), keys))))
+def _known_keys(session: Session, keys: Collection[str], lost: Collection[str]) -> set[str]:
+    packs = session.exec(select(Result.key, Result.pack).where(among(session, col(Result.key), keys)))
+    return {key for key, pack in packs if pack not in lost}
 
 
 def _holders(session: Session, keys: Collection[str]) -> dict[str, str]:
@@ -208,5 +224,5 @@ def _delete(session: Session, table: Any, which: ColumnElement[bool]) -> None:
     session.exec(delete(table).where(table.key.in_(ordered)))
 
 
-def _forgive(session: Session, keys: Collection[str]) -> None:
+def _clear_failures(session: Session, keys: Collection[str]) -> None:
     _delete(session, Failure, among(session, col(Failure.key), keys))

@@ -1,33 +1,36 @@
-"""Searching: record a query, plan what must run, run it in batches, finish."""
+"""Searching: a query is recorded, what must run is planned, searched in batches, and finished."""
 
+from multiblast.search.batch_search import Outcome, is_transient
+from multiblast.search.context import options_of
 from multiblast.search.deflines import parse_deflines
-from multiblast.search.planning import Batch, Plan
+from multiblast.search.plan import Batch, Plan
 from multiblast.search.profiles import outputs_of, titled
 from multiblast.search.progress import Progress, board
-from multiblast.search.recording import Recorded
-from multiblast.search.running import Outcome, transient
-from multiblast.search.search import JobState, Search
+from multiblast.search.recorder import Recorded, Recorder
+from multiblast.search.run import SearchEngine, SearchRun
+from multiblast.search.searched_job import SearchedJob, SequenceRow
 from multiblast.search.subject_names import SubjectNames
 from multiblast.search.submission import StoreKey, Submission, read_submission
-from multiblast.search.table import SearchedJob, SequenceRow
 
 __all__ = [
     "Batch",
-    "JobState",
     "Outcome",
     "Plan",
     "Progress",
     "Recorded",
-    "Search",
+    "Recorder",
+    "SearchEngine",
+    "SearchRun",
     "SearchedJob",
     "SequenceRow",
     "StoreKey",
     "SubjectNames",
     "Submission",
     "board",
+    "is_transient",
+    "options_of",
     "outputs_of",
     "parse_deflines",
     "read_submission",
     "titled",
-    "transient",
 ]

@@ -66,9 +66,7 @@ class World:
         from multiblast.search import read_submission
 
         query = f">n{number}\n{'MKVLAAGIVQ' * (number + 2)}\n"
-        return str(
-            self.services.query_service.record(self.ann, read_submission(query=query, targets=[self.target])).job_id
-        )
+        return str(self.services.queries.submit(self.ann, read_submission(query=query, targets=[self.target])).job_id)
 
     @property
     def ann(self) -> Any:
@@ -110,8 +108,8 @@ def _create(w: World) -> None:
         "jobConfig": {"site": "demo", "targets": [{"targetDisplayName": "examples", "targetFile": "proteins"}]},
         "blastConfig": {"tool": "blastp"},
     }
-    with w.services.query_service.query(w.ann, w.job) as stream:
-        assert w.services.query_service.create(w.ann, config, stream.read()).query_job_id == w.job
+    with w.services.queries.query(w.ann, w.job) as stream:
+        assert w.services.queries.create(w.ann, config, stream.read()).query_job_id == w.job
 
 
 def _create_report(w: World) -> None:
@@ -120,7 +118,7 @@ def _create_report(w: World) -> None:
 
 
 def _list(w: World) -> None:
-    told = [item.to_json() for item in w.services.query_service.list_jobs(w.ann)]
+    told = [item.to_json() for item in w.services.queries.list_jobs(w.ann)]
     assert told == w.json("jobs", "list", "--json")
     assert w.job in {item["queryJobID"] for item in told}
 
@@ -134,7 +132,7 @@ def _list_reports(w: World) -> None:
 def _lookup(kind: str) -> Callable[[World], None]:
     def look(w: World) -> None:
         job = w.job if kind == "jobs" else w.report
-        told = w.services.service_of(job).lookup(w.ann, job).to_json()
+        told = w.services.job_door(job).lookup(w.ann, job).to_json()
         assert told == w.json(kind, "show", job)
         assert told["status"] == "complete"
 
@@ -145,13 +143,13 @@ def _restart(w: World) -> None:
     job = w.new_job(20)
     for number, act in enumerate(
         (
-            lambda: w.services.query_service.restart(w.ann, job),
+            lambda: w.services.queries.restart(w.ann, job),
             lambda: w.flow("restart-job", job=job, user="ann"),
         )
     ):
-        w.services.query_service.cancel(w.ann, job)
+        w.services.queries.cancel(w.ann, job)
         act()
-        assert w.services.query_service.lookup(w.ann, job).status == ("queued", "complete")[number]
+        assert w.services.queries.lookup(w.ann, job).status == ("queued", "complete")[number]
 
 
 def _restart_report(w: World) -> None:
@@ -161,21 +159,21 @@ def _restart_report(w: World) -> None:
         lambda: w.services.report_service.restart(w.ann, w.report),
         lambda: w.flow("restart-job", job=w.report, user="ann"),
     ):
-        w.services.search.jobs.move_report(w.report, JobStatus.COMPLETE)
-        w.services.search.jobs.move_report(w.report, JobStatus.EXPIRED)
+        w.services.queries.jobs.move_report(w.report, JobStatus.COMPLETE)
+        w.services.queries.jobs.move_report(w.report, JobStatus.EXPIRED)
         act()
     assert w.services.report_service.lookup(w.ann, w.report).status == "complete"
 
 
 def _update(w: World, job: str) -> None:
-    service = w.services.service_of(job)
+    service = w.services.job_door(job)
     assert service.update(w.ann, job, summary="one").to_json() == {"summary": "one"}
     assert w.json("jobs", "update", job, "--description", "two") == {"summary": "one", "description": "two"}
     assert w.json("jobs", "update", job, "--summary", "") == {"description": "two"}
 
 
 def _unlink(w: World, job: str, look: Callable[[], object]) -> None:
-    service = w.services.service_of(job)
+    service = w.services.job_door(job)
     assert service.unlink(w.ann, job) is True
     look()
     assert "not in the list any more" in w.command("jobs", "unlink", job)
@@ -192,43 +190,43 @@ def _unlink_report(w: World) -> None:
 
 
 def _query(w: World) -> None:
-    with w.services.query_service.query(w.ann, w.job) as stream:
+    with w.services.queries.query(w.ann, w.job) as stream:
         told = stream.read()
     assert told == w.command("jobs", "query", w.job).encode()
 
 
 def _result(w: World) -> None:
     output = io.BytesIO()
-    assert w.services.query_service.result(w.ann, w.job, output) == 2
+    assert w.services.queries.result(w.ann, w.job, output) == 2
     told = output.getvalue()
     assert told == w.command("jobs", "result", w.job).encode()
 
 
 def _errors(w: World, job: str) -> None:
-    told = w.services.service_of(job).errors(w.ann, job).to_json()
+    told = w.services.job_door(job).errors(w.ann, job).to_json()
     assert told == w.json("jobs", "errors", job)
     assert told["stderr"] == ""
 
 
 def _status(w: World) -> None:
     asked = [w.job, w.report, "0" * 32]
-    told = w.services.query_service.statuses(w.ann, asked) | w.services.report_service.statuses(w.ann, asked)
+    told = w.services.queries.statuses(w.ann, asked) | w.services.report_service.statuses(w.ann, asked)
     assert told == w.json("status", *asked)
     assert told == {w.job: "complete", w.report: "complete"}
 
 
 def _targets(w: World) -> None:
-    told = w.services.query_service.targets()
+    told = w.services.queries.targets()
     assert told == w.json("targets", "--json")
     assert told == {"demo": {"examples": {"naTargets": ["nucleotides"], "aaTargets": ["proteins"]}}}
 
 
 def _cancel(w: World) -> None:
     jobs = [w.new_job(number) for number in (40, 41, 42)]
-    w.services.query_service.cancel(w.ann, jobs[0])
+    w.services.queries.cancel(w.ann, jobs[0])
     w.flow("cancel-job", job=jobs[1], user="ann")
     w.command("jobs", "cancel", jobs[2])
-    assert set(w.services.query_service.statuses(w.ann, jobs).values()) == {"cancelled"}
+    assert set(w.services.queries.statuses(w.ann, jobs).values()) == {"cancelled"}
 
 
 def _cancel_report(w: World) -> None:
@@ -245,7 +243,7 @@ def _cancel_report(w: World) -> None:
 
 
 def _pin(w: World, job: str) -> None:
-    service = w.services.service_of(job)
+    service = w.services.job_door(job)
     for act, pinned in (
         (lambda: service.pin(w.ann, job), True),
         (lambda: service.pin(w.ann, job, pinned=False), False),
@@ -260,7 +258,7 @@ def _share(w: World, job: str) -> None:
     """With each token somebody else reads the job; ended ones are worthless."""
     from multiblast.errors import NotAllowedError
 
-    service = w.services.service_of(job)
+    service = w.services.job_door(job)
     tokens = [service.share(w.ann, job), w.command("jobs", "share", job).strip()]
     w.runner.env["MULTIBLAST_SHARES"] = " ".join(tokens)
     kind = "jobs" if job == w.job else "reports"
@@ -277,10 +275,10 @@ def _share(w: World, job: str) -> None:
 def _link_guest(w: World) -> None:
     def with_a_job(token: str) -> str:
         guest = w.services.accounts.requester(guest_token=token)
-        share = w.services.query_service.share(w.ann, w.job)
+        share = w.services.queries.share(w.ann, w.job)
         invited = w.services.accounts.requester(guest_token=token, share_tokens=[share])
-        w.services.query_service.lookup(invited, w.job)
-        assert len(w.services.query_service.list_jobs(guest)) == 1
+        w.services.queries.lookup(invited, w.job)
+        assert len(w.services.queries.list_jobs(guest)) == 1
         return token
 
     assert w.services.accounts.link_guest(with_a_job(w.services.accounts.new_guest()), "eve").moved == 1
@@ -295,7 +293,7 @@ def _compare(w: World) -> None:
     from multiblast.errors import ConflictError
 
     for act in (
-        lambda: w.services.comparisons.compare(w.ann, w.job),
+        lambda: w.services.queries.compare(w.ann, w.job),
         lambda: w.flow("compare-databases", job=w.job, user="ann"),
         lambda: w.command("jobs", "compare", w.job),
     ):

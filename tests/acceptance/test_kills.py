@@ -32,6 +32,7 @@ OVERLAPS = int(os.environ.get("MULTIBLAST_TEST_OVERLAPS", "2"))
 _SUBMIT = """
 import sys
 from pathlib import Path
+from multiblast.accounts import Requester
 from multiblast.database import Database
 from multiblast.installation import Installation
 from multiblast.search import read_submission
@@ -42,13 +43,9 @@ from multiblast.targets import Targets
 home, targets, query = map(Path, sys.argv[1:])
 services = Services(Database(f"sqlite:///{home / 'jobs.sqlite'}"), LocalStore(home / "store"), Installation(cores=1),
                     Targets(targets), QueryLimits())
-search = services.search
-job = search.record(read_submission(query_file=query, targets=["demo/examples/proteins"])).job_id
-plan = search.plan(job)
-search.start(plan)
-for batch in plan.to_run:
-    search.run(batch)
-search.finish(job)
+submission = read_submission(query_file=query, targets=["demo/examples/proteins"])
+job = services.queries.submit(Requester(), submission).job_id
+services.queries.run(job).execute()
 print(job, flush=True)
 """
 
@@ -130,4 +127,4 @@ def test_two_processes_with_overlapping_halves_search_each_sequence_once(
 
     with services.database.read() as session:
         assert sum(session.exec(select(BatchRun.sequences))) == 30
-    assert {services.search.state(job).status for job in jobs} == {"complete"}
+    assert {services.queries.searched_job(job).status for job in jobs} == {"complete"}

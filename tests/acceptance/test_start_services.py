@@ -28,6 +28,7 @@ import pytest
 import yaml
 from sqlmodel import select
 
+from multiblast.accounts import Requester
 from multiblast.database import BatchRun, Database, Lease
 from multiblast.ids import digest
 from multiblast.installation import Installation as Programs
@@ -434,8 +435,11 @@ def test_what_a_killed_shard_searched_is_taken_over(
 ) -> None:
     """Its worker and its run are killed -9 while BLAST+ runs; the run that asked it for help finds what they held."""
     query = write(tmp_path / "query.fasta", proteins[-40:])
-    job = first.search.record(read_submission(query_file=query, targets=["demo/examples/proteins"])).job_id
-    first.search.start(first.search.plan(job))
+    job = first.queries.submit(
+        Requester(), read_submission(query_file=query, targets=["demo/examples/proteins"])
+    ).job_id
+    run = first.queries.run(job)
+    run.start(run.plan())
     home = installation.home / "data" / "worker-2"
     installation.start("search-shard", queue_of(platform.node(), home), job=job)
     wait_for(lambda: blast_processes(home))
@@ -444,7 +448,7 @@ def test_what_a_killed_shard_searched_is_taken_over(
         os.kill(pid, signal.SIGKILL)
     wait_for(lambda: not blast_processes(home))
     assert {lease.holder for lease in leases(first)} == {holder}
-    assert first.search.finish(job).status == "complete"
+    assert first.queries.run(job).finish().status == "complete"
     assert leases(first) == []
     with first.database.read() as session:
         searched = session.exec(select(BatchRun.sequences).where(BatchRun.job_id == job)).all()

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from multiblast.accounts import Requester
 from multiblast.archive import DatabaseSize, merge, split
 from multiblast.database import BatchRun, Database
 from multiblast.installation import Installation
@@ -87,16 +88,15 @@ class Bench:
         services.reports.make(services.reports.record(job_id, Formatting.read(6)))
 
     def _search(self, services: Services, query: Path) -> str:
-        search = services.search
         target = f"{self.database.parents[2].name}/{self.database.parents[1].name}/{self.database.name}"
         submission = read_submission(query_file=query, program=self.program, targets=[target], options=self.options)
-        job = search.record(submission)
-        plan = search.plan(job.job_id)
-        search.start(plan)
-        with ThreadPoolExecutor(CORES) as pool:
-            list(pool.map(search.run, plan.to_run))
-        search.finish(job.job_id)
-        return job.job_id
+        job_id = services.queries.submit(Requester(), submission).job_id
+        with services.queries.run(job_id) as run, ThreadPoolExecutor(CORES) as pool:
+            plan = run.plan()
+            run.start(plan)
+            list(pool.map(run.search, plan.to_run))
+            run.finish()
+        return job_id
 
     def each_alone(self, count: int) -> float:
         """Run one process a sequence for some of them; return the seconds all would take."""

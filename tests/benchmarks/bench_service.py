@@ -19,6 +19,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "chaos"))
 from bench import CORES, Bench, _ratio, _timed, console
 from servers import BUCKET, S3
 
+from multiblast.accounts import Requester
 from multiblast.search import read_submission
 from multiblast.services import Services
 from multiblast.stores.base import CHUNK_BYTES
@@ -36,12 +37,12 @@ from multiblast.targets import Targets
 home, targets, job, part, of = sys.argv[1:]
 services = Services(Database(f"sqlite:///{home}/jobs.sqlite"), LocalStore(f"{home}/store"), Installation(cores=1),
                     Targets(Path(targets)), QueryLimits(sequences=0, query_bytes=0))
-plan = services.search.plan_part(job, int(part), int(of))
+plan = services.queries.run(job).plan_part(int(part), int(of))
 print("ready", flush=True)
 sys.stdin.readline()
 os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[int(part) % len(os.sched_getaffinity(0))]})
 for batch in plan.to_run:
-    services.search.run(batch)
+    services.queries.run(batch.job_id).search(batch)
 """
 _OBJECT_BYTES = 256 << 20
 _JOBS = 1000
@@ -79,7 +80,8 @@ def workers(directory: Path, asked: Asked) -> None:
 def _by_workers(bench: Bench, count: int, limit_s: float) -> float:
     services = bench.services()
     job = _record(bench, services, bench.queries)
-    services.search.start(services.search.plan(job))
+    run = services.queries.run(job)
+    run.start(run.plan())
     home = bench.directory / f"run-{bench.runs}"
     command = [sys.executable, "-c", _WORKER, home, bench.database.parents[3], job]
     started = [
@@ -102,7 +104,7 @@ def _by_workers(bench: Bench, count: int, limit_s: float) -> float:
             process.communicate()
     if any(process.returncode for process in started):
         sys.exit(f"{count} workers were not done within {limit_s:.0f} s: ask for fewer --sequences")
-    assert services.search.left(job) == (0, 0)
+    assert services.queries.left_to_search(job) == (0, 0)
     return seconds
 
 
@@ -180,19 +182,14 @@ def memory(directory: Path, asked: Asked) -> None:  # noqa: ARG001 - one long ru
 
 
 def _whole(bench: Bench, services: Services, number: int) -> None:
-    search = services.search
-    job = _record(bench, services, [bench.queries[number]])
-    plan = search.plan(job)
-    search.start(plan)
-    for batch in plan.to_run:
-        search.run(batch)
-    search.finish(job)
+    services.queries.run(_record(bench, services, [bench.queries[number]])).execute()
 
 
 def _record(bench: Bench, services: Services, queries: list) -> str:  # type: ignore[type-arg]  # of sequences
     query = "".join(sequence.canonical.decode() for sequence in queries)
     target = "/".join(part.name for part in (bench.database.parents[2], bench.database.parents[1], bench.database))
-    return services.search.record(read_submission(query=query, program="blastp", targets=[target])).job_id
+    submission = read_submission(query=query, program="blastp", targets=[target])
+    return services.queries.submit(Requester(), submission).job_id
 
 
 def _resident_bytes() -> int:

@@ -25,6 +25,7 @@ from servers import S3, PostgreSQL, Process
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import func, select
 
+from multiblast.accounts import Requester
 from multiblast.database import BatchRun, Database, JobStatus, Lease, QueryJob, Result, utc_now
 from multiblast.errors import MultiblastError
 from multiblast.installation import Installation
@@ -102,12 +103,8 @@ def undisturbed(directory: Path, targets: Path, jobs: list[Submission]) -> dict[
     twin = services_over(f"sqlite:///{directory}/twin.sqlite", LocalStore(directory / "twin"), targets)
     reports = {}
     for submission in jobs:
-        job_id = twin.search.record(submission).job_id
-        plan = twin.search.plan(job_id)
-        twin.search.start(plan)
-        for batch in plan.to_run:
-            twin.search.run(batch)
-        twin.search.finish(job_id)
+        job_id = twin.queries.submit(Requester(submission.owner), submission).job_id
+        twin.queries.run(job_id).execute()
         reports[job_id] = report(twin, job_id)
     return reports
 

@@ -20,6 +20,7 @@ from rich.console import Console
 from servers import BUCKET, ROOT, S3, PostgreSQL, Process, free_port
 from sqlalchemy.exc import SQLAlchemyError
 
+from multiblast.accounts import Requester
 from multiblast.database import utc_now
 from multiblast.errors import MultiblastError
 from multiblast.search import Submission
@@ -111,7 +112,7 @@ class PlainEngine(Engine):
         return int(seconds / 2)
 
     def submit(self, services: Services, submission: Submission) -> bool:
-        services.search.record(submission)
+        services.queries.submit(Requester(submission.owner), submission)
         return True
 
     def has_failed(self, submission: Submission) -> bool:  # noqa: ARG002 - the other engine asks it
@@ -121,7 +122,7 @@ class PlainEngine(Engine):
         return False
 
     def restart(self, services: Services, job_id: str) -> None:
-        services.query_service.restart(services.accounts.requester("chaos"), job_id)
+        services.queries.restart(services.accounts.requester("chaos"), job_id)
 
     def reconcile(self, services: Services) -> None:
         with suppress(MultiblastError, SQLAlchemyError):

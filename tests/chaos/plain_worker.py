@@ -34,17 +34,8 @@ def next_job(services: Services, skip: set[str]) -> str:
 
 
 def run(services: Services, job_id: str, run_id: str) -> None:
-    """Search a job as its flow does, and make a report of it."""
-    search = services.search
-    try:
-        plan = search.plan(job_id)
-        search.start(plan, run_id)
-        for batch in plan.to_run:
-            search.run(batch)
-        search.finish(job_id, run_id=run_id)
-    except MultiblastError as error:
-        search.fail(job_id, str(error), run_id=run_id)
-        raise
+    """Search a job, and make a report of it."""
+    services.queries.run(job_id, run_id=run_id).execute()
     services.reports.make(services.reports.record(job_id, Formatting.read("7")))
 
 

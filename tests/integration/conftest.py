@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from sqlmodel import col, select
 
+from multiblast.accounts import Requester
 from multiblast.database import BatchRun, Database
+from multiblast.errors import JobFailedError
 from multiblast.installation import Installation
 from multiblast.search import SearchedJob, read_submission
 from multiblast.sequences import Sequence, read_fasta
@@ -58,17 +61,11 @@ def _search_whole(
     services: Services, query: str, *, program: str = "blastp", target: str = "", user: str = "", **options: object
 ) -> SearchedJob:
     name = target or ("nucleotides" if program in {"blastn", "tblastn", "tblastx"} else "proteins")
-    submission = read_submission(
-        query=query, program=program, targets=[f"demo/examples/{name}"], options=options, user=user
-    )
-    search = services.search
-    recorded = search.record(submission)
-    plan = search.plan(recorded.job_id)
-    search.start(plan)
-    for batch in plan.to_run:
-        search.run(batch)
-    search.finish(recorded.job_id)
-    return search.searched_job(recorded.job_id)
+    submission = read_submission(query=query, program=program, targets=[f"demo/examples/{name}"], options=options)
+    job_id = services.queries.submit(Requester(user), submission).job_id
+    with suppress(JobFailedError):
+        return services.queries.run(job_id).execute()
+    return services.queries.searched_job(job_id)
 
 
 @pytest.fixture

@@ -106,28 +106,29 @@ def test_jobs_queued_are_limited_until_one_ends(make_services: Callable[..., Ser
     def record(number: int) -> str:
         query = f">s\n{'MKVLAAGIV' * (number + 3)}\n"
         submission = read_submission(query=query, targets=["demo/examples/proteins"])
-        return services.query_service.record(ANN, submission).job_id
+        return services.queries.submit(ANN, submission).job_id
 
     first = record(0)
     record(1)
     with pytest.raises(LimitError, match="2 of your jobs wait or run, and 2 may"):
         record(2)
-    services.query_service.cancel(ANN, first)
+    services.queries.cancel(ANN, first)
     assert record(2)
-    assert len(services.query_service.list_jobs(ANN)) == 3
+    assert len(services.queries.list_jobs(ANN)) == 3
 
 
 def test_user_is_at_work_once_as_many_jobs_run_as_may(make_services: Callable[..., Services]) -> None:
     services = replace(make_services(), policy=Policy(jobs_at_a_time=2))
-    usage, search = services.accounts.usage, services.search
+    usage = services.accounts.usage
 
     def record(number: int, owner: Requester = ANN) -> str:
         submission = read_submission(query=f">s\n{'MKVLAAGIV' * number}\n", targets=["demo/examples/proteins"])
-        return services.query_service.record(owner, submission).job_id
+        return services.queries.submit(owner, submission).job_id
 
     jobs, other = [record(number) for number in (3, 4, 5)], record(6, Requester(owner="bob"))
     for running, at_work in ((jobs[0], False), (jobs[1], True)):
-        search.start(search.plan(running))
+        run = services.queries.run(running)
+        run.start(run.plan())
         assert usage.at_job_limit(jobs[2]) is at_work
     assert not usage.at_job_limit(other)
 
@@ -139,11 +140,11 @@ def test_bytes_kept_are_limited_until_jobs_go(
     job = search_whole(services, proteins[0].canonical.decode(), user="ann")
     submission = read_submission(query=">s\nMKVLAAGIVMKV\n", targets=["demo/examples/proteins"])
     with pytest.raises(LimitError) as caught:
-        services.query_service.record(ANN, submission)
-    used_at = services.search.jobs.query(job.job_id).used_at
+        services.queries.submit(ANN, submission)
+    used_at = services.queries.jobs.query(job.job_id).used_at
     assert (caught.value.limit, caught.value.retry_at) == ("bytes_kept", used_at + timedelta(days=30))
-    services.query_service.unlink(ANN, job.job_id)
-    assert services.query_service.record(ANN, submission)
+    services.queries.unlink(ANN, job.job_id)
+    assert services.queries.submit(ANN, submission)
 
 
 def turn(number: int, owner: str, *, started: int | None = None, ended: bool = False) -> Turn:

@@ -54,21 +54,21 @@ def config(query: str) -> dict[str, object]:
 
 ACTIONS: dict[str, tuple[set[str], Act]] = {
     # action: (who may, how it is done)
-    "query list": (ALL, lambda h, r: h.services.query_service.list_jobs(r)),
-    "query create": (ALL, lambda h, r: h.services.query_service.create(r, config(">x\nMKVLAAGIVGLLLAQWERTYIP\n"))),
-    "query lookup": (READERS, lambda h, r: h.services.query_service.lookup(r, h.query, link=False)),
-    "query restart": (LINKED, lambda h, r: h.services.query_service.restart(r, h.query)),
-    "query update": (LINKED, lambda h, r: h.services.query_service.update(r, h.query, summary="mine")),
-    "query unlink": (LINKED, lambda h, r: h.services.query_service.unlink(r, h.query)),
-    "query get query": (READERS, lambda h, r: h.services.query_service.query(r, h.query).close()),
-    "query get result": (READERS, lambda h, r: h.services.query_service.result(r, h.query, io.BytesIO())),
-    "query get errors": (READERS, lambda h, r: h.services.query_service.errors(r, h.query)),
-    "query history": (READERS, lambda h, r: h.services.query_service.history(r, h.query)),
-    "query targets": (ALL, lambda h, _: h.services.query_service.targets()),
-    "query cancel": (LINKED, lambda h, r: h.services.query_service.cancel(r, h.query)),
-    "query pin": (LINKED, lambda h, r: h.services.query_service.pin(r, h.query)),
-    "query share": (LINKED, lambda h, r: h.services.query_service.share(r, h.query)),
-    "query end shares": (LINKED, lambda h, r: h.services.query_service.end_shares(r, h.query)),
+    "query list": (ALL, lambda h, r: h.services.queries.list_jobs(r)),
+    "query create": (ALL, lambda h, r: h.services.queries.create(r, config(">x\nMKVLAAGIVGLLLAQWERTYIP\n"))),
+    "query lookup": (READERS, lambda h, r: h.services.queries.lookup(r, h.query, link=False)),
+    "query restart": (LINKED, lambda h, r: h.services.queries.restart(r, h.query)),
+    "query update": (LINKED, lambda h, r: h.services.queries.update(r, h.query, summary="mine")),
+    "query unlink": (LINKED, lambda h, r: h.services.queries.unlink(r, h.query)),
+    "query get query": (READERS, lambda h, r: h.services.queries.query(r, h.query).close()),
+    "query get result": (READERS, lambda h, r: h.services.queries.result(r, h.query, io.BytesIO())),
+    "query get errors": (READERS, lambda h, r: h.services.queries.errors(r, h.query)),
+    "query history": (READERS, lambda h, r: h.services.queries.history(r, h.query)),
+    "query targets": (ALL, lambda h, _: h.services.queries.targets()),
+    "query cancel": (LINKED, lambda h, r: h.services.queries.cancel(r, h.query)),
+    "query pin": (LINKED, lambda h, r: h.services.queries.pin(r, h.query)),
+    "query share": (LINKED, lambda h, r: h.services.queries.share(r, h.query)),
+    "query end shares": (LINKED, lambda h, r: h.services.queries.end_shares(r, h.query)),
     "report list": (ALL, lambda h, r: h.services.report_service.list_jobs(r)),
     "report create": (READERS, lambda h, r: h.services.report_service.create(r, request(h))),
     "report lookup": (READERS, lambda h, r: h.services.report_service.lookup(r, h.report, link=False)),
@@ -120,15 +120,15 @@ def requester(house: House, name: str) -> Requester:
     if name == "guest linked":
         token = accounts.new_guest()
         guest = accounts.requester(guest_token=token)
-        share = house.services.query_service.share(accounts.requester("ann"), house.query)
+        share = house.services.queries.share(accounts.requester("ann"), house.query)
         invited = accounts.requester(guest_token=token, share_tokens=[share])
-        house.services.query_service.lookup(invited, house.query)
+        house.services.queries.lookup(invited, house.query)
         house.services.report_service.lookup(invited, house.report)
         return guest
     if name == "holder of a share":
         return accounts.requester(
             share_tokens=[
-                house.services.query_service.share(accounts.requester("ann"), house.query),
+                house.services.queries.share(accounts.requester("ann"), house.query),
                 house.services.report_service.share(accounts.requester("ann"), house.report),
             ]
         )
@@ -165,40 +165,40 @@ def test_actions_are_allowed_to_those_in_the_table_only(house: House, who: str) 
 def test_bulk_status_tells_only_what_one_may_read(house: House, who: str) -> None:
     asks = requester(house, who)
     expected = {house.query: "complete"} if who in READERS else {}
-    assert house.services.query_service.statuses(asks, [house.query, "0" * 32]) == expected
+    assert house.services.queries.statuses(asks, [house.query, "0" * 32]) == expected
 
 
 def test_reader_of_a_query_reads_its_sequences_and_reports(house: House) -> None:
     """A child and a report need no share of their own."""
-    share = house.services.query_service.share(house.services.accounts.requester("ann"), house.query)
+    share = house.services.queries.share(house.services.accounts.requester("ann"), house.query)
     asks = house.services.accounts.requester("bob", share_tokens=[share])
-    children = house.services.query_service.lookup(asks, house.query, link=False).children or ()
-    child = house.services.query_service.lookup(asks, children[0].query_job_id, link=False)
+    children = house.services.queries.lookup(asks, house.query, link=False).children or ()
+    child = house.services.queries.lookup(asks, children[0].query_job_id, link=False)
     assert child.parents == (house.query,)
     assert house.services.report_service.files(asks, house.report)
 
 
 def test_reader_of_a_sequence_does_not_read_its_parent(house: House) -> None:
     ann = house.services.accounts.requester("ann")
-    children = house.services.query_service.lookup(ann, house.query).children or ()
-    share = house.services.query_service.share(house.services.accounts.requester("admin"), children[0].query_job_id)
+    children = house.services.queries.lookup(ann, house.query).children or ()
+    share = house.services.queries.share(house.services.accounts.requester("admin"), children[0].query_job_id)
     asks = house.services.accounts.requester("bob", share_tokens=[share])
-    assert house.services.query_service.lookup(asks, children[0].query_job_id).parents is None
+    assert house.services.queries.lookup(asks, children[0].query_job_id).parents is None
     with pytest.raises(NotAllowedError):
-        house.services.query_service.lookup(asks, house.query)
+        house.services.queries.lookup(asks, house.query)
 
 
 def test_shares_that_were_ended_are_worthless(house: House) -> None:
     ann = house.services.accounts.requester("ann")
-    token = house.services.query_service.share(ann, house.query)
-    assert house.services.query_service.end_shares(ann, house.query) == 1
+    token = house.services.queries.share(ann, house.query)
+    assert house.services.queries.end_shares(ann, house.query) == 1
     with pytest.raises(NotAllowedError, match="unknown or has expired"):
         house.services.accounts.requester("bob", share_tokens=[token])
 
 
 def test_unnamed_requester_is_nobody_unless_the_policy_trusts_them(house: House) -> None:
     with pytest.raises(NotAllowedError):
-        house.services.query_service.lookup(house.services.accounts.requester(), house.query)
+        house.services.queries.lookup(house.services.accounts.requester(), house.query)
     own = Services(
         house.services.database,
         house.services.store,
@@ -206,8 +206,8 @@ def test_unnamed_requester_is_nobody_unless_the_policy_trusts_them(house: House)
         house.services.targets,
         house.services.limits,
     )
-    assert own.query_service.lookup(own.accounts.requester(), house.query).status == "complete"
-    assert [item.query_job_id for item in own.query_service.list_jobs(own.accounts.requester())]
+    assert own.queries.lookup(own.accounts.requester(), house.query).status == "complete"
+    assert [item.query_job_id for item in own.queries.list_jobs(own.accounts.requester())]
 
 
 def test_action_on_an_unknown_job_says_that_there_is_none(house: House) -> None:
@@ -220,7 +220,7 @@ def test_action_on_an_unknown_job_says_that_there_is_none(house: House) -> None:
 
 
 def test_lookup_adds_the_job_to_the_list_unless_one_opts_out(house: House) -> None:
-    ann, service = house.services.accounts.requester("ann"), house.services.query_service
+    ann, service = house.services.accounts.requester("ann"), house.services.queries
     asks = house.services.accounts.requester("bob", share_tokens=[service.share(ann, house.query)])
     service.lookup(asks, house.query, link=False)
     assert service.list_jobs(asks) == []
@@ -232,5 +232,5 @@ def test_parent_alone_is_linked_when_it_is_created(house: House) -> None:
     with house.services.database.read() as session:
         children = session.get_one(QueryJob, house.query).sequences
     assert children == 2
-    listed = house.services.query_service.list_jobs(house.services.accounts.requester("ann"))
+    listed = house.services.queries.list_jobs(house.services.accounts.requester("ann"))
     assert [item.query_job_id for item in listed] == [house.query]

@@ -125,7 +125,7 @@ def test_create_query_tells_each_problem_by_its_key(services: Services) -> None:
     before = dump(services)
     for name, (request, keys) in CREATE.items():
         with pytest.raises(InvalidInputError) as caught:
-            services.query_service.create(ANN, request)
+            services.queries.create(ANN, request)
         assert set(caught.value.by_key) >= keys, name
         assert caught.value.general == [], name
     assert dump(services) == before
@@ -135,7 +135,7 @@ def test_create_query_takes_the_query_from_one_place_only(services: Services) ->
     before = dump(services)
     for request, query in ((config(), ">b\nMKV\n"), (config(jobConfig__query=""), StoreKey("uploads/none.fasta"))):
         with pytest.raises(InvalidInputError) as caught:
-            services.query_service.create(ANN, request, query)
+            services.queries.create(ANN, request, query)
         assert set(caught.value.by_key) == {"jobConfig.query"}
     assert dump(services) == before
 
@@ -152,7 +152,7 @@ def test_create_report_tells_each_problem_by_its_key(services: Services) -> None
 
 def test_every_action_refuses_bad_input_and_changes_nothing(services: Services) -> None:
     query, report = ids(services)
-    jobs, reports, accounts = services.query_service, services.report_service, services.accounts
+    jobs, reports, accounts = services.queries, services.report_service, services.accounts
     refused: dict[str, tuple[type[MultiblastError], set[str], Callable[[], object]]] = {
         "list: status": (
             InvalidInputError,
@@ -213,12 +213,12 @@ def test_every_action_refuses_bad_input_and_changes_nothing(services: Services) 
 
 
 def test_action_on_an_unfinished_job_says_what_to_wait_for(services: Services) -> None:
-    job = services.query_service.create(ANN, config()).query_job_id
+    job = services.queries.create(ANN, config()).query_job_id
     before = dump(services)
     for act in (
-        lambda: services.query_service.result(ANN, job, None),  # type: ignore[arg-type]  # never written
+        lambda: services.queries.result(ANN, job, None),  # type: ignore[arg-type]  # never written
         lambda: services.report_service.create(ANN, {"queryJobID": job}),
-        lambda: services.query_service.restart(ANN, job),
+        lambda: services.queries.restart(ANN, job),
     ):
         with pytest.raises(ConflictError, match="queued"):
             act()

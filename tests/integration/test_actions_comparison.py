@@ -48,12 +48,8 @@ def rebuild(tmp_path: Path, make_services: Callable[..., Services]) -> Callable[
 
 
 def restart(services: Services, job_id: str) -> None:
-    services.query_service.restart(ANN, job_id)
-    plan = services.search.plan(job_id)
-    services.search.start(plan)
-    for batch in plan.to_run:
-        services.search.run(batch)
-    services.search.finish(job_id)
+    services.queries.restart(ANN, job_id)
+    services.queries.run(job_id).execute()
 
 
 @pytest.mark.parametrize("ids", [True, False])
@@ -70,7 +66,7 @@ def test_comparison_tells_hits_gained_lost_and_changed(
     half = Sequence(b"half", first.residues[: first.length // 2])
     services = rebuild([half, Sequence(b"other", b"MKV" * 40), third], ids=ids)
     restart(services, job.job_id)
-    found = services.comparisons.compare(ANN, job.job_id)
+    found = services.queries.compare(ANN, job.job_id)
     told = [(change.position, change.subject, change.change) for change in found.changes]
     assert told == [(1, "s0", "changed"), (2, "s1", "lost"), (3, "s2", "gained")]
     assert (found.gained, found.lost, found.changed, found.sequences, found.not_comparable) == (1, 1, 1, 3, 0)
@@ -91,9 +87,9 @@ def test_comparison_says_when_old_results_are_gone(
     job = search_whole(services, fasta(proteins[8:9]), user="ann")
     services = rebuild(proteins[8:9])
     restart(services, job.job_id)
-    services.query_service.pin(ANN, job.job_id)
+    services.queries.pin(ANN, job.job_id)
     services.expiry.run(utc_now() + timedelta(days=31))
-    found = services.comparisons.compare(ANN, job.job_id)
+    found = services.queries.compare(ANN, job.job_id)
     assert (found.sequences, found.not_comparable, found.changes) == (0, 1, [])
 
 
@@ -101,11 +97,11 @@ def test_comparison_of_a_job_searched_once_says_that_there_is_nothing(
     services: Services, search_whole: Callable[..., SearchedJob], proteins: list[Sequence]
 ) -> None:
     job = search_whole(services, fasta(proteins[8:9]), user="ann")
-    assert not services.comparisons.can_compare(job.job_id)
+    assert not services.queries.can_compare(job.job_id)
     with pytest.raises(ConflictError, match="nothing to compare"):
-        services.comparisons.compare(ANN, job.job_id)
+        services.queries.compare(ANN, job.job_id)
     with pytest.raises(NotAllowedError):
-        services.comparisons.compare(Requester("bob"), job.job_id)
+        services.queries.compare(Requester("bob"), job.job_id)
 
 
 def test_comparison_says_when_nobody_knows_what_numbers_meant(
@@ -114,9 +110,9 @@ def test_comparison_says_when_nobody_knows_what_numbers_meant(
     """The demo database knows its sequences by number only; what these mean is kept beside the results."""
     one = search_whole(services, fasta(proteins[8:9]), user="ann")
     two = search_whole(services, fasta(proteins[8:9]), user="ann", evalue=1e-3)
-    found = services.comparisons.compare(ANN, two.job_id, one.job_id)
+    found = services.queries.compare(ANN, two.job_id, one.job_id)
     assert found.lost > 0 == found.gained + found.changed
     assert not [change.subject for change in found.changes if change.subject.startswith("gnl|BL_ORD_ID|")]
     services.store.delete(stored.key for stored in list(services.store.list("names/")))
     with pytest.raises(ConflictError, match="parse_seqids"):
-        services.comparisons.compare(ANN, two.job_id, one.job_id)
+        services.queries.compare(ANN, two.job_id, one.job_id)

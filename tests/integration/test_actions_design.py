@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from multiblast.accounts import Requester
-from multiblast.actions import QueryService, error_answer
+from multiblast.actions import Queries, error_answer
 from multiblast.database import JobStatus
 from multiblast.errors import InvalidInputError, NotAllowedError
 from multiblast.services import Services
@@ -41,8 +41,8 @@ def services(make_services: Callable[..., Services]) -> Services:
 
 
 @pytest.fixture
-def queries(services: Services) -> QueryService:
-    return services.query_service
+def queries(services: Services) -> Queries:
+    return services.queries
 
 
 def config(query: str, **others: Any) -> dict[str, Any]:
@@ -58,26 +58,22 @@ def config(query: str, **others: Any) -> dict[str, Any]:
 
 
 def run(services: Services, job_id: str) -> None:
-    plan = services.search.plan(job_id)
-    services.search.start(plan)
-    for batch in plan.to_run:
-        services.search.run(batch)
-    services.search.finish(job_id)
+    services.queries.run(job_id).execute()
 
 
-def test_create_answers_the_id(queries: QueryService) -> None:
+def test_create_answers_the_id(queries: Queries) -> None:
     answer = queries.create(ANN, config(ONE)).to_json()
     assert list(answer) == ["queryJobID"]
     assert re.fullmatch("[0-9a-f]{32}", answer["queryJobID"])
     assert queries.create(ANN, config(ONE)).to_json() == answer
 
 
-def test_single_sequence_makes_a_parent_alone(queries: QueryService) -> None:
+def test_single_sequence_makes_a_parent_alone(queries: Queries) -> None:
     job = queries.create(ANN, config(ONE)).query_job_id
     assert "children" not in queries.lookup(ANN, job).to_json()
 
 
-def test_three_sequences_make_a_parent_and_three_children(queries: QueryService) -> None:
+def test_three_sequences_make_a_parent_and_three_children(queries: Queries) -> None:
     single = queries.create(ANN, config(ONE)).query_job_id
     job = queries.create(ANN, config(THREE)).query_job_id
     children = queries.lookup(ANN, job).to_json()["children"]
@@ -89,7 +85,7 @@ def test_three_sequences_make_a_parent_and_three_children(queries: QueryService)
     assert children[0]["queryJobID"] == single
 
 
-def test_lookup_answers_what_the_design_shows(queries: QueryService, services: Services) -> None:
+def test_lookup_answers_what_the_design_shows(queries: Queries, services: Services) -> None:
     job = queries.create(ANN, config(ONE, userMeta={"summary": "Some blast job"})).query_job_id
     run(services, job)
     answer = queries.lookup(ANN, job).to_json()
@@ -110,20 +106,20 @@ def test_lookup_answers_what_the_design_shows(queries: QueryService, services: S
     }
 
 
-def test_configuration_that_was_looked_up_makes_the_same_job(queries: QueryService) -> None:
+def test_configuration_that_was_looked_up_makes_the_same_job(queries: Queries) -> None:
     job = queries.create(ANN, config(ONE)).query_job_id
     found = queries.lookup(ANN, job).to_json()
     request = {"jobConfig": {**found["jobConfig"], "query": ONE}, "blastConfig": found["blastConfig"]}
     assert queries.create(ANN, request).query_job_id == job
 
 
-def test_list_answers_newest_first_filtered_and_paged(queries: QueryService, services: Services) -> None:
+def test_list_answers_newest_first_filtered_and_paged(queries: Queries, services: Services) -> None:
     meta = [{"summary": "A blast job"}, {"summary": "Another blast job.", "description": "This job will fail."}, {}]
     made = [
         queries.create(ANN, {**config(f">s{n}\n{'MKVLAAGIV' * (n + 3)}\n"), "userMeta": words}).query_job_id
         for n, words in enumerate(meta)
     ]
-    services.search.jobs.move_query([made[1]], JobStatus.FAILED, "no")
+    services.queries.jobs.move_query([made[1]], JobStatus.FAILED, "no")
     answers = [item.to_json() for item in queries.list_jobs(ANN)]
     assert [(item["queryJobID"], item["status"], item["site"]) for item in answers] == [
         (made[2], "queued", "demo"),
@@ -137,14 +133,14 @@ def test_list_answers_newest_first_filtered_and_paged(queries: QueryService, ser
     assert [item.query_job_id for item in queries.list_jobs(ANN, first=2, count=1)] == [made[1]]
 
 
-def test_bulk_status_drops_unknown_ids(queries: QueryService, services: Services) -> None:
+def test_bulk_status_drops_unknown_ids(queries: Queries, services: Services) -> None:
     queued = queries.create(ANN, config(ONE)).query_job_id
     complete = queries.create(ANN, config(THREE)).query_job_id
     run(services, complete)
-    services.search.jobs.move_query([queued], JobStatus.QUEUED)
+    services.queries.jobs.move_query([queued], JobStatus.QUEUED)
     asked = [queued, complete, "748ba381dd81bb8de615319837ffa350", "not an id", "'; drop table link; --"]
     found = queries.statuses(ANN, asked)
-    assert found == {queued: services.search.jobs.query(queued).status, complete: "complete"}
+    assert found == {queued: services.queries.jobs.query(queued).status, complete: "complete"}
 
 
 def test_targets_answer_the_tree_of_the_design(make_services: Callable[..., Services], tmp_path: Path) -> None:
@@ -156,7 +152,7 @@ def test_targets_answer_the_tree_of_the_design(make_services: Callable[..., Serv
     build_database(genes, place, "PfalciparumGB4Genome", molecule="nucleotide")
     build_database(genes, root / "PlasmoDB" / "Pberghei" / "blast", "PbergheiESTs", molecule="nucleotide")
     services = replace(make_services(), targets=Targets(root))
-    assert services.query_service.targets() == {
+    assert services.queries.targets() == {
         "PlasmoDB": {
             "Pberghei": {"naTargets": ["PbergheiESTs"]},
             "PfalciparumGB4": {
@@ -167,7 +163,7 @@ def test_targets_answer_the_tree_of_the_design(make_services: Callable[..., Serv
     }
 
 
-def test_query_comes_back_as_it_was_sent(queries: QueryService) -> None:
+def test_query_comes_back_as_it_was_sent(queries: Queries) -> None:
     job = queries.create(ANN, config(THREE.replace("\n", "\r\n"))).query_job_id
     with queries.query(ANN, job) as stream:
         text = stream.read().decode()
@@ -177,7 +173,7 @@ def test_query_comes_back_as_it_was_sent(queries: QueryService) -> None:
         assert stream.read().decode().startswith(">Second\nQKQRAYLRSMEEK")
 
 
-def test_result_is_one_archive_of_all_sequences(queries: QueryService, services: Services) -> None:
+def test_result_is_one_archive_of_all_sequences(queries: Queries, services: Services) -> None:
     job = queries.create(ANN, config(THREE)).query_job_id
     run(services, job)
     output = io.BytesIO()
@@ -186,7 +182,7 @@ def test_result_is_one_archive_of_all_sequences(queries: QueryService, services:
     assert b'"Query_3"' in output.getvalue()
 
 
-def test_report_service_answers_what_the_design_shows(queries: QueryService, services: Services) -> None:
+def test_report_service_answers_what_the_design_shows(queries: Queries, services: Services) -> None:
     job = queries.create(ANN, config(ONE)).query_job_id
     run(services, job)
     reports = services.report_service
@@ -207,7 +203,7 @@ def test_report_service_answers_what_the_design_shows(queries: QueryService, ser
     assert reports.errors(ANN, report).stderr == ""
 
 
-def test_report_file_is_read_whole_by_bytes_and_by_lines(queries: QueryService, services: Services) -> None:
+def test_report_file_is_read_whole_by_bytes_and_by_lines(queries: Queries, services: Services) -> None:
     job = queries.create(ANN, config(ONE)).query_job_id
     run(services, job)
     reports = services.report_service
@@ -232,7 +228,7 @@ def test_report_file_is_read_whole_by_bytes_and_by_lines(queries: QueryService, 
     assert part(line_range=f"{len(lines) + 1}-") == b""
 
 
-def test_metadata_is_changed_and_cleared_part_by_part(queries: QueryService) -> None:
+def test_metadata_is_changed_and_cleared_part_by_part(queries: Queries) -> None:
     job = queries.create(ANN, config(ONE, userMeta={"summary": "a", "description": "b"})).query_job_id
     changed = queries.update(ANN, job, summary="c")
     assert changed is not None
@@ -244,7 +240,7 @@ def test_metadata_is_changed_and_cleared_part_by_part(queries: QueryService) -> 
     assert "userMeta" not in queries.lookup(ANN, job).to_json()
 
 
-def test_errors_answer_status_message_and_problems_by_key(queries: QueryService) -> None:
+def test_errors_answer_status_message_and_problems_by_key(queries: Queries) -> None:
     bad = config(ONE)
     bad["jobConfig"]["targets"][0]["targetFile"] = "nothing"
     with pytest.raises(InvalidInputError) as caught:
@@ -257,7 +253,7 @@ def test_errors_answer_status_message_and_problems_by_key(queries: QueryService)
     assert error_answer(NotAllowedError("no")) == {"status": "forbidden", "message": "no"}
 
 
-def test_submission_may_opt_out_of_the_list(queries: QueryService) -> None:
+def test_submission_may_opt_out_of_the_list(queries: Queries) -> None:
     request = config(ONE)
     request["jobConfig"]["addToUserCollection"] = False
     queries.create(ANN, request)

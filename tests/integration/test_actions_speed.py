@@ -73,12 +73,12 @@ def best_time_ms(act: Callable[[], object], enough_ms: float) -> float:
 
 
 def test_ten_thousand_statuses_take_at_most_100_ms(services: Services) -> None:
-    assert len(services.query_service.statuses(ANN, IDS)) == 10_000
-    assert best_time_ms(lambda: services.query_service.statuses(ANN, IDS), 100) <= 100
+    assert len(services.queries.statuses(ANN, IDS)) == 10_000
+    assert best_time_ms(lambda: services.queries.statuses(ANN, IDS), 100) <= 100
 
 
 def test_lookup_list_and_status_take_at_most_50_ms(services: Services) -> None:
-    queries = services.query_service
+    queries = services.queries
     assert len(queries.lookup(ANN, PARENT).children or ()) == 1000
     assert best_time_ms(lambda: queries.lookup(ANN, PARENT), 50) <= 50
     assert best_time_ms(lambda: queries.list_jobs(ANN), 50) <= 50

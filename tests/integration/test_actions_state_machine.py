@@ -23,7 +23,7 @@ from multiblast.accounts import Requester
 from multiblast.archive import Summary
 from multiblast.database import Database, utc_now
 from multiblast.database.tables import Table
-from multiblast.errors import ConflictError, MultiblastError, NotAllowedError, NotFoundError
+from multiblast.errors import ConflictError, JobFailedError, MultiblastError, NotAllowedError, NotFoundError
 from multiblast.results import PackWriter
 from multiblast.search import SearchedJob
 from multiblast.sequences import Sequence
@@ -152,10 +152,10 @@ class Actions(RuleBasedStateMachine):
             "blastConfig": {"tool": "blastp"},
             "userMeta": {"summary": summary},
         }
-        self.ids[query] = self.services.query_service.create(asks, config).query_job_id
+        self.ids[query] = self.services.queries.create(asks, config).query_job_id
         self.model.jobs.setdefault(query, Job(query))
         if len(query) > 1:
-            children = self.services.query_service.lookup(PEOPLE["root"], self.ids[query], link=False).children or ()
+            children = self.services.queries.lookup(PEOPLE["root"], self.ids[query], link=False).children or ()
             for child in children:
                 part = (query[child.position - 1],)
                 assert self.ids.setdefault(part, child.query_job_id) == child.query_job_id
@@ -174,21 +174,22 @@ class Actions(RuleBasedStateMachine):
         self._work(data.draw(st.sampled_from(sorted(self.ids))), broken)
 
     def _work(self, query: tuple[int, ...], broken: int | None) -> None:
-        search, job_id = self.services.search, self.ids[query]
-        job = search.jobs.query(job_id)
-        plan = search.plan(job_id)
-        search.start(plan)
+        queries, job_id = self.services.queries, self.ids[query]
+        run, job = queries.run(job_id), queries.jobs.query(job_id)
+        plan = run.plan()
+        run.start(plan)
         unknown = {part for part in query if part not in self.model.results}
         assert plan.unknown == len(unknown)
-        keys = {part: child.result_key for part, child in zip(query, search.jobs.children(job), strict=True)}
+        keys = {part: child.result_key for part, child in zip(query, queries.jobs.children(job), strict=True)}
         with PackWriter(self.services.store) as pack:
             found = sorted(unknown - {broken})
             for part in found:
                 pack.add(keys[part], self.archives[part][0])
-            search.results.add(pack, [self.archives[part][1] for part in found], "a worker")
+            queries.results.add(pack, [self.archives[part][1] for part in found], "a worker")
         for part in unknown & {broken}:
-            search.results.fail(keys[part], "engine error", "broken")
-        search.finish(job_id)
+            queries.results.fail(keys[part], "engine error", "broken", "a worker")
+        with suppress(JobFailedError):
+            run.finish()
         model = self.model
         model.results |= set(found)
         model.failures = (model.failures - set(query)) | (unknown & {broken})
@@ -202,9 +203,7 @@ class Actions(RuleBasedStateMachine):
         query = data.draw(st.sampled_from(sorted(self.ids)))
         job = self.model.jobs[query]
         allowed = self.model.can_change(who, query)
-        if self.act(
-            allowed, job.status in WAITING, lambda: self.services.query_service.cancel(PEOPLE[who], self.ids[query])
-        ):
+        if self.act(allowed, job.status in WAITING, lambda: self.services.queries.cancel(PEOPLE[who], self.ids[query])):
             without = [child for child in self.model.children(job) if child.parts[0] not in self.model.results]
             for stopped in (job, *without):
                 stopped.status = "cancelled" if stopped.status in WAITING else stopped.status
@@ -216,14 +215,14 @@ class Actions(RuleBasedStateMachine):
         job = self.model.jobs[query]
         fits = job.status in {"expired", "failed", "cancelled"}
         allowed = self.model.can_change(who, query)
-        if self.act(allowed, fits, lambda: self.services.query_service.restart(PEOPLE[who], self.ids[query])):
+        if self.act(allowed, fits, lambda: self.services.queries.restart(PEOPLE[who], self.ids[query])):
             job.status = "queued"
 
     @precondition(lambda self: self.ids)
     @rule(data=st.data(), who=people, pinned=st.booleans())
     def pin(self, data: st.DataObject, who: str, pinned: bool) -> None:
         query = data.draw(st.sampled_from(sorted(self.ids)))
-        service, allowed = self.services.query_service, self.model.can_change(who, query)
+        service, allowed = self.services.queries, self.model.can_change(who, query)
         if self.act(allowed, True, lambda: service.pin(PEOPLE[who], self.ids[query], pinned=pinned)):
             self.model.jobs[query].pinned = pinned
 
@@ -231,7 +230,7 @@ class Actions(RuleBasedStateMachine):
     @rule(data=st.data(), who=people, summary=st.sampled_from(["", "other"]))
     def update(self, data: st.DataObject, who: str, summary: str) -> None:
         query = data.draw(st.sampled_from(sorted(self.ids)))
-        service, allowed = self.services.query_service, self.model.can_change(who, query)
+        service, allowed = self.services.queries, self.model.can_change(who, query)
         if self.act(allowed, True, lambda: service.update(PEOPLE[who], self.ids[query], summary=summary)):
             self.model.links[who, query] = summary
 
@@ -240,7 +239,7 @@ class Actions(RuleBasedStateMachine):
     def unlink(self, data: st.DataObject, who: str) -> None:
         query = data.draw(st.sampled_from(sorted(self.ids)))
         allowed = self.model.can_change(who, query)
-        if self.act(allowed, True, lambda: self.services.query_service.unlink(PEOPLE[who], self.ids[query])):
+        if self.act(allowed, True, lambda: self.services.queries.unlink(PEOPLE[who], self.ids[query])):
             self.model.links.pop((who, query), None)
 
     @precondition(lambda self: self.ids)
@@ -248,7 +247,7 @@ class Actions(RuleBasedStateMachine):
     def look_up(self, data: st.DataObject, who: str) -> None:
         query = data.draw(st.sampled_from(sorted(self.ids)))
         allowed = self.model.can_read(who, query)
-        if self.act(allowed, True, lambda: self.services.query_service.lookup(PEOPLE[who], self.ids[query])):
+        if self.act(allowed, True, lambda: self.services.queries.lookup(PEOPLE[who], self.ids[query])):
             self.model.links.setdefault((who, query), "")
 
     @precondition(lambda self: self.ids)
@@ -256,7 +255,7 @@ class Actions(RuleBasedStateMachine):
     def share(self, data: st.DataObject, who: str) -> None:
         """Who has the token reads the job, its sequences and its report, and no more, until it is taken back."""
         query = data.draw(st.sampled_from(sorted(self.ids)))
-        service, accounts, tokens = self.services.query_service, self.services.accounts, list[str]()
+        service, accounts, tokens = self.services.queries, self.services.accounts, list[str]()
         allowed = self.model.can_change(who, query)
         if not self.act(allowed, True, lambda: tokens.append(service.share(PEOPLE[who], self.ids[query]))):
             return
@@ -378,26 +377,26 @@ class Actions(RuleBasedStateMachine):
         job_id = self.ids.get(query, "0" * 32)
         reports, asks = self.services.report_service, PEOPLE[who]
         for act in (
-            lambda: self.services.query_service.lookup(asks, "f" * 32),
-            lambda: self.services.query_service.update(asks, job_id, summary="x" * 513),
+            lambda: self.services.queries.lookup(asks, "f" * 32),
+            lambda: self.services.queries.update(asks, job_id, summary="x" * 513),
             lambda: reports.files(asks, job_id),
-            lambda: self.services.query_service.list_jobs(asks, status="done"),
+            lambda: self.services.queries.list_jobs(asks, status="done"),
         ):
             with pytest.raises(MultiblastError):
                 act()
 
     @invariant()
     def statuses_are_those_of_the_model(self) -> None:
-        told = self.services.query_service.statuses(PEOPLE["root"], list(self.ids.values()))
+        told = self.services.queries.statuses(PEOPLE["root"], list(self.ids.values()))
         assert told == {self.ids[parts]: job.status for parts, job in self.model.jobs.items()}
 
     @invariant()
     def everybody_sees_their_own(self) -> None:
         for who, asks in PEOPLE.items():
-            listed = {item.query_job_id: item for item in self.services.query_service.list_jobs(asks, count=0)}
+            listed = {item.query_job_id: item for item in self.services.queries.list_jobs(asks, count=0)}
             expected = {self.ids[parts]: said for (owner, parts), said in self.model.links.items() if owner == who}
             assert {job: item.user_meta.summary if item.user_meta else "" for job, item in listed.items()} == expected
-            told = self.services.query_service.statuses(asks, list(self.ids.values()))
+            told = self.services.queries.statuses(asks, list(self.ids.values()))
             assert set(told) == {self.ids[parts] for parts in self.model.jobs if self.model.can_read(who, parts)}
 
     @invariant()
@@ -419,7 +418,7 @@ class Actions(RuleBasedStateMachine):
     def history_ends_with_the_status(self) -> None:
         jobs = [(self.ids[parts], job) for parts, job in self.model.jobs.items()]
         for job_id, job in [*jobs, *((self.report_ids[parts], job) for parts, job in self.model.reports.items())]:
-            history = self.services.search.jobs.history(job_id)
+            history = self.services.queries.jobs.history(job_id)
             assert history[-1].to_status == job.status
             assert all(old.to_status == new.from_status for old, new in pairwise(history))
 
@@ -432,7 +431,7 @@ class Actions(RuleBasedStateMachine):
     def results_are_those_of_the_model(self) -> None:
         for (part,), job_id in ((parts, job_id) for parts, job_id in self.ids.items() if len(parts) == 1):
             with suppress(NotFoundError):
-                child = next(self.services.search.jobs.children(self.services.search.jobs.query(job_id)))
+                child = next(self.services.queries.jobs.children(self.services.queries.jobs.query(job_id)))
                 assert (child.pack is not None) == (part in self.model.results)
 
 
@@ -447,9 +446,9 @@ def test_actions_in_any_order_do_what_the_model_says(
     searched = make_services("searched")
     fasta = b"".join(sequence.canonical for sequence in proteins[8:11]).decode()
     keys = [row.result_key for row in search_whole(searched, fasta).rows]
-    rows = searched.search.results.known(keys)
+    rows = searched.queries.results.known(keys)
     summaries = [Summary(**{name: getattr(rows[key], name) for name in _SHARED}) for key in keys]
-    archives = dict(enumerate(zip(searched.search.results.archives(keys), summaries, strict=True)))
+    archives = dict(enumerate(zip(searched.queries.results.archives(keys), summaries, strict=True)))
     database = Database(request.getfixturevalue(f"{kind}_url"))
     services = replace(make_services(), database=database, policy=Policy(trust_unnamed=False))
 

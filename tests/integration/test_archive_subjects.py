@@ -34,9 +34,9 @@ def test_subjects_are_those_of_the_summary(  # noqa: PLR0913, PLR0917 - its fixt
     fasta = b"".join(sequence.canonical for sequence in sequences[:6]).decode()
     job = search_whole(services, fasta, program=program, **options)
     keys = [row.result_key for row in job.rows]
-    rows = services.search.results.known(keys)
+    rows = services.queries.results.known(keys)
     assert sum(row.hits for row in rows.values()) > 20
-    for key, archive in zip(keys, services.search.results.archives(keys), strict=True):
+    for key, archive in zip(keys, services.queries.results.archives(keys), strict=True):
         subjects = list(read_subjects(archive).values())
         assert len(subjects) == rows[key].hits
         if subjects:

@@ -33,11 +33,7 @@ def fasta(sequences: list[Sequence]) -> str:
 
 
 def run(services: Services, job_id: str) -> None:
-    plan = services.search.plan(job_id)
-    services.search.start(plan)
-    for batch in plan.to_run:
-        services.search.run(batch)
-    services.search.finish(job_id)
+    services.queries.run(job_id).execute()
 
 
 def failing_blastp(directory: Path) -> Path:
@@ -58,10 +54,10 @@ def test_failed_id_is_not_stuck_for_good(
     job = search_whole(faulty, fasta(proteins[8:9]), user="ann")
     assert job.status == "failed"
     sound = make_services()
-    sound.query_service.restart(ANN, job.job_id)
-    assert sound.query_service.lookup(ANN, job.job_id).status == "queued"
+    sound.queries.restart(ANN, job.job_id)
+    assert sound.queries.lookup(ANN, job.job_id).status == "queued"
     run(sound, job.job_id)
-    assert sound.query_service.lookup(ANN, job.job_id).status == "complete"
+    assert sound.queries.lookup(ANN, job.job_id).status == "complete"
 
 
 def test_queued_again_children_keep_their_database(
@@ -72,12 +68,12 @@ def test_queued_again_children_keep_their_database(
     job = search_whole(services, fasta(proteins[7:9]), user="ann")
     child = job.rows[0].job_id
     services.expiry.run(utc_now() + timedelta(days=31))
-    services.query_service.restart(Requester(administrator=True), child)
+    services.queries.restart(Requester(administrator=True), child)
     run(services, child)
     with services.database.read() as session:
         command = session.exec(select(Run.command).where(Run.job_id == child)).one()
     assert command[command.index("-db") + 1].endswith("demo/examples/blast/proteins")
-    assert services.search.searched_job(child).rows[0].hits == job.rows[0].hits
+    assert services.queries.searched_job(child).rows[0].hits == job.rows[0].hits
 
 
 def test_duplicate_sequence_in_one_query_is_one_child_with_two_positions(
@@ -85,12 +81,12 @@ def test_duplicate_sequence_in_one_query_is_one_child_with_two_positions(
 ) -> None:
     services = make_services()
     job = search_whole(services, fasta([proteins[8], proteins[9], proteins[8]]), user="ann")
-    children = services.query_service.lookup(ANN, job.job_id).children or ()
+    children = services.queries.lookup(ANN, job.job_id).children or ()
     assert [child.position for child in children] == [1, 2, 3]
     assert children[0].query_job_id == children[2].query_job_id != children[1].query_job_id
     with services.database.read() as session:
         assert len(session.exec(select(ChildJob).where(ChildJob.child_id == children[0].query_job_id)).all()) == 2
-    assert services.query_service.result(ANN, job.job_id, io.BytesIO()) == 3
+    assert services.queries.result(ANN, job.job_id, io.BytesIO()) == 3
 
 
 def test_expiry_setting_is_obeyed(make_services: Make, search_whole: SearchWhole, proteins: list[Sequence]) -> None:
@@ -123,14 +119,14 @@ def test_listing_and_polling_do_not_count_as_access(
 ) -> None:
     services = make_services()
     job = search_whole(services, fasta(proteins[8:9]), user="ann").job_id
-    before = services.search.jobs.query(job).used_at
-    services.query_service.list_jobs(ANN)
-    services.query_service.lookup(ANN, job)
-    services.query_service.statuses(ANN, [job])
-    services.search.state(job)
-    assert services.search.jobs.query(job).used_at == before
-    services.query_service.result(ANN, job, io.BytesIO())
-    assert services.search.jobs.query(job).used_at > before
+    before = services.queries.jobs.query(job).used_at
+    services.queries.list_jobs(ANN)
+    services.queries.lookup(ANN, job)
+    services.queries.statuses(ANN, [job])
+    services.queries.searched_job(job)
+    assert services.queries.jobs.query(job).used_at == before
+    services.queries.result(ANN, job, io.BytesIO())
+    assert services.queries.jobs.query(job).used_at > before
 
 
 def test_restart_and_status_check_who_asks(
@@ -140,9 +136,9 @@ def test_restart_and_status_check_who_asks(
     job = search_whole(services, fasta(proteins[8:9]), user="ann").job_id
     services.expiry.run(utc_now() + timedelta(days=31))
     with pytest.raises(NotAllowedError):
-        services.query_service.restart(BOB, job)
-    assert services.query_service.statuses(BOB, [job]) == {}
-    assert services.query_service.statuses(ANN, [job]) == {job: "expired"}
+        services.queries.restart(BOB, job)
+    assert services.queries.statuses(BOB, [job]) == {}
+    assert services.queries.statuses(ANN, [job]) == {job: "expired"}
 
 
 def test_links_a_user_already_had_do_not_stay_with_the_guest(make_services: Make, proteins: list[Sequence]) -> None:
@@ -155,20 +151,20 @@ def test_links_a_user_already_had_do_not_stay_with_the_guest(make_services: Make
         submission = read_submission(
             query=fasta([proteins[number]]), targets=["demo/examples/proteins"], summary=summary
         )
-        return services.query_service.record(asks, submission).job_id
+        return services.queries.submit(asks, submission).job_id
 
     both = submit(guest, 8, "the guest's")
     submit(ANN, 8, "the user's")
     only = submit(guest, 9, "the guest's too")
     linked = services.accounts.link_guest(token, "ann")
     assert (linked.moved, linked.merged) == (1, 1)
-    assert services.query_service.list_jobs(guest) == []
-    listed = {item.query_job_id: item.user_meta for item in services.query_service.list_jobs(ANN)}
+    assert services.queries.list_jobs(guest) == []
+    listed = {item.query_job_id: item.user_meta for item in services.queries.list_jobs(ANN)}
     assert {job: meta.summary for job, meta in listed.items() if meta} == {both: "the user's", only: "the guest's too"}
     later = submit(guest, 10)
     again = services.accounts.link_guest(token, "ann")
     assert (again.moved, again.merged) == (1, 0)
-    assert later in {item.query_job_id for item in services.query_service.list_jobs(ANN)}
+    assert later in {item.query_job_id for item in services.queries.list_jobs(ANN)}
     assert services.accounts.link_guest(token, "ann").moved == 0
 
 
@@ -192,10 +188,10 @@ def test_tokens_are_stored_nowhere(make_services: Make, proteins: list[Sequence]
     token = services.accounts.new_guest()
     guest = services.accounts.requester(guest_token=token)
     submission = read_submission(query=fasta(proteins[8:9]), targets=["demo/examples/proteins"])
-    job = services.query_service.record(guest, submission).job_id
+    job = services.queries.submit(guest, submission).job_id
     run(services, job)
-    share = services.query_service.share(guest, job)
-    services.query_service.lookup(services.accounts.requester("bob", share_tokens=[share]), job)
+    share = services.queries.share(guest, job)
+    services.queries.lookup(services.accounts.requester("bob", share_tokens=[share]), job)
     report = services.report_service.create(guest, {"queryJobID": job}).report_job_id
     services.reports.make(report)
     services.database.close()
@@ -219,14 +215,14 @@ def test_time_limit_cancel_retry_threads_and_queue_position_exist(
     ids = []
     for one in proteins[8:11]:
         submission = read_submission(query=fasta([one]), targets=["demo/examples/proteins"])
-        ids.append(services.query_service.record(ANN, submission).job_id)
-    positions = [services.query_service.lookup(ANN, job).queue_position for job in ids]
+        ids.append(services.queries.submit(ANN, submission).job_id)
+    positions = [services.queries.lookup(ANN, job).queue_position for job in ids]
     assert positions == [1, 2, 3]
-    services.query_service.cancel(ANN, ids[0])
-    assert services.query_service.lookup(ANN, ids[0]).status == "cancelled"
-    assert [services.query_service.lookup(ANN, job).queue_position for job in ids] == [None, 1, 2]
-    services.query_service.restart(ANN, ids[0])
-    assert services.query_service.lookup(ANN, ids[0]).queue_position == 3
+    services.queries.cancel(ANN, ids[0])
+    assert services.queries.lookup(ANN, ids[0]).status == "cancelled"
+    assert [services.queries.lookup(ANN, job).queue_position for job in ids] == [None, 1, 2]
+    services.queries.restart(ANN, ids[0])
+    assert services.queries.lookup(ANN, ids[0]).queue_position == 3
 
 
 def test_exit_code_and_failure_class_are_kept(
@@ -234,13 +230,13 @@ def test_exit_code_and_failure_class_are_kept(
 ) -> None:
     services = make_services(directory=failing_blastp(tmp_path / "bin"))
     job = search_whole(services, fasta(proteins[8:9]), user="ann")
-    found = services.query_service.errors(ANN, job.job_id)
+    found = services.queries.errors(ANN, job.job_id)
     assert "engine trouble" in found.stderr
     assert [(run.exit_code, run.failure_class) for run in found.programs] == [(3, "error in the BLAST+ engine")]
     assert [(one.position, one.failure_class) for one in found.sequences] == [(1, "error in the BLAST+ engine")]
-    events = [event.to_json() for event in services.query_service.history(ANN, job.job_id)]
+    events = [event.to_json() for event in services.queries.history(ANN, job.job_id)]
     assert [event["toStatus"] for event in events] == ["queued", "in-progress", "failed"]
-    assert services.query_service.lookup(ANN, job.job_id).reason
+    assert services.queries.lookup(ANN, job.job_id).reason
 
 
 @pytest.mark.parametrize("name", ["../proteins", "../../../etc/passwd", "/etc/passwd", "a/../../b", "..", "proteins\0"])
@@ -255,7 +251,7 @@ def test_path_in_a_target_name_is_refused(make_services: Make, name: str) -> Non
             "blastConfig": {"tool": "blastp"},
         }
         with pytest.raises(InvalidInputError) as caught:
-            services.query_service.create(ANN, config)
+            services.queries.create(ANN, config)
         assert list(caught.value.by_key) == ["jobConfig.targets[0]"]
 
 
@@ -267,11 +263,11 @@ def test_aliases_and_multi_volume_databases_are_seen(make_services: Make, target
     (place / "both.pal").write_text("TITLE Both\nDBLIST proteins\n")
     services = make_services(root=root)
     services.targets = Targets(root)
-    assert services.query_service.targets()["demo"]["examples"]["aaTargets"] == ["both", "proteins"]
+    assert services.queries.targets()["demo"]["examples"]["aaTargets"] == ["both", "proteins"]
     submission = read_submission(query=">a\nMKVLAAGIVGLLLAQWERTYIP\n", targets=["demo/examples/both"])
-    job = services.query_service.record(ANN, submission).job_id
+    job = services.queries.submit(ANN, submission).job_id
     run(services, job)
-    assert services.query_service.lookup(ANN, job).status == "complete"
+    assert services.queries.lookup(ANN, job).status == "complete"
 
 
 def test_old_result_does_not_answer_a_new_database(make_services: Make, targets_root: Path, tmp_path: Path) -> None:
@@ -280,7 +276,7 @@ def test_old_result_does_not_answer_a_new_database(make_services: Make, targets_
     shutil.copytree(targets_root, root)
     services = make_services(root=root)
     submission = read_submission(query=">a\nMKVLAAGIVGLLLAQWERTYIP\n", targets=["demo/examples/proteins"])
-    job = services.query_service.record(ANN, submission).job_id
+    job = services.queries.submit(ANN, submission).job_id
     run(services, job)
     place = root / "demo" / "examples" / "blast"
     for path in place.glob("proteins.p*"):
@@ -291,16 +287,16 @@ def test_old_result_does_not_answer_a_new_database(make_services: Make, targets_
 
     build_database(source, place, "proteins", molecule="protein")
     services = make_services(root=root)
-    assert services.query_service.record(ANN, submission).job_id == job
-    assert services.search.jobs.query(job).status == JobStatus.QUEUED
-    assert services.search.plan(job).unknown == 1
+    assert services.queries.submit(ANN, submission).job_id == job
+    assert services.queries.jobs.query(job).status == JobStatus.QUEUED
+    assert services.queries.run(job).plan().unknown == 1
 
 
 def test_wrapping_and_line_ends_do_not_change_the_id(make_services: Make) -> None:
     services = make_services()
     texts = (">a\nMKVLAAGIV\n", ">a\r\nMKVL\r\nAAGIV\r\n", ">a\nMKV\nLAA\nGIV", "\n>a\nMKVLAAGIV\n\n")
     ids = {
-        services.query_service.record(ANN, read_submission(query=text, targets=["demo/examples/proteins"])).job_id
+        services.queries.submit(ANN, read_submission(query=text, targets=["demo/examples/proteins"])).job_id
         for text in texts
     }
     assert len(ids) == 1

@@ -65,7 +65,7 @@ def _record(jobs: Jobs, names: str, search_key: str = _OLD, *, owner: str = "") 
         for number, name in enumerate(names)
     ]
     job = _job(names, search_key)
-    jobs.record(job, sequences if len(names) > 1 else [], owner=owner, summary="about" if owner else "")
+    jobs.add(job, sequences if len(names) > 1 else [], owner=owner, summary="about" if owner else "")
     return jobs.query(job.id)
 
 
@@ -200,7 +200,7 @@ def test_missing_jobs_are_named(jobs: Jobs) -> None:
 def test_counts_follow_results_and_failures(jobs: Jobs, results: Results) -> None:
     job = _record(jobs, "abca")
     _find(results, "a")
-    results.fail(_result_key("b"), "out of memory", "too long")
+    results.fail(_result_key("b"), "out of memory", "too long", "me")
     assert jobs.counts(job) == Counts(sequences=4, done=2, failed=1)
 
 
@@ -214,7 +214,7 @@ def test_counts_of_one_sequence(jobs: Jobs, results: Results) -> None:
 def test_children_come_with_results_and_failures(jobs: Jobs, results: Results) -> None:
     job = _record(jobs, "abc")
     _find(results, "a")
-    results.fail(_result_key("b"), "out of memory", "too long")
+    results.fail(_result_key("b"), "out of memory", "too long", "me")
     found = [(child.pack is not None, child.failure and child.failure.message) for child in jobs.children(job)]
     assert found == [(True, None), (False, "too long"), (False, None)]
 
@@ -259,7 +259,7 @@ def test_settle_fails_a_job_with_its_good_children_complete(jobs: Jobs, results:
     job = _record(jobs, "abc")
     jobs.start(job)
     _find(results, "ac")
-    results.fail(_result_key("b"), "out of memory", "too long")
+    results.fail(_result_key("b"), "out of memory", "too long", "me")
     assert jobs.settle(job) is JobStatus.FAILED
     assert jobs.query(job.id).reason == "1 of 3 sequences could not be searched"
     assert [_status(jobs, name) for name in "abc"] == ["complete", "failed", "complete"]
@@ -268,17 +268,17 @@ def test_settle_fails_a_job_with_its_good_children_complete(jobs: Jobs, results:
 def test_settle_of_one_failed_sequence(jobs: Jobs, results: Results) -> None:
     job = _record(jobs, "a")
     jobs.start(job)
-    results.fail(_result_key("a"), "out of memory", "too long")
+    results.fail(_result_key("a"), "out of memory", "too long", "me")
     assert jobs.settle(job) is JobStatus.FAILED
 
 
 def test_failed_job_started_again_forgets_its_reason(jobs: Jobs, results: Results) -> None:
     job = _record(jobs, "ab")
     jobs.start(job)
-    results.fail(_result_key("a"), "out of memory", "too long")
-    results.fail(_result_key("b"), "out of memory", "too long")
+    results.fail(_result_key("a"), "out of memory", "too long", "me")
+    results.fail(_result_key("b"), "out of memory", "too long", "me")
     jobs.settle(job)
-    results.forgive([_result_key(name) for name in "ab"])
+    results.clear_failures([_result_key(name) for name in "ab"])
     jobs.start(job)
     again = jobs.query(job.id)
     assert (again.status, again.reason, again.attempts) == ("in-progress", "", 2)

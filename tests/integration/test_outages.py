@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -13,16 +14,15 @@ import pytest
 from prefect.logging import disable_run_logger
 from sqlalchemy.exc import OperationalError
 
-from blocks.services import using
+from multiblast.accounts import Requester
 from multiblast.database import JobStatus
 from multiblast.errors import FailureClass, ProgramError, StoreAwayError, StoreError
 from multiblast.reports import Formatting
-from multiblast.search import SearchedJob, read_submission, transient
+from multiblast.search import SearchedJob, is_transient, read_submission
 from multiblast.services import Services
 from multiblast.stores import LocalStore
 from multiblast.upkeep.reconciling import Reconciling, RunState
 from tasks.runs import best_effort
-from tasks.searching import give_up
 
 AWAY = StoreAwayError("no server answers")
 ONE = ">one\nMKVLAAGIVGLCAKAYWQ\n"
@@ -67,17 +67,17 @@ def ended(asked: set[str]) -> Mapping[str, RunState]:
     ids=lambda value: type(value).__name__,
 )
 def test_outage_is_told_from_a_failure(error: BaseException, passes: bool) -> None:
-    assert transient(error) is passes
+    assert is_transient(error) is passes
 
 
 @pytest.mark.parametrize(("error", "left"), [(AWAY, JobStatus.IN_PROGRESS), (ValueError("no"), JobStatus.FAILED)])
 def test_job_whose_run_met_an_outage_is_run_again(services: Services, error: Exception, left: JobStatus) -> None:
-    search = services.search
-    job = search.record(read_submission(query=ONE, targets=["demo/examples/proteins"])).job_id
-    search.start(search.plan(job), "run-1")
-    with using(services):
-        give_up(job, error)
-    assert search.state(job).status == left
+    submission = read_submission(query=ONE, targets=["demo/examples/proteins"])
+    job = services.queries.submit(Requester(), submission).job_id
+    with suppress(type(error)), services.queries.run(job, run_id="run-1") as run:
+        run.start(run.plan())
+        raise error
+    assert services.queries.searched_job(job).status == left
     waiting = [waiting.job_id for waiting in Reconciling(services.database).run(ended).waiting]
     assert waiting == ([job] if error is AWAY else [])
 
@@ -92,7 +92,7 @@ def test_report_that_met_an_outage_is_made_again(
     report = services.reports.record(job, Formatting.read("6"))
     with pytest.raises(StoreAwayError):
         services.reports.make(report, run_id="run-1")
-    assert services.search.jobs.report(report).status == JobStatus.IN_PROGRESS
+    assert services.queries.jobs.report(report).status == JobStatus.IN_PROGRESS
     assert [waiting.job_id for waiting in Reconciling(services.database).run(ended).waiting] == [report]
     assert services.reports.make(report).status == JobStatus.COMPLETE
 

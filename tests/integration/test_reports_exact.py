@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from multiblast.accounts import Requester
 from multiblast.errors import ConflictError, InvalidInputError
 from multiblast.reports import Formatting
 from multiblast.search import SearchedJob, read_submission
@@ -80,7 +81,7 @@ def test_report_is_made_once(services: Services, submit: Callable[..., SearchedJ
 
 def test_report_of_an_unfinished_job_is_refused(services: Services, proteins: list[Sequence]) -> None:
     submission = read_submission(query=fasta(proteins[:1]).decode(), targets=["demo/examples/proteins"])
-    job_id = services.search.record(submission).job_id
+    job_id = services.queries.submit(Requester(), submission).job_id
     with pytest.raises(ConflictError, match="is queued, and a report needs a complete one"):
         services.reports.record(job_id, Formatting.read(0))
 

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -51,12 +52,20 @@ def results(database: Database, store: LocalStore) -> Results:
     return Results(database, store)
 
 
-def _add(results: Results, keys: list[str], holder: str = "", summary: Summary = _SUMMARY, text: str = "") -> str:
+def _add(  # noqa: PLR0913 - the facts of some results
+    results: Results,
+    keys: list[str],
+    holder: str = "",
+    summary: Summary = _SUMMARY,
+    text: str = "",
+    *,
+    lost: Collection[str] = (),
+) -> str:
     with PackWriter(results._store) as pack:
         for key in keys:
             pack.add(key, f"archive of {key} {text}".encode())
-        results.add(pack, [summary] * len(keys), holder)
-    return results.known(keys)[keys[0]].pack
+        results.add(pack, [summary] * len(keys), holder, lost=lost)
+    return results.known(keys)[keys[-1]].pack
 
 
 def _expire(database: Database, holder: str) -> None:
@@ -128,23 +137,23 @@ def test_release_gives_back_one_s_own_only(results: Results, database: Database)
     assert _leases(database) == {yours: "you"}
 
 
-def test_holding_gives_back_even_after_an_error(results: Results, database: Database) -> None:
-    with suppress(ZeroDivisionError), results.holding("me"):
+def test_leases_kept_alive_gives_back_even_after_an_error(results: Results, database: Database) -> None:
+    with suppress(ZeroDivisionError), results.keep_leases_alive("me"):
         results.claim(_keys(2), "me")
         raise ZeroDivisionError
     assert _leases(database) == {}
 
 
-def test_holding_keeps_leases_alive(results: Results, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leases_are_kept_alive(results: Results, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("multiblast.database.leases.HEARTBEAT_S", 0.05)
-    with results.holding("me"):
+    with results.keep_leases_alive("me"):
         results.claim(_keys(1), "me")
         _expire(database, "me")
         time.sleep(0.5)
         assert results.claim(_keys(1), "you").others == frozenset(_keys(1))
 
 
-def test_holding_survives_a_database_that_is_away(
+def test_leases_kept_alive_survives_a_database_that_is_away(
     results: Results, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The heartbeat goes on after an error, such as a server's restart."""
@@ -157,7 +166,7 @@ def test_holding_survives_a_database_that_is_away(
         renew(self, holder)
 
     monkeypatch.setattr(Results, "renew", failing)
-    with results.holding("me"):
+    with results.keep_leases_alive("me"):
         results.claim(_keys(1), "me")
         time.sleep(0.5)
         _expire(database, "me")
@@ -190,7 +199,7 @@ print("ready", flush=True)
 searched, left = [], set(keys)
 while left:
     holder = new_holder()
-    with results.holding(holder):
+    with results.keep_leases_alive(holder):
         claim = results.claim(choose.sample(sorted(left), min(len(left), 40)), holder)
         left -= claim.known
         if claim.mine:
@@ -269,7 +278,7 @@ def test_result_is_written_once_and_never_changed(results: Results) -> None:
 def test_adding_gives_leases_back_and_forgives_failures(results: Results, database: Database) -> None:
     keys = _keys(2)
     results.claim(keys, "me")
-    results.fail(keys[0], "out of memory", "too long")
+    results.fail(keys[0], "out of memory", "too long", "me")
     _add(results, keys, "me")
     assert _leases(database) == {}
     assert results.failures(keys) == {}
@@ -316,12 +325,12 @@ def test_empty_result_says_why(results: Results, summary: Summary, note: str) ->
 def test_failure_is_kept_until_it_is_forgiven(results: Results, database: Database) -> None:
     keys = _keys(2)
     results.claim(keys, "me")
-    results.fail(keys[0], "out of memory", "first")
-    results.fail(keys[0], "out of memory", "again", batch_run=7)
+    results.fail(keys[0], "out of memory", "first", "me")
+    results.fail(keys[0], "out of memory", "again", "me", batch_run=7)
     failure = results.failures(keys)[keys[0]]
     assert (failure.failure_class, failure.message, failure.batch_run) == ("out of memory", "again", 7)
     assert set(_leases(database)) == {keys[1]}
-    results.forgive(keys)
+    results.clear_failures(keys)
     assert results.failures(keys) == {}
 
 
@@ -338,14 +347,44 @@ def test_archives_of_an_unknown_key_name_it(results: Results) -> None:
         next(results.archives(_keys(1)))
 
 
-def test_lost_pack_is_noticed_and_its_results_forgotten(results: Results, store: LocalStore) -> None:
+def test_lost_pack_is_noticed_and_nothing_forgotten(results: Results, store: LocalStore) -> None:
     keys = _keys(5)
     _add(results, keys[:2])
-    lost = _add(results, keys[2:])
-    assert results.check_present(keys) == frozenset()
-    store.delete([lost])
-    assert results.check_present(keys[:3]) == frozenset([keys[2]])
-    assert set(results.known(keys)) == set(keys[:2])  # those of the pack that were not asked about are lost as well
+    pack = _add(results, keys[2:])
+    rows = results.known(keys)
+    assert results.lost_packs(rows.values()) == frozenset()
+    store.delete([pack])
+    assert results.lost_packs(rows.values()) == frozenset([pack])
+    assert results.known(keys) == rows
+
+
+def test_result_in_a_lost_pack_is_claimed_and_replaced(results: Results, store: LocalStore) -> None:
+    keys = _keys(2)
+    kept, pack = _add(results, keys[:1]), _add(results, keys[1:])
+    store.delete([pack])
+    assert results.claim(keys, "other").mine == set()
+    assert results.claim(keys, "me", lost={pack}).mine == {keys[1]}
+    new = _add(results, keys, lost={pack})
+    assert {key: row.pack for key, row in results.known(keys).items()} == {keys[0]: kept, keys[1]: new}
+    assert results.claim(keys, "me", lost={pack}).mine == set()
+
+
+def test_failure_takes_the_place_of_a_result_in_a_lost_pack_alone(results: Results) -> None:
+    keys = _keys(2)
+    _add(results, keys[:1])
+    pack = _add(results, keys[1:])
+    for key in keys:
+        results.fail(key, "out of memory", "too long", "me", lost={pack})
+    assert set(results.known(keys)) == {keys[0]}
+
+
+def test_failure_leaves_the_lease_of_somebody_else(results: Results, database: Database) -> None:
+    """Whoever was too slow to keep its lease reports a failure, while another one searches."""
+    keys = _keys(1)
+    assert results.claim(keys, "another").mine == set(keys)
+    results.fail(keys[0], "out of memory", "too long", "me")
+    with database.read() as session:
+        assert session.get_one(Lease, keys[0]).holder == "another"
 
 
 def test_lost_pack_is_an_error_to_whoever_reads(results: Results, store: LocalStore) -> None:
@@ -371,7 +410,7 @@ def test_results_of_two_databases_are_apart(results: Results, sqlite_url: str, s
 
 
 def test_rows_have_times_with_their_zone(results: Results, database: Database) -> None:
-    results.fail(_keys(1)[0], "x", "y")
+    results.fail(_keys(1)[0], "x", "y", "me")
     _add(results, _keys(2))
     with database.read() as session:
         times = [row.created_at for row in session.exec(select(Result))]

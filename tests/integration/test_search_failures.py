@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
+from multiblast.accounts import Requester
 from multiblast.database import Lease
 from multiblast.errors import FailureClass, ProgramError
 from multiblast.search import SearchedJob, read_submission
@@ -96,15 +97,14 @@ def test_missing_program_says_what_to_install(
 def test_cancel_stops_blast_within_two_seconds(make_services: Make, proteins: list[Sequence], tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     slow = faulty_blastp(tmp_path / "bin", ">", f"echo $$ > {pid_file}; exec sleep 60")
-    search = make_services(directory=slow).search
-    job_id = search.record(read_submission(query=fasta(proteins[:2]), targets=["demo/examples/proteins"])).job_id
-    plan = search.plan(job_id)
-    search.start(plan)
+    queries = make_services(directory=slow).queries
+    submission = read_submission(query=fasta(proteins[:2]), targets=["demo/examples/proteins"])
+    job_id = queries.submit(Requester(), submission).job_id
     raised: list[ProgramError] = []
 
     def run() -> None:
         try:
-            search.run(plan.to_run[0])
+            queries.run(job_id).execute()
         except ProgramError as error:
             raised.append(error)
 
@@ -113,18 +113,19 @@ def test_cancel_stops_blast_within_two_seconds(make_services: Make, proteins: li
     while not pid_file.exists() or not pid_file.read_text():
         time.sleep(0.05)
     started = time.monotonic()
-    search.cancel(job_id)
+    queries.cancel(Requester(administrator=True), job_id)
     thread.join(timeout=10)
     assert time.monotonic() - started < 2
     assert raised[0].failure_class is FailureClass.CANCELLED
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid_file.read_text()), 0)
-    assert search.state(job_id).status == "cancelled"
+    assert queries.searched_job(job_id).status == "cancelled"
 
 
 _SUBMIT = """
 import sys
 from pathlib import Path
+from multiblast.accounts import Requester
 from multiblast.database import Database
 from multiblast.installation import Installation
 from multiblast.search import read_submission
@@ -135,13 +136,9 @@ from multiblast.targets import Targets
 home, targets, query, out = map(Path, sys.argv[1:])
 services = Services(Database(f"sqlite:///{home / 'jobs.sqlite'}"), LocalStore(home / "store"), Installation(cores=1),
                     Targets(targets), QueryLimits())
-search = services.search
-job = search.record(read_submission(query_file=query, targets=["demo/examples/proteins"])).job_id
-plan = search.plan(job)
-search.start(plan)
-for batch in plan.to_run:
-    search.run(batch)
-search.finish(job)
+submission = read_submission(query_file=query, targets=["demo/examples/proteins"])
+job = services.queries.submit(Requester(), submission).job_id
+services.queries.run(job).execute()
 out.write_text(job)
 """
 
@@ -169,7 +166,7 @@ def test_killed_submission_loses_nothing_and_leaves_nothing(
     undisturbed = search_whole(make_services("other"), fasta(proteins))
     assert job.status == "complete"
     archives = [
-        list(at.search.results.archives([row.result_key for row in found.rows]))
+        list(at.queries.results.archives([row.result_key for row in found.rows]))
         for at, found in ((services, job), (make_services("other"), undisturbed))
     ]
     assert archives[0] == archives[1]
@@ -199,4 +196,4 @@ def test_two_processes_at_once_search_each_sequence_once(
     services = make_services()
     assert sum(searches_run(services)) == len(distinct)
     for name in ("a", "b"):
-        assert services.search.state((tmp_path / f"{name}.out").read_text()).status == "complete"
+        assert services.queries.searched_job((tmp_path / f"{name}.out").read_text()).status == "complete"

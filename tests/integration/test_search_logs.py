@@ -18,7 +18,7 @@ def test_search_logs_a_line_a_step_with_its_job(
 ) -> None:
     caplog.set_level(logging.INFO, "multiblast")
     job = search_whole(services, ONE)
-    child = services.search.jobs.query(job.job_id).result_key
+    child = services.queries.jobs.query(job.job_id).result_key
     assert {record.__dict__["job"] for record in caplog.records} == {job.job_id}
     said = [(record.getMessage().partition(" in ")[0], record.__dict__.get("child", "")) for record in caplog.records]
     assert said == [("runs now", ""), ("searched 1 sequences", child), ("is complete", "")]

@@ -87,7 +87,7 @@ def test_search_of_one_sequence_is_a_job_without_children(
     submit: Submit, services: Services, proteins: list[Sequence]
 ) -> None:
     job = submit(fasta(proteins[:1]))
-    children = list(services.search.jobs.children(services.search.jobs.query(job.job_id)))
+    children = list(services.queries.jobs.children(services.queries.jobs.query(job.job_id)))
     assert [child.job_id for child in children] == [job.job_id]
 
 
@@ -106,4 +106,4 @@ def test_search_of_a_damaged_store_finds_again_what_was_lost(
     services.store.delete([item.key for item in services.store.list("packs/")])
     again = submit(fasta(proteins[:2]))
     assert again.searched == 2
-    assert list(services.search.results.archives([row.result_key for row in again.rows]))
+    assert list(services.queries.results.archives([row.result_key for row in again.rows]))

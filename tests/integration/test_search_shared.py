@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from multiblast.database import Database, Speed
-from multiblast.errors import ConflictError, InvalidInputError
+from multiblast.accounts import Requester
+from multiblast.database import Database
+from multiblast.errors import ConflictError, InvalidInputError, MultiblastError
 from multiblast.installation import Installation
 from multiblast.search import Batch, read_submission
+from multiblast.search.speeds import Speeds
 from multiblast.sequences import read_fasta
 from multiblast.services import Services
 from multiblast.settings import QueryLimits
@@ -53,8 +55,9 @@ def query() -> str:
 
 def begin(services: Services, query: str) -> str:
     submission = read_submission(query=query, targets=["demo/examples/proteins"], options={"evalue": 1e-3})
-    job: str = services.search.record(submission).job_id
-    services.search.start(services.search.plan(job))
+    job: str = services.queries.submit(Requester(), submission).job_id
+    run = services.queries.run(job)
+    run.start(run.plan())
     return job
 
 
@@ -66,7 +69,7 @@ def in_portions(batches: tuple[Batch, ...]) -> Iterator[Batch]:
 
 
 def search(services: Services, batches: tuple[Batch, ...]) -> int:
-    return sum(services.search.run(batch).searched for batch in in_portions(batches))
+    return sum(services.queries.run(batch.job_id).search(batch).searched for batch in in_portions(batches))
 
 
 def test_two_machines_search_each_sequence_of_a_job_once(
@@ -75,11 +78,11 @@ def test_two_machines_search_each_sequence_of_a_job_once(
     shutil.copytree(targets_root, tmp_path / "targets", dirs_exist_ok=True)  # as on another disk
     first, second = machine("first"), machine("second", tmp_path / "targets")
     job = begin(first, query)
-    plans = first.search.plan(job), second.search.plan_part(job, 1, 1)
+    plans = first.queries.run(job).plan(), second.queries.run(job).plan_part(1, 1)
     with ThreadPoolExecutor() as pool:
         searched = [pool.submit(search, *work) for work in zip((first, second), (p.to_run for p in plans), strict=True)]
         counts = [future.result() for future in searched]
-    assert first.search.finish(job).status == "complete"
+    assert first.queries.run(job).finish().status == "complete"
     assert sum(counts) == sum(searches_run(first)) == COUNT
     assert min(counts) > 0
 
@@ -87,8 +90,8 @@ def test_two_machines_search_each_sequence_of_a_job_once(
 def test_parts_begin_at_different_batches_and_go_through_all(machine: Machine, query: str) -> None:
     services = machine("one", cores=6)
     job = begin(services, query)
-    plan = services.search.plan(job)
-    parts = [services.search.plan_part(job, part, 2).to_run for part in (1, 2)]
+    plan = services.queries.run(job).plan()
+    parts = [services.queries.run(job).plan_part(part, 2).to_run for part in (1, 2)]
     assert [part[0].number for part in (plan.to_run, *parts)] == [1, 3, 5]
     assert all({batch.id for batch in part} == {batch.id for batch in plan.to_run} for part in parts)
 
@@ -96,26 +99,26 @@ def test_parts_begin_at_different_batches_and_go_through_all(machine: Machine, q
 def test_left_counts_what_has_no_result(machine: Machine, query: str) -> None:
     services = machine("one")
     job = begin(services, query + ">again\n" + query.split("\n")[1] + "\n")
-    plan = services.search.plan(job)
-    assert services.search.left(job) == (plan.unknown, plan.letters)
+    plan = services.queries.run(job).plan()
+    assert services.queries.left_to_search(job) == (plan.unknown, plan.letters)
     first = next(in_portions(plan.to_run))
-    services.search.run(first)
-    assert services.search.left(job)[0] == plan.unknown - 10
+    services.queries.run(first.job_id).search(first)
+    assert services.queries.left_to_search(job)[0] == plan.unknown - 10
 
 
 def test_job_that_ended_is_not_helped(machine: Machine, query: str) -> None:
     services = machine("one")
     job = begin(services, query)
-    services.search.fail(job, "for a test")
+    services.queries.run(job).fail(MultiblastError("for a test"))
     with pytest.raises(ConflictError, match="only a job that runs can be helped"):
-        services.search.plan_part(job, 1, 1)
+        services.queries.run(job).plan_part(1, 1)
 
 
 def test_machine_without_the_database_leaves_the_work(machine: Machine, query: str, tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
     job = begin(machine("first"), query)
     with pytest.raises(InvalidInputError, match="no site 'demo'"):
-        machine("second", tmp_path / "none").search.plan_part(job, 1, 1)
+        machine("second", tmp_path / "none").queries.run(job).plan_part(1, 1)
 
 
 def test_machine_with_another_database_of_the_name_leaves_the_work(
@@ -125,16 +128,16 @@ def test_machine_with_another_database_of_the_name_leaves_the_work(
     build_database(EXAMPLES / "protein_query.fasta", directory, "proteins", molecule="protein")
     job = begin(machine("first"), query)
     with pytest.raises(ConflictError, match="restart it"):
-        machine("second", tmp_path / "other").search.plan_part(job, 1, 1)
+        machine("second", tmp_path / "other").queries.run(job).plan_part(1, 1)
 
 
 def test_speeds_measured_at_the_same_time_are_blended(machine: Machine) -> None:
     """Batches of one job often end together, and the first of them on two machines at once."""
-    runners = [machine(f"machine {number}").search._runner for number in range(6)]
-    with ThreadPoolExecutor(len(runners)) as pool:
-        for ended in [pool.submit(runner.record_speed, "speed", 100.0, 10.0) for runner in runners]:
+    speeds = [Speeds(machine(f"machine {number}").database) for number in range(6)]
+    with ThreadPoolExecutor(len(speeds)) as pool:
+        for ended in [pool.submit(one.record, "search", 100.0, 10.0) for one in speeds]:
             ended.result()
-    runners[0].record_speed("speed", 300.0, 10.0)
-    with runners[0]._database.read() as session:
-        speed = session.get_one(Speed, "speed")
+    speeds[0].record("search", 300.0, 10.0)
+    speed = speeds[0].get("search")
+    assert speed is not None
     assert (speed.letters_per_second, speed.bytes_per_letter) == (200, 10)

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from multiblast.accounts import Requester
 from multiblast.errors import StoreAwayError, StoreError
 from multiblast.search import read_submission
 from multiblast.services import Services
@@ -219,21 +220,15 @@ def test_token_that_expires_in_mid_run_fails_the_job_plainly(
     """Nothing that is wrong is kept, and with a new token the same job completes."""
     services = replace(make_services(), store=store)
     submission = read_submission(query=">one\nMKVLAAGIVGLCAKAYWQ\n", targets=["demo/examples/proteins"])
-    search, job = services.search, services.search.record(submission).job_id
-
-    def run() -> None:
-        plan = search.plan(job)
-        search.start(plan)
-        search.run(plan.to_run[0])
+    run = services.queries.run(services.queries.submit(Requester(), submission).job_id)
 
     proxy.fault = Fault(status=400, code="ExpiredToken", fits=_puts)
-    with pytest.raises(StoreError) as raised:
-        run()
-    search.fail(job, str(raised.value))
-    assert "the credentials have expired: renew them in the bucket's block" in search.state(job).reason
+    with pytest.raises(StoreError):
+        run.execute()
+    job = services.queries.searched_job(run.job_id)
+    assert "the credentials have expired: renew them in the bucket's block" in job.reason
     proxy.fault = Fault(times=0)
-    run()
-    assert search.finish(job).status == "complete"
+    assert run.execute().status == "complete"
 
 
 def test_clock_that_is_an_hour_off_is_told(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from prefect.client.schemas.objects import Artifact
 from prefect.testing.utilities import prefect_test_harness
 
 from blocks.services import using
+from multiblast.accounts import Requester
 from multiblast.search import board, read_submission
 from multiblast.sequences import Sequence
 from multiblast.services import Services
@@ -34,16 +35,16 @@ async def _shown() -> dict[str, Artifact]:
 @flow(validate_parameters=False)
 async def show(services: Services, job_id: str) -> tuple[dict[str, Artifact], dict[str, Artifact]]:
     """Search a job's batches one by one, its progress shown before each and at the end."""
-    search = services.search
-    plan = search.plan(job_id)
-    search.start(plan)
+    run = services.queries.run(job_id)
+    plan = run.plan()
+    run.start(plan)
     board.begin(job_id, to_search=plan.unknown, reused=plan.known, letters=plan.letters)
     page, seen = run_page.RunPage(job_id), []
     for batch in (*plan.to_run, None):
         await page.show_progress()
         seen.append(await _shown())
         if batch is not None:
-            await asyncio.to_thread(search.run, batch)
+            await asyncio.to_thread(run.search, batch)
     board.end(job_id)
     return seen[0], seen[-1]
 
@@ -54,7 +55,8 @@ def test_progress_and_table_are_brought_up_to_date_in_place(
     monkeypatch.setattr(run_page, "_FIRST_S", 0.0)
     monkeypatch.setattr(run_page, "_PERIOD_S", 0.0)
     query = b"".join(sequence.canonical for sequence in proteins[:6]).decode()
-    job_id = services.search.record(read_submission(query=query, targets=["demo/examples/proteins"])).job_id
+    submission = read_submission(query=query, targets=["demo/examples/proteins"])
+    job_id = services.queries.submit(Requester(), submission).job_id
     with prefect_test_harness(server_startup_timeout=120), using(services):
         first, last = asyncio.run(show(services, job_id))
     gc.collect()

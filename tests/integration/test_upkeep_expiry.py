@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -21,6 +22,7 @@ from multiblast.search import SearchedJob
 from multiblast.sequences import Sequence
 from multiblast.services import Services
 from multiblast.settings import Policy
+from multiblast.stores import LocalStore
 from multiblast.upkeep import expiry as expiry_module
 
 SearchWhole = Callable[..., SearchedJob]
@@ -56,11 +58,7 @@ def objects(services: Services, prefix: str) -> set[str]:
 
 
 def run_again(services: Services, job_id: str) -> None:
-    plan = services.search.plan(job_id)
-    services.search.start(plan)
-    for batch in plan.to_run:
-        services.search.run(batch)
-    services.search.finish(job_id)
+    services.queries.run(job_id).execute()
 
 
 def test_expiry_removes_results_and_keeps_recipes(
@@ -70,11 +68,11 @@ def test_expiry_removes_results_and_keeps_recipes(
     report = report_of(services, job.job_id)
     expired = services.expiry.run(LATER)
     assert (expired.query_jobs, expired.report_jobs, expired.errors) == ([job.job_id], [report], {})
-    assert services.query_service.lookup(ME, job.job_id).status == "expired"
+    assert services.queries.lookup(ME, job.job_id).status == "expired"
     assert services.report_service.lookup(ME, report).status == "expired"
-    assert {child.status for child in services.query_service.lookup(ME, job.job_id).children or ()} == {"expired"}
+    assert {child.status for child in services.queries.lookup(ME, job.job_id).children or ()} == {"expired"}
     assert results(services) == set()
-    with services.query_service.query(ME, job.job_id) as query:
+    with services.queries.query(ME, job.job_id) as query:
         assert query.read() == fasta(proteins[8:11]).encode()
 
 
@@ -83,16 +81,16 @@ def test_expired_result_comes_back_and_says_that_it_is_the_same(
 ) -> None:
     job = search_whole(services, fasta(proteins[8:10]), user="ann")
     before, after = io.BytesIO(), io.BytesIO()
-    services.query_service.result(ME, job.job_id, before)
+    services.queries.result(ME, job.job_id, before)
     services.expiry.run(LATER)
     with pytest.raises(ConflictError, match="expired"):
-        services.query_service.result(ME, job.job_id, after)
-    services.query_service.restart(ME, job.job_id)
-    assert services.query_service.lookup(ME, job.job_id).status == "queued"
+        services.queries.result(ME, job.job_id, after)
+    services.queries.restart(ME, job.job_id)
+    assert services.queries.lookup(ME, job.job_id).status == "queued"
     run_again(services, job.job_id)
-    found = services.query_service.lookup(ME, job.job_id)
+    found = services.queries.lookup(ME, job.job_id)
     assert (found.status, found.results_as_before) == ("complete", True)
-    services.query_service.result(ME, job.job_id, after)
+    services.queries.result(ME, job.job_id, after)
     assert after.getvalue() == before.getvalue()
 
 
@@ -104,7 +102,7 @@ def test_expired_result_that_is_another_now_says_so(
     with services.database.write() as session:
         session.get_one(QueryJob, job.job_id).expired_digest = "0" * 64
     run_again(services, job.job_id)
-    assert services.query_service.lookup(ME, job.job_id).results_as_before is False
+    assert services.queries.lookup(ME, job.job_id).results_as_before is False
 
 
 def test_expiry_counts_reading_as_use_and_nothing_else(
@@ -119,19 +117,19 @@ def test_expiry_counts_reading_as_use_and_nothing_else(
     with services.database.write() as session:
         for job in session.exec(select(QueryJob)):
             job.used_at = utc_now() - timedelta(days=40)
-    services.query_service.list_jobs(ME)
-    services.query_service.lookup(ME, jobs["polled"])
-    services.query_service.statuses(ME, list(jobs.values()))
-    services.query_service.result(ME, jobs["read"], io.BytesIO())
+    services.queries.list_jobs(ME)
+    services.queries.lookup(ME, jobs["polled"])
+    services.queries.statuses(ME, list(jobs.values()))
+    services.queries.result(ME, jobs["read"], io.BytesIO())
     services.report_service.file(ME, report, "report.tsv").close()
     assert services.expiry.run().query_jobs == [jobs["polled"]]
 
 
 def test_expiry_spares_what_is_pinned(services: Services, search_whole: SearchWhole, proteins: list[Sequence]) -> None:
     job = search_whole(services, fasta(proteins[8:9]), user="ann")
-    services.query_service.pin(ME, job.job_id)
+    services.queries.pin(ME, job.job_id)
     assert services.expiry.run(LATER).query_jobs == []
-    services.query_service.pin(ME, job.job_id, pinned=False)
+    services.queries.pin(ME, job.job_id, pinned=False)
     assert services.expiry.run(LATER).query_jobs == [job.job_id]
 
 
@@ -151,14 +149,14 @@ def test_expiry_keeps_what_a_living_job_shares(
     """Two parents share a sequence; one goes, and the shared child and its result stay whole."""
     old = search_whole(services, fasta(proteins[7:10]), user="ann")
     live = search_whole(services, fasta(proteins[9:11]), user="ann")
-    services.query_service.pin(ME, live.job_id)
+    services.queries.pin(ME, live.job_id)
     shared = live.rows[0]
     expired = services.expiry.run(LATER)
     assert expired.query_jobs == [old.job_id]
     assert expired.results == 2
-    assert services.query_service.lookup(ME, shared.job_id).status == "complete"
+    assert services.queries.lookup(ME, shared.job_id).status == "complete"
     assert results(services) == {row.result_key for row in live.rows}
-    assert services.query_service.result(ME, live.job_id, io.BytesIO()) == 2
+    assert services.queries.result(ME, live.job_id, io.BytesIO()) == 2
 
 
 def test_expiry_dry_run_tells_all_and_changes_nothing(
@@ -166,9 +164,9 @@ def test_expiry_dry_run_tells_all_and_changes_nothing(
 ) -> None:
     job = search_whole(services, fasta(proteins[8:10]), user="ann")
     report_of(services, job.job_id)
-    before = services.search.jobs.history(job.job_id), results(services)
+    before = services.queries.jobs.history(job.job_id), results(services)
     told = services.expiry.run(LATER, dry_run=True)
-    assert (services.search.jobs.history(job.job_id), results(services)) == before
+    assert (services.queries.jobs.history(job.job_id), results(services)) == before
     done = services.expiry.run(LATER)
     assert told == replace(done, dry_run=True)
 
@@ -188,7 +186,7 @@ def test_expiry_of_one_bad_job_stops_no_other(
     expired = services.expiry.run(LATER)
     assert expired.query_jobs == [jobs[0], jobs[2]]
     assert expired.errors == {jobs[1]: "ValueError: not a digest"}
-    assert services.query_service.lookup(ME, jobs[1]).status == "complete"
+    assert services.queries.lookup(ME, jobs[1]).status == "complete"
 
 
 def test_expired_objects_go_an_hour_later(
@@ -231,12 +229,12 @@ def test_result_that_expires_while_it_is_read_is_read_whole(
         search_whole(services, fasta(part))
     job = search_whole(services, fasta(proteins[7:11]), user="ann")
     whole, expiring = io.BytesIO(), _ExpiringOutput(services)
-    services.query_service.result(ME, job.job_id, whole)
-    services.query_service.result(ME, job.job_id, expiring)
+    services.queries.result(ME, job.job_id, whole)
+    services.queries.result(ME, job.job_id, expiring)
     assert expiring.expired > 0
     assert expiring.getvalue() == whole.getvalue()
     with pytest.raises(ConflictError, match="expired"):
-        services.query_service.result(ME, job.job_id, io.BytesIO())
+        services.queries.result(ME, job.job_id, io.BytesIO())
 
 
 def test_report_made_again_is_not_swept(
@@ -245,7 +243,7 @@ def test_report_made_again_is_not_swept(
     """A report of the same results has the same files as the one that expired."""
     job = search_whole(services, fasta(proteins[8:9]), user="ann")
     report = report_of(services, job.job_id)
-    services.query_service.pin(ME, job.job_id)
+    services.queries.pin(ME, job.job_id)
     assert services.expiry.run(LATER).report_jobs == [report]
     services.report_service.restart(ME, report)
     services.reports.make(report)
@@ -260,7 +258,7 @@ def test_compaction_drops_what_expired_from_a_pack(
 ) -> None:
     job = search_whole(replace(services, installation=replace(services.installation, cores=1)), fasta(proteins[:4]))
     kept = job.rows[-1]
-    before = list(services.search.results.archives([kept.result_key]))
+    before = list(services.queries.results.archives([kept.result_key]))
     with services.database.write() as session:
         session.get_one(QueryJob, kept.job_id).pinned = True
     services.expiry.run(LATER)
@@ -270,7 +268,7 @@ def test_compaction_drops_what_expired_from_a_pack(
     assert done.bytes_freed > 0
     services.sweeping.sweep(utc_now() + timedelta(hours=2))
     assert len(objects(services, "packs/")) == 1
-    assert list(services.search.results.archives([kept.result_key])) == before
+    assert list(services.queries.results.archives([kept.result_key])) == before
 
 
 def test_sweep_leaves_young_objects_and_removes_old_ones_without_reference(services: Services) -> None:
@@ -289,8 +287,34 @@ def test_verify_finds_references_without_object(
     packs = objects(services, "packs/")
     services.store.delete(packs)
     assert set(services.sweeping.verify().packs) == packs
-    services.search.results.check_present([job.rows[0].result_key])
-    assert services.sweeping.verify().results == [job.job_id]
+    assert services.queries.run(job.job_id).plan().unknown == 1
+
+
+def test_wrong_store_that_was_planned_with_once_destroys_nothing(
+    services: Services, search_whole: SearchWhole, proteins: list[Sequence], tmp_path: Path
+) -> None:
+    """The storage block names another place for a while; then all is as before, and the next sweep takes nothing."""
+    job = search_whole(services, fasta(proteins[:3]), user="ann")
+    before, packs = results(services), objects(services, "packs/")
+    wrong = replace(services, store=LocalStore(tmp_path / "wrong"))
+    plan = wrong.queries.run(job.job_id).plan()
+    assert (plan.known, plan.unknown, len(plan.lost)) == (0, 3, len(packs))
+    assert any("not in the store" in warning for warning in plan.warnings)
+    assert services.queries.run(job.job_id).plan().known == 3
+    services.sweeping.sweep(LATER)
+    assert (results(services), objects(services, "packs/")) == (before, packs)
+    assert services.sweeping.verify().is_nothing
+
+
+def test_lost_pack_is_searched_again(
+    services: Services, search_whole: SearchWhole, proteins: list[Sequence], searches_run: Callable[..., list[int]]
+) -> None:
+    job = search_whole(services, fasta(proteins[:3]), user="ann")
+    before = list(services.queries.results.archives([row.result_key for row in job.rows]))
+    services.store.delete(objects(services, "packs/"))
+    again = search_whole(services, fasta(proteins[:3]), user="ann")
+    assert (again.status, again.searched, sum(searches_run(services))) == ("complete", 3, 6)
+    assert list(services.queries.results.archives([row.result_key for row in job.rows])) == before
 
 
 def test_results_of_an_older_database_go_when_they_are_old(
@@ -307,7 +331,7 @@ def test_results_of_an_older_database_go_when_they_are_old(
 
 def test_running_jobs_do_not_expire(services: Services, search_whole: SearchWhole, proteins: list[Sequence]) -> None:
     job = search_whole(services, fasta(proteins[8:9]), user="ann")
-    services.search.jobs.move_query([job.job_id], JobStatus.QUEUED, "submitted again")
+    services.queries.jobs.move_query([job.job_id], JobStatus.QUEUED, "submitted again")
     assert services.expiry.run(datetime(2100, 1, 1, tzinfo=UTC)).query_jobs == []
     assert len(results(services)) == 1
 
@@ -334,17 +358,17 @@ def test_expiry_on_every_store_and_back(
 ) -> None:
     services = services_on
     job, pinned = (search_whole(services, fasta([one]), user="ann").job_id for one in proteins[8:10])
-    services.query_service.pin(ME, pinned)
+    services.queries.pin(ME, pinned)
     before, kept, after = io.BytesIO(), objects(services, "packs/"), io.BytesIO()
-    services.query_service.result(ME, job, before)
+    services.queries.result(ME, job, before)
     services.expiry.run(LATER)
     services.sweeping.sweep(LATER + timedelta(hours=2))
     assert len(objects(services, "packs/")) == len(kept) - 1
     assert len(objects(services, "queries/")) == 2
-    services.query_service.result(ME, pinned, io.BytesIO())
-    services.query_service.restart(ME, job)
+    services.queries.result(ME, pinned, io.BytesIO())
+    services.queries.restart(ME, job)
     run_again(services, job)
-    services.query_service.result(ME, job, after)
+    services.queries.result(ME, job, after)
     assert after.getvalue() == before.getvalue()
     assert services.sweeping.verify().is_nothing
 
@@ -355,7 +379,7 @@ def test_job_read_during_expiry_is_whole_or_expired(
     services = services_on
     job = search_whole(services, fasta(proteins[8:11]), user="ann").job_id
     whole = io.BytesIO()
-    services.query_service.result(ME, job, whole)
+    services.queries.result(ME, job, whole)
     reading, expired = Event(), Event()
 
     def read() -> list[bytes]:
@@ -364,7 +388,7 @@ def test_job_read_during_expiry_is_whole_or_expired(
         with pytest.raises(ConflictError, match="expired"):  # noqa: PT012 - until then
             while True:
                 output = io.BytesIO()
-                services.query_service.result(ME, job, output)
+                services.queries.result(ME, job, output)
                 seen.append(output.getvalue())
                 reading.set()
         expired.set()

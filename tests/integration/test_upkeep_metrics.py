@@ -48,8 +48,8 @@ def test_metrics_count_what_is_in_the_database(
     ids = []
     for number in (1, 2):
         submission = read_submission(query=f">s\n{'MKVLAAGIV' * number}\n", targets=["demo/examples/proteins"])
-        ids.append(services.query_service.record(ANN, submission).job_id)
-    services.search.jobs.move_query([ids[0]], JobStatus.FAILED, "no")
+        ids.append(services.queries.submit(ANN, submission).job_id)
+    services.queries.jobs.move_query([ids[0]], JobStatus.FAILED, "no")
     found = values(services.metrics())
     assert found['job_successes{queue="query"}'] == 1
     assert found['job_successes{queue="report"}'] == 1

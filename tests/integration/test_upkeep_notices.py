@@ -81,7 +81,7 @@ def receiver() -> Iterator[Receiver]:
 def jobs(database: Database) -> Jobs:
     jobs = Jobs(database)
     recipe: dict[str, Any] = {"targets": [], "options": {}}
-    jobs.record(QueryJob(id=JOB, site="s", program="blastp", recipe=recipe, query_key="queries/a", query_bytes=1), ())
+    jobs.add(QueryJob(id=JOB, site="s", program="blastp", recipe=recipe, query_key="queries/a", query_bytes=1), ())
     return jobs
 
 

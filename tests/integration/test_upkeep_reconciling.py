@@ -44,7 +44,7 @@ def jobs(database: Database) -> Jobs:
 def alone(jobs: Jobs) -> QueryJob:
     """A job of one sequence in progress."""
     job = row("alone", result_key="r" * 32)
-    jobs.record(job, ())
+    jobs.add(job, ())
     jobs.start(jobs.query(job.id), run_id=RUN)
     return jobs.query(job.id)
 
@@ -53,7 +53,7 @@ def alone(jobs: Jobs) -> QueryJob:
 def parent(jobs: Jobs) -> QueryJob:
     """A job of two sequences in progress."""
     job = row("parent", sequences=2)
-    jobs.record(job, [NewSequence(child, f"{child[:31]}r", 0, 1, 1, "") for child in ("a" * 32, "b" * 32)])
+    jobs.add(job, [NewSequence(child, f"{child[:31]}r", 0, 1, 1, "") for child in ("a" * 32, "b" * 32)])
     jobs.start(jobs.query(job.id), run_id=RUN)
     return jobs.query(job.id)
 
@@ -167,7 +167,7 @@ def test_report_of_an_ended_run_waits_to_be_made_again(database: Database, jobs:
 
 def test_job_that_was_never_started_waits_to_be_run(database: Database, jobs: Jobs) -> None:
     job = row("new")
-    jobs.record(job, ())
+    jobs.add(job, ())
     assert Reconciling(database).run(NOBODY).waiting == []
     assert [waiting.job_id for waiting in Reconciling(database).run(NOBODY, utc_now() + LATER).waiting] == [job.id]
 

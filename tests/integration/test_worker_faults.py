@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from multiblast.accounts import Requester
 from multiblast.database import Database, utc_now
 from multiblast.results import Results
 from multiblast.search import read_submission
@@ -23,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 QUERY = ROOT / "examples" / "data" / "protein_query.fasta"
 _SEARCH = """
 import sys
+from contextlib import suppress
 from pathlib import Path
 from multiblast.database import Database
 from multiblast.errors import MultiblastError
@@ -33,22 +35,16 @@ from multiblast.stores import LocalStore
 from multiblast.targets import Targets
 database, store, targets, job = sys.argv[1:]
 services = Services(Database(database), LocalStore(store), Installation(cores=1), Targets(Path(targets)), QueryLimits())
-try:
-    plan = services.search.plan(job)
-    services.search.start(plan)
-    for batch in plan.to_run:
-        services.search.run(batch)
-except MultiblastError as error:
-    services.search.fail(job, str(error))
-else:
-    services.search.finish(job)
+with suppress(MultiblastError):
+    services.queries.run(job).execute()
 """
 
 
 @pytest.fixture
 def job(services: Services) -> str:
     """A job that waits."""
-    return services.search.record(read_submission(query_file=QUERY, targets=["demo/examples/proteins"])).job_id
+    submission = read_submission(query_file=QUERY, targets=["demo/examples/proteins"])
+    return services.queries.submit(Requester(), submission).job_id
 
 
 def run_with_small_disk(
@@ -67,7 +63,7 @@ def test_disk_full_where_we_and_programs_write_fails_the_job_plainly(  # noqa: P
     services: Services, targets_root: Path, job: str, tmp_path: Path, size: str, who: str
 ) -> None:
     run_with_small_disk(services, targets_root, job, tmp_path / "tmp", size, TMPDIR=str(tmp_path / "tmp"))
-    state = services.search.state(job)
+    state = services.queries.searched_job(job)
     assert state.status == "failed"
     assert state.reason.startswith(who)
     assert "no space left" in state.reason
@@ -79,11 +75,10 @@ def test_disk_full_where_results_are_kept_fails_the_job_plainly(
 ) -> None:
     packs = services.store.root / ".incoming"  # type: ignore[attr-defined]  # it is local
     run_with_small_disk(services, targets_root, job, packs)
-    state = services.search.state(job)
+    state = services.queries.searched_job(job)
     assert state.status == "failed"
     assert "No space left on device; free some space, or move the store to a larger disk" in state.reason
-    services.search.start(services.search.plan(job))
-    assert services.search.finish(job).status == "complete"
+    assert services.queries.run(job).execute().status == "complete"
 
 
 @pytest.mark.parametrize("off", [timedelta(hours=1), timedelta(hours=-1)], ids=["ahead", "behind"])
@@ -112,4 +107,4 @@ def test_expiry_by_a_clock_that_is_an_hour_ahead_takes_nothing_that_is_used(
     assert services.expiry.run(ahead).query_jobs == []
     services.sweeping.sweep(ahead)
     assert services.sweeping.verify().is_nothing
-    assert services.search.state(job).status == "complete"
+    assert services.queries.searched_job(job).status == "complete"

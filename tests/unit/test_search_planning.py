@@ -2,13 +2,15 @@
 
 import pytest
 
-from multiblast.search.planning import Batch, Unknown, pack_batches
+from multiblast.search.plan import Batch, PlannedSequence, pack_batches
 
 SPEED = 100.0
 
 
 def pack(lengths: list[int], workers: int, speed: float | None = SPEED) -> list[Batch]:
-    unknown = [Unknown(f"key-{position}", position, letters) for position, letters in enumerate(lengths, start=1)]
+    unknown = [
+        PlannedSequence(f"key-{position}", position, letters) for position, letters in enumerate(lengths, start=1)
+    ]
     return pack_batches("job", "blastp", unknown, workers=workers, letters_per_second=speed)
 
 

@@ -328,12 +328,8 @@ def test_registry_job_searched_with_another_database_is_another_run(
     for text in (FASTA, FASTA.replace(">", ">x")):
         (tmp_path / "db.fasta").write_text(text)
         build_database(tmp_path / "db.fasta", directory, "db", molecule="protein", title="db")
-        recorded = services.search.record(read_submission(query=FASTA, targets=["own/t/db"]))
-        plan = services.search.plan(recorded.job_id)
-        services.search.start(plan)
-        for batch in plan.to_run:
-            services.search.run(batch)
-        services.search.finish(recorded.job_id)
+        recorded = services.queries.submit(Requester(), read_submission(query=FASTA, targets=["own/t/db"]))
+        services.queries.run(recorded.job_id).execute()
         services.provenance.record(here, recorded.job_id)
     assert len(here.since("code_run", 0)) == 2
     versions = [row.fields["version"] for row in here.products("own", ["databases/*"])]
@@ -341,7 +337,8 @@ def test_registry_job_searched_with_another_database_is_another_run(
 
 
 def test_registry_job_that_is_not_complete_is_not_recorded(here: Any, services: Services) -> None:
-    recorded = services.search.record(read_submission(query=FASTA, targets=["demo/examples/proteins"]))
+    submission = read_submission(query=FASTA, targets=["demo/examples/proteins"])
+    recorded = services.queries.submit(Requester(), submission)
     with pytest.raises(ConflictError, match="is queued"):
         services.provenance.record(here, recorded.job_id)
 

@@ -1,9 +1,9 @@
-"""The query service: every action on query jobs."""
+"""The door of query jobs: every action on them, where rights are checked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from multiblast.accounts import Accounts, Requester
+from multiblast.accounts import Accounts, FairQueue, Requester
 from multiblast.accounts.access import readable
 from multiblast.actions.answers import (
     ChildItem,
@@ -25,37 +25,62 @@ from multiblast.actions.answers import (
     SequenceFailure,
     UserMeta,
 )
-from multiblast.actions.job_list import JobList, read_page
+from multiblast.actions.comparison import Comparison, Comparisons
+from multiblast.actions.job_door import JobDoor, read_page
 from multiblast.actions.requests import read_create_query, renamed
 from multiblast.archive import merge
-from multiblast.database import BatchRun, ChildJob, Database, JobEvent, JobKind, JobStatus, QueryJob, Run
+from multiblast.database import BatchRun, ChildJob, JobEvent, JobKind, JobStatus, QueryJob, Run
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError
 from multiblast.jobs import ACTIVE, RESTARTABLE
 from multiblast.results.digests import results_digest
-from multiblast.search import Recorded, Search, StoreKey, Submission
+from multiblast.search import (
+    Plan,
+    Recorded,
+    Recorder,
+    SearchedJob,
+    SearchEngine,
+    SearchRun,
+    StoreKey,
+    Submission,
+    options_of,
+)
+from multiblast.search.batch_search import OnProgress
+from multiblast.search.run import no_progress
+from multiblast.search.searched_job import left_to_search, searched_job
 from multiblast.sequences import read_fasta
-from multiblast.stores import Store
-from multiblast.targets import Targets, database_argument
+from multiblast.settings import QueryLimits
+from multiblast.targets import database_argument
+from multiblast.upkeep import Notices
 
-__all__ = ["QueryService"]
+__all__ = ["Queries"]
 
 _CHILDREN = 1000
 
 
-class QueryService(JobList):
-    """Every action on query jobs, for whoever asks.
+class Queries(JobDoor):
+    """Every action on query jobs, and the runs that search them.
 
     Args:
-        database: The job database.
-        store: Where queries and results are kept.
-        search: What records and searches.
+        engine: What all searches share.
+        limits: What a job may ask for.
         accounts: Who users and guests are.
-        targets: What can be searched.
+        fair_queue: Whose batch is searched next.
+        notices: Who is notified when a job ends.
+
+    Attributes:
+        results: All results, without a question of rights.
     """
 
-    def __init__(self, database: Database, store: Store, search: Search, accounts: Accounts, targets: Targets) -> None:
-        super().__init__(JobKind.QUERY, database, search.jobs, accounts)
-        self._store, self._search, self._targets = store, search, targets
+    def __init__(
+        self, engine: SearchEngine, limits: QueryLimits, accounts: Accounts, fair_queue: FairQueue, notices: Notices
+    ) -> None:
+        super().__init__(JobKind.QUERY, engine.database, engine.jobs, accounts)
+        self.results = engine.results
+        self._engine = engine
+        self._recorder = Recorder(engine.jobs, engine.store, engine.installation, engine.resolver, limits)
+        self._fair_queue = fair_queue
+        self._notices = notices
+        self._comparisons = Comparisons(engine)
 
     def create(
         self, requester: Requester, config: Mapping[str, Any], query: str | bytes | Path | StoreKey = ""
@@ -73,21 +98,73 @@ class QueryService(JobList):
         """
         submission, add = read_create_query(config, query)
         try:
-            recorded = self.record(requester, submission, add_to_collection=add)
+            recorded = self.submit(requester, submission, add_to_collection=add)
         except InvalidInputError as error:
             raise renamed(error) from error
         return CreatedQuery(query_job_id=recorded.job_id)
 
-    def record(self, requester: Requester, submission: Submission, *, add_to_collection: bool = True) -> Recorded:
-        """Record a query job from a submission whose form is checked: see `create`."""
-        owner = requester.owner if add_to_collection else ""
-        submission = replace(submission, owner=owner)
-        with self.accounts.usage.count_submission(requester, lambda: self._count(submission)):
-            recorded = self._search.record(submission)
-        if owner:  # a link that was there before gets the new words
-            words = {"summary": submission.summary, "description": submission.description}
-            self._links.add(owner, recorded.job_id, JobKind.QUERY, **words)
+    def submit(
+        self, requester: Requester, submission: Submission, *, add_to_collection: bool = True, notify: str = ""
+    ) -> Recorded:
+        """Check a submission whole, then record its job; the same submission finds the same job.
+
+        Args:
+            requester: Who submits.
+            submission: What they submit; its form is checked.
+            add_to_collection: Whether the job is added to their list.
+            notify: A URL to notify when the job has ended; empty for none.
+
+        Raises:
+            InvalidInputError: with everything that is wrong; nothing was recorded.
+            LimitError: the requester has as much as they may have for now.
+        """
+        if notify:
+            self._notices.check(notify)
+        submission = replace(submission, owner=requester.owner if add_to_collection else "")
+        # Counted only after it is checked, so that bad input is not called too much.
+        with self._accounts.usage.count_submission(requester, lambda: self._recorder.count(submission)):
+            recorded = self._recorder.record(submission)
+        if notify:
+            self._notices.ask(recorded.job_id, notify)
         return recorded
+
+    def check(self, submission: Submission) -> int:
+        """Check a submission without recording it; return how many sequences it has.
+
+        Raises:
+            InvalidInputError: with everything that is wrong.
+        """
+        return self._recorder.count(submission)
+
+    def preview(self, submission: Submission) -> Plan:
+        """Plan a submission without recording it.
+
+        Raises:
+            InvalidInputError: with everything that is wrong.
+        """
+        return self._recorder.preview(submission, self._engine.planner)
+
+    def run(self, job_id: str, *, run_id: str = "", progress: OnProgress = no_progress) -> SearchRun:
+        """Return a run of a recorded job, for whatever executes jobs.
+
+        Args:
+            job_id: The job.
+            run_id: The id of the flow run that executes it, for the job's history.
+            progress: Called with the sequences and letters that were just done.
+        """
+
+        def turn() -> AbstractContextManager[None]:
+            return self._fair_queue.turn(job_id, given_up=lambda: self.jobs.query(job_id).cancel_requested)
+
+        return SearchRun(self._engine, job_id, run_id=run_id, progress=progress, turn=turn)
+
+    def searched_job(self, job_id: str, *, count: int = 0) -> SearchedJob:
+        """Return what became of a job, for whoever runs it: see `multiblast.search.searched_job`."""
+        return searched_job(self._database, job_id, count=count)
+
+    def left_to_search(self, job_id: str) -> tuple[int, int]:
+        """Return how many distinct sequences of a job have no result yet, and their letters."""
+        return left_to_search(self._database, job_id)
 
     def list_jobs(
         self, requester: Requester, *, site: str = "", status: str = "", first: int = 1, count: int = 50
@@ -136,7 +213,7 @@ class QueryService(JobList):
         self._access.check_read(requester, job_id, JobKind.QUERY)
         if link and requester.owner and self._links.get(requester.owner, job_id) is None:
             self._links.add(requester.owner, job_id, JobKind.QUERY)
-        job = self._jobs.query(job_id)
+        job = self.jobs.query(job_id)
         with self._database.read() as session:
             as_before = None
             if job.expired_digest and job.status == JobStatus.COMPLETE:
@@ -172,19 +249,19 @@ class QueryService(JobList):
             LimitError: the requester has as much as they may have for now.
         """
         self._access.check_change(requester, job_id, JobKind.QUERY)
-        job = self._jobs.query(job_id)
+        job = self.jobs.query(job_id)
         if job.status in ACTIVE:
             raise ConflictError(f"job {job_id} is {job.status} already: cancel it first if it hangs")
-        with self.accounts.usage.count_submission(requester, lambda: job.sequences):
-            self._search.restart(job_id)
+        with self._accounts.usage.count_submission(requester, lambda: job.sequences):
+            self._recorder.record_again(job)
             if job.status in RESTARTABLE:
-                self._jobs.move_query([job_id], JobStatus.QUEUED, "restarted")
-            elif self._jobs.query(job_id).status == JobStatus.COMPLETE:
+                self.jobs.move_query([job_id], JobStatus.QUEUED, "restarted")
+            elif self.jobs.query(job_id).status == JobStatus.COMPLETE:
                 raise ConflictError(f"job {job_id} is complete, and its databases are as they were: there is no need")
         return CreatedQuery(query_job_id=job_id)
 
     def cancel(self, requester: Requester, job_id: str) -> None:
-        """Stop a job that waits or runs; what it found is kept.
+        """Stop a job that waits or runs, its BLAST+ processes within a second or so; what it found is kept.
 
         Raises:
             NotFoundError: there is no such job.
@@ -192,7 +269,10 @@ class QueryService(JobList):
             ConflictError: it has ended.
         """
         self._access.check_change(requester, job_id, JobKind.QUERY)
-        self._search.cancel(job_id)
+        job = self.jobs.query(job_id)
+        if job.status not in ACTIVE:
+            raise ConflictError(f"job {job_id} is {job.status}: only a queued or running job can be cancelled")
+        self.jobs.stop(job, JobStatus.CANCELLED, "cancelled by its user")
 
     def query(self, requester: Requester, job_id: str) -> BinaryIO:
         """Open the sequences of a job, in canonical FASTA.
@@ -202,8 +282,8 @@ class QueryService(JobList):
             NotAllowedError: the requester may not read it.
         """
         self._access.check_read(requester, job_id, JobKind.QUERY)
-        job = self._jobs.query(job_id)
-        return self._store.open(job.query_key, job.query_offset, job.query_bytes)
+        job = self.jobs.query(job_id)
+        return self._engine.store.open(job.query_key, job.query_offset, job.query_bytes)
 
     def result(self, requester: Requester, job_id: str, output: BinaryIO) -> int:
         """Write the result of a complete job, as ASN.1 text that ``blast_formatter -archive`` reads.
@@ -220,7 +300,7 @@ class QueryService(JobList):
         """
         self._access.check_read(requester, job_id, JobKind.QUERY)
         self._complete(job_id)
-        self._jobs.touch([job_id])
+        self.jobs.touch([job_id])
         job = self._complete(job_id)  # an expiry that begins now leaves it alone; one before took it away
         return merge(self._parts(job), output, self._database_argument(job))
 
@@ -232,10 +312,10 @@ class QueryService(JobList):
             NotAllowedError: the requester may not read it.
         """
         self._access.check_read(requester, job_id, JobKind.QUERY)
-        job = self._jobs.query(job_id)
+        job = self.jobs.query(job_id)
         with self._database.read() as session:
             runs = session.exec(select(BatchRun).where(BatchRun.job_id == job_id).order_by(col(BatchRun.number))).all()
-        failed = [child for child in self._jobs.children(job) if child.failure is not None]
+        failed = [child for child in self.jobs.children(job) if child.failure is not None]
         return Errors(
             stderr="".join(run.stderr for run in runs),
             programs=tuple(
@@ -261,43 +341,52 @@ class QueryService(JobList):
             ),
         )
 
+    def can_compare(self, job_id: str) -> bool:
+        """Whether a job was searched before with other databases or another program version."""
+        return self._comparisons.can_compare(self.jobs.query(job_id))
+
+    def compare(self, requester: Requester, job_id: str, before_id: str = "") -> Comparison:
+        """Compare a job with what it found before its databases changed, or with another job.
+
+        Args:
+            requester: Who compares.
+            job_id: The job as it is now.
+            before_id: The job to compare with, sequence by sequence; empty is the same job before the change.
+
+        Raises:
+            NotFoundError: there is no such job.
+            NotAllowedError: the requester may not read one of them.
+            ConflictError: nothing changed, or what the numbers of subjects stood for is no longer known.
+        """
+        for wanted in filter(None, (job_id, before_id)):
+            self._access.check_read(requester, wanted, JobKind.QUERY)
+        job = self.jobs.query(job_id)
+        return self._comparisons.compare(job, self.jobs.query(before_id) if before_id else None)
+
     def targets(self) -> dict[str, dict[str, dict[str, list[str]]]]:
         """Return what can be searched: ``{site: {target: {"naTargets": […], "aaTargets": […]}}}``."""
-        return self._targets.tree()
+        return self._engine.targets.tree()
 
     def _blast_config(self, job: QueryJob) -> dict[str, Any]:
-        options = self._search.options(job)
+        options = options_of(job)
         return {"tool": job.program} | {options.option(name).config: value for name, value in options.changed().items()}
 
     def _complete(self, job_id: str) -> QueryJob:
-        job = self._jobs.query(job_id)
+        job = self.jobs.query(job_id)
         if job.status != JobStatus.COMPLETE:
             raise ConflictError(f"job {job_id} is {job.status}: its result can be read once it is complete")
         return job
 
-    def _count(self, submission: Submission) -> int:
-        """Count the sequences of a submission, which is checked before, so that bad input is not called too much."""
-        self._search.check(submission)
-        source = submission.query
-        if getattr(submission.options, "in_pssm", ""):
-            return 1
-        if isinstance(source, StoreKey):
-            if not self._store.exists(source):
-                return 0  # recording says what is wrong
-            with closing(self._store.open(source)) as stream:
-                return sum(1 for _ in read_fasta(stream))
-        return sum(1 for _ in read_fasta(source))
-
     def _parts(self, job: QueryJob) -> Iterator[tuple[bytes, bytes]]:
-        keys = [child.result_key for child in self._jobs.children(job)]
-        with closing(self._store.open(job.query_key, job.query_offset, job.query_bytes)) as stream:
-            for sequence, archive in zip(read_fasta(stream), self._search.results.archives(keys), strict=True):
+        keys = [child.result_key for child in self.jobs.children(job)]
+        with closing(self._engine.store.open(job.query_key, job.query_offset, job.query_bytes)) as stream:
+            for sequence, archive in zip(read_fasta(stream), self.results.archives(keys), strict=True):
                 yield sequence.defline, archive
 
     def _database_argument(self, job: QueryJob) -> str:
         """Return where the databases are now, or were when the job was searched if they have changed since."""
         try:
-            return database_argument(self._search.context(job.id).databases)
+            return database_argument(self._engine.resolver.context(job).databases)
         except (ConflictError, InvalidInputError) as error:
             with self._database.read() as session:
                 run = session.exec(select(Run).where(Run.job_id == job.id).order_by(col(Run.number).desc())).first()

@@ -1,15 +1,17 @@
-"""A job as people see it: one row a sequence."""
+"""A job as people see it: one row per sequence, and how much is left to search."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from sqlalchemy import func
 from sqlmodel import col, select
 
-from multiblast.database import ChildJob, Database, Failure, QueryJob, Result
+from multiblast.database import ChildJob, Database, Failure, QueryJob, Result, Run
+from multiblast.jobs import Jobs
 
-__all__ = ["SearchedJob", "SequenceRow", "sequence_rows"]
+__all__ = ["SearchedJob", "SequenceRow", "left_to_search", "searched_job"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class SearchedJob:
 
     Attributes:
         searched, reused: Distinct sequences searched by this run, and known before it.
-        rows: One a sequence, in the order of the query; at most as many as were asked for.
+        rows: One per sequence, in the order of the query; at most as many as were asked for.
         warnings: What is legal but should be known.
         command: What BLAST+ was called with in the last run; each batch with a query file of its own.
     """
@@ -66,18 +68,54 @@ class SearchedJob:
     command: tuple[str, ...] = ()
 
 
-def sequence_rows(
-    database: Database, job: QueryJob, *, since: datetime | None, first: int = 1, count: int = 0
-) -> list[SequenceRow]:
-    """Return the rows of a job's sequences.
+def searched_job(database: Database, job_id: str, *, count: int = 0) -> SearchedJob:
+    """Return what became of a job, with the rows of its first ``count`` sequences (0: of all).
 
-    Args:
-        database: The job database.
-        job: The job.
-        since: Results made from then on count as searched, older ones as reused; None if nobody ran it.
-        first: Position to begin at, 1-based.
-        count: How many rows; 0 is all.
+    Raises:
+        NotFoundError: there is no such job.
     """
+    jobs = Jobs(database)
+    job = jobs.query(job_id)
+    with database.read() as session:
+        run = session.exec(select(Run).where(Run.job_id == job_id).order_by(col(Run.number).desc())).first()
+    rows = _sequence_rows(database, job, since=run.started_at if run else None, count=count)
+    return SearchedJob(
+        job_id=job_id,
+        status=job.status,
+        sequences=job.sequences,
+        searched=run.searched if run else 0,
+        reused=run.reused if run else 0,
+        failed=jobs.counts(job).failed,
+        rows=tuple(rows),
+        warnings=tuple(job.notes),
+        reason=job.reason,
+        command=tuple(run.command) if run else (),
+    )
+
+
+def left_to_search(database: Database, job_id: str) -> tuple[int, int]:
+    """Return how many distinct sequences of a job have no result yet, and their letters.
+
+    Raises:
+        NotFoundError: there is no such job.
+    """
+    job = Jobs(database).query(job_id)
+    with database.read() as session:
+        if job.sequences == 1:
+            return (0, 0) if session.get(Result, job.result_key) else (1, job.letters)
+        left = (
+            select(ChildJob.result_key, ChildJob.letters)
+            .outerjoin(Result, col(Result.key) == ChildJob.result_key)
+            .where(ChildJob.parent_id == job_id, col(Result.key).is_(None))
+            .distinct()
+            .subquery()
+        )
+        count, letters = session.exec(select(func.count(), func.coalesce(func.sum(left.c.letters), 0))).one()
+    return int(count), int(letters)
+
+
+def _sequence_rows(database: Database, job: QueryJob, *, since: datetime | None, count: int) -> list[SequenceRow]:
+    """Return the rows of a job's sequences; results made from ``since`` on count as searched, others as reused."""
     with database.read() as session:
         if job.sequences == 1:
             result, failure = session.get(Result, job.result_key), session.get(Failure, job.result_key)
@@ -87,7 +125,7 @@ def sequence_rows(
             .join(QueryJob, col(QueryJob.id) == ChildJob.child_id)
             .outerjoin(Result, col(Result.key) == ChildJob.result_key)
             .outerjoin(Failure, col(Failure.key) == ChildJob.result_key)
-            .where(ChildJob.parent_id == job.id, ChildJob.position >= first)
+            .where(ChildJob.parent_id == job.id)
             .order_by(col(ChildJob.position))
         )
         if count:

@@ -1,26 +1,30 @@
-"""Planning: which sequences are known, and which run together in which batch."""
+"""Plans: which sequences are known, and which are searched together in which batch."""
 
 from __future__ import annotations
 
 import heapq
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from multiblast.database import Result
 from multiblast.ids import digest
+from multiblast.installation import Installation
+from multiblast.results import Results
+from multiblast.search.speeds import Speeds
 
-__all__ = ["Batch", "Plan", "Unknown", "core_seconds", "estimated_seconds", "pack_batches"]
+__all__ = ["Batch", "Plan", "PlannedSequence", "Planner", "pack_batches"]
 
 _BATCH_S = 20.0  # of one process, where its speed is known: short enough to lose little, long enough to cost nothing
 _LEAST_BATCH_S = 3.0  # a shorter one gains less than the start of its process costs
 _BATCH_LETTERS = {"blastn": 5_000_000, "blastx": 60_000, "rpstblastn": 60_000, "tblastx": 60_000}
 _BATCH_LETTERS_ELSE = 40_000  # where the speed is not known yet
+_SHOWN_KNOWN_BATCHES = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown:
-    """A sequence that must be searched: its result key, one of its positions, its letters."""
+class PlannedSequence:
+    """A sequence of a query: its result key, its (first) position, its letters."""
 
     key: str
     position: int
@@ -66,6 +70,7 @@ class Plan:
         core_seconds: Estimated time of one core; by the letters alone where no speed is known yet.
         seconds: Estimated wall time; 0 if nothing must run, None if no speed is known yet.
         result_bytes: Estimated size of the results to come; None if unknown.
+        lost: Packs that results are said to be in and that are not in the store: these are searched again.
     """
 
     job_id: str
@@ -79,6 +84,7 @@ class Plan:
     seconds: float | None = None
     result_bytes: float | None = None
     warnings: tuple[str, ...] = field(default_factory=tuple)
+    lost: frozenset[str] = field(default_factory=frozenset)
 
     @property
     def unknown(self) -> int:
@@ -91,8 +97,94 @@ class Plan:
         return tuple(batch for batch in self.batches if not batch.known)
 
 
+class Planner:
+    """Plans searches, by what is known and how fast this machine was before; planning changes nothing."""
+
+    def __init__(self, results: Results, speeds: Speeds, installation: Installation) -> None:
+        self._results = results
+        self._speeds = speeds
+        self._installation = installation
+
+    def plan(
+        self,
+        program: str,
+        search_key: str,
+        sequences: Iterable[PlannedSequence],
+        *,
+        job_id: str = "",
+        warnings: Sequence[str] = (),
+    ) -> Plan:
+        """Find out which sequences are known, and pack the others into batches.
+
+        Known results are looked for in the store; lost ones are searched again. A few batches
+        of known results are in the plan too, to be shown.
+
+        Args:
+            program: The BLAST+ program.
+            search_key: Digest of program, version, options and databases.
+            sequences: All of the query, in order; equal ones are searched once.
+            job_id: The job, if it is recorded.
+            warnings: What is legal but should be known.
+        """
+        count, first = 0, dict[str, PlannedSequence]()
+        for count, sequence in enumerate(sequences, start=1):  # noqa: B007 - the last one is how many there are
+            first.setdefault(sequence.key, sequence)
+        found = self._results.known(first)
+        lost = self._results.lost_packs(found.values())
+        known = {key: row for key, row in found.items() if row.pack not in lost}
+        unknown = [sequence for key, sequence in first.items() if key not in known]
+        speed = self._speeds.get(search_key) if unknown else None
+        per_second = speed.letters_per_second if speed else None
+        workers = self._installation.workers
+        batches = pack_batches(job_id, program, unknown, workers=workers, letters_per_second=per_second)
+        letters = _letters(unknown)
+        return Plan(
+            job_id=job_id,
+            program=program,
+            sequences=count,
+            distinct=len(first),
+            known=len(known),
+            letters=letters,
+            batches=(*_known_batches(job_id, first, known), *batches),
+            core_seconds=core_seconds(program, letters, per_second),
+            seconds=estimated_seconds(letters, workers, len(batches), per_second),
+            result_bytes=speed.bytes_per_letter * letters if speed else None,
+            warnings=(*warnings, *_lost_warnings(len(found) - len(known))),
+            lost=lost,
+        )
+
+
+def _lost_warnings(count: int) -> Iterator[str]:
+    if count:
+        yield (
+            f"{count:,} results are known, but not in the store, and are searched again: "
+            "if another storage is meant, cancel the job and mend the storage's settings"
+        )
+
+
+def _known_batches(
+    job_id: str, sequences: Mapping[str, PlannedSequence], known: Mapping[str, Result]
+) -> Iterator[Batch]:
+    """Yield one batch for each of the first packs that hold known results, so that they can be shown."""
+    packs: dict[str, list[PlannedSequence]] = {}
+    for key, sequence in sequences.items():
+        if key in known:
+            packs.setdefault(known[key].pack, []).append(sequence)
+    shown = list(packs.values())[:_SHOWN_KNOWN_BATCHES]
+    for number, some in enumerate(shown, start=1):
+        yield Batch(
+            id=_batch_id(some),
+            job_id=job_id,
+            number=number,
+            of=len(shown),
+            positions=tuple(sequence.position for sequence in some),
+            letters=_letters(some),
+            known=True,
+        )
+
+
 def pack_batches(
-    job_id: str, program: str, unknown: Sequence[Unknown], *, workers: int, letters_per_second: float | None
+    job_id: str, program: str, unknown: Sequence[PlannedSequence], *, workers: int, letters_per_second: float | None
 ) -> list[Batch]:
     """Pack sequences into batches, so that all workers are busy to the end.
 
@@ -114,7 +206,7 @@ def pack_batches(
     seconds = core_seconds(program, letters, letters_per_second)
     shares = islice(_shares(seconds, workers), len(unknown))
     # The room that is left, negative since the heap gives the least first; which batch it is; what is in it.
-    bins = [(-letters * share / seconds, number, list[Unknown]()) for number, share in enumerate(shares)]
+    bins = [(-letters * share / seconds, number, list[PlannedSequence]()) for number, share in enumerate(shares)]
     heapq.heapify(bins)
     for item in sorted(unknown, key=lambda item: (-item.letters, item.position)):
         room, number, items = bins[0]
@@ -124,7 +216,7 @@ def pack_batches(
     threads = max(1, workers // len(filled))
     return [
         Batch(
-            id=digest("batch/1", sorted(item.key for item in items)),
+            id=_batch_id(items),
             job_id=job_id,
             number=number,
             of=len(filled),
@@ -136,7 +228,11 @@ def pack_batches(
     ]
 
 
-def _letters(items: Sequence[Unknown]) -> int:
+def _batch_id(items: Sequence[PlannedSequence]) -> str:
+    return digest("batch/1", sorted(item.key for item in items))
+
+
+def _letters(items: Sequence[PlannedSequence]) -> int:
     return sum(item.letters for item in items)
 
 
@@ -160,4 +256,4 @@ def estimated_seconds(letters: int, workers: int, batches: int, letters_per_seco
         return 0.0
     if letters_per_second is None:
         return None
-    return letters / letters_per_second / max(1, min(workers, math.ceil(batches)))
+    return letters / letters_per_second / max(1, min(workers, batches))

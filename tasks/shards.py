@@ -34,7 +34,7 @@ def wait_behind_small(plan: Plan) -> UUID | None:
     That is for large jobs, and for those of a user of whom enough jobs run. Only what came through a deployment
     waits: somebody at a terminal waits already.
     """
-    jobs = services().search.jobs
+    jobs = services().queries.jobs
     if not (deployment.id and plan.unknown) or jobs.query(plan.job_id).status == JobStatus.IN_PROGRESS:
         return None
     if not (_is_large(plan) or services().accounts.usage.at_job_limit(plan.job_id)):
@@ -47,7 +47,7 @@ def wait_behind_small(plan: Plan) -> UUID | None:
 async def call_helpers(plan: Plan) -> int:
     """Ask other workers to help with a job, if it is large and there are any; return how many were asked.
 
-    Nothing waits for them: see `multiblast.search.Search.plan_part`.
+    Nothing waits for them: see `multiblast.search.SearchRun.plan_part`.
     """
     if not _is_large(plan) or chosen():
         return 0

@@ -1,4 +1,4 @@
-"""What the query and the report service do alike: a requester's list of jobs, and what they say about them."""
+"""What the doors of query and report jobs have in common: a requester's list of jobs, and what they note about them."""
 
 from __future__ import annotations
 
@@ -8,31 +8,33 @@ from datetime import timedelta
 from sqlalchemy import update
 from sqlmodel import col
 
-from multiblast.accounts import Access, Accounts, LinkedGuest, Requester
+from multiblast.accounts import Access, Accounts, Requester
 from multiblast.actions.answers import Event, UserMeta
 from multiblast.database import Database, JobKind, JobStatus, job_table
 from multiblast.errors import InvalidInputError, Problem
 from multiblast.ids import is_id
 from multiblast.jobs import Jobs, Links, summary_problems
 
-__all__ = ["JobList", "read_page"]
+__all__ = ["JobDoor", "read_page"]
 
 _LONGEST_BULK = 100_000
 
 
-class JobList:
-    """The actions that do not care what a job makes.
+class JobDoor:
+    """The actions that do not depend on what a job makes.
 
-    Args:
-        kind: What the jobs of this service make.
-        database: The job database.
-        jobs: All jobs.
-        accounts: Who users and guests are.
+    Attributes:
+        kind: What the jobs behind this door make.
+        jobs: All jobs, query and report, without a question of rights.
     """
 
     def __init__(self, kind: JobKind, database: Database, jobs: Jobs, accounts: Accounts) -> None:
-        self.kind, self._database, self._jobs, self.accounts = kind, database, jobs, accounts
-        self._access, self._links = Access(database), Links(database)
+        self.kind = kind
+        self.jobs = jobs
+        self._database = database
+        self._accounts = accounts
+        self._access = Access(database)
+        self._links = Links(database)
 
     def update(
         self, requester: Requester, job_id: str, *, summary: str | None = None, description: str | None = None
@@ -108,7 +110,7 @@ class JobList:
         if lasts is not None and lasts <= timedelta():
             raise InvalidInputError(Problem(f"{lasts} is no time to share a job for: give a positive one", "lasts"))
         self._access.check_change(requester, job_id, self.kind)
-        return self.accounts.share(job_id, granted_by=requester.owner, lasts=lasts)
+        return self._accounts.share(job_id, granted_by=requester.owner, lasts=lasts)
 
     def end_shares(self, requester: Requester, job_id: str) -> int:
         """Make all share tokens of a job worthless; return how many there were.
@@ -118,7 +120,7 @@ class JobList:
             NotAllowedError: it is not in the requester's list.
         """
         self._access.check_change(requester, job_id, self.kind)
-        return self.accounts.end_shares(job_id)
+        return self._accounts.end_shares(job_id)
 
     def history(self, requester: Requester, job_id: str) -> list[Event]:
         """Return what happened to a job, oldest first.
@@ -128,11 +130,7 @@ class JobList:
             NotAllowedError: the requester may not read it.
         """
         self._access.check_read(requester, job_id, self.kind)
-        return [Event.model_validate(event, from_attributes=True) for event in self._jobs.history(job_id)]
-
-    def link_guest(self, guest_token: str, user: str) -> LinkedGuest:
-        """Give all jobs of a guest, queries and reports, to a user: see `Accounts.link_guest`."""
-        return self.accounts.link_guest(guest_token, user)
+        return [Event.model_validate(event, from_attributes=True) for event in self.jobs.history(job_id)]
 
     def _meta(self, requester: Requester, job_id: str) -> UserMeta | None:
         link = self._links.get(requester.owner, job_id) if requester.owner else None

@@ -1,0 +1,318 @@
+"""The search of one batch: claimed, searched, split, stored; a failure is narrowed down to the guilty sequence."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Self
+
+from multiblast.archive import Summary, split
+from multiblast.database import BatchRun, Database
+from multiblast.errors import ArchiveError, FailureClass, ProgramError, UnderivableError
+from multiblast.installation import Installation
+from multiblast.outages import is_outage
+from multiblast.programs import Completed, Program
+from multiblast.results import PackWriter, Results, new_holder
+from multiblast.search.context import PROFILE_FILE, QUERY_FILE, SearchContext, SearchedSequence
+from multiblast.search.profiles import outputs_of, profile_key
+from multiblast.search.speeds import Speeds
+from multiblast.stores import Store
+from multiblast.targets import BlastDatabase, name_subjects
+
+__all__ = ["BatchSearch", "OnProgress", "Outcome", "is_transient"]
+
+_log = logging.getLogger(__name__)
+
+OnProgress = Callable[[int, int], None]
+"""Called with the sequences and letters that were just done."""
+
+_FLUSH_S = 5.0  # results are stored at least this often, so that a crash loses little
+_FLUSH_BYTES = 64 << 20
+# These fail whatever the sequences are; narrowing down would only fail more often.
+_NOT_THE_SEQUENCES = {
+    FailureClass.CANCELLED,
+    FailureClass.DATABASE,
+    FailureClass.KILLED,
+    FailureClass.MISSING_PROGRAM,
+    FailureClass.NETWORK,
+    FailureClass.OUTPUT,
+}
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a batch ended.
+
+    Attributes:
+        searched: Sequences searched here.
+        reused: Those that had a result when their turn came.
+        elsewhere: Those somebody else was searching at that time.
+        failed: Those that cannot be searched; the reasons are recorded.
+        seconds: Wall time of BLAST+.
+    """
+
+    searched: int = 0
+    reused: int = 0
+    elsewhere: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    stderr: list[str] = field(default_factory=list)
+
+
+class BatchSearch:
+    """Searches sequences of one job on this machine, each one unless somebody else has or does.
+
+    Args:
+        context: What the job's batches share.
+        database: Where each BLAST+ process is recorded.
+        store: Where profiles, packs and other outputs are kept.
+        installation: The programs of this machine.
+        results: Where results are looked up, claimed and recorded.
+        threads: Of a BLAST+ process.
+        progress: Called whenever a result is there.
+        cancelled: Asked several times a second; a BLAST+ process is killed once it returns True.
+    """
+
+    def __init__(  # noqa: PLR0913 - all that takes part
+        self,
+        context: SearchContext,
+        *,
+        database: Database,
+        store: Store,
+        installation: Installation,
+        results: Results,
+        threads: int,
+        progress: OnProgress,
+        cancelled: Callable[[], bool],
+    ) -> None:
+        self._context = context
+        self._database = database
+        self._store = store
+        self._installation = installation
+        self._results = results
+        self._threads = threads
+        self._progress = progress
+        self._cancelled = cancelled
+        self._holder = new_holder()
+        self._lost: Collection[str] = ()
+        self._outcome = Outcome()
+
+    def run(self, sequences: Sequence[SearchedSequence]) -> Outcome:
+        """Search those sequences that nobody has searched or is searching.
+
+        Raises:
+            ProgramError: the failure is not one of a sequence: cancelled, database or program not usable, killed.
+        """
+        keys = [sequence.key for sequence in sequences]
+        # A result whose pack is not in the store is no result: it is found again, and its row then replaced.
+        self._lost = self._results.lost_packs(self._results.known(keys).values())
+        with self._results.keep_leases_alive(self._holder):
+            claim = self._results.claim(keys, self._holder, lost=self._lost)
+            self._outcome.reused = len(claim.known)
+            self._outcome.elsewhere = len(claim.others)
+            mine = [sequence for sequence in sequences if sequence.key in claim.mine]
+            for group in self._context.by_independence(mine):
+                self._search(group, one_by_one=not self._context.is_independent(group[0]))
+        return self._outcome
+
+    def _search(self, sequences: Sequence[SearchedSequence], *, one_by_one: bool) -> None:
+        """Search some sequences; where BLAST+ fails, search halves until the sequence that breaks it is alone.
+
+        Args:
+            sequences: What one BLAST+ process searches.
+            one_by_one: Whether it treats each sequence as if it were its only one.
+        """
+        run = BatchRun(
+            job_id=self._context.job_id,
+            command=[],
+            host=platform.node(),
+            sequences=len(sequences),
+            letters=sum(len(sequence.residues) for sequence in sequences),
+        )
+        stored: set[str] = set()
+        try:
+            self._run_program(sequences, run, stored, one_by_one=one_by_one)
+        except UnderivableError:
+            # What an archive of several queries leaves out of each one's statistics cannot be derived here.
+            self._search([one for one in sequences if one.key not in stored], one_by_one=True)
+        except ProgramError as error:
+            run.exit_code = error.exit_code
+            run.failure_class = error.failure_class
+            run.stderr = error.stderr
+            number = self._record(run)
+            if error.failure_class in _NOT_THE_SEQUENCES:
+                raise
+            self._narrow([one for one in sequences if one.key not in stored], error, number, one_by_one=one_by_one)
+        else:
+            self._log(f"searched {len(sequences)} sequences in {run.seconds:.1f} s", sequences)
+            self._record(run)
+
+    def _narrow(
+        self, left: Sequence[SearchedSequence], error: ProgramError, batch_run: int, *, one_by_one: bool
+    ) -> None:
+        if len(left) == 1:
+            self._results.fail(
+                left[0].key, error.failure_class, str(error), self._holder, batch_run=batch_run, lost=self._lost
+            )
+            self._outcome.failed += 1
+            self._log(f"could not search one sequence: {error}", left)
+            return
+        middle = (len(left) + 1) // 2
+        for half in (left[:middle], left[middle:]):
+            if half:
+                self._search(half, one_by_one=one_by_one)
+
+    def _record(self, run: BatchRun) -> int:
+        """Write down how one BLAST+ process went; return its number."""
+        with self._database.write() as session:
+            session.add(run)
+            session.flush()
+            return run.number or 0
+
+    def _log(self, message: str, sequences: Sequence[SearchedSequence]) -> None:
+        child = sequences[0].key if len(sequences) == 1 else ""
+        _log.info(message, extra={"job": self._context.job_id, "child": child})
+
+    def _run_program(
+        self, sequences: Sequence[SearchedSequence], run: BatchRun, stored: set[str], *, one_by_one: bool
+    ) -> None:
+        options = self._context.options
+        with TemporaryDirectory(prefix="multiblast-") as directory:
+            place = Path(directory)
+            archive = place / "archive.asn1"
+            self._write_input(sequences, place)
+            run.command = self._context.command(self._installation.program(options.program), place, self._threads)
+            environment = {"BLAST_USAGE_REPORT": "false"}
+            if one_by_one:
+                environment["BATCH_SIZE"] = "1"
+            with Program(
+                run.command,
+                stdout=archive,
+                environment=environment,
+                timeout_s=self._installation.time_limit_s,
+                cancelled=self._cancelled,
+            ) as program:
+                size = self._store_results(sequences, program, archive, stored)
+                completed = program.finish()
+        self._note_end(sequences, run, completed, stored, size)
+
+    def _store_results(
+        self, sequences: Sequence[SearchedSequence], program: Program, archive: Path, stored: set[str]
+    ) -> int:
+        """Split the archive while BLAST+ writes it, and store what is there every few seconds."""
+        size, has_outputs = 0, bool(outputs_of(self._context.options, ""))
+
+        def keep(pack: PackWriter, summaries: list[Summary]) -> None:
+            self._results.add(pack, summaries, self._holder, lost=self._lost)
+            stored.update(entry.key for entry in pack.entries)
+
+        with (
+            _ResultWriter(self._store, self._context.databases, keep) as writer,
+            program.follow(archive) as stream,
+        ):
+            try:
+                for part in split(stream, self._context.database_size):
+                    sequence = sequences[part.position]
+                    if has_outputs:  # kept before the result says that they are there
+                        self._keep_outputs(sequence, archive.parent)
+                    size += writer.add(sequence.key, part.archive, part.summary)
+                    self._progress(1, len(sequence.residues))
+            except UnderivableError:
+                raise
+            except ArchiveError as error:
+                program.finish()  # a program that failed half-way says why; else the archive itself is at fault
+                raise ProgramError(program.command, 0, f"{error}\n", FailureClass.ENGINE) from error
+            finally:
+                writer.flush()
+                self._outcome.searched += len(stored)
+        return size
+
+    def _write_input(self, sequences: Sequence[SearchedSequence], directory: Path) -> None:
+        _write_query(directory / QUERY_FILE, sequences)
+        if profile := getattr(self._context.options, "in_pssm", ""):
+            (directory / PROFILE_FILE).write_bytes(self._store.read(profile_key(profile)))
+
+    def _keep_outputs(self, sequence: SearchedSequence, directory: Path) -> None:
+        """Store what the program wrote beside its archive; it writes nothing where there is nothing to keep."""
+        for name, key in outputs_of(self._context.options, sequence.key).items():
+            if (path := directory / name).is_file():
+                with path.open("rb") as stream:
+                    self._store.put(key, stream)
+
+    def _note_end(
+        self, sequences: Sequence[SearchedSequence], run: BatchRun, completed: Completed, stored: set[str], size: int
+    ) -> None:
+        run.seconds, run.stderr = completed.seconds, completed.stderr
+        self._outcome.seconds += completed.seconds
+        if completed.stderr:
+            self._outcome.stderr.append(completed.stderr)
+        if len(stored) < len(sequences):  # exit code 0 is not success
+            reason = f"no result for {len(sequences) - len(stored)} of {len(sequences)} sequences\n"
+            raise ProgramError(run.command, 0, completed.stderr + reason, FailureClass.BAD_QUERY_OR_OPTIONS)
+        speed = run.letters / max(completed.seconds, 1e-3) / self._threads
+        Speeds(self._database).record(self._context.search_key, speed, size / max(run.letters, 1))
+
+
+class _ResultWriter:
+    """Takes results one by one and hands them on as packs, a new one every few seconds.
+
+    Args:
+        store: Where the packs go.
+        databases: What was searched; best hits get their names.
+        keep: Stores a pack, and records its results.
+    """
+
+    def __init__(
+        self, store: Store, databases: Sequence[BlastDatabase], keep: Callable[[PackWriter, list[Summary]], None]
+    ) -> None:
+        self._store = store
+        self._databases = databases
+        self._keep = keep
+        self._begin()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pack.close()
+
+    def add(self, key: str, archive: bytes, summary: Summary) -> int:
+        """Take one result; return its compressed size in bytes."""
+        entry = self._pack.add(key, archive)
+        self._summaries.append(summary)
+        if self._pack.size_bytes > _FLUSH_BYTES or time.monotonic() - self._since > _FLUSH_S:
+            self.flush()
+        return entry.length
+
+    def flush(self) -> None:
+        """Store what was taken since the last time."""
+        best = name_subjects(self._databases, [summary.best_hit for summary in self._summaries])
+        named = [replace(summary, best_hit=name) for summary, name in zip(self._summaries, best, strict=True)]
+        self._keep(self._pack, named)
+        self._pack.close()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pack = PackWriter(self._store)
+        self._summaries: list[Summary] = []
+        self._since = time.monotonic()
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether trying again may help: a server was away, or the program was killed from outside."""
+    killed = isinstance(error, ProgramError) and error.failure_class in {FailureClass.KILLED, FailureClass.NETWORK}
+    return killed or is_outage(error)
+
+
+def _write_query(path: Path, sequences: Sequence[SearchedSequence]) -> None:
+    with path.open("wb") as file:
+        for number, sequence in enumerate(sequences, start=1):
+            file.write(b">q%d\n%b\n" % (number, sequence.residues))

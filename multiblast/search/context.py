@@ -1,0 +1,200 @@
+"""What a search works with on this machine: the databases, files and result keys that its options and targets mean."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from multiblast.archive import DatabaseSize
+from multiblast.database import QueryJob
+from multiblast.errors import ConflictError, InvalidInputError, Problem
+from multiblast.installation import Installation
+from multiblast.jobs import TargetName
+from multiblast.options import (
+    PROFILE_PROGRAMS,
+    TARGET_MOLECULE,
+    Options,
+    independent_from,
+    needs_own_process,
+    parse_options,
+)
+from multiblast.results import ResultKeys
+from multiblast.search.profiles import OUTPUTS
+from multiblast.targets import BlastDatabase, DatabaseKind, Targets, database_argument
+from multiblast.targets.indices import index_files, index_fingerprint, index_path
+
+__all__ = ["QUERY_FILE", "Resolver", "SearchContext", "SearchedSequence", "options_of", "targets_of"]
+
+QUERY_FILE, PROFILE_FILE = "query.fasta", "profile.asn1"
+
+_DATABASE_OPTIONS = {"rpsdb"}
+_LONGEST_ADJUSTMENT = 50  # letters by which edge effects shorten sequences at most; the real search space is larger
+
+
+@dataclass(frozen=True, slots=True)
+class SearchedSequence:
+    """A sequence to search: its result key and residues."""
+
+    key: str
+    residues: bytes
+
+
+@dataclass(frozen=True)
+class SearchContext:
+    """What all batches of one job share.
+
+    Attributes:
+        search_key: Digest of program, version, options and databases.
+        paths: Of options that name a database or file.
+    """
+
+    job_id: str
+    search_key: str
+    options: Options
+    databases: tuple[BlastDatabase, ...]
+    paths: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def database_size(self) -> DatabaseSize:
+        """How large the databases are together."""
+        letters = sum(database.letters for database in self.databases)
+        return DatabaseSize(letters=letters, sequences=sum(database.sequences for database in self.databases))
+
+    def by_independence(self, sequences: Sequence[SearchedSequence]) -> Iterator[list[SearchedSequence]]:
+        """Yield the sequences whose result does not depend on their batch-mates, then the others.
+
+        Where a program only works with one query, each is alone.
+        """
+        if needs_own_process(self.options):
+            yield from ([sequence] for sequence in sequences)
+            return
+        groups = {True: list[SearchedSequence](), False: list[SearchedSequence]()}
+        for sequence in sequences:
+            groups[self.is_independent(sequence)].append(sequence)
+        yield from filter(None, groups.values())
+
+    def is_independent(self, sequence: SearchedSequence) -> bool:
+        """Whether a sequence gets the same result with any batch-mates: see `multiblast.options.independence`."""
+        query = max(0, len(sequence.residues) - _LONGEST_ADJUSTMENT)
+        return query * self._subject_letters >= self._independent_from
+
+    @cached_property
+    def _independent_from(self) -> float:
+        return independent_from(self.options)
+
+    @cached_property
+    def _subject_letters(self) -> int:
+        """What is left of the databases for alignments to begin in."""
+        size = self.database_size
+        return max(0, size.letters - size.sequences * _LONGEST_ADJUSTMENT)
+
+    def arguments(self, directory: Path = Path()) -> list[str]:
+        """Return the options of the command line; files that a search reads and writes are in ``directory``."""
+        files = {name: str(directory / file) for name, file in {"in_pssm": PROFILE_FILE, **OUTPUTS}.items()}
+        return self.options.arguments({**files, **self.paths})
+
+    def command(self, program: str, directory: Path, threads: int) -> list[str]:
+        """Return the argument list of a search that writes its archive to standard output.
+
+        Args:
+            program: The program, by path or name.
+            directory: Where the query is, or the profile that takes its place, and where other outputs go.
+            threads: Of the process.
+        """
+        query = [] if getattr(self.options, "in_pssm", "") else ["-query", str(directory / QUERY_FILE)]
+        database = ["-db", database_argument(self.databases)]
+        command = [program, *query, *database, "-outfmt", "11", *self.arguments(directory)]
+        return command + (["-num_threads", str(threads)] if threads > 1 else [])
+
+
+class Resolver:
+    """Finds the databases and files that submissions and recipes name, as they are on this machine now."""
+
+    def __init__(self, installation: Installation, targets: Targets) -> None:
+        self._installation = installation
+        self._targets = targets
+
+    def context(self, job: QueryJob) -> SearchContext:
+        """Return what a job's batches share.
+
+        Raises:
+            InvalidInputError: this machine does not have the databases.
+            ConflictError: it has others of their names, or another version of BLAST+.
+        """
+        options = options_of(job)
+        databases = self.databases(job.site, targets_of(job), options)
+        self._targets.note_use(databases)
+        keys = self.result_keys(options, databases)
+        if keys.search != job.search_key:
+            raise ConflictError(f"a database or the BLAST+ version changed since job {job.id} was recorded: restart it")
+        return SearchContext(job.id, keys.search, options, databases, self._paths(options, databases))
+
+    def databases(self, site: str, targets: tuple[TargetName, ...], options: Options) -> tuple[BlastDatabase, ...]:
+        """Return the databases of some targets, in the order in which they are always searched.
+
+        Raises:
+            InvalidInputError: unknown or unfit targets, all of them; or there is no such index.
+        """
+        names = [(target.display, target.file) for target in targets]
+        kind: DatabaseKind = (
+            "profile" if options.program in PROFILE_PROGRAMS else TARGET_MOLECULE[options.program].value
+        )
+        databases = self._targets.resolve_all(site, names, kind)
+        _index_files(options, databases)
+        return databases
+
+    def result_keys(self, options: Options, databases: Collection[BlastDatabase]) -> ResultKeys:
+        """Return the maker of result keys for a search of these databases as they are now."""
+        files = _index_files(options, databases)
+        index = {"index_name": index_fingerprint(files)} if files else {}
+        return ResultKeys(
+            options.program,
+            self._installation.version(options.program),
+            {**options.deciding(), **self.named(options, "fingerprint"), **index},
+            [database.fingerprint for database in databases],
+            keeps_case=getattr(options, "lcase_masking", False),
+        )
+
+    def named(self, options: Options, fact: str) -> dict[str, str]:
+        """Return a fact of the databases that options name: the domain database of deltablast.
+
+        Raises:
+            InvalidInputError: there is no such database.
+        """
+        return {
+            option: str(getattr(self._profile_database(option, name), fact))
+            for option, name in options.named().items()
+            if option in _DATABASE_OPTIONS
+        }
+
+    def _paths(self, options: Options, databases: Collection[BlastDatabase]) -> dict[str, str]:
+        name = getattr(options, "index_name", "")
+        return self.named(options, "path") | ({"index_name": str(index_path(databases, name))} if name else {})
+
+    def _profile_database(self, option: str, name: str) -> BlastDatabase:
+        """Return the profile database of this name: ``DATABASE``, or more of ``SITE/TARGET/DATABASE``."""
+        profiles = [database for database in self._targets.databases() if database.molecule == "profile"]
+        for database in profiles:
+            if f"/{database.display}".endswith(f"/{name}"):
+                return database
+        there = ", ".join(database.display for database in profiles) or "none: add one to the targets"
+        raise InvalidInputError(Problem(f"no profile database {name!r} is registered; there is {there}", option))
+
+
+def options_of(job: QueryJob) -> Options:
+    """Return a job's program and options."""
+    return parse_options(job.program, job.recipe["options"])
+
+
+def targets_of(job: QueryJob) -> tuple[TargetName, ...]:
+    """Return what a job searches."""
+    return tuple(TargetName(target["targetDisplayName"], target["targetFile"]) for target in job.recipe["targets"])
+
+
+def _index_files(options: Options, databases: Collection[BlastDatabase]) -> list[Path]:
+    """Return the files of the index that a search uses, if it uses one."""
+    if not getattr(options, "use_index", False):
+        return []
+    return index_files(databases, getattr(options, "index_name", ""))

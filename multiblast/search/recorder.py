@@ -1,0 +1,232 @@
+"""Recording a submission: check it whole, give it its ids, write it down; nothing runs yet."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+from tempfile import NamedTemporaryFile, TemporaryFile
+from typing import IO
+
+from multiblast.database import QueryJob
+from multiblast.errors import InvalidInputError, ObjectMissingError, Problem
+from multiblast.installation import Installation
+from multiblast.jobs import JobConfig, Jobs, NewSequence, sequence_digest
+from multiblast.options import QUERY_MOLECULE, Options
+from multiblast.results import ResultKeys
+from multiblast.search.advice import advice
+from multiblast.search.context import Resolver, options_of, targets_of
+from multiblast.search.deflines import check_deflines
+from multiblast.search.plan import Plan, PlannedSequence, Planner
+from multiblast.search.profiles import Profile, profile_key, read_profile
+from multiblast.search.submission import StoreKey, Submission
+from multiblast.sequences import Query, check_query
+from multiblast.settings import QueryLimits
+from multiblast.stores import Store
+from multiblast.targets import BlastDatabase
+
+__all__ = ["Recorded", "Recorder"]
+
+_DEFAULT_MAX_TARGET_SEQS = 500  # of all programs
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A job as it was recorded.
+
+    Attributes:
+        warnings: What is legal but should be known.
+    """
+
+    job_id: str
+    sequences: int
+    letters: int
+    warnings: tuple[str, ...] = ()
+
+
+class Recorder:
+    """Turns submissions into jobs.
+
+    Args:
+        jobs: Where jobs are written.
+        store: Where queries are kept.
+        installation: The programs of this machine.
+        resolver: Finds the databases.
+        limits: What a job may ask for.
+    """
+
+    def __init__(
+        self, jobs: Jobs, store: Store, installation: Installation, resolver: Resolver, limits: QueryLimits
+    ) -> None:
+        self._jobs = jobs
+        self._store = store
+        self._installation = installation
+        self._resolver = resolver
+        self._limits = limits
+
+    def record(self, submission: Submission) -> Recorded:
+        """Check a submission and record its job; one that exists already is found again.
+
+        Raises:
+            InvalidInputError: with everything that is wrong; nothing was stored.
+        """
+        with self._checked(submission) as (databases, query, profile):
+            options = _with_id(submission.options, profile)
+            keys = self._resolver.result_keys(options, databases)
+            config = JobConfig(submission.site, options.program, options.changed(), frozenset(submission.targets))
+            with TemporaryFile() as file:
+                sequences, digests = _write_canonical(query, config, keys, file)
+                job_id = config.query_id(digests)
+                query_key = f"queries/{job_id[:2]}/{job_id}.fasta"
+                if not self._store.exists(query_key):
+                    file.seek(0)
+                    self._store.put(query_key, file)
+            if profile is not None and not self._store.exists(profile_key(profile.id)):
+                self._store.put(profile_key(profile.id), BytesIO(profile.text))
+            job = _job(config, sequences, job_id=job_id, query_key=query_key, search_key=keys.search)
+            job.notes = _warnings(query, options, [sequence.letters for sequence in sequences])
+            self._jobs.add(
+                job,
+                sequences if len(sequences) > 1 else (),
+                owner=submission.owner,
+                summary=submission.summary,
+                description=submission.description,
+            )
+            return Recorded(job_id, query.sequences, query.letters, tuple(job.notes))
+
+    def record_again(self, job: QueryJob) -> None:
+        """Record a job again from its recipe, so that it runs with the databases as they are now."""
+        with NamedTemporaryFile(suffix=".fasta") as file:
+            with self._store.open(job.query_key, job.query_offset, job.query_bytes) as stream:
+                shutil.copyfileobj(stream, file)
+            file.flush()
+            self.record(Submission(Path(file.name), job.site, targets_of(job), options_of(job)))
+
+    def preview(self, submission: Submission, planner: Planner) -> Plan:
+        """Check a submission and plan its search, without recording anything.
+
+        Raises:
+            InvalidInputError: as `record`.
+        """
+        with self._checked(submission) as (databases, query, profile):
+            options = _with_id(submission.options, profile)
+            keys = self._resolver.result_keys(options, databases)
+            sequences = [
+                PlannedSequence(keys.key(sequence.residues), position, sequence.length)
+                for position, sequence in enumerate(query, start=1)
+            ]
+            warnings = _warnings(query, options, [sequence.letters for sequence in sequences])
+            return planner.plan(options.program, keys.search, sequences, warnings=warnings)
+
+    def count(self, submission: Submission) -> int:
+        """Check a submission, and count its sequences.
+
+        Raises:
+            InvalidInputError: as `record`.
+        """
+        with self._checked(submission) as (_, query, _):
+            return query.sequences
+
+    @contextmanager
+    def _checked(self, submission: Submission) -> Iterator[tuple[tuple[BlastDatabase, ...], Query, Profile | None]]:
+        """Check targets, options and query together, so that a user mends all in one go; give what they mean."""
+        if isinstance(submission.query, StoreKey):
+            with self._fetched(submission.query) as path:
+                yield self._check(replace(submission, query=path))
+        else:
+            yield self._check(submission)
+
+    @contextmanager
+    def _fetched(self, key: StoreKey) -> Iterator[Path]:
+        """Copy a query from the store to a temporary file."""
+        with NamedTemporaryFile(suffix=".fasta") as file:
+            try:
+                with self._store.open(key) as stream:
+                    shutil.copyfileobj(stream, file)
+            except ObjectMissingError as error:
+                raise InvalidInputError(Problem(f"{error}: upload the file first", "query_file")) from error
+            file.flush()
+            yield Path(file.name)
+
+    def _check(self, submission: Submission) -> tuple[tuple[BlastDatabase, ...], Query, Profile | None]:
+        options, source = submission.options, submission.query
+        profile: Profile | None = None
+        problems: list[Problem] = []
+        try:
+            self._resolver.named(options, "path")
+        except InvalidInputError as error:
+            problems.extend(error.problems)
+        try:
+            databases = self._resolver.databases(submission.site, submission.targets, options)
+        except InvalidInputError as error:
+            problems.extend(error.problems)
+        try:
+            if given := getattr(options, "in_pssm", ""):
+                profile = read_profile(given, self._store)
+                source = source if isinstance(source, Path) or source.strip() else profile.fasta
+            query = check_query(
+                source,
+                molecule=QUERY_MOLECULE[options.program].value,
+                limits=self._limits,
+                max_target_seqs=getattr(options, "max_target_seqs", None) or _DEFAULT_MAX_TARGET_SEQS,
+            )
+            if profile is not None and [one.residues.upper() for one in query] != [profile.residues.encode()]:
+                reason = "give no query with a profile, or only the one that it was made for"
+                problems.append(Problem(reason, "in_pssm"))
+            if getattr(options, "parse_deflines", False):
+                titles = (sequence.defline for sequence in query)
+                problems.extend(check_deflines(titles, QUERY_MOLECULE[options.program], self._installation))
+        except InvalidInputError as error:
+            problems.extend(error.problems)
+        if problems:
+            raise InvalidInputError(problems)
+        return databases, query, profile
+
+
+def _with_id(options: Options, profile: Profile | None) -> Options:
+    """Return options in which a profile goes by its id."""
+    return options if profile is None else options.model_copy(update={"in_pssm": profile.id})
+
+
+def _write_canonical(
+    query: Query, config: JobConfig, keys: ResultKeys, file: IO[bytes]
+) -> tuple[list[NewSequence], list[str]]:
+    """Write a query as canonical FASTA; return its sequences, and the digests that make the job's id."""
+    facts: list[tuple[str, int, int, int, str]] = []
+    digests: list[str] = []
+    offset = 0
+    for sequence in query:
+        canonical = sequence.canonical
+        file.write(canonical)
+        digests.append(sequence_digest(canonical))
+        facts.append((keys.key(sequence.residues), offset, len(canonical), sequence.length, sequence.title))
+        offset += len(canonical)
+    children = config.child_ids(digests)
+    return [NewSequence(child, *fact) for child, fact in zip(children, facts, strict=True)], digests
+
+
+def _warnings(query: Query, options: Options, lengths: Sequence[int]) -> list[str]:
+    return [*map(str, query.warnings), *advice(options, lengths)]
+
+
+def _job(
+    config: JobConfig, sequences: Sequence[NewSequence], *, job_id: str, query_key: str, search_key: str
+) -> QueryJob:
+    alone = sequences[0] if len(sequences) == 1 else None
+    targets = [{"targetDisplayName": target.display, "targetFile": target.file} for target in sorted(config.targets)]
+    return QueryJob(
+        id=job_id,
+        query_key=query_key,
+        search_key=search_key,
+        site=config.site,
+        program=config.program,
+        recipe={"targets": targets, "options": dict(config.options)},
+        sequences=len(sequences),
+        letters=sum(sequence.letters for sequence in sequences),
+        title=alone.title if alone else "",
+        query_bytes=sum(sequence.query_bytes for sequence in sequences),
+        result_key=alone.result_key if alone else "",
+    )

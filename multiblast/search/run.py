@@ -1,0 +1,306 @@
+"""How a query job runs: planned, started, one batch after the other, finished; or failed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import update
+from sqlmodel import col
+
+from multiblast.database import Database, JobStatus, QueryJob, Run, utc_now
+from multiblast.errors import ConflictError, JobFailedError
+from multiblast.installation import Installation
+from multiblast.jobs import Child, Jobs
+from multiblast.outages import is_outage
+from multiblast.programs import ask_seldom
+from multiblast.results import Results
+from multiblast.search.batch_search import BatchSearch, OnProgress, Outcome
+from multiblast.search.context import Resolver, SearchContext, SearchedSequence
+from multiblast.search.plan import Batch, Plan, PlannedSequence, Planner
+from multiblast.search.searched_job import SearchedJob, searched_job
+from multiblast.search.speeds import Speeds
+from multiblast.search.subject_names import keep_names
+from multiblast.stores import Store
+from multiblast.targets import BlastDatabase, Targets
+from multiblast.working_space import working_space
+
+__all__ = ["SearchEngine", "SearchRun", "no_progress"]
+
+_POLL_S = 0.5
+
+Turn = Callable[[], AbstractContextManager[None]]
+"""Waits until a batch may be searched; the block of its context is the search."""
+
+
+def no_progress(sequences: int, letters: int) -> None:
+    """Report progress to nobody."""
+
+
+@dataclass
+class SearchEngine:
+    """What all searches of a process share.
+
+    Attributes:
+        database: Where jobs are recorded.
+        store: Where queries and results are kept.
+        installation: The programs of this machine.
+        targets: The databases of this machine.
+    """
+
+    database: Database
+    store: Store
+    installation: Installation
+    targets: Targets
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """All jobs."""
+        return Jobs(self.database)
+
+    @cached_property
+    def results(self) -> Results:
+        """All results."""
+        return Results(self.database, self.store)
+
+    @cached_property
+    def resolver(self) -> Resolver:
+        """What finds the databases that jobs name."""
+        return Resolver(self.installation, self.targets)
+
+    @cached_property
+    def planner(self) -> Planner:
+        """What plans searches."""
+        return Planner(self.results, Speeds(self.database), self.installation)
+
+    def context(self, job_id: str) -> SearchContext:
+        """Return what a job's batches share; its databases as they are now: see `Resolver.context`."""
+        return self.resolver.context(self.jobs.query(job_id))
+
+
+class SearchRun:
+    """One run of a query job, from its plan to its end.
+
+    `execute` is the whole story. Where something else calls the steps one by one, the run is the
+    context of all of them, so that an error fails the job::
+
+        with run:
+            plan = run.plan()
+            run.start(plan)
+            for batch in plan.batches:
+                run.search(batch)
+            job = run.finish(plan.lost)
+
+    The steps may be called in several processes, each with a run of its own of the same job.
+
+    Args:
+        engine: What all searches share.
+        job_id: The job.
+        run_id: The id of whatever runs it, for the job's history.
+        progress: Called with the sequences and letters that were just done.
+        turn: What each batch waits for before it is searched.
+    """
+
+    def __init__(
+        self,
+        engine: SearchEngine,
+        job_id: str,
+        *,
+        run_id: str = "",
+        progress: OnProgress = no_progress,
+        turn: Turn = nullcontext,
+    ) -> None:
+        self._engine = engine
+        self.job_id = job_id
+        self._run_id = run_id
+        self._progress = progress
+        self._turn = turn
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.fail(error)
+
+    def execute(self) -> SearchedJob:
+        """Run the job in this process from beginning to end.
+
+        Raises:
+            JobFailedError: the job is not complete now.
+            ProgramError: as `search`.
+        """
+        with self:
+            plan = self.plan()
+            self.start(plan)
+            for batch in plan.batches:
+                self.search(batch)
+            return self.finish(plan.lost)
+
+    def plan(self) -> Plan:
+        """Find out which sequences are known, and pack the others into batches: see `Planner.plan`."""
+        job = self._job()
+        sequences = (
+            PlannedSequence(child.result_key, child.position, child.letters)
+            for child in self._engine.jobs.children(job)
+        )
+        return self._engine.planner.plan(job.program, job.search_key, sequences, job_id=job.id, warnings=job.notes)
+
+    def plan_part(self, part: int, of: int) -> Plan:
+        """Plan how this machine helps with a job that another one runs: all that is left of it, begun elsewhere.
+
+        No sequence is given to anybody: whoever comes to a batch first claims it, so nothing
+        waits for a machine that comes late, or not at all.
+
+        Args:
+            part: Which of the machines that help this is, 1-based.
+            of: How many there are, beside the one that runs the job.
+
+        Raises:
+            InvalidInputError: this machine does not have the databases.
+            ConflictError: it has others of their names, or another version of BLAST+; or the job does not run.
+        """
+        job = self._job()
+        if job.status != JobStatus.IN_PROGRESS:
+            raise ConflictError(f"job {job.id} is {job.status}: only a job that runs can be helped")
+        self._engine.resolver.context(job)
+        plan = self.plan()
+        first = part * len(plan.to_run) // (of + 1)
+        return replace(plan, batches=plan.to_run[first:] + plan.to_run[:first])
+
+    @working_space()
+    def start(self, plan: Plan) -> None:
+        """Note that the job now runs, with which program and databases.
+
+        Raises:
+            InvalidInputError, ConflictError: as `Resolver.context`.
+        """
+        engine, job = self._engine, self._job()
+        context = engine.resolver.context(job)
+        engine.results.clear_failures([child.result_key for child in engine.jobs.children(job)])
+        engine.jobs.start(job, run_id=self._run_id)
+        if plan.unknown:
+            keep_names(engine.store, context.databases)
+        with engine.database.write() as session:
+            session.add(
+                Run(
+                    job_id=job.id,
+                    search_key=job.search_key,
+                    program_version=engine.installation.version(job.program),
+                    databases=[_describe(database) for database in context.databases],
+                    command=context.command(job.program, Path(), 1),
+                    searched=plan.unknown,
+                    reused=plan.known,
+                    flow_run=self._run_id,
+                )
+            )
+
+    def search(self, batch: Batch) -> Outcome:
+        """Search one batch when its turn has come, but for what is known or being searched by somebody else.
+
+        Raises:
+            ProgramError: as `BatchSearch.run`.
+            ConflictError: the job was cancelled while the batch waited, or its databases have changed.
+        """
+        with self._turn():
+            job, wanted = self._job(), set(batch.positions)
+            children = [child for child in self._engine.jobs.children(job) if child.position in wanted]
+            return self._search(job, children, batch.threads)
+
+    def finish(self, lost: Collection[str] = ()) -> SearchedJob:
+        """Bring the job to its end: wait for what others search, take over what they drop, settle.
+
+        Args:
+            lost: Packs that were not in the store when the job was planned: what they held must be searched.
+
+        Raises:
+            ProgramError: as `search`.
+            JobFailedError: the job is not complete now.
+        """
+        engine, job = self._engine, self._job()
+        while left := self._left(job, lost):
+            outcome = self._search(job, left, engine.installation.workers)
+            if outcome.elsewhere and not outcome.searched:
+                time.sleep(_POLL_S)
+        engine.jobs.settle(job, run_id=self._run_id)
+        with engine.database.write() as session:
+            unfinished = update(Run).where(col(Run.job_id) == job.id, col(Run.finished_at).is_(None))
+            session.exec(unfinished.values(finished_at=utc_now()))
+        done = searched_job(engine.database, job.id)
+        if done.status != JobStatus.COMPLETE:
+            raise JobFailedError(job.id, done.status, done.reason)
+        return done
+
+    def fail(self, error: BaseException) -> None:
+        """Note that the run ended in an error, or was cancelled; what was found stays.
+
+        If a server was away, the job stays in progress: that is nobody's failure, and whoever
+        watches over runs sees that this one has ended, and runs the job again.
+        """
+        if is_outage(error):
+            return
+        cancelled = isinstance(error, KeyboardInterrupt | asyncio.CancelledError)
+        why = "its run was cancelled" if cancelled else str(error) or type(error).__name__
+        job = self._job()
+        status = JobStatus.CANCELLED if cancelled or job.cancel_requested else JobStatus.FAILED
+        self._engine.jobs.stop(job, status, why, run_id=self._run_id)
+
+    def _job(self) -> QueryJob:
+        return self._engine.jobs.query(self.job_id)
+
+    @working_space()
+    def _search(self, job: QueryJob, children: Sequence[Child], threads: int) -> Outcome:
+        engine = self._engine
+        distinct = {sequence.key: sequence for sequence in self._residues(job, children)}
+        batch = BatchSearch(
+            engine.resolver.context(job),
+            database=engine.database,
+            store=engine.store,
+            installation=engine.installation,
+            results=engine.results,
+            threads=threads,
+            progress=self._progress,
+            cancelled=ask_seldom(lambda: self._job().cancel_requested),
+        )
+        return batch.run(list(distinct.values()))
+
+    def _left(self, job: QueryJob, lost: Collection[str]) -> list[Child]:
+        """Return one sequence of each result key that has neither a result nor a failure."""
+        first = {child.result_key: child for child in self._engine.jobs.children(job)}
+        return [
+            child for child in first.values() if (child.pack is None or child.pack in lost) and child.failure is None
+        ]
+
+    def _residues(self, job: QueryJob, children: Sequence[Child]) -> Iterator[SearchedSequence]:
+        store = self._engine.store
+        with store.open(job.query_key) as stream:
+            data = stream if stream.seekable() else None
+            for child in children:
+                if data is not None:
+                    data.seek(child.query_offset)
+                    record = data.read(child.query_bytes)
+                else:
+                    record = store.read(job.query_key, child.query_offset, child.query_bytes)
+                yield SearchedSequence(child.result_key, record.split(b"\n")[1])
+
+
+def _describe(database: BlastDatabase) -> dict[str, Any]:
+    """What a data steward must know of a database years later."""
+    return {
+        "target": database.target,
+        "database": database.name,
+        "title": database.title,
+        "fingerprint": database.fingerprint,
+        "sequences": database.sequences,
+        "letters": database.letters,
+        "date": database.date.isoformat(),
+    }

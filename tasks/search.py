@@ -1,0 +1,246 @@
+"""The stages of a search as tasks, and the run of a whole job by a flow run."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from collections import deque
+from collections.abc import Collection, Sequence
+from functools import partial
+from types import TracebackType
+from typing import Any, Self, cast
+from uuid import UUID
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, StateDetails
+from prefect.context import TaskRunContext
+from prefect.exceptions import TerminationSignal
+from prefect.futures import PrefectFuture, wait
+from prefect.runtime import flow_run
+from prefect.states import Completed
+
+from blocks.services import services
+from multiblast.errors import ConflictError, InvalidInputError, NotFoundError
+from multiblast.log_lines import set_job
+from multiblast.search import (
+    Batch,
+    Outcome,
+    Plan,
+    Recorded,
+    SearchedJob,
+    SearchRun,
+    SequenceRow,
+    Submission,
+    board,
+)
+from tasks.page import RunPage
+from tasks.recovery import cancel_at_once, dismiss_helpers
+from tasks.registry import record_if_wanted
+from tasks.runs import RETRY_IF_TRANSIENT, batch_name, is_cluster, requester, sequence_name, tag_run
+from tasks.shards import call_helpers, wait_behind_small
+
+__all__ = ["FlowSearch", "finish_query", "plan_search", "preview_search", "record_query", "search_batch", "search_part"]
+
+_SHOWN_CHILDREN = 25  # a run's graph stays readable up to here; the table has all
+_TICK_S = 0.5
+
+
+def _batch_id(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
+    batch: Batch = parameters["batch"]
+    return f"multiblast-batch-{batch.id}"
+
+
+def _child_id(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
+    row: SequenceRow = parameters["row"]
+    return f"multiblast-child-{row.job_id}-{row.result_key}"
+
+
+@task(cache_policy=NO_CACHE, task_run_name="check and record the query", **RETRY_IF_TRANSIENT)
+def record_query(submission: Submission, notify: str = "") -> Recorded:
+    """Check a submission whole, then record its job, its children, and whom to notify of its end."""
+    return services().queries.submit(requester(submission.owner), submission, notify=notify)
+
+
+@task(cache_policy=NO_CACHE, task_run_name="plan the query")
+def preview_search(submission: Submission) -> Plan:
+    """Find out what a submission would take."""
+    return services().queries.preview(submission)
+
+
+def _run(job_id: str) -> SearchRun:
+    """Return the run of a job, of which this process does a part."""
+    return services().queries.run(job_id, run_id=str(flow_run.id or ""), progress=partial(board.advance, job_id))
+
+
+@task(cache_policy=NO_CACHE, task_run_name="plan the search", **RETRY_IF_TRANSIENT)
+def plan_search(job_id: str) -> Plan:
+    """Find out what is known, and pack the rest into batches."""
+    return _run(job_id).plan()
+
+
+def _search_batch(batch: Batch) -> Outcome:
+    return _run(batch.job_id).search(batch)
+
+
+# The function keeps its name, by which clusters of Dask's and Ray's find it.
+search_batch = task(
+    name="search_batch",
+    description="Search one batch with one BLAST+ process, and store its results as they come.",
+    cache_key_fn=_batch_id,
+    persist_result=True,
+    task_run_name=batch_name,
+    **RETRY_IF_TRANSIENT,
+)(_search_batch)
+
+
+@task(cache_key_fn=_child_id, persist_result=True, task_run_name=sequence_name)
+def show_sequence(row: SequenceRow) -> str:
+    """Show one child job in the run's graph."""
+    return f"{row.status}, {row.hits} hits"
+
+
+@task(cache_policy=NO_CACHE, task_run_name="complete the job", **RETRY_IF_TRANSIENT)
+def finish_query(job_id: str, lost: Collection[str] = ()) -> SearchedJob:
+    """Wait for what others search, then complete the children and the parent: see `SearchRun.finish`."""
+    return _run(job_id).finish(lost)
+
+
+class FlowSearch:
+    """The run of a recorded job by a flow run: each step a task, all of it shown on the run's page.
+
+    As a context it fails the job if a step fails, and ends the runs that help. A run that is stopped from
+    outside, or ends since a server was away, leaves its job in progress, and reconcile-jobs runs it again;
+    only a run that was cancelled cancels its job.
+    """
+
+    def __init__(self, job_id: str) -> None:
+        self._job_id = job_id
+        self._page = RunPage(job_id)
+        self._helpers = 0
+
+    async def __aenter__(self) -> Self:
+        set_job(self._job_id)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        board.end(self._job_id)
+        if isinstance(error, TerminationSignal):
+            cancel_at_once(flow_run.id)
+            return
+        if isinstance(error, Exception | asyncio.CancelledError | KeyboardInterrupt):
+            _run(self._job_id).fail(error)
+        if self._helpers:  # without an error those at work find nothing left, and end
+            dismiss_helpers(UUID(flow_run.id), at_once=error is not None)
+
+    async def plan(self) -> Plan:
+        """Find out what is known and what must be searched."""
+        await tag_run(self._job_id)
+        plan = plan_search(self._job_id)
+        await self._page.show_plan(plan)
+        return plan
+
+    async def left_to_queue(self, plan: Plan) -> SearchedJob | None:
+        """Leave a job to the queue of large ones, if that is where it belongs; return it as it waits.
+
+        It is returned in a state that names the flow run which will search it: Prefect takes the job out of that.
+        """
+        run_id = wait_behind_small(plan)
+        if run_id is None:
+            return None
+        await self._page.show_waiting(run_id)
+        state: State[SearchedJob] = Completed(
+            name="Queued",
+            message=f"Job {self._job_id} waits behind other jobs: flow run {run_id} searches it.",
+            data=services().queries.searched_job(self._job_id),
+            state_details=StateDetails(child_flow_run_id=run_id),
+        )
+        return cast("SearchedJob", state)
+
+    async def start(self, plan: Plan) -> None:
+        """Note that the job now runs, and ask for help with a large one."""
+        _run(self._job_id).start(plan)
+        board.begin(self._job_id, to_search=plan.unknown, reused=plan.known, letters=plan.letters)
+        self._helpers = await call_helpers(plan)
+
+    async def search(self, plan: Plan) -> None:
+        """Search all batches: see `search_batches`."""
+        await search_batches(plan.batches, self._page)
+
+    async def finish(self, plan: Plan) -> SearchedJob:
+        """Complete the job, and keep the page up to date while others still search for it.
+
+        Raises:
+            JobFailedError: the job is not complete now.
+        """
+        future = finish_query.submit(self._job_id, plan.lost)
+        ended = _ended(future)
+        while not ended.done():
+            await asyncio.wait([ended], timeout=_TICK_S)
+            await self._page.show_progress()
+        return future.result()
+
+    async def show(self, job: SearchedJob) -> None:
+        """Show what was found, each child of a small job also in the run's graph; record it if that is wanted."""
+        if len(job.rows) <= _SHOWN_CHILDREN:
+            wait([show_sequence.submit(row) for row in job.rows])
+        await self._page.show_result(job)
+        record_if_wanted(self._job_id)
+
+
+async def search_batches(batches: Sequence[Batch], page: RunPage) -> list[Outcome]:
+    """Run batches, as many at a time as there are cores (a cluster gets all), and keep the page up to date meanwhile.
+
+    Raises:
+        ProgramError: a batch failed for a reason that is not one of its sequences; those not begun are left.
+    """
+    waiting, futures = deque(batches), list[PrefectFuture[Outcome]]()
+    pending: dict[asyncio.Future[None], PrefectFuture[Outcome]] = {}
+    at_a_time = len(batches) if is_cluster() else services().installation.workers
+    while pending or waiting:
+        while waiting and len(pending) < at_a_time:
+            batch = waiting.popleft()
+            futures.append(search_batch.with_options(refresh_cache=not batch.known).submit(batch))
+            pending[_ended(futures[-1])] = futures[-1]
+        await page.show_progress()  # while all cores are busy
+        done, _ = await asyncio.wait(pending, timeout=_TICK_S, return_when=asyncio.FIRST_COMPLETED)
+        for future in map(pending.pop, done):
+            future.wait()  # at once; after that its state is here, and the server is not asked for it
+            if future.state.is_failed() or future.state.is_crashed():
+                waiting.clear()
+    return [future.result() for future in futures]
+
+
+def _ended(future: PrefectFuture[Any]) -> asyncio.Future[None]:
+    """Return what is done when a task run has ended, well or not, whatever runs it."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+
+    def end() -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    def report_end(_future: PrefectFuture[Any]) -> None:
+        loop.call_soon_threadsafe(end)
+
+    future.add_done_callback(report_end)
+    return ended
+
+
+@task(cache_policy=NO_CACHE, task_run_name="plan part {part} of {of}")
+def plan_part(job_id: str, part: int, of: int) -> Plan:
+    """Find out what is left of a job, in the order in which this helper goes through it."""
+    return _run(job_id).plan_part(part, of)
+
+
+async def search_part(job_id: str, part: int, of: int) -> State[Any]:
+    """Help with a job in progress until nothing is left to begin; return how that ended."""
+    try:
+        plan = plan_part(job_id, part, of)
+    except (InvalidInputError, ConflictError, NotFoundError) as error:
+        return Completed(name="NotHere", message=f"{platform.node()} leaves the work to others: {error}")
+    outcomes = await search_batches(plan.batches, RunPage(job_id, shown=False))
+    searched = sum(outcome.searched for outcome in outcomes)
+    return Completed(message=f"{platform.node()} searched {searched:,} of {plan.unknown:,} sequences that were left.")
