@@ -24,10 +24,13 @@ import psycopg
 import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
 from multiblast.database import Database
 from multiblast.stores.s3 import S3Store, connect
+
+settings.register_profile("quick", max_examples=20)  # for `make check`
 
 _START_S = 60
 _BUCKET = "multiblast-tests"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -58,11 +59,10 @@ def user(registry: Registry, tmp_path: Path) -> RegistryUser:
     return bind(registry, "rich", tmp_path / "data", identifier="https://orcid.org/0000-0001")
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A git repository on branch main, with a tag and a remote that has a password in it."""
-    directory = tmp_path / "project"
-    directory.mkdir()
+@pytest.fixture(scope="module")
+def _repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A git repository to be copied."""
+    directory = tmp_path_factory.mktemp("repository")
     for words in (
         ["init", "-q", "-b", "main"],
         [*COMMIT_AUTHOR, "commit", "-q", "--allow-empty", "-m", "first"],
@@ -72,6 +72,12 @@ def project(tmp_path: Path) -> Path:
     ):
         subprocess.run(["git", "-C", str(directory), *words], check=True)
     return directory
+
+
+@pytest.fixture
+def project(tmp_path: Path, _repository: Path) -> Path:
+    """A git repository on branch main, with a tag and a remote that has a password in it."""
+    return shutil.copytree(_repository, tmp_path / "project")
 
 
 @pytest.fixture
