@@ -12,6 +12,9 @@ PROFILE ?= plain
 # Arguments for pytest, e.g. make test ARGS="-k archive"
 ARGS ?=
 
+# Where it is set, each of the many processes of the tests would compile all of our modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
