@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from prefect import flow
 
 from blocks.services import services
+from multiblast.molecules import Molecule
 from multiblast.targets import new_target
 from tasks.maintenance import scan_targets, update_target_choices
 from tasks.runs import upload_directory
@@ -18,7 +17,7 @@ __all__ = ["make_target"]
 async def make_target(  # noqa: PLR0913, PLR0917 - the fields of a form
     name: str,
     fasta: str,
-    molecule: Literal["protein", "nucleotide"] = "protein",
+    molecule: Molecule = Molecule.PROTEIN,
     title: str = "",
     taxids: str = "",
     replace: bool = False,

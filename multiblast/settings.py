@@ -8,6 +8,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from multiblast.molecules import Molecule
+
 __all__ = ["WORKER", "NoticeRules", "Policy", "QueryLimits", "UserLimits", "home", "own_queue"]
 
 _MIB = 1 << 20
@@ -72,9 +74,9 @@ class QueryLimits(_Settings):
             results=10_000,
         )
 
-    def longest(self, molecule: str) -> int:
-        """Return the letters one sequence of ``molecule`` ("nucleotide" or "protein") may have."""
-        return self.longest_nucleotide if molecule == "nucleotide" else self.longest_protein
+    def longest(self, molecule: Molecule) -> int:
+        """Return the letters one sequence may have."""
+        return self.longest_nucleotide if molecule == Molecule.NUCLEOTIDE else self.longest_protein
 
 
 class UserLimits(_Settings):

@@ -15,7 +15,7 @@ from prefect.client.schemas.responses import DeploymentResponse
 from blocks.services import chosen, services
 from blocks.storage import ResultStorage
 from multiblast.errors import InvalidInputError, NotFoundError, Problem
-from multiblast.options import PROFILE_PROGRAMS, TARGET_MOLECULE
+from multiblast.options import PROGRAMS, options_for
 from multiblast.stores import Store
 from multiblast.targets import BlastDatabase
 from multiblast.transfer import (
@@ -158,6 +158,4 @@ def _with_choices(deployment: DeploymentResponse, databases: list[BlastDatabase]
 
 
 def _fits(database: BlastDatabase, program: str) -> bool:
-    if program in PROFILE_PROGRAMS:
-        return database.molecule == "profile"
-    return program not in TARGET_MOLECULE or database.molecule == TARGET_MOLECULE[program].value
+    return program not in PROGRAMS or database.molecule == options_for(program).database_kind

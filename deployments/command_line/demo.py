@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import typer
 
@@ -12,13 +11,14 @@ from deployments.command_line.reports import write_reports
 from deployments.command_line.search import run_search
 from deployments.command_line.session import session
 from deployments.environment import CHECKOUT
+from multiblast.molecules import Molecule
 from multiblast.settings import home
 from multiblast.targets.makeblastdb import build_database
 
 __all__ = ["add_to", "build_demo_targets"]
 
 _DATA = CHECKOUT / "examples" / "data"
-_DATABASES: dict[str, Literal["protein", "nucleotide"]] = {"proteins": "protein", "nucleotides": "nucleotide"}
+_DATABASES = {"proteins": Molecule.PROTEIN, "nucleotides": Molecule.NUCLEOTIDE}
 
 
 def add_to(app: typer.Typer) -> None:

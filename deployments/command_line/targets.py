@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from deployments.command_line import display
 from deployments.command_line.session import local_services, session
+from multiblast.molecules import Molecule
 from multiblast.targets.new_target import read_new_target
 
 __all__ = ["add_to"]
@@ -57,7 +58,7 @@ def targets(
 def make(
     name: Annotated[str, typer.Argument(help="Its name: SITE/TARGET/DATABASE.", show_default=False)],
     fasta: Annotated[Path, typer.Argument(help="A FASTA file, plain or gzipped.", show_default=False)],
-    molecule: Annotated[Literal["protein", "nucleotide"], typer.Option(help="What the sequences are.")] = "protein",
+    molecule: Annotated[Molecule, typer.Option(help="What the sequences are.")] = Molecule.PROTEIN,
     title: Annotated[str, typer.Option(help="What reports call it. Default: its name.")] = "",
     taxids: Annotated[Path | None, typer.Option(help="A file of lines: sequence-id taxonomy-id.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace one of this name.")] = False,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from multiblast.options import EXCLUDED, PROGRAMS, QUERY_MOLECULE, TARGET_MOLECULE, options_for
-from multiblast.options.registry import PROFILE_PROGRAMS
+from multiblast.molecules import DatabaseKind
+from multiblast.options import EXCLUDED, PROGRAMS, options_for
 
 PAGE = Path(__file__).with_name("options.md")
 
@@ -29,11 +29,11 @@ def page() -> str:
 
 def _program(program: str) -> str:
     model = options_for(program)
-    target = "profile" if program in PROFILE_PROGRAMS else f"{TARGET_MOLECULE[program]} sequence"
+    target = f"{model.database_kind} sequence".replace(f"{DatabaseKind.PROFILE} sequence", DatabaseKind.PROFILE)
     schema = model.model_json_schema()
     lines = [
         f"## {program}\n",
-        f"{schema['description']} Queries are {QUERY_MOLECULE[program]} sequences, targets {target} databases.\n",
+        f"{schema['description']} Queries are {model.query_molecule} sequences, targets {target} databases.\n",
         "| Option | blastConfig | Values | Default | Meaning |",
         "|---|---|---|---|---|",
     ]

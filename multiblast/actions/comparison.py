@@ -138,8 +138,7 @@ class Comparisons:
 
     def _keys(self, job: QueryJob, search_key: str) -> list[tuple[str, str, str]]:
         """Return name, digest of residues and result key of each sequence of a job in one search."""
-        keeps_case = getattr(options_of(job), "lcase_masking", False)
-        keys = ResultKeys.of_search(search_key, keeps_case=keeps_case)
+        keys = ResultKeys.of_search(search_key, keeps_case=options_of(job).keeps_case)
         with closing(self._engine.store.open(job.query_key, job.query_offset, job.query_bytes)) as stream:
             return [
                 (sequence.name, sequence_digest(sequence.residues), keys.key(sequence.residues))

@@ -18,12 +18,12 @@ from multiblast.errors import ConflictError, InvalidInputError, Problem
 from multiblast.ids import digest
 from multiblast.installation import Installation
 from multiblast.jobs import TargetName
-from multiblast.options import PROFILE_PROGRAMS, TARGET_MOLECULE
+from multiblast.molecules import DBTYPES, Molecule
 from multiblast.registry.config.schema import SearchEntry
 from multiblast.registry.config.searches import DatabaseOrigin, QueryRequest, SearchRecord
 from multiblast.reports import Formatting, Reports
 from multiblast.search import Submission, read_submission
-from multiblast.targets import BlastDatabase, DatabaseKind, Targets
+from multiblast.targets import BlastDatabase, Targets
 from multiblast.targets.file_target import FileTarget, install_file
 
 __all__ = ["RegisteredQueries"]
@@ -98,7 +98,7 @@ class RegisteredQueries:
         made: dict[str, DatabaseOrigin] = {}
         for alias, file in request.databases.items():
             content = digest("registered-database/1", file.sha1)  # what is private is not told by its own hash
-            target = FileTarget(file.path, submission.site, content, _kind(submission), file.name)
+            target = FileTarget(file.path, submission.site, content, submission.options.database_kind, file.name)
             databases.append(install_file(self._targets, target, program=self._installation.program("makeblastdb")))
             made[databases[-1].display] = self._made(alias, target)
         fingerprints = {database.fingerprint for database in databases}
@@ -115,7 +115,7 @@ class RegisteredQueries:
         """Return how a database is made of a data product."""
         if file.is_archive:
             return DatabaseOrigin(alias, ["tar", "-xf", file.file.name])
-        molecule = {"nucleotide": "nucl", "protein": "prot"}[file.molecule]
+        molecule = DBTYPES[Molecule(file.molecule)]
         command = ["makeblastdb", "-dbtype", molecule, "-in", file.file.name, "-title", file.title]
         return DatabaseOrigin(alias, command, self._installation.version("makeblastdb"))
 
@@ -131,7 +131,7 @@ class RegisteredQueries:
             wanted = search.fingerprints.get(name, "")
             try:
                 names = [(target.display, target.file)]
-                (database,) = self._targets.resolve_all(submission.site, names, _kind(submission))
+                (database,) = self._targets.resolve_all(submission.site, names, submission.options.database_kind)
                 if wanted in {"", database.fingerprint}:
                     found[name] = database
                     continue
@@ -156,7 +156,7 @@ class RegisteredQueries:
         if not fingerprint:
             return None
         self._targets.rescan()
-        wanted = submission.site, _kind(submission)
+        wanted = submission.site, submission.options.database_kind
         fitting = (one for one in self._targets.databases() if (one.site, one.molecule) == wanted)
         return next((one for one in fitting if one.fingerprint == fingerprint), None)
 
@@ -188,11 +188,6 @@ def _submission(search: SearchEntry, query: Path | None = None) -> Submission:
 def _key(key: str) -> str:
     """Return where in a configuration that is which a submission calls otherwise."""
     return f"search.{key}" if key == "program" or key.startswith("targets") else f"search.options.{key}"
-
-
-def _kind(submission: Submission) -> DatabaseKind:
-    program = submission.options.program
-    return "profile" if program in PROFILE_PROGRAMS else TARGET_MOLECULE[program].value
 
 
 def _check_unchanged(fingerprints: set[str], searched: SearchRecord) -> None:

@@ -97,7 +97,7 @@ def read_create_query(config: Mapping[str, Any], query: str | bytes | Path | Sto
     add = shape.switch(job.get("addToUserCollection"), "jobConfig.addToUserCollection", default=True)
     summary, description = shape.meta(body.get("userMeta"))
     options = _options(shape, body.get("blastConfig"))
-    if bool(text.strip()) == _is_given(query) and (text.strip() or not getattr(options, "in_pssm", "")):
+    if bool(text.strip()) == _is_given(query) and (text.strip() or options is None or not options.profile):
         shape.note("give the query either here or as a file, and not both", "jobConfig.query")
     if shape.problems or options is None:
         raise InvalidInputError(shape.problems)

@@ -18,12 +18,8 @@ from multiblast.options.programs import (
     TblastxOptions,
 )
 from multiblast.options.registry import (
-    PROFILE_PROGRAMS,
     PROGRAMS,
-    QUERY_MOLECULE,
-    TARGET_MOLECULE,
     AnyOptions,
-    Molecule,
     ProgramName,
     options_for,
 )
@@ -31,16 +27,12 @@ from multiblast.options.registry import (
 __all__ = [
     "EXCLUDED",
     "INDEPENDENT",
-    "PROFILE_PROGRAMS",
     "PROGRAMS",
-    "QUERY_MOLECULE",
-    "TARGET_MOLECULE",
     "AnyOptions",
     "BlastnOptions",
     "BlastpOptions",
     "BlastxOptions",
     "DeltablastOptions",
-    "Molecule",
     "Options",
     "ProgramName",
     "PsiblastOptions",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self, get_args
+from typing import Any, ClassVar, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from multiblast.errors import InvalidInputError
 from multiblast.ids import Canonical
+from multiblast.molecules import DatabaseKind, Molecule
 from multiblast.options.declaration import Form, Option
 from multiblast.options.defaults import MATRIX_DEPENDENT, task_defaults
 from multiblast.options.rules import contradictions
@@ -41,7 +42,64 @@ class Options(BaseModel):
         json_schema_extra=_describe,
     )
 
+    query_molecule: ClassVar[Molecule]
+    """What the program searches with."""
+    database_kind: ClassVar[DatabaseKind]
+    """What the program searches in."""
+
     program: str
+
+    @property
+    def chosen_task(self) -> str:
+        """The task chosen; empty for a program without tasks."""
+        return str(getattr(self, "task", ""))
+
+    @property
+    def profile(self) -> str:
+        """The PSSM that takes the place of a query: its text, store key, path or id; empty if there is none."""
+        return str(getattr(self, "in_pssm", ""))
+
+    @property
+    def keeps_case(self) -> bool:
+        """Whether lower-case letters of a query count as masked, so that its case is part of what is searched."""
+        return bool(getattr(self, "lcase_masking", False))
+
+    @property
+    def reads_titles(self) -> bool:
+        """Whether ids such as ``sp|P12345|NAME`` are read from the titles of queries."""
+        return bool(getattr(self, "parse_deflines", False))
+
+    @property
+    def most_targets(self) -> int:
+        """How many database sequences a query may be aligned with."""
+        return int(getattr(self, "max_target_seqs", 500))
+
+    @property
+    def megablast_index(self) -> str | None:
+        """The name of the MegaBLAST index that is used; empty for the database's own, ``None`` for no index."""
+        return str(getattr(self, "index_name", "")) if getattr(self, "use_index", False) else None
+
+    @property
+    def word_letters(self) -> int | None:
+        """The length of words, if another one was chosen than the task's."""
+        value: int | None = getattr(self, "word_size", None)
+        return value
+
+    @property
+    def word_threshold(self) -> float | None:
+        """What similar protein words must score, if something else was chosen than the task's value."""
+        value: float | None = getattr(self, "threshold", None)
+        return value
+
+    @property
+    def aligns_exactly(self) -> bool:
+        """Whether final alignments are calculated by full Smith-Waterman."""
+        return bool(getattr(self, "use_sw_tback", False))
+
+    @property
+    def iterates_to_the_end(self) -> bool:
+        """Whether a search is repeated until it finds nothing new."""
+        return getattr(self, "num_iterations", 1) == 0
 
     @model_validator(mode="after")
     def _refuse_contradictions(self) -> Self:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from multiblast.molecules import DatabaseKind, Molecule
 from multiblast.options import declarations as d
 from multiblast.options import groups as g
 
@@ -41,6 +42,8 @@ class BlastnOptions(
 ):
     """Search nucleotide queries in a nucleotide database."""
 
+    query_molecule = Molecule.NUCLEOTIDE
+    database_kind = DatabaseKind.NUCLEOTIDE
     program: Literal["blastn"] = "blastn"
     task: d.BlastnTask = "megablast"
 
@@ -63,6 +66,8 @@ class BlastpOptions(
 ):
     """Search protein queries in a protein database."""
 
+    query_molecule = Molecule.PROTEIN
+    database_kind = DatabaseKind.PROTEIN
     program: Literal["blastp"] = "blastp"
     task: d.BlastpTask = "blastp"
 
@@ -89,6 +94,8 @@ class BlastxOptions(
 ):
     """Search translated nucleotide queries in a protein database."""
 
+    query_molecule = Molecule.NUCLEOTIDE
+    database_kind = DatabaseKind.PROTEIN
     program: Literal["blastx"] = "blastx"
     task: d.BlastxTask = "blastx"
     seg: d.Seg = _SEG_ON
@@ -116,6 +123,8 @@ class TblastnOptions(
 ):
     """Search protein queries in a translated nucleotide database."""
 
+    query_molecule = Molecule.PROTEIN
+    database_kind = DatabaseKind.NUCLEOTIDE
     program: Literal["tblastn"] = "tblastn"
     task: d.TblastnTask = "tblastn"
     seg: d.Seg = _SEG_ON
@@ -138,6 +147,8 @@ class TblastxOptions(
 ):
     """Search translated nucleotide queries in a translated nucleotide database."""
 
+    query_molecule = Molecule.NUCLEOTIDE
+    database_kind = DatabaseKind.NUCLEOTIDE
     program: Literal["tblastx"] = "tblastx"
     word_size: d.ShortWordSize = None
     seg: d.Seg = _SEG_ON
@@ -161,6 +172,8 @@ class PsiblastOptions(
 ):
     """Search protein queries in a protein database, several times, each with the profile of what was found."""
 
+    query_molecule = Molecule.PROTEIN
+    database_kind = DatabaseKind.PROTEIN
     program: Literal["psiblast"] = "psiblast"
     word_size: d.ShortWordSize = None
 
@@ -183,6 +196,8 @@ class DeltablastOptions(
 ):
     """Search protein queries in a protein database with profiles made from conserved domains."""
 
+    query_molecule = Molecule.PROTEIN
+    database_kind = DatabaseKind.PROTEIN
     program: Literal["deltablast"] = "deltablast"
     word_size: d.ShortWordSize = None
 
@@ -199,6 +214,8 @@ class RpsblastOptions(
 ):
     """Search protein queries in a database of profiles."""
 
+    query_molecule = Molecule.PROTEIN
+    database_kind = DatabaseKind.PROFILE
     program: Literal["rpsblast"] = "rpsblast"
 
 
@@ -216,4 +233,6 @@ class RpstblastnOptions(
 ):
     """Search translated nucleotide queries in a database of profiles."""
 
+    query_molecule = Molecule.NUCLEOTIDE
+    database_kind = DatabaseKind.PROFILE
     program: Literal["rpstblastn"] = "rpstblastn"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Annotated, Literal, get_args
 
 from pydantic import Field
@@ -23,22 +22,11 @@ from multiblast.options.programs import (
 )
 
 __all__ = [
-    "PROFILE_PROGRAMS",
     "PROGRAMS",
-    "QUERY_MOLECULE",
-    "TARGET_MOLECULE",
     "AnyOptions",
-    "Molecule",
     "ProgramName",
     "options_for",
 ]
-
-
-class Molecule(StrEnum):
-    """What a sequence is made of."""
-
-    NUCLEOTIDE = "nucleotide"
-    PROTEIN = "protein"
 
 
 AnyOptions = Annotated[
@@ -70,17 +58,6 @@ ProgramName = Literal[
     "blastn", "blastp", "blastx", "tblastn", "tblastx", "psiblast", "deltablast", "rpsblast", "rpstblastn"
 ]
 PROGRAMS: tuple[ProgramName, ...] = get_args(ProgramName)
-
-_NUCLEOTIDE_QUERY = {"blastn", "blastx", "tblastx", "rpstblastn"}
-_NUCLEOTIDE_TARGET = {"blastn", "tblastn", "tblastx"}
-QUERY_MOLECULE: Mapping[str, Molecule] = {
-    program: Molecule.NUCLEOTIDE if program in _NUCLEOTIDE_QUERY else Molecule.PROTEIN for program in PROGRAMS
-}
-TARGET_MOLECULE: Mapping[str, Molecule] = {
-    program: Molecule.NUCLEOTIDE if program in _NUCLEOTIDE_TARGET else Molecule.PROTEIN for program in PROGRAMS
-}
-PROFILE_PROGRAMS = frozenset({"rpsblast", "rpstblastn"})
-"""Programs whose targets are databases of profiles (``.rps`` beside the protein files), not of sequences."""
 
 
 def options_for(program: str) -> type[Options]:

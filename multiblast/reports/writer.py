@@ -17,7 +17,6 @@ from multiblast.database import QueryJob, ReportJob
 from multiblast.errors import ObjectMissingError
 from multiblast.installation import Installation
 from multiblast.jobs import Child
-from multiblast.options import QUERY_MOLECULE
 from multiblast.reports.blast_formatter import BlastFormatter
 from multiblast.reports.blast_report import write_blast_report
 from multiblast.reports.formatting import Formatting
@@ -106,7 +105,7 @@ class ReportSource:
             with_ids: Whether queries are called as BLAST+ reads their titles, if it was to read them.
         """
         row = formatting.row
-        with_ids = with_ids and bool(getattr(self._context.options, "parse_deflines", False))
+        with_ids = with_ids and self._context.options.reads_titles
         with TemporaryDirectory(dir=directory, prefix=".archives-") as name:
             return write_blast_report(
                 self.archives(Path(name), joinable=row.joinable, together=row.together, with_ids=with_ids),
@@ -147,7 +146,7 @@ class ReportSource:
     def _with_ids(self, parts: Iterator[tuple[bytes | Head, bytes]]) -> Iterator[tuple[bytes | Head, bytes]]:
         """Yield parts with the ids that BLAST+ reads in their titles."""
         deflines = (sequence.defline for sequence in self._sequences())
-        heads = parse_deflines(deflines, QUERY_MOLECULE[self.query.program], self._installation)
+        heads = parse_deflines(deflines, self._context.options.query_molecule, self._installation)
         for head, (_, archive) in zip(heads, parts, strict=True):
             yield head, archive
 

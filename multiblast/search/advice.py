@@ -21,15 +21,15 @@ def advice(options: Options, lengths: Sequence[int]) -> Iterator[str]:
         options: The program and its options.
         lengths: Letters of each sequence.
     """
-    most = getattr(options, "max_target_seqs", None)
-    if most is not None and most < _FEW_TARGETS:
+    most = options.most_targets
+    if most < _FEW_TARGETS:
         yield (
             f"max_target_seqs {most} does not mean the best {most}: it limits the search early, and better hits may be "
             "lost; search with 5 or more, and cut the report instead"
         )
     yield from _slow(options)
     limit = _SHORT.get(options.program, 0)
-    task = getattr(options, "task", "")
+    task = options.chosen_task
     short = sum(length < limit for length in lengths)
     if short and not task.endswith("-short"):
         noun = "sequence is" if short == 1 else "sequences are"
@@ -41,8 +41,8 @@ def advice(options: Options, lengths: Sequence[int]) -> Iterator[str]:
 
 def _slow(options: Options) -> Iterator[str]:
     """Yield what makes a search take many times as long as usual; measured with blastp and blastn 2.12.0."""
-    word, threshold = getattr(options, "word_size", None), getattr(options, "threshold", None)
-    if getattr(options, "use_sw_tback", False):
+    word, threshold = options.word_letters, options.word_threshold
+    if options.aligns_exactly:
         yield "use_sw_tback takes 2 to 10 times as long: each hit is aligned anew by full Smith-Waterman"
     if options.program == "blastn" and word is not None and word < _SHORT_WORD:
         yield (
@@ -54,5 +54,5 @@ def _slow(options: Options) -> Iterator[str]:
             f"threshold {threshold:g} takes many times as long, since far more words count as similar; "
             "the usual value is 11 or more, and 9 finds nearly all that a lower one does"
         )
-    if getattr(options, "num_iterations", 1) == 0:
+    if options.iterates_to_the_end:
         yield "num_iterations 0 searches until nothing new is found, which may take dozens of rounds: 5 is usual"

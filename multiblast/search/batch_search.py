@@ -235,7 +235,7 @@ class BatchSearch:
 
     def _write_input(self, sequences: Sequence[SearchedSequence], directory: Path) -> None:
         _write_query(directory / QUERY_FILE, sequences)
-        if profile := getattr(self._context.options, "in_pssm", ""):
+        if profile := self._context.options.profile:
             (directory / PROFILE_FILE).write_bytes(self._store.read(profile_key(profile)))
 
     def _keep_outputs(self, sequence: SearchedSequence, directory: Path) -> None:

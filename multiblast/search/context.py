@@ -12,9 +12,8 @@ from multiblast.database import QueryJob
 from multiblast.errors import ConflictError, InvalidInputError, Problem
 from multiblast.installation import Installation
 from multiblast.jobs import TargetName
+from multiblast.molecules import DatabaseKind
 from multiblast.options import (
-    PROFILE_PROGRAMS,
-    TARGET_MOLECULE,
     Options,
     independent_from,
     needs_own_process,
@@ -22,7 +21,7 @@ from multiblast.options import (
 )
 from multiblast.results import ResultKeys
 from multiblast.search.profiles import OUTPUTS
-from multiblast.targets import BlastDatabase, DatabaseKind, Targets, database_argument
+from multiblast.targets import BlastDatabase, Targets, database_argument
 from multiblast.targets.indices import index_files, index_fingerprint, index_path
 
 __all__ = ["QUERY_FILE", "Resolver", "SearchContext", "SearchedSequence", "options_of", "targets_of"]
@@ -103,7 +102,7 @@ class SearchContext:
             directory: Where the query is, or the profile that takes its place, and where other outputs go.
             threads: Of the process.
         """
-        query = [] if getattr(self.options, "in_pssm", "") else ["-query", str(directory / QUERY_FILE)]
+        query = [] if self.options.profile else ["-query", str(directory / QUERY_FILE)]
         database = ["-db", database_argument(self.databases)]
         command = [program, *query, *database, "-outfmt", "11", *self.arguments(directory)]
         return command + (["-num_threads", str(threads)] if threads > 1 else [])
@@ -138,10 +137,7 @@ class Resolver:
             InvalidInputError: unknown or unfit targets, all of them; or there is no such index.
         """
         names = [(target.display, target.file) for target in targets]
-        kind: DatabaseKind = (
-            "profile" if options.program in PROFILE_PROGRAMS else TARGET_MOLECULE[options.program].value
-        )
-        databases = self._targets.resolve_all(site, names, kind)
+        databases = self._targets.resolve_all(site, names, options.database_kind)
         _index_files(options, databases)
         return databases
 
@@ -154,7 +150,7 @@ class Resolver:
             self._installation.version(options.program),
             {**options.deciding(), **self.named(options, "fingerprint"), **index},
             [database.fingerprint for database in databases],
-            keeps_case=getattr(options, "lcase_masking", False),
+            keeps_case=options.keeps_case,
         )
 
     def named(self, options: Options, fact: str) -> dict[str, str]:
@@ -170,12 +166,12 @@ class Resolver:
         }
 
     def _paths(self, options: Options, databases: Collection[BlastDatabase]) -> dict[str, str]:
-        name = getattr(options, "index_name", "")
+        name = options.megablast_index
         return self.named(options, "path") | ({"index_name": str(index_path(databases, name))} if name else {})
 
     def _profile_database(self, option: str, name: str) -> BlastDatabase:
         """Return the profile database of this name: ``DATABASE``, or more of ``SITE/TARGET/DATABASE``."""
-        profiles = [database for database in self._targets.databases() if database.molecule == "profile"]
+        profiles = [database for database in self._targets.databases() if database.molecule is DatabaseKind.PROFILE]
         for database in profiles:
             if f"/{database.display}".endswith(f"/{name}"):
                 return database
@@ -195,6 +191,5 @@ def targets_of(job: QueryJob) -> tuple[TargetName, ...]:
 
 def _index_files(options: Options, databases: Collection[BlastDatabase]) -> list[Path]:
     """Return the files of the index that a search uses, if it uses one."""
-    if not getattr(options, "use_index", False):
-        return []
-    return index_files(databases, getattr(options, "index_name", ""))
+    name = options.megablast_index
+    return [] if name is None else index_files(databases, name)

@@ -15,7 +15,7 @@ from multiblast.archive import Head
 from multiblast.archive.heads import read_heads
 from multiblast.errors import FailureClass, Problem, ProgramError
 from multiblast.installation import Installation
-from multiblast.options import Molecule
+from multiblast.molecules import Molecule
 from multiblast.programs import run_program
 from multiblast.targets.makeblastdb import build_database
 
@@ -52,7 +52,7 @@ def parse_deflines(deflines: Iterable[bytes], molecule: Molecule, installation: 
             file.write(b">\n%s\n" % _RESIDUES[molecule])
         subject.write_bytes(b">s\n%s\n" % _RESIDUES[molecule][::-1])
         database = build_database(
-            subject, directory, "subject", molecule=molecule.value, program=installation.program("makeblastdb")
+            subject, directory, "subject", molecule=molecule, program=installation.program("makeblastdb")
         )
         command = [installation.program(_PROGRAM[molecule]), "-parse_deflines", "-query", str(query)]
         command += ["-db", str(database), "-outfmt", "11", "-evalue", "1e-99", "-out", str(archive)]

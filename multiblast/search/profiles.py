@@ -64,7 +64,7 @@ def profile_key(profile_id: str) -> str:
 def outputs_of(options: Options, result_key: str) -> dict[str, str]:
     """Return where in the store the files lie that a search leaves beside a result, by file name."""
     place = f"outputs/{result_key[:2]}/{result_key}"
-    return {name: f"{place}/{name}" for option, name in OUTPUTS.items() if getattr(options, option, False)}
+    return {name: f"{place}/{name}" for option, name in OUTPUTS.items() if option in options.named()}
 
 
 def read_profile(given: str, store: Store) -> Profile:

@@ -15,7 +15,7 @@ from multiblast.database import QueryJob
 from multiblast.errors import InvalidInputError, ObjectMissingError, Problem
 from multiblast.installation import Installation
 from multiblast.jobs import JobConfig, Jobs, NewSequence, sequence_digest
-from multiblast.options import QUERY_MOLECULE, Options
+from multiblast.options import Options
 from multiblast.results import ResultKeys
 from multiblast.search.advice import advice
 from multiblast.search.context import Resolver, options_of, targets_of
@@ -29,8 +29,6 @@ from multiblast.stores import Store
 from multiblast.targets import BlastDatabase
 
 __all__ = ["Recorded", "Recorder"]
-
-_DEFAULT_MAX_TARGET_SEQS = 500  # of all programs
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,21 +162,21 @@ class Recorder:
         except InvalidInputError as error:
             problems.extend(error.problems)
         try:
-            if given := getattr(options, "in_pssm", ""):
+            if given := options.profile:
                 profile = read_profile(given, self._store)
                 source = source if isinstance(source, Path) or source.strip() else profile.fasta
             query = check_query(
                 source,
-                molecule=QUERY_MOLECULE[options.program].value,
+                molecule=options.query_molecule,
                 limits=self._limits,
-                max_target_seqs=getattr(options, "max_target_seqs", None) or _DEFAULT_MAX_TARGET_SEQS,
+                max_target_seqs=options.most_targets,
             )
             if profile is not None and [one.residues.upper() for one in query] != [profile.residues.encode()]:
                 reason = "give no query with a profile, or only the one that it was made for"
                 problems.append(Problem(reason, "in_pssm"))
-            if getattr(options, "parse_deflines", False):
+            if options.reads_titles:
                 titles = (sequence.defline for sequence in query)
-                problems.extend(check_deflines(titles, QUERY_MOLECULE[options.program], self._installation))
+                problems.extend(check_deflines(titles, options.query_molecule, self._installation))
         except InvalidInputError as error:
             problems.extend(error.problems)
         if problems:

@@ -88,7 +88,7 @@ def read_submission(  # noqa: PLR0913 - the fields of a form
     with _collecting(problems):
         read = options if isinstance(options, Options) else parse_options(program, _given(options, files_under))
     with _collecting(problems):
-        source = _source(query, query_file, files_under, is_needed=not getattr(read, "in_pssm", ""))
+        source = _source(query, query_file, files_under, is_needed=read is None or not read.profile)
     with _collecting(problems):
         site, names = _targets(site, targets)
     problems += summary_problems(summary)

@@ -14,26 +14,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
 
 from multiblast.errors import InvalidInputError, Problem
+from multiblast.molecules import Molecule
 from multiblast.sequences.reading import LETTERS, Record, Source, scan
 from multiblast.sequences.sequence import Sequence
 from multiblast.settings import QueryLimits
 
-__all__ = ["Molecule", "Query", "check_query"]
-
-Molecule = Literal["nucleotide", "protein"]
+__all__ = ["Query", "check_query"]
 
 _MOST_PROBLEMS = 100
 _MOST_NAMES = 100_000  # looked at for duplicates, so that memory has a bound
 _MOST_LABELS = 5
 _BASES = b"ACGTUNRYSWKMBDHV"
-_ALPHABETS: dict[Molecule, bytes] = {"nucleotide": _BASES + _BASES.lower(), "protein": LETTERS}
-_REMEDIES: dict[Molecule, str] = {
-    "nucleotide": "a nucleotide sequence has only ACGTU, N (any base) and the codes RYSWKMBDHV; "
+_ALPHABETS = {Molecule.NUCLEOTIDE: _BASES + _BASES.lower(), Molecule.PROTEIN: LETTERS}
+_REMEDIES = {
+    Molecule.NUCLEOTIDE: "a nucleotide sequence has only ACGTU, N (any base) and the codes RYSWKMBDHV; "
     "for a protein query use blastp or tblastn",
-    "protein": "a protein sequence has only letters and '*'",
+    Molecule.PROTEIN: "a protein sequence has only letters and '*'",
 }
 _PLAIN_BASES = b"ACGTUNacgtun"
 _SHORTEST_TELLING_BP = 20  # shorter proteins may well consist of A, C, G, T and N by chance
@@ -111,7 +109,7 @@ class _Remark:
 
 class _Checker:
     def __init__(self, molecule: Molecule, limits: QueryLimits) -> None:
-        self.molecule: Molecule = molecule
+        self.molecule = molecule
         self.limits = limits
         self.longest = limits.longest(molecule)
         self.sequences = self.letters = self.refused = 0
@@ -158,7 +156,7 @@ class _Checker:
             self._remark("digits and hyphens are dropped, as BLAST+ does", record)
         if not record.defline.isascii():
             self._remark("the title has letters outside ASCII, which some report formats cannot show", record)
-        if self.molecule == "protein":
+        if self.molecule == Molecule.PROTEIN:
             self._remark_on_protein(record)
 
     def _remark_on_protein(self, record: Record) -> None:

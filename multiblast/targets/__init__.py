@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from multiblast.targets.database import BlastDatabase, DatabaseKind, database_argument, in_canonical_order
+from multiblast.targets.database import BlastDatabase, database_argument, in_canonical_order
 from multiblast.targets.deflines import has_own_ids, name_subjects, ordinal_of, subject_names
 from multiblast.targets.layout import DEFAULT_LAYOUT, Layout
 from multiblast.targets.targets import Targets
@@ -10,7 +10,6 @@ from multiblast.targets.targets import Targets
 __all__ = [
     "DEFAULT_LAYOUT",
     "BlastDatabase",
-    "DatabaseKind",
     "Layout",
     "Targets",
     "database_argument",

@@ -7,16 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 
+from multiblast.molecules import DatabaseKind
 from multiblast.targets.content import read_content
 from multiblast.targets.fingerprint import fingerprint
 
-__all__ = ["BlastDatabase", "DatabaseKind", "database_argument", "in_canonical_order"]
+__all__ = ["BlastDatabase", "database_argument", "in_canonical_order"]
 
 _PROFILE = ("rps", "aux", "loo", "freq", "wgts", "obsr")
-
-DatabaseKind = Literal["nucleotide", "protein", "profile"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +26,7 @@ class BlastDatabase:
         target: The target it belongs to, such as an organism.
         name: Its own name.
         title: Its title.
-        molecule: What it holds; "profile" is a database for rpsblast.
+        molecule: What it holds.
         sequences: How many sequences.
         letters: Their residues together.
         date: When it was built, to the minute, in the local time of that machine.
@@ -65,8 +63,7 @@ class BlastDatabase:
         Raises:
             InvalidInputError: the database is gone or damaged.
         """
-        kind = "n" if self.molecule == "nucleotide" else "p"
-        return fingerprint(read_content(self.path, kind, self.root), self.cache)
+        return fingerprint(read_content(self.path, self.molecule.letter, self.root), self.cache)
 
     def files(self) -> list[Path]:
         """Return every file that belongs to it, in the order of their paths; for one that BLAST+ can open elsewhere.
@@ -74,7 +71,7 @@ class BlastDatabase:
         Raises:
             InvalidInputError: the database is gone or damaged.
         """
-        kind = "n" if self.molecule == "nucleotide" else "p"
+        kind = self.molecule.letter
         content = read_content(self.path, kind, self.root)
         parts = {self.path, *(volume.path for volume in content.volumes)}
         parts |= {alias.path.with_suffix("") for alias in content.aliases}

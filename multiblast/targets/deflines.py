@@ -68,7 +68,7 @@ def has_own_ids(databases: Iterable[BlastDatabase]) -> bool:
 def _volumes(databases: Iterable[BlastDatabase]) -> Iterator[Volume]:
     for database in in_canonical_order(databases):
         for path in database.volumes:
-            yield read_volume(path, "n" if database.molecule == "nucleotide" else "p")
+            yield read_volume(path, database.molecule.letter)
 
 
 def _names(volume: Volume, ordinals: Iterable[int]) -> Iterator[str]:

@@ -14,7 +14,8 @@ from tempfile import TemporaryDirectory
 from typing import IO
 
 from multiblast.errors import InvalidInputError
-from multiblast.targets.database import BlastDatabase, DatabaseKind
+from multiblast.molecules import DatabaseKind, Molecule
+from multiblast.targets.database import BlastDatabase
 from multiblast.targets.new_target import NewTarget, make_target
 from multiblast.targets.targets import Targets
 
@@ -68,10 +69,12 @@ def install_file(targets: Targets, wanted: FileTarget, *, program: str = "makebl
         return found
     if wanted.is_archive:
         _unpack(targets, wanted)
-    elif wanted.molecule == "profile":
+    elif wanted.molecule is DatabaseKind.PROFILE:
         raise InvalidInputError(f"{wanted.title} is no archive: profiles are not built from sequences")
     else:
-        new = NewTarget(wanted.site, wanted.content, _BUILT, wanted.file, wanted.molecule, wanted.title, replace=True)
+        new = NewTarget(
+            wanted.site, wanted.content, _BUILT, wanted.file, Molecule(wanted.molecule), wanted.title, replace=True
+        )
         return make_target(targets, new, program=program)
     if found := _installed(targets, wanted):
         return found

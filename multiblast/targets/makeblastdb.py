@@ -10,15 +10,15 @@ import subprocess
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Literal, cast
+from typing import IO, cast
 
 from multiblast.errors import FailureClass, InvalidInputError, Problem, ProgramError
+from multiblast.molecules import DBTYPES, Molecule
 from multiblast.orphans import die_with_parent
 
 __all__ = ["build_database"]
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
-_KINDS = {"nucleotide": "nucl", "protein": "prot"}
 
 
 def build_database(  # noqa: PLR0913 - what a database is made of
@@ -26,7 +26,7 @@ def build_database(  # noqa: PLR0913 - what a database is made of
     directory: Path,
     name: str,
     *,
-    molecule: Literal["nucleotide", "protein"],
+    molecule: Molecule,
     title: str = "",
     taxids: Path | None = None,
     program: str = "makeblastdb",
@@ -54,7 +54,7 @@ def build_database(  # noqa: PLR0913 - what a database is made of
     if not _NAME.fullmatch(name):
         raise InvalidInputError(Problem(f"{name!r} cannot name a database: use letters, digits and _.+-", key="name"))
     directory.mkdir(parents=True, exist_ok=True)
-    command = [program, "-dbtype", _KINDS[molecule], "-in", "-", "-title", title or name, "-out", name]
+    command = [program, "-dbtype", DBTYPES[molecule], "-in", "-", "-title", title or name, "-out", name]
     if taxids:
         command += ["-parse_seqids", "-taxid_map", str(taxids.absolute())]
     with tempfile.TemporaryDirectory(dir=directory, prefix=".building-") as built:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from multiblast.errors import ConflictError, InvalidInputError, Problem
+from multiblast.molecules import DatabaseKind, Molecule
 from multiblast.targets.database import BlastDatabase
 from multiblast.targets.makeblastdb import build_database
 from multiblast.targets.targets import Targets
@@ -31,7 +31,7 @@ class NewTarget:
     target: str
     database: str
     fasta: Path
-    molecule: Literal["nucleotide", "protein"]
+    molecule: Molecule
     title: str = ""
     taxids: Path | None = None
     replace: bool = False
@@ -41,7 +41,7 @@ def read_new_target(  # noqa: PLR0913 - the fields of a form
     name: str,
     fasta: str | Path,
     *,
-    molecule: Literal["nucleotide", "protein"],
+    molecule: Molecule,
     title: str = "",
     taxids: str | Path = "",
     replace: bool = False,
@@ -96,7 +96,7 @@ def make_target(targets: Targets, new: NewTarget, *, program: str = "makeblastdb
     """
     names = (new.site, new.target, new.database)
     there = [(database.site, database.target, database.name, database.molecule) for database in targets.databases()]
-    if (*names, new.molecule) in there and not new.replace:
+    if (*names, DatabaseKind(new.molecule)) in there and not new.replace:
         raise ConflictError(
             f"{'/'.join(names)} is there already: choose another name, or replace it, which makes its results old"
         )
@@ -110,4 +110,4 @@ def make_target(targets: Targets, new: NewTarget, *, program: str = "makeblastdb
         program=program,
     )
     targets.rescan()
-    return targets.resolve(*names, new.molecule)
+    return targets.resolve(*names, DatabaseKind(new.molecule))

@@ -13,18 +13,19 @@ from threading import Lock
 
 from multiblast.errors import InvalidInputError, NotFoundError, Problem
 from multiblast.ids import digest
+from multiblast.molecules import DatabaseKind
 from multiblast.settings import home
 from multiblast.targets.content import Alias, Content, read_content
-from multiblast.targets.database import BlastDatabase, DatabaseKind, in_canonical_order
+from multiblast.targets.database import BlastDatabase, in_canonical_order
 from multiblast.targets.layout import DEFAULT_LAYOUT, Layout, Place
 
 __all__ = ["Targets"]
 
 _ENTRY = re.compile(r"(.+)\.([pn])(?:al|in)")
-_GROUPS: dict[DatabaseKind, str] = {
-    "nucleotide": "naTargets",
-    "protein": "aaTargets",
-    "profile": "profileTargets",
+_GROUPS = {
+    DatabaseKind.NUCLEOTIDE: "naTargets",
+    DatabaseKind.PROTEIN: "aaTargets",
+    DatabaseKind.PROFILE: "profileTargets",
 }
 
 _Key = tuple[str, str, str, DatabaseKind]
@@ -136,7 +137,7 @@ class Targets:
         Raises:
             InvalidInputError: it is incomplete or damaged.
         """
-        content = read_content(path, "n" if molecule == "nucleotide" else "p", self.root)
+        content = read_content(path, molecule.letter, self.root)
         return self._database(Place(site, target, (), path.parent), path.name, content)
 
     def note(self, database: BlastDatabase) -> Path:
@@ -196,13 +197,13 @@ class Targets:
     def _database(self, place: Place, name: str, content: Content) -> BlastDatabase:
         volumes = content.volumes
         alias = content.aliases[0].fields if content.aliases else {}
-        kind: DatabaseKind = "protein" if volumes[0].kind == "p" else "nucleotide"
+        kind = DatabaseKind.PROTEIN if volumes[0].kind == "p" else DatabaseKind.NUCLEOTIDE
         return BlastDatabase(
             site=place.site,
             target=place.target,
             name=name,
             title=alias.get("TITLE", volumes[0].title),
-            molecule="profile" if all(volume.is_profile for volume in volumes) else kind,
+            molecule=DatabaseKind.PROFILE if all(volume.is_profile for volume in volumes) else kind,
             sequences=_number(alias, "NSEQ", sum(volume.sequences for volume in volumes)),
             letters=_number(alias, "LENGTH", sum(volume.letters for volume in volumes)),
             date=max(volume.date for volume in volumes),
@@ -253,7 +254,7 @@ def _not_found(
 
 def _stamp(database: BlastDatabase) -> tuple[int, ...]:
     """When the index files of a database were last written; no numbers if they are gone."""
-    extension = ".nin" if database.molecule == "nucleotide" else ".pin"
+    extension = f".{database.molecule.letter}in"
     try:
         return tuple(path.with_name(path.name + extension).stat().st_mtime_ns for path in database.volumes)
     except OSError:

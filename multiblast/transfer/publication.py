@@ -14,9 +14,10 @@ from pathlib import Path, PurePosixPath
 
 from multiblast.errors import ConflictError, InvalidInputError, ObjectMissingError, StoreError
 from multiblast.ids import digest, is_id
+from multiblast.molecules import DatabaseKind
 from multiblast.stores import Store
 from multiblast.stores.base import CHUNK_BYTES
-from multiblast.targets import BlastDatabase, DatabaseKind
+from multiblast.targets import BlastDatabase
 
 __all__ = ["Published", "PublishedFile", "publish", "published_databases", "sha256_of"]
 
@@ -78,7 +79,7 @@ class Published:
         try:
             kept = json.loads(text)
             files = tuple(PublishedFile(**file) for file in kept.pop("files"))
-            found = cls(**kept, files=files)
+            found = cls(**kept | {"molecule": DatabaseKind(kept["molecule"])}, files=files)
         except (ValueError, KeyError, TypeError) as error:
             raise StoreError(
                 f"the description of a published database is damaged ({error}): publish it again"

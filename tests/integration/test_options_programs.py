@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from multiblast.errors import InvalidInputError
+from multiblast.molecules import DatabaseKind
 from multiblast.options import PROGRAMS, independent_from, is_independent, options_for, parse_options
 from multiblast.options.defaults import task_defaults
-from multiblast.options.registry import QUERY_MOLECULE, TARGET_MOLECULE
 from multiblast.options.scoring import GAP_COSTS, NO_GAPS, nucleotide_costs
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
@@ -74,11 +74,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     def search(
         program: str, arguments: list[str], *, alone: bool = False, queries: int = 3
     ) -> subprocess.CompletedProcess[str]:
-        target = "profiles" if program.startswith("rps") else TARGET_MOLECULE[program]
+        model = options_for(program)
+        target = "profiles" if model.database_kind is DatabaseKind.PROFILE else model.database_kind
         command = [
             program if shutil.which(program) else f"{program}+",
             "-query",
-            f"{QUERY_MOLECULE[program]}{queries}.fasta",
+            f"{model.query_molecule}{queries}.fasta",
         ]
         environment = {**os.environ, "BLAST_USAGE_REPORT": "false", **({"BATCH_SIZE": "1"} if alone else {})}
         return subprocess.run(

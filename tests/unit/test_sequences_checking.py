@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from multiblast.errors import InvalidInputError, Problem
-from multiblast.sequences import Molecule, Query, check_query
+from multiblast.molecules import Molecule
+from multiblast.sequences import Query, check_query
 from multiblast.settings import QueryLimits
 
 PUBLIC = QueryLimits.public()
