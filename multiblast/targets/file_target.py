@@ -69,7 +69,7 @@ def install_file(targets: Targets, wanted: FileTarget, *, program: str = "makebl
         return found
     if wanted.is_archive:
         _unpack(targets, wanted)
-    elif wanted.molecule is DatabaseKind.PROFILE:
+    elif wanted.molecule == DatabaseKind.PROFILE:
         raise InvalidInputError(f"{wanted.title} is no archive: profiles are not built from sequences")
     else:
         new = NewTarget(
