@@ -27,8 +27,14 @@ async def expire_results(dry_run: bool = False) -> Expired:
 
 
 @flow(name="verify-storage", flow_run_name="verify storage")
-async def verify_storage() -> Missing:
-    """Find results, queries and report files that are recorded and not in the storage. Nothing is changed."""
-    missing = services().sweeping.verify()
+async def verify_storage(repair: bool = False) -> Missing:
+    """Find results, queries and report files that are recorded and not in the storage.
+
+    Args:
+        repair: Also forget the results that are not there, so that they are searched again where they are needed.
+            Refused if most are missing: then the storage block names another place than before. Without it,
+            nothing is changed.
+    """
+    missing = services().sweeping.verify(repair=repair)
     await show_facts("missing", "Missing from the storage", asdict(missing))
     return missing

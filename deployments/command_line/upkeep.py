@@ -50,9 +50,11 @@ def expire(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell wh
     display.print_json({name: what for name, what in done.items() if what is not None})
 
 
-def verify() -> None:
+def verify(
+    repair: Annotated[bool, typer.Option("--repair", help="Also forget results that are not there.")] = False,
+) -> None:
     """Find what is recorded and not in the storage, as JSON; ends with code 1 if there is anything."""
-    missing = local_services().sweeping.verify()
+    missing = local_services().sweeping.verify(repair=repair)
     display.print_json(asdict(missing))
     if not missing.is_nothing:
         raise typer.Exit(1)

@@ -240,12 +240,13 @@ class Queries(JobDoor):
     def restart(self, requester: Requester, job_id: str) -> CreatedQuery:
         """Let an expired, failed or cancelled job run again from its recipe, with the databases as they are now.
 
-        A complete job is restarted if a database or the program changed since it was searched.
+        A complete job is restarted if a database or the program changed since it was searched, or if its result was
+        lost.
 
         Raises:
             NotFoundError: there is no such job.
             NotAllowedError: it is not in the requester's list.
-            ConflictError: it waits or runs, or is complete and nothing changed.
+            ConflictError: it waits or runs, or is complete with its whole result and nothing changed.
             LimitError: the requester has as much as they may have for now.
         """
         self._access.check_change(requester, job_id, JobKind.QUERY)
@@ -254,7 +255,7 @@ class Queries(JobDoor):
             raise ConflictError(f"job {job_id} is {job.status} already: cancel it first if it hangs")
         with self._accounts.usage.count_submission(requester, lambda: job.sequences):
             self._recorder.record_again(job)
-            if job.status in RESTARTABLE:
+            if job.status in RESTARTABLE or self.left_to_search(job_id)[0]:
                 self.jobs.move_query([job_id], JobStatus.QUEUED, "restarted")
             elif self.jobs.query(job_id).status == JobStatus.COMPLETE:
                 raise ConflictError(f"job {job_id} is complete, and its databases are as they were: there is no need")

@@ -11,7 +11,8 @@ from typing import Any, cast
 from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
-from multiblast.database import ChildJob, Database, Discarded, JobStatus, QueryJob, ReportJob, Result, utc_now
+from multiblast.database import ChildJob, Database, Discarded, JobStatus, QueryJob, ReportJob, Result, among, utc_now
+from multiblast.errors import ConflictError
 from multiblast.stores import Store
 
 __all__ = ["Missing", "Sweeping", "Swept"]
@@ -43,12 +44,14 @@ class Missing:
     Attributes:
         packs, queries, report_files: Store keys without an object.
         results: Ids of complete query jobs without a whole result; a restart brings it back.
+        forgotten: How many results were forgotten because their pack is not there.
     """
 
     packs: list[str] = field(default_factory=list)
     queries: list[str] = field(default_factory=list)
     report_files: list[str] = field(default_factory=list)
     results: list[str] = field(default_factory=list)
+    forgotten: int = 0
 
     @property
     def is_nothing(self) -> bool:
@@ -79,16 +82,39 @@ class Sweeping:
         swept.pieces = self._store.sweep()
         return swept
 
-    def verify(self) -> Missing:
-        """Return what is referred to and is not there; nothing is changed."""
-        missing = Missing(results=self._without_results())
+    def verify(self, *, repair: bool = False) -> Missing:
+        """Return what is referred to and is not there.
+
+        Args:
+            repair: Whether to forget the results whose pack is not there, so that they are no longer taken for known.
+                Nothing else is changed, and without it nothing at all.
+
+        Raises:
+            ConflictError: most packs are not there, so the storage is more likely to be the wrong one than damaged.
+        """
+        missing = Missing()
         with self._database.read() as session:
-            packs = session.exec(select(Result.pack).distinct().order_by(Result.pack))
+            packs = session.exec(select(Result.pack).distinct().order_by(Result.pack)).all()
             missing.packs = self._absent(packs)
+        if repair and missing.packs:
+            missing.forgotten = self._forget(missing.packs, len(packs))
+        missing.results = self._without_results()
+        with self._database.read() as session:
             missing.queries = self._absent(session.exec(select(QueryJob.query_key).distinct()))
             files = session.exec(select(ReportJob.files).where(ReportJob.status == JobStatus.COMPLETE))
             missing.report_files = self._absent(file["key"] for listed in files for file in listed)
         return missing
+
+    def _forget(self, packs: Sequence[str], of: int) -> int:
+        """Forget the results in some packs; return how many these were."""
+        if len(packs) > of / 2:
+            raise ConflictError(
+                f"{len(packs):,} of {of:,} packs are not in the storage, which therefore seems to be another one than "
+                "that in which results are kept: nothing was repaired; check the storage's settings"
+            )
+        with self._database.write() as session:
+            lost = delete(Result).where(among(session, col(Result.pack), packs))
+            return session.connection().execute(lost).rowcount
 
     def _absent(self, keys: Iterable[str]) -> list[str]:
         return [key for key in keys if not self._store.exists(key)]

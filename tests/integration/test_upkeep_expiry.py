@@ -306,6 +306,31 @@ def test_wrong_store_that_was_planned_with_once_destroys_nothing(
     assert services.sweeping.verify().is_nothing
 
 
+def test_repair_forgets_what_is_lost_and_a_restart_brings_it_back(
+    services: Services, search_whole: SearchWhole, proteins: list[Sequence]
+) -> None:
+    jobs = [search_whole(services, fasta(proteins[number : number + 1]), user="ann") for number in range(3)]
+    lost = services.queries.results.known([jobs[0].rows[0].result_key])[jobs[0].rows[0].result_key].pack
+    services.store.delete([lost])
+    repaired = services.sweeping.verify(repair=True)
+    assert (repaired.packs, repaired.forgotten, repaired.results) == ([lost], 1, [jobs[0].job_id])
+    services.queries.restart(ME, jobs[0].job_id)
+    run_again(services, jobs[0].job_id)
+    assert services.sweeping.verify().is_nothing
+
+
+def test_repair_is_refused_where_most_is_missing(
+    services: Services, search_whole: SearchWhole, proteins: list[Sequence], tmp_path: Path
+) -> None:
+    search_whole(services, fasta(proteins[:3]), user="ann")
+    before = results(services)
+    wrong = replace(services, store=LocalStore(tmp_path / "wrong"))
+    with pytest.raises(ConflictError, match="check the storage's settings"):
+        wrong.sweeping.verify(repair=True)
+    assert results(services) == before
+    assert services.sweeping.verify(repair=True).is_nothing
+
+
 def test_lost_pack_is_searched_again(
     services: Services, search_whole: SearchWhole, proteins: list[Sequence], searches_run: Callable[..., list[int]]
 ) -> None:
