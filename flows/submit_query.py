@@ -3,15 +3,13 @@
 One form a program for people, and `submit_query` for scripts; all do the same.
 """
 
-from __future__ import annotations
-
-import re
+# Annotations are evaluated here, since the form of each program has a type of options of its own.
 from typing import Any
 
 from prefect import flow
 from prefect.flows import Flow
 
-from multiblast.options import PROGRAMS, Options, ProgramName, options_for
+from multiblast.options import ProgramName, options_for
 from multiblast.search import SearchedJob, read_submission
 from tasks.page import problems_on_page
 from tasks.recovery import HOOKS
@@ -44,10 +42,10 @@ async def submit_query(  # noqa: PLR0913, PLR0917 - the fields of a form
         summary: One line that says what this is for.
         description: More about it, if you like.
         options: BLAST+ options by their names, such as evalue or word_size. Left alone, the program's defaults hold.
-        notify: An https address that is told, by a signed POST, how the job ended. Empty for none.
+        notify: An https address to notify, by a signed POST, when the job has ended. Empty for none.
 
     Returns:
-        The job with a row a sequence.
+        The job with one row per sequence.
     """
     await tag_run()
     async with problems_on_page():
@@ -86,8 +84,8 @@ async def search_job(job_id: str, *, may_wait: bool = False) -> SearchedJob:
 
 
 def _form(program: ProgramName) -> Flow[..., Any]:
-    """Make the flow whose form has one program's options as typed fields."""
-    model = options_for(program)
+    """Return the flow whose form has one program's options as typed fields."""
+    typed: Any = options_for(program)
 
     async def submit(  # noqa: PLR0913, PLR0917 - the fields of a form
         query: str = "",
@@ -97,19 +95,40 @@ def _form(program: ProgramName) -> Flow[..., Any]:
         user: str = "",
         summary: str = "",
         description: str = "",
-        options: Options = model(program=program),  # noqa: B008 - it is frozen
+        options: typed = typed(program=program),  # noqa: B008 - it is frozen
         notify: str = "",
     ) -> SearchedJob:
-        form = (query, query_file, program, site, targets, user, summary, description, options.changed(), notify)
-        return await submit_query.fn(*form)
+        """Search sequences, each distinct one once, and keep what was found.
 
-    # The same words, less those on the one field that a form of one program does not have.
-    submit.__doc__ = re.sub(r"\n +program: .*", "", submit_query.__doc__ or "")
+        Args:
+            query: The sequences, as FASTA text. Up to 400 KB; for more use a file.
+            query_file: Instead of text, a FASTA file: its path, or store:KEY if it is in the result storage.
+            site: The site whose databases are searched. May stay empty if the targets name it.
+            targets: The databases to search, each as TARGET/DATABASE or SITE/TARGET/DATABASE.
+            user: Whose job list the job is added to. Empty for nobody's.
+            summary: One line that says what this is for.
+            description: More about it, if you like.
+            options: BLAST+ options. Left alone, the program's defaults hold.
+            notify: An https address to notify, by a signed POST, when the job has ended. Empty for none.
+
+        Returns:
+            The job with one row per sequence.
+        """
+        changed = options.changed()
+        return await submit_query.fn(
+            query, query_file, program, site, targets, user, summary, description, changed, notify
+        )
+
     submit.__name__ = f"submit_{program}"
-    submit.__annotations__["options"] = model
-    settings: dict[str, Any] = {"flow_run_name": submission_name, "task_runner": task_runner(), **HOOKS}
-    return flow(name=f"submit-{program}", **settings)(submit)
+    return flow(name=f"submit-{program}", flow_run_name=submission_name, task_runner=task_runner(), **HOOKS)(submit)
 
 
-submit_blastn, submit_blastp, submit_blastx, submit_tblastn, submit_tblastx = map(_form, PROGRAMS[:5])
-submit_psiblast, submit_deltablast, submit_rpsblast, submit_rpstblastn = map(_form, PROGRAMS[5:])
+submit_blastn = _form("blastn")
+submit_blastp = _form("blastp")
+submit_blastx = _form("blastx")
+submit_tblastn = _form("tblastn")
+submit_tblastx = _form("tblastx")
+submit_psiblast = _form("psiblast")
+submit_deltablast = _form("deltablast")
+submit_rpsblast = _form("rpsblast")
+submit_rpstblastn = _form("rpstblastn")
