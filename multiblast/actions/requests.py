@@ -1,4 +1,4 @@
-"""What users send in the design's own form, read and checked for its shape.
+"""What users send in the API's own form, read and checked.
 
 ``{"jobConfig": {"site", "targets": [{"targetDisplayName", "targetFile"}], "query"?, "addToUserCollection"?},
 "blastConfig": {"tool", …}, "userMeta"?: {"summary"?, "description"?}}``
@@ -6,10 +6,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
 
 from multiblast.errors import InvalidInputError, MultiblastError, Problem
 from multiblast.jobs import TargetName, summary_problems
@@ -18,6 +21,14 @@ from multiblast.reports import Formatting
 from multiblast.search import StoreKey, Submission
 
 __all__ = ["CreateReport", "read_create_query", "read_create_report", "renamed"]
+
+_Name = Annotated[str, Field(pattern=r"\S")]
+_MESSAGES = {
+    "missing": "this is needed",
+    "extra_forbidden": "there is no such field",
+    "string_pattern_mismatch": "a text is needed here, not an empty one",
+    "too_short": "a list of at least one is needed here",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,48 +42,43 @@ class CreateReport:
     add_to_collection: bool = True
 
 
-class _Shape:
-    """Collects what is wrong with the shape of a request while reading it."""
+class _Part(BaseModel):
+    """A part of a request, with no other fields than its own."""
 
-    def __init__(self) -> None:
-        self.problems: list[Problem] = []
+    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel)
 
-    def note(self, message: str, key: str) -> None:
-        self.problems.append(Problem(message, key))
 
-    def part(self, value: Any, key: str, known: tuple[str, ...] = (), *, required: bool = True) -> Mapping[str, Any]:
-        """Return an object of the request; an empty one if it is missing or something else."""
-        if value is None and not required:
-            return {}
-        if not isinstance(value, Mapping):
-            self.note(f"an object is needed here, not {_kind(value)}", key)
-            return {}
-        for name in value:
-            if known and name not in known:
-                self.note(f"there is no such field: use {', '.join(known)}", f"{key}.{name}" if key else str(name))
-        return value
+class _Meta(_Part):
+    summary: str | None = None
+    description: str | None = None
 
-    def text(self, value: Any, key: str, *, required: bool = False) -> str:
-        if value is None and not required:
-            return ""
-        if not isinstance(value, str) or (required and not value.strip()):
-            self.note(f"a text is needed here, not {_kind(value) if value != '' else 'an empty one'}", key)
-            return ""
-        return value
 
-    def switch(self, value: Any, key: str, *, default: bool) -> bool:
-        if value is None:
-            return default
-        if not isinstance(value, bool):
-            self.note(f"true or false is needed here, not {value!r}", key)
-            return default
-        return value
+class _Target(_Part):
+    target_display_name: _Name
+    target_file: _Name
 
-    def meta(self, value: Any) -> tuple[str, str]:
-        meta = self.part(value, "userMeta", ("summary", "description"), required=False)
-        summary = self.text(meta.get("summary"), "userMeta.summary")
-        self.problems += summary_problems(summary, "userMeta.summary")
-        return summary, self.text(meta.get("description"), "userMeta.description")
+
+class _Job(_Part):
+    site: _Name
+    targets: list[_Target] = Field(min_length=1)
+    query: str | None = None
+    add_to_user_collection: bool | None = None
+
+
+class _Query(_Part):
+    job_config: _Job
+    blast_config: dict[str, Any]
+    user_meta: _Meta | None = None
+
+
+class _Report(_Part):
+    query_job_id: _Name = Field(alias="queryJobID")
+    blast_config: dict[str, Any] | None = None
+    add_to_user_collection: bool | None = None
+    user_meta: _Meta | None = None
+
+
+_PartT = TypeVar("_PartT", _Query, _Report)
 
 
 def read_create_query(config: Mapping[str, Any], query: str | bytes | Path | StoreKey = "") -> tuple[Submission, bool]:
@@ -88,20 +94,23 @@ def read_create_query(config: Mapping[str, Any], query: str | bytes | Path | Sto
     Raises:
         InvalidInputError: with every problem, by key.
     """
-    shape = _Shape()
-    body = shape.part(config, "", ("jobConfig", "blastConfig", "userMeta"))
-    job = shape.part(body.get("jobConfig"), "jobConfig", ("site", "targets", "query", "addToUserCollection"))
-    site = shape.text(job.get("site"), "jobConfig.site", required=True)
-    targets = _targets(shape, job.get("targets"))
-    text = shape.text(job.get("query"), "jobConfig.query")
-    add = shape.switch(job.get("addToUserCollection"), "jobConfig.addToUserCollection", default=True)
-    summary, description = shape.meta(body.get("userMeta"))
-    options = _options(shape, body.get("blastConfig"))
-    if bool(text.strip()) == _is_given(query) and (text.strip() or options is None or not options.profile):
-        shape.note("give the query either here or as a file, and not both", "jobConfig.query")
-    if shape.problems or options is None:
-        raise InvalidInputError(shape.problems)
-    return Submission(text or query, site, targets, options, "", summary, description), add
+    problems: list[Problem] = []
+    body = _read(_Query, config, problems)
+    options = _options(config.get("blastConfig"), problems)
+    if body is None or options is None:
+        raise InvalidInputError(problems)
+    job, meta = body.job_config, body.user_meta or _Meta()
+    text = job.query or ""
+    is_given = isinstance(query, Path) or bool(query.strip())
+    if bool(text.strip()) == is_given and (is_given or not options.profile):
+        problems.append(Problem("give the query either here or as a file, and not both", "jobConfig.query"))
+    if problems:
+        raise InvalidInputError(problems)
+    targets = tuple(TargetName(target.target_display_name, target.target_file) for target in job.targets)
+    submission = Submission(
+        text or query, job.site, targets, options, summary=meta.summary or "", description=meta.description or ""
+    )
+    return submission, job.add_to_user_collection is not False
 
 
 def read_create_report(config: Mapping[str, Any]) -> CreateReport:
@@ -110,66 +119,60 @@ def read_create_report(config: Mapping[str, Any]) -> CreateReport:
     Raises:
         InvalidInputError: with every problem, by key.
     """
-    shape = _Shape()
-    body = shape.part(config, "", ("queryJobID", "blastConfig", "addToUserCollection", "userMeta"))
-    job_id = shape.text(body.get("queryJobID"), "queryJobID", required=True)
-    add = shape.switch(body.get("addToUserCollection"), "addToUserCollection", default=True)
-    summary, description = shape.meta(body.get("userMeta"))
-    options = dict(shape.part(body.get("blastConfig"), "blastConfig", required=False))
+    problems: list[Problem] = []
+    body = _read(_Report, config, problems)
     request: Formatting | None = None
-    try:
-        request = Formatting.read(options.pop("formatType", 0), options=options)
-    except InvalidInputError as error:
-        shape.problems += _under("blastConfig", error)
-    if shape.problems or request is None:
-        raise InvalidInputError(shape.problems)
-    return CreateReport(job_id, request, summary, description, add)
+    options = config.get("blastConfig") or {}
+    if isinstance(options, Mapping):
+        others = {name: value for name, value in options.items() if name != "formatType"}
+        try:
+            request = Formatting.read(options.get("formatType", 0), options=others)
+        except InvalidInputError as error:
+            problems += _under("blastConfig", error.problems)
+    if problems or body is None or request is None:
+        raise InvalidInputError(problems)
+    meta = body.user_meta or _Meta()
+    add = body.add_to_user_collection is not False
+    return CreateReport(body.query_job_id, request, meta.summary or "", meta.description or "", add)
 
 
 def renamed(error: InvalidInputError) -> InvalidInputError:
-    """Return the problems of recording a submission under the keys of a request in the design's form."""
-    names = {"": "jobConfig.query", "query_file": "jobConfig.query"}
-
-    def key(problem: Problem) -> str:
-        return names.get(problem.key, f"jobConfig.{problem.key}")
-
-    return InvalidInputError([replace(problem, key=key(problem)) for problem in error.problems])
+    """Return the problems of recording a submission under the keys of a request in the API's form."""
+    names = {"": "query", "query_file": "query"}
+    problems = [replace(problem, key=names.get(problem.key, problem.key)) for problem in error.problems]
+    return InvalidInputError(_under("jobConfig", problems))
 
 
-def _options(shape: _Shape, config: Any) -> Options | None:
-    found = shape.part(config, "blastConfig")
-    if not isinstance(config, Mapping):
-        return None
+def _read(model: type[_PartT], config: Mapping[str, Any], problems: list[Problem]) -> _PartT | None:
+    """Return a request; None and the reasons in ``problems`` if it has another form."""
+    meta = config.get("userMeta")
+    if isinstance(meta, Mapping) and isinstance(summary := meta.get("summary"), str):
+        problems += summary_problems(summary, "userMeta.summary")
     try:
-        return options_from_config(found)
-    except InvalidInputError as error:
-        shape.problems += error.problems
-    except MultiblastError as error:
-        shape.note(str(error), "blastConfig.tool")
+        return model.model_validate(config)
+    except ValidationError as error:
+        for wrong in error.errors(include_url=False):
+            message = _MESSAGES.get(wrong["type"]) or f"{wrong['msg']}, and this is {wrong['input']!r:.60}"
+            problems.append(Problem(message, _key(wrong["loc"])))
     return None
 
 
-def _targets(shape: _Shape, targets: Any) -> tuple[TargetName, ...]:
-    if not isinstance(targets, list) or not targets:
-        shape.note("a list of at least one target is needed here", "jobConfig.targets")
-        return ()
-    names = []
-    for number, target in enumerate(targets):
-        key = f"jobConfig.targets[{number}]"
-        part = shape.part(target, key, ("targetDisplayName", "targetFile"))
-        if part:
-            display = shape.text(part.get("targetDisplayName"), f"{key}.targetDisplayName", required=True)
-            names.append(TargetName(display, shape.text(part.get("targetFile"), f"{key}.targetFile", required=True)))
-    return tuple(names)
+def _options(config: Any, problems: list[Problem]) -> Options | None:
+    if not isinstance(config, Mapping):
+        return None  # reported already
+    try:
+        return options_from_config(config)
+    except InvalidInputError as error:
+        problems += error.problems
+    except MultiblastError as error:
+        problems.append(Problem(str(error), "blastConfig.tool"))
+    return None
 
 
-def _is_given(query: str | bytes | Path | StoreKey) -> bool:
-    return isinstance(query, Path) or bool(query.strip())
+def _key(location: Iterable[str | int]) -> str:
+    """Return a place in a request: ``jobConfig.targets[0].targetFile``."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location).removeprefix(".")
 
 
-def _under(key: str, error: InvalidInputError) -> list[Problem]:
-    return [replace(problem, key=f"{key}.{problem.key}" if problem.key else key) for problem in error.problems]
-
-
-def _kind(value: Any) -> str:
-    return {type(None): "nothing", list: "a list", bool: "a switch"}.get(type(value), f"{value!r}"[:60])
+def _under(key: str, problems: Iterable[Problem]) -> list[Problem]:
+    return [replace(problem, key=f"{key}.{problem.key}" if problem.key else key) for problem in problems]

@@ -73,7 +73,11 @@ def config(**changes: Any) -> dict[str, Any]:
 
 
 CREATE: dict[str, tuple[dict[str, Any], set[str]]] = {
-    "nothing": ({}, {"jobConfig", "blastConfig", "jobConfig.site", "jobConfig.targets", "jobConfig.query"}),
+    "nothing": ({}, {"jobConfig", "blastConfig"}),
+    "no part of the job": (
+        {"jobConfig": {}, "blastConfig": {}},
+        {"jobConfig.site", "jobConfig.targets", "blastConfig.tool"},
+    ),
     "a list for an object": ({"jobConfig": [], "blastConfig": "blastp"}, {"jobConfig", "blastConfig"}),
     "an unknown field": (config(color="red"), {"color"}),
     "an unknown part": (config(jobConfig__project="x"), {"jobConfig.project"}),
