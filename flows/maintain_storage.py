@@ -35,6 +35,6 @@ async def verify_storage(repair: bool = False) -> Missing:
             Refused if most are missing: then the storage block names another place than before. Without it,
             nothing is changed.
     """
-    missing = services().sweeping.verify(repair=repair)
+    missing = services().storage_upkeep.verify(repair=repair)
     await show_facts("missing", "Missing from the storage", asdict(missing))
     return missing

@@ -17,7 +17,7 @@ from multiblast.search import SearchEngine
 from multiblast.settings import Policy, QueryLimits, home
 from multiblast.stores import LocalStore, Store
 from multiblast.targets import Targets
-from multiblast.upkeep import CleanedUp, Expiry, Notices, Sweeping, clean_up
+from multiblast.upkeep import CleanedUp, Expiry, Notices, StorageUpkeep, clean_up
 
 if TYPE_CHECKING:
     from multiblast.actions.provenance import Provenance
@@ -125,9 +125,9 @@ class Services:
         return Expiry(self.database, self.policy.keep_days)
 
     @property
-    def sweeping(self) -> Sweeping:
+    def storage_upkeep(self) -> StorageUpkeep:
         """What keeps store and database in step."""
-        return Sweeping(self.database, self.store, self.policy.keep_days)
+        return StorageUpkeep(self.database, self.store, self.policy.keep_days)
 
     def clean_up(self, *, dry_run: bool = False) -> CleanedUp:
         """Let go what nobody used for the policy's time, and free its space."""

@@ -31,6 +31,7 @@ from multiblast.accounts import Requester
 from multiblast.actions.comparison import Comparison, write_changes
 from multiblast.errors import ConflictError, InvalidInputError
 from multiblast.ids import digest
+from multiblast.object_kinds import ObjectKind
 from multiblast.search import Plan, SearchedJob, SequenceRow, board
 from tasks.runs import best_effort
 
@@ -160,7 +161,7 @@ async def show_comparison(job: str, comparison: Comparison) -> str:
     text = StringIO()
     write_changes(comparison.changes, text)
     # By its content, so that a link handed out earlier keeps leading to what it led to.
-    key = f"comparisons/{job}-{digest('comparison/1', text.getvalue()):.8}.tsv"
+    key = ObjectKind.COMPARISON.key(f"{job}-{digest('comparison/1', text.getvalue()):.8}.tsv")
     services().store.put(key, text.getvalue().encode())
     rows = [asdict(change) for change in comparison.changes[:_ROWS_SHOWN]]
     await show_table(f"comparison-{job:.8}", rows, f"{comparison.text}. All as a file: {location_of(key)}")

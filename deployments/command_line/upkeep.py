@@ -51,10 +51,12 @@ def expire(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell wh
 
 
 def verify(
-    repair: Annotated[bool, typer.Option("--repair", help="Also forget results that are not there.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Forget results whose packs are missing, unless most packs are.")
+    ] = False,
 ) -> None:
     """Find what is recorded and not in the storage, as JSON; ends with code 1 if there is anything."""
-    missing = local_services().sweeping.verify(repair=repair)
+    missing = local_services().storage_upkeep.verify(repair=repair)
     display.print_json(asdict(missing))
     if not missing.is_nothing:
         raise typer.Exit(1)

@@ -17,6 +17,7 @@ from multiblast.database import QueryJob, ReportJob
 from multiblast.errors import ObjectMissingError
 from multiblast.installation import Installation
 from multiblast.jobs import Child
+from multiblast.object_kinds import ObjectKind
 from multiblast.reports.blast_formatter import BlastFormatter
 from multiblast.reports.blast_report import write_blast_report
 from multiblast.reports.formatting import Formatting
@@ -220,7 +221,7 @@ class ReportWriter:
                 paths = source.blast_report(formatting, made, with_ids=True)
                 command = ("blast_formatter", "-archive", "archive.asn1", *formatting.arguments())
             paths.append(_zip(directory / _ZIP, paths))
-            place = f"reports/{report.id[:2]}/{report.id}/{results[:8]}"
+            place = ObjectKind.REPORT_FILE.spread_key(report.id, f"/{results[:8]}")
             return [self._keep(path, f"{place}/{path.name}") for path in paths], command
 
     def _keep(self, path: Path, key: str) -> ReportFile:

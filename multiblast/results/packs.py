@@ -21,6 +21,7 @@ from uuid import uuid4
 import zstandard
 
 from multiblast.errors import StoreError
+from multiblast.object_kinds import ObjectKind
 from multiblast.stores.base import CHUNK_BYTES, Store
 
 __all__ = ["PackEntry", "PackReader", "PackWriter", "read_index"]
@@ -98,8 +99,7 @@ class PackWriter:
         self._file.write(_SKIPPABLE.pack(_SKIPPABLE_MAGIC, len(index) + _LENGTH.size))
         self._file.write(index + _LENGTH.pack(len(index)))
         self._file.seek(0)
-        name = uuid4().hex
-        key = f"packs/{name[:2]}/{name}"
+        key = ObjectKind.PACK.spread_key(uuid4().hex)
         self._store.put(key, self._file)
         return key
 

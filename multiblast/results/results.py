@@ -168,7 +168,7 @@ class Results:
         """Return the packs that some results are said to be in and that are not in the store.
 
         This only looks: another store may be meant, or it may be back in a while. What is lost is searched again,
-        and `add` then replaces its rows; only `multiblast.upkeep.Sweeping.verify` forgets rows.
+        and `add` then replaces its rows; only `multiblast.upkeep.StorageUpkeep.verify` forgets rows.
         """
         packs = sorted({row.pack for row in rows})
         with ThreadPoolExecutor(_CHECKS_AT_A_TIME) as pool:

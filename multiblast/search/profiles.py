@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from multiblast.archive.text import decode_string, encode_string, title_of
 from multiblast.errors import InvalidInputError, ObjectMissingError, Problem
 from multiblast.ids import digest, is_id
+from multiblast.object_kinds import ObjectKind
 from multiblast.options import Options
 from multiblast.stores import Store
 from multiblast.stores.base import check_key
@@ -58,13 +59,13 @@ class Profile:
 
 def profile_key(profile_id: str) -> str:
     """Return where in the store a profile is kept."""
-    return f"profiles/{profile_id[:2]}/{profile_id}.asn1"
+    return ObjectKind.PROFILE.spread_key(profile_id, ".asn1")
 
 
 def outputs_of(options: Options, result_key: str) -> dict[str, str]:
     """Return where in the store the files lie that a search leaves beside a result, by file name."""
-    place = f"outputs/{result_key[:2]}/{result_key}"
-    return {name: f"{place}/{name}" for option, name in OUTPUTS.items() if option in options.named()}
+    kept = [name for option, name in OUTPUTS.items() if option in options.named()]
+    return {name: ObjectKind.OUTPUT.spread_key(result_key, f"/{name}") for name in kept}
 
 
 def read_profile(given: str, store: Store) -> Profile:

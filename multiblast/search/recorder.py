@@ -15,6 +15,7 @@ from multiblast.database import QueryJob
 from multiblast.errors import InvalidInputError, ObjectMissingError, Problem
 from multiblast.installation import Installation
 from multiblast.jobs import JobConfig, Jobs, NewSequence, sequence_digest
+from multiblast.object_kinds import ObjectKind
 from multiblast.options import Options
 from multiblast.results import ResultKeys
 from multiblast.search.advice import advice
@@ -78,7 +79,7 @@ class Recorder:
             with TemporaryFile() as file:
                 sequences, digests = _write_canonical(query, config, keys, file)
                 job_id = config.query_id(digests)
-                query_key = f"queries/{job_id[:2]}/{job_id}.fasta"
+                query_key = ObjectKind.QUERY.spread_key(job_id, ".fasta")
                 if not self._store.exists(query_key):
                     file.seek(0)
                     self._store.put(query_key, file)

@@ -188,8 +188,6 @@ class SearchRun:
         context = engine.resolver.context(job)
         engine.results.clear_failures([child.result_key for child in engine.jobs.children(job)])
         engine.jobs.start(job, run_id=self._run_id)
-        if plan.unknown:
-            keep_names(engine.store, context.databases)
         with engine.database.write() as session:
             session.add(
                 Run(
@@ -203,6 +201,8 @@ class SearchRun:
                     flow_run=self._run_id,
                 )
             )
+        if plan.unknown:  # after the run was recorded, which keeps the names from being swept
+            keep_names(engine.store, context.databases)
 
     def search(self, batch: Batch) -> Outcome:
         """Search one batch when its turn has come, but for what is known or being searched by somebody else.

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from tempfile import TemporaryFile
 from typing import BinaryIO
 
-from multiblast.ids import digest
+from multiblast.object_kinds import subject_names_key
 from multiblast.stores import Store
 from multiblast.targets import BlastDatabase, has_own_ids, ordinal_of, subject_names
 
@@ -26,7 +26,7 @@ _COUNT, _OFFSET = struct.Struct("<Q"), struct.Struct("<2Q")
 
 def keep_names(store: Store, databases: Sequence[BlastDatabase]) -> None:
     """Write down the names of databases that only number their sequences, unless that was done before."""
-    key = _key(database.fingerprint for database in databases)
+    key = subject_names_key(database.fingerprint for database in databases)
     if has_own_ids(databases) or sum(database.sequences for database in databases) > _MOST or store.exists(key):
         return
     ends = array("Q")
@@ -55,7 +55,7 @@ class SubjectNames:
     """
 
     def __init__(self, store: Store, fingerprints: Iterable[str]) -> None:
-        with store.open(_key(fingerprints)) as stream:
+        with store.open(subject_names_key(fingerprints)) as stream:
             self._file: BinaryIO = TemporaryFile()  # noqa: SIM115 - closed by close
             shutil.copyfileobj(stream, self._file)
         self._file.seek(0)
@@ -74,7 +74,3 @@ class SubjectNames:
     def close(self) -> None:
         """Forget them."""
         self._file.close()
-
-
-def _key(fingerprints: Iterable[str]) -> str:
-    return f"names/{digest('names/1', list(fingerprints))}"

@@ -3,6 +3,6 @@
 from multiblast.upkeep.cleanup import CleanedUp, clean_up
 from multiblast.upkeep.expiry import Expired, Expiry
 from multiblast.upkeep.notices import Notices, Told
-from multiblast.upkeep.sweeping import Missing, Sweeping, Swept
+from multiblast.upkeep.storage import Missing, StorageUpkeep, Swept
 
-__all__ = ["CleanedUp", "Expired", "Expiry", "Missing", "Notices", "Sweeping", "Swept", "Told", "clean_up"]
+__all__ = ["CleanedUp", "Expired", "Expiry", "Missing", "Notices", "StorageUpkeep", "Swept", "Told", "clean_up"]

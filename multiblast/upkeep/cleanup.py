@@ -8,7 +8,7 @@ from multiblast.database import Database
 from multiblast.results.compaction import Compacted, compact
 from multiblast.stores import Store
 from multiblast.upkeep.expiry import Expired, Expiry
-from multiblast.upkeep.sweeping import Sweeping, Swept
+from multiblast.upkeep.storage import StorageUpkeep, Swept
 
 __all__ = ["CleanedUp", "clean_up"]
 
@@ -28,4 +28,4 @@ def clean_up(database: Database, store: Store, keep_days: int, *, dry_run: bool 
     if dry_run:
         return CleanedUp(expired)
     # In this order: packs lose entries by expiry, and are swept once compaction has discarded them.
-    return CleanedUp(expired, compact(database, store), Sweeping(database, store, keep_days).sweep())
+    return CleanedUp(expired, compact(database, store), StorageUpkeep(database, store, keep_days).sweep())

@@ -18,6 +18,7 @@ import httpx
 
 from multiblast.database import Database
 from multiblast.installation import Installation
+from multiblast.object_kinds import ObjectKind
 from multiblast.options import PROGRAMS
 from multiblast.settings import home
 from multiblast.stores import Store
@@ -112,7 +113,7 @@ def diagnose_server(api_url: str, own_version: str) -> Iterator[Finding]:
 
 
 def _try_store(store: Store) -> Finding:
-    key = f"health/{uuid4().hex}"
+    key = ObjectKind.PROBE.key(uuid4().hex)
     try:
         store.put(key, BytesIO(_PROBE))
         whole = store.read(key) == _PROBE

@@ -4,7 +4,7 @@
   for so long. Listing, looking up and polling are not use.
 - A sequence of a larger job stays as long as one of these is there.
 - A result goes with the last job that refers to it and is not expired. Its object goes later
-  (`multiblast.upkeep.sweeping`), when nobody can still be reading it.
+  (`multiblast.upkeep.storage`), when nobody can still be reading it.
 - Each job expires in a transaction of its own, whole or not at all, and one that cannot stops no other.
 """
 
@@ -14,22 +14,32 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, not_, text, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, not_, or_, text, update
 from sqlalchemy import select as sa_select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
-from multiblast.database import ChildJob, Database, JobStatus, QueryJob, ReportJob, Result, utc_now
+from multiblast.database import (
+    ChildJob,
+    Database,
+    JobStatus,
+    QueryJob,
+    ReportJob,
+    Result,
+    among,
+    is_postgresql,
+    utc_now,
+)
 from multiblast.errors import MultiblastError
-from multiblast.jobs import move
+from multiblast.jobs import ENDED, move
 from multiblast.results.digests import results_digest
 from multiblast.results.discarding import discard
 
 __all__ = ["Expired", "Expiry"]
 
-_ENDED = [JobStatus.COMPLETE, JobStatus.FAILED, JobStatus.CANCELLED]
 _ROWS_AT_A_TIME = 1000
 
 
@@ -53,10 +63,6 @@ class Expired:
     dry_run: bool = False
 
 
-class _DryRunEnds(Exception):  # noqa: N818 - no error: it takes a transaction back
-    """Takes back what a dry run did."""
-
-
 class Expiry:
     """Lets go what was not used for a time.
 
@@ -66,55 +72,38 @@ class Expiry:
     """
 
     def __init__(self, database: Database, keep_days: int) -> None:
-        self._database, self._keep = database, timedelta(days=keep_days)
+        self._database = database
+        self._keep = timedelta(days=keep_days)
 
     def run(self, now: datetime | None = None, *, dry_run: bool = False) -> Expired:
         """Expire all there is to expire.
 
         Args:
             now: The time, in UTC.
-            dry_run: Only tell what would go. What goes because another job goes first is told too.
+            dry_run: Only report what would go, including what goes because another job goes first. It only reads:
+                a transaction that did it and took it back would keep submissions waiting.
         """
         cutoff = (now or utc_now()) - self._keep
-        expired = Expired(dry_run=dry_run)
-        why = f"not used for {self._keep.days} days"
         if dry_run:
-            try:
-                with self._database.write() as session:
-                    self._expire_all(expired, cutoff, why, session)
-                    raise _DryRunEnds  # noqa: TRY301 - the way to roll back
-            except _DryRunEnds:
-                return expired
-        self._expire_all(expired, cutoff, why, None)
+            with self._database.read() as session:
+                return _foresee(session, cutoff)
+        expired = Expired()
+        why = f"not used for {self._keep.days} days"
+        with self._database.read() as session:
+            reports, queries = _candidates(session, cutoff)
+        for job_id in reports:
+            if self._step(expired, job_id, partial(_expire_report, job_id=job_id, cutoff=cutoff, why=why)):
+                expired.report_jobs.append(job_id)
+        for job_id in queries:
+            expire = partial(_expire_query, job_id=job_id, cutoff=cutoff, why=why, expired=expired)
+            if self._step(expired, job_id, expire):
+                expired.query_jobs.append(job_id)
+        while self._step(expired, "results", partial(_remove_old_results, cutoff=cutoff, expired=expired)):
+            pass
         return expired
 
-    def _expire_all(self, expired: Expired, cutoff: datetime, why: str, whole: Session | None) -> None:
-        """Expire reports, then query jobs, then results that no job refers to; in one transaction if it is given."""
-        for job_id in self._candidates(ReportJob, _stale_report(cutoff), whole):
-            if self._each(expired, job_id, partial(_expire_report, job_id=job_id, cutoff=cutoff, why=why), whole):
-                expired.report_jobs.append(job_id)
-        for job_id in self._candidates(QueryJob, _stale_query(cutoff), whole):
-            if self._each(
-                expired, job_id, partial(_expire_query, job_id=job_id, cutoff=cutoff, why=why, expired=expired), whole
-            ):
-                expired.query_jobs.append(job_id)
-        while self._each(expired, "results", partial(_remove_old_results, cutoff=cutoff, expired=expired), whole):
-            pass
-
-    def _candidates(
-        self, table: type[QueryJob | ReportJob], stale: ColumnElement[bool], whole: Session | None
-    ) -> Sequence[str]:
-        statement = select(table.id).where(stale)
-        if table is QueryJob:  # parents first: their sequences go with them
-            statement = statement.order_by(col(QueryJob.sequences).desc(), col(QueryJob.id))
-        if whole is not None:
-            return whole.exec(statement).all()
-        with self._database.read() as session:
-            return session.exec(statement).all()
-
-    def _each(self, expired: Expired, name: str, step: Callable[[Session], int], whole: Session | None) -> int:
-        if whole is not None:
-            return step(whole)
+    def _step(self, expired: Expired, name: str, step: Callable[[Session], int]) -> int:
+        """Take one step in a transaction of its own; what it cannot do is noted and stops no other."""
         try:
             with self._database.write() as session:
                 return step(session)
@@ -123,48 +112,70 @@ class Expiry:
             return 0
 
 
-def _stale_report(cutoff: datetime) -> ColumnElement[bool]:
-    return and_(col(ReportJob.status).in_(_ENDED), col(ReportJob.used_at) < cutoff, col(ReportJob.pinned).is_(False))
+def _stale(job: Any, cutoff: datetime) -> ColumnElement[bool]:
+    """Return the condition that a job, of a table or its alias, has ended and was not used for long."""
+    return and_(job.status.in_(ENDED), job.used_at < cutoff, job.pinned.is_(False))
 
 
-def _stale_query(cutoff: datetime) -> ColumnElement[bool]:
-    """Return the condition that a query job may expire; a report that is kept keeps it too."""
-    parent, position, report = aliased(QueryJob), aliased(ChildJob), aliased(ReportJob)
-    of_parent = exists().where(
-        col(position.child_id) == QueryJob.id,
-        col(parent.id) == position.parent_id,
-        col(parent.status) != JobStatus.EXPIRED,
-    )
-    pinned_report = exists().where(
-        col(report.query_job_id) == QueryJob.id, col(report.pinned).is_(True), col(report.status) != JobStatus.EXPIRED
-    )
-    return and_(
-        col(QueryJob.status).in_(_ENDED),
-        col(QueryJob.used_at) < cutoff,
-        col(QueryJob.pinned).is_(False),
-        not_(of_parent),
-        not_(pinned_report),
-    )
+def _may_expire(job: Any, cutoff: datetime) -> ColumnElement[bool]:
+    """Return the condition that a query job may expire unless a larger one needs it; a pinned report keeps it."""
+    report = aliased(ReportJob)
+    pinned = [col(report.pinned).is_(True), col(report.status) != JobStatus.EXPIRED]
+    return and_(_stale(job, cutoff), not_(exists().where(col(report.query_job_id) == job.id, *pinned)))
+
+
+def _parent_stays(job: Any, cutoff: datetime | None = None) -> ColumnElement[bool]:
+    """Return the condition that a larger job of which a job is a part is there; with a ``cutoff``: and will be."""
+    parent, position = aliased(QueryJob), aliased(ChildJob)
+    of_parent = [col(position.child_id) == job.id, col(parent.id) == position.parent_id]
+    stays = exists().where(*of_parent, col(parent.status) != JobStatus.EXPIRED)
+    return stays if cutoff is None else stays.where(not_(_may_expire(parent, cutoff)))
+
+
+def _stale_query(job: Any, cutoff: datetime) -> ColumnElement[bool]:
+    """Return the condition that a query job may expire now."""
+    return and_(_may_expire(job, cutoff), not_(_parent_stays(job)))
+
+
+def _candidates(session: Session, cutoff: datetime) -> tuple[Sequence[str], Sequence[str]]:
+    """Return the ids of the report and the query jobs that may expire; larger jobs first, as parts go with them."""
+    reports = session.exec(select(ReportJob.id).where(_stale(ReportJob, cutoff)).order_by(col(ReportJob.id))).all()
+    queries = select(QueryJob.id).where(_stale_query(QueryJob, cutoff))
+    return reports, session.exec(queries.order_by(col(QueryJob.sequences).desc(), col(QueryJob.id))).all()
+
+
+def _foresee(session: Session, cutoff: datetime) -> Expired:
+    """Return what would expire, by reading alone."""
+    reports, queries = _candidates(session, cutoff)
+    stays = _referred(lambda job: and_(
+        job.status != JobStatus.EXPIRED, not_(_may_expire(job, cutoff)) | _parent_stays(job, cutoff)
+    ))  # fmt: skip
+    goes = or_(col(Result.created_at) < cutoff, _referred(lambda job: _stale_query(job, cutoff)))
+    totals = select(func.count(), func.coalesce(func.sum(Result.length), 0)).where(not_(stays), goes)
+    count, length = session.exec(totals).one()
+    return Expired(list(queries), list(reports), count, int(length), dry_run=True)
 
 
 def _expire_report(session: Session, job_id: str, cutoff: datetime, why: str) -> int:
-    return _end_reports(session, and_(col(ReportJob.id) == job_id, _stale_report(cutoff)), why)
+    return _end_reports(session, and_(col(ReportJob.id) == job_id, _stale(ReportJob, cutoff)), why)
 
 
 def _end_reports(session: Session, which: ColumnElement[bool], why: str) -> int:
-    reports = session.exec(select(ReportJob).where(which, col(ReportJob.status).in_(_ENDED))).all()
+    reports = session.exec(select(ReportJob).where(which, col(ReportJob.status).in_(ENDED))).all()
     for report in reports:
         discard(session, [file["key"] for file in report.files])
         report.files = []
     session.flush()
-    return move(session, ReportJob, col(ReportJob.id).in_([report.id for report in reports]), JobStatus.EXPIRED, why)
+    ended = among(session, col(ReportJob.id), [report.id for report in reports])
+    return move(session, ReportJob, ended, JobStatus.EXPIRED, why)
 
 
 def _expire_query(session: Session, job_id: str, cutoff: datetime, why: str, expired: Expired) -> int:
     _keep_out_submissions(session)
     job = session.get_one(QueryJob, job_id)
     digest = results_digest(session, job) if job.status == JobStatus.COMPLETE else ""
-    if not move(session, QueryJob, and_(col(QueryJob.id) == job_id, _stale_query(cutoff)), JobStatus.EXPIRED, why):
+    still_stale = and_(col(QueryJob.id) == job_id, _stale_query(QueryJob, cutoff))
+    if not move(session, QueryJob, still_stale, JobStatus.EXPIRED, why):
         return 0
     job.expired_digest = digest
     session.flush()
@@ -179,25 +190,25 @@ def _expire_query(session: Session, job_id: str, cutoff: datetime, why: str, exp
 
 def _expire_children(session: Session, parent_id: str, cutoff: datetime, why: str) -> None:
     mine = select(ChildJob.child_id).where(ChildJob.parent_id == parent_id)
-    stale = session.exec(select(QueryJob.id).where(col(QueryJob.id).in_(mine), _stale_query(cutoff))).all()
-    for start in range(0, len(stale), _ROWS_AT_A_TIME):
-        some = col(QueryJob.id).in_(stale[start : start + _ROWS_AT_A_TIME])
-        digest = sa_select(col(Result.digest)).where(col(Result.key) == QueryJob.result_key).scalar_subquery()
-        session.connection().execute(update(QueryJob).where(some).values(expired_digest=func.coalesce(digest, "")))
-        _end_reports(session, col(ReportJob.query_job_id).in_(stale[start : start + _ROWS_AT_A_TIME]), why)
-        move(session, QueryJob, some, JobStatus.EXPIRED, why)
+    stale = session.exec(select(QueryJob.id).where(col(QueryJob.id).in_(mine), _stale_query(QueryJob, cutoff))).all()
+    children = among(session, col(QueryJob.id), stale)
+    digest = sa_select(col(Result.digest)).where(col(Result.key) == QueryJob.result_key).scalar_subquery()
+    session.connection().execute(update(QueryJob).where(children).values(expired_digest=func.coalesce(digest, "")))
+    _end_reports(session, among(session, col(ReportJob.query_job_id), stale), why)
+    move(session, QueryJob, children, JobStatus.EXPIRED, why)
+
+
+def _referred(by: Callable[[Any], ColumnElement[bool]]) -> ColumnElement[bool]:
+    """Return the condition that a result is that of a job which meets a condition, or of one of its sequences."""
+    job, position, parent = aliased(QueryJob), aliased(ChildJob), aliased(QueryJob)
+    alone = exists().where(col(job.result_key) == Result.key, by(job))
+    in_parent = exists().where(col(position.result_key) == Result.key, col(parent.id) == position.parent_id, by(parent))
+    return or_(alone, in_parent)
 
 
 def _unreferenced() -> ColumnElement[bool]:
     """Return the condition that no job which is not expired refers to a result."""
-    job, position, parent = aliased(QueryJob), aliased(ChildJob), aliased(QueryJob)
-    alone = exists().where(col(job.result_key) == Result.key, col(job.status) != JobStatus.EXPIRED)
-    in_parent = exists().where(
-        col(position.result_key) == Result.key,
-        col(parent.id) == position.parent_id,
-        col(parent.status) != JobStatus.EXPIRED,
-    )
-    return and_(not_(alone), not_(in_parent))
+    return not_(_referred(lambda job: job.status != JobStatus.EXPIRED))
 
 
 def _remove_old_results(session: Session, cutoff: datetime, expired: Expired) -> int:
@@ -205,7 +216,7 @@ def _remove_old_results(session: Session, cutoff: datetime, expired: Expired) ->
     _keep_out_submissions(session)
     old = select(Result.key).where(col(Result.created_at) < cutoff, _unreferenced()).limit(_ROWS_AT_A_TIME)
     keys = session.exec(old).all()
-    _remove_results(session, col(Result.key).in_(keys), expired)
+    _remove_results(session, among(session, col(Result.key), keys), expired)
     return len(keys)
 
 
@@ -218,10 +229,8 @@ def _remove_results(session: Session, which: ColumnElement[bool], expired: Expir
     expired.results += sum(count for _, count, _ in gone)
     expired.result_bytes += sum(int(length) for _, _, length in gone)
     packs = [pack for pack, _, _ in gone]
-    for start in range(0, len(packs), _ROWS_AT_A_TIME):
-        some = packs[start : start + _ROWS_AT_A_TIME]
-        left = set(session.exec(select(Result.pack).where(col(Result.pack).in_(some)).distinct()))
-        discard(session, [pack for pack in some if pack not in left])
+    left = set(session.exec(select(Result.pack).where(among(session, col(Result.pack), packs)).distinct()))
+    discard(session, [pack for pack in packs if pack not in left])
 
 
 def _keep_out_submissions(session: Session) -> None:
@@ -229,5 +238,5 @@ def _keep_out_submissions(session: Session) -> None:
 
     SQLite has one writer anyway; PostgreSQL would not show a submission that is not committed yet.
     """
-    if session.get_bind().dialect.name == "postgresql":
+    if is_postgresql(session):
         session.connection().execute(text("LOCK TABLE query_job IN SHARE ROW EXCLUSIVE MODE"))

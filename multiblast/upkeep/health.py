@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from multiblast.database import Database
 from multiblast.installation import Installation
+from multiblast.object_kinds import ObjectKind
 from multiblast.options import PROGRAMS
 from multiblast.stores import Store
 from multiblast.targets import Targets
@@ -19,7 +20,7 @@ from multiblast.targets import Targets
 __all__ = ["Check", "health"]
 
 _TIMEOUT_S = 5.0
-_PROBE = "health/probe"
+_PROBE = ObjectKind.PROBE.key("probe")
 
 
 @dataclass(frozen=True, slots=True)

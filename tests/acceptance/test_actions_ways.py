@@ -326,7 +326,7 @@ def _expire(w: World) -> None:
 def _verify(w: World) -> None:
     from dataclasses import asdict
 
-    told = asdict(w.services.sweeping.verify())
+    told = asdict(w.services.storage_upkeep.verify())
     assert told == asdict(w.flow("verify-storage")) == w.json("verify")
     assert not any(told.values())
 

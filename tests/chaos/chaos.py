@@ -176,10 +176,10 @@ class Chaos:
         assert twice <= self.toll.in_flight, f"{twice} sequences searched again, {self.toll.in_flight} were in flight"
         assert leases == 0, f"{leases} leases left"
         assert self.toll.met, "no kill met a running search"
-        swept = services.sweeping.sweep(utc_now() + timedelta(days=2))
-        assert services.sweeping.verify().is_nothing
+        swept = services.storage_upkeep.sweep(utc_now() + timedelta(days=2))
+        assert services.storage_upkeep.verify().is_nothing
         unknown = swept.unknown + swept.discarded
-        assert services.sweeping.sweep(utc_now() + timedelta(days=4)).unknown == 0
+        assert services.storage_upkeep.sweep(utc_now() + timedelta(days=4)).unknown == 0
         console.print(f"  {results} sequences, {searched} searched, {twice} of them twice")
         console.print(
             f"  killed: {self.toll.killed}, {self.toll.met} of them while something was searched; "

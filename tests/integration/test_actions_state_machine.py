@@ -24,6 +24,7 @@ from multiblast.archive import Summary
 from multiblast.database import Database, utc_now
 from multiblast.database.tables import Table
 from multiblast.errors import ConflictError, JobFailedError, MultiblastError, NotAllowedError, NotFoundError
+from multiblast.object_kinds import ObjectKind
 from multiblast.results import PackWriter
 from multiblast.search import SearchedJob
 from multiblast.sequences import Sequence
@@ -368,7 +369,7 @@ class Actions(RuleBasedStateMachine):
 
     @rule()
     def sweep(self) -> None:
-        self.services.sweeping.sweep(utc_now() + timedelta(days=2))
+        self.services.storage_upkeep.sweep(utc_now() + timedelta(days=2))
 
     @precondition(lambda self: self.ids)
     @rule(who=people, query=queries)
@@ -424,8 +425,13 @@ class Actions(RuleBasedStateMachine):
 
     @invariant()
     def what_is_recorded_is_there(self) -> None:
-        missing = self.services.sweeping.verify()
+        missing = self.services.storage_upkeep.verify()
         assert missing.is_nothing, missing
+
+    @invariant()
+    def what_is_stored_is_known_to_sweeping(self) -> None:
+        kinds = {stored.key.partition("/")[0] for stored in self.services.store.list("")}
+        assert kinds <= set(ObjectKind)
 
     @invariant()
     def results_are_those_of_the_model(self) -> None:

@@ -17,7 +17,7 @@ from multiblast.search import SearchedJob, read_submission
 from multiblast.sequences import Sequence
 from multiblast.services import Services
 from multiblast.targets.makeblastdb import build_database
-from multiblast.upkeep.sweeping import Sweeping
+from multiblast.upkeep.storage import StorageUpkeep
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
 FORMATS = (0, 2, 4, 5, 6, 7, 8, 10, 12, 15, 16, 18)
@@ -168,7 +168,7 @@ def test_profiles_are_swept_with_what_refers_to_them(
     stray = ["outputs/00/" + "0" * 32 + "/pssm.asn1", "profiles/00/" + "0" * 32 + ".asn1"]
     for key in stray:
         services.store.put(key, BytesIO(b"left by a crash"))
-    sweeping = Sweeping(services.database, services.store, keep_days=1)
+    sweeping = StorageUpkeep(services.database, services.store, keep_days=1)
     before = {item.key for prefix in ("outputs/", "profiles/") for item in services.store.list(prefix)}
     sweeping.sweep(utc_now() + timedelta(days=2))
     after = {item.key for prefix in ("outputs/", "profiles/") for item in services.store.list(prefix)}

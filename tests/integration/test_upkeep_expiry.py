@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable
+import random
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,18 +14,32 @@ from threading import Event
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 from sqlmodel import Session, select
 
 from multiblast.accounts import Requester
-from multiblast.database import Database, Discarded, JobStatus, QueryJob, Result, utc_now
+from multiblast.database import (
+    ChildJob,
+    Database,
+    Discarded,
+    JobStatus,
+    QueryJob,
+    ReportJob,
+    Result,
+    Run,
+    utc_now,
+)
 from multiblast.errors import ConflictError
+from multiblast.object_kinds import ObjectKind, subject_names_key
 from multiblast.results.compaction import compact
-from multiblast.search import SearchedJob
+from multiblast.search import SearchedJob, read_submission
 from multiblast.sequences import Sequence
 from multiblast.services import Services
 from multiblast.settings import Policy
 from multiblast.stores import LocalStore
+from multiblast.upkeep import Expiry
 from multiblast.upkeep import expiry as expiry_module
+from multiblast.upkeep.storage import KEPT_BY
 
 SearchWhole = Callable[..., SearchedJob]
 
@@ -197,9 +213,9 @@ def test_expired_objects_go_an_hour_later(
     report_of(services, job.job_id)
     packs, reports = objects(services, "packs/"), objects(services, "reports/")
     services.expiry.run(LATER)
-    services.sweeping.sweep()
+    services.storage_upkeep.sweep()
     assert (objects(services, "packs/"), objects(services, "reports/")) == (packs, reports)
-    services.sweeping.sweep(utc_now() + timedelta(hours=2))
+    services.storage_upkeep.sweep(utc_now() + timedelta(hours=2))
     assert (objects(services, "packs/"), objects(services, "reports/")) == (set(), set())
     assert objects(services, "queries/")
     with services.database.read() as session:
@@ -217,7 +233,7 @@ class _ExpiringOutput(io.BytesIO):
         if not self.expired:
             self.expired = len(self._services.expiry.run(LATER).query_jobs)
             compact(self._services.database, self._services.store)
-            self._services.sweeping.sweep()
+            self._services.storage_upkeep.sweep()
         super().writelines(lines)
 
 
@@ -247,10 +263,10 @@ def test_report_made_again_is_not_swept(
     assert services.expiry.run(LATER).report_jobs == [report]
     services.report_service.restart(ME, report)
     services.reports.make(report)
-    services.sweeping.sweep(utc_now() + timedelta(hours=2))
+    services.storage_upkeep.sweep(utc_now() + timedelta(hours=2))
     with services.report_service.file(ME, report, "report.tsv") as file:
         assert file.read()
-    assert services.sweeping.verify().is_nothing
+    assert services.storage_upkeep.verify().is_nothing
 
 
 def test_compaction_drops_what_expired_from_a_pack(
@@ -266,16 +282,121 @@ def test_compaction_drops_what_expired_from_a_pack(
     done = compact(services.database, services.store)
     assert (done.packs, done.errors) == (1, {})
     assert done.bytes_freed > 0
-    services.sweeping.sweep(utc_now() + timedelta(hours=2))
+    services.storage_upkeep.sweep(utc_now() + timedelta(hours=2))
     assert len(objects(services, "packs/")) == 1
     assert list(services.queries.results.archives([kept.result_key])) == before
+
+
+def random_world(services: Services, seed: int) -> None:
+    """Write jobs of all kinds with results of all ages, as no run of BLAST+ would make so many of."""
+    choose = random.Random(seed)
+    old, new = LATER - timedelta(days=60), LATER - timedelta(days=1)
+
+    def row(job_id: str, sequences: int = 1) -> QueryJob:
+        status = choose.choice([JobStatus.COMPLETE] * 5 + [JobStatus.EXPIRED, JobStatus.FAILED, JobStatus.IN_PROGRESS])
+        return QueryJob(
+            id=job_id, site="s", program="blastp", recipe={}, status=status, sequences=sequences, query_key="q",
+            query_bytes=1, result_key="" if sequences > 1 else f"r{choose.randrange(12)}",
+            pinned=choose.random() < 0.1, used_at=choose.choice([old, old, old, new]),
+        )  # fmt: skip
+
+    singles = [row(f"single{number}") for number in range(14)]
+    parents = [row(f"parent{number}", 3) for number in range(5)]
+    with services.database.write() as session:
+        for table in (ChildJob, ReportJob, QueryJob, Result):
+            session.exec(delete(table))
+        session.add_all([*singles, *parents])
+        session.flush()
+        for parent in parents:
+            for position, child in enumerate(choose.sample(singles, 3), start=1):
+                key = child.result_key if choose.random() < 0.8 else f"r{choose.randrange(12)}"
+                values = {"query_offset": 0, "query_bytes": 1, "letters": 1}
+                session.add(
+                    ChildJob(parent_id=parent.id, position=position, child_id=child.id, result_key=key, **values)
+                )
+        for number in range(12):
+            made = choose.choice([old, new])
+            place = {"pack": f"p{number // 3}", "offset": 0, "length": 10**number, "digest": "", "archive_bytes": 1}
+            session.add(Result(key=f"r{number}", created_at=made, **place))
+        for number in range(6):
+            of = choose.choice([*singles, *parents]).id
+            kept = {"pinned": choose.random() < 0.3, "used_at": choose.choice([old, new])}
+            session.add(ReportJob(id=f"report{number}", query_job_id=of, formatting={}, status="complete", **kept))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_expiry_dry_run_foresees_what_goes(services: Services, seed: int) -> None:
+    random_world(services, seed)
+    foreseen = services.expiry.run(LATER, dry_run=True)
+    done = services.expiry.run(LATER)
+    assert done.errors == {}
+    assert foreseen == replace(done, dry_run=True)
+
+
+class _ReadByOthers(Database):
+    """A job database in which something is submitted while others read it."""
+
+    def __init__(self, url: str, submit: Callable[[], object]) -> None:
+        super().__init__(url)
+        self._submit = submit
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        with super().read() as session:
+            yield session
+            self._submit()
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        raise AssertionError("a dry run writes")
+        yield
+
+
+def test_submission_goes_through_while_a_dry_run_reads(
+    services: Services, search_whole: SearchWhole, proteins: list[Sequence]
+) -> None:
+    job = search_whole(services, fasta(proteins[8:9]), user="ann")
+    submission = read_submission(query=fasta(proteins[9:10]), targets=["demo/examples/proteins"], user="ann")
+    submitted: list[str] = []
+    database = _ReadByOthers(
+        services.database.url, lambda: submitted.append(services.queries.submit(ME, submission).job_id)
+    )
+    expired = Expiry(database, 30).run(LATER, dry_run=True)
+    database.close()
+    assert expired.query_jobs == [job.job_id]
+    assert services.queries.lookup(ME, submitted[0]).status == "queued"
+
+
+def test_every_kind_of_objects_is_known_to_sweeping() -> None:
+    assert set(KEPT_BY) == set(ObjectKind)
+
+
+def test_sweep_leaves_names_of_databases_while_results_can_be_compared(services: Services) -> None:
+    """Names are needed as long as a result of that database may be there, also of one that was rebuilt since."""
+    keys = {name: subject_names_key([name]) for name in ("alive", "shared", "lately", "old", "nobody's")}
+    for key in keys.values():
+        services.store.put(key, b"names")
+    old = utc_now() - timedelta(days=60)
+    with services.database.write() as session:
+        for name, status, at in (
+            ("alive", JobStatus.COMPLETE, old), ("lately", JobStatus.EXPIRED, utc_now()),
+            ("old", JobStatus.EXPIRED, old), ("shared", JobStatus.EXPIRED, old), ("other", JobStatus.COMPLETE, old),
+        ):  # fmt: skip
+            search = "shared" if name == "other" else name
+            values = {"site": "s", "program": "blastp", "recipe": {}, "query_key": "q", "query_bytes": 1}
+            session.add(QueryJob(id=name, status=status, search_key=search, **values))
+            made = {"program_version": "2", "command": [], "databases": [{"fingerprint": name}]}
+            if name != "other":
+                session.add(Run(job_id=name, search_key=name, started_at=at, finished_at=at, **made))
+    services.storage_upkeep.sweep(utc_now() + timedelta(days=2))
+    assert objects(services, "names/") == {keys["alive"], keys["shared"], keys["lately"]}
 
 
 def test_sweep_leaves_young_objects_and_removes_old_ones_without_reference(services: Services) -> None:
     for key in ("packs/aa/lost", "queries/aa/lost.fasta", "reports/aa/lost/1/report.tsv", "uploads/mine.fasta"):
         services.store.put(key, b"lost")
-    assert services.sweeping.sweep().unknown == 0
-    assert services.sweeping.sweep(utc_now() + timedelta(days=2)).unknown == 3
+    assert services.storage_upkeep.sweep().unknown == 0
+    assert services.storage_upkeep.sweep(utc_now() + timedelta(days=2)).unknown == 3
     assert objects(services, "") == {"uploads/mine.fasta"}
 
 
@@ -283,10 +404,10 @@ def test_verify_finds_references_without_object(
     services: Services, search_whole: SearchWhole, proteins: list[Sequence]
 ) -> None:
     job = search_whole(services, fasta(proteins[8:9]), user="ann")
-    assert services.sweeping.verify().is_nothing
+    assert services.storage_upkeep.verify().is_nothing
     packs = objects(services, "packs/")
     services.store.delete(packs)
-    assert set(services.sweeping.verify().packs) == packs
+    assert set(services.storage_upkeep.verify().packs) == packs
     assert services.queries.run(job.job_id).plan().unknown == 1
 
 
@@ -301,9 +422,9 @@ def test_wrong_store_that_was_planned_with_once_destroys_nothing(
     assert (plan.known, plan.unknown, len(plan.lost)) == (0, 3, len(packs))
     assert any("not in the store" in warning for warning in plan.warnings)
     assert services.queries.run(job.job_id).plan().known == 3
-    services.sweeping.sweep(LATER)
+    services.storage_upkeep.sweep(LATER)
     assert (results(services), objects(services, "packs/")) == (before, packs)
-    assert services.sweeping.verify().is_nothing
+    assert services.storage_upkeep.verify().is_nothing
 
 
 def test_repair_forgets_what_is_lost_and_a_restart_brings_it_back(
@@ -312,11 +433,11 @@ def test_repair_forgets_what_is_lost_and_a_restart_brings_it_back(
     jobs = [search_whole(services, fasta(proteins[number : number + 1]), user="ann") for number in range(3)]
     lost = services.queries.results.known([jobs[0].rows[0].result_key])[jobs[0].rows[0].result_key].pack
     services.store.delete([lost])
-    repaired = services.sweeping.verify(repair=True)
+    repaired = services.storage_upkeep.verify(repair=True)
     assert (repaired.packs, repaired.forgotten, repaired.results) == ([lost], 1, [jobs[0].job_id])
     services.queries.restart(ME, jobs[0].job_id)
     run_again(services, jobs[0].job_id)
-    assert services.sweeping.verify().is_nothing
+    assert services.storage_upkeep.verify().is_nothing
 
 
 def test_repair_is_refused_where_most_is_missing(
@@ -325,10 +446,10 @@ def test_repair_is_refused_where_most_is_missing(
     search_whole(services, fasta(proteins[:3]), user="ann")
     before = results(services)
     wrong = replace(services, store=LocalStore(tmp_path / "wrong"))
-    with pytest.raises(ConflictError, match="check the storage's settings"):
-        wrong.sweeping.verify(repair=True)
+    with pytest.raises(ConflictError, match=r"1 of 1 packs are missing .* check which place the block BLAST result"):
+        wrong.storage_upkeep.verify(repair=True)
     assert results(services) == before
-    assert services.sweeping.verify(repair=True).is_nothing
+    assert services.storage_upkeep.verify(repair=True).is_nothing
 
 
 def test_lost_pack_is_searched_again(
@@ -387,7 +508,7 @@ def test_expiry_on_every_store_and_back(
     before, kept, after = io.BytesIO(), objects(services, "packs/"), io.BytesIO()
     services.queries.result(ME, job, before)
     services.expiry.run(LATER)
-    services.sweeping.sweep(LATER + timedelta(hours=2))
+    services.storage_upkeep.sweep(LATER + timedelta(hours=2))
     assert len(objects(services, "packs/")) == len(kept) - 1
     assert len(objects(services, "queries/")) == 2
     services.queries.result(ME, pinned, io.BytesIO())
@@ -395,7 +516,7 @@ def test_expiry_on_every_store_and_back(
     run_again(services, job)
     services.queries.result(ME, job, after)
     assert after.getvalue() == before.getvalue()
-    assert services.sweeping.verify().is_nothing
+    assert services.storage_upkeep.verify().is_nothing
 
 
 def test_job_read_during_expiry_is_whole_or_expired(

@@ -105,6 +105,6 @@ def test_expiry_by_a_clock_that_is_an_hour_ahead_takes_nothing_that_is_used(
     job = search_whole(services, ">one\nMKVLAAGIVGLCAKAYWQ\n", user="ann").job_id
     ahead = utc_now() + timedelta(hours=1)
     assert services.expiry.run(ahead).query_jobs == []
-    services.sweeping.sweep(ahead)
-    assert services.sweeping.verify().is_nothing
+    services.storage_upkeep.sweep(ahead)
+    assert services.storage_upkeep.verify().is_nothing
     assert services.queries.searched_job(job).status == "complete"

@@ -1,0 +1,250 @@
+"""The result storage in step with the job database: what nothing refers to goes, what is referred to must be there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias, cast
+
+from sqlalchemy import delete, or_
+from sqlmodel import Session, col, select
+
+from multiblast.database import (
+    ChildJob,
+    Database,
+    Discarded,
+    JobStatus,
+    QueryJob,
+    ReportJob,
+    Result,
+    Run,
+    among,
+    in_portions,
+    utc_now,
+)
+from multiblast.errors import ConflictError
+from multiblast.jobs import ACTIVE
+from multiblast.object_kinds import ObjectKind, object_name, subject_names_key
+from multiblast.stores import Store
+
+__all__ = ["KEPT_BY", "Missing", "StorageUpkeep", "Swept"]
+
+_READ_ON_FOR = timedelta(hours=1)  # so long a reader may go on reading what was discarded
+_UNKNOWN_FOR = timedelta(days=1)  # so long an object may wait for the row that refers to it
+
+
+@dataclass(slots=True)
+class Swept:
+    """What was removed.
+
+    Attributes:
+        discarded: Objects that had been noted as discarded.
+        unknown: Objects that nothing referred to.
+        pieces: What writers that were killed had left behind.
+    """
+
+    discarded: int = 0
+    unknown: int = 0
+    pieces: int = 0
+
+
+@dataclass(slots=True)
+class Missing:
+    """What is referred to and is not there.
+
+    Attributes:
+        packs, queries, report_files: Store keys without an object.
+        results: Ids of complete query jobs without a whole result; a restart brings it back.
+        forgotten: How many results were forgotten because their packs are missing.
+    """
+
+    packs: list[str] = field(default_factory=list)
+    queries: list[str] = field(default_factory=list)
+    report_files: list[str] = field(default_factory=list)
+    results: list[str] = field(default_factory=list)
+    forgotten: int = 0
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether all is there."""
+        return not (self.packs or self.queries or self.report_files or self.results)
+
+
+class StorageUpkeep:
+    """Sweeps and verifies the result storage.
+
+    Args:
+        database: The job database.
+        store: Where objects are kept.
+        keep_days: Days that a comparison, and what is needed to make one, is kept.
+    """
+
+    def __init__(self, database: Database, store: Store, keep_days: int) -> None:
+        self._database = database
+        self._store = store
+        self._keep = timedelta(days=keep_days)
+
+    def sweep(self, now: datetime | None = None) -> Swept:
+        """Remove what was discarded an hour ago, and what was written a day ago and nothing refers to."""
+        now = now or utc_now()
+        swept = Swept(discarded=self._remove_discarded(now - _READ_ON_FOR))
+        for kind in KEPT_BY:
+            patience = self._keep if kind is ObjectKind.COMPARISON else _UNKNOWN_FOR
+            swept.unknown += self._remove_unknown(kind, now - patience, now - self._keep)
+        swept.pieces = self._store.sweep()
+        return swept
+
+    def verify(self, *, repair: bool = False) -> Missing:
+        """Return what is referred to and is not there.
+
+        Args:
+            repair: Forget the results whose packs are missing, so that they are searched again when asked for.
+                Nothing else is changed.
+
+        Raises:
+            ConflictError: most packs are missing, so `repair` is refused: another storage is more likely than a loss.
+        """
+        missing = Missing()
+        with self._database.read() as session:
+            packs = session.exec(select(Result.pack).distinct().order_by(Result.pack)).all()
+            missing.packs = self._absent(packs)
+            missing.queries = self._absent(session.exec(select(QueryJob.query_key).distinct()))
+            files = session.exec(select(ReportJob.files).where(ReportJob.status == JobStatus.COMPLETE))
+            missing.report_files = self._absent(file["key"] for listed in files for file in listed)
+        if repair and missing.packs:
+            missing.forgotten = self._forget(missing.packs, of=len(packs))
+        missing.results = self._without_results()
+        return missing
+
+    def _absent(self, keys: Iterable[str]) -> list[str]:
+        return [key for key in keys if not self._store.exists(key)]
+
+    def _forget(self, packs: Sequence[str], of: int) -> int:
+        if 2 * len(packs) > of:
+            raise ConflictError(
+                f"{len(packs):,} of {of:,} packs are missing from {self._store!r}, which looks like another storage "
+                "rather than a loss: check which place the block BLAST result storage names; nothing was changed"
+            )
+        with self._database.write() as session:
+            # By what the rows say now: compaction may have moved a result to another pack meanwhile.
+            lost = delete(Result).where(among(session, col(Result.pack), packs))
+            return session.connection().execute(lost).rowcount
+
+    def _without_results(self) -> list[str]:
+        complete = QueryJob.status == JobStatus.COMPLETE
+        alone = (
+            select(QueryJob.id)
+            .outerjoin(Result, col(Result.key) == QueryJob.result_key)
+            .where(complete, QueryJob.sequences == 1, col(Result.key).is_(None))
+        )
+        parents = (
+            select(QueryJob.id)
+            .join(ChildJob, col(ChildJob.parent_id) == QueryJob.id)
+            .outerjoin(Result, col(Result.key) == ChildJob.result_key)
+            .where(complete, col(Result.key).is_(None))
+            .distinct()
+        )
+        with self._database.read() as session:
+            return sorted({*session.exec(alone), *session.exec(parents)})
+
+    def _remove_discarded(self, before: datetime) -> int:
+        removed = 0
+        with self._database.read() as session:
+            keys = session.exec(select(Discarded.key).where(col(Discarded.since) <= before)).all()
+        for some in in_portions(keys):
+            with self._database.write() as session:
+                again = {key for kept in (_packs, _report_files) for key in kept(session, some, before)}
+                gone = [key for key in some if key not in again]
+                self._store.delete(gone)
+                session.exec(delete(Discarded).where(among(session, col(Discarded.key), some)))
+            removed += len(gone)
+        return removed
+
+    def _remove_unknown(self, kind: ObjectKind, before: datetime, cutoff: datetime) -> int:
+        removed = 0
+        old = (item.key for item in self._store.list(f"{kind}/") if item.modified <= before)
+        for some in in_portions(old):
+            with self._database.read() as session:
+                discarded = session.exec(select(Discarded.key).where(among(session, col(Discarded.key), some)))
+                kept = {*KEPT_BY[kind](session, some, cutoff), *discarded}
+            unknown = [key for key in some if key not in kept]
+            self._store.delete(unknown)
+            removed += len(unknown)
+        return removed
+
+
+_Keeper: TypeAlias = Callable[[Session, Sequence[str], datetime], set[str]]
+
+
+def _names(keys: Iterable[str]) -> set[str]:
+    return {object_name(key) for key in keys}
+
+
+def _packs(session: Session, keys: Sequence[str], _cutoff: datetime) -> set[str]:
+    return set(session.exec(select(Result.pack).where(among(session, col(Result.pack), keys)).distinct()))
+
+
+def _queries(session: Session, keys: Sequence[str], _cutoff: datetime) -> set[str]:
+    jobs = set(session.exec(select(QueryJob.id).where(among(session, col(QueryJob.id), _names(keys)))))
+    return {key for key in keys if object_name(key) in jobs}
+
+
+def _report_files(session: Session, keys: Sequence[str], _cutoff: datetime) -> set[str]:
+    """Return those keys that a report has, or may be about to have because it is being made."""
+    of_report: dict[str, list[str]] = {}
+    for key in keys:
+        if key.startswith(f"{ObjectKind.REPORT_FILE}/"):
+            of_report.setdefault(object_name(key), []).append(key)
+    kept: set[str] = set()
+    for report in session.exec(select(ReportJob).where(among(session, col(ReportJob.id), of_report))):
+        if report.status in ACTIVE:
+            kept.update(of_report[report.id])
+        kept.update(file["key"] for file in report.files)
+    return kept
+
+
+def _outputs(session: Session, keys: Sequence[str], _cutoff: datetime) -> set[str]:
+    """Return those keys of files beside a result whose result is there."""
+    results = set(session.exec(select(Result.key).where(among(session, col(Result.key), _names(keys)))))
+    return {key for key in keys if object_name(key) in results}
+
+
+def _profiles(session: Session, keys: Sequence[str], _cutoff: datetime) -> set[str]:
+    """Return those keys of profiles that a recipe names."""
+    named = cast("Any", QueryJob.recipe)["options"]["in_pssm"].as_string()
+    profiles = set(session.exec(select(named).where(among(session, named, _names(keys)))))
+    return {key for key in keys if object_name(key) in profiles}
+
+
+def _subject_names(session: Session, keys: Sequence[str], cutoff: datetime) -> set[str]:
+    """Return those keys of names of databases that results may be compared by.
+
+    Results of a search stay while a job has them, and for a time after that, also those of older databases.
+    """
+    alive = select(QueryJob.id).where(
+        col(QueryJob.status) != JobStatus.EXPIRED,
+        or_(col(QueryJob.search_key) == Run.search_key, (col(Run.search_key) == "") & (col(QueryJob.id) == Run.job_id)),
+    )
+    recent = (col(Run.started_at) >= cutoff) | (col(Run.finished_at) >= cutoff)
+    runs = session.exec(select(Run.databases).where(recent | alive.exists()))
+    return set(keys) & {subject_names_key(database["fingerprint"] for database in databases) for databases in runs}
+
+
+def _nothing(_session: Session, _keys: Sequence[str], _cutoff: datetime) -> set[str]:
+    """Return nothing: these objects are for whoever asked for them, and can be made again."""
+    return set()
+
+
+KEPT_BY: Mapping[ObjectKind, _Keeper] = {
+    ObjectKind.PACK: _packs,
+    ObjectKind.QUERY: _queries,
+    ObjectKind.REPORT_FILE: _report_files,
+    ObjectKind.OUTPUT: _outputs,
+    ObjectKind.PROFILE: _profiles,
+    ObjectKind.SUBJECT_NAMES: _subject_names,
+    ObjectKind.COMPARISON: _nothing,
+    ObjectKind.EXPORT: _nothing,
+    ObjectKind.PROBE: _nothing,
+}
+"""Of each kind of objects, what returns those that something still needs; all others are swept."""
