@@ -77,7 +77,7 @@ def test_own_formats_are_made_of_a_search_with_an_index_or_domains(
     check_own_formats(services, indexed, tmp_path, "index_name")
 
 
-@pytest.mark.parametrize("name", ["Query_1", "lcl|Query_1", "Query_2"])
+@pytest.mark.parametrize("name", ["Query_1", "lcl|Query_1"])
 def test_subject_may_be_called_as_blast_calls_queries(
     name: str,
     make_services: Callable[..., Services],
