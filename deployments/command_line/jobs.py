@@ -46,7 +46,7 @@ def status(
     """Print the status of jobs as JSON; ids that are no jobs are left out."""
     at = local_services()
     who = asks(at, user)
-    display.print_json(at.queries.statuses(who, jobs) | at.report_service.statuses(who, jobs))
+    display.print_json(at.queries.statuses(who, jobs) | at.reports.statuses(who, jobs))
 
 
 @jobs.command("list")

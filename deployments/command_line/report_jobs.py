@@ -38,7 +38,7 @@ def list_reports(
 ) -> None:
     """List reports, newest first."""
     at = local_services()
-    found = at.report_service.list_jobs(asks(at, user), query_job_id=job, status=status, first=first, count=count)
+    found = at.reports.list_jobs(asks(at, user), query_job_id=job, status=status, first=first, count=count)
     rows = [item.to_json() for item in found]
     print_rows(rows, json=json, columns=("reportJobID", "queryJobID", "status"))
 
@@ -47,14 +47,14 @@ def list_reports(
 def show(job: Job, user: User = "", link: Link = False) -> None:
     """Show a report job, as JSON."""
     at = local_services()
-    display.print_json(at.report_service.lookup(asks(at, user), job, link=link).to_json())
+    display.print_json(at.reports.lookup(asks(at, user), job, link=link).to_json())
 
 
 @reports.command("files")
 def files(job: Job, user: User = "", json: Json = False) -> None:
     """List the files of a complete report with their sizes in bytes."""
     at = local_services()
-    rows = [file.to_json() for file in at.report_service.files(asks(at, user), job)]
+    rows = [file.to_json() for file in at.reports.files(asks(at, user), job)]
     print_rows(rows, json=json, columns=("name", "size"))
 
 
@@ -69,6 +69,6 @@ def get(
     """Print a file of a complete report, or a part of it."""
     at = local_services()
     who = asks(at, user)
-    with at.report_service.file(who, job, name, byte_range=byte_range, line_range=line_range) as stream:
+    with at.reports.file(who, job, name, byte_range=byte_range, line_range=line_range) as stream:
         shutil.copyfileobj(stream, sys.stdout.buffer)
     sys.stdout.buffer.flush()

@@ -61,7 +61,7 @@ def search(
             user=user,
             summary=summary,
         )
-        reports = write_reports(running, job.job_id, out, format or [], fields)
+        reports = write_reports(running, job.job_id, out, format or [], fields, user=user)
     if json:
         display.print_json({"job": asdict(job), "files": [str(file) for file in reports]})
         return
