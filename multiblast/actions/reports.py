@@ -107,10 +107,10 @@ class Reports(JobDoor):
         """Check a request without recording it: see `submit`."""
         self._access.check_read(requester, query_job_id, JobKind.QUERY)
         query = self.jobs.query(query_job_id)
-        formatting.check_program(query.program)
         if formatting.row.from_profiles and not outputs_of(options_of(query), ""):
             reason = "the search kept no profiles: submit it with out_pssm or out_ascii_pssm"
             raise InvalidInputError(Problem(reason, "formatType"))
+        formatting.check_program(query.program)
         if query.status != JobStatus.COMPLETE and not partial:
             raise ConflictError(
                 f"query job {query.id} is {query.status}, and a report needs a complete one: "

@@ -15,7 +15,12 @@ PICTURE = re.compile(r"!\[[^]]*\]\(([^)]+)\)")
 
 @pytest.mark.parametrize(
     ("script", "page"),
-    [("make_options.py", "options.md"), ("make_blocks.py", "settings.md"), ("make_flows.py", "flows.md")],
+    [
+        ("make_options.py", "options.md"),
+        ("make_blocks.py", "settings.md"),
+        ("make_flows.py", "flows.md"),
+        ("make_formats.py", "formats.md"),
+    ],
 )
 def test_docs_reference_page_is_current(script: str, page: str) -> None:
     made = runpy.run_path(str(REFERENCE / script))["page"]()
