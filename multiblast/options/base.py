@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from multiblast.errors import InvalidInputError
+from multiblast.errors import InvalidInputError, Problem
 from multiblast.ids import Canonical
 from multiblast.molecules import DatabaseKind, Molecule
-from multiblast.options.declaration import Form, Option
-from multiblast.options.defaults import MATRIX_DEPENDENT, task_defaults
+from multiblast.options.option import Form, Option
 from multiblast.options.rules import contradictions
 
 __all__ = ["Options"]
@@ -46,60 +45,44 @@ class Options(BaseModel):
     """What the program searches with."""
     database_kind: ClassVar[DatabaseKind]
     """What the program searches in."""
+    declared: ClassVar[Mapping[str, Option]]
+    """What is declared about each option, in the order of the form."""
 
     program: str
+
+    def value(self, name: str) -> Any:
+        """Return the value of an option; ``None`` if it is unset, or the program does not have it."""
+        return getattr(self, name) if name in self.declared else None
 
     @property
     def chosen_task(self) -> str:
         """The task chosen; empty for a program without tasks."""
-        return str(getattr(self, "task", ""))
+        return self.value("task") or ""
 
     @property
     def profile(self) -> str:
         """The PSSM that takes the place of a query: its text, store key, path or id; empty if there is none."""
-        return str(getattr(self, "in_pssm", ""))
+        return self.value("in_pssm") or ""
 
     @property
     def keeps_case(self) -> bool:
         """Whether lower-case letters of a query count as masked, so that its case is part of what is searched."""
-        return bool(getattr(self, "lcase_masking", False))
+        return bool(self.value("lcase_masking"))
 
     @property
     def reads_titles(self) -> bool:
         """Whether ids such as ``sp|P12345|NAME`` are read from the titles of queries."""
-        return bool(getattr(self, "parse_deflines", False))
+        return bool(self.value("parse_deflines"))
 
     @property
     def most_targets(self) -> int:
-        """How many database sequences a query may be aligned with."""
-        return int(getattr(self, "max_target_seqs", 500))
+        """How many database sequences are kept per query."""
+        return int(self.value("max_target_seqs"))
 
     @property
     def megablast_index(self) -> str | None:
         """The name of the MegaBLAST index that is used; empty for the database's own, ``None`` for no index."""
-        return str(getattr(self, "index_name", "")) if getattr(self, "use_index", False) else None
-
-    @property
-    def word_letters(self) -> int | None:
-        """The length of words, if another one was chosen than the task's."""
-        value: int | None = getattr(self, "word_size", None)
-        return value
-
-    @property
-    def word_threshold(self) -> float | None:
-        """What similar protein words must score, if something else was chosen than the task's value."""
-        value: float | None = getattr(self, "threshold", None)
-        return value
-
-    @property
-    def aligns_exactly(self) -> bool:
-        """Whether final alignments are calculated by full Smith-Waterman."""
-        return bool(getattr(self, "use_sw_tback", False))
-
-    @property
-    def iterates_to_the_end(self) -> bool:
-        """Whether a search is repeated until it finds nothing new."""
-        return getattr(self, "num_iterations", 1) == 0
+        return self.value("index_name") if self.value("use_index") else None
 
     @model_validator(mode="after")
     def _refuse_contradictions(self) -> Self:
@@ -116,12 +99,12 @@ class Options(BaseModel):
     @classmethod
     def names(cls) -> tuple[str, ...]:
         """Return the names of the options, in the order of the form."""
-        return tuple(name for name in cls.model_fields if name != "program")
+        return tuple(cls.declared)
 
     @classmethod
     def option(cls, name: str) -> Option:
         """Return what is declared about an option."""
-        return next(item for item in cls.model_fields[name].metadata if isinstance(item, Option))
+        return cls.declared[name]
 
     @classmethod
     def task_names(cls) -> tuple[str, ...]:
@@ -132,9 +115,9 @@ class Options(BaseModel):
     @classmethod
     def defaults(cls, task: str = "") -> dict[str, Canonical]:
         """Return the program's defaults as far as they are known, for a task (its default one if empty)."""
-        known = {name: cls.model_fields[name].default for name in cls.names()}
-        known |= task_defaults(task or cls.preset())
-        return {name: value for name, value in known.items() if value is not None and name in cls.model_fields}
+        program, task = str(cls.model_fields["program"].default), task or cls.preset()
+        known = {name: option.default_in(program, task) for name, option in cls.declared.items()}
+        return {name: value for name, value in known.items() if value is not None}
 
     @classmethod
     def preset(cls) -> str:
@@ -173,14 +156,20 @@ class Options(BaseModel):
 
     def _own_defaults(self) -> dict[str, Canonical]:
         """Return the defaults for the task and the matrix chosen."""
-        defaults = self.defaults(str(getattr(self, "task", "")))
-        if getattr(self, "matrix", None) not in {None, defaults.get("matrix")}:
-            defaults = {name: value for name, value in defaults.items() if name not in MATRIX_DEPENDENT}
+        defaults = self.defaults(self.chosen_task)
+        if self.value("matrix") not in {None, defaults.get("matrix")}:
+            defaults = {name: value for name, value in defaults.items() if not self.declared[name].follows_matrix}
         return defaults
+
+    def missing_in(self, version: str) -> Iterator[Problem]:
+        """Yield the given options that a version of BLAST+ does not have."""
+        for name in self.changed():
+            if not self.option(name).is_in(version):
+                yield Problem(f"BLAST+ {version}, which is installed, has no such option; leave it out", name)
 
     def deciding(self) -> dict[str, Canonical]:
         """Return those changed options that can change the result of a search, for its key."""
-        return {name: value for name, value in self.changed().items() if self.option(name).decides}
+        return {name: value for name, value in self.changed().items() if self.option(name).decides_result}
 
     def named(self) -> dict[str, str]:
         """Return the options for which `arguments` needs a path, with their value: a name, an id, or ``"true"``."""

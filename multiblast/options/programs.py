@@ -1,238 +1,114 @@
-"""The options of the nine programs, each put together from groups."""
+"""The nine programs: what each compares with what, and the model of its options, made from their declarations."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, get_args
 
+from pydantic import create_model
+
+from multiblast.errors import NotFoundError
 from multiblast.molecules import DatabaseKind, Molecule
-from multiblast.options import declarations as d
-from multiblast.options import groups as g
+from multiblast.options.base import Options
+from multiblast.options.declarations import OPTIONS
 
 __all__ = [
+    "PROGRAMS",
     "BlastnOptions",
     "BlastpOptions",
     "BlastxOptions",
     "DeltablastOptions",
+    "ProgramName",
     "PsiblastOptions",
     "RpsblastOptions",
     "RpstblastnOptions",
     "TblastnOptions",
     "TblastxOptions",
+    "options_for",
 ]
 
-_SEG_ON = "12 2.2 2.5"
+ProgramName = Literal[
+    "blastn", "blastp", "blastx", "tblastn", "tblastx", "psiblast", "deltablast", "rpsblast", "rpstblastn"
+]
+PROGRAMS: tuple[ProgramName, ...] = get_args(ProgramName)
 
 
-class BlastnOptions(
-    g.Expert,
-    g.NucleotideExpert,
-    g.XDropoffs,
-    g.SumStatistics,
-    g.UngappedOnly,
-    g.Discontiguous,
-    g.BestHits,
-    g.DatabaseMasks,
-    g.Taxonomy,
-    g.NucleotideFilters,
-    g.Gaps,
-    g.NucleotideWords,
-    g.StrandChoice,
-    g.Search,
-    g.Task,
-):
-    """Search nucleotide queries in a nucleotide database."""
-
-    query_molecule = Molecule.NUCLEOTIDE
-    database_kind = DatabaseKind.NUCLEOTIDE
-    program: Literal["blastn"] = "blastn"
-    task: d.BlastnTask = "megablast"
+def _model(program: str, description: str, query: Molecule, searched: DatabaseKind) -> type[Options]:
+    """Make the model of a program's options: a class with their fields, as if written out."""
+    declared = {option.name: option for option in OPTIONS if program in option.programs}
+    fields: dict[str, Any] = {"program": (Literal[program], program)}
+    fields |= {name: option.pydantic_field(program) for name, option in declared.items()}
+    model: type[Options] = create_model(
+        f"{program.capitalize()}Options",
+        __base__=Options,
+        __module__=__name__,  # so that it can be pickled
+        __doc__=description,
+        **fields,
+    )
+    model.declared = declared
+    model.query_molecule = query
+    model.database_kind = searched
+    return model
 
 
-class BlastpOptions(
-    g.Expert,
-    g.XDropoffs,
-    g.SmithWaterman,
-    g.UngappedOnly,
-    g.BestHits,
-    g.DatabaseMasks,
-    g.Taxonomy,
-    g.QueryFilters,
-    g.Composition,
-    g.Gaps,
-    g.ScoreMatrixOrIdentity,
-    g.ProteinWords,
-    g.Search,
-    g.Task,
-):
-    """Search protein queries in a protein database."""
+BlastnOptions = _model(
+    "blastn", "Search nucleotide queries in a nucleotide database.", Molecule.NUCLEOTIDE, DatabaseKind.NUCLEOTIDE
+)
+BlastpOptions = _model(
+    "blastp", "Search protein queries in a protein database.", Molecule.PROTEIN, DatabaseKind.PROTEIN
+)
+BlastxOptions = _model(
+    "blastx", "Search translated nucleotide queries in a protein database.", Molecule.NUCLEOTIDE, DatabaseKind.PROTEIN
+)
+TblastnOptions = _model(
+    "tblastn", "Search protein queries in a translated nucleotide database.", Molecule.PROTEIN, DatabaseKind.NUCLEOTIDE
+)
+TblastxOptions = _model(
+    "tblastx",
+    "Search translated nucleotide queries in a translated nucleotide database.",
+    Molecule.NUCLEOTIDE,
+    DatabaseKind.NUCLEOTIDE,
+)
+PsiblastOptions = _model(
+    "psiblast",
+    "Search protein queries in a protein database, several times, each with the profile of what was found.",
+    Molecule.PROTEIN,
+    DatabaseKind.PROTEIN,
+)
+DeltablastOptions = _model(
+    "deltablast",
+    "Search protein queries in a protein database with profiles made from conserved domains.",
+    Molecule.PROTEIN,
+    DatabaseKind.PROTEIN,
+)
+RpsblastOptions = _model(
+    "rpsblast", "Search protein queries in a database of profiles.", Molecule.PROTEIN, DatabaseKind.PROFILE
+)
+RpstblastnOptions = _model(
+    "rpstblastn",
+    "Search translated nucleotide queries in a database of profiles.",
+    Molecule.NUCLEOTIDE,
+    DatabaseKind.PROFILE,
+)
 
-    query_molecule = Molecule.PROTEIN
-    database_kind = DatabaseKind.PROTEIN
-    program: Literal["blastp"] = "blastp"
-    task: d.BlastpTask = "blastp"
-
-
-class BlastxOptions(
-    g.Expert,
-    g.XDropoffs,
-    g.SmithWaterman,
-    g.UngappedOnly,
-    g.SumStatistics,
-    g.Introns,
-    g.BestHits,
-    g.DatabaseMasks,
-    g.Taxonomy,
-    g.QueryFilters,
-    g.Composition,
-    g.Gaps,
-    g.ScoreMatrix,
-    g.ProteinWords,
-    g.QueryTranslation,
-    g.StrandChoice,
-    g.Search,
-    g.Task,
-):
-    """Search translated nucleotide queries in a protein database."""
-
-    query_molecule = Molecule.NUCLEOTIDE
-    database_kind = DatabaseKind.PROTEIN
-    program: Literal["blastx"] = "blastx"
-    task: d.BlastxTask = "blastx"
-    seg: d.Seg = _SEG_ON
-
-
-class TblastnOptions(
-    g.Expert,
-    g.StoredProfile,
-    g.XDropoffs,
-    g.SmithWaterman,
-    g.UngappedOnly,
-    g.SumStatistics,
-    g.Introns,
-    g.BestHits,
-    g.DatabaseMasks,
-    g.Taxonomy,
-    g.QueryFilters,
-    g.Composition,
-    g.Gaps,
-    g.ScoreMatrixOrIdentity,
-    g.ProteinWords,
-    g.DatabaseTranslation,
-    g.Search,
-    g.Task,
-):
-    """Search protein queries in a translated nucleotide database."""
-
-    query_molecule = Molecule.PROTEIN
-    database_kind = DatabaseKind.NUCLEOTIDE
-    program: Literal["tblastn"] = "tblastn"
-    task: d.TblastnTask = "tblastn"
-    seg: d.Seg = _SEG_ON
+_MODELS: dict[str, type[Options]] = {
+    "blastn": BlastnOptions,
+    "blastp": BlastpOptions,
+    "blastx": BlastxOptions,
+    "tblastn": TblastnOptions,
+    "tblastx": TblastxOptions,
+    "psiblast": PsiblastOptions,
+    "deltablast": DeltablastOptions,
+    "rpsblast": RpsblastOptions,
+    "rpstblastn": RpstblastnOptions,
+}
 
 
-class TblastxOptions(
-    g.Expert,
-    g.SumStatistics,
-    g.Introns,
-    g.BestHits,
-    g.DatabaseMasks,
-    g.Taxonomy,
-    g.QueryFilters,
-    g.ScoreMatrix,
-    g.ProteinWords,
-    g.DatabaseTranslation,
-    g.QueryTranslation,
-    g.StrandChoice,
-    g.Search,
-):
-    """Search translated nucleotide queries in a translated nucleotide database."""
+def options_for(program: str) -> type[Options]:
+    """Return the model of a program's options.
 
-    query_molecule = Molecule.NUCLEOTIDE
-    database_kind = DatabaseKind.NUCLEOTIDE
-    program: Literal["tblastx"] = "tblastx"
-    word_size: d.ShortWordSize = None
-    seg: d.Seg = _SEG_ON
-
-
-class PsiblastOptions(
-    g.Expert,
-    g.XDropoffs,
-    g.SmithWaterman,
-    g.SumStatistics,
-    g.BestHits,
-    g.Taxonomy,
-    g.QueryFilters,
-    g.Composition,
-    g.Gaps,
-    g.ScoreMatrix,
-    g.ProteinWords,
-    g.StoredProfile,
-    g.Iterations,
-    g.Search,
-):
-    """Search protein queries in a protein database, several times, each with the profile of what was found."""
-
-    query_molecule = Molecule.PROTEIN
-    database_kind = DatabaseKind.PROTEIN
-    program: Literal["psiblast"] = "psiblast"
-    word_size: d.ShortWordSize = None
-
-
-class DeltablastOptions(
-    g.Expert,
-    g.XDropoffs,
-    g.SmithWaterman,
-    g.SumStatistics,
-    g.BestHits,
-    g.Taxonomy,
-    g.QueryFilters,
-    g.ProfileComposition,
-    g.Gaps,
-    g.ScoreMatrix,
-    g.ProteinWords,
-    g.Iterations,
-    g.Domains,
-    g.Search,
-):
-    """Search protein queries in a protein database with profiles made from conserved domains."""
-
-    query_molecule = Molecule.PROTEIN
-    database_kind = DatabaseKind.PROTEIN
-    program: Literal["deltablast"] = "deltablast"
-    word_size: d.ShortWordSize = None
-
-
-class RpsblastOptions(
-    g.Expert,
-    g.XDropoffs,
-    g.SmithWaterman,
-    g.SumStatistics,
-    g.BestHits,
-    g.QueryFilters,
-    g.ProfileComposition,
-    g.Search,
-):
-    """Search protein queries in a database of profiles."""
-
-    query_molecule = Molecule.PROTEIN
-    database_kind = DatabaseKind.PROFILE
-    program: Literal["rpsblast"] = "rpsblast"
-
-
-class RpstblastnOptions(
-    g.Expert,
-    g.XDropoffs,
-    g.SmithWaterman,
-    g.UngappedOnly,
-    g.SumStatistics,
-    g.QueryFilters,
-    g.ProfileComposition,
-    g.QueryTranslation,
-    g.StrandChoice,
-    g.Search,
-):
-    """Search translated nucleotide queries in a database of profiles."""
-
-    query_molecule = Molecule.NUCLEOTIDE
-    database_kind = DatabaseKind.PROFILE
-    program: Literal["rpstblastn"] = "rpstblastn"
+    Raises:
+        NotFoundError: not one of the nine programs.
+    """
+    if program not in _MODELS:
+        raise NotFoundError("program", program, f"choose one of {', '.join(PROGRAMS)}")
+    return _MODELS[program]

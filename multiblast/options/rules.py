@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from multiblast.errors import Problem
-from multiblast.options.scoring import GAP_COSTS, MATRIX_GAP_COSTS, NO_GAPS, nucleotide_costs
+from multiblast.options.allowed_gap_costs import GAP_COSTS, MATRIX_GAP_COSTS, NO_GAPS, nucleotide_gap_costs
 
 if TYPE_CHECKING:
     from multiblast.options.base import Options
@@ -41,7 +41,7 @@ def _relations(options: Options) -> Iterator[Problem]:
 
 
 def _ungapped(options: Options) -> Iterator[Problem]:
-    if _get(options, "ungapped") and _get(options, "comp_based_stats", "0") != "0":
+    if options.value("ungapped") and options.value("comp_based_stats") not in {None, "0"}:
         yield Problem(
             "a search without gaps cannot correct for composition; set comp_based_stats to 0 or leave this out",
             "ungapped",
@@ -49,8 +49,8 @@ def _ungapped(options: Options) -> Iterator[Problem]:
 
 
 def _protein_gaps(options: Options) -> Iterator[Problem]:
-    opening, extension = _get(options, "gapopen"), _get(options, "gapextend")
-    if not hasattr(options, "matrix") or (opening is None and extension is None) or _get(options, "ungapped"):
+    opening, extension = options.value("gapopen"), options.value("gapextend")
+    if "matrix" not in options.declared or (opening is None and extension is None) or options.value("ungapped"):
         return
     matrix = str(_effective(options, "matrix"))
     usual = MATRIX_GAP_COSTS[matrix]
@@ -66,13 +66,13 @@ def _protein_gaps(options: Options) -> Iterator[Problem]:
 def _nucleotide_scores(options: Options) -> Iterator[Problem]:
     names = ("reward", "penalty", "gapopen", "gapextend")
     # rmblastn scores with a matrix of its own.
-    if options.program != "blastn" or _get(options, "ungapped") or _get(options, "task") == "rmblastn":
+    if options.program != "blastn" or options.value("ungapped") or options.value("task") == "rmblastn":
         return
-    given = [name for name in names if _get(options, name) is not None]
+    given = [name for name in names if options.value(name) is not None]
     reward, penalty, opening, extension = (int(_effective(options, name)) for name in names)
     if not given or (reward == 0 and penalty == 0):
         return
-    costs = nucleotide_costs(reward, penalty)
+    costs = nucleotide_gap_costs(reward, penalty)
     if costs is None:
         yield Problem(
             f"BLAST+ has no statistics for reward {reward} with penalty {penalty}; try 1 and -2, or 2 and -3", given[0]
@@ -87,34 +87,30 @@ def _nucleotide_scores(options: Options) -> Iterator[Problem]:
 
 
 def _templates(options: Options) -> Iterator[Problem]:
-    discontiguous = _get(options, "task") == "dc-megablast" or _get(options, "template_type")
+    discontiguous = options.value("task") == "dc-megablast" or options.value("template_type")
     if discontiguous and _effective(options, "word_size") not in {11, 12}:
-        name = "word_size" if _get(options, "word_size") is not None else "template_type"
+        name = "word_size" if options.value("word_size") is not None else "template_type"
         yield Problem("discontiguous MegaBLAST works with a word_size of 11 or 12 only", name)
 
 
 def _extension(options: Options) -> Iterator[Problem]:
-    if _get(options, "off_diagonal_range") and not _effective(options, "window_size"):
+    if options.value("off_diagonal_range") and not _effective(options, "window_size"):
         yield Problem("only works with two word hits; set window_size too, for example to 40", "off_diagonal_range")
-    costs = [_effective(options, name) for name in ("gapopen", "gapextend")] if _get(options, "no_greedy") else []
-    if costs == [0, 0] and not _get(options, "ungapped"):
+    costs = [_effective(options, name) for name in ("gapopen", "gapextend")] if options.value("no_greedy") else []
+    if costs == [0, 0] and not options.value("ungapped"):
         yield Problem("needs gap costs; set gapopen and gapextend too, for example to 5 and 2", "no_greedy")
 
 
 def _profiles(options: Options) -> Iterator[Problem]:
-    kept = _get(options, "out_pssm") or _get(options, "out_ascii_pssm")
-    if _get(options, "save_pssm_after_last_round") and not kept:
+    kept = options.value("out_pssm") or options.value("out_ascii_pssm")
+    if options.value("save_pssm_after_last_round") and not kept:
         yield Problem("only works together with out_pssm or out_ascii_pssm", "save_pssm_after_last_round")
-
-
-def _get(options: Options, name: str, default: Any = None) -> Any:
-    return getattr(options, name, default)
 
 
 def _effective(options: Options, name: str) -> Any:
     """Return the value that the program will use, its default where none is given."""
-    value = _get(options, name)
-    return options.defaults(_get(options, "task", "")).get(name) if value is None else value
+    value = options.value(name)
+    return options.defaults(options.chosen_task).get(name) if value is None else value
 
 
 def _pairs(pairs: frozenset[tuple[int, int]]) -> str:

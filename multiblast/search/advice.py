@@ -41,8 +41,8 @@ def advice(options: Options, lengths: Sequence[int]) -> Iterator[str]:
 
 def _slow(options: Options) -> Iterator[str]:
     """Yield what makes a search take many times as long as usual; measured with blastp and blastn 2.12.0."""
-    word, threshold = options.word_letters, options.word_threshold
-    if options.aligns_exactly:
+    word, threshold = options.value("word_size"), options.value("threshold")
+    if options.value("use_sw_tback"):
         yield "use_sw_tback takes 2 to 10 times as long: each hit is aligned anew by full Smith-Waterman"
     if options.program == "blastn" and word is not None and word < _SHORT_WORD:
         yield (
@@ -54,5 +54,5 @@ def _slow(options: Options) -> Iterator[str]:
             f"threshold {threshold:g} takes many times as long, since far more words count as similar; "
             "the usual value is 11 or more, and 9 finds nearly all that a lower one does"
         )
-    if options.iterates_to_the_end:
+    if options.value("num_iterations") == 0:
         yield "num_iterations 0 searches until nothing new is found, which may take dozens of rounds: 5 is usual"

@@ -153,7 +153,7 @@ class Recorder:
     def _check(self, submission: Submission) -> tuple[tuple[BlastDatabase, ...], Query, Profile | None]:
         options, source = submission.options, submission.query
         profile: Profile | None = None
-        problems: list[Problem] = []
+        problems = list(options.missing_in(self._installation.version(options.program)))
         try:
             self._resolver.named(options, "path")
         except InvalidInputError as error:

@@ -16,8 +16,7 @@ import pytest
 from multiblast.errors import InvalidInputError
 from multiblast.molecules import DatabaseKind
 from multiblast.options import PROGRAMS, independent_from, is_independent, options_for, parse_options
-from multiblast.options.defaults import task_defaults
-from multiblast.options.scoring import GAP_COSTS, NO_GAPS, nucleotide_costs
+from multiblast.options.allowed_gap_costs import GAP_COSTS, NO_GAPS, nucleotide_gap_costs
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
 COLUMNS = "6 std score nident positive gaps ppos qframe sframe qlen slen qcovs qcovhsp btop qseq"
@@ -112,7 +111,9 @@ def test_options_known_defaults_given_explicitly_change_nothing(run: Run, progra
     preset = ["-task", task] if "task" in model.model_fields else []
     usual = run(program, preset)
     assert usual.stdout
-    listed = [text for name, value in task_defaults(task).items() for text in (f"-{name}", str(value))]
+    by_task = {name: option.by_task[task] for name, option in model.declared.items() if task in option.by_task}
+    assert by_task or task == "rmblastn"
+    listed = [text for name, value in by_task.items() for text in (f"-{name}", str(value))]
     given = run(program, [*preset, *listed])
     assert given.stdout == usual.stdout, (listed, given.stderr)
 
@@ -206,7 +207,7 @@ def test_options_nucleotide_scores_are_those_the_program_lists(run: Run, reward:
         arguments = ["-task", "blastn", "-reward", str(reward), "-penalty", str(penalty), "-gapopen", "0"]
         told = run("blastn", [*arguments, "-gapextend", "1", "-query_loc", "1-60"]).stderr
         pairs = re.findall(r"(\d+) and (\d+) are supported existence", told)
-        costs = nucleotide_costs(reward, penalty)
+        costs = nucleotide_gap_costs(reward, penalty)
         assert (costs is None) == ("are not supported" in told and not pairs), (reward, penalty)
         if costs:
             assert {(int(a), int(b)) for a, b in pairs} - {costs.beyond} == costs.pairs - {costs.beyond}
@@ -233,7 +234,7 @@ INDEPENDENT: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("program", "options"), INDEPENDENT)
-def test_options_independent_searches_find_the_same_in_company_and_alone(
+def test_options_independent_searches_find_the_same_with_batch_mates_and_alone(
     run: Run, program: str, options: dict[str, Any]
 ) -> None:
     parsed = parse_options(program, options)
@@ -257,7 +258,7 @@ def test_options_blastn_is_independent_once_the_search_space_is_large(run: Run, 
     assert together == run("blastn", arguments, queries=20, alone=True).stdout
 
 
-def test_options_blastn_in_a_small_search_space_depends_on_company(run: Run) -> None:
+def test_options_blastn_in_a_small_search_space_depends_on_batch_mates(run: Run) -> None:
     parsed = parse_options("blastn", {"task": "blastn"})
     assert not is_independent(parsed)
     assert (
@@ -270,7 +271,7 @@ def test_options_blastn_in_a_small_search_space_depends_on_company(run: Run) -> 
     ("program", "options"),
     [("tblastx", {}), ("blastx", {"ungapped": True, "comp_based_stats": 0})],
 )
-def test_options_dependent_searches_differ_in_company(run: Run, program: str, options: dict[str, Any]) -> None:
+def test_options_dependent_searches_differ_with_batch_mates(run: Run, program: str, options: dict[str, Any]) -> None:
     parsed = parse_options(program, options)
     assert not is_independent(parsed)
     together = run(program, parsed.arguments(), queries=20).stdout

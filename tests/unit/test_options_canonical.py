@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multiblast.errors import InvalidInputError
-from multiblast.options import PROGRAMS, BlastnOptions, BlastpOptions, Options, options_for, parse_options
+from multiblast.options import PROGRAMS, Options, options_for, parse_options
+from multiblast.options.programs import BlastnOptions, BlastpOptions
 
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "evalue": st.floats(1e-180, 1e6),

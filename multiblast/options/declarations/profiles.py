@@ -1,4 +1,4 @@
-"""Profiles, and searching again with them."""
+"""Profiles (PSSMs), and searching again with them."""
 
 from __future__ import annotations
 
@@ -6,82 +6,116 @@ from typing import Annotated
 
 from pydantic import Field
 
-from multiblast.options.declaration import Form, Option
+from multiblast.options.declarations.shared import INDEPENDENT, Count, Number
+from multiblast.options.option import NOWHERE, Form, Option
 
-__all__ = [
-    "DomainInclusionEthresh",
-    "InPssm",
-    "InclusionEthresh",
-    "NumIterations",
-    "OutAsciiPssm",
-    "OutPssm",
-    "Pseudocount",
-    "Rpsdb",
-    "SavePssmAfterLastRound",
-]
+__all__ = ["OPTIONS"]
 
-_Finite = Field(allow_inf_nan=False)
+_ITERATED = {"psiblast", "deltablast"}
+_Threshold = Annotated[Number, Field(ge=0)]
 
-NumIterations = Annotated[
-    int,
-    Field(
-        ge=0,
-        le=1000,
-        description="Rounds of searching, each with the profile of the hits before. 0: until nothing new is found.",
+OPTIONS = (
+    Option(
+        "rpsdb",
+        "domainDatabase",
+        "Registered database of conserved domains from which the first profile is made: DATABASE or "
+        "SITE/TARGET/DATABASE.",
+        Annotated[
+            str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}(/[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}){0,2}$")
+        ],
+        default="cdd_delta",
+        programs={"deltablast"},
+        independent_in=NOWHERE,
+        form=Form.NAMED,
     ),
-    Option("numIterations"),
-]
-InclusionEthresh = Annotated[
-    float,
-    _Finite,
-    Field(ge=0, description="Hits up to this E-value go into the profile for the next round."),
-    Option("inclusionEThreshold"),
-]
-DomainInclusionEthresh = Annotated[
-    float,
-    _Finite,
-    Field(ge=0, description="Conserved domains up to this E-value go into the first profile."),
-    Option("domainInclusionEThreshold"),
-]
-Pseudocount = Annotated[
-    int,
-    Field(
-        ge=0,
-        le=2**31 - 1,
-        description="Weight of expected against observed residues in the profile. 0: chosen by the program.",
+    Option(
+        "domain_inclusion_ethresh",
+        "domainInclusionEThreshold",
+        "Conserved domains up to this E-value go into the first profile.",
+        _Threshold,
+        default=0.05,
+        programs={"deltablast"},
+        independent_in=NOWHERE,
     ),
-    Option("pseudocount"),
-]
-InPssm = Annotated[
-    str,
-    Field(
-        pattern=r"^([0-9a-f]{32}|store:[\w./\-]+|\s*PssmWithParameters\s*::=\s*\{[\s\S]*)?$",
-        description="A profile (PSSM) to search with, in place of a query: the text of a file kept with out_pssm, "
-        "store:KEY, or the id it has in an earlier job; where files are taken, its path. Empty: search with the query.",
+    Option(
+        "num_iterations",
+        "numIterations",
+        "Rounds of searching, each with the profile of the hits before. 0: until nothing new is found.",
+        Annotated[int, Field(ge=0, le=1000)],
+        default=1,
+        programs=_ITERATED,
+        independent_in=INDEPENDENT,
     ),
-    Option("inPSSM", Form.NAMED, excludes=("query_loc",)),
-]
-OutPssm = Annotated[
-    bool,
-    Field(description="Keep the profile (PSSM) as a file from which a search can go on."),
-    Option("outPSSM", Form.NAMED),
-]
-OutAsciiPssm = Annotated[
-    bool,
-    Field(description="Keep the profile (PSSM) as a readable table."),
-    Option("outASCIIPSSM", Form.NAMED),
-]
-SavePssmAfterLastRound = Annotated[
-    bool,
-    Field(description="Make the kept profile from the hits of the last round too."),
-    Option("savePSSMAfterLastRound", Form.FLAG),
-]
-Rpsdb = Annotated[
-    str,
-    Field(
-        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}(/[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}){0,2}$",
-        description="Registered database of conserved domains from which the first profile is made: "
-        "DATABASE or SITE/TARGET/DATABASE.",
+    Option(
+        "inclusion_ethresh",
+        "inclusionEThreshold",
+        "Hits up to this E-value go into the profile for the next round.",
+        _Threshold,
+        default=0.002,
+        programs=_ITERATED,
+        independent_in=INDEPENDENT,
     ),
-    Option("domainDatabase", Form.NAMED),
-]
+    Option(
+        "out_pssm",
+        "outPSSM",
+        "Keep the profile (PSSM) as a file from which a search can go on.",
+        bool,
+        default=False,
+        programs=_ITERATED,
+        independent_in=NOWHERE,
+        form=Form.NAMED,
+        needs_own_process=True,
+    ),
+    Option(
+        "out_ascii_pssm",
+        "outASCIIPSSM",
+        "Keep the profile (PSSM) as a readable table.",
+        bool,
+        default=False,
+        programs=_ITERATED,
+        independent_in=NOWHERE,
+        form=Form.NAMED,
+        needs_own_process=True,
+    ),
+    Option(
+        "save_pssm_after_last_round",
+        "savePSSMAfterLastRound",
+        "Make the kept profile from the hits of the last round too.",
+        bool,
+        default=False,
+        programs=_ITERATED,
+        independent_in=NOWHERE,
+        form=Form.FLAG,
+    ),
+    Option(
+        "pseudocount",
+        "pseudocount",
+        "Weight of expected against observed residues in the profile. 0: chosen by the program.",
+        Count,
+        default=0,
+        programs=_ITERATED,
+        independent_in=INDEPENDENT,
+    ),
+    Option(
+        "gap_trigger",
+        "gapTrigger",
+        "Bits that an ungapped alignment must score before gaps are tried.",
+        Number,
+        default=22.0,
+        programs=_ITERATED,
+        independent_in=INDEPENDENT,
+    ),
+    Option(
+        "in_pssm",
+        "inPSSM",
+        "A profile (PSSM) to search with, in place of a query: the text of a file kept with out_pssm, store:KEY, or "
+        "the id it has in an earlier job; where files are taken, its path. Empty: search with the query.",
+        Annotated[str, Field(pattern=r"^([0-9a-f]{32}|store:[\w./\-]+|\s*PssmWithParameters\s*::=\s*\{[\s\S]*)?$")],
+        default="",
+        programs={"psiblast", "tblastn"},
+        independent_in=NOWHERE,
+        form=Form.NAMED,
+        needs_own_process=True,
+        excludes=("query_loc",),
+    ),
+)

@@ -1,4 +1,4 @@
-"""Words, gaps and scores."""
+"""Words, scores, gap costs and corrections."""
 
 from __future__ import annotations
 
@@ -6,189 +6,179 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from multiblast.options.declaration import Form, MayBeUnset, Option
-from multiblast.options.values import (
-    composition_mode,
-    switch_text,
-    upper,
+from multiblast.options.declarations.shared import ALL, INDEPENDENT, PROTEIN_TASKS, PROTEIN_WORDS, Number
+from multiblast.options.option import Option
+from multiblast.options.values import composition_mode, upper
+
+__all__ = ["OPTIONS"]
+
+_WORD_SIZE = (
+    "Length of the word that query and subject must share to be looked at. Shorter finds more, longer is faster."
 )
+_MATRIX = (
+    "Scores of amino acid pairs. High BLOSUM and low PAM numbers suit close relatives and short queries. "
+    "Each matrix allows only certain gap costs."
+)
+_MATRICES = "BLOSUM45", "BLOSUM50", "BLOSUM62", "BLOSUM80", "BLOSUM90", "PAM30", "PAM70", "PAM250"
+_LONG_WORDS = {"blastp", "blastx", "tblastn"}
+_PROTEIN = INDEPENDENT - {"blastn"}
+_Cost = Annotated[int, Field(ge=0, le=32767)]
 
-__all__ = [
-    "CompBasedStats",
-    "GapTrigger",
-    "Gapextend",
-    "Gapopen",
-    "Matrix",
-    "MatrixOrIdentity",
-    "MaxIntronLength",
-    "NucleotideWordSize",
-    "Penalty",
-    "ProfileCompBasedStats",
-    "Reward",
-    "ShortWordSize",
-    "SumStats",
-    "Threshold",
-    "Ungapped",
-    "UseSwTback",
-    "WordSize",
-    "XdropGap",
-    "XdropGapFinal",
-]
-
-_Finite = Field(allow_inf_nan=False)
-
-WordSize = Annotated[
-    int | None,
-    MayBeUnset(),
-    Field(
-        ge=2,
-        le=7,
-        description="Length of the word that query and subject must share to be looked at. "
-        "Shorter finds more, longer is faster.",
+OPTIONS = (
+    Option(
+        "word_size",
+        "wordSize",
+        "Length of the exact match that query and subject must share to be looked at. Shorter finds more, longer is "
+        "faster.",
+        Annotated[int, Field(ge=4, le=2**31 - 1)],
+        default=None,
+        programs={"blastn"},
+        independent_in=INDEPENDENT,
+        by_task={"megablast": 28, "dc-megablast": 11, "blastn": 11, "blastn-short": 7},
     ),
-    Option("wordSize"),
-]
-ShortWordSize = Annotated[
-    int | None,
-    MayBeUnset(),
-    Field(
-        ge=2,
-        le=5,
-        description="Length of the word that query and subject must share to be looked at. "
-        "Shorter finds more, longer is faster.",
+    Option(
+        "word_size",
+        "wordSize",
+        _WORD_SIZE,
+        Annotated[int, Field(ge=2, le=7)],
+        default=None,
+        programs=_LONG_WORDS,
+        independent_in=INDEPENDENT,
+        by_task={
+            "blastp": 3,
+            "blastp-fast": 6,
+            "blastp-short": 2,
+            "blastx": 3,
+            "blastx-fast": 6,
+            "tblastn": 3,
+            "tblastn-fast": 6,
+        },
     ),
-    Option("wordSize"),
-]
-NucleotideWordSize = Annotated[
-    int | None,
-    MayBeUnset(),
-    Field(
-        ge=4,
-        le=2**31 - 1,
-        description="Length of the exact match that query and subject must share to be looked at. "
-        "Shorter finds more, longer is faster.",
+    Option(
+        "word_size",
+        "wordSize",
+        _WORD_SIZE,
+        Annotated[int, Field(ge=2, le=5)],
+        default=None,
+        programs=PROTEIN_WORDS - _LONG_WORDS,
+        independent_in=INDEPENDENT,
+        by_task={"tblastx": 3, "psiblast": 3, "deltablast": 3},
     ),
-    Option("wordSize"),
-]
-Gapopen = Annotated[
-    int | None,
-    MayBeUnset(),
-    Field(ge=0, le=32767, description="Cost of opening a gap."),
-    Option("gapOpen"),
-]
-Gapextend = Annotated[
-    int | None,
-    MayBeUnset(),
-    Field(ge=0, le=32767, description="Cost of each further position of a gap."),
-    Option("gapExtend"),
-]
-Penalty = Annotated[
-    int | None,
-    MayBeUnset(),
-    Field(
-        ge=-32767,
-        le=0,
-        description="Score of a mismatch, zero or negative. Only some pairs with the reward are possible.",
+    Option(
+        "threshold",
+        "threshold",
+        "Lowest score of a word that counts as similar to a word of the query. Lower finds more, slower.",
+        Annotated[Number, Field(gt=0)],
+        default=None,
+        programs=PROTEIN_WORDS,
+        independent_in=INDEPENDENT,
+        by_task={
+            "blastp": 11.0,
+            "blastp-fast": 21.0,
+            "blastp-short": 16.0,
+            "blastx": 12.0,
+            "blastx-fast": 21.0,
+            "tblastn": 13.0,
+            "tblastn-fast": 21.0,
+            "tblastx": 13.0,
+            "psiblast": 11.0,
+            "deltablast": 11.0,
+        },
+        follows_matrix=True,
     ),
-    Option("penalty"),
-]
-Reward = Annotated[
-    int | None,
-    MayBeUnset(),
-    Field(ge=0, le=32767, description="Score of a match. Only some pairs with the penalty are possible."),
-    Option("reward"),
-]
-Matrix = Annotated[
-    Literal["BLOSUM45", "BLOSUM50", "BLOSUM62", "BLOSUM80", "BLOSUM90", "PAM30", "PAM70", "PAM250"] | None,
-    MayBeUnset(),
-    Field(
-        description="Scores of amino acid pairs. High BLOSUM and low PAM numbers suit close relatives and short "
-        "queries. Each matrix allows only certain gap costs."
+    Option(
+        "reward",
+        "reward",
+        "Score of a match. Only some pairs with the penalty are possible.",
+        _Cost,
+        default=None,
+        programs={"blastn"},
+        independent_in=INDEPENDENT,
+        by_task={"megablast": 1, "dc-megablast": 2, "blastn": 2, "blastn-short": 1},
     ),
-    BeforeValidator(upper),
-    Option("matrix"),
-]
-MatrixOrIdentity = Annotated[
-    Literal["BLOSUM45", "BLOSUM50", "BLOSUM62", "BLOSUM80", "BLOSUM90", "PAM30", "PAM70", "PAM250", "IDENTITY"] | None,
-    MayBeUnset(),
-    Field(
-        description="Scores of amino acid pairs. High BLOSUM and low PAM numbers suit close relatives and short "
-        "queries. Each matrix allows only certain gap costs."
+    Option(
+        "penalty",
+        "penalty",
+        "Score of a mismatch, zero or negative. Only some pairs with the reward are possible.",
+        Annotated[int, Field(ge=-32767, le=0)],
+        default=None,
+        programs={"blastn"},
+        independent_in=INDEPENDENT,
+        by_task={"megablast": -2, "dc-megablast": -3, "blastn": -3, "blastn-short": -3},
     ),
-    BeforeValidator(upper),
-    Option("matrix"),
-]
-Threshold = Annotated[
-    float | None,
-    MayBeUnset(),
-    _Finite,
-    Field(
-        gt=0,
-        description="Lowest score of a word that counts as similar to a word of the query. Lower finds more, slower.",
+    Option(
+        "matrix",
+        "matrix",
+        _MATRIX,
+        Annotated[Literal[*_MATRICES], BeforeValidator(upper)],
+        default=None,
+        programs={"blastx", "tblastx", "psiblast", "deltablast"},
+        independent_in=_PROTEIN | {"tblastx"},
+        by_task=dict.fromkeys((*PROTEIN_TASKS, "tblastx"), "BLOSUM62"),
     ),
-    Option("threshold"),
-]
-CompBasedStats = Annotated[
-    Literal["0", "1", "2", "3"],
-    Field(
-        description="Correct scores for unusual amino acid composition. 0: no; 1: statistics (Schäffer 2001); "
-        "2: adjusted scores where needed (Yu and Altschul 2005); 3: adjusted scores always."
+    Option(
+        "matrix",
+        "matrix",
+        _MATRIX,
+        Annotated[Literal[*_MATRICES, "IDENTITY"], BeforeValidator(upper)],
+        default=None,
+        programs={"blastp", "tblastn"},
+        independent_in=_PROTEIN,
+        by_task={**dict.fromkeys(PROTEIN_TASKS, "BLOSUM62"), "blastp-short": "PAM30"},
     ),
-    BeforeValidator(composition_mode(default="2", true="2")),
-    Option("compBasedStats"),
-]
-ProfileCompBasedStats = Annotated[
-    Literal["0", "1"],
-    Field(
-        description="Correct scores for unusual amino acid composition. 0: no (rpsblast: the simplified way of 1999); "
-        "1: statistics (Schäffer 2001)."
+    Option(
+        "gapopen",
+        "gapOpen",
+        "Cost of opening a gap.",
+        _Cost,
+        default=None,
+        programs=ALL - {"tblastx", "rpsblast", "rpstblastn"},
+        independent_in=INDEPENDENT,
+        by_task={
+            "megablast": 0,
+            "dc-megablast": 5,
+            "blastn": 5,
+            "blastn-short": 5,
+            **dict.fromkeys(PROTEIN_TASKS, 11),
+            "blastp-short": 9,
+        },
+        follows_matrix=True,
     ),
-    BeforeValidator(composition_mode(default="1", true="1")),
-    Option("compBasedStats"),
-]
-Ungapped = Annotated[
-    bool,
-    Field(description="Look for alignments without gaps only. Protein searches then need comp_based_stats 0."),
-    Option("ungappedOnly", Form.FLAG),
-]
-UseSwTback = Annotated[
-    bool,
-    Field(description="Calculate the final alignments exactly (Smith-Waterman). Slower."),
-    Option("useSWTraceback", Form.FLAG),
-]
-SumStats = Annotated[
-    Literal["true", "false"] | None,
-    MayBeUnset(),
-    Field(description="Judge several alignments with the same database sequence together (sum statistics)."),
-    BeforeValidator(switch_text),
-    Option("sumStats"),
-]
-MaxIntronLength = Annotated[
-    int,
-    Field(
-        ge=0,
-        le=2**31 - 1,
-        description="Largest intron, in nucleotides, across which alignments are linked. 0: link across none.",
+    Option(
+        "gapextend",
+        "gapExtend",
+        "Cost of each further position of a gap.",
+        _Cost,
+        default=None,
+        programs=ALL - {"tblastx", "rpsblast", "rpstblastn"},
+        independent_in=INDEPENDENT,
+        by_task={
+            "megablast": 0,
+            "dc-megablast": 2,
+            "blastn": 2,
+            "blastn-short": 2,
+            **dict.fromkeys(PROTEIN_TASKS, 1),
+        },
+        follows_matrix=True,
     ),
-    Option("maxIntronLength"),
-]
-XdropGap = Annotated[
-    float | None,
-    MayBeUnset(),
-    _Finite,
-    Field(description="Stop the first extension with gaps once the score has dropped by this many bits."),
-    Option("xDropoffPrelimGapped"),
-]
-XdropGapFinal = Annotated[
-    float | None,
-    MayBeUnset(),
-    _Finite,
-    Field(description="Stop the final extension with gaps once the score has dropped by this many bits."),
-    Option("xDropoffFinalGapped"),
-]
-GapTrigger = Annotated[
-    float,
-    _Finite,
-    Field(description="Bits that an ungapped alignment must score before gaps are tried."),
-    Option("gapTrigger"),
-]
+    Option(
+        "comp_based_stats",
+        "compBasedStats",
+        "Correct scores for unusual amino acid composition. 0: no; 1: statistics (Schäffer 2001); "
+        "2: adjusted scores where needed (Yu and Altschul 2005); 3: adjusted scores always.",
+        Annotated[Literal["0", "1", "2", "3"], BeforeValidator(composition_mode(default="2", true="2"))],
+        default="2",
+        programs={"blastp", "blastx", "tblastn", "psiblast"},
+        independent_in=INDEPENDENT,
+    ),
+    Option(
+        "comp_based_stats",
+        "compBasedStats",
+        "Correct scores for unusual amino acid composition. 0: no (rpsblast: the simplified way of 1999); "
+        "1: statistics (Schäffer 2001).",
+        Annotated[Literal["0", "1"], BeforeValidator(composition_mode(default="1", true="1"))],
+        default="1",
+        programs={"deltablast", "rpsblast", "rpstblastn"},
+        independent_in=INDEPENDENT,
+    ),
+)

@@ -4,42 +4,49 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator
 
-from multiblast.options.declaration import Option
-from multiblast.options.values import (
-    integer,
-)
+from multiblast.options.option import Option
+from multiblast.options.values import integer
 
-__all__ = [
-    "DbGencode",
-    "GeneticCode",
-    "QueryGencode",
-    "Strand",
-]
+__all__ = ["OPTIONS"]
 
-Strand = Annotated[
-    Literal["both", "plus", "minus"],
-    Field(description="Which strand of the query to search with."),
-    Option("strand"),
-]
 _GENETIC_CODES = (
     "Number of NCBI's genetic code for translating {}: 1 standard, 2 vertebrate mitochondria, 3 yeast mitochondria, "
     "4 moulds, protozoa and Mycoplasma, 5 invertebrate mitochondria, 6 ciliates, 11 bacteria and plastids, "
     "12 alternative yeasts; the others at ncbi.nlm.nih.gov/Taxonomy/Utils/wprintgc.cgi."
 )
-GeneticCode = Literal[
-    1, 2, 3, 4, 5, 6, 9, 10, 11, 12, 13, 14, 15, 16, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 33
-]  # fmt: skip
-QueryGencode = Annotated[
-    GeneticCode,
-    Field(description=_GENETIC_CODES.format("the query")),
+_GeneticCode = Annotated[
+    Literal[1, 2, 3, 4, 5, 6, 9, 10, 11, 12, 13, 14, 15, 16, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 33],
     BeforeValidator(integer),
-    Option("queryGenCode"),
 ]
-DbGencode = Annotated[
-    GeneticCode,
-    Field(description=_GENETIC_CODES.format("the database")),
-    BeforeValidator(integer),
-    Option("dbGenCode"),
-]
+
+OPTIONS = (
+    Option(
+        "strand",
+        "strand",
+        "Which strand of the query to search with.",
+        Literal["both", "plus", "minus"],
+        default="both",
+        programs={"blastn", "blastx", "tblastx", "rpstblastn"},
+        independent_in={"blastn", "blastx"},
+    ),
+    Option(
+        "query_gencode",
+        "queryGenCode",
+        _GENETIC_CODES.format("the query"),
+        _GeneticCode,
+        default=1,
+        programs={"blastx", "tblastx", "rpstblastn"},
+        independent_in={"blastx"},
+    ),
+    Option(
+        "db_gencode",
+        "dbGenCode",
+        _GENETIC_CODES.format("the database"),
+        _GeneticCode,
+        default=1,
+        programs={"tblastn", "tblastx"},
+        independent_in={"tblastn"},
+    ),
+)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from multiblast.errors import InvalidInputError, Problem
 from multiblast.options.base import Options
 from multiblast.options.excluded import EXCLUDED
-from multiblast.options.registry import PROGRAMS, options_for
+from multiblast.options.programs import PROGRAMS, options_for
 
 __all__ = ["options_from_config", "parse_options"]
 

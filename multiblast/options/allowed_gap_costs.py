@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import gcd
 
-__all__ = ["GAP_COSTS", "MATRIX_GAP_COSTS", "NO_GAPS", "NucleotideCosts", "nucleotide_costs"]
+__all__ = ["GAP_COSTS", "MATRIX_GAP_COSTS", "NO_GAPS", "AllowedGapCosts", "nucleotide_gap_costs"]
 
 NO_GAPS = (32767, 32767)
 """The pair that stands for gaps being impossible."""
@@ -46,7 +46,7 @@ MATRIX_GAP_COSTS: Mapping[str, tuple[int, int]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class NucleotideCosts:
+class AllowedGapCosts:
     """Gap costs that go with a reward and a penalty.
 
     Attributes:
@@ -60,23 +60,23 @@ class NucleotideCosts:
     linear: bool
 
     def allow(self, opening: int, extension: int) -> bool:
-        """Tell whether BLAST+ takes these costs."""
+        """Return whether BLAST+ takes these costs."""
         if (opening, extension) == (0, 0):
             return self.linear
         return (opening, extension) in self.pairs or (opening >= self.beyond[0] and extension >= self.beyond[1])
 
-    def times(self, factor: int) -> NucleotideCosts:
+    def times(self, factor: int) -> AllowedGapCosts:
         """Return the costs for scores that are ``factor`` times as high."""
         pairs = frozenset((opening * factor, extension * factor) for opening, extension in self.pairs)
-        return NucleotideCosts(pairs, (self.beyond[0] * factor, self.beyond[1] * factor), self.linear)
+        return AllowedGapCosts(pairs, (self.beyond[0] * factor, self.beyond[1] * factor), self.linear)
 
 
-def _costs(pairs: str, beyond: tuple[int, int], *, linear: bool = True) -> NucleotideCosts:
+def _costs(pairs: str, beyond: tuple[int, int], *, linear: bool = True) -> AllowedGapCosts:
     split = (pair.split("/") for pair in pairs.split())
-    return NucleotideCosts(frozenset((int(opening), int(extension)) for opening, extension in split), beyond, linear)
+    return AllowedGapCosts(frozenset((int(opening), int(extension)) for opening, extension in split), beyond, linear)
 
 
-_NUCLEOTIDE: Mapping[tuple[int, int], NucleotideCosts] = {
+_NUCLEOTIDE: Mapping[tuple[int, int], AllowedGapCosts] = {
     (1, -5): _costs("3/3", (3, 3)),
     (1, -4): _costs("0/2 1/2 1/1 2/1 2/2", (2, 2)),
     (2, -7): _costs("0/4 2/4 2/2 4/2 4/4", (4, 4)),
@@ -92,7 +92,7 @@ _NUCLEOTIDE: Mapping[tuple[int, int], NucleotideCosts] = {
 }
 
 
-def nucleotide_costs(reward: int, penalty: int) -> NucleotideCosts | None:
+def nucleotide_gap_costs(reward: int, penalty: int) -> AllowedGapCosts | None:
     """Return the gap costs that go with a reward and a penalty; ``None`` if BLAST+ does not know the pair."""
     factor = gcd(reward, penalty) or 1
     costs = _NUCLEOTIDE.get((reward // factor, penalty // factor))

@@ -1,0 +1,30 @@
+"""Programs, tasks and types that many declarations name."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+__all__ = ["ALL", "INDEPENDENT", "PROTEIN_TASKS", "PROTEIN_WORDS", "Count", "Number", "Percentage", "Whole"]
+
+ALL = frozenset(
+    {"blastn", "blastp", "blastx", "tblastn", "tblastx", "psiblast", "deltablast", "rpsblast", "rpstblastn"}
+)
+PROTEIN_WORDS = ALL - {"blastn", "rpsblast", "rpstblastn"}
+"""Programs that start from similar words of proteins."""
+
+INDEPENDENT = frozenset({"blastn", "blastp", "blastx", "tblastn", "psiblast"})
+"""Programs whose results do not depend on batch-mates, if no option is changed that says otherwise."""
+
+PROTEIN_TASKS = (
+    *("blastp", "blastp-fast", "blastp-short", "blastx", "blastx-fast", "tblastn", "tblastn-fast"),
+    *("psiblast", "deltablast"),
+)
+"""Tasks with gaps that score with a matrix."""
+
+
+Whole = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Percentage = Annotated[float, Field(allow_inf_nan=False, ge=0, le=100)]

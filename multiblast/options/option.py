@@ -1,0 +1,115 @@
+"""What is declared about one option: everything that the rest of multiblast knows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from multiblast.ids import Canonical
+
+if TYPE_CHECKING:
+    from pydantic import GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core.core_schema import CoreSchema
+
+__all__ = ["NOWHERE", "Form", "Option"]
+
+NOWHERE: frozenset[str] = frozenset()
+"""The safe choice for ``independent_in``: a search with the option runs one query at a time."""
+
+
+class Form(StrEnum):
+    """How an option is written on the command line."""
+
+    VALUE = "value"  # -evalue 10
+    FLAG = "flag"  # -ungapped
+    NAMED = "named"  # -rpsdb PATH: the value is a name or a wish, the path comes from the caller
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of BLAST+ as one or several programs have it.
+
+    An option that differs between programs in its type or help is declared once for each kind of it.
+
+    Attributes:
+        name: BLAST+'s name, without the hyphen.
+        config: Its spelling in a ``blastConfig``.
+        help: What the form shows below the input, in plain English.
+        kind: Type, range or choices, and how other spellings are read, as pydantic writes them.
+        default: What the program's own help names; ``None`` if it names none.
+        programs: The programs that have it.
+        independent_in: Programs in which a result stays independent of its batch-mates when this option is changed,
+            as the integration tests show; `NOWHERE` until they do. See `multiblast.options.independence`.
+        form: How it is written on the command line.
+        by_program: Defaults of programs whose help names another one.
+        by_task: What a task (a program without tasks is its own) uses where the option is not given and the help
+            names no default. Source: BLAST+ 2.12.0; the integration tests show that giving it changes nothing.
+            Without one, a value counts as a change whatever it is.
+        follows_matrix: Whether the default of the task holds for its usual matrix only.
+        decides_result: Whether it can change which alignments are found, or their statistics. Otherwise it only
+            matters for reports, and is not given to the search.
+        needs_own_process: Whether it reads or writes one file, so that a process can search one query only.
+        excludes: Options it cannot be given with.
+        requires: Options it makes no sense without.
+        since: The first version of BLAST+ that has it, such as ``2.15.0``; empty: all that are supported.
+        until: The first version that no longer has it; empty: none.
+    """
+
+    name: str
+    config: str
+    help: str
+    kind: Any
+    default: Canonical = field(kw_only=True)
+    programs: Collection[str] = field(kw_only=True)
+    independent_in: Collection[str] = field(kw_only=True)
+    form: Form = Form.VALUE
+    by_program: Mapping[str, Canonical] = field(default_factory=dict)
+    by_task: Mapping[str, Canonical] = field(default_factory=dict)
+    follows_matrix: bool = False
+    decides_result: bool = True
+    needs_own_process: bool = False
+    excludes: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    since: str = ""
+    until: str = ""
+
+    def is_in(self, version: str) -> bool:
+        """Return whether a version of BLAST+, such as ``2.12.0+``, has the option."""
+        number = _numbers(version)
+        return _numbers(self.since) <= number and (not self.until or number < _numbers(self.until))
+
+    def default_in(self, program: str, task: str = "") -> Canonical:
+        """Return what a program uses by itself, ``None`` if that is not known; without a task, what its help names."""
+        return self.by_task.get(task, self.by_program.get(program, self.default))
+
+    def pydantic_field(self, program: str) -> tuple[Any, Any]:
+        """Return the field that a model of a program has for this option."""
+        default = self.default_in(program)
+        text = self.help + (f" Since BLAST+ {self.since}." if self.since else "")
+        kind = Annotated[self.kind | None, _Unset()] if default is None else self.kind
+        return kind, Field(default=default, description=text)
+
+
+class _Unset:
+    """Leaves ``null`` out of the JSON schema of an optional value.
+
+    A form then shows a plain, empty input in place of a choice between two
+    types; what is left empty is absent, and absent is ``None``.
+    """
+
+    def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Reduce ``anyOf [X, null]`` to ``X``."""
+        schema: dict[str, Any] = handler(core_schema)
+        for kind in schema.pop("anyOf", ()):
+            if kind != {"type": "null"}:
+                schema = {**kind, **schema}
+        return schema
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.rstrip("+").split(".") if part)
