@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ __all__ = [
     "best_effort",
     "is_cluster",
     "report_name",
+    "requested_by",
     "requester",
     "sequence_name",
     "submission_name",
@@ -45,6 +46,7 @@ __all__ = [
 _LONGEST = 60
 _SECRET = "secret:"  # noqa: S105 - not one, but what stands before the name of one
 _TASK_RUNNER = "MULTIBLAST_TASK_RUNNER"
+_requester: Requester | None = None
 
 
 def submission_name() -> str:
@@ -87,6 +89,17 @@ def _short(text: str) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
+@contextmanager
+def requested_by(who: Requester) -> Iterator[None]:
+    """Make every run of this process that person's request: a command knows, and may not write a token into a form."""
+    global _requester  # noqa: PLW0603 - tasks run in threads of their own, so that a context variable is not seen
+    before, _requester = _requester, who
+    try:
+        yield
+    finally:
+        _requester = before
+
+
 def requester(user: str, share: str = "") -> Requester:
     """Return whose request this run is.
 
@@ -98,6 +111,8 @@ def requester(user: str, share: str = "") -> Requester:
         InvalidInputError: there is no such block, or no such name.
         NotAllowedError: the token is unknown, or has expired.
     """
+    if _requester is not None:
+        return _requester
     shares = [_token(share.removeprefix(_SECRET), "share")] if share else []
     if user.startswith(_SECRET):
         token = _token(user.removeprefix(_SECRET), "user")

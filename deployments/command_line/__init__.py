@@ -1,40 +1,113 @@
-"""The ``multiblast`` command: the flows, and the reading actions, at a terminal."""
+"""The ``multiblast`` command. What a command needs is imported once it is named: all of it together takes seconds."""
 
 from __future__ import annotations
 
+import ast
 import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from deployments.command_line import demo, doctor, exactness, jobs, reports, search, targets
-from deployments.command_line.display import errors
+from deployments.command_line.display import print_errors
 from multiblast.errors import ConflictError, InvalidInputError, MultiblastError, NotFoundError
 
-__all__ = ["app", "main"]
+__all__ = ["app", "load", "main"]
 
 FAILED, BAD_INPUT, STOPPED = 1, 2, 130
 
+COMMANDS = {
+    "search": "search",
+    "report": "reports",
+    "show": "jobs",
+    "status": "jobs",
+    "cancel": "jobs",
+    "jobs": "jobs",
+    "reports": "jobs",
+    "guests": "upkeep",
+    "targets": "targets",
+    "make-target": "targets",
+    "publish-target": "targets",
+    "sync-targets": "targets",
+    "expire": "upkeep",
+    "verify": "upkeep",
+    "health": "upkeep",
+    "metrics": "upkeep",
+    "exactness": "exactness",
+    "doctor": "doctor",
+    "demo": "demo",
+    "registry": "registry:app",
+}
+"""The commands, and where each is: a module of this package, and what of it, unless that has the command's name."""
+
+_SUMMARIES = {  # of what is no function with a docstring
+    "status": "Print the status of jobs.",
+    "cancel": "Stop a job that waits or runs; what it found is kept.",
+    "jobs": "Your list of query jobs, and what one can do with jobs.",
+    "reports": "Your list of reports, and their files. `multiblast report` makes one.",
+    "guests": "People without a name, known by a token.",
+    "registry": "Exchange data and its provenance with FAIR data registries.",
+}
+
+
+class _Commands(TyperGroup):
+    """Imports a command only to run it; for the list of commands, its docstring is enough."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | None:  # noqa: ARG002 - as above
+        return TyperCommand(cmd_name, help=_summary(cmd_name)) if cmd_name in COMMANDS else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and args[0] in COMMANDS:
+            return args[0], load(args[0]), args[1:]
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="multiblast",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="""Run BLAST+ so that no sequence is ever searched twice.
-
-Every distinct sequence is searched once against the same databases with the same options; what was
-found is kept, and any report is made from it exactly as BLAST+ prints it. Try `multiblast demo`.
-
-Exit codes: 0 for a complete job, 1 for one that failed, 2 for bad input.""",
 )
-for room in (search, reports, jobs, targets, exactness, doctor, demo):
-    room.add_to(app)
-known = {command.name for command in app.registered_commands}
-known |= {group.typer_instance.info.name for group in app.registered_groups if group.typer_instance}
-if not known.intersection(sys.argv[1:2]):  # importing what the registry needs takes as long as all else together
-    from deployments.command_line import registry
 
-    app.add_typer(registry.app, name="registry")
+
+@app.callback()
+def _multiblast() -> None:
+    """Run BLAST+ so that no sequence is ever searched twice.
+
+    Every distinct sequence is searched once against the same databases with the same options; what was
+    found is kept, and any report is made from it exactly as BLAST+ prints it. Try `multiblast demo`.
+
+    Exit codes: 0 for a complete job, 1 for one that failed, 2 for bad input.
+    """
+
+
+def load(name: str) -> Any:
+    """Return a command, with everything it needs imported."""
+    module, _, attribute = COMMANDS[name].partition(":")
+    found = getattr(import_module(f"deployments.command_line.{module}"), attribute or name.replace("-", "_"))
+    if isinstance(found, typer.Typer):
+        found.info.help = found.info.help or _SUMMARIES[name]
+        return typer.main.get_group(found)
+    alone = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+    alone.command(name)(found)
+    return typer.main.get_command(alone)
+
+
+def _summary(name: str) -> str:
+    """Return what a command does, from the first line of its docstring."""
+    if name in _SUMMARIES:
+        return _SUMMARIES[name]
+    source = Path(__file__).with_name(f"{COMMANDS[name]}.py").read_text(encoding="utf-8")
+    functions = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+    found = next(node for node in functions if node.name == name.replace("-", "_"))
+    return (ast.get_docstring(found) or "").partition("\n")[0]
 
 
 def main() -> int:
@@ -44,10 +117,10 @@ def main() -> int:
     except SystemExit as ending:  # from the library that reads the command line: help, or a usage error
         return int(ending.code or 0)
     except InvalidInputError as error:
-        errors(error.problems)
+        print_errors(error.problems)
         return BAD_INPUT
     except MultiblastError as error:
-        errors([error])
+        print_errors([error])
         return BAD_INPUT if isinstance(error, NotFoundError | ConflictError) else FAILED
     except KeyboardInterrupt:
         sys.stderr.write("Stopped. What was found is kept: the same command goes on from there.\n")

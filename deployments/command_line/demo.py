@@ -4,26 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import typer
-
 from deployments.command_line import display
 from deployments.command_line.reports import write_reports
 from deployments.command_line.search import run_search
-from deployments.command_line.session import session
+from deployments.command_line.session import Session
 from deployments.environment import CHECKOUT
 from multiblast.molecules import Molecule
 from multiblast.settings import home
 from multiblast.targets.makeblastdb import build_database
 
-__all__ = ["add_to", "build_demo_targets"]
+__all__ = ["build_demo_targets", "demo"]
 
 _DATA = CHECKOUT / "examples" / "data"
 _DATABASES = {"proteins": Molecule.PROTEIN, "nucleotides": Molecule.NUCLEOTIDE}
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    app.command("demo")(demo)
 
 
 def demo() -> None:
@@ -31,17 +24,16 @@ def demo() -> None:
     console = display.console
     for name in build_demo_targets(home() / "targets"):
         console.print(f"built the database demo/examples/{name}")
-    with session() as running:
-        job = run_search(
-            running,
-            query_file=str(_DATA / "protein_query.fasta"),
-            program="blastp",
-            targets=["demo/examples/proteins"],
-            options=["evalue=1e-5"],
-            summary="the demo",
-        )
-        with display.working("Writing reports …"):
-            files = write_reports(running, job.job_id, Path("results"), ["0", "5", "6", "html"])
+    running = Session()
+    job = run_search(
+        running,
+        query_file=str(_DATA / "protein_query.fasta"),
+        program="blastp",
+        targets=["demo/examples/proteins"],
+        options=["evalue=1e-5"],
+        summary="the demo",
+    )
+    files = write_reports(running, job.job_id, Path("results"), ["0", "5", "6", "html"])
     display.searched_job(job)
     console.print("The reports; 0, 5 and 6 are exactly what blastp prints, html is for looking at:")
     for file in files:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.live import Live
@@ -16,9 +16,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from multiblast.search import SearchedJob, board
+if TYPE_CHECKING:
+    from multiblast.search import SearchedJob
 
-__all__ = ["console", "errors", "print_json", "searched_job", "searching", "working"]
+__all__ = ["console", "print_errors", "print_json", "print_rows", "searched_job", "searching", "working"]
 
 # Not a terminal, so nothing tells the width: a table of usual names fits.
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 140, soft_wrap=True)
@@ -27,7 +28,7 @@ _ROWS_SHOWN = 50
 _STYLES = {"complete": "green", "failed": "bold red", "cancelled": "yellow", "queued": "dim"}
 
 
-def errors(problems: Iterable[object]) -> None:
+def print_errors(problems: Iterable[object]) -> None:
     """Print problems, one a line, on standard error."""
     for problem in problems:
         _errors.print(Text.assemble(("error: ", "bold red"), str(problem)))
@@ -49,6 +50,8 @@ def working(text: str) -> Iterator[None]:
 @contextmanager
 def searching() -> Iterator[None]:
     """Show the progress of the searches of this process, on standard error, while the block runs."""
+    from multiblast.search import board
+
     progress = Progress(
         TextColumn("[bold]searching"),
         BarColumn(),
@@ -118,3 +121,15 @@ def _sum(job: SearchedJob) -> Text:
     if job.failed:
         text.append(f", {job.failed:,} failed")
     return text
+
+
+def print_rows(rows: Sequence[dict[str, Any]], *, json: bool, columns: Sequence[str]) -> None:
+    """Print answers as JSON, or some of their fields as a table; those of a nested answer count as theirs."""
+    if json:
+        print_json(list(rows))
+        return
+    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        flat = row | {key: text for nested in row.values() if isinstance(nested, dict) for key, text in nested.items()}
+        table.add_row(*(Text(str(flat.get(column, ""))) for column in columns))
+    console.print(table)

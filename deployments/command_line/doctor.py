@@ -11,20 +11,15 @@ from rich.text import Text
 
 from deployments import environment
 from deployments.command_line import display
-from deployments.command_line.asking import Json
+from deployments.command_line.arguments import Json
 from deployments.server import answers, running_server
 from multiblast.errors import MultiblastError
 from multiblast.services import Services
 from multiblast.upkeep.diagnosis import Finding, Verdict, diagnose, diagnose_server
 
-__all__ = ["add_to"]
+__all__ = ["doctor"]
 
 _STYLES = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    app.command("doctor")(doctor)
 
 
 def doctor(json: Json = False) -> None:

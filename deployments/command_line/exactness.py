@@ -9,20 +9,15 @@ from typing import Annotated
 import typer
 
 from deployments.command_line import display
+from deployments.command_line.arguments import TargetsRoot
 from deployments.command_line.session import local_services
-from multiblast.errors import InvalidInputError
-from multiblast.options import ProgramName, is_independent, needs_own_process
+from multiblast.archive import DatabaseSize
+from multiblast.options import ProgramName, is_independent
 from multiblast.reports.exactness import Exactness
 from multiblast.search import read_submission
-from multiblast.search.context import Resolver
 from multiblast.targets import database_argument
 
-__all__ = ["add_to"]
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    app.command("exactness")(exactness)
+__all__ = ["exactness"]
 
 
 def exactness(
@@ -32,9 +27,7 @@ def exactness(
     ],
     program: Annotated[ProgramName, typer.Option(help="The BLAST+ program.")] = "blastp",
     option: Annotated[list[str] | None, typer.Option(help="A BLAST+ option as NAME=VALUE; may be repeated.")] = None,
-    targets_root: Annotated[
-        Path | None, typer.Option(help="The directory that holds the databases. Default: as configured.")
-    ] = None,
+    targets_root: TargetsRoot = None,
 ) -> None:
     """Compare every report format with what plain BLAST+ prints of the same file; exit code 1 if one differs.
 
@@ -42,23 +35,25 @@ def exactness(
     """
     services = local_services(targets_root)
     submission = read_submission(query_file=query, program=program, targets=target, options=option or [])
-    if needs_own_process(submission.options):
-        raise InvalidInputError("profiles are not compared: leave out in_pssm, out_pssm and out_ascii_pssm")
-    resolver = Resolver(services.installation, services.targets)
-    context = resolver.resolve(submission.site, submission.targets, submission.options)
+    names = [(name.display, name.file) for name in submission.targets]
+    databases = services.targets.resolve_all(submission.site, names)
+    size = DatabaseSize(
+        letters=sum(database.letters for database in databases),
+        sequences=sum(database.sequences for database in databases),
+    )
     with TemporaryDirectory(prefix="multiblast-") as name, display.working("Searching both ways …"):
         found = Exactness(
             program,
             query,
-            database_argument(context.databases),
-            context.database_size,
-            context.arguments(),
+            database_argument(databases),
+            size,
+            submission.options.arguments(),
             directory=Path(name),
             alone=not is_independent(submission.options),
             executables={tool: services.installation.program(tool) for tool in (program, "blast_formatter")},
         ).all_differences()
-    for name, differences in found.items():
-        display.console.print(f"format {name} differs: {differences[0]}", markup=False)
+    for number, differences in found.items():
+        display.console.print(f"format {number} differs: {differences[0]}", markup=False)
     if found:
         raise typer.Exit(1)
     display.console.print("every format is the same as BLAST+ prints it (but 11, the archive itself, which cannot be)")

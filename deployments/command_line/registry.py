@@ -14,8 +14,8 @@ import yaml
 from rich.table import Table
 
 from deployments.command_line import display
-from deployments.command_line.asking import Job, User, asks
-from deployments.command_line.session import local_services
+from deployments.command_line.arguments import Job, Json, User
+from deployments.command_line.session import local_services, requester
 from deployments.server import running_server
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.local.users import bind, binding, bound_users
@@ -49,7 +49,6 @@ _STYLES = {
     ItemResult.RESTORED: "green",
 }
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 RemoteName = Annotated[str, typer.Option("--remote", help="The remote registry. Default: the user's, or the only one.")]
@@ -298,7 +297,7 @@ def export(
 def record(job: Job, user: User = "", json: Json = False) -> None:
     """Record a complete query or report job as a code run: query, databases, options, commands and files."""
     at = local_services()
-    at.job_door(job).lookup(asks(at, user), job, link=False)
+    at.job_door(job).lookup(requester(at, user), job, link=False)
     with _registry() as registry:
         run = at.provenance.record(registry, job)
     _say(json, {"job": job, "code_run": run}, f"code run {run}")

@@ -8,17 +8,12 @@ from typing import Annotated
 import typer
 
 from deployments.command_line import display
-from deployments.command_line.asking import User, asks
-from deployments.command_line.session import Session, local_services, session
+from deployments.command_line.arguments import Json, TargetsRoot, User
+from deployments.command_line.session import Session
 from multiblast.reports import Formatting
 from multiblast.reports.formats import FORMAT_NAMES, find_format
 
-__all__ = ["add_to", "write_report", "write_reports"]
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    app.command("report")(report)
+__all__ = ["report", "write_report", "write_reports"]
 
 
 def report(
@@ -29,20 +24,17 @@ def report(
         list[str] | None,
         typer.Option(help="A formatter option as NAME=VALUE, e.g. numDescriptions=10; may be repeated."),
     ] = None,
-    user: User = "",
-    targets_root: Annotated[
-        Path | None, typer.Option(help="The directory that holds the databases. Default: as configured.")
-    ] = None,
+    targets_root: TargetsRoot = None,
     out: Annotated[Path, typer.Option(help="Where files are written.")] = Path("results"),
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    user: User = "",
+    json: Json = False,
 ) -> None:
     """Write a job's result in any BLAST+ format, exactly as BLAST+ prints it.
 
     Example: multiblast report 1f0c… --format 6 --fields "std stitle"
     """
-    options = dict(_pair(text) for text in option or [])
-    with session(targets_root) as running:
-        files = write_report(running, job, out, Formatting.read(format, fields=fields, options=options), user=user)
+    running = Session(targets_root, user)
+    files = write_report(running, job, out, format_type=format, fields=fields, options=option or [])
     if json:
         display.print_json({"files": [str(file) for file in files]})
         return
@@ -51,36 +43,40 @@ def report(
 
 
 def write_report(
-    running: Session, job_id: str, directory: Path, formatting: Formatting, *, user: str = ""
+    running: Session,
+    job_id: str,
+    directory: Path,
+    *,
+    format_type: str,
+    fields: str = "",
+    options: list[str] | None = None,
 ) -> list[Path]:
     """Make a report with its flow, and write its files into a directory."""
-    if running.services is not None:
-        running.services.reports.check(asks(running.services, user), job_id, formatting)
+    given = dict(_pair(text) for text in options or [])
+    formatting = Formatting.read(format_type, fields=fields, options=given)
+    running.services.reports.check(job_id, formatting)
     running.wait()
-    changed = {name: value for name, value in formatting.changed().items() if name != "formatType"}
-    options = {name: " ".join(value) if isinstance(value, list) else str(value) for name, value in changed.items()}
     with display.working("Formatting …"):
         from flows.make_report import make_report
 
-        made = running.run(lambda: make_report(job=job_id, format=formatting.row.choice, options=options, user=user))
-    services = running.services or local_services()
-    return services.reports.fetch(asks(services, user), made.report_id, directory)
+        choice = formatting.row.choice
+        made = running.run(
+            lambda: make_report(job=job_id, format=choice, fields=fields, options=given, user=running.user)
+        )
+    return running.services.reports.fetch(made.report_id, directory)
 
 
-def write_reports(
-    running: Session, job_id: str, directory: Path, formats: list[str], fields: str = "", *, user: str = ""
-) -> list[Path]:
+def write_reports(running: Session, job_id: str, directory: Path, formats: list[str], fields: str = "") -> list[Path]:
     """Make reports; of several, each goes into a directory of its own."""
-    wanted = [Formatting.read(name, fields=fields if find_format(name).fields else "") for name in formats]
     return [
         file
-        for formatting in wanted
+        for name in formats
         for file in write_report(
             running,
             job_id,
-            directory / f"format-{formatting.format}" if len(wanted) > 1 else directory,
-            formatting,
-            user=user,
+            directory / f"format-{name}" if len(formats) > 1 else directory,
+            format_type=name,
+            fields=fields if find_format(name).fields else "",
         )
     ]
 

@@ -9,18 +9,14 @@ from typing import Annotated
 import typer
 
 from deployments.command_line import display
+from deployments.command_line.arguments import Json, TargetsRoot, User
 from deployments.command_line.reports import write_reports
-from deployments.command_line.session import Session, session
+from deployments.command_line.session import Session
 from multiblast.options import ProgramName
 from multiblast.reports.formats import FORMAT_NAMES
 from multiblast.search import SearchedJob, read_submission
 
-__all__ = ["add_to", "run_search"]
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    app.command("search")(search)
+__all__ = ["run_search", "search"]
 
 
 def search(
@@ -32,9 +28,7 @@ def search(
     option: Annotated[
         list[str] | None, typer.Option(help="A BLAST+ option as NAME=VALUE, e.g. evalue=1e-5; may be repeated.")
     ] = None,
-    targets_root: Annotated[
-        Path | None, typer.Option(help="The directory that holds the databases. Default: as configured.")
-    ] = None,
+    targets_root: TargetsRoot = None,
     format: Annotated[  # noqa: A002 - BLAST+'s own word for it
         list[str] | None,
         typer.Option(help=f"Write a report in this format ({FORMAT_NAMES}); may be repeated."),
@@ -43,25 +37,19 @@ def search(
     out: Annotated[
         Path, typer.Option(help="Where reports are written; with several formats, one directory each below it.")
     ] = Path("results"),
-    user: Annotated[str, typer.Option(help="Whose job list the job is added to.")] = "",
+    user: User = "",
     summary: Annotated[str, typer.Option(help="One line that says what this is for.")] = "",
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    json: Json = False,
 ) -> None:
     """Search the sequences of a FASTA file, each distinct one once.
 
     Example: multiblast search proteins.fasta --target demo/examples/proteins --option evalue=1e-5 --format 5
     """
-    with session(targets_root) as running:
-        job = run_search(
-            running,
-            query_file=str(query),
-            program=program,
-            targets=target,
-            options=option or [],
-            user=user,
-            summary=summary,
-        )
-        reports = write_reports(running, job.job_id, out, format or [], fields, user=user)
+    running = Session(targets_root, user)
+    job = run_search(
+        running, query_file=str(query), program=program, targets=target, options=option or [], summary=summary
+    )
+    reports = write_reports(running, job.job_id, out, format or [], fields)
     if json:
         display.print_json({"job": asdict(job), "files": [str(file) for file in reports]})
         return
@@ -77,15 +65,13 @@ def run_search(
     program: ProgramName,
     targets: list[str],
     options: list[str],
-    user: str = "",
     summary: str = "",
 ) -> SearchedJob:
     """Check a submission at once, then run its flow with live progress."""
     submission = read_submission(
-        query_file=query_file, program=program, targets=targets, options=options, user=user, summary=summary
+        query_file=query_file, program=program, targets=targets, options=options, user=running.user, summary=summary
     )
-    if running.services is not None:
-        running.services.queries.check(submission)
+    running.services.queries.check(submission)
     running.wait()
     with display.searching():
         from flows.submit_query import submit_query
@@ -96,7 +82,7 @@ def run_search(
                 program=program,
                 targets=targets,
                 options=dict(submission.options.changed()),
-                user=user,
+                user=running.user,
                 summary=summary,
             )
         )

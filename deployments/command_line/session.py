@@ -1,73 +1,112 @@
-"""One command's session: a Prefect server to run flows on, and the services they use."""
+"""One command's session: the services it works with, who requests it, and a Prefect server to run flows on."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+import os
+from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from deployments.command_line.arguments import GUEST_TOKEN, SHARE_TOKENS, USER
 from deployments.command_line.display import console, working
-from deployments.server import PrefectServer, ask, running_server, start_prefect
-from multiblast.services import Services
+from deployments.server import ask, running_server, start_prefect
 
-__all__ = ["Session", "local_services", "session"]
+if TYPE_CHECKING:
+    from multiblast.accounts import Requester
+    from multiblast.services import Services
+
+__all__ = ["Session", "local_services", "requester"]
 
 ResultT = TypeVar("ResultT")
 
 
 class Session:
-    """Runs flows for a command.
+    """Runs flows for a command; the server they are recorded on comes up while the command does its own work.
 
     Args:
-        server: The Prefect server they are recorded on, perhaps still starting.
-        services: What they work with; None: what the server's blocks say.
+        targets_root: Where the databases are, if not where it is configured.
+        user: Who requests the flows, if the environment does not say it.
+
+    Attributes:
+        user: The name of who requests them; empty for a guest, or nobody.
     """
 
-    def __init__(self, server: PrefectServer, services: Services | None) -> None:
-        self._server, self.services = server, services
+    def __init__(self, targets_root: Path | None = None, user: str = "") -> None:
+        self._targets_root = targets_root
+        self.user = user or os.environ.get(USER, "")
+        self._server = start_prefect()
+        self._is_own = self._server.process is not None
 
-    def run(self, flow: Callable[[], Coroutine[Any, Any, ResultT]]) -> ResultT:
-        """Run one flow to its end."""
-        from blocks.services import using
-
-        if self.services is None:
-            return asyncio.run(flow())
-        with using(self.services):
-            return asyncio.run(flow())
+    @cached_property
+    def services(self) -> Services:
+        """What the flows work with: what the blocks of a running server say; one of our own has none."""
+        if not self._is_own:
+            self.wait()
+        return _with_targets(_embedded() if self._is_own else _of_blocks(), self._targets_root)
 
     def wait(self) -> None:
         """Wait for the server, and say so if it takes a moment."""
         with working("Connecting to Prefect …"):
             self._server.wait(lambda text: console.print(f"[dim]{text}[/dim]", highlight=False))
 
+    def run(self, flow: Callable[[], Coroutine[Any, Any, ResultT]]) -> ResultT:
+        """Run one flow to its end, as the requester; first `wait`."""
+        from blocks.services import using
+        from tasks.runs import requested_by
 
-@contextmanager
-def session(targets_root: Path | None = None) -> Iterator[Session]:
-    """Start what flows need; the server comes up while the command does its own work.
-
-    Args:
-        targets_root: Where the databases are, instead of where the blocks say.
-    """
-    server = start_prefect()
-    yield Session(server, None if server.process is None and targets_root is None else local_services(targets_root))
+        # With the services of the server's own blocks, a flow may also call other workers.
+        own = using(self.services) if self._targets_root or self._is_own else nullcontext()
+        with own, requested_by(requester(self.services, self.user)):
+            return asyncio.run(flow())
 
 
 def local_services(targets_root: Path | None = None) -> Services:
-    """Return the services for reading actions: of the running server's blocks if there is one, else embedded."""
-    if targets_root is None and (api_url := running_server()) and not _has_default_blocks(api_url):
-        import os
+    """Return the services that are configured: by the blocks of the server that is in use, else embedded.
 
-        os.environ.setdefault("PREFECT_API_URL", api_url)
-        from blocks.services import services
+    Args:
+        targets_root: Where the databases are, if not where it is configured.
+    """
+    api_url = os.environ.get("PREFECT_API_URL", "") or running_server()
+    if "PREFECT_PROFILE" in os.environ or (api_url and not _has_default_blocks(api_url)):
+        if api_url:
+            os.environ["PREFECT_API_URL"] = api_url
+        return _with_targets(_of_blocks(), targets_root)
+    return _with_targets(_embedded(), targets_root)
 
-        return services()
-    return Services.embedded(targets_root)
+
+def _embedded() -> Services:
+    from multiblast.services import Services
+
+    return Services.embedded()
+
+
+def _of_blocks() -> Services:
+    from blocks.services import services
+
+    return services()
+
+
+def _with_targets(services: Services, root: Path | None) -> Services:
+    if root is None:
+        return services
+    from multiblast.targets import Targets
+
+    return replace(services, targets=Targets(root, services.targets.layout.pattern))
+
+
+def requester(services: Services, user: str = "") -> Requester:
+    """Return who requests a command; tokens come from the environment, since what is typed is seen by others."""
+    user = user or os.environ.get(USER, "")
+    guest = "" if user else os.environ.get(GUEST_TOKEN, "")
+    return services.accounts.requester(user, guest_token=guest, share_tokens=os.environ.get(SHARE_TOKENS, "").split())
 
 
 def _has_default_blocks(api_url: str) -> bool:
-    """Tell whether a server's blocks say what is so without them; asked without Prefect, which takes seconds to import.
+    """Whether a server's blocks say what is so without them; asked without Prefect, which takes seconds to import.
 
     A server that does not answer this is asked by Prefect, which knows more ways.
     """

@@ -10,22 +10,13 @@ from typing import Annotated
 import typer
 
 from deployments.command_line import display
-from deployments.command_line.asking import GUEST_TOKEN, Json, print_rows
+from deployments.command_line.arguments import GUEST_TOKEN, Json
 from deployments.command_line.session import local_services
 from multiblast.errors import InvalidInputError, Problem
 
-__all__ = ["add_to"]
+__all__ = ["expire", "guests", "health", "metrics", "verify"]
 
-guests = typer.Typer(name="guests", no_args_is_help=True, help="People without a name, known by a token.")
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    app.add_typer(guests)
-    app.command("expire")(expire)
-    app.command("verify")(verify)
-    app.command("health")(health)
-    app.command("metrics")(metrics)
+guests = typer.Typer(no_args_is_help=True)
 
 
 @guests.command("new")
@@ -67,7 +58,9 @@ def health(json: Json = False) -> None:
     from deployments.server import running_server
 
     checks = local_services().health(running_server() or "")
-    print_rows([check.to_json() for check in checks], json=json, columns=("name", "reachable", "latency_ms", "detail"))
+    display.print_rows(
+        [check.to_json() for check in checks], json=json, columns=("name", "reachable", "latency_ms", "detail")
+    )
     if not all(check.reachable for check in checks):
         raise typer.Exit(1)
 

@@ -10,6 +10,7 @@ from sqlmodel import col
 
 from multiblast.accounts import Access, Accounts, Requester
 from multiblast.actions.answers import Event, UserMeta
+from multiblast.actions.catalogue import action
 from multiblast.database import Database, JobKind, JobStatus, job_table
 from multiblast.errors import InvalidInputError, Problem
 from multiblast.ids import is_id
@@ -36,10 +37,17 @@ class JobDoor:
         self._access = Access(database)
         self._links = Links(database)
 
+    @action("update")
     def update(
         self, requester: Requester, job_id: str, *, summary: str | None = None, description: str | None = None
     ) -> UserMeta | None:
         """Change what the requester says about a job; None leaves a part as it is, an empty text clears it.
+
+        Args:
+            requester: Whose words these are.
+            job_id: The job.
+            summary: One line about it, at most 512 characters; "" clears it.
+            description: More about it; "" clears it.
 
         Returns:
             What they say now; None if nothing.
@@ -59,6 +67,7 @@ class JobDoor:
         link = self._links.describe(requester.owner, job_id, summary=summary, description=description)
         return UserMeta.of(link.summary, link.description)
 
+    @action("unlink", answer="whether it was in the list", done="job {job_id} is not in the list any more")
     def unlink(self, requester: Requester, job_id: str) -> bool:
         """Take a job out of the requester's list; the job itself stays until it expires.
 
@@ -72,8 +81,13 @@ class JobDoor:
         self._access.check_change(requester, job_id, self.kind)
         return self._links.remove(requester.owner, job_id)
 
+    @action("status", answer="`{id: status}`, unknown ids left out")
     def statuses(self, requester: Requester, job_ids: Collection[str]) -> dict[str, str]:
         """Return the status of many jobs; ids that are unknown, or not for this requester's eyes, are left out.
+
+        Args:
+            requester: Who asks.
+            job_ids: Ids of query or report jobs.
 
         Raises:
             InvalidInputError: more than 100 000 ids.
@@ -82,8 +96,14 @@ class JobDoor:
             raise InvalidInputError(Problem(f"{len(job_ids):,} ids are too many: ask for {_LONGEST_BULK:,} at a time"))
         return self._access.statuses(requester, [job_id for job_id in job_ids if is_id(job_id)], self.kind)
 
+    @action("pin", done="job {job_id}: kept for good: {pinned}", spelled={"pinned": "--pin/--unpin"})
     def pin(self, requester: Requester, job_id: str, *, pinned: bool = True) -> None:
         """Keep a job's result from ever expiring, or no longer.
+
+        Args:
+            requester: Who decides.
+            job_id: The job.
+            pinned: Whether to keep it for good.
 
         Raises:
             NotFoundError: there is no such job.
@@ -94,13 +114,14 @@ class JobDoor:
         with self._database.write() as session:
             session.exec(update(table).where(col(table.id) == job_id).values(pinned=pinned))
 
+    @action("share", answer="a token, shown once", spelled={"lasts": "--days"})
     def share(self, requester: Requester, job_id: str, *, lasts: timedelta | None = None) -> str:
         """Return a token with which anybody may read a job; it is not kept and cannot be shown again.
 
         Args:
             requester: Who shares it.
             job_id: The job.
-            lasts: For how long; None is until `end_shares`.
+            lasts: For how long.
 
         Raises:
             InvalidInputError: ``lasts`` is not positive.
@@ -112,6 +133,7 @@ class JobDoor:
         self._access.check_change(requester, job_id, self.kind)
         return self._accounts.share(job_id, granted_by=requester.owner, lasts=lasts)
 
+    @action("end-shares", answer="how many", done="{answer} tokens are worthless now")
     def end_shares(self, requester: Requester, job_id: str) -> int:
         """Make all share tokens of a job worthless; return how many there were.
 
@@ -122,6 +144,7 @@ class JobDoor:
         self._access.check_change(requester, job_id, self.kind)
         return self._accounts.end_shares(job_id)
 
+    @action("history", columns=("at", "fromStatus", "toStatus", "why", "flowRun"))
     def history(self, requester: Requester, job_id: str) -> list[Event]:
         """Return what happened to a job, oldest first.
 

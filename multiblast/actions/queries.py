@@ -25,6 +25,7 @@ from multiblast.actions.answers import (
     SequenceFailure,
     UserMeta,
 )
+from multiblast.actions.catalogue import action
 from multiblast.actions.comparison import Comparison, Comparisons
 from multiblast.actions.job_door import JobDoor, read_page
 from multiblast.actions.requests import read_create_query, renamed
@@ -82,6 +83,7 @@ class Queries(JobDoor):
         self._notices = notices
         self._comparisons = Comparisons(engine)
 
+    @action("create", flow="submit-query", command="search")
     def create(
         self, requester: Requester, config: Mapping[str, Any], query: str | bytes | Path | StoreKey = ""
     ) -> CreatedQuery:
@@ -166,6 +168,7 @@ class Queries(JobDoor):
         """Return how many distinct sequences of a job have no result yet, and their letters."""
         return left_to_search(self._database, job_id)
 
+    @action("list", columns=("queryJobID", "status", "site", "createdOn", "summary"))
     def list_jobs(
         self, requester: Requester, *, site: str = "", status: str = "", first: int = 1, count: int = 50
     ) -> list[QueryItem]:
@@ -195,6 +198,7 @@ class Queries(JobDoor):
             for row in rows
         ]
 
+    @action("show")
     def lookup(
         self, requester: Requester, job_id: str, *, link: bool = True, children: int = _CHILDREN
     ) -> QueryDetails:
@@ -204,7 +208,7 @@ class Queries(JobDoor):
             requester: Who asks.
             job_id: The job; that of one sequence of a larger job is as good.
             link: Whether to add it to their list.
-            children: How many of its sequences to tell.
+            children: How many of its sequences to list.
 
         Raises:
             NotFoundError: there is no such job.
@@ -237,6 +241,7 @@ class Queries(JobDoor):
                 results_as_before=as_before,
             )
 
+    @action("restart", flow="restart-job", command="jobs restart")
     def restart(self, requester: Requester, job_id: str) -> CreatedQuery:
         """Let an expired, failed or cancelled job run again from its recipe, with the databases as they are now.
 
@@ -261,6 +266,7 @@ class Queries(JobDoor):
                 raise ConflictError(f"job {job_id} is complete, and its databases are as they were: there is no need")
         return CreatedQuery(query_job_id=job_id)
 
+    @action("cancel", flow="cancel-job", done="job {job_id} is cancelled")
     def cancel(self, requester: Requester, job_id: str) -> None:
         """Stop a job that waits or runs, its BLAST+ processes within a second or so; what it found is kept.
 
@@ -275,6 +281,7 @@ class Queries(JobDoor):
             raise ConflictError(f"job {job_id} is {job.status}: only a queued or running job can be cancelled")
         self.jobs.stop(job, JobStatus.CANCELLED, "cancelled by its user")
 
+    @action("query", answer="FASTA")
     def query(self, requester: Requester, job_id: str) -> BinaryIO:
         """Open the sequences of a job, in canonical FASTA.
 
@@ -286,6 +293,7 @@ class Queries(JobDoor):
         job = self.jobs.query(job_id)
         return self._engine.store.open(job.query_key, job.query_offset, job.query_bytes)
 
+    @action("result", answer="one BLAST archive in ASN.1, merged while it is read")
     def result(self, requester: Requester, job_id: str, output: BinaryIO) -> int:
         """Write the result of a complete job, as ASN.1 text that ``blast_formatter -archive`` reads.
 
@@ -305,6 +313,7 @@ class Queries(JobDoor):
         job = self._complete(job_id)  # an expiry that begins now leaves it alone; one before took it away
         return merge(self._parts(job), output, self._database_argument(job))
 
+    @action("errors")
     def errors(self, requester: Requester, job_id: str) -> Errors:
         """Return what went wrong with a job: what its programs wrote to standard error, and which sequences failed.
 
@@ -346,6 +355,12 @@ class Queries(JobDoor):
         """Whether a job was searched before with other databases or another program version."""
         return self._comparisons.can_compare(self.jobs.query(job_id))
 
+    @action(
+        "compare",
+        flow="compare-databases",
+        answer="hits gained, lost and changed",
+        spelled={"before_id": "--before"},
+    )
     def compare(self, requester: Requester, job_id: str, before_id: str = "") -> Comparison:
         """Compare a job with what it found before its databases changed, or with another job.
 

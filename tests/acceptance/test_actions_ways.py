@@ -1,4 +1,4 @@
-"""Every action of ``docs/reference/actions.md``: as a function, as a command, and as a flow if it is what runs.
+"""Every action of the catalogue: as a method, as a command, and as a flow if it is what runs.
 
 ``search``, ``report`` and ``jobs restart`` run flows themselves: that is tested with a server of their own.
 """
@@ -9,10 +9,9 @@ import asyncio
 import gc
 import io
 import json
-import re
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,12 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from deployments.server import PrefectServer
+from multiblast.actions import Queries, ReportService
+from multiblast.actions.catalogue import actions_of
 from multiblast.sequences import read_fasta
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "reference" / "actions.md"
-_ROW = re.compile(r"^\| ([a-z ]+) \| `([a-z_.]+)` \| `([a-z ]+)` \|(?: `([a-z-]+)`[^|]*|  ?)\|", re.MULTILINE)
-ROWS = {row[1]: row.groups()[1:] for row in _ROW.finditer(PAGE.read_text())}
 
 # Prefect leaves the sockets of a run's clients to the garbage collector, which is made to come while they are forgiven.
 pytestmark = pytest.mark.filterwarnings(
@@ -114,7 +113,7 @@ def _create(w: World) -> None:
 
 def _create_report(w: World) -> None:
     config = {"queryJobID": w.job, "blastConfig": {"formatType": 7}}
-    assert w.services.reports.create(w.ann, config).report_job_id == w.report
+    assert w.services.report_service.create(w.ann, config).report_job_id == w.report
 
 
 def _list(w: World) -> None:
@@ -124,7 +123,7 @@ def _list(w: World) -> None:
 
 
 def _list_reports(w: World) -> None:
-    told = [item.to_json() for item in w.services.reports.list_jobs(w.ann, query_job_id=w.job)]
+    told = [item.to_json() for item in w.services.report_service.list_jobs(w.ann, query_job_id=w.job)]
     assert told == w.json("reports", "list", "--job", w.job, "--json")
     assert [item["reportJobID"] for item in told] == [w.report]
 
@@ -156,13 +155,13 @@ def _restart_report(w: World) -> None:
     from multiblast.database import JobStatus
 
     for act in (
-        lambda: w.services.reports.restart(w.ann, w.report),
+        lambda: w.services.report_service.restart(w.ann, w.report),
         lambda: w.flow("restart-job", job=w.report, user="ann"),
     ):
         w.services.queries.jobs.move_report(w.report, JobStatus.COMPLETE)
         w.services.queries.jobs.move_report(w.report, JobStatus.EXPIRED)
         act()
-    assert w.services.reports.lookup(w.ann, w.report).status == "complete"
+    assert w.services.report_service.lookup(w.ann, w.report).status == "complete"
 
 
 def _update(w: World, job: str) -> None:
@@ -186,7 +185,7 @@ def _unlink_query(w: World) -> None:
 
 
 def _unlink_report(w: World) -> None:
-    _unlink(w, w.report, lambda: w.services.reports.lookup(w.ann, w.report))
+    _unlink(w, w.report, lambda: w.services.report_service.lookup(w.ann, w.report))
 
 
 def _query(w: World) -> None:
@@ -208,10 +207,16 @@ def _errors(w: World, job: str) -> None:
     assert told["stderr"] == ""
 
 
+def _history(w: World, job: str) -> None:
+    events = [event.to_json() for event in w.services.job_door(job).history(w.ann, job)]
+    assert events == w.json("jobs", "history", job, "--json")
+    assert events[-1]["toStatus"] == "complete"
+
+
 def _status(w: World) -> None:
     asked = [w.job, w.report, "0" * 32]
-    told = w.services.queries.statuses(w.ann, asked) | w.services.reports.statuses(w.ann, asked)
-    assert told == w.json("status", *asked)
+    told = w.services.queries.statuses(w.ann, asked) | w.services.report_service.statuses(w.ann, asked)
+    assert told == w.json("status", *asked) == w.json("jobs", "status", *asked)
     assert told == {w.job: "complete", w.report: "complete"}
 
 
@@ -231,13 +236,15 @@ def _cancel(w: World) -> None:
 
 def _cancel_report(w: World) -> None:
     reports = [
-        w.services.reports.create(w.ann, {"queryJobID": w.job, "blastConfig": {"formatType": number}}).report_job_id
+        w.services.report_service.create(
+            w.ann, {"queryJobID": w.job, "blastConfig": {"formatType": number}}
+        ).report_job_id
         for number in (1, 2, 3)
     ]
-    w.services.reports.cancel(w.ann, reports[0])
+    w.services.report_service.cancel(w.ann, reports[0])
     w.flow("cancel-job", job=reports[1], user="ann")
     w.command("jobs", "cancel", reports[2])
-    assert set(w.services.reports.statuses(w.ann, reports).values()) == {"cancelled"}
+    assert set(w.services.report_service.statuses(w.ann, reports).values()) == {"cancelled"}
 
 
 def _pin(w: World, job: str) -> None:
@@ -265,7 +272,7 @@ def _share(w: World, job: str) -> None:
     for token in tokens:
         bob = w.services.accounts.requester("bob", share_tokens=[token])
         assert service.lookup(bob, job, link=False).status == "complete"
-    assert "2 tokens are worthless now" in w.command("jobs", "share", job, "--end")
+    assert "2 tokens are worthless now" in w.command("jobs", "end-shares", job)
     with pytest.raises(NotAllowedError):
         w.services.accounts.requester("bob", share_tokens=tokens[:1])
 
@@ -300,13 +307,13 @@ def _compare(w: World) -> None:
 
 
 def _files(w: World) -> None:
-    told = [file.to_json() for file in w.services.reports.files(w.ann, w.report)]
+    told = [file.to_json() for file in w.services.report_service.files(w.ann, w.report)]
     assert told == w.json("reports", "files", w.report, "--json")
     assert [file["name"] for file in told] == ["report.tsv", "report.zip"]
 
 
 def _file(w: World) -> None:
-    with w.services.reports.file(w.ann, w.report, "report.tsv", line_range="1-3") as stream:
+    with w.services.report_service.file(w.ann, w.report, "report.tsv", line_range="1-3") as stream:
         told = stream.read()
     command = w.command("reports", "get", w.report, "report.tsv", "--lines", "1-3")
     assert told == command.encode()
@@ -330,60 +337,106 @@ def _verify(w: World) -> None:
 
 
 WAYS: dict[str, Callable[[World], None]] = {
-    "create": _create,
-    "list": _list,
-    "lookup": _lookup("jobs"),
-    "restart": _restart,
-    "update": lambda w: _update(w, w.job),
-    "unlink": _unlink_query,
-    "get query": _query,
-    "get result": _result,
-    "get errors": lambda w: _errors(w, w.job),
-    "bulk status": _status,
-    "targets": _targets,
-    "cancel": _cancel,
-    "pin": lambda w: _pin(w, w.job),
-    "share": lambda w: _share(w, w.job),
-    "link guest": _link_guest,
-    "compare": _compare,
-    "create report": _create_report,
-    "list reports": _list_reports,
-    "lookup report": _lookup("reports"),
-    "restart report": _restart_report,
-    "update report": lambda w: _update(w, w.report),
-    "unlink report": _unlink_report,
-    "list files": _files,
-    "get file": _file,
-    "report errors": lambda w: _errors(w, w.report),
-    "report status": _status,
-    "cancel report": _cancel_report,
-    "pin report": lambda w: _pin(w, w.report),
-    "share report": lambda w: _share(w, w.report),
-    "expire": _expire,
-    "verify": _verify,
+    "jobs create": _create,
+    "jobs list": _list,
+    "jobs show": _lookup("jobs"),
+    "jobs restart": _restart,
+    "jobs update": lambda w: _update(w, w.job),
+    "jobs unlink": _unlink_query,
+    "jobs query": _query,
+    "jobs result": _result,
+    "jobs errors": lambda w: _errors(w, w.job),
+    "jobs history": lambda w: _history(w, w.job),
+    "jobs status": _status,
+    "jobs cancel": _cancel,
+    "jobs pin": lambda w: _pin(w, w.job),
+    "jobs share": lambda w: _share(w, w.job),
+    "jobs end-shares": lambda w: _share(w, w.job),
+    "jobs compare": _compare,
+    "reports create": _create_report,
+    "reports list": _list_reports,
+    "reports show": _lookup("reports"),
+    "reports restart": _restart_report,
+    "reports update": lambda w: _update(w, w.report),
+    "reports unlink": _unlink_report,
+    "reports files": _files,
+    "reports get": _file,
+    "reports errors": lambda w: _errors(w, w.report),
+    "reports history": lambda w: _history(w, w.report),
+    "reports status": _status,
+    "reports cancel": _cancel_report,
+    "reports pin": lambda w: _pin(w, w.report),
+    "reports share": lambda w: _share(w, w.report),
+    "reports end-shares": lambda w: _share(w, w.report),
 }
+ACTIONS = [
+    f"{group} {one.name}" for group, door in (("jobs", Queries), ("reports", ReportService)) for one in actions_of(door)
+]
 
 
-def test_table_of_actions_names_what_there_is(world: World) -> None:
-    from typer.main import get_command
-
-    from deployments.command_line import app
-
-    deployments = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text())["deployments"]
-    for function, command, flow in ROWS.values():
-        assert flow is None or flow in {item["name"] for item in deployments}
-        place: Any = world.services
-        for name in function.split("."):
-            place = getattr(place, name)
-        assert callable(place)
-        found: Any = get_command(app)
-        for word in command.split():
-            found = found.commands[word]
-
-
-@pytest.mark.parametrize("action", WAYS)
+@pytest.mark.parametrize("action", ACTIONS)
 def test_action_does_the_same_in_all_ways(action: str, world: World) -> None:
     WAYS[action](world)
+
+
+@pytest.mark.parametrize("act", [_targets, _link_guest, _expire, _verify])
+def test_what_is_no_action_on_a_job_does_the_same_in_all_ways(act: Callable[[World], None], world: World) -> None:
+    act(world)
+
+
+def test_commands_are_requested_by_the_user_or_guest_of_the_environment(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In a service for others, where nobody without a name may do anything."""
+    from blocks.services import using
+    from deployments.command_line import session
+    from multiblast.errors import NotAllowedError
+    from multiblast.settings import Policy
+
+    public = replace(world.services, policy=Policy.public())
+    monkeypatch.setattr(session, "local_services", lambda _root=None: public)
+    monkeypatch.setattr(session, "_of_blocks", lambda: public)
+    monkeypatch.setattr(session, "_embedded", lambda: public)
+    monkeypatch.setattr(session, "start_prefect", PrefectServer)
+    monkeypatch.chdir(tmp_path)
+    query = tmp_path / "query.fasta"
+    query.write_text(">q\nMKVLAAGIVQMKVLAAGIVQMKVLAAGIVQ\n")
+    search = ["search", str(query), "--target", world.target, "--format", "6"]
+    accounts = public.accounts
+    token = accounts.new_guest()
+    with using(public):
+        for variable, value, who in (
+            ("MULTIBLAST_USER", "eve", accounts.requester("eve")),
+            ("MULTIBLAST_GUEST", token, accounts.requester(guest_token=token)),
+        ):
+            monkeypatch.delenv("MULTIBLAST_USER", raising=False)
+            monkeypatch.setenv(variable, value)
+            assert "wrote results/report.tsv" in world.command(*search)
+            (job,) = {item.query_job_id for item in public.queries.list_jobs(who)} - {world.job}
+            (report,) = public.report_service.list_jobs(who, query_job_id=job)
+            assert "wrote results/report.json" in world.command("report", job, "--format", "15")
+            assert len(public.report_service.list_jobs(who, query_job_id=job)) == 2
+            assert report.status == "complete"
+        monkeypatch.delenv("MULTIBLAST_GUEST")
+        with pytest.raises(NotAllowedError):
+            world.command("report", job, "--format", "5")
+
+
+def test_targets_root_changes_the_databases_and_nothing_else(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from deployments.command_line import session
+    from deployments.command_line.demo import build_demo_targets
+    from multiblast.settings import Policy
+
+    build_demo_targets(tmp_path)
+    chosen = replace(world.services, policy=Policy(keep_days=7))
+    monkeypatch.setattr(session, "_embedded", lambda: chosen)
+    found = session.local_services(tmp_path)
+    assert found.targets.root == tmp_path
+    assert found.targets.layout.pattern == chosen.targets.layout.pattern
+    for place in ("database", "store", "installation", "limits", "policy"):
+        assert getattr(found, place) is getattr(chosen, place)
 
 
 def test_restart_after_a_database_changed_tells_what_changed(world: World) -> None:

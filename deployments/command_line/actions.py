@@ -1,0 +1,115 @@
+"""``multiblast jobs`` and ``multiblast reports``: a command for each action in the catalogue."""
+
+from __future__ import annotations
+
+import inspect
+import shutil
+import sys
+from collections.abc import Callable, Collection
+from datetime import timedelta
+from typing import Annotated, Any, BinaryIO, Literal, get_origin
+
+import typer
+
+from deployments.command_line import display
+from deployments.command_line.arguments import Job, Json, User
+from deployments.command_line.session import local_services, requester
+from multiblast.actions import Queries, ReportService
+from multiblast.actions.answers import Answer
+from multiblast.actions.catalogue import Action, Parameter, actions_of
+from multiblast.actions.comparison import Comparison, write_changes
+
+__all__ = ["add_actions", "command_of"]
+
+Group = Literal["jobs", "reports"]
+_TIME = timedelta | None
+
+_DOORS: dict[Group, type] = {"jobs": Queries, "reports": ReportService}
+_ON_BOTH = {one.name for one in actions_of(Queries)} & {one.name for one in actions_of(ReportService)}
+
+
+def add_actions(app: typer.Typer, group: Group) -> None:
+    """Add a command for each action of a door, but those that have a command written by hand."""
+    for one in actions_of(_DOORS[group]):
+        if not one.command:
+            app.command(one.name)(_command(one, group))
+
+
+def command_of(name: str, group: Group = "jobs") -> Callable[..., None]:
+    """Return the command of an action, for another place where it is offered."""
+    return next(_command(one, group) for one in actions_of(_DOORS[group]) if one.name == name)
+
+
+def _command(one: Action, group: Group) -> Callable[..., None]:
+    """Return the function from whose signature Typer makes the command."""
+    options = {given.name: _option(one, given) for given in one.parameters if given.kind is not BinaryIO}
+    signature = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for name, (annotation, default) in options.items()
+    ]
+    signature.append(inspect.Parameter("user", inspect.Parameter.KEYWORD_ONLY, default="", annotation=User))
+    if one.columns:
+        signature.append(inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Json))
+
+    def command(*, user: str, json: bool = False, **given: Any) -> None:
+        services = local_services()
+        who = requester(services, user)
+        answers = [
+            getattr(door, one.method)(who, **_arguments(one, given)) for door in _doors(services, one, given, group)
+        ]
+        _print(one, answers, given, json=json)
+
+    command.__doc__ = one.summary
+    command.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]  # what Typer reads
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in signature}
+    return command
+
+
+def _doors(services: Any, one: Action, given: dict[str, Any], group: Group) -> list[Any]:
+    """Return the door of the job, whichever group the command is in; the doors of both kinds if there are many jobs."""
+    if "job_id" in given and one.name in _ON_BOTH:
+        return [services.job_door(given["job_id"])]
+    if "job_ids" in given:
+        return [services.queries, services.report_service]
+    return [services.queries if group == "jobs" else services.report_service]
+
+
+def _option(one: Action, given: Parameter) -> tuple[Any, Any]:
+    """Return how a parameter is written at a terminal, and its default."""
+    spelling = [one.spelled[given.name]] if given.name in one.spelled else []
+    if given.name == "job_id":
+        return Job, inspect.Parameter.empty
+    if get_origin(given.kind) is Collection:
+        return Annotated[list[str], typer.Argument(help=given.help, show_default=False)], inspect.Parameter.empty
+    if given.is_required:
+        return Annotated[given.kind, typer.Argument(help=given.help, show_default=False)], inspect.Parameter.empty
+    if given.kind == _TIME:
+        return Annotated[float, typer.Option(*spelling, help=f"{given.help} In days; 0 is for good.")], 0
+    return Annotated[given.kind, typer.Option(*spelling, help=given.help)], given.default
+
+
+def _arguments(one: Action, given: dict[str, Any]) -> dict[str, Any]:
+    kinds = {parameter.name: parameter.kind for parameter in one.parameters}
+    output = {name: sys.stdout.buffer for name, kind in kinds.items() if kind is BinaryIO}
+    lasts = {name: timedelta(days=days) if days else None for name, days in given.items() if kinds[name] == _TIME}
+    return {**given, **lasts, **output}
+
+
+def _print(one: Action, answers: list[Any], given: dict[str, Any], *, json: bool) -> None:
+    answer: Any = {key: value for part in answers for key, value in part.items()} if len(answers) > 1 else answers[0]
+    if one.done:
+        display.console.print(one.done.format(**given, answer=answer))
+    elif isinstance(answer, Comparison):
+        write_changes(answer.changes, sys.stdout)
+        typer.echo(answer.text, err=True)
+    elif isinstance(answer, str):
+        typer.echo(answer)
+    elif hasattr(answer, "read"):
+        with answer:
+            shutil.copyfileobj(answer, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+    elif isinstance(answer, list):
+        rows = [item.to_json() for item in answer]
+        display.print_rows(rows, json=json, columns=one.columns)
+    elif not isinstance(answer, int):  # the count of what was written to standard output
+        display.print_json(answer.to_json() if isinstance(answer, Answer) else answer or {})
