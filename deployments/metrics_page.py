@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 
 from deployments.command_line.session import local_services
+from deployments.diagnosis import check_server
 from deployments.server import running_server
 from multiblast.services import Services
 from multiblast.upkeep.metrics import text_of
@@ -75,7 +76,9 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/metrics":
             return 200, _TEXT, (text_of(self.server.registry) + self.server.services.metrics()).encode()
         if path == "/health":
-            checks = self.server.services.health(self.server.prefect_api_url)
+            checks = self.server.services.health()
+            if self.server.prefect_api_url:
+                checks.append(check_server(self.server.prefect_api_url))
             code = 200 if all(check.reachable for check in checks) else 503
             return code, "application/json", json.dumps([check.to_json() for check in checks]).encode()
         return 404, "text/plain", b"here are /metrics and /health\n"

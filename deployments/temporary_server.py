@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
 import signal
@@ -13,10 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deployments import environment
+from multiblast.orphans import die_with_parent
 
 __all__ = ["main"]
-
-_PR_SET_PDEATHSIG = 1
 
 
 @contextmanager
@@ -30,8 +28,7 @@ def _one_at_a_time(path: Path) -> Iterator[None]:
 
 def main(listening_fd: int, parent_pid: int) -> None:
     """Serve Prefect's API on an inherited socket until told to end, or until the parent dies."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    die_with_parent(signal.SIGTERM)
     if os.getppid() != parent_pid:  # it died before it could be watched
         return
     listener = socket.socket(fileno=listening_fd)

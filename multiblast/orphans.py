@@ -14,10 +14,10 @@ _PR_SET_PDEATHSIG = 1
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
-def die_with_parent() -> None:
-    """In the child: be killed when the parent dies. A ``preexec_fn``: one async-signal-safe system call.
+def die_with_parent(with_signal: int = signal.SIGKILL) -> None:
+    """In the child: get a signal when the parent dies. A ``preexec_fn``: one async-signal-safe system call.
 
     To the kernel the parent is the thread that started the child, so that thread must stay.
     """
     if _prctl is not None:
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        _prctl(_PR_SET_PDEATHSIG, with_signal, 0, 0, 0)

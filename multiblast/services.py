@@ -139,8 +139,8 @@ class Services:
 
         return metrics(self.database)
 
-    def health(self, prefect_api_url: str = "") -> list[Check]:
+    def health(self) -> list[Check]:
         """Tell how everything is that the services depend on."""
         from multiblast.upkeep.health import health
 
-        return health(self.database, self.store, self.installation, self.targets, prefect_api_url)
+        return health(self.database, self.store, self.installation, self.targets)

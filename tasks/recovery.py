@@ -34,7 +34,7 @@ from multiblast.actions.kinds import kind_of
 from multiblast.database import JobKind, JobStatus
 from multiblast.errors import ConflictError
 from multiblast.options import PROGRAMS
-from multiblast.upkeep.reconciling import Reconciled, Reconciling, RunState, Waiting
+from multiblast.upkeep.reconciliation import Reconciled, Reconciliation, RunState, Waiting
 
 __all__ = [
     "HOOKS",
@@ -60,7 +60,7 @@ _SUBMISSIONS = ["submit-query", *(f"submit-{program}" for program in PROGRAMS), 
 
 def reconcile() -> Reconciled:
     """Take jobs back from dead runs."""
-    return Reconciling(services().database).run(_states)
+    return Reconciliation(services().database).run(_states)
 
 
 def run_again(waiting: list[Waiting], queue: str | None = None) -> list[UUID]:
@@ -87,7 +87,7 @@ def run_again(waiting: list[Waiting], queue: str | None = None) -> list[UUID]:
                     break
             else:
                 why = f"it could not be started, {_STARTS} times: see the flow run {run.name!r}"
-                Reconciling(services().database).give_up(job, why)
+                Reconciliation(services().database).give_up(job, why)
     return started
 
 
@@ -118,7 +118,7 @@ def replace_dead_runs(patience: timedelta = _PATIENCE) -> int:
             work_pool_filter=in_pool,
             limit=_RUNS_A_REQUEST,
         )
-        begun = Reconciling(services().database).begun({str(run.id) for run in crashed})
+        begun = Reconciliation(services().database).begun({str(run.id) for run in crashed})
         dead = [run for run in crashed if str(run.id) not in begun] + [
             run
             for run in pending
@@ -172,7 +172,7 @@ def check_queued(job: str) -> JobKind:
 
 def cancel_jobs(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect names them
     """Cancel the jobs of a run that was cancelled, and its helpers: a hook for ``on_cancellation``."""
-    Reconciling(services().database).cancelled(str(flow_run.id))
+    Reconciliation(services().database).cancelled(str(flow_run.id))
     dismiss_helpers(flow_run.id)
 
 
@@ -183,7 +183,7 @@ def cancel_at_once(run_id: str) -> None:
     """
     with suppress(HTTPError):
         if _states({run_id}).get(run_id) is RunState.CANCELLED:
-            Reconciling(services().database).cancelled(run_id)
+            Reconciliation(services().database).cancelled(run_id)
 
 
 def dismiss_helpers(run_id: UUID, *, at_once: bool = True) -> None:

@@ -19,7 +19,7 @@ from blocks.services import chosen, services
 from multiblast.database import JobKind, JobStatus
 from multiblast.search import Plan
 from multiblast.settings import WORKER, own_queue
-from multiblast.upkeep.reconciling import Waiting
+from multiblast.upkeep.reconciliation import Waiting
 from tasks.recovery import run_again
 
 __all__ = ["call_helpers", "wait_behind_small"]

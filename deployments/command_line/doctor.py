@@ -12,10 +12,11 @@ from rich.text import Text
 from deployments import environment
 from deployments.command_line import display
 from deployments.command_line.arguments import Json
+from deployments.diagnosis import diagnose_server
 from deployments.server import answers, running_server
 from multiblast.errors import MultiblastError
 from multiblast.services import Services
-from multiblast.upkeep.diagnosis import Finding, Verdict, diagnose, diagnose_server
+from multiblast.upkeep.diagnosis import Finding, Verdict, diagnose
 
 __all__ = ["doctor"]
 

@@ -55,9 +55,12 @@ def verify(
 
 def health(json: Json = False) -> None:
     """Tell of each dependency whether it is reachable, and how fast; ends with code 1 if one is not."""
+    from deployments.diagnosis import check_server
     from deployments.server import running_server
 
-    checks = local_services().health(running_server() or "")
+    checks = local_services().health()
+    if api_url := running_server():
+        checks.append(check_server(api_url))
     display.print_rows(
         [check.to_json() for check in checks], json=json, columns=("name", "reachable", "latency_ms", "detail")
     )

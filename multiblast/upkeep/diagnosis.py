@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
-
-import httpx
 
 from multiblast.database import Database
 from multiblast.installation import Installation
@@ -25,10 +21,8 @@ from multiblast.stores import Store
 from multiblast.targets import Targets
 from multiblast.upkeep.health import health
 
-__all__ = ["Finding", "Verdict", "diagnose", "diagnose_server"]
+__all__ = ["Finding", "Verdict", "diagnose"]
 
-_TIMEOUT_S = 5.0
-_SKEW_S = (5.0, 60.0)
 _FREE_BYTES = (10 << 30, 1 << 30)
 _PROBE = b"written by multiblast doctor\n"
 _REMEDIES = {
@@ -67,7 +61,7 @@ class Finding:
 
 
 def diagnose(database: Database, store: Store, installation: Installation, targets: Targets) -> Iterator[Finding]:
-    """Look at everything on this machine and behind it; what is broken is told, never raised.
+    """Look at everything on this machine and behind it; what is broken is a finding, never raised.
 
     Args:
         database: The job database; it is opened, and so brought to the newest schema.
@@ -88,28 +82,6 @@ def diagnose(database: Database, store: Store, installation: Installation, targe
         yield Finding("target database", Verdict.WARN, str(problem), "mend it, or take it out of the targets")
     for directory in dict.fromkeys((home(), targets.root, Path(tempfile.gettempdir()))):
         yield _measure_disk(directory)
-
-
-def diagnose_server(api_url: str, own_version: str) -> Iterator[Finding]:
-    """Look at a Prefect server: whether it answers, its version, and whether its clock agrees with ours.
-
-    Args:
-        api_url: Its address, ending in ``/api``.
-        own_version: The version of Prefect here.
-    """
-    try:
-        answer = httpx.get(f"{api_url.rstrip('/')}/admin/version", timeout=_TIMEOUT_S)
-        now = time.time()
-        version = str(answer.raise_for_status().json())
-    except (httpx.HTTPError, ValueError) as error:
-        yield Finding("Prefect", Verdict.FAIL, f"{api_url}: {error}", "start it with make up, or mend PREFECT_API_URL")
-        return
-    same = version == own_version
-    remedy = "" if same else "install the same version at both ends: make install"
-    detail = f"{version} at {api_url}" + ("" if same else f"; here it is {own_version}")
-    yield Finding("Prefect", Verdict.OK if same else Verdict.WARN, detail, remedy)
-    if told := answer.headers.get("date"):
-        yield _compare_clocks(now - parsedate_to_datetime(told).timestamp())
 
 
 def _try_store(store: Store) -> Finding:
@@ -142,15 +114,3 @@ def _measure_disk(directory: Path) -> Finding:
         verdict = Verdict.FAIL if free < _FREE_BYTES[1] else Verdict.WARN
         remedy = "make room: multiblast expire lets unused results go"
     return Finding("free disk", verdict, f"{free / (1 << 30):,.1f} GiB at {directory}", remedy)
-
-
-def _compare_clocks(skew_s: float) -> Finding:
-    verdict, remedy = Verdict.OK, ""
-    if abs(skew_s) > _SKEW_S[0]:
-        verdict = Verdict.FAIL if abs(skew_s) > _SKEW_S[1] else Verdict.WARN
-        remedy = "let both machines take their time from the network (NTP)"
-    side = "ahead of" if skew_s > 0 else "behind"
-    detail = f"{abs(skew_s):,.0f} s {side} the server"
-    if abs(skew_s) <= 1:  # the server tells whole seconds
-        detail = "as the server's"
-    return Finding("clock", verdict, detail, remedy)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import httpx
 from sqlalchemy import text
 
 from multiblast.database import Database
@@ -17,9 +16,8 @@ from multiblast.options import PROGRAMS
 from multiblast.stores import Store
 from multiblast.targets import Targets
 
-__all__ = ["Check", "health"]
+__all__ = ["Check", "health", "measure"]
 
-_TIMEOUT_S = 5.0
 _PROBE = ObjectKind.PROBE.key("probe")
 
 
@@ -44,30 +42,25 @@ class Check:
         return asdict(self)
 
 
-def health(
-    database: Database, store: Store, installation: Installation, targets: Targets, prefect_api_url: str = ""
-) -> list[Check]:
-    """Ask each dependency; those that do not answer are told, never raised.
+def health(database: Database, store: Store, installation: Installation, targets: Targets) -> list[Check]:
+    """Ask each dependency; one that does not answer is a check that failed, never raised.
 
     Args:
         database: The job database.
         store: Where objects are kept.
         installation: The programs.
         targets: The databases that are searched.
-        prefect_api_url: Prefect's API, e.g. ``http://127.0.0.1:4200/api``; empty if flows are not run by a server.
     """
-    checks = [
-        _check("job database", lambda: _ask_database(database)),
-        _check("result storage", lambda: f"{store!r}" if store.exists(_PROBE) in {True, False} else ""),
-        _check("BLAST+ programs", lambda: _ask_programs(installation)),
-        _check("target databases", lambda: _ask_targets(targets)),
+    return [
+        measure("job database", lambda: _ask_database(database)),
+        measure("result storage", lambda: _ask_store(store)),
+        measure("BLAST+ programs", lambda: _ask_programs(installation)),
+        measure("target databases", lambda: _ask_targets(targets)),
     ]
-    if prefect_api_url:
-        checks.append(_check("Prefect", lambda: _ask_prefect(prefect_api_url)))
-    return checks
 
 
-def _check(name: str, ask: Callable[[], str]) -> Check:
+def measure(name: str, ask: Callable[[], str]) -> Check:
+    """Ask one dependency, which returns what it answered, or raises what is wrong with it."""
     started = time.perf_counter()
     try:
         reachable, detail = True, ask()
@@ -82,6 +75,11 @@ def _ask_database(database: Database) -> str:
     return repr(database)
 
 
+def _ask_store(store: Store) -> str:
+    store.exists(_PROBE)  # whether it is there does not matter: a store that is away raises
+    return repr(store)
+
+
 def _ask_programs(installation: Installation) -> str:
     versions = {program: installation.version(program) for program in (*PROGRAMS, "blast_formatter")}
     return ", ".join(sorted(set(versions.values())))
@@ -92,9 +90,3 @@ def _ask_targets(targets: Targets) -> str:
     if not count:
         raise LookupError(f"no database under {targets.root}: put some there")
     return f"{count} databases under {targets.root}"
-
-
-def _ask_prefect(api_url: str) -> str:
-    answer = httpx.get(f"{api_url.rstrip('/')}/health", timeout=_TIMEOUT_S)
-    answer.raise_for_status()
-    return api_url

@@ -16,7 +16,18 @@ from sqlalchemy import ColumnElement, SQLColumnExpression, case, exists, extract
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
-from multiblast.database import BatchRun, ChildJob, Database, JobEvent, JobKind, JobStatus, QueryJob, ReportJob
+from multiblast.database import (
+    BatchRun,
+    ChildJob,
+    Database,
+    JobEvent,
+    JobKind,
+    JobStatus,
+    QueryJob,
+    ReportJob,
+    is_postgresql,
+    job_table,
+)
 
 __all__ = ["metrics", "text_of"]
 
@@ -65,10 +76,6 @@ class _JobMetrics:
         yield from (failures, successes, waiting, times, commands)
 
 
-def _table(kind: JobKind) -> type[QueryJob | ReportJob]:
-    return QueryJob if kind is JobKind.QUERY else ReportJob
-
-
 def _submitted(kind: JobKind) -> ColumnElement[bool]:
     """Return the condition that somebody asked for a job, not just for a larger one it is a part of."""
     if kind is JobKind.REPORT:
@@ -78,20 +85,20 @@ def _submitted(kind: JobKind) -> ColumnElement[bool]:
 
 
 def _ended(session: Session, kind: JobKind, status: JobStatus) -> int:
-    table = _table(kind)
+    table = job_table(kind)
     statement = select(func.count()).select_from(JobEvent).join(table, col(table.id) == JobEvent.job_id)
     return _number(session, statement.where(col(JobEvent.to_status) == status, _submitted(kind)))
 
 
 def _queued(session: Session, kind: JobKind) -> int:
-    table = _table(kind)
+    table = job_table(kind)
     statement = select(func.count()).select_from(table)
     return _number(session, statement.where(col(table.status) == JobStatus.QUEUED, _submitted(kind)))
 
 
 def _queue_times(session: Session, kind: JobKind) -> Any:
     """Return the counts of each bucket, of all, and the sum of the times from queued to in progress."""
-    table, before = _table(kind), aliased(JobEvent)
+    table, before = job_table(kind), aliased(JobEvent)
     last = (
         select(func.max(col(before.number)))
         .where(col(before.job_id) == JobEvent.job_id, col(before.number) < JobEvent.number)
@@ -132,7 +139,7 @@ def _buckets(value: ColumnElement[Any], bounds: Iterable[float]) -> list[ColumnE
 
 
 def _seconds(session: Session, start: SQLColumnExpression[Any], end: SQLColumnExpression[Any]) -> ColumnElement[Any]:
-    if session.get_bind().dialect.name == "postgresql":
+    if is_postgresql(session):
         return extract("epoch", end) - extract("epoch", start)
     return (func.julianday(end) - func.julianday(start)) * _DAY_S
 

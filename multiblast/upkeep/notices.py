@@ -12,15 +12,15 @@ from typing import Any, cast
 from sqlalchemy import update
 from sqlmodel import Session, col, func, select
 
-from multiblast.database import Database, JobEvent, JobKind, JobStatus, Notice, QueryJob, ReportJob, utc_now
+from multiblast.database import Database, JobEvent, JobKind, Notice, QueryJob, ReportJob, job_table, utc_now
 from multiblast.errors import MultiblastError
 from multiblast.ids import digest
+from multiblast.jobs import ENDED
 from multiblast.settings import NoticeRules
 from multiblast.upkeep.notice_urls import check_url, deliver, signature
 
 __all__ = ["Notices", "Told"]
 
-_ENDED = [JobStatus.COMPLETE, JobStatus.FAILED, JobStatus.CANCELLED]
 _ATTEMPTS = 8
 _FIRST_WAIT = timedelta(minutes=1)  # doubled each time: about two hours in all
 _BELIEVED_GONE = timedelta(minutes=2)
@@ -95,11 +95,12 @@ class Notices:
         last = select(func.max(JobEvent.number)).where(JobEvent.job_id == Notice.job_id).scalar_subquery()
         found: list[tuple[Notice, dict[str, Any]]] = []
         with self._database.read() as session:
-            for table, kind in ((QueryJob, JobKind.QUERY), (ReportJob, JobKind.REPORT)):
+            for kind in JobKind:
+                table = job_table(kind)
                 statement = (
                     select(Notice, table, last)
                     .join(table, col(table.id) == Notice.job_id)
-                    .where(col(table.status).in_(_ENDED), Notice.told != table.status)
+                    .where(col(table.status).in_(ENDED), Notice.told != table.status)
                     .where(col(Notice.due_at) <= now, last > Notice.since)
                     .limit(_AT_A_TIME)
                 )

@@ -25,7 +25,7 @@ from multiblast.database import utc_now
 from multiblast.errors import MultiblastError
 from multiblast.search import Submission
 from multiblast.services import Services
-from multiblast.upkeep.reconciling import Reconciling, RunState
+from multiblast.upkeep.reconciliation import Reconciliation, RunState
 
 __all__ = ["Engine", "PlainEngine", "PrefectEngine"]
 
@@ -126,7 +126,7 @@ class PlainEngine(Engine):
 
     def reconcile(self, services: Services) -> None:
         with suppress(MultiblastError, SQLAlchemyError):
-            Reconciling(services.database).run(self._states, utc_now() + timedelta(minutes=11))
+            Reconciliation(services.database).run(self._states, utc_now() + timedelta(minutes=11))
 
     def stop(self) -> None:
         for worker in self.victims[2:]:

@@ -21,7 +21,7 @@ from multiblast.reports import Formatting
 from multiblast.search import SearchedJob, is_transient, read_submission
 from multiblast.services import Services
 from multiblast.stores import LocalStore
-from multiblast.upkeep.reconciling import Reconciling, RunState
+from multiblast.upkeep.reconciliation import Reconciliation, RunState
 from tasks.runs import best_effort
 
 AWAY = StoreAwayError("no server answers")
@@ -78,7 +78,7 @@ def test_job_whose_run_met_an_outage_is_run_again(services: Services, error: Exc
         run.start(run.plan())
         raise error
     assert services.queries.searched_job(job).status == left
-    waiting = [waiting.job_id for waiting in Reconciling(services.database).run(ended).waiting]
+    waiting = [waiting.job_id for waiting in Reconciliation(services.database).run(ended).waiting]
     assert waiting == ([job] if error is AWAY else [])
 
 
@@ -93,7 +93,7 @@ def test_report_that_met_an_outage_is_made_again(
     with pytest.raises(StoreAwayError):
         services.reports.make(report, run_id="run-1")
     assert services.queries.jobs.report(report).status == JobStatus.IN_PROGRESS
-    assert [waiting.job_id for waiting in Reconciling(services.database).run(ended).waiting] == [report]
+    assert [waiting.job_id for waiting in Reconciliation(services.database).run(ended).waiting] == [report]
     assert services.reports.make(report).status == JobStatus.COMPLETE
 
 

@@ -15,12 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from deployments.diagnosis import diagnose_server
 from multiblast.database import Database
 from multiblast.installation import Installation
 from multiblast.services import Services
 from multiblast.stores import LocalStore
 from multiblast.targets import Targets
-from multiblast.upkeep.diagnosis import Finding, Verdict, diagnose, diagnose_server
+from multiblast.upkeep.diagnosis import Finding, Verdict, diagnose
 
 VERSION = "3.8.8"
 

@@ -446,7 +446,7 @@ def test_repair_is_refused_where_most_is_missing(
     search_whole(services, fasta(proteins[:3]), user="ann")
     before = results(services)
     wrong = replace(services, store=LocalStore(tmp_path / "wrong"))
-    with pytest.raises(ConflictError, match=r"1 of 1 packs are missing .* check which place the block BLAST result"):
+    with pytest.raises(ConflictError, match=r"(\d) of \1 packs are missing .* the block BLAST result"):
         wrong.storage_upkeep.verify(repair=True)
     assert results(services) == before
     assert services.storage_upkeep.verify(repair=True).is_nothing

@@ -12,6 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlmodel import select
 
+from deployments.diagnosis import check_server
 from deployments.metrics_page import MetricsServer
 from multiblast.accounts import Requester
 from multiblast.database import BatchRun, Database, JobStatus
@@ -82,7 +83,7 @@ def test_health_tells_each_thing_that_is_broken(services: Services, tmp_path: Pa
         targets=Targets(tmp_path),
         store=LocalStore("/proc/1/root/none"),
     )
-    checks = {check.name: check for check in broken.health("http://127.0.0.1:9/api")}
+    checks = {check.name: check for check in [*broken.health(), check_server("http://127.0.0.1:9/api")]}
     assert {name for name, check in checks.items() if not check.reachable} >= {
         "job database",
         "BLAST+ programs",

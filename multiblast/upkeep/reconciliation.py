@@ -1,4 +1,4 @@
-"""Reconciling: jobs whose run died are put back to queued, so that no job stays in progress with nobody at work.
+"""Reconciliation: jobs whose run died are put back to queued, so that no job stays in progress with nobody at work.
 
 - Whoever searches holds leases and renews them, so a job with a living lease is left alone.
 - Else the run is asked for. One that has ended lost its job; of one that nobody knows, and of one that is said to
@@ -38,7 +38,7 @@ from multiblast.database import (
 from multiblast.jobs import ACTIVE, Jobs, move
 from multiblast.results.holders import is_gone
 
-__all__ = ["Reconciled", "Reconciling", "RunState", "Waiting"]
+__all__ = ["Reconciled", "Reconciliation", "RunState", "Waiting"]
 
 _log = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class _Started:
     run_id: str
 
 
-class Reconciling:
+class Reconciliation:
     """Brings what jobs say of themselves in step with the runs there are.
 
     Args:

@@ -1,4 +1,4 @@
-"""Reconciling: jobs whose run died go back to queued, those whose run lives are left alone."""
+"""Reconciliation: jobs whose run died go back to queued, those whose run lives are left alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from multiblast.database import Database, JobKind, JobStatus, Lease, QueryJob, R
 from multiblast.ids import digest
 from multiblast.jobs import Jobs, NewSequence
 from multiblast.results.holders import new_holder
-from multiblast.upkeep.reconciling import Reconciling, RunState
+from multiblast.upkeep.reconciliation import Reconciliation, RunState
 
 RUN = "run-1"
 SOON = timedelta(minutes=1)
@@ -64,88 +64,88 @@ def lease(database: Database, key: str, holder: str) -> None:
 
 
 def test_job_of_an_ended_run_waits_to_be_run_again(database: Database, jobs: Jobs, alone: QueryJob) -> None:
-    reconciled = Reconciling(database).run(ENDED)
+    reconciled = Reconciliation(database).run(ENDED)
     assert reconciled.queued == [alone.id]
     assert [(waiting.job_id, waiting.kind) for waiting in reconciled.waiting] == [(alone.id, JobKind.QUERY)]
     assert jobs.query(alone.id).status == JobStatus.QUEUED
 
 
 def test_job_taken_back_stays_waiting_until_it_is_started(database: Database, jobs: Jobs, alone: QueryJob) -> None:
-    first = Reconciling(database).run(ENDED).waiting
-    assert Reconciling(database).run(ENDED).waiting == first
+    first = Reconciliation(database).run(ENDED).waiting
+    assert Reconciliation(database).run(ENDED).waiting == first
     jobs.start(jobs.query(alone.id), run_id="run-2")
-    assert Reconciling(database).run(knows(run_2=RunState.RUNNING)).waiting == []
+    assert Reconciliation(database).run(knows(run_2=RunState.RUNNING)).waiting == []
 
 
 def test_job_of_a_running_run_is_left_alone(database: Database, jobs: Jobs, alone: QueryJob) -> None:
-    Reconciling(database).run(knows(run_1=RunState.RUNNING), utc_now() + LATER)
+    Reconciliation(database).run(knows(run_1=RunState.RUNNING), utc_now() + LATER)
     assert jobs.query(alone.id).status == JobStatus.IN_PROGRESS
 
 
 def test_job_that_makes_no_progress_for_a_day_is_taken_back(database: Database, alone: QueryJob) -> None:
-    assert Reconciling(database).run(knows(run_1=RunState.RUNNING), utc_now() + NEXT_DAY).queued == [alone.id]
+    assert Reconciliation(database).run(knows(run_1=RunState.RUNNING), utc_now() + NEXT_DAY).queued == [alone.id]
 
 
 def test_job_of_a_run_that_nobody_knows_is_taken_back_in_time(database: Database, alone: QueryJob) -> None:
-    assert Reconciling(database).run(NOBODY, utc_now() + SOON).queued == []
-    assert Reconciling(database).run(NOBODY, utc_now() + LATER).queued == [alone.id]
+    assert Reconciliation(database).run(NOBODY, utc_now() + SOON).queued == []
+    assert Reconciliation(database).run(NOBODY, utc_now() + LATER).queued == [alone.id]
 
 
 @pytest.mark.parametrize("holder", [GONE, new_holder()], ids=["another machine's", "this process'"])
 def test_lease_of_somebody_at_work_keeps_a_job(database: Database, alone: QueryJob, holder: str) -> None:
     lease(database, alone.result_key, holder)
-    assert Reconciling(database).run(NOBODY, utc_now() + LATER).queued == []
+    assert Reconciliation(database).run(NOBODY, utc_now() + LATER).queued == []
 
 
 def test_lease_of_a_dead_process_keeps_no_job(database: Database, alone: QueryJob) -> None:
     machine, pid, _started, rest = new_holder().split("-")
     lease(database, alone.result_key, f"{machine}-{pid}-1-{rest}")
-    assert Reconciling(database).run(NOBODY, utc_now() + LATER).queued == [alone.id]
+    assert Reconciliation(database).run(NOBODY, utc_now() + LATER).queued == [alone.id]
 
 
 def test_lease_that_has_expired_keeps_no_job(database: Database, alone: QueryJob) -> None:
     lease(database, alone.result_key, GONE)
-    assert Reconciling(database).run(NOBODY, utc_now() + NEXT_DAY).queued == [alone.id]
+    assert Reconciliation(database).run(NOBODY, utc_now() + NEXT_DAY).queued == [alone.id]
 
 
 def test_lease_of_one_sequence_keeps_its_job(database: Database, parent: QueryJob) -> None:
     lease(database, f"{'b' * 31}r", GONE)
-    assert Reconciling(database).run(NOBODY, utc_now() + LATER).queued == []
+    assert Reconciliation(database).run(NOBODY, utc_now() + LATER).queued == []
     assert parent.status == JobStatus.IN_PROGRESS
 
 
 def test_sequences_go_with_their_job_and_are_not_run_alone(database: Database, jobs: Jobs, parent: QueryJob) -> None:
-    reconciled = Reconciling(database).run(ENDED)
+    reconciled = Reconciliation(database).run(ENDED)
     assert [waiting.job_id for waiting in reconciled.waiting] == [parent.id]
     assert {jobs.query(child).status for child in ("a" * 32, "b" * 32)} == {JobStatus.QUEUED}
 
 
 def test_sequences_of_a_job_that_failed_without_them_fail(database: Database, jobs: Jobs, parent: QueryJob) -> None:
     jobs.move_query([parent.id], JobStatus.FAILED, "the disk is full")
-    assert Reconciling(database).run(ENDED).children == 0
-    assert Reconciling(database).run(ENDED, utc_now() + LATER).children == 2
+    assert Reconciliation(database).run(ENDED).children == 0
+    assert Reconciliation(database).run(ENDED, utc_now() + LATER).children == 2
     assert jobs.query("a" * 32).reason == "its job ended before it was searched"
 
 
 def test_job_fails_when_its_third_run_is_lost(database: Database, jobs: Jobs, alone: QueryJob) -> None:
     for _ in range(2):
-        assert Reconciling(database).run(ENDED).queued == [alone.id]
+        assert Reconciliation(database).run(ENDED).queued == [alone.id]
         jobs.start(jobs.query(alone.id), run_id=RUN)
-    reconciled = Reconciling(database).run(ENDED)
+    reconciled = Reconciliation(database).run(ENDED)
     assert reconciled.failed == {alone.id: "its run ended before it did, 3 times in a row"}
     assert (jobs.query(alone.id).status, reconciled.waiting) == (JobStatus.FAILED, [])
 
 
 def test_lost_runs_count_anew_after_a_restart(database: Database, jobs: Jobs, alone: QueryJob) -> None:
     for _ in range(2):
-        Reconciling(database).run(ENDED)
+        Reconciliation(database).run(ENDED)
         jobs.start(jobs.query(alone.id), run_id=RUN)
     jobs.start(jobs.query(alone.id), run_id=RUN)  # by somebody who submits it again
-    assert Reconciling(database).run(ENDED).queued == [alone.id]
+    assert Reconciliation(database).run(ENDED).queued == [alone.id]
 
 
 def test_job_of_a_cancelled_run_is_cancelled(database: Database, jobs: Jobs, parent: QueryJob) -> None:
-    reconciled = Reconciling(database).run(knows(run_1=RunState.CANCELLED))
+    reconciled = Reconciliation(database).run(knows(run_1=RunState.CANCELLED))
     assert (reconciled.cancelled, reconciled.waiting) == ([parent.id], [])
     again = jobs.query(parent.id)
     assert (again.status, again.reason, again.cancel_requested) == ("cancelled", "its run was cancelled", True)
@@ -153,28 +153,28 @@ def test_job_of_a_cancelled_run_is_cancelled(database: Database, jobs: Jobs, par
 
 
 def test_cancelled_run_cancels_only_its_own_jobs(database: Database, alone: QueryJob) -> None:
-    assert Reconciling(database).cancelled("run-2") == []
-    assert Reconciling(database).cancelled(RUN) == [alone.id]
+    assert Reconciliation(database).cancelled("run-2") == []
+    assert Reconciliation(database).cancelled(RUN) == [alone.id]
 
 
 def test_report_of_an_ended_run_waits_to_be_made_again(database: Database, jobs: Jobs, alone: QueryJob) -> None:
     report = ReportJob(id="e" * 32, query_job_id=alone.id, formatting={})
     jobs.record_report(report, "")
     jobs.move_report("e" * 32, JobStatus.IN_PROGRESS, run_id="run-2")
-    reconciled = Reconciling(database).run(knows(run_2=RunState.ENDED))
+    reconciled = Reconciliation(database).run(knows(run_2=RunState.ENDED))
     assert [(waiting.job_id, waiting.kind) for waiting in reconciled.waiting] == [("e" * 32, JobKind.REPORT)]
 
 
 def test_job_that_was_never_started_waits_to_be_run(database: Database, jobs: Jobs) -> None:
     job = row("new")
     jobs.add(job, ())
-    assert Reconciling(database).run(NOBODY).waiting == []
-    assert [waiting.job_id for waiting in Reconciling(database).run(NOBODY, utc_now() + LATER).waiting] == [job.id]
+    assert Reconciliation(database).run(NOBODY).waiting == []
+    assert [waiting.job_id for waiting in Reconciliation(database).run(NOBODY, utc_now() + LATER).waiting] == [job.id]
 
 
 def test_job_that_cannot_be_started_fails(database: Database, jobs: Jobs, alone: QueryJob) -> None:
-    (waiting,) = Reconciling(database).run(ENDED).waiting
-    Reconciling(database).give_up(waiting, "its run crashed")
+    (waiting,) = Reconciliation(database).run(ENDED).waiting
+    Reconciliation(database).give_up(waiting, "its run crashed")
     assert (jobs.query(alone.id).status, jobs.query(alone.id).reason) == (JobStatus.FAILED, "its run crashed")
 
 
@@ -185,5 +185,5 @@ def test_job_that_goes_on_meanwhile_is_left_alone(database: Database, jobs: Jobs
         jobs.start(jobs.query(alone.id), run_id="run-2")
         return ENDED(asked)
 
-    assert Reconciling(database).run(states).queued == []
+    assert Reconciliation(database).run(states).queued == []
     assert jobs.query(alone.id).status == JobStatus.IN_PROGRESS
