@@ -8,7 +8,7 @@ from multiblast.reports import Formatting, MadeReport
 from multiblast.reports.formats import FORMATS, FormatChoice
 from tasks import runs
 from tasks.recovery import HOOKS
-from tasks.reporting import format_report, record_report, show_report
+from tasks.reports import format_report, record_report, show_report
 
 
 @flow(name="make-report", flow_run_name=runs.report_name, **HOOKS)
@@ -35,8 +35,8 @@ async def make_report(  # noqa: PLR0913, PLR0917 - the fields of a form
     Returns:
         The report job and its files.
     """
-    request = Formatting.read(format, fields=fields, options=options)
-    report_id = record_report(job, request, user, partial, notify)
+    formatting = Formatting.read(format, fields=fields, options=options)
+    report_id = record_report(job, formatting, user, partial, notify)
     await runs.tag_run(job, report_id)
     made = format_report(report_id)
     await show_report(made)

@@ -11,7 +11,7 @@ from flows.submit_query import search_job
 from multiblast.database import JobKind
 from tasks.page import show_facts
 from tasks.recovery import HOOKS, check_queued, reconcile, replace_dead_runs, run_again, signing_secret
-from tasks.reporting import format_report, show_report
+from tasks.reports import format_report, show_report
 from tasks.runs import task_runner
 
 

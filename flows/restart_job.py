@@ -9,7 +9,7 @@ from flows.submit_query import search_job
 from multiblast.database import JobKind
 from tasks.page import show_changes
 from tasks.recovery import HOOKS
-from tasks.reporting import format_report, show_report
+from tasks.reports import format_report, show_report
 from tasks.runs import requester
 
 

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multiblast.accounts import Accounts, FairQueue
-from multiblast.actions import Queries, ReportService
+from multiblast.actions import Queries, Reports
 from multiblast.actions.kinds import kind_of
 from multiblast.database import Database, JobKind
 from multiblast.installation import Installation
-from multiblast.reports import Reports
 from multiblast.search import SearchEngine
 from multiblast.settings import Policy, QueryLimits, home
 from multiblast.stores import LocalStore, Store
@@ -69,21 +68,16 @@ class Services:
 
     @cached_property
     def reports(self) -> Reports:
-        """Report jobs."""
-        return Reports(self._engine, self.store, self.installation)
+        """Every action on report jobs, and the runs that make them."""
+        return Reports(self._engine, self.accounts, self.notices)
 
-    @cached_property
-    def report_service(self) -> ReportService:
-        """Every action on report jobs."""
-        return ReportService(self.database, self._engine.jobs, self.reports, self.accounts)
-
-    def job_door(self, job_id: str) -> Queries | ReportService:
+    def job_door(self, job_id: str) -> Queries | Reports:
         """Return the door of a job's kind.
 
         Raises:
             NotFoundError: there is no such job.
         """
-        return self.queries if kind_of(self.database, job_id) is JobKind.QUERY else self.report_service
+        return self.queries if kind_of(self.database, job_id) is JobKind.QUERY else self.reports
 
     @cached_property
     def accounts(self) -> Accounts:
@@ -100,15 +94,15 @@ class Services:
         """What records jobs in a registry."""
         from multiblast.actions.provenance import Provenance
 
-        return Provenance(self.database, self.store, self.reports)
+        return Provenance(self.database, self.store)
 
     @cached_property
     def registered_queries(self) -> RegisteredQueries:
         """Queries that configurations of the registry describe."""
         from multiblast.actions.registered_queries import RegisteredQueries
 
-        doors = self.queries, self.report_service, self.accounts
-        return RegisteredQueries(*doors, self.reports, self.provenance, self.targets, self.installation)
+        doors = self.queries, self.reports, self.accounts
+        return RegisteredQueries(*doors, self.provenance, self.targets, self.installation)
 
     @cached_property
     def _engine(self) -> SearchEngine:

@@ -14,7 +14,7 @@ import typer
 from deployments.command_line import display
 from deployments.command_line.arguments import Job, Json, User
 from deployments.command_line.session import local_services, requester
-from multiblast.actions import Queries, ReportService
+from multiblast.actions import Queries, Reports
 from multiblast.actions.answers import Answer
 from multiblast.actions.catalogue import Action, Parameter, actions_of
 from multiblast.actions.comparison import Comparison, write_changes
@@ -24,8 +24,8 @@ __all__ = ["add_actions", "command_of"]
 Group = Literal["jobs", "reports"]
 _TIME = timedelta | None
 
-_DOORS: dict[Group, type] = {"jobs": Queries, "reports": ReportService}
-_ON_BOTH = {one.name for one in actions_of(Queries)} & {one.name for one in actions_of(ReportService)}
+_DOORS: dict[Group, type] = {"jobs": Queries, "reports": Reports}
+_ON_BOTH = {one.name for one in actions_of(Queries)} & {one.name for one in actions_of(Reports)}
 
 
 def add_actions(app: typer.Typer, group: Group) -> None:
@@ -70,8 +70,8 @@ def _doors(services: Any, one: Action, given: dict[str, Any], group: Group) -> l
     if "job_id" in given and one.name in _ON_BOTH:
         return [services.job_door(given["job_id"])]
     if "job_ids" in given:
-        return [services.queries, services.report_service]
-    return [services.queries if group == "jobs" else services.report_service]
+        return [services.queries, services.reports]
+    return [services.queries if group == "jobs" else services.reports]
 
 
 def _option(one: Action, given: Parameter) -> tuple[Any, Any]:

@@ -11,10 +11,11 @@ import typer
 from deployments.command_line import display
 from deployments.command_line.arguments import TargetsRoot
 from deployments.command_line.session import local_services
-from multiblast.archive import DatabaseSize
-from multiblast.options import ProgramName, is_independent
+from multiblast.errors import InvalidInputError
+from multiblast.options import ProgramName, is_independent, needs_own_process
 from multiblast.reports.exactness import Exactness
 from multiblast.search import read_submission
+from multiblast.search.context import Resolver
 from multiblast.targets import database_argument
 
 __all__ = ["exactness"]
@@ -35,25 +36,23 @@ def exactness(
     """
     services = local_services(targets_root)
     submission = read_submission(query_file=query, program=program, targets=target, options=option or [])
-    names = [(name.display, name.file) for name in submission.targets]
-    databases = services.targets.resolve_all(submission.site, names)
-    size = DatabaseSize(
-        letters=sum(database.letters for database in databases),
-        sequences=sum(database.sequences for database in databases),
-    )
+    if needs_own_process(submission.options):
+        raise InvalidInputError("profiles are not compared: leave out in_pssm, out_pssm and out_ascii_pssm")
+    resolver = Resolver(services.installation, services.targets)
+    context = resolver.resolve(submission.site, submission.targets, submission.options)
     with TemporaryDirectory(prefix="multiblast-") as name, display.working("Searching both ways …"):
         found = Exactness(
             program,
             query,
-            database_argument(databases),
-            size,
-            submission.options.arguments(),
+            database_argument(context.databases),
+            context.database_size,
+            context.arguments(),
             directory=Path(name),
             alone=not is_independent(submission.options),
             executables={tool: services.installation.program(tool) for tool in (program, "blast_formatter")},
         ).all_differences()
-    for number, differences in found.items():
-        display.console.print(f"format {number} differs: {differences[0]}", markup=False)
+    for name, differences in found.items():
+        display.console.print(f"format {name} differs: {differences[0]}", markup=False)
     if found:
         raise typer.Exit(1)
     display.console.print("every format is the same as BLAST+ prints it (but 11, the archive itself, which cannot be)")

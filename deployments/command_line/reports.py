@@ -9,7 +9,7 @@ import typer
 
 from deployments.command_line import display
 from deployments.command_line.arguments import Json, TargetsRoot, User
-from deployments.command_line.session import Session
+from deployments.command_line.session import Session, requester
 from multiblast.reports import Formatting
 from multiblast.reports.formats import FORMAT_NAMES, find_format
 
@@ -24,17 +24,18 @@ def report(
         list[str] | None,
         typer.Option(help="A formatter option as NAME=VALUE, e.g. numDescriptions=10; may be repeated."),
     ] = None,
+    user: User = "",
     targets_root: TargetsRoot = None,
     out: Annotated[Path, typer.Option(help="Where files are written.")] = Path("results"),
-    user: User = "",
     json: Json = False,
 ) -> None:
     """Write a job's result in any BLAST+ format, exactly as BLAST+ prints it.
 
     Example: multiblast report 1f0c… --format 6 --fields "std stitle"
     """
+    options = dict(_pair(text) for text in option or [])
     running = Session(targets_root, user)
-    files = write_report(running, job, out, format_type=format, fields=fields, options=option or [])
+    files = write_report(running, job, out, Formatting.read(format, fields=fields, options=options))
     if json:
         display.print_json({"files": [str(file) for file in files]})
         return
@@ -42,41 +43,33 @@ def report(
         display.console.print(f"wrote {file}")
 
 
-def write_report(
-    running: Session,
-    job_id: str,
-    directory: Path,
-    *,
-    format_type: str,
-    fields: str = "",
-    options: list[str] | None = None,
-) -> list[Path]:
+def write_report(running: Session, job_id: str, directory: Path, formatting: Formatting) -> list[Path]:
     """Make a report with its flow, and write its files into a directory."""
-    given = dict(_pair(text) for text in options or [])
-    formatting = Formatting.read(format_type, fields=fields, options=given)
-    running.services.reports.check(job_id, formatting)
+    who, door = requester(running.services, running.user), running.services.reports
+    door.check(who, job_id, formatting)
     running.wait()
+    changed = {name: value for name, value in formatting.changed().items() if name != "formatType"}
+    options = {name: " ".join(value) if isinstance(value, list) else str(value) for name, value in changed.items()}
     with display.working("Formatting …"):
         from flows.make_report import make_report
 
-        choice = formatting.row.choice
         made = running.run(
-            lambda: make_report(job=job_id, format=choice, fields=fields, options=given, user=running.user)
+            lambda: make_report(job=job_id, format=formatting.row.choice, options=options, user=running.user)
         )
-    return running.services.reports.fetch(made.report_id, directory)
+    return door.fetch(who, made.report_id, directory)
 
 
 def write_reports(running: Session, job_id: str, directory: Path, formats: list[str], fields: str = "") -> list[Path]:
     """Make reports; of several, each goes into a directory of its own."""
+    wanted = [Formatting.read(name, fields=fields if find_format(name).fields else "") for name in formats]
     return [
         file
-        for name in formats
+        for formatting in wanted
         for file in write_report(
             running,
             job_id,
-            directory / f"format-{name}" if len(formats) > 1 else directory,
-            format_type=name,
-            fields=fields if find_format(name).fields else "",
+            directory / f"format-{formatting.format}" if len(wanted) > 1 else directory,
+            formatting,
         )
     ]
 

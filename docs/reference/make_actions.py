@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-from multiblast.actions import Queries, ReportService
+from multiblast.actions import Queries, Reports
 from multiblast.actions.answers import Answer
 from multiblast.actions.catalogue import Action, actions_of
 
@@ -37,7 +37,7 @@ What only reads or changes a record answers at once: that is no flow run.
 def page() -> str:
     """Return the whole page; what follows the tables is written by hand, and kept."""
     by_hand = PAGE.read_text(encoding="utf-8").partition("\n<!-- by hand from here on -->\n")[2]
-    parts = [INTRODUCTION, _table("Query jobs", "queries", Queries), _table("Report jobs", "reports", ReportService)]
+    parts = [INTRODUCTION, _table("Query jobs", "queries", Queries), _table("Report jobs", "reports", Reports)]
     return "\n".join(parts) + "\n<!-- by hand from here on -->\n" + by_hand
 
 

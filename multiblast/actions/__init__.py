@@ -20,7 +20,7 @@ from multiblast.actions.answers import (
     error_answer,
 )
 from multiblast.actions.queries import Queries
-from multiblast.actions.report_service import ReportService
+from multiblast.actions.reports import Reports
 
 __all__ = [
     "Answer",
@@ -38,7 +38,7 @@ __all__ = [
     "ReportDetails",
     "ReportItem",
     "ReportListedFile",
-    "ReportService",
+    "Reports",
     "SequenceFailure",
     "UserMeta",
     "error_answer",

@@ -20,7 +20,7 @@ from multiblast.registry.local.files import file_checksums
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.names import ProductName
 from multiblast.registry.runs.blast_jobs import BlastJob, JobFile, record_blast_job
-from multiblast.reports import Reports
+from multiblast.reports import files_of
 from multiblast.results.digests import results_digest
 from multiblast.search import options_of
 from multiblast.stores import Store
@@ -34,13 +34,11 @@ class Provenance:
     Args:
         database: The job database.
         store: Where queries are kept.
-        reports: The report jobs.
     """
 
-    def __init__(self, database: Database, store: Store, reports: Reports) -> None:
+    def __init__(self, database: Database, store: Store) -> None:
         self._database = database
         self._store = store
-        self._reports = reports
         self._jobs = Jobs(database)
 
     def record(self, registry: Registry, job_id: str) -> str:
@@ -106,10 +104,10 @@ class Provenance:
     def _files(self, query: QueryJob, report: ReportJob, directory: Path) -> list[JobFile]:
         """Copy the files of a report; the archive of all of them tells nothing more."""
         found = []
-        for file in self._reports.files(report.id):
+        for file in files_of(report):
             path = directory / file.name
             if path.suffix != ".zip":
-                _copy(self._reports.open(report.id, file.name), path)
+                _copy(self._store.open(file.key), path)
                 name = ProductName(query.site, f"reports/{report.id}/{file.name}", f"0.0.0+{report.results_digest}")
                 found.append(JobFile(name, path, path.suffix.removeprefix("."), f"report of query job {query.id}"))
         return found

@@ -12,8 +12,7 @@ from typing import Any
 from multiblast.accounts import Accounts, Requester
 from multiblast.actions.provenance import Provenance
 from multiblast.actions.queries import Queries
-from multiblast.actions.report_service import ReportService
-from multiblast.actions.requests import CreateReport
+from multiblast.actions.reports import Reports
 from multiblast.errors import ConflictError, InvalidInputError, Problem
 from multiblast.ids import digest
 from multiblast.installation import Installation
@@ -21,7 +20,7 @@ from multiblast.jobs import TargetName
 from multiblast.molecules import DBTYPES, Molecule
 from multiblast.registry.config.schema import SearchEntry
 from multiblast.registry.config.searches import DatabaseOrigin, QueryRequest, SearchRecord
-from multiblast.reports import Formatting, Reports
+from multiblast.reports import Formatting
 from multiblast.search import Submission, read_submission
 from multiblast.targets import BlastDatabase, Targets
 from multiblast.targets.file_target import FileTarget, install_file
@@ -38,7 +37,6 @@ class RegisteredQueries:
     Args:
         queries, reports: Every action on jobs.
         accounts: Who users are.
-        maker: What makes reports.
         provenance: What describes how a job was searched.
         targets, installation: The databases and the programs of this machine.
     """
@@ -46,9 +44,8 @@ class RegisteredQueries:
     def __init__(  # noqa: PLR0913, PLR0917 - all that takes part
         self,
         queries: Queries,
-        reports: ReportService,
+        reports: Reports,
         accounts: Accounts,
-        maker: Reports,
         provenance: Provenance,
         targets: Targets,
         installation: Installation,
@@ -56,7 +53,6 @@ class RegisteredQueries:
         self._queries = queries
         self._reports = reports
         self._accounts = accounts
-        self._maker = maker
         self._provenance = provenance
         self._targets = targets
         self._installation = installation
@@ -108,7 +104,8 @@ class RegisteredQueries:
         searched = self._provenance.searched(job_id)
         _check_unchanged(fingerprints, searched)
         for alias, report in wanted.items():
-            self._report(requester, CreateReport(job_id, report), request.files[alias], run_id)
+            report_id = self._reports.submit(requester, job_id, report)
+            self._report(requester, report_id, request.files[alias], run_id)
         return replace(searched, made=made)
 
     def _made(self, alias: str, file: FileTarget) -> DatabaseOrigin:
@@ -160,8 +157,8 @@ class RegisteredQueries:
         fitting = (one for one in self._targets.databases() if (one.site, one.molecule) == wanted)
         return next((one for one in fitting if one.fingerprint == fingerprint), None)
 
-    def _report(self, requester: Requester, report: CreateReport, path: Path, run_id: str) -> None:
-        made = self._maker.make(self._reports.record(requester, report), run_id=run_id)
+    def _report(self, requester: Requester, report_id: str, path: Path, run_id: str) -> None:
+        made = self._reports.run(report_id, run_id=run_id).execute()
         first, *_, archive = made.files  # a report of several files is given as the archive of them all
         name = first.name if len(made.files) <= _WITH_ARCHIVE else archive.name
         temporary = path.with_name(path.name + ".tmp")

@@ -36,7 +36,7 @@ class CreateReport:
     """A request for a report."""
 
     query_job_id: str
-    request: Formatting
+    formatting: Formatting
     summary: str = ""
     description: str = ""
     add_to_collection: bool = True
@@ -121,19 +121,19 @@ def read_create_report(config: Mapping[str, Any]) -> CreateReport:
     """
     problems: list[Problem] = []
     body = _read(_Report, config, problems)
-    request: Formatting | None = None
+    formatting: Formatting | None = None
     options = config.get("blastConfig") or {}
     if isinstance(options, Mapping):
         others = {name: value for name, value in options.items() if name != "formatType"}
         try:
-            request = Formatting.read(options.get("formatType", 0), options=others)
+            formatting = Formatting.read(options.get("formatType", 0), options=others)
         except InvalidInputError as error:
             problems += _under("blastConfig", error.problems)
-    if problems or body is None or request is None:
+    if problems or body is None or formatting is None:
         raise InvalidInputError(problems)
     meta = body.user_meta or _Meta()
     add = body.add_to_user_collection is not False
-    return CreateReport(body.query_job_id, request, meta.summary or "", meta.description or "", add)
+    return CreateReport(body.query_job_id, formatting, meta.summary or "", meta.description or "", add)
 
 
 def renamed(error: InvalidInputError) -> InvalidInputError:

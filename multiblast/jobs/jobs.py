@@ -215,15 +215,17 @@ class Jobs:
             statement = select(JobEvent).where(JobEvent.job_id == job_id).order_by(col(JobEvent.number))
             return list(session.exec(statement))
 
-    def record_report(self, report: ReportJob, owner: str) -> ReportJob:
-        """Write a report job unless it exists, link its owner, and return it as it is now."""
+    def record_report(self, report: ReportJob, owner: str, *, summary: str = "", description: str = "") -> None:
+        """Write a report job unless it exists, and link its owner with what they note about it."""
         with self._database.write() as session:
             if session.get(ReportJob, report.id) is None:
                 insert_missing(session, ReportJob, [report.model_dump()])
                 insert_missing(session, JobEvent, [first_event(report.id)])
             if owner:
-                add_link(session, Link(owner=owner, job_id=report.id, kind=JobKind.REPORT))
-        return self.report(report.id)
+                link = Link(
+                    owner=owner, job_id=report.id, kind=JobKind.REPORT, summary=summary, description=description
+                )
+                add_link(session, link)
 
     def touch(self, job_ids: Collection[str]) -> None:
         """Note that a job's result or report was read."""

@@ -178,6 +178,7 @@ _ROWS = (
         "pssm",
         "files, the profiles that psiblast or deltablast kept",
         "asn1",
+        programs=("psiblast", "deltablast"),
         from_profiles=True,
         write=write_profiles,
     ),

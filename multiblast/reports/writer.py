@@ -15,7 +15,6 @@ from tempfile import TemporaryDirectory
 from multiblast.archive import Head, merge
 from multiblast.database import QueryJob, ReportJob
 from multiblast.errors import ObjectMissingError
-from multiblast.installation import Installation
 from multiblast.jobs import Child
 from multiblast.object_kinds import ObjectKind
 from multiblast.reports.blast_formatter import BlastFormatter
@@ -24,7 +23,6 @@ from multiblast.reports.formatting import Formatting
 from multiblast.search import SearchEngine, outputs_of, parse_deflines, titled
 from multiblast.sequences import Sequence as FastaSequence
 from multiblast.sequences import read_fasta
-from multiblast.stores import Store
 from multiblast.targets import database_argument
 from multiblast.working_space import working_space
 
@@ -52,30 +50,20 @@ class ReportSource:
     """What one report is written from; each part is read only when it is asked for.
 
     Args:
-        search: The query jobs and their results.
-        store: Where queries and profiles are.
-        installation: The programs of this machine.
+        engine: What all searches share.
         query: The job whose results the report shows.
         children: Those of its sequences that have a result, in order.
         formatter: The program that formats.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - a job, its results, and where they are
-        self,
-        search: SearchEngine,
-        store: Store,
-        installation: Installation,
-        query: QueryJob,
-        children: Sequence[Child],
-        formatter: BlastFormatter,
+    def __init__(
+        self, engine: SearchEngine, query: QueryJob, children: Sequence[Child], formatter: BlastFormatter
     ) -> None:
-        self._search = search
-        self._store = store
-        self._installation = installation
+        self._engine = engine
         self.query = query
         self.children = children
         self.formatter = formatter
-        self._context = search.context(query.id)
+        self._context = engine.context(query.id)
 
     @property
     def title(self) -> str:
@@ -87,7 +75,7 @@ class ReportSource:
         query, context = self.query, self._context
         facts = {
             "Job": query.id,
-            "Program": f"{query.program} {self._installation.version(query.program)}",
+            "Program": f"{query.program} {self._engine.installation.version(query.program)}",
             "Databases": ", ".join(
                 f"{database.display} ({database.sequences:,} sequences, {database.letters:,} letters)"
                 for database in context.databases
@@ -142,18 +130,18 @@ class ReportSource:
         for child, sequence in zip(self.children, self._sequences(), strict=True):
             for name, key in outputs_of(self._context.options, child.result_key).items():
                 with suppress(ObjectMissingError):
-                    yield child.position, name, titled(self._store.read(key), sequence.defline)
+                    yield child.position, name, titled(self._engine.store.read(key), sequence.defline)
 
     def _with_ids(self, parts: Iterator[tuple[bytes | Head, bytes]]) -> Iterator[tuple[bytes | Head, bytes]]:
         """Yield parts with the ids that BLAST+ reads in their titles."""
         deflines = (sequence.defline for sequence in self._sequences())
-        heads = parse_deflines(deflines, self._context.options.query_molecule, self._installation)
+        heads = parse_deflines(deflines, self._context.options.query_molecule, self._engine.installation)
         for head, (_, archive) in zip(heads, parts, strict=True):
             yield head, archive
 
     def _parts(self) -> Iterator[tuple[bytes | Head, bytes]]:
         """Yield the defline and the archive of each sequence that has a result, in order."""
-        archives = self._search.results.archives([child.result_key for child in self.children])
+        archives = self._engine.results.archives([child.result_key for child in self.children])
         for sequence, archive in zip(self._sequences(), archives, strict=True):
             yield sequence.defline, archive
 
@@ -161,7 +149,7 @@ class ReportSource:
         """Yield those sequences of the query that have a result, in order."""
         wanted = {child.position for child in self.children}
         query = self.query
-        with self._store.open(query.query_key, query.query_offset, query.query_bytes) as stream:
+        with self._engine.store.open(query.query_key, query.query_offset, query.query_bytes) as stream:
             yield from (sequence for sequence in read_fasta(stream) if sequence.number in wanted)
 
 
@@ -169,15 +157,11 @@ class ReportWriter:
     """Writes the files of reports.
 
     Args:
-        search: The query jobs and their results.
-        store: Where queries are, and reports are kept.
-        installation: The programs of this machine.
+        engine: What all searches share.
     """
 
-    def __init__(self, search: SearchEngine, store: Store, installation: Installation) -> None:
-        self._search = search
-        self._store = store
-        self._installation = installation
+    def __init__(self, engine: SearchEngine) -> None:
+        self._engine = engine
 
     @working_space()
     def write(
@@ -203,13 +187,11 @@ class ReportWriter:
         """
         options = {key: value for key, value in report.formatting.items() if key not in {"formatType", "partial"}}
         formatting = Formatting.read(report.formatting["formatType"], options=options)
+        installation = self._engine.installation
         formatter = BlastFormatter(
-            self._installation.program("blast_formatter"),
-            self._installation.workers,
-            self._installation.time_limit_s,
-            cancelled,
+            installation.program("blast_formatter"), installation.workers, installation.time_limit_s, cancelled
         )
-        source = ReportSource(self._search, self._store, self._installation, query, children, formatter)
+        source = ReportSource(self._engine, query, children, formatter)
         with TemporaryDirectory(prefix="multiblast-") as name:
             directory = Path(name)
             made = directory / "report"
@@ -226,7 +208,7 @@ class ReportWriter:
 
     def _keep(self, path: Path, key: str) -> ReportFile:
         with path.open("rb") as stream:
-            return ReportFile(path.name, self._store.put(key, stream).size_bytes, key)
+            return ReportFile(path.name, self._engine.store.put(key, stream).size_bytes, key)
 
 
 def _zip(path: Path, files: Sequence[Path]) -> Path:

@@ -122,13 +122,21 @@ class Resolver:
             InvalidInputError: this machine does not have the databases.
             ConflictError: it has others of their names, or another version of BLAST+.
         """
-        options = options_of(job)
-        databases = self.databases(job.site, targets_of(job), options)
-        self._targets.note_use(databases)
-        keys = self.result_keys(options, databases)
-        if keys.search != job.search_key:
+        context = self.resolve(job.site, targets_of(job), options_of(job), job.id)
+        self._targets.note_use(context.databases)
+        if context.search_key != job.search_key:
             raise ConflictError(f"a database or the BLAST+ version changed since job {job.id} was recorded: restart it")
-        return SearchContext(job.id, keys.search, options, databases, self._paths(options, databases))
+        return context
+
+    def resolve(self, site: str, targets: tuple[TargetName, ...], options: Options, job_id: str = "") -> SearchContext:
+        """Return what a search of some targets works with, also one that is no job.
+
+        Raises:
+            InvalidInputError: as `databases`.
+        """
+        databases = self.databases(site, targets, options)
+        search_key = self.result_keys(options, databases).search
+        return SearchContext(job_id, search_key, options, databases, self._paths(options, databases))
 
     def databases(self, site: str, targets: tuple[TargetName, ...], options: Options) -> tuple[BlastDatabase, ...]:
         """Return the databases of some targets, in the order in which they are always searched.

@@ -20,7 +20,7 @@ import yaml
 from typer.testing import CliRunner
 
 from deployments.server import PrefectServer
-from multiblast.actions import Queries, ReportService
+from multiblast.actions import Queries, Reports
 from multiblast.actions.catalogue import actions_of
 from multiblast.sequences import read_fasta
 
@@ -113,7 +113,7 @@ def _create(w: World) -> None:
 
 def _create_report(w: World) -> None:
     config = {"queryJobID": w.job, "blastConfig": {"formatType": 7}}
-    assert w.services.report_service.create(w.ann, config).report_job_id == w.report
+    assert w.services.reports.create(w.ann, config).report_job_id == w.report
 
 
 def _list(w: World) -> None:
@@ -123,7 +123,7 @@ def _list(w: World) -> None:
 
 
 def _list_reports(w: World) -> None:
-    told = [item.to_json() for item in w.services.report_service.list_jobs(w.ann, query_job_id=w.job)]
+    told = [item.to_json() for item in w.services.reports.list_jobs(w.ann, query_job_id=w.job)]
     assert told == w.json("reports", "list", "--job", w.job, "--json")
     assert [item["reportJobID"] for item in told] == [w.report]
 
@@ -155,13 +155,13 @@ def _restart_report(w: World) -> None:
     from multiblast.database import JobStatus
 
     for act in (
-        lambda: w.services.report_service.restart(w.ann, w.report),
+        lambda: w.services.reports.restart(w.ann, w.report),
         lambda: w.flow("restart-job", job=w.report, user="ann"),
     ):
         w.services.queries.jobs.move_report(w.report, JobStatus.COMPLETE)
         w.services.queries.jobs.move_report(w.report, JobStatus.EXPIRED)
         act()
-    assert w.services.report_service.lookup(w.ann, w.report).status == "complete"
+    assert w.services.reports.lookup(w.ann, w.report).status == "complete"
 
 
 def _update(w: World, job: str) -> None:
@@ -185,7 +185,7 @@ def _unlink_query(w: World) -> None:
 
 
 def _unlink_report(w: World) -> None:
-    _unlink(w, w.report, lambda: w.services.report_service.lookup(w.ann, w.report))
+    _unlink(w, w.report, lambda: w.services.reports.lookup(w.ann, w.report))
 
 
 def _query(w: World) -> None:
@@ -215,7 +215,7 @@ def _history(w: World, job: str) -> None:
 
 def _status(w: World) -> None:
     asked = [w.job, w.report, "0" * 32]
-    told = w.services.queries.statuses(w.ann, asked) | w.services.report_service.statuses(w.ann, asked)
+    told = w.services.queries.statuses(w.ann, asked) | w.services.reports.statuses(w.ann, asked)
     assert told == w.json("status", *asked) == w.json("jobs", "status", *asked)
     assert told == {w.job: "complete", w.report: "complete"}
 
@@ -236,15 +236,13 @@ def _cancel(w: World) -> None:
 
 def _cancel_report(w: World) -> None:
     reports = [
-        w.services.report_service.create(
-            w.ann, {"queryJobID": w.job, "blastConfig": {"formatType": number}}
-        ).report_job_id
+        w.services.reports.create(w.ann, {"queryJobID": w.job, "blastConfig": {"formatType": number}}).report_job_id
         for number in (1, 2, 3)
     ]
-    w.services.report_service.cancel(w.ann, reports[0])
+    w.services.reports.cancel(w.ann, reports[0])
     w.flow("cancel-job", job=reports[1], user="ann")
     w.command("jobs", "cancel", reports[2])
-    assert set(w.services.report_service.statuses(w.ann, reports).values()) == {"cancelled"}
+    assert set(w.services.reports.statuses(w.ann, reports).values()) == {"cancelled"}
 
 
 def _pin(w: World, job: str) -> None:
@@ -307,13 +305,13 @@ def _compare(w: World) -> None:
 
 
 def _files(w: World) -> None:
-    told = [file.to_json() for file in w.services.report_service.files(w.ann, w.report)]
+    told = [file.to_json() for file in w.services.reports.files(w.ann, w.report)]
     assert told == w.json("reports", "files", w.report, "--json")
     assert [file["name"] for file in told] == ["report.tsv", "report.zip"]
 
 
 def _file(w: World) -> None:
-    with w.services.report_service.file(w.ann, w.report, "report.tsv", line_range="1-3") as stream:
+    with w.services.reports.file(w.ann, w.report, "report.tsv", line_range="1-3") as stream:
         told = stream.read()
     command = w.command("reports", "get", w.report, "report.tsv", "--lines", "1-3")
     assert told == command.encode()
@@ -370,7 +368,7 @@ WAYS: dict[str, Callable[[World], None]] = {
     "reports end-shares": lambda w: _share(w, w.report),
 }
 ACTIONS = [
-    f"{group} {one.name}" for group, door in (("jobs", Queries), ("reports", ReportService)) for one in actions_of(door)
+    f"{group} {one.name}" for group, door in (("jobs", Queries), ("reports", Reports)) for one in actions_of(door)
 ]
 
 
@@ -413,9 +411,9 @@ def test_commands_are_requested_by_the_user_or_guest_of_the_environment(
             monkeypatch.setenv(variable, value)
             assert "wrote results/report.tsv" in world.command(*search)
             (job,) = {item.query_job_id for item in public.queries.list_jobs(who)} - {world.job}
-            (report,) = public.report_service.list_jobs(who, query_job_id=job)
+            (report,) = public.reports.list_jobs(who, query_job_id=job)
             assert "wrote results/report.json" in world.command("report", job, "--format", "15")
-            assert len(public.report_service.list_jobs(who, query_job_id=job)) == 2
+            assert len(public.reports.list_jobs(who, query_job_id=job)) == 2
             assert report.status == "complete"
         monkeypatch.delenv("MULTIBLAST_GUEST")
         with pytest.raises(NotAllowedError):

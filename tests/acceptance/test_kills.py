@@ -24,6 +24,7 @@ from multiblast.settings import QueryLimits
 from multiblast.stores import LocalStore
 from multiblast.targets import Targets
 from multiblast.targets.makeblastdb import build_database
+from tests.support.people import ADMINISTRATOR
 from tests.watching import blast_processes
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "data"
@@ -82,8 +83,8 @@ def finish(process: subprocess.Popen[str]) -> str:
 
 
 def table(services: Services, job_id: str) -> bytes:
-    made = services.reports.make(services.reports.record(job_id, Formatting.read("6")))
-    with services.reports.open(made.report_id, "report.tsv") as stream:
+    made = services.reports.run(services.reports.submit(ADMINISTRATOR, job_id, Formatting.read("6"))).execute()
+    with services.reports.file(ADMINISTRATOR, made.report_id, "report.tsv") as stream:
         return stream.read()
 
 

@@ -40,6 +40,7 @@ from multiblast.settings import QueryLimits, own_queue
 from multiblast.stores.s3 import S3Store, connect
 from multiblast.targets import Targets
 from multiblast.transfer import publish
+from tests.support.people import ADMINISTRATOR
 from tests.watching import blast_processes, wait_for
 
 pytestmark = pytest.mark.postgresql
@@ -453,8 +454,8 @@ def test_what_a_killed_shard_searched_is_taken_over(
     with first.database.read() as session:
         searched = session.exec(select(BatchRun.sequences).where(BatchRun.job_id == job)).all()
     assert sum(searched) == 40
-    made = first.reports.make(first.reports.record(job, Formatting.read("6")))
-    with first.reports.open(made.report_id, "report.tsv") as stream:
+    made = first.reports.run(first.reports.submit(ADMINISTRATOR, job, Formatting.read("6"))).execute()
+    with first.reports.file(ADMINISTRATOR, made.report_id, "report.tsv") as stream:
         assert stream.read() == plain_table(installation, query)
 
 

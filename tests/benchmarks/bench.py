@@ -85,7 +85,8 @@ class Bench:
 
     def _submit(self, services: Services, query: Path) -> None:
         job_id = self._search(services, query)
-        services.reports.make(services.reports.record(job_id, Formatting.read(6)))
+        report_id = services.reports.submit(Requester(administrator=True), job_id, Formatting.read(6))
+        services.reports.run(report_id).execute()
 
     def _search(self, services: Services, query: Path) -> str:
         target = f"{self.database.parents[2].name}/{self.database.parents[1].name}/{self.database.name}"

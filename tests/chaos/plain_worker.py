@@ -15,6 +15,7 @@ import boto3
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 
+from multiblast.accounts import Requester
 from multiblast.database import Database, JobStatus, Link, QueryJob
 from multiblast.errors import MultiblastError
 from multiblast.installation import Installation
@@ -36,7 +37,7 @@ def next_job(services: Services, skip: set[str]) -> str:
 def run(services: Services, job_id: str, run_id: str) -> None:
     """Search a job, and make a report of it."""
     services.queries.run(job_id, run_id=run_id).execute()
-    services.reports.make(services.reports.record(job_id, Formatting.read("7")))
+    services.reports.run(services.reports.submit(Requester(administrator=True), job_id, Formatting.read("7"))).execute()
 
 
 def main() -> None:

@@ -69,20 +69,20 @@ ACTIONS: dict[str, tuple[set[str], Act]] = {
     "query pin": (LINKED, lambda h, r: h.services.queries.pin(r, h.query)),
     "query share": (LINKED, lambda h, r: h.services.queries.share(r, h.query)),
     "query end shares": (LINKED, lambda h, r: h.services.queries.end_shares(r, h.query)),
-    "report list": (ALL, lambda h, r: h.services.report_service.list_jobs(r)),
-    "report create": (READERS, lambda h, r: h.services.report_service.create(r, request(h))),
-    "report lookup": (READERS, lambda h, r: h.services.report_service.lookup(r, h.report, link=False)),
-    "report restart": (LINKED, lambda h, r: h.services.report_service.restart(r, h.report)),
-    "report update": (LINKED, lambda h, r: h.services.report_service.update(r, h.report, summary="mine")),
-    "report unlink": (LINKED, lambda h, r: h.services.report_service.unlink(r, h.report)),
-    "report files": (READERS, lambda h, r: h.services.report_service.files(r, h.report)),
-    "report file": (READERS, lambda h, r: h.services.report_service.file(r, h.report, "report.tsv").close()),
-    "report errors": (READERS, lambda h, r: h.services.report_service.errors(r, h.report)),
-    "report history": (READERS, lambda h, r: h.services.report_service.history(r, h.report)),
-    "report cancel": (LINKED, lambda h, r: h.services.report_service.cancel(r, h.report)),
-    "report pin": (LINKED, lambda h, r: h.services.report_service.pin(r, h.report)),
-    "report share": (LINKED, lambda h, r: h.services.report_service.share(r, h.report)),
-    "report end shares": (LINKED, lambda h, r: h.services.report_service.end_shares(r, h.report)),
+    "report list": (ALL, lambda h, r: h.services.reports.list_jobs(r)),
+    "report create": (READERS, lambda h, r: h.services.reports.create(r, request(h))),
+    "report lookup": (READERS, lambda h, r: h.services.reports.lookup(r, h.report, link=False)),
+    "report restart": (LINKED, lambda h, r: h.services.reports.restart(r, h.report)),
+    "report update": (LINKED, lambda h, r: h.services.reports.update(r, h.report, summary="mine")),
+    "report unlink": (LINKED, lambda h, r: h.services.reports.unlink(r, h.report)),
+    "report files": (READERS, lambda h, r: h.services.reports.files(r, h.report)),
+    "report file": (READERS, lambda h, r: h.services.reports.file(r, h.report, "report.tsv").close()),
+    "report errors": (READERS, lambda h, r: h.services.reports.errors(r, h.report)),
+    "report history": (READERS, lambda h, r: h.services.reports.history(r, h.report)),
+    "report cancel": (LINKED, lambda h, r: h.services.reports.cancel(r, h.report)),
+    "report pin": (LINKED, lambda h, r: h.services.reports.pin(r, h.report)),
+    "report share": (LINKED, lambda h, r: h.services.reports.share(r, h.report)),
+    "report end shares": (LINKED, lambda h, r: h.services.reports.end_shares(r, h.report)),
 }
 
 
@@ -108,8 +108,8 @@ def house(
         fasta = b"".join(sequence.canonical for sequence in proteins[8:10]).decode()
         built["query"] = search_whole(services, fasta, user="ann").job_id
         request = {"queryJobID": built["query"], "blastConfig": {"formatType": 6}}
-        built["report"] = services.report_service.create(services.accounts.requester("ann"), request).report_job_id
-        services.reports.make(built["report"])
+        built["report"] = services.reports.create(services.accounts.requester("ann"), request).report_job_id
+        services.reports.run(built["report"]).execute()
         services.database.close()
         shutil.copytree(tmp_path / "home", built["place"])
     return House(services, built["query"], built["report"])
@@ -123,13 +123,13 @@ def requester(house: House, name: str) -> Requester:
         share = house.services.queries.share(accounts.requester("ann"), house.query)
         invited = accounts.requester(guest_token=token, share_tokens=[share])
         house.services.queries.lookup(invited, house.query)
-        house.services.report_service.lookup(invited, house.report)
+        house.services.reports.lookup(invited, house.report)
         return guest
     if name == "holder of a share":
         return accounts.requester(
             share_tokens=[
                 house.services.queries.share(accounts.requester("ann"), house.query),
-                house.services.report_service.share(accounts.requester("ann"), house.report),
+                house.services.reports.share(accounts.requester("ann"), house.report),
             ]
         )
     if name == "guest":
@@ -175,7 +175,7 @@ def test_reader_of_a_query_reads_its_sequences_and_reports(house: House) -> None
     children = house.services.queries.lookup(asks, house.query, link=False).children or ()
     child = house.services.queries.lookup(asks, children[0].query_job_id, link=False)
     assert child.parents == (house.query,)
-    assert house.services.report_service.files(asks, house.report)
+    assert house.services.reports.files(asks, house.report)
 
 
 def test_reader_of_a_sequence_does_not_read_its_parent(house: House) -> None:

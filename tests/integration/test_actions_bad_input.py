@@ -42,8 +42,8 @@ def services(
     services.limits = QueryLimits(sequences=3)
     fasta = b"".join(sequence.canonical for sequence in proteins[8:10]).decode()
     job = search_whole(services, fasta, user="ann")
-    report = services.report_service.create(ANN, {"queryJobID": job.job_id}).report_job_id
-    services.reports.make(report)
+    report = services.reports.create(ANN, {"queryJobID": job.job_id}).report_job_id
+    services.reports.run(report).execute()
     return services
 
 
@@ -149,14 +149,14 @@ def test_create_report_tells_each_problem_by_its_key(services: Services) -> None
     before = dump(services)
     for name, (request, keys) in REPORT.items():
         with pytest.raises(InvalidInputError) as caught:
-            services.report_service.create(ANN, {"queryJobID": query, **request} if name != "nothing" else request)
+            services.reports.create(ANN, {"queryJobID": query, **request} if name != "nothing" else request)
         assert set(caught.value.by_key) >= keys, name
     assert dump(services) == before
 
 
 def test_every_action_refuses_bad_input_and_changes_nothing(services: Services) -> None:
     query, report = ids(services)
-    jobs, reports, accounts = services.queries, services.report_service, services.accounts
+    jobs, reports, accounts = services.queries, services.reports, services.accounts
     refused: dict[str, tuple[type[MultiblastError], set[str], Callable[[], object]]] = {
         "list: status": (
             InvalidInputError,
@@ -221,7 +221,7 @@ def test_action_on_an_unfinished_job_says_what_to_wait_for(services: Services) -
     before = dump(services)
     for act in (
         lambda: services.queries.result(ANN, job, None),  # type: ignore[arg-type]  # never written
-        lambda: services.report_service.create(ANN, {"queryJobID": job}),
+        lambda: services.reports.create(ANN, {"queryJobID": job}),
         lambda: services.queries.restart(ANN, job),
     ):
         with pytest.raises(ConflictError, match="queued"):

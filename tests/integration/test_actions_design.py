@@ -182,10 +182,10 @@ def test_result_is_one_archive_of_all_sequences(queries: Queries, services: Serv
     assert b'"Query_3"' in output.getvalue()
 
 
-def test_report_service_answers_what_the_design_shows(queries: Queries, services: Services) -> None:
+def test_reports_answers_what_the_design_shows(queries: Queries, services: Services) -> None:
     job = queries.create(ANN, config(ONE)).query_job_id
     run(services, job)
-    reports = services.report_service
+    reports = services.reports
     words = {"summary": "some report job summary"}
     created = reports.create(ANN, {"queryJobID": job, "blastConfig": {"formatType": 7}, "userMeta": words}).to_json()
     assert list(created) == ["reportJobID"]
@@ -194,7 +194,7 @@ def test_report_service_answers_what_the_design_shows(queries: Queries, services
         {"reportJobID": report, "queryJobID": job, "status": "queued", "userMeta": words}
     ]
     assert reports.list_jobs(ANN, query_job_id="0" * 32) == []
-    services.reports.make(report)
+    services.reports.run(report).execute()
     files = [file.to_json() for file in reports.files(ANN, report)]
     assert [file["name"] for file in files] == ["report.tsv", "report.zip"]
     assert all(set(file) == {"name", "size"} and file["size"] > 0 for file in files)
@@ -206,9 +206,9 @@ def test_report_service_answers_what_the_design_shows(queries: Queries, services
 def test_report_file_is_read_whole_by_bytes_and_by_lines(queries: Queries, services: Services) -> None:
     job = queries.create(ANN, config(ONE)).query_job_id
     run(services, job)
-    reports = services.report_service
+    reports = services.reports
     report = reports.create(ANN, {"queryJobID": job}).report_job_id
-    services.reports.make(report)
+    services.reports.run(report).execute()
 
     def part(**ranges: str) -> bytes:
         with reports.file(ANN, report, "report.txt", **ranges) as stream:

@@ -263,7 +263,7 @@ class Actions(RuleBasedStateMachine):
         holder = accounts.requester(share_tokens=tokens)
         seen = {query, *((part,) for part in query)}
         assert set(service.statuses(holder, list(self.ids.values()))) == {self.ids[parts] for parts in seen}
-        reports = self.services.report_service.statuses(holder, list(self.report_ids.values()))
+        reports = self.services.reports.statuses(holder, list(self.report_ids.values()))
         assert set(reports) == {self.report_ids[parts] for parts in seen & set(self.report_ids)}
         with pytest.raises(NotAllowedError):
             service.pin(holder, self.ids[query])
@@ -279,7 +279,7 @@ class Actions(RuleBasedStateMachine):
         if query in self.report_ids:
             self._make_a_report(query)
         if (who, query) in self.model.report_links:
-            self.services.report_service.pin(PEOPLE[who], self.report_ids[query], pinned=pinned)
+            self.services.reports.pin(PEOPLE[who], self.report_ids[query], pinned=pinned)
             self.model.reports[query].pinned = pinned
 
     @property
@@ -294,7 +294,7 @@ class Actions(RuleBasedStateMachine):
     def _ask_for_a_report(self, who: str, query: tuple[int, ...]) -> None:
         request = {"queryJobID": self.ids[query], "blastConfig": {"formatType": 6}}
         made: list[str] = []
-        service, model = self.services.report_service, self.model
+        service, model = self.services.reports, self.model
         fits = model.jobs[query].status == "complete"
         if self.act(
             model.can_read(who, query), fits, lambda: made.append(service.create(PEOPLE[who], request).report_job_id)
@@ -310,7 +310,7 @@ class Actions(RuleBasedStateMachine):
 
     def _make_a_report(self, query: tuple[int, ...]) -> None:
         report, fits = self.model.reports[query], self.model.jobs[query].status == "complete"
-        if self.act(True, fits, lambda: self.services.reports.make(self.report_ids[query])):
+        if self.act(True, fits, lambda: self.services.reports.run(self.report_ids[query]).execute()):
             report.status = "complete"
         elif report.status == "queued":
             report.status = "failed"
@@ -319,7 +319,7 @@ class Actions(RuleBasedStateMachine):
     @rule(data=st.data(), who=people, action=st.sampled_from(["cancel", "restart", "pin", "unpin", "update", "unlink"]))
     def change_a_report(self, data: st.DataObject, who: str, action: str) -> None:
         query = data.draw(st.sampled_from(sorted(self.report_ids)))
-        service, report_id, asks = self.services.report_service, self.report_ids[query], PEOPLE[who]
+        service, report_id, asks = self.services.reports, self.report_ids[query], PEOPLE[who]
         model, report = self.model, self.model.reports[query]
         restartable = report.status in {"expired", "failed", "cancelled"} and model.jobs[query].status == "complete"
         acts: dict[str, tuple[bool, Callable[[], object]]] = {
@@ -343,7 +343,7 @@ class Actions(RuleBasedStateMachine):
     @rule(data=st.data(), who=people)
     def look_up_a_report(self, data: st.DataObject, who: str) -> None:
         query = data.draw(st.sampled_from(sorted(self.report_ids)))
-        allowed, service = self.model.can_read_report(who, query), self.services.report_service
+        allowed, service = self.model.can_read_report(who, query), self.services.reports
         if self.act(allowed, True, lambda: service.lookup(PEOPLE[who], self.report_ids[query])):
             self.model.report_links.setdefault((who, query), "")
             complete = self.model.reports[query].status == "complete"
@@ -376,7 +376,7 @@ class Actions(RuleBasedStateMachine):
     def ask_for_what_is_not_there(self, who: str, query: tuple[int, ...]) -> None:
         """Nothing of this changes anything: the invariants would see it."""
         job_id = self.ids.get(query, "0" * 32)
-        reports, asks = self.services.report_service, PEOPLE[who]
+        reports, asks = self.services.reports, PEOPLE[who]
         for act in (
             lambda: self.services.queries.lookup(asks, "f" * 32),
             lambda: self.services.queries.update(asks, job_id, summary="x" * 513),
@@ -402,7 +402,7 @@ class Actions(RuleBasedStateMachine):
 
     @invariant()
     def reports_are_those_of_the_model(self) -> None:
-        service, model = self.services.report_service, self.model
+        service, model = self.services.reports, self.model
         told = service.statuses(PEOPLE["root"], list(self.report_ids.values()))
         assert told == {self.report_ids[parts]: report.status for parts, report in model.reports.items()}
         for who, asks in PEOPLE.items():

@@ -192,8 +192,8 @@ def test_tokens_are_stored_nowhere(make_services: Make, proteins: list[Sequence]
     run(services, job)
     share = services.queries.share(guest, job)
     services.queries.lookup(services.accounts.requester("bob", share_tokens=[share]), job)
-    report = services.report_service.create(guest, {"queryJobID": job}).report_job_id
-    services.reports.make(report)
+    report = services.reports.create(guest, {"queryJobID": job}).report_job_id
+    services.reports.run(report).execute()
     services.database.close()
     files = [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
     assert len(files) >= 3

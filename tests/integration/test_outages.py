@@ -23,6 +23,7 @@ from multiblast.services import Services
 from multiblast.stores import LocalStore
 from multiblast.upkeep.reconciliation import Reconciliation, RunState
 from tasks.runs import best_effort
+from tests.support.people import ADMINISTRATOR
 
 AWAY = StoreAwayError("no server answers")
 ONE = ">one\nMKVLAAGIVGLCAKAYWQ\n"
@@ -89,12 +90,12 @@ def test_report_that_met_an_outage_is_made_again(
     assert isinstance(plain.store, LocalStore)
     services = replace(plain, store=Interrupted(plain.store.root))
     job = search_whole(services, ONE).job_id
-    report = services.reports.record(job, Formatting.read("6"))
+    report = services.reports.submit(ADMINISTRATOR, job, Formatting.read("6"))
     with pytest.raises(StoreAwayError):
-        services.reports.make(report, run_id="run-1")
+        services.reports.run(report, run_id="run-1").execute()
     assert services.queries.jobs.report(report).status == JobStatus.IN_PROGRESS
     assert [waiting.job_id for waiting in Reconciliation(services.database).run(ended).waiting] == [report]
-    assert services.reports.make(report).status == JobStatus.COMPLETE
+    assert services.reports.run(report).execute().status == JobStatus.COMPLETE
 
 
 def test_page_that_cannot_be_shown_ends_no_run() -> None:

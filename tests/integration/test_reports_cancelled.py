@@ -37,12 +37,12 @@ def test_cancel_stops_the_formatter_and_the_report_can_be_made_again(
     formatter.write_text(f"#!/bin/sh\necho $$ > {pid_file}\nexec sleep 60\n")
     formatter.chmod(0o755)
     slow = make_services(directory=programs)
-    report = slow.reports.record(query, Formatting.read(format), owner="ann")
+    report = slow.reports.submit(ANN, query, Formatting.read(format))
     raised: list[ProgramError] = []
 
     def make() -> None:
         try:
-            slow.reports.make(report)
+            slow.reports.run(report).execute()
         except ProgramError as error:
             raised.append(error)
 
@@ -50,13 +50,13 @@ def test_cancel_stops_the_formatter_and_the_report_can_be_made_again(
     thread.start()
     while not pid_file.exists() or not pid_file.read_text():
         time.sleep(0.05)
-    slow.report_service.cancel(ANN, report)
+    slow.reports.cancel(ANN, report)
     thread.join(timeout=10)
     assert raised[0].failure_class is FailureClass.CANCELLED
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid_file.read_text()), 0)
-    cancelled = slow.report_service.lookup(ANN, report)
+    cancelled = slow.reports.lookup(ANN, report)
     assert (cancelled.status, cancelled.reason) == ("cancelled", "cancelled by its user")
     whole = make_services()
-    whole.report_service.restart(ANN, report)
-    assert whole.reports.make(report).status == "complete"
+    whole.reports.restart(ANN, report)
+    assert whole.reports.run(report).execute().status == "complete"

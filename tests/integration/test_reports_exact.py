@@ -15,6 +15,7 @@ from multiblast.reports import Formatting
 from multiblast.search import SearchedJob, read_submission
 from multiblast.sequences import Sequence
 from multiblast.services import Services
+from tests.support.people import ADMINISTRATOR
 
 FORMATS = [0, 5, 6, 7, 10, 12, 15, 16, 18]
 
@@ -31,8 +32,8 @@ def plain(program: str, query: bytes, database: Path, number: int, directory: Pa
 
 
 def report(services: Services, job: SearchedJob, number: int) -> bytes:
-    made = services.reports.make(services.reports.record(job.job_id, Formatting.read(number)))
-    with services.reports.open(made.report_id, made.files[0].name) as stream:
+    made = services.reports.run(services.reports.submit(ADMINISTRATOR, job.job_id, Formatting.read(number))).execute()
+    with services.reports.file(ADMINISTRATOR, made.report_id, made.files[0].name) as stream:
         return stream.read()
 
 
@@ -72,8 +73,8 @@ def _body(text: bytes, number: int) -> bytes:
 def test_report_is_made_once(services: Services, submit: Callable[..., SearchedJob], proteins: list[Sequence]) -> None:
     job = submit(fasta(proteins[:2]).decode())
     request = Formatting.read(6)
-    first = services.reports.make(services.reports.record(job.job_id, request))
-    again = services.reports.make(services.reports.record(job.job_id, request))
+    first = services.reports.run(services.reports.submit(ADMINISTRATOR, job.job_id, request)).execute()
+    again = services.reports.run(services.reports.submit(ADMINISTRATOR, job.job_id, request)).execute()
     assert (first.reused, again.reused) == (False, True)
     assert first.files == again.files
     assert [file.name for file in first.files] == ["report.tsv", "report.zip"]
@@ -83,7 +84,7 @@ def test_report_of_an_unfinished_job_is_refused(services: Services, proteins: li
     submission = read_submission(query=fasta(proteins[:1]).decode(), targets=["demo/examples/proteins"])
     job_id = services.queries.submit(Requester(), submission).job_id
     with pytest.raises(ConflictError, match="is queued, and a report needs a complete one"):
-        services.reports.record(job_id, Formatting.read(0))
+        services.reports.submit(ADMINISTRATOR, job_id, Formatting.read(0))
 
 
 @pytest.mark.parametrize(
@@ -128,11 +129,11 @@ def test_report_after_a_database_was_rebuilt_needs_a_new_search(
     build(proteins[:8])
     services = make_services(root=root)
     before = search_whole(services, fasta(proteins[:3]).decode())
-    kept = services.reports.make(services.reports.record(before.job_id, Formatting.read(6)))
+    kept = services.reports.run(services.reports.submit(ADMINISTRATOR, before.job_id, Formatting.read(6))).execute()
     build(proteins)
     with pytest.raises(ConflictError, match="restart it"):
-        services.reports.make(services.reports.record(before.job_id, Formatting.read(5)))
-    with services.reports.open(kept.report_id, "report.tsv") as stream:
+        services.reports.run(services.reports.submit(ADMINISTRATOR, before.job_id, Formatting.read(5))).execute()
+    with services.reports.file(ADMINISTRATOR, kept.report_id, "report.tsv") as stream:
         assert stream.read().count(b"\n") >= 3
     after = search_whole(services, fasta(proteins[:3]).decode())
     assert after.job_id == before.job_id
@@ -145,7 +146,7 @@ def test_hits_of_a_job_come_a_page_at_a_time(
     services: Services, submit: Callable[..., SearchedJob], proteins: list[Sequence]
 ) -> None:
     job = submit(fasta(proteins[:2]).decode(), evalue=1e-5)
-    page = services.reports.hits(job.job_id, evalue_max=1e-50, page=2, page_size=10)
+    page = services.reports.hits(ADMINISTRATOR, job.job_id, evalue_max=1e-50, page=2, page_size=10)
     assert len(page.rows) == 10
     assert page.total > 20
     assert all(hit.evalue <= 1e-50 for hit in page.rows)
@@ -155,9 +156,9 @@ def test_html_report_is_one_file_that_names_its_making(
     services: Services, submit: Callable[..., SearchedJob], proteins: list[Sequence]
 ) -> None:
     job = submit(fasta(proteins[:2]).decode())
-    made = services.reports.make(services.reports.record(job.job_id, Formatting.read("html")))
+    made = services.reports.run(services.reports.submit(ADMINISTRATOR, job.job_id, Formatting.read("html"))).execute()
     assert [file.name for file in made.files] == ["report.html", "report.zip"]
-    with services.reports.open(made.report_id, "report.html") as stream:
+    with services.reports.file(ADMINISTRATOR, made.report_id, "report.html") as stream:
         page = stream.read().decode()
     assert job.job_id in page
     assert "demo/examples/proteins" in page

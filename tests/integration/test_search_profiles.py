@@ -18,6 +18,7 @@ from multiblast.sequences import Sequence
 from multiblast.services import Services
 from multiblast.targets.makeblastdb import build_database
 from multiblast.upkeep.storage import StorageUpkeep
+from tests.support.people import ADMINISTRATOR
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
 FORMATS = (0, 2, 4, 5, 6, 7, 8, 10, 12, 15, 16, 18)
@@ -34,10 +35,11 @@ TITLES = (
 
 
 def files(services: Services, job_id: str, format_type: object) -> dict[str, bytes]:
-    made = services.reports.make(services.reports.record(job_id, Formatting.read(str(format_type))))
+    report_id = services.reports.submit(ADMINISTRATOR, job_id, Formatting.read(format_type))
+    made = services.reports.run(report_id).execute()
     found = {}
     for file in made.files:
-        with services.reports.open(made.report_id, file.name) as stream:
+        with services.reports.file(ADMINISTRATOR, made.report_id, file.name) as stream:
             found[file.name] = stream.read()
     return found
 
@@ -156,7 +158,7 @@ def test_profile_of_another_query_or_of_no_use_is_refused(
         search_whole(services, ">other\nMKRISTTITTTITITTGNGAG\n", program="psiblast", in_pssm=profile)
     plain_job = search_whole(services, query)
     with pytest.raises(InvalidInputError, match="out_pssm"):
-        services.reports.record(plain_job.job_id, Formatting.read("pssm"))
+        services.reports.submit(ADMINISTRATOR, plain_job.job_id, Formatting.read("pssm"))
 
 
 def test_profiles_are_swept_with_what_refers_to_them(

@@ -59,8 +59,8 @@ def fasta(sequences: list[Sequence]) -> str:
 
 def report_of(services: Services, job_id: str) -> str:
     config = {"queryJobID": job_id, "blastConfig": {"formatType": 6}}
-    report = services.report_service.create(ME, config).report_job_id
-    services.reports.make(report)
+    report = services.reports.create(ME, config).report_job_id
+    services.reports.run(report).execute()
     return report
 
 
@@ -85,7 +85,7 @@ def test_expiry_removes_results_and_keeps_recipes(
     expired = services.expiry.run(LATER)
     assert (expired.query_jobs, expired.report_jobs, expired.errors) == ([job.job_id], [report], {})
     assert services.queries.lookup(ME, job.job_id).status == "expired"
-    assert services.report_service.lookup(ME, report).status == "expired"
+    assert services.reports.lookup(ME, report).status == "expired"
     assert {child.status for child in services.queries.lookup(ME, job.job_id).children or ()} == {"expired"}
     assert results(services) == set()
     with services.queries.query(ME, job.job_id) as query:
@@ -137,7 +137,7 @@ def test_expiry_counts_reading_as_use_and_nothing_else(
     services.queries.lookup(ME, jobs["polled"])
     services.queries.statuses(ME, list(jobs.values()))
     services.queries.result(ME, jobs["read"], io.BytesIO())
-    services.report_service.file(ME, report, "report.tsv").close()
+    services.reports.file(ME, report, "report.tsv").close()
     assert services.expiry.run().query_jobs == [jobs["polled"]]
 
 
@@ -154,7 +154,7 @@ def test_pinned_report_keeps_its_query_job(
 ) -> None:
     job = search_whole(services, fasta(proteins[8:9]), user="ann")
     report = report_of(services, job.job_id)
-    services.report_service.pin(ME, report)
+    services.reports.pin(ME, report)
     expired = services.expiry.run(LATER)
     assert (expired.query_jobs, expired.report_jobs) == ([], [])
 
@@ -261,10 +261,10 @@ def test_report_made_again_is_not_swept(
     report = report_of(services, job.job_id)
     services.queries.pin(ME, job.job_id)
     assert services.expiry.run(LATER).report_jobs == [report]
-    services.report_service.restart(ME, report)
-    services.reports.make(report)
+    services.reports.restart(ME, report)
+    services.reports.run(report).execute()
     services.storage_upkeep.sweep(utc_now() + timedelta(hours=2))
-    with services.report_service.file(ME, report, "report.tsv") as file:
+    with services.reports.file(ME, report, "report.tsv") as file:
         assert file.read()
     assert services.storage_upkeep.verify().is_nothing
 

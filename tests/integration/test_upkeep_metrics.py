@@ -44,8 +44,8 @@ def test_metrics_count_what_is_in_the_database(
     """Of a job with two sequences, one that failed and one that waits; several readers see the same."""
     fasta = b"".join(sequence.canonical for sequence in proteins[8:10]).decode()
     job = search_whole(services, fasta, user="ann")
-    report = services.report_service.create(ANN, {"queryJobID": job.job_id}).report_job_id
-    services.reports.make(report)
+    report = services.reports.create(ANN, {"queryJobID": job.job_id}).report_job_id
+    services.reports.run(report).execute()
     ids = []
     for number in (1, 2):
         submission = read_submission(query=f">s\n{'MKVLAAGIV' * number}\n", targets=["demo/examples/proteins"])

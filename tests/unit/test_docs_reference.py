@@ -19,6 +19,7 @@ PICTURE = re.compile(r"!\[[^]]*\]\(([^)]+)\)")
         ("make_options.py", "options.md"),
         ("make_blocks.py", "settings.md"),
         ("make_flows.py", "flows.md"),
+        ("make_formats.py", "formats.md"),
         ("make_actions.py", "actions.md"),
     ],
 )

@@ -15,7 +15,6 @@ from rocrate.rocrate import ROCrate
 from sqlmodel import select
 
 from multiblast.accounts import Requester
-from multiblast.actions.requests import CreateReport
 from multiblast.database import Link
 from multiblast.errors import ConflictError, InvalidInputError, LimitError
 from multiblast.registry.remotes.public_view import PublicView
@@ -32,6 +31,7 @@ from multiblast.services import Services
 from multiblast.settings import Policy, UserLimits
 from multiblast.targets import Targets
 from multiblast.targets.makeblastdb import build_database
+from tests.support.people import ADMINISTRATOR
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "data"
 SEARCH = """\
@@ -53,9 +53,9 @@ def job(submit: Callable[..., Any]) -> str:
 
 
 def report(services: Services, job: str, **request: Any) -> str:
-    wanted = CreateReport(job, Formatting.read(request.pop("outfmt", "6"), **request))
-    report_id = services.report_service.record(Requester("rich"), wanted)
-    return services.reports.make(report_id).report_id
+    formatting = Formatting.read(request.pop("outfmt", "6"), **request)
+    report_id = services.reports.submit(Requester("rich"), job, formatting)
+    return services.reports.run(report_id).execute().report_id
 
 
 def products(registry: Any, references: list[str]) -> set[str]:
@@ -354,7 +354,7 @@ def test_registry_report_is_recorded_with_its_files(here: Any, services: Service
     assert name.startswith(f"reports/{made}/")
     (product,) = here.products("demo", [name])
     (told,) = info(here, f"demo:{name}@{product.fields['version']}")
-    with services.reports.open(made, name.rpartition("/")[2]) as file:
+    with services.reports.file(ADMINISTRATOR, made, name.rpartition("/")[2]) as file:
         assert b"".join(here.files.stream(told["sha1"])) == file.read()
     assert {one["description"].split()[0] for one in told["code_runs"]} == {"blastp", "report"}
 

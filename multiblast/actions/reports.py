@@ -1,8 +1,11 @@
-"""The report service: every action on report jobs."""
+"""The door of report jobs: every action on them, where rights are checked."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 
 from multiblast.accounts import Accounts, Requester
@@ -10,32 +13,35 @@ from multiblast.actions.answers import CreatedReport, Errors, ReportDetails, Rep
 from multiblast.actions.catalogue import action
 from multiblast.actions.job_door import JobDoor, read_page
 from multiblast.actions.lines import read_lines
-from multiblast.actions.requests import CreateReport, read_create_report
-from multiblast.database import Database, JobKind, JobStatus
+from multiblast.actions.requests import read_create_report
+from multiblast.database import JobKind, JobStatus, ReportJob
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem
-from multiblast.jobs import ACTIVE, RESTARTABLE, Jobs
-from multiblast.reports import Reports
+from multiblast.jobs import ACTIVE, RESTARTABLE, report_id
+from multiblast.reports import Formatting, ReportFile, ReportRun, files_of
+from multiblast.reports.hits import HitPage, read_hits
+from multiblast.search import SearchEngine, options_of, outputs_of
+from multiblast.upkeep import Notices
 
-__all__ = ["ReportService"]
+__all__ = ["Reports"]
 
 
-class ReportService(JobDoor):
-    """Every action on report jobs, for whoever asks.
+class Reports(JobDoor):
+    """Every action on report jobs, and the runs that make them.
 
     Args:
-        database: The job database.
-        jobs: All jobs.
-        reports: What records and makes reports.
+        engine: What all searches share.
         accounts: Who users and guests are.
+        notices: Who is notified when a job ends.
     """
 
-    def __init__(self, database: Database, jobs: Jobs, reports: Reports, accounts: Accounts) -> None:
-        super().__init__(JobKind.REPORT, database, jobs, accounts)
-        self._reports = reports
+    def __init__(self, engine: SearchEngine, accounts: Accounts, notices: Notices) -> None:
+        super().__init__(JobKind.REPORT, engine.database, engine.jobs, accounts)
+        self._engine = engine
+        self._notices = notices
 
     @action("create", flow="make-report", command="report")
     def create(self, requester: Requester, config: Mapping[str, Any]) -> CreatedReport:
-        """Record a report job from a request in the design's form; the same request finds the same job.
+        """Record a report job from a request in the form of the HTTP API; the same request finds the same job.
 
         Args:
             requester: Who asks; the job is added to their list unless the request opts out.
@@ -47,23 +53,80 @@ class ReportService(JobDoor):
             NotAllowedError: the requester may not read it.
             ConflictError: it is not complete.
         """
-        return CreatedReport(report_job_id=self.record(requester, read_create_report(config)))
+        request = read_create_report(config)
+        job_id = self.submit(
+            requester,
+            request.query_job_id,
+            request.formatting,
+            add_to_collection=request.add_to_collection,
+            summary=request.summary,
+            description=request.description,
+        )
+        return CreatedReport(report_job_id=job_id)
 
-    def record(self, requester: Requester, report: CreateReport, *, partial: bool = False) -> str:
-        """Record a report job from a request that is checked; return its id: see `create`.
+    def submit(  # noqa: PLR0913 - a report, and what is noted about it
+        self,
+        requester: Requester,
+        query_job_id: str,
+        formatting: Formatting,
+        *,
+        partial: bool = False,
+        add_to_collection: bool = True,
+        summary: str = "",
+        description: str = "",
+        notify: str = "",
+    ) -> str:
+        """Check a request, then record its job and return its id; the same request finds the same job.
 
         Args:
-            requester: Who asks.
-            report: The request.
+            requester: Who submits.
+            query_job_id: The job whose result the report shows.
+            formatting: The format and its options.
             partial: Allow a query job that is not complete: the report shows what is there.
+            add_to_collection: Whether the report is added to the requester's list.
+            summary: What they note about it there, in one line.
+            description: What more they note.
+            notify: A URL to notify when the job has ended; empty for none.
+
+        Raises:
+            InvalidInputError: the query job has no such report, or nobody may be notified there.
+            NotFoundError: there is no such query job.
+            NotAllowedError: the requester may not read it.
+            ConflictError: it is not complete.
         """
-        self._access.check_read(requester, report.query_job_id, JobKind.QUERY)
-        owner = requester.owner if report.add_to_collection else ""
-        job_id = self._reports.record(report.query_job_id, report.request, owner=owner, partial=partial)
-        if owner:
-            words = {"summary": report.summary, "description": report.description}
-            self._links.add(owner, job_id, JobKind.REPORT, **words)
-        return job_id
+        if notify:
+            self._notices.check(notify)
+        self.check(requester, query_job_id, formatting, partial=partial)
+        options = {**formatting.changed(), **({"partial": True} if partial else {})}
+        job = ReportJob(id=report_id(query_job_id, options), query_job_id=query_job_id, formatting=options)
+        owner = requester.owner if add_to_collection else ""
+        self.jobs.record_report(job, owner, summary=summary, description=description)
+        if notify:
+            self._notices.ask(job.id, notify)
+        return job.id
+
+    def check(self, requester: Requester, query_job_id: str, formatting: Formatting, *, partial: bool = False) -> None:
+        """Check a request without recording it: see `submit`."""
+        self._access.check_read(requester, query_job_id, JobKind.QUERY)
+        query = self.jobs.query(query_job_id)
+        if formatting.row.from_profiles and not outputs_of(options_of(query), ""):
+            reason = "the search kept no profiles: submit it with out_pssm or out_ascii_pssm"
+            raise InvalidInputError(Problem(reason, "formatType"))
+        formatting.check_program(query.program)
+        if query.status != JobStatus.COMPLETE and not partial:
+            raise ConflictError(
+                f"query job {query.id} is {query.status}, and a report needs a complete one: "
+                "wait for it or restart it, or ask for a partial report"
+            )
+
+    def run(self, job_id: str, *, run_id: str = "") -> ReportRun:
+        """Return a run of a recorded job, for whatever executes jobs.
+
+        Args:
+            job_id: The job.
+            run_id: The id of the flow run that executes it, for the job's history.
+        """
+        return ReportRun(self._engine, job_id, run_id=run_id)
 
     @action("list", columns=("reportJobID", "queryJobID", "status", "summary"), spelled={"query_job_id": "--job"})
     def list_jobs(  # noqa: PLR0913 - filters
@@ -166,15 +229,14 @@ class ReportService(JobDoor):
 
     @action("files", columns=("name", "size"))
     def files(self, requester: Requester, job_id: str) -> list[ReportListedFile]:
-        """List the files of a complete report.
+        """List the files of a complete report, the one to open first before others.
 
         Raises:
             NotFoundError: there is no such job.
             NotAllowedError: the requester may not read it.
             ConflictError: it is not complete.
         """
-        self._access.check_read(requester, job_id, JobKind.REPORT)
-        return [ReportListedFile(name=file.name, size=file.size) for file in self._reports.files(job_id)]
+        return [ReportListedFile(name=file.name, size=file.size) for file in self._files(requester, job_id).values()]
 
     @action(
         "get",
@@ -189,7 +251,7 @@ class ReportService(JobDoor):
         Args:
             requester: Who asks.
             job_id: The report job.
-            name: The file, as `files` tells it.
+            name: The file, as `files` lists it.
             byte_range: ``FIRST-LAST``, counted from 0, as in HTTP; either may be left out (``-500``: the last 500).
             line_range: ``FIRST-LAST``, counted from 1; either may be left out (``-500``: up to line 500).
 
@@ -206,15 +268,43 @@ class ReportService(JobDoor):
         lines_wanted = _read_range(line_range, "lineRange", problems)
         if problems:
             raise InvalidInputError(problems)
-        self._access.check_read(requester, job_id, JobKind.REPORT)
-        sizes = {file.name: file.size for file in self._reports.files(job_id)}
-        if name not in sizes:
-            raise NotFoundError("report file", name, f"the report has {', '.join(sizes)}")
+        files = self._files(requester, job_id)
+        if name not in files:
+            raise NotFoundError("report file", name, f"the report has {', '.join(files)}")
+        self.jobs.touch([job_id, self.jobs.report(job_id).query_job_id])
+        key, size = files[name].key, files[name].size
         if line_range:
             first, last = lines_wanted
-            return read_lines(self._reports.open(job_id, name), max(1, first or 1), last)
-        start, length = _as_bytes(*bytes_wanted, sizes[name]) if byte_range else (0, None)
-        return self._reports.open(job_id, name, start, length)
+            return read_lines(self._engine.store.open(key), max(1, first or 1), last)
+        start, length = _as_bytes(*bytes_wanted, size) if byte_range else (0, None)
+        return self._engine.store.open(key, start, length)
+
+    def fetch(self, requester: Requester, job_id: str, directory: Path) -> list[Path]:
+        """Write the files of a complete report into a directory, each whole or not at all: see `file`."""
+        directory.mkdir(parents=True, exist_ok=True)
+        written = []
+        for name in self._files(requester, job_id):
+            path = directory / name
+            temporary = path.with_name(path.name + ".tmp")
+            with self.file(requester, job_id, name) as source, temporary.open("wb") as target:
+                shutil.copyfileobj(source, target)
+            written.append(temporary.replace(path))
+        return written
+
+    def hits(self, requester: Requester, query_job_id: str, **choice: Any) -> HitPage:
+        """Return a page of a query job's hits; the table they come from is made at the first time.
+
+        Args:
+            requester: Who asks.
+            query_job_id: A complete query job.
+            **choice: Filters, order and page: see `multiblast.reports.hits.read_hits`.
+        """
+        job_id = self.submit(requester, query_job_id, Formatting(format="parquet"), add_to_collection=False)
+        table = self.run(job_id).execute().files[0]
+        with TemporaryFile() as spool:
+            with self._engine.store.open(table.key) as stream:
+                shutil.copyfileobj(stream, spool)
+            return read_hits(spool, **choice)
 
     @action("errors")
     def errors(self, requester: Requester, job_id: str) -> Errors:
@@ -226,6 +316,13 @@ class ReportService(JobDoor):
         """
         self._access.check_read(requester, job_id, JobKind.REPORT)
         return Errors(stderr=self.jobs.report(job_id).stderr)
+
+    def _files(self, requester: Requester, job_id: str) -> dict[str, ReportFile]:
+        self._access.check_read(requester, job_id, JobKind.REPORT)
+        report = self.jobs.report(job_id)
+        if report.status != JobStatus.COMPLETE:
+            raise ConflictError(f"report job {report.id} is {report.status}: make it first")
+        return {file.name: file for file in files_of(report)}
 
 
 def _blast_config(formatting: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The stages of a report."""
+"""The stages of a report job."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
 
 from blocks.services import services
-from multiblast.actions.requests import CreateReport
 from multiblast.log_lines import set_job
 from multiblast.reports import Formatting, MadeReport
 from tasks.page import link_to, show_markdown
@@ -21,22 +20,16 @@ __all__ = ["format_report", "record_report", "show_report"]
 
 
 @task(cache_policy=NO_CACHE, task_run_name="record the report", **RETRY_IF_TRANSIENT)
-def record_report(job_id: str, request: Formatting, user: str, partial: bool, notify: str = "") -> str:
-    """Record a report job, or find it again, and who wants to be told."""
-    at, report = services(), CreateReport(job_id, request)
-    if notify:
-        at.notices.check(notify)
-    report_id = at.report_service.record(requester(user), report, partial=partial)
-    if notify:
-        at.notices.ask(report_id, notify)
-    return report_id
+def record_report(job_id: str, formatting: Formatting, user: str, partial: bool, notify: str = "") -> str:
+    """Record a report job, or find it again."""
+    return services().reports.submit(requester(user), job_id, formatting, partial=partial, notify=notify)
 
 
 def format_report(report_id: str) -> MadeReport:
     """Make a report, or show it as Cached if it is there, made from the results as they are now."""
     set_job(report_id)
-    known = services().reports.version(report_id)
-    made = _format_report.with_options(refresh_cache=not known.is_made)(report_id, known.digest)
+    version, is_made = services().reports.run(report_id).version()
+    made = _format_report.with_options(refresh_cache=not is_made)(report_id, version)
     record_if_wanted(report_id)
     return made
 
@@ -47,7 +40,7 @@ def _version(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
 
 @task(cache_key_fn=_version, persist_result=True, task_run_name="format the report", **RETRY_IF_TRANSIENT)
 def _format_report(report_id: str, version: str) -> MadeReport:  # noqa: ARG001 - the version is for the cache key
-    return services().reports.make(report_id, run_id=str(flow_run.id or ""))
+    return services().reports.run(report_id, run_id=str(flow_run.id or "")).execute()
 
 
 async def show_report(report: MadeReport) -> None:

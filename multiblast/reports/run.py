@@ -1,0 +1,119 @@
+"""A run of a report job: its files are written, unless they were written of the same results before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from multiblast.database import JobStatus, ReportJob
+from multiblast.errors import ConflictError, ProgramError
+from multiblast.ids import digest
+from multiblast.jobs import Child
+from multiblast.outages import is_outage
+from multiblast.programs import ask_seldom
+from multiblast.reports.writer import ReportFile, ReportWriter
+from multiblast.search import SearchEngine
+
+__all__ = ["MadeReport", "ReportRun", "files_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class MadeReport:
+    """A report as it is.
+
+    Attributes:
+        reused: Whether it had been made before.
+        command: The ``blast_formatter`` command that made it.
+    """
+
+    report_id: str
+    query_job_id: str
+    status: str
+    files: tuple[ReportFile, ...]
+    reused: bool = False
+    command: tuple[str, ...] = ()
+
+
+class ReportRun:
+    """A run of a recorded report job, from the results as they are now.
+
+    Args:
+        engine: What all searches share.
+        job_id: The report job.
+        run_id: The id of the flow run that executes it, for the job's history.
+    """
+
+    def __init__(self, engine: SearchEngine, job_id: str, *, run_id: str = "") -> None:
+        self._engine = engine
+        self._jobs = engine.jobs
+        self._job_id = job_id
+        self._run_id = run_id
+
+    def version(self) -> tuple[str, bool]:
+        """Return a digest of the results, in order; and whether the report was made of them and has all its files."""
+        report = self._jobs.report(self._job_id)
+        results = _results_digest(self._children(report))
+        return results, self._is_made(report, results)
+
+    def execute(self) -> MadeReport:
+        """Make the report, unless it was made from the same results before.
+
+        Raises:
+            ProgramError: the formatter failed, or the report was cancelled; the job's reason says why.
+            ConflictError: the query job is not complete, or a database changed since it was searched.
+        """
+        report = self._jobs.report(self._job_id)
+        query = self._jobs.query(report.query_job_id)
+        if query.status != JobStatus.COMPLETE and not report.formatting.get("partial"):
+            why = f"its query job is {query.status}: restart that first"
+            if report.status == JobStatus.QUEUED:
+                self._move(JobStatus.FAILED, why)
+            raise ConflictError(f"report job {report.id} cannot be made, {why}")
+        children = self._children(report)
+        results = _results_digest(children)
+        self._jobs.touch([report.id, query.id])
+        if self._is_made(report, results):
+            return _made(report, reused=True)
+        self._move(JobStatus.QUEUED, "its query job has other results now")
+        self._move(JobStatus.IN_PROGRESS)
+        cancelled = ask_seldom(lambda: self._jobs.report(report.id).status == JobStatus.CANCELLED)
+        try:
+            files, command = ReportWriter(self._engine).write(report, query, children, results, cancelled)
+        except BaseException as error:
+            if is_outage(error):  # the job stays in progress, and reconciling lets it be made again
+                raise
+            stderr = error.stderr if isinstance(error, ProgramError) else ""
+            self._move(JobStatus.FAILED, str(error), stderr=stderr)
+            raise
+        self._move(
+            JobStatus.COMPLETE,
+            results_digest=results,
+            files=[{"name": file.name, "size": file.size, "key": file.key} for file in files],
+            command=list(command),
+        )
+        return _made(self._jobs.report(report.id), reused=False)
+
+    def _move(self, status: JobStatus, why: str = "", **facts: object) -> None:
+        self._jobs.move_report(self._job_id, status, why, run_id=self._run_id, **facts)
+
+    def _children(self, report: ReportJob) -> list[Child]:
+        """Return the sequences of the query job that have a result, in order."""
+        children = self._jobs.children(self._jobs.query(report.query_job_id))
+        return [child for child in children if child.pack is not None]
+
+    def _is_made(self, report: ReportJob, results: str) -> bool:
+        is_of_these = report.status == JobStatus.COMPLETE and report.results_digest == results
+        return is_of_these and all(self._engine.store.exists(file.key) for file in files_of(report))
+
+
+def files_of(report: ReportJob) -> tuple[ReportFile, ...]:
+    """Return the files of a report job, the one to open first before others; none before it is complete."""
+    return tuple(ReportFile(file["name"], file["size"], file["key"]) for file in report.files)
+
+
+def _results_digest(children: Sequence[Child]) -> str:
+    return digest("results/1", [child.result_key for child in children])
+
+
+def _made(report: ReportJob, *, reused: bool) -> MadeReport:
+    return MadeReport(report.id, report.query_job_id, report.status, files_of(report), reused, tuple(report.command))
