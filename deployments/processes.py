@@ -9,64 +9,81 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+
+import psutil
 
 from deployments import environment
 from deployments.server import ServerError
 
-__all__ = ["Background", "running", "start", "wait_until"]
+__all__ = ["Background", "is_running", "running", "start", "wait_for", "wait_until"]
 
-_PROC = Path("/proc")
+_SAME_START_S = 5  # the clock, by which starts are known, may have been set since
+
+
+def is_running(process: psutil.Process) -> bool:
+    """Return whether a process has not ended; one that nobody has waited for yet has."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """A process in the background, told from a later one with the same number by when it started.
+    """A process in the background, distinguished from a later one with the same number by its start.
 
     Attributes:
         name: What it is; its log is called so.
         pid: Its process id.
-        started: When it started, in clock ticks since the machine did.
+        started: When it started, in seconds since 1970.
         ends_by: The signal that ends it; one other than SIGTERM is for it alone, as its children are its own affair.
     """
 
     name: str
     pid: int
-    started: int
+    started: float
     ends_by: int = signal.SIGTERM
 
     @property
     def alive(self) -> bool:
-        """Tell whether this very process still runs."""
-        return _started(self.pid) == self.started
+        """Whether this very process still runs."""
+        return self._process() is not None
 
     def stop(self, limit_s: float = 20) -> None:
         """End it and all it started; harmless if it has ended.
 
-        Its children are asked first, while it can still say how they ended (a
+        Its children are asked first, while it can still report how they ended (a
         worker's children are flow runs), then it is asked itself.
 
         Args:
             limit_s: After so many seconds, whatever is left is killed.
         """
-        if not self.alive:
+        if (process := self._process()) is None:
             return
-        descendants = _descendants(self)
-        children = [process for process, parent in descendants if parent == self.pid]
+        descendants = process.children(recursive=True)
         deadline = time.monotonic() + limit_s
-        for asked in (children, [self]) if self.ends_by == signal.SIGTERM else ([self],):
-            for process in asked:
-                _signal(process, self.ends_by)
-            while any(process.alive for process in asked) and time.monotonic() < deadline:
-                time.sleep(0.05)
-        for process in [self, *(process for process, _ in descendants)]:
-            _signal(process, signal.SIGKILL)
+        if self.ends_by == signal.SIGTERM:
+            _signal(process.children(), self.ends_by, deadline)
+        _signal([process], self.ends_by, deadline)
+        _signal([process, *descendants], signal.SIGKILL, time.monotonic())
+
+    def _process(self) -> psutil.Process | None:
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(self.pid)
+            if is_running(process) and abs(process.create_time() - self.started) < _SAME_START_S:
+                return process
+        return None
 
 
 def start(
     name: str, command: Sequence[str], settings: Mapping[str, str], *, ends_by: int = signal.SIGTERM
 ) -> Background:
-    """Start a process that goes on when we end, with its output in the log of that name."""
+    """Start a process that goes on when we end, with its output in the log of that name.
+
+    For Prefect's server too: ``prefect server start --background`` keeps no log (its output goes into pipes that
+    nobody reads), calls a start that fails a success, leaves the server in the session of the terminal, and its
+    ``stop`` signals whatever process has the number by now, without waiting for the end.
+    """
     with environment.log_file(name).open("ab") as log:
         process = subprocess.Popen(
             command,
@@ -77,59 +94,46 @@ def start(
             stderr=log,
             start_new_session=True,
         )
-    return Background(name, process.pid, _started(process.pid), ends_by)
+    return running(name, process.pid, ends_by)
 
 
-def running(name: str, pid: int) -> Background:
+def running(name: str, pid: int, ends_by: int = signal.SIGTERM) -> Background:
     """Return a process that runs already, as one that can be stopped with all its children."""
-    return Background(name, pid, _started(pid))
+    try:
+        return Background(name, pid, psutil.Process(pid).create_time(), ends_by)
+    except psutil.NoSuchProcess:
+        return Background(name, pid, 0, ends_by)
 
 
-def wait_until(ready: Callable[[], bool], process: Background, limit_s: float = 120) -> None:
+def _signal(processes: list[psutil.Process], number: int, deadline: float) -> None:
+    """Signal processes and wait for their ends.
+
+    Not by `psutil.wait_procs`, for which one that nobody has waited for, as in a container without init, never ends.
+    """
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
+    wait_for(lambda: not any(map(is_running, processes)), deadline - time.monotonic(), every_s=0.05)
+
+
+def wait_for(condition: Callable[[], bool], limit_s: float, every_s: float = 0.2) -> bool:
+    """Return whether a condition holds within the time."""
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(every_s)
+    return True
+
+
+def wait_until(ready: Callable[[], bool], process: Background, limit_s: float = 300) -> None:
     """Return when a process is ready.
 
     Raises:
         ServerError: it has ended, or takes too long; the end of its log is in the message.
     """
-    deadline = time.monotonic() + limit_s
-    while not ready():
-        if not process.alive or time.monotonic() > deadline:
-            log = environment.log_file(process.name)
-            end = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
-            raise ServerError(f"the {process.name} did not start; the end of {log}:\n{end}")
-        time.sleep(0.1)
-
-
-def _signal(process: Background, number: int) -> None:
-    if process.alive:
-        with suppress(ProcessLookupError):
-            os.kill(process.pid, number)
-
-
-def _stat(pid: int) -> list[str]:
-    """Return what the kernel says of a process from its state on (field 3 of proc(5)); nothing once it has ended."""
-    try:
-        fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return []
-    return [] if fields[0] in "ZX" else fields
-
-
-def _started(pid: int) -> int:
-    fields = _stat(pid)
-    return int(fields[19]) if fields else -1
-
-
-def _descendants(process: Background) -> list[tuple[Background, int]]:
-    """Return every process that ``process`` started, directly or not, with its parent's process id."""
-    children: dict[int, list[int]] = {}
-    for entry in _PROC.iterdir():
-        if entry.name.isdigit() and (fields := _stat(int(entry.name))):
-            children.setdefault(int(fields[1]), []).append(int(entry.name))
-    found, parents = [], [process.pid]
-    while parents:
-        parent = parents.pop()
-        for pid in children.get(parent, []):
-            found.append((Background(process.name, pid, _started(pid)), parent))
-            parents.append(pid)
-    return found
+    done = wait_for(lambda: not process.alive or ready(), limit_s)
+    if not done or not process.alive:
+        log = environment.log_file(process.name)
+        end = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
+        raise ServerError(f"the {process.name} did not start; the end of {log}:\n{end}")

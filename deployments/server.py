@@ -6,17 +6,20 @@ import atexit
 import http.client
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from deployments import environment
 from multiblast.errors import MultiblastError
+from multiblast.orphans import die_with_parent
 
 __all__ = ["PrefectServer", "ServerError", "answers", "ask", "running_server", "start_prefect"]
 
@@ -47,7 +50,7 @@ class PrefectServer:
         """Return when the server answers.
 
         Args:
-            announce: Told, once, what is being waited for, if it takes a moment.
+            announce: Called once with what is being waited for, if it takes a moment.
 
         Raises:
             ServerError: it does not answer, or ended while starting.
@@ -115,7 +118,7 @@ def running_server() -> str:
 
 
 def answers(api_url: str, timeout_s: float = 5) -> bool:
-    """Tell whether a Prefect server at this address says within the time that it is well."""
+    """Return whether a Prefect server at this address reports within the time that it is healthy."""
     try:
         ask(api_url, "/health", timeout_s=timeout_s)
     except (OSError, ValueError):
@@ -157,13 +160,14 @@ def _temporary_server() -> PrefectServer:
     starting = _waiting_for()  # asked before its database is there
     with socket.create_server(("127.0.0.1", 0)) as listener, environment.log_file("temporary-server").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "deployments.temporary_server", str(listener.fileno()), str(os.getpid())],
+            [sys.executable, "-m", "deployments.temporary_server", str(listener.fileno())],
             cwd=environment.CHECKOUT,
             env={**os.environ, "PREFECT_SERVER_UI_ENABLED": "false"},
             pass_fds=[listener.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            preexec_fn=partial(die_with_parent, signal.SIGTERM),  # noqa: PLW1509 - one async-signal-safe system call
             start_new_session=True,  # Ctrl-C is for the command, which then still has something to tell the server
         )
         return PrefectServer(f"http://127.0.0.1:{listener.getsockname()[1]}/api", process, starting)

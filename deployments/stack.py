@@ -1,4 +1,4 @@
-"""``make up`` and ``make down``: a Prefect server with our blocks and deployments, and what it needs beside."""
+"""What ``make up`` starts and ``make down`` stops: a Prefect server with our blocks and flows, and what it needs."""
 
 from __future__ import annotations
 
@@ -24,16 +24,15 @@ from deployments.processes import Background
 from deployments.server import ServerError, answers
 from multiblast.settings import home
 
-__all__ = ["Profile", "Services", "down", "status", "up"]
+__all__ = ["Profile", "Stack", "down", "status", "up"]
 
 Profile = Literal["plain", "full"]
 
-_HOST = "127.0.0.1"
 _console = Console(highlight=False, soft_wrap=True)
 
 
 @dataclass(slots=True)
-class Services:
+class Stack:
     """What ``make up`` has started, kept in a file from the first process on, so that half of it can be stopped too.
 
     Attributes:
@@ -47,18 +46,18 @@ class Services:
     port: int
     processes: list[Background] = field(default_factory=list)
     ready: bool = False
-    host: str = _HOST
+    host: str = "127.0.0.1"
     profile: Profile = "plain"
-
-    @property
-    def ui_url(self) -> str:
-        """The address to open in a browser."""
-        return f"http://{self.host}:{self.port}"
 
     @property
     def api_url(self) -> str:
         """The address of Prefect's API."""
-        return f"{self.ui_url}/api"
+        return f"http://{self.host}:{self.port}/api"
+
+    @property
+    def page(self) -> str:
+        """The one address to open in a browser: the list of the forms."""
+        return f"http://{self.host}:{self.port}/deployments"
 
     @property
     def complete(self) -> bool:
@@ -66,14 +65,12 @@ class Services:
         return self.ready and all(process.alive for process in self.processes) and answers(self.api_url)
 
     @classmethod
-    def load(cls) -> Services | None:
+    def load(cls) -> Stack | None:
         """Read what was started last; None if nothing was, or the file makes no sense."""
         try:
             kept = json.loads(_file().read_text())
-            started = [Background(**process) for process in kept["processes"]]
-            return cls(
-                int(kept["port"]), started, bool(kept["ready"]), kept.get("host", _HOST), kept.get("profile", "plain")
-            )
+            del kept["api_url"]  # for commands, which look for it alone
+            return cls(**kept | {"processes": [Background(**process) for process in kept["processes"]]})
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -90,6 +87,54 @@ class Services:
         self.save()
         processes.wait_until(ready, started[0])
 
+    def start(self) -> None:
+        """Start the servers, register what is ours, then start the workers.
+
+        Raises:
+            ServerError: something does not start; what had started by then still runs.
+        """
+        _build_demo_databases()
+        settings = {
+            "PREFECT_API_URL": self.api_url,
+            "PREFECT_UI_API_URL": self.api_url,  # else a browser asks port 4200, whatever the port is
+            "MULTIBLAST_CHECKOUT": str(environment.CHECKOUT),
+        }
+        own = OwnServers(self.host, self.port) if self.profile == "full" else None
+        if own:
+            with _step("Starting PostgreSQL"):
+                self.add(own.start_postgres(), ready=own.has_databases)
+            with _step("Starting an S3 server"):
+                self.add(own.start_s3(), ready=own.has_bucket)
+            settings["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = own.database_url("+asyncpg", "prefect")
+        with _step("Starting the Prefect server"):
+            command = [sys.executable, "-m", "prefect", "server", "start", "--host", self.host]
+            server = processes.start("server", [*command, "--port", str(self.port)], settings)
+            self.add(server, ready=lambda: answers(self.api_url))
+        os.environ.update(settings)
+        from deployments import register  # imports Prefect, which reads its settings then
+
+        with _step("Registering the blocks"):
+            register.register_blocks()
+            if own:
+                register.point_blocks_to(own)
+            register.create_pool()
+            register.watch_runs()
+        with _step(f"Starting {'two workers' if own else 'a worker'} and deploying the flows"):
+            self._start_workers(settings)
+            register.deploy()
+            register.offer_databases()
+            wanted = 2 if own else 1
+            processes.wait_until(lambda: register.workers_online() >= wanted, self.processes[-1])
+        self.ready = True
+        self.save()
+
+    def _start_workers(self, settings: dict[str, str]) -> None:
+        full = {name: _home_of_its_own(name) for name in ("worker-1", "worker-2")} if self.profile == "full" else {}
+        workers = full or {"worker": {}}
+        command = [sys.executable, "-m", "deployments", "worker"]
+        for share, (name, more) in zip(_shares_of_cores(len(workers)), workers.items(), strict=True):
+            self.add(processes.start(name, [*share, *command], settings | more, ends_by=signal.SIGINT))
+
     def stop(self) -> None:
         """Stop the workers, while there is a server to tell of their runs, then the servers."""
         for process in reversed(self.processes):
@@ -99,97 +144,57 @@ class Services:
         _file().unlink(missing_ok=True)
 
 
-def up(port: int, profile: Profile = "plain", host: str = _HOST) -> int:
+def up(port: int, profile: Profile = "plain", host: str = "127.0.0.1") -> int:
     """Start everything; return the exit code."""
     environment.apply()
     environment.log_as_service()
-    if (services := Services.load()) is not None:
-        if services.complete:
-            _console.print(f"Already running at [bold]{services.ui_url}[/bold]; `make down` stops it.")
+    if (stack := Stack.load()) is not None:
+        if stack.complete:
+            _console.print(f"Already running: [bold]{stack.page}[/bold]; `make down` stops it.")
             return 0
         with _step("Stopping what was left of an earlier start"):
-            services.stop()
+            stack.stop()
+    stack = Stack(port, host=host, profile=profile)
     if _taken(host, port):
-        whose = "another Prefect server" if answers(f"http://{host}:{port}/api") else "another program"
+        whose = "another Prefect server" if answers(stack.api_url) else "another program"
         _console.print(f"Port {port} is taken by {whose}. Choose another one: [bold]make up PORT={port + 1}[/bold]")
         return 1
-    services = Services(port, host=host, profile=profile)
     try:
-        _start(services)
+        stack.start()
     except BaseException as error:
-        services.stop()
+        stack.stop()
         if not isinstance(error, ServerError):
             raise
         _console.print("[red]error:[/red]", escape(str(error)))
         return 1
-    _console.print(_what_next(services))
+    _console.print(f"""
+Open [bold]{stack.page}[/bold], choose [bold]submit-blastp[/bold] or another program, then “Run”, “Custom run”.
+At the terminal, `uv run multiblast search --help` says how to do the same; it uses this server now.
+Logs are in {environment.prefect_home() / "logs"}; `make down` stops everything, and all data stay.""")
     return 0
 
 
 def down() -> int:
     """Stop what was started, if it was; return the exit code."""
-    if (services := Services.load()) is None:
+    if (stack := Stack.load()) is None:
         _console.print("Nothing is running.")
         return 0
     with _step("Stopping what was started"):
-        services.stop()
+        stack.stop()
     return 0
 
 
 def status() -> int:
-    """Say what runs; return 0 if everything does."""
-    if (services := Services.load()) is None:
+    """Show what runs; return 1 if something does, but not all of it."""
+    if (stack := Stack.load()) is None:
         _console.print("Nothing is running; `make up` starts it.")
-        return 1
-    for process in services.processes:
+        return 0
+    for process in stack.processes:
         state = f"running, process {process.pid}" if process.alive else "[red]ended[/red]"
         _console.print(f"{process.name:8} {state}; its log: {environment.log_file(process.name)}")
-    complete = services.complete
-    _console.print(f"Open [bold]{services.ui_url}[/bold]." if complete else "Not complete; `make up` starts it anew.")
+    complete = stack.complete
+    _console.print(f"Open [bold]{stack.page}[/bold]." if complete else "Not complete; `make up` starts it anew.")
     return 0 if complete else 1
-
-
-def _start(services: Services) -> None:
-    _build_demo_databases()
-    own = OwnServers(services.host, services.port) if services.profile == "full" else None
-    settings = {
-        "PREFECT_API_URL": services.api_url,
-        "PREFECT_UI_API_URL": services.api_url,  # else a browser asks port 4200, whatever the port is
-        "MULTIBLAST_CHECKOUT": str(environment.CHECKOUT),
-    }
-    if own:
-        with _step("Starting PostgreSQL"):
-            services.add(own.start_postgres(), ready=own.has_databases)
-        with _step("Starting an S3 server"):
-            services.add(own.start_s3(), ready=own.has_bucket)
-        settings["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = own.database_url("+asyncpg", "prefect")
-    with _step("Starting the Prefect server"):
-        command = [sys.executable, "-m", "prefect", "server", "start", "--host", services.host]
-        server = processes.start("server", [*command, "--port", str(services.port)], settings)
-        services.add(server, ready=lambda: answers(services.api_url))
-    os.environ.update(settings)
-    from deployments import register  # imports Prefect, which reads its settings then
-
-    with _step("Registering the blocks"):
-        register.register_blocks()
-        if own:
-            register.point_blocks_to(own)
-        register.create_pool()
-        register.watch_runs()
-    workers = {"worker": {}} if own is None else {name: _home_of_its_own(name) for name in ("worker-1", "worker-2")}
-    with _step("Starting the workers and deploying the flows" if own else "Starting a worker and deploying the flows"):
-        command = [sys.executable, "-m", "deployments", "worker"]
-        shares = _shares_of_cores(len(workers))
-        started = [
-            processes.start(name, [*share, *command], settings | more, ends_by=signal.SIGINT)
-            for share, (name, more) in zip(shares, workers.items(), strict=True)
-        ]
-        services.add(*started)
-        register.deploy()
-        register.offer_databases()
-        processes.wait_until(lambda: register.workers_online() >= len(started), started[-1])
-    services.ready = True
-    services.save()
 
 
 def _shares_of_cores(workers: int) -> list[list[str]]:
@@ -243,10 +248,3 @@ def _file() -> Path:
     directory = environment.prefect_home()
     directory.mkdir(parents=True, exist_ok=True)
     return directory / "up.json"
-
-
-def _what_next(services: Services) -> str:
-    return f"""
-Open [bold]{services.ui_url}/deployments[/bold], choose [bold]submit-query[/bold] and then “Run”, “Custom run”.
-At the terminal, `uv run multiblast search --help` says how to do the same; it uses this server now.
-Logs are in {environment.prefect_home() / "logs"}; `make down` stops everything, and all data stay."""

@@ -21,7 +21,7 @@ time.sleep(600)
 """
 _SUPERVISE = """
 import sys
-from deployments.serving import supervise
+from deployments.foreground import supervise
 sys.exit(supervise([sys.executable, "-c", sys.argv[1], sys.argv[2]], limit_s=1))
 """
 
@@ -49,8 +49,6 @@ def test_worker_dies_with_its_supervisor(tmp_path: Path) -> None:
     os.kill(run, signal.SIGKILL)  # a run goes on by itself, as it does when Prefect's worker is killed
 
 
-def test_worker_that_ends_by_itself_tells_how() -> None:
-    code = (
-        "import sys\nfrom deployments.serving import supervise\nsys.exit(supervise([sys.executable, '-c', 'exit(3)']))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 3
+def test_worker_that_ends_by_itself_returns_its_exit_code() -> None:
+    done = subprocess.run([sys.executable, "-c", _SUPERVISE, "raise SystemExit(3)", ""], cwd=ROOT, check=False)
+    assert done.returncode == 3

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
 import sys
-import time
 from types import FrameType
 from urllib.parse import quote
 
 from deployments import environment, processes
-from deployments.processes import Background
+from deployments.processes import Background, wait_for
 from deployments.server import ServerError, answers, ask
 from multiblast.orphans import die_with_parent
 from multiblast.settings import WORKER, own_queue
@@ -20,7 +20,7 @@ __all__ = ["register", "serve", "serve_all", "supervise", "work"]
 
 _START_LIMIT_S = 300
 _STOP_LIMIT_S = 30
-_RUNS_A_CORE = 4  # most of a run is waiting; what computes in it has its own limits
+_RUNS_PER_CORE = 4  # most of a run is waiting; what computes in it has its own limits
 _RESULT_STORAGE = "/block_types/slug/blast-result-storage/block_documents/name/default"
 _PREFECT = [sys.executable, "-m", "prefect"]
 
@@ -44,9 +44,9 @@ def work() -> int:
 
 
 def supervise(command: list[str], limit_s: float = _STOP_LIMIT_S) -> int:
-    """Run a worker; once told to end, let it and its runs end, but not for longer than a time.
+    """Run a worker; once asked to end, let it and its runs end, but not for longer than a time.
 
-    A run that lost its server tries for minutes to tell it all it has to tell.
+    A run that lost its server tries for minutes to report to it.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
@@ -59,7 +59,7 @@ def supervise(command: list[str], limit_s: float = _STOP_LIMIT_S) -> int:
 
 
 def register() -> int:
-    """Tell the server at ``PREFECT_API_URL`` all that it must know; may be repeated."""
+    """Register all that is ours at the server at ``PREFECT_API_URL``; may be repeated."""
     environment.apply()
     environment.log_as_service()
     os.environ.setdefault("MULTIBLAST_CHECKOUT", str(environment.CHECKOUT))
@@ -85,8 +85,7 @@ def serve_all(host: str, port: int) -> int:
         register()
         _make_own_queue()
         started.append(_started("worker", _worker()))
-        while all(process.alive for process in started):
-            time.sleep(1)
+        wait_for(lambda: not all(process.alive for process in started), math.inf, every_s=1)
     finally:
         for process in reversed(started):
             process.stop(_STOP_LIMIT_S)
@@ -103,7 +102,7 @@ def _server(host: str, port: int) -> list[str]:
 
 
 def _worker() -> list[str]:
-    name, limit = os.environ[WORKER], str(_RUNS_A_CORE * len(os.sched_getaffinity(0)))
+    name, limit = os.environ[WORKER], str(_RUNS_PER_CORE * len(os.sched_getaffinity(0)))
     chosen = (*environment.queues(), "default", own_queue(name))
     queues = [word for queue in chosen for word in ("--work-queue", queue)]
     options = ["--pool", environment.POOL, "--type", "process", "--name", name, "--limit", limit]
@@ -114,11 +113,8 @@ def _make_own_queue() -> None:
     """Have a work queue that is this worker's alone, once there is the work pool."""
     name = os.environ.setdefault(WORKER, environment.worker_name())
     api_url, pool = os.environ["PREFECT_API_URL"], f"/work_pools/{environment.POOL}"
-    deadline = time.monotonic() + _START_LIMIT_S
-    while not _is_there(api_url, pool):
-        if time.monotonic() > deadline:
-            raise ServerError(f"{api_url} has no work pool {environment.POOL!r}: run `python -m deployments register`")
-        time.sleep(0.5)
+    if not wait_for(lambda: _is_there(api_url, pool), _START_LIMIT_S, every_s=0.5):
+        raise ServerError(f"{api_url} has no work pool {environment.POOL!r}: run `python -m deployments register`")
     queue = own_queue(name)
     if not _is_there(api_url, f"{pool}/queues/{quote(queue)}"):
         ask(api_url, f"{pool}/queues", {"name": queue, "description": "What only this worker takes"})
@@ -133,7 +129,7 @@ def _is_there(api_url: str, path: str) -> bool:
 
 
 def _task_result_storage() -> str:
-    """Return the block in which Prefect shall keep what it caches of tasks: where results are, if that is S3."""
+    """Return the block for what Prefect caches of tasks: that of our results, if they are in S3; else nothing."""
     try:
         data = ask(os.environ["PREFECT_API_URL"], _RESULT_STORAGE)["data"]
     except (OSError, ValueError, KeyError):  # not registered yet: then on the worker's disk
@@ -145,11 +141,8 @@ def _wait_for_server() -> None:
     api_url = os.environ.get("PREFECT_API_URL", "")
     if not api_url:
         raise ServerError("no server is known: set PREFECT_API_URL, e.g. to http://server:4200/api")
-    deadline = time.monotonic() + _START_LIMIT_S
-    while not answers(api_url):
-        if time.monotonic() > deadline:
-            raise ServerError(f"no Prefect server answers at {api_url} (from PREFECT_API_URL)")
-        time.sleep(0.5)
+    if not wait_for(lambda: answers(api_url), _START_LIMIT_S, every_s=0.5):
+        raise ServerError(f"no Prefect server answers at {api_url} (from PREFECT_API_URL)")
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:
