@@ -9,24 +9,26 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from deployments import processes
 from deployments.processes import Background
 from deployments.server import ServerError
 from multiblast.settings import home
 
-__all__ = ["BUCKET", "OwnServers"]
+__all__ = ["BUCKET", "WEED_PORTS", "OwnServers", "postgres_command", "remove_sockets", "weed_command"]
 
 BUCKET = "multiblast"
 _USER = "multiblast"
 _DATABASES = ("prefect", "multiblast")
 # A port each, from ten above Prefect's on.
 _POSTGRES, _S3 = 10, 11
-_S3_PORTS = (
+# The ports of SeaweedFS, that of S3 first.
+WEED_PORTS = (
     *("s3.port", "s3.port.grpc", "master.port", "master.port.grpc"),
     *("volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc"),
 )
@@ -78,12 +80,9 @@ class OwnServers:
         Raises:
             ServerError: it is not installed, or cannot make its files.
         """
-        data = home() / "postgres"
-        programs = _postgres_programs(data)
-        if not (data / "PG_VERSION").exists():
-            _make_cluster(programs, data)
-        options = ["-D", str(data), "-h", self.host, "-p", str(self.port + _POSTGRES), "-k", ""]
-        command = [*_not_root(), str(programs / "postgres"), *options, "-c", "max_connections=200"]
+        command = postgres_command(
+            home() / "postgres", self.host, self.port + _POSTGRES, _USER, password=_secrets().postgres
+        )
         return processes.start("postgres", command, {}, ends_by=signal.SIGINT)
 
     def start_s3(self) -> Background:
@@ -92,26 +91,17 @@ class OwnServers:
         Raises:
             ServerError: it is not installed.
         """
-        data = home() / "s3"
-        data.mkdir(parents=True, exist_ok=True)
-        config = data / "identities.json"
-        keys = [{"accessKey": self.s3_keys[0], "secretKey": self.s3_keys[1]}]
-        identity = {"name": _USER, "credentials": keys, "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
-        _write_secret(config, json.dumps({"identities": [identity]}))
-        command = [_weed(), "-logtostderr", "server", f"-dir={data}", f"-ip={self.host}", f"-ip.bind={self.host}"]
-        command += [f"-{name}={self.port + _S3 + number}" for number, name in enumerate(_S3_PORTS)]
-        command += ["-s3", f"-s3.config={config}", "-s3.port.iceberg=0", "-s3.port.lance=0", "-filer"]
-        command += [f"-s3.localSocket={data}/s3.sock", f"-filer.localSocket={data}/filer.sock"]
-        command += ["-master.telemetry=false", "-master.volumeSizeLimitMB=1000", "-volume.max=0"]
-        command += ["-master.electionTimeout=1s"]  # it is alone
+        command = weed_command(home() / "s3", self.host, self._s3_ports, *self.s3_keys)
         # Asked to end, it waits half a minute for others; what it wrote is with the kernel, which is enough.
         return processes.start("s3", command, {}, ends_by=signal.SIGKILL)
 
     def tidy(self) -> None:
         """Remove what the S3 server leaves in the directory for temporary files when it is stopped."""
-        for port in range(self.port + _S3, self.port + _S3 + len(_S3_PORTS)):
-            for socket in Path("/tmp").glob(f"seaweedfs-*-grpc-{port}.sock"):  # noqa: S108 - where it puts them, always
-                socket.unlink(missing_ok=True)
+        remove_sockets(self._s3_ports)
+
+    @property
+    def _s3_ports(self) -> range:
+        return range(self.port + _S3, self.port + _S3 + len(WEED_PORTS))
 
     def has_databases(self) -> bool:
         """Make our databases where they are missing; return whether PostgreSQL is up."""
@@ -145,6 +135,60 @@ class OwnServers:
         finally:
             client.close()
         return True
+
+
+def postgres_command(data: Path, host: str, port: int, user: str, *, password: str = "") -> list[str]:
+    """Return what runs PostgreSQL; its files are made if there are none.
+
+    Args:
+        data: Where they are.
+        host: The address to listen on.
+        port: The port there.
+        user: Its superuser.
+        password: The superuser's; without one everybody is let in, and nothing is synced to disk: for tests.
+
+    Raises:
+        ServerError: it is not installed, or cannot make its files.
+    """
+    programs = _postgres_programs(data)
+    if not (data / "PG_VERSION").exists():
+        _make_cluster(programs, data, user, password)
+    options = ["-D", str(data), "-h", host, "-p", str(port), "-k", "", "-c", "max_connections=200"]
+    return [*_not_root(), str(programs / "postgres"), *options, *([] if password else ["-F"])]
+
+
+def weed_command(data: Path, host: str, ports: Sequence[int], key: str, secret: str) -> list[str]:
+    """Return what runs SeaweedFS, alone, with an S3 server.
+
+    Args:
+        data: Where its files are.
+        host: The address to listen on.
+        ports: One for each of `WEED_PORTS`.
+        key: The access key of the one who may do all.
+        secret: The secret key.
+
+    Raises:
+        ServerError: it is not installed.
+    """
+    data.mkdir(parents=True, exist_ok=True)
+    config = data / "identities.json"
+    actions = ["Admin", "Read", "Write", "List", "Tagging"]
+    identity = {"name": _USER, "credentials": [{"accessKey": key, "secretKey": secret}], "actions": actions}
+    _write_secret(config, json.dumps({"identities": [identity]}))
+    return [
+        *(_weed(), "-logtostderr", "server", f"-dir={data}", f"-ip={host}", f"-ip.bind={host}"),
+        *(f"-{name}={port}" for name, port in zip(WEED_PORTS, ports, strict=True)),
+        *("-s3", f"-s3.config={config}", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.autoCreateBucket=false"),
+        *(f"-s3.localSocket={data}/s3.sock", f"-filer.localSocket={data}/filer.sock", "-filer"),
+        *("-master.electionTimeout=1s", "-master.telemetry=false", "-master.volumeSizeLimitMB=1000", "-volume.max=0"),
+    ]
+
+
+def remove_sockets(ports: Iterable[int]) -> None:
+    """Remove what SeaweedFS leaves in the directory for temporary files when it is killed."""
+    for port in ports:
+        for socket in Path("/tmp").glob(f"seaweedfs-*-grpc-{port}.sock"):  # noqa: S108 - where it puts them, always
+            socket.unlink(missing_ok=True)
 
 
 def _secrets() -> _Secrets:
@@ -183,18 +227,19 @@ def _postgres_programs(data: Path) -> Path:
     return places[-1]
 
 
-def _make_cluster(programs: Path, data: Path) -> None:
+def _make_cluster(programs: Path, data: Path, user: str, password: str) -> None:
     data.parent.mkdir(parents=True, exist_ok=True)
-    password = data.with_name("postgres.password")
-    _write_secret(password, _secrets().postgres)
-    command = [*_not_root(), str(programs / "initdb"), "-D", str(data), "-U", _USER, "--pwfile", str(password)]
-    command += ["-A", "scram-sha-256", "-E", "UTF8", "--no-locale"]
-    done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
-    password.unlink()
+    command = [*_not_root(), str(programs / "initdb"), "-D", str(data), "-U", user, "-E", "UTF8", "--no-locale"]
+    with NamedTemporaryFile("w", dir=data.parent) as file:
+        file.write(password)
+        file.flush()
+        command += ["-A", "scram-sha-256", "--pwfile", file.name] if password else ["-A", "trust", "--no-sync"]
+        done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
     if done.returncode:
         raise ServerError(f"PostgreSQL cannot make its files in {data}: {done.stderr.strip()}")
-    with (data / "pg_hba.conf").open("w") as file:
-        file.write(f"host all {_USER} all scram-sha-256\n")
+    if password:
+        with (data / "pg_hba.conf").open("w") as file:
+            file.write(f"host all {user} all scram-sha-256\n")
 
 
 def _weed() -> str:

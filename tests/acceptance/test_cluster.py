@@ -15,7 +15,7 @@ from sqlmodel import select
 
 from multiblast.database import BatchRun, Database
 from multiblast.targets.makeblastdb import build_database
-from tests.watching import wait_for
+from tests.support.processes import wait_for
 
 _ROOT = Path(__file__).resolve().parents[2]
 _SCRIPT = """

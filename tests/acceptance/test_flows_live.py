@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.watching import blast_processes, wait_for
+from tests.support.processes import blast_processes, wait_for
 
 
 class Api:

@@ -25,7 +25,7 @@ from multiblast.stores import LocalStore
 from multiblast.targets import Targets
 from multiblast.targets.makeblastdb import build_database
 from tests.support.people import ADMINISTRATOR
-from tests.watching import blast_processes
+from tests.support.processes import blast_processes
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "data"
 KILLS = int(os.environ.get("MULTIBLAST_TEST_KILLS", "3"))

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.watching import wait_for
+from tests.support.processes import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "between us"  # noqa: S105 - of this test

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from multiblast.sequences import read_fasta
-from tests.watching import wait_for
+from tests.support.processes import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 SEQUENCES = 150

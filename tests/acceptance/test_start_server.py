@@ -7,10 +7,11 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+
+from tests.support.processes import is_running, wait_for
 
 _ROOT = Path(__file__).resolve().parents[2]
 _SCRIPT = """
@@ -59,20 +60,6 @@ def _said(output: str, word: str) -> str:
     return next((line.partition(": ")[2] for line in output.splitlines() if line.startswith(f"{word}: ")), "")
 
 
-def _gone(pid: int, limit_s: float = 15) -> bool:
-    """Tell whether a process that is not our child ends within the time."""
-    deadline = time.monotonic() + limit_s
-    while time.monotonic() < deadline:
-        try:
-            state = (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            return True
-        if state == "Z":
-            return True
-        time.sleep(0.05)
-    return False
-
-
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A user's home directory; its first use makes Prefect's database."""
@@ -101,7 +88,7 @@ class TestTemporaryServer:
         assert "Finished in state Completed()" in log.read_text(), first.stderr
 
     def test_server_ends_with_the_command(self, first: subprocess.CompletedProcess[str]) -> None:
-        assert _gone(int(_said(first.stdout, "process")))
+        wait_for(lambda: not is_running(int(_said(first.stdout, "process"))), 15)
 
     def test_last_words_reach_the_database(self, home: Path, first: subprocess.CompletedProcess[str]) -> None:
         """Task runs are recorded from events, some of which the client sends only when it exits."""
@@ -125,9 +112,9 @@ class TestTemporaryServer:
         ) as command:
             assert command.stdout
             pid = next(int(line.partition(": ")[2]) for line in command.stdout if line.startswith("process: "))
-            assert not _gone(pid, limit_s=0.2)
+            assert is_running(pid)
             command.send_signal(signal.SIGKILL)
-        assert _gone(pid)
+        wait_for(lambda: not is_running(pid), 15)
 
     @pytest.mark.usefixtures("first")
     def test_server_hears_no_keyboard_interrupt(self, home: Path) -> None:
@@ -143,7 +130,7 @@ class TestTemporaryServer:
             pid = next(int(line.partition(": ")[2]) for line in command.stdout if line.startswith("process: "))
             assert os.getpgid(pid) != os.getpgid(command.pid)
             assert command.stdout.read() == "counted: 2\n"
-        assert _gone(pid)
+        wait_for(lambda: not is_running(pid), 15)
 
 
 def test_dead_address_is_one_clear_error(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+import psutil
 from engines import Engine, PlainEngine, PrefectEngine
 from rich.console import Console
 from servers import S3, PostgreSQL, Process
@@ -220,13 +221,8 @@ def distinct(jobs: list[Submission]) -> list[Submission]:
 
 def orphans(mark: Path) -> list[str]:
     """Return the processes that work on anything below a directory."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):
-            words = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            if str(mark) in words and "chaos.py" not in words:
-                found.append(words)
-    return found
+    commands = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
+    return [command for command in commands if str(mark) in command and "chaos.py" not in command]
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from typing import Any
 from uuid import uuid4
 
 from rich.console import Console
-from servers import BUCKET, ROOT, S3, PostgreSQL, Process, free_port
+from servers import BUCKET, ROOT, S3, PostgreSQL, Process
 from sqlalchemy.exc import SQLAlchemyError
 
 from multiblast.accounts import Requester
@@ -26,6 +26,8 @@ from multiblast.errors import MultiblastError
 from multiblast.search import Submission
 from multiblast.services import Services
 from multiblast.upkeep.reconciliation import Reconciliation, RunState
+from tests.support.processes import is_running
+from tests.support.servers import free_ports
 
 __all__ = ["Engine", "PlainEngine", "PrefectEngine"]
 
@@ -137,8 +139,8 @@ class PlainEngine(Engine):
 
     def _state(self, run: str) -> RunState:
         pid = run.partition("-")[0]
-        with suppress(OSError):
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+        with suppress(OSError, ValueError):
+            if is_running(int(pid)):
                 return RunState.RUNNING if (self._runs / pid).read_text() == run else RunState.ENDED
         return RunState.ENDED
 
@@ -147,7 +149,7 @@ class PrefectEngine(Engine):
     """Prefect's server on PostgreSQL, and a worker of it."""
 
     def start(self) -> None:
-        port, home = free_port(), self._directory / "home"
+        [port], home = free_ports(1), self._directory / "home"
         self._api = f"http://127.0.0.1:{port}/api"
         self._postgres.create("prefect")
         foreign = ("PREFECT_", "MULTIBLAST_", "XDG_")

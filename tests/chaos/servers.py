@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,9 +16,11 @@ import boto3
 import psycopg
 from botocore.exceptions import BotoCoreError, ClientError
 
+from deployments.own_servers import postgres_command
 from multiblast.stores.s3 import S3Store, connect
+from tests.support.servers import free_ports, rclone_command
 
-__all__ = ["BUCKET", "ROOT", "S3", "PostgreSQL", "Process", "free_port"]
+__all__ = ["BUCKET", "ROOT", "S3", "PostgreSQL", "Process"]
 
 ROOT = Path(__file__).resolve().parents[2]
 BUCKET = "chaos"
@@ -108,18 +109,9 @@ class PostgreSQL(Process):
     """A PostgreSQL server whose databases survive it."""
 
     def __init__(self, directory: Path) -> None:
-        data, port = directory / "postgres", free_port()
-        found = shutil.which("initdb")
-        programs = Path(found).parent if found else max(Path("/usr/lib/postgresql").glob("*/bin"))
-        start: list[str] = []
-        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-            start = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-            shutil.chown(directory, "postgres")
-        initdb = [*start, str(programs / "initdb"), "--no-sync", "-A", "trust", "-U", "tests", "-E", "UTF8"]
-        subprocess.run([*initdb, "-D", str(data)], check=True, stdout=subprocess.DEVNULL, cwd="/")
+        [port] = free_ports(1)
         self._server = f"tests@127.0.0.1:{port}"
-        command = [*start, str(programs / "postgres"), "-D", str(data), "-p", str(port), "-k", "", "-h", "127.0.0.1"]
-        command += ["-F", "-c", "max_connections=200"]
+        command = postgres_command(directory / "postgres", "127.0.0.1", port, "tests")
         super().__init__("postgresql", command, directory, ready=self._connect)
 
     def url(self, database: str, driver: str) -> str:
@@ -139,12 +131,10 @@ class S3(Process):
     """Rclone's S3 server over a directory that survives it."""
 
     def __init__(self, directory: Path) -> None:
-        port, data = free_port(), directory / "s3"
+        [port], data = free_ports(1), directory / "s3"
         (data / BUCKET).mkdir(parents=True)
         self.endpoint, self.keys = f"http://127.0.0.1:{port}", _KEYS
-        own = Path(sys.executable).with_name("rclone")
-        command = [str(own) if own.exists() else "rclone", "serve", "s3", "--addr", f"127.0.0.1:{port}"]
-        command += ["--vfs-cache-mode", "off", "--config", os.devnull, "--auth-key", ",".join(_KEYS), str(data)]
+        command = rclone_command(data, port, *_KEYS)
         super().__init__("s3", command, directory, ready=self._ask)
 
     def store(self) -> S3Store:
@@ -155,10 +145,3 @@ class S3(Process):
     def _ask(self) -> None:
         host, port = self.endpoint.removeprefix("http://").split(":")
         socket.create_connection((host, int(port)), timeout=1).close()
-
-
-def free_port() -> int:
-    """Return a port that nobody listened to a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

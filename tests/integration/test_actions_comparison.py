@@ -19,12 +19,9 @@ from multiblast.sequences import Sequence
 from multiblast.services import Services
 from multiblast.settings import Policy
 from multiblast.targets import Targets
+from tests.support.sequences import fasta
 
 ANN = Requester("ann")
-
-
-def fasta(sequences: list[Sequence]) -> str:
-    return b"".join(sequence.canonical for sequence in sequences).decode()
 
 
 @pytest.fixture

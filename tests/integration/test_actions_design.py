@@ -57,10 +57,6 @@ def config(query: str, **others: Any) -> dict[str, Any]:
     }
 
 
-def run(services: Services, job_id: str) -> None:
-    services.queries.run(job_id).execute()
-
-
 def test_create_answers_the_id(queries: Queries) -> None:
     answer = queries.create(ANN, config(ONE)).to_json()
     assert list(answer) == ["queryJobID"]
@@ -87,7 +83,7 @@ def test_three_sequences_make_a_parent_and_three_children(queries: Queries) -> N
 
 def test_lookup_answers_what_the_design_shows(queries: Queries, services: Services) -> None:
     job = queries.create(ANN, config(ONE, userMeta={"summary": "Some blast job"})).query_job_id
-    run(services, job)
+    services.queries.run(job).execute()
     answer = queries.lookup(ANN, job).to_json()
     created_on = answer.pop("createdOn")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", created_on)
@@ -136,7 +132,7 @@ def test_list_answers_newest_first_filtered_and_paged(queries: Queries, services
 def test_bulk_status_drops_unknown_ids(queries: Queries, services: Services) -> None:
     queued = queries.create(ANN, config(ONE)).query_job_id
     complete = queries.create(ANN, config(THREE)).query_job_id
-    run(services, complete)
+    services.queries.run(complete).execute()
     services.queries.jobs.move_query([queued], JobStatus.QUEUED)
     asked = [queued, complete, "748ba381dd81bb8de615319837ffa350", "not an id", "'; drop table link; --"]
     found = queries.statuses(ANN, asked)
@@ -175,7 +171,7 @@ def test_query_comes_back_as_it_was_sent(queries: Queries) -> None:
 
 def test_result_is_one_archive_of_all_sequences(queries: Queries, services: Services) -> None:
     job = queries.create(ANN, config(THREE)).query_job_id
-    run(services, job)
+    services.queries.run(job).execute()
     output = io.BytesIO()
     assert queries.result(ANN, job, output) == 3
     assert output.getvalue().count(b"Blast4-archive ::= {") == 3
@@ -184,7 +180,7 @@ def test_result_is_one_archive_of_all_sequences(queries: Queries, services: Serv
 
 def test_reports_answers_what_the_design_shows(queries: Queries, services: Services) -> None:
     job = queries.create(ANN, config(ONE)).query_job_id
-    run(services, job)
+    services.queries.run(job).execute()
     reports = services.reports
     words = {"summary": "some report job summary"}
     created = reports.create(ANN, {"queryJobID": job, "blastConfig": {"formatType": 7}, "userMeta": words}).to_json()
@@ -205,7 +201,7 @@ def test_reports_answers_what_the_design_shows(queries: Queries, services: Servi
 
 def test_report_file_is_read_whole_by_bytes_and_by_lines(queries: Queries, services: Services) -> None:
     job = queries.create(ANN, config(ONE)).query_job_id
-    run(services, job)
+    services.queries.run(job).execute()
     reports = services.reports
     report = reports.create(ANN, {"queryJobID": job}).report_job_id
     services.reports.run(report).execute()

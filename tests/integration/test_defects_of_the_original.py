@@ -21,19 +21,12 @@ from multiblast.services import Services
 from multiblast.settings import Policy
 from multiblast.targets import Targets
 from multiblast.upkeep import expiry as expiry_module
+from tests.support.sequences import fasta
 
 Make = Callable[..., Services]
 SearchWhole = Callable[..., SearchedJob]
 
 ANN, BOB = Requester("ann"), Requester("bob")
-
-
-def fasta(sequences: list[Sequence]) -> str:
-    return b"".join(sequence.canonical for sequence in sequences).decode()
-
-
-def run(services: Services, job_id: str) -> None:
-    services.queries.run(job_id).execute()
 
 
 def failing_blastp(directory: Path) -> Path:
@@ -56,7 +49,7 @@ def test_failed_id_is_not_stuck_for_good(
     sound = make_services()
     sound.queries.restart(ANN, job.job_id)
     assert sound.queries.lookup(ANN, job.job_id).status == "queued"
-    run(sound, job.job_id)
+    sound.queries.run(job.job_id).execute()
     assert sound.queries.lookup(ANN, job.job_id).status == "complete"
 
 
@@ -69,7 +62,7 @@ def test_queued_again_children_keep_their_database(
     child = job.rows[0].job_id
     services.expiry.run(utc_now() + timedelta(days=31))
     services.queries.restart(Requester(administrator=True), child)
-    run(services, child)
+    services.queries.run(child).execute()
     with services.database.read() as session:
         command = session.exec(select(Run.command).where(Run.job_id == child)).one()
     assert command[command.index("-db") + 1].endswith("demo/examples/blast/proteins")
@@ -189,7 +182,7 @@ def test_tokens_are_stored_nowhere(make_services: Make, proteins: list[Sequence]
     guest = services.accounts.requester(guest_token=token)
     submission = read_submission(query=fasta(proteins[8:9]), targets=["demo/examples/proteins"])
     job = services.queries.submit(guest, submission).job_id
-    run(services, job)
+    services.queries.run(job).execute()
     share = services.queries.share(guest, job)
     services.queries.lookup(services.accounts.requester("bob", share_tokens=[share]), job)
     report = services.reports.create(guest, {"queryJobID": job}).report_job_id
@@ -266,7 +259,7 @@ def test_aliases_and_multi_volume_databases_are_seen(make_services: Make, target
     assert services.queries.targets()["demo"]["examples"]["aaTargets"] == ["both", "proteins"]
     submission = read_submission(query=">a\nMKVLAAGIVGLLLAQWERTYIP\n", targets=["demo/examples/both"])
     job = services.queries.submit(ANN, submission).job_id
-    run(services, job)
+    services.queries.run(job).execute()
     assert services.queries.lookup(ANN, job).status == "complete"
 
 
@@ -277,7 +270,7 @@ def test_old_result_does_not_answer_a_new_database(make_services: Make, targets_
     services = make_services(root=root)
     submission = read_submission(query=">a\nMKVLAAGIVGLLLAQWERTYIP\n", targets=["demo/examples/proteins"])
     job = services.queries.submit(ANN, submission).job_id
-    run(services, job)
+    services.queries.run(job).execute()
     place = root / "demo" / "examples" / "blast"
     for path in place.glob("proteins.p*"):
         path.unlink()

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.watching import is_running, wait_for
+from tests.support.processes import is_running, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 _DEAF = """

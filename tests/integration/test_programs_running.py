@@ -13,13 +13,7 @@ import pytest
 
 from multiblast.errors import FailureClass, ProgramError
 from multiblast.programs import Program, run_program
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
-    except FileNotFoundError:
-        return False
+from tests.support.processes import is_running
 
 
 def _wait_for(path: Path) -> list[int]:
@@ -33,7 +27,7 @@ def _wait_for(path: Path) -> list[int]:
 
 def _gone(pids: list[int], within_s: float = 2.0) -> bool:
     deadline = time.monotonic() + within_s
-    while any(map(_alive, pids)):
+    while any(map(is_running, pids)):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.02)
@@ -173,7 +167,7 @@ def test_question_for_cancellation_that_fails_does_not_let_the_program_go() -> N
 def test_leaving_kills_what_still_runs(tmp_path: Path) -> None:
     with Program(_family(tmp_path / "pids")):
         pids = _wait_for(tmp_path / "pids")
-        assert all(map(_alive, pids))
+        assert all(map(is_running, pids))
     assert _gone(pids)
 
 
@@ -187,7 +181,7 @@ def test_programs_die_with_a_parent_killed_by_9(tmp_path: Path) -> None:
     code = f"from multiblast.programs import run_program\nrun_program({command!r})"
     with subprocess.Popen([sys.executable, "-c", code]) as parent:
         pids = _wait_for(tmp_path / "pids")
-        assert all(map(_alive, pids))
+        assert all(map(is_running, pids))
         parent.send_signal(signal.SIGKILL)
         parent.wait()
     assert _gone(pids)

@@ -16,17 +16,14 @@ from multiblast.search import SearchedJob, read_submission
 from multiblast.sequences import Sequence
 from multiblast.services import Services
 from tests.support.people import ADMINISTRATOR
+from tests.support.sequences import fasta
 
 FORMATS = [0, 5, 6, 7, 10, 12, 15, 16, 18]
 
 
-def fasta(sequences: list[Sequence]) -> bytes:
-    return b"".join(sequence.canonical for sequence in sequences)
-
-
-def plain(program: str, query: bytes, database: Path, number: int, directory: Path) -> bytes:
+def plain(program: str, query: str, database: Path, number: int, directory: Path) -> bytes:
     file, out = directory / "query.fasta", directory / "plain.out"
-    file.write_bytes(query)
+    file.write_text(query)
     subprocess.run([program, "-query", file, "-db", database, "-outfmt", str(number), "-out", out], check=True)
     return out.read_bytes()
 
@@ -51,8 +48,8 @@ def test_reports_of_twelve_sequences_equal_plain_blast(  # noqa: PLR0913, PLR091
     shuffled = [Sequence(b"earlier | %d" % n, s.residues) for n, s in enumerate(sequences)]
     random.Random(7).shuffle(shuffled)
     for part in (shuffled[:5], shuffled[5:]):
-        search_whole(services, fasta(part).decode(), program=program)
-    job = search_whole(services, fasta(sequences).decode(), program=program)
+        search_whole(services, fasta(part), program=program)
+    job = search_whole(services, fasta(sequences), program=program)
     assert job.searched == 0
     database = services.targets.resolve("demo", "examples", target).path
     formats = FORMATS if program == "blastp" else [*FORMATS, 17]
@@ -71,7 +68,7 @@ def _body(text: bytes, number: int) -> bytes:
 
 
 def test_report_is_made_once(services: Services, submit: Callable[..., SearchedJob], proteins: list[Sequence]) -> None:
-    job = submit(fasta(proteins[:2]).decode())
+    job = submit(fasta(proteins[:2]))
     request = Formatting.read(6)
     first = services.reports.run(services.reports.submit(ADMINISTRATOR, job.job_id, request)).execute()
     again = services.reports.run(services.reports.submit(ADMINISTRATOR, job.job_id, request)).execute()
@@ -81,7 +78,7 @@ def test_report_is_made_once(services: Services, submit: Callable[..., SearchedJ
 
 
 def test_report_of_an_unfinished_job_is_refused(services: Services, proteins: list[Sequence]) -> None:
-    submission = read_submission(query=fasta(proteins[:1]).decode(), targets=["demo/examples/proteins"])
+    submission = read_submission(query=fasta(proteins[:1]), targets=["demo/examples/proteins"])
     job_id = services.queries.submit(Requester(), submission).job_id
     with pytest.raises(ConflictError, match="is queued, and a report needs a complete one"):
         services.reports.submit(ADMINISTRATOR, job_id, Formatting.read(0))
@@ -121,21 +118,21 @@ def test_report_after_a_database_was_rebuilt_needs_a_new_search(
     directory = root / "demo" / "examples" / "blast"
 
     def build(sequences: list[Sequence]) -> None:
-        source.write_bytes(fasta(sequences))
+        source.write_text(fasta(sequences))
         for file in directory.glob("*"):
             file.unlink()
         build_database(source, directory, "proteins", molecule="protein", title="Rebuilt")
 
     build(proteins[:8])
     services = make_services(root=root)
-    before = search_whole(services, fasta(proteins[:3]).decode())
+    before = search_whole(services, fasta(proteins[:3]))
     kept = services.reports.run(services.reports.submit(ADMINISTRATOR, before.job_id, Formatting.read(6))).execute()
     build(proteins)
     with pytest.raises(ConflictError, match="restart it"):
         services.reports.run(services.reports.submit(ADMINISTRATOR, before.job_id, Formatting.read(5))).execute()
     with services.reports.file(ADMINISTRATOR, kept.report_id, "report.tsv") as stream:
         assert stream.read().count(b"\n") >= 3
-    after = search_whole(services, fasta(proteins[:3]).decode())
+    after = search_whole(services, fasta(proteins[:3]))
     assert after.job_id == before.job_id
     assert after.searched == 3
     database = services.targets.resolve("demo", "examples", "proteins").path
@@ -145,7 +142,7 @@ def test_report_after_a_database_was_rebuilt_needs_a_new_search(
 def test_hits_of_a_job_come_a_page_at_a_time(
     services: Services, submit: Callable[..., SearchedJob], proteins: list[Sequence]
 ) -> None:
-    job = submit(fasta(proteins[:2]).decode(), evalue=1e-5)
+    job = submit(fasta(proteins[:2]), evalue=1e-5)
     page = services.reports.hits(ADMINISTRATOR, job.job_id, evalue_max=1e-50, page=2, page_size=10)
     assert len(page.rows) == 10
     assert page.total > 20
@@ -155,7 +152,7 @@ def test_hits_of_a_job_come_a_page_at_a_time(
 def test_html_report_is_one_file_that_names_its_making(
     services: Services, submit: Callable[..., SearchedJob], proteins: list[Sequence]
 ) -> None:
-    job = submit(fasta(proteins[:2]).decode())
+    job = submit(fasta(proteins[:2]))
     made = services.reports.run(services.reports.submit(ADMINISTRATOR, job.job_id, Formatting.read("html"))).execute()
     assert [file.name for file in made.files] == ["report.html", "report.zip"]
     with services.reports.file(ADMINISTRATOR, made.report_id, "report.html") as stream:
@@ -177,7 +174,7 @@ def test_report_formatted_in_parts_equals_plain_blast(  # noqa: PLR0913, PLR0917
     monkeypatch.setattr("multiblast.reports.writer._LEAST_QUERIES_PER_FORMATTER", 1)
     services = make_services(cores=4)
     untitled = [Sequence(b"", nucleotides[3].residues), *nucleotides, Sequence(b"", nucleotides[5].residues)]
-    job = search_whole(services, fasta(untitled).decode(), program="blastn")
+    job = search_whole(services, fasta(untitled), program="blastn")
     database = services.targets.resolve("demo", "examples", "nucleotides").path
     ours, expected = report(services, job, number), plain("blastn", fasta(untitled), database, number, tmp_path)
     assert _body(ours, number) == _body(expected, number)
@@ -187,9 +184,9 @@ def test_search_of_a_part_of_the_query_equals_plain_blast(
     services: Services, submit: Callable[..., SearchedJob], proteins: list[Sequence], tmp_path: Path
 ) -> None:
     """Its statistics cannot be told from a batch, so each sequence is searched by itself."""
-    job = submit(fasta(proteins[:5]).decode(), query_loc="10-80")
+    job = submit(fasta(proteins[:5]), query_loc="10-80")
     database = services.targets.resolve("demo", "examples", "proteins").path
     file = tmp_path / "query.fasta"
-    file.write_bytes(fasta(proteins[:5]))
+    file.write_text(fasta(proteins[:5]))
     command = ["blastp", "-query", file, "-db", database, "-outfmt", "6", "-query_loc", "10-80"]
     assert report(services, job, 6) == subprocess.run(command, check=True, capture_output=True).stdout

@@ -21,13 +21,10 @@ from multiblast.errors import FailureClass, ProgramError
 from multiblast.search import SearchedJob, read_submission
 from multiblast.sequences import Sequence
 from multiblast.services import Services
+from tests.support.sequences import fasta
 
 Make = Callable[..., Services]
 SearchWhole = Callable[..., SearchedJob]
-
-
-def fasta(sequences: list[Sequence]) -> str:
-    return b"".join(sequence.canonical for sequence in sequences).decode()
 
 
 def faulty_blastp(directory: Path, when: str, then: str) -> Path:

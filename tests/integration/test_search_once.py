@@ -10,13 +10,10 @@ import pytest
 from multiblast.search import SearchedJob
 from multiblast.sequences import Sequence
 from multiblast.services import Services
+from tests.support.sequences import fasta
 
 Submit = Callable[..., SearchedJob]
 Runs = Callable[[Services], list[int]]
-
-
-def fasta(sequences: list[Sequence]) -> str:
-    return b"".join(sequence.canonical for sequence in sequences).decode()
 
 
 def renamed(sequences: list[Sequence], seed: int) -> list[Sequence]:

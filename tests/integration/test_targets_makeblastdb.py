@@ -12,7 +12,7 @@ import pytest
 
 from multiblast.errors import FailureClass, InvalidInputError, ProgramError
 from multiblast.targets.makeblastdb import build_database
-from tests.watching import is_running, wait_for
+from tests.support.processes import is_running, wait_for
 
 FASTA = b">s1 one\nMKVLAAGIVGLCAKAYWQ\n>s2 two\nERTYHGFDSAPLMKV\n"
 

@@ -40,6 +40,7 @@ from multiblast.stores import LocalStore
 from multiblast.upkeep import Expiry
 from multiblast.upkeep import expiry as expiry_module
 from multiblast.upkeep.storage import KEPT_BY
+from tests.support.sequences import fasta
 
 SearchWhole = Callable[..., SearchedJob]
 
@@ -51,10 +52,6 @@ ME = Requester("ann")
 def services(make_services: Callable[..., Services], database: Database) -> Services:
     """Services on a job database of each kind."""
     return replace(make_services(), database=database, policy=Policy(trust_unnamed=False))
-
-
-def fasta(sequences: list[Sequence]) -> str:
-    return b"".join(sequence.canonical for sequence in sequences).decode()
 
 
 def report_of(services: Services, job_id: str) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 __all__ = ["blast_processes", "is_running", "wait_for"]
 
@@ -21,18 +22,19 @@ def wait_for(found: Callable[[], Any], limit_s: float = 240) -> Any:
 
 
 def is_running(pid: int) -> bool:
-    """Tell whether there is such a process that has not ended."""
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
+    """Return whether there is such a process that has not ended."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def blast_processes(place: Path | str) -> list[int]:
     """Return the processes of blastp that search a database below a directory."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):
-            program, *words = entry.read_bytes().split(b"\0")
-            if program.endswith(b"blastp") and any(str(place).encode() in word for word in words):
-                found.append(int(entry.parent.name))
-    return found
+    return [
+        process.pid
+        for process in psutil.process_iter(["cmdline"])
+        if (words := process.info["cmdline"])
+        and words[0].endswith("blastp")
+        and any(str(place) in word for word in words[1:])
+    ]
