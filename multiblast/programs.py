@@ -21,7 +21,7 @@ from typing import IO, BinaryIO, Self, cast
 from multiblast.errors import FailureClass, ProgramError
 from multiblast.orphans import die_with_parent
 
-__all__ = ["Completed", "Program", "ask_seldom", "run_program"]
+__all__ = ["Completed", "Program", "run_program", "throttled"]
 
 _STDERR_KEPT_BYTES = 65536
 _LEAST_FREE_BYTES = 65536
@@ -43,7 +43,7 @@ class Completed:
 
     Attributes:
         command: The argument list.
-        stderr: What it said on standard error (the last 64 KiB).
+        stderr: What it wrote to standard error (the last 64 KiB).
         seconds: Wall time.
     """
 
@@ -70,7 +70,7 @@ class Program:
         ProgramError: at once if the program is not installed, and from `finish`.
     """
 
-    def __init__(  # noqa: PLR0913 - each is one thing one can say about a process
+    def __init__(  # noqa: PLR0913 - each is a setting of one process
         self,
         command: Sequence[str],
         *,
@@ -155,7 +155,7 @@ class Program:
         return Completed(self.command, stderr, time.monotonic() - self._started)
 
     def _is_disk_full(self) -> bool:
-        """Tell whether nothing more could be written; BLAST+ then aborts without a word."""
+        """Return whether nothing more could be written; BLAST+ then aborts without a word."""
         return self._stdout is not None and shutil.disk_usage(self._stdout.parent).free < _LEAST_FREE_BYTES
 
     def _read_stderr(self) -> str:
@@ -203,7 +203,8 @@ class _Followed(RawIOBase):
     """
 
     def __init__(self, path: Path, writer: subprocess.Popen[bytes]) -> None:
-        self._file, self._writer = path.open("rb", buffering=0), writer
+        self._file = path.open("rb", buffering=0)
+        self._writer = writer
         self._at_end = True
 
     def readable(self) -> bool:
@@ -229,8 +230,11 @@ class _Followed(RawIOBase):
         super().close()
 
 
-def ask_seldom(question: Callable[[], bool], period_s: float = 0.5) -> Callable[[], bool]:
-    """Return a question that `Program` may ask at any rate: it is put once a period, until the answer is yes."""
+def throttled(question: Callable[[], bool], period_s: float = 0.5) -> Callable[[], bool]:
+    """Return a function that asks ``question`` at most once per period, however often it is called.
+
+    In between it returns the last answer; after a yes it asks no more.
+    """
     asked, answer = time.monotonic(), False
 
     def ask() -> bool:
@@ -259,7 +263,7 @@ def run_program(  # noqa: PLR0913 - as Program
 
 
 def _classify(code: int, stderr: str) -> FailureClass:
-    """Say what an exit code means, by BLAST+'s own table; a SIGKILL nobody here sent is the kernel's, for memory."""
+    """Return what an exit code means, by BLAST+'s own table; a SIGKILL nobody here sent is the kernel's, for memory."""
     if code == -signal.SIGKILL or "bad_alloc" in stderr or "out of memory" in stderr.lower():
         return FailureClass.OUT_OF_MEMORY
     if code < 0:

@@ -14,7 +14,7 @@ INTRODUCTION = """# Options
 
 *Made by `docs/reference/make_options.py` from the declarations in `multiblast/options/`.*
 
-Options have BLAST+'s names. The spelling of a Multi-Blast `blastConfig` is accepted too and stands beside each.
+Options have BLAST+'s names. The spelling of a `blastConfig` (JSON for programs) is accepted too and stands beside each.
 An option that is left empty, or given the value that the program would use by itself, does not count as given:
 the job stays the same. What the installed program's own `-help` says is compared with this page's declarations
 by the tests.

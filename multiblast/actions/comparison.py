@@ -10,7 +10,7 @@ from typing import Literal, TextIO
 
 from sqlmodel import col, select
 
-from multiblast.archive.subjects import Subject, read_subjects
+from multiblast.archive.subjects import ArchivedSubject, read_subjects
 from multiblast.database import QueryJob, Run
 from multiblast.errors import ConflictError, ObjectMissingError
 from multiblast.jobs import sequence_digest
@@ -153,13 +153,13 @@ class _Names:
         self._store, self._fingerprints = store, fingerprints
         self._names: SubjectNames | None = None
 
-    def named(self, subjects: dict[str, Subject]) -> dict[str, Subject]:
+    def named(self, subjects: dict[str, ArchivedSubject]) -> dict[str, ArchivedSubject]:
         """Return subjects by their names; of several of one name the best.
 
         Raises:
             ConflictError: the names are not known.
         """
-        named: dict[str, Subject] = {}
+        named: dict[str, ArchivedSubject] = {}
         for subject in subjects.values():
             name = self._name(subject.id)
             known = named.get(name)
@@ -192,7 +192,9 @@ def write_changes(changes: Iterable[HitChange], output: TextIO, delimiter: str =
     writer.writerows(astuple(change) for change in changes)
 
 
-def _compare(position: int, name: str, before: dict[str, Subject], after: dict[str, Subject]) -> Iterator[HitChange]:
+def _compare(
+    position: int, name: str, before: dict[str, ArchivedSubject], after: dict[str, ArchivedSubject]
+) -> Iterator[HitChange]:
     for subject in dict.fromkeys((*after, *before)):
         old, new = before.get(subject), after.get(subject)
         kind: Literal["gained", "lost", "changed"] = "gained" if old is None else "lost" if new is None else "changed"

@@ -1,4 +1,4 @@
-"""BLAST+ archives: split into one a query, made right, and merged again."""
+"""BLAST+ archives: split into one per query, made right, and merged again."""
 
 from __future__ import annotations
 

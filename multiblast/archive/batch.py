@@ -10,7 +10,7 @@ from typing import BinaryIO
 from multiblast.archive.text import ARCHIVE_START, QUERY_ID
 from multiblast.errors import ArchiveError
 
-__all__ = ["BatchArchive", "Query", "read_batches", "read_heads", "read_request"]
+__all__ = ["ArchivedQuery", "BatchArchive", "read_batches", "read_heads", "read_request"]
 
 CHUNK_BYTES = 4 << 20
 
@@ -40,7 +40,7 @@ _MASK_QUERY = re.compile(rb' id local str "Query_(\d+)"')
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class ArchivedQuery:
     """A query of a batch.
 
     Attributes:
@@ -52,8 +52,8 @@ class Query:
         start: Offset of its first alignment in the file.
         end: Offset after its last alignment; ``start`` if it has none.
         masks: Its mask elements, joined as in a mask list; empty if it has none.
-        user_masks: The same of what was masked before the search: lower case, and low-complexity
-            regions of nucleotides.
+        user_masks: Mask elements of what was masked before the search: lower case, and low-complexity
+            regions of nucleotides. Joined as ``masks``.
     """
 
     number: int
@@ -82,7 +82,7 @@ class BatchArchive:
     opening: bytes
     request: bytes
     statistics: bytes
-    queries: list[Query] = field(default_factory=list)
+    queries: list[ArchivedQuery] = field(default_factory=list)
     start: int = 0
     end: int = 0
 
@@ -134,7 +134,9 @@ def _read_batch(reader: _Reader) -> BatchArchive:
     for number, name, instance, title in queries:
         start, end = spans.get(number, (0, 0))
         batch.queries.append(
-            Query(number, name, instance, title, start, end, masks.get(number, b""), user_masks.get(number, b""))
+            ArchivedQuery(
+                number, name, instance, title, start, end, masks.get(number, b""), user_masks.get(number, b"")
+            )
         )
     return batch
 
@@ -145,7 +147,7 @@ def _read_named(reader: _Reader, opening: bytes, query: _QueryText, request: byt
         pass
     reader.take(_ALIGNMENTS_END)
     tail = reader.take(_ARCHIVE_END)
-    return BatchArchive(opening, request, tail[max(0, tail.find(_BLOCKS)) :], [Query(*query)])
+    return BatchArchive(opening, request, tail[max(0, tail.find(_BLOCKS)) :], [ArchivedQuery(*query)])
 
 
 _QueryText = tuple[int, bytes, bytes, bytes]  # number, name, residues, title

@@ -65,6 +65,7 @@ def merge(
         head = title if isinstance(title, Head) else Head.numbered(number, title)
         for one in _rounds(archive):
             part = _read_part(one, head, database)
+            # One archive has one request: another one, or too many bytes, begins the next.
             if not (together and group.takes(part)):
                 group.write()
             group.add(part)
@@ -94,7 +95,7 @@ class _Part:
 
     @property
     def is_alone(self) -> bool:
-        """Whether it is a search with profiles, of which rounds are told apart."""
+        """Whether it is a search with profiles, whose rounds are one archive each."""
         return b'service "psi"' in self.opening or b'service "delta_blast"' in self.opening
 
 
@@ -102,10 +103,12 @@ class _Group:
     """Queries that are written as one archive."""
 
     def __init__(self, output: BinaryIO) -> None:
-        self._output, self._parts, self._bytes = output, list[_Part](), 0
+        self._output = output
+        self._parts: list[_Part] = []
+        self._bytes = 0
 
     def takes(self, part: _Part) -> bool:
-        """Tell whether a query can stand in one archive with those before it, in bounded memory."""
+        """Return whether a query can stand in one archive with those before it, in bounded memory."""
         if not self._parts or self._bytes > _TOGETHER_BYTES or len(self._parts) >= _TOGETHER_QUERIES or part.is_alone:
             return False
         return (part.opening, part.request) == (self._parts[0].opening, self._parts[0].request)
@@ -116,7 +119,9 @@ class _Group:
 
     def write(self) -> None:
         """Write what was added, if anything."""
-        parts, self._parts, self._bytes = self._parts, [], 0
+        parts = self._parts
+        self._parts = []
+        self._bytes = 0
         if not parts:
             return
         self._output.write(parts[0].opening)
@@ -141,6 +146,7 @@ def _read_part(archive: bytes, head: Head, database: bytes) -> _Part:
     if not 0 < query < place < results < masks < blocks:
         raise ArchiveError("an archive to be merged is not one of a single query as made by a split")
     instance = archive[query + len(_QUERY) : place]
+    # The end of the list of queries lies between the query and the database; it belongs after the last query.
     closing = _QUERIES_END if instance.endswith(_QUERIES_END) else b""
     return _Part(
         opening=archive[:query],

@@ -1,4 +1,4 @@
-"""What BLAST+ says of single queries: warnings that an archive does not keep."""
+"""BLAST+'s warnings about single queries, which an archive does not keep."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from multiblast.archive.batch import Query, read_batches, read_request
+from multiblast.archive.batch import ArchivedQuery, read_batches, read_request
 from multiblast.archive.karlin import KarlinAltschul
 from multiblast.archive.residues import read_residues
-from multiblast.archive.statistics import Search, read_statistics
+from multiblast.archive.statistics import SearchRequest, read_statistics
 from multiblast.archive.text import decode_string
 
 __all__ = ["Section", "read_search", "read_sections"]
@@ -56,13 +56,13 @@ class Section(NamedTuple):
     end: int
 
 
-def read_search(stream: BinaryIO) -> Search:
+def read_search(stream: BinaryIO) -> SearchRequest:
     """Return what the first archive of a file says of its search.
 
     Raises:
         ArchiveError: the file is not as BLAST+ writes it.
     """
-    return Search(*read_request(stream))
+    return SearchRequest(*read_request(stream))
 
 
 def read_sections(stream: BinaryIO) -> Iterator[Section]:
@@ -74,10 +74,10 @@ def read_sections(stream: BinaryIO) -> Iterator[Section]:
     number, name, adjusted, replaced = 0, b"", False, ""
     for batch in read_batches(stream):
         (query,) = batch.queries
-        search = Search(batch.opening, batch.request)
+        search = SearchRequest(batch.opening, batch.request)
         profile = _PROFILE_PARAMETERS.search(query.instance)
         if query.name != name:  # not another round of psiblast
-            # A search that starts from a profile does not tell; the default is an adjustment.
+            # A search that starts from a profile does not name it; the default is an adjustment.
             number, name, adjusted = number + 1, query.name, search.adjusts_scores or profile is not None
             silent = search.program == "blastn" or search.service == _DOMAINS
             replaced = "" if silent else _replaced_residues(query)
@@ -85,7 +85,7 @@ def read_sections(stream: BinaryIO) -> Iterator[Section]:
         statistics = read_statistics(batch.statistics)
         if search.query_step == 1 and statistics.ungapped is None:
             note += _UNSEARCHABLE
-        if adjusted and profile:  # said at the first profile only
+        if adjusted and profile:  # printed at the first profile only
             note += _NOT_ADJUSTED + ("" if _has_frequencies(query) else _NO_FREQUENCIES)
             adjusted = False
         note += replaced
@@ -95,7 +95,7 @@ def read_sections(stream: BinaryIO) -> Iterator[Section]:
         yield Section(number, note, gapped, batch.start, batch.end)
 
 
-def _gapped(search: Search, profile: re.Match[bytes] | None) -> KarlinAltschul | None:
+def _gapped(search: SearchRequest, profile: re.Match[bytes] | None) -> KarlinAltschul | None:
     if profile:
         numbers = iter(profile.groups())
         lambda_, k, h = (float(b"%se%s" % pair) for pair in zip(numbers, numbers, strict=True))
@@ -104,12 +104,12 @@ def _gapped(search: Search, profile: re.Match[bytes] | None) -> KarlinAltschul |
     return KarlinAltschul(costs.lambda_, costs.k, costs.h) if costs else None
 
 
-def _has_frequencies(query: Query) -> bool:
+def _has_frequencies(query: ArchivedQuery) -> bool:
     found = _FREQUENCIES.search(query.instance)
     return found is None or re.search(rb"\{ [1-9]", found[1]) is not None
 
 
-def _label(query: Query) -> str:
+def _label(query: ArchivedQuery) -> str:
     """Return the query's name and title, cut as BLAST+ cuts them."""
     name = query.name
     if query.title:
@@ -119,7 +119,7 @@ def _label(query: Query) -> str:
     return name.decode("utf-8", "surrogateescape")
 
 
-def _replaced_residues(query: Query) -> str:
+def _replaced_residues(query: ArchivedQuery) -> str:
     if not _RESIDUE_O.search(query.instance):
         return ""
     places = [str(place) for place, residue in enumerate(read_residues(query.instance)) if residue == "O"]

@@ -59,7 +59,7 @@ def masked(residues: str, masks: bytes, letter: str) -> str:
 
 
 def has_low_complexity(residues: str, window: int, locut: float) -> bool:
-    """Tell whether SEG masks anything of a protein: whether a window's entropy is at most ``locut`` bits.
+    """Return whether SEG masks anything of a protein: whether a window's entropy is at most ``locut`` bits.
 
     Source: Wootton and Federhen, Computers & Chemistry 17 (1993) 149.
     """

@@ -1,4 +1,4 @@
-"""Split a batch's archive into one archive a query, independent of the batch."""
+"""Split a batch's archive into one archive per query, independent of the batch."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
-from multiblast.archive.batch import BatchArchive, Query, read_batches
+from multiblast.archive.batch import ArchivedQuery, BatchArchive, read_batches
 from multiblast.archive.statistics import (
     UNDERIVABLE,
     DatabaseSize,
     QueryStatistics,
-    Search,
+    SearchRequest,
     read_statistics,
     write_statistics,
 )
@@ -81,7 +81,7 @@ def split(stream: BinaryIO, database: DatabaseSize | None = None) -> Iterator[Sp
 
 def _split(stream: BinaryIO, database: DatabaseSize | None) -> Iterator[SplitArchive]:
     for batch in read_batches(stream):
-        search = Search(batch.opening, batch.request)
+        search = SearchRequest(batch.opening, batch.request)
         request = _normal_request(batch.request)
         for query, statistics in _with_statistics(batch, search, database):
             alignments = _read_alignments(stream, query)
@@ -93,9 +93,10 @@ def _split(stream: BinaryIO, database: DatabaseSize | None) -> Iterator[SplitArc
 
 
 def _with_statistics(
-    batch: BatchArchive, search: Search, database: DatabaseSize | None
-) -> Iterator[tuple[Query, QueryStatistics]]:
+    batch: BatchArchive, search: SearchRequest, database: DatabaseSize | None
+) -> Iterator[tuple[ArchivedQuery, QueryStatistics]]:
     stated = read_statistics(batch.statistics)
+    # What BLAST+ states is right for the first query, so for a single one nothing need be derived.
     if len(batch.queries) == 1:
         yield batch.queries[0], stated
         return
@@ -114,7 +115,7 @@ def _with_statistics(
 
 
 def _derive_first(
-    queries: list[Query], search: Search, database: DatabaseSize, stated: QueryStatistics
+    queries: list[ArchivedQuery], search: SearchRequest, database: DatabaseSize, stated: QueryStatistics
 ) -> tuple[tuple[int, ...], list[QueryStatistics]]:
     """Return the strands for which the first query's statistics come out as the archive states them, and all."""
     masks = b"".join(query.masks for query in queries)
@@ -124,6 +125,7 @@ def _derive_first(
         likely = {(True, False): (1,), (False, True): (-1,)}.get(masked, likely)
     elif search.lacks_plus_strand and stated.ungapped:
         likely = (-1,)
+    # The option -strand is not in the archive. The stated statistics decide: to the last digit, or nothing is derived.
     for strands in dict.fromkeys((likely, (1, -1), (-1,))) if search.is_derivable else ():
         derived = search.derive(queries, database, strands)
         if write_statistics(derived[0]) == write_statistics(stated):
@@ -131,10 +133,10 @@ def _derive_first(
     raise UnderivableError(f"the statistics of each query cannot be derived from this archive; {UNDERIVABLE}")
 
 
-def _read_alignments(stream: BinaryIO, query: Query) -> bytes:
+def _read_alignments(stream: BinaryIO, query: ArchivedQuery) -> bytes:
     if query.start == query.end:
         return b""
-    position = stream.tell()
+    position = stream.tell()  # the reader of batches goes on from here
     stream.seek(query.start)
     alignments = stream.read(query.end - query.start)
     stream.seek(position)
@@ -146,7 +148,7 @@ def _read_alignments(stream: BinaryIO, query: Query) -> bytes:
 def _normal_request(request: bytes) -> bytes:
     text, count = _DATABASE.subn(rb"\1" + PLACEHOLDER, request)
     if not count:
-        raise ArchiveError("the archive does not say that it searched a database")
+        raise ArchiveError("the archive does not name the database that it searched")
     # Masks of all the batch's queries; those that were used stand with the results. And where an index was.
     text = _SEARCH_SPACE.sub(b"", text, count=1)
     for superfluous in (_CASE_MASK, _INDEX_NAME, _NO_OPTIONS):
@@ -154,7 +156,9 @@ def _normal_request(request: bytes) -> bytes:
     return text
 
 
-def _write(opening: bytes, query: Query, request: bytes, alignments: bytes, statistics: QueryStatistics) -> bytes:
+def _write(
+    opening: bytes, query: ArchivedQuery, request: bytes, alignments: bytes, statistics: QueryStatistics
+) -> bytes:
     masks = query.masks if statistics.ungapped else b""  # of what could not be searched BLAST+ alone lists none
     return b"".join(
         (

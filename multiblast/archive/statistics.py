@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from multiblast.archive.batch import Query
+from multiblast.archive.batch import ArchivedQuery
 from multiblast.archive.gap_costs import NUCLEOTIDE, PROTEIN, GapCosts
 from multiblast.archive.karlin import KarlinAltschul, nucleotide_parameters, protein_parameters
 from multiblast.archive.residues import has_low_complexity, masked, read_residues, reverse_complement, translate
@@ -19,7 +19,7 @@ __all__ = [
     "UNDERIVABLE",
     "DatabaseSize",
     "QueryStatistics",
-    "Search",
+    "SearchRequest",
     "length_adjustment",
     "read_statistics",
     "write_statistics",
@@ -28,7 +28,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSize:
-    """How large the searched databases are together, as ``blastdbcmd -info`` tells it."""
+    """How large the searched databases are together, as ``blastdbcmd -info`` prints it."""
 
     letters: int
     sequences: int
@@ -66,8 +66,8 @@ SEG_WINDOW, SEG_LOCUT = 12, 2.2
 UNDERIVABLE = "run the batch with the environment variable BATCH_SIZE=1"
 
 
-class Search:
-    """What an archive's request says of the search, as far as statistics depend on it."""
+class SearchRequest:
+    """The request in an archive: what was searched how, as far as statistics depend on it."""
 
     def __init__(self, opening: bytes, request: bytes) -> None:
         """Read program and options.
@@ -78,7 +78,8 @@ class Search:
         program = _PROGRAM.search(opening)
         if program is None:
             raise ArchiveError("the archive does not name its program")
-        self.program, self.service = program[1].decode(), program[2].decode()
+        self.program = program[1].decode()
+        self.service = program[2].decode()
         algorithm, _, rest = request.partition(b"\n      program-options {\n")
         self._options = {name.decode(): value.decode().strip('"') for name, value in _OPTION.findall(algorithm)}
         self.has_query_range = b'name "RequiredEnd"' in rest
@@ -108,23 +109,23 @@ class Search:
 
     @property
     def query_step(self) -> int:
-        """Query letters a column of an alignment: 3 if the query is translated."""
+        """Query letters per column of an alignment: 3 if the query is translated."""
         return 3 if self.program in {"blastx", "tblastx"} or self.service == "rpstblastn" else 1
 
     @property
     def subject_step(self) -> int:
-        """Subject letters a column of an alignment: 3 if the subject is translated."""
+        """Subject letters per column of an alignment: 3 if the subject is translated."""
         return 3 if self.program in {"tblastn", "tblastx"} and self.service != "rpstblastn" else 1
 
     def derive(
-        self, queries: Sequence[Query], database: DatabaseSize, strands: Sequence[int] = (1, -1)
+        self, queries: Sequence[ArchivedQuery], database: DatabaseSize, strands: Sequence[int] = (1, -1)
     ) -> list[QueryStatistics]:
         """Return the statistics of queries, as BLAST+ has them.
 
         Args:
             queries: Some or all of a batch.
             database: The size of what was searched.
-            strands: Strands of the queries that were searched; the archive does not tell.
+            strands: Strands of the queries that were searched; the archive does not name them.
 
         Raises:
             ArchiveError: nothing is published for these scores and gap costs.
@@ -146,6 +147,7 @@ class Search:
         gapped = KarlinAltschul(costs.lambda_, costs.k, costs.h) if costs and self.gapped else None
         parameters = gapped or ungapped
         correction = (costs.alpha, costs.beta) if costs else (ungapped.lambda_ / ungapped.h, self._ungapped_beta())
+        # BLAST+ rounds down once, over all sequences together, not per sequence.
         letters = (self._number("DbLength") or database.letters) // self.subject_step
         adjustment = length_adjustment(parameters, correction, length, DatabaseSize(letters, database.sequences))
         space = self._chosen_space or max(1, letters - database.sequences * adjustment) * (length - adjustment)
@@ -180,8 +182,9 @@ class Search:
         opening, extension = self._nucleotide_gaps()
         for costs in known.costs:
             if (costs.open * factor, costs.extend * factor) == (opening, extension):
+                # Tables hold the smallest scores; higher multiples of them only change the unit.
                 return costs._replace(lambda_=costs.lambda_ / factor, alpha=costs.alpha / factor)
-        return None
+        return None  # costs beyond the table: gaps are so dear that BLAST+ takes the ungapped parameters
 
     def _nucleotide_gaps(self) -> tuple[int, int]:
         default = (0, 0) if self._is_greedy else (5, 2)
@@ -206,9 +209,10 @@ class Search:
             return nucleotide_parameters(contexts, *self._rewards())
         return protein_parameters(contexts, self.matrix, translated=self.query_step > 1)
 
-    def _contexts(self, query: Query, strands: Iterable[int]) -> Iterator[str]:
+    def _contexts(self, query: ArchivedQuery, strands: Iterable[int]) -> Iterator[str]:
         """Yield the query's strands or frames, masked, in BLAST+'s order."""
         residues = read_residues(query.instance)
+        # Soft masks only steer the search for words; statistics see the residues below them.
         hard = self._options.get("MaskAtHash") != "TRUE"
         masks = query.masks if hard else b""
         if self.query_step == 1:
@@ -225,7 +229,7 @@ class Search:
             yield translate(residues, strand * frame, code, masks)
 
     def _is_masked(self, residues: str, user_masks: bytes) -> bool:
-        """Tell whether some of ``residues`` must have been masked."""
+        """Return whether some of ``residues`` must have been masked."""
         if user_masks:
             return True
         if (

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from multiblast.archive.summary import SCORE, SUBJECT, subject_id
 from multiblast.errors import ArchiveError
 
-__all__ = ["Subject", "read_subjects"]
+__all__ = ["ArchivedSubject", "read_subjects"]
 
 _BEGIN, _END, _BETWEEN = b"\n    alignments {\n", b"\n    masks {", b"\n      },\n      {\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class ArchivedSubject:
     """A subject, by the best of its HSPs.
 
     Attributes:
@@ -25,7 +25,7 @@ class Subject:
     bit_score: float
 
 
-def read_subjects(archive: bytes) -> dict[str, Subject]:
+def read_subjects(archive: bytes) -> dict[str, ArchivedSubject]:
     """Return the subjects of an archive of one query, by id, in BLAST+'s own order.
 
     Raises:
@@ -35,7 +35,7 @@ def read_subjects(archive: bytes) -> dict[str, Subject]:
     end = archive.find(_END, begin)
     if not 0 < begin < end:
         raise ArchiveError("an archive to be compared is not one of a single query as made by a split")
-    subjects: dict[str, Subject] = {}
+    subjects: dict[str, ArchivedSubject] = {}
     for element in archive[begin:end].split(_BETWEEN):
         ids = SUBJECT.search(element)
         if ids is None:
@@ -49,5 +49,5 @@ def read_subjects(archive: bytes) -> dict[str, Subject]:
         known = subjects.get(name)
         if known is not None:
             evalue, bits = min(evalue, known.evalue), max(bits, known.bit_score)
-        subjects[name] = Subject(name, evalue, bits)
+        subjects[name] = ArchivedSubject(name, evalue, bits)
     return subjects

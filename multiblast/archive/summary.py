@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from multiblast.archive.batch import Query
+from multiblast.archive.batch import ArchivedQuery
 from multiblast.archive.residues import length_of
-from multiblast.archive.statistics import Search
+from multiblast.archive.statistics import SearchRequest
 from multiblast.archive.text import decode_string
 
 __all__ = ["SCORE", "SUBJECT", "Summary", "subject_id", "summarise"]
@@ -63,7 +63,7 @@ _STRING = re.compile(rb'"(?:[^"]|"")*"')
 _MASK = re.compile(rb"from (\d+),\s+to (\d+),")
 
 
-def summarise(alignments: bytes, query: Query, search: Search, *, searched: bool) -> Summary:
+def summarise(alignments: bytes, query: ArchivedQuery, search: SearchRequest, *, searched: bool) -> Summary:
     """Return the summary of one query's alignment elements.
 
     Args:
@@ -93,7 +93,7 @@ def summarise(alignments: bytes, query: Query, search: Search, *, searched: bool
     )
 
 
-def _first_hsp(element: bytes, search: Search) -> tuple[dict[bytes, float], int, int]:
+def _first_hsp(element: bytes, search: SearchRequest) -> tuple[dict[bytes, float], int, int]:
     """Return the scores of an alignment's first HSP, its columns and the query residues it covers."""
     scores: dict[bytes, float] = {}
     for name, whole, mantissa, exponent in SCORE.findall(element):
@@ -109,7 +109,7 @@ def _first_hsp(element: bytes, search: Search) -> tuple[dict[bytes, float], int,
     return scores, *_std_extent(element, search)
 
 
-def _std_extent(element: bytes, search: Search) -> tuple[int, int]:
+def _std_extent(element: bytes, search: SearchRequest) -> tuple[int, int]:
     columns = covered = 0
     for location in _LOCATIONS.findall(element):
         spans = [int(to) - int(start) + 1 for start, to in _INTERVALS.findall(location)]

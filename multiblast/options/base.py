@@ -17,7 +17,7 @@ __all__ = ["Options"]
 
 
 def _describe(schema: dict[str, Any], model: type[BaseModel]) -> None:
-    """Say in each form what an empty input means, and keep the order of the fields."""
+    """Write in each form what an empty input means, and keep the order of the fields."""
     for position, (name, field) in enumerate(schema["properties"].items()):
         field["position"] = position
         field.setdefault("description", "The program these options are for.")
@@ -127,7 +127,7 @@ class Options(BaseModel):
 
     @classmethod
     def default_text(cls, name: str) -> str:
-        """Say in words what the program does when an option without fixed default is left empty."""
+        """Return in words what the program does when an option without fixed default is left empty."""
         by_task = {task: cls.defaults(task).get(name) for task in cls.task_names()}
         values = {value for value in by_task.values() if value is not None}
         if not values:
@@ -146,7 +146,7 @@ class Options(BaseModel):
         return {name: value for name, value in self._given().items() if value != defaults.get(name)}
 
     def explicit(self) -> dict[str, Canonical]:
-        """Return all options that are given or whose default is known: what `changed` leaves out is said, too."""
+        """Return all options that are given or whose default is known: also what `changed` leaves out."""
         values = {**self._own_defaults(), **self._given()}
         return {name: values[name] for name in self.names() if name in values}
 

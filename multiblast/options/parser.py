@@ -1,4 +1,4 @@
-"""Options as people write them (text pairs, a mapping, a Multi-Blast configuration) to typed options."""
+"""Options as people write them (text pairs, a mapping, a ``blastConfig``) to typed options."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def parse_options(program: str, options: Mapping[str, Any] | Iterable[str] = (),
     Args:
         program: One of the nine programs.
         options: A mapping, or texts such as ``"evalue=1e-5"`` (``"ungapped"`` alone switches on).
-            Names are BLAST+'s or those of a Multi-Blast ``blastConfig``; ``None`` means not given.
+            Names are BLAST+'s or those of a ``blastConfig``; ``None`` means not given.
         key: What stands before each name in the key of a problem, e.g. ``"blastConfig."``.
 
     Raises:
@@ -40,7 +40,7 @@ def parse_options(program: str, options: Mapping[str, Any] | Iterable[str] = (),
 
 
 def options_from_config(config: Mapping[str, Any], *, key: str = "blastConfig") -> Options:
-    """Read a Multi-Blast ``blastConfig``: options by its spelling or BLAST+'s, the program under ``tool``.
+    """Read a ``blastConfig``: options by its spelling or BLAST+'s, the program under ``tool``.
 
     Raises:
         InvalidInputError: with every problem, by key (``blastConfig.eValue``).

@@ -40,7 +40,7 @@ def upper(value: Any) -> Any:
 
 
 def lower_choice(value: Any) -> Any:
-    """Write a choice as BLAST+ does: underscores where Multi-Blast has hyphens."""
+    """Write a choice as BLAST+ does: underscores where a ``blastConfig`` has hyphens."""
     return value.replace("-", "_") if isinstance(value, str) else value
 
 

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from xml.sax.saxutils import escape
 
 from multiblast.archive.karlin import KarlinAltschul
-from multiblast.archive.statistics import Search
+from multiblast.archive.statistics import SearchRequest
 from multiblast.errors import ArchiveError
 
 __all__ = ["annotate", "join_pairwise", "join_sam", "join_tabular", "read_chunks", "restore_statistics", "substitute"]
@@ -55,7 +55,7 @@ def substitute(
     yield pattern.sub(replacement, buffer)
 
 
-def join_pairwise(chunks: Iterable[bytes], search: Search, queries: int) -> Iterator[bytes]:
+def join_pairwise(chunks: Iterable[bytes], search: SearchRequest, queries: int) -> Iterator[bytes]:
     """Yield pairwise text (formats 0 to 4) with one header and one footer, its statistics complete.
 
     Raises:
@@ -91,7 +91,7 @@ def _complete_statistics(found: re.Match[bytes], columns: tuple[bytes, bytes, by
     return text + found[3]
 
 
-def _columns(search: Search) -> tuple[bytes, bytes, bytes, bytes]:
+def _columns(search: SearchRequest) -> tuple[bytes, bytes, bytes, bytes]:
     """Return names and values of the length parameters, which archives do not hold and blastn does not have."""
     ungapped, gapped = search.length_parameters()
     if ungapped is None or gapped is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from multiblast.archive.notes import Section, read_search, read_sections
-from multiblast.archive.statistics import Search
+from multiblast.archive.statistics import SearchRequest
 from multiblast.reports.filters import annotate, join_pairwise, join_sam, join_tabular, read_chunks, restore_statistics
 
 __all__ = [
@@ -40,7 +40,7 @@ class PrintedArchive:
     reports: int = 1
     sections: Sequence[Section] | None = None
 
-    def search(self) -> Search:
+    def search(self) -> SearchRequest:
         """Read what the archive says of the search."""
         with self.archive.open("rb") as stream:
             return read_search(stream)

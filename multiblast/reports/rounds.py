@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from multiblast.archive.notes import Section, read_search, read_sections
-from multiblast.archive.subjects import Subject, read_subjects
+from multiblast.archive.subjects import ArchivedSubject, read_subjects
 
 __all__ = ["QueryRounds", "complete", "join_structured", "split_rounds"]
 
@@ -49,7 +49,7 @@ def split_rounds(archives: Iterable[Path], directory: Path) -> list[QueryRounds]
             grouped = itertools.groupby(list(read_sections(stream)), lambda section: section.query)
             for _, rounds in grouped:
                 sections, included, again = tuple(rounds), [set[str]()], list[tuple[bool, ...]]()
-                subjects: dict[str, Subject] = {}
+                subjects: dict[str, ArchivedSubject] = {}
                 path = directory / f"rounds-{len(queries) + 1}.asn1"
                 with path.open("wb") as file:
                     for section in sections:

@@ -10,7 +10,7 @@ from multiblast.errors import ConflictError, ProgramError
 from multiblast.ids import digest
 from multiblast.jobs import Child
 from multiblast.outages import is_outage
-from multiblast.programs import ask_seldom
+from multiblast.programs import throttled
 from multiblast.reports.writer import ReportFile, ReportWriter
 from multiblast.search import SearchEngine
 
@@ -76,7 +76,7 @@ class ReportRun:
             return _made(report, reused=True)
         self._move(JobStatus.QUEUED, "its query job has other results now")
         self._move(JobStatus.IN_PROGRESS)
-        cancelled = ask_seldom(lambda: self._jobs.report(report.id).status == JobStatus.CANCELLED)
+        cancelled = throttled(lambda: self._jobs.report(report.id).status == JobStatus.CANCELLED)
         try:
             files, command = ReportWriter(self._engine).write(report, query, children, results, cancelled)
         except BaseException as error:

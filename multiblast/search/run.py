@@ -20,7 +20,7 @@ from multiblast.errors import ConflictError, JobFailedError
 from multiblast.installation import Installation
 from multiblast.jobs import Child, Jobs
 from multiblast.outages import is_outage
-from multiblast.programs import ask_seldom
+from multiblast.programs import throttled
 from multiblast.results import Results
 from multiblast.search.batch_search import BatchSearch, OnProgress, Outcome
 from multiblast.search.context import Resolver, SearchContext, SearchedSequence
@@ -269,7 +269,7 @@ class SearchRun:
             results=engine.results,
             threads=threads,
             progress=self._progress,
-            cancelled=ask_seldom(lambda: self._job().cancel_requested),
+            cancelled=throttled(lambda: self._job().cancel_requested),
         )
         return batch.run(list(distinct.values()))
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from multiblast.sequences.checking import Query, check_query
-from multiblast.sequences.reading import Source, read_fasta
+from multiblast.sequences.fasta import Source, read_fasta
+from multiblast.sequences.query_check import Query, check_query
 from multiblast.sequences.sequence import Sequence
 
 __all__ = ["Query", "Sequence", "Source", "check_query", "read_fasta"]

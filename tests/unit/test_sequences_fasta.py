@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from multiblast.errors import InvalidInputError
 from multiblast.sequences import Sequence, read_fasta
-from multiblast.sequences.reading import scan
+from multiblast.sequences.fasta import scan
 
 READINGS = {
     "plain": (b">a t\nMKV\n", [(b"a t", b"MKV", 1)]),
@@ -58,7 +58,7 @@ def test_read_fasta_reads(name: str) -> None:
 def test_read_fasta_reads_the_same_in_blocks_of_any_size(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     text, expected = READINGS[name]
     for size in (3, 5, 7):
-        monkeypatch.setattr("multiblast.sequences.reading._BLOCK_BYTES", size)
+        monkeypatch.setattr("multiblast.sequences.fasta._BLOCK_BYTES", size)
         assert parts(read_fasta(text)) == expected
 
 
@@ -88,7 +88,7 @@ def test_read_fasta_unpacks_gzip_of_several_members(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", READINGS)
 def test_read_fasta_reads_the_same_from_gzip(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     text, expected = READINGS[name]
-    monkeypatch.setattr("multiblast.sequences.reading._BLOCK_BYTES", 9)
+    monkeypatch.setattr("multiblast.sequences.fasta._BLOCK_BYTES", 9)
     assert parts(read_fasta(gzip.compress(text, mtime=0))) == expected
 
 
@@ -144,7 +144,7 @@ def test_sequence_length_counts_letters() -> None:
 
 
 def test_scan_keeps_no_more_than_the_longest_but_counts_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("multiblast.sequences.reading._BLOCK_BYTES", 100)
+    monkeypatch.setattr("multiblast.sequences.fasta._BLOCK_BYTES", 100)
     (record,) = scan(b">a\n" + b"MKVL\n" * 1000, longest=50)
     assert record.length == 4000
     assert sum(map(len, record.pieces)) < 250

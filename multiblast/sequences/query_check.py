@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from multiblast.errors import InvalidInputError, Problem
 from multiblast.molecules import Molecule
-from multiblast.sequences.reading import LETTERS, Record, Source, scan
+from multiblast.sequences.fasta import LETTERS, Record, Source, scan
 from multiblast.sequences.sequence import Sequence
 from multiblast.settings import QueryLimits
 
@@ -66,7 +66,7 @@ def check_query(
     limits: QueryLimits,
     max_target_seqs: int = 0,
 ) -> Query:
-    """Read all of ``source`` once and tell everything that is wrong with it.
+    """Read all of ``source`` once and report everything that is wrong with it.
 
     Args:
         source: FASTA text, its bytes or the path of a FASTA file, each may be gzipped. Not an open
