@@ -13,7 +13,7 @@ __all__ = ["is_outage"]
 
 
 def is_outage(error: BaseException) -> bool:
-    """Tell whether the server of the job database, of the storage or of Prefect was away, or in trouble."""
+    """Whether the server of the job database, of the storage or of Prefect was away, or in trouble."""
     if isinstance(error, OperationalError | InterfaceError):  # SQLite has no server: only others' writing passes
         return not isinstance(error.orig, sqlite3.Error) or "locked" in str(error.orig)
     if isinstance(error, httpx.HTTPStatusError):

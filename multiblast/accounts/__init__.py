@@ -1,4 +1,4 @@
-"""Accounts: who asks, what they may read and change, and how much they may have."""
+"""Accounts: who somebody is, what they may read and change, and how much they may have."""
 
 from multiblast.accounts.access import Access
 from multiblast.accounts.accounts import Accounts, LinkedGuest

@@ -52,11 +52,12 @@ class Accounts:
     """
 
     def __init__(self, database: Database, policy: Policy) -> None:
-        self._database, self._policy = database, policy
+        self._database = database
+        self._policy = policy
         self.usage = UsageLimits(database, policy)
 
     def requester(self, user: str = "", *, guest_token: str = "", share_tokens: Iterable[str] = ()) -> Requester:
-        """Return who asks.
+        """Return who somebody is.
 
         Args:
             user: A user's name; whoever calls this has made sure that it is theirs.

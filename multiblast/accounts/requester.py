@@ -1,4 +1,4 @@
-"""Who asks for something."""
+"""The requester: who wants to read or change something."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ GUEST = "guest:"
 
 @dataclass(frozen=True, slots=True)
 class Requester:
-    """Who asks, as `Accounts.requester` found out; it holds no token.
+    """Who wants something, as `Accounts.requester` found out; it holds no token.
 
     Attributes:
         owner: What their links are under; empty for nobody in particular.

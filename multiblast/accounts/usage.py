@@ -42,7 +42,9 @@ class UsageLimits:
     """
 
     def __init__(self, database: Database, policy: Policy) -> None:
-        self._database, self._limits, self._keep = database, policy.users, timedelta(days=policy.keep_days)
+        self._database = database
+        self._limits = policy.users
+        self._keep = timedelta(days=policy.keep_days)
         self._at_a_time = policy.jobs_at_a_time
 
     @contextmanager

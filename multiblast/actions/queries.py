@@ -127,7 +127,7 @@ class Queries(JobDoor):
         with self._accounts.usage.count_submission(requester, lambda: self._recorder.count(submission)):
             recorded = self._recorder.record(submission)
         if notify:
-            self._notices.ask(recorded.job_id, notify)
+            self._notices.subscribe(recorded.job_id, notify)
         return recorded
 
     def check(self, submission: Submission) -> int:

@@ -102,7 +102,7 @@ class Reports(JobDoor):
         owner = requester.owner if add_to_collection else ""
         self.jobs.record_report(job, owner, summary=summary, description=description)
         if notify:
-            self._notices.ask(job.id, notify)
+            self._notices.subscribe(job.id, notify)
         return job.id
 
     def check(self, requester: Requester, query_job_id: str, formatting: Formatting, *, partial: bool = False) -> None:

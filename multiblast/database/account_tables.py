@@ -16,9 +16,9 @@ class Guest(Table, table=True):
     """Somebody without a name, known by an unguessable token.
 
     Attributes:
-        id: What the guest's links are under; it tells nothing about the token.
+        id: What the guest's links are under; the token cannot be derived from it.
         token_hash: SHA-256 of the token, which itself is kept nowhere.
-        user: The user that the guest turned out to be, last time that was told.
+        user: The user that the guest turned out to be, if known; the last one.
     """
 
     __tablename__ = "guest"
@@ -60,7 +60,7 @@ class Turn(Table, table=True):
     """Somebody who waits for their turn to search, or has it.
 
     Attributes:
-        holder: Whoever asked: one batch of one job.
+        holder: Whoever waits: one batch of one job.
         started_at: When the turn came; None while waiting.
         expires_at: When the holder counts as gone, unless it says before that it lives.
     """

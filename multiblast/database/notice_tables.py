@@ -1,4 +1,4 @@
-"""The table of who wants to be told when a job ends."""
+"""The table of the URLs that are notified when a job ends."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["Notice"]
 
 
 class Notice(Table, table=True):
-    """The wish that a URL be told how a job ends.
+    """A URL that is notified of how a job ends.
 
     Attributes:
-        since: The job's last event when this was asked; only ends after it are told.
-        told: The end that was told last; each is told once.
-        attempts: How often the present end was tried to be told.
+        since: The job's last event when this was asked for; only ends after it are sent.
+        told: The end that was sent last; each is sent once.
+        attempts: How often it was tried to send the present end.
         due_at: When to try next; while somebody tries, when to believe that they are gone.
         problem: Why the last attempt failed.
     """

@@ -193,7 +193,7 @@ class Link(Table, table=True):
 
 
 class JobEvent(Table, table=True):
-    """One change of a job's status: when, from what, to what, why, and in which flow run."""
+    """One change of a job's status: when, from what, to what, why, and in which run."""
 
     __tablename__ = "job_event"
 
@@ -214,7 +214,7 @@ class Run(Table, table=True):
     Attributes:
         databases: ``[{"target", "database", "fingerprint", "sequences", "letters", "date"}]``.
         searched: Sequences searched by this run; the others were known.
-        search_key: As the job's at that time; with it the result keys of then can be told again.
+        search_key: As the job's at that time; with it the result keys of that time can be computed again.
     """
 
     __tablename__ = "run"

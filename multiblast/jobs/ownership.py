@@ -77,7 +77,7 @@ class Links:
             return link
 
     def remove(self, owner: str, job_id: str) -> bool:
-        """Take a job out of an owner's list; tell whether it was there."""
+        """Take a job out of an owner's list; return whether it was there."""
         with self._database.write() as session:
             statement = delete(Link).where(col(Link.owner) == owner, col(Link.job_id) == job_id)
             return bool(session.connection().execute(statement).rowcount)

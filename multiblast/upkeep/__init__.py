@@ -2,7 +2,7 @@
 
 from multiblast.upkeep.cleanup import CleanedUp, clean_up
 from multiblast.upkeep.expiry import Expired, Expiry
-from multiblast.upkeep.notices import Notices, Told
+from multiblast.upkeep.notices import Notices, SentNotices
 from multiblast.upkeep.storage import Missing, StorageUpkeep, Swept
 
-__all__ = ["CleanedUp", "Expired", "Expiry", "Missing", "Notices", "StorageUpkeep", "Swept", "Told", "clean_up"]
+__all__ = ["CleanedUp", "Expired", "Expiry", "Missing", "Notices", "SentNotices", "StorageUpkeep", "Swept", "clean_up"]

@@ -33,7 +33,7 @@ def check_url(url: str, rules: NoticeRules) -> SplitResult:
     except ValueError as error:
         raise _bad(url, str(error)) from error
     if not host or parts.scheme not in {"http", "https"} or len(url) > _LONGEST_URL or not url.isascii():
-        raise _bad(url, "give an address such as https://example.org/told")
+        raise _bad(url, "give an address such as https://example.org/notices")
     if parts.username is not None or parts.password is not None:
         raise _bad(url, "leave name and password out: what is sent is signed")
     if rules.hosts and not any(fnmatchcase(host, allowed) for allowed in rules.hosts):
@@ -67,7 +67,7 @@ def deliver(url: str, body: bytes, headers: dict[str, str], rules: NoticeRules) 
     except NotAllowedError:
         raise
     except (OSError, HTTPException) as error:
-        raise StoreError(f"{parts.netloc} cannot be told: {error or type(error).__name__}") from error
+        raise StoreError(f"{parts.netloc} cannot be notified: {error or type(error).__name__}") from error
     finally:
         connection.close()
     if not 200 <= answer.status < 300:  # noqa: PLR2004 - success, in HTTP
@@ -85,7 +85,8 @@ class _Connection(HTTPConnection):
 
     def __init__(self, host: str, port: int, scheme: str, rules: NoticeRules) -> None:
         super().__init__(host, port, timeout=_TIMEOUT_S)
-        self._scheme, self._rules = scheme, rules
+        self._scheme = scheme
+        self._rules = rules
 
     def connect(self) -> None:
         family, kind, protocol, _, address = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)[0]

@@ -1,4 +1,4 @@
-"""Notices: a URL is told, signed, how a job ended; once for each end, and never at the job's cost."""
+"""Notices: how a job ended is sent to a URL, signed; once for each end, and never at the job's cost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from multiblast.jobs import ENDED
 from multiblast.settings import NoticeRules
 from multiblast.upkeep.notice_urls import check_url, deliver, signature
 
-__all__ = ["Notices", "Told"]
+__all__ = ["Notices", "SentNotices"]
 
 _ATTEMPTS = 8
 _FIRST_WAIT = timedelta(minutes=1)  # doubled each time: about two hours in all
@@ -28,22 +28,22 @@ _AT_A_TIME = 100
 
 
 @dataclass(slots=True)
-class Told:
+class SentNotices:
     """What became of notices.
 
     Attributes:
-        told: How many arrived.
+        sent: How many arrived.
         later: Why others did not and will be tried again, by URL.
         given_up: Why others never will arrive, by URL.
     """
 
-    told: int = 0
+    sent: int = 0
     later: dict[str, str] = field(default_factory=dict)
     given_up: dict[str, str] = field(default_factory=dict)
 
 
 class Notices:
-    """Who wants to be told how jobs end.
+    """Which URLs are notified when jobs end.
 
     Args:
         database: The job database.
@@ -51,7 +51,8 @@ class Notices:
     """
 
     def __init__(self, database: Database, rules: NoticeRules) -> None:
-        self._database, self._rules = database, rules
+        self._database = database
+        self._rules = rules
 
     def check(self, url: str) -> None:
         """See that notices may go to a URL.
@@ -61,8 +62,8 @@ class Notices:
         """
         check_url(url, self._rules)
 
-    def ask(self, job_id: str, url: str) -> None:
-        """Let a URL be told how a job ends, after now; asked again, it is told again.
+    def subscribe(self, job_id: str, url: str) -> None:
+        """Notify a URL of how a job ends from now on; asked for again, it is notified again.
 
         Raises:
             InvalidInputError: notices may not go there.
@@ -75,21 +76,21 @@ class Notices:
             notice.due_at, notice.problem = utc_now(), ""
             session.add(notice)
 
-    def send(self, secret: Callable[[], str], now: datetime | None = None, *, limit_s: float = 60) -> Told:
-        """Tell all ends that are due.
+    def send(self, secret: Callable[[], str], now: datetime | None = None, *, limit_s: float = 60) -> SentNotices:
+        """Send the notices that are due.
 
         Args:
-            secret: Gives what to sign with; asked only if there is something to tell.
+            secret: Returns what to sign with; called only if there is something to send.
             now: The time, in UTC.
             limit_s: After so many seconds, what is left waits for the next time.
         """
-        now, told, deadline = now or utc_now(), Told(), time.monotonic() + limit_s
+        now, done, deadline = now or utc_now(), SentNotices(), time.monotonic() + limit_s
         for notice, message in self._due(now):
             if time.monotonic() > deadline:
                 break
             if self._claim(notice, now):
-                self._tell(notice, message, secret(), told, now)
-        return told
+                self._send(notice, message, secret(), done, now)
+        return done
 
     def _due(self, now: datetime) -> list[tuple[Notice, dict[str, Any]]]:
         last = select(func.max(JobEvent.number)).where(JobEvent.job_id == Notice.job_id).scalar_subquery()
@@ -110,14 +111,14 @@ class Notices:
         return found
 
     def _claim(self, notice: Notice, now: datetime) -> bool:
-        """Take a notice to tell it, unless somebody else did."""
+        """Take a notice to send it, unless somebody else did."""
         mine = (col(Notice.job_id) == notice.job_id, col(Notice.url) == notice.url)
         with self._database.write() as session:
             claim = update(Notice).where(*mine, col(Notice.due_at) == notice.due_at)
             changes = {"due_at": now + _BELIEVED_GONE, "attempts": notice.attempts + 1}
             return bool(session.connection().execute(claim.values(changes)).rowcount)
 
-    def _tell(self, notice: Notice, message: dict[str, Any], secret: str, told: Told, now: datetime) -> None:
+    def _send(self, notice: Notice, message: dict[str, Any], secret: str, done: SentNotices, now: datetime) -> None:
         body = json.dumps(message, separators=(",", ":")).encode()
         headers = {
             "Content-Type": "application/json",
@@ -129,22 +130,22 @@ class Notices:
             deliver(notice.url, body, headers, self._rules)
         except MultiblastError as error:
             last = notice.attempts + 1 >= _ATTEMPTS
-            (told.given_up if last else told.later)[notice.url] = str(error)
+            (done.given_up if last else done.later)[notice.url] = str(error)
             with self._database.write() as session:
                 wait = _FIRST_WAIT * 2**notice.attempts
                 _note(session, notice, message["status"] if last else notice.told, str(error), now + wait)
         else:
-            told.told += 1
+            done.sent += 1
             with self._database.write() as session:
                 _note(session, notice, message["status"], "", now)
 
 
-def _note(session: Session, notice: Notice, told: str, problem: str, due_at: datetime) -> None:
+def _note(session: Session, notice: Notice, sent: str, problem: str, due_at: datetime) -> None:
     kept = session.get(Notice, (notice.job_id, notice.url), with_for_update=True)
     if kept is None or kept.since != notice.since:  # asked again meanwhile
         return
-    kept.attempts = 0 if told != kept.told else kept.attempts
-    kept.told, kept.problem, kept.due_at = told, problem, due_at
+    kept.attempts = 0 if sent != kept.told else kept.attempts
+    kept.told, kept.problem, kept.due_at = sent, problem, due_at
 
 
 def _message(notice: Notice, job: QueryJob | ReportJob, kind: JobKind, event: int) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """Reconciliation: jobs whose run died are put back to queued, so that no job stays in progress with nobody at work.
 
 - Whoever searches holds leases and renews them, so a job with a living lease is left alone.
-- Else the run is asked for. One that has ended lost its job; of one that nobody knows, and of one that is said to
-  run, the job is taken back after a time without progress. Should its run live after all, nothing is searched
-  twice, since leases see to that.
+- Else the state of its run decides. One that has ended lost its job; from one that nobody knows, and from one that is
+  said to run, the job is taken back after a time without progress. Should its run live after all, nothing is
+  searched twice, since leases see to that.
 - A job whose run ends too often before it does has failed.
 """
 
@@ -110,7 +110,8 @@ class Reconciliation:
     """
 
     def __init__(self, database: Database) -> None:
-        self._database, self._jobs = database, Jobs(database)
+        self._database = database
+        self._jobs = Jobs(database)
 
     def run(self, states: RunStates, now: datetime | None = None) -> Reconciled:
         """Take jobs back from dead runs, and find those that are to be run.
@@ -166,7 +167,7 @@ class Reconciliation:
         return now - job.at < patience or self._is_searched(job, now)
 
     def _is_searched(self, job: _Started, now: datetime) -> bool:
-        """Tell whether somebody at work holds a lease for a sequence of the job."""
+        """Whether somebody at work holds a lease for a sequence of the job."""
         keys = or_(
             col(Lease.key).in_(select(QueryJob.result_key).where(QueryJob.id == job.job_id)),
             col(Lease.key).in_(select(ChildJob.result_key).where(ChildJob.parent_id == job.job_id)),

@@ -100,11 +100,11 @@ def send(notices: Notices, after: timedelta = timedelta()) -> Any:
 
 
 def test_end_of_a_job_is_told_once_and_signed(jobs: Jobs, notices: Notices, receiver: Receiver) -> None:
-    notices.ask(JOB, receiver.url)
-    assert send(notices).told == 0
+    notices.subscribe(JOB, receiver.url)
+    assert send(notices).sent == 0
     end(jobs, JobStatus.IN_PROGRESS, JobStatus.FAILED, why="out of memory")
-    assert send(notices).told == 1
-    assert send(notices, timedelta(days=1)).told == 0
+    assert send(notices).sent == 1
+    assert send(notices, timedelta(days=1)).sent == 0
     (told,) = receiver.taken
     assert told["is_ours"]
     assert told["path"] == "/told?by=us"
@@ -119,7 +119,7 @@ def test_end_of_a_job_is_told_once_and_signed(jobs: Jobs, notices: Notices, rece
 
 
 def test_each_end_is_told(jobs: Jobs, notices: Notices, receiver: Receiver) -> None:
-    notices.ask(JOB, receiver.url)
+    notices.subscribe(JOB, receiver.url)
     end(jobs, JobStatus.FAILED)
     send(notices)
     end(jobs, JobStatus.QUEUED, JobStatus.IN_PROGRESS)
@@ -131,40 +131,40 @@ def test_each_end_is_told(jobs: Jobs, notices: Notices, receiver: Receiver) -> N
 
 def test_end_before_the_wish_is_not_told(jobs: Jobs, notices: Notices, receiver: Receiver) -> None:
     end(jobs, JobStatus.FAILED)
-    notices.ask(JOB, receiver.url)
-    assert send(notices).told == 0
+    notices.subscribe(JOB, receiver.url)
+    assert send(notices).sent == 0
     end(jobs, JobStatus.QUEUED, JobStatus.FAILED)
-    assert send(notices).told == 1
+    assert send(notices).sent == 1
 
 
 def test_receiver_in_trouble_is_told_later(jobs: Jobs, notices: Notices, receiver: Receiver) -> None:
     receiver.answers = [503, 302]
-    notices.ask(JOB, receiver.url)
+    notices.subscribe(JOB, receiver.url)
     end(jobs, JobStatus.COMPLETE)
     assert send(notices).later == {receiver.url: f"127.0.0.1:{receiver.port} answered 503 Service Unavailable"}
     assert send(notices, timedelta(seconds=30)).later == {}
     assert "302" in send(notices, timedelta(minutes=2)).later[receiver.url]
     assert receiver.taken == []
-    assert send(notices, timedelta(minutes=6)).told == 1
+    assert send(notices, timedelta(minutes=6)).sent == 1
     assert receiver.events == ["query.complete"]
 
 
 def test_receiver_that_never_answers_is_given_up(database: Database, jobs: Jobs, notices: Notices) -> None:
     url = "http://127.0.0.1:1/nobody"
-    notices.ask(JOB, url)
+    notices.subscribe(JOB, url)
     end(jobs, JobStatus.COMPLETE)
     tries = [send(notices, timedelta(days=number)) for number in range(9)]
     assert [bool(told.later) for told in tries] == [True] * 7 + [False] * 2
-    assert "127.0.0.1:1 cannot be told: " in tries[7].given_up[url]
+    assert "127.0.0.1:1 cannot be notified: " in tries[7].given_up[url]
     with database.read() as session:
         assert "Connection refused" in session.exec(select(Notice)).one().problem
 
 
 def test_many_who_tell_at_once_tell_once(jobs: Jobs, notices: Notices, receiver: Receiver) -> None:
-    notices.ask(JOB, receiver.url)
+    notices.subscribe(JOB, receiver.url)
     end(jobs, JobStatus.COMPLETE)
     with ThreadPoolExecutor(4) as pool:
-        told = list(pool.map(lambda _: send(notices).told, range(4)))
+        told = list(pool.map(lambda _: send(notices).sent, range(4)))
     assert sum(told) == 1
     assert receiver.events == ["query.complete"]
 
@@ -172,7 +172,7 @@ def test_many_who_tell_at_once_tell_once(jobs: Jobs, notices: Notices, receiver:
 def test_name_of_an_inner_address_is_not_talked_to(database: Database, jobs: Jobs, receiver: Receiver) -> None:
     """A name may mean anything, and something else a moment later: the address that is talked to counts."""
     notices, url = Notices(database, NoticeRules(loopback=False)), f"https://localhost:{receiver.port}/"
-    notices.ask(JOB, url)
+    notices.subscribe(JOB, url)
     end(jobs, JobStatus.COMPLETE)
     assert "is this machine, which the policy does not allow" in send(notices).later[url]
 
