@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["nested"]
+__all__ = ["nested", "one_place"]
 
 
 def nested(values: Any, field: str, places: Mapping[str, str]) -> Any:
@@ -32,3 +32,20 @@ def nested(values: Any, field: str, places: Mapping[str, str]) -> Any:
                 inner = inner.setdefault(parent, {})
             inner[last] = values[name]
     return {**kept, field: model}
+
+
+def one_place(values: Any, field: str, directory: str) -> Any:
+    """Return a block's values with a place in one field, which was the field ``directory`` or ``s3_bucket`` before.
+
+    Args:
+        values: What the block is made of.
+        field: The block's field of the place.
+        directory: The field of the form before that was used if ``s3_bucket`` was empty.
+    """
+    if not isinstance(values, dict):
+        return values
+    kept = {name: value for name, value in values.items() if name not in {directory, "s3_bucket"}}
+    if field in kept or len(kept) == len(values):
+        return kept
+    bucket = values.get("s3_bucket")
+    return {**kept, field: f"block:s3-bucket/{bucket}" if bucket else values.get(directory, "")}

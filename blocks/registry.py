@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from prefect.blocks.core import Block
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from blocks import appearance
-from blocks.storage import s3_store
+from blocks.flat_documents import one_place
+from blocks.storage import open_place
 from multiblast.registry.local.registry import Registry, open_database
 from multiblast.registry.model.rows import Endpoint
 from multiblast.registry.remotes.known import Remotes, open_remote
 from multiblast.settings import home
-from multiblast.stores import LocalStore, Store
 
 __all__ = ["LocalRegistry", "RemoteRegistry"]
 
@@ -40,22 +41,27 @@ registry = LocalRegistry.load("BLOCK_NAME").registry()
         description="An SQLAlchemy URL: `sqlite:///PATH` or `postgresql+psycopg://USER:PASSWORD@HOST/NAME`, of a "
         "database of its own. Empty: a SQLite file in multiblast's home.",
     )
-    files: str = Field(default="", description="Directory of the files. Empty: `store` in multiblast's home.")
-    s3_bucket: str = Field(
+    files_url: str = Field(
         default="",
-        description="Instead of a directory of files, the name of an S3 Bucket block (of prefect-aws).",
+        description="Where the files are kept: a directory, a URL such as `s3://BUCKET/PREFIX?endpoint=URL`, or "
+        "`block:s3-bucket/NAME`. Empty: `store` in multiblast's home.",
     )
     directory: str = Field(
         default="", description="Directory of runs and tokens. Empty: `registry` in multiblast's home."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_flat(cls, values: Any) -> Any:
+        return one_place(values, "files_url", "files")
+
     def registry(self) -> Registry:
         """Return the registry; it is made at first use."""
         own = Registry.embedded()
-        if not (self.url.get_secret_value() or self.files or self.s3_bucket or self.directory):
+        if not (self.url.get_secret_value() or self.files_url or self.directory):
             return own
         url = self.url.get_secret_value() or f"sqlite:///{home() / 'registry.sqlite'}"
-        store = _store(self.files, self.s3_bucket) or own.files.store
+        store = open_place(self.files_url) if self.files_url else own.files.store
         return Registry(open_database(url), store, Path(self.directory) if self.directory else own.directory)
 
 
@@ -86,11 +92,16 @@ remote = partner.remote(registry)
         "Empty: the remote of this block's name, or the only one, that `multiblast registry remote` set.",
     )
     token: SecretStr = Field(default=SecretStr(""), description="The token to write with; reading needs none.")
-    files: str = Field(default="", description="Directory of the files of another multiblast's registry.")
-    s3_bucket: str = Field(
+    files_url: str = Field(
         default="",
-        description="Instead of that directory, the name of an S3 Bucket block (of prefect-aws).",
+        description="Where the files of another multiblast's registry are: a directory, a URL such as "
+        "`s3://BUCKET/PREFIX?endpoint=URL`, or `block:s3-bucket/NAME`.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_flat(cls, values: Any) -> Any:
+        return one_place(values, "files_url", "files")
 
     def remote(self, registry: Registry, name: str = "") -> Endpoint:
         """Return the remote.
@@ -101,11 +112,5 @@ remote = partner.remote(registry)
         """
         if not self.url:
             return Remotes(registry).open(name)
-        return open_remote(self.url, self.token.get_secret_value(), _store(self.files, self.s3_bucket))
-
-
-def _store(directory: str, s3_bucket: str) -> Store | None:
-    """Return the store that a block names; None if it names none."""
-    if s3_bucket:
-        return s3_store(s3_bucket)
-    return LocalStore(Path(directory)) if directory else None
+        store = open_place(self.files_url) if self.files_url else None
+        return open_remote(self.url, self.token.get_secret_value(), store)

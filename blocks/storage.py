@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 from prefect.blocks.core import Block
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from blocks import appearance
+from blocks.flat_documents import one_place
 from multiblast.errors import NotFoundError
 from multiblast.settings import home
-from multiblast.stores import LocalStore, S3Store, Store
+from multiblast.stores import LocalStore, S3Store, Store, open_store
 from multiblast.stores.s3 import connect
 
-__all__ = ["ResultStorage", "s3_store"]
+__all__ = ["ResultStorage", "open_place"]
+
+_BUCKET_BLOCK = "block:s3-bucket/"
 
 
 class ResultStorage(Block):
@@ -29,7 +32,7 @@ Keep results in a bucket whose S3 Bucket block is called "results":
 ```python
 from blocks.storage import ResultStorage
 
-ResultStorage(s3_bucket="results").save("default", overwrite=True)
+ResultStorage(url="block:s3-bucket/results").save("default", overwrite=True)
 ```
 Look into a storage:
 ```python
@@ -40,29 +43,39 @@ keys = [found.key for found in storage.store().list("reports/")]
 ```
 """
 
-    directory: str = Field(default="", description="A local directory. Empty: `store` in multiblast's home.")
-    s3_bucket: str = Field(
+    url: str = Field(
         default="",
-        description="Instead of a directory, the name of an S3 Bucket block (of prefect-aws); its folder is kept to.",
+        description="A directory, a URL such as `s3://BUCKET/PREFIX?endpoint=URL`, or `block:s3-bucket/NAME` for the "
+        "bucket and folder of Prefect's S3 Bucket block of that name. Empty: `store` in multiblast's home.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_flat(cls, values: Any) -> Any:
+        return one_place(values, "url", "directory")
 
     def store(self) -> Store:
         """Return the store.
 
         Raises:
             NotFoundError: there is no S3 Bucket block of that name.
+            StoreError: the URL names no store.
         """
-        if self.s3_bucket:
-            return s3_store(self.s3_bucket)
-        return LocalStore(Path(self.directory) if self.directory else home() / "store")
+        return open_place(self.url) if self.url else LocalStore(home() / "store")
 
 
-def s3_store(name: str) -> S3Store:
-    """Return the store in the bucket of an S3 Bucket block.
+def open_place(url: str) -> Store:
+    """Return the store that a field of a block names: by a directory, a URL or another block.
 
     Raises:
         NotFoundError: there is no block of that name.
+        StoreError: the URL names no store.
     """
+    name = url.removeprefix(_BUCKET_BLOCK)
+    return open_store(url) if name == url else _in_bucket_block(name)
+
+
+def _in_bucket_block(name: str) -> S3Store:
     from prefect_aws import S3Bucket  # type: ignore[import-untyped]  # ships none; late, as it costs a second
 
     try:

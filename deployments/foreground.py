@@ -10,6 +10,7 @@ import sys
 from types import FrameType
 from urllib.parse import quote
 
+from blocks.flat_documents import one_place
 from deployments import environment, processes
 from deployments.processes import Background, wait_for
 from deployments.server import ServerError, answers, ask
@@ -129,12 +130,13 @@ def _is_there(api_url: str, path: str) -> bool:
 
 
 def _task_result_storage() -> str:
-    """Return the block for what Prefect caches of tasks: that of our results, if they are in S3; else nothing."""
+    """Return the block for what Prefect caches of tasks: that of our results, if they are in a bucket's block."""
     try:
         data = ask(os.environ["PREFECT_API_URL"], _RESULT_STORAGE)["data"]
     except (OSError, ValueError, KeyError):  # not registered yet: then on the worker's disk
         return ""
-    return f"s3-bucket/{data['s3_bucket']}" if data.get("s3_bucket") else ""
+    place = str(one_place(data, "url", "directory").get("url", ""))
+    return place.removeprefix("block:") if place.startswith("block:") else ""
 
 
 def _wait_for_server() -> None:

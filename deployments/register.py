@@ -83,9 +83,8 @@ def point_blocks_to(servers: OwnServers) -> None:
         aws_access_key_id=key, aws_secret_access_key=secret, region_name="us-east-1", aws_client_parameters=parameters
     )
     S3Bucket(bucket_name=BUCKET, credentials=credentials).save(BUCKET, overwrite=True)
-    own = _load(ResultStorage, "default")
-    if not (own.directory or own.s3_bucket):
-        ResultStorage(s3_bucket=BUCKET).save("default", overwrite=True)
+    if not _load(ResultStorage, "default").url:
+        ResultStorage(url=f"block:s3-bucket/{BUCKET}").save("default", overwrite=True)
     if not _load(JobDatabase, "default").url.get_secret_value():
         url = SecretStr(servers.database_url("+psycopg", "multiblast"))
         JobDatabase(url=url).save("default", overwrite=True)

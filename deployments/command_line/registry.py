@@ -114,7 +114,7 @@ def config(
 def name_remote(
     name: Annotated[str, typer.Argument(help="What to call it.")],
     url: Annotated[str, typer.Argument(help="The site of a FAIR registry, or another multiblast registry's database.")],
-    files: Annotated[str, typer.Option(help="Of another multiblast registry: the directory of its files.")] = "",
+    files: Annotated[str, typer.Option(help="Of another multiblast registry: the directory or URL of its files.")] = "",
     ask_token: Annotated[bool, typer.Option("--token", help="Ask for the token to write with.")] = False,
     json: Json = False,
 ) -> None:

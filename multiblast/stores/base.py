@@ -12,7 +12,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar, Self
+from urllib.parse import SplitResult
 
 from multiblast.errors import ObjectMissingError, StoreError
 
@@ -41,6 +42,18 @@ class StoredObject:
 
 class Store(ABC):
     """Where objects are kept: put, open by range, list, delete."""
+
+    scheme: ClassVar[str] = ""
+    """How URLs of such stores begin, for `multiblast.stores.open_store`; empty for stores without URLs."""
+
+    @classmethod
+    def from_url(cls, url: SplitResult) -> Self:
+        """Return the store at a URL of this class's scheme.
+
+        Raises:
+            StoreError: the URL lacks something, or has too much.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def put(self, key: str, data: BinaryIO | Iterable[bytes] | bytes) -> StoredObject:

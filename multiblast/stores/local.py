@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from io import RawIOBase
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import BinaryIO, cast
+from typing import BinaryIO, Self, cast
+from urllib.parse import SplitResult, unquote
 
 from multiblast.errors import ObjectMissingError, StoreError
 from multiblast.ids import digest
@@ -33,6 +34,15 @@ class LocalStore(Store):
     Args:
         root: The directory. Nothing outside it is ever touched.
     """
+
+    scheme = "file"
+
+    @classmethod
+    def from_url(cls, url: SplitResult) -> Self:
+        """Return the store in the directory that ``file:///DIRECTORY`` names."""
+        if url.netloc not in {"", "localhost"} or not url.path.startswith("/") or url.query:
+            raise StoreError(f"{url.geturl()!r} is no directory of this machine: write file:///DIRECTORY")
+        return cls(unquote(url.path))
 
     def __init__(self, root: Path | str) -> None:
         """Remember the directory; nothing is read or written yet."""

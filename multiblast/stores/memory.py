@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
 from io import BytesIO
-from typing import BinaryIO
+from typing import BinaryIO, Self
+from urllib.parse import SplitResult
 
 from multiblast.errors import ObjectMissingError
 from multiblast.stores.base import Store, StoredObject, check_key, chunks
@@ -16,6 +18,14 @@ __all__ = ["MemoryStore"]
 
 class MemoryStore(Store):
     """Objects in a dictionary, gone with the process."""
+
+    scheme = "memory"
+
+    @classmethod
+    @cache  # the same name is the same store, as with every other URL
+    def from_url(cls, url: SplitResult) -> Self:  # noqa: ARG003 - what the cache tells stores apart by
+        """Return this process's store of the name in ``memory:NAME``."""
+        return cls()
 
     def __init__(self) -> None:
         """Start empty."""

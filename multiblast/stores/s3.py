@@ -11,8 +11,8 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from io import BufferedReader, BytesIO
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, BinaryIO
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from urllib.parse import SplitResult, parse_qsl, quote
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -69,6 +69,24 @@ class S3Store(Store):
         prefix: What all keys begin with in the bucket, so that it can be shared.
         part_bytes: The length of a part of an upload; many servers want 5 MiB or more.
     """
+
+    scheme = "s3"
+
+    @classmethod
+    def from_url(cls, url: SplitResult) -> Self:
+        """Return the store at ``s3://BUCKET/PREFIX?endpoint=URL&region=NAME``.
+
+        Prefix, endpoint and region may be left out. Credentials, and what is left out, are found where AWS's own
+        programs find them: in environment variables, ``~/.aws`` or the machine's role.
+        """
+        from boto3.session import Session  # late, as it costs a third of a second
+
+        given = dict(parse_qsl(url.query))
+        endpoint, region = given.pop("endpoint", None), given.pop("region", None)
+        if given or not url.hostname or url.username:
+            # Without the URL itself, in which somebody may have written a secret.
+            raise StoreError("the URL names no bucket, or too much: write s3://BUCKET/PREFIX?endpoint=URL&region=NAME")
+        return cls(connect(Session(region_name=region), endpoint_url=endpoint), url.netloc, url.path)
 
     def __init__(self, client: S3Client, bucket: str, prefix: str = "", part_bytes: int = _PART_BYTES) -> None:
         """Remember the place; nothing is sent yet."""

@@ -40,7 +40,7 @@ url, endpoint, key, secret, bucket = sys.argv[1:]
 credentials = AwsCredentials(aws_access_key_id=key, aws_secret_access_key=secret, region_name="us-east-1",
                              aws_client_parameters=AwsClientParameters(endpoint_url=endpoint))
 S3Bucket(bucket_name=bucket, credentials=credentials).save("results")
-ResultStorage(s3_bucket="results").save("default", overwrite=True)
+ResultStorage(url="block:s3-bucket/results").save("default", overwrite=True)
 JobDatabase(url=url).save("default", overwrite=True)
 """
 _A_STOP_S = 60

@@ -71,7 +71,7 @@ def _bucket_blocks(rclone_s3: Any) -> None:
 @pytest.mark.usefixtures("_bucket_blocks")
 def test_storage_block_in_a_bucket_takes_either_credentials() -> None:
     for name in ("aws", "minio"):
-        ResultStorage(s3_bucket=name).save(name, _sync=True)
+        ResultStorage(url=f"block:s3-bucket/{name}").save(name, _sync=True)
     stores = [ResultStorage.load(name, _sync=True).store() for name in ("aws", "minio")]
     stores[0].put("either/1f", b"x")
     assert stores[1].read("either/1f") == b"x"
@@ -81,7 +81,7 @@ def test_storage_block_in_a_bucket_takes_either_credentials() -> None:
 
 @pytest.mark.usefixtures("_bucket_blocks")
 def test_storage_block_keeps_our_patience_and_takes_the_users_settings() -> None:
-    store = ResultStorage(s3_bucket="aws").store()
+    store = ResultStorage(url="block:s3-bucket/aws").store()
     assert isinstance(store, S3Store)
     config = store._client.meta.config
     assert (config.retries["mode"], config.connect_timeout) == ("standard", 3)
@@ -89,7 +89,7 @@ def test_storage_block_keeps_our_patience_and_takes_the_users_settings() -> None
 
 def test_storage_block_names_the_missing_bucket_block() -> None:
     with pytest.raises(NotFoundError, match="no S3 Bucket block 'nowhere'; make it in Prefect under Blocks"):
-        ResultStorage(s3_bucket="nowhere").store()
+        ResultStorage(url="block:s3-bucket/nowhere").store()
 
 
 @pytest.mark.usefixtures("_bucket_blocks")
@@ -97,11 +97,15 @@ def test_copy_flow_moves_from_a_directory_to_a_bucket(tmp_path: Path) -> None:
     local = LocalStore(tmp_path)
     for number in range(3):
         local.put(f"copied/{number}", bytes(number))
-    ResultStorage(directory=str(tmp_path)).save("here", _sync=True)
-    ResultStorage(s3_bucket="aws").save("bucket", _sync=True)
+    ResultStorage(url=str(tmp_path)).save("here", _sync=True)
+    ResultStorage(url="block:s3-bucket/aws").save("bucket", _sync=True)
     done = asyncio.run(copy_results("here", "bucket"))
     assert done == CopyProgress(3, 3, 3, 3)
-    assert [found.size_bytes for found in ResultStorage(s3_bucket="minio").store().list("copied/")] == [0, 1, 2]
+    assert [found.size_bytes for found in ResultStorage(url="block:s3-bucket/minio").store().list("copied/")] == [
+        0,
+        1,
+        2,
+    ]
     assert asyncio.run(copy_results("here", "bucket")).copied == 0
 
 
@@ -112,8 +116,10 @@ def test_copy_flow_names_the_missing_storage_block() -> None:
 
 @pytest.mark.usefixtures("_bucket_blocks")
 def test_registry_blocks_keep_files_in_a_bucket(tmp_path: Path) -> None:
-    registry = LocalRegistry(directory=str(tmp_path), s3_bucket="aws").registry()
-    remote = RemoteRegistry(url=f"sqlite:///{tmp_path / 'r.sqlite'}", s3_bucket="minio").remote(registry)
+    registry = LocalRegistry(directory=str(tmp_path), files_url="block:s3-bucket/aws").registry()
+    remote = RemoteRegistry(url=f"sqlite:///{tmp_path / 'r.sqlite'}", files_url="block:s3-bucket/minio").remote(
+        registry
+    )
     assert isinstance(registry.files.store, S3Store)
     assert isinstance(remote, PublicView)
     assert isinstance(remote.registry.files.store, S3Store)
@@ -173,6 +179,7 @@ def test_documents_of_the_flat_form_are_read_and_saved_anew_in_the_present_form(
     save_flat(BlastInstallation, "old", machine)
     save_flat(BlastInstallation, "untouched", {**machine, "programs": "", "cores": 0})
     save_flat(ServicePolicy, "old", _FLAT_POLICY)
+    save_flat(ResultStorage, "old", {"directory": "", "s3_bucket": "results"})
     limits = settings.QueryLimits(**flat_limits)
     for _ in range(2):
         assert BlastQueryLimits.load("old", _sync=True).limits == limits
@@ -180,6 +187,7 @@ def test_documents_of_the_flat_form_are_read_and_saved_anew_in_the_present_form(
         found = BlastInstallation.load("old", _sync=True)
         assert found.installation == Installation(Path("/opt/blast"), cores=3)
         assert (found.targets_root, found.layout) == ("/data", layout)
+        assert ResultStorage.load("old", _sync=True).url == "block:s3-bucket/results"
         assert BlastInstallation.load("untouched", _sync=True).installation == Installation()
         register_blocks()
     with get_client(sync_client=True) as client:

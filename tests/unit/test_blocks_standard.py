@@ -17,6 +17,7 @@ from blocks.database import JobDatabase
 from blocks.installation import BlastInstallation
 from blocks.limits import BlastQueryLimits
 from blocks.policy import ServicePolicy
+from blocks.registry import LocalRegistry, RemoteRegistry
 from blocks.storage import ResultStorage
 from multiblast import settings
 from multiblast.installation import Installation
@@ -50,7 +51,7 @@ def test_unregistered_blocks_keep_everything_in_our_home(tmp_path: Path, monkeyp
 
 
 def test_storage_in_a_directory_keeps_to_it(tmp_path: Path) -> None:
-    store = ResultStorage(directory=str(tmp_path / "elsewhere")).store()
+    store = ResultStorage(url=str(tmp_path / "elsewhere")).store()
     assert isinstance(store, LocalStore)
     assert store.root == tmp_path / "elsewhere"
 
@@ -76,3 +77,21 @@ def test_misspelt_setting_is_refused() -> None:
 
 def test_no_directory_of_programs_means_the_path() -> None:
     assert BlastInstallation(installation={"directory": ""}).installation.directory is None
+
+
+@pytest.mark.parametrize(
+    ("flat", "url"),
+    [
+        ({"directory": "", "s3_bucket": ""}, ""),
+        ({"directory": "/data", "s3_bucket": ""}, "/data"),
+        ({"directory": "/data", "s3_bucket": "results"}, "block:s3-bucket/results"),
+        ({"directory": "/data", "s3_bucket": "results", "url": "memory:new"}, "memory:new"),
+    ],
+)
+def test_place_of_a_flat_document_becomes_one_url(flat: dict[str, str], url: str) -> None:
+    assert ResultStorage.model_validate(flat).url == url
+    registry = {
+        ("files" if name == "directory" else "files_url" if name == "url" else name): flat[name] for name in flat
+    }
+    assert LocalRegistry.model_validate(registry).files_url == url
+    assert RemoteRegistry.model_validate(registry).files_url == url

@@ -16,7 +16,7 @@ from multiblast.registry.model.rows import Endpoint
 from multiblast.registry.remotes.connection import RetryPolicy
 from multiblast.registry.remotes.public_view import PublicView
 from multiblast.registry.remotes.rest import RestRegistry
-from multiblast.stores import LocalStore, Store
+from multiblast.stores import Store, open_store
 
 __all__ = ["Remotes", "open_remote"]
 
@@ -34,7 +34,7 @@ class Remotes:
             name: What it is called here.
             url: Of a FAIR registry's site, or of another multiblast registry's database.
             token: To write to a FAIR registry with; empty leaves what there is.
-            store: The directory of another multiblast registry's files.
+            store: The directory or URL of another multiblast registry's files.
         """
         check_name(name, "remote")
         with self._registry.writing() as session:
@@ -72,7 +72,7 @@ class Remotes:
         if known is None:
             remedy = f"there is {', '.join(self.names()) or 'none'}; add one with `multiblast registry remote NAME URL`"
             raise NotFoundError("remote registry", name, remedy)
-        store = LocalStore(known.store) if known.store else None
+        store = open_store(known.store) if known.store else None
         return open_remote(known.url, self._secrets.get(f"remote {known.name}"), store, limits)
 
     def _find(self, name: str) -> RemoteRegistry | None:

@@ -1,0 +1,46 @@
+"""Opening a store by its URL."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from urllib.parse import urlsplit
+
+from multiblast.errors import StoreError
+from multiblast.stores.base import Store
+from multiblast.stores.local import LocalStore
+
+__all__ = ["open_store"]
+
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):")
+
+
+def open_store(url: str) -> Store:
+    """Open a store; nothing is read or written yet.
+
+    Args:
+        url: The path of a directory, or a URL whose scheme is that of a class of this package:
+            ``file:///DIRECTORY``, ``memory:NAME``, ``s3://BUCKET/PREFIX?endpoint=URL&region=NAME``.
+
+    Raises:
+        StoreError: there is no store of this scheme, or the URL lacks something.
+    """
+    match = _SCHEME.match(url)
+    if match is None:
+        return LocalStore(Path(url))
+    classes = _by_scheme()
+    if match[1] not in classes:
+        raise StoreError(f"no store has URLs such as {url!r}: use a directory, or one of {', '.join(classes)}")
+    return classes[match[1]].from_url(urlsplit(url))
+
+
+@cache
+def _by_scheme() -> dict[str, type[Store]]:
+    """Find the stores of this package, so that a new one is a new file and nothing else."""
+    here = __name__.rpartition(".")[0]
+    modules = [import_module(f"{here}.{found.name}") for found in iter_modules(import_module(here).__path__)]
+    classes = [value for module in modules for value in vars(module).values() if isinstance(value, type)]
+    return {value.scheme: value for value in classes if issubclass(value, Store) and value.scheme}
