@@ -14,6 +14,7 @@ from multiblast.actions.provenance import Provenance
 from multiblast.actions.queries import Queries
 from multiblast.actions.reports import Reports
 from multiblast.errors import ConflictError, InvalidInputError, Problem
+from multiblast.files import replacing
 from multiblast.ids import digest
 from multiblast.installation import Installation
 from multiblast.jobs import TargetName
@@ -161,10 +162,8 @@ class RegisteredQueries:
         made = self._reports.run(report_id, run_id=run_id).execute()
         first, *_, archive = made.files  # a report of several files is given as the archive of them all
         name = first.name if len(made.files) <= _WITH_ARCHIVE else archive.name
-        temporary = path.with_name(path.name + ".tmp")
-        with self._reports.file(requester, made.report_id, name) as source, temporary.open("wb") as target:
+        with self._reports.file(requester, made.report_id, name) as source, replacing(path) as target:
             shutil.copyfileobj(source, target)
-        temporary.replace(path)
 
 
 def _submission(search: SearchEntry, query: Path | None = None) -> Submission:

@@ -16,6 +16,7 @@ from multiblast.actions.lines import read_lines
 from multiblast.actions.requests import read_create_report
 from multiblast.database import JobKind, JobStatus, ReportJob
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem
+from multiblast.files import replacing
 from multiblast.jobs import ACTIVE, RESTARTABLE, report_id
 from multiblast.reports import Formatting, ReportFile, ReportRun, files_of
 from multiblast.reports.hits import HitPage, read_hits
@@ -285,10 +286,9 @@ class Reports(JobDoor):
         written = []
         for name in self._files(requester, job_id):
             path = directory / name
-            temporary = path.with_name(path.name + ".tmp")
-            with self.file(requester, job_id, name) as source, temporary.open("wb") as target:
+            with self.file(requester, job_id, name) as source, replacing(path) as target:
                 shutil.copyfileobj(source, target)
-            written.append(temporary.replace(path))
+            written.append(path)
         return written
 
     def hits(self, requester: Requester, query_job_id: str, **choice: Any) -> HitPage:

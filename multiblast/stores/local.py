@@ -10,13 +10,13 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
-from io import RawIOBase
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import BinaryIO, Self, cast
 from urllib.parse import SplitResult, unquote
 
 from multiblast.errors import ObjectMissingError, StoreError
+from multiblast.files import PieceReader
 from multiblast.ids import digest
 from multiblast.stores.base import Store, StoredObject, check_key, chunks, is_key
 
@@ -227,20 +227,17 @@ def _go_on(file: BinaryIO, data: Iterable[bytes]) -> None:
     file.flush()
 
 
-class _Range(RawIOBase):
+class _Range(PieceReader):
     """The next ``length`` bytes of an open file."""
 
     def __init__(self, file: BinaryIO, length: int) -> None:
-        self._file, self._left = file, length
+        self._file = file
+        self._left = length
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the stub's Buffer has no length
-        data = self._file.read(min(len(buffer), self._left))
-        buffer[: len(data)] = data
-        self._left -= len(data)
-        return len(data)
+    def next_piece(self, size: int) -> bytes:
+        piece = self._file.read(min(size, self._left))
+        self._left -= len(piece)
+        return piece
 
     def close(self) -> None:
         self._file.close()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from io import RawIOBase
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import (
@@ -13,8 +11,10 @@ from botocore.exceptions import (
     ReadTimeoutError,
     ResponseStreamingError,
 )
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from multiblast.errors import StoreError
+from multiblast.files import PieceReader
 from multiblast.stores.base import CHUNK_BYTES
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ __all__ = ["ObjectReader"]
 
 _BROKEN = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
 _ATTEMPTS = 5  # in a row, without a single byte
-_WAIT_S = 0.2  # before the first of them, doubled each time
+_WAIT_S = 0.2  # before the second of them, doubled each time
 
 
-class ObjectReader(RawIOBase):
+class ObjectReader(PieceReader):
     """An object, or a range of it; the request is sent at once.
 
     Args:
@@ -47,8 +47,17 @@ class ObjectReader(RawIOBase):
     def __init__(  # noqa: PLR0913, PLR0917 - a range of an object in a place
         self, client: S3Client, place: S3Place, key: str, name: str, start: int, length: int | None
     ) -> None:
-        self._client, self._place, self._key, self._name = client, place, key, name
-        self._position, self._failures = start, 0
+        self._client = client
+        self._place = place
+        self._key = key
+        self._name = name
+        self._position = start
+        self._retrying = Retrying(
+            retry=retry_if_exception_type(_BROKEN),
+            stop=stop_after_attempt(_ATTEMPTS),
+            wait=wait_exponential(_WAIT_S),
+            reraise=True,
+        )
         request: dict[str, Any] = {}
         if start or length is not None:
             request["Range"] = f"bytes={start}-{start + length - 1 if length is not None else ''}"
@@ -56,21 +65,22 @@ class ObjectReader(RawIOBase):
             request["ChecksumMode"] = "ENABLED"  # checked by the client when the end is read
         answer = client.get_object(Bucket=place.bucket, Key=name, **request)
         self._body = answer["Body"]
-        self._end, self._etag = start + answer["ContentLength"], answer["ETag"]
+        self._is_broken = False
+        self._end = start + answer["ContentLength"]
+        self._etag = answer["ETag"]
 
-    def readable(self) -> bool:
-        """Tell that this is for reading."""
-        return True
-
-    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]  # the stub's Buffer has no length
-        """Read what comes next, at most a buffer full."""
-        data = self._read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
+    def next_piece(self, size: int) -> bytes:
+        """Return what comes next, of the same object even if the connection breaks."""
+        try:
+            piece = self._retrying(self._read, size)
+        except (ClientError, BotoCoreError) as error:
+            raise self._place.error("read", self._key, error) from error
+        self._position += len(piece)
+        return piece
 
     def readall(self) -> bytes:
         """Read to the end, in large pieces."""
-        return b"".join(iter(lambda: self._read(CHUNK_BYTES), b""))
+        return b"".join(iter(lambda: self.next_piece(CHUNK_BYTES), b""))
 
     def close(self) -> None:
         """Give the connection back."""
@@ -78,32 +88,21 @@ class ObjectReader(RawIOBase):
         super().close()
 
     def _read(self, size: int) -> bytes:
-        while True:
-            try:
-                data = self._body.read(size)
-            except _BROKEN as error:
-                self._reopen(error)
-            except BotoCoreError as error:
-                raise self._place.error("read", self._key, error) from error
-            else:
-                self._position += len(data)
-                if data:
-                    self._failures = 0
-                return data
-
-    def _reopen(self, error: BotoCoreError) -> None:
-        """Ask for the rest, if it is still the same object."""
-        self._body.close()
-        self._failures += 1
-        if self._failures >= _ATTEMPTS:
-            raise self._place.error("read", self._key, error) from error
-        time.sleep(_WAIT_S * 2 ** (self._failures - 1))
-        rest = f"bytes={self._position}-{self._end - 1}"
+        if self._is_broken:
+            self._body = self._rest()
+            self._is_broken = False
         try:
-            answer = self._client.get_object(Bucket=self._place.bucket, Key=self._name, Range=rest, IfMatch=self._etag)
-        except (ClientError, BotoCoreError) as again:
-            raise self._place.error("read", self._key, again) from again
+            return self._body.read(size)
+        except _BROKEN:
+            self._body.close()
+            self._is_broken = True
+            raise
+
+    def _rest(self) -> Any:
+        """Ask for what has not been read yet, if it is still the same object."""
+        rest = f"bytes={self._position}-{self._end - 1}"
+        answer = self._client.get_object(Bucket=self._place.bucket, Key=self._name, Range=rest, IfMatch=self._etag)
         if answer["ETag"] != self._etag:  # not every server knows If-Match
             answer["Body"].close()
             raise StoreError(f"{self._key!r} in {self._place} was replaced while it was read: read it again")
-        self._body = answer["Body"]
+        return answer["Body"]

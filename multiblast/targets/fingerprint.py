@@ -18,11 +18,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 from multiblast import ids
+from multiblast.files import replacing
 from multiblast.targets.content import Alias, Content, volume_files
 from multiblast.targets.volume import Volume
 
@@ -49,8 +49,8 @@ def fingerprint(content: Content, cache: Path) -> str:
         if kept == signature and ids.is_id(result):
             return result
     result = _compute(content)
-    with suppress(OSError):
-        _write(known, f"{signature} {result}")
+    with suppress(OSError), replacing(known) as file:
+        file.write(f"{signature} {result}".encode())
     return result
 
 
@@ -58,13 +58,6 @@ def _signature(file: Path) -> list[str | int]:
     """What changes when a file is touched; the change time cannot be set back as the modification time can."""
     stat = file.stat()
     return [str(file), stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp", delete=False) as stream:
-        stream.write(text)
-    os.replace(stream.name, path)  # noqa: PTH105 - the name is text
 
 
 def _compute(content: Content) -> str:

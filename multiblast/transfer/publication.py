@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
 from multiblast.errors import ConflictError, InvalidInputError, ObjectMissingError, StoreError
+from multiblast.files import hashed
 from multiblast.ids import digest, is_id
 from multiblast.molecules import DatabaseKind
 from multiblast.stores import Store
-from multiblast.stores.base import CHUNK_BYTES
+from multiblast.stores.base import chunks
 from multiblast.targets import BlastDatabase
 
 __all__ = ["Published", "PublishedFile", "publish", "published_databases", "sha256_of"]
@@ -98,7 +99,7 @@ def publish(
     Args:
         store: Where to.
         database: What.
-        progress: Told after each file how many bytes are there.
+        progress: Called after each file with the bytes that are there.
 
     Raises:
         ConflictError: it was rebuilt meanwhile, or lies in several directories.
@@ -142,14 +143,8 @@ def _put(store: Store, key: str, path: Path, relative: str) -> PublishedFile:
     except ObjectMissingError:
         pass
     hasher = hashlib.sha256()
-
-    def hashed() -> Iterator[bytes]:
-        with path.open("rb") as stream:
-            for chunk in iter(lambda: stream.read(CHUNK_BYTES), b""):
-                hasher.update(chunk)
-                yield chunk
-
-    put = store.put_resumably(key, hashed())
+    with path.open("rb") as stream:
+        put = store.put_resumably(key, hashed(chunks(stream), hasher))
     return PublishedFile(relative, key, put.size_bytes, hasher.hexdigest())
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO
 
 from multiblast.errors import ObjectMissingError, StoreError
-from multiblast.stores.base import CHUNK_BYTES, Store, StoredObject
+from multiblast.files import hashed
+from multiblast.stores.base import Store, StoredObject, chunks
 
 __all__ = ["CopyProgress", "copy_results"]
 
@@ -47,7 +47,7 @@ def copy_results(
         prefix: Which objects; empty for all.
         compare_bytes: Whether an object of the right size in the target is read, here and
             there, to know whether it is the same; without, its size is enough.
-        progress: Told after each object.
+        progress: Called after each object.
 
     Raises:
         StoreError: reading or writing failed, or a copy is not what was read.
@@ -82,22 +82,13 @@ def _is_there(found: StoredObject, source: Store, target: Store, *, compare_byte
 
 def _copy(key: str, source: Store, target: Store) -> None:
     hasher = hashlib.sha256()
-
-    def hashed(stream: BinaryIO) -> Iterator[bytes]:
-        for chunk in iter(lambda: stream.read(CHUNK_BYTES), b""):
-            hasher.update(chunk)
-            yield chunk
-
     with source.open(key) as stream:
-        target.put(key, hashed(stream))
+        target.put(key, hashed(chunks(stream), hasher))
     if _digest(target, key) != hasher.hexdigest():
         target.delete([key])
         raise StoreError(f"the copy of {key!r} is not what was read: removed it; copy again, and check {target!r}")
 
 
 def _digest(store: Store, key: str) -> str:
-    hasher = hashlib.sha256()
     with store.open(key) as stream:
-        for chunk in iter(lambda: stream.read(CHUNK_BYTES), b""):
-            hasher.update(chunk)
-    return hasher.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]  # a BinaryIO has what it needs

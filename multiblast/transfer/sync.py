@@ -59,7 +59,7 @@ def sync_databases(
         targets: The databases of this machine.
         names: ``SITE/TARGET/DATABASE`` each; none are all there are.
         limit_bytes: Copied databases may take so much; the least recently searched go first. 0: what fits the disk.
-        progress: Told how many bytes have come so far.
+        progress: Called with the bytes that have come so far.
 
     Raises:
         NotFoundError: no such database was published.
@@ -67,7 +67,7 @@ def sync_databases(
         StoreError: there is no room, reading failed, or what came is not what was published.
     """
     synced = Synced()
-    with _alone(targets.root / ".synced") as notes:
+    with _one_sync_at_a_time(targets.root / ".synced") as notes:
         wanted = _wanted(published_databases(store), names)
         for database in wanted:
             if _is_here(database, targets):
@@ -82,7 +82,7 @@ def sync_databases(
 
 
 @contextmanager
-def _alone(directory: Path) -> Iterator[Path]:
+def _one_sync_at_a_time(directory: Path) -> Iterator[Path]:
     """Let one process sync at a time."""
     directory.mkdir(exist_ok=True)
     with (directory / "lock").open("w") as lock:
