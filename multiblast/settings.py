@@ -10,14 +10,33 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from multiblast.molecules import Molecule
 
-__all__ = ["WORKER", "NoticeRules", "Policy", "QueryLimits", "UserLimits", "home", "own_queue"]
+__all__ = ["ENVIRONMENT", "WORKER", "NoticeRules", "Policy", "QueryLimits", "UserLimits", "home", "own_queue"]
 
 _MIB = 1 << 20
 
 _Limit = Annotated[int, Field(ge=0)]
 
 WORKER = "MULTIBLAST_WORKER"
-"""The environment variable that tells a run the name of its worker."""
+"""The environment variable with which a run finds the name of its worker."""
+
+ENVIRONMENT = {
+    "MULTIBLAST_HOME": "Directory in which everything is kept that has no other place. "
+    "Default: `~/.local/share/multiblast`, or `multiblast` in `$XDG_DATA_HOME`.",
+    "MULTIBLAST_USER": "Name of the user who runs a command. Default: nobody.",
+    "MULTIBLAST_GUEST": "Token of the guest who runs a command, as `multiblast new-guest` printed it. Default: none.",
+    "MULTIBLAST_SHARES": "Tokens with which others share jobs, separated by blanks. Default: none.",
+    "MULTIBLAST_REGISTRY_USER": "User of the registry whose namespace and data store count. "
+    "Default: the user who was bound last.",
+    "MULTIBLAST_REGISTRY_TOKEN": "Token to write to a remote registry with, read by `multiblast registry remote`. "
+    "Default: it is asked for.",
+    WORKER: "Name of a worker, which must differ from all others'. "
+    "Default: made from the machine's name and multiblast's home.",
+    "MULTIBLAST_CHECKOUT": "Directory of multiblast's repository on the machine of a worker. "
+    "Default: the one that the worker was started from.",
+    "MULTIBLAST_TASK_RUNNER": "Prefect task runner for batches, `MODULE.CLASS` with its parameters after `?`. "
+    "Default: threads of the run's own process.",
+}
+"""What each environment variable of ours means, and what holds without it."""
 
 
 def home() -> Path:

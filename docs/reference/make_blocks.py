@@ -1,4 +1,4 @@
-"""Write the reference of all settings: ``python docs/reference/make_blocks.py``."""
+"""Write the reference of all settings and environment variables: ``python docs/reference/make_blocks.py``."""
 
 from __future__ import annotations
 
@@ -9,22 +9,36 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from deployments.register import block_classes
+from multiblast.settings import ENVIRONMENT
 
 PAGE = Path(__file__).with_name("settings.md")
 
 INTRODUCTION = """# Settings
 
-*Made by `docs/reference/make_blocks.py` from the blocks in `blocks/`.*
+*Made by `docs/reference/make_blocks.py` from the blocks in `blocks/` and from `multiblast/settings.py`.*
 
 Settings are fields of Prefect blocks: forms under *Blocks* in the browser, or a few lines of Python as below. The
 blocks called `default` count; `make up` registers them with the defaults, which are also what holds without a server.
 A running worker sees a change within a minute.
 """
 
+VARIABLES = """## Environment variables
+
+Read by commands and workers; Prefect's own (`PREFECT_API_URL`, …) and BLAST+'s are described in their manuals.
+
+| Variable | Default | Meaning |
+|---|---|---|"""
+
 
 def page() -> str:
     """Return the whole page."""
-    return "\n".join([INTRODUCTION, *map(_block, block_classes())])
+    return "\n".join([INTRODUCTION, *map(_block, block_classes()), VARIABLES, *_variables(), ""])
+
+
+def _variables() -> Iterator[str]:
+    for name, text in ENVIRONMENT.items():
+        meaning, _, default = text.partition(" Default: ")
+        yield f"| `{name}` | {default.removesuffix('.')} | {meaning} |"
 
 
 def _block(block: Any) -> str:

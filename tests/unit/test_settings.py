@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from multiblast.settings import QueryLimits, home
+from multiblast.settings import ENVIRONMENT, QueryLimits, home
 
 
 def test_home_is_what_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -48,3 +49,13 @@ def test_public_limits_are_those_of_the_design() -> None:
 def test_limits_refuse_negative_numbers() -> None:
     with pytest.raises(ValidationError, match="greater than or equal to 0"):
         QueryLimits(sequences=-1)
+
+
+def test_environment_variables_are_those_that_are_read() -> None:
+    root = Path(__file__).parents[2]
+    rooms = [root / name for name in ("multiblast", "blocks", "tasks", "flows", "deployments")]
+    files = [path for room in rooms for path in room.rglob("*") if path.suffix in {".py", ".yaml"}]
+    elsewhere = [path.read_text() for path in files if path != root / "multiblast" / "settings.py"]
+    named = {name for text in elsewhere for name in re.findall(r"MULTIBLAST_[A-Z_]+", text)}
+    assert named | {"MULTIBLAST_HOME", "MULTIBLAST_WORKER"} == set(ENVIRONMENT)
+    assert all(" Default: " in text for text in ENVIRONMENT.values())
