@@ -13,7 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 from multiblast.database import Database
-from multiblast.installation import Installation
+from multiblast.installation import TESTED_VERSIONS, Installation
 from multiblast.object_kinds import ObjectKind
 from multiblast.options import PROGRAMS
 from multiblast.settings import home
@@ -103,6 +103,10 @@ def _compare_versions(installation: Installation) -> Iterator[Finding]:
     if len(set(versions.values())) > 1:
         detail = ", ".join(f"{program} {version}" for program, version in versions.items())
         yield Finding("BLAST+ versions", Verdict.WARN, detail, "install all programs of one version")
+    for version in sorted(set(versions.values()) - TESTED_VERSIONS):
+        tested = ", ".join(sorted(TESTED_VERSIONS))
+        detail = f"{version} is not among those that results were compared with, {tested}"
+        yield Finding("BLAST+ version", Verdict.WARN, detail, "compare with your own queries: multiblast exactness")
 
 
 def _measure_disk(directory: Path) -> Finding:

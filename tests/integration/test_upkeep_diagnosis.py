@@ -86,6 +86,14 @@ def test_everything_broken_is_told_with_a_remedy(services: Services, tmp_path: P
     assert failed >= {"job database", "result storage", "BLAST+ programs", "target databases"}
 
 
+def test_version_that_nothing_was_compared_with_is_a_warning(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("multiblast.upkeep.diagnosis.TESTED_VERSIONS", frozenset({"2.99.0+"}))
+    finding = found(services)["BLAST+ version"]
+    assert (finding.verdict, "2.99.0+" in finding.detail) == (Verdict.WARN, True)
+
+
 def test_unusable_target_is_a_warning(services: Services, targets_root: Path, tmp_path: Path) -> None:
     root = tmp_path / "targets"
     shutil.copytree(targets_root, root)
