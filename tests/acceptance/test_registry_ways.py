@@ -15,6 +15,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from multiblast.registry.model.rows import CodeRunRow
+
 ROOT = Path(__file__).resolve().parents[2]
 READ = "read: [{data_product: 'params/*', use: {namespace: rich}}]\n"
 # Prefect leaves the sockets of a run's clients to the garbage collector, which is made to come while they are forgiven.
@@ -329,7 +331,7 @@ def test_registry_jobs_are_recorded_if_the_policy_says_so(world: World) -> None:
         for _ in range(2):
             world.flow("submit-query", query=f">{query}", targets=["demo/examples/proteins"], user="rich")
         report = world.flow("make-report", job=found.job_id, format="7", user="rich")
-        runs = [row.fields["uuid"] for row in world.own.since("code_run", before)]
+        runs = [row.uuid for row in world.own.since(CodeRunRow, before)]
         assert len(runs) == 2
     assert [world.command("record", job)["code_run"] for job in (found.job_id, report.report_id)] == runs
     assert services.provenance.record(world.own, report.report_id) == runs[1]

@@ -285,7 +285,7 @@ class _Resolver:
                 raise InvalidInputError("a pattern stands for itself: leave out use.data_product, or the pattern")
             return [(entry.data_product, name)]
         rows = self._registry.products(namespace, [name])
-        names = sorted({row.fields["name"] for row in rows if matches(name, row.fields["name"])})
+        names = sorted({row.name for row in rows if matches(name, row.name)})
         if not names:
             raise InvalidInputError(f"nothing in namespace {namespace!r} matches {name!r}: pull it first")
         if entry.use.data_product and entry.data_product != name:

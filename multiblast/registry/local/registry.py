@@ -6,7 +6,6 @@ import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,12 +14,12 @@ from sqlalchemy import ColumnElement, and_, func, insert, or_
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, SQLModel, col, select
 
-from multiblast.database import Database, UtcDateTime, among, utc_now
+from multiblast.database import Database, among, utc_now
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, ObjectMissingError
 from multiblast.registry.local.files import Files
 from multiblast.registry.model.kinds import KINDS, Kind
 from multiblast.registry.model.local_tables import StoredFile
-from multiblast.registry.model.rows import Creation, FileLocation, Row, read_time, write_time
+from multiblast.registry.model.rows import ROWS, Creation, DataProductRow, Fields, FileLocation, Row, RowT
 from multiblast.registry.model.tables import DataProduct, Namespace, Object, StorageLocation, StorageRoot
 from multiblast.settings import home
 from multiblast.stores import LocalStore, Store
@@ -101,21 +100,21 @@ class Registry:
         with self.transaction(), self.session() as session:
             yield session
 
-    def read(self, kind: str, references: Iterable[str]) -> list[Row]:
+    def read(self, kind: type[RowT], references: Iterable[str]) -> list[RowT]:
         """Return rows by reference: see `Endpoint.read`."""
         wanted = sorted({int(reference) for reference in references})
-        model: Any = KINDS[kind].model
+        model: Any = KINDS[kind.kind].model
         with self.session() as session:
             query = select(model).where(among(session, model.id, wanted)).order_by(model.id)
-            rows = _rows(session, KINDS[kind], session.exec(query).all())
+            rows = _rows(session, kind, session.exec(query).all())
         if len(rows) < len(wanted):
             missing = set(wanted) - {int(row.reference) for row in rows}
-            raise NotFoundError(kind, str(min(missing)), "it was deleted meanwhile")
+            raise NotFoundError(kind.kind, str(min(missing)), "it was deleted meanwhile")
         return rows
 
-    def details(self, kind: str, field_name: str, rows: Sequence[Row]) -> list[Row]:
+    def details(self, kind: type[RowT], field_name: str, rows: Sequence[Row]) -> list[RowT]:
         """Return the rows that refer to others: see `Endpoint.details`."""
-        described = KINDS[kind]
+        described = KINDS[kind.kind]
         model: Any = described.model
         ids = [int(row.reference) for row in rows]
         condition: ColumnElement[bool]
@@ -125,29 +124,29 @@ class Registry:
                 condition = col(model.id).in_(select(link.table.c[link.own_column]).where(referring))
             else:
                 condition = among(session, getattr(model, f"{field_name}_id"), ids)
-            return _rows(session, described, session.exec(select(model).where(condition).order_by(model.id)).all())
+            return _rows(session, kind, session.exec(select(model).where(condition).order_by(model.id)).all())
 
-    def find(self, kind: str, many: Sequence[dict[str, Any]]) -> list[Row | None]:
+    def find(self, kind: type[RowT], many: Sequence[Fields]) -> list[RowT | None]:
         """Look rows up by what tells them from others: see `Endpoint.find`."""
-        described = KINDS[kind]
         with self.session() as session:
-            return [self._find(session, described, fields) for fields in many]
+            return [self._find(session, kind, fields) for fields in many]
 
-    def _find(self, session: Session, kind: Kind, fields: dict[str, Any]) -> Row | None:
+    def _find(self, session: Session, row: type[RowT], fields: Fields) -> RowT | None:
+        kind = KINDS[row.kind]
         key = kind.key_of(fields)
         if not key:
             return None
         model: Any = kind.model
         found = session.exec(select(model).where(and_(*(_equals(kind, name, fields[name]) for name in key)))).first()
-        return None if found is None else _rows(session, kind, [found])[0]
+        return None if found is None else _rows(session, row, [found])[0]
 
-    def create(self, kind: str, many: Sequence[dict[str, Any]]) -> list[Creation]:
+    def create(self, kind: str, many: Sequence[Fields]) -> list[Creation]:
         """Make rows, or find those that exist already: see `Endpoint.create`."""
         with self.writing() as session:
             return [self._create(session, KINDS[kind], fields) for fields in many]
 
-    def _create(self, session: Session, kind: Kind, fields: dict[str, Any]) -> Creation:
-        if (before := self._find(session, kind, fields)) is not None:
+    def _create(self, session: Session, kind: Kind, fields: Fields) -> Creation:
+        if (before := self._find(session, ROWS[kind.name], fields)) is not None:
             self._complete(session, kind, before, fields)
             return Creation(before)
         try:
@@ -156,9 +155,9 @@ class Registry:
         except (IntegrityError, InvalidInputError) as error:
             reason = error.orig if isinstance(error, IntegrityError) else error
             return Creation(None, error=ConflictError(f"{kind.name} cannot be recorded: {reason}"))
-        return Creation(_rows(session, kind, [made])[0], new=True)
+        return Creation(_rows(session, ROWS[kind.name], [made])[0], new=True)
 
-    def insert(self, session: Session, kind: str, fields: dict[str, Any]) -> Any:
+    def insert(self, session: Session, kind: str, fields: Fields) -> Any:
         """Add one row and its lists to an open session.
 
         Raises:
@@ -166,9 +165,7 @@ class Registry:
             IntegrityError: a constraint of the data model.
         """
         described = KINDS[kind]
-        values: dict[str, Any] = {
-            name: _to_column(described, name, fields[name]) for name in described.plain if fields.get(name) is not None
-        }
+        values: dict[str, Any] = {name: fields[name] for name in described.plain if fields.get(name) is not None}
         if kind == "external_object" and not values.get("version"):
             product = session.get_one(DataProduct, int(fields["data_product"]))
             values["version"] = product.version
@@ -188,20 +185,20 @@ class Registry:
         return row
 
     @staticmethod
-    def _complete(session: Session, kind: Kind, row: Row, fields: dict[str, Any]) -> None:
+    def _complete(session: Session, kind: Kind, row: Row, fields: Fields) -> None:
         """Add to a row's lists what they lack; a list that grew elsewhere grows here."""
         for name, listed in kind.lists.items():
-            for reference in set(fields.get(name) or ()) - set(row.fields[name]):
+            for reference in set(fields.get(name) or ()) - set(row.field(name)):
                 values = {listed.own_column: int(row.reference), listed.other_column: int(reference)}
                 session.execute(insert(listed.table).values(values))
-                row.fields[name].append(reference)
+                row.field(name).append(reference)
 
-    def products(self, namespace: str, patterns: Sequence[str]) -> list[Row]:
+    def products(self, namespace: str, patterns: Sequence[str]) -> list[DataProductRow]:
         """Return data products of a namespace by name: see `Endpoint.products`."""
         query = select(DataProduct).join(Namespace).where(Namespace.name == namespace)
         query = query.where(or_(*(col(DataProduct.name).like(_like(one), escape="\\") for one in patterns)))
         with self.session() as session:
-            return _rows(session, KINDS["data_product"], session.exec(query.order_by(col(DataProduct.id))).all())
+            return _rows(session, DataProductRow, session.exec(query.order_by(col(DataProduct.id))).all())
 
     def objects_at(self, locations: Iterable[str]) -> dict[str, str]:
         """Return the first object of each location: see `Endpoint.objects_at`."""
@@ -217,11 +214,11 @@ class Registry:
         with self.session() as session:
             return session.exec(select(func.max(model.id))).one() or 0
 
-    def since(self, kind: str, number: int) -> list[Row]:
+    def since(self, kind: type[RowT], number: int) -> list[RowT]:
         """Return the rows of a kind that are newer than a number: see `Endpoint.since`."""
-        model: Any = KINDS[kind].model
+        model: Any = KINDS[kind.kind].model
         with self.session() as session:
-            return _rows(session, KINDS[kind], session.exec(select(model).where(model.id > number)).all())
+            return _rows(session, kind, session.exec(select(model).where(model.id > number)).all())
 
     def size(self, spot: FileLocation) -> int:
         """Return a file's length in bytes: see `Endpoint.size`."""
@@ -303,34 +300,25 @@ def _like(pattern: str) -> str:
 def _equals(kind: Kind, name: str, value: Any) -> ColumnElement[bool]:
     if name in kind.references:
         return cast("ColumnElement[bool]", getattr(kind.model, f"{name}_id") == int(value))
-    return cast("ColumnElement[bool]", getattr(kind.model, name) == _to_column(kind, name, value))
+    return cast("ColumnElement[bool]", getattr(kind.model, name) == value)
 
 
-def _to_column(kind: Kind, name: str, value: Any) -> Any:
-    column = kind.model.__table__.c[name]  # type: ignore[attr-defined]  # SQLModel adds it
-    return read_time(value) if isinstance(column.type, UtcDateTime) and isinstance(value, str) else value
-
-
-def _rows(session: Session, kind: Kind, found: Sequence[SQLModel]) -> list[Row]:
+def _rows(session: Session, row: type[RowT], found: Sequence[SQLModel]) -> list[RowT]:
     """Turn table rows into rows as registries exchange them."""
-    items: list[Any] = list(found)
-    lists: dict[str, dict[int, list[str]]] = {name: {} for name in kind.lists}
+    kind, items = KINDS[row.kind], cast("Sequence[Any]", found)
+    values: dict[int, dict[str, Any]] = {
+        item.id: {name: getattr(item, name) for name in kind.plain}
+        | {name: _reference(getattr(item, f"{name}_id")) for name in kind.references}
+        | {name: [] for name in kind.lists}
+        for item in items
+    }
     for name, listed in kind.lists.items():
         own, other = listed.table.c[listed.own_column], listed.table.c[listed.other_column]
-        query = select(own, other).where(among(session, own, [item.id for item in items])).order_by(own, other)
+        query = select(own, other).where(among(session, own, list(values))).order_by(own, other)
         for own_id, other_id in session.exec(query):
-            lists[name].setdefault(own_id, []).append(str(other_id))
-    return [_row(kind, item, lists) for item in items]
+            values[own_id][name].append(str(other_id))
+    return [row.model_validate({"reference": str(number), **fields}) for number, fields in values.items()]
 
 
-def _row(kind: Kind, item: Any, lists: dict[str, dict[int, list[str]]]) -> Row:
-    fields: dict[str, Any] = {}
-    for name in kind.plain:
-        value = getattr(item, name)
-        fields[name] = write_time(value) if isinstance(value, datetime) else value
-    for name in kind.references:
-        value = getattr(item, f"{name}_id")
-        fields[name] = None if value is None else str(value)
-    for name in kind.lists:
-        fields[name] = lists[name].get(item.id, [])
-    return Row(kind.name, str(item.id), fields)
+def _reference(number: int | None) -> str | None:
+    return None if number is None else str(number)

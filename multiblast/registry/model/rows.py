@@ -1,53 +1,207 @@
-"""A row as registries exchange it, whichever registry it is in."""
+"""Rows as registries exchange them, one class per kind, and what a registry must offer to exchange them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, ClassVar, Protocol, TypeVar
+
+from pydantic import AfterValidator, BaseModel, Field
 
 from multiblast.registry.model.kinds import KINDS
 from multiblast.registry.model.local_tables import StoredFile
 
-__all__ = ["Creation", "Endpoint", "FileLocation", "Row", "read_time", "write_time"]
+__all__ = [
+    "ROWS", "AuthorRow", "CodeRepoReleaseRow", "CodeRunRow", "Creation", "DataProductRow", "Endpoint",
+    "ExternalObjectRow", "Fields", "FileLocation", "FileTypeRow", "Id", "IssueRow", "KeyValueRow", "KeywordRow",
+    "LicenceRow", "NamespaceRow", "ObjectComponentRow", "ObjectRow", "QualityControlledRow", "Row", "RowT",
+    "StorageLocationRow", "StorageRootRow", "write_time",
+]  # fmt: skip
 
-Fields = dict[str, Any]
+Id = tuple[str, str]  # kind and reference
+Fields = Mapping[str, Any]
+
+# A time without a zone is UTC.
+_Time = Annotated[datetime, AfterValidator(lambda time: time if time.tzinfo else time.replace(tzinfo=UTC))]
 
 
-@dataclass(slots=True)
-class Row:
-    """One row.
+class Row(BaseModel):
+    """One row. What another registry sends is checked by making it one of these.
+
+    A reference is what the row's registry calls another row: a number here, a URL elsewhere.
 
     Attributes:
         kind: What it is, see `multiblast.registry.model.kinds`.
         reference: What its registry calls it.
-        fields: Values by name; a reference is what its registry calls the other row, a list holds many of them.
         details: Of rows that refer back to this one, where its registry says so: ``kind.field`` to references.
     """
 
-    kind: str
+    kind: ClassVar[str]
     reference: str
-    fields: Fields
-    details: dict[str, list[str]] = field(default_factory=dict)
+    details: dict[str, list[str]] = {}
 
     @property
-    def id(self) -> tuple[str, str]:
+    def id(self) -> Id:
         """Kind and reference."""
         return self.kind, self.reference
 
-    def targets(self) -> Iterable[tuple[str, str]]:
-        """Yield kind and reference of every row that this one brings along."""
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Every field that registries exchange, as the API names it."""
+        return {name: self.field(name) for name in KINDS[self.kind].fields}
+
+    def field(self, name: str) -> Any:
+        """Return a field as the API names it."""
+        return getattr(self, _PYTHON_NAMES.get(name, name))
+
+    def targets(self) -> Iterable[Id]:
+        """Yield every row that this one brings along."""
         kind = KINDS[self.kind]
         for name, target in kind.references.items():
-            if self.fields.get(name):
-                yield target, self.fields[name]
+            if reference := self.field(name):
+                yield target, reference
         for name, listed in kind.lists.items():
             if listed.followed:
-                for reference in self.fields.get(name) or ():
+                for reference in self.field(name):
                     yield listed.kind, reference
+
+
+_PYTHON_NAMES = {"model_config": "run_config"}  # pydantic has a model_config of its own
+RowT = TypeVar("RowT", bound=Row)
+
+
+class NamespaceRow(Row):  # noqa: D101 - the tables say what each kind is
+    kind = "namespace"
+    name: str
+    full_name: str | None = None
+    website: str | None = None
+
+
+class StorageRootRow(Row):  # noqa: D101
+    kind = "storage_root"
+    root: str
+    local: bool = False
+
+
+class StorageLocationRow(Row):  # noqa: D101
+    kind = "storage_location"
+    path: str
+    hash: str
+    public: bool = True
+    storage_root: str
+
+
+class FileTypeRow(Row):  # noqa: D101
+    kind = "file_type"
+    name: str
+    extension: str
+
+
+class AuthorRow(Row):  # noqa: D101
+    kind = "author"
+    name: str | None = None
+    identifier: str | None = None
+    uuid: str | None = None
+
+
+class ObjectRow(Row):  # noqa: D101
+    kind = "object"
+    description: str | None = None
+    uuid: str
+    storage_location: str | None = None
+    file_type: str | None = None
+    authors: list[str] = []
+
+
+class IssueRow(Row):  # noqa: D101
+    kind = "issue"
+    severity: int
+    description: str
+    uuid: str
+    component_issues: list[str] = []
+
+
+class ObjectComponentRow(Row):  # noqa: D101
+    kind = "object_component"
+    object: str
+    name: str
+    description: str | None = None
+    whole_object: bool = False
+
+
+class DataProductRow(Row):  # noqa: D101
+    kind = "data_product"
+    namespace: str
+    name: str
+    version: str
+    object: str
+
+
+class ExternalObjectRow(Row):  # noqa: D101
+    kind = "external_object"
+    data_product: str
+    identifier: str | None = None
+    alternate_identifier: str | None = None
+    alternate_identifier_type: str | None = None
+    title: str
+    release_date: _Time
+    primary_not_supplement: bool = True
+    description: str | None = None
+    version: str | None = None
+    original_store: str | None = None
+
+
+class CodeRunRow(Row):  # noqa: D101
+    kind = "code_run"
+    run_date: _Time
+    description: str
+    uuid: str
+    code_repo: str | None = None
+    run_config: str | None = Field(default=None, alias="model_config")
+    submission_script: str
+    inputs: list[str] = []
+    outputs: list[str] = []
+
+
+class CodeRepoReleaseRow(Row):  # noqa: D101
+    kind = "code_repo_release"
+    name: str
+    version: str
+    website: str | None = None
+    object: str
+
+
+class KeywordRow(Row):  # noqa: D101
+    kind = "keyword"
+    object: str
+    keyphrase: str
+    identifier: str | None = None
+
+
+class LicenceRow(Row):  # noqa: D101
+    kind = "licence"
+    object: str
+    licence_info: str
+    identifier: str | None = None
+
+
+class KeyValueRow(Row):  # noqa: D101
+    kind = "key_value"
+    object: str
+    key: str
+    value: str
+
+
+class QualityControlledRow(Row):  # noqa: D101
+    kind = "quality_controlled"
+    object: str
+    document: str
+
+
+ROWS: dict[str, type[Row]] = {row.kind: row for row in Row.__subclasses__()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,19 +250,19 @@ class Endpoint(Protocol):
     def warning(self) -> str:
         """What a person should know of it; empty for nothing."""
 
-    def read(self, kind: str, references: Iterable[str]) -> list[Row]:
+    def read(self, kind: type[RowT], references: Iterable[str]) -> list[RowT]:
         """Return rows by reference; raises `NotFoundError` for one that is not there."""
 
-    def details(self, kind: str, field_name: str, rows: Sequence[Row]) -> list[Row]:
+    def details(self, kind: type[RowT], field_name: str, rows: Sequence[Row]) -> list[RowT]:
         """Return the rows of ``kind`` whose field refers to one of ``rows``."""
 
-    def find(self, kind: str, many: Sequence[Fields]) -> list[Row | None]:
+    def find(self, kind: type[RowT], many: Sequence[Fields]) -> list[RowT | None]:
         """Look rows up by what tells them from others, each by the first of its kind's keys that it has whole."""
 
     def create(self, kind: str, many: Sequence[Fields]) -> list[Creation]:
         """Make rows, or find those that exist already."""
 
-    def products(self, namespace: str, patterns: Sequence[str]) -> list[Row]:
+    def products(self, namespace: str, patterns: Sequence[str]) -> list[DataProductRow]:
         """Return the data products of a namespace that have one of some names, ``*`` standing for anything."""
 
     def objects_at(self, locations: Iterable[str]) -> dict[str, str]:
@@ -117,7 +271,7 @@ class Endpoint(Protocol):
     def newest(self, kind: str) -> int:
         """Return the number of the newest row of a kind; 0 if there is none."""
 
-    def since(self, kind: str, number: int) -> list[Row]:
+    def since(self, kind: type[RowT], number: int) -> list[RowT]:
         """Return the rows of a kind that are newer than a number."""
 
     def transaction(self) -> AbstractContextManager[None]:
@@ -149,12 +303,6 @@ class Endpoint(Protocol):
 
     def path_of(self, kept: StoredFile) -> str:
         """Return the path under the data root of a content."""
-
-
-def read_time(text: str) -> datetime:
-    """Read a time; one without a zone is UTC."""
-    time = datetime.fromisoformat(text)
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def write_time(time: datetime) -> str:

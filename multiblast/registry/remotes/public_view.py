@@ -1,4 +1,4 @@
-"""A registry as others may see it: private data stays, and no path of this machine is told.
+"""A registry as others may see it: private data stays, and no path of this machine is shown.
 
 Of a private object others see that it exists, who made it, which data product
 it is and what read or wrote it; not where it is, nor anything said about it.
@@ -6,15 +6,22 @@ it is and what read or wrote it; not where it is, nor anything said about it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, cast
 
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.local_tables import StoredFile
-from multiblast.registry.model.rows import Creation, FileLocation, Row
+from multiblast.registry.model.rows import (
+    DataProductRow,
+    ExternalObjectRow,
+    IssueRow,
+    ObjectComponentRow,
+    ObjectRow,
+    Row,
+    RowT,
+    StorageLocationRow,
+    StorageRootRow,
+)
 
 __all__ = ["SHOWN_ROOT", "PublicView"]
 
@@ -22,8 +29,10 @@ SHOWN_ROOT = "shown"
 _SHOWN_OF_PRIVATE = {"object_component", "data_product", "code_run"}
 
 
-class PublicView:
-    """A registry's rows with what is private left out, and its own files under another address.
+class PublicView(Registry):
+    """A registry whose rows are read with what is private left out, and its own files under another address.
+
+    Everything else, such as taking rows and files, is the registry's own.
 
     Args:
         registry: Whose rows.
@@ -31,167 +40,91 @@ class PublicView:
         path_of: The path of a file there.
     """
 
-    shares_objects = False
-    secrets: tuple[str, ...] = ()
-    requests = 0
-    warning = ""
-
     def __init__(self, registry: Registry, root: str = "", path_of: Callable[[StoredFile], str] | None = None) -> None:
+        vars(self).update(vars(registry))  # the same database, files and transactions
         self.registry = registry
         self._root, self._path_of = root or registry.data_root, path_of or registry.path_of
         self._private: set[str] = set()
 
-    @property
-    def name(self) -> str:
-        """The registry's."""
-        return self.registry.name
-
-    @property
-    def data_root(self) -> str:
-        """The registry's."""
-        return self.registry.data_root
-
-    def read(self, kind: str, references: Iterable[str]) -> list[Row]:
+    def read(self, kind: type[RowT], references: Iterable[str]) -> list[RowT]:
         """Return rows by reference, masked: see `Endpoint.read`."""
         wanted = set(references)
-        shown = [Row(kind, SHOWN_ROOT, {"root": self._root, "local": False})] if SHOWN_ROOT in wanted else []
+        shown = [kind.model_validate({"reference": SHOWN_ROOT, "root": self._root})] if SHOWN_ROOT in wanted else []
         return shown + self._mask(kind, self.registry.read(kind, wanted - {SHOWN_ROOT}))
 
-    def details(self, kind: str, field_name: str, rows: Sequence[Row]) -> list[Row]:
+    def details(self, kind: type[RowT], field_name: str, rows: Sequence[Row]) -> list[RowT]:
         """Return the rows that refer to others, masked: see `Endpoint.details`."""
-        if kind not in _SHOWN_OF_PRIVATE:
-            rows = [row for row in rows if _object_of(row) not in self._private]
+        if kind.kind not in _SHOWN_OF_PRIVATE:
+            rows = [row for row in rows if getattr(row, "object", row.reference) not in self._private]
         return self._mask(kind, self.registry.details(kind, field_name, rows))
 
     def is_private(self, object_reference: str) -> bool:
         """Tell whether an object, which was read before, is private."""
         return object_reference in self._private
 
-    def products(self, namespace: str, patterns: Sequence[str]) -> list[Row]:
+    def products(self, namespace: str, patterns: Sequence[str]) -> list[DataProductRow]:
         """Return the data products that are not private: see `Endpoint.products`."""
         rows = self.registry.products(namespace, patterns)
-        self.read("object", {row.fields["object"] for row in rows})
-        return [row for row in rows if row.fields["object"] not in self._private]
+        self.read(ObjectRow, {row.object for row in rows})
+        return [row for row in rows if row.object not in self._private]
 
-    def since(self, kind: str, number: int) -> list[Row]:
+    def since(self, kind: type[RowT], number: int) -> list[RowT]:
         """Return newer rows, masked: see `Endpoint.since`."""
         rows = self.registry.since(kind, number)
-        if kind not in _SHOWN_OF_PRIVATE:
-            owners = self._owners(rows)
-            self.read("object", {item for items in owners.values() for item in items})
+        if kind.kind not in _SHOWN_OF_PRIVATE:
+            owners = {row.reference: self._owners(row) for row in rows}
+            self.read(ObjectRow, {item for items in owners.values() for item in items})
             rows = [row for row in rows if not owners[row.reference] or owners[row.reference] - self._private]
         return self._mask(kind, rows)
 
-    def _owners(self, rows: Sequence[Row]) -> dict[str, set[str]]:
-        """Return the objects that rows are about."""
-        about: dict[str, set[str]] = {}
-        for row in rows:
-            parts: list[Row] = []
-            if row.kind == "issue":
-                parts = self.registry.read("object_component", row.fields["component_issues"])
-            elif row.kind == "external_object":
-                parts = self.registry.read("data_product", [row.fields["data_product"]])
-            elif row.fields.get("object"):
-                parts = [row]
-            about[row.reference] = {part.fields["object"] for part in parts}
-        return about
+    def _owners(self, row: Row) -> set[str]:
+        """Return the objects that a row is about."""
+        if isinstance(row, IssueRow):
+            return {part.object for part in self.registry.read(ObjectComponentRow, row.component_issues)}
+        if isinstance(row, ExternalObjectRow):
+            return {product.object for product in self.registry.read(DataProductRow, [row.data_product])}
+        owner: str | None = getattr(row, "object", None)
+        return {owner} if owner else set()
 
-    def _mask(self, kind: str, rows: list[Row]) -> list[Row]:
-        if kind == "object":
-            return self._mask_objects(rows)
-        if kind == "storage_location":
-            return self._mask_locations(rows)
-        if kind == "object_component":
-            self.read("object", {row.fields["object"] for row in rows})
-            return [_without(row, "description") if row.fields["object"] in self._private else row for row in rows]
-        if kind == "external_object":
-            shown = self._outside({row.fields["original_store"] for row in rows} - {None})
-            return [row if row.fields["original_store"] in shown else _without(row, "original_store") for row in rows]
-        return rows
+    def _mask(self, kind: type[RowT], rows: list[RowT]) -> list[RowT]:
+        masks: dict[type[Row], Callable[[Any], Sequence[Row]]] = {
+            ObjectRow: self._mask_objects,
+            StorageLocationRow: self._mask_locations,
+            ObjectComponentRow: self._mask_components,
+            ExternalObjectRow: self._mask_externals,
+        }
+        return cast("list[RowT]", masks[kind](rows)) if kind in masks else rows
 
-    def _mask_objects(self, rows: list[Row]) -> list[Row]:
-        references = {row.fields["storage_location"] for row in rows if row.fields["storage_location"]}
-        public = {row.reference: row.fields["public"] for row in self.registry.read("storage_location", references)}
-        masked: list[Row] = []
-        for row in rows:
-            location = row.fields["storage_location"]
-            if location and not public[location]:
-                self._private.add(row.reference)
-            masked.append(_without(row, "storage_location", "description") if row.reference in self._private else row)
-        return masked
-
-    def _mask_locations(self, rows: list[Row]) -> list[Row]:
-        roots = self.registry.read("storage_root", {row.fields["storage_root"] for row in rows})
-        local = {row.reference for row in roots if row.fields["local"]}
-        hashes = {row.fields["hash"] for row in rows if row.fields["storage_root"] in local}
-        kept = {sha1: file for sha1 in hashes if (file := self.registry.files.get(sha1))}
+    def _mask_objects(self, rows: list[ObjectRow]) -> list[ObjectRow]:
+        places = self.registry.read(StorageLocationRow, {row.storage_location for row in rows if row.storage_location})
+        private = {place.reference for place in places if not place.public}
+        self._private |= {row.reference for row in rows if row.storage_location in private}
         return [
-            replace(
-                row,
-                fields=row.fields | {"storage_root": SHOWN_ROOT, "path": self._path_of(kept[row.fields["hash"]])},
-            )
-            if row.fields["hash"] in kept and row.fields["storage_root"] in local
-            else row
-            for row in rows
+            _without(row, "storage_location", "description") if row.reference in self._private else row for row in rows
         ]
 
-    def _outside(self, locations: set[Any]) -> set[str]:
-        """Return those of some locations that are public and not on this machine."""
-        rows = self.registry.read("storage_location", locations)
-        roots = self.registry.read("storage_root", {row.fields["storage_root"] for row in rows})
-        local = {row.reference for row in roots if row.fields["local"] or row.fields["root"].startswith("file:")}
-        return {row.reference for row in rows if row.fields["public"] and row.fields["storage_root"] not in local}
+    def _mask_components(self, rows: list[ObjectComponentRow]) -> list[ObjectComponentRow]:
+        self.read(ObjectRow, {row.object for row in rows})  # finds out which are private
+        return [_without(row, "description") if row.object in self._private else row for row in rows]
 
-    # What follows is the registry's own.
+    def _mask_externals(self, rows: list[ExternalObjectRow]) -> list[ExternalObjectRow]:
+        """Leave out where an object was found, if that is private or on this machine."""
+        places = self.registry.read(StorageLocationRow, {row.original_store for row in rows if row.original_store})
+        roots = self.registry.read(StorageRootRow, {place.storage_root for place in places})
+        local = {root.reference for root in roots if root.local or root.root.startswith("file:")}
+        shown = {place.reference for place in places if place.public and place.storage_root not in local}
+        return [row if row.original_store in shown else _without(row, "original_store") for row in rows]
 
-    def find(self, kind: str, many: Sequence[dict[str, Any]]) -> list[Row | None]:
-        """See `Endpoint.find`."""
-        return self.registry.find(kind, many)
-
-    def create(self, kind: str, many: Sequence[dict[str, Any]]) -> list[Creation]:
-        """See `Endpoint.create`."""
-        return self.registry.create(kind, many)
-
-    def objects_at(self, locations: Iterable[str]) -> dict[str, str]:
-        """See `Endpoint.objects_at`."""
-        return self.registry.objects_at(locations)
-
-    def newest(self, kind: str) -> int:
-        """See `Endpoint.newest`."""
-        return self.registry.newest(kind)
-
-    def transaction(self) -> AbstractContextManager[None]:
-        """See `Endpoint.transaction`."""
-        return self.registry.transaction()
-
-    def size(self, spot: FileLocation) -> int:
-        """See `Endpoint.size`."""
-        return self.registry.size(spot)
-
-    def download(self, spot: FileLocation, part: Path) -> None:
-        """See `Endpoint.download`."""
-        self.registry.download(spot, part)
-
-    def upload(self, kept: StoredFile, content: Callable[[], Iterator[bytes]]) -> bool:
-        """See `Endpoint.upload`."""
-        return self.registry.upload(kept, content)
-
-    def check_upload(self, sha1: str) -> bool:
-        """See `Endpoint.check_upload`."""
-        return self.registry.check_upload(sha1)
-
-    def close(self) -> None:
-        """See `Endpoint.close`."""
-        self.registry.close()
-
-    def path_of(self, kept: StoredFile) -> str:
-        """See `Endpoint.path_of`."""
-        return self.registry.path_of(kept)
+    def _mask_locations(self, rows: list[StorageLocationRow]) -> list[StorageLocationRow]:
+        roots = self.registry.read(StorageRootRow, {row.storage_root for row in rows})
+        local = {root.reference for root in roots if root.local}
+        masked: list[StorageLocationRow] = []
+        for row in rows:
+            kept = self.registry.files.get(row.hash) if row.storage_root in local else None
+            shown = {"storage_root": SHOWN_ROOT, "path": self._path_of(kept)} if kept else {}
+            masked.append(row.model_copy(update=shown))
+        return masked
 
 
-def _object_of(row: Row) -> str:
-    return row.reference if row.kind == "object" else str(row.fields["object"])
-
-
-def _without(row: Row, *names: str) -> Row:
-    return replace(row, fields=row.fields | dict.fromkeys(names))
+def _without(row: RowT, *names: str) -> RowT:
+    return row.model_copy(update=dict.fromkeys(names))

@@ -7,6 +7,7 @@ from base64 import b16encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
 from fnmatch import fnmatchcase
 from functools import cached_property
 from http import HTTPStatus
@@ -14,11 +15,24 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+from pydantic import ValidationError
 
 from multiblast.errors import ConflictError, InvalidInputError, MultiblastError, NotFoundError, StoreError
 from multiblast.registry.model.kinds import KINDS, Kind
 from multiblast.registry.model.local_tables import StoredFile
-from multiblast.registry.model.rows import Creation, FileLocation, Row, read_time, write_time
+from multiblast.registry.model.rows import (
+    ROWS,
+    Creation,
+    DataProductRow,
+    Fields,
+    FileLocation,
+    NamespaceRow,
+    ObjectRow,
+    Row,
+    RowT,
+    StorageRootRow,
+    write_time,
+)
 from multiblast.registry.remotes.connection import Connection, RetryPolicy
 from multiblast.stores.base import CHUNK_BYTES
 
@@ -43,7 +57,6 @@ _DETAILS = {
     "data_product": {"external_object": "external_object.data_product"},
     "object_component": {"outputs_of": "code_run.outputs", "issues": "issue.component_issues"},
 }
-_TIMES = {"release_date", "run_date"}
 
 
 class RestRegistry:
@@ -93,13 +106,13 @@ class RestRegistry:
         """The site's own file store."""
         return self.site + "data/"
 
-    def read(self, kind: str, references: Iterable[str]) -> list[Row]:
+    def read(self, kind: type[RowT], references: Iterable[str]) -> list[RowT]:
         """Return rows by URL: see `Endpoint.read`.
 
         Many are taken from pages of the whole list, as long as that is fewer requests.
         """
         wanted = {_number(reference): reference for reference in references}
-        found: dict[int, Row] = {}
+        found: dict[int, RowT] = {}
         if len(wanted) > _FEW:
             for rows, left in self._pages(kind):
                 found.update({number: row for row in rows if (number := _number(row.reference)) in wanted})
@@ -110,9 +123,9 @@ class RestRegistry:
         rest = self.together(lambda reference: self._row(kind, self.connection.get(reference)), single)
         return [*found.values(), *rest]
 
-    def _pages(self, kind: str) -> Iterator[tuple[list[Row], int]]:
+    def _pages(self, kind: type[RowT]) -> Iterator[tuple[list[RowT], int]]:
         """Yield pages, the newest rows first, each with the number of pages that follow."""
-        answer = self.connection.get(f"{kind}/", {"page_size": _PAGE})
+        answer = self.connection.get(f"{kind.kind}/", {"page_size": _PAGE})
         left = -(-answer["count"] // _PAGE)
         while True:
             left -= 1
@@ -121,18 +134,18 @@ class RestRegistry:
                 return
             answer = self.connection.get(answer["next"])
 
-    def details(self, kind: str, field_name: str, rows: Sequence[Row]) -> list[Row]:
+    def details(self, kind: type[RowT], field_name: str, rows: Sequence[Row]) -> list[RowT]:
         """Return the rows that refer to others: see `Endpoint.details`."""
-        place = f"{kind}.{field_name}"
+        place = f"{kind.kind}.{field_name}"
         if not rows:
             return []
         if place in _DETAILS.get(rows[0].kind, {}).values():
             return self.read(kind, {reference for row in rows for reference in row.details[place]})
         owners = {_number(row.reference): row for row in rows}
-        found: list[Row] = []
+        found: list[RowT] = []
         if len(owners) > _FEW:
             for page, left in self._pages(kind):
-                found += [row for row in page if _number(row.fields[field_name]) in owners]
+                found += [row for row in page if _number(row.field(field_name)) in owners]
                 if left == 0:
                     return found
                 if left > len(owners):
@@ -140,27 +153,28 @@ class RestRegistry:
         one_by_one = self.together(lambda owner: self._list(kind, {field_name: owner}), owners)
         return [row for some in one_by_one for row in some]
 
-    def _list(self, kind: str, filters: dict[str, Any]) -> list[Row]:
-        answer = self.connection.get(f"{kind}/", {**filters, "page_size": _ALL_OF_A_NAME})
+    def _list(self, kind: type[RowT], filters: dict[str, Any]) -> list[RowT]:
+        answer = self.connection.get(f"{kind.kind}/", {**filters, "page_size": _ALL_OF_A_NAME})
         rows = [self._row(kind, item) for item in answer["results"]]
         while answer["next"]:
             answer = self.connection.get(answer["next"])
             rows += [self._row(kind, item) for item in answer["results"]]
         return rows
 
-    def find(self, kind: str, many: Sequence[dict[str, Any]]) -> list[Row | None]:
+    def find(self, kind: type[RowT], many: Sequence[Fields]) -> list[RowT | None]:
         """Look rows up by what tells them from others: see `Endpoint.find`."""
-        return self.together(lambda fields: self._find(KINDS[kind], fields), many)
+        return self.together(lambda fields: self._find(kind, fields), many)
 
-    def _find(self, kind: Kind, fields: dict[str, Any]) -> Row | None:
+    def _find(self, row: type[RowT], fields: Fields) -> RowT | None:
+        kind = KINDS[row.kind]
         key = kind.key_of(fields)
         if not key:
             return None
         filters = {name: _filter(kind, name, fields[name]) for name in key}
-        matching = [row for row in self._list(kind.name, filters) if _same(kind, key, row, fields)]
+        matching = [one for one in self._list(row, filters) if _same(kind, key, one, fields)]
         return matching[-1] if matching else None  # the oldest
 
-    def create(self, kind: str, many: Sequence[dict[str, Any]]) -> list[Creation]:
+    def create(self, kind: str, many: Sequence[Fields]) -> list[Creation]:
         """Make rows, or find those that exist already: see `Endpoint.create`."""
         described = KINDS[kind]
         if any(fields.get(name) for fields in many for name in described.lists):
@@ -168,64 +182,65 @@ class RestRegistry:
             return [self._create(described, fields) for fields in many]
         return self.together(lambda fields: self._create(described, fields), many)
 
-    def _create(self, kind: Kind, fields: dict[str, Any]) -> Creation:
+    def _create(self, kind: Kind, fields: Fields) -> Creation:
+        row = ROWS[kind.name]
         try:
             # Nothing at the server keeps it from having one licence twice.
-            if kind.name == "licence" and (before := self._find(kind, fields)) is not None:
+            if kind.name == "licence" and (before := self._find(row, fields)) is not None:
                 return Creation(before)
             if kind.name == "storage_root" and fields["root"] == self.data_root and (own := self._own_root(fields)):
                 return Creation(own)
-            body = {name: value for name in kind.fields if (value := fields.get(name)) is not None}
+            body = {name: _json(value) for name in kind.fields if (value := fields.get(name)) is not None}
             if kind.name == "object_component":
                 body["issues"] = []  # required; an issue names its components itself
             response = self.connection.post(f"{kind.name}/", body)
             if response.status_code == HTTPStatus.CREATED:
-                return Creation(self._row(kind.name, response.json()), new=True)
-            if response.status_code == HTTPStatus.CONFLICT and (before := self._find(kind, fields)) is not None:
+                return Creation(self._row(row, response.json()), new=True)
+            if response.status_code == HTTPStatus.CONFLICT and (before := self._find(row, fields)) is not None:
                 return self._compared(kind, before, fields)
         except MultiblastError as error:
             return Creation(None, error=error)
         refused = ConflictError if response.status_code == HTTPStatus.CONFLICT else InvalidInputError
         return Creation(None, error=refused(f"{self.site} refused the {kind.name}: {response.text[:300]}"))
 
-    def _own_root(self, fields: dict[str, Any]) -> Row | None:
+    def _own_root(self, fields: Fields) -> StorageRootRow | None:
         """Return the root of the site's own files, which is its first, also where the site calls itself otherwise.
 
         A second root for them would make the server find none of them.
         """
-        if (found := self._find(KINDS["storage_root"], fields)) is not None:
+        if (found := self._find(StorageRootRow, fields)) is not None:
             return found
         try:
-            first = self._row("storage_root", self.connection.get("storage_root/1/"))
+            first = self._row(StorageRootRow, self.connection.get("storage_root/1/"))
         except NotFoundError:
             return None
-        return first if first.fields["root"].endswith("/data/") and not first.fields["local"] else None
+        return first if first.root.endswith("/data/") and not first.local else None
 
-    def _compared(self, kind: Kind, before: Row, fields: dict[str, Any]) -> Creation:
+    def _compared(self, kind: Kind, before: Row, fields: Fields) -> Creation:
         """Accept a row that exists, unless it lacks what can no more be added to it."""
         for name, listed in kind.lists.items():
-            lacking = {_number(r) for r in fields.get(name) or ()} - {_number(r) for r in before.fields[name]}
+            lacking = {_number(r) for r in fields.get(name) or ()} - {_number(r) for r in before.field(name)}
             if lacking and listed.followed and kind.name == "code_run":
                 reason = f"{before.reference} is there without some of its {name}: the server broke off when it "
                 reason += "recorded it. Have it deleted there, and push again"
                 return Creation(None, error=ConflictError(reason))
         return Creation(before)
 
-    def products(self, namespace: str, patterns: Sequence[str]) -> list[Row]:
+    def products(self, namespace: str, patterns: Sequence[str]) -> list[DataProductRow]:
         """Return data products of a namespace by name: see `Endpoint.products`."""
         known = self._namespaces.get(namespace)
         if known is None:
-            found = self._find(KINDS["namespace"], {"name": namespace})
+            found = self._find(NamespaceRow, {"name": namespace})
             if found is None:
                 return []
             known = self._namespaces[namespace] = found.reference
         mine = {"namespace": _number(known)}
         if len(patterns) <= _FEW:
-            several = self.together(lambda name: self._list("data_product", {**mine, "name": name}), patterns)
+            several = self.together(lambda name: self._list(DataProductRow, {**mine, "name": name}), patterns)
         else:  # as many as there are in the namespace is fewer requests than one a name
-            several = [self._list("data_product", mine)]
+            several = [self._list(DataProductRow, mine)]
         rows = {row.reference: row for some in several for row in some}
-        return [row for row in rows.values() if any(fnmatchcase(row.fields["name"], one) for one in patterns)]
+        return [row for row in rows.values() if any(fnmatchcase(row.name, one) for one in patterns)]
 
     @cached_property
     def _namespaces(self) -> dict[str, str]:
@@ -234,7 +249,7 @@ class RestRegistry:
     def objects_at(self, locations: Iterable[str]) -> dict[str, str]:
         """Return an object for each location that has one: see `Endpoint.objects_at`."""
         wanted = list(locations)
-        found = self.together(lambda location: self._list("object", {"storage_location": _number(location)}), wanted)
+        found = self.together(lambda location: self._list(ObjectRow, {"storage_location": _number(location)}), wanted)
         return {location: rows[-1].reference for location, rows in zip(wanted, found, strict=True) if rows}
 
     def newest(self, kind: str) -> int:
@@ -242,9 +257,9 @@ class RestRegistry:
         answer = self.connection.get(f"{kind}/", {"page_size": 1})
         return max((_number(item["url"]) for item in answer["results"]), default=0)
 
-    def since(self, kind: str, number: int) -> list[Row]:
+    def since(self, kind: type[RowT], number: int) -> list[RowT]:
         """Return the rows of a kind that are newer than a number: see `Endpoint.since`."""
-        found: list[Row] = []
+        found: list[RowT] = []
         for rows, _ in self._pages(kind):
             fresh = [row for row in rows if _number(row.reference) > number]
             found += fresh
@@ -327,13 +342,19 @@ class RestRegistry:
             return False
         return hasher.hexdigest() == sha1
 
-    def _row(self, kind: str, item: dict[str, Any]) -> Row:
-        described = KINDS[kind]
-        fields: dict[str, Any] = {name: item.get(name) for name in described.fields}
-        for name in _TIMES & fields.keys():
-            fields[name] = write_time(read_time(fields[name]))
-        details = {place: _listed(item.get(name)) for name, place in _DETAILS.get(kind, {}).items()}
-        return Row(kind, item["url"], fields, details)
+    def _row(self, kind: type[RowT], item: Any) -> RowT:
+        """Check what the server sent; everything that comes from it as a row passes here."""
+        try:
+            details = {place: _listed(item.get(name)) for name, place in _DETAILS.get(kind.kind, {}).items()}
+            return kind.model_validate({**item, "reference": item["url"], "details": details})
+        except (ValidationError, AttributeError, KeyError, TypeError) as error:
+            wrong = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": "it is no record"}
+            place = ".".join(map(str, wrong["loc"]))
+            raise StoreError(f"{self.site} sent a {kind.kind} that is none: {place} {wrong['msg']}") from error
+
+
+def _json(value: Any) -> Any:
+    return write_time(value) if isinstance(value, datetime) else value
 
 
 def _number(reference: str) -> int:
@@ -350,12 +371,12 @@ def _filter(kind: Kind, name: str, value: Any) -> Any:
     return {True: "true", False: "false"}.get(value, value) if isinstance(value, bool) else value
 
 
-def _same(kind: Kind, key: tuple[str, ...], row: Row, fields: dict[str, Any]) -> bool:
+def _same(kind: Kind, key: tuple[str, ...], row: Row, fields: Fields) -> bool:
     """Compare what the server found with what was meant: a name's filter is a pattern there."""
     return all(
-        _number(row.fields[name]) == _number(fields[name])
+        _number(row.field(name)) == _number(fields[name])
         if name in kind.references
-        else row.fields[name] == fields[name]
+        else row.field(name) == fields[name]
         for name in key
     )
 

@@ -18,6 +18,7 @@ from multiblast.registry.local.code_runs import CodeRunFacts, record_run
 from multiblast.registry.local.records import find_product, namespace_id, record_content, record_object, user_author_id
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.names import ProductName
+from multiblast.registry.model.rows import CodeRunRow
 from multiblast.registry.model.tables import DataProduct, KeyValue
 
 __all__ = ["BlastJob", "JobFile", "record_blast_job", "record_database", "record_making"]
@@ -90,7 +91,7 @@ def record_blast_job(registry: Registry, job: BlastJob) -> str:
     run_id = str(UUID(job.run_id))
     contents = [(file, registry.files.add(file.path).sha1) for file in (job.query, *job.reports)]
     with registry.transaction(), registry.session() as session:
-        if registry.find("code_run", [{"uuid": run_id}])[0] is not None:
+        if registry.find(CodeRunRow, [{"uuid": run_id}])[0] is not None:
             return run_id
         author = user_author_id(session, job.user or "guest")
         query, *reports = (_record_content(registry, file, sha1, author) for file, sha1 in contents)
@@ -133,7 +134,7 @@ def record_making(  # noqa: PLR0913, PLR0917 - what was made of what, by whom an
     """Record once that a database, given by name and fingerprint, was made of a data product's object."""
     name, fingerprint = database
     run_id = str(UUID(digest("code-run/1", ["database", name, fingerprint])))
-    if registry.find("code_run", [{"uuid": run_id}])[0] is not None:
+    if registry.find(CodeRunRow, [{"uuid": run_id}])[0] is not None:
         return
     facts = {"program_version": made.program_version} if made.program_version else {}
     run = CodeRunFacts(

@@ -17,7 +17,15 @@ from multiblast.registry.local.items import everything, find_items, label
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.kinds import KINDS
 from multiblast.registry.model.local_tables import RemoteCopy, Staged
-from multiblast.registry.model.rows import Row
+from multiblast.registry.model.rows import (
+    ROWS,
+    CodeRunRow,
+    ExternalObjectRow,
+    ObjectComponentRow,
+    ObjectRow,
+    Row,
+    StorageLocationRow,
+)
 from multiblast.registry.model.tables import RegistryTable, StorageLocation, StorageRoot
 from multiblast.registry.sync.remote_copies import RemoteCopies
 from multiblast.registry.sync.row_graph import RowGraph, collect_rows
@@ -53,11 +61,11 @@ def collect(registry: Registry, remote_names: Sequence[str], *, files: bool = Fa
     unsynced = [row for row in roots if not _is_synced(registry, remote_names, row)]
     kept = collect_rows(registry, unsynced).rows.keys()
     dropped = [row for row in roots if row.id not in kept]
-    closure = collect_rows(registry, dropped)
-    doomed = {row_id for row_id in closure.rows if row_id not in kept and row_id[0] in _COLLECTED}
+    graph = collect_rows(registry, dropped)
+    doomed = {row_id for row_id in graph.rows if row_id not in kept and row_id[0] in _COLLECTED}
     if not dry_run:
         _sweep(registry)
-    return _remove(registry, closure, doomed, [label(registry, row) for row in dropped], files=files, every=every,
+    return _remove(registry, graph, doomed, [label(registry, row) for row in dropped], files=files, every=every,
                    dry_run=dry_run)  # fmt: skip
 
 
@@ -100,22 +108,22 @@ def delete(  # noqa: PLR0913 - one a switch
     for row in rows:
         if not force and not _is_synced(registry, remote_names, row):
             raise ConflictError(f"{label(registry, row)} is at no remote: push it first, or delete it with force")
-    closure = RowGraph()
+    graph = RowGraph()
     for row in rows:
-        closure.add(row)
+        graph.add(row)
         for kind, field in _OWN.get(row.kind, ()):
-            for detail in registry.details(kind, field, [row]):
-                closure.add(detail)
+            for detail in registry.details(ROWS[kind], field, [row]):
+                graph.add(detail)
                 if kind == "data_product":
-                    for external in registry.details("external_object", "data_product", [detail]):
-                        closure.add(external)
-    _refuse_needed(registry, closure)
-    objects = [row for row in closure.of("object") if row.fields["storage_location"]]
-    for place in registry.read("storage_location", {row.fields["storage_location"] for row in objects}):
-        others = registry.details("object", "storage_location", [place])
-        if all(other.id in closure.rows for other in others):
-            closure.add(place)
-    return _remove(registry, closure, set(closure.rows), [label(registry, row) for row in rows], files=files,
+                    for external in registry.details(ExternalObjectRow, "data_product", [detail]):
+                        graph.add(external)
+    _refuse_needed(registry, graph)
+    wanted = {row.storage_location for row in graph.of(ObjectRow) if row.storage_location}
+    for place in registry.read(StorageLocationRow, wanted):
+        others = registry.details(ObjectRow, "storage_location", [place])
+        if all(other.id in graph.rows for other in others):
+            graph.add(place)
+    return _remove(registry, graph, set(graph.rows), [label(registry, row) for row in rows], files=files,
                    every=True, dry_run=dry_run)  # fmt: skip
 
 
@@ -124,25 +132,25 @@ _OWN = {
 }
 
 
-def _refuse_needed(registry: Registry, closure: RowGraph) -> None:
+def _refuse_needed(registry: Registry, graph: RowGraph) -> None:
     """Refuse to remove what a code run that stays has read, written or run."""
-    components, objects = closure.of("object_component"), closure.of("object")
-    users: list[Row] = []
+    components, objects = graph.of(ObjectComponentRow), graph.of(ObjectRow)
+    users: list[CodeRunRow] = []
     for field in ("inputs", "outputs"):
-        users += registry.details("code_run", field, components)
+        users += registry.details(CodeRunRow, field, components)
     for field in ("code_repo", "model_config", "submission_script"):
-        users += registry.details("code_run", field, objects)
+        users += registry.details(CodeRunRow, field, objects)
     for run in users:
-        if run.id not in closure.rows:
-            raise ConflictError(f"code run {run.fields['uuid']} needs it: delete that first")
+        if run.id not in graph.rows:
+            raise ConflictError(f"code run {run.uuid} needs it: delete that first")
 
 
 def _remove(  # noqa: PLR0913 - what, and how much of it
-    registry: Registry, closure: RowGraph, doomed: set[tuple[str, str]], items: list[str], *, files: bool, every: bool,
+    registry: Registry, graph: RowGraph, doomed: set[tuple[str, str]], items: list[str], *, files: bool, every: bool,
     dry_run: bool,
 ) -> Removal:  # fmt: skip
-    places = [row for row in closure.of("storage_location") if row.id in doomed]
-    hashes = {row.fields["hash"] for row in places if every or row.fields["public"]} if files else set()
+    places = [row for row in graph.of(StorageLocationRow) if row.id in doomed]
+    hashes = {row.hash for row in places if every or row.public} if files else set()
     kept_elsewhere = _hashes_that_stay(registry, {row.reference for row in places}, hashes)
     gone = {sha1: kept for sha1 in hashes - kept_elsewhere if (kept := registry.files.get(sha1))}
     result = Removal(len(doomed), tuple(sorted(gone)), sum(kept.size_bytes for kept in gone.values()), tuple(items))

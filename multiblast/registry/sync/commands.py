@@ -10,9 +10,10 @@ from multiblast.registry.config.working import load_config, matches, one_each
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.local.users import RegistryUser, Secrets
 from multiblast.registry.model.names import product_name
-from multiblast.registry.model.rows import Endpoint, Row
+from multiblast.registry.model.rows import DataProductRow, Endpoint, NamespaceRow
 from multiblast.registry.remotes.connection import RetryPolicy
-from multiblast.registry.sync.pull import PULL_AT_ONCE, Pull
+from multiblast.registry.sync.file_fetcher import PULL_AT_ONCE
+from multiblast.registry.sync.pull import Pull
 from multiblast.registry.sync.push import Push
 from multiblast.registry.sync.registration import register
 from multiblast.registry.sync.summary import ItemResult, Outcome, Progress, TransferSummary, no_progress
@@ -25,13 +26,13 @@ def plan_pull(config: Path, registry: Registry, remote: Endpoint, user: Registry
     before = remote.requests
     loaded, _, _ = load_config(config, registry, user)
     wanted, namespaces, missing = _wanted(loaded, registry, remote)
-    report = Pull(registry, remote).plan(wanted, namespaces)
-    report.outcomes += missing
+    summary = Pull(registry, remote).plan(wanted, namespaces)
+    summary.outcomes += missing
     for entry in registered_entries(loaded):
         namespace, name, text = entry_name(entry, loaded)
-        report.outcomes.append(Outcome(product_name(namespace, name, text), ItemResult.PLANNED, "to be registered"))
-    report.requests = remote.requests - before
-    return report
+        summary.outcomes.append(Outcome(product_name(namespace, name, text), ItemResult.PLANNED, "to be registered"))
+    summary.requests = remote.requests - before
+    return summary
 
 
 def pull(  # noqa: PLR0913 - what, from where to where, and how
@@ -55,13 +56,15 @@ def pull(  # noqa: PLR0913 - what, from where to where, and how
     base = config.absolute().parent
     registered = [*register(registry, loaded, base, limits), *_use_caches(registry, loaded, base)]
     wanted, namespaces, missing = _wanted(loaded, registry, remote)
-    report = Pull(registry, remote, at_once=at_once, all_files=all_files).run(wanted, namespaces, progress)
-    report.outcomes = [*registered, *report.outcomes, *missing]
-    report.requests = remote.requests - before
-    return report
+    summary = Pull(registry, remote, at_once=at_once, all_files=all_files).run(wanted, namespaces, progress)
+    summary.outcomes = [*registered, *summary.outcomes, *missing]
+    summary.requests = remote.requests - before
+    return summary
 
 
-def _wanted(config: Config, registry: Registry, remote: Endpoint) -> tuple[list[Row], dict[str, str], list[Outcome]]:
+def _wanted(
+    config: Config, registry: Registry, remote: Endpoint
+) -> tuple[list[DataProductRow], dict[str, str], list[Outcome]]:
     """Return the data products to pull, the names of their namespaces, and what is nowhere."""
     metadata = config.run_metadata
     entries = [
@@ -72,20 +75,20 @@ def _wanted(config: Config, registry: Registry, remote: Endpoint) -> tuple[list[
         )
         for entry in config.read
     ]
-    asked: dict[str, set[str]] = {}
+    wanted_names: dict[str, set[str]] = {}
     for namespace, name, _ in entries:
-        asked.setdefault(namespace, set()).add(name)
-    there = {namespace: remote.products(namespace, sorted(names)) for namespace, names in asked.items()}
+        wanted_names.setdefault(namespace, set()).add(name)
+    there = {namespace: remote.products(namespace, sorted(names)) for namespace, names in wanted_names.items()}
     made_here = _made_here(config)
-    wanted: dict[str, Row] = {}
+    wanted: dict[str, DataProductRow] = {}
     namespaces: dict[str, str] = {}
     missing: list[Outcome] = []
     for namespace, name, text in entries:
-        chosen = _chosen([row for row in there[namespace] if matches(name, row.fields["name"])], text)
+        chosen = _chosen([row for row in there[namespace] if matches(name, row.name)], text)
         for row in chosen:
-            wanted[row.reference], namespaces[row.fields["namespace"]] = row, namespace
+            wanted[row.reference], namespaces[row.namespace] = row, namespace
         if not chosen and (namespace, name) not in made_here:
-            local = [row for row in registry.products(namespace, [name]) if matches(name, row.fields["name"])]
+            local = [row for row in registry.products(namespace, [name]) if matches(name, row.name)]
             if not _chosen(local, text):
                 reason = f"neither {remote.name} nor the local registry has it"
                 missing.append(Outcome(product_name(namespace, name, text), ItemResult.FAILED, reason))
@@ -114,10 +117,10 @@ def _use_caches(registry: Registry, config: Config, base: Path) -> list[Outcome]
     return missing
 
 
-def _chosen(rows: Sequence[Row], text: str) -> list[Row]:
-    names: dict[str, dict[str, Row]] = {}
+def _chosen(rows: Sequence[DataProductRow], text: str) -> list[DataProductRow]:
+    names: dict[str, dict[str, DataProductRow]] = {}
     for row in rows:
-        names.setdefault(row.fields["name"], {})[row.fields["version"]] = row
+        names.setdefault(row.name, {})[row.version] = row
     return [names[name][version] for name, version in one_each(names, text).items()]
 
 
@@ -144,21 +147,18 @@ def update(
 ) -> TransferSummary:
     """Pull the newest version of every data product that is here."""
     before = remote.requests
-    products = registry.since("data_product", 0)
-    spaces = {
-        row.reference: row.fields["name"]
-        for row in registry.read("namespace", {row.fields["namespace"] for row in products})
-    }
+    products = registry.since(DataProductRow, 0)
+    spaces = {row.reference: row.name for row in registry.read(NamespaceRow, {row.namespace for row in products})}
     names: dict[str, set[str]] = {}
     for row in products:
-        names.setdefault(spaces[row.fields["namespace"]], set()).add(row.fields["name"])
-    wanted: list[Row] = []
+        names.setdefault(spaces[row.namespace], set()).add(row.name)
+    wanted: list[DataProductRow] = []
     namespaces: dict[str, str] = {}
     for namespace, some in sorted(names.items()):
         for row in _chosen(remote.products(namespace, sorted(some)), "${{LATEST}}"):
             wanted.append(row)
-            namespaces[row.fields["namespace"]] = namespace
+            namespaces[row.namespace] = namespace
     one = Pull(registry, remote, at_once=at_once)
-    report = one.plan(wanted, namespaces) if dry_run else one.run(wanted, namespaces, progress)
-    report.requests = remote.requests - before
-    return report
+    summary = one.plan(wanted, namespaces) if dry_run else one.run(wanted, namespaces, progress)
+    summary.requests = remote.requests - before
+    return summary

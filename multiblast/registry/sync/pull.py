@@ -2,45 +2,53 @@
 
 from __future__ import annotations
 
-import fcntl
-import re
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from multiblast.errors import MultiblastError, StoreError
+from multiblast.database import in_portions
 from multiblast.ids import Canonical, digest
-from multiblast.registry.local.files import file_checksums, tampered
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.kinds import DETAILS
 from multiblast.registry.model.names import product_name
-from multiblast.registry.model.rows import Endpoint, FileLocation, Row
+from multiblast.registry.model.rows import (
+    ROWS,
+    CodeRunRow,
+    DataProductRow,
+    Endpoint,
+    FileLocation,
+    Id,
+    IssueRow,
+    ObjectRow,
+    Row,
+    StorageLocationRow,
+    StorageRootRow,
+)
+from multiblast.registry.sync.file_fetcher import PULL_AT_ONCE, FileFetcher
 from multiblast.registry.sync.remote_copies import RemoteCopies
 from multiblast.registry.sync.row_graph import RowGraph, collect_rows
-from multiblast.registry.sync.summary import ItemResult, Outcome, TransferSummary
+from multiblast.registry.sync.summary import ItemResult, Outcome, Progress, TransferSummary, no_progress
 from multiblast.registry.sync.transfer import contents_of, create_rows, trouble_of
 
-__all__ = ["PULL_AT_ONCE", "Pull"]
+__all__ = ["Pull"]
 
-PULL_AT_ONCE = 8
-_SHA1 = re.compile(r"[0-9a-f]{40}")
-_CHUNK = 100  # items whose rows are in memory at a time, and in one transaction
-# Rows that lead to nothing else, or whose whole company came along when they did.
+_PORTION = 100  # items whose rows are in memory at a time, and in one transaction
+# Once a row of these kinds is here, so is all that goes along with it: it was recorded in the same transaction.
+# Rows of other kinds are details, and are asked for each time.
 _PRUNED = {"namespace", "storage_root", "file_type", "author", "issue", "object", "object_component", "data_product",
            "code_run"}  # fmt: skip
+# The kinds that say something about rows that may have been pulled before.
+_NEWS = sorted({kind for details in DETAILS.values() for kind, _ in details} - {"data_product"})
 
 
 @dataclass(frozen=True, slots=True)
 class _Item:
     """A wanted data product: its row, its name, and its file if that is to be fetched."""
 
-    row: Row
+    row: DataProductRow
     name: str
     known: bool
-    spot: FileLocation | None
+    file: FileLocation | None
     size_bytes: int = 0
 
 
@@ -57,77 +65,79 @@ class Pull:
     def __init__(
         self, registry: Registry, remote: Endpoint, *, at_once: int = PULL_AT_ONCE, all_files: bool = False
     ) -> None:
-        self._registry, self._remote = registry, remote
+        self._registry = registry
+        self._remote = remote
         self._copies = RemoteCopies(registry, remote.name)
-        self._at_once, self._all_files = at_once, all_files
+        self._fetcher = FileFetcher(registry, remote, at_once)
+        self._all_files = all_files
 
-    def plan(self, products: Sequence[Row], namespaces: dict[str, str]) -> TransferSummary:
-        """Say what a pull would do with data products of the remote, without doing it."""
+    def plan(self, products: Sequence[DataProductRow], namespaces: dict[str, str]) -> TransferSummary:
+        """Return what a pull would do with data products of the remote, without doing it."""
         started, before = time.monotonic(), self._remote.requests
-        items = [item for chunk in _chunks(products) for item in self._items(chunk, namespaces, sizes=True)]
-        outcomes = [
-            Outcome(
-                item.name, ItemResult.KNOWN if item.known and not item.spot else ItemResult.PLANNED, "", item.size_bytes
-            )
-            for item in items
-        ]
-        told: dict[str, Canonical] = {
+        summary = TransferSummary(notes=self._notes())
+        for portion in in_portions(products, _PORTION):
+            for item in self._items(portion, namespaces, sizes=True):
+                result = ItemResult.KNOWN if item.known and not item.file else ItemResult.PLANNED
+                summary.outcomes.append(Outcome(item.name, result, "", item.size_bytes))
+        answer: dict[str, Canonical] = {
             "registries": [self._registry.name, self._remote.name],
-            "newest": {kind: self._remote.newest(kind) for kind in _news_kinds()},
-            "items": [(outcome.item, outcome.result.value) for outcome in outcomes],
+            "newest": dict(self._newest()),
+            "items": [(outcome.item, outcome.result.value) for outcome in summary.outcomes],
         }
-        seconds = time.monotonic() - started
-        return TransferSummary(
-            outcomes, self._notes(), self._remote.requests - before, seconds, digest("registry-answer/1", told)
-        )
+        summary.answer = digest("registry-answer/1", answer)
+        summary.requests, summary.seconds = self._remote.requests - before, time.monotonic() - started
+        return summary
 
     def run(
-        self, products: Sequence[Row], namespaces: dict[str, str], progress: Callable[[Outcome], None] = lambda _: None
+        self, products: Sequence[DataProductRow], namespaces: dict[str, str], progress: Progress = no_progress
     ) -> TransferSummary:
         """Pull data products of the remote.
 
         Args:
             products: Their rows.
             namespaces: Names of namespaces by reference.
-            progress: Told of each item that is done.
+            progress: Called with each item that is done.
         """
         started, before = time.monotonic(), self._remote.requests
-        report = TransferSummary()
-        tops = {kind: self._remote.newest(kind) for kind in _news_kinds()}
-        report.notes += self._pull_news(tops)
-        for chunk in _chunks(products):
-            for outcome in self._pull(self._items(chunk, namespaces, sizes=False), report):
-                report.outcomes.append(outcome)
+        summary = TransferSummary()
+        newest = self._newest()  # before anything is read: what is added meanwhile is found the next time
+        self._pull_news(newest, summary)
+        for portion in in_portions(products, _PORTION):
+            for outcome in self._pull(self._items(portion, namespaces, sizes=False), summary):
+                summary.outcomes.append(outcome)
                 progress(outcome)
         with self._registry.transaction():
-            for kind, newest in tops.items():
-                self._copies.set_mark(kind, newest)
-        report.notes += self._notes()
-        report.requests, report.seconds = self._remote.requests - before, time.monotonic() - started
-        return report
+            for kind, number in newest.items():
+                self._copies.set_mark(kind, number)
+        summary.notes += self._notes()
+        summary.requests, summary.seconds = self._remote.requests - before, time.monotonic() - started
+        return summary
 
     def _notes(self) -> list[str]:
         return [self._remote.warning] if self._remote.warning else []
 
-    def _items(self, products: Sequence[Row], namespaces: dict[str, str], *, sizes: bool) -> list[_Item]:
+    def _newest(self) -> dict[str, int]:
+        return {kind: self._remote.newest(kind) for kind in _NEWS}
+
+    def _items(self, products: Sequence[DataProductRow], namespaces: dict[str, str], *, sizes: bool) -> list[_Item]:
         """Find out which products are here, and which files are not."""
         known = {row.reference: number for row in products if (number := self._known(row))}
         held = self._held(list(known.values()))
-        lacking = [row for row in products if row.reference not in known or known[row.reference] not in held]
-        spots = self._spots(lacking)
-        here = self._registry.files.holding(spot.sha1 for spot in spots.values())
+        lacking = [row for row in products if known.get(row.reference) not in held]
+        places = self._places(self._remote.read(ObjectRow, {row.object for row in lacking}))
+        here = self._registry.files.holding(place.sha1 for place in places.values())
         wanted = {
-            row.reference: spot
+            row.reference: place
             for row in lacking
-            if (spot := spots.get(row.reference))
-            and spot.sha1 not in here
-            and not self._has_another(row, spot, namespaces)
+            if (place := places.get(row.object))
+            and place.sha1 not in here
+            and not self._has_another(row, place, namespaces)
         }
-        lengths = self._sizes(wanted) if sizes else {}
+        lengths = dict(zip(wanted, self._fetcher.sizes(wanted.values()), strict=True)) if sizes else {}
         return [
             _Item(
                 row,
-                _name(row, namespaces),
+                product_name(namespaces[row.namespace], row.name, row.version),
                 row.reference in known,
                 wanted.get(row.reference),
                 lengths.get(row.reference, 0),
@@ -135,221 +145,126 @@ class Pull:
             for row in products
         ]
 
-    def _known(self, row: Row) -> int | None:
+    def _known(self, row: DataProductRow) -> int | None:
         """Return the local number of a product that was pulled as it is now."""
         number = self._copies.here(row.id)
         if number is None:
             return None
-        (local,) = self._registry.read("data_product", [str(number)])
-        item = int(local.fields["object"])
-        return number if self._copies.there("object", [item]).get(item) == row.fields["object"] else None
+        (local,) = self._registry.read(DataProductRow, [str(number)])
+        item = int(local.object)
+        return number if self._copies.there("object", [item]).get(item) == row.object else None
 
-    def _has_another(self, row: Row, spot: FileLocation, namespaces: dict[str, str]) -> bool:
+    def _has_another(self, row: DataProductRow, file: FileLocation, namespaces: dict[str, str]) -> bool:
         """Tell whether this version is here with another content: there will be a conflict, and nothing to fetch."""
-        same = self._registry.products(namespaces.get(row.fields["namespace"], ""), [row.fields["name"]])
-        items = [other.fields["object"] for other in same if other.fields["version"] == row.fields["version"]]
-        hashes = contents_of(self._registry.read("object", items), self._registry)
-        return any(sha1 and sha1 != spot.sha1 for sha1 in hashes)
+        same = self._registry.products(namespaces.get(row.namespace, ""), [row.name])
+        items = [other.object for other in same if other.version == row.version]
+        hashes = contents_of(self._registry.read(ObjectRow, items), self._registry)
+        return any(sha1 and sha1 != file.sha1 for sha1 in hashes)
 
     def _held(self, products: list[int]) -> set[int]:
         """Return those of some local products whose file is here, or that have none."""
-        rows = self._registry.read("data_product", map(str, products))
-        objects = {row.reference: row for row in self._registry.read("object", {r.fields["object"] for r in rows})}
-        locations = {item.fields["storage_location"] for item in objects.values()} - {None}
-        hashes = {row.reference: row.fields["hash"] for row in self._registry.read("storage_location", locations)}
-        here = self._registry.files.holding(hashes.values())
-        found: set[int] = set()
-        for row in rows:
-            location = objects[row.fields["object"]].fields["storage_location"]
-            if location is None or hashes[location] in here:
-                found.add(int(row.reference))
-        return found
+        rows = self._registry.read(DataProductRow, map(str, products))
+        objects = self._registry.read(ObjectRow, {row.object for row in rows})
+        hashes = dict(zip((item.reference for item in objects), contents_of(objects, self._registry), strict=True))
+        here = {"", *self._registry.files.holding(hashes.values())}
+        return {int(row.reference) for row in rows if hashes[row.object] in here}
 
-    def _spots(self, products: Sequence[Row]) -> dict[str, FileLocation]:
-        places = self._places(self._remote.read("object", {row.fields["object"] for row in products}))
-        return {row.reference: spot for row in products if (spot := places.get(row.fields["object"]))}
-
-    def _places(self, objects: Sequence[Row]) -> dict[str, FileLocation]:
-        """Return where the files of objects are."""
-        references = {item.fields["storage_location"] for item in objects} - {None}
-        locations = {row.reference: row for row in self._remote.read("storage_location", references)}
-        roots = {
-            row.reference: row.fields["root"]
-            for row in self._remote.read("storage_root", {row.fields["storage_root"] for row in locations.values()})
-        }
+    def _places(self, objects: Sequence[ObjectRow]) -> dict[str, FileLocation]:
+        """Return where the files of objects of the remote are."""
+        wanted = {item.storage_location for item in objects if item.storage_location}
+        places = {row.reference: row for row in self._remote.read(StorageLocationRow, wanted)}
+        roots = self._remote.read(StorageRootRow, {row.storage_root for row in places.values()})
+        root_of = {row.reference: row.root for row in roots}
         return {
-            item.reference: FileLocation(
-                roots[where.fields["storage_root"]], where.fields["path"], where.fields["hash"]
-            )
+            item.reference: FileLocation(root_of[place.storage_root], place.path, place.hash)
             for item in objects
-            if (where := locations.get(item.fields["storage_location"] or ""))
+            if (place := places.get(item.storage_location or ""))
         }
 
-    def _sizes(self, spots: dict[str, FileLocation]) -> dict[str, int]:
-        def size(spot: FileLocation) -> int:
-            try:
-                return self._remote.size(spot)
-            except MultiblastError:
-                return 0  # the transfer itself will say what is wrong
-
-        with ThreadPoolExecutor(self._at_once) as pool:
-            return dict(zip(spots, pool.map(size, spots.values()), strict=True))
-
-    def _pull(self, items: list[_Item], report: TransferSummary) -> Iterator[Outcome]:
-        broken, sizes = self._fetch_all([item for item in items if item.spot])
-        fresh = [item for item in items if not item.known]
-        closure = collect_rows(self._remote, [item.row for item in fresh], self._complete)
+    def _pull(self, items: list[_Item], summary: TransferSummary) -> Iterator[Outcome]:
+        # Files first: a row that says that a file is here must never be seen before the file is.
+        files = {item.row.reference: item.file for item in items if item.file}
+        fetched = dict(zip(files, self._fetcher.fetch_all(files.values()), strict=True))
+        broken = {reference: result for reference, result in fetched.items() if isinstance(result, str)}
+        fresh = [item.row for item in items if not item.known]
+        graph = collect_rows(self._remote, fresh, self._complete)
         if self._all_files:
-            report.notes += self._fetch_provenance(closure)
-        troubles = self._record(closure, [item.row for item in fresh], broken, report)
-        self._registry.adopt(item.spot.sha1 for item in items if item.spot and item.row.reference not in broken)
+            summary.notes += self._fetch_provenance(graph)
+        troubles = self._record(graph, fresh, broken, summary)
+        self._registry.adopt(file.sha1 for reference, file in files.items() if reference not in broken)
         for item in items:
-            if item.row.reference in broken:
-                yield Outcome(item.name, ItemResult.FAILED, broken[item.row.reference])
-            elif trouble := troubles.get(item.row.reference):
+            reference = item.row.reference
+            size = fetched.get(reference, 0)
+            if isinstance(size, str):
+                yield Outcome(item.name, ItemResult.FAILED, size)
+            elif trouble := troubles.get(reference):
                 yield Outcome(item.name, *trouble)
-            elif not item.known:
-                yield Outcome(item.name, ItemResult.DONE, "", sizes.get(item.row.reference, 0))
             else:
-                restored = ItemResult.RESTORED if item.spot else ItemResult.KNOWN
-                yield Outcome(item.name, restored, "", sizes.get(item.row.reference, 0))
+                done = ItemResult.RESTORED if item.file else ItemResult.KNOWN
+                yield Outcome(item.name, done if item.known else ItemResult.DONE, "", size)
 
-    def _complete(self, rows: set[tuple[str, str]]) -> set[tuple[str, str]]:
-        """Return those of some rows that are here with all that goes along with them."""
+    def _complete(self, rows: set[Id]) -> set[Id]:
+        """Return those of some rows that are here with all that goes along with them.
+
+        The walk stops at them; without this a pull would read the whole history of each product again.
+        """
         return set(self._copies.all_here(row for row in rows if row[0] in _PRUNED))
 
     def _record(
-        self, closure: RowGraph, roots: list[Row], broken: dict[str, str], report: TransferSummary
+        self, graph: RowGraph, roots: Sequence[Row], broken: dict[str, str], summary: TransferSummary
     ) -> dict[str, tuple[ItemResult, str]]:
-        mentioned = set(closure.rows) | {target for row in closure.rows.values() for target in row.targets()}
-        mentioned |= {("object_component", r) for row in closure.of("issue") for r in row.fields["component_issues"]}
+        """Record a graph's rows; return why some of the roots are not.
+
+        Rows and the note that they are copies are kept in one transaction: a pull
+        that is killed leaves neither half a product, nor one that is pulled twice.
+        """
+        mentioned = set(graph.rows) | {target for row in graph.rows.values() for target in row.targets()}
+        # An issue does not bring its components along, but refers to those of them that are here.
+        mentioned |= {("object_component", part) for row in graph.of(IssueRow) for part in row.component_issues}
         there = self._copies.all_here(mentioned)
         with self._registry.transaction():
-            rows = create_rows(
-                closure,
+            state = create_rows(
+                graph,
                 roots,
                 self._registry,
                 there,
                 keep=self._copies.keep_pulled,
                 broken={("data_product", reference): reason for reference, reason in broken.items()},
             )
-            hashes = {str(row.fields["hash"]) for row in closure.of("storage_location")}
-            self._registry.adopt(self._registry.files.holding(hashes))
-        report.notes += rows.notes
-        return {root.reference: trouble for root in roots if (trouble := trouble_of(root, closure, rows))}
+            # A file of the provenance may be here already, under another name.
+            self._registry.adopt(self._registry.files.holding({row.hash for row in graph.of(StorageLocationRow)}))
+        summary.notes += state.notes
+        return {root.reference: trouble for root in roots if (trouble := trouble_of(root, graph, state))}
 
-    def _fetch_all(self, items: list[_Item]) -> tuple[dict[str, str], dict[str, int]]:
-        """Fetch files; return why some could not be, and the length of the others."""
+    def _fetch_provenance(self, graph: RowGraph) -> list[str]:
+        """Fetch every file of a graph that the remote keeps itself; return what was in the way."""
+        own = [place for place in self._places(graph.of(ObjectRow)).values() if place.root == self._remote.data_root]
+        wanted = {place.sha1: place for place in own}
+        here = self._registry.files.holding(wanted)
+        results = self._fetcher.fetch_all(place for sha1, place in wanted.items() if sha1 not in here)
+        return [f"a file of the provenance is not here: {reason}" for reason in results if isinstance(reason, str)]
 
-        def attempt(item: _Item) -> int | str:
-            try:
-                return self.fetch(item.spot) if item.spot else 0
-            except MultiblastError as error:
-                return str(error)
+    def _pull_news(self, newest: dict[str, int], summary: TransferSummary) -> None:
+        """Bring what was added at the remote, since the last pull, to what is here.
 
-        with ThreadPoolExecutor(self._at_once) as pool:
-            done = dict(zip((item.row.reference for item in items), pool.map(attempt, items), strict=True))
-        broken = {reference: result for reference, result in done.items() if isinstance(result, str)}
-        return broken, {reference: result for reference, result in done.items() if isinstance(result, int)}
-
-    def _fetch_provenance(self, closure: RowGraph) -> list[str]:
-        """Fetch every file of a closure that the remote keeps itself; return what was in the way."""
-        places = self._places(closure.of("object"))
-        wanted = {spot.sha1: spot for spot in places.values() if spot.root == self._remote.data_root}
-        missing = [spot for sha1, spot in wanted.items() if sha1 not in self._registry.files.holding(wanted)]
-
-        def attempt(spot: FileLocation) -> str:
-            try:
-                self.fetch(spot)
-            except MultiblastError as error:
-                return f"a file of the provenance is not here: {error}"
-            return ""
-
-        with ThreadPoolExecutor(self._at_once) as pool:
-            return [note for note in pool.map(attempt, missing) if note]
-
-    def fetch(self, spot: FileLocation) -> int:
-        """Bring one file here; return its length in bytes.
-
-        An interrupted download is continued. What does not have the hash that the
-        registry describes is thrown away.
-
-        Raises:
-            StoreError: it cannot be had, or is not what it should be.
+        Rows that were pulled are not read again, so that a keyword or an issue
+        that somebody adds to them later would never be seen. Only rows newer than
+        those of the last pull are looked at, which is one request per kind.
         """
-        if not _SHA1.fullmatch(spot.sha1):
-            raise StoreError(f"{spot.url} is said to have the hash {spot.sha1!r}, which is no SHA-1: it is not fetched")
-        part = self._registry.directory / "incoming" / f"{spot.sha1}.part"
-        try:
-            with _alone(part):
-                if not self._registry.files.holds(spot.sha1):
-                    self._download(spot, part)
-                part.unlink(missing_ok=True)
-        except OSError as error:
-            if isinstance(error, MultiblastError):  # several of them are errors of the system, too
-                raise
-            reason = error.strerror or str(error)
-            raise StoreError(f"cannot write {str(part)!r}: {reason}; make room and run the same again") from error
-        kept = self._registry.files.get(spot.sha1)
-        return kept.size_bytes if kept else 0
-
-    def _download(self, spot: FileLocation, part: Path) -> None:
-        if spot.root.startswith("file:") and spot.root != self._remote.data_root:
-            raise StoreError(f"its file is said to be {spot.url}, which is on another machine")
-        begun = part.stat().st_size > 0
-        self._remote.download(spot, part)
-        found = file_checksums(part)
-        if found.sha1 != spot.sha1 and begun:  # what was there was of something else: once more from the start
-            part.write_bytes(b"")
-            self._remote.download(spot, part)
-            found = file_checksums(part)
-        if found.sha1 != spot.sha1:
-            part.unlink()
-            raise tampered(spot.url, spot.sha1, found.sha1)
-        self._registry.files.keep(part, found)
-
-    def _pull_news(self, tops: dict[str, int]) -> list[str]:
-        """Bring what was said at the remote, since the last pull, about what is here."""
-        report = TransferSummary()
-        for kind, top in tops.items():
+        for kind, top in newest.items():
             mark = self._copies.mark(kind)
             if mark is None or top <= mark:
                 continue
-            fresh = [row for row in self._remote.since(kind, mark) if self._concerns_us(row)]
+            fresh = [row for row in self._remote.since(ROWS[kind], mark) if self._concerns_us(row)]
             if fresh:
-                closure = collect_rows(self._remote, fresh, self._complete)
-                troubles = self._record(closure, fresh, {}, report)
-                report.notes += [f"not pulled: {reason}" for _, reason in troubles.values()]
-        return report.notes
+                troubles = self._record(collect_rows(self._remote, fresh, self._complete), fresh, {}, summary)
+                summary.notes += [f"not pulled: {reason}" for _, reason in troubles.values()]
 
     def _concerns_us(self, row: Row) -> bool:
         if self._copies.knows(row.id):
             return False
-        if parts := {"code_run": "outputs", "issue": "component_issues"}.get(row.kind):
-            return any(self._copies.knows(("object_component", reference)) for reference in row.fields[parts])
+        if isinstance(row, CodeRunRow | IssueRow):
+            parts = row.outputs if isinstance(row, CodeRunRow) else row.component_issues
+            return any(self._copies.knows(("object_component", reference)) for reference in parts)
         owners = {kind: name for kind, name in row.targets() if kind in ("object", "data_product")}
         return any(self._copies.knows(owner) for owner in owners.items())
-
-
-def _news_kinds() -> list[str]:
-    """Return the kinds that say something about rows that exist already."""
-    return sorted({kind for details in DETAILS.values() for kind, _ in details} - {"data_product"})
-
-
-def _name(row: Row, namespaces: dict[str, str]) -> str:
-    namespace = namespaces[row.fields["namespace"]]
-    return product_name(namespace, row.fields["name"], row.fields["version"])
-
-
-def _chunks(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    for start in range(0, len(rows), _CHUNK):
-        yield rows[start : start + _CHUNK]
-
-
-@contextmanager
-def _alone(part: Path) -> Iterator[None]:
-    """Hold a file that is being fetched, so that two pulls at once do not write to it both."""
-    part.parent.mkdir(parents=True, exist_ok=True)
-    with part.open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

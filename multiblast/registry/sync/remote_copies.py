@@ -9,11 +9,9 @@ from sqlmodel import col, select
 from multiblast.database import among
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.local_tables import RemoteCopy, RemoteMark
-from multiblast.registry.model.rows import Row
+from multiblast.registry.model.rows import Id, Row
 
 __all__ = ["RemoteCopies"]
-
-Id = tuple[str, str]
 
 
 class RemoteCopies:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from multiblast.registry.model.kinds import DETAILS
-from multiblast.registry.model.rows import Endpoint, Row
+from multiblast.registry.model.rows import (
+    ROWS,
+    Endpoint,
+    Id,
+    ObjectComponentRow,
+    ObjectRow,
+    Row,
+    RowT,
+    StorageLocationRow,
+)
 
 __all__ = ["RowGraph", "collect_rows"]
-
-Id = tuple[str, str]
 
 
 class RowGraph:
@@ -32,9 +39,24 @@ class RowGraph:
         self.leads[row.id] = set(row.targets())
         return True
 
-    def of(self, kind: str) -> list[Row]:
+    def of(self, kind: type[RowT]) -> list[RowT]:
         """Return the rows of a kind."""
-        return [row for row in self.rows.values() if row.kind == kind]
+        return [row for row in self.rows.values() if isinstance(row, kind)]
+
+    def get(self, kind: type[RowT], reference: str | None) -> RowT | None:
+        """Return a row; None if it is not among these."""
+        row = self.rows.get((kind.kind, reference or ""))
+        return row if isinstance(row, kind) else None
+
+    def sha1(self, item: ObjectRow) -> str:
+        """Return the hash of an object's content; empty if it has none, or none that others may see."""
+        location = self.get(StorageLocationRow, item.storage_location)
+        return location.hash if location else ""
+
+    def objects(self, components: Iterable[str]) -> list[ObjectRow]:
+        """Return the objects that components are parts of, such as those a run read or wrote."""
+        parts = [self.get(ObjectComponentRow, reference) for reference in components]
+        return [item for part in parts if part and (item := self.get(ObjectRow, part.object))]
 
     def reachable(self, start: Id) -> set[Id]:
         """Return everything that goes along with a row, itself included; rows that are not here have no more."""
@@ -65,11 +87,11 @@ def collect_rows(
         for kind, reference in targets - known(targets):
             wanted.setdefault(kind, set()).add(reference)
         for kind, references in sorted(wanted.items()):
-            found += origin.read(kind, references)
+            found += origin.read(ROWS[kind], references)
         for owner in sorted({row.kind for row in wave} & DETAILS.keys()):
             owners = [row for row in wave if row.kind == owner]
             for kind, field_name in DETAILS[owner]:
-                details = origin.details(kind, field_name, owners)
+                details = origin.details(ROWS[kind], field_name, owners)
                 _lead(closure, details, field_name, owner)
                 passed = known({row.id for row in details})
                 found += [row for row in details if row.id not in passed]
@@ -77,9 +99,9 @@ def collect_rows(
     return closure
 
 
-def _lead(closure: RowGraph, details: list[Row], field_name: str, owner: str) -> None:
+def _lead(closure: RowGraph, details: Sequence[Row], field_name: str, owner: str) -> None:
     for row in details:
-        value = row.fields[field_name]
+        value = row.field(field_name)
         for reference in value if isinstance(value, list) else [value]:
             if (owner, reference) in closure.leads:
                 closure.leads[owner, reference].add(row.id)

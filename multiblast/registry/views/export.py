@@ -16,7 +16,7 @@ from rocrate.rocrate import ROCrate
 from multiblast.registry.local.items import find_items, label
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.local_tables import StoredFile
-from multiblast.registry.model.rows import Row, read_time
+from multiblast.registry.model.rows import AuthorRow, CodeRunRow, FileTypeRow, ObjectRow, write_time
 from multiblast.registry.remotes.public_view import PublicView
 from multiblast.registry.sync.row_graph import RowGraph, collect_rows
 from multiblast.registry.views.graph import provenance_svg
@@ -26,7 +26,11 @@ __all__ = ["prov_document", "write_crate", "write_prov", "write_provenance"]
 _NAMESPACE = "urn:uuid:"
 _FAIR = "https://data.fairdatapipeline.org/vocab/#"
 _CC0 = "https://creativecommons.org/publicdomain/zero/1.0/"
-_CC0_TOLD = {"@type": "CreativeWork", "name": "CC0 1.0", "description": "No rights reserved, as far as law allows."}
+_CC0_DESCRIBED = {
+    "@type": "CreativeWork",
+    "name": "CC0 1.0",
+    "description": "No rights reserved, as far as law allows.",
+}
 _SHA1_TERM = "https://w3id.org/ro/terms/workflow-run#sha1"  # the crates' own context has none
 
 
@@ -35,45 +39,28 @@ class _Provenance:
     """What an item came from, as others may see it."""
 
     registry: Registry
-    items: list[Row]
-    closure: RowGraph
+    graph: RowGraph
 
     @classmethod
     def of(cls, registry: Registry, item: str) -> _Provenance:
         seen = PublicView(registry)
-        rows = find_items(registry, item)
-        shown = [row for kind in ("object", "code_run") for row in seen.read(kind, _references(rows, kind))]
-        return cls(registry, shown, collect_rows(seen, shown))
+        shown = [row for one in find_items(registry, item) for row in seen.read(type(one), [one.reference])]
+        return cls(registry, collect_rows(seen, shown))
 
-    def file(self, item: Row) -> StoredFile | None:
+    def file(self, item: ObjectRow) -> StoredFile | None:
         """Return an object's file, if it is public and here."""
-        location = self.closure.rows.get(("storage_location", item.fields["storage_location"] or ""))
-        kept = self.registry.files.get(location.fields["hash"]) if location else None
+        kept = self.registry.files.get(self.graph.sha1(item))
         return kept if kept and self.registry.files.present(kept) else None
 
-    def hash(self, item: Row) -> str:
-        """Return the hash of an object's content; empty if others may not see it."""
-        location = self.closure.rows.get(("storage_location", item.fields["storage_location"] or ""))
-        return str(location.fields["hash"]) if location else ""
-
-    def objects(self, run: Row, field: str) -> list[Row]:
-        """Return the objects that a run read or wrote."""
-        components = [self.closure.rows["object_component", reference] for reference in run.fields[field]]
-        return [self.closure.rows["object", one.fields["object"]] for one in components]
-
-    def authors(self, item: Row) -> list[Row]:
+    def authors(self, item: ObjectRow) -> list[AuthorRow]:
         """Return who made an object."""
-        return [self.closure.rows["author", reference] for reference in item.fields["authors"]]
+        return [author for reference in item.authors if (author := self.graph.get(AuthorRow, reference))]
 
-    def used(self, run: Row) -> Iterable[tuple[str, Row]]:
+    def used(self, run: CodeRunRow) -> Iterable[tuple[str, ObjectRow]]:
         """Yield what a run was run with."""
         for name in ("model_config", "submission_script", "code_repo"):
-            if reference := run.fields[name]:
-                yield name, self.closure.rows["object", reference]
-
-
-def _references(rows: list[Row], kind: str) -> list[str]:
-    return [row.reference for row in rows if row.kind == kind]
+            if item := self.graph.get(ObjectRow, run.field(name)):
+                yield name, item
 
 
 def prov_document(registry: Registry, item: str) -> ProvDocument:
@@ -82,42 +69,42 @@ def prov_document(registry: Registry, item: str) -> ProvDocument:
     Raises:
         NotFoundError: the item is not here.
     """
-    story = _Provenance.of(registry, item)
+    provenance = _Provenance.of(registry, item)
     document = ProvDocument()
     document.set_default_namespace(_NAMESPACE)
     document.add_namespace("fair", _FAIR)
     entities: dict[str, Any] = {}
-    for row in story.closure.of("object"):
-        told = {
+    for row in provenance.graph.of(ObjectRow):
+        described = {
             "prov:label": label(registry, row),
-            "fair:hash": story.hash(row),
-            "fair:description": row.fields["description"],
+            "fair:hash": provenance.graph.sha1(row),
+            "fair:description": row.description,
         }
-        entity = document.entity(row.fields["uuid"], {name: value for name, value in told.items() if value})
+        entity = document.entity(row.uuid, {name: value for name, value in described.items() if value})
         entities[row.reference] = entity
-        for author in story.authors(row):
+        for author in provenance.authors(row):
             entity.wasAttributedTo(_agent(document, author))
-    for run in story.closure.of("code_run"):
-        at = read_time(run.fields["run_date"])
-        activity = document.activity(run.fields["uuid"], at, None, {"prov:label": run.fields["description"]})
-        for one in story.objects(run, "inputs"):
+    for run in provenance.graph.of(CodeRunRow):
+        at = run.run_date
+        activity = document.activity(run.uuid, at, None, {"prov:label": run.description})
+        for one in provenance.graph.objects(run.inputs):
             activity.used(entities[one.reference], attributes={"prov:role": "fair:input"})
-        for name, one in story.used(run):
+        for name, one in provenance.used(run):
             activity.used(entities[one.reference], attributes={"prov:role": f"fair:{name}"})
-        for one in story.objects(run, "outputs"):
+        for one in provenance.graph.objects(run.outputs):
             entities[one.reference].wasGeneratedBy(activity, at)
-            for before in story.objects(run, "inputs"):
+            for before in provenance.graph.objects(run.inputs):
                 entities[one.reference].wasDerivedFrom(entities[before.reference], activity=activity)
     return document
 
 
-def _agent(document: ProvDocument, author: Row) -> Any:
-    told = {
+def _agent(document: ProvDocument, author: AuthorRow) -> Any:
+    described = {
         "prov:type": "prov:Person",
-        "prov:label": author.fields["name"],
-        "fair:identifier": author.fields["identifier"],
+        "prov:label": author.name,
+        "fair:identifier": author.identifier,
     }
-    return document.agent(author.fields["uuid"], {name: value for name, value in told.items() if value})
+    return document.agent(author.uuid or author.reference, {name: value for name, value in described.items() if value})
 
 
 def write_provenance(registry: Registry, item: str, target: Path) -> None:
@@ -159,68 +146,71 @@ def write_crate(registry: Registry, item: str, target: Path) -> None:
     Raises:
         NotFoundError: the item is not here.
     """
-    story = _Provenance.of(registry, item)
+    provenance = _Provenance.of(registry, item)
     crate = ROCrate()
     crate.name = f"Provenance of {item}"
     crate.description = f"{item} and what it was made from"
-    crate.license = crate.add(ContextEntity(crate, _CC0, properties=_CC0_TOLD))
+    crate.license = crate.add(ContextEntity(crate, _CC0, properties=_CC0_DESCRIBED))
     crate.metadata.extra_terms["sha1"] = _SHA1_TERM
     with TemporaryDirectory(prefix="multiblast-crate-") as directory:
         entities = {
-            row.reference: _crate_entity(story, crate, row, Path(directory)) for row in story.closure.of("object")
+            row.reference: _crate_entity(provenance, crate, row, Path(directory))
+            for row in provenance.graph.of(ObjectRow)
         }
-        for run in story.closure.of("code_run"):
-            _crate_run(story, crate, run, entities)
+        for run in provenance.graph.of(CodeRunRow):
+            _crate_run(provenance, crate, run, entities)
         if target.suffix == ".zip":
             crate.write_zip(target)
         else:
             crate.write(target)
 
 
-def _crate_entity(story: _Provenance, crate: ROCrate, item: Row, directory: Path) -> Any:
-    file_type = story.closure.rows.get(("file_type", item.fields["file_type"] or ""))
-    told: dict[str, Any] = {"name": label(story.registry, item), "identifier": item.fields["uuid"]}
-    if item.fields["description"]:
-        told["description"] = item.fields["description"]
-    if kept := story.file(item):
+def _crate_entity(provenance: _Provenance, crate: ROCrate, item: ObjectRow, directory: Path) -> Any:
+    file_type = provenance.graph.get(FileTypeRow, item.file_type)
+    described: dict[str, Any] = {"name": label(provenance.registry, item), "identifier": item.uuid}
+    if item.description:
+        described["description"] = item.description
+    if kept := provenance.file(item):
         name = kept.sha1 + (f".{file_type.fields['extension']}" if file_type else "")
-        story.registry.files.copy(kept.sha1, directory / name)
-        told |= {"contentSize": str(kept.size_bytes), "sha256": kept.sha256}
-        told["encodingFormat"] = guess_type(name)[0] or "application/octet-stream"
-        entity = crate.add_file(directory / name, f"data/{item.fields['uuid']}/{name}", properties=told)
+        provenance.registry.files.copy(kept.sha1, directory / name)
+        described |= {"contentSize": str(kept.size_bytes), "sha256": kept.sha256}
+        described["encodingFormat"] = guess_type(name)[0] or "application/octet-stream"
+        entity = crate.add_file(directory / name, f"data/{item.fields['uuid']}/{name}", properties=described)
     else:
-        told |= {"sha1": story.hash(item)} if story.hash(item) else {}
+        described |= {"sha1": provenance.graph.sha1(item)} if provenance.graph.sha1(item) else {}
         entity = crate.add(
-            ContextEntity(crate, f"{_NAMESPACE}{item.fields['uuid']}", properties={"@type": "CreativeWork", **told})
+            ContextEntity(
+                crate, f"{_NAMESPACE}{item.fields['uuid']}", properties={"@type": "CreativeWork", **described}
+            )
         )
-    for author in story.authors(item):
+    for author in provenance.authors(item):
         entity.append_to("author", _crate_person(crate, author))
     return entity
 
 
-def _crate_person(crate: ROCrate, author: Row) -> Any:
-    number = author.fields["identifier"] or f"{_NAMESPACE}{author.fields['uuid']}"
+def _crate_person(crate: ROCrate, author: AuthorRow) -> Any:
+    number = author.identifier or f"{_NAMESPACE}{author.fields['uuid']}"
     known = crate.dereference(number)
-    name = author.fields["name"] or number
+    name = author.name or number
     return known or crate.add(ContextEntity(crate, number, properties={"@type": "Person", "name": name}))
 
 
-def _crate_run(story: _Provenance, crate: ROCrate, run: Row, entities: dict[str, Any]) -> None:
+def _crate_run(provenance: _Provenance, crate: ROCrate, run: CodeRunRow, entities: dict[str, Any]) -> None:
     action = crate.add(
         ContextEntity(
             crate,
             f"{_NAMESPACE}{run.fields['uuid']}",
             properties={
                 "@type": "CreateAction",
-                "name": run.fields["description"],
-                "endTime": run.fields["run_date"],
+                "name": run.description,
+                "endTime": write_time(run.run_date),
             },
         )
     )
-    for one in story.objects(run, "inputs"):
+    for one in provenance.graph.objects(run.inputs):
         action.append_to("object", entities[one.reference])
-    for name, one in story.used(run):
+    for name, one in provenance.used(run):
         action.append_to("instrument" if name == "submission_script" else "object", entities[one.reference])
-    for one in story.objects(run, "outputs"):
+    for one in provenance.graph.objects(run.outputs):
         action.append_to("result", entities[one.reference])
     crate.root_dataset.append_to("mentions", action)

@@ -7,6 +7,7 @@ from html import escape
 
 from multiblast.registry.local.items import find_items, label
 from multiblast.registry.local.registry import Registry
+from multiblast.registry.model.rows import CodeRunRow, ObjectRow
 from multiblast.registry.sync.row_graph import RowGraph, collect_rows
 
 __all__ = ["Edge", "Node", "provenance", "provenance_svg"]
@@ -41,35 +42,26 @@ def provenance(registry: Registry, item: str) -> tuple[list[Node], list[Edge], s
         NotFoundError: the item is not here.
     """
     rows = find_items(registry, item)
-    closure = collect_rows(registry, rows)
+    graph = collect_rows(registry, rows)
     nodes: dict[str, Node] = {}
     edges: list[Edge] = []
-    for run in closure.of("code_run"):
+    for run in graph.of(CodeRunRow):
         number = f"code_run {run.reference}"
-        nodes[number] = Node(number, "code_run", run.fields["description"], run.fields["run_date"][:10])
-        for field, forward in (("inputs", False), ("outputs", True)):
-            for component in run.fields[field]:
-                other = _object_node(registry, closure, component, nodes)
-                edges.append(Edge(number, other) if forward else Edge(other, number))
+        nodes[number] = Node(number, "code_run", run.description, f"{run.run_date:%Y-%m-%d}")
+        edges += [Edge(_add(registry, graph, other, nodes), number) for other in graph.objects(run.inputs)]
+        edges += [Edge(number, _add(registry, graph, other, nodes)) for other in graph.objects(run.outputs)]
     for row in rows:
-        if row.kind == "object":
-            nodes.setdefault(f"object {row.reference}", _node(registry, closure, row.reference))
+        if isinstance(row, ObjectRow):
+            _add(registry, graph, row, nodes)
     return list(nodes.values()), list(dict.fromkeys(edges)), {f"{row.kind} {row.reference}" for row in rows}
 
 
-def _object_node(registry: Registry, closure: RowGraph, component: str, nodes: dict[str, Node]) -> str:
-    reference = closure.rows["object_component", component].fields["object"]
-    number = f"object {reference}"
+def _add(registry: Registry, graph: RowGraph, row: ObjectRow, nodes: dict[str, Node]) -> str:
+    """Add an object's box unless it is there; return its id."""
+    number = f"object {row.reference}"
     if number not in nodes:
-        nodes[number] = _node(registry, closure, reference)
+        nodes[number] = Node(number, "object", label(registry, row), graph.sha1(row)[:12] or "no file")
     return number
-
-
-def _node(registry: Registry, closure: RowGraph, reference: str) -> Node:
-    row = closure.rows["object", reference]
-    location = closure.rows.get(("storage_location", row.fields["storage_location"] or ""))
-    detail = location.fields["hash"][:12] if location else "no file"
-    return Node(f"object {reference}", "object", label(registry, row), detail)
 
 
 def provenance_svg(registry: Registry, item: str) -> str:

@@ -6,7 +6,20 @@ from typing import Any
 
 from multiblast.registry.local.items import find_items, label
 from multiblast.registry.local.registry import Registry
-from multiblast.registry.model.rows import Row
+from multiblast.registry.model.rows import (
+    AuthorRow,
+    CodeRunRow,
+    FileTypeRow,
+    IssueRow,
+    KeyValueRow,
+    KeywordRow,
+    LicenceRow,
+    ObjectComponentRow,
+    ObjectRow,
+    StorageLocationRow,
+    StorageRootRow,
+    write_time,
+)
 from multiblast.registry.sync.row_graph import RowGraph, collect_rows
 
 __all__ = ["info"]
@@ -20,35 +33,38 @@ def info(registry: Registry, text: str) -> list[dict[str, Any]]:
     """
     found: list[dict[str, Any]] = []
     for row in find_items(registry, text):
-        closure = collect_rows(registry, [row])
+        graph = collect_rows(registry, [row])
         plain: dict[str, Any] = {"item": label(registry, row), "kind": row.kind, **row.fields}
-        if row.kind == "object":
-            plain |= _object_info(registry, row, closure)
+        if isinstance(row, CodeRunRow):
+            plain["run_date"] = write_time(row.run_date)
+        if isinstance(row, ObjectRow):
+            plain |= _object_info(registry, row, graph)
         plain["code_runs"] = [
-            {name: run.fields[name] for name in ("uuid", "description", "run_date")} for run in closure.of("code_run")
+            {"uuid": run.uuid, "description": run.description, "run_date": write_time(run.run_date)}
+            for run in graph.of(CodeRunRow)
         ]
         found.append(plain)
     return found
 
 
-def _object_info(registry: Registry, row: Row, closure: RowGraph) -> dict[str, Any]:
+def _object_info(registry: Registry, row: ObjectRow, graph: RowGraph) -> dict[str, Any]:
     plain: dict[str, Any] = {}
-    if location := closure.rows.get(("storage_location", row.fields["storage_location"] or "")):
-        kept = registry.files.get(location.fields["hash"])
-        root = closure.rows["storage_root", location.fields["storage_root"]]
-        plain["storage_location"] = root.fields["root"] + location.fields["path"]
-        plain |= {"sha1": location.fields["hash"], "public": location.fields["public"]}
+    location = graph.get(StorageLocationRow, row.storage_location)
+    if location and (root := graph.get(StorageRootRow, location.storage_root)):
+        kept = registry.files.get(location.hash)
+        plain["storage_location"] = root.root + location.path
+        plain |= {"sha1": location.hash, "public": location.public}
         plain |= {"sha256": kept.sha256, "size_bytes": kept.size_bytes} if kept else {}
-    file_type = closure.rows.get(("file_type", row.fields["file_type"] or ""))
-    plain["file_type"] = file_type.fields["extension"] if file_type else None
-    authors = [closure.rows["author", reference].fields for reference in row.fields["authors"]]
-    plain["authors"] = [author["identifier"] or author["name"] for author in authors]
-    for kind, field in (("keyword", "keyphrase"), ("licence", "licence_info")):
-        plain[f"{kind}s"] = [one.fields[field] for one in registry.details(kind, "object", [row])]
-    values = registry.details("key_value", "object", [row])
-    plain["key_values"] = {one.fields["key"]: one.fields["value"] for one in values}
-    components = registry.details("object_component", "object", [row])
-    plain["components"] = [one.fields["name"] for one in components]
-    issues = registry.details("issue", "component_issues", components)
-    plain["issues"] = [{"severity": one.fields["severity"], "description": one.fields["description"]} for one in issues]
+    file_type = graph.get(FileTypeRow, row.file_type)
+    plain["file_type"] = file_type.extension if file_type else None
+    authors = [author for reference in row.authors if (author := graph.get(AuthorRow, reference))]
+    plain["authors"] = [author.identifier or author.name for author in authors]
+    plain["keywords"] = [one.keyphrase for one in registry.details(KeywordRow, "object", [row])]
+    plain["licences"] = [one.licence_info for one in registry.details(LicenceRow, "object", [row])]
+    values = registry.details(KeyValueRow, "object", [row])
+    plain["key_values"] = {one.key: one.value for one in values}
+    components = registry.details(ObjectComponentRow, "object", [row])
+    plain["components"] = [one.name for one in components]
+    issues = registry.details(IssueRow, "component_issues", components)
+    plain["issues"] = [{"severity": one.severity, "description": one.description} for one in issues]
     return plain

@@ -1,4 +1,4 @@
-"""Commands about what a registry has: commit, status, info, gc, delete and verify."""
+"""How items are: synced, ahead, behind, in conflict, missing or changed."""
 
 from __future__ import annotations
 
@@ -7,15 +7,25 @@ from collections.abc import Sequence
 from semver import Version
 from sqlmodel import select
 
-from multiblast.registry.local.items import everything, find_items, label
+from multiblast.registry.local.items import Item, everything, find_items, label
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.local_tables import Staged
-from multiblast.registry.model.rows import Endpoint, Row
+from multiblast.registry.model.rows import (
+    CodeRunRow,
+    DataProductRow,
+    Endpoint,
+    NamespaceRow,
+    ObjectRow,
+    StorageLocationRow,
+    StorageRootRow,
+)
 from multiblast.registry.sync.remote_copies import RemoteCopies
 from multiblast.registry.sync.summary import ItemResult, Outcome, TransferSummary
 from multiblast.registry.sync.transfer import contents_of
 
 __all__ = ["status"]
+
+Versions = dict[tuple[str, str], dict[str, DataProductRow]]  # by namespace and name, then version
 
 
 def status(registry: Registry, remote: Endpoint | None = None, items: Sequence[str] = ()) -> TransferSummary:
@@ -37,29 +47,29 @@ def status(registry: Registry, remote: Endpoint | None = None, items: Sequence[s
     with registry.session() as session:
         staged = {(mark.kind, mark.row_id) for mark in session.exec(select(Staged))}
     for row in rows:
-        said: list[str] = []
+        states: list[str] = []
         if (row.kind, int(row.reference)) in staged:
-            said.append("committed")
-        said += _file_state(registry, row)
+            states.append("committed")
+        states += _file_state(registry, row)
         if remote is not None and copies is not None:
-            said += _against(registry, remote, copies, row, theirs)
-        bad = {"conflict", "missing file", "changed file"} & {word.partition(":")[0] for word in said}
+            states += _against(registry, remote, copies, row, theirs)
+        bad = {"conflict", "missing file", "changed file"} & {word.partition(":")[0] for word in states}
         result = ItemResult.CONFLICT if "conflict" in bad else ItemResult.FAILED if bad else ItemResult.KNOWN
-        report.outcomes.append(Outcome(label(registry, row), result, ", ".join(said) or "local"))
+        report.outcomes.append(Outcome(label(registry, row), result, ", ".join(states) or "local"))
     if remote is not None:
         report.requests = remote.requests - before
         report.notes += [remote.warning] if remote.warning else []
     return report
 
 
-def _file_state(registry: Registry, row: Row) -> list[str]:
-    if row.kind != "object" or not row.fields["storage_location"]:
+def _file_state(registry: Registry, row: Item) -> list[str]:
+    if not isinstance(row, ObjectRow) or not row.storage_location:
         return []
-    (place,) = registry.read("storage_location", [row.fields["storage_location"]])
-    (root,) = registry.read("storage_root", [place.fields["storage_root"]])
-    sha1 = place.fields["hash"]
-    words = [] if place.fields["public"] else ["private"]
-    if not root.fields["local"]:
+    (place,) = registry.read(StorageLocationRow, [row.storage_location])
+    (root,) = registry.read(StorageRootRow, [place.storage_root])
+    sha1 = place.hash
+    words = [] if place.public else ["private"]
+    if not root.local:
         return [*words, "file not here"]
     if not registry.files.holds(sha1):
         kept = registry.files.get(sha1)
@@ -68,43 +78,36 @@ def _file_state(registry: Registry, row: Row) -> list[str]:
     return words
 
 
-def _remote_products(
-    registry: Registry, remote: Endpoint, rows: Sequence[Row]
-) -> dict[tuple[str, str], dict[str, Row]]:
+def _remote_products(registry: Registry, remote: Endpoint, rows: Sequence[Item]) -> Versions:
     """Return what the remote has of the names of some objects, by namespace and name, then version."""
-    products = registry.details("data_product", "object", [row for row in rows if row.kind == "object"])
-    spaces = {
-        row.reference: row.fields["name"]
-        for row in registry.read("namespace", {row.fields["namespace"] for row in products})
-    }
+    products = registry.details(DataProductRow, "object", [row for row in rows if isinstance(row, ObjectRow)])
+    spaces = {row.reference: row.name for row in registry.read(NamespaceRow, {row.namespace for row in products})}
     names: dict[str, set[str]] = {}
     for row in products:
-        names.setdefault(spaces[row.fields["namespace"]], set()).add(row.fields["name"])
-    found: dict[tuple[str, str], dict[str, Row]] = {}
+        names.setdefault(spaces[row.namespace], set()).add(row.name)
+    found: Versions = {}
     for space, wanted in names.items():
         for row in remote.products(space, sorted(wanted)):
-            found.setdefault((space, row.fields["name"]), {})[row.fields["version"]] = row
+            found.setdefault((space, row.name), {})[row.version] = row
     return found
 
 
-def _against(
-    registry: Registry, remote: Endpoint, copies: RemoteCopies, row: Row, theirs: dict[tuple[str, str], dict[str, Row]]
-) -> list[str]:
-    if row.kind == "code_run":
-        there = copies.there("code_run", [int(row.reference)]) or remote.find("code_run", [row.fields])[0]
+def _against(registry: Registry, remote: Endpoint, copies: RemoteCopies, row: Item, theirs: Versions) -> list[str]:
+    if isinstance(row, CodeRunRow):
+        there = copies.there("code_run", [int(row.reference)]) or remote.find(CodeRunRow, [row.fields])[0]
         return ["synced" if there else "ahead: not at the remote"]
-    said: list[str] = []
+    states: list[str] = []
     (ours,) = contents_of([row], registry)
-    for product in registry.details("data_product", "object", [row]):
-        (space,) = registry.read("namespace", [product.fields["namespace"]])
-        versions = theirs.get((space.fields["name"], product.fields["name"]), {})
-        other = versions.get(product.fields["version"])
+    for product in registry.details(DataProductRow, "object", [row]):
+        (space,) = registry.read(NamespaceRow, [product.namespace])
+        versions = theirs.get((space.name, product.name), {})
+        other = versions.get(product.version)
         if other is None:
-            said.append("ahead: not at the remote")
+            states.append("ahead: not at the remote")
         else:
-            (others,) = contents_of(remote.read("object", [other.fields["object"]]), remote)
-            said.append("conflict: other bytes at the remote" if ours and others and ours != others else "synced")
-        newer = [v for v in versions if Version.parse(v) > Version.parse(product.fields["version"])]
+            (others,) = contents_of(remote.read(ObjectRow, [other.object]), remote)
+            states.append("conflict: other bytes at the remote" if ours and others and ours != others else "synced")
+        newer = [v for v in versions if Version.parse(v) > Version.parse(product.version)]
         if newer:
-            said.append(f"behind: {max(newer, key=Version.parse)} is at the remote")
-    return said
+            states.append(f"behind: {max(newer, key=Version.parse)} is at the remote")
+    return states

@@ -28,6 +28,7 @@ from multiblast.registry.local.users import RegistryUser, bind
 from multiblast.registry.model.kinds import KINDS
 from multiblast.registry.model.local_tables import Staged
 from multiblast.registry.model.names import ProductName
+from multiblast.registry.model.rows import ROWS
 from multiblast.registry.model.tables import (
     CodeRepoRelease,
     CodeRun,
@@ -185,19 +186,19 @@ class Local(Registry):
 
     def contents(self) -> dict[str, list[str]]:
         """Return all rows in words that do not depend on this registry: a reference is replaced by what it means."""
-        rows = {(row.kind, row.reference): row for kind in KINDS for row in self.since(kind, 0)}
+        rows = {(row.kind, row.reference): row for kind in KINDS for row in self.since(ROWS[kind], 0)}
         names: dict[tuple[str, str], str] = {}
 
         def name(kind: str, reference: str) -> str:
             if (kind, reference) not in names:
                 row, known = rows[kind, reference], KINDS[kind]
-                told: dict[str, Any] = {plain: row.fields[plain] for plain in known.plain}
+                told: dict[str, Any] = {plain: row.field(plain) for plain in known.plain}
                 for field, target in known.references.items():
-                    told[field] = name(target, row.fields[field]) if row.fields[field] else None
+                    told[field] = name(target, row.field(field)) if row.field(field) else None
                 for field, listed in known.lists.items():
-                    told[field] = sorted(name(listed.kind, one) for one in row.fields[field])
+                    told[field] = sorted(name(listed.kind, one) for one in row.field(field))
                 # Where a file is differs, of course.
-                names[kind, reference] = row.fields["hash"] if kind == "storage_location" else repr(told)
+                names[kind, reference] = row.hash if kind == "storage_location" else repr(told)
             return names[kind, reference]
 
         told = {kind: sorted({name(*row) for row in rows if row[0] == kind}) for kind in KINDS}

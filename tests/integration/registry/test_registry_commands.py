@@ -23,6 +23,14 @@ from typer.testing import CliRunner
 
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, ProgramError
 from multiblast.registry.local.users import Secrets, bind, binding, bound_users
+from multiblast.registry.model.rows import (
+    CodeRunRow,
+    DataProductRow,
+    ExternalObjectRow,
+    KeyValueRow,
+    ObjectRow,
+    StorageLocationRow,
+)
 from multiblast.registry.remotes.known import Remotes
 from multiblast.registry.remotes.public_view import PublicView
 from multiblast.registry.runs.commands import generate, plan_run, run
@@ -87,8 +95,8 @@ def test_registry_run_records_everything(here: Any, config: Callable[[str], Path
     (made,) = info(here, "rich:results/n@0.0.1")
     assert (made["description"], made["size_bytes"], made["authors"]) == ("how many", 2, ["https://orcid.org/rich"])
     assert made["code_runs"][0]["uuid"] == done.uuid
-    (row,) = here.since("code_run", 0)
-    assert (len(row.fields["inputs"]), len(row.fields["outputs"])) == (1, 1)
+    (row,) = here.since(CodeRunRow, 0)
+    assert (len(row.inputs), len(row.outputs)) == (1, 1)
 
 
 def test_registry_run_gives_the_script_its_environment(here: Any, config: Callable[[str], Path]) -> None:
@@ -175,9 +183,9 @@ def test_registry_register_same_version_with_other_bytes_is_a_conflict(
 
 def test_registry_register_records_what_it_is_of(here: Any, config: Callable[[str], Path], tmp_path: Path) -> None:
     registering(here, config, tmp_path, "a")
-    (paper,) = here.since("external_object", 0)
-    assert (paper.fields["title"], paper.fields["release_date"]) == ("A paper", "2026-01-01T00:00:00Z")
-    assert paper.fields["primary_not_supplement"] is False
+    (paper,) = here.since(ExternalObjectRow, 0)
+    assert (paper.title, paper.release_date) == ("A paper", "2026-01-01T00:00:00Z")
+    assert paper.primary_not_supplement is False
 
 
 @pytest.mark.parametrize("where", ["root: sub, path: t.csv", "cache: sub/t.csv"])
@@ -240,7 +248,7 @@ def test_registry_status_tells_ahead_synced_behind_and_conflict(here: Any, secon
     assert said["ahead"] == "ahead: not at the remote"
     assert said["behind"] == "committed, synced, behind: 2.0.0 is at the remote"
     assert said["conflict"] == "conflict: other bytes at the remote"
-    assert row.fields["name"] == "params/conflict"
+    assert row.name == "params/conflict"
 
 
 @pytest.mark.parametrize("change", ["missing file", "changed file"])
@@ -271,7 +279,7 @@ def test_registry_gc_keeps_the_provenance_of_what_is_not_synced(here: Any, remot
     assert here.newest("data_product") == 3
     assert collect(here, [end.name], files=True) == planned
     assert planned.items == ("rich:params/other@1.0.0",)
-    assert {row.fields["name"] for row in here.since("data_product", 0)} == {"params/first", "params/middle"}
+    assert {row.name for row in here.since(DataProductRow, 0)} == {"params/first", "params/middle"}
     assert verify(here).exit_code == 0
     assert collect(here, [end.name], files=True).rows == 0
 
@@ -374,8 +382,8 @@ def test_registry_crate_is_valid_by_the_validator(here: Any, tmp_path: Path) -> 
     middle = here.product("params/middle", "middle")
     here.run([first, here.product("params/secret", "secret", public=False)], [middle], "make <middle>")
     here.run([middle], [here.product("params/last", "last")], "make last")
-    (place,) = here.find("storage_location", [{"storage_root": "1", "hash": first.sha1, "public": True}])
-    here.files.store.delete([place.fields["path"]])
+    (place,) = here.find(StorageLocationRow, [{"storage_root": "1", "hash": first.sha1, "public": True}])
+    here.files.store.delete([place.path])
     write_crate(here, "rich:params/last@1.0.0", tmp_path / "crate")
     assert first.sha1 in (tmp_path / "crate" / "ro-crate-metadata.json").read_text()
     command = [sys.executable, str(Path(__file__).with_name("validate_crate.py")), "cache", "crate"]
@@ -459,19 +467,19 @@ def test_registry_run_claims_no_commit_that_did_not_run(here: Any, tmp_path: Pat
     assert here.newest("code_run") == 0
     assert plan_run(config, here, user, dirty=True).exit_code == 0
     dirty = run(config, here, user, dirty=True)
-    (marked,) = here.find("code_run", [{"uuid": dirty.uuid}])
-    assert marked.fields["code_repo"] is None
-    facts = here.details("key_value", "object", here.read("object", [marked.fields["model_config"]]))
-    assert [(one.fields["key"], one.fields["value"]) for one in facts] == [("uncommitted_changes", "true")]
+    (marked,) = here.find(CodeRunRow, [{"uuid": dirty.uuid}])
+    assert marked.code_repo is None
+    facts = here.details(KeyValueRow, "object", here.read(ObjectRow, [marked.run_config]))
+    assert [(one.key, one.value) for one in facts] == [("uncommitted_changes", "true")]
     git("checkout", "-q", "model.sh")
     (project / "notes.txt").write_text("not tracked: no part of the code")
     config.write_text(config.read_text().replace("0.0.1", "0.0.2"))
     git("commit", "-q", "-a", "-m", "second")
     clean = run(config, here, user)
-    (recorded,) = here.find("code_run", [{"uuid": clean.uuid}])
-    (repository,) = here.read("object", [recorded.fields["code_repo"]])
-    (place,) = here.read("storage_location", [repository.fields["storage_location"]])
-    assert place.fields["hash"] == git("rev-parse", "HEAD") != commit_
+    (recorded,) = here.find(CodeRunRow, [{"uuid": clean.uuid}])
+    (repository,) = here.read(ObjectRow, [recorded.code_repo])
+    (place,) = here.read(StorageLocationRow, [repository.storage_location])
+    assert place.hash == git("rev-parse", "HEAD") != commit_
 
 
 def test_registry_takes_any_number_of_rows(here: Any, second: Any) -> None:

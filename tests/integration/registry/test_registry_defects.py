@@ -13,6 +13,7 @@ import pytest
 
 from multiblast.registry.local.records import whole_of
 from multiblast.registry.local.users import Secrets
+from multiblast.registry.model.rows import ROWS, CodeRunRow, ObjectComponentRow
 from multiblast.registry.runs.commands import run
 from multiblast.registry.sync.collection import delete
 from multiblast.registry.sync.commands import pull, push
@@ -61,7 +62,7 @@ def test_registry_defect_same_version_with_different_bytes_is_a_conflict_on_pull
     assert report.exit_code == 1
     assert "nothing was overwritten" in next(o.reason for o in report.outcomes if o.result == ItemResult.CONFLICT)
     (row,) = second.products("rich", ["params/a"])
-    assert int(row.fields["object"]) == mine.object_id
+    assert int(row.object) == mine.object_id
 
 
 def test_registry_defect_two_objects_on_one_location_do_not_break_its_download(here: Any, remote: Any) -> None:
@@ -81,18 +82,18 @@ def test_registry_defect_outputs_of_a_run_do_not_move_to_another(
         here.commit("code_run", here.run([], [here.product(f"params/{name}", name)], f"make {name}"))
     push(here, remote.open())
     pulled(second, remote, config)
-    runs = {row.fields["description"]: row.fields["outputs"] for row in second.since("code_run", 0)}
+    runs = {row.description: row.outputs for row in second.since(CodeRunRow, 0)}
     for name in "abc":
         (row,) = second.products("rich", [f"params/{name}"])
         with second.session() as session:
-            assert runs[f"make {name}"] == [str(whole_of(session, int(row.fields["object"])).id)]
+            assert runs[f"make {name}"] == [str(whole_of(session, int(row.object)).id)]
 
 
 def test_registry_defect_component_written_product_is_pushed_with_its_run(here: Any, remote: Any) -> None:
     one = here.product("params/a", "a")
     here.describe(one)
     number = here.run([], [], "make a part")
-    (part,) = [row for row in here.since("object_component", 0) if row.fields["name"] == "table/part"]
+    (part,) = [row for row in here.since(ObjectComponentRow, 0) if row.name == "table/part"]
     with here.writing() as session:
         from multiblast.registry.model.tables import CodeRunOutput
 
@@ -114,9 +115,9 @@ def test_registry_defect_everything_said_about_a_product_is_synced(
     here.commit("object", one.object_id)
     push(here, remote.open())
     pulled(second, remote, config)
-    assert len(second.since(kind, 0)) == len(here.since(kind, 0)) > 0
+    assert len(second.since(ROWS[kind], 0)) == len(here.since(ROWS[kind], 0)) > 0
     if kind == "issue":
-        severities = {row.fields["severity"]: len(row.fields["component_issues"]) for row in second.since(kind, 0)}
+        severities = {row.severity: len(row.component_issues) for row in second.since(ROWS[kind], 0)}
         assert severities == {2: 1, 5: 1}
 
 
@@ -127,8 +128,8 @@ def test_registry_defect_code_runs_are_pulled(
     here.commit("code_run", here.run([a], [b], "from a to b"))
     push(here, remote.open())
     pulled(second, remote, config)
-    (row,) = second.since("code_run", 0)
-    assert (row.fields["description"], len(row.fields["inputs"]), len(row.fields["outputs"])) == ("from a to b", 1, 1)
+    (row,) = second.since(CodeRunRow, 0)
+    assert (row.description, len(row.inputs), len(row.outputs)) == ("from a to b", 1, 1)
 
 
 def test_registry_defect_private_products_stay(here: Any, remote: Any) -> None:

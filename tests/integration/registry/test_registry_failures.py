@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from multiblast.registry.model.rows import DataProductRow, KeywordRow, ObjectComponentRow, ObjectRow
 from multiblast.registry.remotes.connection import RetryPolicy
 from multiblast.registry.sync.commands import pull, push
 from multiblast.registry.sync.summary import ItemResult
@@ -71,8 +72,8 @@ def kill_after(requests: int, registry: Any, remote: Any, what: str, config: Pat
 
 def whole(registry: Any) -> None:
     """Nothing half: each object has its whole, each product its file, and every digest is right."""
-    objects = registry.since("object", 0)
-    assert len([r for r in registry.since("object_component", 0) if r.fields["whole_object"]]) == len(objects)
+    objects = registry.since(ObjectRow, 0)
+    assert len([r for r in registry.since(ObjectComponentRow, 0) if r.whole_object]) == len(objects)
     assert verify(registry).exit_code == 0
     assert status(registry).exit_code == 0
 
@@ -88,7 +89,7 @@ def test_registry_killed_pull_goes_on(
     report = pull(path, second, remote.open(), second.user())
     assert (report.exit_code, len(report.outcomes)) == (0, 12)
     whole(second)
-    assert len(second.since("keyword", 0)) == len(second.since("data_product", 0)) == 12
+    assert len(second.since(KeywordRow, 0)) == len(second.since(DataProductRow, 0)) == 12
 
 
 @pytest.mark.parametrize("number", range(KILLS))

@@ -17,6 +17,7 @@ from sqlmodel import select
 from multiblast.accounts import Requester
 from multiblast.database import Link
 from multiblast.errors import ConflictError, InvalidInputError, LimitError
+from multiblast.registry.model.rows import CodeRunRow, DataProductRow, KeyValueRow, ObjectComponentRow, ObjectRow
 from multiblast.registry.remotes.public_view import PublicView
 from multiblast.registry.runs.commands import generate, plan_run, run
 from multiblast.registry.sync.commands import pull, push
@@ -60,9 +61,9 @@ def report(services: Services, job: str, **request: Any) -> str:
 
 def products(registry: Any, references: list[str]) -> set[str]:
     """Return the names of the data products that components are of."""
-    parts = registry.read("object_component", references)
-    rows = registry.details("data_product", "object", registry.read("object", {one.fields["object"] for one in parts}))
-    return {row.fields["name"] for row in rows}
+    parts = registry.read(ObjectComponentRow, references)
+    rows = registry.details(DataProductRow, "object", registry.read(ObjectRow, {one.object for one in parts}))
+    return {row.name for row in rows}
 
 
 def test_registry_query_gives_what_blast_gives_and_is_recorded(
@@ -75,11 +76,11 @@ def test_registry_query_gives_what_blast_gives_and_is_recorded(
     command = ["blastp", "-query", tmp_path / "q.fasta", "-db", database, "-evalue", "1e-5", "-max_target_seqs", "5"]
     plain = subprocess.run([*command, "-outfmt", "6 qseqid sseqid evalue"], check=True, capture_output=True)
     assert (here.directory / "data/rich/results/hits/0.0.1.tsv").read_bytes() == plain.stdout
-    (row,) = here.since("code_run", 0)
-    assert row.fields["uuid"] == done.uuid
-    assert products(here, row.fields["inputs"]) == {"queries/q", "databases/examples/proteins"}
-    assert products(here, row.fields["outputs"]) == {"results/hits", "results/text"}
-    told = {one.fields["key"]: one.fields["value"] for one in here.since("key_value", 0)}
+    (row,) = here.since(CodeRunRow, 0)
+    assert row.uuid == done.uuid
+    assert products(here, row.inputs) == {"queries/q", "databases/examples/proteins"}
+    assert products(here, row.outputs) == {"results/hits", "results/text"}
+    told = {one.key: one.value for one in here.since(KeyValueRow, 0)}
     assert told["program_version"] == services.installation.version("blastp")
     assert told["fingerprint"] == services.targets.resolve("demo", "examples", "proteins").fingerprint
 
@@ -185,7 +186,7 @@ def test_registry_working_config_searches_the_database_it_was_made_for(
     assert here.newest("code_run") == 0
     own_target(own.targets.root, FASTA, "kept")
     run(working, here, user, queries=queries)
-    told = {one.fields["value"] for one in here.since("key_value", 0)}
+    told = {one.value for one in here.since(KeyValueRow, 0)}
     assert first in told
     assert second not in told
 
@@ -241,14 +242,14 @@ def test_registry_query_searches_a_pulled_product(  # noqa: PLR0913, PLR0917 - t
     assert made[0].path.with_suffix(".pin").stat().st_ino == before
     lines = (second.directory / "data/ann/results/hits/0.0.1.tsv").read_text().splitlines()
     assert {line.split("\t")[1].startswith("mine_") for line in lines} == {True, False}
-    first, making, again = second.since("code_run", 0)
+    first, making, again = second.since(CodeRunRow, 0)
     name = f"databases/{made[0].target}/{made[0].name}"
-    assert products(second, first.fields["inputs"]) == products(second, again.fields["inputs"])
-    assert {name, "databases/t/db", "databases/mine"} < products(second, first.fields["inputs"])
-    assert products(second, making.fields["inputs"]) == {"databases/mine"}
-    assert products(second, making.fields["outputs"]) == {name}
-    (script,) = second.read("object", [making.fields["submission_script"]])
-    sha1 = info(second, script.fields["uuid"])[0]["sha1"]
+    assert products(second, first.inputs) == products(second, again.inputs)
+    assert {name, "databases/t/db", "databases/mine"} < products(second, first.inputs)
+    assert products(second, making.inputs) == {"databases/mine"}
+    assert products(second, making.outputs) == {name}
+    (script,) = second.read(ObjectRow, [making.submission_script])
+    sha1 = info(second, script.uuid)[0]["sha1"]
     assert b"".join(second.files.stream(sha1)).split()[0] == (b"tar" if kind == "tar.gz" else b"makeblastdb")
 
 
@@ -290,21 +291,21 @@ def test_registry_query_needs_who_runs_it(here: Any, config: Callable[[str], Pat
 
 def test_registry_job_is_recorded_once(here: Any, services: Services, job: str) -> None:
     runs = {services.provenance.record(here, job) for _ in range(2)}
-    (row,) = here.since("code_run", 0)
-    assert runs == {row.fields["uuid"]}
-    names = products(here, row.fields["inputs"])
+    (row,) = here.since(CodeRunRow, 0)
+    assert runs == {row.uuid}
+    names = products(here, row.inputs)
     assert "databases/examples/proteins" in names
     (query,) = [name for name in names if name.startswith("queries/")]
     assert info(here, f"demo:{query}@1.0.0")[0]["size_bytes"] > 0
-    assert products(here, row.fields["outputs"]) == {f"results/{job}"}
+    assert products(here, row.outputs) == {f"results/{job}"}
 
 
 def test_registry_job_says_with_what_it_was_searched(here: Any, services: Services, job: str) -> None:
     services.provenance.record(here, job)
-    (row,) = here.since("code_run", 0)
+    (row,) = here.since(CodeRunRow, 0)
     texts = {}
     for field in ("model_config", "submission_script"):
-        sha1 = info(here, here.read("object", [row.fields[field]])[0].fields["uuid"])[0]["sha1"]
+        sha1 = info(here, here.read(ObjectRow, [row.field(field)])[0].uuid)[0]["sha1"]
         texts[field] = b"".join(here.files.stream(sha1)).decode()
     fingerprint = services.targets.resolve("demo", "examples", "proteins").fingerprint
     assert yaml.safe_load(texts["model_config"]) == {
@@ -331,8 +332,8 @@ def test_registry_job_searched_with_another_database_is_another_run(
         recorded = services.queries.submit(Requester(), read_submission(query=FASTA, targets=["own/t/db"]))
         services.queries.run(recorded.job_id).execute()
         services.provenance.record(here, recorded.job_id)
-    assert len(here.since("code_run", 0)) == 2
-    versions = [row.fields["version"] for row in here.products("own", ["databases/*"])]
+    assert len(here.since(CodeRunRow, 0)) == 2
+    versions = [row.version for row in here.products("own", ["databases/*"])]
     assert len(set(versions)) == 2
 
 
@@ -348,12 +349,12 @@ def test_registry_report_is_recorded_with_its_files(here: Any, services: Service
     made = report(services, job)
     runs = {services.provenance.record(here, made) for _ in range(2)}
     assert len(runs) == 1
-    _, row = here.since("code_run", 0)
-    assert {f"results/{job}", "databases/examples/proteins"} < products(here, row.fields["inputs"])
-    (name,) = products(here, row.fields["outputs"])
+    _, row = here.since(CodeRunRow, 0)
+    assert {f"results/{job}", "databases/examples/proteins"} < products(here, row.inputs)
+    (name,) = products(here, row.outputs)
     assert name.startswith(f"reports/{made}/")
     (product,) = here.products("demo", [name])
-    (told,) = info(here, f"demo:{name}@{product.fields['version']}")
+    (told,) = info(here, f"demo:{name}@{product.version}")
     with services.reports.file(ADMINISTRATOR, made, name.rpartition("/")[2]) as file:
         assert b"".join(here.files.stream(told["sha1"])) == file.read()
     assert {one["description"].split()[0] for one in told["code_runs"]} == {"blastp", "report"}

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from multiblast.registry.model.local_tables import Staged
+from multiblast.registry.model.rows import DataProductRow, KeywordRow, ObjectRow, StorageLocationRow
 from multiblast.registry.model.tables import Keyword
 from multiblast.registry.remotes.public_view import PublicView
 from multiblast.registry.remotes.rest import RestRegistry
@@ -73,7 +74,7 @@ def test_registry_keeps_in_step_on_either_database(
     assert update(second, end).exit_code == 0
     assert (status(second, end).exit_code, verify(second).exit_code) == (0, 0)
     collect(second, [end.name], files=True)
-    assert second.since("data_product", 0) == []
+    assert second.since(DataProductRow, 0) == []
 
 
 def test_registry_round_trip_brings_the_bytes(
@@ -83,9 +84,9 @@ def test_registry_round_trip_brings_the_bytes(
     pull(config(READ_ALL), second, remote.open(), second.user())
     for name, content in (("params/a", b"first"), ("steps/b", b"middle"), ("results/c", b"last")):
         (row,) = second.products("rich", [name])
-        (item,) = second.read("object", [row.fields["object"]])
-        (place,) = second.read("storage_location", [item.fields["storage_location"]])
-        with second.files.open(place.fields["hash"]) as file:
+        (item,) = second.read(ObjectRow, [row.object])
+        (place,) = second.read(StorageLocationRow, [item.storage_location])
+        with second.files.open(place.hash) as file:
             assert file.read() == content
 
 
@@ -132,10 +133,10 @@ def test_registry_pull_brings_what_was_said_since(
     pull(config(READ_ALL), second, remote.open(), second.user())
     (row,) = filled.products("rich", ["params/a"])
     with filled.writing() as session:
-        session.add(Keyword(object_id=int(row.fields["object"]), keyphrase="later"))
+        session.add(Keyword(object_id=int(row.object), keyphrase="later"))
     push(filled, remote.open())
     pull(config(READ_ALL), second, remote.open(), second.user())
-    assert {row.fields["keyphrase"] for row in second.since("keyword", 0)} == {"word", "later"}
+    assert {row.keyphrase for row in second.since(KeywordRow, 0)} == {"word", "later"}
 
 
 def test_registry_update_pulls_newer_versions(
@@ -148,7 +149,7 @@ def test_registry_update_pulls_newer_versions(
     assert update(second, remote.open(), dry_run=True).count(ItemResult.PLANNED) == 1
     report = update(second, remote.open())
     assert [o.item for o in report.outcomes if o.result == ItemResult.DONE] == ["rich:params/a@1.1.0"]
-    assert [row.fields["version"] for row in second.products("rich", ["params/a"])] == ["1.0.0", "1.1.0"]
+    assert [row.version for row in second.products("rich", ["params/a"])] == ["1.0.0", "1.1.0"]
 
 
 def test_registry_another_multiblast_is_a_remote(

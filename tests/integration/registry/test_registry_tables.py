@@ -13,6 +13,7 @@ from alembic.runtime.migration import MigrationContext
 
 from multiblast.registry.local.registry import Registry, open_database
 from multiblast.registry.model.kinds import KINDS
+from multiblast.registry.model.rows import ROWS, ObjectComponentRow
 from multiblast.registry.model.tables import RegistryTable
 from multiblast.registry.remotes.public_view import PublicView
 from multiblast.registry.sync.push import Push
@@ -99,7 +100,7 @@ def fill_again(registry: Registry) -> dict[str, str]:
     found: dict[str, str] = {}
     for kind in ("namespace", "storage_root", "storage_location", "file_type", "author", "object", "data_product",
                  "code_repo_release", "keyword", "key_value", "quality_controlled"):  # fmt: skip
-        (row,) = registry.since(kind, 0)
+        (row,) = registry.since(ROWS[kind], 0)
         (created,) = registry.create(kind, [row.fields])
         assert created.row is not None
         assert not created.new
@@ -109,15 +110,15 @@ def fill_again(registry: Registry) -> dict[str, str]:
 
 def test_registry_gives_every_object_its_whole(registry: Registry) -> None:
     fill(registry)
-    (whole,) = registry.since("object_component", 0)
-    assert (whole.fields["name"], whole.fields["whole_object"]) == ("whole_object", True)
+    (whole,) = registry.since(ObjectComponentRow, 0)
+    assert (whole.name, whole.whole_object) == ("whole_object", True)
 
 
 def test_registry_gives_authors_the_uuid_of_every_fair_registry(registry: Registry) -> None:
     fill(registry)
     (created,) = registry.create("author", [{"identifier": "https://orcid.org/0000-0000-0000-0001"}])
     assert created.row is not None
-    assert created.row.fields["uuid"] == "ee282dff-684b-b065-1c3b-59f4a2e11438"
+    assert created.row.uuid == "ee282dff-684b-b065-1c3b-59f4a2e11438"
 
 
 def test_registry_transaction_is_whole_or_nothing(registry: Registry) -> None:
@@ -142,8 +143,8 @@ def test_registry_patterns_take_no_letter_for_another(registry: Registry) -> Non
     for name in ("a_b", "aXb", "a%b"):
         fields = {"name": name, "version": "1.0.0", "namespace": made["namespace"], "object": made["object"]}
         registry.create("data_product", [fields])
-    assert [row.fields["name"] for row in registry.products("n", ["a_b"])] == ["a_b"]
-    assert [row.fields["name"] for row in registry.products("n", ["a%*"])] == ["a%b"]
+    assert [row.name for row in registry.products("n", ["a_b"])] == ["a_b"]
+    assert [row.name for row in registry.products("n", ["a%*"])] == ["a%b"]
 
 
 def test_registry_pushes_to_another_over_any_store(here: Any, registry: Registry, tmp_path: Path) -> None:
