@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TypedDict, Unpack, cast
 
 from sqlmodel import Session, col, select
 
 from multiblast.errors import ConflictError
-from multiblast.registry.local.registry import Registry
+from multiblast.registry.local.registry import Registry, number_of
 from multiblast.registry.model.local_tables import User, UserAuthor
 from multiblast.registry.model.names import ProductName, check_name
 from multiblast.registry.model.tables import (
@@ -26,6 +26,7 @@ from multiblast.registry.model.tables import (
 )
 
 __all__ = [
+    "Described",
     "RecordedProduct",
     "author_id",
     "content_of",
@@ -55,24 +56,13 @@ class RecordedProduct:
 
 def namespace_id(session: Session, name: str, full_name: str | None = None, website: str | None = None) -> int:
     """Return a namespace by name, which is made if need be."""
-    found = session.exec(select(Namespace).where(Namespace.name == name)).first()
-    if found is None:
-        check_name(name, "namespace")
-        found = Namespace(name=name, full_name=full_name, website=website)
-        session.add(found)
-        session.flush()
-    return cast("int", found.id)
+    check_name(name, "namespace")
+    return number_of(session, Namespace(name=name, full_name=full_name, website=website), "name")
 
 
 def author_id(session: Session, name: str | None, identifier: str | None = None) -> int:
     """Return an author by identifier, or by name if there is none; made if need be."""
-    known = Author.identifier == identifier if identifier else Author.name == name
-    found = session.exec(select(Author).where(known)).first()
-    if found is None:
-        found = Author(name=name, identifier=identifier)
-        session.add(found)
-        session.flush()
-    return cast("int", found.id)
+    return number_of(session, Author(name=name, identifier=identifier), "identifier" if identifier else "name")
 
 
 def user_author_id(session: Session, username: str) -> int:
@@ -83,12 +73,7 @@ def user_author_id(session: Session, username: str) -> int:
 
 def file_type_id(session: Session, extension: str, name: str = "") -> int:
     """Return a file type by extension, which is made if need be."""
-    found = session.exec(select(FileType).where(FileType.extension == extension).order_by(col(FileType.id))).first()
-    if found is None:
-        found = FileType(name=name or extension, extension=extension)
-        session.add(found)
-        session.flush()
-    return cast("int", found.id)
+    return number_of(session, FileType(name=name or extension, extension=extension), "extension")
 
 
 def record_object(
@@ -113,40 +98,38 @@ def record_object(
     return item
 
 
-def record_file(  # noqa: PLR0913 - as above
-    registry: Registry,
-    session: Session,
-    sha1: str,
-    *,
-    description: str,
-    file_type: str,
-    public: bool = True,
-    authors: Iterable[int] = (),
-) -> Object:
+class Described(TypedDict, total=False):
+    """What may be said of a file that is recorded.
+
+    Attributes:
+        file_type: Its extension, without the dot.
+        description: What it is.
+        public: Whether it may leave this registry; it may unless told otherwise.
+        authors: Who made it.
+    """
+
+    file_type: str
+    description: str
+    public: bool
+    authors: Iterable[int]
+
+
+def record_file(registry: Registry, session: Session, sha1: str, **described: Unpack[Described]) -> Object:
     """Make an object of a content that the registry's files hold."""
-    location = registry.local_location(session, sha1, public=public)
-    return record_object(session, location=location, description=description, file_type=file_type, authors=authors)
+    return record_object(
+        session,
+        location=registry.local_location(session, sha1, public=described.get("public", True)),
+        description=described.get("description", ""),
+        file_type=described.get("file_type", ""),
+        authors=described.get("authors", ()),
+    )
 
 
 def record_place(session: Session, root: str, path: str, sha1: str, *, public: bool = True) -> int:
     """Return a location elsewhere, such as a code repository's; made if need be."""
-    found = session.exec(select(StorageRoot).where(StorageRoot.root == root)).first()
-    if found is None:
-        found = StorageRoot(root=root, local=False)
-        session.add(found)
-        session.flush()
-    here = session.exec(
-        select(StorageLocation).where(
-            StorageLocation.storage_root_id == found.id,
-            StorageLocation.hash == sha1,
-            StorageLocation.public == public,
-        )
-    ).first()
-    if here is None:
-        here = StorageLocation(path=path, hash=sha1, public=public, storage_root_id=cast("int", found.id))
-        session.add(here)
-        session.flush()
-    return cast("int", here.id)
+    number = number_of(session, StorageRoot(root=root, local=False), "root")
+    place = StorageLocation(path=path, hash=sha1, public=public, storage_root_id=number)
+    return number_of(session, place, "storage_root_id", "hash", "public")
 
 
 def content_of(session: Session, product: DataProduct) -> str:
@@ -165,16 +148,8 @@ def find_product(session: Session, name: ProductName) -> DataProduct | None:
     ).first()
 
 
-def record_product(  # noqa: PLR0913 - the fields of a data product
-    registry: Registry,
-    name: ProductName,
-    path: Path,
-    *,
-    file_type: str,
-    description: str = "",
-    public: bool = True,
-    authors: Sequence[int] = (),
-    digest: str = "",
+def record_product(
+    registry: Registry, name: ProductName, path: Path, *, digest: str = "", **described: Unpack[Described]
 ) -> RecordedProduct:
     """Keep a file and record it as a data product; the same again is the same.
 
@@ -182,33 +157,18 @@ def record_product(  # noqa: PLR0913 - the fields of a data product
         registry: Where.
         name: What it is called.
         path: The file.
-        file_type: Its extension, without the dot.
-        description: What it is.
-        public: Whether it may leave this registry.
-        authors: Who made it.
         digest: The SHA-1 or SHA-256 it must have; empty for any.
+        described: See `Described`.
 
     Raises:
         ConflictError: this version exists, with another content.
         StoreError: the file has another digest, or cannot be kept.
     """
     name.check()
-    found = registry.files.add(path, digest)
-    return record_content(
-        registry, name, found.sha1, file_type=file_type, description=description, public=public, authors=authors
-    )
+    return record_content(registry, name, registry.files.add(path, digest).sha1, **described)
 
 
-def record_content(  # noqa: PLR0913 - as above
-    registry: Registry,
-    name: ProductName,
-    sha1: str,
-    *,
-    file_type: str,
-    description: str = "",
-    public: bool = True,
-    authors: Sequence[int] = (),
-) -> RecordedProduct:
+def record_content(registry: Registry, name: ProductName, sha1: str, **described: Unpack[Described]) -> RecordedProduct:
     """Record a content that the registry's files hold as a data product; the same again is the same.
 
     Raises:
@@ -221,15 +181,9 @@ def record_content(  # noqa: PLR0913 - as above
             if (other := content_of(session, before)) not in ("", sha1):
                 raise ConflictError(f"{name} exists, with the content {other} and not {sha1}: give it a new version")
             return RecordedProduct(cast("int", before.id), before.object_id, sha1, new=False)
-        item = record_file(
-            registry, session, sha1, description=description, file_type=file_type, public=public, authors=authors
-        )
-        product = DataProduct(
-            name=name.name,
-            version=name.version,
-            namespace_id=namespace_id(session, name.namespace),
-            object_id=cast("int", item.id),
-        )
+        item = record_file(registry, session, sha1, **described)
+        space = namespace_id(session, name.namespace)
+        product = DataProduct(name=name.name, version=name.version, namespace_id=space, object_id=cast("int", item.id))
         session.add(product)
         session.flush()
         return RecordedProduct(cast("int", product.id), product.object_id, sha1, new=True)

@@ -20,11 +20,11 @@ from multiblast.registry.local.files import Files
 from multiblast.registry.model.kinds import KINDS, Kind
 from multiblast.registry.model.local_tables import StoredFile
 from multiblast.registry.model.rows import ROWS, Creation, DataProductRow, Fields, FileLocation, Row, RowT
-from multiblast.registry.model.tables import DataProduct, Namespace, Object, StorageLocation, StorageRoot
+from multiblast.registry.model.tables import DataProduct, Namespace, NumberedTable, Object, StorageLocation, StorageRoot
 from multiblast.settings import home
 from multiblast.stores import LocalStore, Store
 
-__all__ = ["MIGRATIONS", "Registry", "open_database"]
+__all__ = ["MIGRATIONS", "Registry", "number_of", "open_database"]
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
@@ -220,17 +220,17 @@ class Registry:
         with self.session() as session:
             return _rows(session, kind, session.exec(select(model).where(model.id > number)).all())
 
-    def size(self, spot: FileLocation) -> int:
+    def size(self, location: FileLocation) -> int:
         """Return a file's length in bytes: see `Endpoint.size`."""
-        kept = self.files.get(spot.sha1)
+        kept = self.files.get(location.sha1)
         if kept is None or not self.files.present(kept):
-            raise ObjectMissingError(spot.sha1)
+            raise ObjectMissingError(location.sha1)
         return kept.size_bytes
 
-    def download(self, spot: FileLocation, part: Path) -> None:
+    def download(self, location: FileLocation, part: Path) -> None:
         """Write a file behind what is there of it: see `Endpoint.download`."""
         done = part.stat().st_size if part.exists() else 0
-        with self.files.open(spot.sha1, done) as source, part.open("ab") as target:
+        with self.files.open(location.sha1, done) as source, part.open("ab") as target:
             shutil.copyfileobj(source, target, 1 << 20)
 
     def upload(self, kept: StoredFile, content: Callable[[], Iterator[bytes]]) -> bool:
@@ -253,28 +253,12 @@ class Registry:
 
     def local_location(self, session: Session, sha1: str, *, public: bool) -> int:
         """Return the location of a content that is here, which is made if need be."""
-        root = session.exec(select(StorageRoot).where(StorageRoot.root == self.data_root)).first()
-        if root is None:
-            root = StorageRoot(root=self.data_root, local=True)
-            session.add(root)
-            session.flush()
-        found = session.exec(
-            select(StorageLocation).where(
-                StorageLocation.storage_root_id == root.id,
-                StorageLocation.hash == sha1,
-                StorageLocation.public == public,
-            )
-        ).first()
-        if found is None:
-            kept = session.get(StoredFile, sha1)
-            if kept is None:
-                raise ObjectMissingError(sha1)
-            found = StorageLocation(
-                path=self.path_of(kept), hash=sha1, public=public, storage_root_id=cast("int", root.id)
-            )
-            session.add(found)
-            session.flush()
-        return cast("int", found.id)
+        kept = session.get(StoredFile, sha1)
+        if kept is None:
+            raise ObjectMissingError(sha1)
+        root = number_of(session, StorageRoot(root=self.data_root, local=True), "root")
+        place = StorageLocation(path=self.path_of(kept), hash=sha1, public=public, storage_root_id=root)
+        return number_of(session, place, "storage_root_id", "hash", "public")
 
     def adopt(self, hashes: Iterable[str]) -> None:
         """Let every object whose content is here now point to it, and no longer to where it came from."""
@@ -290,6 +274,18 @@ class Registry:
                     item.storage_location_id = self.local_location(session, sha1, public=location.public)
                     item.last_updated = utc_now()
                     session.add(item)
+
+
+def number_of(session: Session, row: NumberedTable, *key: str) -> int:
+    """Return the number of the first row that has the same key, or of this one, which is made then."""
+    table: Any = type(row)
+    same = [getattr(table, name) == getattr(row, name) for name in key]
+    found = session.exec(select(table).where(*same).order_by(table.id)).first()
+    if found is None:
+        found = row
+        session.add(row)
+        session.flush()
+    return cast("int", found.id)
 
 
 def _like(pattern: str) -> str:

@@ -281,10 +281,10 @@ class Endpoint(Protocol):
     def data_root(self) -> str:
         """The root under which this registry keeps files."""
 
-    def size(self, spot: FileLocation) -> int:
+    def size(self, location: FileLocation) -> int:
         """Return a file's length in bytes."""
 
-    def download(self, spot: FileLocation, part: Path) -> None:
+    def download(self, location: FileLocation, part: Path) -> None:
         """Write a file, going on behind what ``part`` has already."""
 
     def upload(self, kept: StoredFile, content: Callable[[], Iterator[bytes]]) -> bool:

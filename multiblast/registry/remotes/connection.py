@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import random
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -14,31 +13,40 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    retry_if_result,
+    stop_after_attempt,
+    wait_exponential_jitter,
+)
 
 from multiblast.errors import MultiblastError, NotAllowedError, NotFoundError, StoreError
 
 __all__ = ["Connection", "RetryPolicy"]
 
 _TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
-_SKEW_TOLD_S = 300
+_SKEW_REPORTED_S = 300
 _LONGEST_WAIT_S = 30.0
 _SHOWN = 300
 
 
+@dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How patient to be.
+    """How long to wait for a server, and how often to try again.
 
-    Args:
+    Attributes:
         timeout_s: How long to wait for an answer.
         attempts: How often to ask before giving up on what may pass.
         first_wait_s: The first wait between two attempts; each next one is twice as long.
         at_once: Requests and transfers under way at the same time.
     """
 
-    def __init__(
-        self, *, timeout_s: float = 60.0, attempts: int = 5, first_wait_s: float = 0.5, at_once: int = 8
-    ) -> None:
-        self.timeout_s, self.attempts, self.first_wait_s, self.at_once = timeout_s, attempts, first_wait_s, at_once
+    timeout_s: float = 60.0
+    attempts: int = 5
+    first_wait_s: float = 0.5
+    at_once: int = 8
 
 
 class Connection:
@@ -69,8 +77,8 @@ class Connection:
 
     @property
     def clock_warning(self) -> str:
-        """What to tell of the clocks; empty if they agree."""
-        if abs(self.skew_s) < _SKEW_TOLD_S:
+        """A warning of clocks that differ; empty if they agree."""
+        if abs(self.skew_s) < _SKEW_REPORTED_S:
             return ""
         way = "ahead of" if self.skew_s > 0 else "behind"
         host = urlsplit(self.base).netloc
@@ -85,12 +93,12 @@ class Connection:
             StoreError: no usable answer, however often it was asked.
         """
         # Reads are anonymous, and a wrong token would make them fail.
-        response = self._patiently(lambda: self._send("GET", self._url(path), params=params))
+        response = self._with_retries(lambda: self._send("GET", self._url(path), params=params))
         return self._json(response)
 
     def post(self, path: str, body: Any = None) -> httpx.Response:
         """Send JSON with the token; 201, 200, 400 and 409 are answers, anything else is an error."""
-        response = self._patiently(
+        response = self._with_retries(
             lambda: self._send("POST", self._url(path), json=body, headers={"Authorization": f"token {self._token}"})
         )
         if response.status_code not in (200, 201, 400, 409):
@@ -100,7 +108,7 @@ class Connection:
     def put(self, url: Callable[[], str], content: Callable[[], Iterator[bytes]], size_bytes: int) -> httpx.Response:
         """Upload to a signed URL; each attempt asks for a new one, and no token goes with it."""
         headers = {"Content-Length": str(size_bytes)}
-        response = self._patiently(lambda: self._send("PUT", url(), content=content(), headers=headers))
+        response = self._with_retries(lambda: self._send("PUT", url(), content=content(), headers=headers))
         if response.is_error:
             self._refuse(response)
         return response
@@ -117,7 +125,9 @@ class Connection:
         if start or length is not None:
             end = "" if length is None else str(start + length - 1)
             headers["Range"] = f"bytes={start}-{end}"
-        response = self._patiently(lambda: self._send("GET", url, headers=headers, stream=True, follow_redirects=True))
+        response = self._with_retries(
+            lambda: self._send("GET", url, headers=headers, stream=True, follow_redirects=True)
+        )
         try:
             if response.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and response.is_error:
                 response.read()
@@ -153,27 +163,33 @@ class Connection:
             except (ValueError, TypeError):
                 return
 
-    def _patiently(self, ask: Callable[[], httpx.Response]) -> httpx.Response:
-        """Ask again, after a longer wait each time, while what went wrong may pass."""
-        for attempt in range(1, self.limits.attempts + 1):
-            wait_s = min(_LONGEST_WAIT_S, self.limits.first_wait_s * 2 ** (attempt - 1)) * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
-            last = attempt == self.limits.attempts
-            try:
-                response = ask()
-            except httpx.TransportError as error:
-                if last:
-                    raise self.unreachable(error) from error
-            else:
-                if response.status_code not in _TRANSIENT or last:
-                    return response
-                after = response.headers.get("retry-after", "")
-                wait_s = min(_LONGEST_WAIT_S, float(after)) if after.isdigit() else wait_s
-                response.close()
-            time.sleep(wait_s)
-        raise AssertionError  # the last attempt returned or raised
+    def _with_retries(self, send: Callable[[], httpx.Response]) -> httpx.Response:
+        """Send again, after a longer wait each time, while what went wrong may pass."""
+        retrying = Retrying(
+            retry=retry_if_exception_type(httpx.TransportError)
+            | retry_if_result(lambda response: response.status_code in _TRANSIENT),
+            stop=stop_after_attempt(self.limits.attempts),
+            wait=self._wait_s,
+            before_sleep=_close,
+            # After the last attempt its answer is what counts, or its error.
+            retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
+        )
+        try:
+            return retrying(send)
+        except httpx.TransportError as error:
+            raise self.unreachable(error) from error
+
+    def _wait_s(self, state: RetryCallState) -> float:
+        """Return how long to wait: what the server says, else exponentially longer, and not all at the same moment."""
+        if state.outcome and not state.outcome.failed:
+            after = state.outcome.result().headers.get("retry-after", "")
+            if after.isdigit():
+                return min(_LONGEST_WAIT_S, float(after))
+        first_s = self.limits.first_wait_s
+        return wait_exponential_jitter(first_s, _LONGEST_WAIT_S, jitter=first_s / 2)(state)
 
     def unreachable(self, error: httpx.TransportError) -> StoreError:
-        """Say in plain words that a server cannot be talked to."""
+        """Return the error of a server that does not answer, in plain words."""
         host = error.request.url.netloc.decode()
         tried = f"{self.limits.attempts} times"
         if isinstance(error, httpx.TimeoutException):
@@ -197,14 +213,14 @@ class Connection:
     def _refuse(self, response: httpx.Response) -> None:
         """Raise what an error answer means."""
         host, code = response.url.netloc.decode(), response.status_code
-        said = response.text[:_SHOWN].strip() if not response.is_stream_consumed or response.is_closed else ""
+        message = response.text[:_SHOWN].strip() if not response.is_stream_consumed or response.is_closed else ""
         foreign = host != urlsplit(self.base).netloc
         if code == HTTPStatus.NOT_FOUND:
             raise NotFoundError("file or record", str(response.url.copy_with(query=None)), f"{host} does not have it")
         if code in (HTTPStatus.FORBIDDEN, HTTPStatus.BAD_REQUEST) and foreign:  # some say 400 of one that is late
             raise NotAllowedError(
                 f"the storage at {host} refused the signed link ({code}): it may have expired, or the clocks of the "
-                f"servers differ; {self.clock_warning or 'run the same again'}. It said: {said}"
+                f"servers differ; {self.clock_warning or 'run the same again'}. It answered: {message}"
             )
         if code in (HTTPStatus.FORBIDDEN, HTTPStatus.UNAUTHORIZED):
             raise NotAllowedError(
@@ -215,4 +231,9 @@ class Connection:
             raise StoreError(
                 f"{host} failed with {code} {self.limits.attempts} times; what is done is kept: run it again later"
             )
-        raise MultiblastError(f"{host} answered {code} to {response.request.method} {response.url.path}: {said}")
+        raise MultiblastError(f"{host} answered {code} to {response.request.method} {response.url.path}: {message}")
+
+
+def _close(state: RetryCallState) -> None:
+    if state.outcome and not state.outcome.failed:
+        state.outcome.result().close()

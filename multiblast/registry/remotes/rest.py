@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import httpx
 from pydantic import ValidationError
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from multiblast.errors import ConflictError, InvalidInputError, MultiblastError, NotFoundError, StoreError
 from multiblast.registry.model.kinds import KINDS, Kind
@@ -271,26 +272,26 @@ class RestRegistry:
         """Do nothing: the API has no transactions."""
         return nullcontext()
 
-    def size(self, spot: FileLocation) -> int:
+    def size(self, location: FileLocation) -> int:
         """Return a file's length in bytes, asked for with its first byte: see `Endpoint.size`."""
-        with self.connection.stream(spot.url, 0, 1) as response:
+        with self.connection.stream(location.url, 0, 1) as response:
             if place := response.headers.get("content-range"):
                 return int(place.rpartition("/")[2])
             return int(response.headers.get("content-length", 0))
 
-    def download(self, spot: FileLocation, part: Path) -> None:
+    def download(self, location: FileLocation, part: Path) -> None:
         """Write a file behind what is there of it, going on where the connection broke: see `Endpoint.download`."""
-        for attempt in range(1, self.connection.limits.attempts + 1):
-            try:
-                self._download(spot, part)
-                break
-            except httpx.TransportError as error:
-                if attempt == self.connection.limits.attempts:
-                    raise self.connection.unreachable(error) from error
+        broken = retry_if_exception_type(httpx.TransportError)
+        try:
+            Retrying(retry=broken, stop=stop_after_attempt(self.connection.limits.attempts), reraise=True)(
+                self._download, location, part
+            )
+        except httpx.TransportError as error:
+            raise self.connection.unreachable(error) from error
 
-    def _download(self, spot: FileLocation, part: Path) -> None:
+    def _download(self, location: FileLocation, part: Path) -> None:
         done = part.stat().st_size if part.exists() else 0
-        with self.connection.stream(spot.url, done) as response:
+        with self.connection.stream(location.url, done) as response:
             if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 return  # it is there to the last byte; the digest will tell
             # The header and not the status tells whether this is the rest: not every S3 server says 206.
