@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -184,7 +185,7 @@ def test_registry_register_same_version_with_other_bytes_is_a_conflict(
 def test_registry_register_records_what_it_is_of(here: Any, config: Callable[[str], Path], tmp_path: Path) -> None:
     registering(here, config, tmp_path, "a")
     (paper,) = here.since(ExternalObjectRow, 0)
-    assert (paper.title, paper.release_date) == ("A paper", "2026-01-01T00:00:00Z")
+    assert (paper.title, paper.release_date) == ("A paper", datetime(2026, 1, 1, tzinfo=UTC))
     assert paper.primary_not_supplement is False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,6 +19,8 @@ from multiblast.registry.model.tables import RegistryTable
 from multiblast.registry.remotes.public_view import PublicView
 from multiblast.registry.sync.push import Push
 from multiblast.stores import LocalStore, MemoryStore
+
+_NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -72,18 +75,18 @@ def _referring(fields: dict[str, Any], made: dict[str, str]) -> dict[str, Any]:
         ("object_component", {"name": "a*", "object": "@object"}),
         ("keyword", {"keyphrase": "a?", "object": "@object"}),
         ("issue", {"severity": -1, "description": "x"}),
-        ("external_object", {"data_product": "@data_product", "title": "T", "release_date": "2026-01-01T00:00:00Z"}),
+        ("external_object", {"data_product": "@data_product", "title": "T", "release_date": _NEW_YEAR}),
         (
             "external_object",
             {
                 "data_product": "@data_product",
                 "title": "T",
-                "release_date": "2026-01-01T00:00:00Z",
+                "release_date": _NEW_YEAR,
                 "identifier": "https://doi.org/1",
                 "alternate_identifier": "x",
             },
         ),
-        ("code_run", {"description": "d", "run_date": "2026-01-01T00:00:00Z"}),
+        ("code_run", {"description": "d", "run_date": _NEW_YEAR}),
     ],
 )
 def test_registry_refuses(registry: Registry, kind: str, fields: dict[str, Any]) -> None:
