@@ -7,7 +7,8 @@ boundary.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -29,6 +30,7 @@ __all__ = [
     "StoreAwayError",
     "StoreError",
     "UnderivableError",
+    "collecting",
 ]
 
 
@@ -100,6 +102,24 @@ class InvalidInputError(MultiblastError, ValueError):
     def general(self) -> list[str]:
         """Messages that belong to no field."""
         return [str(problem) for problem in self.problems if not problem.key]
+
+
+@contextmanager
+def collecting(problems: list[Problem], key: str = "") -> Iterator[None]:
+    """Add what the block finds wrong with an input to ``problems``, so that all of it can be reported at once.
+
+    Args:
+        problems: Gets them.
+        key: The field to which any other error of the block belongs; empty lets it pass.
+    """
+    try:
+        yield
+    except InvalidInputError as error:
+        problems.extend(error.problems)
+    except MultiblastError as error:
+        if not key:
+            raise
+        problems.append(Problem(str(error), key))
 
 
 class NotFoundError(MultiblastError, LookupError):

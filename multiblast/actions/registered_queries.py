@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ from multiblast.accounts import Accounts, Requester
 from multiblast.actions.provenance import Provenance
 from multiblast.actions.queries import Queries
 from multiblast.actions.reports import Reports
-from multiblast.errors import ConflictError, InvalidInputError, Problem
+from multiblast.errors import ConflictError, InvalidInputError, Problem, collecting
 from multiblast.files import replacing
 from multiblast.ids import digest
 from multiblast.installation import Installation
@@ -62,9 +60,9 @@ class RegisteredQueries:
         """Return a query with nothing left to look up: see `QueryRunner`."""
         problems: list[Problem] = []
         settled: dict[str, Any] = {}
-        with _collecting(problems):
+        with collecting(problems):
             settled["reports"] = {alias: _plain(report) for alias, report in _read_reports(search).items()}
-        with _collecting(problems):
+        with collecting(problems):
             submission = _submission(search)
             databases = self._databases(search, submission)
             settled |= {
@@ -198,10 +196,10 @@ def _read_reports(search: SearchEntry) -> dict[str, Formatting]:
     found: dict[str, Formatting] = {}
     problems: list[Problem] = []
     for alias, options in search.reports.items():
-        told = {name: value for name, value in options.items() if name not in ("outfmt", "fields")}
+        others = {name: value for name, value in options.items() if name not in ("outfmt", "fields")}
         format_type, fields = options.get("outfmt", "0"), str(options.get("fields", ""))
         try:
-            found[alias] = Formatting.read(format_type, fields=fields, options=told)
+            found[alias] = Formatting.read(format_type, fields=fields, options=others)
         except InvalidInputError as error:
             keys = [".".join(filter(None, ("search.reports", alias, one.key))) for one in error.problems]
             problems += [Problem(one.message, key) for one, key in zip(error.problems, keys, strict=True)]
@@ -212,14 +210,5 @@ def _read_reports(search: SearchEntry) -> dict[str, Formatting]:
 
 def _plain(report: Formatting) -> dict[str, Any]:
     """Return a report's options as a configuration has them."""
-    told: dict[str, Any] = dict(report.changed())
-    return {"outfmt": told.pop("formatType"), **told}
-
-
-@contextmanager
-def _collecting(problems: list[Problem]) -> Iterator[None]:
-    """Add to ``problems`` what is found wrong in the block."""
-    try:
-        yield
-    except InvalidInputError as error:
-        problems += error.problems
+    others: dict[str, Any] = dict(report.changed())
+    return {"outfmt": others.pop("formatType"), **others}

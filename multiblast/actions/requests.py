@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from multiblast.errors import InvalidInputError, MultiblastError, Problem
+from multiblast.errors import InvalidInputError, Problem, collecting
 from multiblast.jobs import TargetName, summary_problems
 from multiblast.options import Options, options_from_config
 from multiblast.reports import Formatting
@@ -160,12 +160,8 @@ def _read(model: type[_PartT], config: Mapping[str, Any], problems: list[Problem
 def _options(config: Any, problems: list[Problem]) -> Options | None:
     if not isinstance(config, Mapping):
         return None  # reported already
-    try:
+    with collecting(problems, "blastConfig.tool"):
         return options_from_config(config)
-    except InvalidInputError as error:
-        problems += error.problems
-    except MultiblastError as error:
-        problems.append(Problem(str(error), "blastConfig.tool"))
     return None
 
 

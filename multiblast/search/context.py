@@ -151,31 +151,33 @@ class Resolver:
 
     def result_keys(self, options: Options, databases: Collection[BlastDatabase]) -> ResultKeys:
         """Return the maker of result keys for a search of these databases as they are now."""
+        named = {option: database.fingerprint for option, database in self.named_databases(options).items()}
         files = _index_files(options, databases)
         index = {"index_name": index_fingerprint(files)} if files else {}
         return ResultKeys(
             options.program,
             self._installation.version(options.program),
-            {**options.deciding(), **self.named(options, "fingerprint"), **index},
+            {**options.deciding(), **named, **index},
             [database.fingerprint for database in databases],
             keeps_case=options.keeps_case,
         )
 
-    def named(self, options: Options, fact: str) -> dict[str, str]:
-        """Return a fact of the databases that options name: the domain database of deltablast.
+    def named_databases(self, options: Options) -> dict[str, BlastDatabase]:
+        """Return the databases that options name, by option: the domain database of deltablast.
 
         Raises:
             InvalidInputError: there is no such database.
         """
         return {
-            option: str(getattr(self._profile_database(option, name), fact))
+            option: self._profile_database(option, name)
             for option, name in options.named().items()
             if option in _DATABASE_OPTIONS
         }
 
     def _paths(self, options: Options, databases: Collection[BlastDatabase]) -> dict[str, str]:
+        paths = {option: str(database.path) for option, database in self.named_databases(options).items()}
         name = options.megablast_index
-        return self.named(options, "path") | ({"index_name": str(index_path(databases, name))} if name else {})
+        return paths | ({"index_name": str(index_path(databases, name))} if name else {})
 
     def _profile_database(self, option: str, name: str) -> BlastDatabase:
         """Return the profile database of this name: ``DATABASE``, or more of ``SITE/TARGET/DATABASE``."""

@@ -12,7 +12,7 @@ from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import IO
 
 from multiblast.database import QueryJob
-from multiblast.errors import InvalidInputError, ObjectMissingError, Problem
+from multiblast.errors import InvalidInputError, ObjectMissingError, Problem, collecting
 from multiblast.installation import Installation
 from multiblast.jobs import JobConfig, Jobs, NewSequence, sequence_digest
 from multiblast.object_kinds import ObjectKind
@@ -27,7 +27,6 @@ from multiblast.search.submission import StoreKey, Submission
 from multiblast.sequences import Query, check_query
 from multiblast.settings import QueryLimits
 from multiblast.stores import Store
-from multiblast.targets import BlastDatabase
 
 __all__ = ["Recorded", "Recorder"]
 
@@ -44,6 +43,25 @@ class Recorded:
     sequences: int
     letters: int
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A submission in which nothing is wrong.
+
+    Attributes:
+        options: A profile in them goes by its id.
+        keys: The maker of its result keys.
+    """
+
+    options: Options
+    keys: ResultKeys
+    query: Query
+    profile: Profile | None
+
+    def warnings(self, lengths: Sequence[int]) -> list[str]:
+        """Return what is legal but should be known; ``lengths`` are the letters of each sequence."""
+        return [*map(str, self.query.warnings), *advice(self.options, lengths)]
 
 
 class Recorder:
@@ -72,12 +90,11 @@ class Recorder:
         Raises:
             InvalidInputError: with everything that is wrong; nothing was stored.
         """
-        with self._checked(submission) as (databases, query, profile):
-            options = _with_id(submission.options, profile)
-            keys = self._resolver.result_keys(options, databases)
+        with self._checked(submission) as checked:
+            options, profile = checked.options, checked.profile
             config = JobConfig(submission.site, options.program, options.changed(), frozenset(submission.targets))
             with TemporaryFile() as file:
-                sequences, digests = _write_canonical(query, config, keys, file)
+                sequences, digests = _write_canonical(checked, config, file)
                 job_id = config.query_id(digests)
                 query_key = ObjectKind.QUERY.spread_key(job_id, ".fasta")
                 if not self._store.exists(query_key):
@@ -85,8 +102,8 @@ class Recorder:
                     self._store.put(query_key, file)
             if profile is not None and not self._store.exists(profile_key(profile.id)):
                 self._store.put(profile_key(profile.id), BytesIO(profile.text))
-            job = _job(config, sequences, job_id=job_id, query_key=query_key, search_key=keys.search)
-            job.notes = _warnings(query, options, [sequence.letters for sequence in sequences])
+            job = _job(config, sequences, job_id=job_id, query_key=query_key, search_key=checked.keys.search)
+            job.notes = checked.warnings([sequence.letters for sequence in sequences])
             self._jobs.add(
                 job,
                 sequences if len(sequences) > 1 else (),
@@ -94,7 +111,7 @@ class Recorder:
                 summary=submission.summary,
                 description=submission.description,
             )
-            return Recorded(job_id, query.sequences, query.letters, tuple(job.notes))
+            return Recorded(job_id, checked.query.sequences, checked.query.letters, tuple(job.notes))
 
     def record_again(self, job: QueryJob) -> None:
         """Record a job again from its recipe, so that it runs with the databases as they are now."""
@@ -110,15 +127,13 @@ class Recorder:
         Raises:
             InvalidInputError: as `record`.
         """
-        with self._checked(submission) as (databases, query, profile):
-            options = _with_id(submission.options, profile)
-            keys = self._resolver.result_keys(options, databases)
+        with self._checked(submission) as checked:
             sequences = [
-                PlannedSequence(keys.key(sequence.residues), position, sequence.length)
-                for position, sequence in enumerate(query, start=1)
+                PlannedSequence(checked.keys.key(sequence.residues), position, sequence.length)
+                for position, sequence in enumerate(checked.query, start=1)
             ]
-            warnings = _warnings(query, options, [sequence.letters for sequence in sequences])
-            return planner.plan(options.program, keys.search, sequences, warnings=warnings)
+            warnings = checked.warnings([sequence.letters for sequence in sequences])
+            return planner.plan(checked.options.program, checked.keys.search, sequences, warnings=warnings)
 
     def count(self, submission: Submission) -> int:
         """Check a submission, and count its sequences.
@@ -126,11 +141,11 @@ class Recorder:
         Raises:
             InvalidInputError: as `record`.
         """
-        with self._checked(submission) as (_, query, _):
-            return query.sequences
+        with self._checked(submission) as checked:
+            return checked.query.sequences
 
     @contextmanager
-    def _checked(self, submission: Submission) -> Iterator[tuple[tuple[BlastDatabase, ...], Query, Profile | None]]:
+    def _checked(self, submission: Submission) -> Iterator[_Checked]:
         """Check targets, options and query together, so that a user mends all in one go; give what they mean."""
         if isinstance(submission.query, StoreKey):
             with self._fetched(submission.query) as path:
@@ -150,65 +165,56 @@ class Recorder:
             file.flush()
             yield Path(file.name)
 
-    def _check(self, submission: Submission) -> tuple[tuple[BlastDatabase, ...], Query, Profile | None]:
-        options, source = submission.options, submission.query
-        profile: Profile | None = None
+    def _check(self, submission: Submission) -> _Checked:
+        options = submission.options
         problems = list(options.missing_in(self._installation.version(options.program)))
-        try:
-            self._resolver.named(options, "path")
-        except InvalidInputError as error:
-            problems.extend(error.problems)
-        try:
+        with collecting(problems):
+            self._resolver.named_databases(options)
+        with collecting(problems):
             databases = self._resolver.databases(submission.site, submission.targets, options)
-        except InvalidInputError as error:
-            problems.extend(error.problems)
-        try:
-            if given := options.profile:
-                profile = read_profile(given, self._store)
-                source = source if isinstance(source, Path) or source.strip() else profile.fasta
-            query = check_query(
-                source,
-                molecule=options.query_molecule,
-                limits=self._limits,
-                max_target_seqs=options.most_targets,
-            )
-            if profile is not None and [one.residues.upper() for one in query] != [profile.residues.encode()]:
-                reason = "give no query with a profile, or only the one that it was made for"
-                problems.append(Problem(reason, "in_pssm"))
-            if options.reads_titles:
-                titles = (sequence.defline for sequence in query)
-                problems.extend(check_deflines(titles, options.query_molecule, self._installation))
-        except InvalidInputError as error:
-            problems.extend(error.problems)
+        with collecting(problems):
+            query, profile = self._check_query(submission.query, options, problems)
         if problems:
             raise InvalidInputError(problems)
-        return databases, query, profile
+        if profile is not None:
+            options = options.model_copy(update={"in_pssm": profile.id})
+        return _Checked(options, self._resolver.result_keys(options, databases), query, profile)
+
+    def _check_query(
+        self, source: str | bytes | Path, options: Options, problems: list[Problem]
+    ) -> tuple[Query, Profile | None]:
+        """Return the query, or that of the profile that takes its place."""
+        profile = read_profile(options.profile, self._store) if options.profile else None
+        if profile is not None and not isinstance(source, Path) and not source.strip():
+            source = profile.fasta
+        query = check_query(
+            source,
+            molecule=options.query_molecule,
+            limits=self._limits,
+            max_target_seqs=options.most_targets,
+        )
+        if profile is not None and [one.residues.upper() for one in query] != [profile.residues.encode()]:
+            reason = "give no query with a profile, or only the one that it was made for"
+            problems.append(Problem(reason, "in_pssm"))
+        if options.reads_titles:
+            titles = (sequence.defline for sequence in query)
+            problems.extend(check_deflines(titles, options.query_molecule, self._installation))
+        return query, profile
 
 
-def _with_id(options: Options, profile: Profile | None) -> Options:
-    """Return options in which a profile goes by its id."""
-    return options if profile is None else options.model_copy(update={"in_pssm": profile.id})
-
-
-def _write_canonical(
-    query: Query, config: JobConfig, keys: ResultKeys, file: IO[bytes]
-) -> tuple[list[NewSequence], list[str]]:
+def _write_canonical(checked: _Checked, config: JobConfig, file: IO[bytes]) -> tuple[list[NewSequence], list[str]]:
     """Write a query as canonical FASTA; return its sequences, and the digests that make the job's id."""
     facts: list[tuple[str, int, int, int, str]] = []
     digests: list[str] = []
     offset = 0
-    for sequence in query:
+    for sequence in checked.query:
         canonical = sequence.canonical
         file.write(canonical)
         digests.append(sequence_digest(canonical))
-        facts.append((keys.key(sequence.residues), offset, len(canonical), sequence.length, sequence.title))
+        facts.append((checked.keys.key(sequence.residues), offset, len(canonical), sequence.length, sequence.title))
         offset += len(canonical)
     children = config.child_ids(digests)
     return [NewSequence(child, *fact) for child, fact in zip(children, facts, strict=True)], digests
-
-
-def _warnings(query: Query, options: Options, lengths: Sequence[int]) -> list[str]:
-    return [*map(str, query.warnings), *advice(options, lengths)]
 
 
 def _job(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from multiblast.errors import InvalidInputError, MultiblastError, Problem
+from multiblast.errors import InvalidInputError, Problem, collecting
 from multiblast.ids import is_id
 from multiblast.jobs import TargetName, summary_problems
 from multiblast.options import Options, parse_options
@@ -85,27 +84,16 @@ def read_submission(  # noqa: PLR0913 - the fields of a form
     source: str | Path | StoreKey = ""
     names: list[TargetName] = []
     read: Options | None = None
-    with _collecting(problems):
+    with collecting(problems, "program"):
         read = options if isinstance(options, Options) else parse_options(program, _given(options, files_under))
-    with _collecting(problems):
+    with collecting(problems, "query_file"):
         source = _source(query, query_file, files_under, is_needed=read is None or not read.profile)
-    with _collecting(problems):
+    with collecting(problems):
         site, names = _targets(site, targets)
     problems += summary_problems(summary)
     if problems or read is None:
         raise InvalidInputError(problems)
     return Submission(source, site, tuple(names), read, user, summary, description)
-
-
-@contextmanager
-def _collecting(problems: list[Problem]) -> Iterator[None]:
-    """Add to ``problems`` what is found wrong in the block."""
-    try:
-        yield
-    except InvalidInputError as error:
-        problems.extend(error.problems)
-    except MultiblastError as error:
-        problems.append(Problem(str(error), "program"))
 
 
 def _source(query: str, query_file: str | Path, files_under: Path | None, *, is_needed: bool) -> str | Path | StoreKey:
