@@ -41,7 +41,7 @@ def services() -> Services:
 
 
 def chosen() -> bool:
-    """Tell whether this process works with services of its own choice, not those that the blocks say."""
+    """Return whether this process works with services of its own choice, not those of the blocks."""
     return _chosen is not None
 
 

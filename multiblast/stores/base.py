@@ -113,11 +113,11 @@ class Store(ABC):
         """Remove what writers that were killed left behind, a day later; return how many pieces."""
 
     def locate(self, key: str) -> str:
-        """Say where an object is, in words a person can use: a path or a URL; by default its key."""
+        """Return where an object is, in words a person can use: a path or a URL; by default its key."""
         return key
 
     def exists(self, key: str) -> bool:
-        """Tell whether there is an object under ``key``."""
+        """Return whether there is an object under ``key``."""
         try:
             self.stat(key)
         except ObjectMissingError:

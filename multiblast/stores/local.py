@@ -1,4 +1,4 @@
-"""A store in a directory: one file an object, written beside and renamed."""
+"""A store in a directory: one file per object, written beside and renamed."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ def _move(temporary: Path, path: Path) -> None:
 
 
 def _is_ours(file: BinaryIO, path: Path) -> bool:
-    """Tell whether nobody else writes to an open file, nor has moved it meanwhile to where it belongs."""
+    """Return whether nobody else writes to an open file, nor has moved it meanwhile to where it belongs."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return os.path.samestat(os.fstat(file.fileno()), path.stat())

@@ -90,7 +90,9 @@ class S3Store(Store):
 
     def __init__(self, client: S3Client, bucket: str, prefix: str = "", part_bytes: int = _PART_BYTES) -> None:
         """Remember the place; nothing is sent yet."""
-        self._client, self.bucket, self._part_bytes = client, bucket, part_bytes
+        self._client = client
+        self.bucket = bucket
+        self._part_bytes = part_bytes
         self.prefix = f"{check_key(prefix.strip('/'))}/" if prefix.strip("/") else ""
         self._place = S3Place(bucket, client.meta.endpoint_url)
         self._bucket_seen = False
@@ -214,7 +216,7 @@ class S3Store(Store):
                 raise
 
     def _abort(self, name: str, upload: str) -> None:
-        with suppress(ClientError, BotoCoreError):  # what failed is told; `sweep` gets the rest
+        with suppress(ClientError, BotoCoreError):  # what failed first is raised; `sweep` gets the rest
             self._client.abort_multipart_upload(Bucket=self.bucket, Key=name, UploadId=upload)
 
     def _begun(self, name: str) -> tuple[str, dict[int, str]]:
@@ -236,11 +238,11 @@ class S3Store(Store):
                         if found["Key"].startswith(prefix):  # some servers ignore the prefix
                             yield found["Key"], found["UploadId"], found["Initiated"]
             except ClientError as error:
-                if error_code(error) != "NoSuchUpload":  # so rclone says that there was never one
+                if error_code(error) != "NoSuchUpload":  # rclone's answer where there never was one
                     raise
 
     def _explained(self, action: str, key: str, error: ClientError | BotoCoreError) -> StoreError:
-        """Tell a missing object from a missing bucket, which some answers do not."""
+        """Distinguish a missing object from a missing bucket, which some servers' answers do not."""
         if error_code(error) not in MISSING:
             return self._place.error(action, key, error)
         if not self._bucket_seen:
@@ -279,7 +281,7 @@ def _send_parts(  # noqa: PLR0913, PLR0917 - where to, what, and what is there
 
 
 def _is(body: bytes, tag: str) -> bool:
-    """Tell whether a part that the server has is this one; where tags are no MD5, none is."""
+    """Return whether a part that the server has is this one; where tags are no MD5, none is."""
     return tag.strip('"') == hashlib.md5(body, usedforsecurity=False).hexdigest()
 
 

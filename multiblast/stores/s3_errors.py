@@ -1,4 +1,4 @@
-"""What goes wrong with S3, in words that say what to do."""
+"""Errors of S3, each with its remedy."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class S3Place:
         return f"bucket {self.bucket!r} at {self.endpoint}"
 
     def error(self, action: str, key: str, error: ClientError | BotoCoreError) -> StoreError:
-        """Say what could not be done where, why, and what to do."""
+        """Return an error that names what could not be done, where, why, and the remedy."""
         reason, remedy = _reason(error)
         kind = StoreAwayError if remedy in _PASSING else StoreError
         return kind(f"cannot {action} {key!r} in {self}: {reason}" + (f"; {remedy}" if remedy else ""))

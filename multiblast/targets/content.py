@@ -26,7 +26,7 @@ class Alias:
 
     Attributes:
         path: The file.
-        fields: What it says, but for the names of members and lists.
+        fields: Its other fields than those that name members and lists.
         members: The databases it puts together, by path without extension.
         lists: The files that select some of their sequences.
     """

@@ -1,4 +1,4 @@
-"""Fingerprints: what tells that a database is still the one that was searched.
+"""Fingerprints: the identity of a database's content, by which a rebuilt one is noticed.
 
 A fingerprint depends on content, never on names, places or times of files, so that a copy has the same. It is
 the digest of, for each volume, what the index file says (molecule, title, date, sequences, letters, longest

@@ -71,14 +71,14 @@ def _opened(fasta: Path) -> IO[bytes]:
 
 
 def _run(command: list[str], sequences: IO[bytes], directory: Path) -> None:
-    """Run ``command`` in ``directory`` on ``sequences``; what it says goes to a file, so that no pipe fills up."""
-    with tempfile.TemporaryFile() as said:
+    """Run ``command`` in ``directory`` on ``sequences``; its output goes to a file, so that no pipe fills up."""
+    with tempfile.TemporaryFile() as output:
         try:
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
-                stdout=said,
-                stderr=said,
+                stdout=output,
+                stderr=output,
                 cwd=directory,
                 env=os.environ | {"BLAST_USAGE_REPORT": "false"},
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - one async-signal-safe system call
@@ -86,12 +86,12 @@ def _run(command: list[str], sequences: IO[bytes], directory: Path) -> None:
         except (FileNotFoundError, PermissionError) as error:
             reason = f"{command[0]}: {error.strerror}; install BLAST+ or give its path"
             raise ProgramError(command, 127, reason, FailureClass.MISSING_PROGRAM) from error
-        with process, suppress(BrokenPipeError):  # it ended early; its exit code tells
+        with process, suppress(BrokenPipeError):  # it ended early; its exit code is looked at below
             assert process.stdin  # noqa: S101 - given above
             shutil.copyfileobj(sequences, process.stdin)
         if process.returncode:
-            said.seek(0)
-            message = said.read().decode("utf-8", "replace")
+            output.seek(0)
+            message = output.read().decode("utf-8", "replace")
             raise ProgramError(command, process.returncode, message, FailureClass.BAD_QUERY_OR_OPTIONS)
 
 

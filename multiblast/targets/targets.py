@@ -141,7 +141,7 @@ class Targets:
         return self._database(Place(site, target, (), path.parent), path.name, content)
 
     def note(self, database: BlastDatabase) -> Path:
-        """Return the file that tells that a database was copied here, if it was: see `multiblast.transfer`."""
+        """Return the file that records that a database was copied here, if it was: see `multiblast.transfer`."""
         names = [database.site, database.target, database.name, database.molecule]
         return self.root / ".synced" / f"{digest('note/1', names)}.json"
 
