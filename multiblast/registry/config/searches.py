@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from multiblast.registry.config.schema import SearchEntry
 
-__all__ = ["DatabaseFile", "DatabaseOrigin", "QueryRequest", "QueryRunner", "SearchRecord"]
+__all__ = ["DatabaseFile", "DatabaseOrigin", "QueryRequest", "QueryRunner", "SearchRecord", "shell_script"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +64,11 @@ class SearchRecord:
     @property
     def script(self) -> str:
         """The commands as a person would type them."""
-        return _typed(self.commands)
+        return shell_script(self.commands)
 
 
-def _typed(commands: Sequence[Sequence[str]]) -> str:
+def shell_script(commands: Sequence[Sequence[str]]) -> str:
+    """Return commands as a person would type them, one per line."""
     return "".join(shlex.join(command) + "\n" for command in commands if command)
 
 

@@ -13,7 +13,7 @@ import yaml
 from sqlmodel import Session
 
 from multiblast.ids import digest
-from multiblast.registry.config.searches import DatabaseOrigin, SearchRecord, _typed
+from multiblast.registry.config.searches import DatabaseOrigin, SearchRecord, shell_script
 from multiblast.registry.local.code_runs import CodeRunFacts, record_run
 from multiblast.registry.local.records import find_product, namespace_id, record_content, record_object, user_author_id
 from multiblast.registry.local.registry import Registry
@@ -102,7 +102,7 @@ def record_blast_job(registry: Registry, job: BlastJob) -> str:
             at=job.at,
             description=job.description,
             config=job.config,
-            script=_typed([*job.searched.commands, job.report_command]),
+            script=shell_script([*job.searched.commands, job.report_command]),
             script_type="sh",
             author=author,
             inputs=[query, *databases, *(results if job.report_id else [])],
@@ -142,7 +142,7 @@ def record_making(  # noqa: PLR0913, PLR0917 - what was made of what, by whom an
         at=at,
         description=f"BLAST database {name}",
         config=yaml.safe_dump({"database": name, "fingerprint": fingerprint, **facts}),
-        script=_typed([made.command]),
+        script=shell_script([made.command]),
         script_type="sh",
         author=author,
         inputs=[product],
