@@ -31,7 +31,7 @@ from prefect.states import Cancelled, Cancelling, Crashed
 
 from blocks.services import services
 from multiblast.actions.kinds import kind_of
-from multiblast.database import JobKind, JobStatus
+from multiblast.database import JobKind, JobStatus, in_portions
 from multiblast.errors import ConflictError
 from multiblast.options import PROGRAMS
 from multiblast.upkeep.reconciliation import Reconciled, Reconciliation, RunState, Waiting
@@ -226,10 +226,9 @@ def _load_secret() -> str:
 def _states(asked: set[str]) -> dict[str, RunState]:
     """Tell what became of flow runs, those that this server knows."""
     found: dict[str, RunState] = {}
-    ids = sorted(asked)
     with get_client(sync_client=True) as client:
-        for start in range(0, len(ids), _RUNS_A_REQUEST):
-            some = FlowRunFilterId(any_=[UUID(run) for run in ids[start : start + _RUNS_A_REQUEST]])
+        for run_ids in in_portions(sorted(asked), _RUNS_A_REQUEST):
+            some = FlowRunFilterId(any_=[UUID(run) for run in run_ids])
             runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(id=some), limit=_RUNS_A_REQUEST)
             found.update((str(run.id), _state(run)) for run in runs)
     return found

@@ -10,7 +10,7 @@ from sqlmodel import col, select
 
 from multiblast.database import Database, Result
 from multiblast.errors import StoreError
-from multiblast.results.discarding import discard
+from multiblast.results.discarded import discard
 from multiblast.results.packs import PackEntry, PackReader, PackWriter
 from multiblast.stores import Store
 

@@ -18,7 +18,7 @@ def new_holder() -> str:
 
 
 def is_gone(holder: str) -> bool:
-    """Tell whether a holder was a process of this machine that has ended; False where that cannot be known."""
+    """Whether a holder was a process of this machine that has ended; False where that cannot be known."""
     machine, _, rest = holder.partition("-")
     pid, _, rest = rest.partition("-")
     started = rest.partition("-")[0]
@@ -37,6 +37,7 @@ def _machine() -> str:
 
 def _started(pid: int) -> str:
     """When a process started, in clock ticks since boot; empty if there is none."""
+    # Not psutil's creation time: that is by the wall clock, so a clock that is set anew would change who holds a lease.
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):

@@ -36,7 +36,7 @@ from multiblast.database import (
 from multiblast.errors import MultiblastError
 from multiblast.jobs import ENDED, move
 from multiblast.results.digests import results_digest
-from multiblast.results.discarding import discard
+from multiblast.results.discarded import discard
 
 __all__ = ["Expired", "Expiry"]
 
