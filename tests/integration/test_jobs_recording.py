@@ -315,7 +315,8 @@ def test_report_is_recorded_once(jobs: Jobs) -> None:
 
 def test_report_moves_with_its_values(jobs: Jobs) -> None:
     job = _record(jobs, "ab")
-    report = jobs.record_report(ReportJob(id="f" * 32, query_job_id=job.id, formatting={}), "")
+    report = ReportJob(id="f" * 32, query_job_id=job.id, formatting={})
+    jobs.record_report(report, "")
     jobs.move_report(report.id, JobStatus.IN_PROGRESS, run_id="run-1")
     assert jobs.move_report(report.id, JobStatus.COMPLETE, files=[{"name": "report.xml", "size": 5}]) == 1
     done = jobs.report(report.id)
