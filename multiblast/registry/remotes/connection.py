@@ -186,7 +186,7 @@ class Connection:
             if after.isdigit():
                 return min(_LONGEST_WAIT_S, float(after))
         first_s = self.limits.first_wait_s
-        return wait_exponential_jitter(first_s, _LONGEST_WAIT_S, jitter=first_s / 2)(state)
+        return wait_exponential_jitter(multiplier=first_s, max=_LONGEST_WAIT_S, jitter=first_s / 2)(state)
 
     def unreachable(self, error: httpx.TransportError) -> StoreError:
         """Return the error of a server that does not answer, in plain words."""
