@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from pathlib import Path
+from typing import Any
 
 from multiblast.ids import digest
 from multiblast.settings import home
@@ -16,6 +17,7 @@ __all__ = [
     "apply",
     "log_as_service",
     "log_file",
+    "prefect_file",
     "prefect_home",
     "queues",
     "worker_name",
@@ -57,11 +59,16 @@ def worker_name() -> str:
 
 def queues() -> dict[str, dict[str, int | None]]:
     """Return the work queues that ``prefect.yaml`` names, with their settings."""
+    found: dict[str, dict[str, int | None]] = prefect_file()["definitions"]["queues"]
+    return found
+
+
+def prefect_file() -> dict[str, Any]:
+    """Return what ``prefect.yaml`` says."""
     import yaml
 
-    content = yaml.safe_load((CHECKOUT / PREFECT_FILE).read_text())
-    found: dict[str, dict[str, int | None]] = content["definitions"]["queues"]
-    return found
+    content: dict[str, Any] = yaml.safe_load((CHECKOUT / PREFECT_FILE).read_text())
+    return content
 
 
 def log_file(name: str) -> Path:

@@ -1,26 +1,19 @@
-"""A page for Prometheus to read (``/metrics``) and one for whoever watches over services (``/health``).
-
-``python -m deployments.metrics_page --port 9464``
-"""
+"""A page for Prometheus to read (``/metrics``) and one for whoever watches over services (``/health``)."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 
-from deployments.command_line.session import local_services
 from deployments.diagnosis import check_server
-from deployments.server import running_server
 from multiblast.services import Services
 from multiblast.upkeep.metrics import text_of
 
-__all__ = ["MetricsServer", "main"]
+__all__ = ["MetricsServer"]
 
-_PORT = 9464
 _KNOWN_PATHS = ("/metrics", "/health")
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -36,7 +29,7 @@ class MetricsServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, services: Services, port: int = _PORT, prefect_api_url: str = "") -> None:
+    def __init__(self, services: Services, port: int = 0, prefect_api_url: str = "") -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.services, self.prefect_api_url = services, prefect_api_url
         self.registry = CollectorRegistry()
@@ -82,16 +75,3 @@ class _Handler(BaseHTTPRequestHandler):
             code = 200 if all(check.reachable for check in checks) else 503
             return code, "application/json", json.dumps([check.to_json() for check in checks]).encode()
         return 404, "text/plain", b"here are /metrics and /health\n"
-
-
-def main() -> None:
-    """Serve until stopped."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, default=_PORT)
-    port = parser.parse_args().port
-    with MetricsServer(local_services(), port, running_server() or "") as server:
-        server.serve_forever()
-
-
-if __name__ == "__main__":
-    main()

@@ -36,6 +36,7 @@ __all__ = [
     "offer_databases",
     "point_blocks_to",
     "register_blocks",
+    "remove_old_deployments",
     "watch_runs",
     "workers_online",
 ]
@@ -141,6 +142,18 @@ def deploy() -> None:
     if done.returncode:
         end = "\n".join(done.stdout.rstrip().splitlines()[-5:])
         raise ServerError(f"the flows could not be deployed; the end of {log}:\n{end}")
+    remove_old_deployments()
+
+
+def remove_old_deployments() -> None:
+    """Remove deployments of ours that ``prefect.yaml`` no longer names, as an earlier version left them."""
+    wanted = {entry["name"] for entry in environment.prefect_file()["deployments"]}
+    with get_client(sync_client=True) as client:
+        for found in client.read_deployments(limit=200):
+            # Deployments of somebody else's flows may share the server, and even the pool.
+            is_ours = found.work_pool_name == POOL and (found.entrypoint or "").startswith("flows/")
+            if is_ours and found.name not in wanted:
+                client.delete_deployment(found.id)
 
 
 def offer_databases() -> None:

@@ -39,6 +39,7 @@ COMMANDS = {
     "doctor": "doctor",
     "demo": "demo",
     "registry": "registry:app",
+    "service": "service:app",
 }
 """The commands, and where each is: a module of this package, and what of it, unless that has the command's name."""
 
@@ -49,6 +50,7 @@ _SUMMARIES = {  # of what is no function with a docstring
     "reports": "Your list of reports, and their files. `multiblast report` makes one.",
     "guests": "People without a name, known by a token.",
     "registry": "Exchange data and its provenance with FAIR data registries.",
+    "service": "Start, stop and register Prefect servers and workers.",
 }
 
 

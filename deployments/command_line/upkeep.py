@@ -69,5 +69,5 @@ def health(json: Json = False) -> None:
 
 
 def metrics() -> None:
-    """Print the metrics in Prometheus' text format; `python -m deployments.metrics_page` serves them."""
+    """Print the metrics in Prometheus' text format; `multiblast service metrics` serves them."""
     sys.stdout.write(local_services().metrics())

@@ -87,7 +87,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
         build_demo_targets(home / "targets")
         services = Services.embedded()
-        with prefect_test_harness(server_startup_timeout=120), using(services), asyncio.Runner() as loop:
+        with prefect_test_harness(server_startup_timeout=300), using(services), asyncio.Runner() as loop:
             yield _fill(services, loop)
         services.database.close()
     gc.collect()

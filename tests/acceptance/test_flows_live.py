@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -15,6 +17,8 @@ import httpx
 import pytest
 
 from tests.support.processes import blast_processes, wait_for
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Api:
@@ -156,3 +160,17 @@ def test_cancelling_in_the_ui_stops_blast_and_cancels_the_job(
     with closing(sqlite3.connect(f"file:{mark}/jobs.sqlite?mode=ro", uri=True)) as jobs:
         ends = jobs.execute("SELECT failure_class FROM batch_run WHERE job_id = ?", [job["queryJobID"]]).fetchall()
     assert set(ends) == {("cancelled",)}  # and none searched its last sequence first
+
+
+def test_deployments_of_an_earlier_version_are_removed(api: Api, live: dict[str, str]) -> None:
+    """Their flows are gone, so runs of them would only fail; what is not ours stays."""
+    ours = api.client.get("/deployments/name/submit-blastp/submit-blastp").raise_for_status().json()
+    for name, entrypoint in (("list-jobs", "flows/read_jobs.py:list_jobs"), ("theirs", "other/flow.py:theirs")):
+        new = {"flow_id": ours["flow_id"], "name": name, "entrypoint": entrypoint, "work_pool_name": "search"}
+        api.client.post("/deployments/", json=new).raise_for_status()
+    code = "from deployments.register import remove_old_deployments; remove_old_deployments()"
+    environment = {**live, "PREFECT_API_URL": f"{live['UI_URL']}/api"}
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True)
+    names = {found["name"] for found in api.client.post("/deployments/filter", json={}).raise_for_status().json()}
+    assert {"submit-blastp", "theirs"} <= names
+    assert "list-jobs" not in names

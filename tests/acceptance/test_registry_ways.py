@@ -119,7 +119,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, fair_server: tuple[str, str]
         patch.chdir(ROOT)
         other = Registry(open_database(f"sqlite:///{there / 'r.sqlite'}"), LocalStore(there / "store"), there)
         own, remote = Registry.embedded(), RestRegistry(*fair_server)
-        with prefect_test_harness(server_startup_timeout=120), asyncio.Runner() as loop:
+        with prefect_test_harness(server_startup_timeout=300), asyncio.Runner() as loop:
             world = World(own, other, remote, home, loop)
             assert world.command("config", "rich", "--data-store", home / "data")["namespace"] == "rich"
             assert world.command("remote", "origin", fair_server[0])["url"] == fair_server[0]

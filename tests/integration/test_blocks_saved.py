@@ -42,7 +42,7 @@ def _collected() -> Iterator[None]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _prefect() -> Iterator[None]:
-    with prefect_test_harness(server_startup_timeout=120):
+    with prefect_test_harness(server_startup_timeout=300):
         yield
     gc.collect()
 

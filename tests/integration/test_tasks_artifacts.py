@@ -57,7 +57,7 @@ def test_progress_and_table_are_brought_up_to_date_in_place(
     query = b"".join(sequence.canonical for sequence in proteins[:6]).decode()
     submission = read_submission(query=query, targets=["demo/examples/proteins"])
     job_id = services.queries.submit(Requester(), submission).job_id
-    with prefect_test_harness(server_startup_timeout=120), using(services):
+    with prefect_test_harness(server_startup_timeout=300), using(services):
         first, last = asyncio.run(show(services, job_id))
     gc.collect()
     assert first.keys() == last.keys() == {"progress", "table"}

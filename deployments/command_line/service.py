@@ -1,0 +1,76 @@
+"""``multiblast service``: servers and workers, what the Makefile and containers call (``python -m deployments``)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from deployments import foreground, stack
+
+__all__ = ["app"]
+
+app = typer.Typer(name="service", no_args_is_help=True, help="Start, stop and register Prefect servers and workers.")
+
+Host = Annotated[str, typer.Option(help="The address to listen on.")]
+Port = Annotated[int, typer.Option(help="Where Prefect's server listens.")]
+
+
+@app.command()
+def up(
+    port: Port = 4200,
+    host: Host = "127.0.0.1",
+    profile: Annotated[
+        Literal["plain", "full"],
+        typer.Option(help="full: with PostgreSQL, an S3 server and two workers, in the ten ports from PORT + 10 on."),
+    ] = "plain",
+) -> None:
+    """Start a Prefect server with our blocks and flows, and a worker, in the background."""
+    raise typer.Exit(stack.up(port, profile, host))
+
+
+@app.command()
+def down() -> None:
+    """Stop what `up` started."""
+    raise typer.Exit(stack.down())
+
+
+@app.command()
+def status() -> None:
+    """Show what runs of what `up` started."""
+    raise typer.Exit(stack.status())
+
+
+@app.command()
+def server(host: Host = "127.0.0.1", port: Port = 4200) -> None:
+    """Be a Prefect server, in the foreground."""
+    raise typer.Exit(foreground.serve(host, port))
+
+
+@app.command("all")
+def serve_all(host: Host = "127.0.0.1", port: Port = 4200) -> None:
+    """Be a Prefect server with a worker, in the foreground."""
+    raise typer.Exit(foreground.serve_all(host, port))
+
+
+@app.command()
+def worker() -> None:
+    """Be a worker of the server at PREFECT_API_URL, in the foreground."""
+    raise typer.Exit(foreground.work())
+
+
+@app.command()
+def register() -> None:
+    """Register our blocks and flows at the server at PREFECT_API_URL; may be repeated."""
+    raise typer.Exit(foreground.register())
+
+
+@app.command()
+def metrics(port: Annotated[int, typer.Option(help="Where the page is, on this machine.")] = 9464) -> None:
+    """Serve /metrics for Prometheus, and /health, in the foreground."""
+    from deployments.command_line.session import local_services
+    from deployments.metrics_page import MetricsServer
+    from deployments.server import running_server
+
+    with MetricsServer(local_services(), port, running_server() or "") as page:
+        page.serve_forever()
