@@ -56,6 +56,6 @@ def _compare_clocks(skew_s: float) -> Finding:
         remedy = "let both machines take their time from the network (NTP)"
     side = "ahead of" if skew_s > 0 else "behind"
     detail = f"{abs(skew_s):,.0f} s {side} the server"
-    if abs(skew_s) <= 1:  # the server tells whole seconds
+    if abs(skew_s) <= 1:  # the server gives whole seconds
         detail = "as the server's"
     return Finding("clock", verdict, detail, remedy)

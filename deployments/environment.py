@@ -1,4 +1,4 @@
-"""What Prefect is told through the environment: the one place where its settings are chosen."""
+"""Prefect's settings in the environment: the one place where its settings are chosen."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def register() -> int:
 
 
 def serve_all(host: str, port: int) -> int:
-    """Run a server and a worker until told to stop, or until one of them ends."""
+    """Run a server and a worker until asked to stop, or until one of them ends."""
     environment.apply()
     environment.log_as_service()
     os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"

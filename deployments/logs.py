@@ -24,7 +24,7 @@ class CommandLog(logging.handlers.RotatingFileHandler):
 
 
 class Terminal(logging.Handler):
-    """One line a warning on standard error, whatever that is by then: a live display takes its place.
+    """One line per warning on standard error, whatever that is by then: a live display takes its place.
 
     Errors of runs are left out: they reach the caller as exceptions, and are shown once, there.
     """
@@ -43,7 +43,7 @@ class Terminal(logging.Handler):
 
 
 class PlainLines(logging.Formatter):
-    """One line an event for people: its message, then what it is about as ``name=value``."""
+    """One line per event for people: its message, then what it is about as ``name=value``."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; a traceback follows on lines of its own."""

@@ -1,4 +1,4 @@
-"""A page for Prometheus to read (``/metrics``) and one for whoever watches over services (``/health``)."""
+"""A page for Prometheus to read (``/metrics``) and one for monitoring (``/health``)."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from tasks.page import show_facts
 
 @flow(name="expire-results", flow_run_name="expire results")
 async def expire_results(dry_run: bool = False) -> Expired:
-    """Let results go that nobody used for a time; recipes stay, so that each can be brought back.
+    """Remove results that have not been used for some time; recipes stay, so that each can be brought back.
 
     Args:
         dry_run: Only show what would go.

@@ -22,7 +22,7 @@ async def plan_query(  # noqa: PLR0913, PLR0917 - the fields of a form
     targets: list[str] = [],  # noqa: B006 - Prefect's forms need a plain default; it is never changed
     options: dict[str, Any] = {},  # noqa: B006 - as above
 ) -> Plan:
-    """Tell what a query would take; nothing is recorded or searched.
+    """Estimate what a query would take; nothing is recorded or searched.
 
     Args:
         query: The sequences, as FASTA text. Up to 400 KB; for more use a file.

@@ -1,6 +1,6 @@
-"""Submit a query: every distinct sequence is searched once, whoever asked for it before.
+"""Submit a query: every distinct sequence is searched once, no matter who submitted it first.
 
-One form a program for people, and `submit_query` for scripts; all do the same.
+One form per program for people, and `submit_query` for scripts; all do the same.
 """
 
 # Annotations are evaluated here, since the form of each program has a type of options of its own.

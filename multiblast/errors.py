@@ -194,7 +194,7 @@ class ArchiveError(MultiblastError, ValueError):
 
 
 class UnderivableError(ArchiveError):
-    """An archive of several queries does not tell the statistics of each; search one query a batch."""
+    """An archive of several queries does not give each query's statistics; search one query per batch."""
 
 
 class FailureClass(StrEnum):

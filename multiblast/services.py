@@ -110,12 +110,12 @@ class Services:
 
     @property
     def notices(self) -> Notices:
-        """Who is told how jobs end."""
+        """Notifications of ended jobs."""
         return Notices(self.database, self.policy.notices)
 
     @property
     def expiry(self) -> Expiry:
-        """What lets results go that nobody used."""
+        """Removal of results that nobody used."""
         return Expiry(self.database, self.policy.keep_days)
 
     @property

@@ -23,7 +23,7 @@ ENVIRONMENT = {
     "MULTIBLAST_HOME": "Directory in which everything is kept that has no other place. "
     "Default: `~/.local/share/multiblast`, or `multiblast` in `$XDG_DATA_HOME`.",
     "MULTIBLAST_USER": "Name of the user who runs a command. Default: nobody.",
-    "MULTIBLAST_GUEST": "Token of the guest who runs a command, as `multiblast new-guest` printed it. Default: none.",
+    "MULTIBLAST_GUEST": "Token of the guest who runs a command, as `multiblast guests new` prints it. Default: none.",
     "MULTIBLAST_SHARES": "Tokens with which others share jobs, separated by blanks. Default: none.",
     "MULTIBLAST_REGISTRY_USER": "User of the registry whose namespace and data store count. "
     "Default: the user who was bound last.",

@@ -1,1 +1,1 @@
-"""Prefect tasks: what is retried, cached and shown, one stage a file."""
+"""Prefect tasks: what is retried, cached and shown, one file per stage."""

@@ -177,7 +177,7 @@ def cancel_jobs(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> N
 
 
 def cancel_at_once(run_id: str) -> None:
-    """Cancel the jobs of a run that was told to end, if it is cancelled.
+    """Cancel the jobs of a run that was asked to stop, if it is cancelled.
 
     The hook above comes when the run has ended, and it ends when its BLAST+ processes do: these are stopped now.
     """

@@ -29,7 +29,7 @@ _STYLES = {"complete": "green", "failed": "bold red", "cancelled": "yellow", "qu
 
 
 def print_errors(problems: Iterable[object]) -> None:
-    """Print problems, one a line, on standard error."""
+    """Print problems, one per line, on standard error."""
     for problem in problems:
         _errors.print(Text.assemble(("error: ", "bold red"), str(problem)))
 
@@ -75,7 +75,7 @@ def searching() -> Iterator[None]:
 
 
 def searched_job(job: SearchedJob) -> None:
-    """Print a job: a row a sequence, then what it came to."""
+    """Print a job: one row per sequence, then a summary."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name, side in (
         ("#", "right"),

@@ -35,8 +35,10 @@ def link(user: Annotated[str, typer.Argument(help="The user that the guest is.",
     display.console.print(f"{linked.moved} jobs moved to {user}, {linked.merged} were there already")
 
 
-def expire(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False) -> None:
-    """Let results go that nobody used for a time, as JSON what went; the flow expire-results does it regularly."""
+def expire(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be removed.")] = False,
+) -> None:
+    """Remove results that nobody used for a time; the flow expire-results does it regularly. Prints JSON."""
     done = asdict(local_services().clean_up(dry_run=dry_run))
     display.print_json({name: what for name, what in done.items() if what is not None})
 
@@ -46,7 +48,7 @@ def verify(
         bool, typer.Option("--repair", help="Forget results whose packs are missing, unless most packs are.")
     ] = False,
 ) -> None:
-    """Find what is recorded and not in the storage, as JSON; ends with code 1 if there is anything."""
+    """List what is recorded and missing from the storage, as JSON; ends with code 1 if there is anything."""
     missing = local_services().storage_upkeep.verify(repair=repair)
     display.print_json(asdict(missing))
     if not missing.is_nothing:
@@ -54,7 +56,7 @@ def verify(
 
 
 def health(json: Json = False) -> None:
-    """Tell of each dependency whether it is reachable, and how fast; ends with code 1 if one is not."""
+    """Check whether each dependency is reachable, and how fast it is; ends with code 1 if one is not."""
     from deployments.diagnosis import check_server
     from deployments.server import running_server
 

@@ -60,7 +60,7 @@ class Accounts:
         """Return who somebody is.
 
         Args:
-            user: A user's name; whoever calls this has made sure that it is theirs.
+            user: A user's name; the caller has made sure that it is theirs.
             guest_token: A guest's token, instead of a name.
             share_tokens: Tokens of jobs that were shared with them.
 
@@ -110,7 +110,7 @@ class Accounts:
         return LinkedGuest(user, inserted.rowcount, links - inserted.rowcount)
 
     def share(self, job_id: str, *, granted_by: str = "", lasts: timedelta | None = None) -> str:
-        """Let whoever has the returned token read a job.
+        """Let the holder of the returned token read a job.
 
         Args:
             job_id: The job; that the one who shares it may do so was checked before.

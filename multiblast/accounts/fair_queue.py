@@ -1,7 +1,7 @@
 """Fair order between users: whose batch is searched next when there are more than can run.
 
-Whoever has the fewest batches running comes first, then whoever's last turn was
-longest ago, then whoever asked first. So a user with one job does not wait for
+The user with the fewest batches running comes first; among equals the one whose last turn
+was longest ago, then the one who came first. So a user with one job does not wait for
 all the batches of a user with a hundred.
 """
 
@@ -70,7 +70,7 @@ class FairQueue:
         """Wait for a turn, and have it while the block runs.
 
         Args:
-            job_id: Whose batch it is; it counts for whoever had the job in their list first.
+            job_id: Whose batch it is; it counts for the user who had the job in their list first.
             given_up: Asked while waiting; True ends it.
 
         Raises:

@@ -47,7 +47,7 @@ class Comparison:
     """What changed in all.
 
     A hit counts as changed if its bit score did. E-values grow with the database and
-    so nearly all change a little; they are told, but are no change by themselves.
+    so nearly all change a little; they are reported, but are no change by themselves.
 
     Attributes:
         sequences: How many could be compared.
@@ -65,9 +65,9 @@ class Comparison:
     @property
     def text(self) -> str:
         """The numbers, as a person reads them."""
-        told = f"{self.gained:,} hits gained, {self.lost:,} lost, {self.changed:,} changed"
-        told += f" in {self.sequences:,} sequences"
-        return told + (f"; {self.not_comparable:,} sequences could not be compared" if self.not_comparable else "")
+        text = f"{self.gained:,} hits gained, {self.lost:,} lost, {self.changed:,} changed"
+        text += f" in {self.sequences:,} sequences"
+        return text + (f"; {self.not_comparable:,} sequences could not be compared" if self.not_comparable else "")
 
 
 class Comparisons:
@@ -102,7 +102,7 @@ class Comparisons:
         return comparison
 
     def _fingerprints(self, job_id: str, search_key: str) -> list[str]:
-        """Return what the databases of a search were, as its runs tell."""
+        """Return what the databases of a search were, as its runs recorded them."""
         with self._engine.database.read() as session:
             runs = select(Run).where(Run.job_id == job_id, Run.search_key == search_key).limit(1)
             run = session.exec(runs).first()
@@ -116,7 +116,7 @@ class Comparisons:
             return session.exec(keys.order_by(col(Run.number).desc())).first()
 
     def _changes(
-        self, job: QueryJob, other: QueryJob, search_before: str, told: Comparison, names: tuple[_Names, ...]
+        self, job: QueryJob, other: QueryJob, search_before: str, comparison: Comparison, names: tuple[_Names, ...]
     ) -> Iterator[HitChange]:
         now, then = self._keys(job, job.search_key), self._keys(other, search_before)
         of_then = {residues: key for _, residues, key in then}
@@ -126,14 +126,14 @@ class Comparisons:
         archives = self._engine.results.archives(wanted)
         for position, (name, before, after) in enumerate(pairs, start=1):
             if not {before, after} <= known.keys():
-                told.not_comparable += 1
+                comparison.not_comparable += 1
                 continue
-            told.sequences += 1
+            comparison.sequences += 1
             then_found, now_found = read_subjects(next(archives)), read_subjects(next(archives))
             if before == after:
                 continue
             for change in _compare(position, name, names[0].named(then_found), names[1].named(now_found)):
-                setattr(told, change.change, getattr(told, change.change) + 1)
+                setattr(comparison, change.change, getattr(comparison, change.change) + 1)
                 yield change
 
     def _keys(self, job: QueryJob, search_key: str) -> list[tuple[str, str, str]]:

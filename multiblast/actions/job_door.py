@@ -86,7 +86,7 @@ class JobDoor:
         """Return the status of many jobs; ids that are unknown, or not for this requester's eyes, are left out.
 
         Args:
-            requester: Who asks.
+            requester: The person who makes the request.
             job_ids: Ids of query or report jobs.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Which service a job belongs to, told by its id alone."""
+"""Which door a job belongs to, by its id alone."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ class Provenance:
         )
 
     def _files(self, query: QueryJob, report: ReportJob, directory: Path) -> list[JobFile]:
-        """Copy the files of a report; the archive of all of them tells nothing more."""
+        """Copy the files of a report; the archive of all of them adds nothing."""
         found = []
         for file in files_of(report):
             path = directory / file.name

@@ -90,7 +90,7 @@ class Queries(JobDoor):
         """Record a query job from a request in the design's form; the same request finds the same job.
 
         Args:
-            requester: Who asks; the job is added to their list unless the request opts out.
+            requester: The person who makes the request; the job is added to their list unless the request opts out.
             config: ``{"jobConfig", "blastConfig", "userMeta"?}``.
             query: The sequences, if not in ``jobConfig.query``.
 
@@ -161,7 +161,7 @@ class Queries(JobDoor):
         return SearchRun(self._engine, job_id, run_id=run_id, progress=progress, turn=turn)
 
     def searched_job(self, job_id: str, *, count: int = 0) -> SearchedJob:
-        """Return what became of a job, for whoever runs it: see `multiblast.search.searched_job`."""
+        """Return what became of a job, without a check of rights, for its run: see `multiblast.search.searched_job`."""
         return searched_job(self._database, job_id, count=count)
 
     def left_to_search(self, job_id: str) -> tuple[int, int]:
@@ -205,7 +205,7 @@ class Queries(JobDoor):
         """Return a job with its configuration and its sequences, and add it to the requester's list.
 
         Args:
-            requester: Who asks.
+            requester: The person who makes the request.
             job_id: The job; that of one sequence of a larger job is as good.
             link: Whether to add it to their list.
             children: How many of its sequences to list.

@@ -1,4 +1,4 @@
-"""Queries that configurations describe, run like any other: with the rights and within the limits of who asks."""
+"""Queries that configurations describe, run like any other: with the rights and within the limits of the requester."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class RegisteredQueries:
 
         Raises:
             InvalidInputError: with all problems of the query and its reports; nothing was recorded.
-            LimitError: who asks has as much as they may have for now.
+            LimitError: the requester has as much as they may have for now.
             JobFailedError: the job did not come to its end.
             ConflictError: a database was rebuilt meanwhile.
         """
@@ -92,7 +92,7 @@ class RegisteredQueries:
         databases = list(self._databases(request.search, submission).values())
         made: dict[str, DatabaseOrigin] = {}
         for alias, file in request.databases.items():
-            content = digest("registered-database/1", file.sha1)  # what is private is not told by its own hash
+            content = digest("registered-database/1", file.sha1)  # the hash of something private would identify it
             target = FileTarget(file.path, submission.site, content, submission.options.database_kind, file.name)
             databases.append(install_file(self._targets, target, program=self._installation.program("makeblastdb")))
             made[databases[-1].display] = self._made(alias, target)

@@ -45,7 +45,7 @@ class Reports(JobDoor):
         """Record a report job from a request in the form of the HTTP API; the same request finds the same job.
 
         Args:
-            requester: Who asks; the job is added to their list unless the request opts out.
+            requester: The person who makes the request; the job is added to their list unless the request opts out.
             config: ``{"queryJobID", "blastConfig"?, "addToUserCollection"?, "userMeta"?}``.
 
         Raises:
@@ -171,7 +171,7 @@ class Reports(JobDoor):
         """Return a report job with its configuration, and add it to the requester's list.
 
         Args:
-            requester: Who asks.
+            requester: The person who makes the request.
             job_id: The report job.
             link: Whether to add it to their list.
 
@@ -250,7 +250,7 @@ class Reports(JobDoor):
         """Open a file of a complete report, whole or a part of it; this counts as use of the report.
 
         Args:
-            requester: Who asks.
+            requester: The person who makes the request.
             job_id: The report job.
             name: The file, as `files` lists it.
             byte_range: ``FIRST-LAST``, counted from 0, as in HTTP; either may be left out (``-500``: the last 500).
@@ -295,7 +295,7 @@ class Reports(JobDoor):
         """Return a page of a query job's hits; the table they come from is made at the first time.
 
         Args:
-            requester: Who asks.
+            requester: The person who makes the request.
             query_job_id: A complete query job.
             **choice: Filters, order and page: see `multiblast.reports.hits.read_hits`.
         """

@@ -10,7 +10,7 @@ __all__ = ["COLUMNS", "MATRICES"]
 
 COLUMNS = "ARNDCQEGHILKMFPSTWYV"
 
-# One line a residue, one column a standard residue.
+# One line per residue, one column per standard residue.
 MATRICES = {
     "BLOSUM45": """
 A   5  -2  -1  -2  -1  -1  -1   0  -2  -1  -1  -1  -1  -2  -1   1   0  -2  -2   0

@@ -38,7 +38,7 @@ def encode_string(value: str | bytes) -> bytes:
     """Return ``value`` as a quoted ASN.1 string, quotes doubled.
 
     Bytes outside ASCII are kept as they are; ``blast_formatter`` passes them on
-    when told to (see `multiblast.reports.formatting`).
+    on request (see `multiblast.reports.formatting`).
     """
     data = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
     return b'"' + data.replace(b'"', b'""') + b'"'

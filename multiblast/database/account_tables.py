@@ -30,7 +30,7 @@ class Guest(Table, table=True):
 
 
 class ShareGrant(Table, table=True):
-    """The right of whoever has a token to read one job.
+    """The right of a token's holder to read one job.
 
     Attributes:
         token_hash: SHA-256 of the token, which itself is kept nowhere.

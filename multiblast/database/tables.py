@@ -209,7 +209,7 @@ class JobEvent(Table, table=True):
 
 
 class Run(Table, table=True):
-    """One time a query job was run, for whoever asks years later.
+    """One time a query job was run: what a data steward needs years later.
 
     Attributes:
         databases: ``[{"target", "database", "fingerprint", "sequences", "letters", "date"}]``.
@@ -311,7 +311,7 @@ class Speed(Table, table=True):
     Attributes:
         key: Digest of program, databases and options.
         letters_per_second: Query letters a second of one single-threaded process, smoothed.
-        bytes_per_letter: Compressed archive bytes a query letter, smoothed.
+        bytes_per_letter: Compressed archive bytes per query letter, smoothed.
     """
 
     __tablename__ = "speed"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import WithJsonSchema
+from pydantic import BeforeValidator, WithJsonSchema
 
 from multiblast.errors import InvalidInputError, Problem
 from multiblast.reports import deltablast
@@ -189,7 +189,9 @@ _NUMBERS = [name for name in FORMATS if name.isdigit()]
 FORMAT_NAMES = f"{_NUMBERS[0]} to {_NUMBERS[-1]}, {', '.join(name for name in FORMATS if not name.isdigit())}"
 """The names of all formats, for messages."""
 FormatChoice = Annotated[
-    str, WithJsonSchema({"type": "string", "enum": [row.choice for row in _ROWS], "title": "format"})
+    str,
+    BeforeValidator(str),
+    WithJsonSchema({"type": "string", "enum": [row.choice for row in _ROWS], "title": "format"}),
 ]
 """A format as a form offers it."""
 

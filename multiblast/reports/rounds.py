@@ -28,7 +28,7 @@ class QueryRounds:
 
     Attributes:
         archive: A file of theirs alone.
-        sections: One a round.
+        sections: One per round.
         converged: Whether the last round found nothing new to make a profile of.
         again: Of each round with hits, which subjects, in order, had been found and taken in the round before.
     """

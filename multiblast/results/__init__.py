@@ -1,4 +1,4 @@
-"""Results: one archive a sequence, under the hash of what decides it."""
+"""Results: one archive per sequence, under the hash of what decides it."""
 
 from multiblast.results.holders import new_holder
 from multiblast.results.keys import ResultKeys

@@ -1,4 +1,4 @@
-"""The digest of all results of a job, to tell after an expiry whether they are the same again."""
+"""The digest of all results of a job, to find out after an expiry whether they are the same again."""
 
 from __future__ import annotations
 

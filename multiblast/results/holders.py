@@ -1,4 +1,4 @@
-"""Who holds a lease: a name that tells whether its process, on this machine, still lives."""
+"""Who holds a lease: a name from which it follows whether its process, on this machine, still lives."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ class ResultKeys:
 
     Args:
         program: The BLAST+ program.
-        version: Its version, as ``blastp -version`` tells it.
+        version: Its version, as ``blastp -version`` prints it.
         options: Options that differ from the program's defaults, in canonical form.
         databases: Fingerprints, in the order in which the databases are searched.
         keeps_case: Whether lower case in a query has a meaning (lower-case masking).
@@ -45,5 +45,5 @@ class ResultKeys:
         return keys
 
     def key(self, residues: bytes) -> str:
-        """Return the key of one sequence's result; title, order and company do not count."""
+        """Return the key of one sequence's result; title, order and batch-mates do not matter."""
         return digest(f"result/{_SCHEMA}", [self.search, residues if self._keeps_case else residues.upper()])

@@ -1,6 +1,6 @@
 """Packs: the results of one batch as one object.
 
-A pack is a row of zstd frames, one a result, and last a skippable zstd frame
+A pack is a row of zstd frames, one per result, and last a skippable zstd frame
 with the index: JSON ``[[key, offset, length, sha256], …]`` and its length in
 bytes as a little-endian 64-bit number. So ``zstd -dc`` of a pack is the
 concatenation of its archives, and a pack explains itself without a database.

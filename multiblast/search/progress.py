@@ -1,4 +1,4 @@
-"""How far the searches of this process are, for whoever shows it."""
+"""How far the searches of this process are, to be shown."""
 
 from __future__ import annotations
 

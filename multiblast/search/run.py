@@ -158,7 +158,7 @@ class SearchRun:
     def plan_part(self, part: int, of: int) -> Plan:
         """Plan how this machine helps with a job that another one runs: all that is left of it, begun elsewhere.
 
-        No sequence is given to anybody: whoever comes to a batch first claims it, so nothing
+        No sequence is assigned: the first machine that comes to a batch claims it, so nothing
         waits for a machine that comes late, or not at all.
 
         Args:

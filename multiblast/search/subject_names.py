@@ -1,7 +1,7 @@
 """Names of subjects, kept for the time when their database is another one.
 
 A database built without ``-parse_seqids`` only numbers its sequences, and so do the results
-that are kept: once it was rebuilt, nobody could tell any more what they had found. So the
+that are kept: once it was rebuilt, nobody could find out any more what they had found. So the
 first search of such a database writes down which name each number stands for.
 """
 

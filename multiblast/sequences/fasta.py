@@ -156,7 +156,7 @@ def _blocks(source: Source) -> Iterator[bytes]:
 
 
 def _plain(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """Pass plain blocks through; unpack gzip, which its first bytes tell."""
+    """Pass plain blocks through; unpack gzip, recognised by its first bytes."""
     first = next(blocks, b"")
     blocks = itertools.chain((first,), blocks)
     return _unpacked(blocks) if first.startswith(_GZIP) else blocks

@@ -149,7 +149,7 @@ class _Checker:
     def _remark_on(self, record: Record) -> None:
         name = record.defline.partition(b" ")[0]
         if name in self.names:
-            self._remark("an earlier sequence has the same name, so that a report cannot tell them apart", record)
+            self._remark("an earlier sequence has the same name, so that a report cannot distinguish them", record)
         elif name and len(self.names) < _MOST_NAMES:
             self.names.add(name)
         if record.dropped:

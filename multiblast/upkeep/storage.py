@@ -232,7 +232,7 @@ def _subject_names(session: Session, keys: Sequence[str], cutoff: datetime) -> s
 
 
 def _nothing(_session: Session, _keys: Sequence[str], _cutoff: datetime) -> set[str]:
-    """Return nothing: these objects are for whoever asked for them, and can be made again."""
+    """Return nothing: these objects were made on request, and can be made again."""
     return set()
 
 

@@ -1,4 +1,4 @@
-"""Searches that configurations describe: what is asked of whoever runs them, and what they report back."""
+"""Searches that configurations describe: what their runner is given, and what it reports back."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class DatabaseOrigin:
 
 @dataclass(frozen=True, slots=True)
 class SearchRecord:
-    """What must be known of a search to tell years later what it was.
+    """What must be known of a search to know years later what it was.
 
     Attributes:
         job_id: The query job.
@@ -86,7 +86,7 @@ class QueryRequest:
     """A multiblast query that a configuration describes.
 
     Attributes:
-        user: Who asks.
+        user: The requester.
         search: What to search, and how.
         query: The FASTA file.
         databases: What is to be searched beside the targets, by what the configuration calls it.

@@ -124,8 +124,8 @@ def load_config(
     document = read_document(path)
     if not isinstance(document.data, dict):
         raise InvalidInputError(Problem("a configuration is a mapping: begin with run_metadata:", path.name))
-    told = (document.data.get("run_metadata") or {}) if isinstance(document.data.get("run_metadata"), dict) else {}
-    place = Path(str(told["local_repo"])) if told.get("local_repo") else path.absolute().parent
+    metadata = (document.data.get("run_metadata") or {}) if isinstance(document.data.get("run_metadata"), dict) else {}
+    place = Path(str(metadata["local_repo"])) if metadata.get("local_repo") else path.absolute().parent
     repository = Repository(place)
     around = VariableValues(
         now or datetime.now(UTC), repository.user or user.username, user.identifier, path, repository
@@ -378,20 +378,20 @@ def _settled(
 
 def _plain(working: WorkingConfig) -> dict[str, Any]:
     """Return what the working configuration says, as plain data."""
-    told = working.metadata
+    given = working.metadata
     metadata: dict[str, Any] = {
-        "description": told.description,
-        "latest_commit": told.latest_commit,
-        "local_data_registry_url": told.local_data_registry_url,
-        "remote_data_registry_url": told.remote_data_registry_url,
-        "default_input_namespace": told.default_input_namespace,
-        "default_output_namespace": told.default_output_namespace,
-        "public": told.public,
-        "write_data_store": told.write_data_store,
+        "description": given.description,
+        "latest_commit": given.latest_commit,
+        "local_data_registry_url": given.local_data_registry_url,
+        "remote_data_registry_url": given.remote_data_registry_url,
+        "default_input_namespace": given.default_input_namespace,
+        "default_output_namespace": given.default_output_namespace,
+        "public": given.public,
+        "write_data_store": given.write_data_store,
     }
-    metadata |= {name: value for name in ("local_repo", "remote_repo") if (value := getattr(told, name))}
+    metadata |= {name: value for name in ("local_repo", "remote_repo") if (value := getattr(given, name))}
     if working.script is not None:
-        metadata |= {"shell": told.shell, "script_path": f"{_CONFIG_DIR}{working.script_name}"}
+        metadata |= {"shell": given.shell, "script_path": f"{_CONFIG_DIR}{working.script_name}"}
     plain: dict[str, Any] = {"run_metadata": metadata}
     if working.inputs:
         plain["read"] = [_entry(one) for one in working.inputs]

@@ -104,7 +104,7 @@ class Described(TypedDict, total=False):
     Attributes:
         file_type: Its extension, without the dot.
         description: What it is.
-        public: Whether it may leave this registry; it may unless told otherwise.
+        public: Whether it may leave this registry; it may by default.
         authors: Who made it.
     """
 

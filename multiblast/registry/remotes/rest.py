@@ -87,7 +87,7 @@ class RestRegistry:
 
     @property
     def warning(self) -> str:
-        """What to tell of the clocks."""
+        """What to report of the clocks."""
         return self.connection.clock_warning
 
     def __repr__(self) -> str:
@@ -293,7 +293,7 @@ class RestRegistry:
         done = part.stat().st_size if part.exists() else 0
         with self.connection.stream(location.url, done) as response:
             if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                return  # it is there to the last byte; the digest will tell
+                return  # it is there to the last byte; the digest decides
             # The header and not the status tells whether this is the rest: not every S3 server says 206.
             mode = "ab" if response.headers.get("content-range", "").startswith(f"bytes {done}-") else "wb"
             with part.open(mode) as file:

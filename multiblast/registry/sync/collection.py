@@ -87,7 +87,7 @@ def _is_synced(registry: Registry, remote_names: Sequence[str], row: Row) -> boo
     return any(RemoteCopies(registry, name).there(row.kind, [number]) for name in remote_names)
 
 
-def delete(  # noqa: PLR0913 - one a switch
+def delete(  # noqa: PLR0913 - one per switch
     registry: Registry, text: str, remote_names: Sequence[str], *, force: bool = False, files: bool = True,
     dry_run: bool = False,
 ) -> Removal:  # fmt: skip

@@ -32,7 +32,7 @@ class RowGraph:
         self.leads: dict[Id, set[Id]] = {}
 
     def add(self, row: Row) -> bool:
-        """Take a row in; tell whether it is new."""
+        """Take a row in; return whether it is new."""
         if row.id in self.rows:
             return False
         self.rows[row.id] = row

@@ -1,4 +1,4 @@
-"""The provenance of an item as a picture: what it was made from, one column a step, drawn as SVG."""
+"""The provenance of an item as a picture: what it was made from, one column per step, drawn as SVG."""
 
 from __future__ import annotations
 

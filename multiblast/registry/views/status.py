@@ -37,7 +37,7 @@ def status(registry: Registry, remote: Endpoint | None = None, items: Sequence[s
         items: What to look at; empty for everything.
 
     Returns:
-        One outcome an item; its reason says: synced, ahead, behind, committed, conflict, missing file, changed file.
+        One outcome per item; its reason says: synced, ahead, behind, committed, conflict, missing file, changed file.
     """
     rows = [row for text in items for row in find_items(registry, text)] or everything(registry)
     report = TransferSummary()
