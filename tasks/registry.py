@@ -22,7 +22,7 @@ from multiblast.errors import ConflictError
 from multiblast.ids import digest
 from multiblast.registry.config.schema import SearchEntry
 from multiblast.registry.config.searches import QueryRequest, SearchRecord
-from multiblast.registry.config.working import resolve
+from multiblast.registry.config.working_config import resolve
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.local.users import RegistryUser, binding, bound_users
 from multiblast.registry.model.rows import Endpoint

@@ -25,7 +25,7 @@ from multiblast.registry.runs import commands as run_commands
 from multiblast.registry.sync import commands as sync_commands
 from multiblast.registry.sync.collection import Removal, delete
 from multiblast.registry.sync.collection import collect as collect_items
-from multiblast.registry.sync.staging import commit as commit_items
+from multiblast.registry.sync.staged import commit as commit_items
 from multiblast.registry.sync.summary import ItemResult, TransferSummary
 from multiblast.registry.views.export import write_provenance
 from multiblast.registry.views.info import info

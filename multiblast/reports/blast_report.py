@@ -15,7 +15,7 @@ from multiblast.archive.notes import read_sections
 from multiblast.errors import ArchiveError
 from multiblast.programs import Program
 from multiblast.reports.blast_formatter import BlastFormatter
-from multiblast.reports.filters import read_chunks, substitute
+from multiblast.reports.corrections import read_chunks, substitute
 from multiblast.reports.formats import ReportFormat
 from multiblast.reports.formatting import Formatting
 from multiblast.reports.post_processing import PrintedArchive, Rewriting

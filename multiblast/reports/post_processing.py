@@ -9,7 +9,14 @@ from typing import BinaryIO
 
 from multiblast.archive.notes import Section, read_search, read_sections
 from multiblast.archive.statistics import SearchRequest
-from multiblast.reports.filters import annotate, join_pairwise, join_sam, join_tabular, read_chunks, restore_statistics
+from multiblast.reports.corrections import (
+    annotate,
+    join_pairwise,
+    join_sam,
+    join_tabular,
+    read_chunks,
+    restore_statistics,
+)
 
 __all__ = [
     "PostProcessor",

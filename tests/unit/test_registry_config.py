@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multiblast.errors import InvalidInputError
-from multiblast.registry.config.working import matches, resolve
+from multiblast.registry.config.working_config import matches, resolve
 from multiblast.registry.local.records import record_product
 from multiblast.registry.local.registry import Registry, open_database
 from multiblast.registry.local.users import RegistryUser, bind

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from multiblast.registry.config.searches import QueryRunner
-from multiblast.registry.config.working import WorkingConfig, examine, resolve
+from multiblast.registry.config.working_config import WorkingConfig, examine, resolve
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.local.users import RegistryUser
 from multiblast.registry.runs.execution import NOTHING_TO_RUN, UNCOMMITTED, RunSummary, run_working

@@ -13,7 +13,7 @@ from multiblast.errors import ConflictError, FailureClass, InvalidInputError, Pr
 from multiblast.programs import run_program
 from multiblast.registry.config.schema import SearchEntry
 from multiblast.registry.config.searches import DatabaseFile, QueryRequest, QueryRunner, SearchRecord
-from multiblast.registry.config.working import Input, Output, WorkingConfig
+from multiblast.registry.config.working_config import Input, Output, WorkingConfig
 from multiblast.registry.local.code_runs import CodeRunFacts, record_run
 from multiblast.registry.local.records import record_product, user_author_id
 from multiblast.registry.local.registry import Registry
@@ -66,7 +66,7 @@ def run_working(  # noqa: PLR0913 - as run
 
     Args:
         registry: The local one.
-        working: From `multiblast.registry.config.working.resolve`.
+        working: From `multiblast.registry.config.working_config.resolve`.
         user: Who runs it.
         queries: Runs a query, if the configuration describes one.
         timeout_s: Wall-clock limit of a script in seconds; 0 is none.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from multiblast.registry.config.schema import Config, entry_name, registered_entries
-from multiblast.registry.config.working import load_config, matches, one_each
+from multiblast.registry.config.working_config import load_config, matches, one_each
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.local.users import RegistryUser, Secrets
 from multiblast.registry.model.names import product_name

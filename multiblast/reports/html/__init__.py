@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from multiblast.reports.html.writing import write_html, write_html_report
+from multiblast.reports.html.page_writer import write_html, write_html_report
 
 __all__ = ["write_html", "write_html_report"]

@@ -17,7 +17,7 @@ from multiblast.registry.model.rows import ROWS, CodeRunRow, ObjectComponentRow
 from multiblast.registry.runs.commands import run
 from multiblast.registry.sync.collection import delete
 from multiblast.registry.sync.commands import pull, push
-from multiblast.registry.sync.staging import commit
+from multiblast.registry.sync.staged import commit
 from multiblast.registry.sync.summary import ItemResult
 
 READ_ALL = "read:\n- {data_product: 'params/*', use: {namespace: rich}}\n"

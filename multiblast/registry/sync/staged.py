@@ -1,4 +1,4 @@
-"""What is to be pushed."""
+"""Which items are marked to be pushed."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from string import Template
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, TYPE_CHECKING, Any
 
-from multiblast.reports.html.reading import QueryResult, Subject, read_results
+from multiblast.reports.html.archive_reader import QueryResult, Subject, read_results
 
 if TYPE_CHECKING:
     from multiblast.reports.writer import ReportSource
