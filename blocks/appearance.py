@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pydantic import HttpUrl
 
-__all__ = ["DOCUMENTATION", "LOGO"]
-
 # Of Prefect's own block for files: a logo must be on the web, and not all who run this are.
 LOGO = HttpUrl(
     "https://raw.githubusercontent.com/PrefectHQ/prefect/420d0d6a78bb6df1fc18bcf188fdad43c1d22ea9"

@@ -9,8 +9,6 @@ from blocks import appearance
 from multiblast.database import Database
 from multiblast.settings import home
 
-__all__ = ["JobDatabase"]
-
 
 class JobDatabase(Block):
     """Where jobs, results and their history are recorded."""

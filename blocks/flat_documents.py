@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["nested", "one_place"]
-
 
 def nested(values: Any, field: str, places: Mapping[str, str]) -> Any:
     """Return a block's values with flat ones moved into the model that the block now holds.

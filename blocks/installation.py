@@ -14,8 +14,6 @@ from multiblast.installation import Installation
 from multiblast.settings import home
 from multiblast.targets import DEFAULT_LAYOUT, Targets
 
-__all__ = ["BlastInstallation"]
-
 _FLAT = {
     "programs": "directory",
     "cores": "cores",

@@ -11,8 +11,6 @@ from blocks import appearance
 from blocks.flat_documents import nested
 from multiblast.settings import QueryLimits
 
-__all__ = ["BlastQueryLimits"]
-
 _FLAT = ("sequences", "query_bytes", "longest_nucleotide", "longest_protein", "results")
 
 

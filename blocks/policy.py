@@ -11,8 +11,6 @@ from blocks import appearance
 from blocks.flat_documents import nested
 from multiblast.settings import Policy
 
-__all__ = ["ServicePolicy"]
-
 _FLAT = {
     "administrators": "administrators",
     "trust_unnamed": "trust_unnamed",

@@ -16,8 +16,6 @@ from multiblast.registry.model.rows import Endpoint
 from multiblast.registry.remotes.known import Remotes, open_remote
 from multiblast.settings import home
 
-__all__ = ["LocalRegistry", "RemoteRegistry"]
-
 
 class LocalRegistry(Block):
     """Where data products, their provenance and their files are recorded here."""

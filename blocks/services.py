@@ -18,8 +18,6 @@ from blocks.policy import ServicePolicy
 from blocks.storage import ResultStorage
 from multiblast.services import Services
 
-__all__ = ["chosen", "services", "using"]
-
 BlockT = TypeVar("BlockT", bound=Block)
 
 _KEPT_S = 60.0  # a changed block is seen by running processes after this time

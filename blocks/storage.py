@@ -14,8 +14,6 @@ from multiblast.settings import home
 from multiblast.stores import LocalStore, S3Store, Store, open_store
 from multiblast.stores.s3 import connect
 
-__all__ = ["ResultStorage", "open_place"]
-
 _BUCKET_BLOCK = "block:s3-bucket/"
 
 

@@ -6,8 +6,6 @@ import sys
 
 from deployments.command_line import main
 
-__all__: list[str] = []
-
 if __name__ == "__main__":
     sys.argv.insert(1, "service")
     sys.exit(main())

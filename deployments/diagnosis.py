@@ -11,8 +11,6 @@ import httpx
 from multiblast.upkeep.diagnosis import Finding, Verdict
 from multiblast.upkeep.health import Check, measure
 
-__all__ = ["check_server", "diagnose_server"]
-
 _TIMEOUT_S = 5.0
 _SKEW_S = (5.0, 60.0)  # from which on a clock's difference is a warning, and a failure: leases last 60 s
 

@@ -10,19 +10,6 @@ from typing import Any
 from multiblast.ids import digest
 from multiblast.settings import home
 
-__all__ = [
-    "CHECKOUT",
-    "POOL",
-    "PREFECT_FILE",
-    "apply",
-    "log_as_service",
-    "log_file",
-    "prefect_file",
-    "prefect_home",
-    "queues",
-    "worker_name",
-]
-
 POOL = "search"
 PREFECT_FILE = "deployments/prefect.yaml"
 CHECKOUT = Path(__file__).resolve().parent.parent

@@ -17,8 +17,6 @@ from deployments.server import ServerError, answers, ask
 from multiblast.orphans import die_with_parent
 from multiblast.settings import WORKER, own_queue
 
-__all__ = ["register", "serve", "serve_all", "supervise", "work"]
-
 _START_LIMIT_S = 300
 _STOP_LIMIT_S = 30
 _RUNS_PER_CORE = 4  # most of a run is waiting; what computes in it has its own limits

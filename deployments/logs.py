@@ -11,8 +11,6 @@ from datetime import UTC, datetime
 from deployments import environment
 from multiblast.log_lines import current_job
 
-__all__ = ["CommandLog", "JsonLines", "PlainLines", "Terminal"]
-
 _LIMIT_BYTES = 5 << 20
 
 

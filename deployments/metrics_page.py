@@ -12,8 +12,6 @@ from deployments.diagnosis import check_server
 from multiblast.services import Services
 from multiblast.upkeep.metrics import text_of
 
-__all__ = ["MetricsServer"]
-
 _KNOWN_PATHS = ("/metrics", "/health")
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -20,8 +20,6 @@ from deployments.processes import Background
 from deployments.server import ServerError
 from multiblast.settings import home
 
-__all__ = ["BUCKET", "WEED_PORTS", "OwnServers", "postgres_command", "remove_sockets", "weed_command"]
-
 BUCKET = "multiblast"
 _USER = "multiblast"
 _DATABASES = ("prefect", "multiblast")

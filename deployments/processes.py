@@ -15,8 +15,6 @@ import psutil
 from deployments import environment
 from deployments.server import ServerError
 
-__all__ = ["Background", "is_running", "running", "start", "wait_for", "wait_until"]
-
 _SAME_START_S = 5  # the clock, by which starts are known, may have been set since
 
 

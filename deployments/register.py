@@ -28,19 +28,6 @@ from deployments import environment
 from deployments.own_servers import BUCKET, OwnServers
 from deployments.server import ServerError
 
-__all__ = [
-    "POOL",
-    "block_classes",
-    "create_pool",
-    "deploy",
-    "offer_databases",
-    "point_blocks_to",
-    "register_blocks",
-    "remove_old_deployments",
-    "watch_runs",
-    "workers_online",
-]
-
 BlockT = TypeVar("BlockT", bound=Block)
 
 POOL = environment.POOL

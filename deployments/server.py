@@ -21,8 +21,6 @@ from deployments import environment
 from multiblast.errors import MultiblastError
 from multiblast.orphans import die_with_parent
 
-__all__ = ["PrefectServer", "ServerError", "answers", "ask", "running_server", "start_prefect"]
-
 _START_LIMIT_S = 120
 _PATIENCE_S = 0.3
 _STOP_LIMIT_S = 10

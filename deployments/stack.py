@@ -24,8 +24,6 @@ from deployments.processes import Background
 from deployments.server import ServerError, answers
 from multiblast.settings import home
 
-__all__ = ["Profile", "Stack", "down", "status", "up"]
-
 Profile = Literal["plain", "full"]
 
 _console = Console(highlight=False, soft_wrap=True)

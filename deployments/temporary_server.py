@@ -11,8 +11,6 @@ from prefect.server.api.server import create_app
 
 from deployments import environment
 
-__all__: list[str] = []
-
 
 class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

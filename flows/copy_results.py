@@ -7,8 +7,6 @@ from prefect import flow
 from multiblast.transfer import CopyProgress
 from tasks.maintenance import copy_storage
 
-__all__ = ["copy_results"]
-
 
 @flow(name="copy-results", flow_run_name="{source} to {target}")
 async def copy_results(source: str, target: str, prefix: str = "", compare_bytes: bool = True) -> CopyProgress:

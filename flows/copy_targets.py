@@ -9,8 +9,6 @@ from prefect import flow
 from tasks.maintenance import publish_database, scan_targets, sync_here, update_target_choices
 from tasks.page import show_facts
 
-__all__ = ["publish_target", "sync_targets"]
-
 
 @flow(name="publish-target", flow_run_name="publish {name}")
 async def publish_target(name: str, storage: str = "") -> str:

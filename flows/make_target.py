@@ -10,8 +10,6 @@ from multiblast.targets import new_target
 from tasks.maintenance import scan_targets, update_target_choices
 from tasks.runs import upload_directory
 
-__all__ = ["make_target"]
-
 
 @flow(name="make-target", flow_run_name="make {name}")
 async def make_target(  # noqa: PLR0913, PLR0917 - the fields of a form

@@ -14,25 +14,6 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-__all__ = [
-    "ArchiveError",
-    "ConflictError",
-    "FailureClass",
-    "InvalidInputError",
-    "JobFailedError",
-    "LimitError",
-    "MultiblastError",
-    "NotAllowedError",
-    "NotFoundError",
-    "ObjectMissingError",
-    "Problem",
-    "ProgramError",
-    "StoreAwayError",
-    "StoreError",
-    "UnderivableError",
-    "collecting",
-]
-
 
 class MultiblastError(Exception):
     """The root of all errors raised on purpose by this package."""

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 from uuid import uuid4
 
-__all__ = ["PieceReader", "hashed", "replacing"]
-
 
 class _Hasher(Protocol):
     def update(self, data: bytes, /) -> object: ...

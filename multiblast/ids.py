@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 
-__all__ = ["ID_LENGTH", "Canonical", "digest", "is_id"]
-
 ID_LENGTH = 32
 
 

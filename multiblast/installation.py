@@ -15,8 +15,6 @@ from pydantic.dataclasses import dataclass
 
 from multiblast.errors import FailureClass, ProgramError
 
-__all__ = ["TESTED_VERSIONS", "Installation"]
-
 TESTED_VERSIONS = frozenset({"2.12.0+"})
 """Versions of BLAST+ that the whole test suite was run with; adding one begins here."""
 

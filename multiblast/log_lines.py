@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 
-__all__ = ["current_job", "set_job"]
-
 _job: ContextVar[str] = ContextVar("job", default="")
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["DBTYPES", "DatabaseKind", "Molecule"]
-
 
 class Molecule(StrEnum):
     """What a sequence is made of; the value is how it is written in forms and in what is stored."""

@@ -11,8 +11,6 @@ from enum import StrEnum
 
 from multiblast.ids import digest
 
-__all__ = ["ObjectKind", "object_name", "subject_names_key"]
-
 
 class ObjectKind(StrEnum):
     """A kind of objects; the value is the first part of their keys."""

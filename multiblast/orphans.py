@@ -6,8 +6,6 @@ import ctypes
 import signal
 import sys
 
-__all__ = ["die_with_parent"]
-
 _PR_SET_PDEATHSIG = 1
 
 # Looked up before any fork: the child may call it, but must not import or allocate much.

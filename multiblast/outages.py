@@ -9,8 +9,6 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from multiblast.errors import StoreAwayError
 
-__all__ = ["is_outage"]
-
 
 def is_outage(error: BaseException) -> bool:
     """Whether the server of the job database, of the storage or of Prefect was away, or in trouble."""

@@ -21,8 +21,6 @@ from typing import IO, BinaryIO, Self, cast
 from multiblast.errors import FailureClass, ProgramError
 from multiblast.orphans import die_with_parent
 
-__all__ = ["Completed", "Program", "run_program", "throttled"]
-
 _STDERR_KEPT_BYTES = 65536
 _LEAST_FREE_BYTES = 65536
 _WATCH_PERIOD_S = 0.25

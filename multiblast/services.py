@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from multiblast.actions.registered_queries import RegisteredQueries
     from multiblast.upkeep.health import Check
 
-__all__ = ["Services"]
-
 
 @dataclass
 class Services:

@@ -10,8 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from multiblast.molecules import Molecule
 
-__all__ = ["ENVIRONMENT", "WORKER", "NoticeRules", "Policy", "QueryLimits", "UserLimits", "home", "own_queue"]
-
 _MIB = 1 << 20
 
 _Limit = Annotated[int, Field(ge=0)]

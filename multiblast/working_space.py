@@ -9,8 +9,6 @@ from contextlib import contextmanager
 
 from multiblast.errors import StoreError
 
-__all__ = ["working_space"]
-
 
 @contextmanager
 def working_space() -> Iterator[None]:

@@ -28,8 +28,6 @@ from multiblast.transfer import (
     sync_databases,
 )
 
-__all__ = ["copy_storage", "publish_database", "scan_targets", "sync_here", "update_target_choices"]
-
 _PERIOD_S = 2.0
 _NAME_PARTS = 3
 

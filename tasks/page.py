@@ -35,19 +35,6 @@ from multiblast.object_kinds import ObjectKind
 from multiblast.search import Plan, SearchedJob, SequenceRow, board
 from tasks.runs import best_effort
 
-__all__ = [
-    "RunPage",
-    "link_to",
-    "location_of",
-    "problems_on_page",
-    "show_changes",
-    "show_comparison",
-    "show_facts",
-    "show_markdown",
-    "show_plan",
-    "show_table",
-]
-
 _FIRST_S = 0.5  # a search that takes no longer shows its end alone
 _PERIOD_S = 2.0
 _ROWS_SHOWN = 1000

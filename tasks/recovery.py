@@ -36,18 +36,6 @@ from multiblast.errors import ConflictError
 from multiblast.options import PROGRAMS
 from multiblast.upkeep.reconciliation import Reconciled, Reconciliation, RunState, Waiting
 
-__all__ = [
-    "HOOKS",
-    "cancel_at_once",
-    "cancel_jobs",
-    "check_queued",
-    "dismiss_helpers",
-    "reconcile",
-    "replace_dead_runs",
-    "run_again",
-    "signing_secret",
-]
-
 _SIGNING_SECRET = "multiblast-notices"  # noqa: S105 - the name of the block that holds it
 
 _RUNS_A_REQUEST = 200

@@ -34,24 +34,6 @@ from multiblast.registry.sync.summary import ItemResult, TransferSummary
 from multiblast.registry.views.graph import provenance_svg
 from tasks.page import show_markdown, show_table
 
-__all__ = [
-    "local_registry",
-    "open_remote",
-    "plan_pull",
-    "plan_push",
-    "plan_run",
-    "plan_update",
-    "pull_products",
-    "push_products",
-    "record_if_wanted",
-    "remote_names",
-    "run_configuration",
-    "run_key",
-    "show_graph",
-    "show_summary",
-    "update_products",
-]
-
 _ROWS_SHOWN = 1000
 
 

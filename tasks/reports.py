@@ -16,8 +16,6 @@ from tasks.page import link_to, show_markdown
 from tasks.registry import record_if_wanted
 from tasks.runs import RETRY_IF_TRANSIENT, requester
 
-__all__ = ["format_report", "record_report", "show_report"]
-
 
 @task(cache_policy=NO_CACHE, task_run_name="record the report", **RETRY_IF_TRANSIENT)
 def record_report(job_id: str, formatting: Formatting, user: str, partial: bool, notify: str = "") -> str:

@@ -28,21 +28,6 @@ from multiblast.outages import is_outage
 from multiblast.search import is_transient
 from multiblast.settings import home
 
-__all__ = [
-    "RETRY_IF_TRANSIENT",
-    "batch_name",
-    "best_effort",
-    "is_cluster",
-    "report_name",
-    "requested_by",
-    "requester",
-    "sequence_name",
-    "submission_name",
-    "tag_run",
-    "task_runner",
-    "upload_directory",
-]
-
 _LONGEST = 60
 _SECRET = "secret:"  # noqa: S105 - not one, but what stands before the name of one
 _TASK_RUNNER = "MULTIBLAST_TASK_RUNNER"

@@ -40,8 +40,6 @@ from tasks.registry import record_if_wanted
 from tasks.runs import RETRY_IF_TRANSIENT, batch_name, is_cluster, requester, sequence_name, tag_run
 from tasks.shards import call_helpers, wait_behind_small
 
-__all__ = ["FlowSearch", "finish_query", "plan_search", "preview_search", "record_query", "search_batch", "search_part"]
-
 _SHOWN_CHILDREN = 25  # a run's graph stays readable up to here; the table has all
 _TICK_S = 0.5
 

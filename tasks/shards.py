@@ -22,8 +22,6 @@ from multiblast.settings import WORKER, own_queue
 from multiblast.upkeep.reconciliation import Waiting
 from tasks.recovery import run_again
 
-__all__ = ["call_helpers", "wait_behind_small"]
-
 _SHARD = "search-shard/search-shard"
 _QUEUE = "large"
 

@@ -19,8 +19,6 @@ from multiblast.actions.answers import Answer
 from multiblast.actions.catalogue import Action, Parameter, actions_of
 from multiblast.actions.comparison import Comparison, write_changes
 
-__all__ = ["add_actions", "command_of"]
-
 Group = Literal["jobs", "reports"]
 _TIME = timedelta | None
 

@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["GUEST_TOKEN", "SHARE_TOKENS", "USER", "Job", "Json", "TargetsRoot", "User"]
-
 USER = "MULTIBLAST_USER"
 GUEST_TOKEN = "MULTIBLAST_GUEST"  # noqa: S105 - the name of a variable
 SHARE_TOKENS = "MULTIBLAST_SHARES"

@@ -13,8 +13,6 @@ from multiblast.molecules import Molecule
 from multiblast.settings import home
 from multiblast.targets.makeblastdb import build_database
 
-__all__ = ["build_demo_targets", "demo"]
-
 _DATA = CHECKOUT / "examples" / "data"
 _DATABASES = {"proteins": Molecule.PROTEIN, "nucleotides": Molecule.NUCLEOTIDE}
 

@@ -19,8 +19,6 @@ from rich.text import Text
 if TYPE_CHECKING:
     from multiblast.search import SearchedJob
 
-__all__ = ["console", "print_errors", "print_json", "print_rows", "searched_job", "searching", "working"]
-
 # Not a terminal, so nothing tells the width: a table of usual names fits.
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 140, soft_wrap=True)
 _errors = Console(stderr=True, highlight=False)

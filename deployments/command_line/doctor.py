@@ -18,8 +18,6 @@ from multiblast.errors import MultiblastError
 from multiblast.services import Services
 from multiblast.upkeep.diagnosis import Finding, Verdict, diagnose
 
-__all__ = ["doctor"]
-
 _STYLES = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
 
 

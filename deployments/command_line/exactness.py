@@ -18,8 +18,6 @@ from multiblast.search import read_submission
 from multiblast.search.context import Resolver
 from multiblast.targets import database_argument
 
-__all__ = ["exactness"]
-
 
 def exactness(
     query: Annotated[Path, typer.Argument(help="A FASTA file, not compressed.", show_default=False)],

@@ -9,8 +9,6 @@ from deployments.command_line.actions import add_actions, command_of
 from deployments.command_line.arguments import Job, Json, TargetsRoot, User
 from deployments.command_line.session import Session, local_services, requester
 
-__all__ = ["cancel", "jobs", "reports", "show", "status"]
-
 jobs = typer.Typer(no_args_is_help=True)
 reports = typer.Typer(no_args_is_help=True)
 add_actions(jobs, "jobs")

@@ -32,8 +32,6 @@ from multiblast.registry.views.info import info
 from multiblast.registry.views.status import status as state_of
 from multiblast.registry.views.verification import verify
 
-__all__ = ["app"]
-
 app = typer.Typer(
     no_args_is_help=True,
     help="""Exchange data and its provenance with FAIR data registries.

@@ -13,8 +13,6 @@ from deployments.command_line.session import Session, requester
 from multiblast.reports import Formatting
 from multiblast.reports.formats import FORMAT_NAMES, find_format
 
-__all__ = ["report", "write_report", "write_reports"]
-
 
 def report(
     job: Annotated[str, typer.Argument(help="A query job's id.", show_default=False)],

@@ -16,8 +16,6 @@ from multiblast.options import ProgramName
 from multiblast.reports.formats import FORMAT_NAMES
 from multiblast.search import SearchedJob, read_submission
 
-__all__ = ["run_search", "search"]
-
 
 def search(
     query: Annotated[Path, typer.Argument(help="A FASTA file, plain or gzipped.", show_default=False)],

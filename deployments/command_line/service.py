@@ -8,8 +8,6 @@ import typer
 
 from deployments import foreground, stack
 
-__all__ = ["app"]
-
 app = typer.Typer(name="service", no_args_is_help=True, help="Start, stop and register Prefect servers and workers.")
 
 Host = Annotated[str, typer.Option(help="The address to listen on.")]

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from multiblast.accounts import Requester
     from multiblast.services import Services
 
-__all__ = ["Session", "local_services", "requester"]
-
 ResultT = TypeVar("ResultT")
 
 

@@ -14,8 +14,6 @@ from deployments.command_line.session import Session, local_services
 from multiblast.molecules import Molecule
 from multiblast.targets.new_target import read_new_target
 
-__all__ = ["make_target", "publish_target", "sync_targets", "targets"]
-
 
 def targets(
     targets_root: TargetsRoot = None,

@@ -14,8 +14,6 @@ from deployments.command_line.arguments import GUEST_TOKEN, Json
 from deployments.command_line.session import local_services
 from multiblast.errors import InvalidInputError, Problem
 
-__all__ = ["expire", "guests", "health", "metrics", "verify"]
-
 guests = typer.Typer(no_args_is_help=True)
 
 

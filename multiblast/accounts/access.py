@@ -18,8 +18,6 @@ from multiblast.accounts.requester import Requester
 from multiblast.database import ChildJob, Database, JobKind, Link, QueryJob, ReportJob, among, job_table
 from multiblast.errors import NotAllowedError, NotFoundError
 
-__all__ = ["Access", "readable"]
-
 # Names of their own, so that these conditions fit statements that have the tables already.
 _Position, _Link = aliased(ChildJob), aliased(Link)
 

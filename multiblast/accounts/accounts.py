@@ -22,8 +22,6 @@ from multiblast.database import Database, Guest, Link, ShareGrant, Usage, utc_no
 from multiblast.errors import InvalidInputError, NotAllowedError, Problem
 from multiblast.settings import Policy
 
-__all__ = ["Accounts", "LinkedGuest"]
-
 _TOKEN_BYTES = 32
 _LONGEST_NAME = 255
 _COUNTED = {"preserve_rowcount": True}  # PostgreSQL's driver forgets how many rows were inserted

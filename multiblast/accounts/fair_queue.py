@@ -22,8 +22,6 @@ from sqlmodel import col, select
 from multiblast.database import LEASE, Database, Link, Turn, database_now, heartbeat, upsert, utc_now
 from multiblast.errors import ConflictError
 
-__all__ = ["FairQueue", "next_in_turn"]
-
 _POLL_S = 0.5
 _REMEMBERED = timedelta(hours=1)  # how long an ended turn counts for the order
 

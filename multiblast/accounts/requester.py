@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["GUEST", "Requester"]
-
 GUEST = "guest:"
 """What the owner names of guests start with, and no user's name does."""
 

@@ -25,8 +25,6 @@ from multiblast.database import (
 from multiblast.errors import LimitError
 from multiblast.settings import Policy, UserLimits
 
-__all__ = ["UsageLimits"]
-
 _DAY = timedelta(days=1)
 _HOUR = timedelta(hours=1)
 _SHORTEST_WAIT = timedelta(minutes=1)

@@ -20,26 +20,6 @@ from multiblast.errors import (
     Problem,
 )
 
-__all__ = [
-    "Answer",
-    "ChildItem",
-    "CreatedQuery",
-    "CreatedReport",
-    "Errors",
-    "Event",
-    "JobConfig",
-    "ProgramFailure",
-    "QueryDetails",
-    "QueryItem",
-    "QueryTarget",
-    "ReportDetails",
-    "ReportItem",
-    "ReportListedFile",
-    "SequenceFailure",
-    "UserMeta",
-    "error_answer",
-]
-
 
 def _written(time: datetime) -> str:
     return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

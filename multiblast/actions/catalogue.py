@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, get_type_hints
 
-__all__ = ["Action", "Parameter", "action", "actions_of"]
-
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 _MARK = "__multiblast_action__"

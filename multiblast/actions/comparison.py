@@ -20,8 +20,6 @@ from multiblast.sequences import read_fasta
 from multiblast.stores import Store
 from multiblast.targets import ordinal_of
 
-__all__ = ["Comparison", "Comparisons", "HitChange", "write_changes"]
-
 
 @dataclass(frozen=True, slots=True)
 class HitChange:

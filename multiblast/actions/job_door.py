@@ -16,8 +16,6 @@ from multiblast.errors import InvalidInputError, Problem
 from multiblast.ids import is_id
 from multiblast.jobs import Jobs, Links, summary_problems
 
-__all__ = ["JobDoor", "read_page"]
-
 _LONGEST_BULK = 100_000
 
 

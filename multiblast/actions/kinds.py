@@ -5,8 +5,6 @@ from __future__ import annotations
 from multiblast.database import Database, JobKind, QueryJob, ReportJob
 from multiblast.errors import NotFoundError
 
-__all__ = ["kind_of"]
-
 
 def kind_of(database: Database, job_id: str) -> JobKind:
     """Return what a job makes.

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from io import BufferedReader, RawIOBase
 from typing import Any, BinaryIO, cast
 
-__all__ = ["read_lines"]
-
 _LONGEST_PIECE = 1 << 20  # a file may be one endless line
 
 

@@ -25,8 +25,6 @@ from multiblast.results.digests import results_digest
 from multiblast.search import options_of
 from multiblast.stores import Store
 
-__all__ = ["Provenance"]
-
 
 class Provenance:
     """Records jobs in a registry.

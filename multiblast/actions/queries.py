@@ -53,8 +53,6 @@ from multiblast.settings import QueryLimits
 from multiblast.targets import database_argument
 from multiblast.upkeep import Notices
 
-__all__ = ["Queries"]
-
 _CHILDREN = 1000
 
 

@@ -24,8 +24,6 @@ from multiblast.search import Submission, read_submission
 from multiblast.targets import BlastDatabase, Targets
 from multiblast.targets.file_target import FileTarget, install_file
 
-__all__ = ["RegisteredQueries"]
-
 _WITH_ARCHIVE = 2
 _SITE = "registered"  # of databases that come from the registry, where no site is named
 

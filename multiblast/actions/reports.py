@@ -23,8 +23,6 @@ from multiblast.reports.hits import HitPage, read_hits
 from multiblast.search import SearchEngine, options_of, outputs_of
 from multiblast.upkeep import Notices
 
-__all__ = ["Reports"]
-
 
 class Reports(JobDoor):
     """Every action on report jobs, and the runs that make them.

@@ -20,8 +20,6 @@ from multiblast.options import Options, options_from_config
 from multiblast.reports import Formatting
 from multiblast.search import StoreKey, Submission
 
-__all__ = ["CreateReport", "read_create_query", "read_create_report", "renamed"]
-
 _Name = Annotated[str, Field(pattern=r"\S")]
 _MESSAGES = {
     "missing": "this is needed",

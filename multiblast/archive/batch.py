@@ -10,8 +10,6 @@ from typing import BinaryIO
 from multiblast.archive.text import ARCHIVE_START, QUERY_ID
 from multiblast.errors import ArchiveError
 
-__all__ = ["ArchivedQuery", "BatchArchive", "read_batches", "read_heads", "read_request"]
-
 CHUNK_BYTES = 4 << 20
 
 _ALIGNMENTS = b"\n    alignments {\n"

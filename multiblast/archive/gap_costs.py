@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["NUCLEOTIDE", "PROTEIN", "GapCosts", "NucleotideCosts"]
-
 
 class GapCosts(NamedTuple):
     """A supported pair of gap costs and its parameters; the first of a matrix is for ungapped alignment."""

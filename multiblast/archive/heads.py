@@ -11,8 +11,6 @@ from multiblast.archive.batch import read_heads as read_texts
 from multiblast.archive.text import encode_string, query_id, title_of
 from multiblast.errors import ArchiveError
 
-__all__ = ["Head", "read_heads"]
-
 _NUMBERED = b"            id {\n              %s\n            },\n"
 _TITLE = b"            descr {\n              title %s\n            },\n"
 _IDS = re.compile(

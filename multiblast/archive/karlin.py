@@ -14,8 +14,6 @@ from typing import NamedTuple
 
 from multiblast.archive.matrices import COLUMNS, MATRICES
 
-__all__ = ["KarlinAltschul", "nucleotide_parameters", "protein_parameters"]
-
 ACCURACY = 1e-5  # of lambda
 FIRST_GUESS = 0.5  # of lambda
 NEWTON_STEPS, STEPS = 20, 37

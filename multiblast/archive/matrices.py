@@ -6,8 +6,6 @@ Henikoff and Henikoff, PNAS 89 (1992) 10915, PAM after Dayhoff et al. (1978).
 
 from __future__ import annotations
 
-__all__ = ["COLUMNS", "MATRICES"]
-
 COLUMNS = "ARNDCQEGHILKMFPSTWYV"
 
 # One line per residue, one column per standard residue.

@@ -12,8 +12,6 @@ from multiblast.archive.split import PLACEHOLDER
 from multiblast.archive.text import ARCHIVE_START, encode_string, query_id, rename_query
 from multiblast.errors import ArchiveError
 
-__all__ = ["merge"]
-
 _QUERY = b"            id {\n              %s\n            },\n" % query_id(1)
 _ROUND_END = b"\n}\n"
 _NEXT_ROUND = _ROUND_END + ARCHIVE_START

@@ -12,8 +12,6 @@ from multiblast.archive.residues import read_residues
 from multiblast.archive.statistics import SearchRequest, read_statistics
 from multiblast.archive.text import decode_string
 
-__all__ = ["Section", "read_search", "read_sections"]
-
 _POSITIONS = 20
 _LABEL_MAX, _LABEL_KEPT = 35, 25
 _RESIDUE_O = re.compile(rb'seq-data ncbieaa "[^"]*O')

@@ -11,8 +11,6 @@ from functools import cache
 
 from multiblast.errors import ArchiveError
 
-__all__ = ["has_low_complexity", "length_of", "masked", "read_residues", "reverse_complement", "translate"]
-
 _LENGTH = re.compile(rb"\n              length (\d+)")
 _DATA = re.compile(rb"\n              seq-data (\w+) (?:\"([^\"]*)\"|'([0-9A-F\n]*)'H)")
 _MASK = re.compile(rb"from (\d+),\s+to (\d+),")

@@ -21,8 +21,6 @@ from multiblast.archive.summary import Summary, summarise
 from multiblast.archive.text import query_id, rename_query
 from multiblast.errors import ArchiveError, UnderivableError
 
-__all__ = ["PLACEHOLDER", "SplitArchive", "split"]
-
 # Stands for the databases, whose place may change between search and report.
 PLACEHOLDER = b'      subject database "",\n'
 

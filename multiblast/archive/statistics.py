@@ -15,16 +15,6 @@ from multiblast.archive.karlin import KarlinAltschul, nucleotide_parameters, pro
 from multiblast.archive.residues import has_low_complexity, masked, read_residues, reverse_complement, translate
 from multiblast.errors import ArchiveError, UnderivableError
 
-__all__ = [
-    "UNDERIVABLE",
-    "DatabaseSize",
-    "QueryStatistics",
-    "SearchRequest",
-    "length_adjustment",
-    "read_statistics",
-    "write_statistics",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSize:

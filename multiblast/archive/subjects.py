@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from multiblast.archive.summary import SCORE, SUBJECT, subject_id
 from multiblast.errors import ArchiveError
 
-__all__ = ["ArchivedSubject", "read_subjects"]
-
 _BEGIN, _END, _BETWEEN = b"\n    alignments {\n", b"\n    masks {", b"\n      },\n      {\n"
 
 

@@ -10,8 +10,6 @@ from multiblast.archive.residues import length_of
 from multiblast.archive.statistics import SearchRequest
 from multiblast.archive.text import decode_string
 
-__all__ = ["SCORE", "SUBJECT", "Summary", "subject_id", "summarise"]
-
 
 @dataclass(frozen=True, slots=True)
 class Summary:

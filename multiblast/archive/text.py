@@ -9,17 +9,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = [
-    "ARCHIVE_START",
-    "QUERY_ID",
-    "decode_string",
-    "encode_string",
-    "field",
-    "query_id",
-    "rename_query",
-    "title_of",
-]
-
 ARCHIVE_START = b"Blast4-archive ::= {\n"
 
 # The query stands first among the ids of an alignment, and nowhere else does this line follow `ids {`.

@@ -9,8 +9,6 @@ from sqlmodel import Field
 
 from multiblast.database.tables import Table, UtcDateTime, utc_now
 
-__all__ = ["Discarded", "Guest", "ShareGrant", "Turn", "Usage"]
-
 
 class Guest(Table, table=True):
     """Somebody without a name, known by an unguessable token.

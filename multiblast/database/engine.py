@@ -20,8 +20,6 @@ from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from multiblast.errors import MultiblastError, NotFoundError
 
-__all__ = ["Database"]
-
 _BUSY_TIMEOUT_S = 60
 _BUSY_PAUSE_S = 0.05
 _POOL_TIMEOUT_S = 30

@@ -10,8 +10,6 @@ from threading import Event, Thread
 
 from sqlalchemy.exc import SQLAlchemyError
 
-__all__ = ["HEARTBEAT_S", "LEASE", "heartbeat"]
-
 _log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=60)

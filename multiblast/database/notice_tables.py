@@ -9,8 +9,6 @@ from sqlmodel import Field
 
 from multiblast.database.tables import Table, UtcDateTime, utc_now
 
-__all__ = ["Notice"]
-
 
 class Notice(Table, table=True):
     """A URL that is notified of how a job ends.

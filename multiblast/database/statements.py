@@ -14,8 +14,6 @@ from sqlmodel import Session
 
 from multiblast.database.tables import utc_now
 
-__all__ = ["among", "database_now", "in_portions", "insert_missing", "is_postgresql", "upsert"]
-
 _Item = TypeVar("_Item")
 
 

@@ -13,26 +13,6 @@ from typing import Any, ClassVar
 from sqlalchemy import JSON, BigInteger, Column, DateTime, Dialect, Index, Integer, MetaData, Text, TypeDecorator
 from sqlmodel import Field, SQLModel
 
-__all__ = [
-    "BatchRun",
-    "ChildJob",
-    "Failure",
-    "JobEvent",
-    "JobKind",
-    "JobStatus",
-    "Lease",
-    "Link",
-    "QueryJob",
-    "ReportJob",
-    "Result",
-    "Run",
-    "Speed",
-    "Table",
-    "UtcDateTime",
-    "job_table",
-    "utc_now",
-]
-
 
 class JobStatus(StrEnum):
     """Where a job is on its way; `multiblast.jobs.states` has the moves between them."""

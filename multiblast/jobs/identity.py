@@ -13,8 +13,6 @@ from dataclasses import dataclass
 
 from multiblast.ids import Canonical, digest
 
-__all__ = ["JobConfig", "TargetName", "report_id", "sequence_digest"]
-
 _SCHEMA = 1
 
 

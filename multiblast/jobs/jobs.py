@@ -32,8 +32,6 @@ from multiblast.jobs.new_jobs import NewSequence, first_event, record_jobs
 from multiblast.jobs.ownership import add_link
 from multiblast.jobs.states import move
 
-__all__ = ["Child", "Counts", "Jobs"]
-
 _Job = TypeVar("_Job", QueryJob, ReportJob)
 _log = logging.getLogger(__name__)
 

@@ -12,8 +12,6 @@ from sqlmodel import Session, col, select
 from multiblast.database import ChildJob, JobEvent, JobStatus, QueryJob, among, insert_missing, upsert, utc_now
 from multiblast.jobs.states import move
 
-__all__ = ["NewSequence", "first_event", "record_jobs"]
-
 
 @dataclass(frozen=True, slots=True)
 class NewSequence:

@@ -12,8 +12,6 @@ from sqlmodel import Session, col, select
 from multiblast.database import ChildJob, Database, JobKind, JobStatus, Link, QueryJob, ReportJob, upsert
 from multiblast.errors import NotFoundError, Problem
 
-__all__ = ["Links", "ListedJob", "add_link", "summary_problems"]
-
 _LONGEST_SUMMARY = 512
 _WORDS = ("summary", "description")
 

@@ -22,8 +22,6 @@ from sqlmodel import Session, col
 
 from multiblast.database import JobEvent, JobStatus, QueryJob, ReportJob, UtcDateTime, among, utc_now
 
-__all__ = ["ACTIVE", "ENDED", "MOVES", "RESTARTABLE", "move"]
-
 MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
     JobStatus.QUEUED: frozenset({JobStatus.IN_PROGRESS, JobStatus.COMPLETE, JobStatus.FAILED, JobStatus.CANCELLED}),
     JobStatus.IN_PROGRESS: frozenset({JobStatus.COMPLETE, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.QUEUED}),

@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import gcd
 
-__all__ = ["GAP_COSTS", "MATRIX_GAP_COSTS", "NO_GAPS", "AllowedGapCosts", "nucleotide_gap_costs"]
-
 NO_GAPS = (32767, 32767)
 """The pair that stands for gaps being impossible."""
 

@@ -13,8 +13,6 @@ from multiblast.molecules import DatabaseKind, Molecule
 from multiblast.options.option import Form, Option
 from multiblast.options.rules import contradictions
 
-__all__ = ["Options"]
-
 
 def _describe(schema: dict[str, Any], model: type[BaseModel]) -> None:
     """Write in each form what an empty input means, and keep the order of the fields."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["EXCLUDED"]
-
 _HELP = "it shows help and searches nothing"
 _OURS = "it is set for each search from the query, the targets and the result store"
 _FORMAT = "it shapes a report, not a search; choose it when making a report"

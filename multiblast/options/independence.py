@@ -18,8 +18,6 @@ from math import inf
 from multiblast.options.base import Options
 from multiblast.options.declarations.shared import INDEPENDENT
 
-__all__ = ["independent_from", "is_independent", "needs_own_process"]
-
 _GAP_TRIGGER_BITS = 27
 """What an ungapped nucleotide alignment must score before gaps are tried."""
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
     from pydantic_core.core_schema import CoreSchema
 
-__all__ = ["NOWHERE", "Form", "Option"]
-
 NOWHERE: frozenset[str] = frozenset()
 """The safe choice for ``independent_in``: a search with the option runs one query at a time."""
 

@@ -13,8 +13,6 @@ from multiblast.options.base import Options
 from multiblast.options.excluded import EXCLUDED
 from multiblast.options.programs import PROGRAMS, options_for
 
-__all__ = ["options_from_config", "parse_options"]
-
 
 def parse_options(program: str, options: Mapping[str, Any] | Iterable[str] = (), *, key: str = "") -> Options:
     """Read the options of a program.

@@ -11,21 +11,6 @@ from multiblast.molecules import DatabaseKind, Molecule
 from multiblast.options.base import Options
 from multiblast.options.declarations import OPTIONS
 
-__all__ = [
-    "PROGRAMS",
-    "BlastnOptions",
-    "BlastpOptions",
-    "BlastxOptions",
-    "DeltablastOptions",
-    "ProgramName",
-    "PsiblastOptions",
-    "RpsblastOptions",
-    "RpstblastnOptions",
-    "TblastnOptions",
-    "TblastxOptions",
-    "options_for",
-]
-
 ProgramName = Literal[
     "blastn", "blastp", "blastx", "tblastn", "tblastx", "psiblast", "deltablast", "rpsblast", "rpstblastn"
 ]

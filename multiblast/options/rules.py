@@ -11,8 +11,6 @@ from multiblast.options.allowed_gap_costs import GAP_COSTS, MATRIX_GAP_COSTS, NO
 if TYPE_CHECKING:
     from multiblast.options.base import Options
 
-__all__ = ["contradictions"]
-
 
 def contradictions(options: Options) -> list[Problem]:
     """Return every contradiction among options whose values are right by themselves."""

@@ -6,18 +6,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = [
-    "composition_mode",
-    "dust_text",
-    "integer",
-    "location_text",
-    "lower_choice",
-    "seg_text",
-    "switch_text",
-    "taxids_text",
-    "upper",
-]
-
 _COMPOSITION_MODES = {
     "f": "0",
     "none": "0",

@@ -9,8 +9,6 @@ from pathlib import Path
 
 from multiblast.programs import Program
 
-__all__ = ["ENVIRONMENT", "BlastFormatter"]
-
 ENVIRONMENT = {
     "BLAST_USAGE_REPORT": "false",
     # Titles outside ASCII as they are; by default each of their bytes becomes "#".

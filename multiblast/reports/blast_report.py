@@ -21,8 +21,6 @@ from multiblast.reports.formatting import Formatting
 from multiblast.reports.post_processing import PrintedArchive, Rewriting
 from multiblast.reports.rounds import QueryRounds, complete, join_structured, split_rounds
 
-__all__ = ["ARCHIVE", "write_blast_report"]
-
 ARCHIVE = "11"
 _PSIBLAST, _DELTABLAST = "psi", "delta_blast"  # the services that archives name
 

@@ -17,8 +17,6 @@ from multiblast.archive.karlin import KarlinAltschul
 from multiblast.archive.statistics import SearchRequest
 from multiblast.errors import ArchiveError
 
-__all__ = ["annotate", "join_pairwise", "join_sam", "join_tabular", "read_chunks", "restore_statistics", "substitute"]
-
 CHUNK_BYTES = 1 << 20
 REACH_BYTES = 1 << 16  # longer than any header, footer or statistics block
 

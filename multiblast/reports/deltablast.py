@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-__all__ = ["BINARY", "SEQALIGN", "STRUCTURED", "TABLE", "TEXT", "Renaming"]
-
 Renaming = tuple[re.Pattern[bytes], Callable[[re.Match[bytes]], bytes]]
 """Where a kind of report, of one round, names its program and references, and what stands there instead."""
 

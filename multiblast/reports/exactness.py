@@ -14,8 +14,6 @@ from multiblast.reports.formats import FORMATS
 from multiblast.reports.formatting import Formatting
 from multiblast.sequences import read_fasta
 
-__all__ = ["Exactness"]
-
 _ONE_QUERY_PER_BATCH = {"BATCH_SIZE": "1"}
 _SAM = "17"
 

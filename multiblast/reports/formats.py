@@ -26,8 +26,6 @@ from multiblast.reports.profiles import write_profiles
 if TYPE_CHECKING:
     from multiblast.reports.writer import ReportSource
 
-__all__ = ["FORMATS", "FORMAT_NAMES", "FormatChoice", "ReportFormat", "find_format"]
-
 _TABULAR_FIELDS = (
     "std", "qseqid", "qgi", "qacc", "qaccver", "qlen", "sseqid", "sallseqid", "sgi", "sallgi", "sacc", "saccver",
     "sallacc", "slen", "qstart", "qend", "sstart", "send", "qseq", "sseq", "evalue", "bitscore", "score", "length",

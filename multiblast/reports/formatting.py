@@ -11,8 +11,6 @@ from multiblast.errors import InvalidInputError, Problem
 from multiblast.ids import Canonical
 from multiblast.reports.formats import FORMATS, ReportFormat, find_format
 
-__all__ = ["Formatting"]
-
 _LARGEST = 999_999_999
 _FIELDS_OF_BLASTN = {"qcovus"}
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from multiblast.reports.writer import ReportSource
 
-__all__ = ["Hit", "HitOrder", "HitPage", "read_hits", "write_hits", "write_hits_report"]
-
 HitOrder = Literal["evalue", "bitscore", "pident", "qcovs", "length"]
 
 _ROW_GROUP_ROWS = 16384

@@ -18,17 +18,6 @@ from multiblast.reports.corrections import (
     restore_statistics,
 )
 
-__all__ = [
-    "PostProcessor",
-    "PrintedArchive",
-    "Rewriting",
-    "annotate_json",
-    "annotate_xml",
-    "join_pairwise_reports",
-    "join_sam_files",
-    "join_tables",
-]
-
 Rewriting = Callable[[BinaryIO], Iterable[bytes]]
 """Yields a changed copy of a stream."""
 

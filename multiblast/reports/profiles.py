@@ -10,8 +10,6 @@ from multiblast.errors import ConflictError
 if TYPE_CHECKING:
     from multiblast.reports.writer import ReportSource
 
-__all__ = ["write_profiles"]
-
 
 def write_profiles(source: ReportSource, directory: Path) -> list[Path]:
     """Write the files that a search kept beside its results, each with its query's position if there are several.

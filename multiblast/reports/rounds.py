@@ -12,8 +12,6 @@ from typing import BinaryIO
 from multiblast.archive.notes import Section, read_search, read_sections
 from multiblast.archive.subjects import ArchivedSubject, read_subjects
 
-__all__ = ["QueryRounds", "complete", "join_structured", "split_rounds"]
-
 _CONVERGED = b"Search has CONVERGED!\n"
 _LISTED = re.compile(rb"(Sequences producing significant alignments:[^\n]*\n)\n((?:[^\n]+\n)+)")
 _LEAST_WIDTH = 6  # of an E-value, and the blank before it

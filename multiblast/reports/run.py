@@ -14,8 +14,6 @@ from multiblast.programs import throttled
 from multiblast.reports.writer import ReportFile, ReportWriter
 from multiblast.search import SearchEngine
 
-__all__ = ["MadeReport", "ReportRun", "files_of"]
-
 
 @dataclass(frozen=True, slots=True)
 class MadeReport:

@@ -26,8 +26,6 @@ from multiblast.sequences import read_fasta
 from multiblast.targets import database_argument
 from multiblast.working_space import working_space
 
-__all__ = ["ReportFile", "ReportSource", "ReportWriter"]
-
 _ZIP = "report.zip"
 _LEAST_QUERIES_PER_FORMATTER = 25  # fewer are formatted sooner than another process starts
 _FILES_PER_WORKER = 2  # so that the first is formatted while others are merged

@@ -14,8 +14,6 @@ from multiblast.results.discarded import discard
 from multiblast.results.packs import PackEntry, PackReader, PackWriter
 from multiblast.stores import Store
 
-__all__ = ["Compacted", "compact"]
-
 _LIVE_SHARE = 0.5
 _PACKS_AT_A_TIME = 1000
 

@@ -8,8 +8,6 @@ from sqlmodel import Session, col, select
 
 from multiblast.database import ChildJob, QueryJob, Result
 
-__all__ = ["results_digest"]
-
 
 def results_digest(session: Session, job: QueryJob) -> str:
     """Return the digest of a job's results; empty if one is missing.

@@ -8,8 +8,6 @@ from sqlmodel import Session
 
 from multiblast.database import Discarded, insert_missing
 
-__all__ = ["discard"]
-
 
 def discard(session: Session, keys: Sequence[str]) -> None:
     """Note that objects are to be removed."""

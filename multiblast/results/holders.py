@@ -9,8 +9,6 @@ from uuid import uuid4
 
 from multiblast.ids import digest
 
-__all__ = ["is_gone", "new_holder"]
-
 
 def new_holder() -> str:
     """Return a name of its own for a holder in this process."""

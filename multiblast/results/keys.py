@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from multiblast.ids import Canonical, digest
 
-__all__ = ["ResultKeys"]
-
 _SCHEMA = 1
 
 

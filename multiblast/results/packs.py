@@ -24,8 +24,6 @@ from multiblast.errors import StoreError
 from multiblast.object_kinds import ObjectKind
 from multiblast.stores.base import CHUNK_BYTES, Store
 
-__all__ = ["PackEntry", "PackReader", "PackWriter", "read_index"]
-
 _LEVEL = 3
 _SKIPPABLE = struct.Struct("<II")  # magic number, length
 _SKIPPABLE_MAGIC = 0x184D2A50

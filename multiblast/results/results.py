@@ -32,8 +32,6 @@ from multiblast.results.holders import is_gone
 from multiblast.results.packs import PackEntry, PackReader, PackWriter
 from multiblast.stores import Store
 
-__all__ = ["Claim", "Results"]
-
 _CHECKS_AT_A_TIME = 8
 _PLACE = tuple(field.name for field in fields(PackEntry))
 _SUMMARY = tuple(field.name for field in fields(Summary) if field.name in Result.model_fields)

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from multiblast.options import Options
 
-__all__ = ["advice"]
-
 _FEW_TARGETS = 5  # below this, BLAST+ itself warns
 _SHORT_WORD = 7  # of nucleotides: shorter ones are found nearly everywhere by chance
 _LOW_THRESHOLD = 9  # of protein words of usual length

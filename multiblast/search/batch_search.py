@@ -25,8 +25,6 @@ from multiblast.search.speeds import Speeds
 from multiblast.stores import Store
 from multiblast.targets import BlastDatabase, name_subjects
 
-__all__ = ["BatchSearch", "OnProgress", "Outcome", "is_transient"]
-
 _log = logging.getLogger(__name__)
 
 OnProgress = Callable[[int, int], None]

@@ -24,8 +24,6 @@ from multiblast.search.profiles import OUTPUTS
 from multiblast.targets import BlastDatabase, Targets, database_argument
 from multiblast.targets.indices import index_files, index_fingerprint, index_path
 
-__all__ = ["PROFILE_FILE", "QUERY_FILE", "Resolver", "SearchContext", "SearchedSequence", "options_of", "targets_of"]
-
 QUERY_FILE, PROFILE_FILE = "query.fasta", "profile.asn1"
 
 _DATABASE_OPTIONS = {"rpsdb"}

@@ -19,8 +19,6 @@ from multiblast.molecules import Molecule
 from multiblast.programs import run_program
 from multiblast.targets.makeblastdb import build_database
 
-__all__ = ["check_deflines", "parse_deflines"]
-
 _RESIDUES = {Molecule.PROTEIN: b"MKRISTTITTTITITTGNGAG", Molecule.NUCLEOTIDE: b"ACGTTGCATTGACCATGACATTACGATCGA"}
 _PROGRAM = {Molecule.PROTEIN: "blastp", Molecule.NUCLEOTIDE: "blastn"}
 _ENVIRONMENT = {

@@ -13,8 +13,6 @@ from multiblast.installation import Installation
 from multiblast.results import Results
 from multiblast.search.speeds import Speeds
 
-__all__ = ["Batch", "Plan", "PlannedSequence", "Planner", "pack_batches"]
-
 _BATCH_S = 20.0  # of one process, where its speed is known: short enough to lose little, long enough to cost nothing
 _LEAST_BATCH_S = 3.0  # a shorter one gains less than the start of its process costs
 _BATCH_LETTERS = {"blastn": 5_000_000, "blastx": 60_000, "rpstblastn": 60_000, "tblastx": 60_000}

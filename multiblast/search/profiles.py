@@ -14,8 +14,6 @@ from multiblast.options import Options
 from multiblast.stores import Store
 from multiblast.stores.base import check_key
 
-__all__ = ["OUTPUTS", "Profile", "outputs_of", "profile_key", "read_profile", "titled"]
-
 OUTPUTS: Mapping[str, str] = {"out_pssm": "pssm.asn1", "out_ascii_pssm": "pssm.txt"}
 """Options that make a program write a file beside its result, with the file's name."""
 

@@ -6,8 +6,6 @@ import threading
 import time
 from dataclasses import dataclass, field, replace
 
-__all__ = ["Board", "Progress", "board"]
-
 
 @dataclass(frozen=True, slots=True)
 class Progress:

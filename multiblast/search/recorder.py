@@ -28,8 +28,6 @@ from multiblast.sequences import Query, check_query
 from multiblast.settings import QueryLimits
 from multiblast.stores import Store
 
-__all__ = ["Recorded", "Recorder"]
-
 
 @dataclass(frozen=True, slots=True)
 class Recorded:

@@ -32,8 +32,6 @@ from multiblast.stores import Store
 from multiblast.targets import BlastDatabase, Targets
 from multiblast.working_space import working_space
 
-__all__ = ["SearchEngine", "SearchRun", "no_progress"]
-
 _POLL_S = 0.5
 
 Turn = Callable[[], AbstractContextManager[None]]

@@ -11,8 +11,6 @@ from sqlmodel import col, select
 from multiblast.database import ChildJob, Database, Failure, QueryJob, Result, Run
 from multiblast.jobs import Jobs
 
-__all__ = ["SearchedJob", "SequenceRow", "left_to_search", "searched_job"]
-
 
 @dataclass(frozen=True, slots=True)
 class SequenceRow:

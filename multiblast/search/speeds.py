@@ -10,8 +10,6 @@ from sqlmodel import col
 from multiblast.database import Database, Speed, upsert, utc_now
 from multiblast.ids import digest
 
-__all__ = ["Speeds"]
-
 _SMOOTHING = 0.5
 _MEASURED = {name: col(getattr(Speed, name)) for name in ("letters_per_second", "bytes_per_letter")}
 

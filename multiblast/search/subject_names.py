@@ -18,8 +18,6 @@ from multiblast.object_kinds import subject_names_key
 from multiblast.stores import Store
 from multiblast.targets import BlastDatabase, has_own_ids, ordinal_of, subject_names
 
-__all__ = ["SubjectNames", "keep_names"]
-
 _MOST = 5_000_000  # larger databases come with ids
 _COUNT, _OFFSET = struct.Struct("<Q"), struct.Struct("<2Q")
 

@@ -13,8 +13,6 @@ from multiblast.jobs import TargetName, summary_problems
 from multiblast.options import Options, parse_options
 from multiblast.stores.base import check_key
 
-__all__ = ["StoreKey", "Submission", "read_submission"]
-
 _STORE = "store:"
 _LONGEST_PROFILE = 64 << 20
 _PROFILE = {"in_pssm", "inPSSM"}

@@ -30,8 +30,6 @@ from typing import BinaryIO
 from multiblast.errors import InvalidInputError, Problem
 from multiblast.sequences.sequence import Sequence
 
-__all__ = ["LETTERS", "Record", "Source", "read_fasta", "scan"]
-
 Source = BinaryIO | Path | str | bytes
 
 LETTERS = string.ascii_letters.encode() + b"*"

@@ -21,8 +21,6 @@ from multiblast.sequences.fasta import LETTERS, Record, Source, scan
 from multiblast.sequences.sequence import Sequence
 from multiblast.settings import QueryLimits
 
-__all__ = ["Query", "check_query"]
-
 _MOST_PROBLEMS = 100
 _MOST_NAMES = 100_000  # looked at for duplicates, so that memory has a bound
 _MOST_LABELS = 5

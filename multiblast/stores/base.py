@@ -17,8 +17,6 @@ from urllib.parse import SplitResult
 
 from multiblast.errors import ObjectMissingError, StoreError
 
-__all__ = ["CHUNK_BYTES", "Store", "StoredObject", "check_key", "chunks", "is_key"]
-
 CHUNK_BYTES = 1 << 20
 
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}(/[A-Za-z0-9][A-Za-z0-9._-]{0,254})*")

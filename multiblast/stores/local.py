@@ -20,8 +20,6 @@ from multiblast.files import PieceReader
 from multiblast.ids import digest
 from multiblast.stores.base import Store, StoredObject, check_key, chunks, is_key
 
-__all__ = ["LocalStore"]
-
 _TEMPORARY = ".incoming"  # no key starts with a dot, so nothing in here is ever an object
 _ABANDONED_AFTER_S = 24 * 3600
 _MOVE_ATTEMPTS = 100

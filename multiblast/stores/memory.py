@@ -13,8 +13,6 @@ from urllib.parse import SplitResult
 from multiblast.errors import ObjectMissingError
 from multiblast.stores.base import Store, StoredObject, check_key, chunks
 
-__all__ = ["MemoryStore"]
-
 
 class MemoryStore(Store):
     """Objects in a dictionary, gone with the process."""

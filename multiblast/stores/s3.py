@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
-__all__ = ["S3Store", "connect"]
-
 _PART_BYTES = 8 << 20  # 10 000 parts are allowed: objects of up to 78 GiB
 _PARTS_AT_A_TIME = 4
 _KEYS_A_REQUEST = 1000

@@ -23,8 +23,6 @@ from botocore.exceptions import (
 
 from multiblast.errors import StoreAwayError, StoreError
 
-__all__ = ["MISSING", "S3Place", "error_code"]
-
 MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
 
 _DENIED = "check what these credentials may do with this bucket"

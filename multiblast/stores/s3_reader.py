@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from multiblast.stores.s3_errors import S3Place
 
-__all__ = ["ObjectReader"]
-
 _BROKEN = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
 _ATTEMPTS = 5  # in a row, without a single byte
 _WAIT_S = 0.2  # before the second of them, doubled each time

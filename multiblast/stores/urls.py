@@ -13,8 +13,6 @@ from multiblast.errors import StoreError
 from multiblast.stores.base import Store
 from multiblast.stores.local import LocalStore
 
-__all__ = ["open_store"]
-
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):")
 
 

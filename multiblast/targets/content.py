@@ -10,8 +10,6 @@ from pathlib import Path
 from multiblast.errors import InvalidInputError
 from multiblast.targets.volume import Volume, read_volume
 
-__all__ = ["Alias", "Content", "read_content", "volume_files"]
-
 _LISTS = ("GILIST", "TILIST", "SEQIDLIST", "OIDLIST", "TAXIDLIST", "PIGLIST")
 _MEMBER = re.compile(r'"([^"]*)"|(\S+)')
 _VOLUME_FILES = ("in", "sq", "hr")

@@ -12,8 +12,6 @@ from multiblast.molecules import DatabaseKind
 from multiblast.targets.content import read_content
 from multiblast.targets.fingerprint import fingerprint
 
-__all__ = ["BlastDatabase", "database_argument", "in_canonical_order"]
-
 _PROFILE = ("rps", "aux", "loo", "freq", "wgts", "obsr")
 
 

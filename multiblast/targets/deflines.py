@@ -18,8 +18,6 @@ from multiblast.errors import InvalidInputError
 from multiblast.targets.database import BlastDatabase, in_canonical_order
 from multiblast.targets.volume import Volume, read_volume
 
-__all__ = ["has_own_ids", "name_subjects", "ordinal_of", "subject_names"]
-
 _ORDINAL = re.compile(r"gnl\|BL_ORD_ID\|(\d+)")
 _TITLE = b"\xa0\x80\x1a"  # context tag 0, of indefinite length, then VisibleString
 _LONG_FORM = 0x80

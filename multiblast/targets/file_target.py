@@ -19,8 +19,6 @@ from multiblast.targets.database import BlastDatabase
 from multiblast.targets.new_target import NewTarget, make_target
 from multiblast.targets.targets import Targets
 
-__all__ = ["FileTarget", "install_file"]
-
 _OWN_LAYOUT = "{site}/{target}/{database}"
 _BUILT = "sequences"
 _MEMBER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*\.([pn][a-z]{2}|rps|aux|loo|freq|wgts|obsr)")

@@ -26,8 +26,6 @@ from multiblast.files import replacing
 from multiblast.targets.content import Alias, Content, volume_files
 from multiblast.targets.volume import Volume
 
-__all__ = ["file_digest", "fingerprint"]
-
 _BUDGET_BYTES = 256 << 20
 _BLOCK_BYTES = 1 << 16
 _LEAST_BLOCKS = 16

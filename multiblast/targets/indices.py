@@ -10,8 +10,6 @@ from multiblast.errors import InvalidInputError, Problem
 from multiblast.targets.database import BlastDatabase
 from multiblast.targets.fingerprint import file_digest
 
-__all__ = ["index_files", "index_fingerprint", "index_path"]
-
 _BUDGET_BYTES = 256 << 20
 
 

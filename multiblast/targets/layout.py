@@ -10,8 +10,6 @@ from pathlib import Path
 
 from multiblast.errors import InvalidInputError, Problem
 
-__all__ = ["DEFAULT_LAYOUT", "Layout", "Place"]
-
 DEFAULT_LAYOUT = "{site}/{target}/blast/{database}"
 
 _NAMES = {"site", "build", "target"}

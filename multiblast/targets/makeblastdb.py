@@ -16,8 +16,6 @@ from multiblast.errors import FailureClass, InvalidInputError, Problem, ProgramE
 from multiblast.molecules import DBTYPES, Molecule
 from multiblast.orphans import die_with_parent
 
-__all__ = ["build_database"]
-
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
 

@@ -12,8 +12,6 @@ from multiblast.targets.database import BlastDatabase
 from multiblast.targets.makeblastdb import build_database
 from multiblast.targets.targets import Targets
 
-__all__ = ["NewTarget", "make_target", "read_new_target"]
-
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}")
 _PARTS = ("site", "target", "database")
 

@@ -19,8 +19,6 @@ from multiblast.targets.content import Alias, Content, read_content
 from multiblast.targets.database import BlastDatabase, in_canonical_order
 from multiblast.targets.layout import DEFAULT_LAYOUT, Layout, Place
 
-__all__ = ["Targets"]
-
 _ENTRY = re.compile(r"(.+)\.([pn])(?:al|in)")
 _GROUPS = {
     DatabaseKind.NUCLEOTIDE: "naTargets",

@@ -18,8 +18,6 @@ from typing import BinaryIO
 
 from multiblast.errors import InvalidInputError
 
-__all__ = ["Volume", "read_volume"]
-
 _V4, _V5 = 4, 5
 _LONGEST_TEXT = 1 << 20
 

@@ -20,8 +20,6 @@ from multiblast.stores import Store
 from multiblast.stores.base import chunks
 from multiblast.targets import BlastDatabase
 
-__all__ = ["Published", "PublishedFile", "publish", "published_databases", "sha256_of"]
-
 _NAMES = "databases/names/"
 
 

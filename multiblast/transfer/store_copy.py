@@ -10,8 +10,6 @@ from multiblast.errors import ObjectMissingError, StoreError
 from multiblast.files import hashed
 from multiblast.stores.base import Store, StoredObject, chunks
 
-__all__ = ["CopyProgress", "copy_results"]
-
 
 @dataclass(frozen=True, slots=True)
 class CopyProgress:

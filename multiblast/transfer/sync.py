@@ -18,8 +18,6 @@ from multiblast.stores import Store
 from multiblast.targets import Targets
 from multiblast.transfer.publication import Published, PublishedFile, published_databases, sha256_of
 
-__all__ = ["Synced", "sync_databases"]
-
 _INDEX = (".pin", ".nin", ".pal", ".nal")
 
 OnProgress = Callable[[int], None]

@@ -10,8 +10,6 @@ from multiblast.stores import Store
 from multiblast.upkeep.expiry import Expired, Expiry
 from multiblast.upkeep.storage import StorageUpkeep, Swept
 
-__all__ = ["CleanedUp", "clean_up"]
-
 
 @dataclass(frozen=True, slots=True)
 class CleanedUp:

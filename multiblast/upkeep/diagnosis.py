@@ -21,8 +21,6 @@ from multiblast.stores import Store
 from multiblast.targets import Targets
 from multiblast.upkeep.health import health
 
-__all__ = ["Finding", "Verdict", "diagnose"]
-
 _FREE_BYTES = (10 << 30, 1 << 30)
 _PROBE = b"written by multiblast doctor\n"
 _REMEDIES = {

@@ -38,8 +38,6 @@ from multiblast.jobs import ENDED, move
 from multiblast.results.digests import results_digest
 from multiblast.results.discarded import discard
 
-__all__ = ["Expired", "Expiry"]
-
 _ROWS_AT_A_TIME = 1000
 
 

@@ -16,8 +16,6 @@ from multiblast.options import PROGRAMS
 from multiblast.stores import Store
 from multiblast.targets import Targets
 
-__all__ = ["Check", "health", "measure"]
-
 _PROBE = ObjectKind.PROBE.key("probe")
 
 

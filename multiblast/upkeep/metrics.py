@@ -29,8 +29,6 @@ from multiblast.database import (
     job_table,
 )
 
-__all__ = ["metrics", "text_of"]
-
 _QUEUE_BUCKETS_S = (1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
 _COMMAND_BUCKETS_MS = (100, 500, 1000, 5000, 15_000, 60_000, 300_000, 900_000, 3_600_000)
 _DAY_S = 86_400

@@ -14,8 +14,6 @@ from urllib.parse import SplitResult, urlsplit
 from multiblast.errors import InvalidInputError, NotAllowedError, Problem, StoreError
 from multiblast.settings import NoticeRules
 
-__all__ = ["check_url", "deliver", "signature"]
-
 _LONGEST_URL = 2000
 _TIMEOUT_S = 10
 _READ_BYTES = 4096  # of an answer nobody reads

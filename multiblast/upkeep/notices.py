@@ -19,8 +19,6 @@ from multiblast.jobs import ENDED
 from multiblast.settings import NoticeRules
 from multiblast.upkeep.notice_urls import check_url, deliver, signature
 
-__all__ = ["Notices", "SentNotices"]
-
 _ATTEMPTS = 8
 _FIRST_WAIT = timedelta(minutes=1)  # doubled each time: about two hours in all
 _BELIEVED_GONE = timedelta(minutes=2)

@@ -38,8 +38,6 @@ from multiblast.database import (
 from multiblast.jobs import ACTIVE, Jobs, move
 from multiblast.results.holders import is_gone
 
-__all__ = ["Reconciled", "Reconciliation", "RunState", "Waiting"]
-
 _log = logging.getLogger(__name__)
 
 _PATIENCE = timedelta(minutes=10)  # with a run that nobody knows, and with a queued job that nobody starts

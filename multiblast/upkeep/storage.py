@@ -28,8 +28,6 @@ from multiblast.jobs import ACTIVE
 from multiblast.object_kinds import ObjectKind, object_name, subject_names_key
 from multiblast.stores import Store
 
-__all__ = ["KEPT_BY", "Missing", "StorageUpkeep", "Swept"]
-
 _READ_ON_FOR = timedelta(hours=1)  # so long a reader may go on reading what was discarded
 _UNKNOWN_FOR = timedelta(days=1)  # so long an object may wait for the row that refers to it
 

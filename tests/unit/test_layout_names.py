@@ -35,31 +35,18 @@ def test_module_opens_with_one_line() -> None:
     assert [name for name, line in openings.items() if "\n" in line or not line.endswith((".", "?"))] == []
 
 
-def test_what_is_imported_from_a_module_is_public_there() -> None:
-    """A module's ``__all__`` has every name that other modules import from it; a flow file is loaded by its path."""
-    public = {_dotted(name): _public(tree) for name, tree in _TREES.items() if name not in _FLOWS}
+def test_what_begins_with_an_underscore_stays_in_its_module() -> None:
     imported = [(name, *found) for name, tree in _TREES.items() for found in _imported(tree)]
     assert [
         f"{name}: {module}.{what}"
         for name, module, what in imported
-        if module in public and f"{module}.{what}" not in public and what not in public[module]
+        if module.partition(".")[0] in _LAYERS and what.startswith("_")
     ] == []
 
 
 def test_tests_mirror_no_layer() -> None:
     """A package tests/tasks would hide the layer of that name."""
     assert not any((_ROOT / "tests" / layer).exists() for layer in _LAYERS)
-
-
-def _dotted(name: str) -> str:
-    return name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-
-
-def _public(tree: ast.Module) -> set[str]:
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-            return {ast.literal_eval(item) for item in node.value.elts if isinstance(item, ast.Constant)}
-    return set()
 
 
 def _imported(tree: ast.Module) -> Iterator[tuple[str, str]]:

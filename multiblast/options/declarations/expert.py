@@ -10,8 +10,6 @@ from multiblast.options.declarations.shared import ALL, INDEPENDENT, PROTEIN_TAS
 from multiblast.options.option import NOWHERE, Form, Option
 from multiblast.options.values import integer, lower_choice, switch_text
 
-__all__ = ["OPTIONS"]
-
 _PROFILE_TASKS = ("rpsblast", "rpstblastn")
 _PROTEIN = INDEPENDENT - {"blastn"}
 

@@ -10,8 +10,6 @@ from multiblast.options.declarations.shared import ALL, INDEPENDENT, Count, Numb
 from multiblast.options.option import Form, Option
 from multiblast.options.values import dust_text, seg_text, taxids_text
 
-__all__ = ["OPTIONS"]
-
 _SEG_ON = "12 2.2 2.5"
 _WITH_MASKS = {"blastn", "blastp", "blastx", "tblastn", "tblastx"}
 _Mask = Annotated[str, Field(pattern=r"^([0-9]{1,9})?$")]

@@ -9,8 +9,6 @@ from pydantic import Field
 from multiblast.options.declarations.shared import INDEPENDENT, Count, Number
 from multiblast.options.option import NOWHERE, Form, Option
 
-__all__ = ["OPTIONS"]
-
 _ITERATED = {"psiblast", "deltablast"}
 _Threshold = Annotated[Number, Field(ge=0)]
 

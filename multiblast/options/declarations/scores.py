@@ -10,8 +10,6 @@ from multiblast.options.declarations.shared import ALL, INDEPENDENT, PROTEIN_TAS
 from multiblast.options.option import Option
 from multiblast.options.values import composition_mode, upper
 
-__all__ = ["OPTIONS"]
-
 _WORD_SIZE = (
     "Length of the word that query and subject must share to be looked at. Shorter finds more, longer is faster."
 )

@@ -10,8 +10,6 @@ from multiblast.options.declarations.shared import ALL, INDEPENDENT, Number, Per
 from multiblast.options.option import NOWHERE, Option
 from multiblast.options.values import location_text
 
-__all__ = ["OPTIONS"]
-
 _Most = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 OPTIONS = (

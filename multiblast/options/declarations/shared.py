@@ -6,8 +6,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-__all__ = ["ALL", "INDEPENDENT", "PROTEIN_TASKS", "PROTEIN_WORDS", "Count", "Number", "Percentage", "Whole"]
-
 ALL = frozenset(
     {"blastn", "blastp", "blastx", "tblastn", "tblastx", "psiblast", "deltablast", "rpsblast", "rpstblastn"}
 )

@@ -9,8 +9,6 @@ from pydantic import BeforeValidator
 from multiblast.options.option import Option
 from multiblast.options.values import integer
 
-__all__ = ["OPTIONS"]
-
 _GENETIC_CODES = (
     "Number of NCBI's genetic code for translating {}: 1 standard, 2 vertebrate mitochondria, 3 yeast mitochondria, "
     "4 moulds, protozoa and Mycoplasma, 5 invertebrate mitochondria, 6 ciliates, 11 bacteria and plastids, "

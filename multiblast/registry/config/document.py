@@ -11,8 +11,6 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from multiblast.errors import InvalidInputError, Problem
 
-__all__ = ["Document", "read_document"]
-
 _PLAIN = {"tag:yaml.org,2002:bool": {"true": True, "false": False}, "tag:yaml.org,2002:null": None}
 
 

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from multiblast.errors import InvalidInputError, NotFoundError
 
-__all__ = ["DIRTY", "Repository"]
-
 DIRTY = "-dirty"  # as git describe marks a commit that is not what is in the work tree
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@]*@")

@@ -15,24 +15,6 @@ from multiblast.registry.config.document import Document, read_document
 if TYPE_CHECKING:
     pass
 
-__all__ = [
-    "AuthorEntry",
-    "Config",
-    "DataProductEntry",
-    "ExternalObjectEntry",
-    "NamespaceEntry",
-    "ReadEntry",
-    "RunMetadata",
-    "SearchEntry",
-    "Shell",
-    "Use",
-    "WriteEntry",
-    "entry_name",
-    "parse_config",
-    "read_config",
-    "registered_entries",
-]
-
 Shell = Literal["sh", "bash", "python", "python2", "python3", "R", "julia", "java", "pwsh", "powershell", "batch"]
 _KINDS = ("namespace", "author", "data_product", "external_object")
 

@@ -10,8 +10,6 @@ from typing import Any, Protocol
 
 from multiblast.registry.config.schema import SearchEntry
 
-__all__ = ["DatabaseFile", "DatabaseOrigin", "QueryRequest", "QueryRunner", "SearchRecord", "shell_script"]
-
 
 @dataclass(frozen=True, slots=True)
 class DatabaseOrigin:

@@ -14,8 +14,6 @@ from multiblast.registry.config.document import Document
 from multiblast.registry.config.repository import Repository
 from multiblast.registry.model.versions import VERSION_WORDS
 
-__all__ = ["CONFIG_DIR", "LEFT", "VariableValues", "substitute"]
-
 CONFIG_DIR = "CONFIG_DIR"
 _VARIABLE = re.compile(r"\$\{\{\s*([^}${\s]+)\s*\}\}")
 # The run's own number is known when it runs; a token must not be written down.

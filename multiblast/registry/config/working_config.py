@@ -39,8 +39,6 @@ from multiblast.registry.model.tables import DataProduct, FileType, Object
 from multiblast.registry.model.versions import resolve_version
 from multiblast.registry.remotes.known import Remotes
 
-__all__ = ["Input", "Output", "WorkingConfig", "examine", "load_config", "matches", "one_each", "resolve"]
-
 _SEGMENT = r"[^/\[\]?*]+"
 _EXTENSIONS = {"bash": "sh", "sh": "sh", "python": "py", "python2": "py", "python3": "py", "R": "R", "julia": "jl",
                "java": "java", "pwsh": "ps1", "powershell": "ps1", "batch": "bat"}  # fmt: skip

@@ -15,8 +15,6 @@ from multiblast.registry.local.records import record_file, record_object, record
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.tables import CodeRun, CodeRunInput, CodeRunOutput, KeyValue, Object
 
-__all__ = ["CodeRunFacts", "record_run"]
-
 
 @dataclass(frozen=True, slots=True)
 class CodeRunFacts:

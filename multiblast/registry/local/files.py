@@ -19,8 +19,6 @@ from multiblast.registry.model.local_tables import StoredFile
 from multiblast.stores import Store
 from multiblast.stores.base import CHUNK_BYTES, chunks
 
-__all__ = ["Checksums", "Files", "checksums", "file_checksums", "tampered"]
-
 
 @dataclass(frozen=True, slots=True)
 class Checksums:

@@ -13,8 +13,6 @@ from multiblast.registry.model.names import name_of_product, product_name
 from multiblast.registry.model.rows import CodeRunRow, DataProductRow, NamespaceRow, ObjectRow, StorageLocationRow
 from multiblast.registry.model.tables import StorageLocation
 
-__all__ = ["Item", "everything", "find_items", "label"]
-
 Item = ObjectRow | CodeRunRow
 
 

@@ -25,24 +25,6 @@ from multiblast.registry.model.tables import (
     StorageRoot,
 )
 
-__all__ = [
-    "Described",
-    "RecordedProduct",
-    "author_id",
-    "content_of",
-    "file_type_id",
-    "find_product",
-    "namespace_id",
-    "record_content",
-    "record_file",
-    "record_object",
-    "record_place",
-    "record_product",
-    "user_author_id",
-    "versions_of",
-    "whole_of",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class RecordedProduct:

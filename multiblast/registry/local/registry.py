@@ -24,8 +24,6 @@ from multiblast.registry.model.tables import DataProduct, Namespace, NumberedTab
 from multiblast.settings import home
 from multiblast.stores import LocalStore, Store
 
-__all__ = ["MIGRATIONS", "Registry", "number_of", "open_database"]
-
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
 

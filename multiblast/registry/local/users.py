@@ -18,9 +18,6 @@ from multiblast.registry.model.local_tables import User, UserAuthor
 from multiblast.registry.model.names import check_name
 from multiblast.registry.model.tables import Author
 
-__all__ = ["USER_VARIABLE", "RegistryUser", "Secrets", "bind", "binding", "bound_users"]
-
-
 _TOKEN_BYTES = 20  # 40 hexadecimal digits, as FAIR registries have them
 
 

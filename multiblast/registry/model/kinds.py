@@ -17,8 +17,6 @@ from sqlmodel import SQLModel
 from multiblast.registry.model import tables
 from multiblast.registry.model.tables import RegistryTable
 
-__all__ = ["DETAILS", "KINDS", "Kind", "ListField"]
-
 _NOT_EXCHANGED = {"id", "last_updated"}
 
 
@@ -110,8 +108,7 @@ def _kind(table: Table, model: type[SQLModel], links: list[Table]) -> Kind:
 def _kinds() -> dict[str, Kind]:
     exchanged = [table for table in RegistryTable.metadata.tables.values() if not table.info.get("local")]
     links = [table for table in exchanged if "id" not in table.columns]
-    values: list[Any] = [getattr(tables, name) for name in tables.__all__]
-    models = {model.__tablename__: model for model in values if hasattr(model, "__tablename__")}
+    models = {model.__tablename__: model for model in vars(tables).values() if hasattr(model, "__tablename__")}
     kinds = {table.name: _kind(table, models[table.name], links) for table in exchanged if "id" in table.columns}
     needs = {
         kind.name: {*kind.references.values(), *(field.kind for field in kind.lists.values())}

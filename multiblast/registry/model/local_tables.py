@@ -13,8 +13,6 @@ from sqlmodel import Field
 from multiblast.database import UtcDateTime, utc_now
 from multiblast.registry.model.tables import NumberedTable, RegistryTable, reference
 
-__all__ = ["RemoteCopy", "RemoteMark", "RemoteRegistry", "Staged", "StoredFile", "User", "UserAuthor"]
-
 _LOCAL = {"info": {"local": True}}
 
 

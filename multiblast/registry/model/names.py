@@ -8,8 +8,6 @@ from semver import Version
 
 from multiblast.errors import InvalidInputError, Problem
 
-__all__ = ["ProductName", "check_name", "name_of_product", "product_name"]
-
 
 def product_name(namespace: str, name: str, version: str) -> str:
     """Return how a data product is written everywhere: ``namespace:name@version``."""

@@ -14,13 +14,6 @@ from pydantic import AfterValidator, BaseModel, Field
 from multiblast.registry.model.kinds import KINDS
 from multiblast.registry.model.local_tables import StoredFile
 
-__all__ = [
-    "ROWS", "AuthorRow", "CodeRepoReleaseRow", "CodeRunRow", "Creation", "DataProductRow", "Endpoint",
-    "ExternalObjectRow", "Fields", "FileLocation", "FileTypeRow", "Id", "IssueRow", "KeyValueRow", "KeywordRow",
-    "LicenceRow", "NamespaceRow", "ObjectComponentRow", "ObjectRow", "QualityControlledRow", "Row", "RowT",
-    "StorageLocationRow", "StorageRootRow", "write_time",
-]  # fmt: skip
-
 Id = tuple[str, str]  # kind and reference
 Fields = Mapping[str, Any]
 

@@ -18,34 +18,6 @@ from sqlmodel import Field, SQLModel
 
 from multiblast.database import UtcDateTime, utc_now
 
-__all__ = [
-    "WHOLE_OBJECT",
-    "Author",
-    "CodeRepoRelease",
-    "CodeRun",
-    "CodeRunInput",
-    "CodeRunOutput",
-    "ComponentIssue",
-    "DataProduct",
-    "ExternalObject",
-    "FileType",
-    "Issue",
-    "KeyValue",
-    "Keyword",
-    "Licence",
-    "Namespace",
-    "NumberedTable",
-    "Object",
-    "ObjectAuthor",
-    "ObjectComponent",
-    "QualityControlled",
-    "RegistryTable",
-    "StorageLocation",
-    "StorageRoot",
-    "author_uuid",
-    "reference",
-]
-
 WHOLE_OBJECT = "whole_object"
 
 

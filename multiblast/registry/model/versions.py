@@ -9,8 +9,6 @@ from semver import Version
 
 from multiblast.errors import InvalidInputError
 
-__all__ = ["VERSION_WORDS", "highest", "is_version", "resolve_version", "version_word"]
-
 VERSION_WORDS = ("LATEST", "PATCH", "MINOR", "MAJOR", "BUILD", "PRERELEASE")
 _WORD = re.compile(r"\$\{\{\s*([A-Z]+)\s*\}\}")
 _DIGITS = re.compile(r"(\d+)")

@@ -24,8 +24,6 @@ from tenacity import (
 
 from multiblast.errors import MultiblastError, NotAllowedError, NotFoundError, StoreError
 
-__all__ = ["Connection", "RetryPolicy"]
-
 _TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
 _SKEW_REPORTED_S = 300
 _LONGEST_WAIT_S = 30.0

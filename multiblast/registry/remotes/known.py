@@ -18,8 +18,6 @@ from multiblast.registry.remotes.public_view import PublicView
 from multiblast.registry.remotes.rest import RestRegistry
 from multiblast.stores import Store, open_store
 
-__all__ = ["Remotes", "open_remote"]
-
 
 class Remotes:
     """The remote registries that a registry knows by name."""

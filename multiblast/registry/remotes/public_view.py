@@ -23,8 +23,6 @@ from multiblast.registry.model.rows import (
     StorageRootRow,
 )
 
-__all__ = ["SHOWN_ROOT", "PublicView"]
-
 SHOWN_ROOT = "shown"
 _SHOWN_OF_PRIVATE = {"object_component", "data_product", "code_run"}
 

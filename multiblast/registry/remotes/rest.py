@@ -37,8 +37,6 @@ from multiblast.registry.model.rows import (
 from multiblast.registry.remotes.connection import Connection, RetryPolicy
 from multiblast.stores.base import CHUNK_BYTES
 
-__all__ = ["RestRegistry"]
-
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 

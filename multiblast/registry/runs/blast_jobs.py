@@ -21,8 +21,6 @@ from multiblast.registry.model.names import ProductName
 from multiblast.registry.model.rows import CodeRunRow
 from multiblast.registry.model.tables import DataProduct, KeyValue
 
-__all__ = ["BlastJob", "JobFile", "record_blast_job", "record_database", "record_making"]
-
 
 @dataclass(frozen=True, slots=True)
 class JobFile:

@@ -13,8 +13,6 @@ from multiblast.registry.local.users import RegistryUser
 from multiblast.registry.runs.execution import NOTHING_TO_RUN, UNCOMMITTED, RunSummary, run_working
 from multiblast.registry.sync.summary import ItemResult, Outcome, TransferSummary
 
-__all__ = ["generate", "plan_run", "run"]
-
 
 def generate(  # noqa: PLR0913 - what, where to, and how
     config: Path,

@@ -21,8 +21,6 @@ from multiblast.registry.local.users import RegistryUser, Secrets
 from multiblast.registry.model.names import ProductName
 from multiblast.registry.runs.blast_jobs import record_database, record_making
 
-__all__ = ["NOTHING_TO_RUN", "UNCOMMITTED", "RunSummary", "run_working"]
-
 UNCOMMITTED = "the code has changes that are not committed: commit them, or run it with --dirty, which is recorded"
 NOTHING_TO_RUN = "there is nothing to run: give run_metadata a script or a script_path, or a search"
 _RUN_ID = "${{RUN_ID}}"

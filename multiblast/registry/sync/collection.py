@@ -30,9 +30,6 @@ from multiblast.registry.model.tables import RegistryTable, StorageLocation, Sto
 from multiblast.registry.sync.remote_copies import RemoteCopies
 from multiblast.registry.sync.row_graph import RowGraph, collect_rows
 
-__all__ = ["Removal", "collect", "delete"]
-
-
 _ABANDONED_AFTER_S = 24 * 3600
 
 

@@ -18,8 +18,6 @@ from multiblast.registry.sync.push import Push
 from multiblast.registry.sync.registration import register
 from multiblast.registry.sync.summary import ItemResult, Outcome, Progress, TransferSummary, no_progress
 
-__all__ = ["plan_pull", "plan_push", "pull", "push", "update"]
-
 
 def plan_pull(config: Path, registry: Registry, remote: Endpoint, user: RegistryUser) -> TransferSummary:
     """Say what `pull` would do."""

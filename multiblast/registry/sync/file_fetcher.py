@@ -14,8 +14,6 @@ from multiblast.registry.local.files import file_checksums, tampered
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.rows import Endpoint, FileLocation
 
-__all__ = ["PULL_AT_ONCE", "FileFetcher"]
-
 PULL_AT_ONCE = 8
 _SHA1 = re.compile(r"[0-9a-f]{40}")
 

@@ -30,8 +30,6 @@ from multiblast.registry.sync.row_graph import RowGraph, collect_rows
 from multiblast.registry.sync.summary import ItemResult, Outcome, Progress, TransferSummary, no_progress
 from multiblast.registry.sync.transfer import contents_of, create_rows, trouble_of
 
-__all__ = ["Pull"]
-
 _PORTION = 100  # items whose rows are in memory at a time, and in one transaction
 # Once a row of these kinds is here, so is all that goes along with it: it was recorded in the same transaction.
 # Rows of other kinds are details, and are asked for each time.

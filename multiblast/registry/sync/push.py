@@ -22,8 +22,6 @@ from multiblast.registry.sync.row_graph import RowGraph, collect_rows
 from multiblast.registry.sync.summary import ItemResult, Outcome, Progress, TransferSummary, no_progress
 from multiblast.registry.sync.transfer import TransferState, create_rows, trouble_of
 
-__all__ = ["Push"]
-
 _PORTION = 50
 _STAYS = "it is private and stays here"
 

@@ -41,8 +41,6 @@ from multiblast.stores.base import CHUNK_BYTES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["register"]
-
 
 def register(
     registry: Registry, config: Config, base: Path = Path(), limits: RetryPolicy | None = None

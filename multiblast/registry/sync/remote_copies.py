@@ -11,8 +11,6 @@ from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.local_tables import RemoteCopy, RemoteMark
 from multiblast.registry.model.rows import Id, Row
 
-__all__ = ["RemoteCopies"]
-
 
 class RemoteCopies:
     """The rows that a registry and one remote registry both have.

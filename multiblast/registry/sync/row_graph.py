@@ -16,8 +16,6 @@ from multiblast.registry.model.rows import (
     StorageLocationRow,
 )
 
-__all__ = ["RowGraph", "collect_rows"]
-
 
 class RowGraph:
     """Rows, and which leads to which.

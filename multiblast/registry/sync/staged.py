@@ -9,8 +9,6 @@ from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.local_tables import Staged
 from multiblast.registry.sync.summary import ItemResult, Outcome, TransferSummary
 
-__all__ = ["commit"]
-
 
 def commit(registry: Registry, items: Iterable[str], *, dry_run: bool = False) -> TransferSummary:
     """Mark code runs or files to be pushed with all their provenance; a dry run only says which.

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["ItemResult", "Outcome", "Progress", "TransferSummary", "no_progress"]
-
 
 class ItemResult(StrEnum):
     """What became of an item."""

@@ -23,8 +23,6 @@ from multiblast.registry.model.rows import (
 from multiblast.registry.sync.row_graph import RowGraph
 from multiblast.registry.sync.summary import ItemResult
 
-__all__ = ["TransferState", "contents_of", "create_rows", "trouble_of"]
-
 
 @dataclass(slots=True)
 class TransferState:

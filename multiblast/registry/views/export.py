@@ -21,8 +21,6 @@ from multiblast.registry.remotes.public_view import PublicView
 from multiblast.registry.sync.row_graph import RowGraph, collect_rows
 from multiblast.registry.views.graph import provenance_svg
 
-__all__ = ["prov_document", "write_crate", "write_prov", "write_provenance"]
-
 _NAMESPACE = "urn:uuid:"
 _FAIR = "https://data.fairdatapipeline.org/vocab/#"
 _CC0 = "https://creativecommons.org/publicdomain/zero/1.0/"

@@ -10,8 +10,6 @@ from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.rows import CodeRunRow, ObjectRow
 from multiblast.registry.sync.row_graph import RowGraph, collect_rows
 
-__all__ = ["Edge", "Node", "provenance", "provenance_svg"]
-
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 240, 46, 70, 18, 20
 _COLOURS = {"object": "#dbeafe", "code_run": "#fef3c7", "asked": "#bbf7d0"}
 _LONGEST = 34

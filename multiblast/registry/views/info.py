@@ -22,8 +22,6 @@ from multiblast.registry.model.rows import (
 )
 from multiblast.registry.sync.row_graph import RowGraph, collect_rows
 
-__all__ = ["info"]
-
 
 def info(registry: Registry, text: str) -> list[dict[str, Any]]:
     """Return what is recorded of an item: its own row, its details, and its provenance by name.

@@ -23,8 +23,6 @@ from multiblast.registry.sync.remote_copies import RemoteCopies
 from multiblast.registry.sync.summary import ItemResult, Outcome, TransferSummary
 from multiblast.registry.sync.transfer import contents_of
 
-__all__ = ["status"]
-
 Versions = dict[tuple[str, str], dict[str, DataProductRow]]  # by namespace and name, then version
 
 

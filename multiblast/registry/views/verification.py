@@ -10,8 +10,6 @@ from multiblast.registry.model.local_tables import StoredFile
 from multiblast.registry.model.tables import StorageLocation, StorageRoot
 from multiblast.registry.sync.summary import ItemResult, Outcome, TransferSummary
 
-__all__ = ["verify"]
-
 
 def verify(registry: Registry) -> TransferSummary:
     """Compute every digest of every file again."""

@@ -10,8 +10,6 @@ from typing import Any
 
 from multiblast.errors import ArchiveError
 
-__all__ = ["Hsp", "QueryResult", "Subject", "read_results"]
-
 _ORDINAL = "gnl|BL_ORD_ID|"
 _UNTITLED = "unnamed protein product"  # what BLAST+ calls a query without a title, of whatever molecule
 _ALMOST_WHOLE_PERCENT = 99

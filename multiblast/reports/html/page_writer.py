@@ -19,8 +19,6 @@ from multiblast.reports.html.archive_reader import QueryResult, Subject, read_re
 if TYPE_CHECKING:
     from multiblast.reports.writer import ReportSource
 
-__all__ = ["write_html", "write_html_report"]
-
 _DATA = "<!-- data -->"
 
 
