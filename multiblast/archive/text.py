@@ -27,7 +27,7 @@ def encode_string(value: str | bytes) -> bytes:
     """Return ``value`` as a quoted ASN.1 string, quotes doubled.
 
     Bytes outside ASCII are kept as they are; ``blast_formatter`` passes them on
-    on request (see `multiblast.reports.formatting`).
+    on request (see `multiblast.reports.report_options`).
     """
     data = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
     return b'"' + data.replace(b'"', b'""') + b'"'

@@ -1,6 +1,6 @@
 """Reports: a query job's result in any format."""
 
-from multiblast.reports.formatting import Formatting
+from multiblast.reports.report_options import Formatting
 from multiblast.reports.run import MadeReport, ReportRun, files_of
 from multiblast.reports.writer import ReportFile
 

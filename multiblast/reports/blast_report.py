@@ -17,8 +17,8 @@ from multiblast.programs import Program
 from multiblast.reports.blast_formatter import BlastFormatter
 from multiblast.reports.corrections import read_chunks, substitute
 from multiblast.reports.formats import ReportFormat
-from multiblast.reports.formatting import Formatting
-from multiblast.reports.post_processing import PrintedArchive, Rewriting
+from multiblast.reports.post_processors import PrintedArchive, Rewriting
+from multiblast.reports.report_options import Formatting
 from multiblast.reports.rounds import QueryRounds, complete, join_structured, split_rounds
 
 ARCHIVE = "11"

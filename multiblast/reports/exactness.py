@@ -11,7 +11,7 @@ from multiblast.programs import run_program
 from multiblast.reports.blast_formatter import BlastFormatter
 from multiblast.reports.blast_report import ARCHIVE, write_blast_report
 from multiblast.reports.formats import FORMATS
-from multiblast.reports.formatting import Formatting
+from multiblast.reports.report_options import Formatting
 from multiblast.sequences import read_fasta
 
 _ONE_QUERY_PER_BATCH = {"BATCH_SIZE": "1"}

@@ -13,7 +13,7 @@ from multiblast.errors import InvalidInputError, Problem
 from multiblast.reports import deltablast
 from multiblast.reports.hits import write_hits_report
 from multiblast.reports.html import write_html_report
-from multiblast.reports.post_processing import (
+from multiblast.reports.post_processors import (
     PostProcessor,
     annotate_json,
     annotate_xml,

@@ -19,12 +19,12 @@ from multiblast.jobs import Child
 from multiblast.object_kinds import ObjectKind
 from multiblast.reports.blast_formatter import BlastFormatter
 from multiblast.reports.blast_report import write_blast_report
-from multiblast.reports.formatting import Formatting
+from multiblast.reports.report_options import Formatting
 from multiblast.search import SearchEngine, outputs_of, parse_deflines, titled
 from multiblast.sequences import Sequence as FastaSequence
 from multiblast.sequences import read_fasta
 from multiblast.targets import database_argument
-from multiblast.working_space import working_space
+from multiblast.temporary_space import working_space
 
 _ZIP = "report.zip"
 _LEAST_QUERIES_PER_FORMATTER = 25  # fewer are formatted sooner than another process starts

@@ -30,7 +30,7 @@ from multiblast.search.speeds import Speeds
 from multiblast.search.subject_names import keep_names
 from multiblast.stores import Store
 from multiblast.targets import BlastDatabase, Targets
-from multiblast.working_space import working_space
+from multiblast.temporary_space import working_space
 
 _POLL_S = 0.5
 

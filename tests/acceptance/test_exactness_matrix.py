@@ -16,7 +16,7 @@ import pytest
 from multiblast.archive import DatabaseSize
 from multiblast.installation import Installation
 from multiblast.reports.exactness import Exactness
-from multiblast.reports.formatting import Formatting
+from multiblast.reports.report_options import Formatting
 from tests.support.profile_databases import build_profile_databases
 
 DATA = Path(__file__).parents[1] / "data"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from multiblast.archive import DatabaseSize, merge, split
 from multiblast.reports.blast_report import write_blast_report
-from multiblast.reports.formatting import Formatting
+from multiblast.reports.report_options import Formatting
 from multiblast.sequences import read_fasta
 
 DATA = Path(__file__).parents[1] / "data"

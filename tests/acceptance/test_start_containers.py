@@ -28,7 +28,7 @@ def test_all_in_one_has_flows_and_a_worker_and_keeps_its_data_at_home(tmp_path: 
         subprocess.Popen(command, cwd=_ROOT, env=environment, stdout=file, stderr=file) as all_,
     ):
         try:
-            deadline = time.monotonic() + 400
+            deadline = time.monotonic() + 600
             while not _workers(port):
                 assert all_.poll() is None, log.read_text()
                 assert time.monotonic() < deadline, log.read_text()

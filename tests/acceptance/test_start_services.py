@@ -78,7 +78,7 @@ class Installation:
 
     def run(self, *command: str) -> tuple[int, str]:
         with self.popen(*command) as process:
-            output, _ = process.communicate(timeout=300)
+            output, _ = process.communicate(timeout=600)
         return process.returncode, output
 
     @property
@@ -141,7 +141,8 @@ class Installation:
     def call_large(self, seconds: int) -> None:
         """Let the policy call jobs large that take so long."""
         block = self.ask("/block_types/slug/blast-service-policy/block_documents/name/default", method="GET")
-        change = {"data": block["data"] | {"large_job_s": seconds}, "block_schema_id": block["block_schema_id"]}
+        policy = block["data"]["policy"] | {"large_job_s": seconds}
+        change = {"data": block["data"] | {"policy": policy}, "block_schema_id": block["block_schema_id"]}
         self.ask(f"/block_documents/{block['id']}", change, "PATCH")
 
 

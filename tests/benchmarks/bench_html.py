@@ -22,9 +22,9 @@ from playwright.sync_api import Page, sync_playwright
 
 from multiblast.archive import merge, split
 from multiblast.reports.blast_report import write_blast_report
-from multiblast.reports.formatting import Formatting
 from multiblast.reports.hits import read_hits, write_hits
 from multiblast.reports.html import write_html
+from multiblast.reports.report_options import Formatting
 from multiblast.sequences import Sequence, read_fasta
 from multiblast.targets.makeblastdb import build_database
 

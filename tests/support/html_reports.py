@@ -6,8 +6,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from multiblast.reports.blast_report import write_blast_report
-from multiblast.reports.formatting import Formatting
 from multiblast.reports.html import write_html
+from multiblast.reports.report_options import Formatting
 
 __all__ = ["write_html_of"]
 

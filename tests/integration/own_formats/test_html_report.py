@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 
 from multiblast.errors import ArchiveError
 from multiblast.reports.blast_report import write_blast_report
-from multiblast.reports.formatting import Formatting
 from multiblast.reports.html import write_html
 from multiblast.reports.html.archive_reader import Hsp, QueryResult, Subject, read_results
 from multiblast.reports.html.page_writer import _write_page
+from multiblast.reports.report_options import Formatting
 from tests.support.html_reports import write_html_of
 
 _HSP = Hsp(50.0, 120, 1e-9, 9, 9, 1, 10, 1, 9, 1, 10, 0, 0, "MEL-RVGNRY", "MEL RVGNRY", "MELLRVGNRY")
