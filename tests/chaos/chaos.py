@@ -125,7 +125,8 @@ class Chaos:
 
     def rage(self, jobs: list[Submission], seconds: float) -> None:
         """Submit all jobs within a time, and kill something every now and then: once something is being searched."""
-        started, patience_s = time.monotonic(), seconds / 15
+        started = time.monotonic()
+        patience_s = max(seconds / 15, 20)  # on a busy machine workers take as long to come to a search
         moments = sorted(self._chance.uniform(0.1, 1) * seconds for _ in range(self._engine.kills(seconds)))
         due = [number * 0.8 * seconds / len(jobs) for number in range(len(jobs))]
         victims: list[Process] = []
