@@ -2,7 +2,7 @@
 
 from multiblast.database.account_tables import Discarded, Guest, ShareGrant, Turn, Usage
 from multiblast.database.engine import Database
-from multiblast.database.heartbeat import LEASE, heartbeat
+from multiblast.database.lease_renewal import LEASE, heartbeat
 from multiblast.database.notice_tables import Notice
 from multiblast.database.statements import among, database_now, in_portions, insert_missing, is_postgresql, upsert
 from multiblast.database.tables import (

@@ -45,7 +45,7 @@ class Outage(Database):
 
 @pytest.fixture
 def outage(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Outage]:
-    monkeypatch.setattr("multiblast.database.heartbeat.HEARTBEAT_S", 0.1)
+    monkeypatch.setattr("multiblast.database.lease_renewal.HEARTBEAT_S", 0.1)
     database = Outage(database_url)
     yield database
     database.close()

@@ -145,7 +145,7 @@ def test_leases_kept_alive_gives_back_even_after_an_error(results: Results, data
 
 
 def test_leases_are_kept_alive(results: Results, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("multiblast.database.heartbeat.HEARTBEAT_S", 0.05)
+    monkeypatch.setattr("multiblast.database.lease_renewal.HEARTBEAT_S", 0.05)
     with results.keep_leases_alive("me"):
         results.claim(_keys(1), "me")
         _expire(database, "me")
@@ -157,7 +157,7 @@ def test_leases_kept_alive_survives_a_database_that_is_away(
     results: Results, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The heartbeat goes on after an error, such as a server's restart."""
-    monkeypatch.setattr("multiblast.database.heartbeat.HEARTBEAT_S", 0.05)
+    monkeypatch.setattr("multiblast.database.lease_renewal.HEARTBEAT_S", 0.05)
     renew, failures = Results.renew, iter([OperationalError("UPDATE", {}, Exception("server closed"))])
 
     def failing(self: Results, holder: str) -> None:
