@@ -162,7 +162,7 @@ def test_check_query_collapses_warnings_of_one_kind() -> None:
 def test_check_query_warns_of_duplicate_names() -> None:
     (warning,) = check(b">a x\nMK\n>b\nMK\n>a y\nMV\n").warnings
     assert warning == Problem(
-        "'a': an earlier sequence has the same name, so that a report cannot tell them apart", record=3, line=5
+        "'a': an earlier sequence has the same name, so that a report cannot distinguish them", record=3, line=5
     )
 
 
