@@ -85,11 +85,12 @@ Scores = dict[str, list[tuple[int, float]]]
 @cache
 def _protein_scores(matrix: str) -> Scores:
     """Return, by query residue, the score and the probability of each subject residue in BLAST+'s order."""
-    rows = {
-        line[0]: dict(zip(COLUMNS, map(int, line[1:].split()), strict=True))
-        for line in MATRICES[matrix].split("\n")
-        if line
-    }
+    if matrix == "IDENTITY":
+        rows = {one: {other: 9 if one == other else -5 for other in COLUMNS} for one in _PROTEIN_CODES}
+    else:
+        lines = MATRICES[matrix].strip().split("\n")
+        rows = {line[0]: dict(zip(COLUMNS, map(int, line[1:].split()), strict=True)) for line in lines}
+        rows["*"] = dict.fromkeys(COLUMNS, min(min(row.values()) for row in rows.values()))  # a stop matches nothing
     rows["U"] = rows["C"]
     return {residue: [(rows[residue][other], p) for other, p in _background()] for residue in _PROTEIN_CODES}
 

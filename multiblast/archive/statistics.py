@@ -170,7 +170,7 @@ class SearchRequest:
         if known is None:
             raise UnderivableError(f"no statistics are known for scores {match} and {mismatch}; {UNDERIVABLE}")
         opening, extension = self._nucleotide_gaps()
-        for costs in known.costs:
+        for costs in known:
             if (costs.open * factor, costs.extend * factor) == (opening, extension):
                 # Tables hold the smallest scores; higher multiples of them only change the unit.
                 return costs._replace(lambda_=costs.lambda_ / factor, alpha=costs.alpha / factor)
