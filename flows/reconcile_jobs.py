@@ -7,12 +7,12 @@ from dataclasses import asdict
 from prefect import flow
 
 from blocks.services import services
-from flows.submit_query import search_job
 from multiblast.database import JobKind
 from tasks.page import show_facts
 from tasks.recovery import HOOKS, check_queued, reconcile, replace_dead_runs, run_again, signing_secret
 from tasks.reports import format_report, show_report
 from tasks.runs import task_runner
+from tasks.search import FlowSearch
 
 
 @flow(name="reconcile-jobs", flow_run_name="reconcile jobs")
@@ -43,5 +43,5 @@ async def run_job(job: str) -> str:
     if check_queued(job) is JobKind.REPORT:
         await show_report(format_report(job))
         return job
-    await search_job(job)
+    await FlowSearch(job).execute()
     return job

@@ -5,12 +5,12 @@ from __future__ import annotations
 from prefect import flow
 
 from blocks.services import services
-from flows.submit_query import search_job
 from multiblast.database import JobKind
 from tasks.page import show_changes
 from tasks.recovery import HOOKS
 from tasks.reports import format_report, show_report
 from tasks.runs import requester
+from tasks.search import FlowSearch
 
 
 @flow(name="restart-job", flow_run_name="restart {job:.8}", **HOOKS)
@@ -28,6 +28,6 @@ async def restart_job(job: str, user: str = "") -> str:
     if service.kind is JobKind.REPORT:
         await show_report(format_report(job))
         return job
-    await search_job(job)
+    await FlowSearch(job).execute()
     await show_changes(who, job)
     return job

@@ -62,25 +62,7 @@ async def submit_query(  # noqa: PLR0913, PLR0917 - the fields of a form
             files_under=upload_directory(),
         )
         job_id = record_query(submission, notify).job_id
-    return await search_job(job_id, may_wait=True)
-
-
-async def search_job(job_id: str, *, may_wait: bool = False) -> SearchedJob:
-    """Search a recorded job, and show all of that on the run's page.
-
-    Args:
-        job_id: The job.
-        may_wait: Whether a large job is left to the queue of large ones; it then is queued, and so the run's end says.
-    """
-    async with FlowSearch(job_id) as run:
-        plan = await run.plan()
-        if may_wait and (queued := await run.left_to_queue(plan)):
-            return queued
-        await run.start(plan)
-        await run.search(plan)
-        job = await run.finish(plan)
-    await run.show(job)
-    return job
+    return await FlowSearch(job_id, may_wait=True).execute()
 
 
 def _form(program: ProgramName) -> Flow[..., Any]:

@@ -7,8 +7,7 @@ import platform
 from collections import deque
 from collections.abc import Collection, Sequence
 from functools import partial
-from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, cast
 from uuid import UUID
 
 from prefect import task
@@ -31,6 +30,7 @@ from multiblast.search import (
     SearchedJob,
     SearchRun,
     SequenceRow,
+    Steps,
     Submission,
     board,
 )
@@ -104,34 +104,27 @@ def finish_query(job_id: str, lost: Collection[str] = ()) -> SearchedJob:
     return _run(job_id).finish(lost)
 
 
-class FlowSearch:
+class FlowSearch(Steps):
     """The run of a recorded job by a flow run: each step a task, all of it shown on the run's page.
 
-    As a context it fails the job if a step fails, and ends the runs that help. A run that is stopped from
-    outside, or ends since a server was away, leaves its job in progress, and reconcile-jobs runs it again;
-    only a run that was cancelled cancels its job.
+    If a step fails, the job fails, and the runs that help end. A run that is stopped from outside, or ends since a
+    server was away, leaves its job in progress, and reconcile-jobs runs it again; only a run that was cancelled
+    cancels its job.
     """
 
-    def __init__(self, job_id: str) -> None:
+    def __init__(self, job_id: str, *, may_wait: bool = False) -> None:
+        """Begin.
+
+        Args:
+            job_id: The job.
+            may_wait: Whether a large job is left to the queue of large ones.
+        """
+        super().__init__(_run(job_id))
+        set_job(job_id)
         self._job_id = job_id
+        self._may_wait = may_wait
         self._page = RunPage(job_id)
         self._helpers = 0
-
-    async def __aenter__(self) -> Self:
-        set_job(self._job_id)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        board.end(self._job_id)
-        if isinstance(error, TerminationSignal):
-            cancel_at_once(flow_run.id)
-            return
-        if isinstance(error, Exception | asyncio.CancelledError | KeyboardInterrupt):
-            _run(self._job_id).fail(error)
-        if self._helpers:  # without an error those at work find nothing left, and end
-            dismiss_helpers(UUID(flow_run.id), at_once=error is not None)
 
     async def plan(self) -> Plan:
         """Find out what is known and what must be searched."""
@@ -140,12 +133,12 @@ class FlowSearch:
         await self._page.show_plan(plan)
         return plan
 
-    async def left_to_queue(self, plan: Plan) -> SearchedJob | None:
+    async def leave_to_queue(self, plan: Plan) -> SearchedJob | None:
         """Leave a job to the queue of large ones, if that is where it belongs; return it as it waits.
 
         It is returned in a state that names the flow run which will search it: Prefect takes the job out of that.
         """
-        run_id = wait_behind_small(plan)
+        run_id = wait_behind_small(plan) if self._may_wait else None
         if run_id is None:
             return None
         await self._page.show_waiting(run_id)
@@ -159,7 +152,7 @@ class FlowSearch:
 
     async def start(self, plan: Plan) -> None:
         """Note that the job now runs, and ask for help with a large one."""
-        _run(self._job_id).start(plan)
+        await super().start(plan)
         board.begin(self._job_id, to_search=plan.unknown, reused=plan.known, letters=plan.letters)
         self._helpers = await call_helpers(plan)
 
@@ -168,17 +161,30 @@ class FlowSearch:
         await search_batches(plan.batches, self._page)
 
     async def finish(self, plan: Plan) -> SearchedJob:
-        """Complete the job, and keep the page up to date while others still search for it.
-
-        Raises:
-            JobFailedError: the job is not complete now.
-        """
+        """Complete the job, and keep the page up to date while others still search for it."""
         future = finish_query.submit(self._job_id, plan.lost)
         ended = _ended(future)
         while not ended.done():
             await asyncio.wait([ended], timeout=_TICK_S)
             await self._page.show_progress()
-        return future.result()
+        job = future.result()
+        self._end(at_once=False)  # helpers at work find nothing left, and end
+        return job
+
+    def fail(self, error: BaseException) -> None:
+        """Note that the run ended in an error, or was cancelled; one that is stopped leaves its job in progress."""
+        if isinstance(error, TerminationSignal):
+            board.end(self._job_id)
+            cancel_at_once(flow_run.id)
+            return
+        if isinstance(error, Exception | asyncio.CancelledError | KeyboardInterrupt):
+            super().fail(error)
+        self._end(at_once=True)
+
+    def _end(self, *, at_once: bool) -> None:
+        board.end(self._job_id)
+        if self._helpers:
+            dismiss_helpers(UUID(flow_run.id), at_once=at_once)
 
     async def show(self, job: SearchedJob) -> None:
         """Show what was found, each child of a small job also in the run's graph; record it if that is wanted."""

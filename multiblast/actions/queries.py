@@ -76,7 +76,7 @@ class Queries(JobDoor):
         super().__init__(JobKind.QUERY, engine.database, engine.jobs, accounts)
         self.results = engine.results
         self._engine = engine
-        self._recorder = Recorder(engine.jobs, engine.store, engine.installation, engine.resolver, limits)
+        self._recorder = Recorder(engine, limits)
         self._fair_queue = fair_queue
         self._notices = notices
         self._comparisons = Comparisons(engine)
@@ -142,7 +142,7 @@ class Queries(JobDoor):
         Raises:
             InvalidInputError: with everything that is wrong.
         """
-        return self._recorder.preview(submission, self._engine.planner)
+        return self._recorder.preview(submission)
 
     def run(self, job_id: str, *, run_id: str = "", progress: OnProgress = no_progress) -> SearchRun:
         """Return a run of a recorded job, for whatever executes jobs.

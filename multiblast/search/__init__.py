@@ -3,11 +3,12 @@
 from multiblast.search.batch_search import Outcome, is_transient
 from multiblast.search.context import options_of
 from multiblast.search.deflines import parse_deflines
+from multiblast.search.engine import SearchEngine
 from multiblast.search.plan import Batch, Plan
 from multiblast.search.profiles import outputs_of, titled
 from multiblast.search.progress import Progress, board
 from multiblast.search.recorder import Recorded, Recorder
-from multiblast.search.run import SearchEngine, SearchRun
+from multiblast.search.run import SearchRun, Steps
 from multiblast.search.searched_job import SearchedJob, SequenceRow
 from multiblast.search.subject_names import SubjectNames
 from multiblast.search.submission import StoreKey, Submission, read_submission
@@ -23,6 +24,7 @@ __all__ = [
     "SearchRun",
     "SearchedJob",
     "SequenceRow",
+    "Steps",
     "StoreKey",
     "SubjectNames",
     "Submission",

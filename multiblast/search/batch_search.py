@@ -13,13 +13,13 @@ from types import TracebackType
 from typing import Self
 
 from multiblast.archive import Summary, split
-from multiblast.database import BatchRun, Database
+from multiblast.database import BatchRun
 from multiblast.errors import ArchiveError, FailureClass, ProgramError, UnderivableError
-from multiblast.installation import Installation
 from multiblast.outages import is_outage
 from multiblast.programs import Completed, Program
-from multiblast.results import PackWriter, Results, new_holder
+from multiblast.results import PackWriter, new_holder
 from multiblast.search.context import PROFILE_FILE, QUERY_FILE, SearchContext, SearchedSequence
+from multiblast.search.engine import SearchEngine
 from multiblast.search.profiles import outputs_of, profile_key
 from multiblast.search.speeds import Speeds
 from multiblast.stores import Store
@@ -67,33 +67,24 @@ class BatchSearch:
     """Searches sequences of one job on this machine, each one unless somebody else has or does.
 
     Args:
+        engine: What all searches share.
         context: What the job's batches share.
-        database: Where each BLAST+ process is recorded.
-        store: Where profiles, packs and other outputs are kept.
-        installation: The programs of this machine.
-        results: Where results are looked up, claimed and recorded.
         threads: Of a BLAST+ process.
         progress: Called whenever a result is there.
-        cancelled: Asked several times a second; a BLAST+ process is killed once it returns True.
+        cancelled: Called several times a second; a BLAST+ process is killed once it returns True.
     """
 
-    def __init__(  # noqa: PLR0913 - all that takes part
+    def __init__(
         self,
+        engine: SearchEngine,
         context: SearchContext,
-        *,
-        database: Database,
-        store: Store,
-        installation: Installation,
-        results: Results,
         threads: int,
         progress: OnProgress,
         cancelled: Callable[[], bool],
     ) -> None:
+        self._engine = engine
+        self._results = engine.results
         self._context = context
-        self._database = database
-        self._store = store
-        self._installation = installation
-        self._results = results
         self._threads = threads
         self._progress = progress
         self._cancelled = cancelled
@@ -168,7 +159,7 @@ class BatchSearch:
 
     def _record(self, run: BatchRun) -> int:
         """Write down how one BLAST+ process went; return its number."""
-        with self._database.write() as session:
+        with self._engine.database.write() as session:
             session.add(run)
             session.flush()
             return run.number or 0
@@ -185,7 +176,9 @@ class BatchSearch:
             place = Path(directory)
             archive = place / "archive.asn1"
             self._write_input(sequences, place)
-            run.command = self._context.command(self._installation.program(options.program), place, self._threads)
+            run.command = self._context.command(
+                self._engine.installation.program(options.program), place, self._threads
+            )
             environment = {"BLAST_USAGE_REPORT": "false"}
             if one_by_one:
                 environment["BATCH_SIZE"] = "1"
@@ -193,7 +186,7 @@ class BatchSearch:
                 run.command,
                 stdout=archive,
                 environment=environment,
-                timeout_s=self._installation.time_limit_s,
+                timeout_s=self._engine.installation.time_limit_s,
                 cancelled=self._cancelled,
             ) as program:
                 size = self._store_results(sequences, program, archive, stored)
@@ -211,7 +204,7 @@ class BatchSearch:
             stored.update(entry.key for entry in pack.entries)
 
         with (
-            _ResultWriter(self._store, self._context.databases, keep) as writer,
+            _ResultWriter(self._engine.store, self._context.databases, keep) as writer,
             program.follow(archive) as stream,
         ):
             try:
@@ -234,14 +227,14 @@ class BatchSearch:
     def _write_input(self, sequences: Sequence[SearchedSequence], directory: Path) -> None:
         _write_query(directory / QUERY_FILE, sequences)
         if profile := self._context.options.profile:
-            (directory / PROFILE_FILE).write_bytes(self._store.read(profile_key(profile)))
+            (directory / PROFILE_FILE).write_bytes(self._engine.store.read(profile_key(profile)))
 
     def _keep_outputs(self, sequence: SearchedSequence, directory: Path) -> None:
         """Store what the program wrote beside its archive; it writes nothing where there is nothing to keep."""
         for name, key in outputs_of(self._context.options, sequence.key).items():
             if (path := directory / name).is_file():
                 with path.open("rb") as stream:
-                    self._store.put(key, stream)
+                    self._engine.store.put(key, stream)
 
     def _note_end(
         self, sequences: Sequence[SearchedSequence], run: BatchRun, completed: Completed, stored: set[str], size: int
@@ -254,7 +247,7 @@ class BatchSearch:
             reason = f"no result for {len(sequences) - len(stored)} of {len(sequences)} sequences\n"
             raise ProgramError(run.command, 0, completed.stderr + reason, FailureClass.BAD_QUERY_OR_OPTIONS)
         speed = run.letters / max(completed.seconds, 1e-3) / self._threads
-        Speeds(self._database).record(self._context.search_key, speed, size / max(run.letters, 1))
+        Speeds(self._engine.database).record(self._context.search_key, speed, size / max(run.letters, 1))
 
 
 class _ResultWriter:

@@ -9,8 +9,7 @@ from itertools import islice
 
 from multiblast.database import Result
 from multiblast.ids import digest
-from multiblast.installation import Installation
-from multiblast.results import Results
+from multiblast.search.engine import SearchEngine
 from multiblast.search.speeds import Speeds
 
 _BATCH_S = 20.0  # of one process, where its speed is known: short enough to lose little, long enough to cost nothing
@@ -95,61 +94,54 @@ class Plan:
         return tuple(batch for batch in self.batches if not batch.known)
 
 
-class Planner:
-    """Plans searches, by what is known and how fast this machine was before; planning changes nothing."""
+def make_plan(  # noqa: PLR0913 - a search, and the job it is for
+    engine: SearchEngine,
+    program: str,
+    search_key: str,
+    sequences: Iterable[PlannedSequence],
+    *,
+    job_id: str = "",
+    warnings: Sequence[str] = (),
+) -> Plan:
+    """Find out which sequences are known, and pack the others into batches; planning changes nothing.
 
-    def __init__(self, results: Results, speeds: Speeds, installation: Installation) -> None:
-        self._results = results
-        self._speeds = speeds
-        self._installation = installation
+    Known results are looked for in the store; lost ones are searched again. A few batches
+    of known results are in the plan too, to be shown.
 
-    def plan(
-        self,
-        program: str,
-        search_key: str,
-        sequences: Iterable[PlannedSequence],
-        *,
-        job_id: str = "",
-        warnings: Sequence[str] = (),
-    ) -> Plan:
-        """Find out which sequences are known, and pack the others into batches.
-
-        Known results are looked for in the store; lost ones are searched again. A few batches
-        of known results are in the plan too, to be shown.
-
-        Args:
-            program: The BLAST+ program.
-            search_key: Digest of program, version, options and databases.
-            sequences: All of the query, in order; equal ones are searched once.
-            job_id: The job, if it is recorded.
-            warnings: What is legal but should be known.
-        """
-        count, first = 0, dict[str, PlannedSequence]()
-        for count, sequence in enumerate(sequences, start=1):  # noqa: B007 - the last one is how many there are
-            first.setdefault(sequence.key, sequence)
-        found = self._results.known(first)
-        lost = self._results.lost_packs(found.values())
-        known = {key: row for key, row in found.items() if row.pack not in lost}
-        unknown = [sequence for key, sequence in first.items() if key not in known]
-        speed = self._speeds.get(search_key) if unknown else None
-        per_second = speed.letters_per_second if speed else None
-        workers = self._installation.workers
-        batches = pack_batches(job_id, program, unknown, workers=workers, letters_per_second=per_second)
-        letters = _letters(unknown)
-        return Plan(
-            job_id=job_id,
-            program=program,
-            sequences=count,
-            distinct=len(first),
-            known=len(known),
-            letters=letters,
-            batches=(*_known_batches(job_id, first, known), *batches),
-            core_seconds=core_seconds(program, letters, per_second),
-            seconds=estimated_seconds(letters, workers, len(batches), per_second),
-            result_bytes=speed.bytes_per_letter * letters if speed else None,
-            warnings=(*warnings, *_lost_warnings(len(found) - len(known))),
-            lost=lost,
-        )
+    Args:
+        engine: What all searches share.
+        program: The BLAST+ program.
+        search_key: Digest of program, version, options and databases.
+        sequences: All of the query, in order; equal ones are searched once.
+        job_id: The job, if it is recorded.
+        warnings: What is legal but should be known.
+    """
+    count, first = 0, dict[str, PlannedSequence]()
+    for count, sequence in enumerate(sequences, start=1):  # noqa: B007 - the last one is how many there are
+        first.setdefault(sequence.key, sequence)
+    found = engine.results.known(first)
+    lost = engine.results.lost_packs(found.values())
+    known = {key: row for key, row in found.items() if row.pack not in lost}
+    unknown = [sequence for key, sequence in first.items() if key not in known]
+    speed = Speeds(engine.database).get(search_key) if unknown else None
+    per_second = speed.letters_per_second if speed else None
+    workers = engine.installation.workers
+    batches = pack_batches(job_id, program, unknown, workers=workers, letters_per_second=per_second)
+    letters = _letters(unknown)
+    return Plan(
+        job_id=job_id,
+        program=program,
+        sequences=count,
+        distinct=len(first),
+        known=len(known),
+        letters=letters,
+        batches=(*_known_batches(job_id, first, known), *batches),
+        core_seconds=core_seconds(program, letters, per_second),
+        seconds=estimated_seconds(letters, workers, len(batches), per_second),
+        result_bytes=speed.bytes_per_letter * letters if speed else None,
+        warnings=(*warnings, *_lost_warnings(len(found) - len(known))),
+        lost=lost,
+    )
 
 
 def _lost_warnings(count: int) -> Iterator[str]:

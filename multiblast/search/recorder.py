@@ -13,20 +13,19 @@ from typing import IO
 
 from multiblast.database import QueryJob
 from multiblast.errors import InvalidInputError, ObjectMissingError, Problem, collecting
-from multiblast.installation import Installation
-from multiblast.jobs import JobConfig, Jobs, NewSequence, sequence_digest
+from multiblast.jobs import JobConfig, NewSequence, sequence_digest
 from multiblast.object_kinds import ObjectKind
 from multiblast.options import Options
 from multiblast.results import ResultKeys
 from multiblast.search.advice import advice
-from multiblast.search.context import Resolver, options_of, targets_of
+from multiblast.search.context import options_of, targets_of
 from multiblast.search.deflines import check_deflines
-from multiblast.search.plan import Plan, PlannedSequence, Planner
+from multiblast.search.engine import SearchEngine
+from multiblast.search.plan import Plan, PlannedSequence, make_plan
 from multiblast.search.profiles import Profile, profile_key, read_profile
 from multiblast.search.submission import StoreKey, Submission
 from multiblast.sequences import Query, check_query
 from multiblast.settings import QueryLimits
-from multiblast.stores import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +65,15 @@ class Recorder:
     """Turns submissions into jobs.
 
     Args:
-        jobs: Where jobs are written.
-        store: Where queries are kept.
-        installation: The programs of this machine.
-        resolver: Finds the databases.
+        engine: What all searches share.
         limits: What a job may ask for.
     """
 
-    def __init__(
-        self, jobs: Jobs, store: Store, installation: Installation, resolver: Resolver, limits: QueryLimits
-    ) -> None:
-        self._jobs = jobs
-        self._store = store
-        self._installation = installation
-        self._resolver = resolver
+    def __init__(self, engine: SearchEngine, limits: QueryLimits) -> None:
+        self._engine = engine
+        self._store = engine.store
+        self._installation = engine.installation
+        self._resolver = engine.resolver
         self._limits = limits
 
     def record(self, submission: Submission) -> Recorded:
@@ -102,7 +96,7 @@ class Recorder:
                 self._store.put(profile_key(profile.id), BytesIO(profile.text))
             job = _job(config, sequences, job_id=job_id, query_key=query_key, search_key=checked.keys.search)
             job.notes = checked.warnings([sequence.letters for sequence in sequences])
-            self._jobs.add(
+            self._engine.jobs.add(
                 job,
                 sequences if len(sequences) > 1 else (),
                 owner=submission.owner,
@@ -119,7 +113,7 @@ class Recorder:
             file.flush()
             self.record(Submission(Path(file.name), job.site, targets_of(job), options_of(job)))
 
-    def preview(self, submission: Submission, planner: Planner) -> Plan:
+    def preview(self, submission: Submission) -> Plan:
         """Check a submission and plan its search, without recording anything.
 
         Raises:
@@ -131,7 +125,8 @@ class Recorder:
                 for position, sequence in enumerate(checked.query, start=1)
             ]
             warnings = checked.warnings([sequence.letters for sequence in sequences])
-            return planner.plan(checked.options.program, checked.keys.search, sequences, warnings=warnings)
+            program, search_key = checked.options.program, checked.keys.search
+            return make_plan(self._engine, program, search_key, sequences, warnings=warnings)
 
     def count(self, submission: Submission) -> int:
         """Check a submission, and count its sequences.

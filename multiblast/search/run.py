@@ -4,32 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from sqlalchemy import update
 from sqlmodel import col
 
-from multiblast.database import Database, JobStatus, QueryJob, Run, utc_now
+from multiblast.database import JobStatus, QueryJob, Run, utc_now
 from multiblast.errors import ConflictError, JobFailedError
-from multiblast.installation import Installation
-from multiblast.jobs import Child, Jobs
+from multiblast.jobs import Child
 from multiblast.outages import is_outage
 from multiblast.programs import throttled
-from multiblast.results import Results
 from multiblast.search.batch_search import BatchSearch, OnProgress, Outcome
-from multiblast.search.context import Resolver, SearchContext, SearchedSequence
-from multiblast.search.plan import Batch, Plan, PlannedSequence, Planner
+from multiblast.search.context import SearchedSequence
+from multiblast.search.engine import SearchEngine
+from multiblast.search.plan import Batch, Plan, PlannedSequence, make_plan
 from multiblast.search.searched_job import SearchedJob, searched_job
-from multiblast.search.speeds import Speeds
 from multiblast.search.subject_names import keep_names
-from multiblast.stores import Store
-from multiblast.targets import BlastDatabase, Targets
+from multiblast.targets import BlastDatabase
 from multiblast.temporary_space import working_space
 
 _POLL_S = 0.5
@@ -42,61 +37,11 @@ def no_progress(sequences: int, letters: int) -> None:
     """Report progress to nobody."""
 
 
-@dataclass
-class SearchEngine:
-    """What all searches of a process share.
-
-    Attributes:
-        database: Where jobs are recorded.
-        store: Where queries and results are kept.
-        installation: The programs of this machine.
-        targets: The databases of this machine.
-    """
-
-    database: Database
-    store: Store
-    installation: Installation
-    targets: Targets
-
-    @cached_property
-    def jobs(self) -> Jobs:
-        """All jobs."""
-        return Jobs(self.database)
-
-    @cached_property
-    def results(self) -> Results:
-        """All results."""
-        return Results(self.database, self.store)
-
-    @cached_property
-    def resolver(self) -> Resolver:
-        """What finds the databases that jobs name."""
-        return Resolver(self.installation, self.targets)
-
-    @cached_property
-    def planner(self) -> Planner:
-        """What plans searches."""
-        return Planner(self.results, Speeds(self.database), self.installation)
-
-    def context(self, job_id: str) -> SearchContext:
-        """Return what a job's batches share; its databases as they are now: see `Resolver.context`."""
-        return self.resolver.context(self.jobs.query(job_id))
-
-
 class SearchRun:
     """One run of a query job, from its plan to its end.
 
-    `execute` is the whole story. Where something else calls the steps one by one, the run is the
-    context of all of them, so that an error fails the job::
-
-        with run:
-            plan = run.plan()
-            run.start(plan)
-            for batch in plan.batches:
-                run.search(batch)
-            job = run.finish(plan.lost)
-
-    The steps may be called in several processes, each with a run of its own of the same job.
+    `execute` runs it whole; `Steps` holds the order. The steps may be taken in several processes, each with a run
+    of its own of the same job.
 
     Args:
         engine: What all searches share.
@@ -121,15 +66,6 @@ class SearchRun:
         self._progress = progress
         self._turn = turn
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is not None:
-            self.fail(error)
-
     def execute(self) -> SearchedJob:
         """Run the job in this process from beginning to end.
 
@@ -137,21 +73,16 @@ class SearchRun:
             JobFailedError: the job is not complete now.
             ProgramError: as `search`.
         """
-        with self:
-            plan = self.plan()
-            self.start(plan)
-            for batch in plan.batches:
-                self.search(batch)
-            return self.finish(plan.lost)
+        return _without_waiting(Steps(self).execute())
 
     def plan(self) -> Plan:
-        """Find out which sequences are known, and pack the others into batches: see `Planner.plan`."""
+        """Find out which sequences are known, and pack the others into batches: see `make_plan`."""
         job = self._job()
         sequences = (
             PlannedSequence(child.result_key, child.position, child.letters)
             for child in self._engine.jobs.children(job)
         )
-        return self._engine.planner.plan(job.program, job.search_key, sequences, job_id=job.id, warnings=job.notes)
+        return make_plan(self._engine, job.program, job.search_key, sequences, job_id=job.id, warnings=job.notes)
 
     def plan_part(self, part: int, of: int) -> Plan:
         """Plan how this machine helps with a job that another one runs: all that is left of it, begun elsewhere.
@@ -259,16 +190,8 @@ class SearchRun:
     def _search(self, job: QueryJob, children: Sequence[Child], threads: int) -> Outcome:
         engine = self._engine
         distinct = {sequence.key: sequence for sequence in self._residues(job, children)}
-        batch = BatchSearch(
-            engine.resolver.context(job),
-            database=engine.database,
-            store=engine.store,
-            installation=engine.installation,
-            results=engine.results,
-            threads=threads,
-            progress=self._progress,
-            cancelled=throttled(lambda: self._job().cancel_requested),
-        )
+        cancelled = throttled(lambda: self._job().cancel_requested)
+        batch = BatchSearch(engine, engine.resolver.context(job), threads, self._progress, cancelled)
         return batch.run(list(distinct.values()))
 
     def _left(self, job: QueryJob, lost: Collection[str]) -> list[Child]:
@@ -289,6 +212,73 @@ class SearchRun:
                 else:
                     record = store.read(job.query_key, child.query_offset, child.query_bytes)
                 yield SearchedSequence(child.result_key, record.split(b"\n")[1])
+
+
+class Steps:
+    """The steps of a run and their order; a subclass may take a step elsewhere, show it, or ask for help with it.
+
+    They are asynchronous for those that wait for steps taken elsewhere; here none waits.
+    """
+
+    def __init__(self, run: SearchRun) -> None:
+        self.run = run
+
+    async def execute(self) -> SearchedJob:
+        """Take one step after the other; an error in any of them fails the job.
+
+        Raises:
+            JobFailedError: the job is not complete now.
+        """
+        try:
+            plan = await self.plan()
+            if queued := await self.leave_to_queue(plan):
+                return queued
+            await self.start(plan)
+            await self.search(plan)
+            job = await self.finish(plan)
+        except BaseException as error:
+            self.fail(error)
+            raise
+        await self.show(job)
+        return job
+
+    async def plan(self) -> Plan:
+        """Find out what is known and what must be searched."""
+        return self.run.plan()
+
+    async def leave_to_queue(self, plan: Plan) -> SearchedJob | None:  # noqa: ARG002 - a subclass decides by it
+        """Leave the job to another run, if that is where it belongs, and return it as it waits."""
+        return None
+
+    async def start(self, plan: Plan) -> None:
+        """Note that the job now runs."""
+        self.run.start(plan)
+
+    async def search(self, plan: Plan) -> None:
+        """Search one batch after the other."""
+        for batch in plan.batches:
+            self.run.search(batch)
+
+    async def finish(self, plan: Plan) -> SearchedJob:
+        """Bring the job to its end."""
+        return self.run.finish(plan.lost)
+
+    def fail(self, error: BaseException) -> None:
+        """Note that the run ended in an error, or was cancelled."""
+        self.run.fail(error)
+
+    async def show(self, job: SearchedJob) -> None:
+        """Show what was found."""
+
+
+def _without_waiting(steps: Coroutine[Any, Any, SearchedJob]) -> SearchedJob:
+    """Return what steps come to of which none waits; no event loop is needed, and one may run in this thread."""
+    try:
+        steps.send(None)
+    except StopIteration as end:
+        job: SearchedJob = end.value
+        return job
+    raise RuntimeError("a step waited, outside of an event loop")
 
 
 def _describe(database: BlastDatabase) -> dict[str, Any]:

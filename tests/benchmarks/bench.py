@@ -92,7 +92,8 @@ class Bench:
         target = f"{self.database.parents[2].name}/{self.database.parents[1].name}/{self.database.name}"
         submission = read_submission(query_file=query, program=self.program, targets=[target], options=self.options)
         job_id = services.queries.submit(Requester(), submission).job_id
-        with services.queries.run(job_id) as run, ThreadPoolExecutor(CORES) as pool:
+        run = services.queries.run(job_id)
+        with ThreadPoolExecutor(CORES) as pool:
             plan = run.plan()
             run.start(plan)
             list(pool.map(run.search, plan.to_run))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -75,9 +74,9 @@ def test_outage_is_told_from_a_failure(error: BaseException, passes: bool) -> No
 def test_job_whose_run_met_an_outage_is_run_again(services: Services, error: Exception, left: JobStatus) -> None:
     submission = read_submission(query=ONE, targets=["demo/examples/proteins"])
     job = services.queries.submit(Requester(), submission).job_id
-    with suppress(type(error)), services.queries.run(job, run_id="run-1") as run:
-        run.start(run.plan())
-        raise error
+    run = services.queries.run(job, run_id="run-1")
+    run.start(run.plan())
+    run.fail(error)
     assert services.queries.searched_job(job).status == left
     waiting = [waiting.job_id for waiting in Reconciliation(services.database).run(ended).waiting]
     assert waiting == ([job] if error is AWAY else [])

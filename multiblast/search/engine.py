@@ -1,0 +1,43 @@
+"""What all searches of a process share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from multiblast.database import Database
+from multiblast.installation import Installation
+from multiblast.jobs import Jobs
+from multiblast.results import Results
+from multiblast.search.context import Resolver, SearchContext
+from multiblast.stores import Store
+from multiblast.targets import Targets
+
+
+@dataclass
+class SearchEngine:
+    """Where jobs are recorded, queries and results are kept; programs and databases of this machine."""
+
+    database: Database
+    store: Store
+    installation: Installation
+    targets: Targets
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """All jobs."""
+        return Jobs(self.database)
+
+    @cached_property
+    def results(self) -> Results:
+        """All results."""
+        return Results(self.database, self.store)
+
+    @cached_property
+    def resolver(self) -> Resolver:
+        """What finds the databases that jobs name."""
+        return Resolver(self.installation, self.targets)
+
+    def context(self, job_id: str) -> SearchContext:
+        """Return what a job's batches share; its databases as they are now: see `Resolver.context`."""
+        return self.resolver.context(self.jobs.query(job_id))
