@@ -82,18 +82,28 @@ class Walk:
         page = self.page
         page.locator("a[href*='/flow-run/']").first.click()
         expect(page.get_by_text("Running").first).to_be_visible(timeout=PATIENCE_MS)
-        self.artifacts()
-        expect(page.get_by_text(re.compile("progress-")).first).to_be_visible(timeout=PATIENCE_MS)
+        self.see_artifact("progress-")
         self.keep("run-page-during")
         expect(page.get_by_text("Completed").first).to_be_visible(timeout=PATIENCE_MS)
-        page.reload()  # the page asks for no more artifacts once it knows that the run has ended
-        self.artifacts()
-        expect(page.get_by_text(re.compile("sequences-")).first).to_be_visible(timeout=PATIENCE_MS)
+        self.see_artifact("sequences-")
         self.keep("run-page")
 
     def artifacts(self) -> None:
         """Turn to what the run shows."""
         self.page.get_by_role("tab", name="Artifacts").or_(self.page.get_by_text("Artifacts")).first.click()
+
+    def see_artifact(self, key: str) -> None:
+        """Look for something that the run shows; the page loads no more of it once it knows that the run has ended."""
+        for left in reversed(range(PATIENCE_MS // 15_000)):
+            self.artifacts()
+            try:
+                expect(self.page.get_by_text(re.compile(key)).first).to_be_visible(timeout=15_000)
+            except AssertionError:
+                if not left:
+                    raise
+                self.page.reload()
+            else:
+                return
 
     def results(self) -> None:
         """Open the table of sequences, then the job's page and from it the report form."""

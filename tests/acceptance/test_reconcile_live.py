@@ -99,7 +99,7 @@ def test_submission_that_crashed_before_its_job_began_is_replaced_twice(
     parameters = {"query": ">lost\nMKVLAAGIVGLCAKAYQERTPSWHDNF\n", "targets": ["demo/examples/proteins"]}
     first = start(prefect_api, "submit-query", state="PENDING", **parameters)
     crash(prefect_api, first)
-    assert replace(live, first)[0] == 1
+    replace(live, first)  # unless the schedule has just done so
     second = follow(prefect_api, first)
     wait_for(lambda: read(prefect_api, second)["state_type"] == "COMPLETED")
     crash(prefect_api, second)  # its job has begun: reconciling takes care of that

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from threading import current_thread
 
 import pytest
 from sqlalchemy.exc import OperationalError
@@ -26,18 +27,13 @@ NOON = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
 
 
 class Outage(Database):
-    """A job database whose server can be away for a while."""
+    """A job database that heartbeats cannot reach while ``away``."""
 
-    back_at = 0.0
-
-    def last(self, seconds: float) -> None:
-        """Be away for so long."""
-        self.back_at = time.monotonic() + seconds
-        time.sleep(seconds)
+    away = False
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        if time.monotonic() < self.back_at:
+        if self.away and current_thread().name == "heartbeat":
             raise OperationalError("UPDATE", {}, Exception("server closed the connection"))
         with super().write() as session:
             yield session
@@ -205,7 +201,9 @@ def test_turn_outlives_heartbeats_that_fail(outage: Outage, monkeypatch: pytest.
     monkeypatch.setattr("multiblast.accounts.fair_queue.LEASE", timedelta(seconds=1))
     queue = FairQueue(outage, 1)
     with queue.turn("j"):
-        outage.last(0.4)
+        outage.away = True
+        time.sleep(0.4)
+        outage.away = False
         time.sleep(1.5)
         other = queue.enqueue("bob")
         assert not queue.try_acquire(other)
@@ -217,10 +215,12 @@ def test_turn_that_was_taken_for_dead_counts_again(outage: Outage, monkeypatch: 
     monkeypatch.setattr("multiblast.accounts.fair_queue.LEASE", timedelta(seconds=1))
     queue = FairQueue(outage, 1)
     with queue.turn("j"):
-        outage.last(1.2)
+        outage.away = True
+        time.sleep(1.2)
         other = queue.enqueue("bob")
         assert queue.try_acquire(other)
         queue.release(other)
+        outage.away = False
         time.sleep(0.4)
         assert not queue.try_acquire(queue.enqueue("eve"))
 
