@@ -167,7 +167,7 @@ def up(port: int, profile: Profile = "plain", host: str = "127.0.0.1") -> int:
         return 1
     _console.print(f"""
 Open [bold]{stack.page}[/bold], choose [bold]submit-blastp[/bold] or another program, then “Run”, “Custom run”.
-At the terminal, `uv run multiblast search --help` says how to do the same; it uses this server now.
+At the terminal, `.venv/bin/multiblast search --help` says how to do the same; it uses this server now.
 Logs are in {environment.prefect_home() / "logs"}; `make down` stops everything, and all data stay.""")
     return 0
 

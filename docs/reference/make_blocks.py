@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from deployments.register import block_classes
@@ -48,11 +49,16 @@ def _block(block: Any) -> str:
         "| Field | Default | Meaning |",
         "|---|---|---|",
     ]
-    lines += _rows(block.model_fields)
-    return "\n".join([*lines, "", (block.get_code_example() or "").strip(), ""])
+    lines += [f"| {' | '.join(cells)} |" for cells in _rows(block.model_fields)]
+    lines += ["", (block.get_code_example() or "").strip(), ""]
+    if hasattr(block, "public"):
+        usual, public = (dict(_values(settings)) for settings in (block(), block.public()))
+        differing = [f"{name} {_default(value)}" for name, value in public.items() if value != usual[name]]
+        lines += [f"`public()` sets {', '.join(differing)}; all else is as by default.", ""]
+    return "\n".join(lines)
 
 
-def _rows(fields: Mapping[str, FieldInfo], above: str = "") -> Iterator[str]:
+def _rows(fields: Mapping[str, FieldInfo], above: str = "") -> Iterator[tuple[str, str, str]]:
     """Yield a row for each field, and for each field of the settings that it holds."""
     for name, field in fields.items():
         default = field.get_default(call_default_factory=True)
@@ -60,8 +66,18 @@ def _rows(fields: Mapping[str, FieldInfo], above: str = "") -> Iterator[str]:
         if inner:
             yield from _rows(inner, f"{above}{name}.")
         elif not name.startswith("_"):
-            cells = (f"`{above}{name}`", _default(default), field.description or "")
-            yield "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+            default, meaning = (text.replace("|", r"\|") for text in (_default(default), field.description or ""))
+            yield f"`{above}{name}`", default, meaning
+
+
+def _values(settings: BaseModel, above: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each field of settings, and of the settings that they hold, with its value."""
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, BaseModel):
+            yield from _values(value, f"{above}{name}.")
+        elif not name.startswith("_"):
+            yield f"`{above}{name}`", value
 
 
 def _default(value: Any) -> str:

@@ -29,7 +29,8 @@ def page() -> str:
     for deployment in yaml.safe_load(PREFECT_FILE.read_text(encoding="utf-8"))["deployments"]:
         path, _, name = deployment["entrypoint"].partition(":")
         flow = getattr(import_module(path.removesuffix(".py").replace("/", ".")), name)
-        sections.setdefault(_section(flow), []).append(deployment["name"])
+        section = _section(flow) + "".join(f"\n{_schedule(found)}\n" for found in deployment.get("schedules", []))
+        sections.setdefault(section, []).append(deployment["name"])
     parts = [f"## {', '.join(names)}\n\n{section}" for section, names in sections.items()]
     return "\n".join([INTRODUCTION, *parts])
 
@@ -46,6 +47,20 @@ def _section(flow: Any) -> str:
         meaning = " ".join(field.get("description", "").split()).replace("|", r"\|")
         lines.append(f"| `{name}` | {values} | {default} | {meaning} |".replace("|  |", "| |"))
     return "\n".join(lines) + "\n"
+
+
+def _schedule(schedule: dict[str, Any]) -> str:
+    """Say in words when a flow runs by itself."""
+    if "cron" in schedule:
+        minute, hour, *days = schedule["cron"].split()
+        if days != ["*", "*", "0"]:
+            raise ValueError(f"say {schedule['cron']} in words")
+        when = f"on Sundays at {hour}:{minute} UTC"
+    else:
+        number, unit = schedule["interval"][2:-1], {"H": "hours", "M": "minutes"}[schedule["interval"][-1]]
+        when = f"every {number} {unit}".replace("1 hours", "hour")
+    active = schedule.get("active", True)
+    return f"Runs by itself {when}." if active else f"Has a schedule, {when}, that is switched off at first."
 
 
 def _values(field: dict[str, Any], definitions: dict[str, Any]) -> str:

@@ -61,7 +61,7 @@ def test_commands_of_the_readme_work_as_printed(multiblast: Run, examples: Path,
     """With the reader's own query and job in place of those printed."""
     (tmp_path / "proteins.fasta").write_bytes((examples / "protein_query.fasta").read_bytes())
     text = (examples.parents[1] / "README.md").read_text().partition("## At a terminal")[2].partition("```\n")[0]
-    commands = re.findall(r"^\$ uv run multiblast (.*)$", text.replace("\\\n", " "), re.MULTILINE)
+    commands = re.findall(r"^\$ multiblast (.*)$", text.replace("\\\n", " "), re.MULTILINE)
     assert {command.split()[0] for command in commands} == {"search", "targets", "report"}
     job = ""
     for command in commands:
