@@ -37,9 +37,9 @@ def _program(program: str) -> str:
         "| Option | blastConfig | Values | Default | Meaning |",
         "|---|---|---|---|---|",
     ]
-    for name in model.names():
+    for name in model.declared:
         field = schema["properties"][name]
-        cells = (f"`{name}`", f"`{model.option(name).config}`", _values(field), _default(field), field["description"])
+        cells = (f"`{name}`", f"`{model.declared[name].config}`", _values(field), _default(field), field["description"])
         lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
 

@@ -383,7 +383,9 @@ class Queries(JobDoor):
 
     def _blast_config(self, job: QueryJob) -> dict[str, Any]:
         options = options_of(job)
-        return {"tool": job.program} | {options.option(name).config: value for name, value in options.changed().items()}
+        return {"tool": job.program} | {
+            options.declared[name].config: value for name, value in options.changed().items()
+        }
 
     def _complete(self, job_id: str) -> QueryJob:
         job = self.jobs.query(job_id)

@@ -26,11 +26,7 @@ def _describe(schema: dict[str, Any], model: type[BaseModel]) -> None:
 
 
 class Options(BaseModel):
-    """The options of one program, under the names BLAST+ gives them.
-
-    An option left unset is ``None`` where the program has no fixed default, and
-    the default that the program's help names otherwise.
-    """
+    """The options of one program, under BLAST+'s names; an unset one without fixed default is ``None``."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -95,33 +91,17 @@ class Options(BaseModel):
         return {name: value for name, value in handler(self).items() if value is not None}
 
     @classmethod
-    def names(cls) -> tuple[str, ...]:
-        """Return the names of the options, in the order of the form."""
-        return tuple(cls.declared)
-
-    @classmethod
-    def option(cls, name: str) -> Option:
-        """Return what is declared about an option."""
-        return cls.declared[name]
-
-    @classmethod
     def task_names(cls) -> tuple[str, ...]:
-        """Return the presets of the program; a program without presets has one, named as itself."""
+        """Return the presets, the default one first; a program without presets has one, named as itself."""
         field = cls.model_fields.get("task", cls.model_fields["program"])
         return tuple(get_args(field.annotation))
 
     @classmethod
     def defaults(cls, task: str = "") -> dict[str, Canonical]:
         """Return the program's defaults as far as they are known, for a task (its default one if empty)."""
-        program, task = str(cls.model_fields["program"].default), task or cls.preset()
+        program, task = str(cls.model_fields["program"].default), task or cls.task_names()[0]
         known = {name: option.default_in(program, task) for name, option in cls.declared.items()}
         return {name: value for name, value in known.items() if value is not None}
-
-    @classmethod
-    def preset(cls) -> str:
-        """Return the task that runs when none is named."""
-        field = cls.model_fields.get("task", cls.model_fields["program"])
-        return str(field.default)
 
     @classmethod
     def default_text(cls, name: str) -> str:
@@ -137,8 +117,7 @@ class Options(BaseModel):
     def changed(self) -> dict[str, Canonical]:
         """Return the options that differ from what the program would do by itself, for the task chosen.
 
-        Equal meaning gives equal dictionaries: an explicit default is dropped, and
-        every value has one spelling. The order is that of the form.
+        Equal meaning gives equal dictionaries: an explicit default is dropped, and every value has one spelling.
         """
         defaults = self._own_defaults()
         return {name: value for name, value in self._given().items() if value != defaults.get(name)}
@@ -146,10 +125,10 @@ class Options(BaseModel):
     def explicit(self) -> dict[str, Canonical]:
         """Return all options that are given or whose default is known: also what `changed` leaves out."""
         values = {**self._own_defaults(), **self._given()}
-        return {name: values[name] for name in self.names() if name in values}
+        return {name: values[name] for name in self.declared if name in values}
 
     def _given(self) -> dict[str, Canonical]:
-        values: dict[str, Canonical] = {name: getattr(self, name) for name in self.names()}
+        values: dict[str, Canonical] = {name: getattr(self, name) for name in self.declared}
         return {name: value for name, value in values.items() if value is not None}
 
     def _own_defaults(self) -> dict[str, Canonical]:
@@ -162,16 +141,16 @@ class Options(BaseModel):
     def missing_in(self, version: str) -> Iterator[Problem]:
         """Yield the given options that a version of BLAST+ does not have."""
         for name in self.changed():
-            if not self.option(name).is_in(version):
+            if not self.declared[name].is_in(version):
                 yield Problem(f"BLAST+ {version}, which is installed, has no such option; leave it out", name)
 
     def deciding(self) -> dict[str, Canonical]:
         """Return those changed options that can change the result of a search, for its key."""
-        return {name: value for name, value in self.changed().items() if self.option(name).decides_result}
+        return {name: value for name, value in self.changed().items() if self.declared[name].decides_result}
 
     def named(self) -> dict[str, str]:
         """Return the options for which `arguments` needs a path, with their value: a name, an id, or ``"true"``."""
-        values = {name: getattr(self, name) for name in self.names() if self.option(name).form is Form.NAMED}
+        values = {name: getattr(self, name) for name, option in self.declared.items() if option.form is Form.NAMED}
         return {name: _text(value) for name, value in values.items() if value}
 
     def arguments(self, paths: Mapping[str, str] | None = None) -> list[str]:
@@ -187,16 +166,12 @@ class Options(BaseModel):
             KeyError: a path is missing.
         """
         arguments = []
-        needed = self.named()
-        values = {**dict.fromkeys(needed), **self.deciding()}
-        for name in (name for name in self.names() if name in values):
-            match self.option(name).form:
-                case Form.FLAG:
-                    arguments += [f"-{name}"]
-                case Form.NAMED:
-                    arguments += [f"-{name}", (paths or {})[name]]
-                case Form.VALUE:
-                    arguments += [f"-{name}", _text(values[name])]
+        values = {**dict.fromkeys(self.named()), **self.deciding()}
+        for name, option in self.declared.items():
+            if name in values:
+                arguments.append(f"-{name}")
+                if option.form is not Form.FLAG:
+                    arguments.append((paths or {})[name] if option.form is Form.NAMED else _text(values[name]))
         return arguments
 
 

@@ -33,7 +33,7 @@ def independent_from(options: Options) -> float:
     score more than that in any case.
     """
     program, changed = options.program, options.deciding()
-    if not all(program in options.option(name).independent_in for name in changed):
+    if not all(program in options.declared[name].independent_in for name in changed):
         return inf
     if program == "tblastx":  # never has gaps, so it depends on batch-mates unless sum statistics are off
         return 0 if changed.get("sum_stats") == "false" else inf
@@ -55,4 +55,4 @@ def is_independent(options: Options, search_space: float = 0) -> bool:
 
 def needs_own_process(options: Options) -> bool:
     """Return whether a process can search one query only, since it reads or writes one profile."""
-    return any(options.option(name).needs_own_process for name in options.named())
+    return any(options.declared[name].needs_own_process for name in options.named())

@@ -62,7 +62,7 @@ class Option:
     config: str
     help: str
     kind: Any
-    default: Canonical = field(kw_only=True)
+    default: Canonical = field(default=None, kw_only=True)
     programs: Collection[str] = field(kw_only=True)
     independent_in: Collection[str] = field(kw_only=True)
     form: Form = Form.VALUE
@@ -91,6 +91,11 @@ class Option:
         text = self.help + (f" Since BLAST+ {self.since}." if self.since else "")
         kind = Annotated[self.kind | None, _Unset()] if default is None else self.kind
         return kind, Field(default=default, description=text)
+
+
+def flag(name: str, config: str, text: str, **more: Any) -> Option:
+    """Declare an option that is written without a value."""
+    return Option(name, config, text, bool, default=False, form=Form.FLAG, **more)
 
 
 class _Unset:

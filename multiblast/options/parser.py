@@ -15,12 +15,12 @@ from multiblast.options.programs import PROGRAMS, options_for
 
 
 def parse_options(program: str, options: Mapping[str, Any] | Iterable[str] = (), *, key: str = "") -> Options:
-    """Read the options of a program.
+    """Read the options of a program; their names are BLAST+'s or those of a ``blastConfig``.
 
     Args:
         program: One of the nine programs.
-        options: A mapping, or texts such as ``"evalue=1e-5"`` (``"ungapped"`` alone switches on).
-            Names are BLAST+'s or those of a ``blastConfig``; ``None`` means not given.
+        options: A mapping, in which ``None`` means not given, or texts such as ``"evalue=1e-5"`` (``"ungapped"``
+            alone switches on).
         key: What stands before each name in the key of a problem, e.g. ``"blastConfig."``.
 
     Raises:
@@ -37,7 +37,7 @@ def parse_options(program: str, options: Mapping[str, Any] | Iterable[str] = (),
     return found
 
 
-def options_from_config(config: Mapping[str, Any], *, key: str = "blastConfig") -> Options:
+def options_from_config(config: Mapping[str, Any]) -> Options:
     """Read a ``blastConfig``: options by its spelling or BLAST+'s, the program under ``tool``.
 
     Raises:
@@ -45,10 +45,10 @@ def options_from_config(config: Mapping[str, Any], *, key: str = "blastConfig") 
     """
     program = config.get("tool")
     if program not in PROGRAMS:
-        raise InvalidInputError(
-            Problem(f"{program!r} is no program; choose one of {', '.join(PROGRAMS)}", f"{key}.tool")
-        )
-    return parse_options(program, {name: value for name, value in config.items() if name != "tool"}, key=f"{key}.")
+        choices = ", ".join(PROGRAMS)
+        raise InvalidInputError(Problem(f"{program!r} is no program; choose one of {choices}", "blastConfig.tool"))
+    options = {name: value for name, value in config.items() if name != "tool"}
+    return parse_options(program, options, key="blastConfig.")
 
 
 def _pair(text: str) -> tuple[str, Any]:
@@ -60,7 +60,7 @@ def _names(
     model: type[Options], pairs: Iterable[tuple[str, Any]]
 ) -> tuple[dict[str, Any], dict[str, str], list[Problem]]:
     """Return values by BLAST+'s names, how the user spelled each name, and what is wrong with the names."""
-    known = {model.option(name).config: name for name in model.names()} | {name: name for name in model.names()}
+    known = {model.declared[name].config: name for name in model.declared} | {name: name for name in model.declared}
     values: dict[str, Any] = {}
     spelled: dict[str, str] = {}
     problems = []
@@ -80,7 +80,7 @@ def _unknown(model: type[Options], written: str, known: Mapping[str, str]) -> st
         return f"cannot be chosen here: {EXCLUDED[written]}"
     program = model.model_fields["program"].default
     close = dict.fromkeys(known[name] for name in get_close_matches(written, known))
-    advice = f"did you mean {' or '.join(close)}?" if close else f"the others are {', '.join(model.names())}"
+    advice = f"did you mean {' or '.join(close)}?" if close else f"the others are {', '.join(model.declared)}"
     return f"{program} has no option {written!r}; {advice}"
 
 
@@ -95,7 +95,7 @@ def _validate(model: type[Options], values: Mapping[str, Any]) -> tuple[Options 
     if not any(item["loc"] for item in items):
         return None, problems
     again = _validate(model, {name: value for name, value in values.items() if name not in bad})[1]
-    return None, problems + [problem for problem in again if bad.isdisjoint(model.option(problem.key).requires)]
+    return None, problems + [problem for problem in again if bad.isdisjoint(model.declared[problem.key].requires)]
 
 
 def _problems(model: type[Options], item: Any) -> list[Problem]:

@@ -17,7 +17,10 @@ ProgramName = Literal[
 PROGRAMS: tuple[ProgramName, ...] = get_args(ProgramName)
 
 
-def _model(program: str, description: str, query: Molecule, searched: DatabaseKind) -> type[Options]:
+_MODELS: dict[str, type[Options]] = {}
+
+
+def _model(program: str, query: str, searched: str, description: str) -> type[Options]:
     """Make the model of a program's options: a class with their fields, as if written out."""
     declared = {option.name: option for option in OPTIONS if program in option.programs}
     fields: dict[str, Any] = {"program": (Literal[program], program)}
@@ -30,62 +33,37 @@ def _model(program: str, description: str, query: Molecule, searched: DatabaseKi
         **fields,
     )
     model.declared = declared
-    model.query_molecule = query
-    model.database_kind = searched
+    model.query_molecule = Molecule(query)
+    model.database_kind = DatabaseKind(searched)
+    _MODELS[program] = model
     return model
 
 
-BlastnOptions = _model(
-    "blastn", "Search nucleotide queries in a nucleotide database.", Molecule.NUCLEOTIDE, DatabaseKind.NUCLEOTIDE
-)
-BlastpOptions = _model(
-    "blastp", "Search protein queries in a protein database.", Molecule.PROTEIN, DatabaseKind.PROTEIN
-)
-BlastxOptions = _model(
-    "blastx", "Search translated nucleotide queries in a protein database.", Molecule.NUCLEOTIDE, DatabaseKind.PROTEIN
-)
+BlastnOptions = _model("blastn", "nucleotide", "nucleotide", "Search nucleotide queries in a nucleotide database.")
+BlastpOptions = _model("blastp", "protein", "protein", "Search protein queries in a protein database.")
+BlastxOptions = _model("blastx", "nucleotide", "protein", "Search translated nucleotide queries in a protein database.")
 TblastnOptions = _model(
-    "tblastn", "Search protein queries in a translated nucleotide database.", Molecule.PROTEIN, DatabaseKind.NUCLEOTIDE
+    "tblastn", "protein", "nucleotide", "Search protein queries in a translated nucleotide database."
 )
 TblastxOptions = _model(
-    "tblastx",
-    "Search translated nucleotide queries in a translated nucleotide database.",
-    Molecule.NUCLEOTIDE,
-    DatabaseKind.NUCLEOTIDE,
+    "tblastx", "nucleotide", "nucleotide", "Search translated nucleotide queries in a translated nucleotide database."
 )
 PsiblastOptions = _model(
     "psiblast",
+    "protein",
+    "protein",
     "Search protein queries in a protein database, several times, each with the profile of what was found.",
-    Molecule.PROTEIN,
-    DatabaseKind.PROTEIN,
 )
 DeltablastOptions = _model(
     "deltablast",
+    "protein",
+    "protein",
     "Search protein queries in a protein database with profiles made from conserved domains.",
-    Molecule.PROTEIN,
-    DatabaseKind.PROTEIN,
 )
-RpsblastOptions = _model(
-    "rpsblast", "Search protein queries in a database of profiles.", Molecule.PROTEIN, DatabaseKind.PROFILE
-)
+RpsblastOptions = _model("rpsblast", "protein", "profile", "Search protein queries in a database of profiles.")
 RpstblastnOptions = _model(
-    "rpstblastn",
-    "Search translated nucleotide queries in a database of profiles.",
-    Molecule.NUCLEOTIDE,
-    DatabaseKind.PROFILE,
+    "rpstblastn", "nucleotide", "profile", "Search translated nucleotide queries in a database of profiles."
 )
-
-_MODELS: dict[str, type[Options]] = {
-    "blastn": BlastnOptions,
-    "blastp": BlastpOptions,
-    "blastx": BlastxOptions,
-    "tblastn": TblastnOptions,
-    "tblastx": TblastxOptions,
-    "psiblast": PsiblastOptions,
-    "deltablast": DeltablastOptions,
-    "rpsblast": RpsblastOptions,
-    "rpstblastn": RpstblastnOptions,
-}
 
 
 def options_for(program: str) -> type[Options]:

@@ -27,9 +27,9 @@ def contradictions(options: Options) -> list[Problem]:
 
 def _relations(options: Options) -> Iterator[Problem]:
     fields = type(options).model_fields
-    given = [name for name in options.names() if getattr(options, name) != fields[name].default]
+    given = [name for name in options.declared if getattr(options, name) != fields[name].default]
     for position, name in enumerate(given):
-        declared = options.option(name)
+        declared = options.declared[name]
         for other in declared.excludes:
             if other in given[:position]:
                 yield Problem(f"cannot stand together with {other}; leave one of them out", name)

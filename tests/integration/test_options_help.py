@@ -118,7 +118,7 @@ def shown(program: str, name: str) -> Facts:
         choices=UNLISTED_CHOICES.get(name) or UNLISTED_CHOICES.get((program, name)) or _choices(words, body),
         limits=NARROWER.get(name, NARROWER.get((program, name), _limits(words))),
         default=getattr(model.model_validate({name: default[1]}), name) or None if default else None,
-        excludes=excludes & set(model.names()),
+        excludes=excludes & set(model.declared),
         requires=_names(body, "Requires:") | ALSO_REQUIRED.get(name, frozenset()),
     )
 
@@ -149,18 +149,18 @@ def _names(body: str, title: str) -> frozenset[str]:
 def declared(program: str, name: str) -> Facts:
     """Return what our declaration says of an option."""
     model = options_for(program)
-    option = model.option(name)
+    option = model.declared[name]
     schema = model.model_json_schema()["properties"][name]
     low = _limit(schema, {"minimum": ">=", "exclusiveMinimum": ">"})
     high = _limit(schema, {"maximum": "<=", "exclusiveMaximum": "<"})
-    excludes = {*option.excludes, *(other for other in model.names() if name in model.option(other).excludes)}
+    excludes = {*option.excludes, *(other for other in model.declared if name in model.declared[other].excludes)}
     return Facts(
         kind=(schema["type"], option.form),
         choices=frozenset(map(str, schema.get("enum", ()))),
         limits=(low, high),
         # Where the help names no default, ours says that nothing is limited or switched on.
         default=model.model_fields[name].default or None,
-        excludes=frozenset(excludes & set(model.names())),
+        excludes=frozenset(excludes & set(model.declared)),
         requires=frozenset(option.requires),
     )
 

@@ -58,7 +58,7 @@ def test_options_are_there_from_one_version_until_another(since: str, until: str
 
 def test_options_that_the_installed_version_lacks_are_refused_by_key(monkeypatch: pytest.MonkeyPatch) -> None:
     options = parse_options("blastp", {"evalue": 1, "seg": "yes"})
-    newer = replace(options.option("seg"), since="2.15.0")
+    newer = replace(options.declared["seg"], since="2.15.0")
     monkeypatch.setattr(type(options), "declared", {**options.declared, "seg": newer})
     assert [problem.key for problem in options.missing_in("2.12.0+")] == ["seg"]
     assert not list(options.missing_in("2.16.0+"))

@@ -127,7 +127,7 @@ def test_options_errors_survive_pickle() -> None:
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_options_every_multiblast_spelling_is_distinct(program: str) -> None:
     model = options_for(program)
-    spellings = [model.option(name).config for name in model.names()]
+    spellings = [model.declared[name].config for name in model.declared]
     assert all(spellings)
     assert len(set(spellings)) == len(spellings)
 

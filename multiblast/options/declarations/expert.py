@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
 from multiblast.options.declarations.shared import ALL, INDEPENDENT, PROTEIN_TASKS, Count, Number, Whole
-from multiblast.options.option import NOWHERE, Form, Option
+from multiblast.options.option import NOWHERE, Form, Option, flag
 from multiblast.options.values import integer, lower_choice, switch_text
 
 _PROFILE_TASKS = ("rpsblast", "rpstblastn")
-_PROTEIN = INDEPENDENT - {"blastn"}
+_dropoff = partial(Option, kind=Number, programs=ALL - {"tblastx"}, independent_in=INDEPENDENT)
+_space = partial(Option, kind=Whole, default=0, programs=ALL, independent_in=INDEPENDENT - {"blastn"})
 
 OPTIONS = (
     Option(
@@ -19,7 +21,6 @@ OPTIONS = (
         "templateType",
         "Which positions of a word must match in discontiguous MegaBLAST; goes with template_length.",
         Annotated[Literal["coding", "optimal", "coding_and_optimal"], BeforeValidator(lower_choice)],
-        default=None,
         programs={"blastn"},
         independent_in=INDEPENDENT,
         by_task={"dc-megablast": "coding"},
@@ -30,7 +31,6 @@ OPTIONS = (
         "templateLength",
         "Length of the word pattern of discontiguous MegaBLAST; goes with template_type.",
         Annotated[Literal[16, 18, 21], BeforeValidator(integer)],
-        default=None,
         programs={"blastn"},
         independent_in=INDEPENDENT,
         by_task={"dc-megablast": 18},
@@ -50,66 +50,47 @@ OPTIONS = (
         "sumStats",
         "Judge several alignments with the same database sequence together (sum statistics).",
         Annotated[Literal["true", "false"], BeforeValidator(switch_text)],
-        default=None,
         programs=ALL - {"blastp"},
         independent_in={"blastx", "tblastn", "psiblast", "tblastx"},
     ),
-    Option(
+    flag(
         "ungapped",
         "ungappedOnly",
         "Look for alignments without gaps only. Protein searches then need comp_based_stats 0.",
-        bool,
-        default=False,
         programs={"blastn", "blastp", "blastx", "tblastn", "rpstblastn"},
         independent_in={"blastn", "blastp"},
-        form=Form.FLAG,
     ),
-    Option(
+    flag(
         "use_sw_tback",
         "useSWTraceback",
         "Calculate the final alignments exactly (Smith-Waterman). Slower.",
-        bool,
-        default=False,
         programs=ALL - {"blastn", "tblastx"},
         independent_in={"blastp", "psiblast"},
-        form=Form.FLAG,
     ),
-    Option(
+    _dropoff(
         "xdrop_gap",
         "xDropoffPrelimGapped",
         "Stop the first extension with gaps once the score has dropped by this many bits.",
-        Number,
-        default=None,
-        programs=ALL - {"tblastx"},
-        independent_in=INDEPENDENT,
         by_task=dict.fromkeys((*PROTEIN_TASKS, *_PROFILE_TASKS), 15.0),
     ),
-    Option(
+    _dropoff(
         "xdrop_gap_final",
         "xDropoffFinalGapped",
         "Stop the final extension with gaps once the score has dropped by this many bits.",
-        Number,
-        default=None,
-        programs=ALL - {"tblastx"},
-        independent_in=INDEPENDENT,
         by_task=dict.fromkeys((*PROTEIN_TASKS, *_PROFILE_TASKS), 25.0),
     ),
-    Option(
+    flag(
         "no_greedy",
         "nonGreedy",
         "Extend with full dynamic programming in place of the greedy way.",
-        bool,
-        default=False,
         programs={"blastn"},
         independent_in=INDEPENDENT,
-        form=Form.FLAG,
     ),
     Option(
         "min_raw_gapped_score",
         "minRawGappedScore",
         "Drop alignments with gaps whose raw score is lower than this.",
         Annotated[int, Field(ge=-(2**31), le=2**31 - 1)],
-        default=None,
         programs={"blastn"},
         independent_in=INDEPENDENT,
     ),
@@ -142,30 +123,13 @@ OPTIONS = (
         form=Form.NAMED,
         requires=("use_index",),
     ),
-    Option(
-        "dbsize",
-        "dbSize",
-        "Calculate E-values as if the database had this many letters. 0: its real size.",
-        Whole,
-        default=0,
-        programs=ALL,
-        independent_in=_PROTEIN,
-    ),
-    Option(
-        "searchsp",
-        "searchSpace",
-        "Calculate E-values with this effective search space. 0: the real one.",
-        Whole,
-        default=0,
-        programs=ALL,
-        independent_in=_PROTEIN,
-    ),
+    _space("dbsize", "dbSize", "Calculate E-values as if the database had this many letters. 0: its real size."),
+    _space("searchsp", "searchSpace", "Calculate E-values with this effective search space. 0: the real one."),
     Option(
         "xdrop_ungap",
         "xDropoffUngapped",
         "Stop extending without gaps once the score has dropped by this many bits.",
         Number,
-        default=None,
         programs=ALL,
         independent_in=INDEPENDENT,
         by_task=dict.fromkeys((*PROTEIN_TASKS, "tblastx", *_PROFILE_TASKS), 7.0),
@@ -175,7 +139,6 @@ OPTIONS = (
         "windowSize",
         "Two word hits must lie this close together to start an extension. 0: one hit is enough.",
         Count,
-        default=None,
         programs=ALL,
         independent_in=INDEPENDENT,
         by_task={
@@ -188,15 +151,12 @@ OPTIONS = (
         },
         follows_matrix=True,
     ),
-    Option(
+    flag(
         "parse_deflines",
         "parseDefLines",
         "Read identifiers such as sp|P12345|NAME from the query's titles. Does not change what is found.",
-        bool,
-        default=False,
         programs=ALL,
         independent_in=NOWHERE,
-        form=Form.FLAG,
         decides_result=False,
     ),
 )

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
 from multiblast.options.declarations.shared import ALL, INDEPENDENT, Count, Number, Percentage
-from multiblast.options.option import Form, Option
+from multiblast.options.option import Option, flag
 from multiblast.options.values import dust_text, seg_text, taxids_text
 
 _SEG_ON = "12 2.2 2.5"
-_WITH_MASKS = {"blastn", "blastp", "blastx", "tblastn", "tblastx"}
-_Mask = Annotated[str, Field(pattern=r"^([0-9]{1,9})?$")]
-_Taxids = Annotated[str, Field(pattern=r"^([0-9]+(,[0-9]+)*)?$"), BeforeValidator(taxids_text)]
-_Half = Annotated[Number, Field(gt=0, lt=0.5)]
+_mask = partial(
+    Option,
+    kind=Annotated[str, Field(pattern=r"^([0-9]{1,9})?$")],
+    default="",
+    programs={"blastn", "blastp", "blastx", "tblastn", "tblastx"},
+    independent_in=INDEPENDENT,
+)
+_taxids = partial(
+    Option,
+    kind=Annotated[str, Field(pattern=r"^([0-9]+(,[0-9]+)*)?$"), BeforeValidator(taxids_text)],
+    default="",
+    programs=ALL - {"rpsblast", "rpstblastn"},
+    independent_in=INDEPENDENT,
+)
+_best_hit = partial(
+    Option,
+    kind=Annotated[Number, Field(gt=0, lt=0.5)],
+    programs=ALL - {"rpstblastn"},
+    independent_in=INDEPENDENT,
+    excludes=("culling_limit",),
+)
 
 OPTIONS = (
     Option(
@@ -58,54 +76,35 @@ OPTIONS = (
         programs=ALL,
         independent_in=INDEPENDENT,
     ),
-    Option(
+    flag(
         "lcase_masking",
         "lowercaseMasking",
         "Treat lower-case letters of the query as masked.",
-        bool,
-        default=False,
         programs=ALL,
         independent_in=INDEPENDENT,
-        form=Form.FLAG,
     ),
-    Option(
+    _taxids(
         "taxids",
         "taxIds",
         "Search only database sequences with these taxonomy ids, for example 562,9606. Empty: all.",
-        _Taxids,
-        default="",
-        programs=ALL - {"rpsblast", "rpstblastn"},
-        independent_in=INDEPENDENT,
         excludes=("negative_taxids",),
     ),
-    Option(
+    _taxids(
         "negative_taxids",
         "negativeTaxIds",
         "Leave out database sequences with these taxonomy ids, for example 562,9606. Empty: none.",
-        _Taxids,
-        default="",
-        programs=ALL - {"rpsblast", "rpstblastn"},
-        independent_in=INDEPENDENT,
         excludes=("taxids",),
     ),
-    Option(
+    _mask(
         "db_soft_mask",
         "dbSoftMask",
         "Number of a mask stored with the database, used when looking for words. Empty: none.",
-        _Mask,
-        default="",
-        programs=_WITH_MASKS,
-        independent_in=INDEPENDENT,
         excludes=("db_hard_mask",),
     ),
-    Option(
+    _mask(
         "db_hard_mask",
         "dbHardMask",
         "Number of a mask stored with the database; what it covers is not aligned at all. Empty: none.",
-        _Mask,
-        default="",
-        programs=_WITH_MASKS,
-        independent_in=INDEPENDENT,
         excludes=("db_soft_mask",),
     ),
     Option(
@@ -118,34 +117,21 @@ OPTIONS = (
         independent_in=INDEPENDENT,
         excludes=("best_hit_overhang", "best_hit_score_edge"),
     ),
-    Option(
+    _best_hit(
         "best_hit_overhang",
         "bestHitOverhang",
         "Best-hit filter: how far a better hit may fall short at the ends. 0.1 is recommended.",
-        _Half,
-        default=None,
-        programs=ALL - {"rpstblastn"},
-        independent_in=INDEPENDENT,
-        excludes=("culling_limit",),
     ),
-    Option(
+    _best_hit(
         "best_hit_score_edge",
         "bestHitScoreEdge",
         "Best-hit filter: how much better, relatively, a hit must score; 0.1 is recommended.",
-        _Half,
-        default=None,
-        programs=ALL - {"rpstblastn"},
-        independent_in=INDEPENDENT,
-        excludes=("culling_limit",),
     ),
-    Option(
+    flag(
         "subject_besthit",
         "subjectBestHit",
         "Keep only the best of overlapping alignments with the same database sequence.",
-        bool,
-        default=False,
         programs=ALL - {"rpstblastn"},
         independent_in=INDEPENDENT,
-        form=Form.FLAG,
     ),
 )

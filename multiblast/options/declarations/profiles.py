@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from pydantic import Field
 
 from multiblast.options.declarations.shared import INDEPENDENT, Count, Number
-from multiblast.options.option import NOWHERE, Form, Option
+from multiblast.options.option import NOWHERE, Form, Option, flag
 
 _ITERATED = {"psiblast", "deltablast"}
+_kept = partial(
+    Option,
+    kind=bool,
+    default=False,
+    programs=_ITERATED,
+    independent_in=NOWHERE,
+    form=Form.NAMED,
+    needs_own_process=True,
+)
 _Threshold = Annotated[Number, Field(ge=0)]
 
 OPTIONS = (
@@ -53,37 +63,14 @@ OPTIONS = (
         programs=_ITERATED,
         independent_in=INDEPENDENT,
     ),
-    Option(
-        "out_pssm",
-        "outPSSM",
-        "Keep the profile (PSSM) as a file from which a search can go on.",
-        bool,
-        default=False,
-        programs=_ITERATED,
-        independent_in=NOWHERE,
-        form=Form.NAMED,
-        needs_own_process=True,
-    ),
-    Option(
-        "out_ascii_pssm",
-        "outASCIIPSSM",
-        "Keep the profile (PSSM) as a readable table.",
-        bool,
-        default=False,
-        programs=_ITERATED,
-        independent_in=NOWHERE,
-        form=Form.NAMED,
-        needs_own_process=True,
-    ),
-    Option(
+    _kept("out_pssm", "outPSSM", "Keep the profile (PSSM) as a file from which a search can go on."),
+    _kept("out_ascii_pssm", "outASCIIPSSM", "Keep the profile (PSSM) as a readable table."),
+    flag(
         "save_pssm_after_last_round",
         "savePSSMAfterLastRound",
         "Make the kept profile from the hits of the last round too.",
-        bool,
-        default=False,
         programs=_ITERATED,
         independent_in=NOWHERE,
-        form=Form.FLAG,
     ),
     Option(
         "pseudocount",

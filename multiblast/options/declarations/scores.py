@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
@@ -21,6 +22,13 @@ _MATRICES = "BLOSUM45", "BLOSUM50", "BLOSUM62", "BLOSUM80", "BLOSUM90", "PAM30",
 _LONG_WORDS = {"blastp", "blastx", "tblastn"}
 _PROTEIN = INDEPENDENT - {"blastn"}
 _Cost = Annotated[int, Field(ge=0, le=32767)]
+_gap_cost = partial(
+    Option,
+    kind=_Cost,
+    programs=ALL - {"tblastx", "rpsblast", "rpstblastn"},
+    independent_in=INDEPENDENT,
+    follows_matrix=True,
+)
 
 OPTIONS = (
     Option(
@@ -29,7 +37,6 @@ OPTIONS = (
         "Length of the exact match that query and subject must share to be looked at. Shorter finds more, longer is "
         "faster.",
         Annotated[int, Field(ge=4, le=2**31 - 1)],
-        default=None,
         programs={"blastn"},
         independent_in=INDEPENDENT,
         by_task={"megablast": 28, "dc-megablast": 11, "blastn": 11, "blastn-short": 7},
@@ -39,7 +46,6 @@ OPTIONS = (
         "wordSize",
         _WORD_SIZE,
         Annotated[int, Field(ge=2, le=7)],
-        default=None,
         programs=_LONG_WORDS,
         independent_in=INDEPENDENT,
         by_task={
@@ -57,7 +63,6 @@ OPTIONS = (
         "wordSize",
         _WORD_SIZE,
         Annotated[int, Field(ge=2, le=5)],
-        default=None,
         programs=PROTEIN_WORDS - _LONG_WORDS,
         independent_in=INDEPENDENT,
         by_task={"tblastx": 3, "psiblast": 3, "deltablast": 3},
@@ -67,7 +72,6 @@ OPTIONS = (
         "threshold",
         "Lowest score of a word that counts as similar to a word of the query. Lower finds more, slower.",
         Annotated[Number, Field(gt=0)],
-        default=None,
         programs=PROTEIN_WORDS,
         independent_in=INDEPENDENT,
         by_task={
@@ -89,7 +93,6 @@ OPTIONS = (
         "reward",
         "Score of a match. Only some pairs with the penalty are possible.",
         _Cost,
-        default=None,
         programs={"blastn"},
         independent_in=INDEPENDENT,
         by_task={"megablast": 1, "dc-megablast": 2, "blastn": 2, "blastn-short": 1},
@@ -99,7 +102,6 @@ OPTIONS = (
         "penalty",
         "Score of a mismatch, zero or negative. Only some pairs with the reward are possible.",
         Annotated[int, Field(ge=-32767, le=0)],
-        default=None,
         programs={"blastn"},
         independent_in=INDEPENDENT,
         by_task={"megablast": -2, "dc-megablast": -3, "blastn": -3, "blastn-short": -3},
@@ -109,7 +111,6 @@ OPTIONS = (
         "matrix",
         _MATRIX,
         Annotated[Literal[*_MATRICES], BeforeValidator(upper)],
-        default=None,
         programs={"blastx", "tblastx", "psiblast", "deltablast"},
         independent_in=_PROTEIN | {"tblastx"},
         by_task=dict.fromkeys((*PROTEIN_TASKS, "tblastx"), "BLOSUM62"),
@@ -119,19 +120,14 @@ OPTIONS = (
         "matrix",
         _MATRIX,
         Annotated[Literal[*_MATRICES, "IDENTITY"], BeforeValidator(upper)],
-        default=None,
         programs={"blastp", "tblastn"},
         independent_in=_PROTEIN,
         by_task={**dict.fromkeys(PROTEIN_TASKS, "BLOSUM62"), "blastp-short": "PAM30"},
     ),
-    Option(
+    _gap_cost(
         "gapopen",
         "gapOpen",
         "Cost of opening a gap.",
-        _Cost,
-        default=None,
-        programs=ALL - {"tblastx", "rpsblast", "rpstblastn"},
-        independent_in=INDEPENDENT,
         by_task={
             "megablast": 0,
             "dc-megablast": 5,
@@ -140,16 +136,11 @@ OPTIONS = (
             **dict.fromkeys(PROTEIN_TASKS, 11),
             "blastp-short": 9,
         },
-        follows_matrix=True,
     ),
-    Option(
+    _gap_cost(
         "gapextend",
         "gapExtend",
         "Cost of each further position of a gap.",
-        _Cost,
-        default=None,
-        programs=ALL - {"tblastx", "rpsblast", "rpstblastn"},
-        independent_in=INDEPENDENT,
         by_task={
             "megablast": 0,
             "dc-megablast": 2,
@@ -157,7 +148,6 @@ OPTIONS = (
             "blastn-short": 2,
             **dict.fromkeys(PROTEIN_TASKS, 1),
         },
-        follows_matrix=True,
     ),
     Option(
         "comp_based_stats",

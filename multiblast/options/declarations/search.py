@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -11,46 +12,32 @@ from multiblast.options.option import NOWHERE, Option
 from multiblast.options.values import location_text
 
 _Most = Annotated[int, Field(ge=1, le=2**31 - 1)]
+_USUAL = "the usual"
+_FAST = "longer words, misses some distant hits"
+
+
+def _task(program: str, meanings: Mapping[str, str]) -> Option:
+    """Declare the presets of a program, the default one first."""
+    tasks = tuple(meanings)
+    text = f"Preset. {'; '.join(f'{task}: {meaning}' for task, meaning in meanings.items())}."
+    kind: Any = Literal[*tasks]
+    return Option("task", "task", text, kind, default=tasks[0], programs={program}, independent_in=INDEPENDENT)
+
 
 OPTIONS = (
-    Option(
-        "task",
-        "task",
-        "Preset. megablast: near-identical sequences, fast; dc-megablast: other species; blastn: distant relatives; "
-        "blastn-short: queries under 50 letters; rmblastn: repeats.",
-        Literal["megablast", "dc-megablast", "blastn", "blastn-short", "rmblastn"],
-        default="megablast",
-        programs={"blastn"},
-        independent_in=INDEPENDENT,
+    _task(
+        "blastn",
+        {
+            "megablast": "near-identical sequences, fast",
+            "dc-megablast": "other species",
+            "blastn": "distant relatives",
+            "blastn-short": "queries under 50 letters",
+            "rmblastn": "repeats",
+        },
     ),
-    Option(
-        "task",
-        "task",
-        "Preset. blastp: the usual; blastp-fast: longer words, misses some distant hits; "
-        "blastp-short: queries under 30 residues.",
-        Literal["blastp", "blastp-fast", "blastp-short"],
-        default="blastp",
-        programs={"blastp"},
-        independent_in=INDEPENDENT,
-    ),
-    Option(
-        "task",
-        "task",
-        "Preset. blastx: the usual; blastx-fast: longer words, misses some distant hits.",
-        Literal["blastx", "blastx-fast"],
-        default="blastx",
-        programs={"blastx"},
-        independent_in=INDEPENDENT,
-    ),
-    Option(
-        "task",
-        "task",
-        "Preset. tblastn: the usual; tblastn-fast: longer words, misses some distant hits.",
-        Literal["tblastn", "tblastn-fast"],
-        default="tblastn",
-        programs={"tblastn"},
-        independent_in=INDEPENDENT,
-    ),
+    _task("blastp", {"blastp": _USUAL, "blastp-fast": _FAST, "blastp-short": "queries under 30 residues"}),
+    _task("blastx", {"blastx": _USUAL, "blastx-fast": _FAST}),
+    _task("tblastn", {"tblastn": _USUAL, "tblastn-fast": _FAST}),
     Option(
         "evalue",
         "eValue",
@@ -75,7 +62,6 @@ OPTIONS = (
         "maxHSPs",
         "How many alignments (HSPs) to keep for each pair of query and database sequence. Empty: all.",
         _Most,
-        default=None,
         programs=ALL,
         independent_in=INDEPENDENT,
     ),
