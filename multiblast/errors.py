@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -72,11 +72,11 @@ class InvalidInputError(MultiblastError, ValueError):
 
     @property
     def by_key(self) -> dict[str, list[str]]:
-        """Messages grouped by the field they belong to, without the general ones."""
+        """Messages, with the place in the input, by the field they belong to, without the general ones."""
         grouped: dict[str, list[str]] = {}
         for problem in self.problems:
             if problem.key:
-                grouped.setdefault(problem.key, []).append(problem.message)
+                grouped.setdefault(problem.key, []).append(str(replace(problem, key="")))
         return grouped
 
     @property
@@ -164,10 +164,6 @@ class ObjectMissingError(StoreError, KeyError):
         """Name the missing key."""
         self.key = key
         super().__init__(f"no object {key!r} in the store")
-
-    def __str__(self) -> str:
-        """Return the plain message (``KeyError`` would quote it)."""
-        return f"no object {self.key!r} in the store"
 
 
 class ArchiveError(MultiblastError, ValueError):

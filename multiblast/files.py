@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -38,6 +39,12 @@ def hashed(data: Iterable[bytes], hasher: _Hasher) -> Iterator[bytes]:
     for piece in data:
         hasher.update(piece)
         yield piece
+
+
+def save(source: BinaryIO, path: Path) -> None:
+    """Write what a stream has into a file, whole or not at all, and close the stream."""
+    with source, replacing(path) as target:
+        shutil.copyfileobj(source, target)
 
 
 @contextmanager

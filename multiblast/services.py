@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from multiblast.accounts import Accounts, FairQueue
 from multiblast.actions import Queries, Reports
-from multiblast.actions.kinds import kind_of
 from multiblast.database import Database, JobKind
 from multiblast.installation import Installation
 from multiblast.search import SearchEngine
@@ -75,7 +74,7 @@ class Services:
         Raises:
             NotFoundError: there is no such job.
         """
-        return self.queries if kind_of(self.database, job_id) is JobKind.QUERY else self.reports
+        return self.queries if self._engine.jobs.kind(job_id) is JobKind.QUERY else self.reports
 
     @cached_property
     def accounts(self) -> Accounts:

@@ -30,7 +30,6 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Cancelling, Crashed
 
 from blocks.services import services
-from multiblast.actions.kinds import kind_of
 from multiblast.database import JobKind, JobStatus, in_portions
 from multiblast.errors import ConflictError
 from multiblast.options import PROGRAMS
@@ -151,7 +150,8 @@ def check_queued(job: str) -> JobKind:
         NotFoundError: there is no such job.
         ConflictError: it is not queued.
     """
-    kind, jobs = kind_of(services().database, job), services().queries.jobs
+    jobs = services().queries.jobs
+    kind = jobs.kind(job)
     status = (jobs.query(job) if kind is JobKind.QUERY else jobs.report(job)).status
     if status != JobStatus.QUEUED:
         raise ConflictError(f"job {job} is {status}: only a queued job can be run; restart-job runs others again")

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
 
+from multiblast.database import Link
 from multiblast.errors import (
     ConflictError,
     InvalidInputError,
@@ -17,7 +18,6 @@ from multiblast.errors import (
     NotAllowedError,
     NotFoundError,
     ObjectMissingError,
-    Problem,
 )
 
 
@@ -45,9 +45,10 @@ class UserMeta(Answer):
     description: str | None = None
 
     @classmethod
-    def of(cls, summary: str, description: str) -> UserMeta | None:
+    def of(cls, link: Link | None) -> UserMeta | None:
         """Return what was said, None if nothing was."""
-        return cls(summary=summary or None, description=description or None) if summary or description else None
+        said = link and (link.summary or link.description)
+        return cls(summary=link.summary or None, description=link.description or None) if link and said else None
 
 
 class CreatedQuery(Answer):
@@ -208,16 +209,7 @@ def error_answer(error: MultiblastError) -> dict[str, Any]:
     answer: dict[str, Any] = {"status": status, "message": str(error)}
     if isinstance(error, InvalidInputError):
         answer["message"] = f"{len(error.problems)} problem{'s' if len(error.problems) > 1 else ''} with the input"
-        answer["errors"] = {"general": error.general, "byKey": _by_key(error.problems)}
+        answer["errors"] = {"general": error.general, "byKey": error.by_key}
     if isinstance(error, LimitError):
         answer["retryAt"] = _written(error.retry_at)
     return answer
-
-
-def _by_key(problems: tuple[Problem, ...]) -> dict[str, list[str]]:
-    grouped: dict[str, list[str]] = {}
-    for problem in problems:
-        if problem.key:
-            place = str(Problem(problem.message, "", problem.record, problem.line))
-            grouped.setdefault(problem.key, []).append(place)
-    return grouped

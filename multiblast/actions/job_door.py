@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 
 from sqlalchemy import update
@@ -11,7 +11,7 @@ from sqlmodel import col
 from multiblast.accounts import Access, Accounts, Requester
 from multiblast.actions.answers import Event, UserMeta
 from multiblast.actions.catalogue import action
-from multiblast.database import Database, JobKind, JobStatus, job_table
+from multiblast.database import Database, JobKind, JobStatus, JobT, Link, job_table
 from multiblast.errors import InvalidInputError, Problem
 from multiblast.ids import is_id
 from multiblast.jobs import Jobs, Links, summary_problems
@@ -21,6 +21,9 @@ _LONGEST_BULK = 100_000
 
 class JobDoor:
     """The actions that do not depend on what a job makes.
+
+    Every action raises `NotFoundError` if there is no such job, and `NotAllowedError` if the requester may
+    not read it, or, where it changes the job, if it is not in their list.
 
     Attributes:
         kind: What the jobs behind this door make.
@@ -52,8 +55,6 @@ class JobDoor:
 
         Raises:
             InvalidInputError: the summary is longer than 512 characters, or the requester has no name.
-            NotFoundError: there is no such job.
-            NotAllowedError: it is not in their list.
         """
         if problems := summary_problems(summary):
             raise InvalidInputError(problems)
@@ -63,7 +64,7 @@ class JobDoor:
         if requester.administrator:
             self._links.add(requester.owner, job_id, self.kind)
         link = self._links.describe(requester.owner, job_id, summary=summary, description=description)
-        return UserMeta.of(link.summary, link.description)
+        return UserMeta.of(link)
 
     @action("unlink", answer="whether it was in the list", done="job {job_id} is not in the list any more")
     def unlink(self, requester: Requester, job_id: str) -> bool:
@@ -71,10 +72,6 @@ class JobDoor:
 
         Returns:
             Whether it was in the list; an administrator may try with any job.
-
-        Raises:
-            NotFoundError: there is no such job.
-            NotAllowedError: it is not in their list.
         """
         self._access.check_change(requester, job_id, self.kind)
         return self._links.remove(requester.owner, job_id)
@@ -102,10 +99,6 @@ class JobDoor:
             requester: Who decides.
             job_id: The job.
             pinned: Whether to keep it for good.
-
-        Raises:
-            NotFoundError: there is no such job.
-            NotAllowedError: it is not in the requester's list.
         """
         self._access.check_change(requester, job_id, self.kind)
         table = job_table(self.kind)
@@ -123,8 +116,6 @@ class JobDoor:
 
         Raises:
             InvalidInputError: ``lasts`` is not positive.
-            NotFoundError: there is no such job.
-            NotAllowedError: it is not in the requester's list.
         """
         if lasts is not None and lasts <= timedelta():
             raise InvalidInputError(Problem(f"{lasts} is no time to share a job for: give a positive one", "lasts"))
@@ -133,37 +124,33 @@ class JobDoor:
 
     @action("end-shares", answer="how many", done="{answer} tokens are worthless now")
     def end_shares(self, requester: Requester, job_id: str) -> int:
-        """Make all share tokens of a job worthless; return how many there were.
-
-        Raises:
-            NotFoundError: there is no such job.
-            NotAllowedError: it is not in the requester's list.
-        """
+        """Make all share tokens of a job worthless; return how many there were."""
         self._access.check_change(requester, job_id, self.kind)
         return self._accounts.end_shares(job_id)
 
     @action("history", columns=("at", "fromStatus", "toStatus", "why", "flowRun"))
     def history(self, requester: Requester, job_id: str) -> list[Event]:
-        """Return what happened to a job, oldest first.
-
-        Raises:
-            NotFoundError: there is no such job.
-            NotAllowedError: the requester may not read it.
-        """
+        """Return what happened to a job, oldest first."""
         self._access.check_read(requester, job_id, self.kind)
         return [Event.model_validate(event, from_attributes=True) for event in self.jobs.history(job_id)]
 
-    def _meta(self, requester: Requester, job_id: str) -> UserMeta | None:
-        link = self._links.get(requester.owner, job_id) if requester.owner else None
-        return UserMeta.of(link.summary, link.description) if link else None
+    def _listed(
+        self, table: type[JobT], requester: Requester, filters: Mapping[str, str], *, first: int, count: int
+    ) -> list[tuple[JobT, Link | None]]:
+        _check_page(filters["status"], first, count)
+        owner = None if requester.administrator and not requester.owner else requester.owner
+        return self._links.jobs(table, owner, filters, first=first, count=count)
+
+    def _look_up(self, requester: Requester, job_id: str, *, link: bool) -> UserMeta | None:
+        """Check that a requester may read a job, add it to their list, and return what they say about it."""
+        self._access.check_read(requester, job_id, self.kind)
+        known = self._links.get(requester.owner, job_id) if requester.owner else None
+        if link and requester.owner and known is None:
+            self._links.add(requester.owner, job_id, self.kind)
+        return UserMeta.of(known)
 
 
-def read_page(status: str, first: int, count: int) -> JobStatus | None:
-    """Check the arguments of a list.
-
-    Raises:
-        InvalidInputError: with every problem, by key.
-    """
+def _check_page(status: str, first: int, count: int) -> None:
     problems = []
     if status and status not in list(JobStatus):
         problems.append(Problem(f"there is no status {status!r}: use {', '.join(JobStatus)}", "status"))
@@ -173,4 +160,3 @@ def read_page(status: str, first: int, count: int) -> JobStatus | None:
         problems.append(Problem(f"{count} is no number of jobs: use 0 for all", "count"))
     if problems:
         raise InvalidInputError(problems)
-    return JobStatus(status) if status else None

@@ -2,59 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from io import BufferedReader, RawIOBase
-from typing import Any, BinaryIO, cast
+from io import BufferedReader
+from typing import BinaryIO, cast
 
-_LONGEST_PIECE = 1 << 20  # a file may be one endless line
+from multiblast.files import PieceReader
 
 
-class _Lines(RawIOBase):
-    """The lines from ``first`` to ``last`` (1-based, inclusive), line ends included."""
-
+class _Lines(PieceReader):
     def __init__(self, stream: BinaryIO, first: int, last: int | None) -> None:
         self._stream = stream
-        self._pieces = _pieces(stream, first, last)
-        self._left = memoryview(b"")
+        self._number = 1
+        self._first = first
+        self._last = last
 
-    def readable(self) -> bool:
-        """Tell that it can be read."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Read the next bytes."""
-        while not self._left:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return 0
-            self._left = memoryview(piece)
-        count = min(len(buffer), len(self._left))
-        buffer[:count] = self._left[:count]
-        self._left = self._left[count:]
-        return count
+    def next_piece(self, size: int) -> bytes:
+        while self._last is None or self._number <= self._last:
+            piece = self._stream.readline(size)  # a file may be one endless line
+            is_wanted = self._number >= self._first
+            self._number += piece.endswith(b"\n")
+            if is_wanted or not piece:
+                return piece
+        return b""
 
     def close(self) -> None:
-        """Close the stream behind it too."""
         self._stream.close()
         super().close()
 
 
 def read_lines(stream: BinaryIO, first: int, last: int | None) -> BinaryIO:
-    """Return a stream of some lines of another, which it closes with itself.
-
-    Args:
-        stream: Any binary stream.
-        first: The first line, 1-based.
-        last: The last line, inclusive; None is the end.
-    """
+    """Return the lines of a stream from ``first`` to ``last`` (1-based, inclusive; None is the end); closes it too."""
     return cast("BinaryIO", BufferedReader(_Lines(stream, first, last)))
-
-
-def _pieces(stream: BinaryIO, first: int, last: int | None) -> Iterator[bytes]:
-    number = 1
-    for piece in iter(lambda: stream.readline(_LONGEST_PIECE), b""):
-        if number >= first:
-            yield piece
-        number += piece.endswith(b"\n")
-        if last is not None and number > last:
-            return

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import BinaryIO
 
 from sqlmodel import col, select
 
 from multiblast.accounts import GUEST
-from multiblast.actions.kinds import kind_of
 from multiblast.database import BatchRun, Database, JobKind, JobStatus, Link, QueryJob, ReportJob, Run
 from multiblast.errors import ConflictError, NotFoundError
+from multiblast.files import save
 from multiblast.ids import digest
 from multiblast.jobs import Jobs
 from multiblast.registry.config.searches import SearchRecord
@@ -27,12 +25,7 @@ from multiblast.stores import Store
 
 
 class Provenance:
-    """Records jobs in a registry.
-
-    Args:
-        database: The job database.
-        store: Where queries are kept.
-    """
+    """Records jobs in a registry."""
 
     def __init__(self, database: Database, store: Store) -> None:
         self._database = database
@@ -50,7 +43,7 @@ class Provenance:
             ConflictError: it is not complete.
             StoreError: a file cannot be kept.
         """
-        is_report = kind_of(self._database, job_id) is JobKind.REPORT
+        is_report = self._jobs.kind(job_id) is JobKind.REPORT
         report = self._jobs.report(job_id) if is_report else None
         query = self._jobs.query(report.query_job_id if report else job_id)
         if (report or query).status != JobStatus.COMPLETE:
@@ -65,7 +58,7 @@ class Provenance:
             NotFoundError: there is no such job, or it never ran.
         """
         job = self._jobs.query(job_id)
-        run = self._run(job)
+        run = self._run(job_id)
         with self._database.read() as session:
             ran = select(BatchRun.command).where(
                 BatchRun.job_id == job.id, BatchRun.started_at >= run.started_at, BatchRun.failure_class == ""
@@ -83,9 +76,9 @@ class Provenance:
         )
 
     def _facts(self, query: QueryJob, report: ReportJob | None, directory: Path) -> BlastJob:
-        searched, search_key = self.searched(query.id), self._run(query).search_key
+        searched, search_key = self.searched(query.id), self._run(query.id).search_key
         path = directory / "query.fasta"
-        _copy(self._store.open(query.query_key, query.query_offset, query.query_bytes), path)
+        save(self._store.open(query.query_key, query.query_offset, query.query_bytes), path)
         name = ProductName(query.site, f"queries/{file_checksums(path).sha1}", "1.0.0")
         return BlastJob(
             run_id=digest("code-run/1", [report.id, report.results_digest] if report else [query.id, search_key]),
@@ -105,16 +98,15 @@ class Provenance:
         for file in files_of(report):
             path = directory / file.name
             if path.suffix != ".zip":
-                _copy(self._store.open(file.key), path)
+                save(self._store.open(file.key), path)
                 name = ProductName(query.site, f"reports/{report.id}/{file.name}", f"0.0.0+{report.results_digest}")
                 found.append(JobFile(name, path, path.suffix.removeprefix("."), f"report of query job {query.id}"))
         return found
 
-    def _run(self, job: QueryJob) -> Run:
-        with self._database.read() as session:
-            run = session.exec(select(Run).where(Run.job_id == job.id).order_by(col(Run.number).desc())).first()
+    def _run(self, job_id: str) -> Run:
+        run = self._jobs.last_run(job_id)
         if run is None:
-            raise NotFoundError("run of query job", job.id, "name the job that it was searched in, or search it")
+            raise NotFoundError("run of query job", job_id, "name the job that it was searched in, or search it")
         return run
 
     def _user(self, job_id: str) -> str:
@@ -123,8 +115,3 @@ class Provenance:
             query = select(Link.owner).where(Link.job_id == job_id).order_by(col(Link.created_at), Link.owner)
             owner = session.exec(query).first() or ""
         return "" if owner.startswith(GUEST) else owner
-
-
-def _copy(source: BinaryIO, path: Path) -> None:
-    with source, path.open("wb") as target:
-        shutil.copyfileobj(source, target)

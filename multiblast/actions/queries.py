@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, closing
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,10 +28,10 @@ from multiblast.actions.answers import (
 )
 from multiblast.actions.catalogue import action
 from multiblast.actions.comparison import Comparison, Comparisons
-from multiblast.actions.job_door import JobDoor, read_page
+from multiblast.actions.job_door import JobDoor
 from multiblast.actions.requests import read_create_query, renamed
 from multiblast.archive import merge
-from multiblast.database import BatchRun, ChildJob, JobEvent, JobKind, JobStatus, QueryJob, Run
+from multiblast.database import BatchRun, ChildJob, JobEvent, JobKind, JobStatus, QueryJob
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError
 from multiblast.jobs import ACTIVE, RESTARTABLE
 from multiblast.results.digests import results_digest
@@ -58,13 +59,6 @@ _CHILDREN = 1000
 
 class Queries(JobDoor):
     """Every action on query jobs, and the runs that search them.
-
-    Args:
-        engine: What all searches share.
-        limits: What a job may ask for.
-        accounts: Who users and guests are.
-        fair_queue: Whose batch is searched next.
-        notices: Who is notified when a job ends.
 
     Attributes:
         results: All results, without a question of rights.
@@ -110,7 +104,7 @@ class Queries(JobDoor):
 
         Args:
             requester: Who submits.
-            submission: What they submit; its form is checked.
+            submission: What they submit.
             add_to_collection: Whether the job is added to their list.
             notify: A URL to notify when the job has ended; empty for none.
 
@@ -129,19 +123,11 @@ class Queries(JobDoor):
         return recorded
 
     def check(self, submission: Submission) -> int:
-        """Check a submission without recording it; return how many sequences it has.
-
-        Raises:
-            InvalidInputError: with everything that is wrong.
-        """
+        """Check a submission as `submit` does, without recording it; return how many sequences it has."""
         return self._recorder.count(submission)
 
     def preview(self, submission: Submission) -> Plan:
-        """Plan a submission without recording it.
-
-        Raises:
-            InvalidInputError: with everything that is wrong.
-        """
+        """Plan a submission, checked as by `submit`, without recording it."""
         return self._recorder.preview(submission)
 
     def run(self, job_id: str, *, run_id: str = "", progress: OnProgress = no_progress) -> SearchRun:
@@ -152,10 +138,7 @@ class Queries(JobDoor):
             run_id: The id of the flow run that executes it, for the job's history.
             progress: Called with the sequences and letters that were just done.
         """
-
-        def turn() -> AbstractContextManager[None]:
-            return self._fair_queue.turn(job_id, given_up=lambda: self.jobs.query(job_id).cancel_requested)
-
+        turn = partial(self._fair_queue.turn, job_id, given_up=lambda: self.jobs.query(job_id).cancel_requested)
         return SearchRun(self._engine, job_id, run_id=run_id, progress=progress, turn=turn)
 
     def searched_job(self, job_id: str, *, count: int = 0) -> SearchedJob:
@@ -182,18 +165,16 @@ class Queries(JobDoor):
         Raises:
             InvalidInputError: with every problem, by key.
         """
-        chosen = read_page(status, first, count)
-        owner = None if requester.administrator and not requester.owner else requester.owner
-        rows = self._links.queries(owner, site=site, status=chosen, first=first, count=count)
+        filters = {"site": site, "status": status}
         return [
             QueryItem(
-                query_job_id=row.job_id,
-                status=row.status,
-                site=row.site,
-                created_on=row.created_at,
-                user_meta=UserMeta.of(row.summary, row.description),
+                query_job_id=job.id,
+                status=job.status,
+                site=job.site,
+                created_on=job.created_at,
+                user_meta=UserMeta.of(link),
             )
-            for row in rows
+            for job, link in self._listed(QueryJob, requester, filters, first=first, count=count)
         ]
 
     @action("show")
@@ -207,14 +188,8 @@ class Queries(JobDoor):
             job_id: The job; that of one sequence of a larger job is as good.
             link: Whether to add it to their list.
             children: How many of its sequences to list.
-
-        Raises:
-            NotFoundError: there is no such job.
-            NotAllowedError: the requester may not read it.
         """
-        self._access.check_read(requester, job_id, JobKind.QUERY)
-        if link and requester.owner and self._links.get(requester.owner, job_id) is None:
-            self._links.add(requester.owner, job_id, JobKind.QUERY)
+        meta = self._look_up(requester, job_id, link=link)
         job = self.jobs.query(job_id)
         with self._database.read() as session:
             as_before = None
@@ -225,7 +200,7 @@ class Queries(JobDoor):
                 status=job.status,
                 site=job.site,
                 created_on=job.created_at,
-                user_meta=self._meta(requester, job_id),
+                user_meta=meta,
                 job_config=JobConfig(
                     site=job.site, targets=tuple(QueryTarget.model_validate(target) for target in job.recipe["targets"])
                 ),
@@ -247,8 +222,6 @@ class Queries(JobDoor):
         lost.
 
         Raises:
-            NotFoundError: there is no such job.
-            NotAllowedError: it is not in the requester's list.
             ConflictError: it waits or runs, or is complete with its whole result and nothing changed.
             LimitError: the requester has as much as they may have for now.
         """
@@ -269,8 +242,6 @@ class Queries(JobDoor):
         """Stop a job that waits or runs, its BLAST+ processes within a second or so; what it found is kept.
 
         Raises:
-            NotFoundError: there is no such job.
-            NotAllowedError: it is not in the requester's list.
             ConflictError: it has ended.
         """
         self._access.check_change(requester, job_id, JobKind.QUERY)
@@ -281,12 +252,7 @@ class Queries(JobDoor):
 
     @action("query", answer="FASTA")
     def query(self, requester: Requester, job_id: str) -> BinaryIO:
-        """Open the sequences of a job, in canonical FASTA.
-
-        Raises:
-            NotFoundError: there is no such job.
-            NotAllowedError: the requester may not read it.
-        """
+        """Open the sequences of a job, in canonical FASTA."""
         self._access.check_read(requester, job_id, JobKind.QUERY)
         job = self.jobs.query(job_id)
         return self._engine.store.open(job.query_key, job.query_offset, job.query_bytes)
@@ -301,8 +267,6 @@ class Queries(JobDoor):
             How many sequences' results were written.
 
         Raises:
-            NotFoundError: there is no such job.
-            NotAllowedError: the requester may not read it.
             ConflictError: it is not complete.
         """
         self._access.check_read(requester, job_id, JobKind.QUERY)
@@ -313,12 +277,7 @@ class Queries(JobDoor):
 
     @action("errors")
     def errors(self, requester: Requester, job_id: str) -> Errors:
-        """Return what went wrong with a job: what its programs wrote to standard error, and which sequences failed.
-
-        Raises:
-            NotFoundError: there is no such job.
-            NotAllowedError: the requester may not read it.
-        """
+        """Return what went wrong with a job: what its programs wrote to standard error, and which sequences failed."""
         self._access.check_read(requester, job_id, JobKind.QUERY)
         job = self.jobs.query(job_id)
         with self._database.read() as session:
@@ -368,7 +327,6 @@ class Queries(JobDoor):
             before_id: The job to compare with, sequence by sequence; empty is the same job before the change.
 
         Raises:
-            NotFoundError: there is no such job.
             NotAllowedError: the requester may not read one of them.
             ConflictError: nothing changed, or what the numbers of subjects stood for is no longer known.
         """
@@ -404,8 +362,7 @@ class Queries(JobDoor):
         try:
             return database_argument(self._engine.resolver.context(job).databases)
         except (ConflictError, InvalidInputError) as error:
-            with self._database.read() as session:
-                run = session.exec(select(Run).where(Run.job_id == job.id).order_by(col(Run.number).desc())).first()
+            run = self.jobs.last_run(job.id)
             if run is None:
                 raise NotFoundError("run of query job", job.id, "restart it") from error
             return run.command[run.command.index("-db") + 1]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from multiblast.actions.provenance import Provenance
 from multiblast.actions.queries import Queries
 from multiblast.actions.reports import Reports
 from multiblast.errors import ConflictError, InvalidInputError, Problem, collecting
-from multiblast.files import replacing
+from multiblast.files import save
 from multiblast.ids import digest
 from multiblast.installation import Installation
 from multiblast.jobs import TargetName
@@ -28,31 +27,16 @@ _WITH_ARCHIVE = 2
 _SITE = "registered"  # of databases that come from the registry, where no site is named
 
 
+@dataclass(frozen=True, slots=True)
 class RegisteredQueries:
-    """Runs the queries that configurations describe.
+    """Runs the queries that configurations describe."""
 
-    Args:
-        queries, reports: Every action on jobs.
-        accounts: Who users are.
-        provenance: What describes how a job was searched.
-        targets, installation: The databases and the programs of this machine.
-    """
-
-    def __init__(  # noqa: PLR0913, PLR0917 - all that takes part
-        self,
-        queries: Queries,
-        reports: Reports,
-        accounts: Accounts,
-        provenance: Provenance,
-        targets: Targets,
-        installation: Installation,
-    ) -> None:
-        self._queries = queries
-        self._reports = reports
-        self._accounts = accounts
-        self._provenance = provenance
-        self._targets = targets
-        self._installation = installation
+    queries: Queries
+    reports: Reports
+    accounts: Accounts
+    provenance: Provenance
+    targets: Targets
+    installation: Installation
 
     def settle(self, search: SearchEntry) -> SearchEntry:
         """Return a query with nothing left to look up: see `QueryRunner`."""
@@ -85,23 +69,23 @@ class RegisteredQueries:
             ConflictError: a database was rebuilt meanwhile.
         """
         wanted = _read_reports(request.search)
-        requester = self._accounts.requester(request.user)
+        requester = self.accounts.requester(request.user)
         submission = _submission(request.search, request.query)
         databases = list(self._databases(request.search, submission).values())
         made: dict[str, DatabaseOrigin] = {}
         for alias, file in request.databases.items():
             content = digest("registered-database/1", file.sha1)  # the hash of something private would identify it
             target = FileTarget(file.path, submission.site, content, submission.options.database_kind, file.name)
-            databases.append(install_file(self._targets, target, program=self._installation.program("makeblastdb")))
+            databases.append(install_file(self.targets, target, program=self.installation.program("makeblastdb")))
             made[databases[-1].display] = self._made(alias, target)
         fingerprints = {database.fingerprint for database in databases}
         names = tuple(TargetName(database.target, database.name) for database in databases)
-        job_id = self._queries.submit(requester, replace(submission, targets=names)).job_id
-        self._queries.run(job_id, run_id=run_id).execute()
-        searched = self._provenance.searched(job_id)
+        job_id = self.queries.submit(requester, replace(submission, targets=names)).job_id
+        self.queries.run(job_id, run_id=run_id).execute()
+        searched = self.provenance.searched(job_id)
         _check_unchanged(fingerprints, searched)
         for alias, report in wanted.items():
-            report_id = self._reports.submit(requester, job_id, report)
+            report_id = self.reports.submit(requester, job_id, report)
             self._report(requester, report_id, request.files[alias], run_id)
         return replace(searched, made=made)
 
@@ -111,7 +95,7 @@ class RegisteredQueries:
             return DatabaseOrigin(alias, ["tar", "-xf", file.file.name])
         molecule = DBTYPES[Molecule(file.molecule)]
         command = ["makeblastdb", "-dbtype", molecule, "-in", file.file.name, "-title", file.title]
-        return DatabaseOrigin(alias, command, self._installation.version("makeblastdb"))
+        return DatabaseOrigin(alias, command, self.installation.version("makeblastdb"))
 
     def _databases(self, search: SearchEntry, submission: Submission) -> dict[str, BlastDatabase]:
         """Return the database of each target by the target's whole name.
@@ -125,7 +109,7 @@ class RegisteredQueries:
             wanted = search.fingerprints.get(name, "")
             try:
                 names = [(target.display, target.file)]
-                (database,) = self._targets.resolve_all(submission.site, names, submission.options.database_kind)
+                (database,) = self.targets.resolve_all(submission.site, names, submission.options.database_kind)
                 if wanted in {"", database.fingerprint}:
                     found[name] = database
                     continue
@@ -149,17 +133,16 @@ class RegisteredQueries:
     def _with_fingerprint(self, fingerprint: str, submission: Submission) -> BlastDatabase | None:
         if not fingerprint:
             return None
-        self._targets.rescan()
+        self.targets.rescan()
         wanted = submission.site, submission.options.database_kind
-        fitting = (one for one in self._targets.databases() if (one.site, one.molecule) == wanted)
+        fitting = (one for one in self.targets.databases() if (one.site, one.molecule) == wanted)
         return next((one for one in fitting if one.fingerprint == fingerprint), None)
 
     def _report(self, requester: Requester, report_id: str, path: Path, run_id: str) -> None:
-        made = self._reports.run(report_id, run_id=run_id).execute()
+        made = self.reports.run(report_id, run_id=run_id).execute()
         first, *_, archive = made.files  # a report of several files is given as the archive of them all
         name = first.name if len(made.files) <= _WITH_ARCHIVE else archive.name
-        with self._reports.file(requester, made.report_id, name) as source, replacing(path) as target:
-            shutil.copyfileobj(source, target)
+        save(self.reports.file(requester, made.report_id, name), path)
 
 
 def _submission(search: SearchEntry, query: Path | None = None) -> Submission:

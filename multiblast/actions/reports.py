@@ -11,12 +11,12 @@ from typing import Any, BinaryIO
 from multiblast.accounts import Accounts, Requester
 from multiblast.actions.answers import CreatedReport, Errors, ReportDetails, ReportItem, ReportListedFile, UserMeta
 from multiblast.actions.catalogue import action
-from multiblast.actions.job_door import JobDoor, read_page
+from multiblast.actions.job_door import JobDoor
 from multiblast.actions.lines import read_lines
 from multiblast.actions.requests import read_create_report
 from multiblast.database import JobKind, JobStatus, ReportJob
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem
-from multiblast.files import replacing
+from multiblast.files import save
 from multiblast.jobs import ACTIVE, RESTARTABLE, report_id
 from multiblast.reports import Formatting, ReportFile, ReportRun, files_of
 from multiblast.reports.hits import HitPage, read_hits
@@ -25,13 +25,7 @@ from multiblast.upkeep import Notices
 
 
 class Reports(JobDoor):
-    """Every action on report jobs, and the runs that make them.
-
-    Args:
-        engine: What all searches share.
-        accounts: Who users and guests are.
-        notices: Who is notified when a job ends.
-    """
+    """Every action on report jobs, and the runs that make them."""
 
     def __init__(self, engine: SearchEngine, accounts: Accounts, notices: Notices) -> None:
         super().__init__(JobKind.REPORT, engine.database, engine.jobs, accounts)
@@ -49,19 +43,9 @@ class Reports(JobDoor):
         Raises:
             InvalidInputError: with every problem, by key; nothing was recorded.
             NotFoundError: there is no such query job.
-            NotAllowedError: the requester may not read it.
             ConflictError: it is not complete.
         """
-        request = read_create_report(config)
-        job_id = self.submit(
-            requester,
-            request.query_job_id,
-            request.formatting,
-            add_to_collection=request.add_to_collection,
-            summary=request.summary,
-            description=request.description,
-        )
-        return CreatedReport(report_job_id=job_id)
+        return CreatedReport(report_job_id=self.submit(requester, **read_create_report(config)))
 
     def submit(  # noqa: PLR0913 - a report, and what is noted about it
         self,
@@ -90,7 +74,6 @@ class Reports(JobDoor):
         Raises:
             InvalidInputError: the query job has no such report, or nobody may be notified there.
             NotFoundError: there is no such query job.
-            NotAllowedError: the requester may not read it.
             ConflictError: it is not complete.
         """
         if notify:
@@ -119,12 +102,7 @@ class Reports(JobDoor):
             )
 
     def run(self, job_id: str, *, run_id: str = "") -> ReportRun:
-        """Return a run of a recorded job, for whatever executes jobs.
-
-        Args:
-            job_id: The job.
-            run_id: The id of the flow run that executes it, for the job's history.
-        """
+        """Return a run of a recorded job, for whatever executes jobs; ``run_id`` is noted in the job's history."""
         return ReportRun(self._engine, job_id, run_id=run_id)
 
     @action("list", columns=("reportJobID", "queryJobID", "status", "summary"), spelled={"query_job_id": "--job"})
@@ -151,17 +129,15 @@ class Reports(JobDoor):
         Raises:
             InvalidInputError: with every problem, by key.
         """
-        chosen = read_page(status, first, count)
-        owner = None if requester.administrator and not requester.owner else requester.owner
-        rows = self._links.reports(owner, query_job_id=query_job_id, site=site, status=chosen, first=first, count=count)
+        filters = {"query_job_id": query_job_id, "site": site, "status": status}
         return [
             ReportItem(
-                report_job_id=row.job_id,
-                query_job_id=row.query_job_id,
-                status=row.status,
-                user_meta=UserMeta.of(row.summary, row.description),
+                report_job_id=job.id,
+                query_job_id=job.query_job_id,
+                status=job.status,
+                user_meta=UserMeta.of(link),
             )
-            for row in rows
+            for job, link in self._listed(ReportJob, requester, filters, first=first, count=count)
         ]
 
     @action("show")
@@ -172,20 +148,14 @@ class Reports(JobDoor):
             requester: The person who makes the request.
             job_id: The report job.
             link: Whether to add it to their list.
-
-        Raises:
-            NotFoundError: there is no such job.
-            NotAllowedError: the requester may not read it.
         """
-        self._access.check_read(requester, job_id, JobKind.REPORT)
-        if link and requester.owner and self._links.get(requester.owner, job_id) is None:
-            self._links.add(requester.owner, job_id, JobKind.REPORT)
+        meta = self._look_up(requester, job_id, link=link)
         job = self.jobs.report(job_id)
         return ReportDetails(
             report_job_id=job.id,
             query_job_id=job.query_job_id,
             status=job.status,
-            user_meta=self._meta(requester, job_id),
+            user_meta=meta,
             blast_config=_blast_config(job.formatting),
             created_on=job.created_at,
             reason=job.reason or None,
@@ -197,8 +167,6 @@ class Reports(JobDoor):
         """Let an expired, failed or cancelled report be made again.
 
         Raises:
-            NotFoundError: there is no such job.
-            NotAllowedError: it is not in the requester's list.
             ConflictError: it waits, runs or is complete, or its query job is not complete.
         """
         self._access.check_change(requester, job_id, JobKind.REPORT)
@@ -216,8 +184,6 @@ class Reports(JobDoor):
         """Stop a report: taken out of the queue, or its formatter killed within a second or so.
 
         Raises:
-            NotFoundError: there is no such job.
-            NotAllowedError: it is not in the requester's list.
             ConflictError: it has ended already.
         """
         self._access.check_change(requester, job_id, JobKind.REPORT)
@@ -231,8 +197,6 @@ class Reports(JobDoor):
         """List the files of a complete report, the one to open first before others.
 
         Raises:
-            NotFoundError: there is no such job.
-            NotAllowedError: the requester may not read it.
             ConflictError: it is not complete.
         """
         return [ReportListedFile(name=file.name, size=file.size) for file in self._files(requester, job_id).values()]
@@ -257,7 +221,6 @@ class Reports(JobDoor):
         Raises:
             InvalidInputError: a range is not one, or both are given.
             NotFoundError: there is no such job or file.
-            NotAllowedError: the requester may not read it.
             ConflictError: it is not complete.
         """
         problems = []
@@ -284,8 +247,7 @@ class Reports(JobDoor):
         written = []
         for name in self._files(requester, job_id):
             path = directory / name
-            with self.file(requester, job_id, name) as source, replacing(path) as target:
-                shutil.copyfileobj(source, target)
+            save(self.file(requester, job_id, name), path)
             written.append(path)
         return written
 
@@ -306,12 +268,7 @@ class Reports(JobDoor):
 
     @action("errors")
     def errors(self, requester: Requester, job_id: str) -> Errors:
-        """Return what the formatter wrote to standard error; often nothing.
-
-        Raises:
-            NotFoundError: there is no such job.
-            NotAllowedError: the requester may not read it.
-        """
+        """Return what the formatter wrote to standard error; often nothing."""
         self._access.check_read(requester, job_id, JobKind.REPORT)
         return Errors(stderr=self.jobs.report(job_id).stderr)
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -27,17 +27,6 @@ _MESSAGES = {
     "string_pattern_mismatch": "a text is needed here, not an empty one",
     "too_short": "a list of at least one is needed here",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class CreateReport:
-    """A request for a report."""
-
-    query_job_id: str
-    formatting: Formatting
-    summary: str = ""
-    description: str = ""
-    add_to_collection: bool = True
 
 
 class _Part(BaseModel):
@@ -94,7 +83,10 @@ def read_create_query(config: Mapping[str, Any], query: str | bytes | Path | Sto
     """
     problems: list[Problem] = []
     body = _read(_Query, config, problems)
-    options = _options(config.get("blastConfig"), problems)
+    options: Options | None = None
+    if isinstance(blast_config := config.get("blastConfig"), Mapping):  # else reported already
+        with collecting(problems, "blastConfig.tool"):
+            options = options_from_config(blast_config)
     if body is None or options is None:
         raise InvalidInputError(problems)
     job, meta = body.job_config, body.user_meta or _Meta()
@@ -111,8 +103,11 @@ def read_create_query(config: Mapping[str, Any], query: str | bytes | Path | Sto
     return submission, job.add_to_user_collection is not False
 
 
-def read_create_report(config: Mapping[str, Any]) -> CreateReport:
+def read_create_report(config: Mapping[str, Any]) -> dict[str, Any]:
     """Read a request for a report: ``{"queryJobID", "blastConfig"?, "addToUserCollection"?, "userMeta"?}``.
+
+    Returns:
+        What `multiblast.actions.reports.Reports.submit` takes.
 
     Raises:
         InvalidInputError: with every problem, by key.
@@ -130,8 +125,13 @@ def read_create_report(config: Mapping[str, Any]) -> CreateReport:
     if problems or body is None or formatting is None:
         raise InvalidInputError(problems)
     meta = body.user_meta or _Meta()
-    add = body.add_to_user_collection is not False
-    return CreateReport(body.query_job_id, formatting, meta.summary or "", meta.description or "", add)
+    return {
+        "query_job_id": body.query_job_id,
+        "formatting": formatting,
+        "add_to_collection": body.add_to_user_collection is not False,
+        "summary": meta.summary or "",
+        "description": meta.description or "",
+    }
 
 
 def renamed(error: InvalidInputError) -> InvalidInputError:
@@ -152,14 +152,6 @@ def _read(model: type[_PartT], config: Mapping[str, Any], problems: list[Problem
         for wrong in error.errors(include_url=False):
             message = _MESSAGES.get(wrong["type"]) or f"{wrong['msg']}, and this is {wrong['input']!r:.60}"
             problems.append(Problem(message, _key(wrong["loc"])))
-    return None
-
-
-def _options(config: Any, problems: list[Problem]) -> Options | None:
-    if not isinstance(config, Mapping):
-        return None  # reported already
-    with collecting(problems, "blastConfig.tool"):
-        return options_from_config(config)
     return None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from sqlalchemy import JSON, BigInteger, Column, DateTime, Dialect, Index, Integer, MetaData, Text, TypeDecorator
 from sqlmodel import Field, SQLModel
@@ -152,6 +152,9 @@ class ReportJob(Table, table=True):
     started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     used_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime, index=True)
+
+
+JobT = TypeVar("JobT", QueryJob, ReportJob)
 
 
 def job_table(kind: JobKind) -> type[QueryJob | ReportJob]:

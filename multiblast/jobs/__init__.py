@@ -3,7 +3,7 @@
 from multiblast.jobs.identity import JobConfig, TargetName, report_id, sequence_digest
 from multiblast.jobs.jobs import Child, Counts, Jobs
 from multiblast.jobs.new_jobs import NewSequence
-from multiblast.jobs.ownership import Links, ListedJob, summary_problems
+from multiblast.jobs.ownership import Links, summary_problems
 from multiblast.jobs.states import ACTIVE, ENDED, MOVES, RESTARTABLE, move
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     "JobConfig",
     "Jobs",
     "Links",
-    "ListedJob",
     "NewSequence",
     "TargetName",
     "move",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, update
 from sqlalchemy import select as sa_select
@@ -18,10 +18,12 @@ from multiblast.database import (
     JobEvent,
     JobKind,
     JobStatus,
+    JobT,
     Link,
     QueryJob,
     ReportJob,
     Result,
+    Run,
     among,
     insert_missing,
     job_table,
@@ -32,7 +34,6 @@ from multiblast.jobs.new_jobs import NewSequence, first_event, record_jobs
 from multiblast.jobs.ownership import add_link
 from multiblast.jobs.states import move
 
-_Job = TypeVar("_Job", QueryJob, ReportJob)
 _log = logging.getLogger(__name__)
 
 
@@ -113,12 +114,29 @@ class Jobs:
         """
         return self._get(ReportJob, job_id, "make the report first")
 
-    def _get(self, table: type[_Job], job_id: str, remedy: str) -> _Job:
+    def _get(self, table: type[JobT], job_id: str, remedy: str) -> JobT:
         with self._database.read() as session:
             job = session.get(table, job_id)
         if job is None:
             raise NotFoundError(f"{'query' if table is QueryJob else 'report'} job", job_id, remedy)
         return job
+
+    def kind(self, job_id: str) -> JobKind:
+        """Return what a job makes, by its id alone.
+
+        Raises:
+            NotFoundError: there is no such job.
+        """
+        with self._database.read() as session:
+            for kind in JobKind:
+                if session.get(job_table(kind), job_id) is not None:
+                    return kind
+        raise NotFoundError("job", job_id, "check the id")
+
+    def last_run(self, job_id: str) -> Run | None:
+        """Return the last run of a query job, if it ever ran."""
+        with self._database.read() as session:
+            return session.exec(select(Run).where(Run.job_id == job_id).order_by(col(Run.number).desc())).first()
 
     def move_query(self, job_ids: Collection[str], to: JobStatus, why: str = "", *, run_id: str = "") -> int:
         """Change the status of some query jobs: see `states.move`."""

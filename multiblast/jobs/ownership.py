@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import case, delete, false
 from sqlmodel import Session, col, select
 
-from multiblast.database import ChildJob, Database, JobKind, JobStatus, Link, QueryJob, ReportJob, upsert
+from multiblast.database import ChildJob, Database, JobKind, JobT, Link, QueryJob, ReportJob, upsert
 from multiblast.errors import NotFoundError, Problem
 
 _LONGEST_SUMMARY = 512
 _WORDS = ("summary", "description")
-
-
-@dataclass(frozen=True, slots=True)
-class ListedJob:
-    """A job in somebody's list.
-
-    Attributes:
-        query_job_id: The job itself, or the query job that a report shows.
-        summary, description: What the owner says about it.
-    """
-
-    job_id: str
-    query_job_id: str
-    status: str
-    site: str
-    created_at: datetime
-    summary: str = ""
-    description: str = ""
 
 
 def summary_problems(summary: str | None, key: str = "summary") -> list[Problem]:
@@ -80,59 +61,34 @@ class Links:
             statement = delete(Link).where(col(Link.owner) == owner, col(Link.job_id) == job_id)
             return bool(session.connection().execute(statement).rowcount)
 
-    def queries(
-        self, owner: str | None, *, site: str = "", status: JobStatus | None = None, first: int = 1, count: int = 50
-    ) -> list[ListedJob]:
-        """Return an owner's query jobs, newest first.
+    def jobs(
+        self, table: type[JobT], owner: str | None, filters: Mapping[str, str], *, first: int, count: int
+    ) -> list[tuple[JobT, Link | None]]:
+        """Return an owner's query or report jobs, newest first, with what they say about each.
 
         Args:
+            table: Which jobs.
             owner: Whose; None is every job that was submitted, without what anybody says about it.
-            site: Only of this site.
-            status: Only of this status.
+            filters: What the jobs have: a ``site``, a ``status``, reports a ``query_job_id``; an empty one is any.
             first: Where in the list to begin, 1-based.
             count: How many at most; 0 is all.
         """
-        statement = _with_link(select(QueryJob, Link), owner, col(QueryJob.id))
-        if owner is None:  # not those that are there as a part of a larger one only
-            part = select(ChildJob.child_id).where(ChildJob.child_id == QueryJob.id).exists()
-            statement = statement.where(~part | (col(QueryJob.attempts) > 0))
-        if site:
-            statement = statement.where(QueryJob.site == site)
-        if status:
-            statement = statement.where(QueryJob.status == status)
-        statement = statement.order_by(col(QueryJob.created_at).desc(), col(QueryJob.id)).offset(first - 1)
+        statement: Any = select(table, Link)
+        if table is ReportJob:
+            statement = statement.join(QueryJob, col(QueryJob.id) == ReportJob.query_job_id)
+        if owner is not None:
+            statement = statement.join(Link, col(Link.job_id) == table.id).where(Link.owner == owner)
+        else:
+            statement = statement.outerjoin(Link, false())
+            if table is QueryJob:  # not those that are there as a part of a larger one only
+                part = select(ChildJob.child_id).where(ChildJob.child_id == QueryJob.id).exists()
+                statement = statement.where(~part | (col(QueryJob.attempts) > 0))
+        for name, value in filters.items():
+            if value:
+                statement = statement.where(getattr(QueryJob if name == "site" else table, name) == value)
+        statement = statement.order_by(col(table.created_at).desc(), col(table.id)).offset(first - 1)
         with self._database.read() as session:
-            rows = session.exec(statement.limit(count) if count else statement)
-            return [
-                ListedJob(job.id, job.id, job.status, job.site, job.created_at, *_words(link)) for job, link in rows
-            ]
-
-    def reports(  # noqa: PLR0913 - filters
-        self,
-        owner: str | None,
-        *,
-        query_job_id: str = "",
-        site: str = "",
-        status: JobStatus | None = None,
-        first: int = 1,
-        count: int = 50,
-    ) -> list[ListedJob]:
-        """Return an owner's report jobs, newest first; arguments as `queries`, and the query job they show."""
-        reports = select(ReportJob, QueryJob.site, Link).join(QueryJob, col(QueryJob.id) == ReportJob.query_job_id)
-        statement = _with_link(reports, owner, col(ReportJob.id))
-        if query_job_id:
-            statement = statement.where(ReportJob.query_job_id == query_job_id)
-        if site:
-            statement = statement.where(QueryJob.site == site)
-        if status:
-            statement = statement.where(ReportJob.status == status)
-        statement = statement.order_by(col(ReportJob.created_at).desc(), col(ReportJob.id)).offset(first - 1)
-        with self._database.read() as session:
-            rows = session.exec(statement.limit(count) if count else statement)
-            return [
-                ListedJob(job.id, job.query_job_id, job.status, of_site, job.created_at, *_words(link))
-                for job, of_site, link in rows
-            ]
+            return list(session.exec(statement.limit(count) if count else statement))
 
 
 def add_link(session: Session, link: Link) -> None:
@@ -142,14 +98,3 @@ def add_link(session: Session, link: Link) -> None:
         return {name: case((new[name] != "", new[name]), else_=col(getattr(Link, name))) for name in _WORDS}
 
     upsert(session, Link, [link.model_dump()], words)
-
-
-def _with_link(statement: Any, owner: str | None, job_id: Any) -> Any:
-    """Join an owner's links to a statement on jobs; no links, and all jobs, for None."""
-    if owner is None:
-        return statement.outerjoin(Link, false())
-    return statement.join(Link, col(Link.job_id) == job_id).where(Link.owner == owner)
-
-
-def _words(link: Link | None) -> tuple[str, str]:
-    return (link.summary, link.description) if link else ("", "")

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import func
 from sqlmodel import col, select
 
-from multiblast.database import ChildJob, Database, Failure, QueryJob, Result, Run
+from multiblast.database import ChildJob, Database, Failure, QueryJob, Result
 from multiblast.jobs import Jobs
 
 
@@ -74,8 +74,7 @@ def searched_job(database: Database, job_id: str, *, count: int = 0) -> Searched
     """
     jobs = Jobs(database)
     job = jobs.query(job_id)
-    with database.read() as session:
-        run = session.exec(select(Run).where(Run.job_id == job_id).order_by(col(Run.number).desc())).first()
+    run = jobs.last_run(job_id)
     rows = _sequence_rows(database, job, since=run.started_at if run else None, count=count)
     return SearchedJob(
         job_id=job_id,
