@@ -1,441 +1,222 @@
 """First schema."""
 
 import sqlalchemy as sa
-import sqlmodel
 from alembic import op
 
-import multiblast.database.tables
+from multiblast.database.tables import UtcDateTime
 
 revision = 'registry1'
 down_revision = None
 
+# The tables stand here once more, and are not those of `multiblast.registry.model`: those change with later revisions.
+_metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _numbered(name: str, *items: sa.schema.SchemaItem) -> None:
+    """Define a table whose rows have a number."""
+    number = sa.Column("id", sa.Integer(), primary_key=True)
+    sa.Table(name, _metadata, number, _time("last_updated"), *items)
+
+
+def _linking(name: str, *tables: str) -> None:
+    """Define a many-to-many table."""
+    keys = [
+        sa.Column(f"{table}_id", sa.ForeignKey(f"{table}.id", ondelete="CASCADE"), primary_key=True, index=True)
+        for table in tables
+    ]
+    sa.Table(name, _metadata, *keys)
+
+
+def _name(column: str, length: int | None = None, **options: bool) -> sa.Column[str]:
+    return sa.Column(column, sa.String(length), **{"nullable": False, **options})
+
+
+def _text(column: str, *, nullable: bool = False) -> sa.Column[str]:
+    return sa.Column(column, sa.Text(), nullable=nullable)
+
+
+def _flag(column: str) -> sa.Column[bool]:
+    return sa.Column(column, sa.Boolean(), nullable=False)
+
+
+def _time(column: str) -> sa.Column:
+    return sa.Column(column, UtcDateTime(timezone=True), nullable=False)
+
+
+def _reference(column: str, table: str, *, nullable: bool = False, unique: bool = False) -> sa.Column[int]:
+    key = sa.ForeignKey(f"{table}.id", ondelete="RESTRICT")
+    return sa.Column(column, key, nullable=nullable, unique=unique, index=not unique)
+
+
+def _no_wildcards(column: str) -> sa.CheckConstraint:
+    condition = f"replace(replace(replace(replace({column}, '[', ''), ']', ''), '?', ''), '*', '') = {column}"
+    return sa.CheckConstraint(condition, name=column)
+
+
+_numbered(
+    "author",
+    _name("name", nullable=True),
+    _name("identifier", nullable=True, unique=True),
+    _name("uuid", 36, unique=True),
+    _no_wildcards("name"),
+    sa.CheckConstraint("name IS NOT NULL OR identifier IS NOT NULL", name="name_or_identifier"),
+)
+_numbered("file_type", _name("name"), _name("extension"), sa.UniqueConstraint("name", "extension"))
+_numbered(
+    "issue",
+    sa.Column("severity", sa.Integer(), nullable=False),
+    _text("description"),
+    _name("uuid", 36, unique=True),
+    sa.CheckConstraint("severity >= 0", name="severity"),
+)
+_numbered(
+    "namespace",
+    _name("name", unique=True),
+    _name("full_name", nullable=True, unique=True),
+    _name("website", nullable=True),
+    _no_wildcards("name"),
+)
+sa.Table(
+    "remote_copy",
+    _metadata,
+    _name("remote", primary_key=True),
+    _name("kind", primary_key=True),
+    sa.Column("row_id", sa.Integer(), primary_key=True),
+    _name("reference", index=True),
+)
+sa.Table(
+    "remote_mark",
+    _metadata,
+    _name("remote", primary_key=True),
+    _name("kind", primary_key=True),
+    sa.Column("newest", sa.BigInteger(), nullable=False),
+)
+_numbered("remote_registry", _name("name", unique=True), _text("url"), _text("store"))
+sa.Table(
+    "staged",
+    _metadata,
+    _name("kind", primary_key=True),
+    sa.Column("row_id", sa.Integer(), primary_key=True),
+    _time("at"),
+)
+_numbered("storage_root", _name("root", unique=True), _flag("local"))
+sa.Table(
+    "stored_file",
+    _metadata,
+    _name("sha1", 40, primary_key=True),
+    _name("sha256", 64, unique=True),
+    sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+    _time("stored_at"),
+)
+_numbered("user", _name("username", unique=True), _name("namespace"), _text("data_store"), _name("remote"))
+_numbered(
+    "storage_location",
+    _text("path"),
+    _name("hash", index=True),
+    _flag("public"),
+    _reference("storage_root_id", "storage_root"),
+    sa.UniqueConstraint("storage_root_id", "hash", "public"),
+)
+_numbered("user_author", _reference("user_id", "user", unique=True), _reference("author_id", "author"))
+_numbered(
+    "object",
+    _text("description", nullable=True),
+    _name("uuid", 36, unique=True),
+    _reference("storage_location_id", "storage_location", nullable=True),
+    _reference("file_type_id", "file_type", nullable=True),
+)
+_numbered(
+    "code_repo_release",
+    _name("name"),
+    _name("version"),
+    _name("website", nullable=True),
+    _reference("object_id", "object", unique=True),
+    _no_wildcards("name"),
+    sa.UniqueConstraint("name", "version"),
+)
+_numbered(
+    "code_run",
+    _time("run_date"),
+    _text("description"),
+    _name("uuid", 36, unique=True),
+    _reference("code_repo_id", "object", nullable=True),
+    _reference("model_config_id", "object", nullable=True),
+    _reference("submission_script_id", "object"),
+)
+_numbered(
+    "data_product",
+    _name("name"),
+    _name("version"),
+    _reference("namespace_id", "namespace"),
+    _reference("object_id", "object"),
+    _no_wildcards("name"),
+    sa.UniqueConstraint("namespace_id", "name", "version"),
+)
+_numbered(
+    "key_value", _name("key"), _text("value"), _reference("object_id", "object"),
+    sa.UniqueConstraint("object_id", "key"),
+)
+_numbered(
+    "keyword",
+    _name("keyphrase"),
+    _name("identifier", nullable=True, unique=True),
+    _reference("object_id", "object"),
+    _no_wildcards("keyphrase"),
+    sa.UniqueConstraint("object_id", "keyphrase"),
+)
+_numbered(
+    "licence", _text("licence_info"), _name("identifier", nullable=True, unique=True), _reference("object_id", "object")
+)
+_numbered(
+    "object_component",
+    _name("name"),
+    _text("description", nullable=True),
+    _flag("whole_object"),
+    _reference("object_id", "object"),
+    _no_wildcards("name"),
+    sa.UniqueConstraint("object_id", "name"),
+)
+_numbered(
+    "quality_controlled", _reference("object_id", "object", unique=True), _reference("document_id", "object")
+)
+_numbered(
+    "external_object",
+    _name("identifier", nullable=True),
+    _name("alternate_identifier", nullable=True),
+    _name("alternate_identifier_type", nullable=True),
+    _name("title"),
+    _time("release_date"),
+    _flag("primary_not_supplement"),
+    _text("description", nullable=True),
+    _name("version"),
+    _reference("data_product_id", "data_product", unique=True),
+    _reference("original_store_id", "storage_location", nullable=True),
+    sa.CheckConstraint(
+        "(identifier IS NOT NULL OR alternate_identifier IS NOT NULL)"
+        " AND (alternate_identifier IS NULL) = (alternate_identifier_type IS NULL)",
+        name="identifier",
+    ),
+    sa.UniqueConstraint("identifier", "alternate_identifier", "alternate_identifier_type", "title", "version"),
+)
+_linking("object_author", "object", "author")
+_linking("code_run_input", "code_run", "object_component")
+_linking("code_run_output", "code_run", "object_component")
+_linking("component_issue", "issue", "object_component")
+
 
 def upgrade() -> None:
     """Apply."""
-    # ### commands auto generated by Alembic - please adjust! ###
-    op.create_table('author',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('last_updated', multiblast.database.tables.UtcDateTime(timezone=True), nullable=False),
-    sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
-    sa.Column('identifier', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
-    sa.Column('uuid', sqlmodel.sql.sqltypes.AutoString(length=36), nullable=False),
-    sa.CheckConstraint("replace(replace(replace(replace(name, '[', ''), ']', ''), '?', ''), '*', '') = name", name=op.f('ck_author_name')),
-    sa.CheckConstraint('name IS NOT NULL OR identifier IS NOT NULL', name=op.f('ck_author_name_or_identifier')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_author')),
-    sa.UniqueConstraint('identifier', name=op.f('uq_author_identifier')),
-    sa.UniqueConstraint('uuid', name=op.f('uq_author_uuid'))
-    )
-    op.create_table('file_type',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('last_updated', multiblast.database.tables.UtcDateTime(timezone=True), nullable=False),
-    sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('extension', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_file_type')),
-    sa.UniqueConstraint('name', 'extension', name=op.f('uq_file_type_name_extension'))
-    )
-    op.create_table('issue',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('last_updated', multiblast.database.tables.UtcDateTime(timezone=True), nullable=False),
-    sa.Column('severity', sa.Integer(), nullable=False),
-    sa.Column('description', sa.Text(), nullable=False),
-    sa.Column('uuid', sqlmodel.sql.sqltypes.AutoString(length=36), nullable=False),
-    sa.CheckConstraint('severity >= 0', name=op.f('ck_issue_severity')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_issue')),
-    sa.UniqueConstraint('uuid', name=op.f('uq_issue_uuid'))
-    )
-    op.create_table('namespace',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('last_updated', multiblast.database.tables.UtcDateTime(timezone=True), nullable=False),
-    sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('full_name', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
-    sa.Column('website', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
-    sa.CheckConstraint("replace(replace(replace(replace(name, '[', ''), ']', ''), '?', ''), '*', '') = name", name=op.f('ck_namespace_name')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_namespace')),
-    sa.UniqueConstraint('full_name', name=op.f('uq_namespace_full_name')),
-    sa.UniqueConstraint('name', name=op.f('uq_namespace_name'))
-    )
-    op.create_table('remote_copy',
-    sa.Column('remote', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('row_id', sa.Integer(), nullable=False),
-    sa.Column('reference', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.PrimaryKeyConstraint('remote', 'kind', 'row_id', name=op.f('pk_remote_copy')),
-    info={'local': True}
-    )
-    with op.batch_alter_table('remote_copy', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_remote_copy_reference'), ['reference'], unique=False)
-
-    op.create_table('remote_mark',
-    sa.Column('remote', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('newest', sa.BigInteger(), nullable=False),
-    sa.PrimaryKeyConstraint('remote', 'kind', name=op.f('pk_remote_mark')),
-    info={'local': True}
-    )
-    op.create_table('remote_registry',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('last_updated', multiblast.database.tables.UtcDateTime(timezone=True), nullable=False),
-    sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('url', sa.Text(), nullable=False),
-    sa.Column('store', sa.Text(), nullable=False),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_remote_registry')),
-    sa.UniqueConstraint('name', name=op.f('uq_remote_registry_name')),
-    info={'local': True}
-    )
-    op.create_table('staged',
-    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('row_id', sa.Integer(), nullable=False),
-    sa.Column('at', multiblast.database.tables.UtcDateTime(timezone=True), nullable=False),
-    sa.PrimaryKeyConstraint('kind', 'row_id', name=op.f('pk_staged')),
-    info={'local': True}
-    )
-    op.create_table('storage_root',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('last_updated', multiblast.database.tables.UtcDateTime(timezone=True), nullable=False),
-    sa.Column('root', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('local', sa.Boolean(), nullable=False),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_storage_root')),
-    sa.UniqueConstraint('root', name=op.f('uq_storage_root_root'))
-    )
-    op.create_table('stored_file',
-    sa.Column('sha1', sqlmodel.sql.sqltypes.AutoString(length=40), nullable=False),
-    sa.Column('sha256', sqlmodel.sql.sqltypes.AutoString(length=64), nullable=False),
-    sa.Column('size_bytes', sa.BigInteger(), nullable=False),
-    sa.Column('stored_at', multiblast.database.tables.UtcDateTime(timezone=True), nullable=False),
-    sa.PrimaryKeyConstraint('sha1', name=op.f('pk_stored_file')),
-    sa.UniqueConstraint('sha256', name=op.f('uq_stored_file_sha256')),
-    info={'local': True}
-    )
-    op.create_table('user',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('last_updated', multiblast.database.tables.UtcDateTime(timezone=True), nullable=False),
-    sa.Column('username', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('namespace', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('data_store', sa.Text(), nullable=False),
-    sa.Column('remote', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_user')),
-    sa.UniqueConstraint('username', name=op.f('uq_user_username')),
-    info={'local': True}
-    )
-    op.create_table('storage_location',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('last_updated', multiblast.database.tables.UtcDateTime(timezone=True), nullable=False),
-    sa.Column('path', sa.Text(), nullable=False),
-    sa.Column('hash', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('public', sa.Boolean(), nullable=False),
-    sa.Column('storage_root_id', sa.Integer(), nullable=False),
-    sa.ForeignKeyConstraint(['storage_root_id'], ['storage_root.id'], name=op.f('fk_storage_location_storage_root_id_storage_root'), ondelete='RESTRICT'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_storage_location')),
-    sa.UniqueConstraint('storage_root_id', 'hash', 'public', name=op.f('uq_storage_location_storage_root_id_hash_public'))
-    )
-    with op.batch_alter_table('storage_location', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_storage_location_hash'), ['hash'], unique=False)
-        batch_op.create_index(batch_op.f('ix_storage_location_storage_root_id'), ['storage_root_id'], unique=False)
-
-    op.create_table('user_author',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('last_updated', multiblast.database.tables.UtcDateTime(timezone=True), nullable=False),
-    sa.Column('user_id', sa.Integer(), nullable=False),
-    sa.Column('author_id', sa.Integer(), nullable=False),
-    sa.ForeignKeyConstraint(['author_id'], ['author.id'], name=op.f('fk_user_author_author_id_author'), ondelete='RESTRICT'),
-    sa.ForeignKeyConstraint(['user_id'], ['user.id'], name=op.f('fk_user_author_user_id_user'), ondelete='RESTRICT'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_user_author')),
-    sa.UniqueConstraint('user_id', name=op.f('uq_user_author_user_id')),
-    info={'local': True}
-    )
-    with op.batch_alter_table('user_author', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_user_author_author_id'), ['author_id'], unique=False)
-
-    op.create_table('object',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('last_updated', multiblast.database.tables.UtcDateTime(timezone=True), nullable=False),
-    sa.Column('description', sa.Text(), nullable=True),
-    sa.Column('uuid', sqlmodel.sql.sqltypes.AutoString(length=36), nullable=False),
-    sa.Column('storage_location_id', sa.Integer(), nullable=True),
-    sa.Column('file_type_id', sa.Integer(), nullable=True),
-    sa.ForeignKeyConstraint(['file_type_id'], ['file_type.id'], name=op.f('fk_object_file_type_id_file_type'), ondelete='RESTRICT'),
-    sa.ForeignKeyConstraint(['storage_location_id'], ['storage_location.id'], name=op.f('fk_object_storage_location_id_storage_location'), ondelete='RESTRICT'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_object')),
-    sa.UniqueConstraint('uuid', name=op.f('uq_object_uuid'))
-    )
-    with op.batch_alter_table('object', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_object_file_type_id'), ['file_type_id'], unique=False)
-        batch_op.create_index(batch_op.f('ix_object_storage_location_id'), ['storage_location_id'], unique=False)
-
-    op.create_table('code_repo_release',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('last_updated', multiblast.database.tables.UtcDateTime(timezone=True), nullable=False),
-    sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('version', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('website', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
-    sa.Column('object_id', sa.Integer(), nullable=False),
-    sa.CheckConstraint("replace(replace(replace(replace(name, '[', ''), ']', ''), '?', ''), '*', '') = name", name=op.f('ck_code_repo_release_name')),
-    sa.ForeignKeyConstraint(['object_id'], ['object.id'], name=op.f('fk_code_repo_release_object_id_object'), ondelete='RESTRICT'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_code_repo_release')),
-    sa.UniqueConstraint('name', 'version', name=op.f('uq_code_repo_release_name_version')),
-    sa.UniqueConstraint('object_id', name=op.f('uq_code_repo_release_object_id'))
-    )
-    op.create_table('code_run',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('last_updated', multiblast.database.tables.UtcDateTime(timezone=True), nullable=False),
-    sa.Column('run_date', multiblast.database.tables.UtcDateTime(timezone=True), nullable=False),
-    sa.Column('description', sa.Text(), nullable=False),
-    sa.Column('uuid', sqlmodel.sql.sqltypes.AutoString(length=36), nullable=False),
-    sa.Column('code_repo_id', sa.Integer(), nullable=True),
-    sa.Column('model_config_id', sa.Integer(), nullable=True),
-    sa.Column('submission_script_id', sa.Integer(), nullable=False),
-    sa.ForeignKeyConstraint(['code_repo_id'], ['object.id'], name=op.f('fk_code_run_code_repo_id_object'), ondelete='RESTRICT'),
-    sa.ForeignKeyConstraint(['model_config_id'], ['object.id'], name=op.f('fk_code_run_model_config_id_object'), ondelete='RESTRICT'),
-    sa.ForeignKeyConstraint(['submission_script_id'], ['object.id'], name=op.f('fk_code_run_submission_script_id_object'), ondelete='RESTRICT'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_code_run')),
-    sa.UniqueConstraint('uuid', name=op.f('uq_code_run_uuid'))
-    )
-    with op.batch_alter_table('code_run', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_code_run_code_repo_id'), ['code_repo_id'], unique=False)
-        batch_op.create_index(batch_op.f('ix_code_run_model_config_id'), ['model_config_id'], unique=False)
-        batch_op.create_index(batch_op.f('ix_code_run_submission_script_id'), ['submission_script_id'], unique=False)
-
-    op.create_table('data_product',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('last_updated', multiblast.database.tables.UtcDateTime(timezone=True), nullable=False),
-    sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('version', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('namespace_id', sa.Integer(), nullable=False),
-    sa.Column('object_id', sa.Integer(), nullable=False),
-    sa.CheckConstraint("replace(replace(replace(replace(name, '[', ''), ']', ''), '?', ''), '*', '') = name", name=op.f('ck_data_product_name')),
-    sa.ForeignKeyConstraint(['namespace_id'], ['namespace.id'], name=op.f('fk_data_product_namespace_id_namespace'), ondelete='RESTRICT'),
-    sa.ForeignKeyConstraint(['object_id'], ['object.id'], name=op.f('fk_data_product_object_id_object'), ondelete='RESTRICT'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_data_product')),
-    sa.UniqueConstraint('namespace_id', 'name', 'version', name=op.f('uq_data_product_namespace_id_name_version'))
-    )
-    with op.batch_alter_table('data_product', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_data_product_namespace_id'), ['namespace_id'], unique=False)
-        batch_op.create_index(batch_op.f('ix_data_product_object_id'), ['object_id'], unique=False)
-
-    op.create_table('key_value',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('last_updated', multiblast.database.tables.UtcDateTime(timezone=True), nullable=False),
-    sa.Column('key', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('value', sa.Text(), nullable=False),
-    sa.Column('object_id', sa.Integer(), nullable=False),
-    sa.ForeignKeyConstraint(['object_id'], ['object.id'], name=op.f('fk_key_value_object_id_object'), ondelete='RESTRICT'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_key_value')),
-    sa.UniqueConstraint('object_id', 'key', name=op.f('uq_key_value_object_id_key'))
-    )
-    with op.batch_alter_table('key_value', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_key_value_object_id'), ['object_id'], unique=False)
-
-    op.create_table('keyword',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('last_updated', multiblast.database.tables.UtcDateTime(timezone=True), nullable=False),
-    sa.Column('keyphrase', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('identifier', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
-    sa.Column('object_id', sa.Integer(), nullable=False),
-    sa.CheckConstraint("replace(replace(replace(replace(keyphrase, '[', ''), ']', ''), '?', ''), '*', '') = keyphrase", name=op.f('ck_keyword_keyphrase')),
-    sa.ForeignKeyConstraint(['object_id'], ['object.id'], name=op.f('fk_keyword_object_id_object'), ondelete='RESTRICT'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_keyword')),
-    sa.UniqueConstraint('identifier', name=op.f('uq_keyword_identifier')),
-    sa.UniqueConstraint('object_id', 'keyphrase', name=op.f('uq_keyword_object_id_keyphrase'))
-    )
-    with op.batch_alter_table('keyword', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_keyword_object_id'), ['object_id'], unique=False)
-
-    op.create_table('licence',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('last_updated', multiblast.database.tables.UtcDateTime(timezone=True), nullable=False),
-    sa.Column('licence_info', sa.Text(), nullable=False),
-    sa.Column('identifier', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
-    sa.Column('object_id', sa.Integer(), nullable=False),
-    sa.ForeignKeyConstraint(['object_id'], ['object.id'], name=op.f('fk_licence_object_id_object'), ondelete='RESTRICT'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_licence')),
-    sa.UniqueConstraint('identifier', name=op.f('uq_licence_identifier'))
-    )
-    with op.batch_alter_table('licence', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_licence_object_id'), ['object_id'], unique=False)
-
-    op.create_table('object_author',
-    sa.Column('object_id', sa.Integer(), nullable=False),
-    sa.Column('author_id', sa.Integer(), nullable=False),
-    sa.ForeignKeyConstraint(['author_id'], ['author.id'], name=op.f('fk_object_author_author_id_author'), ondelete='CASCADE'),
-    sa.ForeignKeyConstraint(['object_id'], ['object.id'], name=op.f('fk_object_author_object_id_object'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('object_id', 'author_id', name=op.f('pk_object_author'))
-    )
-    with op.batch_alter_table('object_author', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_object_author_author_id'), ['author_id'], unique=False)
-        batch_op.create_index(batch_op.f('ix_object_author_object_id'), ['object_id'], unique=False)
-
-    op.create_table('object_component',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('last_updated', multiblast.database.tables.UtcDateTime(timezone=True), nullable=False),
-    sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('description', sa.Text(), nullable=True),
-    sa.Column('whole_object', sa.Boolean(), nullable=False),
-    sa.Column('object_id', sa.Integer(), nullable=False),
-    sa.CheckConstraint("replace(replace(replace(replace(name, '[', ''), ']', ''), '?', ''), '*', '') = name", name=op.f('ck_object_component_name')),
-    sa.ForeignKeyConstraint(['object_id'], ['object.id'], name=op.f('fk_object_component_object_id_object'), ondelete='RESTRICT'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_object_component')),
-    sa.UniqueConstraint('object_id', 'name', name=op.f('uq_object_component_object_id_name'))
-    )
-    with op.batch_alter_table('object_component', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_object_component_object_id'), ['object_id'], unique=False)
-
-    op.create_table('quality_controlled',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('last_updated', multiblast.database.tables.UtcDateTime(timezone=True), nullable=False),
-    sa.Column('object_id', sa.Integer(), nullable=False),
-    sa.Column('document_id', sa.Integer(), nullable=False),
-    sa.ForeignKeyConstraint(['document_id'], ['object.id'], name=op.f('fk_quality_controlled_document_id_object'), ondelete='RESTRICT'),
-    sa.ForeignKeyConstraint(['object_id'], ['object.id'], name=op.f('fk_quality_controlled_object_id_object'), ondelete='RESTRICT'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_quality_controlled')),
-    sa.UniqueConstraint('object_id', name=op.f('uq_quality_controlled_object_id'))
-    )
-    with op.batch_alter_table('quality_controlled', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_quality_controlled_document_id'), ['document_id'], unique=False)
-
-    op.create_table('code_run_input',
-    sa.Column('code_run_id', sa.Integer(), nullable=False),
-    sa.Column('object_component_id', sa.Integer(), nullable=False),
-    sa.ForeignKeyConstraint(['code_run_id'], ['code_run.id'], name=op.f('fk_code_run_input_code_run_id_code_run'), ondelete='CASCADE'),
-    sa.ForeignKeyConstraint(['object_component_id'], ['object_component.id'], name=op.f('fk_code_run_input_object_component_id_object_component'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('code_run_id', 'object_component_id', name=op.f('pk_code_run_input'))
-    )
-    with op.batch_alter_table('code_run_input', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_code_run_input_code_run_id'), ['code_run_id'], unique=False)
-        batch_op.create_index(batch_op.f('ix_code_run_input_object_component_id'), ['object_component_id'], unique=False)
-
-    op.create_table('code_run_output',
-    sa.Column('code_run_id', sa.Integer(), nullable=False),
-    sa.Column('object_component_id', sa.Integer(), nullable=False),
-    sa.ForeignKeyConstraint(['code_run_id'], ['code_run.id'], name=op.f('fk_code_run_output_code_run_id_code_run'), ondelete='CASCADE'),
-    sa.ForeignKeyConstraint(['object_component_id'], ['object_component.id'], name=op.f('fk_code_run_output_object_component_id_object_component'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('code_run_id', 'object_component_id', name=op.f('pk_code_run_output'))
-    )
-    with op.batch_alter_table('code_run_output', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_code_run_output_code_run_id'), ['code_run_id'], unique=False)
-        batch_op.create_index(batch_op.f('ix_code_run_output_object_component_id'), ['object_component_id'], unique=False)
-
-    op.create_table('component_issue',
-    sa.Column('issue_id', sa.Integer(), nullable=False),
-    sa.Column('object_component_id', sa.Integer(), nullable=False),
-    sa.ForeignKeyConstraint(['issue_id'], ['issue.id'], name=op.f('fk_component_issue_issue_id_issue'), ondelete='CASCADE'),
-    sa.ForeignKeyConstraint(['object_component_id'], ['object_component.id'], name=op.f('fk_component_issue_object_component_id_object_component'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('issue_id', 'object_component_id', name=op.f('pk_component_issue'))
-    )
-    with op.batch_alter_table('component_issue', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_component_issue_issue_id'), ['issue_id'], unique=False)
-        batch_op.create_index(batch_op.f('ix_component_issue_object_component_id'), ['object_component_id'], unique=False)
-
-    op.create_table('external_object',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('last_updated', multiblast.database.tables.UtcDateTime(timezone=True), nullable=False),
-    sa.Column('identifier', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
-    sa.Column('alternate_identifier', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
-    sa.Column('alternate_identifier_type', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
-    sa.Column('title', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('release_date', multiblast.database.tables.UtcDateTime(timezone=True), nullable=False),
-    sa.Column('primary_not_supplement', sa.Boolean(), nullable=False),
-    sa.Column('description', sa.Text(), nullable=True),
-    sa.Column('version', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('data_product_id', sa.Integer(), nullable=False),
-    sa.Column('original_store_id', sa.Integer(), nullable=True),
-    sa.CheckConstraint('(identifier IS NOT NULL OR alternate_identifier IS NOT NULL) AND (alternate_identifier IS NULL) = (alternate_identifier_type IS NULL)', name=op.f('ck_external_object_identifier')),
-    sa.ForeignKeyConstraint(['data_product_id'], ['data_product.id'], name=op.f('fk_external_object_data_product_id_data_product'), ondelete='RESTRICT'),
-    sa.ForeignKeyConstraint(['original_store_id'], ['storage_location.id'], name=op.f('fk_external_object_original_store_id_storage_location'), ondelete='RESTRICT'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_external_object')),
-    sa.UniqueConstraint('data_product_id', name=op.f('uq_external_object_data_product_id')),
-    sa.UniqueConstraint('identifier', 'alternate_identifier', 'alternate_identifier_type', 'title', 'version', name=op.f('uq_external_object_identifier_alternate_identifier_alternate_identifier_type_title_version'))
-    )
-    with op.batch_alter_table('external_object', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_external_object_original_store_id'), ['original_store_id'], unique=False)
-
-    # ### end Alembic commands ###
+    _metadata.create_all(op.get_bind(), checkfirst=False)
 
 
 def downgrade() -> None:
     """Take back."""
-    # ### commands auto generated by Alembic - please adjust! ###
-    with op.batch_alter_table('external_object', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_external_object_original_store_id'))
-
-    op.drop_table('external_object')
-    with op.batch_alter_table('component_issue', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_component_issue_object_component_id'))
-        batch_op.drop_index(batch_op.f('ix_component_issue_issue_id'))
-
-    op.drop_table('component_issue')
-    with op.batch_alter_table('code_run_output', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_code_run_output_object_component_id'))
-        batch_op.drop_index(batch_op.f('ix_code_run_output_code_run_id'))
-
-    op.drop_table('code_run_output')
-    with op.batch_alter_table('code_run_input', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_code_run_input_object_component_id'))
-        batch_op.drop_index(batch_op.f('ix_code_run_input_code_run_id'))
-
-    op.drop_table('code_run_input')
-    with op.batch_alter_table('quality_controlled', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_quality_controlled_document_id'))
-
-    op.drop_table('quality_controlled')
-    with op.batch_alter_table('object_component', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_object_component_object_id'))
-
-    op.drop_table('object_component')
-    with op.batch_alter_table('object_author', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_object_author_object_id'))
-        batch_op.drop_index(batch_op.f('ix_object_author_author_id'))
-
-    op.drop_table('object_author')
-    with op.batch_alter_table('licence', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_licence_object_id'))
-
-    op.drop_table('licence')
-    with op.batch_alter_table('keyword', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_keyword_object_id'))
-
-    op.drop_table('keyword')
-    with op.batch_alter_table('key_value', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_key_value_object_id'))
-
-    op.drop_table('key_value')
-    with op.batch_alter_table('data_product', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_data_product_object_id'))
-        batch_op.drop_index(batch_op.f('ix_data_product_namespace_id'))
-
-    op.drop_table('data_product')
-    with op.batch_alter_table('code_run', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_code_run_submission_script_id'))
-        batch_op.drop_index(batch_op.f('ix_code_run_model_config_id'))
-        batch_op.drop_index(batch_op.f('ix_code_run_code_repo_id'))
-
-    op.drop_table('code_run')
-    op.drop_table('code_repo_release')
-    with op.batch_alter_table('object', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_object_storage_location_id'))
-        batch_op.drop_index(batch_op.f('ix_object_file_type_id'))
-
-    op.drop_table('object')
-    with op.batch_alter_table('user_author', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_user_author_author_id'))
-
-    op.drop_table('user_author')
-    with op.batch_alter_table('storage_location', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_storage_location_storage_root_id'))
-        batch_op.drop_index(batch_op.f('ix_storage_location_hash'))
-
-    op.drop_table('storage_location')
-    op.drop_table('user')
-    op.drop_table('stored_file')
-    op.drop_table('storage_root')
-    op.drop_table('staged')
-    op.drop_table('remote_registry')
-    op.drop_table('remote_mark')
-    with op.batch_alter_table('remote_copy', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_remote_copy_reference'))
-
-    op.drop_table('remote_copy')
-    op.drop_table('namespace')
-    op.drop_table('issue')
-    op.drop_table('file_type')
-    op.drop_table('author')
-    # ### end Alembic commands ###
+    _metadata.drop_all(op.get_bind(), checkfirst=False)
