@@ -27,7 +27,7 @@ from multiblast.registry.local.registry import Registry
 from multiblast.registry.local.users import RegistryUser, binding, bound_users
 from multiblast.registry.model.rows import Endpoint
 from multiblast.registry.remotes.known import Remotes
-from multiblast.registry.runs import commands as run_commands
+from multiblast.registry.runs import execution
 from multiblast.registry.runs.execution import RunSummary
 from multiblast.registry.sync import commands as sync_commands
 from multiblast.registry.sync.summary import ItemResult, TransferSummary
@@ -104,7 +104,7 @@ def plan_run(config: str, user: str, dirty: bool = False) -> TransferSummary:
     """Find out what would be run, and whether all that it reads is here."""
     with local_registry() as registry:
         who = binding(registry, user)
-        return run_commands.plan_run(Path(config), registry, who, queries=_FlowQueries(), dirty=dirty)
+        return execution.plan_run(Path(config), registry, who, queries=_FlowQueries(), dirty=dirty)
 
 
 def _by_answer(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
@@ -144,7 +144,7 @@ def _by_run(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
 def run_configuration(config: str, user: str, key: str, dirty: bool) -> RunSummary:  # noqa: ARG001 - key: for the cache
     """Run a script or a search, and record the code run."""
     with local_registry() as registry:
-        return run_commands.run(Path(config), registry, binding(registry, user), queries=_FlowQueries(), dirty=dirty)
+        return execution.run(Path(config), registry, binding(registry, user), queries=_FlowQueries(), dirty=dirty)
 
 
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[2, 10], task_run_name="record the provenance of {job:.8}")

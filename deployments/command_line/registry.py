@@ -21,11 +21,11 @@ from multiblast.registry.local.registry import Registry
 from multiblast.registry.local.users import bind, binding, bound_users
 from multiblast.registry.model.rows import Endpoint
 from multiblast.registry.remotes.known import Remotes
-from multiblast.registry.runs import commands as run_commands
+from multiblast.registry.runs import execution
 from multiblast.registry.sync import commands as sync_commands
 from multiblast.registry.sync.collection import Removal, delete
 from multiblast.registry.sync.collection import collect as collect_items
-from multiblast.registry.sync.staged import commit as commit_items
+from multiblast.registry.sync.commands import commit as commit_items
 from multiblast.registry.sync.summary import ItemResult, TransferSummary
 from multiblast.registry.views.export import write_provenance
 from multiblast.registry.views.info import info
@@ -136,7 +136,7 @@ def generate(
     """Write the working configuration: nothing in it is left to look up."""
     with _registry() as registry:
         queries, who = local_services().registered_queries, binding(registry, user)
-        working = run_commands.generate(config, target, registry, who, queries=queries, dry_run=dry_run)
+        working = execution.generate(config, target, registry, who, queries=queries, dry_run=dry_run)
     plain = {"inputs": [str(one.name) for one in working.inputs], "outputs": [str(one.name) for one in working.outputs]}
     _say(
         json,
@@ -179,8 +179,8 @@ def run(
     with _registry() as registry:
         who, queries = binding(registry, user), local_services().registered_queries
         if dry_run:
-            _finish(run_commands.plan_run(config, registry, who, queries=queries, dirty=dirty), json)
-        done = run_commands.run(config, registry, who, queries=queries, dirty=dirty)
+            _finish(execution.plan_run(config, registry, who, queries=queries, dirty=dirty), json)
+        done = execution.run(config, registry, who, queries=queries, dirty=dirty)
     _say(json, asdict(done), f"code run {done.uuid}, {done.seconds:.1f} s: {', '.join(done.outputs) or 'no outputs'}")
 
 

@@ -67,8 +67,7 @@ class World:
 
     def offer(self, name: str, content: str, version: str = "1.0.0") -> None:
         """Let somebody else push a data product to the remote."""
-        from multiblast.registry.sync.commands import push
-        from multiblast.registry.sync.staged import commit
+        from multiblast.registry.sync.commands import commit, push
 
         product(self.other, name, content, version)
         commit(self.other, [f"rich:{name}@{version}"])
@@ -150,7 +149,7 @@ def _pull(w: World) -> None:
 
 def _run(w: World) -> None:
     from multiblast.registry.local.users import binding
-    from multiblast.registry.runs.commands import plan_run, run
+    from multiblast.registry.runs.execution import plan_run, run
 
     text = "run_metadata: {script: 'echo NUMBER > $FDP_DATA_STORE/rich/runs/NUMBER/0.0.1.txt'}\n"
     text += "write: [{data_product: runs/NUMBER, file_type: txt}]\n"
@@ -171,7 +170,7 @@ def _run(w: World) -> None:
 
 def _generate(w: World) -> None:
     from multiblast.registry.local.users import binding
-    from multiblast.registry.runs.commands import generate
+    from multiblast.registry.runs.execution import generate
 
     product(w.own, "params/here", "here")
     text = "read: [{data_product: params/here}]\n"
@@ -184,7 +183,7 @@ def _generate(w: World) -> None:
 
 
 def _commit(w: World) -> None:
-    from multiblast.registry.sync.staged import commit
+    from multiblast.registry.sync.commands import commit
 
     items = [product(w.own, f"commits/{number}", str(number)) for number in range(2)]
     assert results(w.command("commit", items[0], "--dry-run")) == {items[0]: "planned"}
@@ -193,8 +192,7 @@ def _commit(w: World) -> None:
 
 
 def _push(w: World) -> None:
-    from multiblast.registry.sync.commands import push
-    from multiblast.registry.sync.staged import commit
+    from multiblast.registry.sync.commands import commit, push
 
     items = [product(w.own, f"pushes/{number}", f"push {number}") for number in range(3)]
     for item, act in zip(
@@ -351,7 +349,7 @@ def test_registry_pull_is_cached_until_configuration_or_answer_change(world: Wor
 
 
 def test_registry_push_is_cached_until_there_is_more_to_send(world: World) -> None:
-    from multiblast.registry.sync.staged import commit
+    from multiblast.registry.sync.commands import commit
 
     commit(world.own, [product(world.own, "sent/a", "sent a")])
     assert [world.cached("push-registry", "push") for _ in range(3)] == [False, False, True]

@@ -19,8 +19,7 @@ from multiblast.registry.config.working_config import matches, resolve
 from multiblast.registry.local.records import record_product
 from multiblast.registry.local.registry import Registry, open_database
 from multiblast.registry.local.users import RegistryUser, bind
-from multiblast.registry.model.names import ProductName
-from multiblast.registry.model.versions import highest, resolve_version
+from multiblast.registry.model.names import ProductName, highest, resolve_version
 from multiblast.stores import LocalStore
 
 NOW = datetime(2026, 11, 21, 13, 14, 15, tzinfo=UTC)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from multiblast.errors import InvalidInputError, Problem
-from multiblast.registry.config.document import Document, read_document
-
-if TYPE_CHECKING:
-    pass
+from multiblast.registry.config.document import Document
 
 Shell = Literal["sh", "bash", "python", "python2", "python3", "R", "julia", "java", "pwsh", "powershell", "batch"]
-_KINDS = ("namespace", "author", "data_product", "external_object")
+_TAG = 2  # where pydantic's place of an entry to register has its kind: register, number, kind, key
+_KINDS = ("external_object", "data_product", "namespace", "author")  # an external object may name its data product
 
 
 class _Entry(BaseModel):
@@ -166,7 +171,21 @@ class SearchEntry(_Entry):
         return self
 
 
-RegisterEntry = NamespaceEntry | AuthorEntry | DataProductEntry | ExternalObjectEntry
+def _register_kind(entry: Any) -> str | None:
+    return next((kind for kind in _KINDS if kind in entry), None) if isinstance(entry, dict) else None
+
+
+RegisterEntry = Annotated[
+    Annotated[NamespaceEntry, Tag("namespace")]
+    | Annotated[AuthorEntry, Tag("author")]
+    | Annotated[DataProductEntry, Tag("data_product")]
+    | Annotated[ExternalObjectEntry, Tag("external_object")],
+    Discriminator(
+        _register_kind,
+        custom_error_type="no_kind",
+        custom_error_message="begin with one of namespace, author, data_product, external_object",
+    ),
+]
 
 
 class Config(_Entry):
@@ -184,47 +203,35 @@ class Config(_Entry):
             raise ValueError("give either a script or a search, and not both")
         return self
 
+    @property
+    def registered(self) -> list[DataProductEntry]:
+        """The entries that make data products."""
+        return [entry for entry in self.register_ if isinstance(entry, DataProductEntry)]
 
-def read_config(path: Path) -> tuple[Config, Document]:
-    """Read a configuration.
-
-    Raises:
-        InvalidInputError: with all problems, each with file, line and key.
-    """
-    document = read_document(path)
-    if not isinstance(document.data, dict):
-        raise InvalidInputError(
-            Problem("a configuration is a mapping with run_metadata, read, write or register", path.name)
-        )
-    return parse_config(document.data, document), document
+    def name_of(self, entry: ReadEntry | DataProductEntry) -> tuple[str, str, str]:
+        """Return namespace, name and version, or version word, that an entry reads, writes or registers."""
+        defaults, name = self.run_metadata, entry.use.data_product or entry.data_product
+        if isinstance(entry, WriteEntry):
+            namespace, version = defaults.default_output_namespace, defaults.default_write_version
+        elif isinstance(entry, ReadEntry):
+            namespace, version = defaults.default_input_namespace, defaults.default_read_version
+        else:
+            name = name or getattr(entry, "external_object", "")
+            namespace = entry.namespace_name or defaults.default_input_namespace
+            version = entry.version or defaults.default_write_version
+        return entry.use.namespace or namespace, name, entry.use.version or version
 
 
 def parse_config(data: dict[str, Any], document: Document) -> Config:
     """Check what a document says.
 
     Raises:
-        InvalidInputError: as `read_config`.
+        InvalidInputError: with all problems, each with file, line and key.
     """
-    problems: list[Problem] = []
-    entries = data.get("register")
-    registered: list[RegisterEntry] = []
-    for number, entry in enumerate(entries if isinstance(entries, list) else []):
-        place = f"register[{number}]"
-        model = _register_model(entry)
-        if model is None:
-            problems.append(document.problem(f"begin with one of {', '.join(_KINDS)}", place))
-            continue
-        try:
-            registered.append(model.model_validate(entry))
-        except ValidationError as error:
-            problems += _problems(error, document, place)
     try:
-        config = Config.model_validate({**_without_nothing(data), "register": ()})
+        return Config.model_validate(_without_nothing(data))
     except ValidationError as error:
-        raise InvalidInputError(sorted([*problems, *_problems(error, document)], key=lambda p: p.line)) from error
-    if problems:
-        raise InvalidInputError(problems)
-    return config.model_copy(update={"register_": tuple(registered)})
+        raise InvalidInputError(_problems(error, document)) from error
 
 
 def _without_nothing(data: dict[str, Any]) -> dict[str, Any]:
@@ -236,43 +243,17 @@ def _without_nothing(data: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _register_model(entry: Any) -> type[RegisterEntry] | None:
-    if not isinstance(entry, dict):
-        return None
-    if "external_object" in entry:
-        return ExternalObjectEntry
-    if "data_product" in entry:
-        return DataProductEntry
-    if "namespace" in entry:
-        return NamespaceEntry
-    return AuthorEntry if "author" in entry else None
-
-
-def _problems(error: ValidationError, document: Document, above: str = "") -> list[Problem]:
+def _problems(error: ValidationError, document: Document) -> list[Problem]:
+    messages = {
+        "extra_forbidden": "this key is not known: correct it, or leave it out",
+        "missing": "this key is needed",
+    }
     found: list[Problem] = []
     for one in error.errors():
-        key = above
-        for part in one["loc"]:
+        key = ""
+        place = [part for number, part in enumerate(one["loc"]) if one["loc"][0] != "register" or number != _TAG]
+        for part in place:
             key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
-        if one["type"] == "extra_forbidden":
-            message = "this key is not known: correct it, or leave it out"
-        elif one["type"] == "missing":
-            message = "this key is needed"
-        else:
-            message = one["msg"].removeprefix("Value error, ")
+        message = messages.get(one["type"], one["msg"].removeprefix("Value error, "))
         found.append(document.problem(message, key))
-    return found
-
-
-def entry_name(entry: DataProductEntry, config: Config) -> tuple[str, str, str]:
-    """Return namespace, name and version, or version word, that an entry registers."""
-    name = entry.use.data_product or entry.data_product
-    if isinstance(entry, ExternalObjectEntry):
-        name = name or entry.external_object
-    namespace = entry.use.namespace or entry.namespace_name or config.run_metadata.default_input_namespace
-    return namespace, name, entry.use.version or entry.version or config.run_metadata.default_write_version
-
-
-def registered_entries(config: Config) -> Sequence[DataProductEntry]:
-    """Return the entries that make data products."""
-    return [entry for entry in config.register_ if isinstance(entry, DataProductEntry)]
+    return sorted(found, key=lambda problem: problem.line)

@@ -1,25 +1,83 @@
-"""Variables of a configuration: ``${{DATE}}`` and the others, put in wherever text stands."""
+"""Variables of a configuration, such as ``${{DATE}}``, put in wherever text stands; many come from git."""
 
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from multiblast.errors import InvalidInputError, MultiblastError, Problem
+from multiblast.errors import InvalidInputError, MultiblastError, NotFoundError, Problem
 from multiblast.registry.config.document import Document
-from multiblast.registry.config.repository import Repository
-from multiblast.registry.model.versions import VERSION_WORDS
+from multiblast.registry.model.names import VERSION_WORDS
 
-CONFIG_DIR = "CONFIG_DIR"
+DIRTY = "-dirty"  # as git describe marks a commit that is not what is in the work tree
+
+_CREDENTIALS = re.compile(r"(?<=://)[^/@]*@")
+_GIT_TIMEOUT_S = 30
 _VARIABLE = re.compile(r"\$\{\{\s*([^}${\s]+)\s*\}\}")
 # The run's own number is known when it runs; a token must not be written down.
-LEFT = {"RUN_ID", "LOCAL_TOKEN", CONFIG_DIR}
+_LEFT = {"RUN_ID", "LOCAL_TOKEN", "CONFIG_DIR"}
 _KNOWN = ("DATE", "DATETIME", "DATETIME-%fmt", "USER", "USER_ID", "REPO_DIR", "CONFIG_DIR", "LOCAL_TOKEN",
           "SOURCE_CONFIG", "GIT_BRANCH", "GIT_REMOTE", "GIT_TAG", "RUN_ID")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """What git knows of the repository that a directory is in."""
+
+    directory: Path
+
+    @property
+    def root(self) -> Path:
+        """Its directory; the given one if there is no repository."""
+        return Path(self._ask("rev-parse", "--show-toplevel") or self.directory)
+
+    @property
+    def state(self) -> str:
+        """The commit that is checked out, with `DIRTY` after it if tracked files are not those of it; empty if none."""
+        commit = self._ask("rev-parse", "HEAD")
+        is_dirty = commit and self._ask("status", "--porcelain", "--untracked-files=no")
+        return commit + (DIRTY if is_dirty else "")
+
+    @property
+    def branch(self) -> str:
+        """The branch; raises `InvalidInputError` if none is checked out."""
+        name = self._ask("symbolic-ref", "--short", "-q", "HEAD")
+        if not name:
+            raise InvalidInputError("the git repository is on no branch: check one out, or do not use GIT_BRANCH")
+        return name
+
+    @property
+    def remote(self) -> str:
+        """The URL of its origin, without user and password; empty if it has none."""
+        return _CREDENTIALS.sub("", self._ask("remote", "get-url", "origin"))
+
+    @property
+    def tag(self) -> str:
+        """The nearest tag in the history; raises `InvalidInputError` if there is none."""
+        name = self._ask("describe", "--tags", "--abbrev=0")
+        if not name:
+            raise InvalidInputError("the history of the git repository has no tag: make one, or do not use GIT_TAG")
+        return name
+
+    @property
+    def user(self) -> str:
+        """The name git knows its user by; empty if none is set."""
+        return self._ask("config", "user.name")
+
+    def _ask(self, *words: str) -> str:
+        command = ["git", "-C", str(self.directory), *words]
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=False, timeout=_GIT_TIMEOUT_S, stdin=subprocess.DEVNULL
+            )
+        except FileNotFoundError as error:
+            raise NotFoundError("program", "git", "install it") from error
+        return done.stdout.strip() if done.returncode == 0 else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +88,6 @@ class VariableValues:
         now: The time of the resolution.
         user: Who runs it.
         user_id: Their identifier, such as an ORCID.
-        config: The configuration file.
-        repository: The code.
     """
 
     now: datetime
@@ -92,7 +148,7 @@ def _replaced(data: Any, key: str, around: VariableValues, document: Document, p
 
     def value(match: re.Match[str]) -> str:
         name = match[1]
-        if name in LEFT or name in VERSION_WORDS:
+        if name in _LEFT or name in VERSION_WORDS:
             return f"${{{{{name}}}}}"
         try:
             found = around.value(name)

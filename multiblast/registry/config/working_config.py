@@ -7,42 +7,44 @@ again, after whatever updates, reads the same inputs.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
-from sqlmodel import Session
+from sqlmodel import Session, select
 
-from multiblast.errors import InvalidInputError, MultiblastError, Problem
+from multiblast.errors import InvalidInputError, Problem, collecting
 from multiblast.ids import digest
 from multiblast.registry.config.document import Document, read_document
-from multiblast.registry.config.repository import DIRTY, Repository
-from multiblast.registry.config.schema import (
-    Config,
-    ReadEntry,
-    RunMetadata,
-    SearchEntry,
-    entry_name,
-    parse_config,
-    registered_entries,
-)
+from multiblast.registry.config.schema import Config, ReadEntry, RunMetadata, SearchEntry, parse_config
 from multiblast.registry.config.searches import QueryRunner
-from multiblast.registry.config.variables import VariableValues, substitute
+from multiblast.registry.config.variables import DIRTY, Repository, VariableValues, substitute
 from multiblast.registry.local.records import content_of, versions_of
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.local.users import RegistryUser
-from multiblast.registry.model.names import ProductName, check_name
-from multiblast.registry.model.tables import DataProduct, FileType, Object
-from multiblast.registry.model.versions import resolve_version
+from multiblast.registry.model.names import ProductName, check_name, resolve_version
+from multiblast.registry.model.tables import FileType, Object
 from multiblast.registry.remotes.known import Remotes
 
 _SEGMENT = r"[^/\[\]?*]+"
 _EXTENSIONS = {"bash": "sh", "sh": "sh", "python": "py", "python2": "py", "python3": "py", "R": "R", "julia": "jl",
                "java": "java", "pwsh": "ps1", "powershell": "ps1", "batch": "bat"}  # fmt: skip
 _CONFIG_DIR = "${{CONFIG_DIR}}"
+# Of the metadata, what stays in a working configuration; where the code is from stays if it is known.
+_KEPT = {
+    "description",
+    "latest_commit",
+    "local_data_registry_url",
+    "remote_data_registry_url",
+    "default_input_namespace",
+    "default_output_namespace",
+    "public",
+    "write_data_store",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ class WorkingConfig:
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Tell whether a name matches a pattern, in which each ``*`` stands for something in one segment."""
+    """Return whether a name matches a pattern, in which each ``*`` stands for something in one segment."""
     return re.fullmatch(_SEGMENT.join(re.escape(part) for part in pattern.split("*")), name) is not None
 
 
@@ -122,25 +124,21 @@ def load_config(
     document = read_document(path)
     if not isinstance(document.data, dict):
         raise InvalidInputError(Problem("a configuration is a mapping: begin with run_metadata:", path.name))
-    metadata = (document.data.get("run_metadata") or {}) if isinstance(document.data.get("run_metadata"), dict) else {}
-    place = Path(str(metadata["local_repo"])) if metadata.get("local_repo") else path.absolute().parent
-    repository = Repository(place)
-    around = VariableValues(
+    metadata = document.data.get("run_metadata")
+    place = metadata.get("local_repo") if isinstance(metadata, dict) else None
+    repository = Repository(Path(str(place)) if place else path.absolute().parent)
+    values = VariableValues(
         now or datetime.now(UTC), repository.user or user.username, user.identifier, path, repository
     )
     data = document.data
     problems: list[Problem] = []
-    try:
-        data = substitute(document, around)
-    except InvalidInputError as error:
-        problems += error.problems
-    try:
+    with collecting(problems):
+        data = substitute(document, values)
+    with collecting(problems):
         config = parse_config(data, document)
-    except InvalidInputError as error:
-        problems += error.problems
     if problems:
         raise InvalidInputError(sorted(problems, key=lambda problem: problem.line))
-    said = config.run_metadata
+    given = config.run_metadata
     defaults = {
         "default_input_namespace": user.namespace,
         "default_output_namespace": user.namespace,
@@ -148,11 +146,11 @@ def load_config(
         "remote_data_registry_url": Remotes(registry).url(user.remote),
         "write_data_store": user.data_store,
     }
-    missing = {name: value for name, value in defaults.items() if not getattr(said, name)}
-    # What git says of the files that are about to run wins over what somebody wrote: the record must not claim
+    missing = {name: value for name, value in defaults.items() if not getattr(given, name)}
+    # What git reports of the files that are about to run wins over what somebody wrote: the record must not claim
     # a commit that did not run.
-    missing["latest_commit"] = repository.state or said.latest_commit
-    return config.model_copy(update={"run_metadata": said.model_copy(update=missing)}), document, repository
+    missing["latest_commit"] = repository.state or given.latest_commit
+    return config.model_copy(update={"run_metadata": given.model_copy(update=missing)}), document, repository
 
 
 def resolve(
@@ -163,7 +161,7 @@ def resolve(
     *,
     queries: QueryRunner | None = None,
 ) -> WorkingConfig:
-    """Say what a configuration means, given the present state of the local registry.
+    """Return what a configuration means, given the present state of the local registry.
 
     The same configuration and state give the same bytes.
 
@@ -191,56 +189,44 @@ def examine(
     *,
     queries: QueryRunner | None = None,
 ) -> tuple[WorkingConfig, list[Problem]]:
-    """Say what a configuration means as far as that can be said, and what is in the way: see `resolve`.
+    """Return what a configuration means as far as that can be known, and what is in the way: see `resolve`.
 
     Raises:
         InvalidInputError: what is wrong with the configuration, whatever there is in the registry.
     """
     config, document, repository = load_config(path, registry, user, now)
-    problems: list[Problem] = []
     with registry.session() as session:
-        resolver = _Resolver(registry, session, config, document, problems)
+        resolver = _Resolver(registry, session, config, document)
         outputs = resolver.outputs()
         inputs = resolver.inputs(outputs)
-    script = _script(config.run_metadata, path, document, problems)
-    search = config.search
-    if search is not None:
-        _check_search(search, inputs, outputs, document, problems)
-        search = _settled(search, queries, document, problems)
+        script = resolver.script(path.absolute().parent)
+        search = config.search and resolver.search(config.search, inputs, outputs, queries)
     working = WorkingConfig(config.run_metadata, inputs, outputs, script, search, repository)
     plain = _plain(working)
     identity = digest("working-config/1", {"config": yaml.safe_dump(plain), "script": script or ""})
     working.directory = registry.directory / "runs" / identity
     text = yaml.safe_dump(plain, sort_keys=True, allow_unicode=True, width=10_000, default_flow_style=False)
     working.text = working.filled(text)
-    return working, sorted(problems, key=lambda problem: problem.line)
+    return working, sorted(resolver.problems, key=lambda problem: problem.line)
 
 
 class _Resolver:
-    def __init__(
-        self, registry: Registry, session: Session, config: Config, document: Document, problems: list[Problem]
-    ) -> None:
-        self._registry, self._session, self._config = registry, session, config
-        self._document, self._problems = document, problems
+    def __init__(self, registry: Registry, session: Session, config: Config, document: Document) -> None:
+        self._registry, self._session, self._config, self._document = registry, session, config, document
+        self.problems: list[Problem] = []
 
     def outputs(self) -> list[Output]:
         found: list[Output] = []
-        metadata = self._config.run_metadata
         for number, entry in enumerate(self._config.write):
-            key = f"write[{number}]"
-            namespace = entry.use.namespace or metadata.default_output_namespace
-            name = entry.use.data_product or entry.data_product
-            text = entry.use.version or metadata.default_write_version
-            public = metadata.public if entry.public is None else entry.public
-            try:
+            namespace, name, text = self._config.name_of(entry)
+            public = self._config.run_metadata.public if entry.public is None else entry.public
+            with self._noting(f"write[{number}]"):
                 for alias, each in self._names(entry, namespace, name):
                     if "${{RUN_ID}}" not in each:
                         check_name(each, "data_product")
                     version = resolve_version(text, versions_of(self._session, namespace, each), writing=True)
                     output = ProductName(namespace, each, version)
                     found.append(Output(alias, output, entry.file_type, public, entry.description))
-            except MultiblastError as error:
-                self._problems.append(self._document.problem(_first(error), key))
         self._check_twice([output.alias for output in found], "write")
         return found
 
@@ -249,29 +235,63 @@ class _Resolver:
         for number, entry in enumerate(self._config.read):
             found += self._read(entry, f"read[{number}]", outputs)
         known = {one.alias for one in found}
-        for number, registered in enumerate(registered_entries(self._config)):
-            namespace, name, text = entry_name(registered, self._config)
+        for number, registered in enumerate(self._config.registered):
+            namespace, name, text = self._config.name_of(registered)
             wanted = text if "${{" not in text else "${{LATEST}}"
             alias = registered.data_product or getattr(registered, "external_object", name)
             if alias not in known:
-                found += self._find(alias, namespace, name, wanted, f"register[{number}]", "")
+                found += self._find(alias, ProductName(namespace, name, wanted), f"register[{number}]")
         self._check_twice([one.alias for one in found], "read")
         return found
 
-    def _read(self, entry: ReadEntry, key: str, outputs: list[Output]) -> list[Input]:
+    def script(self, base: Path) -> str | None:
+        """Return the script's text; None if there is none."""
         metadata = self._config.run_metadata
-        namespace = entry.use.namespace or metadata.default_input_namespace
-        name = entry.use.data_product or entry.data_product
-        text = entry.use.version or metadata.default_read_version
+        if metadata.script:
+            return metadata.script.rstrip("\n") + "\n"
+        if not metadata.script_path:
+            return None
+        file = base / Path(metadata.script_path).expanduser()
+        try:
+            return file.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            self._note(f"cannot read {str(file)!r}: {reason}", "run_metadata.script_path")
+            return None
+
+    def search(
+        self, search: SearchEntry, inputs: list[Input], outputs: list[Output], queries: QueryRunner | None
+    ) -> SearchEntry:
+        """Return the search with nothing left to look up, or as it is where that is not possible."""
+        read, written = {one.alias for one in inputs}, {one.alias for one in outputs}
+        needed = {"search.query": search.query}
+        needed |= {f"search.databases[{number}]": alias for number, alias in enumerate(search.databases)}
+        for key, alias in needed.items():
+            if alias not in read:
+                self._note(f"{alias!r} is not among what is read: add it there", key)
+        for alias in search.reports:
+            if alias not in written:
+                self._note(f"{alias!r} is not among what is written: add it there", f"search.reports.{alias}")
+        if queries is None:
+            self._note("nothing is here that knows its databases: give queries", "search")
+            return search
+        try:
+            return queries.settle(search)
+        except InvalidInputError as error:
+            for problem in error.problems:
+                self._note(problem.message, problem.key)
+            return search
+
+    def _read(self, entry: ReadEntry, key: str, outputs: list[Output]) -> list[Input]:
+        namespace, name, text = self._config.name_of(entry)
         written = {(one.name.namespace, one.name.name) for one in outputs}
         if (namespace, name) in written and not versions_of(self._session, namespace, name):
             return []  # it is made by this very run
         found: list[Input] = []
-        try:
+        with self._noting(key):
             for alias, each in self._names(entry, namespace, name):
-                found += self._find(alias, namespace, each, text, key, entry.description, lenient="*" in name)
-        except MultiblastError as error:
-            self._problems.append(self._document.problem(_first(error), key))
+                wanted = ProductName(namespace, each, text)
+                found += self._find(alias, wanted, key, entry.description, lenient="*" in name)
         return found
 
     def _names(self, entry: ReadEntry, namespace: str, name: str) -> list[tuple[str, str]]:
@@ -292,102 +312,49 @@ class _Resolver:
             return [(entry.data_product, names[0])]
         return [(each, each) for each in names]
 
-    def _find(  # noqa: PLR0913, PLR0917 - what is looked for, and where to say that it is not there
-        self, alias: str, namespace: str, name: str, text: str, key: str, description: str, *, lenient: bool = False
+    def _find(
+        self, alias: str, wanted: ProductName, key: str, description: str = "", *, lenient: bool = False
     ) -> list[Input]:
-        existing = versions_of(self._session, namespace, name)
+        """Return an input; none if it is not here, which is a problem unless ``lenient`` lets names lack a version."""
+        called = f"{wanted.namespace}:{wanted.name}"
+        existing = versions_of(self._session, wanted.namespace, wanted.name)
         if not existing:
-            message = f"{namespace}:{name} is not in the local registry: pull it first"
-            self._problems.append(self._document.problem(message, key))
+            self._note(f"{called} is not in the local registry: pull it first", key)
             return []
-        if lenient and "${{" not in text and text not in existing:
+        if lenient and "${{" not in wanted.version and wanted.version not in existing:
             return []
         try:
-            version = resolve_version(text, existing, writing=False)
-        except MultiblastError as error:
-            self._problems.append(self._document.problem(f"{namespace}:{name}: {_first(error)}", f"{key}.use.version"))
+            version = resolve_version(wanted.version, existing, writing=False)
+        except InvalidInputError as error:
+            self._note(f"{called}: {error.problems[0].message}", f"{key}.use.version")
             return []
         product = existing[version]
-        file_type = self._file_type(product)
+        query = select(FileType.extension).join(Object).where(Object.id == product.object_id)
+        file_type = self._session.exec(query).first() or ""
         sha1 = content_of(self._session, product)
-        return [Input(alias, ProductName(namespace, name, version), product.object_id, sha1, file_type, description)]
-
-    def _file_type(self, product: DataProduct) -> str:
-        item = self._session.get_one(Object, product.object_id)
-        return self._session.get_one(FileType, item.file_type_id).extension if item.file_type_id else ""
+        return [Input(alias, replace(wanted, version=version), product.object_id, sha1, file_type, description)]
 
     def _check_twice(self, aliases: list[str], key: str) -> None:
         for alias in sorted({alias for alias in aliases if aliases.count(alias) > 1}):
-            self._problems.append(
-                self._document.problem(f"{alias!r} stands for two things: name one of them apart", key)
-            )
+            self._note(f"{alias!r} stands for two things: name one of them apart", key)
 
+    def _note(self, message: str, key: str) -> None:
+        self.problems.append(self._document.problem(message, key))
 
-def _first(error: MultiblastError) -> str:
-    return error.problems[0].message if isinstance(error, InvalidInputError) else str(error)
-
-
-def _script(metadata: RunMetadata, path: Path, document: Document, problems: list[Problem]) -> str | None:
-    if metadata.script:
-        return metadata.script.rstrip("\n") + "\n"
-    if not metadata.script_path:
-        return None
-    file = path.absolute().parent / Path(metadata.script_path).expanduser()
-    try:
-        return file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"cannot read {str(file)!r}: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}"
-        problems.append(document.problem(message, "run_metadata.script_path"))
-        return None
-
-
-def _check_search(
-    search: SearchEntry, inputs: list[Input], outputs: list[Output], document: Document, problems: list[Problem]
-) -> None:
-    read = {one.alias for one in inputs}
-    needed = {"search.query": search.query}
-    needed |= {f"search.databases[{number}]": alias for number, alias in enumerate(search.databases)}
-    problems += [
-        document.problem(f"{alias!r} is not among what is read: add it there", key)
-        for key, alias in needed.items()
-        if alias not in read
-    ]
-    written = {one.alias for one in outputs}
-    problems += [
-        document.problem(f"{alias!r} is not among what is written: add it there", f"search.reports.{alias}")
-        for alias in search.reports
-        if alias not in written
-    ]
-
-
-def _settled(
-    search: SearchEntry, queries: QueryRunner | None, document: Document, problems: list[Problem]
-) -> SearchEntry:
-    """Return the query with nothing left to look up, or as it is where that is not possible."""
-    if queries is None:
-        problems.append(document.problem("nothing is here that knows its databases: give queries", "search"))
-        return search
-    try:
-        return queries.settle(search)
-    except InvalidInputError as error:
-        problems += [document.problem(problem.message, problem.key) for problem in error.problems]
-        return search
+    @contextmanager
+    def _noting(self, key: str) -> Iterator[None]:
+        """Note the first thing that the block finds wrong."""
+        try:
+            yield
+        except InvalidInputError as error:
+            self._note(error.problems[0].message, key)
 
 
 def _plain(working: WorkingConfig) -> dict[str, Any]:
-    """Return what the working configuration says, as plain data."""
+    """Return the working configuration as plain data."""
     given = working.metadata
-    metadata: dict[str, Any] = {
-        "description": given.description,
-        "latest_commit": given.latest_commit,
-        "local_data_registry_url": given.local_data_registry_url,
-        "remote_data_registry_url": given.remote_data_registry_url,
-        "default_input_namespace": given.default_input_namespace,
-        "default_output_namespace": given.default_output_namespace,
-        "public": given.public,
-        "write_data_store": given.write_data_store,
-    }
-    metadata |= {name: value for name in ("local_repo", "remote_repo") if (value := getattr(given, name))}
+    known = {name for name in ("local_repo", "remote_repo") if getattr(given, name)}
+    metadata = given.model_dump(include=_KEPT | known)
     if working.script is not None:
         metadata |= {"shell": given.shell, "script_path": f"{_CONFIG_DIR}{working.script_name}"}
     plain: dict[str, Any] = {"run_metadata": metadata}
@@ -403,14 +370,3 @@ def _plain(working: WorkingConfig) -> dict[str, Any]:
 def _entry(one: Input | Output) -> dict[str, Any]:
     use = {"data_product": one.name.name, "namespace": one.name.namespace, "version": one.name.version}
     return {"data_product": one.alias, "use": use} | ({"description": one.description} if one.description else {})
-
-
-def one_each(names: Mapping[str, Iterable[str]], text: str) -> dict[str, str]:
-    """Return for each name the version that ``text`` means, leaving out names that do not have it."""
-    found: dict[str, str] = {}
-    for name, versions in names.items():
-        try:
-            found[name] = resolve_version(text, versions, writing=False)
-        except InvalidInputError:
-            continue
-    return found

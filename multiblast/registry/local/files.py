@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import BinaryIO
 from urllib.parse import quote
 
@@ -15,9 +14,12 @@ from sqlmodel import Session, col, select
 
 from multiblast.database import among
 from multiblast.errors import ConflictError, ObjectMissingError, StoreError
+from multiblast.files import replacing
 from multiblast.registry.model.local_tables import StoredFile
 from multiblast.stores import Store
-from multiblast.stores.base import CHUNK_BYTES, chunks
+from multiblast.stores.base import chunks
+
+Content = BinaryIO | Iterable[bytes] | bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def tampered(name: str, expected: str, found: str) -> StoreError:
     )
 
 
-def checksums(data: BinaryIO | Iterable[bytes] | bytes) -> Checksums:
+def checksums(data: Content) -> Checksums:
     """Return the digests of a stream."""
     hasher = _Hasher()
     for _ in hasher.through(chunks(data)):
@@ -139,29 +141,26 @@ class Files:
 
     def keep(self, path: Path, found: Checksums) -> None:
         """Keep a file whose digests are known; they are checked again on its way in."""
-        if not self.holds(found.sha1):
-            hasher = _Hasher()
-            with path.open("rb") as file:
-                self.store.put_resumably(self.key(found.sha256), _checked(hasher, chunks(file), found, path.name))
-        with self._writing() as session:
-            self._record(session, found)
+        with path.open("rb") as file:
+            self.keep_stream(file, found, path.name)
 
     def add_bytes(self, data: bytes) -> Checksums:
         """Keep a small content."""
         found = checksums(data)
-        if not self.holds(found.sha1):
-            self.store.put(self.key(found.sha256), data)
-        with self._writing() as session:
-            self._record(session, found)
+        self.keep_stream(data, found)
         return found
 
-    @staticmethod
-    def _record(session: Session, found: Checksums) -> None:
-        before = session.get(StoredFile, found.sha1)
-        if before is None:
-            session.add(StoredFile(sha1=found.sha1, sha256=found.sha256, size_bytes=found.size_bytes))
-        elif before.sha256 != found.sha256:
-            raise ConflictError(f"two different files have the SHA-1 {found.sha1}: the second is not kept")
+    def keep_stream(self, content: Content, found: Checksums, name: str = "") -> None:
+        """Keep a content whose digests are known, going on where an earlier attempt broke off."""
+        if not self.holds(found.sha1):
+            checked = _checked(chunks(content), found, name or found.sha1)
+            self.store.put_resumably(self.key(found.sha256), checked)
+        with self._writing() as session:
+            before = session.get(StoredFile, found.sha1)
+            if before is None:
+                session.add(StoredFile(sha1=found.sha1, sha256=found.sha256, size_bytes=found.size_bytes))
+            elif before.sha256 != found.sha256:
+                raise ConflictError(f"two different files have the SHA-1 {found.sha1}: the second is not kept")
 
     def open(self, sha1: str, start: int = 0) -> BinaryIO:
         """Open a content from a byte on.
@@ -193,40 +192,21 @@ class Files:
         if held:
             yield held
 
-    def keep_stream(self, content: Iterable[bytes], kept: StoredFile) -> None:
-        """Keep a content that comes from another registry, going on where an earlier attempt broke off."""
-        found = Checksums(kept.sha1, kept.sha256, kept.size_bytes)
-        if not self.holds(kept.sha1):
-            self.store.put_resumably(self.key(kept.sha256), _checked(_Hasher(), content, found, kept.sha1))
-        with self._writing() as session:
-            self._record(session, found)
-
-    def copy(self, sha1: str, target: Path) -> Checksums:
+    def copy(self, sha1: str, target: Path) -> None:
         """Copy a content to a file, which appears whole or not at all.
 
         Raises:
             ObjectMissingError: it is not here.
             StoreError: what the store has is something else, or the file could not be written.
         """
-        hasher = _Hasher()
-        temporary: Path | None = None
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with self.open(sha1) as source, NamedTemporaryFile(dir=target.parent, delete=False) as file:
-                temporary = Path(file.name)
-                for chunk in hasher.through(iter(lambda: source.read(CHUNK_BYTES), b"")):
-                    file.write(chunk)
-            if hasher.checksums.sha1 != sha1:
-                raise tampered(f"file {sha1} in {self.store!r}", sha1, hasher.checksums.sha1)
-            temporary.replace(target)
+            with replacing(target) as file:
+                Path(file.name).chmod(0o600)  # the content may be private
+                file.writelines(self.stream(sha1))
+        except StoreError:
+            raise
         except OSError as error:
-            if isinstance(error, StoreError):
-                raise
             raise StoreError(f"cannot write {str(target)!r}: {error.strerror or error}") from error
-        finally:
-            if temporary is not None:
-                temporary.unlink(missing_ok=True)
-        return hasher.checksums
 
     def verify(self, sha1: str) -> Checksums:
         """Compute a content's digests again.
@@ -251,8 +231,9 @@ class Files:
         return self.key(kept.sha256)
 
 
-def _checked(hasher: _Hasher, data: Iterable[bytes], expected: Checksums, name: str) -> Iterator[bytes]:
+def _checked(data: Iterable[bytes], expected: Checksums, name: str) -> Iterator[bytes]:
     """Pass data on, and fail at its end unless it is what is expected, so that a store shows nothing."""
+    hasher = _Hasher()
     yield from hasher.through(data)
     if hasher.checksums != expected:
         raise tampered(name, expected.sha256, hasher.checksums.sha256)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from sqlmodel import select
@@ -9,7 +10,7 @@ from sqlmodel import select
 from multiblast.errors import NotFoundError
 from multiblast.registry.local.files import file_checksums
 from multiblast.registry.local.registry import Registry
-from multiblast.registry.model.names import name_of_product, product_name
+from multiblast.registry.model.names import ProductName, name_of_product
 from multiblast.registry.model.rows import CodeRunRow, DataProductRow, NamespaceRow, ObjectRow, StorageLocationRow
 from multiblast.registry.model.tables import StorageLocation
 
@@ -56,7 +57,16 @@ def label(registry: Registry, row: Item) -> str:
     if not products:
         return f"object {row.uuid}"
     (namespace,) = registry.read(NamespaceRow, [products[0].namespace])
-    return product_name(namespace.name, products[0].name, products[0].version)
+    return str(ProductName(namespace.name, products[0].name, products[0].version))
+
+
+def names_of(registry: Registry, products: Sequence[DataProductRow]) -> dict[str, list[str]]:
+    """Return the names of data products by namespace, both in order."""
+    spaces = {row.reference: row.name for row in registry.read(NamespaceRow, {row.namespace for row in products})}
+    names: dict[str, set[str]] = {}
+    for row in products:
+        names.setdefault(spaces[row.namespace], set()).add(row.name)
+    return {space: sorted(some) for space, some in sorted(names.items())}
 
 
 def everything(registry: Registry) -> list[Item]:

@@ -1,11 +1,14 @@
-"""Recording files as objects and data products of the local registry."""
+"""Recording files as objects and data products of the local registry, and what was run on them as code runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TypedDict, Unpack, cast
+from urllib.parse import urlsplit
 
 from sqlmodel import Session, col, select
 
@@ -15,8 +18,12 @@ from multiblast.registry.model.local_tables import User, UserAuthor
 from multiblast.registry.model.names import ProductName, check_name
 from multiblast.registry.model.tables import (
     Author,
+    CodeRun,
+    CodeRunInput,
+    CodeRunOutput,
     DataProduct,
     FileType,
+    KeyValue,
     Namespace,
     Object,
     ObjectAuthor,
@@ -36,6 +43,39 @@ class RecordedProduct:
     new: bool
 
 
+@dataclass(frozen=True, slots=True)
+class CodeRunFacts:
+    """What is recorded of a code run; inputs and outputs are objects."""
+
+    uuid: str
+    at: datetime
+    description: str
+    config: str
+    script: str
+    script_type: str
+    author: int
+    inputs: Sequence[int]
+    outputs: Sequence[int]
+    facts: Mapping[str, str]
+    repository: str = ""
+    commit: str = ""
+    public: bool = True
+
+
+class Described(TypedDict, total=False):
+    """What may be recorded with a file.
+
+    Attributes:
+        file_type: Its extension, without the dot.
+        public: Whether it may leave this registry; it may by default.
+    """
+
+    file_type: str
+    description: str
+    public: bool
+    authors: Iterable[int]
+
+
 def namespace_id(session: Session, name: str, full_name: str | None = None, website: str | None = None) -> int:
     """Return a namespace by name, which is made if need be."""
     check_name(name, "namespace")
@@ -53,47 +93,18 @@ def user_author_id(session: Session, username: str) -> int:
     return session.exec(query).first() or author_id(session, username)
 
 
-def file_type_id(session: Session, extension: str, name: str = "") -> int:
-    """Return a file type by extension, which is made if need be."""
-    return number_of(session, FileType(name=name or extension, extension=extension), "extension")
-
-
 def record_object(
-    session: Session,
-    *,
-    location: int | None,
-    description: str = "",
-    file_type: str = "",
-    authors: Iterable[int] = (),
+    session: Session, *, location: int | None, description: str = "", file_type: str = "", authors: Iterable[int] = ()
 ) -> Object:
     """Make an object, with the component that is the whole of it."""
-    item = Object(
-        description=description or None,
-        storage_location_id=location,
-        file_type_id=file_type_id(session, file_type) if file_type else None,
-    )
+    kind = number_of(session, FileType(name=file_type, extension=file_type), "extension") if file_type else None
+    item = Object(description=description or None, storage_location_id=location, file_type_id=kind)
     session.add(item)
     session.flush()
     for author in dict.fromkeys(authors):
         session.add(ObjectAuthor(object_id=cast("int", item.id), author_id=author))
     session.flush()
     return item
-
-
-class Described(TypedDict, total=False):
-    """What may be said of a file that is recorded.
-
-    Attributes:
-        file_type: Its extension, without the dot.
-        description: What it is.
-        public: Whether it may leave this registry; it may by default.
-        authors: Who made it.
-    """
-
-    file_type: str
-    description: str
-    public: bool
-    authors: Iterable[int]
 
 
 def record_file(registry: Registry, session: Session, sha1: str, **described: Unpack[Described]) -> Object:
@@ -107,10 +118,10 @@ def record_file(registry: Registry, session: Session, sha1: str, **described: Un
     )
 
 
-def record_place(session: Session, root: str, path: str, sha1: str, *, public: bool = True) -> int:
-    """Return a location elsewhere, such as a code repository's; made if need be."""
+def record_place(session: Session, root: str, path: str, sha1: str) -> int:
+    """Return a public location elsewhere, such as a code repository's; made if need be."""
     number = number_of(session, StorageRoot(root=root, local=False), "root")
-    place = StorageLocation(path=path, hash=sha1, public=public, storage_root_id=number)
+    place = StorageLocation(path=path, hash=sha1, storage_root_id=number)
     return number_of(session, place, "storage_root_id", "hash", "public")
 
 
@@ -120,14 +131,24 @@ def content_of(session: Session, product: DataProduct) -> str:
     return session.exec(query).first() or ""
 
 
+def versions_of(session: Session, namespace: str, name: str) -> dict[str, DataProduct]:
+    """Return the data products of a name by version."""
+    query = select(DataProduct).join(Namespace).where(Namespace.name == namespace, DataProduct.name == name)
+    return {product.version: product for product in session.exec(query)}
+
+
 def find_product(session: Session, name: ProductName) -> DataProduct | None:
     """Return a data product; None if there is none of that name and version."""
-    query = select(DataProduct).join(Namespace)
-    return session.exec(
-        query.where(
-            Namespace.name == name.namespace, DataProduct.name == name.name, DataProduct.version == name.version
-        )
-    ).first()
+    return versions_of(session, name.namespace, name.name).get(name.version)
+
+
+def name_object(session: Session, name: ProductName, object_id: int | None) -> DataProduct:
+    """Make the data product that an object is."""
+    space = namespace_id(session, name.namespace)
+    product = DataProduct(name=name.name, version=name.version, namespace_id=space, object_id=cast("int", object_id))
+    session.add(product)
+    session.flush()
+    return product
 
 
 def record_product(
@@ -158,26 +179,63 @@ def record_content(registry: Registry, name: ProductName, sha1: str, **described
     """
     name.check()
     with registry.writing() as session:
-        before = find_product(session, name)
-        if before is not None:
-            if (other := content_of(session, before)) not in ("", sha1):
-                raise ConflictError(f"{name} exists, with the content {other} and not {sha1}: give it a new version")
-            return RecordedProduct(cast("int", before.id), before.object_id, sha1, new=False)
-        item = record_file(registry, session, sha1, **described)
-        space = namespace_id(session, name.namespace)
-        product = DataProduct(name=name.name, version=name.version, namespace_id=space, object_id=cast("int", item.id))
-        session.add(product)
-        session.flush()
-        return RecordedProduct(cast("int", product.id), product.object_id, sha1, new=True)
-
-
-def versions_of(session: Session, namespace: str, name: str) -> dict[str, DataProduct]:
-    """Return the data products of a name by version."""
-    query = select(DataProduct).join(Namespace).where(Namespace.name == namespace, DataProduct.name == name)
-    return {product.version: product for product in session.exec(query)}
+        product = find_product(session, name)
+        is_new = product is None
+        if product is None:
+            product = name_object(session, name, record_file(registry, session, sha1, **described).id)
+        elif (other := content_of(session, product)) not in ("", sha1):
+            raise ConflictError(f"{name} exists, with the content {other} and not {sha1}: give it a new version")
+        return RecordedProduct(cast("int", product.id), product.object_id, sha1, is_new)
 
 
 def whole_of(session: Session, object_id: int) -> ObjectComponent:
     """Return the component that is the whole of an object."""
     query = select(ObjectComponent).where(ObjectComponent.object_id == object_id, col(ObjectComponent.whole_object))
     return session.exec(query).one()
+
+
+def record_run(registry: Registry, session: Session, run: CodeRunFacts) -> None:
+    """Make a code run with its configuration, script and code."""
+    config = _text_object(registry, session, run, run.config, "working configuration", "yaml")
+    script = _text_object(registry, session, run, run.script, "submission script", run.script_type)
+    for key, value in sorted(run.facts.items()):
+        session.add(KeyValue(object_id=cast("int", config.id), key=key, value=value))
+    recorded = CodeRun(
+        run_date=run.at,
+        description=run.description,
+        uuid=run.uuid,
+        code_repo_id=_repository_object(session, run),
+        model_config_id=config.id,
+        submission_script_id=cast("int", script.id),
+    )
+    session.add(recorded)
+    session.flush()
+    number = cast("int", recorded.id)
+    for table, items in ((CodeRunInput, run.inputs), (CodeRunOutput, run.outputs)):
+        for item in dict.fromkeys(items):
+            session.add(table(code_run_id=number, object_component_id=cast("int", whole_of(session, item).id)))
+    session.flush()
+
+
+def _text_object(  # noqa: PLR0913, PLR0917 - what to keep, and as what
+    registry: Registry, session: Session, run: CodeRunFacts, text: str, description: str, file_type: str
+) -> Object:
+    kept = registry.files.add_bytes(text.encode())
+    return record_file(
+        registry, session, kept.sha1, description=description, file_type=file_type, public=run.public,
+        authors=[run.author],
+    )  # fmt: skip
+
+
+def _repository_object(session: Session, run: CodeRunFacts) -> int | None:
+    if not (run.repository and run.commit):
+        return None
+    address = urlsplit(run.repository)
+    if address.scheme in ("http", "https"):
+        root, path = f"{address.scheme}://{address.hostname}/", address.path.lstrip("/")
+    elif match := re.fullmatch(r"(?:[^@/]+@)?([\w.-]+):(.+)", run.repository):  # git@host:path
+        root, path = f"ssh://{match[1]}/", match[2]
+    else:
+        return None  # a path on this machine tells nobody else anything
+    location = record_place(session, root, path.removesuffix(".git"), run.commit)
+    return record_object(session, location=location, description="code repository").id

@@ -16,7 +16,7 @@ from sqlmodel import Session, SQLModel, col, select
 
 from multiblast.database import Database, among, utc_now
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, ObjectMissingError
-from multiblast.registry.local.files import Files
+from multiblast.registry.local.files import Checksums, Files
 from multiblast.registry.model.kinds import KINDS, Kind
 from multiblast.registry.model.local_tables import StoredFile
 from multiblast.registry.model.rows import ROWS, Creation, DataProductRow, Fields, FileLocation, Row, RowT
@@ -233,7 +233,7 @@ class Registry:
 
     def upload(self, kept: StoredFile, content: Callable[[], Iterator[bytes]]) -> bool:
         """Keep a file under its content: see `Endpoint.upload`."""
-        self.files.keep_stream(content(), kept)
+        self.files.keep_stream(content(), Checksums(kept.sha1, kept.sha256, kept.size_bytes))
         return True
 
     def check_upload(self, sha1: str) -> bool:

@@ -18,10 +18,8 @@ from multiblast.registry.model.local_tables import User, UserAuthor
 from multiblast.registry.model.names import check_name
 from multiblast.registry.model.tables import Author
 
-_TOKEN_BYTES = 20  # 40 hexadecimal digits, as FAIR registries have them
-
-
 USER_VARIABLE = "MULTIBLAST_REGISTRY_USER"
+_TOKEN_BYTES = 20  # 40 hexadecimal digits, as FAIR registries have them
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +27,9 @@ class RegistryUser:
     """Somebody who works with a registry.
 
     Attributes:
-        username: Their name here.
-        namespace: Where their data products are unless a configuration says otherwise.
+        namespace: Where their data products are unless a configuration names another.
         data_store: The directory for files of runs.
-        remote: The name of the remote they use unless they say otherwise; empty for the only one.
+        remote: The name of the remote they use by default; empty for the only one.
         identifier: Such as an ORCID, or the UUID of the author they are.
     """
 
@@ -89,7 +86,7 @@ def bind(  # noqa: PLR0913 - the facts of a user
 
     Args:
         registry: Where.
-        username: Who; a second time changes what is said.
+        username: Who; a second time changes what is recorded.
         data_store: The directory for files of runs.
         namespace: By default the username.
         full_name: Their name as an author; by default the username.

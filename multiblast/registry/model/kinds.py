@@ -38,12 +38,10 @@ class Kind:
 
     Attributes:
         name: Of the table, and of the type in the REST API.
-        model: Its class.
         plain: Fields with values.
         references: Fields that refer to one row, with the kind they refer to.
         lists: Fields that refer to many rows.
         keys: Sets of fields that no two rows have alike, the one to look rows up by first.
-        optional: Fields that may be empty.
     """
 
     name: str
@@ -52,7 +50,6 @@ class Kind:
     references: dict[str, str]
     lists: dict[str, ListField]
     keys: tuple[tuple[str, ...], ...]
-    optional: frozenset[str]
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -69,23 +66,16 @@ def _field(column: str) -> str:
 
 
 def _keys(table: Table) -> tuple[tuple[str, ...], ...]:
-    constraints = [
+    found = {
         tuple(_field(column.name) for column in constraint.columns)
         for constraint in table.constraints
         if isinstance(constraint, UniqueConstraint)
-    ]
-    indexes = [tuple(_field(column.name) for column in index.columns) for index in table.indexes if index.unique]
-    singles = [(_field(column.name),) for column in table.columns if column.unique]
-    optional = _optional(table)
-    found = {key for key in [*constraints, *indexes, *singles] if key}
+    }
+    optional = {_field(column.name) for column in table.columns if column.nullable}
     if all(optional & set(key) for key in found):  # a licence: nothing but the whole tells it from another
         found.add(tuple(_field(c.name) for c in table.columns if c.name not in _NOT_EXCHANGED and not c.nullable))
     # A UUID is the surest, then what is never empty, then the fewest words.
     return tuple(sorted(found, key=lambda key: (key != ("uuid",), bool(optional & set(key)), len(key), key)))
-
-
-def _optional(table: Table) -> frozenset[str]:
-    return frozenset(_field(column.name) for column in table.columns if column.nullable)
 
 
 def _kind(table: Table, model: type[SQLModel], links: list[Table]) -> Kind:
@@ -102,7 +92,7 @@ def _kind(table: Table, model: type[SQLModel], links: list[Table]) -> Kind:
             target = next(iter(other.foreign_keys)).column.table.name
             lists[name] = ListField(name, target, link, own.name, other.name, own.info["followed"])
     plain = tuple(c.name for c in table.columns if not c.foreign_keys and c.name not in _NOT_EXCHANGED)
-    return Kind(str(table.name), model, plain, references, lists, _keys(table), _optional(table))
+    return Kind(str(table.name), model, plain, references, lists, _keys(table))
 
 
 def _kinds() -> dict[str, Kind]:

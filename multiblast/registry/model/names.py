@@ -1,20 +1,28 @@
-"""Names of data products, and which names there may be."""
+"""Names and versions of data products: which there may be, and what ``${{LATEST}}`` and the other words stand for."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from semver import Version
 
 from multiblast.errors import InvalidInputError, Problem
 
-
-def product_name(namespace: str, name: str, version: str) -> str:
-    """Return how a data product is written everywhere: ``namespace:name@version``."""
-    return f"{namespace}:{name}@{version}"
-
-
 _WILDCARDS = set("[]?*")
+_WORD = re.compile(r"\$\{\{\s*([A-Z]+)\s*\}\}")
+_DIGITS = re.compile(r"(\d+)")
+
+# What each word for a version that is yet to be written makes of the latest one.
+_NEXT: dict[str, Callable[[Version], Version]] = {
+    "PATCH": lambda latest: latest.next_version("patch"),  # by semver's own rule it is 1.0.1 after 1.0.1-rc.1
+    "MINOR": Version.bump_minor,
+    "MAJOR": Version.bump_major,
+    "BUILD": Version.bump_build,
+    "PRERELEASE": lambda latest: (latest if latest.prerelease else latest.bump_patch()).bump_prerelease(),
+}
+VERSION_WORDS = ("LATEST", *_NEXT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +34,7 @@ class ProductName:
     version: str
 
     def __str__(self) -> str:
-        return product_name(self.namespace, self.name, self.version)
+        return f"{self.namespace}:{self.name}@{self.version}"
 
     def check(self) -> None:
         """Make sure that it can be recorded: see `check_name`."""
@@ -57,3 +65,54 @@ def check_name(name: str, what: str) -> None:
         raise InvalidInputError(Problem(f"{name!r} has one of []?* in it, which names must not have", what))
     if any(part in ("", ".", "..") for part in name.split("/")) or "\\" in name or "\0" in name:
         raise InvalidInputError(Problem(f"{name!r} is no name: write words with single slashes between them", what))
+
+
+def version_word(text: str) -> str:
+    """Return the version word that ``text`` is; empty if it is none."""
+    match = _WORD.fullmatch(text.strip())
+    return match[1] if match and match[1] in VERSION_WORDS else ""
+
+
+def highest(versions: Iterable[str]) -> str:
+    """Return the highest of some versions; empty if there is none.
+
+    Versions that differ in their build only, which semver calls equal, are
+    ordered by the build.
+    """
+    return max(versions, key=_order, default="")
+
+
+def _order(text: str) -> tuple[Version, list[tuple[int, int | str]]]:
+    version = Version.parse(text)
+    parts = [part for part in _DIGITS.split(version.build or "") if part]
+    return version, [(0, int(part)) if part.isdigit() else (1, part) for part in parts]
+
+
+def resolve_version(text: str, existing: Iterable[str], *, writing: bool) -> str:
+    """Return the version that a configuration means.
+
+    Args:
+        text: A version, or a version word.
+        existing: The versions there are.
+        writing: Whether something new is to have it; else it must exist.
+
+    Raises:
+        InvalidInputError: it is neither, or what is to be read does not exist.
+    """
+    versions = sorted(existing)
+    word = version_word(text)
+    if not word:
+        if not Version.is_valid(text):
+            words = ", ".join(f"${{{{{name}}}}}" for name in VERSION_WORDS)
+            raise InvalidInputError(f"{text!r} is no version: write three numbers, as in 1.0.0, or one of {words}")
+        if not writing and text not in versions:
+            raise InvalidInputError(f"there is no version {text}; there is {', '.join(versions) or 'none'}")
+        return text
+    latest = highest(versions)
+    if word == "LATEST":
+        if not latest:
+            raise InvalidInputError("there is no version yet")
+        return latest
+    if not writing:
+        raise InvalidInputError(f"${{{{{word}}}}} names a version that is yet to be written: read ${{{{LATEST}}}}")
+    return str(_NEXT[word](Version.parse(latest or "0.0.0")))

@@ -21,13 +21,14 @@ from multiblast.database import UtcDateTime, utc_now
 WHOLE_OBJECT = "whole_object"
 
 
-def _no_wildcards(column: str) -> str:
+def _no_wildcards(column: str) -> CheckConstraint:
     """Return the condition that a name has none of ``[]?*``, in words that every database knows."""
-    return f"replace(replace(replace(replace({column}, '[', ''), ']', ''), '?', ''), '*', '') = {column}"
+    condition = f"replace(replace(replace(replace({column}, '[', ''), ']', ''), '?', ''), '*', '') = {column}"
+    return CheckConstraint(condition, name=column)
 
 
-def _new_uuid() -> str:
-    return str(uuid4())
+def _unique_id() -> Any:
+    return Field(default_factory=lambda: str(uuid4()), unique=True, max_length=36)
 
 
 def reference(table: str, *, unique: bool = False, optional: bool = False) -> Any:
@@ -75,7 +76,7 @@ class Namespace(NumberedTable, table=True):
     """A group of data products."""
 
     __tablename__ = "namespace"
-    __table_args__ = (CheckConstraint(_no_wildcards("name"), name="name"),)
+    __table_args__ = (_no_wildcards("name"),)
 
     name: str = Field(unique=True)
     full_name: str | None = Field(default=None, unique=True)
@@ -119,12 +120,12 @@ class Author(NumberedTable, table=True):
     __tablename__ = "author"
     __table_args__ = (
         CheckConstraint("name IS NOT NULL OR identifier IS NOT NULL", name="name_or_identifier"),
-        CheckConstraint(_no_wildcards("name"), name="name"),
+        _no_wildcards("name"),
     )
 
     name: str | None = None
     identifier: str | None = Field(default=None, unique=True)
-    uuid: str = Field(default_factory=_new_uuid, unique=True, max_length=36)
+    uuid: str = _unique_id()
 
 
 class Object(NumberedTable, table=True):
@@ -133,7 +134,7 @@ class Object(NumberedTable, table=True):
     __tablename__ = "object"
 
     description: str | None = Field(default=None, sa_type=Text)
-    uuid: str = Field(default_factory=_new_uuid, unique=True, max_length=36)
+    uuid: str = _unique_id()
     storage_location_id: int | None = reference("storage_location", optional=True)
     file_type_id: int | None = reference("file_type", optional=True)
 
@@ -155,17 +156,14 @@ class Issue(NumberedTable, table=True):
 
     severity: int = 1
     description: str = Field(sa_type=Text)
-    uuid: str = Field(default_factory=_new_uuid, unique=True, max_length=36)
+    uuid: str = _unique_id()
 
 
 class ObjectComponent(NumberedTable, table=True):
     """A named part of an object; every object has the part that is the whole of it."""
 
     __tablename__ = "object_component"
-    __table_args__ = (
-        UniqueConstraint("object_id", "name"),
-        CheckConstraint(_no_wildcards("name"), name="name"),
-    )
+    __table_args__ = (UniqueConstraint("object_id", "name"), _no_wildcards("name"))
 
     name: str
     description: str | None = Field(default=None, sa_type=Text)
@@ -187,10 +185,7 @@ class DataProduct(NumberedTable, table=True):
     """A name and version in a namespace, and the object it stands for. The version is strict semver."""
 
     __tablename__ = "data_product"
-    __table_args__ = (
-        UniqueConstraint("namespace_id", "name", "version"),
-        CheckConstraint(_no_wildcards("name"), name="name"),
-    )
+    __table_args__ = (UniqueConstraint("namespace_id", "name", "version"), _no_wildcards("name"))
 
     name: str
     version: str
@@ -230,7 +225,7 @@ class CodeRun(NumberedTable, table=True):
 
     run_date: datetime = Field(sa_type=UtcDateTime)
     description: str = Field(sa_type=Text)
-    uuid: str = Field(default_factory=_new_uuid, unique=True, max_length=36)
+    uuid: str = _unique_id()
     code_repo_id: int | None = reference("object", optional=True)
     model_config_id: int | None = reference("object", optional=True)
     submission_script_id: int = reference("object")
@@ -258,10 +253,7 @@ class CodeRepoRelease(NumberedTable, table=True):
     """The release of a code that an object is."""
 
     __tablename__ = "code_repo_release"
-    __table_args__ = (
-        UniqueConstraint("name", "version"),
-        CheckConstraint(_no_wildcards("name"), name="name"),
-    )
+    __table_args__ = (UniqueConstraint("name", "version"), _no_wildcards("name"))
 
     name: str
     version: str
@@ -273,10 +265,7 @@ class Keyword(NumberedTable, table=True):
     """A word to find an object by."""
 
     __tablename__ = "keyword"
-    __table_args__ = (
-        UniqueConstraint("object_id", "keyphrase"),
-        CheckConstraint(_no_wildcards("keyphrase"), name="keyphrase"),
-    )
+    __table_args__ = (UniqueConstraint("object_id", "keyphrase"), _no_wildcards("keyphrase"))
 
     keyphrase: str
     identifier: str | None = Field(default=None, unique=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -35,7 +35,6 @@ class RetryPolicy:
     """How long to wait for a server, and how often to try again.
 
     Attributes:
-        timeout_s: How long to wait for an answer.
         attempts: How often to ask before giving up on what may pass.
         first_wait_s: The first wait between two attempts; each next one is twice as long.
         at_once: Requests and transfers under way at the same time.
@@ -92,7 +91,14 @@ class Connection:
         """
         # Reads are anonymous, and a wrong token would make them fail.
         response = self._with_retries(lambda: self._send("GET", self._url(path), params=params))
-        return self._json(response)
+        if response.is_error:
+            self._refuse(response)
+        try:
+            return response.json()
+        except ValueError as error:
+            raise StoreError(
+                f"{response.url} answered with something that is not JSON: is this the address of a FAIR registry?"
+            ) from error
 
     def post(self, path: str, body: Any = None) -> httpx.Response:
         """Send JSON with the token; 201, 200, 400 and 409 are answers, anything else is an error."""
@@ -150,19 +156,13 @@ class Connection:
         response = self._client.send(request, stream=stream, follow_redirects=follow_redirects)
         with self._counting:
             self.requests += len(response.history)
-        self._hear_clock(response)
+        first = response.history[0] if response.history else response
+        with suppress(ValueError, TypeError):  # no date, or one without a zone: it only serves a warning
+            date = parsedate_to_datetime(first.headers.get("date", ""))
+            self.skew_s = (datetime.now(UTC) - date).total_seconds()
         return response
 
-    def _hear_clock(self, response: httpx.Response) -> None:
-        first = response.history[0] if response.history else response
-        if date := first.headers.get("date"):
-            try:
-                self.skew_s = (datetime.now(UTC) - parsedate_to_datetime(date)).total_seconds()
-            except (ValueError, TypeError):
-                return
-
     def _with_retries(self, send: Callable[[], httpx.Response]) -> httpx.Response:
-        """Send again, after a longer wait each time, while what went wrong may pass."""
         retrying = Retrying(
             retry=retry_if_exception_type(httpx.TransportError)
             | retry_if_result(lambda response: response.status_code in _TRANSIENT),
@@ -178,7 +178,7 @@ class Connection:
             raise self.unreachable(error) from error
 
     def _wait_s(self, state: RetryCallState) -> float:
-        """Return how long to wait: what the server says, else exponentially longer, and not all at the same moment."""
+        """Return how long to wait: what the server asks for, else exponentially longer, at no common moment."""
         if state.outcome and not state.outcome.failed:
             after = state.outcome.result().headers.get("retry-after", "")
             if after.isdigit():
@@ -187,7 +187,7 @@ class Connection:
         return wait_exponential_jitter(multiplier=first_s, max=_LONGEST_WAIT_S, jitter=first_s / 2)(state)
 
     def unreachable(self, error: httpx.TransportError) -> StoreError:
-        """Return the error of a server that does not answer, in plain words."""
+        """Return the error of a server that does not answer."""
         host = error.request.url.netloc.decode()
         tried = f"{self.limits.attempts} times"
         if isinstance(error, httpx.TimeoutException):
@@ -197,16 +197,6 @@ class Connection:
         else:
             reason = f"broke the connection {tried} ({error or type(error).__name__})"
         return StoreError(f"{host} {reason}; what is done is kept: run the same again to go on")
-
-    def _json(self, response: httpx.Response) -> Any:
-        if response.is_error:
-            self._refuse(response)
-        try:
-            return response.json()
-        except ValueError as error:
-            raise StoreError(
-                f"{response.url} answered with something that is not JSON: is this the address of a FAIR registry?"
-            ) from error
 
     def _refuse(self, response: httpx.Response) -> None:
         """Raise what an error answer means."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 from sqlmodel import select
@@ -13,7 +14,6 @@ from multiblast.registry.local.users import Secrets
 from multiblast.registry.model.local_tables import RemoteRegistry
 from multiblast.registry.model.names import check_name
 from multiblast.registry.model.rows import Endpoint
-from multiblast.registry.remotes.connection import RetryPolicy
 from multiblast.registry.remotes.public_view import PublicView
 from multiblast.registry.remotes.rest import RestRegistry
 from multiblast.stores import Store, open_store
@@ -50,17 +50,18 @@ class Remotes:
 
     def end_names(self) -> list[str]:
         """Return what tells each of them from other registries: see `Endpoint.name`."""
-        ends = [self.open(name) for name in self.names()]
-        for end in ends:
-            end.close()
-        return [end.name for end in ends]
+        found: list[str] = []
+        for name in self.names():
+            with closing(self.open(name)) as end:
+                found.append(end.name)
+        return found
 
     def url(self, name: str = "") -> str:
         """Return a remote's URL; empty if there is none."""
         known = self._find(name)
         return known.url if known else ""
 
-    def open(self, name: str = "", limits: RetryPolicy | None = None) -> Endpoint:
+    def open(self, name: str = "") -> Endpoint:
         """Return a remote: the named one, or the only one.
 
         Raises:
@@ -71,34 +72,29 @@ class Remotes:
             remedy = f"there is {', '.join(self.names()) or 'none'}; add one with `multiblast registry remote NAME URL`"
             raise NotFoundError("remote registry", name, remedy)
         store = open_store(known.store) if known.store else None
-        return open_remote(known.url, self._secrets.get(f"remote {known.name}"), store, limits)
+        return open_remote(known.url, self._secrets.get(f"remote {known.name}"), store)
 
     def _find(self, name: str) -> RemoteRegistry | None:
+        """Return the remote of a name, or without a name the only one."""
+        query = select(RemoteRegistry)
         with self._registry.session() as session:
-            if name:
-                found = session.exec(select(RemoteRegistry).where(RemoteRegistry.name == name)).first()
-            else:
-                every = session.exec(select(RemoteRegistry)).all()
-                found = every[0] if len(every) == 1 else None
-            if found is not None:
-                session.expunge(found)
-            return found
+            known = session.exec(query.where(RemoteRegistry.name == name) if name else query).all()
+        return known[0] if len(known) == 1 else None
 
 
-def open_remote(url: str, token: str = "", store: Store | None = None, limits: RetryPolicy | None = None) -> Endpoint:
+def open_remote(url: str, token: str = "", store: Store | None = None) -> Endpoint:
     """Return the remote registry at a URL.
 
     Args:
         url: Of a FAIR registry's site (``http…``), or of another multiblast registry's database.
         token: To write to a FAIR registry with.
         store: Where another multiblast registry keeps its files.
-        limits: How patient to be with a FAIR registry.
 
     Raises:
         InvalidInputError: a database without a store.
     """
     if url.startswith(("http://", "https://")):
-        return RestRegistry(url, token, limits)
+        return RestRegistry(url, token)
     if store is None:
         raise InvalidInputError(f"{url!r} is a database: say where the files of that registry are, too")
     return PublicView(Registry(open_database(url), store, Path()))

@@ -30,12 +30,10 @@ _SHOWN_OF_PRIVATE = {"object_component", "data_product", "code_run"}
 class PublicView(Registry):
     """A registry whose rows are read with what is private left out, and its own files under another address.
 
-    Everything else, such as taking rows and files, is the registry's own.
-
     Args:
-        registry: Whose rows.
+        registry: Whose rows; everything else, such as taking rows and files, is its own.
         root: The address under which its files are shown; by default its own.
-        path_of: The path of a file there.
+        path_of: Returns the path of a file there.
     """
 
     def __init__(self, registry: Registry, root: str = "", path_of: Callable[[StoredFile], str] | None = None) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from base64 import b16encode
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from fnmatch import fnmatchcase
-from functools import cached_property
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +18,8 @@ from pydantic import ValidationError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from multiblast.errors import ConflictError, InvalidInputError, MultiblastError, NotFoundError, StoreError
+from multiblast.files import hashed
+from multiblast.registry.local.files import checksums
 from multiblast.registry.model.kinds import KINDS, Kind
 from multiblast.registry.model.local_tables import StoredFile
 from multiblast.registry.model.rows import (
@@ -59,9 +60,7 @@ _DETAILS = {
 
 
 class RestRegistry:
-    """A FAIR data registry.
-
-    A row's reference is its URL.
+    """A FAIR data registry; a row's reference is its URL.
 
     Args:
         url: Of the site, or of its API.
@@ -77,6 +76,7 @@ class RestRegistry:
         self.secrets: tuple[str, ...] = (token,) if token else ()
         self.connection = Connection(self.site + "api/", token, limits)
         self._pool = ThreadPoolExecutor(self.connection.limits.at_once, thread_name_prefix="registry")
+        self._namespaces: dict[str, str] = {}
 
     @property
     def requests(self) -> int:
@@ -87,9 +87,6 @@ class RestRegistry:
     def warning(self) -> str:
         """What to report of the clocks."""
         return self.connection.clock_warning
-
-    def __repr__(self) -> str:
-        return f"RestRegistry({self.site!r})"
 
     def close(self) -> None:
         """Give connections and threads back."""
@@ -122,10 +119,12 @@ class RestRegistry:
         rest = self.together(lambda reference: self._row(kind, self.connection.get(reference)), single)
         return [*found.values(), *rest]
 
-    def _pages(self, kind: type[RowT]) -> Iterator[tuple[list[RowT], int]]:
+    def _pages(
+        self, kind: type[RowT], filters: Mapping[str, Any] | None = None, size: int = _PAGE
+    ) -> Iterator[tuple[list[RowT], int]]:
         """Yield pages, the newest rows first, each with the number of pages that follow."""
-        answer = self.connection.get(f"{kind.kind}/", {"page_size": _PAGE})
-        left = -(-answer["count"] // _PAGE)
+        answer = self.connection.get(f"{kind.kind}/", {**(filters or {}), "page_size": size})
+        left = -(-answer["count"] // size)
         while True:
             left -= 1
             yield [self._row(kind, item) for item in answer["results"]], max(0, left)
@@ -152,13 +151,8 @@ class RestRegistry:
         one_by_one = self.together(lambda owner: self._list(kind, {field_name: owner}), owners)
         return [row for some in one_by_one for row in some]
 
-    def _list(self, kind: type[RowT], filters: dict[str, Any]) -> list[RowT]:
-        answer = self.connection.get(f"{kind.kind}/", {**filters, "page_size": _ALL_OF_A_NAME})
-        rows = [self._row(kind, item) for item in answer["results"]]
-        while answer["next"]:
-            answer = self.connection.get(answer["next"])
-            rows += [self._row(kind, item) for item in answer["results"]]
-        return rows
+    def _list(self, kind: type[RowT], filters: Mapping[str, Any]) -> list[RowT]:
+        return [row for rows, _ in self._pages(kind, filters, _ALL_OF_A_NAME) for row in rows]
 
     def find(self, kind: type[RowT], many: Sequence[Fields]) -> list[RowT | None]:
         """Look rows up by what tells them from others: see `Endpoint.find`."""
@@ -241,10 +235,6 @@ class RestRegistry:
         rows = {row.reference: row for some in several for row in some}
         return [row for row in rows.values() if any(fnmatchcase(row.name, one) for one in patterns)]
 
-    @cached_property
-    def _namespaces(self) -> dict[str, str]:
-        return {}
-
     def objects_at(self, locations: Iterable[str]) -> dict[str, str]:
         """Return an object for each location that has one: see `Endpoint.objects_at`."""
         wanted = list(locations)
@@ -306,12 +296,10 @@ class RestRegistry:
         """Upload a file to where the server signs for, and make sure that it arrived: see `Endpoint.upload`."""
         md5 = hashlib.md5(usedforsecurity=False)  # what S3 calls an ETag
 
-        def hashed() -> Iterator[bytes]:
+        def sent() -> Iterator[bytes]:
             nonlocal md5
             md5 = hashlib.md5(usedforsecurity=False)
-            for chunk in content():
-                md5.update(chunk)
-                yield chunk
+            yield from hashed(content(), md5)
 
         def signed() -> str:
             response = self.connection.post(f"data/{kept.sha1}")
@@ -322,24 +310,22 @@ class RestRegistry:
             return str(response.json()["url"])
 
         try:
-            response = self.connection.put(signed, hashed, kept.size_bytes)
+            response = self.connection.put(signed, sent, kept.size_bytes)
         except FileExistsError:
             return True
         tag = response.headers.get("etag", "").strip('"').lower()
-        if _is_md5(tag) and tag != md5.hexdigest():
+        is_md5 = re.fullmatch("[0-9a-f]{32}", tag) is not None  # that of a multipart upload is none
+        if is_md5 and tag != md5.hexdigest():
             raise StoreError(f"the storage of {self.site} keeps other bytes for {kept.sha1} than were sent: try again")
-        return _is_md5(tag)
+        return is_md5
 
     def check_upload(self, sha1: str) -> bool:
         """Tell whether what the server gives out under a hash has that hash."""
-        hasher = hashlib.sha1(usedforsecurity=False)
         try:
             with self.connection.stream(self.data_root + sha1) as response:
-                for chunk in response.iter_raw(CHUNK_BYTES):
-                    hasher.update(chunk)
+                return checksums(response.iter_raw(CHUNK_BYTES)).sha1 == sha1
         except NotFoundError:
             return False
-        return hasher.hexdigest() == sha1
 
     def _row(self, kind: type[RowT], item: Any) -> RowT:
         """Check what the server sent; everything that comes from it as a row passes here."""
@@ -367,7 +353,7 @@ def _listed(value: Any) -> list[str]:
 def _filter(kind: Kind, name: str, value: Any) -> Any:
     if name in kind.references:
         return _number(value)
-    return {True: "true", False: "false"}.get(value, value) if isinstance(value, bool) else value
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _same(kind: Kind, key: tuple[str, ...], row: Row, fields: Fields) -> bool:
@@ -378,7 +364,3 @@ def _same(kind: Kind, key: tuple[str, ...], row: Row, fields: Fields) -> bool:
         else row.field(name) == fields[name]
         for name in key
     )
-
-
-def _is_md5(tag: str) -> bool:
-    return len(tag) == len(b16encode(bytes(16))) and all(c in "0123456789abcdef" for c in tag)

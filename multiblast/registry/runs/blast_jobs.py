@@ -14,12 +14,19 @@ from sqlmodel import Session
 
 from multiblast.ids import digest
 from multiblast.registry.config.searches import DatabaseOrigin, SearchRecord, shell_script
-from multiblast.registry.local.code_runs import CodeRunFacts, record_run
-from multiblast.registry.local.records import find_product, namespace_id, record_content, record_object, user_author_id
+from multiblast.registry.local.records import (
+    CodeRunFacts,
+    find_product,
+    name_object,
+    record_content,
+    record_object,
+    record_run,
+    user_author_id,
+)
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.names import ProductName
 from multiblast.registry.model.rows import CodeRunRow
-from multiblast.registry.model.tables import DataProduct, KeyValue
+from multiblast.registry.model.tables import KeyValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +46,8 @@ class BlastJob:
     Attributes:
         run_id: 32 hexadecimal digits; recording a run again changes nothing.
         site: The namespace of all that is recorded.
-        user: Who asked for it; empty for nobody in particular.
+        user: The requester; empty for nobody in particular.
         searched: The search, which is all of a query job, and what a report job shows.
-        query: The sequences.
         report_id: Of a report job.
         report_command: The formatter's; empty of formats that are ours.
         reports: The files that came of it; none of a query job.
@@ -65,14 +71,14 @@ class BlastJob:
 
     @property
     def config(self) -> str:
-        """What was asked for."""
-        asked = {
+        """What was requested."""
+        requested = {
             "program": self.searched.program,
             "program_version": self.searched.program_version,
             "databases": dict(self.searched.databases),
             "options": dict(self.searched.options),
         }
-        return yaml.safe_dump(asked | ({"report": self.report_id} if self.report_id else {}))
+        return yaml.safe_dump(requested | ({"report": self.report_id} if self.report_id else {}))
 
 
 def record_blast_job(registry: Registry, job: BlastJob) -> str:
@@ -92,7 +98,12 @@ def record_blast_job(registry: Registry, job: BlastJob) -> str:
         if registry.find(CodeRunRow, [{"uuid": run_id}])[0] is not None:
             return run_id
         author = user_author_id(session, job.user or "guest")
-        query, *reports = (_record_content(registry, file, sha1, author) for file, sha1 in contents)
+        query, *reports = (
+            record_content(
+                registry, file.name, sha1, file_type=file.file_type, description=file.description, authors=[author]
+            ).object_id
+            for file, sha1 in contents
+        )
         databases = [record_database(session, *one) for one in sorted(job.searched.databases.items())]
         results = _record_results(session, job)
         run = CodeRunFacts(
@@ -109,13 +120,6 @@ def record_blast_job(registry: Registry, job: BlastJob) -> str:
         )
         record_run(registry, session, run)
     return run_id
-
-
-def _record_content(registry: Registry, file: JobFile, sha1: str, author: int) -> int:
-    recorded = record_content(
-        registry, file.name, sha1, file_type=file.file_type, description=file.description, authors=[author]
-    )
-    return recorded.object_id
 
 
 def record_database(session: Session, target: str, fingerprint: str) -> int:
@@ -167,7 +171,4 @@ def _record_absent(session: Session, name: ProductName, description: str, facts:
         return before.object_id
     number = cast("int", record_object(session, location=None, description=description).id)
     session.add_all(KeyValue(object_id=number, key=key, value=value) for key, value in facts.items())
-    space = namespace_id(session, name.namespace)
-    session.add(DataProduct(name=name.name, version=name.version, namespace_id=space, object_id=number))
-    session.flush()
-    return number
+    return name_object(session, name, number).object_id

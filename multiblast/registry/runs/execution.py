@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,16 +14,16 @@ from multiblast.errors import ConflictError, FailureClass, InvalidInputError, Pr
 from multiblast.programs import run_program
 from multiblast.registry.config.schema import SearchEntry
 from multiblast.registry.config.searches import DatabaseFile, QueryRequest, QueryRunner, SearchRecord
-from multiblast.registry.config.working_config import Input, Output, WorkingConfig
-from multiblast.registry.local.code_runs import CodeRunFacts, record_run
-from multiblast.registry.local.records import record_product, user_author_id
+from multiblast.registry.config.working_config import Input, Output, WorkingConfig, examine, resolve
+from multiblast.registry.local.records import CodeRunFacts, record_product, record_run, user_author_id
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.local.users import RegistryUser, Secrets
 from multiblast.registry.model.names import ProductName
 from multiblast.registry.runs.blast_jobs import record_database, record_making
+from multiblast.registry.sync.summary import ItemResult, Outcome, TransferSummary
 
-UNCOMMITTED = "the code has changes that are not committed: commit them, or run it with --dirty, which is recorded"
-NOTHING_TO_RUN = "there is nothing to run: give run_metadata a script or a script_path, or a search"
+_UNCOMMITTED = "the code has changes that are not committed: commit them, or run it with --dirty, which is recorded"
+_NOTHING_TO_RUN = "there is nothing to run: give run_metadata a script or a script_path, or a search"
 _RUN_ID = "${{RUN_ID}}"
 _TOKEN = re.compile(r"\$\{\{\s*LOCAL_TOKEN\s*\}\}")
 _SHELLS = {"R": ["R", "-f"], "pwsh": ["pwsh", "-File"], "powershell": ["powershell", "-File"],
@@ -48,39 +49,63 @@ class RunSummary:
     log: str
 
 
-def run_working(  # noqa: PLR0913 - as run
+def generate(  # noqa: PLR0913 - what, where to, and how
+    config: Path,
+    target: Path,
     registry: Registry,
-    working: WorkingConfig,
+    user: RegistryUser,
+    *,
+    queries: QueryRunner | None = None,
+    now: datetime | None = None,
+    dry_run: bool = False,
+) -> WorkingConfig:
+    """Write the working configuration alone; a dry run only returns it.
+
+    Raises:
+        InvalidInputError: with all problems, each with file, line and key.
+    """
+    working = resolve(config, registry, user, now, queries=queries)
+    if not dry_run:
+        target.write_text(working.text, "utf-8")
+    return working
+
+
+def run(  # noqa: PLR0913 - what, by whom, and how
+    config: Path,
+    registry: Registry,
     user: RegistryUser,
     *,
     queries: QueryRunner | None = None,
     timeout_s: float = 0,
+    now: datetime | None = None,
     dirty: bool = False,
 ) -> RunSummary:
-    """Run a working configuration and record what was run, with what, and what came of it.
+    """Resolve a configuration, run it, and record what was run, with what, and what came of it.
 
     The script finds its inputs and leaves its outputs in the data store, as
     ``NAMESPACE/NAME/VERSION.TYPE``.
 
     Args:
+        config: The configuration.
         registry: The local one.
-        working: From `multiblast.registry.config.working_config.resolve`.
         user: Who runs it.
-        queries: Runs a query, if the configuration describes one.
+        queries: Runs a query, if the configuration describes one: `Services.registered_queries`.
         timeout_s: Wall-clock limit of a script in seconds; 0 is none.
+        now: The time that variables stand for.
         dirty: Run code with uncommitted changes too; no commit is recorded then.
 
     Raises:
-        InvalidInputError: there is nothing to run.
+        InvalidInputError: the configuration, with all problems; or there is nothing to run.
         ProgramError: the script failed; nothing is recorded.
         ConflictError: the code has uncommitted changes, or an output's version exists with another content;
             nothing is recorded.
         StoreError: an output was not written, or an input is not here.
     """
+    working = resolve(config, registry, user, now, queries=queries)
     if working.script is None and (working.search is None or queries is None):
-        raise InvalidInputError(NOTHING_TO_RUN)
+        raise InvalidInputError(_NOTHING_TO_RUN)
     if working.is_dirty and not dirty:
-        raise ConflictError(UNCOMMITTED)
+        raise ConflictError(_UNCOMMITTED)
     attempt = _Execution(registry, working, user)
     attempt.prepare()
     searched = None
@@ -90,6 +115,54 @@ def run_working(  # noqa: PLR0913 - as run
         searched = queries.run(attempt.request(working.search))
     attempt.record(searched)
     return attempt.done()
+
+
+def plan_run(  # noqa: PLR0913 - as run
+    config: Path,
+    registry: Registry,
+    user: RegistryUser,
+    *,
+    queries: QueryRunner | None = None,
+    now: datetime | None = None,
+    dirty: bool = False,
+) -> TransferSummary:
+    """Say what `run` would do: what is run, which inputs are here and which are not, what comes of it.
+
+    Raises:
+        InvalidInputError: what is wrong with the configuration, whatever there is in the registry.
+    """
+    started = time.monotonic()
+    working, problems = examine(config, registry, user, now, queries=queries)
+    here = registry.files.holding(one.sha1 for one in working.inputs)
+    report = TransferSummary([_task(working)])
+    if working.is_dirty and not dirty:
+        report.outcomes.append(Outcome("code", ItemResult.FAILED, _UNCOMMITTED))
+    for one in working.inputs:
+        if kept := here.get(one.sha1):
+            report.outcomes.append(Outcome(str(one.name), ItemResult.KNOWN, f"read as {one.alias}", kept.size_bytes))
+        else:
+            report.outcomes.append(Outcome(str(one.name), ItemResult.FAILED, "its file is not here: pull it first"))
+    report.outcomes += [Outcome(one.key, ItemResult.FAILED, f"line {one.line}: {one.message}") for one in problems]
+    report.outcomes += [
+        Outcome(str(one.name), ItemResult.PLANNED, f"written as {one.alias}") for one in working.outputs
+    ]
+    report.seconds = time.monotonic() - started
+    return report
+
+
+def _task(working: WorkingConfig) -> Outcome:
+    """Return what would be run."""
+    search = working.search
+    if working.script is not None:
+        return Outcome("script", ItemResult.PLANNED, f"{working.metadata.shell}: {working.script.strip()}")
+    if search is None:
+        return Outcome("script", ItemResult.FAILED, _NOTHING_TO_RUN)
+    targets = [f"{name} ({search.fingerprints.get(name, 'not found')})" for name in search.targets]
+    return Outcome(
+        "search",
+        ItemResult.PLANNED,
+        f"{search.program} of {search.query} in {', '.join([*targets, *search.databases])}",
+    )
 
 
 class _Execution:

@@ -1,35 +1,57 @@
-"""Pull, push and update, as people ask for them."""
+"""Commit, pull, push and update, as people request them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from multiblast.registry.config.schema import Config, entry_name, registered_entries
-from multiblast.registry.config.working_config import load_config, matches, one_each
+from multiblast.errors import InvalidInputError
+from multiblast.registry.config.schema import Config
+from multiblast.registry.config.working_config import load_config, matches
+from multiblast.registry.local.items import find_items, label, names_of
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.local.users import RegistryUser, Secrets
-from multiblast.registry.model.names import product_name
-from multiblast.registry.model.rows import DataProductRow, Endpoint, NamespaceRow
+from multiblast.registry.model.local_tables import Staged
+from multiblast.registry.model.names import ProductName, resolve_version
+from multiblast.registry.model.rows import DataProductRow, Endpoint
 from multiblast.registry.remotes.connection import RetryPolicy
-from multiblast.registry.sync.file_fetcher import PULL_AT_ONCE
 from multiblast.registry.sync.pull import Pull
 from multiblast.registry.sync.push import Push
 from multiblast.registry.sync.registration import register
 from multiblast.registry.sync.summary import ItemResult, Outcome, Progress, TransferSummary, no_progress
+from multiblast.registry.sync.transfer import AT_ONCE
+
+
+def commit(registry: Registry, items: Iterable[str], *, dry_run: bool = False) -> TransferSummary:
+    """Mark code runs or files to be pushed with all their provenance; a dry run only returns which.
+
+    Raises:
+        NotFoundError: one of them is not here; none is marked.
+    """
+    rows = [row for text in items for row in find_items(registry, text)]
+    report = TransferSummary()
+    with registry.writing() as session:
+        for row in rows:
+            result, reason = ItemResult.PLANNED if dry_run else ItemResult.DONE, ""
+            if session.get(Staged, (row.kind, int(row.reference))) is not None:
+                result, reason = ItemResult.KNOWN, "committed before"
+            elif not dry_run:
+                session.add(Staged(kind=row.kind, row_id=int(row.reference)))
+            report.outcomes.append(Outcome(label(registry, row), result, reason))
+    return report
 
 
 def plan_pull(config: Path, registry: Registry, remote: Endpoint, user: RegistryUser) -> TransferSummary:
-    """Say what `pull` would do."""
-    before = remote.requests
+    """Return what `pull` would do."""
+    plan = Pull(registry, remote)
     loaded, _, _ = load_config(config, registry, user)
-    wanted, namespaces, missing = _wanted(loaded, registry, remote)
-    summary = Pull(registry, remote).plan(wanted, namespaces)
+    wanted, missing = _wanted(loaded, registry, remote)
+    summary = plan.plan(wanted)
     summary.outcomes += missing
-    for entry in registered_entries(loaded):
-        namespace, name, text = entry_name(entry, loaded)
-        summary.outcomes.append(Outcome(product_name(namespace, name, text), ItemResult.PLANNED, "to be registered"))
-    summary.requests = remote.requests - before
+    for entry in loaded.registered:
+        name = ProductName(*loaded.name_of(entry))
+        summary.outcomes.append(Outcome(str(name), ItemResult.PLANNED, "to be registered"))
     return summary
 
 
@@ -39,7 +61,7 @@ def pull(  # noqa: PLR0913 - what, from where to where, and how
     remote: Endpoint,
     user: RegistryUser,
     *,
-    at_once: int = PULL_AT_ONCE,
+    at_once: int = AT_ONCE,
     all_files: bool = False,
     limits: RetryPolicy | None = None,
     progress: Progress = no_progress,
@@ -49,57 +71,38 @@ def pull(  # noqa: PLR0913 - what, from where to where, and how
     Raises:
         InvalidInputError: the configuration, with all problems.
     """
-    before = remote.requests
+    transfer = Pull(registry, remote, at_once=at_once, all_files=all_files)
     loaded, _, _ = load_config(config, registry, user)
     base = config.absolute().parent
     registered = [*register(registry, loaded, base, limits), *_use_caches(registry, loaded, base)]
-    wanted, namespaces, missing = _wanted(loaded, registry, remote)
-    summary = Pull(registry, remote, at_once=at_once, all_files=all_files).run(wanted, namespaces, progress)
+    wanted, missing = _wanted(loaded, registry, remote)
+    summary = transfer.run(wanted, progress)
     summary.outcomes = [*registered, *summary.outcomes, *missing]
-    summary.requests = remote.requests - before
     return summary
 
 
 def _wanted(
     config: Config, registry: Registry, remote: Endpoint
-) -> tuple[list[DataProductRow], dict[str, str], list[Outcome]]:
-    """Return the data products to pull, the names of their namespaces, and what is nowhere."""
-    metadata = config.run_metadata
-    entries = [
-        (
-            entry.use.namespace or metadata.default_input_namespace,
-            entry.use.data_product or entry.data_product,
-            entry.use.version or metadata.default_read_version,
-        )
-        for entry in config.read
-    ]
-    wanted_names: dict[str, set[str]] = {}
+) -> tuple[dict[ProductName, DataProductRow], list[Outcome]]:
+    """Return the data products to pull, and what is nowhere."""
+    entries = [config.name_of(entry) for entry in config.read]
+    names: dict[str, set[str]] = {}
     for namespace, name, _ in entries:
-        wanted_names.setdefault(namespace, set()).add(name)
-    there = {namespace: remote.products(namespace, sorted(names)) for namespace, names in wanted_names.items()}
-    made_here = _made_here(config)
-    wanted: dict[str, DataProductRow] = {}
-    namespaces: dict[str, str] = {}
+        names.setdefault(namespace, set()).add(name)
+    there = {namespace: remote.products(namespace, sorted(some)) for namespace, some in names.items()}
+    made_here = {config.name_of(entry)[:2] for entry in config.registered}
+    made_here |= {config.name_of(entry)[:2] for entry in config.write}
+    wanted: dict[ProductName, DataProductRow] = {}
     missing: list[Outcome] = []
     for namespace, name, text in entries:
-        chosen = _chosen([row for row in there[namespace] if matches(name, row.name)], text)
-        for row in chosen:
-            wanted[row.reference], namespaces[row.namespace] = row, namespace
+        chosen = _chosen(namespace, [row for row in there[namespace] if matches(name, row.name)], text)
+        wanted |= chosen
         if not chosen and (namespace, name) not in made_here:
             local = [row for row in registry.products(namespace, [name]) if matches(name, row.name)]
-            if not _chosen(local, text):
+            if not _chosen(namespace, local, text):
                 reason = f"neither {remote.name} nor the local registry has it"
-                missing.append(Outcome(product_name(namespace, name, text), ItemResult.FAILED, reason))
-    return list(wanted.values()), namespaces, missing
-
-
-def _made_here(config: Config) -> set[tuple[str, str]]:
-    """Return namespace and name of what a configuration registers or writes."""
-    registered = {entry_name(entry, config)[:2] for entry in registered_entries(config)}
-    default = config.run_metadata.default_output_namespace
-    return registered | {
-        (one.use.namespace or default, one.use.data_product or one.data_product) for one in config.write
-    }
+                missing.append(Outcome(str(ProductName(namespace, name, text)), ItemResult.FAILED, reason))
+    return wanted, missing
 
 
 def _use_caches(registry: Registry, config: Config, base: Path) -> list[Outcome]:
@@ -115,20 +118,26 @@ def _use_caches(registry: Registry, config: Config, base: Path) -> list[Outcome]
     return missing
 
 
-def _chosen(rows: Sequence[DataProductRow], text: str) -> list[DataProductRow]:
+def _chosen(namespace: str, rows: Sequence[DataProductRow], text: str) -> dict[ProductName, DataProductRow]:
+    """Return of each name the version that ``text`` means, leaving out names that do not have it."""
     names: dict[str, dict[str, DataProductRow]] = {}
     for row in rows:
         names.setdefault(row.name, {})[row.version] = row
-    return [names[name][version] for name, version in one_each(names, text).items()]
+    found: dict[ProductName, DataProductRow] = {}
+    for name, versions in names.items():
+        with suppress(InvalidInputError):
+            version = resolve_version(text, versions, writing=False)
+            found[ProductName(namespace, name, version)] = versions[version]
+    return found
 
 
 def plan_push(registry: Registry, remote: Endpoint) -> TransferSummary:
-    """Say what `push` would do."""
+    """Return what `push` would do."""
     return Push(registry, remote).plan()
 
 
 def push(
-    registry: Registry, remote: Endpoint, *, at_once: int = PULL_AT_ONCE, progress: Progress = no_progress
+    registry: Registry, remote: Endpoint, *, at_once: int = AT_ONCE, progress: Progress = no_progress
 ) -> TransferSummary:
     """Send what was committed to a remote, with its provenance and its public files."""
     secrets = [*Secrets(registry.directory).all(), *remote.secrets]
@@ -140,23 +149,12 @@ def update(
     remote: Endpoint,
     *,
     dry_run: bool = False,
-    at_once: int = PULL_AT_ONCE,
+    at_once: int = AT_ONCE,
     progress: Progress = no_progress,
 ) -> TransferSummary:
     """Pull the newest version of every data product that is here."""
-    before = remote.requests
-    products = registry.since(DataProductRow, 0)
-    spaces = {row.reference: row.name for row in registry.read(NamespaceRow, {row.namespace for row in products})}
-    names: dict[str, set[str]] = {}
-    for row in products:
-        names.setdefault(spaces[row.namespace], set()).add(row.name)
-    wanted: list[DataProductRow] = []
-    namespaces: dict[str, str] = {}
-    for namespace, some in sorted(names.items()):
-        for row in _chosen(remote.products(namespace, sorted(some)), "${{LATEST}}"):
-            wanted.append(row)
-            namespaces[row.namespace] = namespace
-    one = Pull(registry, remote, at_once=at_once)
-    summary = one.plan(wanted, namespaces) if dry_run else one.run(wanted, namespaces, progress)
-    summary.requests = remote.requests - before
-    return summary
+    transfer = Pull(registry, remote, at_once=at_once)
+    wanted: dict[ProductName, DataProductRow] = {}
+    for namespace, names in names_of(registry, registry.since(DataProductRow, 0)).items():
+        wanted |= _chosen(namespace, remote.products(namespace, names), "${{LATEST}}")
+    return transfer.plan(wanted) if dry_run else transfer.run(wanted, progress)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+import fcntl
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from multiblast.database import in_portions
+from multiblast.errors import MultiblastError, StoreError
 from multiblast.ids import Canonical, digest
+from multiblast.registry.local.files import file_checksums, tampered
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.kinds import DETAILS
-from multiblast.registry.model.names import product_name
+from multiblast.registry.model.names import ProductName
 from multiblast.registry.model.rows import (
     ROWS,
     CodeRunRow,
@@ -24,19 +29,20 @@ from multiblast.registry.model.rows import (
     StorageLocationRow,
     StorageRootRow,
 )
-from multiblast.registry.sync.file_fetcher import PULL_AT_ONCE, FileFetcher
-from multiblast.registry.sync.remote_copies import RemoteCopies
 from multiblast.registry.sync.row_graph import RowGraph, collect_rows
 from multiblast.registry.sync.summary import ItemResult, Outcome, Progress, TransferSummary, no_progress
-from multiblast.registry.sync.transfer import contents_of, create_rows, trouble_of
+from multiblast.registry.sync.transfer import AT_ONCE, Transfer, contents_of, create_rows, trouble_of
 
 _PORTION = 100  # items whose rows are in memory at a time, and in one transaction
+_SHA1 = re.compile(r"[0-9a-f]{40}")
 # Once a row of these kinds is here, so is all that goes along with it: it was recorded in the same transaction.
-# Rows of other kinds are details, and are asked for each time.
+# Rows of other kinds are details, and are requested each time.
 _PRUNED = {"namespace", "storage_root", "file_type", "author", "issue", "object", "object_component", "data_product",
            "code_run"}  # fmt: skip
-# The kinds that say something about rows that may have been pulled before.
+# The kinds that describe rows that may have been pulled before.
 _NEWS = sorted({kind for details in DETAILS.values() for kind, _ in details} - {"data_product"})
+
+Wanted = Mapping[ProductName, DataProductRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,7 @@ class _Item:
     size_bytes: int = 0
 
 
-class Pull:
+class Pull(Transfer):
     """One pull.
 
     Args:
@@ -61,20 +67,16 @@ class Pull:
     """
 
     def __init__(
-        self, registry: Registry, remote: Endpoint, *, at_once: int = PULL_AT_ONCE, all_files: bool = False
+        self, registry: Registry, remote: Endpoint, *, at_once: int = AT_ONCE, all_files: bool = False
     ) -> None:
-        self._registry = registry
-        self._remote = remote
-        self._copies = RemoteCopies(registry, remote.name)
-        self._fetcher = FileFetcher(registry, remote, at_once)
+        super().__init__(registry, remote, at_once)
         self._all_files = all_files
 
-    def plan(self, products: Sequence[DataProductRow], namespaces: dict[str, str]) -> TransferSummary:
+    def plan(self, products: Wanted) -> TransferSummary:
         """Return what a pull would do with data products of the remote, without doing it."""
-        started, before = time.monotonic(), self._remote.requests
-        summary = TransferSummary(notes=self._notes())
-        for portion in in_portions(products, _PORTION):
-            for item in self._items(portion, namespaces, sizes=True):
+        summary = TransferSummary()
+        for portion in in_portions(products.items(), _PORTION):
+            for item in self._items(portion, sizes=True):
                 result = ItemResult.KNOWN if item.known and not item.file else ItemResult.PLANNED
                 summary.outcomes.append(Outcome(item.name, result, "", item.size_bytes))
         answer: dict[str, Canonical] = {
@@ -83,89 +85,69 @@ class Pull:
             "items": [(outcome.item, outcome.result.value) for outcome in summary.outcomes],
         }
         summary.answer = digest("registry-answer/1", answer)
-        summary.requests, summary.seconds = self._remote.requests - before, time.monotonic() - started
-        return summary
+        return self._finish(summary)
 
-    def run(
-        self, products: Sequence[DataProductRow], namespaces: dict[str, str], progress: Progress = no_progress
-    ) -> TransferSummary:
-        """Pull data products of the remote.
-
-        Args:
-            products: Their rows.
-            namespaces: Names of namespaces by reference.
-            progress: Called with each item that is done.
-        """
-        started, before = time.monotonic(), self._remote.requests
+    def run(self, products: Wanted, progress: Progress = no_progress) -> TransferSummary:
+        """Pull data products of the remote; ``progress`` is called with each that is done."""
         summary = TransferSummary()
         newest = self._newest()  # before anything is read: what is added meanwhile is found the next time
         self._pull_news(newest, summary)
-        for portion in in_portions(products, _PORTION):
-            for outcome in self._pull(self._items(portion, namespaces, sizes=False), summary):
+        for portion in in_portions(products.items(), _PORTION):
+            for outcome in self._pull(self._items(portion, sizes=False), summary):
                 summary.outcomes.append(outcome)
                 progress(outcome)
         with self._registry.transaction():
             for kind, number in newest.items():
                 self._copies.set_mark(kind, number)
-        summary.notes += self._notes()
-        summary.requests, summary.seconds = self._remote.requests - before, time.monotonic() - started
-        return summary
-
-    def _notes(self) -> list[str]:
-        return [self._remote.warning] if self._remote.warning else []
+        return self._finish(summary)
 
     def _newest(self) -> dict[str, int]:
         return {kind: self._remote.newest(kind) for kind in _NEWS}
 
-    def _items(self, products: Sequence[DataProductRow], namespaces: dict[str, str], *, sizes: bool) -> list[_Item]:
+    def _items(self, products: Sequence[tuple[ProductName, DataProductRow]], *, sizes: bool) -> list[_Item]:
         """Find out which products are here, and which files are not."""
-        known = {row.reference: number for row in products if (number := self._known(row))}
-        held = self._held(list(known.values()))
-        lacking = [row for row in products if known.get(row.reference) not in held]
-        places = self._places(self._remote.read(ObjectRow, {row.object for row in lacking}))
+        known = self._known([row for _, row in products])
+        held = self._held(known.values())
+        lacking = {name: row for name, row in products if known.get(row.reference) not in held}
+        places = self._places(self._remote.read(ObjectRow, {row.object for row in lacking.values()}))
         here = self._registry.files.holding(place.sha1 for place in places.values())
         wanted = {
             row.reference: place
-            for row in lacking
-            if (place := places.get(row.object))
-            and place.sha1 not in here
-            and not self._has_another(row, place, namespaces)
+            for name, row in lacking.items()
+            if (place := places.get(row.object)) and place.sha1 not in here and not self._has_another(name, place)
         }
-        lengths = dict(zip(wanted, self._fetcher.sizes(wanted.values()), strict=True)) if sizes else {}
+        # A length that cannot be had is 0: the transfer will report why.
+        lengths = self._attempt_all(self._remote.size, wanted.values()) if sizes else [0] * len(wanted)
+        size_of = {one: size if isinstance(size, int) else 0 for one, size in zip(wanted, lengths, strict=True)}
         return [
-            _Item(
-                row,
-                product_name(namespaces[row.namespace], row.name, row.version),
-                row.reference in known,
-                wanted.get(row.reference),
-                lengths.get(row.reference, 0),
-            )
-            for row in products
+            _Item(row, str(name), row.reference in known, wanted.get(row.reference), size_of.get(row.reference, 0))
+            for name, row in products
         ]
 
-    def _known(self, row: DataProductRow) -> int | None:
-        """Return the local number of a product that was pulled as it is now."""
-        number = self._copies.here(row.id)
-        if number is None:
-            return None
-        (local,) = self._registry.read(DataProductRow, [str(number)])
-        item = int(local.object)
-        return number if self._copies.there("object", [item]).get(item) == row.object else None
+    def _known(self, rows: Sequence[DataProductRow]) -> dict[str, str]:
+        """Return the local numbers of those products that were pulled as they are now."""
+        here = self._copies.all_here(row.id for row in rows)
+        objects = {row.reference: row.object for row in self._registry.read(DataProductRow, here.values())}
+        there = self._copies.there("object", map(int, objects.values()))
+        return {
+            row.reference: number
+            for row in rows
+            if (number := here.get(row.id)) and there.get(int(objects[number])) == row.object
+        }
 
-    def _has_another(self, row: DataProductRow, file: FileLocation, namespaces: dict[str, str]) -> bool:
-        """Tell whether this version is here with another content: there will be a conflict, and nothing to fetch."""
-        same = self._registry.products(namespaces.get(row.namespace, ""), [row.name])
-        items = [other.object for other in same if other.version == row.version]
+    def _has_another(self, name: ProductName, file: FileLocation) -> bool:
+        """Return whether this version is here with another content: there will be a conflict, and nothing to fetch."""
+        same = self._registry.products(name.namespace, [name.name])
+        items = [other.object for other in same if other.version == name.version]
         hashes = contents_of(self._registry.read(ObjectRow, items), self._registry)
-        return any(sha1 and sha1 != file.sha1 for sha1 in hashes)
+        return any(sha1 and sha1 != file.sha1 for sha1 in hashes.values())
 
-    def _held(self, products: list[int]) -> set[int]:
+    def _held(self, products: Iterable[str]) -> set[str]:
         """Return those of some local products whose file is here, or that have none."""
-        rows = self._registry.read(DataProductRow, map(str, products))
-        objects = self._registry.read(ObjectRow, {row.object for row in rows})
-        hashes = dict(zip((item.reference for item in objects), contents_of(objects, self._registry), strict=True))
+        rows = self._registry.read(DataProductRow, products)
+        hashes = contents_of(self._registry.read(ObjectRow, {row.object for row in rows}), self._registry)
         here = {"", *self._registry.files.holding(hashes.values())}
-        return {int(row.reference) for row in rows if hashes[row.object] in here}
+        return {row.reference for row in rows if hashes[row.object] in here}
 
     def _places(self, objects: Sequence[ObjectRow]) -> dict[str, FileLocation]:
         """Return where the files of objects of the remote are."""
@@ -180,9 +162,9 @@ class Pull:
         }
 
     def _pull(self, items: list[_Item], summary: TransferSummary) -> Iterator[Outcome]:
-        # Files first: a row that says that a file is here must never be seen before the file is.
+        # Files first: a row that names a file must never be seen before the file is here.
         files = {item.row.reference: item.file for item in items if item.file}
-        fetched = dict(zip(files, self._fetcher.fetch_all(files.values()), strict=True))
+        fetched = dict(zip(files, self._attempt_all(self._fetch, files.values()), strict=True))
         broken = {reference: result for reference, result in fetched.items() if isinstance(result, str)}
         fresh = [item.row for item in items if not item.known]
         graph = collect_rows(self._remote, fresh, self._complete)
@@ -239,7 +221,7 @@ class Pull:
         own = [place for place in self._places(graph.of(ObjectRow)).values() if place.root == self._remote.data_root]
         wanted = {place.sha1: place for place in own}
         here = self._registry.files.holding(wanted)
-        results = self._fetcher.fetch_all(place for sha1, place in wanted.items() if sha1 not in here)
+        results = self._attempt_all(self._fetch, [place for sha1, place in wanted.items() if sha1 not in here])
         return [f"a file of the provenance is not here: {reason}" for reason in results if isinstance(reason, str)]
 
     def _pull_news(self, newest: dict[str, int], summary: TransferSummary) -> None:
@@ -259,10 +241,59 @@ class Pull:
                 summary.notes += [f"not pulled: {reason}" for _, reason in troubles.values()]
 
     def _concerns_us(self, row: Row) -> bool:
-        if self._copies.knows(row.id):
+        if self._copies.all_here([row.id]):
             return False
         if isinstance(row, CodeRunRow | IssueRow):
             parts = row.outputs if isinstance(row, CodeRunRow) else row.component_issues
-            return any(self._copies.knows(("object_component", reference)) for reference in parts)
-        owners = {kind: name for kind, name in row.targets() if kind in ("object", "data_product")}
-        return any(self._copies.knows(owner) for owner in owners.items())
+            return bool(self._copies.all_here(("object_component", reference) for reference in parts))
+        owners = [target for target in row.targets() if target[0] in ("object", "data_product")]
+        return bool(self._copies.all_here(owners))
+
+    def _fetch(self, file: FileLocation) -> int:
+        """Bring one file here; return its length in bytes.
+
+        An interrupted download is continued. What does not have the hash that the
+        registry describes is thrown away.
+
+        Raises:
+            StoreError: it cannot be had, or is not what it should be.
+        """
+        if not _SHA1.fullmatch(file.sha1):
+            raise StoreError(f"{file.url} is said to have the hash {file.sha1!r}, which is no SHA-1: it is not fetched")
+        part = self._registry.directory / "incoming" / f"{file.sha1}.part"
+        try:
+            with _locked(part):
+                if not self._registry.files.holds(file.sha1):
+                    self._download(file, part)
+                part.unlink(missing_ok=True)
+        except MultiblastError:  # several of them are errors of the system, too
+            raise
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise StoreError(f"cannot write {str(part)!r}: {reason}; make room and run the same again") from error
+        kept = self._registry.files.get(file.sha1)
+        return kept.size_bytes if kept else 0
+
+    def _download(self, file: FileLocation, part: Path) -> None:
+        if file.root.startswith("file:") and file.root != self._remote.data_root:
+            raise StoreError(f"its file is said to be {file.url}, which is on another machine")
+        begun = part.stat().st_size > 0
+        self._remote.download(file, part)
+        found = file_checksums(part)
+        if found.sha1 != file.sha1 and begun:  # what was there was of something else: once more from the start
+            part.write_bytes(b"")
+            self._remote.download(file, part)
+            found = file_checksums(part)
+        if found.sha1 != file.sha1:
+            part.unlink()
+            raise tampered(file.url, file.sha1, found.sha1)
+        self._registry.files.keep(part, found)
+
+
+@contextmanager
+def _locked(part: Path) -> Iterator[None]:
+    """Lock a file that is being fetched, so that two pulls at once do not both write to it."""
+    part.parent.mkdir(parents=True, exist_ok=True)
+    with part.open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

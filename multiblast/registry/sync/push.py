@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from sqlmodel import select
 
 from multiblast.database import in_portions
-from multiblast.errors import MultiblastError
 from multiblast.ids import digest
 from multiblast.registry.local.items import Item, label
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.local_tables import Staged, StoredFile
 from multiblast.registry.model.rows import ROWS, CodeRunRow, Endpoint, Id, ObjectRow, Row, StorageLocationRow
 from multiblast.registry.remotes.public_view import SHOWN_ROOT, PublicView
-from multiblast.registry.sync.file_fetcher import PULL_AT_ONCE
-from multiblast.registry.sync.remote_copies import RemoteCopies
 from multiblast.registry.sync.row_graph import RowGraph, collect_rows
 from multiblast.registry.sync.summary import ItemResult, Outcome, Progress, TransferSummary, no_progress
-from multiblast.registry.sync.transfer import TransferState, create_rows, trouble_of
+from multiblast.registry.sync.transfer import AT_ONCE, Transfer, TransferState, create_rows, trouble_of
 
 _PORTION = 50
 _STAYS = "it is private and stays here"
 
 
-class Push:
+class Push(Transfer):
     """One push.
 
     Args:
@@ -37,13 +32,10 @@ class Push:
     """
 
     def __init__(
-        self, registry: Registry, remote: Endpoint, *, secrets: Iterable[str] = (), at_once: int = PULL_AT_ONCE
+        self, registry: Registry, remote: Endpoint, *, secrets: Iterable[str] = (), at_once: int = AT_ONCE
     ) -> None:
-        self._registry = registry
-        self._remote = remote
-        self._copies = RemoteCopies(registry, remote.name)
+        super().__init__(registry, remote, at_once)
         self._secrets = [secret.encode() for secret in secrets if secret]
-        self._at_once = at_once
 
     def staged(self) -> list[Item]:
         """Return what was committed and is to be pushed."""
@@ -53,8 +45,7 @@ class Push:
         return [*self._registry.read(ObjectRow, objects), *self._registry.read(CodeRunRow, runs)]
 
     def plan(self, items: Sequence[Item] | None = None) -> TransferSummary:
-        """Say what a push would do, without doing it: the items, and the bytes of files that were never sent."""
-        started = time.monotonic()
+        """Return what a push would do, without doing it: the items, and the bytes of files that were never sent."""
         summary = TransferSummary()
         for root in self.staged() if items is None else items:
             graph, private = self._walk([root])
@@ -68,26 +59,17 @@ class Push:
             summary.outcomes.append(Outcome(label(self._registry, root), result, "", size))
         answer = [(outcome.item, outcome.result.value, outcome.size_bytes) for outcome in summary.outcomes]
         summary.answer = digest("registry-push/1", [self._registry.name, self._remote.name, answer])
-        summary.seconds = time.monotonic() - started
-        return summary
+        return self._finish(summary)
 
     def run(self, items: Sequence[Item] | None = None, progress: Progress = no_progress) -> TransferSummary:
-        """Push what was committed.
-
-        Args:
-            items: Rows to push, instead of all that were committed.
-            progress: Called with each item that is done.
-        """
-        started, before = time.monotonic(), self._remote.requests
+        """Push what was committed, or these items; ``progress`` is called with each that is done."""
         roots = self.staged() if items is None else list(items)
         summary = TransferSummary()
         for portion in in_portions(roots, _PORTION):
             for outcome in self._push(portion, summary):
                 summary.outcomes.append(outcome)
                 progress(outcome)
-        summary.notes += [self._remote.warning] if self._remote.warning else []
-        summary.requests, summary.seconds = self._remote.requests - before, time.monotonic() - started
-        return summary
+        return self._finish(summary)
 
     def _walk(self, roots: Sequence[Item]) -> tuple[RowGraph, set[Id]]:
         """Return what goes along with some items as others may see it, and those items that are private."""
@@ -128,15 +110,13 @@ class Push:
                 places = [row for row in waiting if isinstance(row, StorageLocationRow) and row.id in files]
                 self._send(places, files, state, sizes, uncertain)
 
-        there = self._there(graph)
-        broken = self._leaking(graph)
         state = create_rows(
             graph,
             [row for row in roots if row.id not in private],
             self._remote,
-            there,
+            self._there(graph),
             keep=self._copies.keep_pushed,
-            broken=broken,
+            broken=self._leaking(graph),
             before=send,
         )
         summary.notes += state.notes
@@ -173,22 +153,18 @@ class Push:
             if found is not None:
                 state.there[row.id] = found.reference
 
-        def attempt(row: StorageLocationRow) -> bool | str:
+        def upload(row: StorageLocationRow) -> bool:
             kept = files[row.id]
-            try:
-                return self._remote.upload(kept, lambda: self._registry.files.stream(kept.sha1))
-            except MultiblastError as error:
-                return str(error)
+            return self._remote.upload(kept, lambda: self._registry.files.stream(kept.sha1))
 
         lacking = [row for row in waiting if row.id not in state.there]
-        with ThreadPoolExecutor(self._at_once) as pool:
-            for row, sent in zip(lacking, pool.map(attempt, lacking), strict=True):
-                if isinstance(sent, str):
-                    state.troubles[row.id] = (ItemResult.FAILED, sent)
-                    continue
-                sizes[row.id] = files[row.id].size_bytes
-                if not sent:
-                    uncertain.append(files[row.id].sha1)
+        for row, sent in zip(lacking, self._attempt_all(upload, lacking), strict=True):
+            if isinstance(sent, str):
+                state.troubles[row.id] = (ItemResult.FAILED, sent)
+                continue
+            sizes[row.id] = files[row.id].size_bytes
+            if not sent:
+                uncertain.append(files[row.id].sha1)
 
     def _leaking(self, graph: RowGraph) -> dict[Id, str]:
         """Return the configurations and scripts that have a secret in them, with the reason why they stay."""

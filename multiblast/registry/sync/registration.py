@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from sqlmodel import select
@@ -18,7 +18,6 @@ from multiblast.registry.config.schema import (
     DataProductEntry,
     ExternalObjectEntry,
     NamespaceEntry,
-    entry_name,
 )
 from multiblast.registry.local.files import file_checksums
 from multiblast.registry.local.records import (
@@ -31,29 +30,19 @@ from multiblast.registry.local.records import (
     versions_of,
 )
 from multiblast.registry.local.registry import Registry
-from multiblast.registry.model.names import ProductName
+from multiblast.registry.model.names import ProductName, highest, resolve_version, version_word
 from multiblast.registry.model.tables import ExternalObject
-from multiblast.registry.model.versions import highest, resolve_version, version_word
 from multiblast.registry.remotes.connection import Connection, RetryPolicy
 from multiblast.registry.sync.summary import ItemResult, Outcome
 from multiblast.stores.base import CHUNK_BYTES
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def register(
     registry: Registry, config: Config, base: Path = Path(), limits: RetryPolicy | None = None
 ) -> list[Outcome]:
-    """Register all that a configuration says, each entry whole or with the reason why not.
+    """Register all that a configuration names, each entry whole or with the reason why not; the same again is the same.
 
-    Registering the same again changes nothing.
-
-    Args:
-        registry: Where.
-        config: What.
-        base: The directory from which paths that are not whole lead on.
-        limits: How patient to be with servers.
+    Relative paths begin in ``base``.
     """
     outcomes: list[Outcome] = []
     for entry in config.register_:
@@ -71,7 +60,7 @@ def register(
 def _register_file(
     registry: Registry, config: Config, entry: DataProductEntry, base: Path, limits: RetryPolicy | None
 ) -> Outcome:
-    namespace, name, text = entry_name(entry, config)
+    namespace, name, text = config.name_of(entry)
     label = f"{namespace}:{name}"
     try:
         with _fetched(entry, base, limits) as path:
@@ -125,20 +114,19 @@ def _fetched(entry: DataProductEntry, base: Path, limits: RetryPolicy | None) ->
     url = entry.root.rstrip("/") + "/" + entry.path.lstrip("/")
     if urlsplit(url).scheme not in ("http", "https"):
         raise InvalidInputError(f"{url!r} cannot be fetched: write an http, https or file address, or a cache")
-    connection = Connection(entry.root, limits=limits)
     try:
-        with TemporaryDirectory(prefix="multiblast-register-") as directory:
+        with (
+            closing(Connection(entry.root, limits=limits)) as connection,
+            TemporaryDirectory(prefix="multiblast-register-") as directory,
+        ):
             target = Path(directory) / "file"
             with connection.stream(url) as response, target.open("wb") as file:
-                for chunk in response.iter_bytes(CHUNK_BYTES):
-                    file.write(chunk)
+                file.writelines(response.iter_bytes(CHUNK_BYTES))
             yield target
+    except StoreError:
+        raise
     except OSError as error:
-        if isinstance(error, StoreError):
-            raise
         raise StoreError(f"{url} cannot be kept: {error.strerror or error}") from error
-    finally:
-        connection.close()
 
 
 def _local_path(entry: DataProductEntry, base: Path) -> Path | None:

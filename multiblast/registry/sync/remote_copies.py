@@ -13,24 +13,10 @@ from multiblast.registry.model.rows import Id, Row
 
 
 class RemoteCopies:
-    """The rows that a registry and one remote registry both have.
-
-    Args:
-        registry: The local one.
-        remote: The other's name.
-    """
+    """The rows that a registry and one remote registry, given by its name, both have."""
 
     def __init__(self, registry: Registry, remote: str) -> None:
         self._registry, self._remote = registry, remote
-
-    def here(self, row: Id) -> int | None:
-        """Return the local number of a remote row; None if it was never pulled or pushed."""
-        kind, reference = row
-        query = select(RemoteCopy.row_id).where(
-            RemoteCopy.remote == self._remote, RemoteCopy.kind == kind, RemoteCopy.reference == reference
-        )
-        with self._registry.session() as session:
-            return session.exec(query).first()
 
     def all_here(self, rows: Iterable[Id]) -> dict[Id, str]:
         """Return the local numbers of those of many remote rows that are here."""
@@ -47,10 +33,6 @@ class RemoteCopies:
                 )
                 found |= {(kind, reference): str(number) for reference, number in session.exec(query)}
         return found
-
-    def knows(self, row: Id) -> bool:
-        """Tell whether a remote row is here."""
-        return self.here(row) is not None
 
     def there(self, kind: str, row_ids: Iterable[int]) -> dict[int, str]:
         """Return what local rows of a kind are called at the remote."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
+from multiblast.errors import MultiblastError
+from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.kinds import KINDS
 from multiblast.registry.model.rows import (
     ROWS,
@@ -20,8 +24,46 @@ from multiblast.registry.model.rows import (
     StorageLocationRow,
     StorageRootRow,
 )
+from multiblast.registry.sync.remote_copies import RemoteCopies
 from multiblast.registry.sync.row_graph import RowGraph
-from multiblast.registry.sync.summary import ItemResult
+from multiblast.registry.sync.summary import ItemResult, TransferSummary
+
+AT_ONCE = 8
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
+
+
+class Transfer:
+    """What a pull and a push have in common.
+
+    Args:
+        registry: The local one.
+        remote: The other one.
+        at_once: Files sent or fetched at the same time.
+    """
+
+    def __init__(self, registry: Registry, remote: Endpoint, at_once: int) -> None:
+        self._registry, self._remote, self._at_once = registry, remote, at_once
+        self._copies = RemoteCopies(registry, remote.name)
+        self._started, self._before = time.monotonic(), remote.requests
+
+    def _attempt_all(self, work: Callable[[ItemT], ResultT], items: Iterable[ItemT]) -> list[ResultT | str]:
+        """Do something with files, some at once; return for each what came of it, or why it failed."""
+
+        def attempt(item: ItemT) -> ResultT | str:
+            try:
+                return work(item)
+            except MultiblastError as error:
+                return str(error)
+
+        with ThreadPoolExecutor(self._at_once) as pool:
+            return list(pool.map(attempt, items))
+
+    def _finish(self, summary: TransferSummary) -> TransferSummary:
+        """Add to a summary what should be known of the remote, and what the transfer took."""
+        summary.notes += [self._remote.warning] if self._remote.warning else []
+        summary.requests, summary.seconds = self._remote.requests - self._before, time.monotonic() - self._started
+        return summary
 
 
 @dataclass(slots=True)
@@ -92,11 +134,11 @@ def trouble_of(root: Row, graph: RowGraph, state: TransferState) -> tuple[ItemRe
     return min((state.troubles[row] for row in met), default=None)
 
 
-def contents_of(objects: Sequence[ObjectRow], endpoint: Endpoint) -> list[str]:
-    """Return the hash of each object's content at its registry; empty where it has none."""
+def contents_of(objects: Sequence[ObjectRow], endpoint: Endpoint) -> dict[str, str]:
+    """Return the hash of each object's content at its registry, by reference; empty where it has none."""
     references = {row.storage_location for row in objects if row.storage_location}
     hashes = {row.reference: row.hash for row in endpoint.read(StorageLocationRow, references)}
-    return [hashes.get(row.storage_location or "", "") for row in objects]
+    return {row.reference: hashes.get(row.storage_location or "", "") for row in objects}
 
 
 def _hindered(row: Row, state: TransferState) -> bool:
@@ -141,7 +183,7 @@ def _compare(row: Row, other: Row, destination: Endpoint, graph: RowGraph, state
             f"{row.key!r} stays {other.value!r} at {destination.name}, though it is {row.value!r} at the other end"
         )
     elif isinstance(row, ObjectRow) and isinstance(other, ObjectRow):
-        ours, theirs = graph.sha1(row), contents_of([other], destination)[0]
+        ours, theirs = graph.sha1(row), contents_of([other], destination)[other.reference]
         if ours and theirs and ours != theirs:
             reason = f"object {row.uuid} has the content {theirs} at {destination.name}, and {ours} here"
             state.troubles[row.id] = (ItemResult.CONFLICT, reason)
@@ -194,8 +236,7 @@ def _compare_products(graph: RowGraph, destination: Endpoint, state: TransferSta
     found = [
         (row, other) for row, other in zip(waiting, destination.find(DataProductRow, wanted), strict=True) if other
     ]
-    theirs = destination.read(ObjectRow, {other.object for _, other in found})
-    hashes = dict(zip((item.reference for item in theirs), contents_of(theirs, destination), strict=True))
+    hashes = contents_of(destination.read(ObjectRow, {other.object for _, other in found}), destination)
     for row, other in found:
         item = graph.get(ObjectRow, row.object)
         ours, others = (graph.sha1(item) if item else ""), hashes[other.object]

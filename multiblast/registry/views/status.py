@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from semver import Version
 from sqlmodel import select
 
-from multiblast.registry.local.items import Item, everything, find_items, label
+from multiblast.registry.local.items import Item, everything, find_items, label, names_of
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.local_tables import Staged
 from multiblast.registry.model.rows import (
@@ -79,13 +79,9 @@ def _file_state(registry: Registry, row: Item) -> list[str]:
 def _remote_products(registry: Registry, remote: Endpoint, rows: Sequence[Item]) -> Versions:
     """Return what the remote has of the names of some objects, by namespace and name, then version."""
     products = registry.details(DataProductRow, "object", [row for row in rows if isinstance(row, ObjectRow)])
-    spaces = {row.reference: row.name for row in registry.read(NamespaceRow, {row.namespace for row in products})}
-    names: dict[str, set[str]] = {}
-    for row in products:
-        names.setdefault(spaces[row.namespace], set()).add(row.name)
     found: Versions = {}
-    for space, wanted in names.items():
-        for row in remote.products(space, sorted(wanted)):
+    for space, names in names_of(registry, products).items():
+        for row in remote.products(space, names):
             found.setdefault((space, row.name), {})[row.version] = row
     return found
 
@@ -95,7 +91,7 @@ def _against(registry: Registry, remote: Endpoint, copies: RemoteCopies, row: It
         there = copies.there("code_run", [int(row.reference)]) or remote.find(CodeRunRow, [row.fields])[0]
         return ["synced" if there else "ahead: not at the remote"]
     states: list[str] = []
-    (ours,) = contents_of([row], registry)
+    ours = contents_of([row], registry)[row.reference]
     for product in registry.details(DataProductRow, "object", [row]):
         (space,) = registry.read(NamespaceRow, [product.namespace])
         versions = theirs.get((space.name, product.name), {})
@@ -103,7 +99,7 @@ def _against(registry: Registry, remote: Endpoint, copies: RemoteCopies, row: It
         if other is None:
             states.append("ahead: not at the remote")
         else:
-            (others,) = contents_of(remote.read(ObjectRow, [other.object]), remote)
+            others = contents_of(remote.read(ObjectRow, [other.object]), remote)[other.object]
             states.append("conflict: other bytes at the remote" if ours and others and ours != others else "synced")
         newer = [v for v in versions if Version.parse(v) > Version.parse(product.version)]
         if newer:

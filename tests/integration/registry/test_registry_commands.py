@@ -34,10 +34,9 @@ from multiblast.registry.model.rows import (
 )
 from multiblast.registry.remotes.known import Remotes
 from multiblast.registry.remotes.public_view import PublicView
-from multiblast.registry.runs.commands import generate, plan_run, run
+from multiblast.registry.runs.execution import generate, plan_run, run
 from multiblast.registry.sync.collection import collect, delete
-from multiblast.registry.sync.commands import plan_pull, pull, push
-from multiblast.registry.sync.staged import commit
+from multiblast.registry.sync.commands import commit, plan_pull, pull, push
 from multiblast.registry.sync.summary import ItemResult
 from multiblast.registry.views.export import write_crate, write_prov
 from multiblast.registry.views.graph import provenance, provenance_svg

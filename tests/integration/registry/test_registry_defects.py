@@ -14,10 +14,9 @@ import pytest
 from multiblast.registry.local.records import whole_of
 from multiblast.registry.local.users import Secrets
 from multiblast.registry.model.rows import ROWS, CodeRunRow, ObjectComponentRow
-from multiblast.registry.runs.commands import run
+from multiblast.registry.runs.execution import run
 from multiblast.registry.sync.collection import delete
-from multiblast.registry.sync.commands import pull, push
-from multiblast.registry.sync.staged import commit
+from multiblast.registry.sync.commands import commit, pull, push
 from multiblast.registry.sync.summary import ItemResult
 
 READ_ALL = "read:\n- {data_product: 'params/*', use: {namespace: rich}}\n"

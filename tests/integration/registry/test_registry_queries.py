@@ -19,9 +19,8 @@ from multiblast.database import Link
 from multiblast.errors import ConflictError, InvalidInputError, LimitError
 from multiblast.registry.model.rows import CodeRunRow, DataProductRow, KeyValueRow, ObjectComponentRow, ObjectRow
 from multiblast.registry.remotes.public_view import PublicView
-from multiblast.registry.runs.commands import generate, plan_run, run
-from multiblast.registry.sync.commands import pull, push
-from multiblast.registry.sync.staged import commit
+from multiblast.registry.runs.execution import generate, plan_run, run
+from multiblast.registry.sync.commands import commit, pull, push
 from multiblast.registry.sync.summary import ItemResult
 from multiblast.registry.views.export import write_crate, write_prov
 from multiblast.registry.views.info import info
