@@ -37,13 +37,7 @@ _BLAST_EXIT_CODES = {
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """How a program ended well.
-
-    Attributes:
-        command: The argument list.
-        stderr: What it wrote to standard error (the last 64 KiB).
-        seconds: Wall time.
-    """
+    """How a program ended well; ``stderr`` is the last 64 KiB of it, ``seconds`` wall time."""
 
     command: tuple[str, ...]
     stderr: str
@@ -53,7 +47,7 @@ class Completed:
 class Program:
     """A running program.
 
-    Use as a context manager: leaving it kills whatever is still running. The thread
+    Use as a context manager, or `run` it to its end: leaving it kills whatever is still running. The thread
     that starts it must stay until then: to the kernel the thread is the parent.
 
     Args:
@@ -152,6 +146,11 @@ class Program:
             raise ProgramError(self.command, code, stderr, self._killed_for or _classify(code, stderr))
         return Completed(self.command, stderr, time.monotonic() - self._started)
 
+    def run(self) -> Completed:
+        """Wait for the end, and leave nothing behind: see `finish`."""
+        with self:
+            return self.finish()
+
     def _is_disk_full(self) -> bool:
         """Return whether nothing more could be written; BLAST+ then aborts without a word."""
         return self._stdout is not None and shutil.disk_usage(self._stdout.parent).free < _LEAST_FREE_BYTES
@@ -242,22 +241,6 @@ def throttled(question: Callable[[], bool], period_s: float = 0.5) -> Callable[[
         return answer
 
     return ask
-
-
-def run_program(  # noqa: PLR0913 - as Program
-    command: Sequence[str],
-    *,
-    stdout: Path | None = None,
-    stdin: Path | None = None,
-    environment: Mapping[str, str] | None = None,
-    timeout_s: float = 0,
-    cancelled: Callable[[], bool] | None = None,
-) -> Completed:
-    """Run a program to its end; standard output goes to a file or is thrown away. See `Program`."""
-    with Program(
-        command, stdout=stdout, stdin=stdin, environment=environment, timeout_s=timeout_s, cancelled=cancelled
-    ) as program:
-        return program.finish()
 
 
 def _classify(code: int, stderr: str) -> FailureClass:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from multiblast.archive import DatabaseSize, merge, split
-from multiblast.programs import run_program
+from multiblast.programs import Program
 from multiblast.reports.blast_formatter import BlastFormatter
 from multiblast.reports.blast_report import ARCHIVE, write_blast_report
 from multiblast.reports.formats import FORMATS
@@ -109,7 +109,7 @@ class Exactness:
     def _run(self, query: Path, arguments: Sequence[str], output: Path) -> None:
         executable = self._executables.get(self._program, self._program)
         command = [executable, "-query", str(query), *self._options, *arguments, "-out", str(output)]
-        run_program(command, environment=self._environment)
+        Program(command, environment=self._environment).run()
 
 
 def _first_difference(plain: Path, ours: Path, is_sam: bool) -> str:

@@ -16,7 +16,7 @@ from multiblast.archive.heads import read_heads
 from multiblast.errors import FailureClass, Problem, ProgramError
 from multiblast.installation import Installation
 from multiblast.molecules import Molecule
-from multiblast.programs import run_program
+from multiblast.programs import Program
 from multiblast.targets.makeblastdb import build_database
 
 _RESIDUES = {Molecule.PROTEIN: b"MKRISTTITTTITITTGNGAG", Molecule.NUCLEOTIDE: b"ACGTTGCATTGACCATGACATTACGATCGA"}
@@ -54,7 +54,7 @@ def parse_deflines(deflines: Iterable[bytes], molecule: Molecule, installation: 
         )
         command = [installation.program(_PROGRAM[molecule]), "-parse_deflines", "-query", str(query)]
         command += ["-db", str(database), "-outfmt", "11", "-evalue", "1e-99", "-out", str(archive)]
-        run_program(command, environment=_ENVIRONMENT)
+        Program(command, environment=_ENVIRONMENT).run()
         with archive.open("rb") as stream:
             yield from (head for head, _ in pairwise(read_heads(stream)))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from multiblast.errors import FailureClass, ProgramError
-from multiblast.programs import Program, run_program
+from multiblast.programs import Program
 from tests.support.processes import is_running
 
 
@@ -41,7 +41,7 @@ def _family(pids: Path) -> list[str]:
 
 def test_program_that_ends_well_is_told(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    done = run_program(["sh", "-c", "echo result; echo warning >&2"], stdout=out)
+    done = Program(["sh", "-c", "echo result; echo warning >&2"], stdout=out).run()
     assert (done.command[0], done.stderr) == ("sh", "warning\n")
     assert out.read_text() == "result\n"
     assert 0 < done.seconds < 20
@@ -49,25 +49,25 @@ def test_program_that_ends_well_is_told(tmp_path: Path) -> None:
 
 def test_program_reads_a_file(tmp_path: Path) -> None:
     (tmp_path / "in").write_bytes(b"from a file")
-    run_program(["cat"], stdin=tmp_path / "in", stdout=tmp_path / "out")
+    Program(["cat"], stdin=tmp_path / "in", stdout=tmp_path / "out").run()
     assert (tmp_path / "out").read_bytes() == b"from a file"
 
 
 def test_program_without_input_does_not_wait_for_any(tmp_path: Path) -> None:
-    run_program(["cat"], stdout=tmp_path / "out", timeout_s=10)
+    Program(["cat"], stdout=tmp_path / "out", timeout_s=10).run()
     assert (tmp_path / "out").read_bytes() == b""
 
 
 def test_program_gets_words_as_they_are(tmp_path: Path) -> None:
     """No shell looks at them."""
     odd = ["$HOME", "a;b", "`id`", "two words", "*", "", "ä\n"]
-    run_program(["printf", "%s|", *odd], stdout=tmp_path / "out")
+    Program(["printf", "%s|", *odd], stdout=tmp_path / "out").run()
     assert (tmp_path / "out").read_text() == "|".join(odd) + "|"
 
 
 def test_program_gets_our_environment_and_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OURS", "1")
-    run_program(["sh", "-c", "echo $OURS $MORE"], stdout=tmp_path / "out", environment={"MORE": "2"})
+    Program(["sh", "-c", "echo $OURS $MORE"], stdout=tmp_path / "out", environment={"MORE": "2"}).run()
     assert (tmp_path / "out").read_text() == "1 2\n"
 
 
@@ -90,66 +90,66 @@ def test_program_gets_our_environment_and_more(tmp_path: Path, monkeypatch: pyte
 )
 def test_failure_has_its_class(command: str, failure: FailureClass) -> None:
     with pytest.raises(ProgramError) as raised:
-        run_program(["sh", "-c", command])
+        Program(["sh", "-c", command]).run()
     assert raised.value.failure_class is failure
     assert raised.value.command == ("sh", "-c", command)
 
 
 def test_failure_keeps_code_and_last_words() -> None:
     with pytest.raises(ProgramError, match=r"^sh failed, bad query or options \(exit 1\): the reason$") as raised:
-        run_program(["sh", "-c", "echo first >&2; echo the reason >&2; exit 1"])
+        Program(["sh", "-c", "echo first >&2; echo the reason >&2; exit 1"]).run()
     assert (raised.value.exit_code, raised.value.stderr) == (1, "first\nthe reason\n")
 
 
 def test_failure_by_a_signal_has_its_number() -> None:
     with pytest.raises(ProgramError) as raised:
-        run_program(["sh", "-c", "kill -15 $$"])
+        Program(["sh", "-c", "kill -15 $$"]).run()
     assert raised.value.exit_code == -signal.SIGTERM
 
 
 def test_failure_keeps_the_end_of_much_talk() -> None:
     with pytest.raises(ProgramError) as raised:
-        run_program(["sh", "-c", "yes complaint | head -c 1000000 >&2; echo last >&2; exit 1"])
+        Program(["sh", "-c", "yes complaint | head -c 1000000 >&2; echo last >&2; exit 1"]).run()
     assert len(raised.value.stderr) == 65536
     assert raised.value.stderr.endswith("last\n")
 
 
 def test_failure_survives_words_in_no_encoding() -> None:
     with pytest.raises(ProgramError, match="exit 1"):
-        run_program(["sh", "-c", r"printf '\377\376' >&2; exit 1"])
+        Program(["sh", "-c", r"printf '\377\376' >&2; exit 1"]).run()
 
 
 def test_missing_program_is_named() -> None:
     with pytest.raises(ProgramError, match=r"no-such-program: .* install it or set its directory") as raised:
-        run_program(["no-such-program"])
+        Program(["no-such-program"]).run()
     assert (raised.value.failure_class, raised.value.exit_code) == (FailureClass.MISSING_PROGRAM, 127)
 
 
 def test_file_that_is_no_program_is_named(tmp_path: Path) -> None:
     (tmp_path / "blastp").write_text("not executable")
     with pytest.raises(ProgramError) as raised:
-        run_program([str(tmp_path / "blastp")])
+        Program([str(tmp_path / "blastp")]).run()
     assert raised.value.failure_class is FailureClass.MISSING_PROGRAM
 
 
 def test_time_limit_ends_a_program_and_its_children(tmp_path: Path) -> None:
     began = time.monotonic()
     with pytest.raises(ProgramError, match="time limit reached") as raised:
-        run_program(_family(tmp_path / "pids"), timeout_s=0.5)
+        Program(_family(tmp_path / "pids"), timeout_s=0.5).run()
     assert raised.value.failure_class is FailureClass.TIME_LIMIT
     assert time.monotonic() - began < 3
     assert _gone(_wait_for(tmp_path / "pids"))
 
 
 def test_time_limit_leaves_quick_programs_alone() -> None:
-    assert run_program(["true"], timeout_s=30).seconds < 20
+    assert Program(["true"], timeout_s=30).run().seconds < 20
 
 
 def test_cancellation_ends_a_program_and_its_children_within_2_s(tmp_path: Path) -> None:
     cancelled = threading.Event()
     threading.Timer(0.5, cancelled.set).start()
     with pytest.raises(ProgramError, match="cancelled") as raised:
-        run_program(_family(tmp_path / "pids"), cancelled=cancelled.is_set)
+        Program(_family(tmp_path / "pids"), cancelled=cancelled.is_set).run()
     assert raised.value.failure_class is FailureClass.CANCELLED
     assert _gone(_wait_for(tmp_path / "pids"))
 
@@ -161,7 +161,7 @@ def test_question_for_cancellation_that_fails_does_not_let_the_program_go() -> N
         raise OSError("the database is away")
 
     with pytest.raises(ProgramError, match="time limit reached"):
-        run_program(["sleep", "60"], cancelled=broken, timeout_s=1.5)
+        Program(["sleep", "60"], cancelled=broken, timeout_s=1.5).run()
 
 
 def test_leaving_kills_what_still_runs(tmp_path: Path) -> None:
@@ -172,13 +172,13 @@ def test_leaving_kills_what_still_runs(tmp_path: Path) -> None:
 
 
 def test_program_that_ended_takes_its_children_along(tmp_path: Path) -> None:
-    run_program(["sh", "-c", f"sleep 60 & echo $! > {tmp_path / 'pids'}"])
+    Program(["sh", "-c", f"sleep 60 & echo $! > {tmp_path / 'pids'}"]).run()
     assert _gone(_wait_for(tmp_path / "pids"))
 
 
 def test_programs_die_with_a_parent_killed_by_9(tmp_path: Path) -> None:
     command = ["sh", "-c", f"echo $$ > {tmp_path / 'pids'}; exec sleep 60"]
-    code = f"from multiblast.programs import run_program\nrun_program({command!r})"
+    code = f"from multiblast.programs import Program\nProgram({command!r}).run()"
     with subprocess.Popen([sys.executable, "-c", code]) as parent:
         pids = _wait_for(tmp_path / "pids")
         assert all(map(is_running, pids))
@@ -203,9 +203,9 @@ def test_following_gives_what_is_there_before_the_end(tmp_path: Path) -> None:
 
 
 def test_many_programs_at_once_leave_nothing_open() -> None:
-    run_program(["true"])
+    Program(["true"]).run()
     before = set(Path("/proc/self/fd").iterdir())
-    threads = [threading.Thread(target=run_program, args=(["true"],)) for _ in range(16)]
+    threads = [threading.Thread(target=lambda: Program(["true"]).run()) for _ in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:

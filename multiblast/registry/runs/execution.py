@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from multiblast.errors import ConflictError, FailureClass, InvalidInputError, ProgramError, StoreError
-from multiblast.programs import run_program
+from multiblast.programs import Program
 from multiblast.registry.config.schema import SearchEntry
 from multiblast.registry.config.searches import DatabaseFile, QueryRequest, QueryRunner, SearchRecord
 from multiblast.registry.config.working_config import Input, Output, WorkingConfig, examine, resolve
@@ -211,7 +211,7 @@ class _Execution:
             "FDP_SCRIPT": str(working.directory / working.script_name),
         }
         try:
-            run_program(command, stdout=self._log, environment=environment, timeout_s=timeout_s)
+            Program(command, stdout=self._log, environment=environment, timeout_s=timeout_s).run()
         except ProgramError as error:
             why = error.failure_class if error.failure_class in _OF_ANY_PROGRAM else FailureClass.UNKNOWN
             raise ProgramError([name, str(private)], error.exit_code, error.stderr, why) from error
