@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
+import tempfile
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -10,6 +12,8 @@ from io import RawIOBase
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 from uuid import uuid4
+
+from multiblast.errors import StoreError
 
 
 class _Hasher(Protocol):
@@ -45,6 +49,24 @@ def save(source: BinaryIO, path: Path) -> None:
     """Write what a stream has into a file, whole or not at all, and close the stream."""
     with source, replacing(path) as target:
         shutil.copyfileobj(source, target)
+
+
+@contextmanager
+def working_space() -> Iterator[None]:
+    """Report in plain words that the disk of temporary files is full, if that is what ends the block.
+
+    Raises:
+        StoreError: it is.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        place = tempfile.gettempdir()
+        raise StoreError(
+            f"no space left for temporary files in {place}: free some, or set TMPDIR to a larger disk"
+        ) from error
 
 
 @contextmanager

@@ -35,7 +35,7 @@ def digest(tag: str, value: Canonical) -> str:
 
 
 def is_id(text: str) -> bool:
-    """Tell whether ``text`` has the form of an id."""
+    """Return whether ``text`` has the form of an id."""
     return len(text) == ID_LENGTH and all(c in "0123456789abcdef" for c in text)
 
 

@@ -25,16 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Services:
-    """The places multiblast works with, and the services over them.
-
-    Attributes:
-        database: Where jobs are recorded.
-        store: Where queries, results and reports are kept.
-        installation: The BLAST+ programs of this machine.
-        targets: The databases of this machine.
-        limits: What a job may ask for.
-        policy: Who may do what, and how long things are kept.
-    """
+    """The places multiblast works with, and the services over them."""
 
     database: Database
     store: Store
@@ -98,8 +89,9 @@ class Services:
         """Queries that configurations of the registry describe."""
         from multiblast.actions.registered_queries import RegisteredQueries
 
-        doors = self.queries, self.reports, self.accounts
-        return RegisteredQueries(*doors, self.provenance, self.targets, self.installation)
+        return RegisteredQueries(
+            self.queries, self.reports, self.accounts, self.provenance, self.targets, self.installation
+        )
 
     @cached_property
     def _engine(self) -> SearchEngine:
@@ -131,7 +123,7 @@ class Services:
         return metrics(self.database)
 
     def health(self) -> list[Check]:
-        """Tell how everything is that the services depend on."""
+        """Return the state of everything that the services depend on."""
         from multiblast.upkeep.health import health
 
         return health(self.database, self.store, self.installation, self.targets)

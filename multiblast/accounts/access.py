@@ -71,6 +71,13 @@ class Access:
         return bool(allowed)
 
 
+def first_owner(database: Database, job_id: str) -> str:
+    """Return who had a job in their list first; empty if nobody has it."""
+    with database.read() as session:
+        owners = select(Link.owner).where(Link.job_id == job_id).order_by(col(Link.created_at), Link.owner)
+        return session.exec(owners).first() or ""
+
+
 def readable(requester: Requester, kind: JobKind) -> ColumnElement[bool]:
     """Return the condition on the table of a kind of jobs that a requester may read one."""
     if kind is JobKind.QUERY:

@@ -42,12 +42,7 @@ class LinkedGuest:
 
 
 class Accounts:
-    """Who users and guests are.
-
-    Args:
-        database: The job database.
-        policy: Who may do everything.
-    """
+    """Who users and guests are."""
 
     def __init__(self, database: Database, policy: Policy) -> None:
         self._database = database

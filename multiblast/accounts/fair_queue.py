@@ -19,7 +19,8 @@ from uuid import uuid4
 from sqlalchemy import delete, update
 from sqlmodel import col, select
 
-from multiblast.database import LEASE, Database, Link, Turn, database_now, heartbeat, upsert, utc_now
+from multiblast.accounts.access import first_owner
+from multiblast.database import LEASE, Database, Turn, database_now, heartbeat, upsert, utc_now
 from multiblast.errors import ConflictError
 
 _POLL_S = 0.5
@@ -52,12 +53,7 @@ def next_in_turn(turns: Sequence[Turn], slots: int) -> list[Turn]:
 
 
 class FairQueue:
-    """Gives turns to search, so many at a time, to all processes that use one job database.
-
-    Args:
-        database: The job database.
-        slots: How many batches may run at a time; 0 is any number.
-    """
+    """Gives turns to search, so many at a time (0: any number), to all processes that use one job database."""
 
     def __init__(self, database: Database, slots: int) -> None:
         self._database = database
@@ -77,7 +73,7 @@ class FairQueue:
         if not self._slots:
             yield
             return
-        turn = self.enqueue(self._owner(job_id))
+        turn = self.enqueue(first_owner(self._database, job_id))
         with heartbeat(partial(self.renew, turn), partial(self.release, turn)):
             while not self.try_acquire(turn):
                 if given_up():
@@ -120,8 +116,3 @@ class FairQueue:
             session.exec(delete(Turn).where(col(Turn.holder) == turn.holder, col(Turn.started_at).is_(None)))
             ended = update(Turn).where(col(Turn.holder) == turn.holder)
             session.exec(ended.values(expires_at=col(Turn.started_at)))
-
-    def _owner(self, job_id: str) -> str:
-        with self._database.read() as session:
-            statement = select(Link.owner).where(Link.job_id == job_id).order_by(col(Link.created_at), Link.owner)
-            return session.exec(statement).first() or ""

@@ -10,18 +10,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from multiblast.accounts.requester import Requester
-from multiblast.database import (
-    ChildJob,
-    Database,
-    JobStatus,
-    Link,
-    QueryJob,
-    ReportJob,
-    Result,
-    Run,
-    Usage,
-    utc_now,
-)
+from multiblast.database import ChildJob, Database, JobStatus, Link, QueryJob, ReportJob, Result, Run, Usage, utc_now
 from multiblast.errors import LimitError
 from multiblast.settings import Policy, UserLimits
 
@@ -32,12 +21,7 @@ _RUNS_AVERAGED = 20
 
 
 class UsageLimits:
-    """Lets users submit as long as they are within their limits; administrators have none.
-
-    Args:
-        database: The job database.
-        policy: The limits, and how long results are kept.
-    """
+    """Lets users submit as long as they are within their limits; administrators have none."""
 
     def __init__(self, database: Database, policy: Policy) -> None:
         self._database = database
@@ -133,13 +117,9 @@ def _count(session: Session, owner: str, hour: datetime, sequences: int) -> None
 
 
 def _jobs_waiting(session: Session, owner: str) -> int:
-    statement = (
-        select(func.count())
-        .select_from(QueryJob)
-        .join(Link, (col(Link.job_id) == QueryJob.id) & (col(Link.owner) == owner))
-        .where(col(QueryJob.status).in_([JobStatus.QUEUED, JobStatus.IN_PROGRESS]))
-    )
-    return int(session.exec(statement).one())
+    linked = select(Link.job_id).where(Link.owner == owner)
+    active = col(QueryJob.status).in_([JobStatus.QUEUED, JobStatus.IN_PROGRESS])
+    return session.exec(select(func.count()).select_from(QueryJob).where(active, col(QueryJob.id).in_(linked))).one()
 
 
 def _usual_duration(session: Session) -> timedelta:

@@ -15,14 +15,7 @@ _MARK = "__multiblast_action__"
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """What an action is given, beside who requests it.
-
-    Attributes:
-        name: As in Python.
-        kind: Its type.
-        default: `inspect.Parameter.empty` if it must be given.
-        help: What the docstring says of it.
-    """
+    """What an action is given, beside who requests it; ``default`` is `inspect.Parameter.empty` if it must be."""
 
     name: str
     kind: Any
@@ -47,10 +40,6 @@ class Action:
         spelled: How the command spells options that are not spelled as their parameters.
         flow: The deployment that does it, if it starts or stops a run.
         command: Another command that does it, which is written by hand.
-        method: The name of the method.
-        summary: What it does, in one paragraph.
-        parameters: What it is given, beside who requests it.
-        returns: The type of its answer.
     """
 
     name: str

@@ -8,7 +8,8 @@ from tempfile import TemporaryDirectory
 from sqlmodel import col, select
 
 from multiblast.accounts import GUEST
-from multiblast.database import BatchRun, Database, JobKind, JobStatus, Link, QueryJob, ReportJob, Run
+from multiblast.accounts.access import first_owner
+from multiblast.database import BatchRun, Database, JobKind, JobStatus, QueryJob, ReportJob, Run
 from multiblast.errors import ConflictError, NotFoundError
 from multiblast.files import save
 from multiblast.ids import digest
@@ -111,7 +112,5 @@ class Provenance:
 
     def _user(self, job_id: str) -> str:
         """Return who had the job in their list first; empty for a guest, whom nobody knows by name."""
-        with self._database.read() as session:
-            query = select(Link.owner).where(Link.job_id == job_id).order_by(col(Link.created_at), Link.owner)
-            owner = session.exec(query).first() or ""
+        owner = first_owner(self._database, job_id)
         return "" if owner.startswith(GUEST) else owner

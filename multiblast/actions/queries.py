@@ -282,7 +282,6 @@ class Queries(JobDoor):
         job = self.jobs.query(job_id)
         with self._database.read() as session:
             runs = session.exec(select(BatchRun).where(BatchRun.job_id == job_id).order_by(col(BatchRun.number))).all()
-        failed = [child for child in self.jobs.children(job) if child.failure is not None]
         return Errors(
             stderr="".join(run.stderr for run in runs),
             programs=tuple(
@@ -303,7 +302,7 @@ class Queries(JobDoor):
                     failure_class=child.failure.failure_class,
                     message=child.failure.message,
                 )
-                for child in failed
+                for child in self.jobs.children(job)
                 if child.failure is not None
             ),
         )

@@ -148,7 +148,10 @@ def _migrate(engine: Engine, migrations: Path) -> None:
             current = MigrationContext.configure(connection).get_current_revision()
             if current == script.get_current_head():
                 return
-        _refuse_newer(script, current, engine)
+        if current and current not in {revision.revision for revision in script.walk_revisions()}:
+            place = engine.url.render_as_string()
+            remedy = f"the job database {place} was made by a newer multiblast: upgrade this one"
+            raise NotFoundError("schema version", current, remedy)
         with engine.connect().execution_options(immediate=True) as connection, connection.begin():
             config.attributes["connection"] = connection  # one transaction: Alembic would commit each version
             command.upgrade(config, "head")
@@ -157,12 +160,3 @@ def _migrate(engine: Engine, migrations: Path) -> None:
         raise MultiblastError(
             f"cannot open the job database {url}: {error.orig}; check that it runs and the URL"
         ) from error
-
-
-def _refuse_newer(script: ScriptDirectory, current: str | None, engine: Engine) -> None:
-    if current and current not in {revision.revision for revision in script.walk_revisions()}:
-        raise NotFoundError(
-            "schema version",
-            current,
-            f"the job database {engine.url.render_as_string()} was made by a newer multiblast: upgrade this one",
-        )

@@ -52,6 +52,11 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
 
 
+def _numbered() -> Any:
+    """Return a key that the database counts up; SQLite does so with its own kind of integers only."""
+    return Field(default=None, sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True))
+
+
 class Table(SQLModel):
     """Base of the job database's tables, apart from any other SQLModel tables in the process."""
 
@@ -180,9 +185,7 @@ class JobEvent(Table, table=True):
 
     __tablename__ = "job_event"
 
-    number: int | None = Field(
-        default=None, sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True)
-    )
+    number: int | None = _numbered()
     job_id: str = Field(index=True, max_length=32)
     at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
     from_status: str = ""
@@ -202,9 +205,7 @@ class Run(Table, table=True):
 
     __tablename__ = "run"
 
-    number: int | None = Field(
-        default=None, sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True)
-    )
+    number: int | None = _numbered()
     job_id: str = Field(index=True, max_length=32)
     started_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
     finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
@@ -273,9 +274,7 @@ class BatchRun(Table, table=True):
 
     __tablename__ = "batch_run"
 
-    number: int | None = Field(
-        default=None, sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True)
-    )
+    number: int | None = _numbered()
     job_id: str = Field(index=True, max_length=32)
     command: list[str] = Field(sa_column=Column(JSON, nullable=False))
     host: str = ""
@@ -303,3 +302,96 @@ class Speed(Table, table=True):
     letters_per_second: float
     bytes_per_letter: float = 0.0
     updated_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
+class Guest(Table, table=True):
+    """Somebody without a name, known by an unguessable token.
+
+    Attributes:
+        id: What the guest's links are under; the token cannot be derived from it.
+        token_hash: SHA-256 of the token, which itself is kept nowhere.
+        user: The user that the guest turned out to be, if known; the last one.
+    """
+
+    __tablename__ = "guest"
+
+    id: str = Field(primary_key=True, max_length=32)
+    token_hash: str = Field(unique=True, max_length=64)
+    user: str = Field(default="", max_length=255)
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
+class ShareGrant(Table, table=True):
+    """The right of a token's holder to read one job.
+
+    Attributes:
+        token_hash: SHA-256 of the token, which itself is kept nowhere.
+        expires_at: Until when; None is for good.
+    """
+
+    __tablename__ = "share_grant"
+
+    token_hash: str = Field(primary_key=True, max_length=64)
+    job_id: str = Field(index=True, max_length=32)
+    granted_by: str = Field(default="", max_length=255)
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class Usage(Table, table=True):
+    """How many sequences an owner submitted in one hour."""
+
+    __tablename__ = "usage"
+
+    owner: str = Field(primary_key=True, max_length=255)
+    hour: datetime = Field(primary_key=True, sa_type=UtcDateTime)
+    sequences: int = 0
+
+
+class Turn(Table, table=True):
+    """Somebody who waits for their turn to search, or has it.
+
+    Attributes:
+        holder: Whoever waits: one batch of one job.
+        started_at: When the turn came; None while waiting.
+        expires_at: When the holder counts as gone, unless it says before that it lives.
+    """
+
+    __tablename__ = "turn"
+
+    number: int | None = _numbered()
+    holder: str = Field(unique=True, max_length=64)
+    owner: str = Field(default="", max_length=255)
+    started_at: datetime | None = Field(default=None, sa_type=UtcDateTime, index=True)
+    expires_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class Discarded(Table, table=True):
+    """A stored object that nothing refers to any more; it goes once nobody can still be reading it."""
+
+    __tablename__ = "discarded"
+
+    key: str = Field(primary_key=True)
+    since: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
+class Notice(Table, table=True):
+    """A URL that is notified of how a job ends.
+
+    Attributes:
+        since: The job's last event when this was asked for; only ends after it are sent.
+        told: The end that was sent last; each is sent once.
+        attempts: How often it was tried to send the present end.
+        due_at: When to try next; while somebody tries, when to believe that they are gone.
+        problem: Why the last attempt failed.
+    """
+
+    __tablename__ = "notice"
+
+    job_id: str = Field(primary_key=True, max_length=32)
+    url: str = Field(primary_key=True, max_length=2000)
+    since: int = Field(default=0, sa_type=BigInteger)
+    told: str = ""
+    attempts: int = 0
+    due_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime, index=True)
+    problem: str = ""

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, update
+from sqlalchemy import ColumnElement, func, update
 from sqlalchemy import select as sa_select
 from sqlmodel import Session, col, select
 
@@ -182,7 +182,7 @@ class Jobs:
             again = session.get_one(QueryJob, job.id, with_for_update=True)
             again.cancel_requested, again.attempts = False, again.attempts + 1
             session.flush()
-            searched = col(QueryJob.id).in_(_without_result(job.id)) | (col(QueryJob.id) == job.id)
+            searched = _unfinished(job.id)
             move(session, QueryJob, searched, JobStatus.QUEUED, "submitted again", run_id=run_id)
             move(session, QueryJob, searched, JobStatus.IN_PROGRESS, run_id=run_id)
         _log.info("runs now", extra={"job": job.id})
@@ -200,8 +200,7 @@ class Jobs:
             held = session.get_one(QueryJob, job.id, with_for_update=True)
             held.cancel_requested = held.cancel_requested or to is JobStatus.CANCELLED
             session.flush()
-            stopped = col(QueryJob.id).in_(_without_result(job.id)) | (col(QueryJob.id) == job.id)
-            move(session, QueryJob, stopped, to, why, run_id=run_id)
+            move(session, QueryJob, _unfinished(job.id), to, why, run_id=run_id)
         _log.info("%s: %s", to, why, extra={"job": job.id})
 
     def settle(self, job: QueryJob, *, run_id: str = "") -> JobStatus:
@@ -266,21 +265,19 @@ def _counts(session: Session, job: QueryJob) -> Counts:
     return Counts(*map(int, session.connection().execute(statement).one()))
 
 
-def _without_result(parent_id: str) -> Select[Any]:
-    """Select the children of a parent that have no result."""
-    return (
+def _unfinished(job_id: str) -> ColumnElement[bool]:
+    """Return the condition for a job and those of its children that have no result."""
+    children = (
         sa_select(col(ChildJob.child_id))
         .outerjoin(Result, col(Result.key) == ChildJob.result_key)
-        .where(col(ChildJob.parent_id) == parent_id, col(Result.key).is_(None))
+        .where(col(ChildJob.parent_id) == job_id, col(Result.key).is_(None))
     )
+    return col(QueryJob.id).in_(children) | (col(QueryJob.id) == job_id)
 
 
 def _settle_children(session: Session, parent_id: str, run_id: str) -> None:
     for table, to in ((Result, JobStatus.COMPLETE), (Failure, JobStatus.FAILED)):
-        settled = (
-            select(ChildJob.child_id)
-            .where(ChildJob.parent_id == parent_id)
-            .join(table, col(table.key) == ChildJob.result_key)
-        )
+        children = select(ChildJob.child_id).where(ChildJob.parent_id == parent_id)
+        settled = children.join(table, col(table.key) == ChildJob.result_key)
         which: ColumnElement[bool] = col(QueryJob.id).in_(settled)
         move(session, QueryJob, which, to, "could not be searched" if to is JobStatus.FAILED else "", run_id=run_id)

@@ -34,10 +34,15 @@ def record_jobs(session: Session, job: QueryJob, sequences: Sequence[NewSequence
     """Write a query job and its children, but for those that exist; see `multiblast.jobs.Jobs.record`."""
     parent = job.model_dump()
     _record(session, [parent])
-    distinct = {sequence.child_id: sequence for sequence in reversed(sequences)}
+    children: dict[str, dict[str, Any]] = {}
+    positions = []
+    for position, sequence in enumerate(sequences, start=1):
+        facts = {name: getattr(sequence, name) for name in ("result_key", "query_offset", "query_bytes", "letters")}
+        own = {"id": sequence.child_id, "sequences": 1, "title": sequence.title, "notes": []}
+        children.setdefault(sequence.child_id, {**parent, **facts, **own})
+        positions.append({"parent_id": job.id, "position": position, "child_id": sequence.child_id, **facts})
     # In the same order everywhere, so that two transactions never wait for each other.
-    _record(session, [_child_row(parent, distinct[child_id]) for child_id in sorted(distinct)])
-    positions = [_position_row(job.id, position, sequence) for position, sequence in enumerate(sequences, start=1)]
+    _record(session, [children[child_id] for child_id in sorted(children)])
     upsert(session, ChildJob, positions, lambda new: {"result_key": new.result_key})
 
 
@@ -61,38 +66,12 @@ def _record(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     _renew(session, [row for row in rows if known.get(row["id"], row["search_key"]) != row["search_key"]])
 
 
-def _child_row(parent: dict[str, Any], sequence: NewSequence) -> dict[str, Any]:
-    return {
-        **parent,
-        "id": sequence.child_id,
-        "sequences": 1,
-        "letters": sequence.letters,
-        "title": sequence.title,
-        "query_offset": sequence.query_offset,
-        "query_bytes": sequence.query_bytes,
-        "result_key": sequence.result_key,
-        "notes": [],
-    }
-
-
 def _insert_jobs(session: Session, rows: list[dict[str, Any]]) -> None:
     """Insert jobs, each with its first line of history, but for those that somebody else inserts right now."""
     insert_missing(session, QueryJob, rows)
     ids = [row["id"] for row in rows]
     begun = set(session.exec(select(JobEvent.job_id).where(among(session, col(JobEvent.job_id), ids))))
     insert_missing(session, JobEvent, [first_event(job_id) for job_id in ids if job_id not in begun])
-
-
-def _position_row(parent_id: str, position: int, sequence: NewSequence) -> dict[str, Any]:
-    return {
-        "parent_id": parent_id,
-        "position": position,
-        "child_id": sequence.child_id,
-        "result_key": sequence.result_key,
-        "query_offset": sequence.query_offset,
-        "query_bytes": sequence.query_bytes,
-        "letters": sequence.letters,
-    }
 
 
 def _renew(session: Session, rows: Sequence[dict[str, Any]]) -> None:

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from multiblast.archive import Head, merge
 from multiblast.database import QueryJob, ReportJob
 from multiblast.errors import ObjectMissingError
+from multiblast.files import working_space
 from multiblast.jobs import Child
 from multiblast.object_kinds import ObjectKind
 from multiblast.reports.blast_formatter import BlastFormatter
@@ -24,7 +25,6 @@ from multiblast.search import SearchEngine, outputs_of, parse_deflines, titled
 from multiblast.sequences import Sequence as FastaSequence
 from multiblast.sequences import read_fasta
 from multiblast.targets import database_argument
-from multiblast.temporary_space import working_space
 
 _ZIP = "report.zip"
 _LEAST_QUERIES_PER_FORMATTER = 25  # fewer are formatted sooner than another process starts

@@ -15,6 +15,7 @@ from sqlmodel import col
 
 from multiblast.database import JobStatus, QueryJob, Run, utc_now
 from multiblast.errors import ConflictError, JobFailedError
+from multiblast.files import working_space
 from multiblast.jobs import Child
 from multiblast.outages import is_outage
 from multiblast.programs import throttled
@@ -25,7 +26,6 @@ from multiblast.search.plan import Batch, Plan, PlannedSequence, make_plan
 from multiblast.search.searched_job import SearchedJob, searched_job
 from multiblast.search.subject_names import keep_names
 from multiblast.targets import BlastDatabase
-from multiblast.temporary_space import working_space
 
 _POLL_S = 0.5
 
