@@ -17,6 +17,8 @@ _Limit = Annotated[int, Field(ge=0)]
 WORKER = "MULTIBLAST_WORKER"
 """The environment variable with which a run finds the name of its worker."""
 
+PROXY_SECRET = "MULTIBLAST_PROXY_SECRET"  # noqa: S105 - the name of a variable
+
 ENVIRONMENT = {
     "MULTIBLAST_HOME": "Directory in which everything is kept that has no other place. "
     "Default: `~/.local/share/multiblast`, or `multiblast` in `$XDG_DATA_HOME`.",
@@ -27,6 +29,8 @@ ENVIRONMENT = {
     "Default: the user who was bound last.",
     "MULTIBLAST_REGISTRY_TOKEN": "Token to write to a remote registry with, read by `multiblast registry remote`. "
     "Default: it is asked for.",
+    PROXY_SECRET: "What a proxy sends in X-Proxy-Secret beside the name of a user it has authenticated; see "
+    "policy.http.user_header. Default: none, and no proxy is trusted.",
     WORKER: "Name of a worker, which must differ from all others'. "
     "Default: made from the machine's name and multiblast's home.",
     "MULTIBLAST_CHECKOUT": "Directory of multiblast's repository on the machine of a worker. "
@@ -130,6 +134,38 @@ class NoticeRules(_Settings):
     )
 
 
+class HttpRules(_Settings):
+    """What the HTTP service lets in, and from where."""
+
+    body_bytes: int = Field(
+        default=110 * _MIB, ge=1024, description="Largest body of a request, in bytes; more is refused unread."
+    )
+    guests: bool = Field(default=True, description="Let anybody become a guest, with a token and a job list.")
+    origins: tuple[str, ...] = Field(
+        default=(),
+        description="Web sites whose pages may call the service, such as https://example.org; * is every one.",
+    )
+    user_header: str = Field(
+        default="",
+        description="Header in which a proxy says whom it has authenticated. It counts only beside the header "
+        "X-Proxy-Secret with what MULTIBLAST_PROXY_SECRET holds. Empty: no proxy is trusted.",
+    )
+    ids_suffice: bool = Field(
+        default=False,
+        description="Let everybody with an account read a job whose id they know, on the surface of Multi-Blast 1.x. "
+        "Ids can be computed from what is searched.",
+    )
+    databases: dict[str, str] = Field(
+        default={},
+        description="Names of databases for clients of NCBI's, such as nr, and what each is: SITE/TARGET/DATABASE.",
+    )
+
+    @classmethod
+    def public(cls) -> HttpRules:
+        """Return the rules of a public service."""
+        return cls(body_bytes=4 * _MIB)
+
+
 class Policy(_Settings):
     """Who may do what, and how long things are kept.
 
@@ -161,6 +197,7 @@ class Policy(_Settings):
     helpers: _Limit = Field(default=8, description="Most workers that help with one large job.")
     users: UserLimits = Field(default=UserLimits(), description="Limits for each user.")
     notices: NoticeRules = Field(default=NoticeRules(), description="Where notices of finished jobs may be sent.")
+    http: HttpRules = Field(default=HttpRules(), description="What the HTTP service lets in.")
     provenance: bool = Field(
         default=False, description="Record every completed job and report as a code run in the registry."
     )
@@ -169,5 +206,9 @@ class Policy(_Settings):
     def public(cls) -> Policy:
         """Return the policy of a public service."""
         return cls(
-            trust_unnamed=False, jobs_at_a_time=4, users=UserLimits.public(), notices=NoticeRules(loopback=False)
+            trust_unnamed=False,
+            jobs_at_a_time=4,
+            users=UserLimits.public(),
+            notices=NoticeRules(loopback=False),
+            http=HttpRules.public(),
         )

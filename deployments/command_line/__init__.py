@@ -26,7 +26,9 @@ COMMANDS = {
     "cancel": "jobs",
     "jobs": "jobs",
     "reports": "jobs",
+    "serve": "service",
     "guests": "upkeep",
+    "users": "upkeep",
     "targets": "targets",
     "make-target": "targets",
     "publish-target": "targets",
@@ -49,6 +51,7 @@ _SUMMARIES = {  # of what is no function with a docstring
     "jobs": "Your list of query jobs, and what one can do with jobs.",
     "reports": "Your list of reports, and their files. `multiblast report` makes one.",
     "guests": "People without a name, known by a token.",
+    "users": "Tokens by which users are known over HTTP.",
     "registry": "Exchange data and its provenance with FAIR data registries.",
     "service": "Start, stop and register Prefect servers and workers.",
 }

@@ -1,10 +1,11 @@
-"""Guests, health, metrics, expiry: what runs a service, at a terminal."""
+"""Users, guests, health, metrics, expiry: what runs a service, at a terminal."""
 
 from __future__ import annotations
 
 import os
 import sys
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -15,6 +16,7 @@ from deployments.command_line.session import local_services
 from multiblast.errors import InvalidInputError, Problem
 
 guests = typer.Typer(no_args_is_help=True)
+users = typer.Typer(no_args_is_help=True)
 
 
 @guests.command("new")
@@ -31,6 +33,36 @@ def link(user: Annotated[str, typer.Argument(help="The user that the guest is.",
         raise InvalidInputError(Problem("set it to the guest's token", GUEST_TOKEN))
     linked = local_services().accounts.link_guest(token, user)
     display.console.print(f"{linked.moved} jobs moved to {user}, {linked.merged} were there already")
+
+
+@users.command("token")
+def make_token(
+    user: Annotated[str, typer.Argument(help="Who it is for.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="What it is for, e.g. laptop.", show_default=False)],
+    days: Annotated[float, typer.Option(help="For how long; 0 is until it is revoked.")] = 0,
+) -> None:
+    """Make a token for a user and print it; it cannot be shown again."""
+    lasts = timedelta(days=days) if days else None
+    typer.echo(local_services().accounts.tokens.make(user, name, lasts=lasts))
+
+
+@users.command("list")
+def list_tokens(
+    user: Annotated[str, typer.Argument(help="Whose; by default everybody's.")] = "", json: Json = False
+) -> None:
+    """List tokens: whose, what for, until when, and when they were last used."""
+    rows = [token.facts() for token in local_services().accounts.tokens.list(user)]
+    display.print_rows(rows, json=json, columns=("user", "name", "created_at", "expires_at", "revoked_at", "used_at"))
+
+
+@users.command("revoke")
+def revoke_token(
+    user: Annotated[str, typer.Argument(help="Whose.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="Which; by default all.")] = "",
+) -> None:
+    """Make a user's token worthless at once, or all of them."""
+    revoked = local_services().accounts.tokens.revoke(user, name)
+    display.console.print(f"{revoked} tokens of {user} are worthless now")
 
 
 def expire(
@@ -69,5 +101,5 @@ def health(json: Json = False) -> None:
 
 
 def metrics() -> None:
-    """Print the metrics in Prometheus' text format; `multiblast service metrics` serves them."""
+    """Print the metrics in Prometheus' text format; `multiblast serve` has them at /metrics."""
     sys.stdout.write(local_services().metrics())

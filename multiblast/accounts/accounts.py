@@ -6,8 +6,6 @@ a text of 256 random bits.
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,14 +14,15 @@ from uuid import uuid4
 from sqlalchemy import delete, insert, literal
 from sqlmodel import Session, col, select
 
+from multiblast.accounts.names import check_name
+from multiblast.accounts.request_ids import RequestIds
 from multiblast.accounts.requester import GUEST, Requester
 from multiblast.accounts.usage import UsageLimits
+from multiblast.accounts.user_tokens import UserTokens, hash_of, new_token
 from multiblast.database import Database, Guest, Link, ShareGrant, Usage, utc_now
 from multiblast.errors import InvalidInputError, NotAllowedError, Problem
 from multiblast.settings import Policy
 
-_TOKEN_BYTES = 32
-_LONGEST_NAME = 255
 _COUNTED = {"preserve_rowcount": True}  # PostgreSQL's driver forgets how many rows were inserted
 
 
@@ -48,6 +47,8 @@ class Accounts:
         self._database = database
         self._policy = policy
         self.usage = UsageLimits(database, policy)
+        self.tokens = UserTokens(database)
+        self.request_ids = RequestIds(database)
 
     def requester(self, user: str = "", *, guest_token: str = "", share_tokens: Iterable[str] = ()) -> Requester:
         """Return who somebody is.
@@ -72,11 +73,23 @@ class Accounts:
         check_name(user)
         return Requester(user, user in self._policy.administrators, shares)
 
+    def bearer(self, token: str, *, share_tokens: Iterable[str] = ()) -> Requester:
+        """Return whose token this is, a user's or a guest's.
+
+        Raises:
+            NotAllowedError: a token is unknown, was revoked or has expired.
+        """
+        if not token:  # which elsewhere is nobody, who may be trusted
+            raise NotAllowedError("an empty token is nobody's")
+        if user := self.tokens.user(token):
+            return self.requester(user, share_tokens=share_tokens)
+        return self.requester(guest_token=token, share_tokens=share_tokens)
+
     def new_guest(self) -> str:
         """Make a guest; return its token, which is not kept and cannot be shown again."""
-        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        token = new_token()
         with self._database.write() as session:
-            session.add(Guest(id=uuid4().hex, token_hash=_hash(token)))
+            session.add(Guest(id=uuid4().hex, token_hash=hash_of(token)))
         return token
 
     def link_guest(self, guest_token: str, user: str) -> LinkedGuest:
@@ -110,9 +123,9 @@ class Accounts:
             granted_by: Who shares it.
             lasts: For how long; None is for good.
         """
-        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        token = new_token()
         expires_at = utc_now() + lasts if lasts is not None else None
-        grant = ShareGrant(token_hash=_hash(token), job_id=job_id, granted_by=granted_by, expires_at=expires_at)
+        grant = ShareGrant(token_hash=hash_of(token), job_id=job_id, granted_by=granted_by, expires_at=expires_at)
         with self._database.write() as session:
             session.add(grant)
         return token
@@ -124,29 +137,8 @@ class Accounts:
             return session.connection().execute(statement).rowcount
 
 
-def check_name(user: str) -> None:
-    """Make sure that a user can have this name.
-
-    Raises:
-        InvalidInputError: they cannot.
-    """
-    problem = ""
-    if not user.strip() or user != user.strip() or not user.isprintable():
-        problem = "a name is visible text without blanks around it"
-    elif len(user) > _LONGEST_NAME:
-        problem = f"a name has at most {_LONGEST_NAME} characters"
-    elif user.startswith(GUEST):
-        problem = "names of guests cannot be given: use the guest's token"
-    if problem:
-        raise InvalidInputError(Problem(f"{user[:60]!r} is no user's name: {problem}", "user"))
-
-
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
 def _guest(session: Session, token: str) -> Guest:
-    found = session.exec(select(Guest).where(Guest.token_hash == _hash(token))).first()
+    found = session.exec(select(Guest).where(Guest.token_hash == hash_of(token))).first()
     if found is None:
         raise NotAllowedError("this guest token is unknown: make a new guest")
     return found
@@ -157,7 +149,7 @@ def _owner(guest: Guest) -> str:
 
 
 def _shared_job(session: Session, token: str) -> str:
-    grant = session.get(ShareGrant, _hash(token))
+    grant = session.get(ShareGrant, hash_of(token))
     if grant is None or (grant.expires_at is not None and grant.expires_at <= utc_now()):
         raise NotAllowedError("this share token is unknown or has expired: ask for a new one")
     return grant.job_id

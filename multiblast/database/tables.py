@@ -304,6 +304,46 @@ class Speed(Table, table=True):
     updated_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
 
+class UserToken(Table, table=True):
+    """A token by which a user is known, one for each of their programs or machines.
+
+    Attributes:
+        token_hash: SHA-256 of the token, which itself is kept nowhere.
+        name: What it is for; of a user's living tokens no two have the same.
+        expires_at: Until when; None is until it is revoked.
+        used_at: When it was last used, to the minute.
+    """
+
+    __tablename__ = "user_token"
+
+    token_hash: str = Field(primary_key=True, max_length=64)
+    user: str = Field(index=True, max_length=255)
+    name: str = Field(max_length=255)
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what an administrator may see of it, as plain data."""
+        return self.model_dump(mode="json", exclude={"token_hash"}, exclude_none=True)
+
+
+class RequestId(Table, table=True):
+    """The short id by which a client of NCBI's knows a query job; whoever has it may read the job.
+
+    Attributes:
+        owner: Who submitted; empty for nobody in particular.
+    """
+
+    __tablename__ = "request_id"
+
+    id: str = Field(primary_key=True, max_length=11)
+    job_id: str = Field(index=True, max_length=32)
+    owner: str = Field(default="", index=True, max_length=255)
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
 class Guest(Table, table=True):
     """Somebody without a name, known by an unguessable token.
 

@@ -1,0 +1,57 @@
+"""Request ids: what a client of NCBI's calls a query job, and may read it by."""
+
+from __future__ import annotations
+
+import secrets
+import string
+
+from sqlalchemy import delete
+from sqlmodel import col, select
+
+from multiblast.database import Database, RequestId
+from multiblast.errors import NotFoundError
+
+_LETTERS = string.ascii_uppercase + string.digits
+_LENGTH = 11  # as at NCBI: readers of columns count on it; 57 random bits
+
+
+class RequestIds:
+    """The request ids of all query jobs.
+
+    Args:
+        database: The job database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def new(self, job_id: str, owner: str) -> str:
+        """Return a new id of a job, for who submitted it."""
+        made = "".join(secrets.choice(_LETTERS) for _ in range(_LENGTH))
+        with self._database.write() as session:
+            session.add(RequestId(id=made, job_id=job_id, owner=owner))
+        return made
+
+    def job(self, request_id: str) -> str:
+        """Return the job that an id stands for.
+
+        Raises:
+            NotFoundError: it stands for none.
+        """
+        with self._database.read() as session:
+            row = session.get(RequestId, request_id)
+        if row is None:
+            raise NotFoundError("request id", request_id[:60], "it is unknown, or was deleted")
+        return row.job_id
+
+    def of(self, owner: str) -> list[RequestId]:
+        """Return the ids that somebody was given, newest first."""
+        statement = select(RequestId).where(RequestId.owner == owner).order_by(col(RequestId.created_at).desc())
+        with self._database.read() as session:
+            return list(session.exec(statement))
+
+    def forget(self, request_id: str, owner: str) -> bool:
+        """Forget an id of one's own; return whether it was there."""
+        with self._database.write() as session:
+            mine = delete(RequestId).where(col(RequestId.id) == request_id, col(RequestId.owner) == owner)
+            return bool(session.connection().execute(mine).rowcount)
