@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 from types import FrameType
 from urllib.parse import quote
 
 from blocks.flat_documents import one_place
-from deployments import environment, processes
+from deployments import environment, logs, processes
 from deployments.processes import Background, wait_for
-from deployments.server import ServerError, answers, ask
+from deployments.server import ServerError, answers, ask, started_server
 from multiblast.orphans import die_with_parent
 from multiblast.settings import WORKER, own_queue
 
@@ -29,6 +30,27 @@ def serve(host: str, port: int) -> int:
     environment.apply()
     environment.log_as_service()
     os.execv(sys.executable, [*_PREFECT, *_server(host, port)])  # noqa: S606 - no shell, by design
+
+
+def serve_web(host: str, port: int) -> int:
+    """Be the HTTP service; it finds a Prefect server whenever there is one."""
+    environment.apply()
+    environment.log_as_service()
+    logs.configure()
+    from deployments.command_line.session import local_services
+    from deployments.run_starter import RunStarter
+    from web.server import make_server
+
+    starter = RunStarter(lambda: os.environ.get("PREFECT_API_URL", "") or started_server())
+    try:
+        listener = socket.create_server((host, port), backlog=2048)
+    except OSError as error:
+        raise ServerError(f"{host}:{port} cannot be listened at: {error.strerror}; choose another port") from error
+    with listener:
+        sys.stdout.write(f"http://{host}:{listener.getsockname()[1]}/api\n")
+        sys.stdout.flush()
+        make_server(local_services(), starter).run(sockets=[listener])
+    return 0
 
 
 def work() -> int:

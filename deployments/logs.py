@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import logging.handlers
+import os
 import sys
 from datetime import UTC, datetime
 
@@ -58,6 +59,15 @@ class JsonLines(logging.Formatter):
         said = {"time": _time(record), "level": record.levelname, "logger": record.name, "message": record.getMessage()}
         trace = {"traceback": self.formatException(record.exc_info)} if record.exc_info else {}
         return json.dumps(said | _facts(record) | {"process": record.process} | trace, default=str)
+
+
+def configure() -> None:
+    """Log as services do, to standard error; for one that needs nothing of Prefect, which would see to it."""
+    as_json = os.environ.get("PREFECT_LOGGING_HANDLERS_CONSOLE_FORMATTER") == "json"
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines() if as_json else PlainLines())
+    logging.basicConfig(handlers=[handler])
+    logging.getLogger("multiblast").setLevel(logging.INFO)
 
 
 def _facts(record: logging.LogRecord) -> dict[str, str]:

@@ -108,17 +108,22 @@ def _find_or_start() -> PrefectServer:
 
 def running_server() -> str:
     """Return the API address of the server that ``make up`` started, if it answers; else nothing."""
+    api_url = started_server()
+    return api_url if api_url and answers(api_url) else ""
+
+
+def started_server() -> str:
+    """Return the API address of the server that ``make up`` started, whether or not it answers; else nothing."""
     try:
-        api_url = str(json.loads((environment.prefect_home() / "up.json").read_text())["api_url"])
+        return str(json.loads((environment.prefect_home() / "up.json").read_text())["api_url"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
-    return api_url if answers(api_url) else ""
 
 
-def answers(api_url: str, timeout_s: float = 5) -> bool:
-    """Return whether a Prefect server at this address reports within the time that it is healthy."""
+def answers(api_url: str, timeout_s: float = 5, path: str = "/health") -> bool:
+    """Return whether a server at this address, by default Prefect's, answers within the time that all is well."""
     try:
-        ask(api_url, "/health", timeout_s=timeout_s)
+        ask(api_url, path, timeout_s=timeout_s)
     except (OSError, ValueError):
         return False
     return True

@@ -58,6 +58,11 @@ class Stack:
         return f"http://{self.host}:{self.port}/deployments"
 
     @property
+    def web(self) -> str:
+        """The address of the HTTP service."""
+        return f"http://{self.host}:{self.port + 1}"
+
+    @property
     def complete(self) -> bool:
         """Whether everything runs and the server answers."""
         return self.ready and all(process.alive for process in self.processes) and answers(self.api_url)
@@ -123,6 +128,9 @@ class Stack:
             register.offer_databases()
             wanted = 2 if own else 1
             processes.wait_until(lambda: register.workers_online() >= wanted, self.processes[-1])
+        with _step("Starting the HTTP service"):
+            command = [sys.executable, "-m", "deployments", "web", "--host", self.host, "--port", str(self.port + 1)]
+            self.add(processes.start("web", command, settings), ready=lambda: answers(self.web, path="/openapi.json"))
         self.ready = True
         self.save()
 
@@ -153,9 +161,9 @@ def up(port: int, profile: Profile = "plain", host: str = "127.0.0.1") -> int:
         with _step("Stopping what was left of an earlier start"):
             stack.stop()
     stack = Stack(port, host=host, profile=profile)
-    if _taken(host, port):
-        whose = "another Prefect server" if answers(stack.api_url) else "another program"
-        _console.print(f"Port {port} is taken by {whose}. Choose another one: [bold]make up PORT={port + 1}[/bold]")
+    for taken in (each for each in (port, port + 1) if _taken(host, each)):
+        whose = "another Prefect server" if answers(f"http://{host}:{taken}/api") else "another program"
+        _console.print(f"Port {taken} is taken by {whose}. Choose another one: [bold]make up PORT={taken + 1}[/bold]")
         return 1
     try:
         stack.start()
@@ -166,6 +174,7 @@ def up(port: int, profile: Profile = "plain", host: str = "127.0.0.1") -> int:
         _console.print("[red]error:[/red]", escape(str(error)))
         return 1
     _console.print(f"""
+The HTTP service is at [bold]{stack.web}/api[/bold]; `multiblast users token NAME PURPOSE` makes tokens for it.
 Open [bold]{stack.page}[/bold], choose [bold]submit-blastp[/bold] or another program, then “Run”, “Custom run”.
 At the terminal, `.venv/bin/multiblast search --help` says how to do the same; it uses this server now.
 Logs are in {environment.prefect_home() / "logs"}; `make down` stops everything, and all data stay.""")

@@ -66,7 +66,7 @@ def run_again(waiting: list[Waiting], queue: str | None = None) -> list[UUID]:
                     deployment.id,
                     parameters={"job": job.job_id},
                     tags=[job.job_id],
-                    idempotency_key=f"{job.job_id}-{job.event}-{start}",
+                    idempotency_key=job.key(start),
                     work_queue_name=queue,
                 )
                 if run.state is None or not run.state.is_final():

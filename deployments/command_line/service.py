@@ -63,12 +63,10 @@ def register() -> None:
     raise typer.Exit(foreground.register())
 
 
-@app.command()
-def metrics(port: Annotated[int, typer.Option(help="Where the page is, on this machine.")] = 9464) -> None:
-    """Serve /metrics for Prometheus, and /health, in the foreground."""
-    from deployments.command_line.session import local_services
-    from deployments.metrics_page import MetricsServer
-    from deployments.server import running_server
-
-    with MetricsServer(local_services(), port, running_server() or "") as page:
-        page.serve_forever()
+@app.command("web")
+def serve(
+    host: Host = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Where the service listens.")] = 4201,
+) -> None:
+    """Serve the HTTP API, in the foreground; its documentation is at /api."""
+    raise typer.Exit(foreground.serve_web(host, port))

@@ -105,6 +105,7 @@ class QueryDetails(QueryItem):
 
     Attributes:
         children: Its first sequences, if it has several.
+        sub_jobs: Their ids alone, as clients of Multi-Blast 2.0 read them.
         parents: Jobs that the requester may read and that this is a sequence of.
         reason: Why it failed or was cancelled.
         queue_position: Its place among the jobs that wait, 1-based.
@@ -115,6 +116,7 @@ class QueryDetails(QueryItem):
     blast_config: dict[str, Any]
     sequences: int
     children: tuple[ChildItem, ...] | None = None
+    sub_jobs: tuple[str, ...] | None = None
     parents: tuple[str, ...] | None = None
     reason: str | None = None
     pinned: bool = False

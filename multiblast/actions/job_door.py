@@ -15,6 +15,7 @@ from multiblast.database import Database, JobKind, JobStatus, JobT, Link, job_ta
 from multiblast.errors import InvalidInputError, Problem
 from multiblast.ids import is_id
 from multiblast.jobs import Jobs, Links, summary_problems
+from multiblast.upkeep.reconciliation import Waiting
 
 _LONGEST_BULK = 100_000
 
@@ -133,6 +134,11 @@ class JobDoor:
         """Return what happened to a job, oldest first."""
         self._access.check_read(requester, job_id, self.kind)
         return [Event.model_validate(event, from_attributes=True) for event in self.jobs.history(job_id)]
+
+    def waiting(self, job_id: str) -> Waiting:
+        """Return what a run of a queued job is started for."""
+        queued = [event.number for event in self.jobs.history(job_id) if event.to_status == JobStatus.QUEUED]
+        return Waiting(job_id, self.kind, queued[-1] or 0)
 
     def _listed(
         self, table: type[JobT], requester: Requester, filters: Mapping[str, str], *, first: int, count: int

@@ -30,6 +30,7 @@ from multiblast.actions.catalogue import action
 from multiblast.actions.comparison import Comparison, Comparisons
 from multiblast.actions.job_door import JobDoor
 from multiblast.actions.requests import read_create_query, renamed
+from multiblast.actions.stored_file import StoredFile
 from multiblast.archive import merge
 from multiblast.database import BatchRun, ChildJob, JobEvent, JobKind, JobStatus, QueryJob
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError
@@ -53,6 +54,7 @@ from multiblast.sequences import read_fasta
 from multiblast.settings import QueryLimits
 from multiblast.targets import database_argument
 from multiblast.upkeep import Notices
+from multiblast.upkeep.reconciliation import Waiting
 
 _CHILDREN = 1000
 
@@ -141,6 +143,31 @@ class Queries(JobDoor):
         turn = partial(self._fair_queue.turn, job_id, given_up=lambda: self.jobs.query(job_id).cancel_requested)
         return SearchRun(self._engine, job_id, run_id=run_id, progress=progress, turn=turn)
 
+    def begin(self, job_id: str) -> Waiting | None:
+        """Let a submitted job go its way: if every result is known it ends at once, else a run must be started.
+
+        One that had expired, failed or been cancelled waits again.
+
+        Returns:
+            What the run is started for; None if it needs no run, or has one.
+        """
+        status = self.jobs.query(job_id).status
+        if status in RESTARTABLE:
+            self.jobs.move_query([job_id], JobStatus.QUEUED, "submitted again")
+        elif status != JobStatus.QUEUED:
+            return None
+        run = self.run(job_id)
+        plan = run.plan()
+        if plan.unknown:
+            return self.waiting(job_id)
+        try:
+            run.start(plan)
+            run.finish()
+        except BaseException as error:
+            run.fail(error)
+            raise
+        return None
+
     def searched_job(self, job_id: str, *, count: int = 0) -> SearchedJob:
         """Return what became of a job, without a check of rights, for its run: see `multiblast.search.searched_job`."""
         return searched_job(self._database, job_id, count=count)
@@ -195,6 +222,7 @@ class Queries(JobDoor):
             as_before = None
             if job.expired_digest and job.status == JobStatus.COMPLETE:
                 as_before = results_digest(session, job) == job.expired_digest
+            listed = tuple(_children(session, job, children)) if job.sequences > 1 else ()
             return QueryDetails(
                 query_job_id=job.id,
                 status=job.status,
@@ -206,7 +234,8 @@ class Queries(JobDoor):
                 ),
                 blast_config=self._blast_config(job),
                 sequences=job.sequences,
-                children=tuple(_children(session, job, children)) or None,
+                children=listed or None,
+                sub_jobs=tuple(child.query_job_id for child in listed) or None,
                 parents=tuple(_parents(session, requester, job_id)) or None,
                 reason=job.reason or None,
                 pinned=job.pinned,
@@ -256,6 +285,28 @@ class Queries(JobDoor):
         self._access.check_read(requester, job_id, JobKind.QUERY)
         job = self.jobs.query(job_id)
         return self._engine.store.open(job.query_key, job.query_offset, job.query_bytes)
+
+    def query_file(self, requester: Requester, job_id: str) -> StoredFile:
+        """Return the sequences of a job as a file: see `query`."""
+        self._access.check_read(requester, job_id, JobKind.QUERY)
+        job = self.jobs.query(job_id)
+        name, store = "query.txt", self._engine.store
+        return StoredFile(name, job.query_bytes, "text/plain", job_id, store, job.query_key, job.query_offset)
+
+    def command(self, requester: Requester, job_id: str) -> list[str]:
+        """Return what BLAST+ was called with in the last run, the databases by their names.
+
+        Raises:
+            NotFoundError: there is no such job, or it has not run.
+            NotAllowedError: the requester may not read it.
+        """
+        self._access.check_read(requester, job_id, JobKind.QUERY)
+        command, job = list(self.searched_job(job_id, count=1).command), self.jobs.query(job_id)
+        if not command:
+            raise NotFoundError("run of query job", job_id, "wait until it runs")
+        names = (f"{job.site}/{target['targetDisplayName']}/{target['targetFile']}" for target in job.recipe["targets"])
+        command[command.index("-db") + 1] = " ".join(names)
+        return [word.rpartition("/")[2] if word.startswith("/") else word for word in command]
 
     @action("result", answer="one BLAST archive in ASN.1, merged while it is read")
     def result(self, requester: Requester, job_id: str, output: BinaryIO) -> int:

@@ -8,20 +8,29 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 
+from sqlalchemy import func, or_
+from sqlmodel import col, select
+
 from multiblast.accounts import Accounts, Requester
 from multiblast.actions.answers import CreatedReport, Errors, ReportDetails, ReportItem, ReportListedFile, UserMeta
 from multiblast.actions.catalogue import action
 from multiblast.actions.job_door import JobDoor
 from multiblast.actions.lines import read_lines
 from multiblast.actions.requests import read_create_report
-from multiblast.database import JobKind, JobStatus, ReportJob
+from multiblast.actions.stored_file import StoredFile
+from multiblast.database import ChildJob, JobKind, JobStatus, ReportJob, Result
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem
 from multiblast.files import save
+from multiblast.ids import digest
 from multiblast.jobs import ACTIVE, RESTARTABLE, report_id
 from multiblast.reports import Formatting, ReportFile, ReportRun, files_of
+from multiblast.reports.formats import FORMATS
 from multiblast.reports.hits import HitPage, read_hits
 from multiblast.search import SearchEngine, options_of, outputs_of
 from multiblast.upkeep import Notices
+from multiblast.upkeep.reconciliation import Waiting
+
+_SMALL_BYTES = 16 << 20  # of archives, uncompressed
 
 
 class Reports(JobDoor):
@@ -104,6 +113,23 @@ class Reports(JobDoor):
     def run(self, job_id: str, *, run_id: str = "") -> ReportRun:
         """Return a run of a recorded job, for whatever executes jobs; ``run_id`` is noted in the job's history."""
         return ReportRun(self._engine, job_id, run_id=run_id)
+
+    def begin(self, job_id: str) -> Waiting | None:
+        """Let a submitted report go its way, unless it is made of the results as they are now: see `Queries.begin`."""
+        status = self.jobs.report(job_id).status
+        if status == JobStatus.IN_PROGRESS or (status == JobStatus.COMPLETE and self.run(job_id).version()[1]):
+            return None
+        if status != JobStatus.QUEUED:
+            self.jobs.move_report(job_id, JobStatus.QUEUED, "submitted again")
+        return self.waiting(job_id)
+
+    def is_small(self, job_id: str) -> bool:
+        """Whether a report is made in about a second, so that it is not worth a run of its own."""
+        query = self.jobs.query(self.jobs.report(job_id).query_job_id)
+        of_children = select(ChildJob.result_key).where(ChildJob.parent_id == query.id)
+        keys = or_(col(Result.key) == query.result_key, col(Result.key).in_(of_children))
+        with self._database.read() as session:
+            return (session.exec(select(func.sum(Result.archive_bytes)).where(keys)).one() or 0) <= _SMALL_BYTES
 
     @action("list", columns=("reportJobID", "queryJobID", "status", "summary"), spelled={"query_job_id": "--job"})
     def list_jobs(  # noqa: PLR0913 - filters
@@ -230,16 +256,28 @@ class Reports(JobDoor):
         lines_wanted = _read_range(line_range, "lineRange", problems)
         if problems:
             raise InvalidInputError(problems)
-        files = self._files(requester, job_id)
-        if name not in files:
-            raise NotFoundError("report file", name, f"the report has {', '.join(files)}")
-        self.jobs.touch([job_id, self.jobs.report(job_id).query_job_id])
-        key, size = files[name].key, files[name].size
+        stored = self.stored_file(requester, job_id, name)
         if line_range:
             first, last = lines_wanted
-            return read_lines(self._engine.store.open(key), max(1, first or 1), last)
-        start, length = _as_bytes(*bytes_wanted, size) if byte_range else (0, None)
-        return self._engine.store.open(key, start, length)
+            return read_lines(stored.open(), max(1, first or 1), last)
+        return stored.open(*(_as_bytes(*bytes_wanted, stored.size) if byte_range else (0, None)))
+
+    def stored_file(self, requester: Requester, job_id: str, name: str) -> StoredFile:
+        """Look up a file of a complete report, to be read as its reader likes; this counts as use of the report.
+
+        Raises:
+            NotFoundError, NotAllowedError, ConflictError: as `file`.
+        """
+        files = self._files(requester, job_id)
+        if name not in files:
+            raise NotFoundError("report file", name[:60], f"the report has {', '.join(files)}")
+        report, found = self.jobs.report(job_id), files[name]
+        self.jobs.touch([job_id, report.query_job_id])
+        kind = FORMATS[report.formatting["formatType"]].media_type
+        media_type = "text/html" if report.formatting.get("html") else kind
+        if name.endswith(".zip"):
+            media_type = "application/zip"
+        return StoredFile(name, found.size, media_type, digest("file/1", found.key), self._engine.store, found.key)
 
     def fetch(self, requester: Requester, job_id: str, directory: Path) -> list[Path]:
         """Write the files of a complete report into a directory, each whole or not at all: see `file`."""

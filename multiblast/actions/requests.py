@@ -65,7 +65,11 @@ class _Report(_Part):
     user_meta: _Meta | None = None
 
 
-_PartT = TypeVar("_PartT", _Query, _Report)
+class _Update(_Part):
+    user_meta: _Meta
+
+
+_PartT = TypeVar("_PartT", _Query, _Report, _Update)
 
 
 def read_create_query(config: Mapping[str, Any], query: str | bytes | Path | StoreKey = "") -> tuple[Submission, bool]:
@@ -132,6 +136,22 @@ def read_create_report(config: Mapping[str, Any]) -> dict[str, Any]:
         "summary": meta.summary or "",
         "description": meta.description or "",
     }
+
+
+def read_update(config: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Read a request to change what a user says about a job, ``{"userMeta": {…}}`` or what is in it alone.
+
+    Returns:
+        The summary and the description; None for what stays as it is.
+
+    Raises:
+        InvalidInputError: with every problem, by key.
+    """
+    problems: list[Problem] = []
+    body = _read(_Update, config if "userMeta" in config else {"userMeta": config}, problems)
+    if problems or body is None:
+        raise InvalidInputError(problems)
+    return body.user_meta.summary, body.user_meta.description
 
 
 def renamed(error: InvalidInputError) -> InvalidInputError:

@@ -69,6 +69,14 @@ class Waiting:
     kind: JobKind
     event: int
 
+    def key(self, start: int = 0) -> str:
+        """Return the idempotency key of a run for it, so that whoever starts it, it is started once.
+
+        Args:
+            start: How many runs for it have ended before they began.
+        """
+        return f"{self.job_id}-{self.event}-{start}"
+
 
 @dataclass(slots=True)
 class Reconciled:

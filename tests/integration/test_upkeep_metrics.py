@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlmodel import select
 
 from deployments.diagnosis import check_server
-from deployments.metrics_page import MetricsServer
 from multiblast.accounts import Requester
 from multiblast.database import BatchRun, Database, JobStatus
 from multiblast.installation import Installation
@@ -91,25 +88,3 @@ def test_health_tells_each_thing_that_is_broken(services: Services, tmp_path: Pa
         "Prefect",
     }
     assert "install BLAST" in checks["BLAST+ programs"].detail
-
-
-@pytest.fixture
-def page(services: Services) -> Iterator[str]:
-    with MetricsServer(services, 0) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.port}"
-        server.shutdown()
-        thread.join()
-        services.database.close()
-
-
-def test_metrics_page_serves_metrics_and_health_and_counts_requests(page: str) -> None:
-    assert all(check["reachable"] for check in httpx.get(f"{page}/health", timeout=30).json())
-    assert httpx.get(f"{page}/jobs").status_code == 404
-    found = values(httpx.get(f"{page}/metrics").text)
-    assert found['http_total_requests{code="200",method="GET",path="/health"}'] == 1
-    assert found['http_total_requests{code="404",method="GET",path="other"}'] == 1
-    assert found['http_request_duration_count{method="GET",path="/health"}'] == 1
-    assert found["process_resident_memory_bytes"] > 0
-    assert found['queued_jobs{queue="query"}'] == 0

@@ -1,0 +1,68 @@
+"""Runs for jobs that were submitted over HTTP, through the deployment ``run-job``; without Prefect's own library."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+
+import httpx
+
+from deployments.diagnosis import check_server
+from multiblast.upkeep.health import Check
+from multiblast.upkeep.reconciliation import Waiting
+
+_TIMEOUT_S = 20.0
+_STARTS = 3
+_DEPLOYMENT = "/deployments/name/run-job/run-job"
+
+
+class RunStarter:
+    """Starts runs at a Prefect server, which may come and go.
+
+    Args:
+        find_server: Returns the address of its API; empty while there is none.
+    """
+
+    def __init__(self, find_server: Callable[[], str]) -> None:
+        self._find_server = find_server
+
+    async def start(self, waiting: Waiting) -> None:
+        """Start the run of a queued job; the same once only, unless its run ended before the job began.
+
+        Raises:
+            ConnectionError: the server does not answer, or not as it should.
+        """
+        if not (api_url := self._find_server()):
+            raise ConnectionError("there is no Prefect server: `make up` starts one")
+        try:
+            async with httpx.AsyncClient(base_url=api_url, timeout=_TIMEOUT_S, auth=_auth(), headers=_key()) as client:
+                deployment = (await client.get(_DEPLOYMENT)).raise_for_status().json()["id"]
+                for start in range(_STARTS):
+                    body = {
+                        "parameters": {"job": waiting.job_id},
+                        "tags": [waiting.job_id],
+                        "idempotency_key": waiting.key(start),
+                        "state": {"type": "SCHEDULED"},
+                    }
+                    answer = await client.post(f"/deployments/{deployment}/create_flow_run", json=body)
+                    if answer.raise_for_status().json()["state_type"] not in {"FAILED", "CRASHED", "CANCELLED"}:
+                        return
+        except (httpx.HTTPError, ValueError, KeyError) as error:
+            raise ConnectionError(f"{api_url}: {type(error).__name__}: {error}") from error
+
+    async def health(self) -> list[Check]:
+        """Tell how the server is."""
+        if api_url := self._find_server():
+            return [await asyncio.to_thread(check_server, api_url)]
+        return [Check("Prefect", reachable=False, latency_ms=0.0, detail="there is none")]
+
+
+def _auth() -> tuple[str, str] | None:
+    user, colon, password = os.environ.get("PREFECT_API_AUTH_STRING", "").partition(":")
+    return (user, password) if colon else None
+
+
+def _key() -> dict[str, str]:
+    key = os.environ.get("PREFECT_API_KEY", "")
+    return {"Authorization": f"Bearer {key}"} if key else {}

@@ -1,0 +1,321 @@
+"""The surface 2.0 over HTTP: the answers of the design, real jobs, files by range."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from multiblast.database import Database
+from multiblast.installation import Installation
+from multiblast.services import Services
+from multiblast.settings import HttpRules, Policy, QueryLimits
+from multiblast.stores import LocalStore
+from multiblast.targets import Targets
+from tests.support.http_service import HereStarter, config, ended, serving
+
+ONE = ">First\nIYSLVCWPLDDPFSRPDMLSLSERMLDVWRGKQVAEDLSPLINQLSLADMIRSCERNETL\n"
+TWO = ONE + ">Second\nQKQRAYLRSMEEKARERRRIFIQNEQARLERFAKERAERQTTTTTTTTATTPTTTTPTTT\nTPTTTPTTTKAPGIP\n"
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory, targets_root: Path) -> Services:
+    home = tmp_path_factory.mktemp("home")
+    return Services(
+        Database(f"sqlite:///{home / 'jobs.sqlite'}"),
+        LocalStore(home / "store"),
+        Installation(),
+        Targets(targets_root),
+        QueryLimits(),
+        Policy(trust_unnamed=False, http=HttpRules(body_bytes=1 << 20, origins=("https://example.org",))),
+    )
+
+
+@pytest.fixture(scope="module")
+def starter(services: Services) -> HereStarter:
+    return HereStarter(services)
+
+
+@pytest.fixture(scope="module")
+def client(services: Services, starter: HereStarter) -> Iterator[httpx.Client]:
+    """Ann's client."""
+    token = services.accounts.tokens.make("ann", "tests")
+    with (
+        serving(services, starter) as url,
+        httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60) as opened,
+    ):
+        yield opened
+
+
+def submit(client: httpx.Client, query: str, **more: Any) -> str:
+    answer = client.post("/query/jobs", json={**config(query), **more})
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["queryJobID"])
+
+
+@pytest.fixture(scope="module")
+def job(client: httpx.Client) -> str:
+    """A complete job of two sequences."""
+    made = submit(client, TWO, userMeta={"summary": "Some blast job"})
+    assert ended(client, f"/query/jobs/{made}")["status"] == "complete"
+    return made
+
+
+@pytest.fixture(scope="module")
+def report(client: httpx.Client, job: str) -> str:
+    """A complete tabular report of it."""
+    made = client.post("/report/jobs", json={"queryJobID": job, "blastConfig": {"formatType": 6}}).json()["reportJobID"]
+    assert ended(client, f"/report/jobs/{made}")["status"] == "complete"
+    return str(made)
+
+
+def test_http_query_job_is_answered_as_the_design_shows(client: httpx.Client, job: str) -> None:
+    answer = client.get(f"/query/jobs/{job}").json()
+    children = [child["queryJobID"] for child in answer["children"]]
+    assert answer["subJobs"] == children
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", answer["createdOn"])
+    wanted = {
+        "queryJobID": job,
+        "status": "complete",
+        "jobConfig": {
+            "site": "demo",
+            "targets": [{"targetDisplayName": "examples", "targetFile": "proteins"}],
+        },
+        "blastConfig": {"tool": "blastp"},
+        "userMeta": {"summary": "Some blast job"},
+    }
+    assert {name: answer[name] for name in wanted} == wanted
+    assert client.get(f"/query/jobs/{job.upper()}").json() == answer
+
+
+def test_http_list_and_statuses_and_targets(client: httpx.Client, job: str) -> None:
+    listed = {item["queryJobID"]: item for item in client.get("/query/jobs", params={"site": "demo"}).json()}
+    assert set(listed[job]) == {"queryJobID", "status", "site", "createdOn", "userMeta"}
+    asked = [job, "748ba381dd81bb8de615319837ffa350", "no id", 7, None]
+    assert client.post("/query/statuses", json=asked).json() == {job: "complete"}
+    assert client.get("/query/targets").json() == {
+        "demo": {"examples": {"naTargets": ["nucleotides"], "aaTargets": ["proteins"]}}
+    }
+    page = client.get("/query/jobs", params={"count": 1})
+    assert len(page.json()) == 1
+    assert "first=2" in page.headers["link"]
+
+
+def test_http_form_makes_the_same_job_as_json(client: httpx.Client, job: str) -> None:
+    text = json.dumps(config())
+    forms: list[Any] = [
+        {"config": (None, text, "application/json"), "query": ("q.fasta", TWO, "application/octet-stream")},
+        {"config": ("c.json", text), "query": (None, TWO)},
+    ]
+    assert [client.post("/query/jobs", files=form).json() for form in forms] == [{"queryJobID": job}] * 2
+
+
+def test_http_known_submission_is_complete_in_the_answer_without_a_run(
+    client: httpx.Client, job: str, starter: HereStarter
+) -> None:
+    """The child of a complete job, under another title."""
+    before = len(starter.started)
+    made = submit(client, ONE.replace("First", "Other title"))
+    assert made != job
+    assert client.get(f"/query/jobs/{made}").json()["status"] == "complete"
+    assert len(starter.started) == before
+
+
+def test_http_submission_is_queued_while_nothing_can_be_started(client: httpx.Client, starter: HereStarter) -> None:
+    starter.away = True
+    made = submit(client, ">new\nMKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQAPILSRVGDGTQDNLSGAEKAVQVKVKALPDAQFEVV\n")
+    answer = client.get(f"/query/jobs/{made}")
+    assert (answer.json()["status"], answer.json()["queuePosition"], answer.headers["retry-after"]) == (
+        "queued",
+        1,
+        "2",
+    )
+    assert client.get("/health").status_code == 503
+    starter.away = False
+    assert ended(client, f"/query/jobs/{made}")["status"] == "complete"
+    assert [one.job_id for one in starter.started].count(made) == 1
+
+
+def test_http_bad_submission_names_every_problem_by_key(client: httpx.Client) -> None:
+    wrong = config(">a\nMKV!\n", eValue="-1", nonsense=1)
+    answer = client.post("/query/jobs", json=wrong)
+    assert answer.status_code == 422
+    body = answer.json()
+    assert body["status"] == "invalid-input"
+    assert set(body["errors"]["byKey"]) == {"blastConfig.eValue", "blastConfig.nonsense"}
+    assert body["requestId"] == answer.headers["x-request-id"]
+    assert b"\n" not in answer.content
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "sent", "code"),
+    [
+        ("POST", "/query/jobs", {"content": b"{", "headers": {"Content-Type": "application/json"}}, 400),
+        ("POST", "/query/jobs", {"content": b"[1]", "headers": {"Content-Type": "application/json"}}, 422),
+        ("POST", "/query/jobs", {"content": b'{"a": NaN}', "headers": {"Content-Type": "application/json"}}, 400),
+        ("POST", "/query/jobs", {"content": b'"\\ud800"', "headers": {"Content-Type": "application/json"}}, 400),
+        ("POST", "/query/jobs", {"content": b"[" * 100_000, "headers": {"Content-Type": "application/json"}}, 400),
+        ("POST", "/query/jobs", {"content": b"x", "headers": {"Content-Type": "text/plain"}}, 415),
+        ("POST", "/query/jobs", {"content": b"x", "headers": {"Content-Type": "multipart/form-data; boundary=b"}}, 400),
+        ("POST", "/query/jobs", {"content": b"x", "headers": {"Content-Type": "multipart/form-data"}}, 400),
+        ("POST", "/query/jobs", {"files": {"query": ("q", b">a\nMKV")}}, 400),
+        ("POST", "/query/jobs", {"content": b"x" * (2 << 20)}, 413),
+        ("GET", "/query/jobs?first=0", {}, 422),
+        ("GET", "/query/jobs?count=99999999999999999999", {}, 422),
+        ("GET", "/query/jobs?status=no", {}, 422),
+        ("GET", "/query/jobs?site=%00", {}, 400),
+        ("GET", "/query/jobs/nothing", {}, 404),
+        ("GET", "/query/jobs/748ba381dd81bb8de615319837ffa350", {}, 404),
+        ("GET", "/query/jobs/748ba381dd81bb8de615319837ffa350/query", {}, 404),
+        ("DELETE", "/query/jobs/748ba381dd81bb8de615319837ffa350", {}, 404),
+        ("PUT", "/query/jobs", {}, 405),
+        ("GET", "/nothing", {}, 404),
+        ("GET", "/..%2f..%2fetc/passwd", {}, 404),
+        ("POST", "/query/statuses", {"json": {}}, 422),
+        ("POST", "/report/jobs", {"json": {"queryJobID": "748ba381dd81bb8de615319837ffa350"}}, 400),
+        ("POST", "/report/jobs", {"json": {}}, 422),
+        ("POST", "/query/link-guest", {"json": {"guestID": 7}}, 400),
+        ("POST", "/query/link-guest", {"json": {"guestID": "nobody's"}}, 400),
+    ],
+)
+def test_http_bad_request_has_its_code(
+    client: httpx.Client, method: str, path: str, sent: dict[str, Any], code: int
+) -> None:
+    before = client.get("/query/jobs").json()
+    answer = client.request(method, path, **sent)
+    assert answer.status_code == code, answer.text
+    assert {"status", "message", "requestId"} <= set(answer.json())
+    assert client.get("/query/jobs").json() == before
+
+
+def test_http_changes_of_a_job(client: httpx.Client, job: str) -> None:
+    address = f"/query/jobs/{job}"
+    assert client.patch(address, json={"userMeta": {"description": "d"}}).status_code == 204
+    assert client.get(address).json()["userMeta"] == {"summary": "Some blast job", "description": "d"}
+    assert client.patch(address, json={"description": ""}).status_code == 204
+    assert client.get(address).json()["userMeta"] == {"summary": "Some blast job"}
+    wrong = client.patch(address, json={"userMeta": {"summary": "x" * 513}})
+    assert (wrong.status_code, list(wrong.json()["errors"]["byKey"])) == (422, ["userMeta.summary"])
+    assert client.post(address).status_code == 409
+    assert client.post(f"{address}/cancel").status_code == 409
+    assert [client.put(f"{address}/pin").status_code, client.get(address).json()["pinned"]] == [204, True]
+    assert [client.delete(f"{address}/pin").status_code, client.get(address).json()["pinned"]] == [204, False]
+    assert [event["toStatus"] for event in client.get(f"{address}/history").json()] == [
+        "queued",
+        "in-progress",
+        "complete",
+    ]
+
+
+def test_http_unlinked_job_is_not_found_the_second_time(client: httpx.Client) -> None:
+    made = submit(client, ONE.replace("First", "Unlinked"))
+    assert [client.delete(f"/query/jobs/{made}").status_code for _ in range(2)] == [204, 404]
+
+
+def test_http_query_result_stderr_and_command(client: httpx.Client, job: str, targets_root: Path) -> None:
+    query = client.get(f"/query/jobs/{job}/query")
+    assert query.headers["content-disposition"] == 'attachment; filename="query.txt"'
+    assert query.text.startswith(">First\nIYSL")
+    result = client.get(f"/query/jobs/{job}/result", params={"download": "false"})
+    assert result.content.startswith(b"Blast4-archive ::= {")
+    assert "content-disposition" not in result.headers
+    assert client.get(f"/query/jobs/{job}/stderr").text == ""
+    command = client.get(f"/query/jobs/{job}/command").text
+    assert command.startswith("blastp ")
+    assert "-db demo/examples/proteins" in command
+    assert str(targets_root) not in command
+
+
+def test_http_hits_are_pages(client: httpx.Client, job: str) -> None:
+    page = client.get(f"/query/jobs/{job}/hits", params={"page_size": 2, "evalue_max": 10, "sort": "bitscore"}).json()
+    assert set(page) == {"rows", "total", "page", "pages"}
+    assert len(page["rows"]) == min(2, page["total"])
+    assert client.get(f"/query/jobs/{job}/hits", params={"page_size": 0}).status_code == 422
+
+
+def test_http_report_is_listed_and_answered_as_the_design_shows(client: httpx.Client, job: str, report: str) -> None:
+    listed = client.get("/report/jobs", params={"query_job_id": job}).json()
+    assert {"reportJobID": report, "queryJobID": job, "status": "complete"} in listed
+    details = client.get(f"/report/jobs/{report}").json()
+    assert (details["queryJobID"], details["blastConfig"]) == (job, {"formatType": 6})
+    files = client.get(f"/report/jobs/{report}/files").json()
+    assert [file["name"] for file in files] == ["report.tsv", "report.zip"]
+    assert all(isinstance(file["size"], int) for file in files)
+
+
+def test_http_file_whole_and_in_parts(client: httpx.Client, report: str) -> None:
+    address = f"/report/jobs/{report}/files/report.tsv"
+    whole = client.get(address)
+    text, tag = whole.content, whole.headers["etag"]
+    assert whole.headers["content-disposition"] == 'attachment; filename="report.tsv"'
+    assert (whole.headers["content-length"], whole.headers["accept-ranges"]) == (str(len(text)), "bytes")
+
+    def get(**headers: str) -> httpx.Response:
+        return client.get(address, headers=headers)
+
+    part = get(Range="bytes=5-9")
+    assert (part.status_code, part.content) == (206, text[5:10])
+    assert part.headers["content-range"] == f"bytes 5-9/{len(text)}"
+    assert get(Range="bytes=-7").content == text[-7:]
+    assert get(Range="bytes=5-").content == text[5:]
+    assert get(Range="bytes=0-1,3-4").content == text
+    assert get(Range="bytes=9-5").content == text
+    beyond = get(Range=f"bytes={len(text)}-")
+    assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{len(text)}")
+    assert get(Range="bytes=0-1", **{"If-Range": '"old"'}).content == text
+    assert get(Range="bytes=0-1", **{"If-Range": tag}).content == text[:2]
+    unchanged = get(**{"If-None-Match": f'"x", {tag}'})
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    head = client.head(address)
+    assert (head.status_code, head.headers["content-length"], head.content) == (200, str(len(text)), b"")
+    lines = text.splitlines(keepends=True)
+    assert client.get(address, params={"lines": "2-3"}).content == b"".join(lines[1:3])
+    assert client.get(address, params={"lines": "x"}).status_code == 422
+    assert client.get(address.replace(".tsv", ".txt")).status_code == 404
+    assert client.get(f"/report/jobs/{report}/files/..%2F..%2Fjobs.sqlite").status_code == 404
+
+
+def test_http_html_report_is_sandboxed(client: httpx.Client, job: str) -> None:
+    made = client.post("/report/jobs", json={"queryJobID": job, "blastConfig": {"formatType": "html"}}).json()
+    ended(client, f"/report/jobs/{made['reportJobID']}")
+    page = client.get(f"/report/jobs/{made['reportJobID']}/files/report.html", params={"download": "false"})
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert page.headers["content-security-policy"].startswith("sandbox allow-scripts")
+
+
+def test_http_unchanged_job_is_not_sent_again(client: httpx.Client, job: str) -> None:
+    tag = client.get(f"/query/jobs/{job}").headers["etag"]
+    assert client.get(f"/query/jobs/{job}", headers={"If-None-Match": tag}).status_code == 304
+
+
+def test_http_answers_have_headers_of_security_and_for_allowed_origins(client: httpx.Client, job: str) -> None:
+    address = f"/query/jobs/{job}"
+    answer = client.get(address, headers={"Origin": "https://example.org"})
+    assert answer.headers["access-control-allow-origin"] == "https://example.org"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert "server" not in answer.headers
+    assert "access-control-allow-origin" not in client.get(address, headers={"Origin": "https://evil.org"}).headers
+
+
+def test_http_errors_are_problem_details_where_asked_for(client: httpx.Client) -> None:
+    answer = client.get("/query/jobs/nothing", headers={"Accept": "application/problem+json"})
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (answer.json()["status"], answer.json()["title"]) == (404, "not-found")
+
+
+def test_http_metrics_and_documentation(client: httpx.Client) -> None:
+    client.get("/query/jobs/nothing")
+    client.get("/nothing/of/this/kind")
+    metrics = client.get("/metrics").text
+    assert 'http_total_requests{code="404",method="GET",path="/query/jobs/{job_id}"}' in metrics
+    assert 'http_total_requests{code="404",method="GET",path="other"}' in metrics
+    assert 'http_request_duration_count{method="GET",path="/query/jobs/{job_id}"}' in metrics
+    assert 'queued_jobs{queue="query"} 0' in metrics
+    assert "/query/jobs/{job_id}/result" in client.get("/openapi.json").json()["paths"]
+    assert "/query/jobs/{job_id}/result" in client.get("/api").text

@@ -1,0 +1,59 @@
+"""The application: all surfaces of the service, behind one guard."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+from multiblast.services import Services
+from web import operation_routes, query_routes, report_routes
+from web.errors import add_error_handlers
+from web.guard import Guard, HttpMetrics
+from web.runs import Runs, Starter
+from web.service import Service
+from web.watch import Watch
+
+_DESCRIPTION = (
+    "Searches sequences with BLAST+, each distinct one once, and makes reports exactly as BLAST+ prints them. "
+    "Say who you are with Authorization: Bearer TOKEN. Every error is {status, message, requestId}."
+)
+
+
+def make_application(services: Services, starter: Starter) -> ASGIApp:
+    """Return the service as an ASGI application.
+
+    Args:
+        services: What does all the work.
+        starter: What starts the runs of jobs.
+    """
+    rules, metrics = services.policy.http, HttpMetrics()
+
+    @asynccontextmanager
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        watch = Watch(services)
+        runs = Runs(services, starter, watch.look)
+        app.state.service = Service(services, runs, watch, metrics)
+        yield
+        await runs.close()
+        services.database.close()
+
+    app = FastAPI(
+        title="multiblast", version="2.0", description=_DESCRIPTION, lifespan=life, docs_url=None, redoc_url=None
+    )
+    add_error_handlers(app)
+    for routes in (query_routes, report_routes, operation_routes):
+        app.include_router(routes.router)
+    if rules.origins:
+        exposed = ["ETag", "Link", "Location", "Retry-After", "X-Request-Id", "Content-Range", "Content-Disposition"]
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=rules.origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=exposed,
+        )
+    return Guard(app, rules.body_bytes, metrics)

@@ -1,0 +1,162 @@
+"""What every request passes first: limits of size and time, its id, the headers of its answer, metrics and the log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from contextlib import suppress
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from web.errors import HttpError, describe, write
+
+_log = logging.getLogger("multiblast.http")
+
+_LONGEST_QUERY = 64 << 10
+_UPLOAD_S, _UPLOAD_BYTES_PER_S = 30.0, 10_000  # what a body may take: so long, and more the more of it is there
+_DRAIN_S, _DRAIN_BYTES = 5.0, 64 << 20
+_SEND_S = 60.0  # what a client may take to read a piece of an answer
+_TRACE = re.compile(r"[0-9A-Za-z-]{1,64}")
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "private, no-cache",
+}
+
+
+class HttpMetrics:
+    """Counts requests by the template of their route, so that a visitor cannot add series."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._requests = Counter("http_total_requests", "Requests.", ["method", "path", "code"], registry=self.registry)
+        self._durations = Histogram(
+            "http_request_duration", "Seconds a request took.", ["method", "path"], registry=self.registry
+        )
+
+    def count(self, method: str, path: str, code: int, seconds: float) -> None:
+        """Count one request."""
+        method = method if method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} else "other"
+        self._requests.labels(method, path, str(code)).inc()
+        self._durations.labels(method, path).observe(seconds)
+
+
+class Guard:
+    """Stands before the application.
+
+    Args:
+        app: The application.
+        body_bytes: Largest body of a request.
+        metrics: Where requests are counted.
+    """
+
+    def __init__(self, app: ASGIApp, body_bytes: int, metrics: HttpMetrics) -> None:
+        self._app, self._body_bytes, self._metrics = app, body_bytes, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        passage = _Passage(scope, receive, send, self._body_bytes)
+        started = time.perf_counter()
+        try:
+            if problem := _refusal(scope, self._body_bytes):
+                await passage.refuse(problem)
+            else:
+                await self._app(scope, passage.receive, passage.send)
+        except TimeoutError:  # the client does not read: nothing more can be told to it
+            passage.code = passage.code or 499
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told once and logged once
+            await passage.refuse(error)
+        seconds = time.perf_counter() - started
+        route = getattr(scope.get("route"), "path_format", "other")
+        self._metrics.count(scope["method"], scope.get("mounted_at", "") + route, passage.code, seconds)
+        path = quote(scope["path"], safe="/:")  # without its query, in which there may be a token
+        facts = (scope["method"], path[:200], passage.code, seconds * 1000, passage.request_id)
+        _log.info("%s %s %d in %.0f ms, request %s%s", *facts, passage.trace)
+
+
+class _Passage:
+    """One request on its way."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, body_bytes: int) -> None:
+        self._receive, self._send, self._body_bytes = receive, send, body_bytes
+        self._started, self._received, self._complete = time.monotonic(), 0, False
+        self.request_id, self.code = uuid4().hex, 0
+        trace = Headers(scope=scope).get("traceid", "")
+        self.trace = f", trace {trace}" if _TRACE.fullmatch(trace) else ""
+        scope.setdefault("state", {})["request_id"] = self.request_id
+
+    async def receive(self) -> Message:
+        """Receive a piece of the body, if it comes in time and is not too much."""
+        if self._complete:
+            return await self._receive()
+        left = self._started + _UPLOAD_S + self._received / _UPLOAD_BYTES_PER_S - time.monotonic()
+        try:
+            message = await asyncio.wait_for(self._receive(), max(0.0, left))
+        except TimeoutError:
+            raise HttpError("timeout", "the request's body came too slowly", Connection="close") from None
+        self._received += len(message.get("body", b""))
+        self._complete = not message.get("more_body", False)
+        if self._received > self._body_bytes:
+            raise _too_large(self._body_bytes)
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Send a piece of the answer, if the client takes it in time."""
+        if message["type"] == "http.response.start":
+            self.code = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-Id"] = self.request_id
+            for name, value in _HEADERS.items():
+                headers.setdefault(name, value)
+        await asyncio.wait_for(self._send(message), _SEND_S)
+
+    async def refuse(self, error: Exception) -> None:
+        """Answer with an error, unless an answer has begun: then the connection breaks, as it must."""
+        if self.code:
+            raise error
+        if isinstance(error, HttpError) and error.word == "too-large":
+            await self._drain()
+        code, body, headers = describe(error)
+        response = write(code, {**body, "requestId": self.request_id}, headers)
+        await response({"type": "http"}, self.receive, self.send)
+
+    async def _drain(self) -> None:
+        """Read some more of a body that is refused: most clients read the answer only when they have sent all."""
+        drained, more = 0, not self._complete
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_S):
+                while more and drained < _DRAIN_BYTES:
+                    message = await self._receive()
+                    drained += len(message.get("body", b""))
+                    more = message.get("more_body", False)
+
+
+def _refusal(scope: Scope, body_bytes: int) -> HttpError | None:
+    """Return why a request is refused by its head alone."""
+    length: Any = Headers(scope=scope).get("content-length", "0")
+    if not (length.isascii() and length.isdecimal() and len(length) < 20):  # noqa: PLR2004 - more digits than 64 bits
+        return HttpError("bad-request", "Content-Length is no number", Connection="close")
+    if int(length) > body_bytes:
+        return _too_large(body_bytes)
+    if len(scope["query_string"]) > _LONGEST_QUERY:
+        return HttpError("bad-request", f"the address is longer than {_LONGEST_QUERY} bytes: use POST")
+    if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+        return HttpError("bad-request", "the address has a NUL character")
+    return None
+
+
+def _too_large(body_bytes: int) -> HttpError:
+    return HttpError("too-large", f"a request has at most {body_bytes:,} bytes", Connection="close")

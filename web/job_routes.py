@@ -1,0 +1,215 @@
+"""The routes that query jobs and report jobs have in common."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import PlainTextResponse, Response
+
+from multiblast.accounts import Requester
+from multiblast.actions import Queries, Reports
+from multiblast.actions.answers import Errors, Event
+from multiblast.actions.requests import read_update
+from multiblast.database import JobKind
+from multiblast.errors import InvalidInputError, NotAllowedError, NotFoundError, Problem
+from multiblast.services import Services
+from web.bodies import read_json, read_object
+from web.errors import HttpError
+from web.files import content_headers
+from web.identity import Caller, CallerOfRequest
+from web.parameters import Download, JobId, errors, json_answer
+from web.service import Service, ServiceOfRequest
+
+
+def door_of(services: Services, kind: JobKind) -> Queries | Reports:
+    """Return the door of the jobs of a kind."""
+    return services.queries if kind is JobKind.QUERY else services.reports
+
+
+def body_of(schema: dict[str, Any], media_type: str = "application/json") -> dict[str, Any]:
+    """Return what a route's documentation says of the body that it reads itself."""
+    return {"requestBody": {"required": True, "content": {media_type: {"schema": schema}}}}
+
+
+async def restart(service: Service, kind: JobKind, who: Requester, job_id: str) -> None:
+    """Let a job run again.
+
+    Raises:
+        HttpError: it cannot, because what it was searched in is not as its recipe needs it.
+    """
+    door = door_of(service.services, kind)
+    try:
+        await run_in_threadpool(door.restart, who, job_id)
+    except InvalidInputError as error:
+        raise HttpError("gone", str(error)) from error
+    service.runs.begin(await run_in_threadpool(door.begin, job_id))
+
+
+def unlink(service: Service, kind: JobKind, who: Requester, job_id: str) -> None:
+    """Take a job out of somebody's list.
+
+    Raises:
+        NotFoundError: it is not in it.
+    """
+    try:
+        found = door_of(service.services, kind).unlink(who, job_id)
+    except NotAllowedError:
+        found = False
+    if not found:
+        raise NotFoundError(f"{kind} job in your list", job_id)
+
+
+def link_guest(caller: Caller, body: dict[str, Any]) -> None:
+    """Give everything of a guest to who asks.
+
+    Raises:
+        HttpError: there is no such guest.
+        NotAllowedError: a guest asks, or nobody with a name.
+    """
+    who, token = caller.member(), body.get("guestID")
+    if who.is_guest or not who.owner:
+        raise NotAllowedError(f"{who} has no list that jobs could move to: sign in")
+    if not isinstance(token, str):
+        raise HttpError("bad-request", "guestID is the guest's token, a text")
+    try:
+        caller.services.accounts.link_guest(token, who.owner)
+    except NotAllowedError as error:
+        raise HttpError("bad-request", str(error)) from error
+
+
+def add_job_routes(router: APIRouter, kind: JobKind) -> None:  # noqa: C901 - one function a route
+    """Add to the routes of a kind of jobs those that all kinds have."""
+    known, changed = errors("not-found", "forbidden"), errors("not-found", "forbidden", "conflict")
+
+    @router.post(
+        "/jobs/{job_id}",
+        status_code=204,
+        responses=errors("not-found", "forbidden", "conflict", "gone", "too-many-requests"),
+    )
+    async def restart_job(service: ServiceOfRequest, caller: CallerOfRequest, job_id: JobId) -> Response:
+        """Run an expired, failed or cancelled job again."""
+        await restart(service, kind, await run_in_threadpool(caller.member), job_id)
+        return Response(status_code=204)
+
+    @router.patch(
+        "/jobs/{job_id}",
+        status_code=204,
+        responses=errors("not-found", "forbidden", "invalid-input"),
+        openapi_extra=body_of(
+            {
+                "type": "object",
+                "properties": {
+                    "userMeta": {
+                        "type": "object",
+                        "properties": {"summary": {"type": "string"}, "description": {"type": "string"}},
+                    }
+                },
+            }
+        ),
+    )
+    async def update_job(
+        request: Request, service: ServiceOfRequest, caller: CallerOfRequest, job_id: JobId
+    ) -> Response:
+        """Change what you say about a job in your list: `{"userMeta": {"summary"?, "description"?}}`."""
+        body = await read_object(request)
+
+        def change() -> None:
+            who = caller.member()
+            summary, description = read_update(body)
+            door_of(service.services, kind).update(who, job_id, summary=summary, description=description)
+
+        await run_in_threadpool(change)
+        return Response(status_code=204)
+
+    @router.delete("/jobs/{job_id}", status_code=204, responses=errors("not-found"))
+    def unlink_job(service: ServiceOfRequest, caller: CallerOfRequest, job_id: JobId) -> Response:
+        """Take a job out of your list; the job itself stays until it expires."""
+        unlink(service, kind, caller.member(), job_id)
+        return Response(status_code=204)
+
+    @router.post("/jobs/{job_id}/cancel", status_code=204, responses=changed)
+    def cancel_job(service: ServiceOfRequest, caller: CallerOfRequest, job_id: JobId) -> Response:
+        """Stop a job that waits or runs; what it found is kept."""
+        door_of(service.services, kind).cancel(caller.member(), job_id)
+        return Response(status_code=204)
+
+    @router.put("/jobs/{job_id}/pin", status_code=204, responses=known)
+    def pin_job(service: ServiceOfRequest, caller: CallerOfRequest, job_id: JobId) -> Response:
+        """Keep a job's result for good."""
+        door_of(service.services, kind).pin(caller.member(), job_id)
+        return Response(status_code=204)
+
+    @router.delete("/jobs/{job_id}/pin", status_code=204, responses=known)
+    def unpin_job(service: ServiceOfRequest, caller: CallerOfRequest, job_id: JobId) -> Response:
+        """Let a job's result expire when nobody uses it."""
+        door_of(service.services, kind).pin(caller.member(), job_id, pinned=False)
+        return Response(status_code=204)
+
+    @router.post("/jobs/{job_id}/shares", responses=errors("not-found", "forbidden", "invalid-input"))
+    def share_job(
+        request: Request,
+        service: ServiceOfRequest,
+        caller: CallerOfRequest,
+        job_id: JobId,
+        days: Annotated[float, Query(ge=0, le=36_500, description="For how long; 0 is for good.")] = 0,
+    ) -> Response:
+        """Get a token with which anybody may read a job: header `Share-Token`, or `share_token` in the address."""
+        lasts = timedelta(days=days) if days else None
+        token = door_of(service.services, kind).share(caller.member(), job_id, lasts=lasts)
+        return json_answer(request, {"shareToken": token})
+
+    @router.delete("/jobs/{job_id}/shares", status_code=204, responses=known)
+    def end_shares(service: ServiceOfRequest, caller: CallerOfRequest, job_id: JobId) -> Response:
+        """Make all share tokens of a job worthless."""
+        door_of(service.services, kind).end_shares(caller.member(), job_id)
+        return Response(status_code=204)
+
+    @router.get("/jobs/{job_id}/history", response_model=list[Event], responses=known)
+    def job_history(request: Request, service: ServiceOfRequest, caller: CallerOfRequest, job_id: JobId) -> Response:
+        """See what happened to a job, oldest first."""
+        return json_answer(request, door_of(service.services, kind).history(caller.reader(), job_id))
+
+    @router.get("/jobs/{job_id}/errors", response_model=Errors, responses=known)
+    def job_errors(request: Request, service: ServiceOfRequest, caller: CallerOfRequest, job_id: JobId) -> Response:
+        """See what went wrong with a job, by program and by sequence."""
+        return json_answer(request, door_of(service.services, kind).errors(caller.reader(), job_id))
+
+    @router.get("/jobs/{job_id}/stderr", response_class=PlainTextResponse, responses=known)
+    def job_stderr(
+        service: ServiceOfRequest, caller: CallerOfRequest, job_id: JobId, download: Download = True
+    ) -> Response:
+        """Read what a job's programs wrote to standard error; often nothing."""
+        text = door_of(service.services, kind).errors(caller.reader(), job_id).stderr
+        return Response(text, headers=content_headers("text/plain", download=download, name=f"{job_id}-stderr.txt"))
+
+    @router.post(
+        "/statuses",
+        response_model=dict[str, str],
+        responses=errors("invalid-input"),
+        openapi_extra=body_of({"type": "array", "items": {"type": "string"}}),
+    )
+    async def job_statuses(request: Request, service: ServiceOfRequest, caller: CallerOfRequest) -> Response:
+        """Get the status of many jobs; ids that are unknown or not yours to see are left out."""
+        ids = await read_json(request)
+        if not isinstance(ids, list):
+            raise InvalidInputError(Problem("a JSON array of ids is needed here"))
+        wanted = [one.lower() for one in ids if isinstance(one, str)]
+        door = door_of(service.services, kind)
+        return json_answer(request, await run_in_threadpool(lambda: door.statuses(caller.anybody(), wanted)))
+
+    @router.post(
+        "/link-guest",
+        status_code=204,
+        responses=errors("forbidden", "invalid-input"),
+        openapi_extra=body_of(
+            {"type": "object", "required": ["guestID"], "properties": {"guestID": {"type": "string"}}}
+        ),
+    )
+    async def link_a_guest(request: Request, caller: CallerOfRequest) -> Response:
+        """Move everything of a guest, query jobs and reports, into your list: `{"guestID": the guest's token}`."""
+        body = await read_object(request)
+        await run_in_threadpool(link_guest, caller, body)
+        return Response(status_code=204)

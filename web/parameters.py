@@ -1,0 +1,84 @@
+"""What routes have in common: parameters, headers, and how answers are written."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import Depends, Path, Query, Request
+from starlette.responses import Response
+
+from multiblast.actions.answers import Answer
+from multiblast.errors import NotFoundError
+from multiblast.ids import is_id
+from web.errors import CODES, ErrorAnswer, json_line
+
+_LONGEST_WAIT_S = 30
+_PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,6})(?:$|[,;\s])")
+_RETRY_S = 2
+
+Number = Annotated[int, Query(ge=1, le=10**9)]
+Download = Annotated[bool, Query(description="Whether a browser shall save the file, not show it.")]
+
+
+async def _job_id(job_id: Annotated[str, Path(description="32 hexadecimal digits.")]) -> str:
+    """Return an id as it is kept.
+
+    Raises:
+        NotFoundError: there can be no job of this id.
+    """
+    if not is_id(job_id.lower()):
+        raise NotFoundError("job", job_id[:60], "an id has 32 hexadecimal digits")
+    return job_id.lower()
+
+
+JobId = Annotated[str, Depends(_job_id)]
+
+
+def errors(*words: str) -> dict[int | str, dict[str, Any]]:
+    """Return the errors of a route, for its documentation, beside those that every route has."""
+    always = ("bad-request", "unauthorized", "timeout", "too-large", "server-error", "unavailable")
+    codes = sorted({int(CODES[word]) for word in (*always, *words)})
+    names = {code: ", ".join(word for word in CODES if CODES[word] == code) for code in codes}
+    return {code: {"model": ErrorAnswer, "description": names[code]} for code in codes}
+
+
+def wait_s(request: Request) -> float:
+    """Return for how long a request likes to wait for an answer that says more: ``Prefer: wait=N``."""
+    found = _PREFER_WAIT.search(request.headers.get("prefer", ""))
+    return min(float(found[1]), _LONGEST_WAIT_S) if found else 0.0
+
+
+def json_answer(
+    request: Request, answer: Answer | Sequence[Answer] | dict[str, Any], *, active: bool = False
+) -> Response:
+    """Return an answer as JSON, or that it has not changed since the request was told it last.
+
+    Args:
+        request: May have ``If-None-Match``.
+        answer: What to say.
+        active: Whether it will be another one soon.
+    """
+    if isinstance(answer, Answer):
+        body = answer.model_dump_json(by_alias=True, exclude_none=True).encode()
+    elif isinstance(answer, dict):
+        body = json_line(answer)
+    else:
+        body = b"[%s]" % b",".join(item.model_dump_json(by_alias=True, exclude_none=True).encode() for item in answer)
+    tag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    headers = {"ETag": tag, **({"Retry-After": str(_RETRY_S)} if active else {})}
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type="application/json")
+
+
+def list_answer(request: Request, items: Sequence[Answer], first: int, count: int) -> Response:
+    """Return a page of a list, with the address of the next one if there may be one."""
+    response = json_answer(request, items)
+    if len(items) == count:
+        following = request.url.include_query_params(first=first + count, count=count)
+        following = following.remove_query_params(["access_token", "Auth-Key", "share_token"])
+        response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
+    return response

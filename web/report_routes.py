@@ -1,0 +1,132 @@
+"""The report service of the Multi-Blast design, 2.0, at ``/report``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from multiblast.actions.answers import CreatedReport, ReportDetails, ReportItem, ReportListedFile
+from multiblast.database import JobKind
+from multiblast.errors import NotFoundError
+from multiblast.jobs import ACTIVE
+from web.bodies import read_object
+from web.errors import HttpError
+from web.files import StreamAnswer, content_headers, file_answer
+from web.identity import CallerOfRequest
+from web.job_routes import add_job_routes, body_of
+from web.parameters import Download, JobId, Number, errors, json_answer, list_answer, wait_s
+from web.service import ServiceOfRequest
+
+router = APIRouter(prefix="/report", tags=["report"])
+
+_CREATE = {
+    "type": "object",
+    "required": ["queryJobID"],
+    "properties": {
+        "queryJobID": {"type": "string"},
+        "blastConfig": {"type": "object", "properties": {"formatType": {"type": ["string", "integer"]}}},
+        "addToUserCollection": {"type": "boolean"},
+        "userMeta": {"type": "object"},
+    },
+}
+
+
+@router.get("/jobs", response_model=list[ReportItem], responses=errors("invalid-input"))
+def list_jobs(  # noqa: PLR0913, PLR0917 - the parameters of the address
+    request: Request,
+    service: ServiceOfRequest,
+    caller: CallerOfRequest,
+    query_job_id: str = "",
+    site: str = "",
+    status: str = "",
+    first: Number = 1,
+    count: Number = 1000,
+) -> Response:
+    """List the reports in your list, newest first; a header `Link` has the address of the next page."""
+    items = service.services.reports.list_jobs(
+        caller.member(), query_job_id=query_job_id.lower(), site=site, status=status, first=first, count=count
+    )
+    return list_answer(request, items, first, count)
+
+
+@router.post(
+    "/jobs",
+    response_model=CreatedReport,
+    responses=errors("forbidden", "invalid-input", "conflict"),
+    openapi_extra=body_of(_CREATE),
+)
+async def create_job(request: Request, service: ServiceOfRequest, caller: CallerOfRequest) -> Response:
+    """Make a report of a complete query job: `{"queryJobID", "blastConfig"?: {"formatType", …}}`."""
+    config = await read_object(request)
+    reports = service.services.reports
+
+    def create() -> Any:
+        try:
+            created = reports.create(caller.member(), config)
+        except NotFoundError as error:
+            raise HttpError("bad-request", str(error)) from error
+        return created, reports.begin(created.report_job_id)
+
+    created, waiting = await run_in_threadpool(create)
+    service.runs.begin(waiting)
+    return json_answer(request, created)
+
+
+@router.get("/jobs/{job_id}", response_model=ReportDetails, responses=errors("not-found", "forbidden", "invalid-input"))
+async def look_up_job(
+    request: Request,
+    service: ServiceOfRequest,
+    caller: CallerOfRequest,
+    job_id: JobId,
+    save_job: Annotated[bool, Query(description="Whether to add the report to your list.")] = True,
+) -> Response:
+    """See a report job. With `Prefer: wait=N` the answer waits until it has ended."""
+
+    def look_up() -> ReportDetails:
+        return service.services.reports.lookup(caller.reader(), job_id, link=save_job)
+
+    details = await run_in_threadpool(look_up)
+    if (limit_s := wait_s(request)) and details.status in ACTIVE:
+        await service.watch.ended(JobKind.REPORT, job_id, limit_s)
+        details = await run_in_threadpool(look_up)
+    return json_answer(request, details, active=details.status in ACTIVE)
+
+
+@router.get(
+    "/jobs/{job_id}/files",
+    response_model=list[ReportListedFile],
+    responses=errors("not-found", "forbidden", "conflict"),
+)
+def list_files(request: Request, service: ServiceOfRequest, caller: CallerOfRequest, job_id: JobId) -> Response:
+    """List the files of a complete report, the one to open first before others, and all of them in a zip."""
+    return json_answer(request, service.services.reports.files(caller.reader(), job_id))
+
+
+@router.head("/jobs/{job_id}/files/{name}", include_in_schema=False)
+@router.get(
+    "/jobs/{job_id}/files/{name}",
+    response_class=Response,
+    responses=errors("not-found", "forbidden", "conflict", "invalid-input", "range-not-satisfiable"),
+)
+def read_file(  # noqa: PLR0913, PLR0917 - the parameters of the address
+    request: Request,
+    service: ServiceOfRequest,
+    caller: CallerOfRequest,
+    job_id: JobId,
+    name: str,
+    download: Download = True,
+    lines: Annotated[str, Query(description="Only these lines: FIRST-LAST, from 1; either may be left out.")] = "",
+) -> Response:
+    """Download a file of a report, or a part of it: header `Range`, or `lines`."""
+    reports, who = service.services.reports, caller.reader()
+    file = reports.stored_file(who, job_id, name)
+    if not lines:
+        return file_answer(request, file, download=download)
+    stream = reports.file(who, job_id, name, line_range=lines)
+    return StreamAnswer(lambda: stream, None, 200, content_headers(file.media_type, download=download, name=name))
+
+
+add_job_routes(router, JobKind.REPORT)

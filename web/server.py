@@ -1,0 +1,69 @@
+"""The service as a process: uvicorn, with limits on the time that clients take."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from multiblast.services import Services
+from web.application import make_application
+from web.runs import Starter
+
+_HEAD_S = 20.0  # what a client may take to send the head of a request
+_KEEP_ALIVE_S = 15
+_LONGEST_HEAD = 80 << 10
+_STOP_S = 10
+
+
+class ImpatientProtocol(H11Protocol):
+    """Closes connections on which the head of a request does not come in time."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base's
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self._waiting = self.loop.call_later(_HEAD_S, self._give_up)
+
+    def data_received(self, data: bytes) -> None:
+        """Begin to wait again, for the next request."""
+        super().data_received(data)
+        if self._is_between() and self._waiting.cancelled():
+            self._waiting = self.loop.call_later(_HEAD_S, self._give_up)
+        elif not self._is_between():
+            self._waiting.cancel()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        self._waiting.cancel()
+        super().connection_lost(exc)
+
+    def _is_between(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _give_up(self) -> None:
+        if self._is_between():
+            self.transport.close()
+
+
+def make_server(services: Services, starter: Starter) -> uvicorn.Server:
+    """Return the service, to be run on a socket until it is asked to end.
+
+    Args:
+        services: What does all the work.
+        starter: What starts the runs of jobs.
+    """
+    config = uvicorn.Config(
+        cast("Any", make_application(services, starter)),
+        http=ImpatientProtocol,
+        lifespan="on",
+        log_config=None,
+        access_log=False,  # ours leaves out what may hold a token
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_STOP_S,
+        h11_max_incomplete_event_size=_LONGEST_HEAD,
+        backlog=2048,
+    )
+    return uvicorn.Server(config)
