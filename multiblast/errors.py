@@ -85,13 +85,16 @@ class InvalidInputError(MultiblastError, ValueError):
         return [str(problem) for problem in self.problems if not problem.key]
 
 
+def under(key: str, problems: Iterable[Problem]) -> list[Problem]:
+    """Return problems of a part of an input, with the key of the part before theirs."""
+    return [replace(problem, key=f"{key}.{problem.key}" if problem.key else key) for problem in problems]
+
+
 @contextmanager
 def collecting(problems: list[Problem], key: str = "") -> Iterator[None]:
     """Add what the block finds wrong with an input to ``problems``, so that all of it can be reported at once.
 
-    Args:
-        problems: Gets them.
-        key: The field to which any other error of the block belongs; empty lets it pass.
+    ``key`` is the field to which any other error of the block belongs; empty lets it pass.
     """
     try:
         yield
@@ -121,13 +124,7 @@ class ConflictError(MultiblastError):
 
 
 class JobFailedError(MultiblastError):
-    """A job came to its end without a whole result; what was found is kept.
-
-    Attributes:
-        job_id: The job.
-        status: What it is now: failed or cancelled.
-        reason: Why.
-    """
+    """A job came to its end, failed or cancelled, without a whole result; what was found is kept."""
 
     def __init__(self, job_id: str, status: str, reason: str) -> None:
         """Name the job and why it failed."""

@@ -51,12 +51,7 @@ class Accounts:
         self.request_ids = RequestIds(database)
 
     def requester(self, user: str = "", *, guest_token: str = "", share_tokens: Iterable[str] = ()) -> Requester:
-        """Return who somebody is.
-
-        Args:
-            user: A user's name; the caller has made sure that it is theirs.
-            guest_token: A guest's token, instead of a name.
-            share_tokens: Tokens of jobs that were shared with them.
+        """Return who somebody is, by a name of which the caller has made sure that it is theirs, or by tokens.
 
         Raises:
             InvalidInputError: the name is not one a user can have, or there are a name and a guest's token.
@@ -116,13 +111,7 @@ class Accounts:
         return LinkedGuest(user, inserted.rowcount, links - inserted.rowcount)
 
     def share(self, job_id: str, *, granted_by: str = "", lasts: timedelta | None = None) -> str:
-        """Let the holder of the returned token read a job.
-
-        Args:
-            job_id: The job; that the one who shares it may do so was checked before.
-            granted_by: Who shares it.
-            lasts: For how long; None is for good.
-        """
+        """Let the holder of the returned token read a job, for good unless ``lasts`` is given; checks no rights."""
         token = new_token()
         expires_at = utc_now() + lasts if lasts is not None else None
         grant = ShareGrant(token_hash=hash_of(token), job_id=job_id, granted_by=granted_by, expires_at=expires_at)

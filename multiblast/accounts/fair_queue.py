@@ -63,9 +63,7 @@ class FairQueue:
     def turn(self, job_id: str, *, given_up: Callable[[], bool] = lambda: False) -> Iterator[None]:
         """Wait for a turn, and have it while the block runs.
 
-        Args:
-            job_id: Whose batch it is; it counts for the user who had the job in their list first.
-            given_up: Asked while waiting; True ends it.
+        It counts for the user who had the job in their list first. ``given_up`` is asked while waiting; True ends it.
 
         Raises:
             ConflictError: the wait was given up.

@@ -33,12 +33,7 @@ class UsageLimits:
     def count_submission(
         self, requester: Requester, count: Callable[[], int], now: datetime | None = None
     ) -> Iterator[None]:
-        """Count a submission, unless the block fails.
-
-        Args:
-            requester: Who submits.
-            count: Returns how many sequences; called only if there are limits.
-            now: The time, in UTC.
+        """Count a submission, unless the block fails; its sequences are counted only if there are limits.
 
         Raises:
             LimitError: it would be too much; nothing is counted, and the block is not entered.

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import astuple, dataclass, field, fields
+from functools import cached_property
 from typing import Literal, TextIO
 
 from sqlmodel import col, select
@@ -74,10 +75,6 @@ class Comparisons:
     def __init__(self, engine: SearchEngine) -> None:
         self._engine = engine
 
-    def can_compare(self, job: QueryJob) -> bool:
-        """Whether a job was searched before with other databases or another program version."""
-        return self._search_before(job) is not None
-
     def compare(self, job: QueryJob, before: QueryJob | None) -> Comparison:
         """Compare a job with what it found before its databases changed, or with another job.
 
@@ -85,7 +82,7 @@ class Comparisons:
             ConflictError: nothing changed, or what the numbers of subjects stood for is no longer known.
         """
         other = before or job
-        search_before = before.search_key if before else self._search_before(job)
+        search_before = before.search_key if before else self.search_before(job)
         if search_before is None:
             raise ConflictError(
                 f"job {job.id} was only searched with the databases as they are: there is nothing to compare"
@@ -106,7 +103,8 @@ class Comparisons:
             run = session.exec(runs).first()
         return [database["fingerprint"] for database in run.databases] if run else []
 
-    def _search_before(self, job: QueryJob) -> str | None:
+    def search_before(self, job: QueryJob) -> str | None:
+        """Return the key of a job's last search with other databases or another program version, if there was one."""
         with self._engine.database.read() as session:
             keys = select(Run.search_key).where(
                 Run.job_id == job.id, Run.search_key != job.search_key, Run.search_key != ""
@@ -148,8 +146,8 @@ class _Names:
     """Names of subjects, looked up only if there are some that have none in the results."""
 
     def __init__(self, store: Store, fingerprints: list[str]) -> None:
-        self._store, self._fingerprints = store, fingerprints
-        self._names: SubjectNames | None = None
+        self._store = store
+        self._fingerprints = fingerprints
 
     def named(self, subjects: dict[str, ArchivedSubject]) -> dict[str, ArchivedSubject]:
         """Return subjects by their names; of several of one name the best.
@@ -166,21 +164,21 @@ class _Names:
         return named
 
     def _name(self, subject: str) -> str:
-        if ordinal_of(subject) is None:
-            return subject
-        if self._names is None:
-            try:
-                self._names = SubjectNames(self._store, self._fingerprints)
-            except ObjectMissingError as error:
-                raise ConflictError(
-                    "the database only numbers its sequences, and which were meant is not known any more: build it "
-                    "with -parse_seqids to compare"
-                ) from error
-        return self._names.name(subject)
+        return subject if ordinal_of(subject) is None else self._known.name(subject)
+
+    @cached_property
+    def _known(self) -> SubjectNames:
+        try:
+            return SubjectNames(self._store, self._fingerprints)
+        except ObjectMissingError as error:
+            raise ConflictError(
+                "the database only numbers its sequences, and which were meant is not known any more: build it "
+                "with -parse_seqids to compare"
+            ) from error
 
     def close(self) -> None:
-        if self._names is not None:
-            self._names.close()
+        if "_known" in vars(self):
+            self._known.close()
 
 
 def write_changes(changes: Iterable[HitChange], output: TextIO, delimiter: str = "\t") -> None:

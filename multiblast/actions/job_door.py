@@ -24,7 +24,8 @@ class JobDoor:
     """The actions that do not depend on what a job makes.
 
     Every action raises `NotFoundError` if there is no such job, and `NotAllowedError` if the requester may
-    not read it, or, where it changes the job, if it is not in their list.
+    not read it, or, where it changes the job, if it is not in their list; `InvalidInputError` has every problem
+    of the other arguments, by key.
 
     Attributes:
         kind: What the jobs behind this door make.
@@ -53,9 +54,6 @@ class JobDoor:
 
         Returns:
             What they say now; None if nothing.
-
-        Raises:
-            InvalidInputError: the summary is longer than 512 characters, or the requester has no name.
         """
         if problems := summary_problems(summary):
             raise InvalidInputError(problems)
@@ -84,9 +82,6 @@ class JobDoor:
         Args:
             requester: The person who makes the request.
             job_ids: Ids of query or report jobs.
-
-        Raises:
-            InvalidInputError: more than 100 000 ids.
         """
         if len(job_ids) > _LONGEST_BULK:
             raise InvalidInputError(Problem(f"{len(job_ids):,} ids are too many: ask for {_LONGEST_BULK:,} at a time"))
@@ -114,9 +109,6 @@ class JobDoor:
             requester: Who shares it.
             job_id: The job.
             lasts: For how long.
-
-        Raises:
-            InvalidInputError: ``lasts`` is not positive.
         """
         if lasts is not None and lasts <= timedelta():
             raise InvalidInputError(Problem(f"{lasts} is no time to share a job for: give a positive one", "lasts"))

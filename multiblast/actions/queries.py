@@ -104,11 +104,7 @@ class Queries(JobDoor):
     ) -> Recorded:
         """Check a submission whole, then record its job; the same submission finds the same job.
 
-        Args:
-            requester: Who submits.
-            submission: What they submit.
-            add_to_collection: Whether the job is added to their list.
-            notify: A URL to notify when the job has ended; empty for none.
+        ``notify`` is a URL to notify when the job has ended; empty for none.
 
         Raises:
             InvalidInputError: with everything that is wrong; nothing was recorded.
@@ -133,12 +129,9 @@ class Queries(JobDoor):
         return self._recorder.preview(submission)
 
     def run(self, job_id: str, *, run_id: str = "", progress: OnProgress = no_progress) -> SearchRun:
-        """Return a run of a recorded job, for whatever executes jobs.
+        """Return a run of a recorded job, for whatever executes jobs; ``run_id`` is noted in the job's history.
 
-        Args:
-            job_id: The job.
-            run_id: The id of the flow run that executes it, for the job's history.
-            progress: Called with the sequences and letters that were just done.
+        ``progress`` is called with the sequences and letters that were just done.
         """
         turn = partial(self._fair_queue.turn, job_id, given_up=lambda: self.jobs.query(job_id).cancel_requested)
         return SearchRun(self._engine, job_id, run_id=run_id, progress=progress, turn=turn)
@@ -188,9 +181,6 @@ class Queries(JobDoor):
             status: Only jobs of this status.
             first: Where in the list to begin, 1-based.
             count: How many at most; 0 is all.
-
-        Raises:
-            InvalidInputError: with every problem, by key.
         """
         filters = {"site": site, "status": status}
         return [
@@ -360,7 +350,7 @@ class Queries(JobDoor):
 
     def can_compare(self, job_id: str) -> bool:
         """Whether a job was searched before with other databases or another program version."""
-        return self._comparisons.can_compare(self.jobs.query(job_id))
+        return self._comparisons.search_before(self.jobs.query(job_id)) is not None
 
     @action(
         "compare",

@@ -10,7 +10,7 @@ from multiblast.accounts import Accounts, Requester
 from multiblast.actions.provenance import Provenance
 from multiblast.actions.queries import Queries
 from multiblast.actions.reports import Reports
-from multiblast.errors import ConflictError, InvalidInputError, Problem, collecting
+from multiblast.errors import ConflictError, InvalidInputError, Problem, collecting, under
 from multiblast.files import save
 from multiblast.ids import digest
 from multiblast.installation import Installation
@@ -182,8 +182,7 @@ def _read_reports(search: SearchEntry) -> dict[str, Formatting]:
         try:
             found[alias] = Formatting.read(format_type, fields=fields, options=others)
         except InvalidInputError as error:
-            keys = [".".join(filter(None, ("search.reports", alias, one.key))) for one in error.problems]
-            problems += [Problem(one.message, key) for one, key in zip(error.problems, keys, strict=True)]
+            problems += under(f"search.reports.{alias}", error.problems)
     if problems:
         raise InvalidInputError(problems)
     return found

@@ -70,15 +70,8 @@ class Reports(JobDoor):
     ) -> str:
         """Check a request, then record its job and return its id; the same request finds the same job.
 
-        Args:
-            requester: Who submits.
-            query_job_id: The job whose result the report shows.
-            formatting: The format and its options.
-            partial: Allow a query job that is not complete: the report shows what is there.
-            add_to_collection: Whether the report is added to the requester's list.
-            summary: What they note about it there, in one line.
-            description: What more they note.
-            notify: A URL to notify when the job has ended; empty for none.
+        Of a query job that is not complete, a ``partial`` report shows what is there. ``notify`` is a URL to notify
+        when the report has ended; empty for none.
 
         Raises:
             InvalidInputError: the query job has no such report, or nobody may be notified there.
@@ -151,9 +144,6 @@ class Reports(JobDoor):
             status: Only reports of this status.
             first: Where in the list to begin, 1-based.
             count: How many at most; 0 is all.
-
-        Raises:
-            InvalidInputError: with every problem, by key.
         """
         filters = {"query_job_id": query_job_id, "site": site, "status": status}
         return [

@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from multiblast.errors import InvalidInputError, Problem, collecting
+from multiblast.errors import InvalidInputError, Problem, collecting, under
 from multiblast.jobs import TargetName, summary_problems
 from multiblast.options import Options, options_from_config
 from multiblast.reports import Formatting
@@ -125,7 +125,7 @@ def read_create_report(config: Mapping[str, Any]) -> dict[str, Any]:
         try:
             formatting = Formatting.read(options.get("formatType", 0), options=others)
         except InvalidInputError as error:
-            problems += _under("blastConfig", error.problems)
+            problems += under("blastConfig", error.problems)
     if problems or body is None or formatting is None:
         raise InvalidInputError(problems)
     meta = body.user_meta or _Meta()
@@ -158,7 +158,7 @@ def renamed(error: InvalidInputError) -> InvalidInputError:
     """Return the problems of recording a submission under the keys of a request in the API's form."""
     names = {"": "query", "query_file": "query"}
     problems = [replace(problem, key=names.get(problem.key, problem.key)) for problem in error.problems]
-    return InvalidInputError(_under("jobConfig", problems))
+    return InvalidInputError(under("jobConfig", problems))
 
 
 def _read(model: type[_PartT], config: Mapping[str, Any], problems: list[Problem]) -> _PartT | None:
@@ -178,7 +178,3 @@ def _read(model: type[_PartT], config: Mapping[str, Any], problems: list[Problem
 def _key(location: Iterable[str | int]) -> str:
     """Return a place in a request: ``jobConfig.targets[0].targetFile``."""
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location).removeprefix(".")
-
-
-def _under(key: str, problems: Iterable[Problem]) -> list[Problem]:
-    return [replace(problem, key=f"{key}.{problem.key}" if problem.key else key) for problem in problems]

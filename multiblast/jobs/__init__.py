@@ -1,8 +1,7 @@
 """Jobs: their ids, their states, their links, their history."""
 
 from multiblast.jobs.identity import JobConfig, TargetName, report_id, sequence_digest
-from multiblast.jobs.jobs import Child, Counts, Jobs
-from multiblast.jobs.new_jobs import NewSequence
+from multiblast.jobs.jobs import Child, Counts, Jobs, NewSequence
 from multiblast.jobs.ownership import Links, summary_problems
 from multiblast.jobs.states import ACTIVE, ENDED, MOVES, RESTARTABLE, move
 

@@ -31,14 +31,7 @@ class TargetName:
 
 @dataclass(frozen=True, slots=True)
 class JobConfig:
-    """What, beside the sequences, makes a query job what it is.
-
-    Attributes:
-        site: The site (project) that the targets belong to.
-        program: The BLAST+ program.
-        options: Those that differ from the program's defaults, in canonical form.
-        targets: The databases; their order does not count.
-    """
+    """What, beside the sequences, makes a query job what it is; options are those that differ from the defaults."""
 
     site: str
     program: str

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, update
+from sqlalchemy import ColumnElement, bindparam, func, update
 from sqlalchemy import select as sa_select
 from sqlmodel import Session, col, select
 
@@ -27,14 +27,31 @@ from multiblast.database import (
     among,
     insert_missing,
     job_table,
+    upsert,
     utc_now,
 )
 from multiblast.errors import NotFoundError
-from multiblast.jobs.new_jobs import NewSequence, first_event, record_jobs
 from multiblast.jobs.ownership import add_link
 from multiblast.jobs.states import move
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class NewSequence:
+    """One sequence of a query that is being recorded.
+
+    Attributes:
+        child_id: The job one would get by submitting it alone.
+        query_offset, query_bytes: Its place in the query's canonical FASTA.
+    """
+
+    child_id: str
+    result_key: str
+    query_offset: int
+    query_bytes: int
+    letters: int
+    title: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,24 +111,16 @@ class Jobs:
             description: More of it.
         """
         with self._database.write() as session:
-            record_jobs(session, job, sequences)
+            _record_jobs(session, job, sequences)
             if owner:
                 add_link(session, Link(owner=owner, job_id=job.id, summary=summary, description=description))
 
     def query(self, job_id: str) -> QueryJob:
-        """Return one query job.
-
-        Raises:
-            NotFoundError: there is none of this id.
-        """
+        """Return one query job; `NotFoundError` if there is none of this id."""
         return self._get(QueryJob, job_id, "submit the query first")
 
     def report(self, job_id: str) -> ReportJob:
-        """Return one report job.
-
-        Raises:
-            NotFoundError: there is none of this id.
-        """
+        """Return one report job; `NotFoundError` if there is none of this id."""
         return self._get(ReportJob, job_id, "make the report first")
 
     def _get(self, table: type[JobT], job_id: str, remedy: str) -> JobT:
@@ -122,11 +131,7 @@ class Jobs:
         return job
 
     def kind(self, job_id: str) -> JobKind:
-        """Return what a job makes, by its id alone.
-
-        Raises:
-            NotFoundError: there is no such job.
-        """
+        """Return what a job makes, by its id alone; `NotFoundError` if there is none of it."""
         with self._database.read() as session:
             for kind in JobKind:
                 if session.get(job_table(kind), job_id) is not None:
@@ -188,13 +193,9 @@ class Jobs:
         _log.info("runs now", extra={"job": job.id})
 
     def stop(self, job: QueryJob, to: JobStatus, why: str, *, run_id: str = "") -> None:
-        """Note that a job ends without its whole result, and so do those of its children that have none.
+        """Note that a job fails or is cancelled, and so are those of its children that have no result.
 
-        Args:
-            job: The job.
-            to: Failed or cancelled; of a cancelled job, what still runs is stopped.
-            why: The reason, for a person.
-            run_id: The id of the run that did it, if any.
+        Of a cancelled job, what still runs is stopped.
         """
         with self._database.write() as session:
             held = session.get_one(QueryJob, job.id, with_for_update=True)
@@ -235,7 +236,7 @@ class Jobs:
         with self._database.write() as session:
             if session.get(ReportJob, report.id) is None:
                 insert_missing(session, ReportJob, [report.model_dump()])
-                insert_missing(session, JobEvent, [first_event(report.id)])
+                insert_missing(session, JobEvent, [_first_event(report.id)])
             if owner:
                 link = Link(
                     owner=owner, job_id=report.id, kind=JobKind.REPORT, summary=summary, description=description
@@ -281,3 +282,60 @@ def _settle_children(session: Session, parent_id: str, run_id: str) -> None:
         settled = children.join(table, col(table.key) == ChildJob.result_key)
         which: ColumnElement[bool] = col(QueryJob.id).in_(settled)
         move(session, QueryJob, which, to, "could not be searched" if to is JobStatus.FAILED else "", run_id=run_id)
+
+
+def _record_jobs(session: Session, job: QueryJob, sequences: Sequence[NewSequence]) -> None:
+    """Write a query job and its children, but for those that exist."""
+    parent = job.model_dump()
+    _record_rows(session, [parent])
+    children: dict[str, dict[str, Any]] = {}
+    positions = []
+    for position, sequence in enumerate(sequences, start=1):
+        facts = {name: getattr(sequence, name) for name in ("result_key", "query_offset", "query_bytes", "letters")}
+        own = {"id": sequence.child_id, "sequences": 1, "title": sequence.title, "notes": []}
+        children.setdefault(sequence.child_id, {**parent, **facts, **own})
+        positions.append({"parent_id": job.id, "position": position, "child_id": sequence.child_id, **facts})
+    # In the same order everywhere, so that two transactions never wait for each other.
+    _record_rows(session, [children[child_id] for child_id in sorted(children)])
+    upsert(session, ChildJob, positions, lambda new: {"result_key": new.result_key})
+
+
+def _first_event(job_id: str) -> dict[str, Any]:
+    """Return the first line of a job's history."""
+    return {
+        "job_id": job_id,
+        "at": utc_now(),
+        "from_status": "",
+        "to_status": JobStatus.QUEUED,
+        "why": "submitted",
+        "flow_run": "",
+    }
+
+
+def _record_rows(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    ids = [row["id"] for row in rows]
+    jobs = select(QueryJob.id, QueryJob.search_key).where(among(session, col(QueryJob.id), ids))
+    known = dict(session.exec(jobs).all())
+    _insert_jobs(session, [row for row in rows if row["id"] not in known])
+    _renew(session, [row for row in rows if known.get(row["id"], row["search_key"]) != row["search_key"]])
+
+
+def _insert_jobs(session: Session, rows: list[dict[str, Any]]) -> None:
+    """Insert jobs, each with its first line of history, but for those that somebody else inserts right now."""
+    insert_missing(session, QueryJob, rows)
+    ids = [row["id"] for row in rows]
+    begun = set(session.exec(select(JobEvent.job_id).where(among(session, col(JobEvent.job_id), ids))))
+    insert_missing(session, JobEvent, [_first_event(job_id) for job_id in ids if job_id not in begun])
+
+
+def _renew(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Give jobs that were recorded for other databases or another program version their new result keys."""
+    if not rows:
+        return
+    why = "a database or the program changed since it was searched"
+    ids = [row["id"] for row in rows]
+    move(session, QueryJob, among(session, col(QueryJob.id), ids), JobStatus.QUEUED, why)
+    renewed = update(QueryJob).where(col(QueryJob.id) == bindparam("job"))
+    values: dict[str, Any] = {"result_key": bindparam("result"), "search_key": bindparam("search")}
+    changes = [{"job": row["id"], "result": row["result_key"], "search": row["search_key"]} for row in rows]
+    session.connection().execute(renewed.values(values), changes)

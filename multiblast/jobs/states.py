@@ -52,18 +52,9 @@ def move(  # noqa: PLR0913 - a change of state has this many facts
     *,
     run_id: str = "",
 ) -> int:
-    """Change the status of the jobs in ``which`` that may go there, and write a line of history for each.
+    """Change the status of some jobs, and write a line of history for each; return how many changed.
 
-    Args:
-        session: The transaction it happens in.
-        table: Query jobs or report jobs.
-        which: A condition on that table.
-        to: The new status. Jobs that already have it, or may not go there, stay as they are.
-        why: The reason, for a person.
-        run_id: The id of the run that did it, if any.
-
-    Returns:
-        How many jobs changed.
+    Those of ``which``, a condition on the table, that have the status already or may not go there stay as they are.
     """
     now = utc_now()
     sources = [source for source, targets in MOVES.items() if to in targets]

@@ -1,4 +1,4 @@
-"""How option values that people write in several ways become one."""
+"""How option values that people write in several ways become one; what cannot be read is a `ValueError`."""
 
 from __future__ import annotations
 
@@ -55,11 +55,7 @@ def composition_mode(default: str, true: str) -> Any:
 
 
 def location_text(value: Any) -> Any:
-    """Write ``{"start": 1, "stop": 9}`` or ``"01-9"`` as ``"1-9"``.
-
-    Raises:
-        ValueError: the range is empty or starts before the first position.
-    """
+    """Write ``{"start": 1, "stop": 9}`` or ``"01-9"`` as ``"1-9"``."""
     if isinstance(value, Mapping):
         value = f"{value.get('start', '')}-{value.get('stop', '')}"
     if value == "":
@@ -76,11 +72,7 @@ def location_text(value: Any) -> Any:
 
 
 def taxids_text(value: Any) -> Any:
-    """Write taxonomy ids, a list or text with commas, sorted and each once.
-
-    Raises:
-        ValueError: something is not a positive number.
-    """
+    """Write taxonomy ids, a list or text with commas, sorted and each once."""
     items = (
         [str(item) for item in value] if isinstance(value, list | tuple | set | frozenset) else str(value).split(",")
     )
@@ -92,20 +84,12 @@ def taxids_text(value: Any) -> Any:
 
 
 def seg_text(value: Any) -> Any:
-    """Write SEG's settings as ``"no"`` or ``"window locut hicut"``; ``"yes"`` means ``"12 2.2 2.5"``.
-
-    Raises:
-        ValueError: not three numbers, or one out of range.
-    """
+    """Write SEG's settings as ``"no"`` or ``"window locut hicut"``; ``"yes"`` means ``"12 2.2 2.5"``."""
     return _filter_text(value, {"window": 12, "locut": 2.2, "hicut": 2.5}, whole=("window",))
 
 
 def dust_text(value: Any) -> Any:
-    """Write DUST's settings as ``"no"`` or ``"level window linker"``; ``"yes"`` means ``"20 64 1"``.
-
-    Raises:
-        ValueError: not three whole numbers.
-    """
+    """Write DUST's settings as ``"no"`` or ``"level window linker"``; ``"yes"`` means ``"20 64 1"``."""
     return _filter_text(value, {"level": 20, "window": 64, "linker": 1}, whole=("level", "window", "linker"))
 
 
