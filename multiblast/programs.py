@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from io import RawIOBase
 from pathlib import Path
 from types import TracebackType
 from typing import IO, BinaryIO, Self, cast
 
 from multiblast.errors import FailureClass, ProgramError
+from multiblast.files import PieceReader
 from multiblast.orphans import die_with_parent
 
 _STDERR_KEPT_BYTES = 65536
@@ -192,7 +192,7 @@ def _ended_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
         os.close(handle)
 
 
-class _Followed(RawIOBase):
+class _Followed(PieceReader):
     """A growing file, whose end is where its writer stopped.
 
     What a read finds is what was written in the last 50 ms: a writer's many small portions would cost more to read
@@ -204,23 +204,20 @@ class _Followed(RawIOBase):
         self._writer = writer
         self._at_end = True
 
-    def readable(self) -> bool:
-        return True
-
     def seekable(self) -> bool:
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         return self._file.seek(offset, whence)
 
-    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]  # the stub's Buffer has no length
+    def next_piece(self, size: int) -> bytes:
         while True:
             # Asked first: what the writer wrote before its end is read below.
             ended = _ended_within(self._writer, _FOLLOW_PERIOD_S if self._at_end else 0)
-            count = self._file.readinto(buffer) or 0
-            self._at_end = count < len(buffer)
-            if count or ended:
-                return count
+            piece = self._file.read(size)
+            self._at_end = len(piece) < size
+            if piece or ended:
+                return piece
 
     def close(self) -> None:
         self._file.close()

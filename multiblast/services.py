@@ -60,11 +60,7 @@ class Services:
         return Reports(self._engine, self.accounts, self.notices)
 
     def job_door(self, job_id: str) -> Queries | Reports:
-        """Return the door of a job's kind.
-
-        Raises:
-            NotFoundError: there is no such job.
-        """
+        """Return the door of a job's kind; `NotFoundError` if there is no such job."""
         return self.queries if self._engine.jobs.kind(job_id) is JobKind.QUERY else self.reports
 
     @cached_property

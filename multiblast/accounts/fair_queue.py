@@ -28,12 +28,9 @@ _REMEMBERED = timedelta(hours=1)  # how long an ended turn counts for the order
 
 
 def next_in_turn(turns: Sequence[Turn], slots: int) -> list[Turn]:
-    """Return the waiting turns that may start now, in order.
+    """Return the waiting turns that may start now, in order, so that at most ``slots`` run at a time.
 
-    Args:
-        turns: Those that run and those that wait; who has ended lately may be among them
-            (``started_at`` and an ``expires_at`` not after it).
-        slots: How many may run at a time.
+    Turns that ended lately (``started_at``, and an ``expires_at`` not after it) may be among those given.
     """
     waiting = [turn for turn in turns if turn.started_at is None]
     active = [turn for turn in turns if turn.started_at is not None and turn.expires_at > turn.started_at]

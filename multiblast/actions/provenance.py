@@ -78,6 +78,7 @@ class Provenance:
 
     def _facts(self, query: QueryJob, report: ReportJob | None, directory: Path) -> BlastJob:
         searched, search_key = self.searched(query.id), self._run(query.id).search_key
+        owner = first_owner(self._database, (report or query).id)
         path = directory / "query.fasta"
         save(self._store.open(query.query_key, query.query_offset, query.query_bytes), path)
         name = ProductName(query.site, f"queries/{file_checksums(path).sha1}", "1.0.0")
@@ -85,7 +86,7 @@ class Provenance:
             run_id=digest("code-run/1", [report.id, report.results_digest] if report else [query.id, search_key]),
             at=(report or query).finished_at or (report or query).created_at,
             site=query.site,
-            user=self._user((report or query).id),
+            user="" if owner.startswith(GUEST) else owner,  # nobody knows a guest by name
             searched=searched,
             query=JobFile(name, path, "fasta", "query sequences"),
             report_id=report.id if report else "",
@@ -109,8 +110,3 @@ class Provenance:
         if run is None:
             raise NotFoundError("run of query job", job_id, "name the job that it was searched in, or search it")
         return run
-
-    def _user(self, job_id: str) -> str:
-        """Return who had the job in their list first; empty for a guest, whom nobody knows by name."""
-        owner = first_owner(self._database, job_id)
-        return "" if owner.startswith(GUEST) else owner

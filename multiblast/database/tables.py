@@ -6,11 +6,13 @@ are UTC. Ids are 32 hexadecimal digits (`multiblast.ids`).
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar, TypeVar
 
 from sqlalchemy import JSON, BigInteger, Column, DateTime, Dialect, Index, Integer, MetaData, Text, TypeDecorator
+from sqlalchemy.orm import declared_attr
 from sqlmodel import Field, SQLModel
 
 
@@ -69,6 +71,10 @@ class Table(SQLModel):
         }
     )
 
+    @declared_attr.directive
+    def __tablename__(cls) -> str:  # noqa: N805 - SQLAlchemy calls it with the class
+        return re.sub(r"\B(?=[A-Z])", "_", cls.__name__).lower()  # QueryJob: query_job
+
 
 class QueryJob(Table, table=True):
     """One submission's configuration, and how far it is.
@@ -86,7 +92,6 @@ class QueryJob(Table, table=True):
         expired_digest: SHA-256 over the results it had when they expired; empty if they never did.
     """
 
-    __tablename__ = "query_job"
     __table_args__ = (Index("ix_query_job_status_created", "status", "created_at"),)
 
     id: str = Field(primary_key=True, max_length=32)
@@ -121,8 +126,6 @@ class ChildJob(Table, table=True):
     been rebuilt between two parents that share a child.
     """
 
-    __tablename__ = "child_job"
-
     parent_id: str = Field(primary_key=True, max_length=32)
     position: int = Field(primary_key=True)
     child_id: str = Field(index=True, max_length=32)
@@ -140,8 +143,6 @@ class ReportJob(Table, table=True):
         results_digest: Of the result keys it was made from, in order.
         files: ``[{"name", "size", "key", "sha256"}]``, once complete.
     """
-
-    __tablename__ = "report_job"
 
     id: str = Field(primary_key=True, max_length=32)
     query_job_id: str = Field(index=True, max_length=32, foreign_key="query_job.id")
@@ -170,8 +171,6 @@ def job_table(kind: JobKind) -> type[QueryJob | ReportJob]:
 class Link(Table, table=True):
     """A user's (or guest's) relation to a job, with what they say about it."""
 
-    __tablename__ = "link"
-
     owner: str = Field(primary_key=True, max_length=255)
     job_id: str = Field(primary_key=True, max_length=32, index=True)
     kind: str = Field(default=JobKind.QUERY)
@@ -182,8 +181,6 @@ class Link(Table, table=True):
 
 class JobEvent(Table, table=True):
     """One change of a job's status: when, from what, to what, why, and in which run."""
-
-    __tablename__ = "job_event"
 
     number: int | None = _numbered()
     job_id: str = Field(index=True, max_length=32)
@@ -202,8 +199,6 @@ class Run(Table, table=True):
         searched: Sequences searched by this run; the others were known.
         search_key: As the job's at that time; with it the result keys of that time can be computed again.
     """
-
-    __tablename__ = "run"
 
     number: int | None = _numbered()
     job_id: str = Field(index=True, max_length=32)
@@ -227,8 +222,6 @@ class Result(Table, table=True):
         identity_percent, coverage_percent: Of the best hit's first HSP; coverage is of the query.
     """
 
-    __tablename__ = "result"
-
     key: str = Field(primary_key=True, max_length=32)
     pack: str = Field(index=True)
     offset: int = Field(sa_type=BigInteger)
@@ -250,8 +243,6 @@ class Result(Table, table=True):
 class Lease(Table, table=True):
     """The right to search for one result key, until a time."""
 
-    __tablename__ = "lease"
-
     key: str = Field(primary_key=True, max_length=32)
     holder: str = Field(index=True, max_length=64)
     expires_at: datetime = Field(sa_type=UtcDateTime)
@@ -259,8 +250,6 @@ class Lease(Table, table=True):
 
 class Failure(Table, table=True):
     """A sequence that could not be searched, with the reason; a restart removes it."""
-
-    __tablename__ = "failure"
 
     key: str = Field(primary_key=True, max_length=32)
     failure_class: str
@@ -271,8 +260,6 @@ class Failure(Table, table=True):
 
 class BatchRun(Table, table=True):
     """One BLAST+ process: what it ran and how it ended."""
-
-    __tablename__ = "batch_run"
 
     number: int | None = _numbered()
     job_id: str = Field(index=True, max_length=32)
@@ -296,8 +283,6 @@ class Speed(Table, table=True):
         bytes_per_letter: Compressed archive bytes per query letter, smoothed.
     """
 
-    __tablename__ = "speed"
-
     key: str = Field(primary_key=True, max_length=32)
     letters_per_second: float
     bytes_per_letter: float = 0.0
@@ -313,8 +298,6 @@ class UserToken(Table, table=True):
         expires_at: Until when; None is until it is revoked.
         used_at: When it was last used, to the minute.
     """
-
-    __tablename__ = "user_token"
 
     token_hash: str = Field(primary_key=True, max_length=64)
     user: str = Field(index=True, max_length=255)
@@ -336,8 +319,6 @@ class RequestId(Table, table=True):
         owner: Who submitted; empty for nobody in particular.
     """
 
-    __tablename__ = "request_id"
-
     id: str = Field(primary_key=True, max_length=11)
     job_id: str = Field(index=True, max_length=32)
     owner: str = Field(default="", index=True, max_length=255)
@@ -353,8 +334,6 @@ class Guest(Table, table=True):
         user: The user that the guest turned out to be, if known; the last one.
     """
 
-    __tablename__ = "guest"
-
     id: str = Field(primary_key=True, max_length=32)
     token_hash: str = Field(unique=True, max_length=64)
     user: str = Field(default="", max_length=255)
@@ -369,8 +348,6 @@ class ShareGrant(Table, table=True):
         expires_at: Until when; None is for good.
     """
 
-    __tablename__ = "share_grant"
-
     token_hash: str = Field(primary_key=True, max_length=64)
     job_id: str = Field(index=True, max_length=32)
     granted_by: str = Field(default="", max_length=255)
@@ -380,8 +357,6 @@ class ShareGrant(Table, table=True):
 
 class Usage(Table, table=True):
     """How many sequences an owner submitted in one hour."""
-
-    __tablename__ = "usage"
 
     owner: str = Field(primary_key=True, max_length=255)
     hour: datetime = Field(primary_key=True, sa_type=UtcDateTime)
@@ -397,8 +372,6 @@ class Turn(Table, table=True):
         expires_at: When the holder counts as gone, unless it says before that it lives.
     """
 
-    __tablename__ = "turn"
-
     number: int | None = _numbered()
     holder: str = Field(unique=True, max_length=64)
     owner: str = Field(default="", max_length=255)
@@ -408,8 +381,6 @@ class Turn(Table, table=True):
 
 class Discarded(Table, table=True):
     """A stored object that nothing refers to any more; it goes once nobody can still be reading it."""
-
-    __tablename__ = "discarded"
 
     key: str = Field(primary_key=True)
     since: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
@@ -425,8 +396,6 @@ class Notice(Table, table=True):
         due_at: When to try next; while somebody tries, when to believe that they are gone.
         problem: Why the last attempt failed.
     """
-
-    __tablename__ = "notice"
 
     job_id: str = Field(primary_key=True, max_length=32)
     url: str = Field(primary_key=True, max_length=2000)

@@ -302,14 +302,7 @@ def _record_jobs(session: Session, job: QueryJob, sequences: Sequence[NewSequenc
 
 def _first_event(job_id: str) -> dict[str, Any]:
     """Return the first line of a job's history."""
-    return {
-        "job_id": job_id,
-        "at": utc_now(),
-        "from_status": "",
-        "to_status": JobStatus.QUEUED,
-        "why": "submitted",
-        "flow_run": "",
-    }
+    return {"job_id": job_id, "to_status": JobStatus.QUEUED, "why": "submitted"}
 
 
 def _record_rows(session: Session, rows: Sequence[dict[str, Any]]) -> None:

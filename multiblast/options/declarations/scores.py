@@ -11,17 +11,24 @@ from multiblast.options.declarations.shared import ALL, INDEPENDENT, PROTEIN_TAS
 from multiblast.options.option import Option
 from multiblast.options.values import composition_mode, upper
 
-_WORD_SIZE = (
-    "Length of the word that query and subject must share to be looked at. Shorter finds more, longer is faster."
-)
-_MATRIX = (
-    "Scores of amino acid pairs. High BLOSUM and low PAM numbers suit close relatives and short queries. "
-    "Each matrix allows only certain gap costs."
-)
 _MATRICES = "BLOSUM45", "BLOSUM50", "BLOSUM62", "BLOSUM80", "BLOSUM90", "PAM30", "PAM70", "PAM250"
 _LONG_WORDS = {"blastp", "blastx", "tblastn"}
 _PROTEIN = INDEPENDENT - {"blastn"}
 _Cost = Annotated[int, Field(ge=0, le=32767)]
+_protein_word = partial(
+    Option,
+    "word_size",
+    "wordSize",
+    "Length of the word that query and subject must share to be looked at. Shorter finds more, longer is faster.",
+    independent_in=INDEPENDENT,
+)
+_matrix = partial(
+    Option,
+    "matrix",
+    "matrix",
+    "Scores of amino acid pairs. High BLOSUM and low PAM numbers suit close relatives and short queries. "
+    "Each matrix allows only certain gap costs.",
+)
 _gap_cost = partial(
     Option,
     kind=_Cost,
@@ -41,13 +48,9 @@ OPTIONS = (
         independent_in=INDEPENDENT,
         by_task={"megablast": 28, "dc-megablast": 11, "blastn": 11, "blastn-short": 7},
     ),
-    Option(
-        "word_size",
-        "wordSize",
-        _WORD_SIZE,
-        Annotated[int, Field(ge=2, le=7)],
+    _protein_word(
+        kind=Annotated[int, Field(ge=2, le=7)],
         programs=_LONG_WORDS,
-        independent_in=INDEPENDENT,
         by_task={
             "blastp": 3,
             "blastp-fast": 6,
@@ -58,13 +61,9 @@ OPTIONS = (
             "tblastn-fast": 6,
         },
     ),
-    Option(
-        "word_size",
-        "wordSize",
-        _WORD_SIZE,
-        Annotated[int, Field(ge=2, le=5)],
+    _protein_word(
+        kind=Annotated[int, Field(ge=2, le=5)],
         programs=PROTEIN_WORDS - _LONG_WORDS,
-        independent_in=INDEPENDENT,
         by_task={"tblastx": 3, "psiblast": 3, "deltablast": 3},
     ),
     Option(
@@ -106,20 +105,14 @@ OPTIONS = (
         independent_in=INDEPENDENT,
         by_task={"megablast": -2, "dc-megablast": -3, "blastn": -3, "blastn-short": -3},
     ),
-    Option(
-        "matrix",
-        "matrix",
-        _MATRIX,
-        Annotated[Literal[*_MATRICES], BeforeValidator(upper)],
+    _matrix(
+        kind=Annotated[Literal[*_MATRICES], BeforeValidator(upper)],
         programs={"blastx", "tblastx", "psiblast", "deltablast"},
         independent_in=_PROTEIN | {"tblastx"},
         by_task=dict.fromkeys((*PROTEIN_TASKS, "tblastx"), "BLOSUM62"),
     ),
-    Option(
-        "matrix",
-        "matrix",
-        _MATRIX,
-        Annotated[Literal[*_MATRICES, "IDENTITY"], BeforeValidator(upper)],
+    _matrix(
+        kind=Annotated[Literal[*_MATRICES, "IDENTITY"], BeforeValidator(upper)],
         programs={"blastp", "tblastn"},
         independent_in=_PROTEIN,
         by_task={**dict.fromkeys(PROTEIN_TASKS, "BLOSUM62"), "blastp-short": "PAM30"},
