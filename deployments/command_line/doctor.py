@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import asdict
 
 import typer
 from rich.table import Table
@@ -26,7 +27,7 @@ def doctor(json: Json = False) -> None:
     with display.working("Looking at everything …"):
         findings = list(_examine())
     if json:
-        display.print_json([finding.to_json() for finding in findings])
+        display.print_json([asdict(finding) for finding in findings])
     else:
         table = Table(box=None, header_style="bold", pad_edge=False)
         for column in ("", "what", "found", "what to do"):

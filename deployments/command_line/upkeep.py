@@ -94,7 +94,7 @@ def health(json: Json = False) -> None:
     if api_url := running_server():
         checks.append(check_server(api_url))
     display.print_rows(
-        [check.to_json() for check in checks], json=json, columns=("name", "reachable", "latency_ms", "detail")
+        [asdict(check) for check in checks], json=json, columns=("name", "reachable", "latency_ms", "detail")
     )
     if not all(check.reachable for check in checks):
         raise typer.Exit(1)

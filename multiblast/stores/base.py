@@ -25,13 +25,7 @@ _LONGEST_KEY = 900  # S3 allows 1024 bytes, a store's prefix included
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """What a store knows of one object.
-
-    Attributes:
-        key: Its name in the store.
-        size_bytes: Its length.
-        modified: When it was written, in UTC.
-    """
+    """What a store knows of one object; when it was written is in UTC."""
 
     key: str
     size_bytes: int
@@ -46,21 +40,14 @@ class Store(ABC):
 
     @classmethod
     def from_url(cls, url: SplitResult) -> Self:
-        """Return the store at a URL of this class's scheme.
-
-        Raises:
-            StoreError: the URL lacks something, or has too much.
-        """
+        """Return the store at a URL of this class's scheme; a `StoreError` if it lacks something or has too much."""
         raise NotImplementedError
 
     @abstractmethod
     def put(self, key: str, data: BinaryIO | Iterable[bytes] | bytes) -> StoredObject:
         """Write one object atomically, replacing one of the same key.
 
-        Args:
-            key: Where to write.
-            data: The bytes, or a binary stream or chunks that are read once, streamed.
-                What reading them raises is raised here, and nothing is written.
+        A stream or chunks are read once, streamed; what reading them raises is raised here, and nothing is written.
 
         Raises:
             StoreError: nothing is visible under ``key`` that was not before.
@@ -69,14 +56,9 @@ class Store(ABC):
     def put_resumably(self, key: str, data: BinaryIO | Iterable[bytes] | bytes) -> StoredObject:
         """Write one object as `put` does, going on where an earlier attempt at it broke off.
 
-        Stores for which that makes no difference begin anew.
-
-        Args:
-            key: Where to write.
-            data: All of it, from its start: what is there already is compared with it, and not written again.
-
-        Raises:
-            StoreError: as `put`; what was written so far stays, invisible, until `sweep`.
+        ``data`` is all of it, from its start: what is there already is compared with it, and not written again.
+        Stores for which that makes no difference begin anew; in others, what was written before an error stays,
+        invisible, until `sweep`.
         """
         return self.put(key, data)
 
@@ -92,11 +74,7 @@ class Store(ABC):
 
     @abstractmethod
     def stat(self, key: str) -> StoredObject:
-        """Describe one object.
-
-        Raises:
-            ObjectMissingError: there is no such object.
-        """
+        """Describe one object; an `ObjectMissingError` if there is none."""
 
     @abstractmethod
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
@@ -128,30 +106,20 @@ class Store(ABC):
             return stream.read()
 
     def presign(self, key: str, expires_s: int, filename: str = "") -> str:  # noqa: ARG002 - most stores have no links
-        """Return a link that anybody may download an object by for a time.
+        """Return a URL by which anybody may download an object for ``expires_s`` seconds; empty if there are no links.
 
-        Args:
-            key: The object.
-            expires_s: How long the link works, in seconds.
-            filename: What a browser shall call the file; by default the key's last word.
-
-        Returns:
-            The URL; empty if this store has no links.
+        A browser calls the file ``filename``, by default the key's last word.
         """
         return ""
 
 
 def is_key(text: str) -> bool:
-    """Tell whether ``text`` is a well-formed key: words of letters, digits, ``. _ -``, none starting with a dot."""
+    """Return whether ``text`` is a well-formed key: words of letters, digits, ``. _ -``, none starting with a dot."""
     return len(text) <= _LONGEST_KEY and bool(_KEY.fullmatch(text))
 
 
 def check_key(key: str) -> str:
-    """Return ``key`` if it is well formed (`is_key`).
-
-    Raises:
-        StoreError: it is not.
-    """
+    """Return ``key`` if it is well formed (`is_key`), else raise a `StoreError`."""
     if not is_key(key):
         shown = key if len(key) <= _LONGEST_KEY else key[:60] + "…"
         wanted = f"use words of letters, digits and '._-' separated by '/', at most {_LONGEST_KEY} characters"

@@ -27,11 +27,7 @@ _NO_FILE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
 class LocalStore(Store):
-    """Objects as files under one directory, which is made when first written to.
-
-    Args:
-        root: The directory. Nothing outside it is ever touched.
-    """
+    """Objects as files under one directory, made when first written to; nothing outside it is ever touched."""
 
     scheme = "file"
 
@@ -43,11 +39,9 @@ class LocalStore(Store):
         return cls(unquote(url.path))
 
     def __init__(self, root: Path | str) -> None:
-        """Remember the directory; nothing is read or written yet."""
         self.root = Path(root).expanduser().absolute()
 
     def __repr__(self) -> str:
-        """Name the directory."""
         return f"LocalStore({str(self.root)!r})"
 
     def put(self, key: str, data: BinaryIO | Iterable[bytes] | bytes) -> StoredObject:
@@ -143,7 +137,7 @@ class LocalStore(Store):
         """Remove what writers that were killed left behind, a day later; return how many files."""
         removed = 0
         for path in (self.root / _TEMPORARY).glob("*"):
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError):  # its writer lives, and has just moved it
                 if time.time() - path.stat().st_mtime > _ABANDONED_AFTER_S:
                     path.unlink()
                     removed += 1

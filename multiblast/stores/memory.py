@@ -26,7 +26,6 @@ class MemoryStore(Store):
         return cls()
 
     def __init__(self) -> None:
-        """Start empty."""
         self._objects: dict[str, tuple[bytes, datetime]] = {}
 
     def put(self, key: str, data: BinaryIO | Iterable[bytes] | bytes) -> StoredObject:

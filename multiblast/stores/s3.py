@@ -37,10 +37,7 @@ _ABANDONED_AFTER = timedelta(days=1)
 def connect(session: Session, config: Config | None = None, **parameters: Any) -> S3Client:
     """Return a client as `S3Store` needs it: patient, retrying with back-off, keeping its connections.
 
-    Args:
-        session: Credentials and region.
-        config: What shall be otherwise.
-        parameters: Of ``Session.client``, such as ``endpoint_url``.
+    ``config`` says what shall be otherwise; other parameters are those of ``Session.client``.
     """
     from botocore.config import Config
 
@@ -59,13 +56,9 @@ def connect(session: Session, config: Config | None = None, **parameters: Any) -
 
 
 class S3Store(Store):
-    """Objects in a bucket that exists already.
+    """Objects in a bucket that exists already, all below a prefix, so that the bucket can be shared.
 
-    Args:
-        client: From `connect`; may be shared by threads.
-        bucket: The bucket.
-        prefix: What all keys begin with in the bucket, so that it can be shared.
-        part_bytes: The length of a part of an upload; many servers want 5 MiB or more.
+    The client is from `connect`. Many servers want parts of 5 MiB or more.
     """
 
     scheme = "s3"
@@ -87,7 +80,6 @@ class S3Store(Store):
         return cls(connect(Session(region_name=region), endpoint_url=endpoint), url.netloc, url.path)
 
     def __init__(self, client: S3Client, bucket: str, prefix: str = "", part_bytes: int = _PART_BYTES) -> None:
-        """Remember the place; nothing is sent yet."""
         self._client = client
         self.bucket = bucket
         self._part_bytes = part_bytes
@@ -96,7 +88,6 @@ class S3Store(Store):
         self._bucket_seen = False
 
     def __repr__(self) -> str:
-        """Name the place."""
         return f"S3Store({self._place.bucket!r}, {self.prefix!r}, at {self._place.endpoint})"
 
     def put(self, key: str, data: BinaryIO | Iterable[bytes] | bytes) -> StoredObject:
@@ -127,11 +118,9 @@ class S3Store(Store):
             return BytesIO()
         try:
             reader = ObjectReader(self._client, self._place, key, name, start, length)
-        except ClientError as error:
-            if error_code(error) in {"InvalidRange", "416"}:
+        except (ClientError, BotoCoreError) as error:
+            if error_code(error) in {"InvalidRange", "416"}:  # it begins beyond the end
                 return BytesIO()
-            raise self._explained("read", key, error) from error
-        except BotoCoreError as error:
             raise self._explained("read", key, error) from error
         return BufferedReader(reader, CHUNK_BYTES)
 
@@ -204,7 +193,7 @@ class S3Store(Store):
                 upload, there = "", {}
             upload = upload or self._client.create_multipart_upload(Bucket=self.bucket, Key=name)["UploadId"]
             try:
-                sent = _send_parts(self._client, self.bucket, name, upload, chain(head, parts), there)
+                sent = self._send_parts(name, upload, chain(head, parts), there)
                 self._client.complete_multipart_upload(
                     Bucket=self.bucket, Key=name, UploadId=upload, MultipartUpload={"Parts": sent}
                 )
@@ -212,6 +201,29 @@ class S3Store(Store):
                 if not resumably or isinstance(error, _OtherPartError):
                     self._abort(name, upload)
                 raise
+
+    def _send_parts(
+        self, name: str, upload: str, parts: Iterable[bytes], there: Mapping[int, str]
+    ) -> Sequence[CompletedPartTypeDef]:
+        def send(number: int, body: bytes) -> CompletedPartTypeDef:
+            if tag := there.get(number):
+                if not _is(body, tag):  # not every server takes another part in its place
+                    raise _OtherPartError(f"what an earlier attempt left of {name!r} is something else: try again")
+                return {"PartNumber": number, "ETag": tag}
+            answer = self._client.upload_part(
+                Bucket=self.bucket, Key=name, UploadId=upload, PartNumber=number, Body=body, ContentMD5=_md5(body)
+            )
+            return {"PartNumber": number, "ETag": answer["ETag"]}
+
+        sent: list[CompletedPartTypeDef] = []
+        sending: deque[Future[CompletedPartTypeDef]] = deque()
+        with ThreadPoolExecutor(_PARTS_AT_A_TIME, "s3-upload") as pool:
+            for number, part in enumerate(parts, start=1):
+                sending.append(pool.submit(send, number, part))
+                if len(sending) >= _PARTS_AT_A_TIME:  # so that no more parts than these are in memory
+                    sent.append(sending.popleft().result())
+            sent.extend(future.result() for future in sending)
+        return sent
 
     def _abort(self, name: str, upload: str) -> None:
         with suppress(ClientError, BotoCoreError):  # what failed first is raised; `sweep` gets the rest
@@ -252,30 +264,6 @@ class S3Store(Store):
 
 class _OtherPartError(StoreError):
     """What was uploaded before is not the beginning of this."""
-
-
-def _send_parts(  # noqa: PLR0913, PLR0917 - where to, what, and what is there
-    client: S3Client, bucket: str, name: str, upload: str, parts: Iterable[bytes], there: Mapping[int, str]
-) -> list[CompletedPartTypeDef]:
-    def send(number: int, body: bytes) -> CompletedPartTypeDef:
-        if tag := there.get(number):
-            if not _is(body, tag):  # not every server takes another part in its place
-                raise _OtherPartError(f"what an earlier attempt left of {name!r} is something else: try again")
-            return {"PartNumber": number, "ETag": tag}
-        answer = client.upload_part(
-            Bucket=bucket, Key=name, UploadId=upload, PartNumber=number, Body=body, ContentMD5=_md5(body)
-        )
-        return {"PartNumber": number, "ETag": answer["ETag"]}
-
-    sent: list[CompletedPartTypeDef] = []
-    sending: deque[Future[CompletedPartTypeDef]] = deque()
-    with ThreadPoolExecutor(_PARTS_AT_A_TIME, "s3-upload") as pool:
-        for number, part in enumerate(parts, start=1):
-            sending.append(pool.submit(send, number, part))
-            if len(sending) >= _PARTS_AT_A_TIME:
-                sent.append(sending.popleft().result())
-        sent.extend(future.result() for future in sending)
-    return sent
 
 
 def _is(body: bytes, tag: str) -> bool:

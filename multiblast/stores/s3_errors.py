@@ -86,7 +86,6 @@ class S3Place:
     endpoint: str
 
     def __str__(self) -> str:
-        """Name bucket and server."""
         return f"bucket {self.bucket!r} at {self.endpoint}"
 
     def error(self, action: str, key: str, error: ClientError | BotoCoreError) -> StoreError:

@@ -18,6 +18,7 @@ from multiblast.files import PieceReader
 from multiblast.stores.base import CHUNK_BYTES
 
 if TYPE_CHECKING:
+    from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
 
     from multiblast.stores.s3_errors import S3Place
@@ -28,15 +29,7 @@ _WAIT_S = 0.2  # before the second of them, doubled each time
 
 
 class ObjectReader(PieceReader):
-    """An object, or a range of it; the request is sent at once.
-
-    Args:
-        client: Of the server.
-        place: For messages.
-        key: For messages.
-        name: The object's full name in the bucket.
-        start: First byte, 0-based.
-        length: How many bytes; None for all the rest.
+    """An object, or ``length`` bytes of it from byte ``start`` (0-based); the request is sent at once.
 
     Raises:
         ClientError, BotoCoreError: as the client does, here only; later a `StoreError`.
@@ -62,8 +55,7 @@ class ObjectReader(PieceReader):
         else:
             request["ChecksumMode"] = "ENABLED"  # checked by the client when the end is read
         answer = client.get_object(Bucket=place.bucket, Key=name, **request)
-        self._body = answer["Body"]
-        self._is_broken = False
+        self._body: StreamingBody | None = answer["Body"]  # None once its connection is broken
         self._end = start + answer["ContentLength"]
         self._etag = answer["ETag"]
 
@@ -82,18 +74,18 @@ class ObjectReader(PieceReader):
 
     def close(self) -> None:
         """Give the connection back."""
-        self._body.close()
+        if self._body is not None:
+            self._body.close()
         super().close()
 
     def _read(self, size: int) -> bytes:
-        if self._is_broken:
+        if self._body is None:
             self._body = self._rest()
-            self._is_broken = False
         try:
             return self._body.read(size)
         except _BROKEN:
             self._body.close()
-            self._is_broken = True
+            self._body = None
             raise
 
     def _rest(self) -> Any:

@@ -17,14 +17,10 @@ _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):")
 
 
 def open_store(url: str) -> Store:
-    """Open a store; nothing is read or written yet.
+    """Open a store by the path of a directory or by a URL; nothing is read or written yet.
 
-    Args:
-        url: The path of a directory, or a URL whose scheme is that of a class of this package:
-            ``file:///DIRECTORY``, ``memory:NAME``, ``s3://BUCKET/PREFIX?endpoint=URL&region=NAME``.
-
-    Raises:
-        StoreError: there is no store of this scheme, or the URL lacks something.
+    Its scheme is that of a class of this package: ``file:///DIRECTORY``, ``memory:NAME``,
+    ``s3://BUCKET/PREFIX?endpoint=URL&region=NAME``. With another, or without all it needs: a `StoreError`.
     """
     match = _SCHEME.match(url)
     if match is None:

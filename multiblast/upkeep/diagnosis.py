@@ -5,11 +5,10 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 from multiblast.database import Database
@@ -40,32 +39,18 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """How one thing is.
-
-    Attributes:
-        name: The thing.
-        detail: What was found.
-        remedy: What to do; empty if nothing is to be done.
-    """
+    """How one thing is; there is no remedy where nothing is to be done."""
 
     name: str
     verdict: Verdict
     detail: str
     remedy: str = ""
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data."""
-        return asdict(self)
-
 
 def diagnose(database: Database, store: Store, installation: Installation, targets: Targets) -> Iterator[Finding]:
     """Look at everything on this machine and behind it; what is broken is a finding, never raised.
 
-    Args:
-        database: The job database; it is opened, and so brought to the newest schema.
-        store: Where objects are kept; one is written, read and deleted.
-        installation: The programs.
-        targets: The databases that are searched.
+    The database is opened, and so brought to the newest schema; an object is written to the store, read and deleted.
     """
     for check in health(database, store, installation, targets):
         if check.name == "result storage":

@@ -43,14 +43,9 @@ _ROWS_AT_A_TIME = 1000
 
 @dataclass(slots=True)
 class Expired:
-    """What went, or would go.
+    """What went, or after a dry run would go: ids of jobs, the number of results, and their compressed size.
 
-    Attributes:
-        query_jobs, report_jobs: Their ids; sequences of larger jobs are not counted apart.
-        results: Results removed.
-        result_bytes: Their compressed size.
-        errors: Why jobs could not be expired that should have been, by id.
-        dry_run: Whether nothing was changed.
+    Sequences of larger jobs are not counted apart. Errors say by id why a job that should have expired did not.
     """
 
     query_jobs: list[str] = field(default_factory=list)
@@ -62,24 +57,17 @@ class Expired:
 
 
 class Expiry:
-    """Lets go what was not used for a time.
-
-    Args:
-        database: The job database.
-        keep_days: Days after its last use that a result is kept.
-    """
+    """Lets go what was not used for ``keep_days`` days."""
 
     def __init__(self, database: Database, keep_days: int) -> None:
         self._database = database
         self._keep = timedelta(days=keep_days)
 
     def run(self, now: datetime | None = None, *, dry_run: bool = False) -> Expired:
-        """Expire all there is to expire.
+        """Expire all there is to expire by ``now``, in UTC.
 
-        Args:
-            now: The time, in UTC.
-            dry_run: Only report what would go, including what goes because another job goes first. It only reads:
-                a transaction that did it and took it back would keep submissions waiting.
+        A dry run reports what would go, including what goes because another job goes first. It only reads:
+        a transaction that did it and took it back would keep submissions waiting.
         """
         cutoff = (now or utc_now()) - self._keep
         if dry_run:
@@ -90,7 +78,8 @@ class Expiry:
         with self._database.read() as session:
             reports, queries = _candidates(session, cutoff)
         for job_id in reports:
-            if self._step(expired, job_id, partial(_expire_report, job_id=job_id, cutoff=cutoff, why=why)):
+            still_stale = and_(col(ReportJob.id) == job_id, _stale(ReportJob, cutoff))
+            if self._step(expired, job_id, partial(_end_reports, which=still_stale, why=why)):
                 expired.report_jobs.append(job_id)
         for job_id in queries:
             expire = partial(_expire_query, job_id=job_id, cutoff=cutoff, why=why, expired=expired)
@@ -101,7 +90,6 @@ class Expiry:
         return expired
 
     def _step(self, expired: Expired, name: str, step: Callable[[Session], int]) -> int:
-        """Take one step in a transaction of its own; what it cannot do is noted and stops no other."""
         try:
             with self._database.write() as session:
                 return step(session)
@@ -152,10 +140,6 @@ def _foresee(session: Session, cutoff: datetime) -> Expired:
     totals = select(func.count(), func.coalesce(func.sum(Result.length), 0)).where(not_(stays), goes)
     count, length = session.exec(totals).one()
     return Expired(list(queries), list(reports), count, int(length), dry_run=True)
-
-
-def _expire_report(session: Session, job_id: str, cutoff: datetime, why: str) -> int:
-    return _end_reports(session, and_(col(ReportJob.id) == job_id, _stale(ReportJob, cutoff)), why)
 
 
 def _end_reports(session: Session, which: ColumnElement[bool], why: str) -> int:

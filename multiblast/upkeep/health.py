@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from sqlalchemy import text
 
@@ -21,69 +20,51 @@ _PROBE = ObjectKind.PROBE.key("probe")
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """How one dependency is.
-
-    Attributes:
-        name: The dependency.
-        reachable: Whether it answered as it should.
-        latency_ms: How long that took.
-        detail: What it answered, or what is wrong with it.
-    """
+    """How one dependency is: whether it answered as it should, what, or what is wrong with it."""
 
     name: str
     reachable: bool
     latency_ms: float
     detail: str
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data."""
-        return asdict(self)
-
 
 def health(database: Database, store: Store, installation: Installation, targets: Targets) -> list[Check]:
-    """Ask each dependency; one that does not answer is a check that failed, never raised.
-
-    Args:
-        database: The job database.
-        store: Where objects are kept.
-        installation: The programs.
-        targets: The databases that are searched.
-    """
+    """Try each dependency; one that does not answer is a check that failed, never raised."""
     return [
-        measure("job database", lambda: _ask_database(database)),
-        measure("result storage", lambda: _ask_store(store)),
-        measure("BLAST+ programs", lambda: _ask_programs(installation)),
-        measure("target databases", lambda: _ask_targets(targets)),
+        measure("job database", lambda: _try_database(database)),
+        measure("result storage", lambda: _try_store(store)),
+        measure("BLAST+ programs", lambda: _try_programs(installation)),
+        measure("target databases", lambda: _try_targets(targets)),
     ]
 
 
-def measure(name: str, ask: Callable[[], str]) -> Check:
-    """Ask one dependency, which returns what it answered, or raises what is wrong with it."""
+def measure(name: str, attempt: Callable[[], str]) -> Check:
+    """Try one dependency by what returns its answer, or raises what is wrong with it."""
     started = time.perf_counter()
     try:
-        reachable, detail = True, ask()
+        reachable, detail = True, attempt()
     except Exception as error:  # noqa: BLE001 - whatever is wrong is the answer
         reachable, detail = False, f"{type(error).__name__}: {error}"
     return Check(name, reachable, round(1000 * (time.perf_counter() - started), 3), detail)
 
 
-def _ask_database(database: Database) -> str:
+def _try_database(database: Database) -> str:
     with database.read() as session:
         session.connection().execute(text("SELECT 1"))
     return repr(database)
 
 
-def _ask_store(store: Store) -> str:
+def _try_store(store: Store) -> str:
     store.exists(_PROBE)  # whether it is there does not matter: a store that is away raises
     return repr(store)
 
 
-def _ask_programs(installation: Installation) -> str:
+def _try_programs(installation: Installation) -> str:
     versions = {program: installation.version(program) for program in (*PROGRAMS, "blast_formatter")}
     return ", ".join(sorted(set(versions.values())))
 
 
-def _ask_targets(targets: Targets) -> str:
+def _try_targets(targets: Targets) -> str:
     count = len(targets.databases())
     if not count:
         raise LookupError(f"no database under {targets.root}: put some there")

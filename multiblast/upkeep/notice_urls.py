@@ -20,10 +20,9 @@ _READ_BYTES = 4096  # of an answer nobody reads
 
 
 def check_url(url: str, rules: NoticeRules) -> SplitResult:
-    """Return the parts of a URL that notices may go to, by its looks; `deliver` looks at the address too.
+    """Return the parts of a URL that notices may go to, by its looks; else an `InvalidInputError`.
 
-    Raises:
-        InvalidInputError: they may not.
+    `deliver` looks at the address too.
     """
     try:
         parts = urlsplit(url)

@@ -27,13 +27,7 @@ _AT_A_TIME = 100
 
 @dataclass(slots=True)
 class SentNotices:
-    """What became of notices.
-
-    Attributes:
-        sent: How many arrived.
-        later: Why others did not and will be tried again, by URL.
-        given_up: Why others never will arrive, by URL.
-    """
+    """How many notices arrived, and by URL why others will be tried again, and why others never will arrive."""
 
     sent: int = 0
     later: dict[str, str] = field(default_factory=dict)
@@ -41,27 +35,18 @@ class SentNotices:
 
 
 class Notices:
-    """Which URLs are notified when jobs end.
-
-    Args:
-        database: The job database.
-        rules: Where notices may go.
-    """
+    """Which URLs are notified when jobs end."""
 
     def __init__(self, database: Database, rules: NoticeRules) -> None:
         self._database = database
         self._rules = rules
 
     def check(self, url: str) -> None:
-        """See that notices may go to a URL.
-
-        Raises:
-            InvalidInputError: they may not.
-        """
+        """Raise an `InvalidInputError` unless notices may go to a URL."""
         check_url(url, self._rules)
 
     def subscribe(self, job_id: str, url: str) -> None:
-        """Notify a URL of how a job ends from now on; asked for again, it is notified again.
+        """Notify a URL of how a job ends from now on; subscribed again, it is notified again.
 
         Raises:
             InvalidInputError: notices may not go there.
@@ -75,12 +60,9 @@ class Notices:
             session.add(notice)
 
     def send(self, secret: Callable[[], str], now: datetime | None = None, *, limit_s: float = 60) -> SentNotices:
-        """Send the notices that are due.
+        """Send the notices that are due by ``now``, in UTC; after ``limit_s`` seconds the rest waits for the next time.
 
-        Args:
-            secret: Returns what to sign with; called only if there is something to send.
-            now: The time, in UTC.
-            limit_s: After so many seconds, what is left waits for the next time.
+        What to sign with is read only if there is something to send.
         """
         now, done, deadline = now or utc_now(), SentNotices(), time.monotonic() + limit_s
         for notice, message in self._due(now):
@@ -104,8 +86,7 @@ class Notices:
                     .limit(_AT_A_TIME)
                 )
                 for notice, job, event in session.exec(statement):
-                    message = _message(notice, cast("QueryJob | ReportJob", job), kind, event)
-                    found.append((notice, message))
+                    found.append((notice, _message(notice, cast("QueryJob | ReportJob", job), kind, event)))
         return found
 
     def _claim(self, notice: Notice, now: datetime) -> bool:

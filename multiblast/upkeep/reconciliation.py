@@ -55,15 +55,12 @@ class RunState(StrEnum):
 
 
 RunStates: TypeAlias = Callable[[set[str]], Mapping[str, RunState]]
+"""Returns the states of runs by their ids, without those that it does not know."""
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A queued job that nobody is about to run.
-
-    Attributes:
-        event: The number of the event that queued it: another one each time it is queued.
-    """
+    """A queued job that nobody is about to run, and the number of the event that queued it."""
 
     job_id: str
     kind: JobKind
@@ -80,21 +77,13 @@ class Waiting:
 
 @dataclass(slots=True)
 class Reconciled:
-    """What was done.
-
-    Attributes:
-        queued: Jobs put back to queued.
-        cancelled: Jobs whose run had been cancelled.
-        failed: Why jobs were given up, by id.
-        children: Sequences whose job had ended without them.
-        waiting: What is to be run now.
-    """
+    """What was done: the ids of jobs, and why some failed."""
 
     queued: list[str] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
-    children: int = 0
-    waiting: list[Waiting] = field(default_factory=list)
+    children: int = 0  # sequences whose job had ended without them
+    waiting: list[Waiting] = field(default_factory=list)  # what is to be run now
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,23 +98,14 @@ class _Started:
 
 
 class Reconciliation:
-    """Brings what jobs say of themselves in step with the runs there are.
-
-    Args:
-        database: The job database.
-    """
+    """Brings what is recorded of jobs in step with the runs there are."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._jobs = Jobs(database)
 
     def run(self, states: RunStates, now: datetime | None = None) -> Reconciled:
-        """Take jobs back from dead runs, and find those that are to be run.
-
-        Args:
-            states: Returns the states of runs by their ids, but for those that it does not know.
-            now: The time, in UTC.
-        """
+        """Take jobs back from dead runs, and find those that are to be run; the time is in UTC."""
         now, reconciled = now or utc_now(), Reconciled()
         started = self._started()
         states_of_runs = states({job.run_id for job in started if job.run_id})

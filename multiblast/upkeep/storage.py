@@ -34,34 +34,22 @@ _UNKNOWN_FOR = timedelta(days=1)  # so long an object may wait for the row that 
 
 @dataclass(slots=True)
 class Swept:
-    """What was removed.
+    """How much was removed."""
 
-    Attributes:
-        discarded: Objects that had been noted as discarded.
-        unknown: Objects that nothing referred to.
-        pieces: What writers that were killed had left behind.
-    """
-
-    discarded: int = 0
-    unknown: int = 0
-    pieces: int = 0
+    discarded: int = 0  # objects noted as such
+    unknown: int = 0  # objects that nothing referred to
+    pieces: int = 0  # what killed writers had left behind
 
 
 @dataclass(slots=True)
 class Missing:
-    """What is referred to and is not there.
-
-    Attributes:
-        packs, queries, report_files: Store keys without an object.
-        results: Ids of complete query jobs without a whole result; a restart brings it back.
-        forgotten: How many results were forgotten because their packs are missing.
-    """
+    """What is referred to and is not there: packs, queries and files of reports by their store keys."""
 
     packs: list[str] = field(default_factory=list)
     queries: list[str] = field(default_factory=list)
     report_files: list[str] = field(default_factory=list)
-    results: list[str] = field(default_factory=list)
-    forgotten: int = 0
+    results: list[str] = field(default_factory=list)  # complete query jobs without: a restart brings it back
+    forgotten: int = 0  # results whose packs are missing
 
     @property
     def is_nothing(self) -> bool:
@@ -70,13 +58,7 @@ class Missing:
 
 
 class StorageUpkeep:
-    """Sweeps and verifies the result storage.
-
-    Args:
-        database: The job database.
-        store: Where objects are kept.
-        keep_days: Days that a comparison, and what is needed to make one, is kept.
-    """
+    """Sweeps and verifies the result storage; comparisons, and what they are made of, are kept ``keep_days`` days."""
 
     def __init__(self, database: Database, store: Store, keep_days: int) -> None:
         self._database = database
@@ -96,9 +78,8 @@ class StorageUpkeep:
     def verify(self, *, repair: bool = False) -> Missing:
         """Return what is referred to and is not there.
 
-        Args:
-            repair: Forget the results whose packs are missing, so that they are searched again when asked for.
-                Nothing else is changed.
+        With ``repair``, results whose packs are missing are forgotten, so that they are searched again when they are
+        wanted. Nothing else is changed.
 
         Raises:
             ConflictError: most packs are missing, so `repair` is refused: another storage is more likely than a loss.
