@@ -20,34 +20,22 @@ _DEEPEST_ALIAS = 16
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """An alias file, ``.pal`` or ``.nal``.
-
-    Attributes:
-        path: The file.
-        fields: Its other fields than those that name members and lists.
-        members: The databases it puts together, by path without extension.
-        lists: The files that select some of their sequences.
-    """
+    """An alias file, ``.pal`` or ``.nal``, with its fields but those that name members and lists."""
 
     path: Path
     fields: dict[str, str]
-    members: tuple[Path, ...]
-    lists: tuple[Path, ...]
+    members: tuple[Path, ...]  # the databases it puts together, without extension
+    lists: tuple[Path, ...]  # the files that select some of their sequences
 
     def hides(self, name: str) -> bool:
-        """Tell whether ``name`` is one of the numbered volumes of a database of the alias's own name."""
+        """Return whether ``name`` is one of the numbered volumes of a database of the alias's own name."""
         own = self.path.stem
         return any(m.name == name and re.fullmatch(re.escape(own) + r"\.\d+", name) for m in self.members)
 
 
 @dataclass(slots=True)
 class Content:
-    """All of a database.
-
-    Attributes:
-        aliases: Its alias files, outermost first.
-        volumes: Its volumes, in the order in which they are searched.
-    """
+    """All of a database: its alias files, outermost first, and its volumes in the order in which they are searched."""
 
     aliases: list[Alias] = field(default_factory=list)
     volumes: list[Volume] = field(default_factory=list)
@@ -69,12 +57,7 @@ def volume_files(volume: Volume) -> Iterator[Path]:
 
 
 def read_content(path: Path, kind: str, root: Path) -> Content:
-    """Read what the database at ``path`` (without extension) consists of.
-
-    Args:
-        path: Where it lies.
-        kind: "p" or "n".
-        root: The directory that every file of it must really lie in, links resolved.
+    """Read what the database at ``path`` (without extension) of kind "p" or "n" consists of.
 
     Raises:
         InvalidInputError: a file is missing, damaged, outside of ``root`` or of a name that BLAST+ cannot open.

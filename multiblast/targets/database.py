@@ -20,16 +20,8 @@ class BlastDatabase:
     """A database found under a targets root.
 
     Attributes:
-        site: The site it belongs to.
-        target: The target it belongs to, such as an organism.
-        name: Its own name.
-        title: Its title.
-        molecule: What it holds.
-        sequences: How many sequences.
-        letters: Their residues together.
         date: When it was built, to the minute, in the local time of that machine.
-        path: What BLAST+ knows it by: its path without extension.
-        volumes: The volumes it consists of, by path without extension.
+        path: What BLAST+ knows it by: its path without extension, as those of its volumes.
         root: The directory that all its files lie in.
         cache: Where its fingerprint is remembered.
     """

@@ -2,7 +2,7 @@
 
 A database built without ``-parse_seqids`` calls its sequences ``gnl|BL_ORD_ID|N``,
 and ``blastdbcmd`` cannot look these up. The header file (``.phr`` or ``.nhr``) holds
-a ``Blast-def-line-set`` a sequence in binary ASN.1, at the first of the index file's
+one ``Blast-def-line-set`` per sequence in binary ASN.1, at the first of the index file's
 offset arrays; its first element is the title, a VisibleString.
 """
 
@@ -24,15 +24,10 @@ _LONG_FORM = 0x80
 
 
 def name_subjects(databases: Iterable[BlastDatabase], subjects: Sequence[str]) -> list[str]:
-    """Return the names that a person knows subjects by, in the same order.
+    """Return the names that a person knows subjects by, in the order of their ids as they stand in an archive.
 
-    Args:
-        databases: What was searched.
-        subjects: Ids as they stand in an archive.
-
-    Returns:
-        The first word of the subject's defline for an ordinal number; any other id as it is, and
-        all if the databases cannot be read any more.
+    For an ordinal number it is the first word of the subject's defline; any other id stays as it is, and
+    all do if the databases cannot be read any more.
     """
     ordinals = [ordinal_of(subject) for subject in subjects]
     wanted = sorted({ordinal for ordinal in ordinals if ordinal is not None})
@@ -59,7 +54,7 @@ def ordinal_of(subject: str) -> int | None:
 
 
 def has_own_ids(databases: Iterable[BlastDatabase]) -> bool:
-    """Tell whether all subjects have ids of their own, as in databases built with ``-parse_seqids``."""
+    """Return whether all subjects have ids of their own, as in databases built with ``-parse_seqids``."""
     return all(volume.file("og").exists() for volume in _volumes(databases))
 
 

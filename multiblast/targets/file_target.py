@@ -30,9 +30,7 @@ class FileTarget:
 
     Attributes:
         file: FASTA, plain or gzipped, or a tar or zip archive of one BLAST+ database's files.
-        site: Where it shall be searched.
         content: The digest of the file, which names the target.
-        molecule: What the database must hold.
         title: What reports call a database that is built.
     """
 
@@ -53,11 +51,6 @@ class FileTarget:
 
 def install_file(targets: Targets, wanted: FileTarget, *, program: str = "makeblastdb") -> BlastDatabase:
     """Return the database of a file, which is made if it is not there yet.
-
-    Args:
-        targets: Where it shall be.
-        wanted: The file.
-        program: What builds FASTA, a name on the path or a path.
 
     Raises:
         InvalidInputError: the file is no database that can be searched, or the layout of the root has no place for it.

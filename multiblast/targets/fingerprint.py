@@ -33,12 +33,7 @@ _TAG = "database/1"
 
 
 def fingerprint(content: Content, cache: Path) -> str:
-    """Return the fingerprint of ``content``, from ``cache`` if none of its files was touched since.
-
-    Args:
-        content: The database.
-        cache: A directory for small files; created when needed, and done without if it cannot be written.
-    """
+    """Return the fingerprint of ``content``, from the directory ``cache`` if none of its files was touched since."""
     files = list(content.files())
     signature = ids.digest(_TAG, [_signature(file) for file in files])
     known = cache / ids.digest("path/1", str(files[0]))
@@ -47,7 +42,7 @@ def fingerprint(content: Content, cache: Path) -> str:
         if kept == signature and ids.is_id(result):
             return result
     result = _compute(content)
-    with suppress(OSError), replacing(known) as file:
+    with suppress(OSError), replacing(known) as file:  # a cache that cannot be written is done without
         file.write(f"{signature} {result}".encode())
     return result
 
@@ -60,13 +55,8 @@ def _signature(file: Path) -> list[str | int]:
 
 def _compute(content: Content) -> str:
     budget = _BUDGET_BYTES // max(1, len(content.volumes))
-    return ids.digest(
-        _TAG,
-        {
-            "aliases": [_alias(alias) for alias in content.aliases],
-            "volumes": [_volume(volume, budget) for volume in content.volumes],
-        },
-    )
+    volumes = [_volume(volume, budget) for volume in content.volumes]
+    return ids.digest(_TAG, {"aliases": [_alias(alias) for alias in content.aliases], "volumes": volumes})
 
 
 def _alias(alias: Alias) -> ids.Canonical:
@@ -99,10 +89,7 @@ def file_digest(path: Path, budget: int, start: int = 0) -> ids.Canonical:
         blocks = -(-size // _BLOCK_BYTES)
         taken = min(blocks, max(_LEAST_BLOCKS, budget // _BLOCK_BYTES))
         for number in range(taken):
-            stream.seek(
-                start + number * (size - _BLOCK_BYTES) // (taken - 1)
-                if taken < blocks
-                else start + number * _BLOCK_BYTES
-            )
+            offset = number * (size - _BLOCK_BYTES) // (taken - 1) if taken < blocks else number * _BLOCK_BYTES
+            stream.seek(start + offset)
             hasher.update(stream.read(_BLOCK_BYTES))
     return [size, hasher.digest()]

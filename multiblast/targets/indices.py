@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -23,11 +24,11 @@ def index_path(databases: Iterable[BlastDatabase], name: str) -> Path:
     if len(found) != 1:
         raise InvalidInputError(Problem("an index has one database: search one, or leave this out", "index_name"))
     path = found[0].path.parent / name
-    if path.parent != found[0].path.parent or not _files(path):
-        remedy = "make it with makembindex -old_style_index true"
-        raise InvalidInputError(
-            Problem(f"there is no index {name!r} beside {found[0].display}: {remedy}", "index_name")
+    if path.parent != found[0].path.parent or not _files(path):  # a name must not lead elsewhere
+        message = (
+            f"there is no index {name!r} beside {found[0].display}: make it with makembindex -old_style_index true"
         )
+        raise InvalidInputError(Problem(message, "index_name"))
     return path
 
 
@@ -40,9 +41,8 @@ def index_files(databases: Iterable[BlastDatabase], name: str = "") -> list[Path
     found = list(databases)
     if name:
         return _files(index_path(found, name))
-    files = [
-        file for database in found for volume in sorted({database.path, *database.volumes}) for file in _files(volume)
-    ]
+    volumes = [volume for database in found for volume in sorted({database.path, *database.volumes})]
+    files = [file for volume in volumes for file in _files(volume)]
     if not files:
         names = ", ".join(database.display for database in found)
         remedy = "make one with makembindex -iformat blastdb, or leave use_index out"
@@ -57,8 +57,5 @@ def index_fingerprint(files: Iterable[Path]) -> str:
 
 def _files(path: Path) -> list[Path]:
     """Return the volumes of an index, and the file that says which sequences each holds."""
-    start = f"{path.name}."
-    names = (file for file in path.parent.iterdir() if file.name.startswith(start))
-    return sorted(
-        file for file in names if file.suffix in {".idx", ".shd"} and file.name.count(".") <= start.count(".") + 1
-    )
+    own = re.compile(rf"{re.escape(path.name)}\.([^.]*\.)?(idx|shd)")
+    return sorted(file for file in path.parent.iterdir() if own.fullmatch(file.name))

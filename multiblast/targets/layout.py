@@ -18,18 +18,11 @@ _DEEPEST = 8
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """A directory that may hold databases.
-
-    Attributes:
-        site: The site that its path names.
-        target: The target that its path names.
-        build: The build that its path names, digits by value, so that build 10 is newer than 9; empty if it names none.
-        directory: Its path below the root, as found.
-    """
+    """A directory that may hold databases, and the names in its path."""
 
     site: str
     target: str
-    build: tuple[tuple[int, str], ...]
+    build: tuple[tuple[int, str], ...]  # digits by value, so that build 10 is newer than 9; empty without one
     directory: Path
 
 

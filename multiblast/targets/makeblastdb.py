@@ -40,7 +40,7 @@ def build_database(  # noqa: PLR0913 - what a database is made of
         molecule: What the sequences are.
         title: What reports call it; by default its name.
         taxids: A file of lines ``sequence-id taxonomy-id``; sequence ids are then parsed and must be unique.
-        program: The program to run, a name on the path or a path.
+        program: A name on the path or a path.
 
     Returns:
         What to give to ``-db``: ``directory/name``.

@@ -18,12 +18,7 @@ _PARTS = ("site", "target", "database")
 
 @dataclass(frozen=True, slots=True)
 class NewTarget:
-    """A database to be built, its names and files checked.
-
-    Attributes:
-        taxids: A file of lines ``sequence-id taxonomy-id``; None for none.
-        replace: Whether one of the same names and molecule may be replaced.
-    """
+    """A database to be built, its names and files checked: see `read_new_target`."""
 
     site: str
     target: str
@@ -45,10 +40,10 @@ def read_new_target(  # noqa: PLR0913 - the fields of a form
     replace: bool = False,
     files_under: Path | None = None,
 ) -> NewTarget:
-    """Read the fields of a form.
+    """Read the fields of a form, as `build_database` needs them.
 
     Args:
-        name: ``SITE/TARGET/DATABASE``, each of letters, digits and ``_.+-``.
+        name: ``SITE/TARGET/DATABASE``.
         fasta: The sequences, plain or gzipped.
         molecule: What they are.
         title: What reports call the database; by default its name.
@@ -81,11 +76,6 @@ def read_new_target(  # noqa: PLR0913 - the fields of a form
 
 def make_target(targets: Targets, new: NewTarget, *, program: str = "makeblastdb") -> BlastDatabase:
     """Build a database in its place and find it there.
-
-    Args:
-        targets: Where it shall be.
-        new: What to build.
-        program: The program that builds, a name on the path or a path.
 
     Raises:
         ConflictError: there is one already, and it may not be replaced.

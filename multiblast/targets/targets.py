@@ -31,16 +31,10 @@ _Key = tuple[str, str, str, DatabaseKind]
 
 @dataclass(frozen=True, slots=True)
 class _Scan:
-    """What one scan found.
-
-    Attributes:
-        databases: By site, target, name and molecule, in that order.
-        stamps: When the index files of each were last written.
-        problems: What cannot be used, and why.
-    """
+    """What one scan found, in the order of keys."""
 
     databases: Mapping[_Key, BlastDatabase]
-    stamps: Mapping[BlastDatabase, tuple[int, ...]]
+    stamps: Mapping[BlastDatabase, tuple[int, ...]]  # when the index files of each were last written
     problems: tuple[Problem, ...]
 
 
@@ -52,16 +46,7 @@ class Targets:
     """
 
     def __init__(self, root: Path, layout: str = DEFAULT_LAYOUT, cache: Path | None = None) -> None:
-        """Look below ``root``.
-
-        Args:
-            root: The directory.
-            layout: Where databases lie below it, see `Layout`.
-            cache: Where fingerprints are remembered; by default below the home directory.
-
-        Raises:
-            NotFoundError: there is no such directory.
-        """
+        """Look below the directory ``root``, which must be there; ``cache`` is where fingerprints are remembered."""
         self.root = Path(root).absolute()
         self.layout = Layout(layout)
         self.cache = cache or home() / "cache" / "fingerprints"
@@ -88,13 +73,7 @@ class Targets:
         return _tree(self.databases())
 
     def resolve(self, site: str, target: str, database: str, molecule: DatabaseKind | None = None) -> BlastDatabase:
-        """Return the database registered under these names.
-
-        Args:
-            site: Its site.
-            target: Its target.
-            database: Its name.
-            molecule: What it must hold; needed only where a name is used for two kinds.
+        """Return the database registered under these names; what it holds is needed where two share a name.
 
         Raises:
             NotFoundError: no such database; the remedy names those that look alike.

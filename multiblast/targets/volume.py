@@ -1,6 +1,6 @@
 """One volume of a BLAST+ database, as its index file describes it.
 
-Read directly, since ``blastdbcmd -info`` takes some 30 ms a database. The index file (``.pin`` or ``.nin``)
+Read directly, since ``blastdbcmd -info`` takes some 30 ms per database. The index file (``.pin`` or ``.nin``)
 begins with: format version; molecule (1 is protein); in version 5 the volume's number; title; in version 5
 the name of the LMDB file; date; sequences; letters; longest sequence. Texts have their length before them;
 numbers are 32 bits, big-endian, but letters are 64 bits, little-endian. Offset arrays follow.
@@ -30,11 +30,8 @@ class Volume:
         path: Its path without extension.
         kind: "p" or "n", the first letter of its files' extensions.
         version: The database format, 4 or 5.
-        title: Its title.
         date: When it was built, to the minute, in the local time of that machine.
-        sequences: How many sequences it has.
-        letters: Their residues together.
-        longest: The residues of the longest.
+        longest: The residues of the longest sequence.
         arrays: Where in the index file the offset arrays begin.
     """
 
