@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from prefect.blocks.core import Block
 from pydantic import Field, model_validator
@@ -14,11 +13,7 @@ from multiblast.installation import Installation
 from multiblast.settings import home
 from multiblast.targets import DEFAULT_LAYOUT, Targets
 
-_FLAT = {
-    "programs": "directory",
-    "cores": "cores",
-    "time_limit_s": "time_limit_s",
-}
+_FLAT = {"programs": "directory", "cores": "cores", "time_limit_s": "time_limit_s"}
 
 
 class BlastInstallation(Block):
@@ -50,10 +45,7 @@ tree = installation.targets().tree()
         description="Where each database is below that directory, by the names of its site, target and database.",
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _read_flat(cls, values: Any) -> Any:
-        return nested(values, "installation", _FLAT)
+    _read_flat = model_validator(mode="before")(nested("installation", _FLAT))
 
     def targets(self) -> Targets:
         """Return the databases."""

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from prefect.blocks.core import Block
 from pydantic import Field, model_validator
 
 from blocks import appearance
 from blocks.flat_documents import nested
 from multiblast.settings import QueryLimits
-
-_FLAT = ("sequences", "query_bytes", "longest_nucleotide", "longest_protein", "results")
 
 
 class BlastQueryLimits(Block):
@@ -39,10 +35,7 @@ limits = BlastQueryLimits.load("BLOCK_NAME").limits
 
     limits: QueryLimits = Field(default=QueryLimits(), description="How much one job may ask for.")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _read_flat(cls, values: Any) -> Any:
-        return nested(values, "limits", {name: name for name in _FLAT})
+    _read_flat = model_validator(mode="before")(nested("limits", {name: name for name in QueryLimits.model_fields}))
 
     @classmethod
     def public(cls) -> BlastQueryLimits:

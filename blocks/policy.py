@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from prefect.blocks.core import Block
 from pydantic import Field, model_validator
 
@@ -54,10 +52,7 @@ policy = ServicePolicy.load("BLOCK_NAME").policy
 
     policy: Policy = Field(default=Policy(), description="Who may do what, and how long things are kept.")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _read_flat(cls, values: Any) -> Any:
-        return nested(values, "policy", _FLAT)
+    _read_flat = model_validator(mode="before")(nested("policy", _FLAT))
 
     @classmethod
     def public(cls) -> ServicePolicy:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from prefect.blocks.core import Block
 from pydantic import Field, SecretStr, model_validator
@@ -48,10 +47,7 @@ registry = LocalRegistry.load("BLOCK_NAME").registry()
         default="", description="Directory of runs and tokens. Empty: `registry` in multiblast's home."
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _read_flat(cls, values: Any) -> Any:
-        return one_place(values, "files_url", "files")
+    _read_flat = model_validator(mode="before")(one_place("files_url", "files"))
 
     def registry(self) -> Registry:
         """Return the registry; it is made at first use."""
@@ -96,18 +92,10 @@ remote = partner.remote(registry)
         "`s3://BUCKET/PREFIX?endpoint=URL`, or `block:s3-bucket/NAME`.",
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _read_flat(cls, values: Any) -> Any:
-        return one_place(values, "files_url", "files")
+    _read_flat = model_validator(mode="before")(one_place("files_url", "files"))
 
     def remote(self, registry: Registry, name: str = "") -> Endpoint:
-        """Return the remote.
-
-        Args:
-            registry: Which knows remotes by name, for a block that is empty.
-            name: Which of them.
-        """
+        """Return the remote; for a block that is empty, the one that the registry knows by this name."""
         if not self.url:
             return Remotes(registry).open(name)
         store = open_place(self.files_url) if self.files_url else None

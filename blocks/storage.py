@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from prefect.blocks.core import Block
 from pydantic import Field, model_validator
 
@@ -47,18 +45,10 @@ keys = [found.key for found in storage.store().list("reports/")]
         "bucket and folder of Prefect's S3 Bucket block of that name. Empty: `store` in multiblast's home.",
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _read_flat(cls, values: Any) -> Any:
-        return one_place(values, "url", "directory")
+    _read_flat = model_validator(mode="before")(one_place("url", "directory"))
 
     def store(self) -> Store:
-        """Return the store.
-
-        Raises:
-            NotFoundError: there is no S3 Bucket block of that name.
-            StoreError: the URL names no store.
-        """
+        """Return the store: see `open_place`."""
         return open_place(self.url) if self.url else LocalStore(home() / "store")
 
 

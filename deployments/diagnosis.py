@@ -16,7 +16,7 @@ _SKEW_S = (5.0, 60.0)  # from which on a clock's difference is a warning, and a 
 
 
 def check_server(api_url: str) -> Check:
-    """Ask a Prefect server whether it is well; its address ends in ``/api``."""
+    """Look whether a Prefect server, whose address ends in ``/api``, is well."""
 
     def ask() -> str:
         httpx.get(f"{api_url.rstrip('/')}/health", timeout=_TIMEOUT_S).raise_for_status()
@@ -26,12 +26,7 @@ def check_server(api_url: str) -> Check:
 
 
 def diagnose_server(api_url: str, own_version: str) -> Iterator[Finding]:
-    """Look at a Prefect server: whether it answers, its version, and whether its clock agrees with ours.
-
-    Args:
-        api_url: Its address, ending in ``/api``.
-        own_version: The version of Prefect here.
-    """
+    """Look at a Prefect server: whether it answers, whether it has our version, and whether its clock agrees."""
     try:
         answer = httpx.get(f"{api_url.rstrip('/')}/admin/version", timeout=_TIMEOUT_S)
         now = time.time()

@@ -65,8 +65,9 @@ def log_file(name: str) -> Path:
     return directory / f"{name}.log"
 
 
-def log_as_service() -> None:
-    """Let Prefect log as a service does; to be called like `apply`, by what is not a command at a terminal."""
+def apply_for_service() -> None:
+    """Do as `apply`, and let Prefect log as a service does: for what is not a command at a terminal."""
+    apply()
     os.environ.setdefault("PREFECT_LOGGING_CONFIG_PATH", str(Path(__file__).with_name("service_logging.yml")))
 
 

@@ -27,8 +27,7 @@ _PREFECT = [sys.executable, "-m", "prefect"]
 
 def serve(host: str, port: int) -> int:
     """Become a Prefect server."""
-    environment.apply()
-    environment.log_as_service()
+    environment.apply_for_service()
     os.execv(sys.executable, [*_PREFECT, *_server(host, port)])  # noqa: S606 - no shell, by design
 
 
@@ -55,8 +54,7 @@ def serve_web(host: str, port: int) -> int:
 
 def work() -> int:
     """Be a worker of the server at ``PREFECT_API_URL``, once it has its work pool."""
-    environment.apply()
-    environment.log_as_service()
+    environment.apply_for_service()
     _wait_for_server()
     _make_own_queue()
     if storage := _task_result_storage():
@@ -81,8 +79,7 @@ def supervise(command: list[str], limit_s: float = _STOP_LIMIT_S) -> int:
 
 def register() -> int:
     """Register all that is ours at the server at ``PREFECT_API_URL``; may be repeated."""
-    environment.apply()
-    environment.log_as_service()
+    environment.apply_for_service()
     os.environ.setdefault("MULTIBLAST_CHECKOUT", str(environment.CHECKOUT))
     _wait_for_server()
     from deployments import register
@@ -97,8 +94,7 @@ def register() -> int:
 
 def serve_all(host: str, port: int) -> int:
     """Run a server and a worker until asked to stop, or until one of them ends."""
-    environment.apply()
-    environment.log_as_service()
+    environment.apply_for_service()
     os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
     signal.signal(signal.SIGTERM, _stop)
     started = [_started("server", _server(host, port))]
@@ -155,7 +151,7 @@ def _task_result_storage() -> str:
         data = ask(os.environ["PREFECT_API_URL"], _RESULT_STORAGE)["data"]
     except (OSError, ValueError, KeyError):  # not registered yet: then on the worker's disk
         return ""
-    place = str(one_place(data, "url", "directory").get("url", ""))
+    place = str(one_place("url", "directory")(data).get("url", ""))
     return place.removeprefix("block:") if place.startswith("block:") else ""
 
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -23,6 +23,7 @@ from multiblast.settings import home
 BUCKET = "multiblast"
 _USER = "multiblast"
 _DATABASES = ("prefect", "multiblast")
+_SECRET_BYTES = {"postgres": 16, "s3_key": 10, "s3_secret": 20}
 # A port each, from ten above Prefect's on.
 _POSTGRES, _S3 = 10, 11
 # The ports of SeaweedFS, that of S3 first.
@@ -33,22 +34,8 @@ WEED_PORTS = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Secrets:
-    """Made once for a home, as the data that they open stay there."""
-
-    postgres: str = field(default_factory=lambda: secrets.token_hex(16))
-    s3_key: str = field(default_factory=lambda: secrets.token_hex(10))
-    s3_secret: str = field(default_factory=lambda: secrets.token_hex(20))
-
-
-@dataclass(frozen=True, slots=True)
 class OwnServers:
-    """The two servers.
-
-    Attributes:
-        host: The address that they listen on.
-        port: Prefect's; theirs follow.
-    """
+    """The two servers; their ports follow Prefect's."""
 
     host: str
     port: int
@@ -61,34 +48,21 @@ class OwnServers:
     @property
     def s3_keys(self) -> tuple[str, str]:
         """The access key and the secret key of the S3 server."""
-        return _secrets().s3_key, _secrets().s3_secret
+        kept = _secrets()
+        return kept["s3_key"], kept["s3_secret"]
 
     def database_url(self, driver: str, name: str) -> str:
-        """Return the address of a database.
-
-        Args:
-            driver: What follows ``postgresql`` in it, such as ``+psycopg``, or nothing.
-            name: ``prefect`` or ``multiblast``.
-        """
-        return f"postgresql{driver}://{_USER}:{_secrets().postgres}@{self.host}:{self.port + _POSTGRES}/{name}"
+        """Return the address of a database, for a driver such as ``+psycopg``, or none."""
+        return f"postgresql{driver}://{_USER}:{_secrets()['postgres']}@{self.host}:{self.port + _POSTGRES}/{name}"
 
     def start_postgres(self) -> Background:
-        """Start PostgreSQL.
-
-        Raises:
-            ServerError: it is not installed, or cannot make its files.
-        """
-        command = postgres_command(
-            home() / "postgres", self.host, self.port + _POSTGRES, _USER, password=_secrets().postgres
-        )
+        """Start PostgreSQL."""
+        data, password = home() / "postgres", _secrets()["postgres"]
+        command = postgres_command(data, self.host, self.port + _POSTGRES, _USER, password=password)
         return processes.start("postgres", command, {}, ends_by=signal.SIGINT)
 
     def start_s3(self) -> Background:
-        """Start SeaweedFS.
-
-        Raises:
-            ServerError: it is not installed.
-        """
+        """Start SeaweedFS."""
         command = weed_command(home() / "s3", self.host, self._s3_ports, *self.s3_keys)
         # Asked to end, it waits half a minute for others; what it wrote is with the kernel, which is enough.
         return processes.start("s3", command, {}, ends_by=signal.SIGKILL)
@@ -138,12 +112,7 @@ class OwnServers:
 def postgres_command(data: Path, host: str, port: int, user: str, *, password: str = "") -> list[str]:
     """Return what runs PostgreSQL; its files are made if there are none.
 
-    Args:
-        data: Where they are.
-        host: The address to listen on.
-        port: The port there.
-        user: Its superuser.
-        password: The superuser's; without one everybody is let in, and nothing is synced to disk: for tests.
+    Without a password of its superuser everybody is let in, and nothing is synced to disk: for tests.
 
     Raises:
         ServerError: it is not installed, or cannot make its files.
@@ -156,14 +125,7 @@ def postgres_command(data: Path, host: str, port: int, user: str, *, password: s
 
 
 def weed_command(data: Path, host: str, ports: Sequence[int], key: str, secret: str) -> list[str]:
-    """Return what runs SeaweedFS, alone, with an S3 server.
-
-    Args:
-        data: Where its files are.
-        host: The address to listen on.
-        ports: One for each of `WEED_PORTS`.
-        key: The access key of the one who may do all.
-        secret: The secret key.
+    """Return what runs SeaweedFS, alone, with an S3 server; there is a port for each of `WEED_PORTS`.
 
     Raises:
         ServerError: it is not installed.
@@ -189,11 +151,13 @@ def remove_sockets(ports: Iterable[int]) -> None:
             socket.unlink(missing_ok=True)
 
 
-def _secrets() -> _Secrets:
+def _secrets() -> dict[str, str]:
+    """Return the secrets of both servers, made once for a home, as the data that they open stay there."""
     path = home() / "own-servers.json"
     if not path.exists():
-        _write_secret(path, json.dumps(asdict(_Secrets())))
-    return _Secrets(**json.loads(path.read_text()))
+        _write_secret(path, json.dumps({name: secrets.token_hex(size) for name, size in _SECRET_BYTES.items()}))
+    kept: dict[str, str] = json.loads(path.read_text())
+    return kept
 
 
 def _write_secret(path: Path, text: str) -> None:
@@ -241,8 +205,7 @@ def _make_cluster(programs: Path, data: Path, user: str, password: str) -> None:
 
 
 def _weed() -> str:
-    own = Path(sys.executable).with_name("weed")
-    found = str(own) if own.exists() else shutil.which("weed")
+    found = shutil.which(Path(sys.executable).with_name("weed")) or shutil.which("weed")
     if not found:
         raise ServerError("SeaweedFS is not installed: `make install` does it")
     return found

@@ -28,19 +28,12 @@ def is_running(process: psutil.Process) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """A process in the background, distinguished from a later one with the same number by its start.
+    """A process in the background, distinguished from a later one with the same number by its start."""
 
-    Attributes:
-        name: What it is; its log is called so.
-        pid: Its process id.
-        started: When it started, in seconds since 1970.
-        ends_by: The signal that ends it; one other than SIGTERM is for it alone, as its children are its own affair.
-    """
-
-    name: str
+    name: str  # of its log too
     pid: int
-    started: float
-    ends_by: int = signal.SIGTERM
+    started: float  # in seconds since 1970
+    ends_by: int = signal.SIGTERM  # another signal is for it alone, as its children are then its own affair
 
     @property
     def alive(self) -> bool:
@@ -48,13 +41,10 @@ class Background:
         return self._process() is not None
 
     def stop(self, limit_s: float = 20) -> None:
-        """End it and all it started; harmless if it has ended.
+        """End it and all it started, by killing what is left after ``limit_s`` seconds; harmless if it has ended.
 
         Its children are asked first, while it can still report how they ended (a
         worker's children are flow runs), then it is asked itself.
-
-        Args:
-            limit_s: After so many seconds, whatever is left is killed.
         """
         if (process := self._process()) is None:
             return
@@ -97,10 +87,10 @@ def start(
 
 def running(name: str, pid: int, ends_by: int = signal.SIGTERM) -> Background:
     """Return a process that runs already, as one that can be stopped with all its children."""
-    try:
-        return Background(name, pid, psutil.Process(pid).create_time(), ends_by)
-    except psutil.NoSuchProcess:
-        return Background(name, pid, 0, ends_by)
+    started = 0.0  # of one that has ended already
+    with suppress(psutil.NoSuchProcess):
+        started = psutil.Process(pid).create_time()
+    return Background(name, pid, started, ends_by)
 
 
 def _signal(processes: list[psutil.Process], number: int, deadline: float) -> None:

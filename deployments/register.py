@@ -116,11 +116,7 @@ def watch_runs() -> None:
 
 
 def deploy() -> None:
-    """Deploy every flow that ``prefect.yaml`` names, from this checkout.
-
-    Raises:
-        ServerError: Prefect refused; its own words are in the message.
-    """
+    """Deploy every flow that ``prefect.yaml`` names, from this checkout."""
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
     command += ["--prefect-file", environment.PREFECT_FILE]
     done = subprocess.run(command, cwd=environment.CHECKOUT, capture_output=True, text=True, check=False)

@@ -32,23 +32,14 @@ class ServerError(MultiblastError, ConnectionError):
 
 @dataclass(slots=True)
 class PrefectServer:
-    """A server that runs or is on its way.
+    """A server that runs or is on its way."""
 
-    Attributes:
-        api_url: Its address, ending in ``/api``; empty if a Prefect profile of the user's says it.
-        process: The temporary server; None if the server is not ours to stop.
-        starting: What is being waited for while it is on its way.
-    """
-
-    api_url: str = ""
-    process: subprocess.Popen[bytes] | None = None
-    starting: str = ""
+    api_url: str = ""  # ends in /api; empty if a Prefect profile of the user's says it
+    process: subprocess.Popen[bytes] | None = None  # None if the server is not ours to stop
+    starting: str = ""  # what is being waited for while it is on its way
 
     def wait(self, announce: Callable[[str], None]) -> None:
-        """Return when the server answers.
-
-        Args:
-            announce: Called once with what is being waited for, if it takes a moment.
+        """Return when the server answers; announce what is being waited for if it takes a moment.
 
         Raises:
             ServerError: it does not answer, or ended while starting.
@@ -64,9 +55,8 @@ class PrefectServer:
             announce(self.starting)
             # The socket is open from the start, so that one request simply waits for its answer.
             if not answers(self.api_url, timeout_s=_START_LIMIT_S):
-                raise ServerError(
-                    f"Prefect's temporary server did not start; see {environment.log_file('temporary-server')}"
-                )
+                log = environment.log_file("temporary-server")
+                raise ServerError(f"Prefect's temporary server did not start; see {log}")
 
     def stop(self) -> None:
         """End the server if it is ours; what it was still writing is written."""
@@ -130,13 +120,7 @@ def answers(api_url: str, timeout_s: float = 5, path: str = "/health") -> bool:
 
 
 def ask(api_url: str, path: str, body: Any = None, *, timeout_s: float = 5) -> Any:
-    """Return what a Prefect server answers to a request; without Prefect, which takes seconds to import.
-
-    Args:
-        api_url: The server's.
-        path: What follows in the address.
-        body: What to post; None only asks.
-        timeout_s: How long to wait.
+    """Return what a Prefect server answers to GET, or to POST of a body; without Prefect, which is slow to import.
 
     Raises:
         OSError: no server answers in time, or not with what was asked for.
@@ -160,7 +144,10 @@ def ask(api_url: str, path: str, body: Any = None, *, timeout_s: float = 5) -> A
 
 
 def _temporary_server() -> PrefectServer:
-    starting = _waiting_for()  # asked before its database is there
+    # Looked up before its database is there.
+    first = not (Path(os.environ["PREFECT_HOME"]) / "prefect.db").exists()
+    how_long = "about 10 s this first time, while its database is made" if first else "about 3 s"
+    starting = f"Starting Prefect, which keeps the record of the run ({how_long}; `make up` keeps it running)…"
     with socket.create_server(("127.0.0.1", 0)) as listener, environment.log_file("temporary-server").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "deployments.temporary_server", str(listener.fileno())],
@@ -174,9 +161,3 @@ def _temporary_server() -> PrefectServer:
             start_new_session=True,  # Ctrl-C is for the command, which then still has something to tell the server
         )
         return PrefectServer(f"http://127.0.0.1:{listener.getsockname()[1]}/api", process, starting)
-
-
-def _waiting_for() -> str:
-    first = not (Path(os.environ["PREFECT_HOME"]) / "prefect.db").exists()
-    how_long = "about 10 s this first time, while its database is made" if first else "about 3 s"
-    return f"Starting Prefect, which keeps the record of the run ({how_long}; `make up` keeps it running)…"

@@ -31,21 +31,13 @@ _console = Console(highlight=False, soft_wrap=True)
 
 @dataclass(slots=True)
 class Stack:
-    """What ``make up`` has started, kept in a file from the first process on, so that half of it can be stopped too.
+    """What ``make up`` has started, kept in a file from the first process on, so that half of it can be stopped too."""
 
-    Attributes:
-        port: Where the server listens.
-        processes: What was started, in that order.
-        ready: Whether the start came to its end.
-        host: The address that all servers listen on.
-        profile: ``plain``, or ``full``: with PostgreSQL, an S3 server and a second worker.
-    """
-
-    port: int
-    processes: list[Background] = field(default_factory=list)
-    ready: bool = False
-    host: str = "127.0.0.1"
-    profile: Profile = "plain"
+    port: int  # of Prefect's server
+    processes: list[Background] = field(default_factory=list)  # in the order of their starts
+    ready: bool = False  # whether the start came to its end
+    host: str = "127.0.0.1"  # that all servers listen on
+    profile: Profile = "plain"  # full: with PostgreSQL, an S3 server and a second worker
 
     @property
     def api_url(self) -> str:
@@ -152,8 +144,7 @@ class Stack:
 
 def up(port: int, profile: Profile = "plain", host: str = "127.0.0.1") -> int:
     """Start everything; return the exit code."""
-    environment.apply()
-    environment.log_as_service()
+    environment.apply_for_service()
     if (stack := Stack.load()) is not None:
         if stack.complete:
             _console.print(f"Already running: [bold]{stack.page}[/bold]; `make down` stops it.")

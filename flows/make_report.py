@@ -6,12 +6,12 @@ from prefect import flow
 
 from multiblast.reports import Formatting, MadeReport
 from multiblast.reports.formats import FORMATS, FormatChoice
-from tasks import runs
 from tasks.recovery import HOOKS
 from tasks.reports import format_report, record_report, show_report
+from tasks.runs import tag_run
 
 
-@flow(name="make-report", flow_run_name=runs.report_name, **HOOKS)
+@flow(name="make-report", flow_run_name="{format} of {job:.8}", **HOOKS)
 async def make_report(  # noqa: PLR0913, PLR0917 - the fields of a form
     job: str,
     format: FormatChoice = FORMATS["0"].choice,  # noqa: A002 - BLAST+'s own word for it
@@ -37,7 +37,7 @@ async def make_report(  # noqa: PLR0913, PLR0917 - the fields of a form
     """
     formatting = Formatting.read(format, fields=fields, options=options)
     report_id = record_report(job, formatting, user, partial, notify)
-    await runs.tag_run(job, report_id)
+    await tag_run(job, report_id)
     made = format_report(report_id)
     await show_report(made)
     return made

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prefect import flow
+from prefect import Task, flow
 
 from multiblast.registry.sync.summary import TransferSummary
 from tasks.registry import (
@@ -14,8 +14,6 @@ from tasks.registry import (
     show_summary,
     update_products,
 )
-
-# What there is to do is done; only a run with nothing to do is shown as Cached.
 
 
 @flow(name="pull-registry", flow_run_name="pull registry")
@@ -31,13 +29,7 @@ async def pull_registry(config: str, remote: str = "", user: str = "", dry_run: 
     Returns:
         What became of each item.
     """
-    plan = plan_pull(config, remote, user)
-    await show_summary("pull-plan", plan, final=dry_run)
-    if dry_run:
-        return plan
-    summary = pull_products.with_options(refresh_cache=plan.has_work)(config, remote, user, plan)
-    await show_summary("pull", summary)
-    return summary
+    return await _transfer("pull", plan_pull(config, remote, user), dry_run, pull_products, config, remote, user)
 
 
 @flow(name="push-registry", flow_run_name="push registry")
@@ -51,13 +43,7 @@ async def push_registry(remote: str = "", dry_run: bool = False) -> TransferSumm
     Returns:
         What became of each item.
     """
-    plan = plan_push(remote)
-    await show_summary("push-plan", plan, final=dry_run)
-    if dry_run:
-        return plan
-    summary = push_products.with_options(refresh_cache=plan.has_work)(remote, plan)
-    await show_summary("push", summary)
-    return summary
+    return await _transfer("push", plan_push(remote), dry_run, push_products, remote)
 
 
 @flow(name="update-registry", flow_run_name="update registry")
@@ -71,10 +57,17 @@ async def update_registry(remote: str = "", dry_run: bool = False) -> TransferSu
     Returns:
         What became of each item.
     """
-    plan = plan_update(remote)
-    await show_summary("update-plan", plan, final=dry_run)
+    return await _transfer("update", plan_update(remote), dry_run, update_products, remote)
+
+
+async def _transfer(
+    name: str, plan: TransferSummary, dry_run: bool, products: Task[..., TransferSummary], *given: str
+) -> TransferSummary:
+    """Show the plan and, unless that is all, do what it says and show what came of it."""
+    await show_summary(f"{name}-plan", plan, final=dry_run)
     if dry_run:
         return plan
-    summary = update_products.with_options(refresh_cache=plan.has_work)(remote, plan)
-    await show_summary("update", summary)
+    # What there is to do is done; only a run with nothing to do is shown as Cached.
+    summary = products.with_options(refresh_cache=plan.has_work)(*given, plan)
+    await show_summary(name, summary)
     return summary

@@ -15,6 +15,7 @@ from prefect.client.schemas.responses import DeploymentResponse
 from blocks.services import chosen, services
 from blocks.storage import ResultStorage
 from multiblast.errors import InvalidInputError, NotFoundError, Problem
+from multiblast.molecules import DatabaseKind
 from multiblast.options import PROGRAMS, options_for
 from multiblast.stores import Store
 from multiblast.targets import BlastDatabase
@@ -97,11 +98,7 @@ def update_target_choices(databases: list[BlastDatabase]) -> None:
 
 
 def _storage(name: str) -> Store:
-    """Return the store of a BLAST result storage block; without a name, that of the results.
-
-    Raises:
-        NotFoundError: there is no such block.
-    """
+    """Return the store of a BLAST result storage block; without a name, that of the results."""
     if not name:
         return services().store
     try:
@@ -117,12 +114,9 @@ async def _show_progress(
     start: ProgressT,
     describe: Callable[[ProgressT], tuple[float, str]],
 ) -> ResultT:
-    """Work in a thread, and show on the run's page every 2 s how far it is.
+    """Work in a thread, which reports its progress, and show on the run's page every 2 s how far it is.
 
-    Args:
-        work: Is given what it calls with its progress.
-        start: The progress before the first call.
-        describe: Returns what share of the work is done, and a text.
+    What share of the work is done, and a text, is described from its progress.
     """
     latest = start
 
@@ -150,10 +144,7 @@ def _with_choices(deployment: DeploymentResponse, databases: list[BlastDatabase]
     if targets is None:
         return None
     program = deployment.name.removeprefix("submit-")
-    fitting = [database.display for database in databases if _fits(database, program)]
+    kinds = {options_for(program).database_kind} if program in PROGRAMS else set(DatabaseKind)
+    fitting = [database.display for database in databases if database.molecule in kinds]
     targets["items"] = {"type": "string"} | ({"enum": sorted(fitting)} if fitting else {})
     return schema
-
-
-def _fits(database: BlastDatabase, program: str) -> bool:
-    return program not in PROGRAMS or database.molecule == options_for(program).database_kind

@@ -6,7 +6,7 @@ import asyncio
 import json
 import shlex
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from io import StringIO
@@ -46,9 +46,7 @@ _LINK_S = 24 * 3600
 class RunPage:
     """The artifacts of one submission's run: one of each kind, brought up to date at most every 2 s.
 
-    Args:
-        job_id: The job.
-        shown: Whether progress is shown; a helper's run leaves that to the run that called it.
+    A helper's run leaves it to the run that called it to show progress.
     """
 
     def __init__(self, job_id: str, *, shown: bool = True) -> None:
@@ -92,15 +90,18 @@ class RunPage:
             await aupdate_progress_artifact(self._progress, progress=100.0, description="done")
         job = replace(job, rows=job.rows[:_ROWS_SHOWN])
         await self._show_rows(job, f"Sequences{_cut(job)}")
-        await acreate_markdown_artifact(
-            key=f"job-{self._short}", markdown=_job_text(job, await _report_form(job.job_id)), description="Job"
-        )
+        await show_markdown(f"job-{self._short}", _job_text(job, await _report_form(job.job_id)), "Job")
 
-    @best_effort()
     async def show_waiting(self, run_id: UUID) -> None:
         """Show that the job waits, and which flow run will search it."""
-        text = _waiting_text(self.job_id, f"{_ui_url()}/runs/flow-run/{run_id}")
-        await acreate_markdown_artifact(key=f"job-{self._short}", markdown=text, description="Job")
+        text = (
+            f"## Job `{self.job_id}` is queued\n\n"
+            "It waits behind other jobs: it is large, or as many jobs of its user run as may at a time.\n"
+            "This run recorded it, and is done.\n\n"
+            f"**[Another run searches it]({_ui_url()}/runs/flow-run/{run_id})** when its turn comes, "
+            "and shows what it finds."
+        )
+        await show_markdown(f"job-{self._short}", text, "Job")
 
     async def _show_rows(self, job: SearchedJob, description: str) -> None:
         """Show the table of sequences, in place of what it showed before."""
@@ -114,10 +115,9 @@ class RunPage:
                 await client.update_artifact(self._table, changed)
 
 
-@best_effort()
 async def show_plan(plan: Plan, key: str) -> None:
     """Show what is known, what must run, and what to expect."""
-    await acreate_markdown_artifact(key=key, markdown=_plan_text(plan), description="Plan")
+    await show_markdown(key, _plan_text(plan), "Plan")
 
 
 @asynccontextmanager
@@ -170,18 +170,12 @@ async def show_changes(requester: Requester, job: str) -> None:
 
 async def show_facts(key: str, title: str, facts: dict[str, Any]) -> None:
     """Show what was done, one line per fact."""
-    lines = [f"## {title}", "", "| | |", "|---|---|"]
-    lines += [f"| {name.replace('_', ' ')} | {_cell(value)} |" for name, value in facts.items()]
-    await show_markdown(key, "\n".join(lines), title)
+    cells = {name.replace("_", " "): _cell(value) for name, value in facts.items()}
+    await show_markdown(key, _table_text(title, cells), title)
 
 
 def location_of(key: str, name: str = "") -> str:
-    """Return where a person finds an object: a link to download it by that works for a day, or its path.
-
-    Args:
-        key: The object.
-        name: What a download is called; by default the key's last word.
-    """
+    """Return where a person finds an object: a link to download it by, as ``name``, for a day, or its path."""
     store = services().store
     return store.presign(key, _LINK_S, name) or store.locate(key)
 
@@ -222,21 +216,21 @@ def _cut(job: SearchedJob) -> str:
 
 
 def _plan_text(plan: Plan) -> str:
-    lines = [
-        "## Plan",
-        "",
-        "| | |",
-        "|---|---|",
-        f"| sequences | {plan.sequences:,} ({plan.distinct:,} distinct) |",
-        f"| known already | {plan.known:,} |",
-        f"| to search | {plan.unknown:,} ({plan.letters:,} letters) |",
-        f"| batches | {len(plan.to_run)} |",
-        f"| estimated time | {_estimate(plan)} |",
-    ]
+    cells = {
+        "sequences": f"{plan.sequences:,} ({plan.distinct:,} distinct)",
+        "known already": f"{plan.known:,}",
+        "to search": f"{plan.unknown:,} ({plan.letters:,} letters)",
+        "batches": f"{len(plan.to_run)}",
+        "estimated time": _estimate(plan),
+    }
     if plan.result_bytes:
-        lines.append(f"| estimated size | {plan.result_bytes / 1e6:,.1f} MB |")
-    lines += ["", *(f"- {warning}" for warning in plan.warnings)]
-    return "\n".join(lines)
+        cells["estimated size"] = f"{plan.result_bytes / 1e6:,.1f} MB"
+    return "\n".join([_table_text("Plan", cells), "", *(f"- {warning}" for warning in plan.warnings)])
+
+
+def _table_text(title: str, cells: Mapping[str, str]) -> str:
+    rows = (f"| {name} | {text} |" for name, text in cells.items())
+    return "\n".join([f"## {title}", "", "| | |", "|---|---|", *rows])
 
 
 def _estimate(plan: Plan) -> str:
@@ -268,30 +262,11 @@ def _table_row(row: SequenceRow) -> dict[str, Any]:
 
 
 def _job_text(job: SearchedJob, form: str) -> str:
-    return "\n".join(
-        [
-            f"## Job `{job.job_id}` is {job.status}",
-            "",
-            f"{job.sequences:,} sequences: {job.searched:,} searched now, {job.reused:,} reused"
-            + (f", {job.failed:,} failed. {job.reason}" if job.failed else "."),
-            "",
-            f"Searched with `{shlex.join(job.command)}`.",
-            "",
-            f"**[Make a report]({form})** of it, in any format."
-            if form
-            else f"For a report, run **make-report** with job `{job.job_id}` and a format.",
-        ]
-    )
-
-
-def _waiting_text(job_id: str, page: str) -> str:
-    return "\n".join(
-        [
-            f"## Job `{job_id}` is queued",
-            "",
-            "It waits behind other jobs: it is large, or as many jobs of its user run as may at a time.",
-            "This run recorded it, and is done.",
-            "",
-            f"**[Another run searches it]({page})** when its turn comes, and shows what it finds.",
-        ]
+    failed = f", {job.failed:,} failed. {job.reason}" if job.failed else "."
+    by_hand = f"For a report, run **make-report** with job `{job.job_id}` and a format."
+    return (
+        f"## Job `{job.job_id}` is {job.status}\n\n"
+        f"{job.sequences:,} sequences: {job.searched:,} searched now, {job.reused:,} reused{failed}\n\n"
+        f"Searched with `{shlex.join(job.command)}`.\n\n"
+        + (f"**[Make a report]({form})** of it, in any format." if form else by_hand)
     )

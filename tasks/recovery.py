@@ -12,18 +12,7 @@ from uuid import UUID
 from httpx import HTTPError
 from prefect.blocks.system import Secret
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import (
-    FlowFilter,
-    FlowFilterName,
-    FlowRunFilter,
-    FlowRunFilterEndTime,
-    FlowRunFilterId,
-    FlowRunFilterParentFlowRunId,
-    FlowRunFilterState,
-    FlowRunFilterStateName,
-    WorkPoolFilter,
-    WorkPoolFilterName,
-)
+from prefect.client.schemas.filters import FlowFilter, FlowRunFilter, WorkPoolFilter
 from prefect.client.schemas.objects import FlowRun, State, StateDetails
 from prefect.flows import Flow
 from prefect.runtime import flow_run
@@ -53,9 +42,7 @@ def reconcile() -> Reconciled:
 def run_again(waiting: list[Waiting], queue: str | None = None) -> list[UUID]:
     """Start a run of each job, unless it was started before and still waits; return the runs that are on their way.
 
-    Args:
-        waiting: The jobs.
-        queue: The work queue in which the runs wait; by default that of the deployment.
+    They wait in this work queue, by default in that of the deployment.
     """
     started: list[UUID] = []
     with get_client(sync_client=True) as client:
@@ -85,26 +72,20 @@ def replace_dead_runs(patience: timedelta = _PATIENCE) -> int:
     that a cluster was asked to find room for is left alone), and submissions that crashed before they had
     recorded or begun their job. It is another run, since a worker that still has the old one in its hands
     ends with an error if it is given the same again.
-
-    Args:
-        patience: With a run that is pending.
     """
     now = datetime.now(UTC)
     with get_client(sync_client=True) as client:
         name = client.read_flow_run(UUID(flow_run.id)).work_pool_name
         if name is None:  # called by a script
             return 0
-        in_pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[name]))
+        in_pool = WorkPoolFilter.model_validate({"name": {"any_": [name]}})
+        is_starting = _runs_where(state={"name": {"any_": ["Pending", "Submitting"]}})
+        has_crashed = _runs_where(state={"name": {"any_": ["Crashed"]}}, end_time={"after_": now - _REMEMBERED})
+        ours = FlowFilter.model_validate({"name": {"any_": _SUBMISSIONS}})
+        limits: Any = {"work_pool_filter": in_pool, "limit": _RUNS_A_REQUEST}
+        pending = client.read_flow_runs(flow_run_filter=is_starting, **limits)
+        crashed = client.read_flow_runs(flow_filter=ours, flow_run_filter=has_crashed, **limits)
         seconds_suffice = client.read_work_pool(name).type == "process"
-        pending = client.read_flow_runs(
-            flow_run_filter=_in_state("Pending", "Submitting"), work_pool_filter=in_pool, limit=_RUNS_A_REQUEST
-        )
-        crashed = client.read_flow_runs(
-            flow_filter=FlowFilter(name=FlowFilterName(any_=_SUBMISSIONS)),
-            flow_run_filter=_in_state("Crashed", since=now - _REMEMBERED),
-            work_pool_filter=in_pool,
-            limit=_RUNS_A_REQUEST,
-        )
         begun = Reconciliation(services().database).begun({str(run.id) for run in crashed})
         dead = [run for run in crashed if str(run.id) not in begun] + [
             run
@@ -136,20 +117,12 @@ def _replace(client: SyncPrefectClient, run: FlowRun) -> bool:
     return True
 
 
-def _in_state(*names: str, since: datetime | None = None) -> FlowRunFilter:
-    return FlowRunFilter(
-        state=FlowRunFilterState(name=FlowRunFilterStateName(any_=list(names))),
-        end_time=FlowRunFilterEndTime(after_=since) if since else None,
-    )
+def _runs_where(**conditions: Any) -> FlowRunFilter:
+    return FlowRunFilter.model_validate(conditions)
 
 
 def check_queued(job: str) -> JobKind:
-    """Return what a queued job makes.
-
-    Raises:
-        NotFoundError: there is no such job.
-        ConflictError: it is not queued.
-    """
+    """Return what a queued job makes, or raise an error if there is none."""
     jobs = services().queries.jobs
     kind = jobs.kind(job)
     status = (jobs.query(job) if kind is JobKind.QUERY else jobs.report(job)).status
@@ -175,13 +148,8 @@ def cancel_at_once(run_id: str) -> None:
 
 
 def dismiss_helpers(run_id: UUID, *, at_once: bool = True) -> None:
-    """End the runs that help a run with its job.
-
-    Args:
-        run_id: The run that called them.
-        at_once: Whether those at work are stopped too, and not only those that have not begun.
-    """
-    called = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[run_id]))
+    """End the runs that help a run with its job, those at work too or only those that have not begun."""
+    called = _runs_where(parent_flow_run_id={"any_": [run_id]})
     with suppress(HTTPError), get_client(sync_client=True) as client:  # without a server they end when nothing is left
         for run in client.read_flow_runs(flow_run_filter=called):
             waits = run.state is not None and run.state.is_scheduled()
@@ -202,7 +170,7 @@ def signing_secret() -> str:
     """Return what notices are signed with, from a Secret block that is made when first needed."""
     with suppress(ValueError):
         return _load_secret()
-    with suppress(ValueError):  # somebody else made it just now
+    with suppress(ValueError):  # another process has just made it
         Secret(value=secrets.token_urlsafe(32)).save(_SIGNING_SECRET, _sync=True)  # type: ignore[call-arg]  # added by Prefect's decorator
     return _load_secret()
 
@@ -211,13 +179,12 @@ def _load_secret() -> str:
     return str(Secret.load(_SIGNING_SECRET, _sync=True).get())  # type: ignore[call-arg, union-attr]  # as above
 
 
-def _states(asked: set[str]) -> dict[str, RunState]:
-    """Tell what became of flow runs, those that this server knows."""
+def _states(run_ids: set[str]) -> dict[str, RunState]:
+    """Return what became of flow runs, those that this server knows."""
     found: dict[str, RunState] = {}
     with get_client(sync_client=True) as client:
-        for run_ids in in_portions(sorted(asked), _RUNS_A_REQUEST):
-            some = FlowRunFilterId(any_=[UUID(run) for run in run_ids])
-            runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(id=some), limit=_RUNS_A_REQUEST)
+        for some in in_portions(sorted(run_ids), _RUNS_A_REQUEST):
+            runs = client.read_flow_runs(flow_run_filter=_runs_where(id={"any_": some}), limit=_RUNS_A_REQUEST)
             found.update((str(run.id), _state(run)) for run in runs)
     return found
 

@@ -43,23 +43,10 @@ def submission_name() -> str:
     return " · ".join(part for part in (program, _short(targets), _short(parameters.get("summary", ""))) if part)
 
 
-def batch_name() -> str:
-    """Name a batch: ``search 40 sequences · batch 2 of 7``."""
-    parameters: dict[str, Any] = task_run.parameters
-    return f"search {parameters['batch'].label}"
-
-
 def sequence_name() -> str:
     """Name a sequence by its defline."""
-    parameters: dict[str, Any] = task_run.parameters
-    row = parameters["row"]
+    row = task_run.parameters["row"]
     return f"{row.position} {_short(row.name) or 'untitled'}"
-
-
-def report_name() -> str:
-    """Name a report: ``5 BLAST XML of 1f0c…``."""
-    parameters: dict[str, Any] = flow_run.parameters
-    return f"{parameters['format']} of {parameters['job'][:8]}"
 
 
 async def tag_run(*job_ids: str) -> None:
@@ -90,7 +77,7 @@ def requester(user: str, share: str = "") -> Requester:
 
     Args:
         user: A user's name; ``secret:NAME`` for the guest whose token the Secret block NAME holds; or empty.
-        share: The name of the Secret block that holds the token of a shared job; or empty.
+        share: The Secret block that holds the token of a shared job; or empty.
 
     Raises:
         InvalidInputError: there is no such block, or no such name.
@@ -106,11 +93,6 @@ def requester(user: str, share: str = "") -> Requester:
 
 
 def _token(name: str, key: str) -> str:
-    """Return the token in a Secret block.
-
-    Raises:
-        InvalidInputError: there is no such block.
-    """
     try:
         return str(Secret.load(name, _sync=True).get())  # type: ignore[call-arg, union-attr]  # added by Prefect's decorator
     except ValueError as error:
@@ -131,7 +113,7 @@ def upload_directory() -> Path | None:
 
 
 def task_runner() -> TaskRunner[Any]:
-    """Return the task runner that ``MULTIBLAST_TASK_RUNNER`` says, by default of threads.
+    """Return the task runner that ``MULTIBLAST_TASK_RUNNER`` names, by default of threads.
 
     It is written ``MODULE.CLASS?ARGUMENT=VALUE``, such as ``prefect_dask.DaskTaskRunner?address=tcp://host:8786``.
     """
@@ -144,7 +126,7 @@ def task_runner() -> TaskRunner[Any]:
 
 
 def is_cluster() -> bool:
-    """Tell whether something else than this machine runs tasks, and knows how many at a time."""
+    """Return whether something else than this machine runs tasks, and knows how many at a time."""
     return bool(os.environ.get(_TASK_RUNNER))
 
 
@@ -159,11 +141,7 @@ RETRY_IF_TRANSIENT: Any = {"retries": 3, "retry_delay_seconds": [2, 10, 30], "re
 
 @asynccontextmanager
 async def best_effort(shown: str = "shown on its page") -> AsyncIterator[None]:
-    """Do what is in the block, or in the function it decorates; if a server is away, only the log says so.
-
-    Args:
-        shown: What the run is not in that case.
-    """
+    """Do what is in the block, or in the function it decorates; if a server is away, only the log says so."""
     try:
         yield
     except Exception as error:

@@ -37,7 +37,7 @@ from multiblast.search import (
 from tasks.page import RunPage
 from tasks.recovery import cancel_at_once, dismiss_helpers
 from tasks.registry import record_if_wanted
-from tasks.runs import RETRY_IF_TRANSIENT, batch_name, is_cluster, requester, sequence_name, tag_run
+from tasks.runs import RETRY_IF_TRANSIENT, is_cluster, requester, sequence_name, tag_run
 from tasks.shards import call_helpers, wait_behind_small
 
 _SHOWN_CHILDREN = 25  # a run's graph stays readable up to here; the table has all
@@ -87,7 +87,7 @@ search_batch = task(
     description="Search one batch with one BLAST+ process, and store its results as they come.",
     cache_key_fn=_batch_id,
     persist_result=True,
-    task_run_name=batch_name,
+    task_run_name="search {batch.label}",
     **RETRY_IF_TRANSIENT,
 )(_search_batch)
 

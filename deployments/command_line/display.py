@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,9 +17,11 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from rich.console import OverflowMethod
+
     from multiblast.search import SearchedJob
 
-# Not a terminal, so nothing tells the width: a table of usual names fits.
+# Elsewhere than at a terminal nothing gives the width: a table of usual names fits.
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 140, soft_wrap=True)
 _errors = Console(stderr=True, highlight=False)
 _ROWS_SHOWN = 50
@@ -72,21 +74,18 @@ def searching() -> Iterator[None]:
         yield
 
 
+def table_of(*columns: str, right: Collection[str] = (), overflow: OverflowMethod = "ellipsis") -> Table:
+    """Return an empty table in the style of all commands, some of its columns aligned on the right."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow=overflow)
+    return table
+
+
 def searched_job(job: SearchedJob) -> None:
     """Print a job: one row per sequence, then a summary."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name, side in (
-        ("#", "right"),
-        ("sequence", "left"),
-        ("length", "right"),
-        ("status", "left"),
-        ("origin", "left"),
-        ("hits", "right"),
-        ("best hit", "left"),
-        ("E-value", "right"),
-        ("note", "left"),
-    ):
-        table.add_column(name, justify=side, overflow="fold")  # type: ignore[arg-type]  # both are JustifyMethods
+    columns = ("#", "sequence", "length", "status", "origin", "hits", "best hit", "E-value", "note")
+    table = table_of(*columns, right={"#", "length", "hits", "E-value"}, overflow="fold")
     for row in job.rows[:_ROWS_SHOWN]:
         table.add_row(
             str(row.position),
@@ -106,10 +105,10 @@ def searched_job(job: SearchedJob) -> None:
         console.print(Text.assemble(("note: ", "yellow"), warning))
     if job.command:
         console.print(Text.assemble("searched with: ", (shlex.join(job.command), "dim")))
-    console.print(_sum(job))
+    console.print(_summary(job))
 
 
-def _sum(job: SearchedJob) -> Text:
+def _summary(job: SearchedJob) -> Text:
     text = Text.assemble("job ", (job.job_id, "bold"), " is ", (job.status, _STYLES.get(job.status, "")), ": ")
     if job.searched:
         noun = "sequence" if job.searched == 1 else "sequences"
@@ -126,7 +125,7 @@ def print_rows(rows: Sequence[dict[str, Any]], *, json: bool, columns: Sequence[
     if json:
         print_json(list(rows))
         return
-    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    table = table_of(*columns)
     for row in rows:
         flat = row | {key: text for nested in row.values() if isinstance(nested, dict) for key, text in nested.items()}
         table.add_row(*(Text(str(flat.get(column, ""))) for column in columns))

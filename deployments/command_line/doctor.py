@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from deployments import environment
@@ -29,9 +28,7 @@ def doctor(json: Json = False) -> None:
     if json:
         display.print_json([asdict(finding) for finding in findings])
     else:
-        table = Table(box=None, header_style="bold", pad_edge=False)
-        for column in ("", "what", "found", "what to do"):
-            table.add_column(column, overflow="fold")
+        table = display.table_of("", "what", "found", "what to do", overflow="fold")
         for finding in findings:
             verdict = Text(finding.verdict, _STYLES[finding.verdict])
             table.add_row(verdict, finding.name, Text(finding.detail), Text(finding.remedy))
@@ -65,7 +62,6 @@ def _examine() -> Iterator[Finding]:
 
 
 def _look_at_server() -> Iterator[Finding]:
-    """Tell whether the server knows our blocks and has a worker."""
     from prefect.client.orchestration import get_client
 
     from deployments import register

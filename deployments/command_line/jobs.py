@@ -34,8 +34,7 @@ def restart(job: Job, targets_root: TargetsRoot = None, user: User = "") -> None
     """Run an expired, failed or cancelled job again, with the databases as they are now."""
     running = Session(targets_root, user)
     is_query = running.services.job_door(job).kind == "query"
-    running.wait()
-    with display.searching():
+    with running.connected(display.searching()):
         from flows.restart_job import restart_job
 
         running.run(lambda: restart_job(job=job, user=running.user))

@@ -31,7 +31,7 @@ def report(
 
     Example: multiblast report 1f0c… --format 6 --fields "std stitle"
     """
-    options = dict(_pair(text) for text in option or [])
+    options = {name: value for name, _, value in (text.partition("=") for text in option or [])}
     running = Session(targets_root, user)
     files = write_report(running, job, out, Formatting.read(format, fields=fields, options=options))
     if json:
@@ -45,33 +45,20 @@ def write_report(running: Session, job_id: str, directory: Path, formatting: For
     """Make a report with its flow, and write its files into a directory."""
     who, door = requester(running.services, running.user), running.services.reports
     door.check(who, job_id, formatting)
-    running.wait()
     changed = {name: value for name, value in formatting.changed().items() if name != "formatType"}
     options = {name: " ".join(value) if isinstance(value, list) else str(value) for name, value in changed.items()}
-    with display.working("Formatting …"):
+    with running.connected(display.working("Formatting …")):
         from flows.make_report import make_report
 
-        made = running.run(
-            lambda: make_report(job=job_id, format=formatting.row.choice, options=options, user=running.user)
-        )
+        choice = formatting.row.choice
+        made = running.run(lambda: make_report(job=job_id, format=choice, options=options, user=running.user))
     return door.fetch(who, made.report_id, directory)
 
 
 def write_reports(running: Session, job_id: str, directory: Path, formats: list[str], fields: str = "") -> list[Path]:
     """Make reports; of several, each goes into a directory of its own."""
-    wanted = [Formatting.read(name, fields=fields if find_format(name).fields else "") for name in formats]
-    return [
-        file
-        for formatting in wanted
-        for file in write_report(
-            running,
-            job_id,
-            directory / f"format-{formatting.format}" if len(wanted) > 1 else directory,
-            formatting,
-        )
-    ]
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, _, value = text.partition("=")
-    return name, value
+    files = []
+    for wanted in [Formatting.read(name, fields=fields if find_format(name).fields else "") for name in formats]:
+        place = directory / f"format-{wanted.format}" if len(formats) > 1 else directory
+        files += write_report(running, job_id, place, wanted)
+    return files

@@ -70,8 +70,7 @@ def run_search(
         query_file=query_file, program=program, targets=targets, options=options, user=running.user, summary=summary
     )
     running.services.queries.check(submission)
-    running.wait()
-    with display.searching():
+    with running.connected(display.searching()):
         from flows.submit_query import submit_query
 
         return running.run(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine
-from contextlib import nullcontext
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -25,12 +25,7 @@ ResultT = TypeVar("ResultT")
 class Session:
     """Runs flows for a command; the server they are recorded on comes up while the command does its own work.
 
-    Args:
-        targets_root: Where the databases are, if not where it is configured.
-        user: Who requests the flows, if the environment does not say it.
-
-    Attributes:
-        user: The name of who requests them; empty for a guest, or nobody.
+    Its user, by default the one that the environment names, requests them: empty for a guest, or nobody.
     """
 
     def __init__(self, targets_root: Path | None = None, user: str = "") -> None:
@@ -44,15 +39,22 @@ class Session:
         """What the flows work with: what the blocks of a running server say; one of our own has none."""
         if not self._is_own:
             self.wait()
-        return _with_targets(_embedded() if self._is_own else _of_blocks(), self._targets_root)
+        return _services(self._targets_root, of_blocks=not self._is_own)
+
+    @contextmanager
+    def connected(self, shown: AbstractContextManager[None]) -> Iterator[None]:
+        """Wait for the server, then run the block, in which flows can run, with something shown meanwhile."""
+        self.wait()
+        with shown:
+            yield
 
     def wait(self) -> None:
-        """Wait for the server, and say so if it takes a moment."""
+        """Wait for the server, and show that if it takes a moment."""
         with working("Connecting to Prefect …"):
             self._server.wait(lambda text: console.print(f"[dim]{text}[/dim]", highlight=False))
 
     def run(self, flow: Callable[[], Coroutine[Any, Any, ResultT]]) -> ResultT:
-        """Run one flow to its end, as the requester; first `wait`."""
+        """Run one flow to its end, as the requester, once `connected`."""
         from blocks.services import using
         from tasks.runs import requested_by
 
@@ -63,37 +65,28 @@ class Session:
 
 
 def local_services(targets_root: Path | None = None) -> Services:
-    """Return the services that are configured: by the blocks of the server that is in use, else embedded.
-
-    Args:
-        targets_root: Where the databases are, if not where it is configured.
-    """
+    """Return the services that are configured: by the blocks of the server that is in use, else embedded."""
     api_url = os.environ.get("PREFECT_API_URL", "") or running_server()
-    if "PREFECT_PROFILE" in os.environ or (api_url and not _has_default_blocks(api_url)):
-        if api_url:
-            os.environ["PREFECT_API_URL"] = api_url
-        return _with_targets(_of_blocks(), targets_root)
-    return _with_targets(_embedded(), targets_root)
+    of_blocks = "PREFECT_PROFILE" in os.environ or bool(api_url and not _has_default_blocks(api_url))
+    if of_blocks and api_url:
+        os.environ["PREFECT_API_URL"] = api_url
+    return _services(targets_root, of_blocks=of_blocks)
 
 
-def _embedded() -> Services:
-    from multiblast.services import Services
+def _services(targets_root: Path | None, *, of_blocks: bool) -> Services:
+    if of_blocks:
+        from blocks.services import services
 
-    return Services.embedded()
+        found = services()
+    else:
+        from multiblast.services import Services
 
-
-def _of_blocks() -> Services:
-    from blocks.services import services
-
-    return services()
-
-
-def _with_targets(services: Services, root: Path | None) -> Services:
-    if root is None:
-        return services
+        found = Services.embedded()
+    if targets_root is None:
+        return found
     from multiblast.targets import Targets
 
-    return replace(services, targets=Targets(root, services.targets.layout.pattern))
+    return replace(found, targets=Targets(targets_root, found.targets.layout.pattern))
 
 
 def requester(services: Services, user: str = "") -> Requester:

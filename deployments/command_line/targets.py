@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from deployments.command_line import display
 from deployments.command_line.arguments import TargetsRoot
@@ -24,19 +23,11 @@ def targets(
     if json:
         display.print_json(found.tree())
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("target", "molecule", "sequences", "letters", "built", "title"):
-        table.add_column(name, justify="right" if name in {"sequences", "letters"} else "left")
-    for database in found.databases():
-        date = f"{database.date:%Y-%m-%d}"
-        table.add_row(
-            database.display,
-            database.molecule,
-            f"{database.sequences:,}",
-            f"{database.letters:,}",
-            date,
-            database.title,
-        )
+    columns = ("target", "molecule", "sequences", "letters", "built", "title")
+    table = display.table_of(*columns, right={"sequences", "letters"})
+    for one in found.databases():
+        counts = (f"{one.sequences:,}", f"{one.letters:,}")
+        table.add_row(one.display, one.molecule, *counts, f"{one.date:%Y-%m-%d}", one.title)
     display.console.print(table)
     for problem in found.problems():
         display.console.print(f"[yellow]not usable:[/yellow] {problem}")
@@ -56,8 +47,7 @@ def make_target(
     """Build a database from sequences, so that it can be searched."""
     read_new_target(name, fasta, molecule=molecule, taxids=taxids or "")
     running = Session(targets_root)
-    running.wait()
-    with display.working(f"Building {name} …"):
+    with running.connected(display.working(f"Building {name} …")):
         from flows import make_target as flow
 
         made = running.run(
@@ -76,8 +66,7 @@ def publish_target(
 ) -> None:
     """Copy a database to the storage, so that sync-targets can copy it to other machines."""
     running = Session(targets_root)
-    running.wait()
-    with display.working(f"Publishing {name} …"):
+    with running.connected(display.working(f"Publishing {name} …")):
         from flows import copy_targets
 
         running.run(lambda: copy_targets.publish_target(name, storage))
@@ -96,8 +85,7 @@ def sync_targets(
 ) -> None:
     """Copy published databases to this machine, so that it can search them."""
     running = Session(targets_root)
-    running.wait()
-    with display.working("Copying databases …"):
+    with running.connected(display.working("Copying databases …")):
         from flows import copy_targets
 
         copied = running.run(lambda: copy_targets.sync_targets(names or [], storage, limit_gb))

@@ -93,9 +93,8 @@ def health(json: Json = False) -> None:
     checks = local_services().health()
     if api_url := running_server():
         checks.append(check_server(api_url))
-    display.print_rows(
-        [asdict(check) for check in checks], json=json, columns=("name", "reachable", "latency_ms", "detail")
-    )
+    rows = [asdict(check) for check in checks]
+    display.print_rows(rows, json=json, columns=("name", "reachable", "latency_ms", "detail"))
     if not all(check.reachable for check in checks):
         raise typer.Exit(1)
 

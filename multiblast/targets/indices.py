@@ -25,10 +25,9 @@ def index_path(databases: Iterable[BlastDatabase], name: str) -> Path:
         raise InvalidInputError(Problem("an index has one database: search one, or leave this out", "index_name"))
     path = found[0].path.parent / name
     if path.parent != found[0].path.parent or not _files(path):  # a name must not lead elsewhere
-        message = (
-            f"there is no index {name!r} beside {found[0].display}: make it with makembindex -old_style_index true"
-        )
-        raise InvalidInputError(Problem(message, "index_name"))
+        remedy = "make it with makembindex -old_style_index true"
+        problem = Problem(f"there is no index {name!r} beside {found[0].display}: {remedy}", "index_name")
+        raise InvalidInputError(problem)
     return path
 
 
