@@ -8,8 +8,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-from multiblast.upkeep.diagnosis import Finding, Verdict
-from multiblast.upkeep.health import Check, measure
+from multiblast.upkeep.diagnosis import Check, Finding, Verdict, measure
 
 _TIMEOUT_S = 5.0
 _SKEW_S = (5.0, 60.0)  # from which on a clock's difference is a warning, and a failure: leases last 60 s

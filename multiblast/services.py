@@ -11,16 +11,17 @@ from multiblast.accounts import Accounts, FairQueue
 from multiblast.actions import Queries, Reports
 from multiblast.database import Database, JobKind
 from multiblast.installation import Installation
+from multiblast.results.compaction import compact
 from multiblast.search import SearchEngine
 from multiblast.settings import Policy, QueryLimits, home
 from multiblast.stores import LocalStore, Store
 from multiblast.targets import Targets
-from multiblast.upkeep import CleanedUp, Expiry, Notices, StorageUpkeep, clean_up
+from multiblast.upkeep import CleanedUp, Expiry, Notices, StorageUpkeep
 
 if TYPE_CHECKING:
     from multiblast.actions.provenance import Provenance
     from multiblast.actions.registered_queries import RegisteredQueries
-    from multiblast.upkeep.health import Check
+    from multiblast.upkeep.diagnosis import Check
 
 
 @dataclass
@@ -110,7 +111,11 @@ class Services:
 
     def clean_up(self, *, dry_run: bool = False) -> CleanedUp:
         """Let go what nobody used for the policy's time, and free its space."""
-        return clean_up(self.database, self.store, self.policy.keep_days, dry_run=dry_run)
+        expired = self.expiry.run(dry_run=dry_run)
+        if dry_run:
+            return CleanedUp(expired)
+        # In this order: packs lose entries by expiry, and are swept once compaction has discarded them.
+        return CleanedUp(expired, compact(self.database, self.store), self.storage_upkeep.sweep())
 
     def metrics(self) -> str:
         """Return the metrics in Prometheus' text format."""
@@ -120,6 +125,6 @@ class Services:
 
     def health(self) -> list[Check]:
         """Return the state of everything that the services depend on."""
-        from multiblast.upkeep.health import health
+        from multiblast.upkeep.diagnosis import health
 
         return health(self.database, self.store, self.installation, self.targets)

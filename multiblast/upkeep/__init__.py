@@ -1,8 +1,7 @@
 """Upkeep: what expires, what is swept, what is verified, and how the whole is doing."""
 
-from multiblast.upkeep.cleanup import CleanedUp, clean_up
 from multiblast.upkeep.expiry import Expired, Expiry
 from multiblast.upkeep.notices import Notices, SentNotices
-from multiblast.upkeep.storage import Missing, StorageUpkeep, Swept
+from multiblast.upkeep.storage import CleanedUp, Missing, StorageUpkeep, Swept
 
-__all__ = ["CleanedUp", "Expired", "Expiry", "Missing", "Notices", "SentNotices", "StorageUpkeep", "Swept", "clean_up"]
+__all__ = ["CleanedUp", "Expired", "Expiry", "Missing", "Notices", "SentNotices", "StorageUpkeep", "Swept"]

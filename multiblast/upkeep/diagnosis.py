@@ -1,15 +1,18 @@
-"""Diagnosis: what is wrong with an installation, and what to do about it."""
+"""How an installation is: a quick look whether all is reachable, and a thorough one for what is wrong."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from io import BytesIO
 from pathlib import Path
 from uuid import uuid4
+
+from sqlalchemy import text
 
 from multiblast.database import Database
 from multiblast.installation import TESTED_VERSIONS, Installation
@@ -18,7 +21,6 @@ from multiblast.options import PROGRAMS
 from multiblast.settings import home
 from multiblast.stores import Store
 from multiblast.targets import Targets
-from multiblast.upkeep.health import health
 
 _FREE_BYTES = (10 << 30, 1 << 30)
 _PROBE = b"written by multiblast doctor\n"
@@ -27,6 +29,58 @@ _REMEDIES = {
     "BLAST+ programs": "install BLAST+, or name its directory in the block BLAST installation",
     "target databases": "multiblast make-target, or see docs/how-to/add-databases.md",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """How one dependency is: whether it answered as it should, what, or what is wrong with it."""
+
+    name: str
+    reachable: bool
+    latency_ms: float
+    detail: str
+
+
+def health(database: Database, store: Store, installation: Installation, targets: Targets) -> list[Check]:
+    """Try each dependency; one that does not answer is a check that failed, never raised."""
+    return [
+        measure("job database", lambda: _look_at_database(database)),
+        measure("result storage", lambda: _look_at_store(store)),
+        measure("BLAST+ programs", lambda: _look_at_programs(installation)),
+        measure("target databases", lambda: _look_at_targets(targets)),
+    ]
+
+
+def measure(name: str, attempt: Callable[[], str]) -> Check:
+    """Try one dependency by what returns its answer, or raises what is wrong with it."""
+    started = time.perf_counter()
+    try:
+        reachable, detail = True, attempt()
+    except Exception as error:  # noqa: BLE001 - whatever is wrong is the answer
+        reachable, detail = False, f"{type(error).__name__}: {error}"
+    return Check(name, reachable, round(1000 * (time.perf_counter() - started), 3), detail)
+
+
+def _look_at_database(database: Database) -> str:
+    with database.read() as session:
+        session.connection().execute(text("SELECT 1"))
+    return repr(database)
+
+
+def _look_at_store(store: Store) -> str:
+    store.exists(ObjectKind.PROBE.key("probe"))  # whether it is there does not matter: a store that is away raises
+    return repr(store)
+
+
+def _look_at_programs(installation: Installation) -> str:
+    return ", ".join(sorted(set(_versions(installation).values())))
+
+
+def _look_at_targets(targets: Targets) -> str:
+    count = len(targets.databases())
+    if not count:
+        raise LookupError(f"no database under {targets.root}: put some there")
+    return f"{count} databases under {targets.root}"
 
 
 class Verdict(StrEnum):
@@ -82,7 +136,7 @@ def _try_store(store: Store) -> Finding:
 
 
 def _compare_versions(installation: Installation) -> Iterator[Finding]:
-    versions = {program: installation.version(program) for program in (*PROGRAMS, "blast_formatter")}
+    versions = _versions(installation)
     if len(set(versions.values())) > 1:
         detail = ", ".join(f"{program} {version}" for program, version in versions.items())
         yield Finding("BLAST+ versions", Verdict.WARN, detail, "install all programs of one version")
@@ -101,3 +155,7 @@ def _measure_disk(directory: Path) -> Finding:
         verdict = Verdict.FAIL if free < _FREE_BYTES[1] else Verdict.WARN
         remedy = "make room: multiblast expire lets unused results go"
     return Finding("free disk", verdict, f"{free / (1 << 30):,.1f} GiB at {directory}", remedy)
+
+
+def _versions(installation: Installation) -> dict[str, str]:
+    return {program: installation.version(program) for program in (*PROGRAMS, "blast_formatter")}

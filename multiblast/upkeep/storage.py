@@ -26,7 +26,9 @@ from multiblast.database import (
 from multiblast.errors import ConflictError
 from multiblast.jobs import ACTIVE
 from multiblast.object_kinds import ObjectKind, object_name, subject_names_key
+from multiblast.results.compaction import Compacted
 from multiblast.stores import Store
+from multiblast.upkeep.expiry import Expired
 
 _READ_ON_FOR = timedelta(hours=1)  # so long a reader may go on reading what was discarded
 _UNKNOWN_FOR = timedelta(days=1)  # so long an object may wait for the row that refers to it
@@ -55,6 +57,15 @@ class Missing:
     def is_nothing(self) -> bool:
         """Whether all is there."""
         return not (self.packs or self.queries or self.report_files or self.results)
+
+
+@dataclass(frozen=True, slots=True)
+class CleanedUp:
+    """What went, or after a dry run would go; what a dry run does not do is None."""
+
+    expired: Expired
+    compacted: Compacted | None = None
+    swept: Swept | None = None
 
 
 class StorageUpkeep:
@@ -160,13 +171,18 @@ def _names(keys: Iterable[str]) -> set[str]:
     return {object_name(key) for key in keys}
 
 
+def _named_by(column: Any) -> _Keeper:
+    """Return what finds the keys of objects whose names a column has."""
+
+    def kept(session: Session, keys: Sequence[str], _cutoff: datetime) -> set[str]:
+        there = set(session.exec(select(column).where(among(session, column, _names(keys)))))
+        return {key for key in keys if object_name(key) in there}
+
+    return kept
+
+
 def _packs(session: Session, keys: Sequence[str], _cutoff: datetime) -> set[str]:
     return set(session.exec(select(Result.pack).where(among(session, col(Result.pack), keys)).distinct()))
-
-
-def _queries(session: Session, keys: Sequence[str], _cutoff: datetime) -> set[str]:
-    jobs = set(session.exec(select(QueryJob.id).where(among(session, col(QueryJob.id), _names(keys)))))
-    return {key for key in keys if object_name(key) in jobs}
 
 
 def _report_files(session: Session, keys: Sequence[str], _cutoff: datetime) -> set[str]:
@@ -181,19 +197,6 @@ def _report_files(session: Session, keys: Sequence[str], _cutoff: datetime) -> s
             kept.update(of_report[report.id])
         kept.update(file["key"] for file in report.files)
     return kept
-
-
-def _outputs(session: Session, keys: Sequence[str], _cutoff: datetime) -> set[str]:
-    """Return those keys of files beside a result whose result is there."""
-    results = set(session.exec(select(Result.key).where(among(session, col(Result.key), _names(keys)))))
-    return {key for key in keys if object_name(key) in results}
-
-
-def _profiles(session: Session, keys: Sequence[str], _cutoff: datetime) -> set[str]:
-    """Return those keys of profiles that a recipe names."""
-    named = cast("Any", QueryJob.recipe)["options"]["in_pssm"].as_string()
-    profiles = set(session.exec(select(named).where(among(session, named, _names(keys)))))
-    return {key for key in keys if object_name(key) in profiles}
 
 
 def _subject_names(session: Session, keys: Sequence[str], cutoff: datetime) -> set[str]:
@@ -217,10 +220,10 @@ def _nothing(_session: Session, _keys: Sequence[str], _cutoff: datetime) -> set[
 
 KEPT_BY: Mapping[ObjectKind, _Keeper] = {
     ObjectKind.PACK: _packs,
-    ObjectKind.QUERY: _queries,
+    ObjectKind.QUERY: _named_by(col(QueryJob.id)),
     ObjectKind.REPORT_FILE: _report_files,
-    ObjectKind.OUTPUT: _outputs,
-    ObjectKind.PROFILE: _profiles,
+    ObjectKind.OUTPUT: _named_by(col(Result.key)),  # files beside a result
+    ObjectKind.PROFILE: _named_by(cast("Any", QueryJob.recipe)["options"]["in_pssm"].as_string()),
     ObjectKind.SUBJECT_NAMES: _subject_names,
     ObjectKind.COMPARISON: _nothing,
     ObjectKind.EXPORT: _nothing,
