@@ -25,48 +25,29 @@ from multiblast.errors import StoreAwayError, StoreError
 
 MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
 
-_DENIED = "check what these credentials may do with this bucket"
-_REFUSED = "the credentials are refused: correct them in the bucket's block"
-_EXPIRED = "the credentials have expired: renew them in the bucket's block"
 _BUSY = "the server is overloaded: try again later, or run fewer workers"
 _TROUBLE = "the server is in trouble: look into its log, and try again"
 _AWAY = "check that it runs, and the endpoint URL"
 _PASSING = frozenset({_BUSY, _TROUBLE, _AWAY})
+_EXPIRED = "the credentials have expired: renew them in the bucket's block"
 _FULL = "the server has no space left: free some, or enlarge it"
 _DAMAGED = "the data arrived damaged: try again, and look for a faulty network or proxy"
-_CLOCK = "the clocks of this machine and the server differ: set them by a time server"
 
-_REMEDIES = {
-    "NoSuchBucket": "create the bucket, or correct its name",
-    "AccessDenied": _DENIED,
-    "403": _DENIED,
-    "InvalidAccessKeyId": _REFUSED,
-    "SignatureDoesNotMatch": _REFUSED,
-    "AuthorizationHeaderMalformed": "correct the region of the credentials",
-    "PermanentRedirect": "correct the region of the credentials",
-    "ExpiredToken": _EXPIRED,
-    "InvalidToken": _EXPIRED,
-    "TokenRefreshRequired": _EXPIRED,
-    "RequestTimeTooSkewed": _CLOCK,
-    "SlowDown": _BUSY,
-    "ServiceUnavailable": _BUSY,
-    "TooManyRequests": _BUSY,
-    "429": _BUSY,
-    "503": _BUSY,
-    "InternalError": _TROUBLE,
-    "500": _TROUBLE,
-    "502": _TROUBLE,
-    "504": _TROUBLE,
-    "507": _FULL,
-    "InsufficientStorage": _FULL,
-    "QuotaExceeded": _FULL,
-    "XMinioStorageFull": _FULL,
-    "BadDigest": _DAMAGED,
-    "InvalidDigest": _DAMAGED,
-    "XAmzContentChecksumMismatch": _DAMAGED,
-    "XAmzContentSHA256Mismatch": _DAMAGED,
-    "PreconditionFailed": "it was replaced while it was read: read it again",
+# Servers answer with S3's codes, with codes of their own, or only with a status.
+_CODES = {
+    "create the bucket, or correct its name": ("NoSuchBucket",),
+    "check what these credentials may do with this bucket": ("AccessDenied", "403"),
+    "the credentials are refused: correct them in the bucket's block": ("InvalidAccessKeyId", "SignatureDoesNotMatch"),
+    "correct the region of the credentials": ("AuthorizationHeaderMalformed", "PermanentRedirect"),
+    _EXPIRED: ("ExpiredToken", "InvalidToken", "TokenRefreshRequired"),
+    "the clocks of this machine and the server differ: set them by a time server": ("RequestTimeTooSkewed",),
+    _BUSY: ("SlowDown", "ServiceUnavailable", "TooManyRequests", "429", "503"),
+    _TROUBLE: ("InternalError", "500", "502", "504"),
+    _FULL: ("507", "InsufficientStorage", "QuotaExceeded", "XMinioStorageFull"),
+    _DAMAGED: ("BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"),
+    "it was replaced while it was read: read it again": ("PreconditionFailed",),
 }
+_REMEDIES = {code: remedy for remedy, codes in _CODES.items() for code in codes}
 
 _BEFORE_AN_ANSWER: tuple[tuple[type[BotoCoreError] | tuple[type[BotoCoreError], ...], str, str], ...] = (
     ((NoCredentialsError, PartialCredentialsError), "there are no credentials", "fill them in in the bucket's block"),

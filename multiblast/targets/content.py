@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from multiblast.errors import InvalidInputError
-from multiblast.targets.volume import Volume, read_volume
+from multiblast.targets.volume import PROFILE_FILES, Volume, read_volume
 
 _LISTS = ("GILIST", "TILIST", "SEQIDLIST", "OIDLIST", "TAXIDLIST", "PIGLIST")
 _MEMBER = re.compile(r'"([^"]*)"|(\S+)')
 _VOLUME_FILES = ("in", "sq", "hr")
 _EXTRA_FILES = ("ot",)
-_PROFILE_FILES = (".rps", ".aux", ".loo", ".freq", ".wgts", ".obsr")
 _DEEPEST_ALIAS = 16
 
 
@@ -52,7 +51,8 @@ class Content:
 def volume_files(volume: Volume) -> Iterator[Path]:
     """Yield the files of a volume that can change a result or a report."""
     yield from map(volume.file, _VOLUME_FILES)
-    optional = [*map(volume.file, _EXTRA_FILES), *(volume.path.with_name(volume.path.name + e) for e in _PROFILE_FILES)]
+    profiles = (volume.path.with_name(f"{volume.path.name}.{extension}") for extension in PROFILE_FILES)
+    optional = [*map(volume.file, _EXTRA_FILES), *profiles]
     yield from (path for path in optional if path.exists())
 
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from multiblast.molecules import DatabaseKind
 from multiblast.targets.content import read_content
 from multiblast.targets.fingerprint import fingerprint
-
-_PROFILE = ("rps", "aux", "loo", "freq", "wgts", "obsr")
+from multiblast.targets.volume import PROFILE_FILES
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ class BlastDatabase:
         parts |= {alias.path.with_suffix("") for alias in content.aliases}
         found = set(content.files())
         for part in parts:
-            own = re.compile(rf"{re.escape(part.name)}\.({kind}\w\w|{'|'.join(_PROFILE)})")
+            own = re.compile(rf"{re.escape(part.name)}\.({kind}\w\w|{'|'.join(PROFILE_FILES)})")
             found.update(path for path in part.parent.iterdir() if own.fullmatch(path.name))
         return sorted(found)
 

@@ -18,10 +18,11 @@ from multiblast.molecules import DatabaseKind, Molecule
 from multiblast.targets.database import BlastDatabase
 from multiblast.targets.new_target import NewTarget, make_target
 from multiblast.targets.targets import Targets
+from multiblast.targets.volume import PROFILE_FILES
 
 _OWN_LAYOUT = "{site}/{target}/{database}"
 _BUILT = "sequences"
-_MEMBER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*\.([pn][a-z]{2}|rps|aux|loo|freq|wgts|obsr)")
+_MEMBER = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.+-]*\.([pn][a-z]{{2}}|{'|'.join(PROFILE_FILES)})")
 
 
 @dataclass(frozen=True, slots=True)

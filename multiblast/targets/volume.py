@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 from multiblast.errors import InvalidInputError
 
+PROFILE_FILES = ("rps", "aux", "loo", "freq", "wgts", "obsr")
 _V4, _V5 = 4, 5
 _LONGEST_TEXT = 1 << 20
 
