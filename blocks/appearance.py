@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from prefect.blocks.core import Block
 from pydantic import HttpUrl
 
-# Of Prefect's own block for files: a logo must be on the web, and not all who run this are.
-LOGO = HttpUrl(
-    "https://raw.githubusercontent.com/PrefectHQ/prefect/420d0d6a78bb6df1fc18bcf188fdad43c1d22ea9"
-    "/assets/block-logos/filesystem.png"
-)
-DOCUMENTATION = HttpUrl("https://docs.prefect.io/v3/concepts/blocks")
+
+class OurBlock(Block):
+    """What all blocks of ours share."""
+
+    # Of Prefect's own block for files: a logo must be on the web, and not all who run this are.
+    _logo_url = HttpUrl(
+        "https://raw.githubusercontent.com/PrefectHQ/prefect/420d0d6a78bb6df1fc18bcf188fdad43c1d22ea9"
+        "/assets/block-logos/filesystem.png"
+    )
+    _documentation_url = HttpUrl("https://docs.prefect.io/v3/concepts/blocks")

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from prefect.blocks.core import Block
 from pydantic import Field, SecretStr
 
-from blocks import appearance
+from blocks.appearance import OurBlock
 from multiblast.database import Database
 from multiblast.settings import home
 
 
-class JobDatabase(Block):
+class JobDatabase(OurBlock):
     """Where jobs, results and their history are recorded."""
 
     _block_type_name = "BLAST job database"
     _block_type_slug = "blast-job-database"
     _description = "Where multiblast records jobs, results and their history."
-    _logo_url = appearance.LOGO
-    _documentation_url = appearance.DOCUMENTATION
     _code_example = """
 Keep jobs in PostgreSQL:
 ```python

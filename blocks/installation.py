@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prefect.blocks.core import Block
 from pydantic import Field, model_validator
 
-from blocks import appearance
+from blocks.appearance import OurBlock
 from blocks.flat_documents import nested
 from multiblast.installation import Installation
 from multiblast.settings import home
@@ -16,14 +15,12 @@ from multiblast.targets import DEFAULT_LAYOUT, Targets
 _FLAT = {"programs": "directory", "cores": "cores", "time_limit_s": "time_limit_s"}
 
 
-class BlastInstallation(Block):
+class BlastInstallation(OurBlock):
     """Where BLAST+ and its databases are on the machines that search, and how much of a machine they may use."""
 
     _block_type_name = "BLAST+ installation"
     _block_type_slug = "blast-installation"
     _description = "Where BLAST+ and its databases are on the machines that search."
-    _logo_url = appearance.LOGO
-    _documentation_url = appearance.DOCUMENTATION
     _code_example = """
 List the databases that this machine can search:
 ```python

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from prefect.blocks.core import Block
 from pydantic import Field, model_validator
 
-from blocks import appearance
+from blocks.appearance import OurBlock
 from blocks.flat_documents import nested
 from multiblast.settings import QueryLimits
 
 
-class BlastQueryLimits(Block):
+class BlastQueryLimits(OurBlock):
     """How much one job may ask for; 0 means no limit. The defaults suit one's own machine."""
 
     _block_type_name = "BLAST query limits"
     _block_type_slug = "blast-query-limits"
     _description = "How much one BLAST job may ask for."
-    _logo_url = appearance.LOGO
-    _documentation_url = appearance.DOCUMENTATION
     _code_example = """
 Open a service to everybody:
 ```python

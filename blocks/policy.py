@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from prefect.blocks.core import Block
 from pydantic import Field, model_validator
 
-from blocks import appearance
+from blocks.appearance import OurBlock
 from blocks.flat_documents import nested
 from multiblast.settings import Policy
 
@@ -27,14 +26,12 @@ _FLAT = {
 }
 
 
-class ServicePolicy(Block):
+class ServicePolicy(OurBlock):
     """Who may do what, and how long things are kept. The defaults suit one's own machine."""
 
     _block_type_name = "BLAST service policy"
     _block_type_slug = "blast-service-policy"
     _description = "Who may do what with BLAST jobs, how much, and how long results are kept."
-    _logo_url = appearance.LOGO
-    _documentation_url = appearance.DOCUMENTATION
     _code_example = """
 Set limits for a service that is open to everybody:
 ```python

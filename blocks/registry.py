@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prefect.blocks.core import Block
 from pydantic import Field, SecretStr, model_validator
 
-from blocks import appearance
+from blocks.appearance import OurBlock
 from blocks.flat_documents import one_place
 from blocks.storage import open_place
 from multiblast.registry.local.registry import Registry, open_database
@@ -16,14 +15,12 @@ from multiblast.registry.remotes.known import Remotes, open_remote
 from multiblast.settings import home
 
 
-class LocalRegistry(Block):
+class LocalRegistry(OurBlock):
     """Where data products, their provenance and their files are recorded here."""
 
     _block_type_name = "FAIR local registry"
     _block_type_slug = "fair-local-registry"
     _description = "Where data products, their provenance and their files are recorded."
-    _logo_url = appearance.LOGO
-    _documentation_url = appearance.DOCUMENTATION
     _code_example = """
 Open the registry:
 ```python
@@ -59,14 +56,12 @@ registry = LocalRegistry.load("BLOCK_NAME").registry()
         return Registry(open_database(url), store, Path(self.directory) if self.directory else own.directory)
 
 
-class RemoteRegistry(Block):
+class RemoteRegistry(OurBlock):
     """A registry to pull from and to push to; have as many as you like, each with a name."""
 
     _block_type_name = "FAIR remote registry"
     _block_type_slug = "fair-remote-registry"
     _description = "A FAIR data registry, or another multiblast's, to exchange data with."
-    _logo_url = appearance.LOGO
-    _documentation_url = appearance.DOCUMENTATION
     _code_example = """
 Name a registry to exchange data with, and open it:
 ```python

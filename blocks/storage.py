@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from prefect.blocks.core import Block
 from pydantic import Field, model_validator
 
-from blocks import appearance
+from blocks.appearance import OurBlock
 from blocks.flat_documents import one_place
 from multiblast.errors import NotFoundError
 from multiblast.settings import home
@@ -15,14 +14,12 @@ from multiblast.stores.s3 import connect
 _BUCKET_BLOCK = "block:s3-bucket/"
 
 
-class ResultStorage(Block):
+class ResultStorage(OurBlock):
     """Where queries, results and reports are kept: a directory, or a bucket of any server that speaks S3."""
 
     _block_type_name = "BLAST result storage"
     _block_type_slug = "blast-result-storage"
     _description = "Where multiblast keeps queries, results and reports."
-    _logo_url = appearance.LOGO
-    _documentation_url = appearance.DOCUMENTATION
     _code_example = """
 Keep results in a bucket whose S3 Bucket block is called "results":
 ```python

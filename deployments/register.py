@@ -22,6 +22,7 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from pydantic import SecretStr
 
 import blocks
+from blocks.appearance import OurBlock
 from blocks.database import JobDatabase
 from blocks.storage import ResultStorage
 from deployments import environment
@@ -41,7 +42,7 @@ def block_classes() -> list[type[Block]]:
         value
         for module in modules
         for _, value in inspect.getmembers(module, inspect.isclass)
-        if issubclass(value, Block) and value.__module__ == module.__name__ and not value.__name__.startswith("_")
+        if issubclass(value, OurBlock) and value.__module__ == module.__name__ and value is not OurBlock
     ]
 
 

@@ -83,11 +83,7 @@ class Stack:
         processes.wait_until(ready, started[0])
 
     def start(self) -> None:
-        """Start the servers, register what is ours, then start the workers.
-
-        Raises:
-            ServerError: something does not start; what had started by then still runs.
-        """
+        """Start the servers, register what is ours, then start the workers; after an error what had started runs on."""
         _build_demo_databases()
         settings = {
             "PREFECT_API_URL": self.api_url,

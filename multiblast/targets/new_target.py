@@ -40,16 +40,9 @@ def read_new_target(  # noqa: PLR0913 - the fields of a form
     replace: bool = False,
     files_under: Path | None = None,
 ) -> NewTarget:
-    """Read the fields of a form, as `build_database` needs them.
+    """Read the fields of a form: ``SITE/TARGET/DATABASE``, and what `build_database` needs.
 
-    Args:
-        name: ``SITE/TARGET/DATABASE``.
-        fasta: The sequences, plain or gzipped.
-        molecule: What they are.
-        title: What reports call the database; by default its name.
-        taxids: A file of lines ``sequence-id taxonomy-id``, or nothing.
-        replace: Whether one of the same names and molecule may be replaced.
-        files_under: The only directory that paths may lead into; None allows any path.
+    Paths may lead into the directory ``files_under`` only; None allows any.
 
     Raises:
         InvalidInputError: with all problems, by field.

@@ -13,6 +13,7 @@ from prefect.testing.standard_test_suites import BlockStandardTestSuite
 from pydantic import ValidationError
 
 import blocks
+from blocks.appearance import OurBlock
 from blocks.database import JobDatabase
 from blocks.installation import BlastInstallation
 from blocks.limits import BlastQueryLimits
@@ -27,7 +28,7 @@ _BLOCKS = [
     value
     for module in pkgutil.iter_modules(blocks.__path__)
     for _, value in inspect.getmembers(importlib.import_module(f"blocks.{module.name}"), inspect.isclass)
-    if issubclass(value, Block) and value.__module__ == f"blocks.{module.name}"
+    if issubclass(value, OurBlock) and value.__module__ == f"blocks.{module.name}" and value is not OurBlock
 ]
 
 
