@@ -33,8 +33,7 @@ def serve(host: str, port: int) -> int:
 
 def serve_web(host: str, port: int) -> int:
     """Be the HTTP service; it finds a Prefect server whenever there is one."""
-    environment.apply()
-    environment.log_as_service()
+    environment.apply_for_service()
     logs.configure()
     from deployments.command_line.session import local_services
     from deployments.run_starter import RunStarter

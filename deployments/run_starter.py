@@ -9,7 +9,7 @@ from collections.abc import Callable
 import httpx
 
 from deployments.diagnosis import check_server
-from multiblast.upkeep.health import Check
+from multiblast.upkeep.diagnosis import Check
 from multiblast.upkeep.reconciliation import Waiting
 
 _TIMEOUT_S = 20.0

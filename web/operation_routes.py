@@ -31,7 +31,7 @@ async def read_health(request: Request, service: ServiceOfRequest) -> Response:
     at, checks = getattr(request.app.state, "health", (0.0, []))
     if time.monotonic() - at > _HEALTH_S:
         checks = [
-            {name: check.to_json()[name] for name in ("name", "reachable", "latency_ms")}  # the details have paths
+            {name: getattr(check, name) for name in ("name", "reachable", "latency_ms")}  # the details have paths
             for check in [*await run_in_threadpool(service.services.health), *await service.runs.health()]
         ]
         request.app.state.health = time.monotonic(), checks

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from multiblast.database import JobKind
 from multiblast.services import Services
-from multiblast.upkeep.health import Check
+from multiblast.upkeep.diagnosis import Check
 from multiblast.upkeep.reconciliation import Waiting
 
 ResultT = TypeVar("ResultT")

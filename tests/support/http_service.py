@@ -16,7 +16,7 @@ import httpx
 from multiblast.database import JobKind
 from multiblast.errors import MultiblastError
 from multiblast.services import Services
-from multiblast.upkeep.health import Check
+from multiblast.upkeep.diagnosis import Check
 from multiblast.upkeep.reconciliation import Waiting
 from web.server import make_server
 
