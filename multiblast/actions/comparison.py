@@ -11,7 +11,7 @@ from typing import Literal, TextIO
 
 from sqlmodel import col, select
 
-from multiblast.archive.subjects import ArchivedSubject, read_subjects
+from multiblast.archive.summary import ArchivedSubject, read_subjects
 from multiblast.database import QueryJob, Run
 from multiblast.errors import ConflictError, ObjectMissingError
 from multiblast.jobs import sequence_digest

@@ -20,7 +20,7 @@ from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.names import ProductName
 from multiblast.registry.runs.blast_jobs import BlastJob, JobFile, record_blast_job
 from multiblast.reports import files_of
-from multiblast.results.digests import results_digest
+from multiblast.results.results import results_digest
 from multiblast.search import options_of
 from multiblast.stores import Store
 

@@ -35,7 +35,7 @@ from multiblast.archive import merge
 from multiblast.database import BatchRun, ChildJob, JobEvent, JobKind, JobStatus, QueryJob
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError
 from multiblast.jobs import ACTIVE, RESTARTABLE
-from multiblast.results.digests import results_digest
+from multiblast.results.results import results_digest
 from multiblast.search import (
     Plan,
     Recorded,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from multiblast.archive.heads import Head
+from multiblast.archive.batch import Head
 from multiblast.archive.merge import merge
 from multiblast.archive.split import SplitArchive, split
 from multiblast.archive.statistics import DatabaseSize

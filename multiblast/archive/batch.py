@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from multiblast.archive.text import ARCHIVE_START, QUERY_ID
+from multiblast.archive.text import ARCHIVE_START, QUERY_ID, encode_string, query_id, title_of
 from multiblast.errors import ArchiveError
 
 CHUNK_BYTES = 4 << 20
@@ -31,6 +31,12 @@ _NAMES = tuple(
 )
 _TITLE = re.compile(rb'\n              title ("(?:[^"]|"")*")')
 _INSTANCE = b"            inst {\n"
+_NUMBERED = b"            id {\n              %s\n            },\n"
+_TITLED = b"            descr {\n              title %s\n            },\n"
+_IDS = re.compile(
+    rb"\A            id \{\n              (.*?)(?:,\n              (?=\S).*?)?\n            \}", re.DOTALL
+)
+_SPACE = re.compile(rb'("(?:[^"]|"")*")|\s+')
 _USER_MASK = re.compile(
     rb'\n          name "LCaseMask",\n          value query-mask (\{\n.*?\n          \})', re.DOTALL
 )
@@ -42,16 +48,13 @@ class ArchivedQuery:
     """A query of a batch.
 
     Attributes:
-        number: 1-based number that BLAST+ gave it, counted through the run's query file; 0 of one that has an
-            id of its own instead, and then stands alone in its archive.
+        number: 1-based, counted through the run's query file; 0 of one that has an id of its own, and is then alone.
         name: What BLAST+ calls it in messages: ``Query_N``, or by its own id.
         instance: Its sequence from ``inst {`` on, with the profile it was searched with, if any.
-        title: Its title as a string literal; empty if it has none.
-        start: Offset of its first alignment in the file.
-        end: Offset after its last alignment; ``start`` if it has none.
-        masks: Its mask elements, joined as in a mask list; empty if it has none.
-        user_masks: Mask elements of what was masked before the search: lower case, and low-complexity
-            regions of nucleotides. Joined as ``masks``.
+        title: As a string literal; empty if it has none.
+        start, end: Offsets of its alignments in the file; equal if it has none.
+        masks: Its mask elements, joined as in a mask list.
+        user_masks: Those of what was masked before the search: lower case, and low-complexity regions of nucleotides.
     """
 
     number: int
@@ -72,9 +75,7 @@ class BatchArchive:
         opening: From the start to the queries.
         request: After the queries to the results: database and options.
         statistics: ``ka-blocks`` and ``search-stats``, which hold for the first query only.
-        queries: The queries, in order.
-        start: Offset of the value in the file.
-        end: Offset after it.
+        start, end: Offsets of the value in the file.
     """
 
     opening: bytes
@@ -85,11 +86,27 @@ class BatchArchive:
     end: int = 0
 
 
-def read_batches(stream: BinaryIO) -> Iterator[BatchArchive]:
-    """Yield the archives in ``stream`` in order, without reading alignments into memory.
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What an archive says of a query before its residues.
 
-    Args:
-        stream: A seekable file of one or several ``Blast4-archive`` values.
+    Attributes:
+        id: The id that alignments and masks name it by, on one line.
+        text: Its ids and its title, as they stand in the archive.
+    """
+
+    id: bytes
+    text: bytes
+
+    @classmethod
+    def numbered(cls, number: int, defline: str | bytes) -> Head:
+        """Return the head of a query whose defline is all title, as BLAST+ takes it by itself."""
+        name, title = query_id(number), title_of(defline)
+        return cls(name, _NUMBERED % name + (_TITLED % encode_string(title) if title else b""))
+
+
+def read_batches(stream: BinaryIO) -> Iterator[BatchArchive]:
+    """Yield the archives of a seekable file in order, without reading alignments into memory.
 
     Raises:
         ArchiveError: the file is not as BLAST+ writes it, or is cut short.
@@ -102,19 +119,23 @@ def read_batches(stream: BinaryIO) -> Iterator[BatchArchive]:
         yield batch
 
 
-def read_heads(stream: BinaryIO) -> Iterator[bytes]:
-    """Yield what stands before the residues of each query, in order: see `multiblast.archive.heads`.
-
-    Raises:
-        ArchiveError: as `read_batches`.
-    """
+def read_heads(stream: BinaryIO) -> Iterator[Head]:
+    """Yield the heads of all queries in a file of archives, in order."""
     reader = _Reader(stream)
     while not reader.at_end():
         text = reader.take(_ALIGNMENTS)
         reader.take(_ARCHIVE_END)
         start = text.find(_QUERIES)
         for element in text[start + len(_QUERIES) : text.find(_QUERIES_END, start)].split(_QUERY_SEPARATOR):
-            yield element[: max(0, element.find(_INSTANCE))]
+            head = element[: max(0, element.find(_INSTANCE))]
+            ids = _IDS.match(head)
+            if ids is None:
+                raise ArchiveError(f"the archive holds a query of unknown form: {head[:120]!r}")
+            yield Head(_SPACE.sub(_on_one_line, ids[1]), head)
+
+
+def _on_one_line(found: re.Match[bytes]) -> bytes:
+    return found[1].replace(b"\n", b"") if found[1] else b" "
 
 
 def _read_batch(reader: _Reader) -> BatchArchive:
@@ -128,15 +149,11 @@ def _read_batch(reader: _Reader) -> BatchArchive:
     unknown = (spans.keys() | masks.keys()) - {number for number, *_ in queries}
     if unknown:
         raise ArchiveError(f"the archive holds results of a query it does not list: Query_{min(unknown)}")
-    batch = BatchArchive(opening, request, statistics)
-    for number, name, instance, title in queries:
-        start, end = spans.get(number, (0, 0))
-        batch.queries.append(
-            ArchivedQuery(
-                number, name, instance, title, start, end, masks.get(number, b""), user_masks.get(number, b"")
-            )
-        )
-    return batch
+    found = [
+        ArchivedQuery(*query, *spans.get(query[0], (0, 0)), masks.get(query[0], b""), user_masks.get(query[0], b""))
+        for query in queries
+    ]
+    return BatchArchive(opening, request, statistics, found)
 
 
 def _read_named(reader: _Reader, opening: bytes, query: _QueryText, request: bytes) -> BatchArchive:
@@ -152,17 +169,12 @@ _QueryText = tuple[int, bytes, bytes, bytes]  # number, name, residues, title
 
 
 def read_request(stream: BinaryIO) -> tuple[bytes, bytes]:
-    """Return what the first archive of a file says before and after its queries.
-
-    Raises:
-        ArchiveError: as `read_batches`.
-    """
+    """Return what the first archive of a file says before and after its queries."""
     opening, _, request = _cut_request(_Reader(stream).take(_ALIGNMENTS))
     return opening, request
 
 
 def _read_request(text: bytes) -> tuple[bytes, list[_QueryText], bytes]:
-    """Return what stands before the queries, the queries, and what stands after them."""
     opening, elements, request = _cut_request(text)
     queries = [_read_query(element) for element in elements]
     if len(queries) > 1 and [number for number, *_ in queries] != sorted({number for number, *_ in queries}):
@@ -245,13 +257,8 @@ class _Reader:
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._buffer = b""
-        self._start = stream.tell()
+        self.offset = stream.tell()
         self._ended = False
-
-    @property
-    def offset(self) -> int:
-        """Where in the file the next byte stands."""
-        return self._start
 
     def at_end(self) -> bool:
         return not self._buffer.strip() and not self._more()
@@ -273,15 +280,15 @@ class _Reader:
         Each part starts with the line break before it. Afterwards ``end`` is next.
         """
         self._buffer = b"\n" + self._buffer
-        self._start -= 1
+        self.offset -= 1
         while (stop := self._buffer.find(end)) < 0:
             whole = self._buffer.rfind(element, 1)
             if whole > 0:
-                yield self._buffer[:whole], self._start, False
+                yield self._buffer[:whole], self.offset, False
                 self._drop(whole)
             if not self._more():
                 raise ArchiveError("the archive is cut short: its alignments do not end")
-        yield self._buffer[:stop], self._start, True
+        yield self._buffer[:stop], self.offset, True
         self._drop(stop)
 
     def _more(self) -> bool:
@@ -294,4 +301,4 @@ class _Reader:
 
     def _drop(self, count: int) -> None:
         self._buffer = self._buffer[count:]
-        self._start += count
+        self.offset += count

@@ -64,15 +64,12 @@ def protein_parameters(
 
 
 def nucleotide_parameters(sequences: Iterable[str], match: int, mismatch: int) -> list[KarlinAltschul | None]:
-    """Return the ungapped parameters of nucleotide queries.
+    """Return the ungapped parameters of nucleotide queries; None where they do not exist.
 
     Args:
         sequences: IUPAC codes in upper case, masked ones as N.
         match: Score of a match, positive.
         mismatch: Score of a mismatch, negative.
-
-    Returns:
-        None where they do not exist, as when all residues are masked.
     """
     scores = _nucleotide_scores(match, mismatch)
     compositions = ([(base, sequence.count(base)) for base in _NUCLEOTIDE_CODES[:-1]] for sequence in sequences)

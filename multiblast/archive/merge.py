@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from multiblast.archive.heads import Head
+from multiblast.archive.batch import Head
 from multiblast.archive.split import PLACEHOLDER
 from multiblast.archive.text import ARCHIVE_START, encode_string, query_id, rename_query
 from multiblast.errors import ArchiveError
@@ -37,7 +37,7 @@ def merge(
     first: int = 1,
     together: bool = False,
 ) -> int:
-    """Write archives one after the other, their queries numbered in order and under their titles.
+    """Write archives one after the other, their queries numbered in order and under their titles; return how many.
 
     Args:
         parts: Each query's defline, without ``>``, or the head that BLAST+ made of it, and its
@@ -48,9 +48,6 @@ def merge(
         first: The number of the first query; a report may be made of several such files.
         together: Write many queries as one archive where that can be. The formatter is several times
             as fast with it, and wrong about the statistics of all queries but the first: for tables.
-
-    Returns:
-        How many queries were written.
 
     Raises:
         ArchiveError: a part is not an archive made by `split`.
@@ -117,23 +114,21 @@ class _Group:
 
     def write(self) -> None:
         """Write what was added, if anything."""
-        parts = self._parts
-        self._parts = []
-        self._bytes = 0
+        parts, self._parts, self._bytes = self._parts, [], 0
         if not parts:
             return
         self._output.write(parts[0].opening)
         self._output.write(_NEXT_QUERY.join(part.query for part in parts))
         self._output.writelines((parts[0].request, _ALIGNMENTS))
-        self._write_list([part.alignments for part in parts if part.alignments])
+        self._output.write(_listed(part.alignments for part in parts))
         self._output.write(_MASKS)
-        self._write_list([part.masks for part in parts if part.masks])
+        self._output.write(_listed(part.masks for part in parts))
         self._output.write(parts[0].blocks)
 
-    def _write_list(self, elements: list[bytes]) -> None:
-        for number, element in enumerate(elements):
-            self._output.write(b",\n" + element if number else element)
-        self._output.write(b"\n" + _END if elements else _END)
+
+def _listed(elements: Iterable[bytes]) -> bytes:
+    joined = b",\n".join(filter(None, elements))
+    return joined + b"\n" + _END if joined else _END
 
 
 def _read_part(archive: bytes, head: Head, database: bytes) -> _Part:

@@ -43,8 +43,7 @@ class Section(NamedTuple):
         query: 1-based position of its query in the file.
         note: BLAST+'s warnings, as it has them in reports; their titles may hold any bytes (``surrogateescape``).
         gapped: Parameters of gapped alignment: those of its profile, or of its scores.
-        start: Its offset in the file.
-        end: The offset after it.
+        start, end: Offsets of the archive in the file.
     """
 
     query: int
@@ -55,20 +54,12 @@ class Section(NamedTuple):
 
 
 def read_search(stream: BinaryIO) -> SearchRequest:
-    """Return what the first archive of a file says of its search.
-
-    Raises:
-        ArchiveError: the file is not as BLAST+ writes it.
-    """
+    """Return what the first archive of a file says of its search."""
     return SearchRequest(*read_request(stream))
 
 
 def read_sections(stream: BinaryIO) -> Iterator[Section]:
-    """Yield what is to be said of each archive in a merged file, in order.
-
-    Raises:
-        ArchiveError: the file is not as BLAST+ writes it.
-    """
+    """Yield what is to be said of each archive in a merged file, in order."""
     number, name, adjusted, replaced = 0, b"", False, ""
     for batch in read_batches(stream):
         (query,) = batch.queries

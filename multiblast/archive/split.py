@@ -42,11 +42,9 @@ class SplitArchive:
 
     Attributes:
         position: 0-based index of the query in the run's query file.
-        archive: A complete archive of this query alone, as text. It names the query
-            ``Query_1``, without title, and no database: its bytes follow from residues,
-            options, program and database content alone. After several rounds of
-            psiblast it is one such archive for each, one after the other.
-        summary: The result at a glance.
+        archive: A complete archive of this query alone, as text. It names the query ``Query_1``, without title, and no
+            database: its bytes follow from residues, options, program and database content alone. After several
+            rounds of psiblast it is one such archive for each, one after the other.
     """
 
     position: int
@@ -66,9 +64,8 @@ def split(stream: BinaryIO, database: DatabaseSize | None = None) -> Iterator[Sp
             queries needs it, since it states the statistics of the first one alone.
 
     Raises:
-        ArchiveError: the file is not as BLAST+ writes it, is cut short, or its statistics
-            cannot be derived for each query; the message then says to run the batch with
-            ``BATCH_SIZE=1``.
+        UnderivableError: the statistics of each query cannot be derived: run the batch with ``BATCH_SIZE=1``.
+        ArchiveError: the file is not as BLAST+ writes it, or is cut short.
     """
     for _, rounds in itertools.groupby(_split(stream, database), lambda part: part.position):
         *earlier, last = rounds

@@ -31,7 +31,6 @@ class QueryStatistics:
     Attributes:
         ungapped: Parameters of ungapped alignment; None if BLAST+ could not search with the query.
         gapped: Parameters of gapped alignment; None in an ungapped search, and like ``ungapped``.
-        search_space: Effective search space.
         length_adjustment: In residues of the query.
     """
 
@@ -60,11 +59,7 @@ class SearchRequest:
     """The request in an archive: what was searched how, as far as statistics depend on it."""
 
     def __init__(self, opening: bytes, request: bytes) -> None:
-        """Read program and options.
-
-        Raises:
-            ArchiveError: the program is not named where BLAST+ names it.
-        """
+        """Read program and options."""
         program = _PROGRAM.search(opening)
         if program is None:
             raise ArchiveError("the archive does not name its program")
@@ -118,7 +113,7 @@ class SearchRequest:
             strands: Strands of the queries that were searched; the archive does not name them.
 
         Raises:
-            ArchiveError: nothing is published for these scores and gap costs.
+            UnderivableError: nothing is published for these scores and gap costs.
         """
         contexts = [self._contexts(query, strands) for query in queries]
         found: list[QueryStatistics] = [QueryStatistics(None, None, 0, 0)] * len(queries)
@@ -290,11 +285,7 @@ def length_adjustment(
 
 
 def read_statistics(text: bytes) -> QueryStatistics:
-    """Return the statistics that an archive states.
-
-    Raises:
-        ArchiveError: they are not as BLAST+ writes them.
-    """
+    """Return the statistics that an archive states."""
     blocks: dict[bytes, KarlinAltschul] = {}
     for *numbers, gapped in _BLOCK.findall(text):
         values = [float(b"%se%s" % pair) for pair in zip(numbers[::2], numbers[1::2], strict=True)]

@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from multiblast.archive.batch import ArchivedQuery
 from multiblast.archive.residues import length_of
 from multiblast.archive.statistics import SearchRequest
 from multiblast.archive.text import decode_string
+from multiblast.errors import ArchiveError
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The result of one query at a glance.
-
-    The best hit is the first one in BLAST+'s own order, and its HSP the first of it.
+    """The result of one query at a glance; the best hit is the first in BLAST+'s own order, its HSP the first of it.
 
     Attributes:
         hits: Number of distinct subjects.
         hsps: Number of alignments.
-        best_hit: The best subject's id: an accession with its version, a local name, or
-            ``gnl|BL_ORD_ID|N`` from a database without parsed ids, which ``blastdbcmd -entry``
-            resolves; empty if there is no hit.
-        evalue: Of the best hit.
-        bit_score: Of the best hit.
+        best_hit: The best subject's id: an accession with its version, a local name, or ``gnl|BL_ORD_ID|N`` from a
+            database without parsed ids, which ``blastdbcmd -entry`` resolves; empty if there is no hit.
+        evalue, bit_score: Of the best hit.
         identity_percent: Identical positions in percent of the best HSP's columns.
         coverage_percent: The part of the query that the best HSP covers, in percent.
-        query_length: In residues.
         masked_length: Residues of the query that a filter masked, on any strand or frame.
         searched: Whether BLAST+ could search with the query; it cannot if nothing is left after masking.
     """
@@ -44,8 +41,8 @@ class Summary:
     searched: bool = True
 
 
-SUBJECT = re.compile(rb"ids \{\n( +)  \S[^\n]*,\n(.*?)\n\1\}", re.DOTALL)
-SCORE = re.compile(
+_SUBJECT = re.compile(rb"ids \{\n( +)  \S[^\n]*,\n(.*?)\n\1\}", re.DOTALL)
+_SCORE = re.compile(
     rb'id str "(e_value|sum_e|bit_score|num_ident)",\n +value (?:int (\d+)|real \{ (-?\d+), 10, (-?\d+) \})'
 )
 _LENGTHS = re.compile(rb"\n          lens \{\n([\d,\s]+)\}")
@@ -58,29 +55,23 @@ _GENERAL = re.compile(rb'general \{\s+db ("(?:[^"]|"")*"),\s+tag (?:id (\d+)|str
 _ACCESSION = re.compile(rb'accession ("(?:[^"]|"")*")')
 _VERSION = re.compile(rb"version (\d+)")
 _STRING = re.compile(rb'"(?:[^"]|"")*"')
+_ALIGNMENTS, _MASKS, _NEXT = b"\n    alignments {\n", b"\n    masks {", b"\n      },\n      {\n"
 _MASK = re.compile(rb"from (\d+),\s+to (\d+),")
 
 
 def summarise(alignments: bytes, query: ArchivedQuery, search: SearchRequest, *, searched: bool) -> Summary:
-    """Return the summary of one query's alignment elements.
-
-    Args:
-        alignments: The elements, as they stand in the archive; empty if there are none.
-        query: The query.
-        search: The search they come from.
-        searched: Whether the query's statistics are valid.
-    """
+    """Return the summary of one query's alignment elements, as they stand in the archive; ``b""`` if there are none."""
     query_length, masked = length_of(query.instance), _masked_length(query.masks)
     if not alignments:
         return Summary(0, 0, "", None, None, None, None, query_length, masked, searched)
-    subjects = [subject for _, subject in SUBJECT.findall(alignments)]
-    end = alignments.find(b"\n      },\n      {\n")
+    subjects = [subject for _, subject in _SUBJECT.findall(alignments)]
+    end = alignments.find(_NEXT)
     scores, columns, covered = _first_hsp(alignments if end < 0 else alignments[:end], search)
     identical = scores.get(b"num_ident")
     return Summary(
         hits=len(set(subjects)),
         hsps=alignments.count(b'id str "score",\n'),
-        best_hit=subject_id(subjects[0]),
+        best_hit=_subject_id(subjects[0]),
         evalue=scores.get(b"e_value", scores.get(b"sum_e")),
         bit_score=scores.get(b"bit_score"),
         identity_percent=round(100 * identical / columns, 3) if identical is not None and columns else None,
@@ -94,7 +85,7 @@ def summarise(alignments: bytes, query: ArchivedQuery, search: SearchRequest, *,
 def _first_hsp(element: bytes, search: SearchRequest) -> tuple[dict[bytes, float], int, int]:
     """Return the scores of an alignment's first HSP, its columns and the query residues it covers."""
     scores: dict[bytes, float] = {}
-    for name, whole, mantissa, exponent in SCORE.findall(element):
+    for name, whole, mantissa, exponent in _SCORE.findall(element):
         scores.setdefault(name, float(whole) if whole else float(b"%se%s" % (mantissa, exponent)))
     lengths, starts = _LENGTHS.search(element), _STARTS.search(element)
     if lengths and starts:
@@ -119,7 +110,7 @@ def _std_extent(element: bytes, search: SearchRequest) -> tuple[int, int]:
     return columns, covered
 
 
-def subject_id(ids: bytes) -> str:
+def _subject_id(ids: bytes) -> str:
     """Return a subject's id as a person knows it, out of its ids in the archive."""
     if found := _ORDINAL.search(ids):
         return f"gnl|BL_ORD_ID|{int(found[1])}"
@@ -138,3 +129,35 @@ def _masked_length(masks: bytes) -> int:
         total += max(0, to - max(start, end) + 1)
         end = max(end, to + 1)
     return total
+
+
+class ArchivedSubject(NamedTuple):
+    """A subject, by the best of its HSPs; its id is as in `Summary.best_hit`."""
+
+    id: str
+    evalue: float
+    bit_score: float
+
+
+def read_subjects(archive: bytes) -> dict[str, ArchivedSubject]:
+    """Return the subjects of an archive of one query, by id, in BLAST+'s own order."""
+    begin = archive.find(_ALIGNMENTS)
+    end = archive.find(_MASKS, begin)
+    if not 0 < begin < end:
+        raise ArchiveError("an archive to be compared is not one of a single query as made by a split")
+    subjects: dict[str, ArchivedSubject] = {}
+    for element in archive[begin:end].split(_NEXT):
+        ids = _SUBJECT.search(element)
+        if ids is None:
+            continue
+        scores = [
+            (kind, float(whole or b"%se%s" % (digits, power))) for kind, whole, digits, power in _SCORE.findall(element)
+        ]
+        name = _subject_id(ids[2])
+        evalue = min((value for kind, value in scores if kind in {b"e_value", b"sum_e"}), default=float("inf"))
+        bits = max((value for kind, value in scores if kind == b"bit_score"), default=0.0)
+        known = subjects.get(name)
+        if known is not None:
+            evalue, bits = min(evalue, known.evalue), max(bits, known.bit_score)
+        subjects[name] = ArchivedSubject(name, evalue, bits)
+    return subjects

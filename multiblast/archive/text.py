@@ -17,18 +17,8 @@ QUERY_ID = re.compile(rb'ids \{\n +local str "Query_(\d+)"')
 _CONTROL = re.compile(rb"[\x00-\x1f]")
 
 
-def field(pattern: re.Pattern[bytes], text: bytes) -> bytes:
-    """Return the one group of ``pattern`` in ``text``, empty if it does not occur."""
-    found = pattern.search(text)
-    return found[1] if found else b""
-
-
 def encode_string(value: str | bytes) -> bytes:
-    """Return ``value`` as a quoted ASN.1 string, quotes doubled.
-
-    Bytes outside ASCII are kept as they are; ``blast_formatter`` passes them on
-    on request (see `multiblast.reports.report_options`).
-    """
+    """Return ``value`` as a quoted ASN.1 string, quotes doubled; bytes outside ASCII are kept as they are."""
     data = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
     return b'"' + data.replace(b'"', b'""') + b'"'
 
@@ -39,11 +29,7 @@ def decode_string(literal: bytes) -> str:
 
 
 def title_of(defline: str | bytes) -> bytes:
-    """Return what BLAST+ takes as a query's title from its defline (without ``>``).
-
-    BLAST+ ends a title at the first control character (the tab and the control-A
-    between merged deflines are the usual ones) and trims its ends.
-    """
+    """Return what BLAST+ takes as a query's title from its defline: trimmed, up to the first control character."""
     data = defline.encode("utf-8", "surrogateescape") if isinstance(defline, str) else defline
     return _CONTROL.split(data, maxsplit=1)[0].strip(b" ")
 

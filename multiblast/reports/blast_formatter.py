@@ -43,11 +43,7 @@ class BlastFormatter:
         )
 
     def run(self, archive: Path, arguments: Sequence[str], stdout: Path | None = None) -> None:
-        """Format an archive.
-
-        Raises:
-            ProgramError: the program failed, or was killed.
-        """
+        """Format an archive."""
         with self.start(archive, arguments, stdout) as running:
             running.finish()
 

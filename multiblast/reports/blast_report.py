@@ -15,9 +15,8 @@ from multiblast.archive.notes import read_sections
 from multiblast.errors import ArchiveError
 from multiblast.programs import Program
 from multiblast.reports.blast_formatter import BlastFormatter
-from multiblast.reports.corrections import read_chunks, substitute
+from multiblast.reports.corrections import PrintedArchive, Rewriting, read_chunks, substitute
 from multiblast.reports.formats import ReportFormat
-from multiblast.reports.post_processors import PrintedArchive, Rewriting
 from multiblast.reports.report_options import Formatting
 from multiblast.reports.rounds import QueryRounds, complete, join_structured, split_rounds
 
@@ -73,14 +72,7 @@ def write_blast_report(  # noqa: PLR0913 - an archive, its report, and how it is
 
 @dataclass(frozen=True, slots=True)
 class _Report:
-    """A report that is being written.
-
-    Attributes:
-        format: Its format.
-        arguments: Of ``blast_formatter``, but for the archive.
-        output: The file to open first.
-        queries: How many there are.
-    """
+    """A report that is being written; ``output`` is the file to open first."""
 
     format: ReportFormat
     arguments: Sequence[str]

@@ -10,10 +10,13 @@ import itertools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 from xml.sax.saxutils import escape
 
 from multiblast.archive.karlin import KarlinAltschul
+from multiblast.archive.notes import Section, read_search, read_sections
 from multiblast.archive.statistics import SearchRequest
 from multiblast.errors import ArchiveError
 
@@ -27,6 +30,40 @@ _STATISTICS = re.compile(
     rb"Lambda      K        H\n(.*) \n\nGapped\nLambda      K        H\n(.*) \n(\nEffective search space used: )"
 )
 _MISSING = re.compile(rb" +-1\.00")
+
+
+Rewriting = Callable[[BinaryIO], Iterable[bytes]]
+"""Yields a changed copy of a stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrintedArchive:
+    """An archive of which a report was printed.
+
+    Attributes:
+        reports: How many reports there must be: one per query, or per round of psiblast.
+        sections: Those of the report, if it is not of the whole file.
+    """
+
+    archive: Path
+    reports: int = 1
+    sections: Sequence[Section] | None = None
+
+    def search(self) -> SearchRequest:
+        """Read what the archive says of the search."""
+        with self.archive.open("rb") as stream:
+            return read_search(stream)
+
+    def read_sections(self) -> Sequence[Section]:
+        """Return the sections of the report."""
+        if self.sections is not None:
+            return self.sections
+        with self.archive.open("rb") as stream:
+            return list(read_sections(stream))
+
+
+PostProcessor = Callable[[PrintedArchive], Rewriting | None]
+"""Returns what completes a report of an archive; None if nothing is missing."""
 
 
 def read_chunks(stream: BinaryIO) -> Iterator[bytes]:
@@ -53,13 +90,17 @@ def substitute(
     yield pattern.sub(replacement, buffer)
 
 
-def join_pairwise(chunks: Iterable[bytes], search: SearchRequest, queries: int) -> Iterator[bytes]:
-    """Yield pairwise text (formats 0 to 4) with one header and one footer, its statistics complete.
+def join_pairwise(printed: PrintedArchive) -> Rewriting:
+    """Leave one header and one footer in pairwise text (formats 0 to 4), and complete its statistics.
 
     Raises:
         ArchiveError: the text holds fewer than ``queries`` reports (psiblast makes one a round).
     """
-    chunks = iter(chunks)
+    search = printed.search()
+    return lambda stream: _pairwise_joined(read_chunks(stream), search, printed.reports)
+
+
+def _pairwise_joined(chunks: Iterator[bytes], search: SearchRequest, reports: int) -> Iterator[bytes]:
     start = b""
     while not (body := _QUERY.search(start)) and (chunk := next(chunks, b"")):
         start += chunk
@@ -75,8 +116,8 @@ def join_pairwise(chunks: Iterable[bytes], search: SearchRequest, queries: int) 
     joined = substitute(itertools.chain([start], chunks), joint, join)
     columns = _columns(search)
     yield from substitute(joined, _STATISTICS, lambda found: _complete_statistics(found, columns, gapped=search.gapped))
-    if joints + 1 < queries:
-        raise ArchiveError(f"blast_formatter printed {joints + 1} reports for {queries} queries")
+    if joints + 1 < reports:
+        raise ArchiveError(f"blast_formatter printed {joints + 1} reports for {reports} queries")
 
 
 def _complete_statistics(found: re.Match[bytes], columns: tuple[bytes, bytes, bytes, bytes], *, gapped: bool) -> bytes:
@@ -102,12 +143,10 @@ def _columns(search: SearchRequest) -> tuple[bytes, bytes, bytes, bytes]:
     )
 
 
-def restore_statistics(chunks: Iterable[bytes], parameters: Iterable[KarlinAltschul | None]) -> Iterator[bytes]:
-    """Yield an XML or JSON report of psiblast with its gapped parameters, for which ``blast_formatter`` prints -1.
+def _with_parameters(chunks: Iterable[bytes], parameters: Iterable[KarlinAltschul | None]) -> Iterator[bytes]:
+    """Yield a report with the parameters of each archive, for which ``blast_formatter`` prints -1.
 
-    Args:
-        chunks: The report.
-        parameters: Of each archive, in order: K stands first of each three.
+    K stands first of each three.
     """
     remaining, now = iter(parameters), None
 
@@ -126,12 +165,16 @@ def restore_statistics(chunks: Iterable[bytes], parameters: Iterable[KarlinAltsc
 _PARAMETER = re.compile(rb'(<Statistics_|<|")(kappa|lambda|entropy)(>|": )-1(?!\d)')
 
 
-def join_tabular(chunks: Iterable[bytes], queries: int) -> Iterator[bytes]:
-    """Yield commented tables (format 7) with one trailer.
+def join_tables(printed: PrintedArchive) -> Rewriting:
+    """Leave one trailer in commented tables (format 7), with the number of all queries.
 
     Raises:
-        ArchiveError: they are fewer than ``queries`` tables (psiblast makes one a round).
+        ArchiveError: they are fewer than there are reports (psiblast makes one per round).
     """
+    return lambda stream: _tables_joined(read_chunks(stream), printed.reports)
+
+
+def _tables_joined(chunks: Iterator[bytes], reports: int) -> Iterator[bytes]:
     tables = 0
 
     def count(found: re.Match[bytes]) -> bytes:
@@ -140,17 +183,21 @@ def join_tabular(chunks: Iterable[bytes], queries: int) -> Iterator[bytes]:
         return b""
 
     yield from substitute(chunks, _TRAILER, count)
-    if tables < queries:
-        raise ArchiveError(f"blast_formatter printed {tables} tables for {queries} queries")
-    yield b"# BLAST processed %d queries\n" % queries
+    if tables < reports:
+        raise ArchiveError(f"blast_formatter printed {tables} tables for {reports} queries")
+    yield b"# BLAST processed %d queries\n" % reports
 
 
-def join_sam(stream: BinaryIO) -> Iterator[bytes]:
-    """Yield SAM files that follow each other as one, each reference named once.
+def join_sam(_printed: PrintedArchive) -> Rewriting:
+    """Make one SAM file of those that follow each other, each reference named once.
 
     The stream is read twice. The program's own command line is left out of the header:
     it would name files that are gone.
     """
+    return _sam_joined
+
+
+def _sam_joined(stream: BinaryIO) -> Iterator[bytes]:
     first, references, program = b"", dict[bytes, None](), b""
     for line in stream:
         if line.startswith(b"@HD\t"):
@@ -166,15 +213,19 @@ def join_sam(stream: BinaryIO) -> Iterator[bytes]:
     yield from (line for line in stream if not line.startswith((b"@HD\t", b"@SQ\t", b"@PG\t")))
 
 
-def annotate(lines: Iterable[bytes], notes: Sequence[str], *, is_json: bool) -> Iterator[bytes]:
-    """Yield an XML or JSON report with BLAST+'s notes put where BLAST+ puts them.
+def annotate(printed: PrintedArchive, *, is_json: bool) -> Rewriting | None:
+    """Put BLAST+'s notes, and the gapped parameters of psiblast, into an XML or JSON report."""
+    sections = printed.read_sections()
+    if not any(section.note or section.gapped for section in sections):
+        return None
+    notes, parameters = [section.note for section in sections], [section.gapped for section in sections]
+    return lambda stream: _with_parameters(_with_notes(stream, notes, is_json=is_json), parameters)
+
+
+def _with_notes(lines: Iterable[bytes], notes: Sequence[str], *, is_json: bool) -> Iterator[bytes]:
+    """Yield a report with the notes of each query, or round of psiblast, put where BLAST+ puts them.
 
     Where a query has no hits, BLAST+'s note stands before its saying so; else last of what is said of the query.
-
-    Args:
-        lines: The report.
-        notes: Of each query, or round of psiblast, in order; empty where there is none.
-        is_json: Whether it is JSON.
     """
     texts = map(_json_text if is_json else _xml_text, notes)
     text = indent = b""

@@ -35,22 +35,10 @@ def _text(found: re.Match[bytes]) -> bytes:
     return b"<b>%s</b>\n\n\n%s" % (name, _HTML) if found["bold"] else b"%s\n\n\n%s" % (name, _TEXT)
 
 
-def _table(found: re.Match[bytes]) -> bytes:
-    return b"# DELTABLAST %s\n" % found[1]
-
-
 def _structured(found: re.Match[bytes]) -> bytes:
     quote = b"&quot;" if found[6].startswith(b"<") else b'\\"'
     reference = _REFERENCE % (quote, quote)
     return found[1] + b"deltablast" + found[2] + found[3] + b"DELTABLAST " + found[4] + found[5] + reference + found[6]
-
-
-def _seqalign(found: re.Match[bytes]) -> bytes:
-    return found[1] + b"deltablast" + found[2] + b"14"
-
-
-def _binary(found: re.Match[bytes]) -> bytes:
-    return b"\x1a\x0adeltablast" + found[1] + b"\x0e"
 
 
 def _pattern(text: bytes) -> re.Pattern[bytes]:
@@ -65,7 +53,7 @@ TEXT: Renaming = (
     ),
     _text,
 )
-TABLE: Renaming = (_pattern(rb"# PSIBLAST ([\d.]+\+)\n# Iteration: 0\n"), _table)
+TABLE: Renaming = (_pattern(rb"# PSIBLAST ([\d.]+\+)\n# Iteration: 0\n"), lambda found: b"# DELTABLAST %s\n" % found[1])
 STRUCTURED: Renaming = (
     _pattern(
         rb'(program(?:>|": "))psiblast(</(?:BlastOutput_)?program>\n|",\n)'
@@ -74,5 +62,11 @@ STRUCTURED: Renaming = (
     ),
     _structured,
 )
-SEQALIGN: Renaming = (_pattern(rb'(label str "|"str": ")psiblast("[^0-9]*(?:data int|"int":) )10\b'), _seqalign)
-BINARY: Renaming = (_pattern(rb"\x1a\x08psiblast(\x00{4}\xa2\x80\xa1\x80\x02\x01)\x0a"), _binary)
+SEQALIGN: Renaming = (
+    _pattern(rb'(label str "|"str": ")psiblast("[^0-9]*(?:data int|"int":) )10\b'),
+    lambda found: found[1] + b"deltablast" + found[2] + b"14",
+)
+BINARY: Renaming = (
+    _pattern(rb"\x1a\x08psiblast(\x00{4}\xa2\x80\xa1\x80\x02\x01)\x0a"),
+    lambda found: b"\x1a\x0adeltablast" + found[1] + b"\x0e",
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,16 +12,9 @@ from pydantic import BeforeValidator, WithJsonSchema
 
 from multiblast.errors import InvalidInputError, Problem
 from multiblast.reports import deltablast
+from multiblast.reports.corrections import PostProcessor, annotate, join_pairwise, join_sam, join_tables
 from multiblast.reports.hits import write_hits_report
 from multiblast.reports.html import write_html_report
-from multiblast.reports.post_processors import (
-    PostProcessor,
-    annotate_json,
-    annotate_xml,
-    join_pairwise_reports,
-    join_sam_files,
-    join_tables,
-)
 from multiblast.reports.profiles import write_profiles
 
 if TYPE_CHECKING:
@@ -33,6 +27,7 @@ _TABULAR_FIELDS = (
     "staxid", "ssciname", "scomname", "sblastname", "sskingdom", "staxids", "sscinames", "scomnames", "sblastnames",
     "sskingdoms", "stitle", "salltitles", "sstrand", "qcovs", "qcovhsp", "qcovus",
 )  # fmt: skip
+_TSV, _JSON = ("tsv", "text/tab-separated-values"), "application/json"
 _PAIRWISE_OPTIONS = ("num_descriptions", "line_length", "sort_hits")
 
 
@@ -91,7 +86,7 @@ def _pairwise(name: str, label: str, *options: str) -> ReportFormat:
         options=(*_PAIRWISE_OPTIONS, *options),
         joinable=True,
         names_rounds=True,
-        post_process=join_pairwise_reports,
+        post_process=join_pairwise,
         deltablast=deltablast.TEXT,
     )
 
@@ -112,13 +107,12 @@ def _table(name: str, label: str, extension: str, media_type: str, **more: Any) 
 
 
 def _document(name: str, label: str, extension: str, **more: Any) -> ReportFormat:
-    is_json = extension == "json"
     return ReportFormat(
         name,
         label,
         extension,
         f"application/{extension}",
-        post_process=annotate_json if is_json else annotate_xml,
+        post_process=partial(annotate, is_json=extension == "json"),
         deltablast=deltablast.STRUCTURED,
         **more,
     )
@@ -131,28 +125,13 @@ _ROWS = (
     _pairwise("3", "flat query-anchored text, identities as dots"),
     _pairwise("4", "flat query-anchored text"),
     _document("5", "BLAST XML", "xml"),
-    _table("6", "tabular", "tsv", "text/tab-separated-values"),
-    _table(
-        "7",
-        "tabular with comment lines",
-        "tsv",
-        "text/tab-separated-values",
-        post_process=join_tables,
-        deltablast=deltablast.TABLE,
-    ),
+    _table("6", "tabular", *_TSV),
+    _table("7", "tabular with comment lines", *_TSV, post_process=join_tables, deltablast=deltablast.TABLE),
     ReportFormat("8", "Seqalign, text ASN.1", "asn1", deltablast=deltablast.SEQALIGN),
     ReportFormat("9", "Seqalign, binary ASN.1", "asn1", "application/octet-stream", deltablast=deltablast.BINARY),
     _table("10", "comma-separated values", "csv", "text/csv"),
     ReportFormat("11", "BLAST archive, ASN.1", "asn1"),
-    ReportFormat(
-        "12",
-        "Seqalign, JSON",
-        "json",
-        "application/json",
-        joinable=True,
-        together=True,
-        deltablast=deltablast.SEQALIGN,
-    ),
+    ReportFormat("12", "Seqalign, JSON", "json", _JSON, joinable=True, together=True, deltablast=deltablast.SEQALIGN),
     _document("13", "BLAST JSON, one file per query", "json", file_per_query=True),
     _document("14", "BLAST XML2, one file per query", "xml", file_per_query=True),
     _document("15", "BLAST JSON", "json", structured=True),
@@ -165,7 +144,7 @@ _ROWS = (
         programs=("blastn",),
         joinable=True,
         together=True,
-        post_process=join_sam_files,
+        post_process=join_sam,
     ),
     ReportFormat(
         "18", "organism report", "txt", joinable=True, together=True, names_rounds=True, deltablast=deltablast.TEXT

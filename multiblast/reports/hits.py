@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, get_args
 
 from multiblast.errors import ArchiveError, InvalidInputError, Problem
 from multiblast.reports.blast_formatter import BlastFormatter
+from multiblast.sequences.sequence import as_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -73,14 +74,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class HitPage:
-    """Some of the hits that were asked for.
-
-    Attributes:
-        rows: The hits of this page.
-        total: How many hits there are on all pages.
-        page: The number of this page, from 1.
-        pages: How many pages there are; 0 without hits.
-    """
+    """A page of the hits that were asked for, from 1, of how many pages; and how many hits there are on all of them."""
 
     rows: list[Hit]
     total: int
@@ -103,15 +97,12 @@ def write_hits_report(source: ReportSource, directory: Path) -> list[Path]:
 
 
 def write_hits(archive: Path, output: Path, formatter: BlastFormatter | None = None) -> int:
-    """Write every hit of an archive as a row of a Parquet file, in the archive's order.
+    """Write every hit of an archive as a row of a Parquet file, in the archive's order; return how many.
 
     Args:
         archive: What `multiblast.archive.merge` wrote.
         output: The file; it appears whole or not at all.
         formatter: The program that formats; by default the one on the path.
-
-    Returns:
-        How many rows were written.
 
     Raises:
         ProgramError: ``blast_formatter`` failed.
@@ -250,22 +241,14 @@ def _read_rows(stream: BinaryIO) -> Iterator[list[str]]:
         elif line.startswith(_QUERY):
             if not again:
                 yield from rows
-                position, title = position + 1, _decode(line[len(_QUERY) : -1])
+                position, title = position + 1, as_text(line[len(_QUERY) : -1])
             rows = []
         elif not line.startswith(b"#"):
-            values = _decode(line[:-1]).split("\t", len(_FIELDS) - 1)
+            values = as_text(line[:-1]).split("\t", len(_FIELDS) - 1)
             if len(values) != len(_FIELDS):
                 raise ArchiveError(f"blast_formatter printed {len(values)} of {len(_FIELDS)} fields: {line[:200]!r}")
             rows.append([str(position), title, *values])
     yield from rows
-
-
-def _decode(data: bytes) -> str:
-    """Return text as `multiblast.sequences.Sequence.title` reads it."""
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
 
 
 def _to_table(rows: list[list[str]]) -> pa.Table:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from multiblast.archive.notes import Section, read_search, read_sections
-from multiblast.archive.subjects import ArchivedSubject, read_subjects
+from multiblast.archive.summary import ArchivedSubject, read_subjects
 
 _CONVERGED = b"Search has CONVERGED!\n"
 _LISTED = re.compile(rb"(Sequences producing significant alignments:[^\n]*\n)\n((?:[^\n]+\n)+)")
@@ -22,11 +22,9 @@ _XML_START, _XML_END = b"<BlastOutput2>\n", b"</BlastXML2>\n"
 
 @dataclass(frozen=True, slots=True)
 class QueryRounds:
-    """The rounds of one query.
+    """The rounds of one query, in an archive of theirs alone.
 
     Attributes:
-        archive: A file of theirs alone.
-        sections: One per round.
         converged: Whether the last round found nothing new to make a profile of.
         again: Of each round with hits, which subjects, in order, had been found and taken in the round before.
     """
@@ -94,12 +92,7 @@ def join_structured(reports: Sequence[Path], output: BinaryIO, *, is_json: bool)
     """Write JSON or XML2 reports of single queries as the report of all."""
     start, end, between = _JSON_ENDS if is_json else (_XML_START, _XML_END, b"\n" + _XML_START)
     for number, path in enumerate(reports):
-        before, body = _cut(path.read_bytes(), start, end)
+        before, _, rest = path.read_bytes().partition(start)
         output.write(before + start if number == 0 else between)
-        output.write(body)
+        output.write(rest[: rest.rindex(end)])
     output.write(end)
-
-
-def _cut(text: bytes, start: bytes, end: bytes) -> tuple[bytes, bytes]:
-    first = text.index(start)
-    return text[:first], text[first + len(start) : text.rindex(end)]

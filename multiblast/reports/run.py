@@ -11,18 +11,13 @@ from multiblast.ids import digest
 from multiblast.jobs import Child
 from multiblast.outages import is_outage
 from multiblast.programs import throttled
-from multiblast.reports.writer import ReportFile, ReportWriter
+from multiblast.reports.writer import ReportFile, write_report
 from multiblast.search import SearchEngine
 
 
 @dataclass(frozen=True, slots=True)
 class MadeReport:
-    """A report as it is.
-
-    Attributes:
-        reused: Whether it had been made before.
-        command: The ``blast_formatter`` command that made it.
-    """
+    """A report as it is; ``reused`` if it had been made before. The command is the one of ``blast_formatter``."""
 
     report_id: str
     query_job_id: str
@@ -33,13 +28,7 @@ class MadeReport:
 
 
 class ReportRun:
-    """A run of a recorded report job, from the results as they are now.
-
-    Args:
-        engine: What all searches share.
-        job_id: The report job.
-        run_id: The id of the flow run that executes it, for the job's history.
-    """
+    """A run of a recorded report job, from the results as they are now."""
 
     def __init__(self, engine: SearchEngine, job_id: str, *, run_id: str = "") -> None:
         self._engine = engine
@@ -76,7 +65,7 @@ class ReportRun:
         self._move(JobStatus.IN_PROGRESS)
         cancelled = throttled(lambda: self._jobs.report(report.id).status == JobStatus.CANCELLED)
         try:
-            files, command = ReportWriter(self._engine).write(report, query, children, results, cancelled)
+            files, command = write_report(self._engine, report, query, children, results, cancelled)
         except BaseException as error:
             if is_outage(error):  # the job stays in progress, and reconciling lets it be made again
                 raise

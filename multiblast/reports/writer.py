@@ -24,6 +24,7 @@ from multiblast.reports.report_options import Formatting
 from multiblast.search import SearchEngine, outputs_of, parse_deflines, titled
 from multiblast.sequences import Sequence as FastaSequence
 from multiblast.sequences import read_fasta
+from multiblast.stores import Store
 from multiblast.targets import database_argument
 
 _ZIP = "report.zip"
@@ -33,11 +34,7 @@ _FILES_PER_WORKER = 2  # so that the first is formatted while others are merged
 
 @dataclass(frozen=True, slots=True)
 class ReportFile:
-    """A file of a report.
-
-    Attributes:
-        key: Where it is in the store.
-    """
+    """A file of a report, and its key in the store."""
 
     name: str
     size: int
@@ -45,7 +42,7 @@ class ReportFile:
 
 
 class ReportSource:
-    """What one report is written from; each part is read only when it is asked for.
+    """What one report is written from; each part is read only when it is needed.
 
     Args:
         engine: What all searches share.
@@ -84,12 +81,9 @@ class ReportSource:
         return {**facts, "Notes": "; ".join(query.notes)} if query.notes else facts
 
     def blast_report(self, formatting: Formatting, directory: Path, *, with_ids: bool = False) -> list[Path]:
-        """Write a report in a format of BLAST+.
+        """Write a report in a format of BLAST+ into a directory, which must exist.
 
-        Args:
-            formatting: Format and options.
-            directory: Where its files go; it must exist.
-            with_ids: Whether queries are called as BLAST+ reads their titles, if it was to read them.
+        Its queries are called as BLAST+ reads their titles ``with_ids``, if the search was to read them.
         """
         row = formatting.row
         with_ids = with_ids and self._context.options.reads_titles
@@ -151,62 +145,54 @@ class ReportSource:
             yield from (sequence for sequence in read_fasta(stream) if sequence.number in wanted)
 
 
-class ReportWriter:
-    """Writes the files of reports.
+@working_space()
+def write_report(  # noqa: PLR0913, PLR0917 - a report, and what it is made of
+    engine: SearchEngine,
+    report: ReportJob,
+    query: QueryJob,
+    children: Sequence[Child],
+    results: str,
+    cancelled: Callable[[], bool],
+) -> tuple[list[ReportFile], tuple[str, ...]]:
+    """Write the files of a report and keep them; return them, and the ``blast_formatter`` command if it made them.
 
     Args:
         engine: What all searches share.
+        report: The report job.
+        query: The job whose results it shows.
+        children: Those of its sequences that have a result, in order.
+        results: Digest of these results; the files are kept under it.
+        cancelled: Called several times a second; the formatter is killed once it returns True.
+
+    Raises:
+        ProgramError: the formatter failed, or was killed.
+        ConflictError: a database changed since the job was searched, or the search left no profile.
     """
+    options = {key: value for key, value in report.formatting.items() if key not in {"formatType", "partial"}}
+    formatting = Formatting.read(report.formatting["formatType"], options=options)
+    installation = engine.installation
+    formatter = BlastFormatter(
+        installation.program("blast_formatter"), installation.workers, installation.time_limit_s, cancelled
+    )
+    source = ReportSource(engine, query, children, formatter)
+    with TemporaryDirectory(prefix="multiblast-") as name:
+        directory = Path(name)
+        made = directory / "report"
+        made.mkdir()
+        command: tuple[str, ...] = ()
+        if write := formatting.row.write:
+            paths = write(source, made)
+        else:
+            paths = source.blast_report(formatting, made, with_ids=True)
+            command = ("blast_formatter", "-archive", "archive.asn1", *formatting.arguments())
+        paths.append(_zip(directory / _ZIP, paths))
+        place = ObjectKind.REPORT_FILE.spread_key(report.id, f"/{results[:8]}")
+        return [_keep(engine.store, path, f"{place}/{path.name}") for path in paths], command
 
-    def __init__(self, engine: SearchEngine) -> None:
-        self._engine = engine
 
-    @working_space()
-    def write(
-        self,
-        report: ReportJob,
-        query: QueryJob,
-        children: Sequence[Child],
-        results: str,
-        cancelled: Callable[[], bool],
-    ) -> tuple[list[ReportFile], tuple[str, ...]]:
-        """Write the files of a report and keep them; return them, and the ``blast_formatter`` command if it made them.
-
-        Args:
-            report: The report job.
-            query: The job whose results it shows.
-            children: Those of its sequences that have a result, in order.
-            results: Digest of these results; the files are kept under it.
-            cancelled: Called several times a second; the formatter is killed once it returns True.
-
-        Raises:
-            ProgramError: the formatter failed, or was killed.
-            ConflictError: a database changed since the job was searched, or the search left no profile.
-        """
-        options = {key: value for key, value in report.formatting.items() if key not in {"formatType", "partial"}}
-        formatting = Formatting.read(report.formatting["formatType"], options=options)
-        installation = self._engine.installation
-        formatter = BlastFormatter(
-            installation.program("blast_formatter"), installation.workers, installation.time_limit_s, cancelled
-        )
-        source = ReportSource(self._engine, query, children, formatter)
-        with TemporaryDirectory(prefix="multiblast-") as name:
-            directory = Path(name)
-            made = directory / "report"
-            made.mkdir()
-            command: tuple[str, ...] = ()
-            if write := formatting.row.write:
-                paths = write(source, made)
-            else:
-                paths = source.blast_report(formatting, made, with_ids=True)
-                command = ("blast_formatter", "-archive", "archive.asn1", *formatting.arguments())
-            paths.append(_zip(directory / _ZIP, paths))
-            place = ObjectKind.REPORT_FILE.spread_key(report.id, f"/{results[:8]}")
-            return [self._keep(path, f"{place}/{path.name}") for path in paths], command
-
-    def _keep(self, path: Path, key: str) -> ReportFile:
-        with path.open("rb") as stream:
-            return ReportFile(path.name, self._engine.store.put(key, stream).size_bytes, key)
+def _keep(store: Store, path: Path, key: str) -> ReportFile:
+    with path.open("rb") as stream:
+        return ReportFile(path.name, store.put(key, stream).size_bytes, key)
 
 
 def _zip(path: Path, files: Sequence[Path]) -> Path:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import func, update
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
-from multiblast.database import Database, Result
+from multiblast.database import Database, Discarded, Result, insert_missing
 from multiblast.errors import StoreError
-from multiblast.results.discarded import discard
 from multiblast.results.packs import PackEntry, PackReader, PackWriter
 from multiblast.stores import Store
 
@@ -20,13 +19,7 @@ _PACKS_AT_A_TIME = 1000
 
 @dataclass(slots=True)
 class Compacted:
-    """What was written anew.
-
-    Attributes:
-        packs: How many packs.
-        bytes_freed: How much smaller they are.
-        errors: Why some could not be, by store key.
-    """
+    """How many packs were written anew, how much smaller they are, and why some could not be, by store key."""
 
     packs: int = 0
     bytes_freed: int = 0
@@ -36,8 +29,7 @@ class Compacted:
 def compact(database: Database, store: Store, live_share: float = _LIVE_SHARE) -> Compacted:
     """Write anew the packs of which less than ``live_share`` is still referred to.
 
-    The new pack is stored before any row says so, and the old one is only
-    noted as discarded: who reads it now can read on.
+    The new pack is stored before any row says so; the old one is only noted as discarded: who reads it now can read on.
     """
     done = Compacted()
     for pack, live_bytes in _live_bytes(database):
@@ -49,6 +41,11 @@ def compact(database: Database, store: Store, live_share: float = _LIVE_SHARE) -
         except (StoreError, OSError) as error:
             done.errors[pack] = str(error)
     return done
+
+
+def discard(session: Session, keys: Sequence[str]) -> None:
+    """Note that nothing refers to objects any more: they are removed when nobody can still be reading them."""
+    insert_missing(session, Discarded, [Discarded(key=key).model_dump() for key in keys])
 
 
 def _live_bytes(database: Database) -> Iterator[tuple[str, int]]:

@@ -14,7 +14,6 @@ import struct
 from contextlib import ExitStack
 from dataclasses import dataclass
 from tempfile import TemporaryFile
-from types import TracebackType
 from typing import IO, BinaryIO, Self
 from uuid import uuid4
 
@@ -38,8 +37,7 @@ class PackEntry:
     Attributes:
         key: The result key.
         offset, length: Its bytes in the pack, 0-based.
-        digest: SHA-256 of the archive, uncompressed.
-        archive_bytes: Length of the archive, uncompressed.
+        digest, archive_bytes: SHA-256 and length of the archive, uncompressed.
     """
 
     key: str
@@ -61,9 +59,7 @@ class PackWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -120,9 +116,7 @@ class PackReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._exit.close()
 
     def frame(self, pack: str, entry: PackEntry) -> bytes:
@@ -152,12 +146,7 @@ class PackReader:
 
 
 def read_index(store: Store, pack: str) -> list[PackEntry]:
-    """Return a pack's own index; ``archive_bytes`` is not in it and 0 here.
-
-    Raises:
-        ObjectMissingError: the pack is gone.
-        StoreError: it has no index that can be read.
-    """
+    """Return a pack's own index; ``archive_bytes`` is not in it and 0 here."""
     size = store.stat(pack).size_bytes
     try:
         (length,) = _LENGTH.unpack(store.read(pack, max(0, size - _LENGTH.size), _LENGTH.size))

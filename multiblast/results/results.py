@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,9 +18,11 @@ from sqlmodel import Session, col, select
 from multiblast.archive import Summary
 from multiblast.database import (
     LEASE,
+    ChildJob,
     Database,
     Failure,
     Lease,
+    QueryJob,
     Result,
     among,
     database_now,
@@ -39,13 +42,7 @@ _SUMMARY = tuple(field.name for field in fields(Summary) if field.name in Result
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What became of the wish to search some keys.
-
-    Attributes:
-        known: Already searched.
-        mine: Now leased to the one who asked.
-        others: Being searched by somebody else.
-    """
+    """What became of the wish to search some keys: known already, leased to the holder, or being searched by others."""
 
     known: frozenset[str] = field(default_factory=frozenset)
     mine: frozenset[str] = field(default_factory=frozenset)
@@ -73,13 +70,8 @@ class Results:
     def claim(self, keys: Collection[str], holder: str, *, lost: Collection[str] = ()) -> Claim:
         """Lease those keys to ``holder`` that nobody has searched or is searching.
 
-        A lease lasts 60 s unless kept alive (`keep_leases_alive`): what a killed holder had is taken over,
-        and at once if it was a process of this machine.
-
-        Args:
-            keys: What is to be searched.
-            holder: Who searches.
-            lost: Packs that are not in the store: what they held is not known.
+        A lease lasts 60 s unless kept alive (`keep_leases_alive`): what a killed holder had is taken over, and at once
+        if it was a process of this machine. What packs of ``lost`` held, which are not in the store, is not known.
         """
         with self._database.write() as session:
             known = _known_keys(session, keys, lost)
@@ -224,3 +216,24 @@ def _delete(session: Session, table: Any, which: ColumnElement[bool]) -> None:
 
 def _clear_failures(session: Session, keys: Collection[str]) -> None:
     _delete(session, Failure, among(session, col(Failure.key), keys))
+
+
+def results_digest(session: Session, job: QueryJob) -> str:
+    """Return the digest of a job's results; empty if one is missing.
+
+    Of one sequence it is that of its archive; of several it is the SHA-256 over
+    theirs, in the order of the query.
+    """
+    if job.sequences == 1:
+        return session.exec(select(Result.digest).where(Result.key == job.result_key)).first() or ""
+    hasher, found = hashlib.sha256(), 0
+    statement = (
+        select(Result.digest)
+        .join(ChildJob, col(ChildJob.result_key) == Result.key)
+        .where(ChildJob.parent_id == job.id)
+        .order_by(col(ChildJob.position))
+    )
+    for digest in session.exec(statement):
+        hasher.update(bytes.fromhex(digest))
+        found += 1
+    return hasher.hexdigest() if found == job.sequences else ""

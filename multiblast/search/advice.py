@@ -13,12 +13,7 @@ _SHORT = {"blastp": 30, "blastn": 50}  # letters, as the program's own short tas
 
 
 def advice(options: Options, lengths: Sequence[int]) -> Iterator[str]:
-    """Yield caveats of a search.
-
-    Args:
-        options: The program and its options.
-        lengths: Letters of each sequence.
-    """
+    """Yield caveats of a search for sequences of these lengths in letters."""
     most = options.most_targets
     if most < _FEW_TARGETS:
         yield (

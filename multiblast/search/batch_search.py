@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
 from typing import Self
 
 from multiblast.archive import Summary, split
@@ -48,8 +47,7 @@ class Outcome:
     """How a batch ended.
 
     Attributes:
-        searched: Sequences searched here.
-        reused: Those that had a result when their turn came.
+        reused: Sequences that had a result when their turn came.
         elsewhere: Those somebody else was searching at that time.
         failed: Those that cannot be searched; the reasons are recorded.
         seconds: Wall time of BLAST+.
@@ -111,11 +109,9 @@ class BatchSearch:
         return self._outcome
 
     def _search(self, sequences: Sequence[SearchedSequence], *, one_by_one: bool) -> None:
-        """Search some sequences; where BLAST+ fails, search halves until the sequence that breaks it is alone.
+        """Search some sequences by one process; where BLAST+ fails, search halves until the guilty sequence is alone.
 
-        Args:
-            sequences: What one BLAST+ process searches.
-            one_by_one: Whether it treats each sequence as if it were its only one.
+        ``one_by_one``, BLAST+ treats each sequence as if it were its only one.
         """
         run = BatchRun(
             job_id=self._context.job_id,
@@ -251,13 +247,7 @@ class BatchSearch:
 
 
 class _ResultWriter:
-    """Takes results one by one and hands them on as packs, a new one every few seconds.
-
-    Args:
-        store: Where the packs go.
-        databases: What was searched; best hits get their names.
-        keep: Stores a pack, and records its results.
-    """
+    """Takes results one by one and has them kept as packs, a new one every few seconds; best hits get their names."""
 
     def __init__(
         self, store: Store, databases: Sequence[BlastDatabase], keep: Callable[[PackWriter, list[Summary]], None]
@@ -270,9 +260,7 @@ class _ResultWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._pack.close()
 
     def add(self, key: str, archive: bytes, summary: Summary) -> int:

@@ -40,12 +40,7 @@ class SearchedSequence:
 
 @dataclass(frozen=True)
 class SearchContext:
-    """What all batches of one job share.
-
-    Attributes:
-        search_key: Digest of program, version, options and databases.
-        paths: Of options that name a database or file.
-    """
+    """What all batches of one job share; ``paths`` are of options that name a database or file."""
 
     job_id: str
     search_key: str
@@ -127,11 +122,7 @@ class Resolver:
         return context
 
     def resolve(self, site: str, targets: tuple[TargetName, ...], options: Options, job_id: str = "") -> SearchContext:
-        """Return what a search of some targets works with, also one that is no job.
-
-        Raises:
-            InvalidInputError: as `databases`.
-        """
+        """Return what a search of some targets works with, also one that is no job."""
         databases = self.databases(site, targets, options)
         search_key = self.result_keys(options, databases).search
         return SearchContext(job_id, search_key, options, databases, self._paths(options, databases))
@@ -161,11 +152,7 @@ class Resolver:
         )
 
     def named_databases(self, options: Options) -> dict[str, BlastDatabase]:
-        """Return the databases that options name, by option: the domain database of deltablast.
-
-        Raises:
-            InvalidInputError: there is no such database.
-        """
+        """Return the databases that options name, by option: the domain database of deltablast."""
         return {
             option: self._profile_database(option, name)
             for option, name in options.named().items()

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from multiblast.archive import Head
-from multiblast.archive.heads import read_heads
+from multiblast.archive.batch import read_heads
 from multiblast.errors import FailureClass, Problem, ProgramError
 from multiblast.installation import Installation
 from multiblast.molecules import Molecule
@@ -31,12 +31,7 @@ _ENVIRONMENT = {
 
 
 def parse_deflines(deflines: Iterable[bytes], molecule: Molecule, installation: Installation) -> Iterator[Head]:
-    """Yield the head of each query, in order.
-
-    Args:
-        deflines: Without ``>``.
-        molecule: What the queries are.
-        installation: The programs.
+    """Yield the head of each query, in order; deflines are without ``>``.
 
     Raises:
         ProgramError: BLAST+ cannot read a defline so; its message says which.

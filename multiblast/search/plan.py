@@ -35,7 +35,6 @@ class Batch:
     Attributes:
         id: The hash of what it computes.
         positions: 1-based positions in the job's query, of distinct sequences.
-        threads: Threads of its process.
         known: Whether all its results were there when it was planned; it then only shows them.
     """
 
@@ -105,16 +104,8 @@ def make_plan(  # noqa: PLR0913 - a search, and the job it is for
 ) -> Plan:
     """Find out which sequences are known, and pack the others into batches; planning changes nothing.
 
-    Known results are looked for in the store; lost ones are searched again. A few batches
-    of known results are in the plan too, to be shown.
-
-    Args:
-        engine: What all searches share.
-        program: The BLAST+ program.
-        search_key: Digest of program, version, options and databases.
-        sequences: All of the query, in order; equal ones are searched once.
-        job_id: The job, if it is recorded.
-        warnings: What is legal but should be known.
+    Known results are looked for in the store; lost ones are searched again. A few batches of known results are in the
+    plan too, to be shown. All sequences of the query are given, in order; equal ones are searched once.
     """
     count, first = 0, dict[str, PlannedSequence]()
     for count, sequence in enumerate(sequences, start=1):  # noqa: B007 - the last one is how many there are
@@ -183,12 +174,7 @@ def pack_batches(
     worker still does when another finds nothing more is short. Fewer sequences than
     workers run with several threads each.
 
-    Args:
-        job_id: Whose batches they are.
-        program: The BLAST+ program.
-        unknown: What must be searched.
-        workers: Processes that may run at a time.
-        letters_per_second: Measured speed of one single-threaded process; None if there is none.
+    The speed is the measured one of a single-threaded process; None if there is none.
     """
     if not unknown:
         return []

@@ -32,12 +32,11 @@ _NCBI_STDAA = "-ABCDEFGHIKLMNPQRSTVWXYZU*OJ"
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A profile to search with, in place of a query.
+    """A profile to search with, in place of the query that it was made for.
 
     Attributes:
         text: A text ASN.1 ``PssmWithParameters``, as psiblast keeps one; its query without name and title.
-        residues: Of the query it was made for.
-        title: The query's.
+        residues, title: Of the query.
     """
 
     text: bytes

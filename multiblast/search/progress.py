@@ -13,7 +13,6 @@ class Progress:
 
     Attributes:
         to_search: Sequences without a result when the job was planned.
-        searched: Those of them that are done.
         reused: Sequences that had a result.
         letters, letters_searched: Of the sequences to search.
         since: When searching began, by the monotonic clock.

@@ -30,11 +30,7 @@ from multiblast.settings import QueryLimits
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A job as it was recorded.
-
-    Attributes:
-        warnings: What is legal but should be known.
-    """
+    """A job as it was recorded; warnings are what is legal but should be known."""
 
     job_id: str
     sequences: int
@@ -44,12 +40,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
-    """A submission in which nothing is wrong.
-
-    Attributes:
-        options: A profile in them goes by its id.
-        keys: The maker of its result keys.
-    """
+    """A submission in which nothing is wrong; a profile in its options goes by its id."""
 
     options: Options
     keys: ResultKeys
@@ -62,12 +53,7 @@ class _Checked:
 
 
 class Recorder:
-    """Turns submissions into jobs.
-
-    Args:
-        engine: What all searches share.
-        limits: What a job may ask for.
-    """
+    """Turns submissions into jobs."""
 
     def __init__(self, engine: SearchEngine, limits: QueryLimits) -> None:
         self._engine = engine
@@ -114,11 +100,7 @@ class Recorder:
             self.record(Submission(Path(file.name), job.site, targets_of(job), options_of(job)))
 
     def preview(self, submission: Submission) -> Plan:
-        """Check a submission and plan its search, without recording anything.
-
-        Raises:
-            InvalidInputError: as `record`.
-        """
+        """Check a submission and plan its search, without recording anything."""
         with self._checked(submission) as checked:
             sequences = [
                 PlannedSequence(checked.keys.key(sequence.residues), position, sequence.length)
@@ -129,11 +111,7 @@ class Recorder:
             return make_plan(self._engine, program, search_key, sequences, warnings=warnings)
 
     def count(self, submission: Submission) -> int:
-        """Check a submission, and count its sequences.
-
-        Raises:
-            InvalidInputError: as `record`.
-        """
+        """Check a submission, and count its sequences."""
         with self._checked(submission) as checked:
             return checked.query.sequences
 
@@ -148,7 +126,6 @@ class Recorder:
 
     @contextmanager
     def _fetched(self, key: StoreKey) -> Iterator[Path]:
-        """Copy a query from the store to a temporary file."""
         with NamedTemporaryFile(suffix=".fasta") as file:
             try:
                 with self._store.open(key) as stream:

@@ -85,14 +85,10 @@ class SearchRun:
         return make_plan(self._engine, job.program, job.search_key, sequences, job_id=job.id, warnings=job.notes)
 
     def plan_part(self, part: int, of: int) -> Plan:
-        """Plan how this machine helps with a job that another one runs: all that is left of it, begun elsewhere.
+        """Plan how this machine, the part-th of those that help, helps with a job that another one runs.
 
-        No sequence is assigned: the first machine that comes to a batch claims it, so nothing
-        waits for a machine that comes late, or not at all.
-
-        Args:
-            part: Which of the machines that help this is, 1-based.
-            of: How many there are, beside the one that runs the job.
+        It is all that is left of the job, begun elsewhere. No sequence is assigned: the first machine that comes
+        to a batch claims it, so nothing waits for a machine that comes late, or not at all.
 
         Raises:
             InvalidInputError: this machine does not have the databases.

@@ -67,11 +67,7 @@ class SearchedJob:
 
 
 def searched_job(database: Database, job_id: str, *, count: int = 0) -> SearchedJob:
-    """Return what became of a job, with the rows of its first ``count`` sequences (0: of all).
-
-    Raises:
-        NotFoundError: there is no such job.
-    """
+    """Return what became of a job, with the rows of its first ``count`` sequences (0: of all)."""
     jobs = Jobs(database)
     job = jobs.query(job_id)
     run = jobs.last_run(job_id)
@@ -91,11 +87,7 @@ def searched_job(database: Database, job_id: str, *, count: int = 0) -> Searched
 
 
 def left_to_search(database: Database, job_id: str) -> tuple[int, int]:
-    """Return how many distinct sequences of a job have no result yet, and their letters.
-
-    Raises:
-        NotFoundError: there is no such job.
-    """
+    """Return how many distinct sequences of a job have no result yet, and their letters."""
     job = Jobs(database).query(job_id)
     with database.read() as session:
         if job.sequences == 1:

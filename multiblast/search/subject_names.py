@@ -42,11 +42,7 @@ def keep_names(store: Store, databases: Sequence[BlastDatabase]) -> None:
 
 
 class SubjectNames:
-    """What the numbers of subjects stood for; closed after use.
-
-    Args:
-        store: Where they are kept.
-        fingerprints: Of the databases, as they were searched.
+    """What the numbers of subjects stood for in databases of these fingerprints; closed after use.
 
     Raises:
         ObjectMissingError: nothing is known of these databases.

@@ -34,7 +34,6 @@ class Submission:
             for a search with a profile, which holds the query it was made for.
         site: The site that the targets belong to.
         targets: The databases to search, by their registered names.
-        options: The program and its options.
         owner: Who to link the job to; empty for nobody.
         summary, description: What the owner says about it.
     """

@@ -62,9 +62,7 @@ class Record:
     """A record while it is read.
 
     Attributes:
-        defline: As in `Sequence`.
-        number: As in `Sequence`.
-        line: As in `Sequence`.
+        defline, number, line: As in `Sequence`.
         flaw: What makes its defline unusable; empty if nothing does.
         length: Letters read, also those that were not kept.
         dropped: Whether digits or hyphens were dropped.
@@ -104,12 +102,9 @@ class Record:
 
 
 def read_fasta(source: Source) -> Iterator[Sequence]:
-    """Yield the sequences of ``source`` in order, whatever their molecule.
+    """Yield the sequences of text, bytes, a path or an open binary file in order; each may be gzipped.
 
     Memory holds one block of the file and one record.
-
-    Args:
-        source: FASTA text, its bytes, the path of a file, or an open binary file; each may be gzipped.
 
     Raises:
         InvalidInputError: at the first record that cannot be read; carries its number and line.
@@ -183,7 +178,9 @@ def _text(blocks: Iterable[bytes], most_bytes: int) -> Iterator[bytes]:
     total, held = 0, b""
     for number, block in enumerate(filter(None, blocks)):
         if number == 0:
-            _refuse_other_formats(block)
+            for magic, kind in _OTHER_FORMATS.items():
+                if block.startswith(magic):
+                    raise InvalidInputError(f"this is {kind}")
         if b"\0" in block:
             raise InvalidInputError("this is a binary file (it has NUL bytes): FASTA text is needed, plain or gzipped")
         total += len(block)
@@ -195,12 +192,6 @@ def _text(blocks: Iterable[bytes], most_bytes: int) -> Iterator[bytes]:
             text = text.removesuffix(held).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         yield text
     yield b"\n"
-
-
-def _refuse_other_formats(block: bytes) -> None:
-    for magic, kind in _OTHER_FORMATS.items():
-        if block.startswith(magic):
-            raise InvalidInputError(f"this is {kind}")
 
 
 class _Scanner:

@@ -40,9 +40,7 @@ class Query:
     """A checked query; iterating reads its sequences again, in order.
 
     Attributes:
-        source: What was checked.
-        sequences: The number of sequences.
-        letters: Their residues together.
+        letters: Residues of all sequences together.
         warnings: What is legal but should be known; one for each kind, which names the first records concerned.
     """
 

@@ -5,14 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+def as_text(title: bytes) -> str:
+    """Return a title as text: UTF-8, else read as Latin-1."""
+    try:
+        return title.decode()
+    except UnicodeDecodeError:
+        return title.decode("latin-1")
+
+
 @dataclass(frozen=True, slots=True)
 class Sequence:
     """One FASTA record.
 
     Attributes:
-        defline: What stands after ``>``, byte for byte, without surrounding blanks and cut before
-            the first control character, as BLAST+ cuts it; empty if there was none. Bytes, because
-            BLAST+ copies them into its reports whatever their encoding: reports need these.
+        defline: What stands after ``>``, byte for byte, without surrounding blanks and cut before the first control
+            character, as BLAST+ cuts it; bytes, because BLAST+ copies them into its reports whatever their encoding.
         residues: The letters as BLAST+ reads them: case kept; blanks, digits and hyphens dropped.
         number: 1-based position in its query; 0 if it is in none.
         line: 1-based line of its defline (of its first residues if it has none); 0 if unknown.
@@ -25,11 +32,8 @@ class Sequence:
 
     @property
     def title(self) -> str:
-        """The defline as text for people and databases: UTF-8, else read as Latin-1."""
-        try:
-            return self.defline.decode()
-        except UnicodeDecodeError:
-            return self.defline.decode("latin-1")
+        """The defline as text for people and databases."""
+        return as_text(self.defline)
 
     @property
     def name(self) -> str:

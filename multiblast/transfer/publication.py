@@ -25,13 +25,7 @@ _NAMES = "databases/names/"
 
 @dataclass(frozen=True, slots=True)
 class PublishedFile:
-    """One file of a published database.
-
-    Attributes:
-        path: Where it belongs, below the directory of the database.
-        key: Where it is in the store.
-        sha256: Of its bytes, in hexadecimal digits.
-    """
+    """One file of a published database; its path is below the directory of the database, its key that in the store."""
 
     path: str
     key: str
@@ -41,11 +35,7 @@ class PublishedFile:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A database in a store.
-
-    Attributes:
-        files: Its files; those by which a database is found come last.
-    """
+    """A database in a store; those files by which a database is found come last."""
 
     site: str
     target: str

@@ -13,12 +13,7 @@ from multiblast.stores.base import Store, StoredObject, chunks
 
 @dataclass(frozen=True, slots=True)
 class CopyProgress:
-    """How far a copy is.
-
-    Attributes:
-        objects, size_bytes: Gone through so far, copied and skipped together.
-        copied, copied_bytes: Of these, what had to be copied.
-    """
+    """How far a copy is: all objects gone through, and those that had to be copied."""
 
     objects: int = 0
     size_bytes: int = 0

@@ -25,14 +25,7 @@ OnProgress = Callable[[int], None]
 
 @dataclass(slots=True)
 class Synced:
-    """What a sync did.
-
-    Attributes:
-        copied: Names of the databases that were copied.
-        there: Names of those that were here already.
-        removed: Names of those that made room.
-        copied_bytes: How much had to be copied.
-    """
+    """What a sync did: names of the databases copied, here already, and removed to make room."""
 
     copied: list[str] = field(default_factory=list)
     there: list[str] = field(default_factory=list)

@@ -35,8 +35,8 @@ from multiblast.database import (
 )
 from multiblast.errors import MultiblastError
 from multiblast.jobs import ENDED, move
-from multiblast.results.digests import results_digest
-from multiblast.results.discarded import discard
+from multiblast.results.compaction import discard
+from multiblast.results.results import results_digest
 
 _ROWS_AT_A_TIME = 1000
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from multiblast.archive.subjects import read_subjects
+from multiblast.archive.summary import read_subjects
 from multiblast.errors import ArchiveError
 from multiblast.search import SearchedJob
 from multiblast.sequences import Sequence

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from multiblast.errors import ArchiveError
 
@@ -15,14 +15,11 @@ _UNTITLED = "unnamed protein product"  # what BLAST+ calls a query without a tit
 _ALMOST_WHOLE_PERCENT = 99
 
 
-@dataclass(frozen=True, slots=True)
-class Hsp:
-    """One alignment.
+class Hsp(NamedTuple):
+    """One alignment; first its numbers, in the order in which the page reads them.
 
-    Coordinates are 1-based and inclusive; a start beyond its end means the minus strand.
-
-    Attributes:
-        query_frame: Reading frame of a translated query, else 0; ``subject_frame`` likewise.
+    Coordinates are 1-based and inclusive; a start beyond its end means the minus strand. Frames are 0 where
+    nothing is translated.
     """
 
     bit_score: float
@@ -41,6 +38,11 @@ class Hsp:
     query_row: str
     midline: str
     subject_row: str
+
+    @property
+    def numbers(self) -> tuple[float | str, ...]:
+        """All but the rows of letters."""
+        return self[:-3]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +63,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
-    """One query and its hits, in BLAST+'s order.
-
-    Attributes:
-        position: In the job, from 1.
-        message: What BLAST+ says of the query, e.g. that there are no hits.
-    """
+    """One query and its hits, in BLAST+'s order; the message is BLAST+'s, e.g. that there are none."""
 
     position: int
     name: str
@@ -156,27 +153,24 @@ def _name(description: dict[str, Any]) -> tuple[str, str]:
 
 def _hsp(hsp: dict[str, Any]) -> Hsp:
     query_frame, subject_frame = hsp.get("query_frame", 0), hsp.get("hit_frame", 0)
-    query = _oriented(hsp["query_from"], hsp["query_to"], minus=query_frame < 0)
-    subject = _oriented(hsp["hit_from"], hsp["hit_to"], minus=subject_frame < 0 or hsp.get("hit_strand") == "Minus")
+    is_minus = subject_frame < 0 or hsp.get("hit_strand") == "Minus"
     return Hsp(
-        bit_score=hsp["bit_score"],
-        score=hsp["score"],
-        evalue=hsp["evalue"],
-        identity=hsp["identity"],
-        positive=hsp.get("positive", hsp["identity"]),
-        gaps=hsp["gaps"],
-        length=hsp["align_len"],
-        query_start=query[0],
-        query_end=query[1],
-        subject_start=subject[0],
-        subject_end=subject[1],
-        query_frame=query_frame,
-        subject_frame=subject_frame,
-        query_row=hsp["qseq"],
-        midline=hsp["midline"],
-        subject_row=hsp["hseq"],
+        hsp["bit_score"],
+        hsp["score"],
+        hsp["evalue"],
+        hsp["identity"],
+        hsp.get("positive", hsp["identity"]),
+        hsp["gaps"],
+        hsp["align_len"],
+        *_oriented(hsp["query_from"], hsp["query_to"], is_minus=query_frame < 0),
+        *_oriented(hsp["hit_from"], hsp["hit_to"], is_minus=is_minus),
+        query_frame,
+        subject_frame,
+        hsp["qseq"],
+        hsp["midline"],
+        hsp["hseq"],
     )
 
 
-def _oriented(start: int, end: int, *, minus: bool) -> tuple[int, int]:
-    return (max(start, end), min(start, end)) if minus else (start, end)
+def _oriented(start: int, end: int, *, is_minus: bool) -> tuple[int, int]:
+    return (max(start, end), min(start, end)) if is_minus else (start, end)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from multiblast.reports.writer import ReportSource
 
 _DATA = "<!-- data -->"
+_DATA_ELEMENT = b'<script type="application/octet-stream" id="%b-data">%b</script>\n'
 
 
 def write_html_report(source: ReportSource, directory: Path) -> list[Path]:
@@ -65,7 +66,8 @@ def _write_page(page: IO[bytes], results: Iterable[QueryResult], title: str, fac
         with gzip.GzipFile(fileobj=spool, mode="wb", mtime=0, filename="") as overview:
             separator = b"["
             for result in results:
-                _write_data(page, f"query-{result.position}-data", gzip.compress(_json(_details(result)), 5, mtime=0))
+                data = base64.b64encode(gzip.compress(_json(_details(result)), 5, mtime=0))
+                page.write(_DATA_ELEMENT % (b"query-%d" % result.position, data))
                 overview.write(separator + _json(_summary(result)))
                 separator = b","
             overview.write(b"]")
@@ -74,12 +76,6 @@ def _write_page(page: IO[bytes], results: Iterable[QueryResult], title: str, fac
         base64.encode(spool, page)
         page.write(b"</script>\n")
     page.write(after.encode())
-
-
-def _write_data(page: IO[bytes], name: str, data: bytes) -> None:
-    page.write(b'<script type="application/octet-stream" id="%b">' % name.encode())
-    page.write(base64.b64encode(data))
-    page.write(b"</script>\n")
 
 
 def _summary(result: QueryResult) -> list[Any]:
@@ -106,24 +102,7 @@ def _details(result: QueryResult) -> dict[str, Any]:
 
 
 def _subject(result: QueryResult, subject: Subject) -> list[Any]:
-    hsps = [
-        [
-            hsp.bit_score,
-            hsp.score,
-            hsp.evalue,
-            hsp.identity,
-            hsp.positive,
-            hsp.gaps,
-            hsp.length,
-            hsp.query_start,
-            hsp.query_end,
-            hsp.subject_start,
-            hsp.subject_end,
-            hsp.query_frame,
-            hsp.subject_frame,
-        ]
-        for hsp in subject.hsps
-    ]
+    hsps = [hsp.numbers for hsp in subject.hsps]
     coverage = result.coverage_percent(subject)
     return [subject.name, subject.title, subject.length, list(subject.others), coverage, hsps]
 

@@ -191,7 +191,7 @@ def test_html_is_written_in_memory_that_does_not_grow_with_queries() -> None:
 
 @given(st.lists(st.tuples(st.integers(1, 200), st.integers(1, 200)), min_size=1))
 def test_html_coverage_counts_each_residue_once(spans: list[tuple[int, int]]) -> None:
-    hsps = tuple(replace(_HSP, query_start=start, query_end=end) for start, end in spans)
+    hsps = tuple(_HSP._replace(query_start=start, query_end=end) for start, end in spans)
     subject = replace(_SUBJECT, hsps=hsps)
     covered = {n for start, end in spans for n in range(min(start, end), max(start, end) + 1)}
     percent = QueryResult(1, "q", "", 200, "", (subject,)).coverage_percent(subject)
