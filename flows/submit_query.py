@@ -4,6 +4,7 @@ One form per program for people, and `submit_query` for scripts; all do the same
 """
 
 # Annotations are evaluated here, since the form of each program has a type of options of its own.
+import re
 from typing import Any
 
 from prefect import flow
@@ -80,28 +81,15 @@ def _form(program: ProgramName) -> Flow[..., Any]:
         options: typed = typed(program=program),  # noqa: B008 - it is frozen
         notify: str = "",
     ) -> SearchedJob:
-        """Search sequences, each distinct one once, and keep what was found.
-
-        Args:
-            query: The sequences, as FASTA text. Up to 400 KB; for more use a file.
-            query_file: Instead of text, a FASTA file: its path, or store:KEY if it is in the result storage.
-            site: The site whose databases are searched. May stay empty if the targets name it.
-            targets: The databases to search, each as TARGET/DATABASE or SITE/TARGET/DATABASE.
-            user: Whose job list the job is added to. Empty for nobody's.
-            summary: One line that says what this is for.
-            description: More about it, if you like.
-            options: BLAST+ options. Left alone, the program's defaults hold.
-            notify: An https address to notify, by a signed POST, when the job has ended. Empty for none.
-
-        Returns:
-            The job with one row per sequence.
-        """
         changed = options.changed()
         return await submit_query.fn(
             query, query_file, program, site, targets, user, summary, description, changed, notify
         )
 
     submit.__name__ = f"submit_{program}"
+    # The form describes its fields as that of all programs does, of which it has no `program`.
+    described = re.sub(r"(?m)^ +program: .*\n", "", str(submit_query.fn.__doc__))
+    submit.__doc__ = described.replace(" by their names, such as evalue or word_size", "")
     return flow(name=f"submit-{program}", flow_run_name=submission_name, task_runner=task_runner(), **HOOKS)(submit)
 
 

@@ -1,7 +1,5 @@
 """BLAST+ archives: split into one per query, made right, and merged again."""
 
-from __future__ import annotations
-
 from multiblast.archive.batch import Head
 from multiblast.archive.merge import merge
 from multiblast.archive.split import SplitArchive, split

@@ -4,8 +4,6 @@ Numbers from the NCBI C++ Toolkit, ``util/tables`` (public domain); BLOSUM after
 Henikoff and Henikoff, PNAS 89 (1992) 10915, PAM after Dayhoff et al. (1978).
 """
 
-from __future__ import annotations
-
 COLUMNS = "ARNDCQEGHILKMFPSTWYV"
 
 # One line per residue, one column per standard residue.

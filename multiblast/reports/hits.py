@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from functools import cache, reduce
 from itertools import islice
-from operator import and_
+from operator import and_, ge, le
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, BinaryIO, Literal, get_args
@@ -156,13 +156,8 @@ def read_hits(  # noqa: PLR0913 - each is one thing one may ask for
 
     _check(sort, page, page_size)
     column = compute.field
-    conditions = []
-    if evalue_max is not None:
-        conditions.append(column("evalue") <= evalue_max)
-    if identity_min is not None:
-        conditions.append(column("pident") >= identity_min)
-    if coverage_min is not None:
-        conditions.append(column("qcovs") >= coverage_min)
+    limits = (("evalue", le, evalue_max), ("pident", ge, identity_min), ("qcovs", ge, coverage_min))
+    conditions = [compare(column(name), limit) for name, compare, limit in limits if limit is not None]
     if query is not None:
         conditions.append(column("query" if isinstance(query, int) else "qseqid") == query)
     if subject is not None:

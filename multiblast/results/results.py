@@ -61,12 +61,6 @@ class Results:
             rows = session.exec(select(Result).where(among(session, col(Result.key), keys)))
             return {row.key: row for row in rows}
 
-    def failures(self, keys: Collection[str]) -> dict[str, Failure]:
-        """Return why those keys could not be searched that could not."""
-        with self._database.read() as session:
-            rows = session.exec(select(Failure).where(among(session, col(Failure.key), keys)))
-            return {row.key: row for row in rows}
-
     def claim(self, keys: Collection[str], holder: str, *, lost: Collection[str] = ()) -> Claim:
         """Lease those keys to ``holder`` that nobody has searched or is searching.
 

@@ -6,10 +6,10 @@ import logging
 import platform
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Self
 
 from multiblast.archive import Summary, split
 from multiblast.database import BatchRun
@@ -19,8 +19,8 @@ from multiblast.programs import Completed, Program
 from multiblast.results import PackWriter, new_holder
 from multiblast.search.context import PROFILE_FILE, QUERY_FILE, SearchContext, SearchedSequence
 from multiblast.search.engine import SearchEngine
+from multiblast.search.plan import Speeds
 from multiblast.search.profiles import outputs_of, profile_key
-from multiblast.search.speeds import Speeds
 from multiblast.stores import Store
 from multiblast.targets import BlastDatabase, name_subjects
 
@@ -149,9 +149,8 @@ class BatchSearch:
             self._log(f"could not search one sequence: {error}", left)
             return
         middle = (len(left) + 1) // 2
-        for half in (left[:middle], left[middle:]):
-            if half:
-                self._search(half, one_by_one=one_by_one)
+        for half in filter(None, (left[:middle], left[middle:])):
+            self._search(half, one_by_one=one_by_one)
 
     def _record(self, run: BatchRun) -> int:
         """Write down how one BLAST+ process went; return its number."""
@@ -167,22 +166,17 @@ class BatchSearch:
     def _run_program(
         self, sequences: Sequence[SearchedSequence], run: BatchRun, stored: set[str], *, one_by_one: bool
     ) -> None:
-        options = self._context.options
+        options, installation = self._context.options, self._engine.installation
         with TemporaryDirectory(prefix="multiblast-") as directory:
             place = Path(directory)
             archive = place / "archive.asn1"
             self._write_input(sequences, place)
-            run.command = self._context.command(
-                self._engine.installation.program(options.program), place, self._threads
-            )
-            environment = {"BLAST_USAGE_REPORT": "false"}
-            if one_by_one:
-                environment["BATCH_SIZE"] = "1"
+            run.command = self._context.command(installation.program(options.program), place, self._threads)
             with Program(
                 run.command,
                 stdout=archive,
-                environment=environment,
-                timeout_s=self._engine.installation.time_limit_s,
+                environment={"BLAST_USAGE_REPORT": "false", **({"BATCH_SIZE": "1"} if one_by_one else {})},
+                timeout_s=installation.time_limit_s,
                 cancelled=self._cancelled,
             ) as program:
                 size = self._store_results(sequences, program, archive, stored)
@@ -200,7 +194,7 @@ class BatchSearch:
             stored.update(entry.key for entry in pack.entries)
 
         with (
-            _ResultWriter(self._engine.store, self._context.databases, keep) as writer,
+            closing(_ResultWriter(self._engine.store, self._context.databases, keep)) as writer,
             program.follow(archive) as stream,
         ):
             try:
@@ -221,7 +215,9 @@ class BatchSearch:
         return size
 
     def _write_input(self, sequences: Sequence[SearchedSequence], directory: Path) -> None:
-        _write_query(directory / QUERY_FILE, sequences)
+        with (directory / QUERY_FILE).open("wb") as file:
+            for number, sequence in enumerate(sequences, start=1):
+                file.write(b">q%d\n%b\n" % (number, sequence.residues))
         if profile := self._context.options.profile:
             (directory / PROFILE_FILE).write_bytes(self._engine.store.read(profile_key(profile)))
 
@@ -257,10 +253,8 @@ class _ResultWriter:
         self._keep = keep
         self._begin()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
+    def close(self) -> None:
+        """Drop what was not stored."""
         self._pack.close()
 
     def add(self, key: str, archive: bytes, summary: Summary) -> int:
@@ -289,9 +283,3 @@ def is_transient(error: BaseException) -> bool:
     """Whether trying again may help: a server was away, or the program was killed from outside."""
     killed = isinstance(error, ProgramError) and error.failure_class in {FailureClass.KILLED, FailureClass.NETWORK}
     return killed or is_outage(error)
-
-
-def _write_query(path: Path, sequences: Sequence[SearchedSequence]) -> None:
-    with path.open("wb") as file:
-        for number, sequence in enumerate(sequences, start=1):
-            file.write(b">q%d\n%b\n" % (number, sequence.residues))

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import heapq
+import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
-from multiblast.database import Result
+from sqlmodel import col
+
+from multiblast.database import Database, Result, Speed, upsert, utc_now
 from multiblast.ids import digest
 from multiblast.search.engine import SearchEngine
-from multiblast.search.speeds import Speeds
 
 _BATCH_S = 20.0  # of one process, where its speed is known: short enough to lose little, long enough to cost nothing
 _LEAST_BATCH_S = 3.0  # a shorter one gains less than the start of its process costs
 _BATCH_LETTERS = {"blastn": 5_000_000, "blastx": 60_000, "rpstblastn": 60_000, "tblastx": 60_000}
 _BATCH_LETTERS_ELSE = 40_000  # where the speed is not known yet
 _SHOWN_KNOWN_BATCHES = 10
+
+
+_SMOOTHING = 0.5
+_MEASURED = {name: col(getattr(Speed, name)) for name in ("letters_per_second", "bytes_per_letter")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +98,33 @@ class Plan:
     def to_run(self) -> tuple[Batch, ...]:
         """The batches that search; the others only show what is known."""
         return tuple(batch for batch in self.batches if not batch.known)
+
+
+class Speeds:
+    """How fast this machine searched before, per program, options and databases: by that the next search is planned."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, search_key: str) -> Speed | None:
+        """Return the speed of earlier searches of this kind, if there were any."""
+        with self._database.read() as session:
+            return session.get(Speed, _speed_key(search_key))
+
+    def record(self, search_key: str, letters_per_second: float, bytes_per_letter: float) -> None:
+        """Blend a measured speed into the remembered one, in one statement, as batches may end at the same time."""
+        measured = {"letters_per_second": letters_per_second, "bytes_per_letter": bytes_per_letter}
+        with self._database.write() as session:
+            upsert(session, Speed, [{"key": _speed_key(search_key), "updated_at": utc_now(), **measured}], _blended)
+
+
+def _blended(new: Any) -> dict[str, Any]:
+    blended = {name: old + _SMOOTHING * (new[name] - old) for name, old in _MEASURED.items()}
+    return {**blended, "updated_at": new.updated_at}
+
+
+def _speed_key(search_key: str) -> str:
+    return digest("speed/1", [search_key, platform.node()])
 
 
 def make_plan(  # noqa: PLR0913 - a search, and the job it is for

@@ -1,7 +1,5 @@
 """Query sequences: reading FASTA, checking it, and its canonical form."""
 
-from __future__ import annotations
-
 from multiblast.sequences.fasta import Source, read_fasta
 from multiblast.sequences.query_check import Query, check_query
 from multiblast.sequences.sequence import Sequence

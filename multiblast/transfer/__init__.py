@@ -1,7 +1,5 @@
 """Transfer: copies of databases and results in other places."""
 
-from __future__ import annotations
-
 from multiblast.transfer.publication import Published, PublishedFile, publish, published_databases
 from multiblast.transfer.store_copy import CopyProgress, copy_results
 from multiblast.transfer.sync import Synced, sync_databases

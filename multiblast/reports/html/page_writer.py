@@ -14,6 +14,7 @@ from string import Template
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, TYPE_CHECKING, Any
 
+from multiblast.files import replacing
 from multiblast.reports.html.archive_reader import QueryResult, Subject, read_results
 
 if TYPE_CHECKING:
@@ -43,11 +44,8 @@ def write_html(printed: Path, output: Path, *, title: str, facts: Mapping[str, s
     Raises:
         ArchiveError: the report is not as BLAST+ writes it.
     """
-    with TemporaryDirectory(dir=output.parent, prefix=".html-") as directory:
-        temporary = Path(directory) / "html"
-        with printed.open("rb") as stream, temporary.open("wb") as page:
-            _write_page(page, read_results(stream), title, facts)
-        temporary.replace(output)
+    with printed.open("rb") as stream, replacing(output) as page:
+        _write_page(page, read_results(stream), title, facts)
 
 
 def _write_page(page: IO[bytes], results: Iterable[QueryResult], title: str, facts: Mapping[str, str]) -> None:
