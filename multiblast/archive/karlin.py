@@ -94,7 +94,7 @@ def _protein_scores(matrix: str) -> Scores:
 
 @cache
 def _background() -> list[tuple[str, float]]:
-    total = 0.0
+    total = 0.0  # here and below not sum(), which newer versions of Python make more exact than BLAST+ is
     for weight in _BACKGROUND.values():
         total += weight
     return [(residue, weight / total) for residue, weight in _BACKGROUND.items()]

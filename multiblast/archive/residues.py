@@ -51,7 +51,7 @@ def read_residues(instance: bytes) -> str:
 def masked(residues: str, masks: bytes, letter: str) -> str:
     """Return ``residues`` with what the mask elements cover replaced by ``letter``."""
     letters = list(residues)
-    for start, to in _intervals(masks):
+    for start, to in intervals(masks):
         letters[start : to + 1] = letter * (min(to + 1, len(letters)) - start)
     return "".join(letters)
 
@@ -92,7 +92,7 @@ def translate(residues: str, frame: int, code: int, masks: bytes) -> str:
         found = _FRAME.search(element)
         if found is None or _FRAMES.get(found[1]) != frame:
             continue
-        for start, to in _intervals(element):
+        for start, to in intervals(element):
             # BLAST+ states the first base of the last codon, on the minus strand counted from the end.
             codons = (start, to) if frame > 0 else (len(residues) + frame - to + first, len(residues) - start)
             for place in range((codons[0] - first) // 3, min((codons[1] - first) // 3 + 1, len(protein))):
@@ -100,7 +100,8 @@ def translate(residues: str, frame: int, code: int, masks: bytes) -> str:
     return "".join(protein)
 
 
-def _intervals(masks: bytes) -> Iterator[tuple[int, int]]:
+def intervals(masks: bytes) -> Iterator[tuple[int, int]]:
+    """Yield what mask elements cover, 0-based and inclusive."""
     return ((int(start), int(to)) for start, to in _MASK.findall(masks))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from multiblast.archive.batch import ArchivedQuery
-from multiblast.archive.residues import length_of
+from multiblast.archive.residues import intervals, length_of
 from multiblast.archive.statistics import SearchRequest
 from multiblast.archive.text import decode_string
 from multiblast.errors import ArchiveError
@@ -56,7 +56,6 @@ _ACCESSION = re.compile(rb'accession ("(?:[^"]|"")*")')
 _VERSION = re.compile(rb"version (\d+)")
 _STRING = re.compile(rb'"(?:[^"]|"")*"')
 _ALIGNMENTS, _MASKS, _NEXT = b"\n    alignments {\n", b"\n    masks {", b"\n      },\n      {\n"
-_MASK = re.compile(rb"from (\d+),\s+to (\d+),")
 
 
 def summarise(alignments: bytes, query: ArchivedQuery, search: SearchRequest, *, searched: bool) -> Summary:
@@ -125,7 +124,7 @@ def _subject_id(ids: bytes) -> str:
 
 def _masked_length(masks: bytes) -> int:
     total = end = 0
-    for start, to in sorted((int(a), int(b)) for a, b in _MASK.findall(masks)):
+    for start, to in sorted(intervals(masks)):
         total += max(0, to - max(start, end) + 1)
         end = max(end, to + 1)
     return total

@@ -91,11 +91,7 @@ def substitute(
 
 
 def join_pairwise(printed: PrintedArchive) -> Rewriting:
-    """Leave one header and one footer in pairwise text (formats 0 to 4), and complete its statistics.
-
-    Raises:
-        ArchiveError: the text holds fewer than ``queries`` reports (psiblast makes one a round).
-    """
+    """Leave one header and one footer in pairwise text (formats 0 to 4), and complete its statistics."""
     search = printed.search()
     return lambda stream: _pairwise_joined(read_chunks(stream), search, printed.reports)
 
@@ -166,11 +162,7 @@ _PARAMETER = re.compile(rb'(<Statistics_|<|")(kappa|lambda|entropy)(>|": )-1(?!\
 
 
 def join_tables(printed: PrintedArchive) -> Rewriting:
-    """Leave one trailer in commented tables (format 7), with the number of all queries.
-
-    Raises:
-        ArchiveError: they are fewer than there are reports (psiblast makes one per round).
-    """
+    """Leave one trailer in commented tables (format 7), with the number of all queries."""
     return lambda stream: _tables_joined(read_chunks(stream), printed.reports)
 
 

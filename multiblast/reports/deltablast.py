@@ -41,21 +41,20 @@ def _structured(found: re.Match[bytes]) -> bytes:
     return found[1] + b"deltablast" + found[2] + found[3] + b"DELTABLAST " + found[4] + found[5] + reference + found[6]
 
 
-def _pattern(text: bytes) -> re.Pattern[bytes]:
-    return re.compile(text, re.DOTALL)
-
-
 TEXT: Renaming = (
-    _pattern(
-        rb"(?m)^(?P<bold><b>)?PSIBLAST (?P<version>[\d.]+\+)(?:</b>)?\n|^"
+    re.compile(
+        rb"(?ms)^(?P<bold><b>)?PSIBLAST (?P<version>[\d.]+\+)(?:</b>)?\n|^"
         + _LATER_ROUNDS
         + rb"|^Results from round 0\n"
     ),
     _text,
 )
-TABLE: Renaming = (_pattern(rb"# PSIBLAST ([\d.]+\+)\n# Iteration: 0\n"), lambda found: b"# DELTABLAST %s\n" % found[1])
+TABLE: Renaming = (
+    re.compile(rb"# PSIBLAST ([\d.]+\+)\n# Iteration: 0\n"),
+    lambda found: b"# DELTABLAST %s\n" % found[1],
+)
 STRUCTURED: Renaming = (
-    _pattern(
+    re.compile(
         rb'(program(?:>|": "))psiblast(</(?:BlastOutput_)?program>\n|",\n)'
         rb'( *(?:<(?:BlastOutput_)?version>|"version": "))PSIBLAST ([^\n]*\n)'
         rb'( *(?:<(?:BlastOutput_)?reference>|"reference": "))[^\n]*?(</(?:BlastOutput_)?reference>\n|",\n)'
@@ -63,10 +62,10 @@ STRUCTURED: Renaming = (
     _structured,
 )
 SEQALIGN: Renaming = (
-    _pattern(rb'(label str "|"str": ")psiblast("[^0-9]*(?:data int|"int":) )10\b'),
+    re.compile(rb'(label str "|"str": ")psiblast("[^0-9]*(?:data int|"int":) )10\b'),
     lambda found: found[1] + b"deltablast" + found[2] + b"14",
 )
 BINARY: Renaming = (
-    _pattern(rb"\x1a\x08psiblast(\x00{4}\xa2\x80\xa1\x80\x02\x01)\x0a"),
+    re.compile(rb"\x1a\x08psiblast(\x00{4}\xa2\x80\xa1\x80\x02\x01)\x0a"),
     lambda found: b"\x1a\x0adeltablast" + found[1] + b"\x0e",
 )

@@ -14,7 +14,6 @@ from multiblast.reports.formats import FORMATS
 from multiblast.reports.report_options import Formatting
 from multiblast.sequences import read_fasta
 
-_ONE_QUERY_PER_BATCH = {"BATCH_SIZE": "1"}
 _SAM = "17"
 
 
@@ -54,7 +53,7 @@ class Exactness:
         self._directory = directory
         self._executables = executables or {}
         self._options = ["-db", databases, *options]
-        self._environment = {"BLAST_USAGE_REPORT": "false", **(_ONE_QUERY_PER_BATCH if alone else {})}
+        self._environment = {"BLAST_USAGE_REPORT": "false", **({"BATCH_SIZE": "1"} if alone else {})}
         self._sequences = list(read_fasta(query))
         results = self._search(size)
         self._merged = {together: directory / f"merged-{together}.asn1" for together in (False, True)}
@@ -92,8 +91,8 @@ class Exactness:
 
     def all_differences(self) -> dict[str, list[str]]:
         """Return what differs, by format, each of BLAST+'s that the program has with its default options."""
-        of_blast = [row for row in FORMATS.values() if row.write is None]
-        names = [row.name for row in of_blast if not row.programs or self._program in row.programs]
+        rows = (row for row in FORMATS.values() if row.write is None)
+        names = [row.name for row in rows if not row.programs or self._program in row.programs]
         found = {name: self.differences(Formatting(format=name)) for name in names}
         return {name: differences for name, differences in found.items() if differences}
 

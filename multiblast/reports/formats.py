@@ -174,11 +174,7 @@ FormatChoice = Annotated[
 
 
 def find_format(given: object) -> ReportFormat:
-    """Return a format by its name, a number or text, or as a choice of a form (only the first word counts).
-
-    Raises:
-        InvalidInputError: there is none.
-    """
+    """Return a format by its name, a number or text, or as a choice of a form (only the first word counts)."""
     words = str(given).split(maxsplit=1)
     if words and (found := FORMATS.get(words[0])):
         return found

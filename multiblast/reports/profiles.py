@@ -12,11 +12,7 @@ if TYPE_CHECKING:
 
 
 def write_profiles(source: ReportSource, directory: Path) -> list[Path]:
-    """Write the files that a search kept beside its results, each with its query's position if there are several.
-
-    Raises:
-        ConflictError: there are none.
-    """
+    """Write the files that a search kept beside its results, each with its query's position if there are several."""
     paths = []
     for position, name, content in source.profiles():
         path = directory / name

@@ -84,11 +84,7 @@ class Formatting(BaseModel):
         return {**changed, "formatType": self.format}
 
     def check_program(self, program: str) -> None:
-        """Check what depends on the program that searched.
-
-        Raises:
-            InvalidInputError: the program has no such report.
-        """
+        """Refuse what the program that searched has no such report of."""
         problems = []
         if self.row.programs and program not in self.row.programs:
             able = " and ".join(self.row.programs)

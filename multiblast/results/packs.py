@@ -12,7 +12,7 @@ import hashlib
 import json
 import struct
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from tempfile import TemporaryFile
 from typing import IO, BinaryIO, Self
 from uuid import uuid4
@@ -73,15 +73,12 @@ class PackWriter:
 
     def add(self, key: str, archive: bytes) -> PackEntry:
         """Compress one archive and append it."""
-        frame = self._compressor.compress(archive)
-        entry = PackEntry(key, self._file.tell(), len(frame), hashlib.sha256(archive).hexdigest(), len(archive))
-        self._file.write(frame)
-        self.entries.append(entry)
-        return entry
+        frame, digest = self._compressor.compress(archive), hashlib.sha256(archive).hexdigest()
+        return self.add_frame(PackEntry(key, 0, len(frame), digest, len(archive)), frame)
 
     def add_frame(self, entry: PackEntry, frame: bytes) -> PackEntry:
         """Append an archive that is compressed already, from another pack."""
-        moved = PackEntry(entry.key, self._file.tell(), len(frame), entry.digest, entry.archive_bytes)
+        moved = replace(entry, offset=self._file.tell())
         self._file.write(frame)
         self.entries.append(moved)
         return moved

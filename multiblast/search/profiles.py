@@ -17,7 +17,7 @@ from multiblast.stores.base import check_key
 OUTPUTS: Mapping[str, str] = {"out_pssm": "pssm.asn1", "out_ascii_pssm": "pssm.txt"}
 """Options that make a program write a file beside its result, with the file's name."""
 
-_IN_STORE = "store:"
+IN_STORE = "store:"
 _START = re.compile(rb"\s*PssmWithParameters\s*::=\s*\{")
 _QUERY = re.compile(
     rb"(\squery\s+seq\s*\{)\s*id\s*\{.*?\}\s*,(?:\s*descr\s*\{(?P<descr>.*?)\}\s*,)?(?=\s*inst\s*\{)", re.DOTALL
@@ -74,8 +74,8 @@ def read_profile(given: str, store: Store) -> Profile:
     try:
         if is_id(given):
             return _parse(store.read(profile_key(given)))
-        if given.startswith(_IN_STORE):
-            return _parse(store.read(check_key(given.removeprefix(_IN_STORE))))
+        if given.startswith(IN_STORE):
+            return _parse(store.read(check_key(given.removeprefix(IN_STORE))))
     except ObjectMissingError as error:
         raise InvalidInputError(Problem(f"{error}: give the profile itself", "in_pssm")) from error
     return _parse(given.encode())

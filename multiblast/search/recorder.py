@@ -93,11 +93,8 @@ class Recorder:
 
     def record_again(self, job: QueryJob) -> None:
         """Record a job again from its recipe, so that it runs with the databases as they are now."""
-        with NamedTemporaryFile(suffix=".fasta") as file:
-            with self._store.open(job.query_key, job.query_offset, job.query_bytes) as stream:
-                shutil.copyfileobj(stream, file)
-            file.flush()
-            self.record(Submission(Path(file.name), job.site, targets_of(job), options_of(job)))
+        with self._copied(job.query_key, job.query_offset, job.query_bytes) as path:
+            self.record(Submission(path, job.site, targets_of(job), options_of(job)))
 
     def preview(self, submission: Submission) -> Plan:
         """Check a submission and plan its search, without recording anything."""
@@ -119,19 +116,19 @@ class Recorder:
     def _checked(self, submission: Submission) -> Iterator[_Checked]:
         """Check targets, options and query together, so that a user mends all in one go; give what they mean."""
         if isinstance(submission.query, StoreKey):
-            with self._fetched(submission.query) as path:
+            if not self._store.exists(submission.query):
+                missing = ObjectMissingError(submission.query)
+                raise InvalidInputError(Problem(f"{missing}: upload the file first", "query_file"))
+            with self._copied(submission.query) as path:
                 yield self._check(replace(submission, query=path))
         else:
             yield self._check(submission)
 
     @contextmanager
-    def _fetched(self, key: StoreKey) -> Iterator[Path]:
+    def _copied(self, key: str, *part: int) -> Iterator[Path]:
         with NamedTemporaryFile(suffix=".fasta") as file:
-            try:
-                with self._store.open(key) as stream:
-                    shutil.copyfileobj(stream, file)
-            except ObjectMissingError as error:
-                raise InvalidInputError(Problem(f"{error}: upload the file first", "query_file")) from error
+            with self._store.open(key, *part) as stream:
+                shutil.copyfileobj(stream, file)
             file.flush()
             yield Path(file.name)
 

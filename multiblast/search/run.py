@@ -71,7 +71,6 @@ class SearchRun:
 
         Raises:
             JobFailedError: the job is not complete now.
-            ProgramError: as `search`.
         """
         return _without_waiting(Steps(self).execute())
 
@@ -104,11 +103,7 @@ class SearchRun:
 
     @working_space()
     def start(self, plan: Plan) -> None:
-        """Note that the job now runs, with which program and databases.
-
-        Raises:
-            InvalidInputError, ConflictError: as `Resolver.context`.
-        """
+        """Note that the job now runs, with which program and databases."""
         engine, job = self._engine, self._job()
         context = engine.resolver.context(job)
         engine.results.clear_failures([child.result_key for child in engine.jobs.children(job)])
@@ -133,7 +128,7 @@ class SearchRun:
         """Search one batch when its turn has come, but for what is known or being searched by somebody else.
 
         Raises:
-            ProgramError: as `BatchSearch.run`.
+            ProgramError: the failure is not one of a sequence: see `BatchSearch.run`.
             ConflictError: the job was cancelled while the batch waited, or its databases have changed.
         """
         with self._turn():
@@ -144,11 +139,9 @@ class SearchRun:
     def finish(self, lost: Collection[str] = ()) -> SearchedJob:
         """Bring the job to its end: wait for what others search, take over what they drop, settle.
 
-        Args:
-            lost: Packs that were not in the store when the job was planned: what they held must be searched.
+        What was in ``lost`` packs, which were not in the store when the job was planned, must be searched.
 
         Raises:
-            ProgramError: as `search`.
             JobFailedError: the job is not complete now.
         """
         engine, job = self._engine, self._job()
@@ -220,11 +213,7 @@ class Steps:
         self.run = run
 
     async def execute(self) -> SearchedJob:
-        """Take one step after the other; an error in any of them fails the job.
-
-        Raises:
-            JobFailedError: the job is not complete now.
-        """
+        """Take one step after the other; an error in any of them fails the job."""
         try:
             plan = await self.plan()
             if queued := await self.leave_to_queue(plan):

@@ -11,9 +11,9 @@ from multiblast.errors import InvalidInputError, Problem, collecting
 from multiblast.ids import is_id
 from multiblast.jobs import TargetName, summary_problems
 from multiblast.options import Options, parse_options
+from multiblast.search.profiles import IN_STORE
 from multiblast.stores.base import check_key
 
-_STORE = "store:"
 _LONGEST_PROFILE = 64 << 20
 _PROFILE = {"in_pssm", "inPSSM"}
 _TARGET_PARTS = (2, 3)
@@ -98,8 +98,8 @@ def _source(query: str, query_file: str | Path, files_under: Path | None, *, is_
         raise InvalidInputError(Problem("give either FASTA text or a file, and not both", "query"))
     if not str(query_file):
         return query
-    if isinstance(query_file, str) and query_file.startswith(_STORE):
-        return StoreKey(check_key(query_file.removeprefix(_STORE)))
+    if isinstance(query_file, str) and query_file.startswith(IN_STORE):
+        return StoreKey(check_key(query_file.removeprefix(IN_STORE)))
     return _file(query_file, files_under, "query_file")
 
 
@@ -118,7 +118,7 @@ def _given(options: Mapping[str, Any] | Iterable[str], files_under: Path | None)
 
 
 def _profile_text(given: str, files_under: Path | None) -> str:
-    if is_id(given) or given.startswith(_STORE) or "{" in given:
+    if is_id(given) or given.startswith(IN_STORE) or "{" in given:
         return given
     path = _file(given, files_under, "in_pssm")
     if path.stat().st_size > _LONGEST_PROFILE:
