@@ -107,7 +107,7 @@ def collecting(problems: list[Problem], key: str = "") -> Iterator[None]:
 
 
 class NotFoundError(MultiblastError, LookupError):
-    """Something asked for by name or id does not exist."""
+    """Something wanted by name or id does not exist."""
 
     def __init__(self, kind: str, name: str, remedy: str = "") -> None:
         """Name what was looked for (``kind``), under which name, and what to do."""
@@ -191,10 +191,8 @@ class ProgramError(MultiblastError):
     """A program ended in failure.
 
     Attributes:
-        command: The argument list that was run.
         exit_code: The exit code; negative is the number of the signal that ended it.
         stderr: What it wrote to standard error (its end, if long).
-        failure_class: The plain-language class of the failure.
     """
 
     def __init__(self, command: Iterable[str], exit_code: int, stderr: str, failure_class: FailureClass) -> None:

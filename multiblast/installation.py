@@ -58,7 +58,7 @@ class Installation:
 
 
 @cache
-def _version(path: str, _modified: int) -> str:
+def _version(path: str, _modified: int) -> str:  # by the file's time too, so that an upgrade in place is noticed
     text = subprocess.run([path, "-version"], capture_output=True, text=True, check=False, timeout=60).stdout
     match = _VERSION.search(text)
     if match is None:

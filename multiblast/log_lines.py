@@ -1,4 +1,4 @@
-"""What log lines say beside their message: which job they are about."""
+"""What log lines have beside their message: which job they are about."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Defaults and limits: where things are kept and how much one job may ask for."""
+"""Defaults and limits: where things are kept and how large one job may be."""
 
 from __future__ import annotations
 

@@ -23,30 +23,23 @@ _Position, _Link = aliased(ChildJob), aliased(Link)
 
 
 class Access:
-    """Answers whether a requester may do something with a job."""
+    """Answers whether a requester may do something with a job.
+
+    What checks raises `NotFoundError` if there is no such job, and `NotAllowedError` if they may not.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def check_read(self, requester: Requester, job_id: str, kind: JobKind) -> None:
-        """Make sure that a requester may read a job.
-
-        Raises:
-            NotFoundError: there is no such job.
-            NotAllowedError: they may not.
-        """
+        """Make sure that a requester may read a job."""
         if not self._allowed(job_id, kind, readable(requester, kind)):
             raise NotAllowedError(
                 f"{requester} has no right to read {kind} job {job_id}: ask somebody who has it to share it"
             )
 
     def check_change(self, requester: Requester, job_id: str, kind: JobKind) -> None:
-        """Make sure that a requester may restart, cancel, pin, describe, share or unlink a job.
-
-        Raises:
-            NotFoundError: there is no such job.
-            NotAllowedError: they may not.
-        """
+        """Make sure that a requester may restart, cancel, pin, describe, share or unlink a job."""
         linked = true() if requester.administrator else _linked(requester, col(job_table(kind).id))
         if not self._allowed(job_id, kind, linked):
             raise NotAllowedError(

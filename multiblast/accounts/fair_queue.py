@@ -45,7 +45,7 @@ def next_in_turn(turns: Sequence[Turn], slots: int) -> list[Turn]:
         waiting.remove(turn)
         chosen.append(turn)
         running[turn.owner] += 1
-        served[turn.owner] = math.inf
+        served[turn.owner] = math.inf  # now the last among those with as many batches
     return chosen
 
 

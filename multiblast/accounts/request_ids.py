@@ -16,11 +16,7 @@ _LENGTH = 11  # as at NCBI: readers of columns count on it; 57 random bits
 
 
 class RequestIds:
-    """The request ids of all query jobs.
-
-    Args:
-        database: The job database.
-    """
+    """The request ids of all query jobs."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

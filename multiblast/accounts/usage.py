@@ -48,7 +48,7 @@ class UsageLimits:
             _count(session, requester.owner, hour, sequences)
         try:
             yield
-        except BaseException:
+        except BaseException:  # also of a process that is being stopped: what was not recorded must not count
             with self._database.write() as session:
                 _count(session, requester.owner, hour, -sequences)
             raise

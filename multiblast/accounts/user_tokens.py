@@ -29,11 +29,7 @@ def hash_of(token: str) -> str:
 
 
 class UserTokens:
-    """The tokens of all users.
-
-    Args:
-        database: The job database.
-    """
+    """The tokens of all users."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -39,16 +39,17 @@ class Answer(BaseModel):
 
 
 class UserMeta(Answer):
-    """What a user says about a job."""
+    """What a user notes about a job."""
 
     summary: str | None = None
     description: str | None = None
 
     @classmethod
     def of(cls, link: Link | None) -> UserMeta | None:
-        """Return what was said, None if nothing was."""
-        said = link and (link.summary or link.description)
-        return cls(summary=link.summary or None, description=link.description or None) if link and said else None
+        """Return what was noted, None if nothing was."""
+        if link is None or not (link.summary or link.description):
+            return None
+        return cls(summary=link.summary or None, description=link.description or None)
 
 
 class CreatedQuery(Answer):

@@ -76,11 +76,7 @@ class Comparisons:
         self._engine = engine
 
     def compare(self, job: QueryJob, before: QueryJob | None) -> Comparison:
-        """Compare a job with what it found before its databases changed, or with another job.
-
-        Raises:
-            ConflictError: nothing changed, or what the numbers of subjects stood for is no longer known.
-        """
+        """Compare a job with what it found before its databases changed, or with another: see `Queries.compare`."""
         other = before or job
         search_before = before.search_key if before else self.search_before(job)
         if search_before is None:

@@ -288,7 +288,6 @@ class Queries(JobDoor):
 
         Raises:
             NotFoundError: there is no such job, or it has not run.
-            NotAllowedError: the requester may not read it.
         """
         self._access.check_read(requester, job_id, JobKind.QUERY)
         command, job = list(self.searched_job(job_id, count=1).command), self.jobs.query(job_id)
@@ -432,7 +431,7 @@ def _parents(session: Session, requester: Requester, job_id: str) -> list[str]:
 
 def _queue_position(session: Session, job: QueryJob) -> int:
     """Return how many jobs that were submitted wait since before this one, and itself."""
-    since = func.max(JobEvent.number)
+    since = func.max(JobEvent.number)  # a queued job's last event is that it was queued
     own = session.exec(select(since).where(JobEvent.job_id == job.id)).one()
     children = select(ChildJob.child_id).where(ChildJob.child_id == QueryJob.id).exists()
     earlier = (

@@ -1,4 +1,4 @@
-"""What users send in the API's own form, read and checked.
+"""What users send in the API's own form, read and checked; an `InvalidInputError` has every problem, by key.
 
 ``{"jobConfig": {"site", "targets": [{"targetDisplayName", "targetFile"}], "query"?, "addToUserCollection"?},
 "blastConfig": {"tool", …}, "userMeta"?: {"summary"?, "description"?}}``
@@ -81,9 +81,6 @@ def read_create_query(config: Mapping[str, Any], query: str | bytes | Path | Sto
 
     Returns:
         The submission, without its owner, and whether its owner's list gets it.
-
-    Raises:
-        InvalidInputError: with every problem, by key.
     """
     problems: list[Problem] = []
     body = _read(_Query, config, problems)
@@ -112,9 +109,6 @@ def read_create_report(config: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns:
         What `multiblast.actions.reports.Reports.submit` takes.
-
-    Raises:
-        InvalidInputError: with every problem, by key.
     """
     problems: list[Problem] = []
     body = _read(_Report, config, problems)
@@ -143,9 +137,6 @@ def read_update(config: Mapping[str, Any]) -> tuple[str | None, str | None]:
 
     Returns:
         The summary and the description; None for what stays as it is.
-
-    Raises:
-        InvalidInputError: with every problem, by key.
     """
     problems: list[Problem] = []
     body = _read(_Update, config if "userMeta" in config else {"userMeta": config}, problems)

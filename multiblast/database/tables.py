@@ -369,7 +369,7 @@ class Turn(Table, table=True):
     Attributes:
         holder: Whoever waits: one batch of one job.
         started_at: When the turn came; None while waiting.
-        expires_at: When the holder counts as gone, unless it says before that it lives.
+        expires_at: When the holder counts as gone, unless it renews that before.
     """
 
     number: int | None = _numbered()
@@ -390,7 +390,7 @@ class Notice(Table, table=True):
     """A URL that is notified of how a job ends.
 
     Attributes:
-        since: The job's last event when this was asked for; only ends after it are sent.
+        since: The job's last event when this was requested; only ends after it are sent.
         told: The end that was sent last; each is sent once.
         attempts: How often it was tried to send the present end.
         due_at: When to try next; while somebody tries, when to believe that they are gone.

@@ -101,19 +101,12 @@ class Jobs:
         """Write a query job, its children and its owner's link in one transaction.
 
         What exists already is left as it is, but for jobs whose database or program changed
-        since: they get the new result keys and wait to be run again.
-
-        Args:
-            job: The job; with one sequence it is its own child.
-            sequences: In order, if there are several; equal ones share a child.
-            owner: Whose list the job is added to; empty for nobody's.
-            summary: One line that the owner says about it.
-            description: More of it.
+        since: they get the new result keys and wait to be run again. A job with one sequence
+        is its own child, and needs no ``sequences``; equal ones share a child.
         """
         with self._database.write() as session:
             _record_jobs(session, job, sequences)
-            if owner:
-                add_link(session, Link(owner=owner, job_id=job.id, summary=summary, description=description))
+            add_link(session, Link(owner=owner, job_id=job.id, summary=summary, description=description))
 
     def query(self, job_id: str) -> QueryJob:
         """Return one query job; `NotFoundError` if there is none of this id."""
@@ -237,11 +230,8 @@ class Jobs:
             if session.get(ReportJob, report.id) is None:
                 insert_missing(session, ReportJob, [report.model_dump()])
                 insert_missing(session, JobEvent, [_first_event(report.id)])
-            if owner:
-                link = Link(
-                    owner=owner, job_id=report.id, kind=JobKind.REPORT, summary=summary, description=description
-                )
-                add_link(session, link)
+            link = Link(owner=owner, job_id=report.id, kind=JobKind.REPORT, summary=summary, description=description)
+            add_link(session, link)
 
     def touch(self, job_ids: Collection[str]) -> None:
         """Note that a job's result or report was read."""

@@ -1,4 +1,4 @@
-"""Whose list has which job, and what they say about it."""
+"""Whose list has which job, and what they note about it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WORDS = ("summary", "description")
 
 
 def summary_problems(summary: str | None, key: str = "summary") -> list[Problem]:
-    """Return what is wrong with what an owner says about a job in one line; ``key`` is the field that says it."""
+    """Return what is wrong with what an owner notes about a job in one line; ``key`` is the field with it."""
     if summary is None or len(summary) <= _LONGEST_SUMMARY:
         return []
     return [Problem(f"{len(summary)} characters, and at most {_LONGEST_SUMMARY} are kept: shorten it", key)]
@@ -39,7 +39,7 @@ class Links:
             add_link(session, Link(owner=owner, job_id=job_id, kind=kind, summary=summary, description=description))
 
     def describe(self, owner: str, job_id: str, *, summary: str | None = None, description: str | None = None) -> Link:
-        """Change what an owner says about a job; None leaves a part as it is, an empty text clears it.
+        """Change what an owner notes about a job; None leaves a part as it is, an empty text clears it.
 
         Raises:
             NotFoundError: the job is not in the owner's list.
@@ -64,11 +64,11 @@ class Links:
     def jobs(
         self, table: type[JobT], owner: str | None, filters: Mapping[str, str], *, first: int, count: int
     ) -> list[tuple[JobT, Link | None]]:
-        """Return an owner's query or report jobs, newest first, with what they say about each.
+        """Return an owner's query or report jobs, newest first, with what they note about each.
 
         Args:
             table: Which jobs.
-            owner: Whose; None is every job that was submitted, without what anybody says about it.
+            owner: Whose; None is every job that was submitted, without what anybody notes about it.
             filters: What the jobs have: a ``site``, a ``status``, reports a ``query_job_id``; an empty one is any.
             first: Where in the list to begin, 1-based.
             count: How many at most; 0 is all.
@@ -92,9 +92,10 @@ class Links:
 
 
 def add_link(session: Session, link: Link) -> None:
-    """Put a job into an owner's list; one that is there already stays as it is, but for new words about it."""
+    """Put a job into an owner's list, if there is one: see `Links.add`."""
 
     def words(new: Any) -> dict[str, Any]:
+        # Without new words the old ones stay.
         return {name: case((new[name] != "", new[name]), else_=col(getattr(Link, name))) for name in _WORDS}
 
-    upsert(session, Link, [link.model_dump()], words)
+    upsert(session, Link, [link.model_dump()] if link.owner else [], words)
