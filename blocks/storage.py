@@ -50,12 +50,7 @@ keys = [found.key for found in storage.store().list("reports/")]
 
 
 def open_place(url: str) -> Store:
-    """Return the store that a field of a block names: by a directory, a URL or another block.
-
-    Raises:
-        NotFoundError: there is no block of that name.
-        StoreError: the URL names no store.
-    """
+    """Return the store that a field of a block names: by a directory, a URL or another block, which must be there."""
     name = url.removeprefix(_BUCKET_BLOCK)
     return open_store(url) if name == url else _in_bucket_block(name)
 

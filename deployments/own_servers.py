@@ -63,16 +63,13 @@ class OwnServers:
 
     def start_s3(self) -> Background:
         """Start SeaweedFS."""
-        command = weed_command(home() / "s3", self.host, self._s3_ports, *self.s3_keys)
+        command = weed_command(home() / "s3", self.host, self.s3_ports, *self.s3_keys)
         # Asked to end, it waits half a minute for others; what it wrote is with the kernel, which is enough.
         return processes.start("s3", command, {}, ends_by=signal.SIGKILL)
 
-    def tidy(self) -> None:
-        """Remove what the S3 server leaves in the directory for temporary files when it is stopped."""
-        remove_sockets(self._s3_ports)
-
     @property
-    def _s3_ports(self) -> range:
+    def s3_ports(self) -> range:
+        """The ports of the S3 server, in the order of `WEED_PORTS`."""
         return range(self.port + _S3, self.port + _S3 + len(WEED_PORTS))
 
     def has_databases(self) -> bool:
@@ -113,9 +110,6 @@ def postgres_command(data: Path, host: str, port: int, user: str, *, password: s
     """Return what runs PostgreSQL; its files are made if there are none.
 
     Without a password of its superuser everybody is let in, and nothing is synced to disk: for tests.
-
-    Raises:
-        ServerError: it is not installed, or cannot make its files.
     """
     programs = _postgres_programs(data)
     if not (data / "PG_VERSION").exists():
@@ -125,11 +119,7 @@ def postgres_command(data: Path, host: str, port: int, user: str, *, password: s
 
 
 def weed_command(data: Path, host: str, ports: Sequence[int], key: str, secret: str) -> list[str]:
-    """Return what runs SeaweedFS, alone, with an S3 server; there is a port for each of `WEED_PORTS`.
-
-    Raises:
-        ServerError: it is not installed.
-    """
+    """Return what runs SeaweedFS, alone, with an S3 server; there is a port for each of `WEED_PORTS`."""
     data.mkdir(parents=True, exist_ok=True)
     config = data / "identities.json"
     actions = ["Admin", "Read", "Write", "List", "Tagging"]

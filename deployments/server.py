@@ -39,11 +39,7 @@ class PrefectServer:
     starting: str = ""  # what is being waited for while it is on its way
 
     def wait(self, announce: Callable[[str], None]) -> None:
-        """Return when the server answers; announce what is being waited for if it takes a moment.
-
-        Raises:
-            ServerError: it does not answer, or ended while starting.
-        """
+        """Return when the server answers, else raise; announce what is being waited for if it takes a moment."""
         if self.process is None:
             if self.api_url and not answers(self.api_url):
                 raise ServerError(

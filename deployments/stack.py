@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from deployments import environment, processes
-from deployments.own_servers import OwnServers
+from deployments.own_servers import OwnServers, remove_sockets
 from deployments.processes import Background
 from deployments.server import ServerError, answers
 from multiblast.settings import home
@@ -130,11 +130,11 @@ class Stack:
             self.add(processes.start(name, [*share, *command], settings | more, ends_by=signal.SIGINT))
 
     def stop(self) -> None:
-        """Stop the workers, while there is a server to tell of their runs, then the servers."""
+        """Stop the workers, while there is a server to which they can report their runs, then the servers."""
         for process in reversed(self.processes):
             process.stop()
         if self.profile == "full":
-            OwnServers(self.host, self.port).tidy()
+            remove_sockets(OwnServers(self.host, self.port).s3_ports)
         _file().unlink(missing_ok=True)
 
 

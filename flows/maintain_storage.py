@@ -1,4 +1,4 @@
-"""Maintain the storage: let go what nobody uses, and see that all else is there."""
+"""Maintain the storage: let go what nobody uses, see that all else is there, and copy it elsewhere."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import asdict
 from prefect import flow
 
 from blocks.services import services
+from multiblast.transfer import CopyProgress
 from multiblast.upkeep import Expired, Missing
+from tasks.maintenance import copy_storage
 from tasks.page import show_facts
 
 
@@ -38,3 +40,22 @@ async def verify_storage(repair: bool = False) -> Missing:
     missing = services().storage_upkeep.verify(repair=repair)
     await show_facts("missing", "Missing from the storage", asdict(missing))
     return missing
+
+
+@flow(name="copy-results", flow_run_name="{source} to {target}")
+async def copy_results(source: str, target: str, prefix: str = "", compare_bytes: bool = True) -> CopyProgress:
+    """Copy everything from one storage to another, such as from a directory to an S3 bucket.
+
+    Run it again after an interruption: it goes on where it stopped. Every copy is
+    read back and compared; nothing is removed from the source.
+
+    Args:
+        source: Name of the BLAST result storage block to copy from.
+        target: Name of the BLAST result storage block to copy to.
+        prefix: Copy only what begins with this, such as reports/ or packs/. Empty for everything.
+        compare_bytes: Read what the target has already and compare it. Off: the right size is enough.
+
+    Returns:
+        How many objects and bytes there are, and how many of them had to be copied.
+    """
+    return await copy_storage(source, target, prefix, compare_bytes=compare_bytes)

@@ -36,7 +36,7 @@ _requester: Requester | None = None
 
 def submission_name() -> str:
     """Name a submission: ``blastp · uniprot · summary``."""
-    parameters: dict[str, Any] = flow_run.parameters
+    parameters = flow_run.parameters
     options = parameters.get("options")
     program = parameters.get("program") or getattr(options, "program", "")
     targets = ", ".join(target.rpartition("/")[2] for target in parameters.get("targets", []))

@@ -48,10 +48,10 @@ def make_target(
     read_new_target(name, fasta, molecule=molecule, taxids=taxids or "")
     running = Session(targets_root)
     with running.connected(display.working(f"Building {name} …")):
-        from flows import make_target as flow
+        from flows import maintain_targets
 
         made = running.run(
-            lambda: flow.make_target(name, str(fasta), molecule, title, str(taxids) if taxids else "", replace)
+            lambda: maintain_targets.make_target(name, str(fasta), molecule, title, str(taxids or ""), replace)
         )
     display.console.print(f"made {made}; search it with --target {made}")
 
@@ -67,9 +67,9 @@ def publish_target(
     """Copy a database to the storage, so that sync-targets can copy it to other machines."""
     running = Session(targets_root)
     with running.connected(display.working(f"Publishing {name} …")):
-        from flows import copy_targets
+        from flows import maintain_targets
 
-        running.run(lambda: copy_targets.publish_target(name, storage))
+        running.run(lambda: maintain_targets.publish_target(name, storage))
     display.console.print(f"published {name}; copy it to a machine with multiblast sync-targets {name}")
 
 
@@ -86,7 +86,7 @@ def sync_targets(
     """Copy published databases to this machine, so that it can search them."""
     running = Session(targets_root)
     with running.connected(display.working("Copying databases …")):
-        from flows import copy_targets
+        from flows import maintain_targets
 
-        copied = running.run(lambda: copy_targets.sync_targets(names or [], storage, limit_gb))
+        copied = running.run(lambda: maintain_targets.sync_targets(names or [], storage, limit_gb))
     display.console.print(f"copied {', '.join(copied)}" if copied else "everything is here already")

@@ -45,9 +45,8 @@ class FileTarget:
     def is_archive(self) -> bool:
         """Whether it is unpacked and not built."""
         with self.file.open("rb") as file:
-            if file.read(1) == b">":
-                return False
-        return zipfile.is_zipfile(self.file) or tarfile.is_tarfile(self.file)
+            is_fasta = file.read(1) == b">"
+        return not is_fasta and (zipfile.is_zipfile(self.file) or tarfile.is_tarfile(self.file))
 
 
 def install_file(targets: Targets, wanted: FileTarget, *, program: str = "makeblastdb") -> BlastDatabase:

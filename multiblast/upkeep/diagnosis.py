@@ -46,7 +46,7 @@ def health(database: Database, store: Store, installation: Installation, targets
     return [
         measure("job database", lambda: _look_at_database(database)),
         measure("result storage", lambda: _look_at_store(store)),
-        measure("BLAST+ programs", lambda: _look_at_programs(installation)),
+        measure("BLAST+ programs", lambda: ", ".join(sorted(set(_versions(installation).values())))),
         measure("target databases", lambda: _look_at_targets(targets)),
     ]
 
@@ -70,10 +70,6 @@ def _look_at_database(database: Database) -> str:
 def _look_at_store(store: Store) -> str:
     store.exists(ObjectKind.PROBE.key("probe"))  # whether it is there does not matter: a store that is away raises
     return repr(store)
-
-
-def _look_at_programs(installation: Installation) -> str:
-    return ", ".join(sorted(set(_versions(installation).values())))
 
 
 def _look_at_targets(targets: Targets) -> str:

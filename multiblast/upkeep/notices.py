@@ -46,11 +46,7 @@ class Notices:
         check_url(url, self._rules)
 
     def subscribe(self, job_id: str, url: str) -> None:
-        """Notify a URL of how a job ends from now on; subscribed again, it is notified again.
-
-        Raises:
-            InvalidInputError: notices may not go there.
-        """
+        """Notify a URL of how a job ends from now on; subscribed again, it is notified again: see `check`."""
         self.check(url)
         with self._database.write() as session:
             last = session.exec(select(func.max(JobEvent.number)).where(JobEvent.job_id == job_id)).one()

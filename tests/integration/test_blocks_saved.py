@@ -22,7 +22,7 @@ from blocks.policy import ServicePolicy
 from blocks.registry import LocalRegistry, RemoteRegistry
 from blocks.storage import ResultStorage
 from deployments.register import register_blocks
-from flows.copy_results import copy_results
+from flows.maintain_storage import copy_results
 from multiblast import settings
 from multiblast.errors import NotFoundError
 from multiblast.installation import Installation
