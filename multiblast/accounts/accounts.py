@@ -14,9 +14,8 @@ from uuid import uuid4
 from sqlalchemy import delete, insert, literal
 from sqlmodel import Session, col, select
 
-from multiblast.accounts.names import check_name
 from multiblast.accounts.request_ids import RequestIds
-from multiblast.accounts.requester import GUEST, Requester
+from multiblast.accounts.requester import GUEST, Requester, check_name
 from multiblast.accounts.usage import UsageLimits
 from multiblast.accounts.user_tokens import UserTokens, hash_of, new_token
 from multiblast.database import Database, Guest, Link, ShareGrant, Usage, utc_now

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import update
 from sqlmodel import col, select
 
-from multiblast.accounts.names import check_name
+from multiblast.accounts.requester import check_name
 from multiblast.database import Database, UserToken, utc_now
 from multiblast.errors import InvalidInputError, NotAllowedError, NotFoundError, Problem
 

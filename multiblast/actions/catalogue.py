@@ -56,12 +56,7 @@ class Action:
 
 
 def action(name: str, **more: Any) -> Callable[[FunctionT], FunctionT]:
-    """Mark a method as an action; its first parameter is who requests it.
-
-    Args:
-        name: As the command is called.
-        more: What else an `Action` has that does not follow from the method.
-    """
+    """Mark a method as an action, whose first parameter is who requests it, with what does not follow from it."""
 
     def mark(function: FunctionT) -> FunctionT:
         setattr(function, _MARK, {"name": name, **more})

@@ -15,7 +15,6 @@ from multiblast.accounts import Accounts, Requester
 from multiblast.actions.answers import CreatedReport, Errors, ReportDetails, ReportItem, ReportListedFile, UserMeta
 from multiblast.actions.catalogue import action
 from multiblast.actions.job_door import JobDoor
-from multiblast.actions.lines import read_lines
 from multiblast.actions.requests import read_create_report
 from multiblast.actions.stored_file import StoredFile
 from multiblast.database import ChildJob, JobKind, JobStatus, ReportJob, Result
@@ -249,7 +248,7 @@ class Reports(JobDoor):
         stored = self.stored_file(requester, job_id, name)
         if line_range:
             first, last = lines_wanted
-            return read_lines(stored.open(), max(1, first or 1), last)
+            return stored.lines(max(1, first or 1), last)
         return stored.open(*(_as_bytes(*bytes_wanted, stored.size) if byte_range else (0, None)))
 
     def stored_file(self, requester: Requester, job_id: str, name: str) -> StoredFile:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from io import BufferedReader
+from typing import BinaryIO, cast
 
+from multiblast.files import PieceReader
 from multiblast.stores import Store
 
 
@@ -36,7 +38,32 @@ class StoredFile:
         left = max(0, self.size - start)
         return self._store.open(self._key, self._offset + start, left if length is None else min(length, left))
 
+    def lines(self, first: int, last: int | None) -> BinaryIO:
+        """Open the lines from ``first`` to ``last`` (1-based, inclusive; None is the end), line ends included."""
+        return cast("BinaryIO", BufferedReader(_Lines(self.open(), first, last)))
+
     def link(self, lasts_s: int) -> str:
         """Return a link that anybody may download it by for a time; empty if the store has none."""
         whole = not self._offset and self._store.stat(self._key).size_bytes == self.size
         return self._store.presign(self._key, lasts_s, self.name) if whole else ""
+
+
+class _Lines(PieceReader):
+    def __init__(self, stream: BinaryIO, first: int, last: int | None) -> None:
+        self._stream = stream
+        self._number = 1
+        self._first = first
+        self._last = last
+
+    def next_piece(self, size: int) -> bytes:
+        while self._last is None or self._number <= self._last:
+            piece = self._stream.readline(size)  # a file may be one endless line
+            is_wanted = self._number >= self._first
+            self._number += piece.endswith(b"\n")
+            if is_wanted or not piece:
+                return piece
+        return b""
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
