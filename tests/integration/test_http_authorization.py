@@ -1,0 +1,253 @@
+"""Who may do what over HTTP: every route, for everybody there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from multiblast.accounts import Requester
+from multiblast.accounts.user_tokens import hash_of
+from multiblast.database import Database, UserToken, utc_now
+from multiblast.installation import Installation
+from multiblast.reports import Formatting
+from multiblast.services import Services
+from multiblast.settings import PROXY_SECRET, HttpRules, Policy, QueryLimits
+from multiblast.stores import LocalStore
+from multiblast.targets import Targets
+from tests.support.http_service import HereStarter, config, serving
+
+FASTA = ">First\nIYSLVCWPLDDPFSRPDMLSLSERMLDVWRGKQVAEDLSPLINQLSLADMIRSCERNETL\n"
+
+WHO = ["nobody", "revoked", "expired", "unknown", "other", "guest", "linked guest", "share", "administrator", "owner"]
+WORTHLESS = {"nobody": 401, "revoked": 401, "expired": 401, "unknown": 401}
+STRANGERS = {"other": 403, "guest": 403, "linked guest": 403}
+
+
+def rights(ok: int, *, strangers: int = 403, share: int = 401, administrator: int | None = None) -> dict[str, int]:
+    """Return a row of the table: the code for each of `WHO`."""
+    named = dict.fromkeys(STRANGERS, strangers)
+    return {**WORTHLESS, **named, "share": share, "administrator": administrator or ok, "owner": ok}
+
+
+READ = rights(200, share=200)
+OWN = rights(200, strangers=200)  # one's own list, or something new
+PUBLIC = dict.fromkeys(WHO, 200) | {"revoked": 401, "expired": 401, "unknown": 401}
+OPEN = dict.fromkeys(WHO, 200)
+ADMINISTRATION = {**WORTHLESS, **STRANGERS, "owner": 403, "share": 401, "administrator": 200}
+
+
+def job_rows(kind: str) -> list[tuple[str, str, Any, dict[str, int]]]:
+    job, end = f"/{kind}/jobs/{{job_id}}", {"guestID": "nobody's"}
+    return [
+        ("GET", f"/{kind}/jobs", None, OWN),
+        ("GET", job, None, READ),
+        ("GET", f"{job}/stderr", None, READ),
+        ("GET", f"{job}/errors", None, READ),
+        ("GET", f"{job}/history", None, READ),
+        ("POST", f"/{kind}/statuses", [], PUBLIC),
+        ("PATCH", job, {"userMeta": {"summary": "x"}}, rights(204)),
+        ("POST", job, None, rights(409)),
+        ("POST", f"{job}/cancel", None, rights(409)),
+        ("PUT", f"{job}/pin", None, rights(204)),
+        ("DELETE", f"{job}/pin", None, rights(204)),
+        ("POST", f"{job}/shares", None, rights(200)),
+        ("POST", f"/{kind}/link-guest", end, {**rights(400, strangers=400), "guest": 403, "linked guest": 403}),
+    ]
+
+
+ROUTES = [
+    *job_rows("query"),
+    ("GET", "/query/jobs/{job_id}/query", None, READ),
+    ("GET", "/query/jobs/{job_id}/result", None, READ),
+    ("GET", "/query/jobs/{job_id}/command", None, READ),
+    ("GET", "/query/jobs/{job_id}/hits", None, READ),
+    ("POST", "/query/jobs", config(FASTA, eValue="0.5"), OWN),
+    ("GET", "/query/targets", None, OPEN),
+    *job_rows("report"),
+    ("GET", "/report/jobs/{job_id}/files", None, READ),
+    ("GET", "/report/jobs/{job_id}/files/{name}", None, READ),
+    ("POST", "/report/jobs", {"queryJobID": "JOB"}, rights(200, share=401)),
+    ("POST", "/guests", None, OPEN),
+    ("GET", "/health", None, OPEN),
+    ("GET", "/metrics", None, OPEN),
+    ("GET", "/admin/tokens", None, ADMINISTRATION),
+    ("POST", "/admin/tokens", {"user": "bob", "name": "new"}, ADMINISTRATION),
+    ("DELETE", "/admin/tokens/{user}/{name}", None, {**ADMINISTRATION, "administrator": 204}),
+    ("DELETE", "/report/jobs/{job_id}/shares", None, rights(204)),
+    ("DELETE", "/query/jobs/{job_id}/shares", None, rights(204)),
+    ("DELETE", "/report/jobs/{job_id}", None, rights(204, strangers=404, administrator=404)),
+    ("DELETE", "/query/jobs/{job_id}", None, rights(204, strangers=404, administrator=404)),
+]
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory, targets_root: Path) -> Services:
+    home = tmp_path_factory.mktemp("home")
+    rules = HttpRules(user_header="X-User")
+    policy = Policy(trust_unnamed=False, administrators=frozenset({"root"}), http=rules)
+    database, store = Database(f"sqlite:///{home / 'jobs.sqlite'}"), LocalStore(home / "store")
+    return Services(database, store, Installation(), Targets(targets_root), QueryLimits(), policy)
+
+
+@pytest.fixture(scope="module")
+def url(services: Services) -> Iterator[str]:
+    with serving(services, HereStarter(services)) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def client(url: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=url, timeout=60) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def owner(services: Services) -> Requester:
+    return services.accounts.requester("ann")
+
+
+@pytest.fixture(scope="module")
+def job(services: Services, owner: Requester) -> str:
+    made = services.queries.create(owner, config(FASTA)).query_job_id
+    services.queries.run(made).execute()
+    return made
+
+
+@pytest.fixture(scope="module")
+def report(services: Services, owner: Requester, job: str) -> str:
+    made = services.reports.submit(owner, job, Formatting(format="6"))
+    services.reports.run(made).execute()
+    return made
+
+
+@pytest.fixture(scope="module")
+def headers(services: Services, owner: Requester, job: str, report: str) -> dict[str, dict[str, str]]:
+    """What each of `WHO` sends."""
+    accounts, tokens = services.accounts, services.accounts.tokens
+    revoked, expired = tokens.make("ann", "revoked"), tokens.make("ann", "expired", lasts=timedelta(days=1))
+    tokens.revoke("ann", "revoked")
+    with services.database.write() as session:
+        row = session.get_one(UserToken, hash_of(expired))
+        row.expires_at = utc_now()
+        session.add(row)
+    linked = accounts.new_guest()
+    accounts.link_guest(linked, "carl")
+    made = {
+        "revoked": revoked,
+        "expired": expired,
+        "unknown": "mb_unknown",
+        "other": tokens.make("bob", "own"),
+        "guest": accounts.new_guest(),
+        "linked guest": linked,
+        "administrator": tokens.make("root", "own"),
+        "owner": tokens.make("ann", "own"),
+    }
+    shares = [services.queries.share(owner, job), services.reports.share(owner, report)]
+    bearers = {who: {"Authorization": f"Bearer {token}"} for who, token in made.items()}
+    return {"nobody": {}, "share": {"Share-Token": shares[0]}, "report share": {"Share-Token": shares[1]}, **bearers}
+
+
+@pytest.fixture(autouse=True)
+def _lists(services: Services, job: str, report: str) -> None:
+    """Only the owner has the jobs in the list, whatever the test before did."""
+    for door, made in ((services.queries, job), (services.reports, report)):
+        door._links.add("ann", made, door.kind)
+        door._links.remove("root", made)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "codes"), ROUTES, ids=[f"{method} {path}" for method, path, *_ in ROUTES]
+)
+def test_http_route_is_for_whom_it_is_for(  # noqa: PLR0913, PLR0917 - a row of the table
+    client: httpx.Client,
+    headers: dict[str, dict[str, str]],
+    services: Services,
+    job: str,
+    report: str,
+    method: str,
+    path: str,
+    body: Any,
+    codes: dict[str, int],
+) -> None:
+    if path == "/admin/tokens/{user}/{name}":
+        services.accounts.tokens.make("bob", "t")
+    of_report = path.startswith("/report")
+    address = path.format(job_id=report if of_report else job, name="report.tsv" if of_report else "t", user="bob")
+    sent = {"queryJobID": job} if body == {"queryJobID": "JOB"} else body
+    given = {**headers, "share": headers["report share"]} if of_report else headers
+    found = {who: client.request(method, address, json=sent, headers=given[who]).status_code for who in WHO}
+    assert found == codes
+
+
+def test_http_every_route_is_in_the_table(url: str) -> None:
+    document = httpx.get(f"{url}/openapi.json").json()
+    served = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+    assert served == {(method, path) for method, path, *_ in ROUTES}
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        ("headers", "Authorization"),
+        ("basic", ""),
+        ("headers", "Auth-Key"),
+        ("params", "Auth-Key"),
+        ("params", "access_token"),
+        ("cookies", "Authorization"),
+    ],
+)
+def test_http_token_is_read_where_clients_put_it(
+    url: str, headers: dict[str, dict[str, str]], job: str, place: str, name: str
+) -> None:
+    token = headers["owner"]["Authorization"].removeprefix("Bearer ")
+    sent: dict[str, Any] = {
+        place: {name: f"Bearer {token}" if (place, name) == ("headers", "Authorization") else token}
+    }
+    if place == "basic":
+        sent = {"auth": ("whoever", token)}
+    with httpx.Client(base_url=url, cookies=sent.pop("cookies", None)) as client:
+        assert client.get(f"/query/jobs/{job}", **sent).status_code == 200
+        both = client.get("/query/jobs", headers={"Authorization": f"Bearer {token}"}, params={"access_token": "other"})
+        assert both.status_code == 400
+
+
+def test_http_user_of_a_proxy_counts_only_with_the_secret(
+    url: str, job: str, headers: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def code(**more: str) -> int:
+        return httpx.get(f"{url}/query/jobs/{job}", headers={"X-User": "ann", **more}).status_code
+
+    assert headers
+    assert [code(), code(**{"X-Proxy-Secret": ""})] == [401, 401]
+    monkeypatch.setenv(PROXY_SECRET, "s3cret")
+    assert [code(), code(**{"X-Proxy-Secret": "wrong"}), code(**{"X-Proxy-Secret": "s3cret"})] == [401, 401, 200]
+
+
+def test_http_guest_keeps_jobs_when_signing_in(url: str, headers: dict[str, dict[str, str]]) -> None:
+    token = httpx.post(f"{url}/guests").json()["guestID"]
+    guest, user = {"Authorization": f"Bearer {token}"}, headers["other"]
+    request = config(FASTA.replace("First", "Guest's"))
+    made = httpx.post(f"{url}/query/jobs", json=request, headers=guest).json()["queryJobID"]
+    address = f"{url}/query/jobs/{made}"
+    assert [httpx.get(address, headers=who).status_code for who in (guest, user)] == [200, 403]
+    assert httpx.post(f"{url}/query/link-guest", json={"guestID": token}, headers=user).status_code == 204
+    assert [httpx.get(address, headers=who).status_code for who in (guest, user)] == [403, 200]
+
+
+def test_http_tokens_are_in_no_log(
+    url: str, headers: dict[str, dict[str, str]], job: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    token = headers["owner"]["Authorization"].removeprefix("Bearer ")
+    page = httpx.get(f"{url}/query/jobs", params={"access_token": token, "count": 1})
+    assert token not in page.headers["link"]
+    httpx.get(f"{url}/query/jobs/{job}", headers=headers["owner"])
+    httpx.get(f"{url}/query/jobs/%0d%0aforged/{token[:0]}", params={"share_token": headers["share"]["Share-Token"]})
+    served = [record.getMessage() for record in caplog.records if record.name.startswith("multiblast")]
+    assert any(f"GET /query/jobs/{job} 200" in line for line in served)
+    assert not [line for line in served if token in line or headers["share"]["Share-Token"] in line or "\n" in line]
