@@ -13,6 +13,7 @@ from multiblast.services import Services
 from web import operation_routes, query_routes, report_routes
 from web.errors import add_error_handlers
 from web.guard import Guard, HttpMetrics
+from web.ncbi import routes as ncbi_routes
 from web.runs import Runs, Starter
 from web.service import Service
 from web.watch import Watch
@@ -45,7 +46,7 @@ def make_application(services: Services, starter: Starter) -> ASGIApp:
         title="multiblast", version="2.0", description=_DESCRIPTION, lifespan=life, docs_url=None, redoc_url=None
     )
     add_error_handlers(app)
-    for routes in (query_routes, report_routes, operation_routes):
+    for routes in (query_routes, report_routes, ncbi_routes, operation_routes):
         app.include_router(routes.router)
     if rules.origins:
         exposed = ["ETag", "Link", "Location", "Retry-After", "X-Request-Id", "Content-Range", "Content-Disposition"]

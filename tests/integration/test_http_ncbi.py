@@ -1,0 +1,232 @@
+"""NCBI's Common URL API: Biopython as it is, the pages that others read with patterns, and what is refused."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import subprocess
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+
+import httpx
+import pytest
+from Bio import Blast
+from Bio.Blast import NCBIWWW, NCBIXML
+
+from multiblast.database import Database, JobStatus
+from multiblast.installation import Installation
+from multiblast.services import Services
+from multiblast.settings import HttpRules, Policy, QueryLimits
+from multiblast.stores import LocalStore
+from multiblast.targets import Targets
+from tests.support.http_service import HereStarter, serving
+
+NCBIWWW.email = Blast.email = "tests@example.org"
+EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
+DATABASE = "demo/examples/proteins"
+STATUS = re.compile(r"<!--\nQBlastInfoBegin\n\tStatus=(\w+)\nQBlastInfoEnd\n-->")
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory, targets_root: Path) -> Services:
+    home = tmp_path_factory.mktemp("home")
+    policy = Policy(trust_unnamed=False, http=HttpRules(databases={"nr": DATABASE}))
+    database, store = Database(f"sqlite:///{home / 'jobs.sqlite'}"), LocalStore(home / "store")
+    return Services(database, store, Installation(), Targets(targets_root), QueryLimits(), policy)
+
+
+@pytest.fixture(scope="module")
+def starter(services: Services) -> HereStarter:
+    return HereStarter(services)
+
+
+@pytest.fixture(scope="module")
+def token(services: Services) -> str:
+    return services.accounts.tokens.make("ann", "biopython")
+
+
+@pytest.fixture(scope="module")
+def url(services: Services, starter: HereStarter) -> Iterator[str]:
+    with serving(services, starter) as address:
+        yield f"{address}/Blast.cgi"
+
+
+@pytest.fixture(scope="module")
+def client(url: str, token: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=url.removesuffix("/Blast.cgi"), auth=("ann", token), timeout=60) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def fasta(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two queries."""
+    path = tmp_path_factory.mktemp("query") / "query.fasta"
+    path.write_text("".join(re.findall(r">[^>]+", (EXAMPLES / "protein_query.fasta").read_text())[:2]))
+    return path
+
+
+@pytest.fixture
+def qblast(url: str, token: str, fasta: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """``qblast(module, format_type=…)``: a search as Biopython does it, which may poll a few times."""
+    polls = iter(range(5))
+    for module in (NCBIWWW, Blast):
+        module.qblast.previous = 0
+    monkeypatch.setattr("time.sleep", lambda _seconds: next(polls))
+
+    def search(module: Any, **more: Any) -> Any:
+        given = {"program": "blastp", "database": DATABASE, "sequence": fasta.read_text(), "url_base": url, **more}
+        return module.qblast(**given, username="ann", password=token)
+
+    return search
+
+
+@pytest.fixture(scope="module")
+def blastp(fasta: Path, targets_root: Path) -> Callable[..., bytes]:
+    """``blastp(5)``: what BLAST+ itself prints for the same search."""
+
+    def run(outfmt: int, *more: str) -> bytes:
+        place = targets_root / "demo/examples/blast/proteins"
+        command = ["blastp", "-query", str(fasta), "-db", str(place), "-evalue", "10", "-max_target_seqs", "50"]
+        return subprocess.run([*command, "-outfmt", str(outfmt), *more], check=True, capture_output=True).stdout
+
+    return run
+
+
+@pytest.mark.parametrize("module", [NCBIWWW, Blast], ids=["NCBIWWW", "Blast"])
+@pytest.mark.parametrize(("kind", "outfmt"), [("XML", 5), ("JSON2_S", 15), ("XML2_S", 16)])
+def test_biopython_gets_the_bytes_of_blast(
+    qblast: Callable[..., Any], blastp: Callable[..., bytes], module: Any, kind: str, outfmt: int
+) -> None:
+    content = qblast(module, format_type=kind).read()
+    assert (content.encode() if isinstance(content, str) else content) == blastp(outfmt)
+
+
+@pytest.mark.parametrize("module", [NCBIWWW, Blast], ids=["NCBIWWW", "Blast"])
+@pytest.mark.parametrize(("kind", "outfmt"), [("Text", 0), ("Tabular", 7)])
+def test_biopython_gets_the_text_of_blast_in_a_page(
+    qblast: Callable[..., Any], blastp: Callable[..., bytes], module: Any, kind: str, outfmt: int
+) -> None:
+    content = qblast(module, format_type=kind, alignments=None, descriptions=None).read()
+    page = content if isinstance(content, str) else content.decode()
+    start, _, rest = page.partition("<PRE>\n")
+    assert start == "<p><!--\nQBlastInfoBegin\n\tStatus=READY\nQBlastInfoEnd\n--><p>\n"
+    assert rest.removesuffix("</PRE>\n") == blastp(outfmt).decode()
+
+
+def test_biopython_parses_what_it_gets(qblast: Callable[..., Any]) -> None:
+    assert len(list(NCBIXML.parse(qblast(NCBIWWW)))) == 2
+    with qblast(Blast, format_type="XML") as stream:
+        assert re.fullmatch("[A-Z0-9]{11}", stream.rid)
+        assert len(list(Blast.parse(stream))) == 2
+    assert "Status=READY" in qblast(NCBIWWW, format_type="HTML").read()
+
+
+@pytest.mark.parametrize(("kind", "ending"), [("JSON2", "json"), ("XML2", "xml")])
+def test_biopython_gets_a_zip_named_after_the_request(qblast: Callable[..., Any], kind: str, ending: str) -> None:
+    stream = qblast(Blast, format_type=kind)
+    with zipfile.ZipFile(io.BytesIO(stream.read())) as archive:
+        names = [f"{stream.rid}.{ending}", f"{stream.rid}_1.{ending}", f"{stream.rid}_2.{ending}"]
+        assert sorted(archive.namelist()) == sorted(names)
+        index = archive.read(names[0]).decode()
+        assert [name for name in names[1:] if name not in index] == [], index
+        assert "report" not in index
+        if ending == "json":
+            assert "BlastOutput2" in json.loads(archive.read(names[1]))
+
+
+@pytest.mark.parametrize("module", [NCBIWWW, Blast], ids=["NCBIWWW", "Blast"])
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"entrez_query": "Homo sapiens[Organism]"}, "ENTREZ_QUERY cannot be honoured"),
+        ({"database": "swissprot"}, "demo/examples/proteins"),
+        ({"sequence": "NP_000508"}, "accession"),
+        ({"sequence": ">a\nMKV!\n"}, "record 1"),
+        ({"service": "phi", "phi_pattern": "[LIVMF]"}, "PHI_PATTERN"),
+        ({"expect": "<b>"}, "&lt;b&gt;"),
+        ({"filter": "R"}, "FILTER"),
+    ],
+)
+def test_biopython_is_told_why_a_search_is_refused(
+    qblast: Callable[..., Any], module: Any, more: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValueError, match="Error message from NCBI") as caught:
+        qblast(module, **more)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("module", [NCBIWWW, Blast], ids=["NCBIWWW", "Blast"])
+def test_biopython_does_not_wait_for_a_search_that_failed(
+    qblast: Callable[..., Any], services: Services, monkeypatch: pytest.MonkeyPatch, module: Any
+) -> None:
+    def fail(job_id: str) -> None:
+        services.queries.jobs.move_query([job_id], JobStatus.FAILED, "out of memory")
+
+    monkeypatch.setattr(services.queries, "begin", fail)
+    with pytest.raises(HTTPError) as caught:
+        qblast(module, sequence=f">{module.__name__}\nMKVLAAGIVGKVLLLPWQRTY\n")
+    assert caught.value.code == 500
+    page = caught.value.read().decode()
+    assert STATUS.findall(page) == ["FAILED"]
+    assert '<p class="error">Message ID#24 Error: out of memory</p></li></ul>' in page
+
+
+def test_pages_are_as_scripts_read_them(client: httpx.Client, fasta: Path) -> None:
+    """web_blast.pl, BioPerl, R, BioJava: parameters in any case, in the address, a form or both."""
+    query = fasta.read_text().replace("\n", "\r\n")
+    perl = {"COMPOSITION_BASED_STATISTICS": "off", "FILTER": "L", "EXPECT": "1e-3", "SERVICE": "plain"}
+    put = client.post(
+        "/Blast.cgi", params={"cmd": "put"}, data={"PROGRAM": "blastp", "database": "nr", "QUERY": query, **perl}
+    )
+    assert put.headers["content-type"] == "text/html; charset=utf-8"
+    [rid] = re.findall(r"^    RID = ([A-Z0-9]{11})$", put.text, re.MULTILINE)
+    assert re.search(r"^    RTOE = [1-9][0-9]*$", put.text, re.MULTILINE)
+    text = client.get("/Blast.cgi", params={"CMD": "Get", "RID": rid, "FORMAT_TYPE": "Text"})
+    assert text.text.startswith("<p><!--\nQBlastInfoBegin\n\tStatus=READY\n")
+    assert int(text.headers["content-length"]) == len(text.content)
+    info = client.get("/Blast.cgi", params={"CMD": "Get", "FORMAT_OBJECT": "SearchInfo", "RID": rid}).text
+    assert re.findall(r"\s+Status=(\w+)\n", info) == ["READY"]
+    assert "\tThereAreHits=yes\n" in info
+    assert rid in client.get("/Blast.cgi", params={"CMD": "DisplayRIDs"}).text
+    other = client.put("/Blast.cgi", params={"CMD": "Delete", "RID": rid})
+    assert other.status_code == 200
+    gone = client.get("/Blast.cgi", params={"CMD": "Get", "RID": rid, "FORMAT_TYPE": "XML"})
+    assert (gone.status_code, STATUS.findall(gone.text)) == (404, ["UNKNOWN"])
+    assert client.get("/Blast.cgi", params={"CMD": "Get", "FORMAT_OBJECT": "SearchInfo", "RID": rid}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("given", "options"),
+    [
+        ({"PROGRAM": "blastn"}, {"task": "blastn"}),
+        ({"PROGRAM": "blastn", "MEGABLAST": "on", "MATRIX_NAME": ""}, {}),
+        ({"PROGRAM": "blastn", "FILTER": "L"}, {"task": "blastn", "softMasking": False}),
+        ({"PROGRAM": "blastn", "FILTER": "F"}, {"task": "blastn", "dust": "no"}),
+        (
+            {"PROGRAM": "blastn", "SHORT_QUERY_ADJUST": "true", "QUERY": "ACGTACGTACGTACG"},
+            {"task": "blastn-short"},
+        ),
+        ({"PROGRAM": "blastn", "NUCL_REWARD": "1", "NUCL_PENALTY": "-3"}, {"task": "blastn", "reward": 1}),
+        ({"PROGRAM": "blastn", "COMPOSITION_BASED_STATISTICS": "2"}, {"task": "blastn"}),
+    ],
+)
+def test_parameters_are_options(client: httpx.Client, given: dict[str, str], options: dict[str, Any]) -> None:
+    query = ">a\n" + "ACGTTGCAGTACCATGACGTTAGGCATCAGTACGGTA\n"
+    search = {"CMD": "Put", "QUERY": query, "DATABASE": "nucleotides", "EXPECT": "10", **given}
+    assert re.search("RID = ", put := client.post("/Blast.cgi", data=search).text), put
+    job = client.get("/query/jobs", params={"count": 1}).json()[0]
+    details = client.get(f"/query/jobs/{job['queryJobID']}").json()
+    assert {"tool": "blastn", **options}.items() <= details["blastConfig"].items()
+
+
+def test_login_is_asked_for(url: str, token: str) -> None:
+    answer = httpx.post(url, data={"CMD": "Put", "PROGRAM": "blastp", "DATABASE": "nr", "QUERY": "MKV"})
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, 'Basic realm="multiblast"')
+    basic = base64.b64encode(f"x:{token}".encode()).decode()
+    assert httpx.get(url, params={"CMD": "DisplayRIDs"}, headers={"Authorization": f"Basic {basic}"}).status_code == 200
+    assert "Message ID#" in httpx.get(url).text
