@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from multiblast.registry.config.schema import SearchEntry
 from multiblast.registry.config.searches import QueryRequest, SearchRecord
 from multiblast.registry.config.working_config import resolve
 from multiblast.registry.local.registry import Registry
-from multiblast.registry.local.users import RegistryUser, binding, bound_users
+from multiblast.registry.local.users import binding, own_remote
 from multiblast.registry.model.rows import Endpoint
 from multiblast.registry.remotes.known import Remotes
 from multiblast.registry.runs import execution
@@ -37,18 +36,12 @@ from tasks.page import show_markdown, show_table
 _ROWS_SHOWN = 1000
 
 
-@contextmanager
-def local_registry() -> Iterator[Registry]:
+def local_registry() -> AbstractContextManager[Registry]:
     """Open the registry of the block named "default", or the embedded one."""
-    registry = (_load(LocalRegistry, "default") or LocalRegistry()).registry()
-    try:
-        yield registry
-    finally:
-        registry.close()
+    return closing((_load(LocalRegistry, "default") or LocalRegistry()).registry())
 
 
-@contextmanager
-def open_remote(registry: Registry, name: str, user: str = "") -> Iterator[Endpoint]:
+def open_remote(registry: Registry, name: str, user: str = "") -> AbstractContextManager[Endpoint]:
     """Open a remote: that of a block, or one that the registry knows by name.
 
     Args:
@@ -56,23 +49,20 @@ def open_remote(registry: Registry, name: str, user: str = "") -> Iterator[Endpo
         name: Of the remote; empty for the user's, or the only one.
         user: Whose remote; empty for who was bound last.
     """
-    end = _remote_block(name).remote(registry, name or _own_remote(registry, user))
-    try:
-        yield end
-    finally:
-        end.close()
+    return closing(_remote_block(name).remote(registry, name or own_remote(registry, user)))
 
 
 def remote_names(registry: Registry) -> list[str]:
-    """Return what tells every remote from others: of blocks, and of those that the registry knows by name."""
+    """Return the name of every remote as an endpoint: of blocks, and of those that the registry knows by name."""
     documents: list[BlockDocument] = []
     with get_client(sync_client=True) as client, suppress(PrefectHTTPStatusError):  # no such block was ever registered
         documents = client.read_block_documents_by_type(RemoteRegistry.get_block_type_slug())
-    blocks = [_remote_block(document.name) for document in documents if document.name]
-    ends = [block.remote(registry) for block in blocks if block.url]
-    for end in ends:
-        end.close()
-    return sorted({*Remotes(registry).end_names(), *(end.name for end in ends)})
+    names = set(Remotes(registry).end_names())
+    for document in documents:
+        if document.name and (block := _remote_block(document.name)).url:
+            with closing(block.remote(registry)) as end:
+                names.add(end.name)
+    return sorted(names)
 
 
 def plan_pull(config: str, remote: str, user: str) -> TransferSummary:
@@ -207,11 +197,6 @@ class _FlowQueries:
 def _remote_block(name: str) -> RemoteRegistry:
     """Return the block of a remote; an empty one if there is none of its name."""
     return _load(RemoteRegistry, name or "default") or RemoteRegistry()
-
-
-def _own_remote(registry: Registry, user: str) -> str:
-    known: RegistryUser | None = binding(registry, user) if user or bound_users(registry) else None
-    return known.remote if known else ""
 
 
 def _load(block: Any, name: str) -> Any:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +19,7 @@ from deployments.command_line.arguments import Job, Json, User
 from deployments.command_line.session import local_services, requester
 from deployments.server import running_server
 from multiblast.registry.local.registry import Registry
-from multiblast.registry.local.users import bind, binding, bound_users
+from multiblast.registry.local.users import bind, binding, own_remote
 from multiblast.registry.model.rows import Endpoint
 from multiblast.registry.remotes.known import Remotes
 from multiblast.registry.runs import execution
@@ -30,7 +31,7 @@ from multiblast.registry.sync.summary import ItemResult, TransferSummary
 from multiblast.registry.views.export import write_provenance
 from multiblast.registry.views.info import info
 from multiblast.registry.views.status import status as state_of
-from multiblast.registry.views.verification import verify
+from multiblast.registry.views.status import verify
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -56,38 +57,23 @@ Items = Annotated[list[str], typer.Argument(help="NAMESPACE:NAME@VERSION, UUID o
 Item = Annotated[str, typer.Argument(help="NAMESPACE:NAME@VERSION, UUID of a code run, or path of a file.")]
 
 
-@contextmanager
-def _registry() -> Iterator[Registry]:
+def _registry() -> AbstractContextManager[Registry]:
     """Open the registry that the running server's blocks name, or the embedded one."""
     if api_url := running_server():
         os.environ.setdefault("PREFECT_API_URL", api_url)
         from tasks.registry import local_registry
 
-        with local_registry() as registry:
-            yield registry
-        return
-    registry = Registry.embedded()
-    try:
-        yield registry
-    finally:
-        registry.close()
+        return local_registry()
+    return closing(Registry.embedded())
 
 
-@contextmanager
-def _remote(registry: Registry, name: str) -> Iterator[Endpoint]:
+def _remote(registry: Registry, name: str) -> AbstractContextManager[Endpoint]:
     """Open a remote that the running server's blocks name, or that the registry knows by name."""
     if running_server():
         from tasks.registry import open_remote
 
-        with open_remote(registry, name) as end:
-            yield end
-        return
-    users = bound_users(registry)
-    end = Remotes(registry).open(name or (binding(registry).remote if users else ""))
-    try:
-        yield end
-    finally:
-        end.close()
+        return open_remote(registry, name)
+    return closing(Remotes(registry).open(name or own_remote(registry)))
 
 
 @app.command()
@@ -105,7 +91,7 @@ def config(
         user = bind(
             registry, name, data_store, namespace=namespace, full_name=full_name, identifier=identifier, remote=remote
         )
-    _say(json, asdict(user), f"{user.username} works in namespace {user.namespace}; files are in {user.data_store}")
+    _print(json, asdict(user), f"{user.username} works in namespace {user.namespace}; files are in {user.data_store}")
 
 
 @app.command("remote")
@@ -122,7 +108,7 @@ def name_remote(
         token = typer.prompt("Token", hide_input=True)
     with _registry() as registry:
         Remotes(registry).set(name, url, token, files)
-    _say(json, {"name": name, "url": url, "files": files}, f"{name} is {url}")
+    _print(json, {"name": name, "url": url, "files": files}, f"{name} is {url}")
 
 
 @app.command()
@@ -138,7 +124,7 @@ def generate(
         queries, who = local_services().registered_queries, binding(registry, user)
         working = execution.generate(config, target, registry, who, queries=queries, dry_run=dry_run)
     plain = {"inputs": [str(one.name) for one in working.inputs], "outputs": [str(one.name) for one in working.outputs]}
-    _say(
+    _print(
         json,
         plain,
         working.text if dry_run else f"{target}: {len(working.inputs)} inputs, {len(working.outputs)} outputs",
@@ -181,7 +167,7 @@ def run(
         if dry_run:
             _finish(execution.plan_run(config, registry, who, queries=queries, dirty=dirty), json)
         done = execution.run(config, registry, who, queries=queries, dirty=dirty)
-    _say(json, asdict(done), f"code run {done.uuid}, {done.seconds:.1f} s: {', '.join(done.outputs) or 'no outputs'}")
+    _print(json, asdict(done), f"code run {done.uuid}, {done.seconds:.1f} s: {', '.join(done.outputs) or 'no outputs'}")
 
 
 @app.command()
@@ -238,11 +224,8 @@ def collect(
     """Remove what is synced, and in the provenance of nothing that is not."""
     with _registry() as registry:
         names = _remote_names(registry)
-        planned = collect_items(registry, names, files=files, every=every, dry_run=True)
-        _confirm(planned, dry_run=dry_run, yes=yes or json)
-        _collected(
-            planned if dry_run else collect_items(registry, names, files=files, every=every), json, dry_run=dry_run
-        )
+        work = partial(collect_items, registry, names, files=files, every=every)
+        _remove(work, json, dry_run=dry_run, yes=yes or json)
 
 
 @app.command("delete")
@@ -256,9 +239,8 @@ def remove(
     """Remove one code run or file from the registry and the store."""
     with _registry() as registry:
         names = _remote_names(registry)
-        planned = delete(registry, item, names, force=force, dry_run=True)
-        _confirm(planned, dry_run=dry_run, yes=yes or json or force)
-        _collected(planned if dry_run else delete(registry, item, names, force=force), json, dry_run=dry_run)
+        work = partial(delete, registry, item, names, force=force)
+        _remove(work, json, dry_run=dry_run, yes=yes or json or force)
 
 
 @app.command("info")
@@ -288,7 +270,7 @@ def export(
     """Write something's provenance for other programs and for people."""
     with _registry() as registry:
         write_provenance(registry, item, target)
-    _say(json, {"item": item, "target": str(target)}, str(target))
+    _print(json, {"item": item, "target": str(target)}, str(target))
 
 
 @app.command()
@@ -298,7 +280,7 @@ def record(job: Job, user: User = "", json: Json = False) -> None:
     at.job_door(job).lookup(requester(at, user), job, link=False)
     with _registry() as registry:
         run = at.provenance.record(registry, job)
-    _say(json, {"job": job, "code_run": run}, f"code run {run}")
+    _print(json, {"job": job, "code_run": run}, f"code run {run}")
 
 
 def _remote_names(registry: Registry) -> list[str]:
@@ -309,7 +291,7 @@ def _remote_names(registry: Registry) -> list[str]:
     return Remotes(registry).end_names()
 
 
-def _say(json: bool, plain: Any, text: str) -> None:
+def _print(json: bool, plain: Any, text: str) -> None:
     if json:
         display.print_json(plain)
     else:
@@ -342,12 +324,13 @@ def _finish(report: TransferSummary, json: bool) -> None:
     raise typer.Exit(report.exit_code)
 
 
-def _confirm(planned: Removal, *, dry_run: bool, yes: bool) -> None:
-    if not (dry_run or yes):
-        text = f"Remove {planned.rows:,} records and {len(planned.files):,} files ({planned.size_bytes:,} bytes)?"
-        typer.confirm(text, abort=True)
-
-
-def _collected(done: Removal, json: bool, *, dry_run: bool) -> None:
-    word = "would be removed" if dry_run else "removed"
-    _say(json, asdict(done), f"{done.rows:,} records and {len(done.files):,} files {word}, {done.size_bytes:,} bytes")
+def _remove(work: Callable[..., Removal], json: bool, *, dry_run: bool, yes: bool) -> None:
+    """Find out what would be removed, and remove it if that is confirmed."""
+    done = work(dry_run=True)
+    word = "would be removed"
+    if not dry_run:
+        text = f"Remove {done.rows:,} records and {len(done.files):,} files ({done.size_bytes:,} bytes)?"
+        if not yes:
+            typer.confirm(text, abort=True)
+        done, word = work(), "removed"
+    _print(json, asdict(done), f"{done.rows:,} records and {len(done.files):,} files {word}, {done.size_bytes:,} bytes")

@@ -279,7 +279,7 @@ def _info(w: World) -> None:
 
 
 def _verify(w: World) -> None:
-    from multiblast.registry.views.verification import verify
+    from multiblast.registry.views.status import verify
 
     product(w.own, "verified/a", "verified")
     told = results(verify(w.own))

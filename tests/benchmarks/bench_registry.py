@@ -20,8 +20,8 @@ from tempfile import TemporaryDirectory
 from multiblast.registry.local.records import record_product
 from multiblast.registry.local.registry import Registry, open_database
 from multiblast.registry.local.users import bind
-from multiblast.registry.model.local_tables import Staged
 from multiblast.registry.model.names import ProductName
+from multiblast.registry.model.tables import Staged
 from multiblast.registry.remotes.rest import RestRegistry
 from multiblast.registry.sync.commands import pull, push
 from multiblast.registry.sync.summary import TransferSummary

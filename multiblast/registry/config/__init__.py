@@ -1,1 +1,1 @@
-"""Configurations: what a file says, and what it means in the present state of the registry."""
+"""Configurations: what a file has, and what it means in the present state of the registry."""

@@ -16,7 +16,7 @@ _PLAIN = {"tag:yaml.org,2002:bool": {"true": True, "false": False}, "tag:yaml.or
 
 @dataclass(slots=True)
 class Document:
-    """What a YAML file says.
+    """The content of a YAML file.
 
     Attributes:
         name: The file.
@@ -85,10 +85,6 @@ def _plain(node: Node, key: str, document: Document, problems: list[Problem], ab
         return [
             _plain(value, f"{key}[{number}]", document, problems, inside) for number, value in enumerate(node.value)
         ]
-    return _scalar(node, key, document, problems)
-
-
-def _scalar(node: Node, key: str, document: Document, problems: list[Problem]) -> Any:
     if not isinstance(node, ScalarNode):
         problems.append(document.problem("this is nothing that a configuration has", key))
         return None

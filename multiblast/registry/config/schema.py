@@ -152,7 +152,7 @@ class SearchEntry(_Entry):
         targets: Databases of this installation, ``TARGET/DATABASE`` or ``SITE/TARGET/DATABASE``.
         databases: The ``data_product`` of read entries that are to be searched: FASTA, or archives of BLAST+ databases.
         fingerprints: For targets, written ``SITE/TARGET/DATABASE``, the fingerprint that the database must have.
-        reports: For a write entry's ``data_product``, the report's options; ``outfmt`` says which report.
+        reports: For a write entry's ``data_product``, the report's options; ``outfmt`` is which report.
     """
 
     program: str = "blastp"
@@ -223,7 +223,7 @@ class Config(_Entry):
 
 
 def parse_config(data: dict[str, Any], document: Document) -> Config:
-    """Check what a document says.
+    """Check the content of a document.
 
     Raises:
         InvalidInputError: with all problems, each with file, line and key.

@@ -32,7 +32,6 @@ class SearchRecord:
 
     Attributes:
         job_id: The query job.
-        program_version: Of the program that searched.
         databases: The fingerprint of each by its name, SITE/TARGET/DATABASE.
         options: As given; left alone, the defaults of that version hold.
         commands: What was run, as argument lists.
@@ -51,18 +50,13 @@ class SearchRecord:
 
     @property
     def facts(self) -> dict[str, str]:
-        """What can be said in a word."""
+        """What is one word each."""
         return {
             "job_id": self.job_id,
             "program": self.program,
             "program_version": self.program_version,
             "results_digest": self.results_digest,
         }
-
-    @property
-    def script(self) -> str:
-        """The commands as a person would type them."""
-        return shell_script(self.commands)
 
 
 def shell_script(commands: Sequence[Sequence[str]]) -> str:
@@ -84,8 +78,6 @@ class QueryRequest:
     """A multiblast query that a configuration describes.
 
     Attributes:
-        user: The requester.
-        search: What to search, and how.
         query: The FASTA file.
         databases: What is to be searched beside the targets, by what the configuration calls it.
         files: Where each report is to be written, by what the configuration calls it.
@@ -106,11 +98,11 @@ class QueryRunner(Protocol):
 
         Raises:
             InvalidInputError: with all problems, by the key in the configuration; a database whose fingerprint
-                is another than the query says is one.
+                is another than that of the query is one.
         """
 
     def run(self, request: QueryRequest) -> SearchRecord:
-        """Run a query, and write its reports where the request says.
+        """Run a query, and write its reports where the request wants them.
 
         Raises:
             InvalidInputError: with all problems of the query and its reports; nothing was recorded.

@@ -82,13 +82,7 @@ class Repository:
 
 @dataclass(frozen=True, slots=True)
 class VariableValues:
-    """What variables stand for.
-
-    Attributes:
-        now: The time of the resolution.
-        user: Who runs it.
-        user_id: Their identifier, such as an ORCID.
-    """
+    """What variables stand for; a user's id is such as an ORCID."""
 
     now: datetime
     user: str

@@ -75,11 +75,7 @@ class WorkingConfig:
     """A working configuration.
 
     Attributes:
-        metadata: What holds for the whole run.
-        inputs, outputs: What is read and written.
         script: The script's text; None if a search is run.
-        search: The search to run, if it is one.
-        repository: The code.
         directory: Where it is run.
         text: The configuration, to the byte.
     """
@@ -161,16 +157,10 @@ def resolve(
     *,
     queries: QueryRunner | None = None,
 ) -> WorkingConfig:
-    """Return what a configuration means, given the present state of the local registry.
+    """Return what a configuration means to a user now, given the present state of the local registry.
 
-    The same configuration and state give the same bytes.
-
-    Args:
-        path: The configuration.
-        registry: The local one.
-        user: Whose defaults hold.
-        now: The time that variables stand for.
-        queries: Knows the databases, if the configuration describes a query.
+    The same configuration and state give the same bytes. One that describes a query
+    needs ``queries``, which knows the databases.
 
     Raises:
         InvalidInputError: with all problems, each with file, line and key.

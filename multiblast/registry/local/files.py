@@ -15,7 +15,7 @@ from sqlmodel import Session, col, select
 from multiblast.database import among
 from multiblast.errors import ConflictError, ObjectMissingError, StoreError
 from multiblast.files import replacing
-from multiblast.registry.model.local_tables import StoredFile
+from multiblast.registry.model.tables import StoredFile
 from multiblast.stores import Store
 from multiblast.stores.base import chunks
 
@@ -24,7 +24,7 @@ Content = BinaryIO | Iterable[bytes] | bytes
 
 @dataclass(frozen=True, slots=True)
 class Checksums:
-    """What tells a content from all others."""
+    """What identifies a content."""
 
     sha1: str
     sha256: str
@@ -50,7 +50,7 @@ class _Hasher:
 
 
 def tampered(name: str, expected: str, found: str) -> StoreError:
-    """Return the error of a file that is not what its registry says it is."""
+    """Return the error of a file that is not what its registry describes."""
     return StoreError(
         f"{name} is not the file the registry describes: its digest is {found}, and should be {expected}; "
         "it was changed or cut short on its way, and is not used"
@@ -72,13 +72,7 @@ def file_checksums(path: Path) -> Checksums:
 
 
 class Files:
-    """The contents a registry keeps.
-
-    Args:
-        store: Where they are.
-        reading: Opens a session to read which there are.
-        writing: Opens a session to record it.
-    """
+    """The contents that a registry keeps in a store; sessions to read and to write record which there are."""
 
     def __init__(
         self,
@@ -105,12 +99,12 @@ class Files:
             return session.get(StoredFile, sha1)
 
     def holds(self, sha1: str) -> bool:
-        """Tell whether a content is here: recorded, and in the store with its length."""
+        """Return whether a content is here: recorded, and in the store with its length."""
         kept = self.get(sha1)
         return kept is not None and self.present(kept)
 
     def present(self, kept: StoredFile) -> bool:
-        """Tell whether a recorded content is in the store with its length."""
+        """Return whether a recorded content is in the store with its length."""
         try:
             return self.store.stat(self.key(kept.sha256)).size_bytes == kept.size_bytes
         except ObjectMissingError:
@@ -123,11 +117,7 @@ class Files:
             return {kept.sha1: kept for kept in session.exec(query) if self.present(kept)}
 
     def add(self, path: Path, expected: str = "") -> Checksums:
-        """Keep a file.
-
-        Args:
-            path: The file; it is read twice, and must not change meanwhile.
-            expected: The SHA-1 or SHA-256 it must have; empty for any.
+        """Keep a file, which is read twice; ``expected`` is the SHA-1 or SHA-256 it must have, if any.
 
         Raises:
             StoreError: it has another, changed while it was copied, or the store could not keep it; nothing is kept.
@@ -221,14 +211,6 @@ class Files:
         if kept is None or (found.sha1, found.sha256) != (kept.sha1, kept.sha256):
             raise tampered(f"file {sha1} in {self.store!r}", sha1, found.sha1)
         return found
-
-    def forget(self, session: Session, sha1: str) -> str:
-        """Remove the record of a content; return its store key, to be deleted once that is committed."""
-        kept = session.get(StoredFile, sha1)
-        if kept is None:
-            return ""
-        session.delete(kept)
-        return self.key(kept.sha256)
 
 
 def _checked(data: Iterable[bytes], expected: Checksums, name: str) -> Iterator[bytes]:

@@ -18,11 +18,7 @@ Item = ObjectRow | CodeRunRow
 
 
 def find_items(registry: Registry, text: str) -> list[Item]:
-    """Return what a person means: a code run, or objects.
-
-    Args:
-        registry: The local one.
-        text: A UUID, the SHA-1 of a file, ``namespace:name@version``, or the path of a file.
+    """Return the code run or the objects of a UUID, a file's SHA-1, ``namespace:name@version``, or a file's path.
 
     Raises:
         NotFoundError: there is no such thing here.

@@ -14,7 +14,6 @@ from sqlmodel import Session, col, select
 
 from multiblast.errors import ConflictError
 from multiblast.registry.local.registry import Registry, number_of
-from multiblast.registry.model.local_tables import User, UserAuthor
 from multiblast.registry.model.names import ProductName, check_name
 from multiblast.registry.model.tables import (
     Author,
@@ -30,6 +29,8 @@ from multiblast.registry.model.tables import (
     ObjectComponent,
     StorageLocation,
     StorageRoot,
+    User,
+    UserAuthor,
 )
 
 
@@ -67,12 +68,10 @@ class Described(TypedDict, total=False):
 
     Attributes:
         file_type: Its extension, without the dot.
-        public: Whether it may leave this registry; it may by default.
     """
 
     file_type: str
     description: str
-    public: bool
     authors: Iterable[int]
 
 
@@ -107,15 +106,11 @@ def record_object(
     return item
 
 
-def record_file(registry: Registry, session: Session, sha1: str, **described: Unpack[Described]) -> Object:
-    """Make an object of a content that the registry's files hold."""
-    return record_object(
-        session,
-        location=registry.local_location(session, sha1, public=described.get("public", True)),
-        description=described.get("description", ""),
-        file_type=described.get("file_type", ""),
-        authors=described.get("authors", ()),
-    )
+def record_file(
+    registry: Registry, session: Session, sha1: str, *, public: bool = True, **described: Unpack[Described]
+) -> Object:
+    """Make an object of a content that the registry's files hold; if it is not public, it stays here."""
+    return record_object(session, location=registry.local_location(session, sha1, public=public), **described)
 
 
 def record_place(session: Session, root: str, path: str, sha1: str) -> int:
@@ -152,26 +147,27 @@ def name_object(session: Session, name: ProductName, object_id: int | None) -> D
 
 
 def record_product(
-    registry: Registry, name: ProductName, path: Path, *, digest: str = "", **described: Unpack[Described]
+    registry: Registry,
+    name: ProductName,
+    path: Path,
+    *,
+    digest: str = "",
+    public: bool = True,
+    **described: Unpack[Described],
 ) -> RecordedProduct:
     """Keep a file and record it as a data product; the same again is the same.
 
-    Args:
-        registry: Where.
-        name: What it is called.
-        path: The file.
-        digest: The SHA-1 or SHA-256 it must have; empty for any.
-        described: See `Described`.
-
     Raises:
         ConflictError: this version exists, with another content.
-        StoreError: the file has another digest, or cannot be kept.
+        StoreError: the file has not this SHA-1 or SHA-256 digest, or cannot be kept.
     """
     name.check()
-    return record_content(registry, name, registry.files.add(path, digest).sha1, **described)
+    return record_content(registry, name, registry.files.add(path, digest).sha1, public=public, **described)
 
 
-def record_content(registry: Registry, name: ProductName, sha1: str, **described: Unpack[Described]) -> RecordedProduct:
+def record_content(
+    registry: Registry, name: ProductName, sha1: str, *, public: bool = True, **described: Unpack[Described]
+) -> RecordedProduct:
     """Record a content that the registry's files hold as a data product; the same again is the same.
 
     Raises:
@@ -182,7 +178,8 @@ def record_content(registry: Registry, name: ProductName, sha1: str, **described
         product = find_product(session, name)
         is_new = product is None
         if product is None:
-            product = name_object(session, name, record_file(registry, session, sha1, **described).id)
+            item = record_file(registry, session, sha1, public=public, **described)
+            product = name_object(session, name, item.id)
         elif (other := content_of(session, product)) not in ("", sha1):
             raise ConflictError(f"{name} exists, with the content {other} and not {sha1}: give it a new version")
         return RecordedProduct(cast("int", product.id), product.object_id, sha1, is_new)

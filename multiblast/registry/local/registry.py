@@ -17,10 +17,17 @@ from sqlmodel import Session, SQLModel, col, select
 from multiblast.database import Database, among, utc_now
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, ObjectMissingError
 from multiblast.registry.local.files import Checksums, Files
-from multiblast.registry.model.kinds import KINDS, Kind
-from multiblast.registry.model.local_tables import StoredFile
+from multiblast.registry.model.kinds import KINDS, Kind, ListField
 from multiblast.registry.model.rows import ROWS, Creation, DataProductRow, Fields, FileLocation, Row, RowT
-from multiblast.registry.model.tables import DataProduct, Namespace, NumberedTable, Object, StorageLocation, StorageRoot
+from multiblast.registry.model.tables import (
+    DataProduct,
+    Namespace,
+    NumberedTable,
+    Object,
+    StorageLocation,
+    StorageRoot,
+    StoredFile,
+)
 from multiblast.settings import home
 from multiblast.stores import LocalStore, Store
 
@@ -49,6 +56,7 @@ class Registry:
     def __init__(self, database: Database, store: Store, directory: Path) -> None:
         self.database, self.directory = database, directory
         self.files = Files(store, self.session, self.writing)
+        self.data_root = self.files.root
         self._current = threading.local()
 
     @classmethod
@@ -63,11 +71,6 @@ class Registry:
     def name(self) -> str:
         """The database's URL, without its password."""
         return self.database.engine.url.render_as_string()
-
-    @property
-    def data_root(self) -> str:
-        """The address under which the store's keys are files."""
-        return self.files.root
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -125,7 +128,7 @@ class Registry:
             return _rows(session, kind, session.exec(select(model).where(condition).order_by(model.id)).all())
 
     def find(self, kind: type[RowT], many: Sequence[Fields]) -> list[RowT | None]:
-        """Look rows up by what tells them from others: see `Endpoint.find`."""
+        """Look rows up by what identifies them: see `Endpoint.find`."""
         with self.session() as session:
             return [self._find(session, kind, fields) for fields in many]
 
@@ -177,9 +180,7 @@ class Registry:
         session.flush()
         for name, listed in described.lists.items():
             for reference in dict.fromkeys(fields.get(name) or ()):
-                session.execute(
-                    insert(listed.table).values({listed.own_column: row.id, listed.other_column: int(reference)})
-                )
+                _link(session, listed, row.id, reference)
         return row
 
     @staticmethod
@@ -187,8 +188,7 @@ class Registry:
         """Add to a row's lists what they lack; a list that grew elsewhere grows here."""
         for name, listed in kind.lists.items():
             for reference in set(fields.get(name) or ()) - set(row.field(name)):
-                values = {listed.own_column: int(row.reference), listed.other_column: int(reference)}
-                session.execute(insert(listed.table).values(values))
+                _link(session, listed, row.reference, reference)
                 row.field(name).append(reference)
 
     def products(self, namespace: str, patterns: Sequence[str]) -> list[DataProductRow]:
@@ -286,15 +286,18 @@ def number_of(session: Session, row: NumberedTable, *key: str) -> int:
     return cast("int", found.id)
 
 
+def _link(session: Session, listed: ListField, own: str, other: str) -> None:
+    session.execute(insert(listed.table).values({listed.own_column: int(own), listed.other_column: int(other)}))
+
+
 def _like(pattern: str) -> str:
     literal = pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return literal.replace("*", "%")
 
 
 def _equals(kind: Kind, name: str, value: Any) -> ColumnElement[bool]:
-    if name in kind.references:
-        return cast("ColumnElement[bool]", getattr(kind.model, f"{name}_id") == int(value))
-    return cast("ColumnElement[bool]", getattr(kind.model, name) == value)
+    column, value = (f"{name}_id", int(value)) if name in kind.references else (name, value)
+    return cast("ColumnElement[bool]", getattr(kind.model, column) == value)
 
 
 def _rows(session: Session, row: type[RowT], found: Sequence[SQLModel]) -> list[RowT]:
@@ -302,7 +305,7 @@ def _rows(session: Session, row: type[RowT], found: Sequence[SQLModel]) -> list[
     kind, items = KINDS[row.kind], cast("Sequence[Any]", found)
     values: dict[int, dict[str, Any]] = {
         item.id: {name: getattr(item, name) for name in kind.plain}
-        | {name: _reference(getattr(item, f"{name}_id")) for name in kind.references}
+        | {name: str(number) if (number := getattr(item, f"{name}_id")) else None for name in kind.references}
         | {name: [] for name in kind.lists}
         for item in items
     }
@@ -312,7 +315,3 @@ def _rows(session: Session, row: type[RowT], found: Sequence[SQLModel]) -> list[
         for own_id, other_id in session.exec(query):
             values[own_id][name].append(str(other_id))
     return [row.model_validate({"reference": str(number), **fields}) for number, fields in values.items()]
-
-
-def _reference(number: int | None) -> str | None:
-    return None if number is None else str(number)

@@ -14,9 +14,8 @@ from multiblast.database import utc_now
 from multiblast.errors import InvalidInputError, NotFoundError
 from multiblast.registry.local.records import author_id, namespace_id
 from multiblast.registry.local.registry import Registry
-from multiblast.registry.model.local_tables import User, UserAuthor
 from multiblast.registry.model.names import check_name
-from multiblast.registry.model.tables import Author
+from multiblast.registry.model.tables import Author, User, UserAuthor
 
 USER_VARIABLE = "MULTIBLAST_REGISTRY_USER"
 _TOKEN_BYTES = 20  # 40 hexadecimal digits, as FAIR registries have them
@@ -84,14 +83,8 @@ def bind(  # noqa: PLR0913 - the facts of a user
 ) -> RegistryUser:
     """Bind a user and a namespace to a data store, with a token for scripts; several users may share one.
 
-    Args:
-        registry: Where.
-        username: Who; a second time changes what is recorded.
-        data_store: The directory for files of runs.
-        namespace: By default the username.
-        full_name: Their name as an author; by default the username.
-        identifier: A URL that identifies them, such as an ORCID.
-        remote: The name of their remote.
+    Binding one again changes what is recorded. By default the username is the namespace
+    and the name as an author; the identifier is a URL such as an ORCID.
 
     Raises:
         InvalidInputError: a name that cannot be one.
@@ -136,6 +129,11 @@ def binding(registry: Registry, username: str = "") -> RegistryUser:
         author = session.exec(select(Author).join(UserAuthor).where(UserAuthor.user_id == user.id)).first()
         identifier = (author.identifier or author.uuid) if author else ""
         return RegistryUser(user.username, user.namespace, user.data_store, user.remote, identifier)
+
+
+def own_remote(registry: Registry, username: str = "") -> str:
+    """Return the name of a user's remote, or of who was bound last; empty for the only one there is."""
+    return binding(registry, username).remote if username or bound_users(registry) else ""
 
 
 def bound_users(registry: Registry) -> list[RegistryUser]:

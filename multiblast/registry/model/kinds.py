@@ -1,7 +1,7 @@
 """What kinds of rows registries exchange, in the order in which they depend on one another.
 
 Everything here is read from the tables: a kind's plain fields, its references,
-its lists, and the sets of fields by which one row is told from another.
+its lists, and the sets of fields that identify a row.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _keys(table: Table) -> tuple[tuple[str, ...], ...]:
         if isinstance(constraint, UniqueConstraint)
     }
     optional = {_field(column.name) for column in table.columns if column.nullable}
-    if all(optional & set(key) for key in found):  # a licence: nothing but the whole tells it from another
+    if all(optional & set(key) for key in found):  # a licence: nothing but the whole identifies it
         found.add(tuple(_field(c.name) for c in table.columns if c.name not in _NOT_EXCHANGED and not c.nullable))
     # A UUID is the surest, then what is never empty, then the fewest words.
     return tuple(sorted(found, key=lambda key: (key != ("uuid",), bool(optional & set(key)), len(key), key)))

@@ -89,12 +89,7 @@ def _order(text: str) -> tuple[Version, list[tuple[int, int | str]]]:
 
 
 def resolve_version(text: str, existing: Iterable[str], *, writing: bool) -> str:
-    """Return the version that a configuration means.
-
-    Args:
-        text: A version, or a version word.
-        existing: The versions there are.
-        writing: Whether something new is to have it; else it must exist.
+    """Return what a version or a version word means: for something new if ``writing``, else one of the existing.
 
     Raises:
         InvalidInputError: it is neither, or what is to be read does not exist.

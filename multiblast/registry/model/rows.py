@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Protocol, TypeVar
 from pydantic import AfterValidator, BaseModel, Field
 
 from multiblast.registry.model.kinds import KINDS
-from multiblast.registry.model.local_tables import StoredFile
+from multiblast.registry.model.tables import StoredFile
 
 Id = tuple[str, str]  # kind and reference
 Fields = Mapping[str, Any]
@@ -27,9 +27,7 @@ class Row(BaseModel):
     A reference is what the row's registry calls another row: a number here, a URL elsewhere.
 
     Attributes:
-        kind: What it is, see `multiblast.registry.model.kinds`.
-        reference: What its registry calls it.
-        details: Of rows that refer back to this one, where its registry says so: ``kind.field`` to references.
+        details: Of rows that refer back to this one, where its registry lists them: ``kind.field`` to references.
     """
 
     kind: ClassVar[str]
@@ -66,7 +64,7 @@ _PYTHON_NAMES = {"model_config": "run_config"}  # pydantic has a model_config of
 RowT = TypeVar("RowT", bound=Row)
 
 
-class NamespaceRow(Row):  # noqa: D101 - the tables say what each kind is
+class NamespaceRow(Row):  # noqa: D101 - the tables describe each kind
     kind = "namespace"
     name: str
     full_name: str | None = None
@@ -233,7 +231,7 @@ class Endpoint(Protocol):
 
     @property
     def name(self) -> str:
-        """What tells this registry from others."""
+        """What identifies this registry."""
 
     @property
     def requests(self) -> int:
@@ -250,7 +248,7 @@ class Endpoint(Protocol):
         """Return the rows of ``kind`` whose field refers to one of ``rows``."""
 
     def find(self, kind: type[RowT], many: Sequence[Fields]) -> list[RowT | None]:
-        """Look rows up by what tells them from others, each by the first of its kind's keys that it has whole."""
+        """Look rows up by what identifies them, each by the first of its kind's keys that it has whole."""
 
     def create(self, kind: str, many: Sequence[Fields]) -> list[Creation]:
         """Make rows, or find those that exist already."""
@@ -281,18 +279,13 @@ class Endpoint(Protocol):
         """Write a file, going on behind what ``part`` has already."""
 
     def upload(self, kept: StoredFile, content: Callable[[], Iterator[bytes]]) -> bool:
-        """Keep a file under its content; return whether it is certain that it arrived whole.
-
-        Args:
-            kept: Its digests and length.
-            content: Gives its bytes, as often as it is asked.
-        """
+        """Keep a file under its content; return whether it is certain that it arrived whole."""
 
     def close(self) -> None:
         """Give connections back."""
 
     def check_upload(self, sha1: str) -> bool:
-        """Tell whether what is given out under a hash has that hash, by reading it all."""
+        """Return whether what is given out under a hash has that hash, by reading it all."""
 
     def path_of(self, kept: StoredFile) -> str:
         """Return the path under the data root of a content."""

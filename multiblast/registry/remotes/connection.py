@@ -35,7 +35,7 @@ class RetryPolicy:
     """How long to wait for a server, and how often to try again.
 
     Attributes:
-        attempts: How often to ask before giving up on what may pass.
+        attempts: How often to try before giving up on what may pass.
         first_wait_s: The first wait between two attempts; each next one is twice as long.
         at_once: Requests and transfers under way at the same time.
     """
@@ -87,7 +87,7 @@ class Connection:
         Raises:
             NotFoundError: 404.
             NotAllowedError: 403.
-            StoreError: no usable answer, however often it was asked.
+            StoreError: no usable answer, after all attempts.
         """
         # Reads are anonymous, and a wrong token would make them fail.
         response = self._with_retries(lambda: self._send("GET", self._url(path), params=params))
@@ -110,7 +110,7 @@ class Connection:
         return response
 
     def put(self, url: Callable[[], str], content: Callable[[], Iterator[bytes]], size_bytes: int) -> httpx.Response:
-        """Upload to a signed URL; each attempt asks for a new one, and no token goes with it."""
+        """Upload to a signed URL; each attempt requests a new one, and no token goes with it."""
         headers = {"Content-Length": str(size_bytes)}
         response = self._with_retries(lambda: self._send("PUT", url(), content=content(), headers=headers))
         if response.is_error:
@@ -143,9 +143,9 @@ class Connection:
     def _url(self, path: str) -> str:
         if not path.startswith(("http://", "https://")):
             return self.base + path
-        # The server may name itself by another name than we do: ask where we asked before.
-        asked, ours = urlsplit(path), urlsplit(self.base)
-        return path if asked.netloc == ours.netloc else asked._replace(scheme=ours.scheme, netloc=ours.netloc).geturl()
+        # The server may name itself by another name or scheme than we do: stay with ours.
+        theirs, ours = urlsplit(path), urlsplit(self.base)
+        return theirs._replace(scheme=ours.scheme, netloc=ours.netloc).geturl()
 
     def _send(
         self, method: str, url: str, *, stream: bool = False, follow_redirects: bool = False, **rest: Any
@@ -178,7 +178,7 @@ class Connection:
             raise self.unreachable(error) from error
 
     def _wait_s(self, state: RetryCallState) -> float:
-        """Return how long to wait: what the server asks for, else exponentially longer, at no common moment."""
+        """Return how long to wait: what the server wants, else exponentially longer, at no common moment."""
         if state.outcome and not state.outcome.failed:
             after = state.outcome.result().headers.get("retry-after", "")
             if after.isdigit():
@@ -205,7 +205,7 @@ class Connection:
         foreign = host != urlsplit(self.base).netloc
         if code == HTTPStatus.NOT_FOUND:
             raise NotFoundError("file or record", str(response.url.copy_with(query=None)), f"{host} does not have it")
-        if code in (HTTPStatus.FORBIDDEN, HTTPStatus.BAD_REQUEST) and foreign:  # some say 400 of one that is late
+        if code in (HTTPStatus.FORBIDDEN, HTTPStatus.BAD_REQUEST) and foreign:  # some answer 400 to one that is late
             raise NotAllowedError(
                 f"the storage at {host} refused the signed link ({code}): it may have expired, or the clocks of the "
                 f"servers differ; {self.clock_warning or 'run the same again'}. It answered: {message}"

@@ -11,9 +11,9 @@ from multiblast.database import utc_now
 from multiblast.errors import InvalidInputError, NotFoundError
 from multiblast.registry.local.registry import Registry, open_database
 from multiblast.registry.local.users import Secrets
-from multiblast.registry.model.local_tables import RemoteRegistry
 from multiblast.registry.model.names import check_name
 from multiblast.registry.model.rows import Endpoint
+from multiblast.registry.model.tables import RemoteRegistry
 from multiblast.registry.remotes.public_view import PublicView
 from multiblast.registry.remotes.rest import RestRegistry
 from multiblast.stores import Store, open_store
@@ -26,14 +26,7 @@ class Remotes:
         self._registry, self._secrets = registry, Secrets(registry.directory)
 
     def set(self, name: str, url: str, token: str = "", store: str = "") -> None:
-        """Name a remote.
-
-        Args:
-            name: What it is called here.
-            url: Of a FAIR registry's site, or of another multiblast registry's database.
-            token: To write to a FAIR registry with; empty leaves what there is.
-            store: The directory or URL of another multiblast registry's files.
-        """
+        """Name a FAIR registry's site, or another multiblast's database and store; an empty token leaves the old."""
         check_name(name, "remote")
         with self._registry.writing() as session:
             remote = session.exec(select(RemoteRegistry).where(RemoteRegistry.name == name)).first()
@@ -49,7 +42,7 @@ class Remotes:
             return list(session.exec(select(RemoteRegistry.name).order_by(RemoteRegistry.name)))
 
     def end_names(self) -> list[str]:
-        """Return what tells each of them from other registries: see `Endpoint.name`."""
+        """Return what identifies each of them: see `Endpoint.name`."""
         found: list[str] = []
         for name in self.names():
             with closing(self.open(name)) as end:
@@ -83,12 +76,7 @@ class Remotes:
 
 
 def open_remote(url: str, token: str = "", store: Store | None = None) -> Endpoint:
-    """Return the remote registry at a URL.
-
-    Args:
-        url: Of a FAIR registry's site (``http…``), or of another multiblast registry's database.
-        token: To write to a FAIR registry with.
-        store: Where another multiblast registry keeps its files.
+    """Return the FAIR registry whose site is at a URL, or another multiblast's: its database's URL and its store.
 
     Raises:
         InvalidInputError: a database without a store.

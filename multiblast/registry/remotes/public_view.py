@@ -1,7 +1,7 @@
 """A registry as others may see it: private data stays, and no path of this machine is shown.
 
 Of a private object others see that it exists, who made it, which data product
-it is and what read or wrote it; not where it is, nor anything said about it.
+it is and what read or wrote it; not where it is, nor any description.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 from multiblast.registry.local.registry import Registry
-from multiblast.registry.model.local_tables import StoredFile
 from multiblast.registry.model.rows import (
     DataProductRow,
     ExternalObjectRow,
@@ -22,6 +21,7 @@ from multiblast.registry.model.rows import (
     StorageLocationRow,
     StorageRootRow,
 )
+from multiblast.registry.model.tables import StoredFile
 
 SHOWN_ROOT = "shown"
 _SHOWN_OF_PRIVATE = {"object_component", "data_product", "code_run"}
@@ -55,7 +55,7 @@ class PublicView(Registry):
         return self._mask(kind, self.registry.details(kind, field_name, rows))
 
     def is_private(self, object_reference: str) -> bool:
-        """Tell whether an object, which was read before, is private."""
+        """Return whether an object, which was read before, is private."""
         return object_reference in self._private
 
     def products(self, namespace: str, patterns: Sequence[str]) -> list[DataProductRow]:

@@ -21,7 +21,6 @@ from multiblast.errors import ConflictError, InvalidInputError, MultiblastError,
 from multiblast.files import hashed
 from multiblast.registry.local.files import checksums
 from multiblast.registry.model.kinds import KINDS, Kind
-from multiblast.registry.model.local_tables import StoredFile
 from multiblast.registry.model.rows import (
     ROWS,
     Creation,
@@ -35,16 +34,17 @@ from multiblast.registry.model.rows import (
     StorageRootRow,
     write_time,
 )
+from multiblast.registry.model.tables import StoredFile
 from multiblast.registry.remotes.connection import Connection, RetryPolicy
 from multiblast.stores.base import CHUNK_BYTES
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
-_FEW = 4  # as many rows are asked for one by one before a whole page is
+_FEW = 4  # as many rows are requested one by one before a whole page is
 _PAGE = 250
 _ALL_OF_A_NAME = 1000
-# Lists in an answer of rows that refer back to it; what is not here is asked for with a filter.
+# Lists in an answer of rows that refer back to it; what is not here is requested with a filter.
 _DETAILS = {
     "object": {
         "components": "object_component.object",
@@ -72,7 +72,7 @@ class RestRegistry:
 
     def __init__(self, url: str, token: str = "", limits: RetryPolicy | None = None) -> None:
         self.site = url.rstrip("/").removesuffix("/api") + "/"
-        self.name = self.site
+        self.name, self.data_root = self.site, self.site + "data/"
         self.secrets: tuple[str, ...] = (token,) if token else ()
         self.connection = Connection(self.site + "api/", token, limits)
         self._pool = ThreadPoolExecutor(self.connection.limits.at_once, thread_name_prefix="registry")
@@ -96,11 +96,6 @@ class RestRegistry:
     def together(self, work: Callable[[ItemT], ResultT], items: Iterable[ItemT]) -> list[ResultT]:
         """Do something with many items, some at once; return what came of it in their order."""
         return list(self._pool.map(work, items))
-
-    @property
-    def data_root(self) -> str:
-        """The site's own file store."""
-        return self.site + "data/"
 
     def read(self, kind: type[RowT], references: Iterable[str]) -> list[RowT]:
         """Return rows by URL: see `Endpoint.read`.
@@ -155,7 +150,7 @@ class RestRegistry:
         return [row for rows, _ in self._pages(kind, filters, _ALL_OF_A_NAME) for row in rows]
 
     def find(self, kind: type[RowT], many: Sequence[Fields]) -> list[RowT | None]:
-        """Look rows up by what tells them from others: see `Endpoint.find`."""
+        """Look rows up by what identifies them: see `Endpoint.find`."""
         return self.together(lambda fields: self._find(kind, fields), many)
 
     def _find(self, row: type[RowT], fields: Fields) -> RowT | None:
@@ -261,7 +256,7 @@ class RestRegistry:
         return nullcontext()
 
     def size(self, location: FileLocation) -> int:
-        """Return a file's length in bytes, asked for with its first byte: see `Endpoint.size`."""
+        """Return a file's length in bytes, requested with its first byte: see `Endpoint.size`."""
         with self.connection.stream(location.url, 0, 1) as response:
             if place := response.headers.get("content-range"):
                 return int(place.rpartition("/")[2])
@@ -282,7 +277,7 @@ class RestRegistry:
         with self.connection.stream(location.url, done) as response:
             if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 return  # it is there to the last byte; the digest decides
-            # The header and not the status tells whether this is the rest: not every S3 server says 206.
+            # The header and not the status shows whether this is the rest: not every S3 server answers 206.
             mode = "ab" if response.headers.get("content-range", "").startswith(f"bytes {done}-") else "wb"
             with part.open(mode) as file:
                 for chunk in response.iter_raw(CHUNK_BYTES):
@@ -320,7 +315,7 @@ class RestRegistry:
         return is_md5
 
     def check_upload(self, sha1: str) -> bool:
-        """Tell whether what the server gives out under a hash has that hash."""
+        """Return whether what the server gives out under a hash has that hash."""
         try:
             with self.connection.stream(self.data_root + sha1) as response:
                 return checksums(response.iter_raw(CHUNK_BYTES)).sha1 == sha1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -13,7 +13,7 @@ from uuid import uuid4
 from multiblast.errors import ConflictError, FailureClass, InvalidInputError, ProgramError, StoreError
 from multiblast.programs import Program
 from multiblast.registry.config.schema import SearchEntry
-from multiblast.registry.config.searches import DatabaseFile, QueryRequest, QueryRunner, SearchRecord
+from multiblast.registry.config.searches import DatabaseFile, QueryRequest, QueryRunner, SearchRecord, shell_script
 from multiblast.registry.config.working_config import Input, Output, WorkingConfig, examine, resolve
 from multiblast.registry.local.records import CodeRunFacts, record_product, record_run, user_author_id
 from multiblast.registry.local.registry import Registry
@@ -30,13 +30,8 @@ _SHELLS = {"R": ["R", "-f"], "pwsh": ["pwsh", "-File"], "powershell": ["powershe
            "batch": ["cmd", "/c"], "bash": ["bash", "-eo", "pipefail"], "sh": ["sh", "-e"]}  # fmt: skip
 
 
-# The script has nothing to do with these; every other exit code means what the script says.
-_OF_ANY_PROGRAM = {
-    FailureClass.TIME_LIMIT,
-    FailureClass.KILLED,
-    FailureClass.OUT_OF_MEMORY,
-    FailureClass.CANCELLED,
-}
+# The script has nothing to do with these; every other exit code means what the script means by it.
+_OF_ANY_PROGRAM = {FailureClass.TIME_LIMIT, FailureClass.KILLED, FailureClass.OUT_OF_MEMORY, FailureClass.CANCELLED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +121,7 @@ def plan_run(  # noqa: PLR0913 - as run
     now: datetime | None = None,
     dirty: bool = False,
 ) -> TransferSummary:
-    """Say what `run` would do: what is run, which inputs are here and which are not, what comes of it.
+    """Return what `run` would do: what is run, which inputs are here and which are not, what comes of it.
 
     Raises:
         InvalidInputError: what is wrong with the configuration, whatever there is in the registry.
@@ -250,7 +245,7 @@ class _Execution:
                 at=self._started,
                 description=metadata.description or f"run of {metadata.latest_commit or 'a script'}",
                 config=working.text,
-                script=searched.script if searched else working.script or "",
+                script=shell_script(searched.commands) if searched else working.script or "",
                 script_type="sh" if searched else working.script_name.rpartition(".")[2],
                 repository=metadata.remote_repo or working.repository.remote,
                 commit="" if working.is_dirty else metadata.latest_commit,
@@ -286,8 +281,7 @@ class _Execution:
 
 
 def _with_run_id(one: Output, run_id: str) -> Output:
-    name = ProductName(one.name.namespace, one.name.name.replace(_RUN_ID, run_id), one.name.version)
-    return Output(one.alias, name, one.file_type, one.public, one.description)
+    return replace(one, name=replace(one.name, name=one.name.name.replace(_RUN_ID, run_id)))
 
 
 def _path(store: Path, name: ProductName, file_type: str) -> Path:

@@ -15,22 +15,22 @@ from multiblast.database import among
 from multiblast.errors import ConflictError
 from multiblast.registry.local.items import everything, find_items, label
 from multiblast.registry.local.registry import Registry
-from multiblast.registry.model.kinds import KINDS
-from multiblast.registry.model.local_tables import RemoteCopy, Staged
+from multiblast.registry.model.kinds import DETAILS, KINDS
 from multiblast.registry.model.rows import (
     ROWS,
     CodeRunRow,
-    ExternalObjectRow,
     ObjectComponentRow,
     ObjectRow,
     Row,
     StorageLocationRow,
 )
-from multiblast.registry.model.tables import RegistryTable, StorageLocation, StorageRoot
+from multiblast.registry.model.tables import RegistryTable, RemoteCopy, Staged, StorageLocation, StorageRoot, StoredFile
 from multiblast.registry.sync.remote_copies import RemoteCopies
 from multiblast.registry.sync.row_graph import RowGraph, collect_rows
 
 _ABANDONED_AFTER_S = 24 * 3600
+# What other rows may share, and costs nothing, stays.
+_COLLECTED = set(KINDS) - {"namespace", "storage_root", "file_type", "author"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,9 @@ class Removal:
     items: tuple[str, ...]
 
 
-def collect(registry: Registry, remote_names: Sequence[str], *, files: bool = False, every: bool = False,
-       dry_run: bool = False) -> Removal:  # fmt: skip
+def collect(
+    registry: Registry, remote_names: Sequence[str], *, files: bool = False, every: bool = False, dry_run: bool = False
+) -> Removal:
     """Remove what is synced, and in the provenance of nothing that is not; and parts of files left for a day.
 
     Args:
@@ -52,7 +53,7 @@ def collect(registry: Registry, remote_names: Sequence[str], *, files: bool = Fa
         remote_names: `Endpoint.name` of the remotes that count: what one of them has is synced.
         files: Remove files too, except those of restricted access.
         every: Remove these too.
-        dry_run: Only say what would be removed.
+        dry_run: Only return what would be removed.
     """
     roots = everything(registry)
     unsynced = [row for row in roots if not _is_synced(registry, remote_names, row)]
@@ -62,12 +63,12 @@ def collect(registry: Registry, remote_names: Sequence[str], *, files: bool = Fa
     doomed = {row_id for row_id in graph.rows if row_id not in kept and row_id[0] in _COLLECTED}
     if not dry_run:
         _sweep(registry)
-    return _remove(registry, graph, doomed, [label(registry, row) for row in dropped], files=files, every=every,
-                   dry_run=dry_run)  # fmt: skip
+    items = [label(registry, row) for row in dropped]
+    return _remove(registry, graph, doomed, items, files=files, every=every, dry_run=dry_run)
 
 
 def _sweep(registry: Registry) -> None:
-    """Remove what transfers left behind that broke off, and were not gone on with for a day."""
+    """Remove what transfers left behind that broke off, and were not continued for a day."""
     for part in (registry.directory / "incoming").glob("*.part"):
         with suppress(FileNotFoundError):
             if time.time() - part.stat().st_mtime > _ABANDONED_AFTER_S:
@@ -75,28 +76,23 @@ def _sweep(registry: Registry) -> None:
     registry.files.store.sweep()
 
 
-# What other rows may share, and costs nothing, stays.
-_COLLECTED = set(KINDS) - {"namespace", "storage_root", "file_type", "author"}
-
-
 def _is_synced(registry: Registry, remote_names: Sequence[str], row: Row) -> bool:
-    number = int(row.reference)
-    return any(RemoteCopies(registry, name).there(row.kind, [number]) for name in remote_names)
+    return any(RemoteCopies(registry, name).all_there([row.id]) for name in remote_names)
 
 
-def delete(  # noqa: PLR0913 - one per switch
-    registry: Registry, text: str, remote_names: Sequence[str], *, force: bool = False, files: bool = True,
-    dry_run: bool = False,
-) -> Removal:  # fmt: skip
+def delete(
+    registry: Registry, text: str, remote_names: Sequence[str], *, force: bool = False, dry_run: bool = False
+) -> Removal:
     """Remove one code run or file from the registry and the store.
+
+    Its file is removed too, unless something else is the same file.
 
     Args:
         registry: The local one.
         text: What, see `find_items`.
         remote_names: As in `collect`.
         force: Even if no remote has it.
-        files: Remove its file too, unless something else is the same file.
-        dry_run: Only say what would be removed.
+        dry_run: Only return what would be removed.
 
     Raises:
         ConflictError: it is not synced, or something else depends on it.
@@ -106,27 +102,21 @@ def delete(  # noqa: PLR0913 - one per switch
         if not force and not _is_synced(registry, remote_names, row):
             raise ConflictError(f"{label(registry, row)} is at no remote: push it first, or delete it with force")
     graph = RowGraph()
-    for row in rows:
-        graph.add(row)
-        for kind, field in _OWN.get(row.kind, ()):
-            for detail in registry.details(ROWS[kind], field, [row]):
-                graph.add(detail)
-                if kind == "data_product":
-                    for external in registry.details(ExternalObjectRow, "data_product", [detail]):
-                        graph.add(external)
+    waiting: list[Row] = [*rows]
+    while waiting:
+        owner = waiting.pop()
+        graph.add(owner)
+        if owner.kind in ("object", "data_product"):  # the provenance of its components is not its own
+            for kind, field in DETAILS[owner.kind]:
+                waiting += registry.details(ROWS[kind], field, [owner])
     _refuse_needed(registry, graph)
     wanted = {row.storage_location for row in graph.of(ObjectRow) if row.storage_location}
     for place in registry.read(StorageLocationRow, wanted):
         others = registry.details(ObjectRow, "storage_location", [place])
         if all(other.id in graph.rows for other in others):
             graph.add(place)
-    return _remove(registry, graph, set(graph.rows), [label(registry, row) for row in rows], files=files,
-                   every=True, dry_run=dry_run)  # fmt: skip
-
-
-_OWN = {
-    "object": [(kind.name, "object") for kind in KINDS.values() if kind.references.get("object") == "object"],
-}
+    items = [label(registry, row) for row in rows]
+    return _remove(registry, graph, set(graph.rows), items, files=True, every=True, dry_run=dry_run)
 
 
 def _refuse_needed(registry: Registry, graph: RowGraph) -> None:
@@ -153,7 +143,6 @@ def _remove(  # noqa: PLR0913 - what, and how much of it
     result = Removal(len(doomed), tuple(sorted(gone)), sum(kept.size_bytes for kept in gone.values()), tuple(items))
     if dry_run:
         return result
-    keys: list[str] = []
     with registry.writing() as session:
         for kind in reversed(KINDS):
             numbers = [int(reference) for name, reference in doomed if name == kind]
@@ -165,8 +154,9 @@ def _remove(  # noqa: PLR0913 - what, and how much of it
             session.execute(remove(model).where(among(session, model.id, numbers)))
             for marks in (RemoteCopy, Staged):
                 session.execute(remove(marks).where(col(marks.kind) == kind, among(session, marks.row_id, numbers)))
-        keys = [key for sha1 in gone if (key := registry.files.forget(session, sha1))]
-    registry.files.store.delete(keys)  # after the rows: a row without its file would be an error
+        session.execute(remove(StoredFile).where(among(session, col(StoredFile.sha1), gone)))
+    # After the rows: a row without its file would be an error.
+    registry.files.store.delete(registry.files.key(kept.sha256) for kept in gone.values())
     return result
 
 

@@ -11,10 +11,10 @@ from multiblast.registry.config.schema import Config
 from multiblast.registry.config.working_config import load_config, matches
 from multiblast.registry.local.items import find_items, label, names_of
 from multiblast.registry.local.registry import Registry
-from multiblast.registry.local.users import RegistryUser, Secrets
-from multiblast.registry.model.local_tables import Staged
+from multiblast.registry.local.users import RegistryUser
 from multiblast.registry.model.names import ProductName, resolve_version
 from multiblast.registry.model.rows import DataProductRow, Endpoint
+from multiblast.registry.model.tables import Staged
 from multiblast.registry.remotes.connection import RetryPolicy
 from multiblast.registry.sync.pull import Pull
 from multiblast.registry.sync.push import Push
@@ -140,8 +140,7 @@ def push(
     registry: Registry, remote: Endpoint, *, at_once: int = AT_ONCE, progress: Progress = no_progress
 ) -> TransferSummary:
     """Send what was committed to a remote, with its provenance and its public files."""
-    secrets = [*Secrets(registry.directory).all(), *remote.secrets]
-    return Push(registry, remote, secrets=secrets, at_once=at_once).run(progress=progress)
+    return Push(registry, remote, at_once=at_once).run(progress)
 
 
 def update(

@@ -57,14 +57,7 @@ class _Item:
 
 
 class Pull(Transfer):
-    """One pull.
-
-    Args:
-        registry: Where to.
-        remote: Where from.
-        at_once: Files fetched at the same time.
-        all_files: Fetch the files of the provenance too, not only those of the wanted products.
-    """
+    """One pull; with ``all_files`` also of the files of the provenance, not only of the wanted products."""
 
     def __init__(
         self, registry: Registry, remote: Endpoint, *, at_once: int = AT_ONCE, all_files: bool = False
@@ -128,11 +121,11 @@ class Pull(Transfer):
         """Return the local numbers of those products that were pulled as they are now."""
         here = self._copies.all_here(row.id for row in rows)
         objects = {row.reference: row.object for row in self._registry.read(DataProductRow, here.values())}
-        there = self._copies.there("object", map(int, objects.values()))
+        there = self._copies.all_there(("object", number) for number in objects.values())
         return {
             row.reference: number
             for row in rows
-            if (number := here.get(row.id)) and there.get(int(objects[number])) == row.object
+            if (number := here.get(row.id)) and there.get(("object", objects[number])) == row.object
         }
 
     def _has_another(self, name: ProductName, file: FileLocation) -> bool:

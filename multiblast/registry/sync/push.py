@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from sqlmodel import select
 
@@ -10,8 +10,9 @@ from multiblast.database import in_portions
 from multiblast.ids import digest
 from multiblast.registry.local.items import Item, label
 from multiblast.registry.local.registry import Registry
-from multiblast.registry.model.local_tables import Staged, StoredFile
-from multiblast.registry.model.rows import ROWS, CodeRunRow, Endpoint, Id, ObjectRow, Row, StorageLocationRow
+from multiblast.registry.local.users import Secrets
+from multiblast.registry.model.rows import CodeRunRow, Endpoint, Id, ObjectRow, Row, StorageLocationRow
+from multiblast.registry.model.tables import Staged, StoredFile
 from multiblast.registry.remotes.public_view import SHOWN_ROOT, PublicView
 from multiblast.registry.sync.row_graph import RowGraph, collect_rows
 from multiblast.registry.sync.summary import ItemResult, Outcome, Progress, TransferSummary, no_progress
@@ -22,32 +23,24 @@ _STAYS = "it is private and stays here"
 
 
 class Push(Transfer):
-    """One push.
+    """One push."""
 
-    Args:
-        registry: Where from.
-        remote: Where to.
-        secrets: Words that must not leave in a configuration or a script, such as tokens.
-        at_once: Files sent at the same time.
-    """
-
-    def __init__(
-        self, registry: Registry, remote: Endpoint, *, secrets: Iterable[str] = (), at_once: int = AT_ONCE
-    ) -> None:
+    def __init__(self, registry: Registry, remote: Endpoint, *, at_once: int = AT_ONCE) -> None:
         super().__init__(registry, remote, at_once)
+        # They must not leave in a configuration or a script.
+        secrets = [*Secrets(registry.directory).all(), *remote.secrets]
         self._secrets = [secret.encode() for secret in secrets if secret]
 
-    def staged(self) -> list[Item]:
-        """Return what was committed and is to be pushed."""
+    def _staged(self) -> list[Item]:
         with self._registry.session() as session:
             marks = session.exec(select(Staged).order_by(Staged.kind, Staged.row_id)).all()  # type: ignore[arg-type]  # columns
         objects, runs = ([str(mark.row_id) for mark in marks if mark.kind == kind] for kind in ("object", "code_run"))
         return [*self._registry.read(ObjectRow, objects), *self._registry.read(CodeRunRow, runs)]
 
-    def plan(self, items: Sequence[Item] | None = None) -> TransferSummary:
+    def plan(self) -> TransferSummary:
         """Return what a push would do, without doing it: the items, and the bytes of files that were never sent."""
         summary = TransferSummary()
-        for root in self.staged() if items is None else items:
+        for root in self._staged():
             graph, private = self._walk([root])
             if private:
                 summary.outcomes.append(Outcome(label(self._registry, root), ItemResult.PRIVATE, _STAYS))
@@ -61,11 +54,10 @@ class Push(Transfer):
         summary.answer = digest("registry-push/1", [self._registry.name, self._remote.name, answer])
         return self._finish(summary)
 
-    def run(self, items: Sequence[Item] | None = None, progress: Progress = no_progress) -> TransferSummary:
-        """Push what was committed, or these items; ``progress`` is called with each that is done."""
-        roots = self.staged() if items is None else list(items)
+    def run(self, progress: Progress = no_progress) -> TransferSummary:
+        """Push what was committed; ``progress`` is called with each item that is done."""
         summary = TransferSummary()
-        for portion in in_portions(roots, _PORTION):
+        for portion in in_portions(self._staged(), _PORTION):
             for outcome in self._push(portion, summary):
                 summary.outcomes.append(outcome)
                 progress(outcome)
@@ -82,12 +74,9 @@ class Push(Transfer):
 
     def _there(self, graph: RowGraph) -> dict[Id, str]:
         """Return the rows that are at the remote already, as far as is known here."""
-        there: dict[Id, str] = {}
-        for kind in {row.kind for row in graph.rows.values()}:
-            numbers = [int(row.reference) for row in graph.of(ROWS[kind]) if row.reference.isdigit()]
-            there |= {(kind, str(number)): name for number, name in self._copies.there(kind, numbers).items()}
+        there = self._copies.all_there(graph.rows)
         if all(row.id in there for row in graph.of(StorageLocationRow)):
-            there["storage_root", SHOWN_ROOT] = ""  # nobody will ask for it
+            there["storage_root", SHOWN_ROOT] = ""  # nobody will need it
         return there
 
     def _files(self, graph: RowGraph) -> dict[Id, StoredFile]:
@@ -144,7 +133,7 @@ class Push(Transfer):
         sizes: dict[Id, int],
         uncertain: list[str],
     ) -> None:
-        """Upload files before the rows that say where they are; a file whose row is there was uploaded before."""
+        """Upload files before the rows that name their place; a file whose row is there was uploaded before."""
         wanted = [
             {"hash": row.hash, "public": row.public, "storage_root": state.there["storage_root", row.storage_root]}
             for row in waiting

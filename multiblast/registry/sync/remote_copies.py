@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from sqlmodel import col, select
 
-from multiblast.database import among
+from multiblast.database import among, insert_missing
 from multiblast.registry.local.registry import Registry
-from multiblast.registry.model.local_tables import RemoteCopy, RemoteMark
 from multiblast.registry.model.rows import Id, Row
+from multiblast.registry.model.tables import RemoteCopy, RemoteMark
 
 
 class RemoteCopies:
@@ -20,49 +21,41 @@ class RemoteCopies:
 
     def all_here(self, rows: Iterable[Id]) -> dict[Id, str]:
         """Return the local numbers of those of many remote rows that are here."""
-        wanted: dict[str, list[str]] = {}
-        for kind, reference in rows:
-            wanted.setdefault(kind, []).append(reference)
-        found: dict[Id, str] = {}
-        with self._registry.session() as session:
-            for kind, references in wanted.items():
-                query = select(RemoteCopy.reference, RemoteCopy.row_id).where(
-                    RemoteCopy.remote == self._remote,
-                    RemoteCopy.kind == kind,
-                    among(session, col(RemoteCopy.reference), references),
-                )
-                found |= {(kind, reference): str(number) for reference, number in session.exec(query)}
-        return found
+        return {row: str(number) for row, number in self._look_up(rows, RemoteCopy.reference, RemoteCopy.row_id)}
 
-    def there(self, kind: str, row_ids: Iterable[int]) -> dict[int, str]:
-        """Return what local rows of a kind are called at the remote."""
+    def all_there(self, rows: Iterable[Id]) -> dict[Id, str]:
+        """Return what those of many local rows that are at the remote are called there."""
+        numbers = [(kind, int(number)) for kind, number in rows if number.isdigit()]
+        found = self._look_up(numbers, RemoteCopy.row_id, RemoteCopy.reference)
+        return {(kind, str(number)): reference for (kind, number), reference in found}
+
+    def _look_up(self, rows: Iterable[tuple[str, Any]], key: Any, value: Any) -> Iterator[tuple[tuple[str, Any], Any]]:
+        kinds: dict[str, list[Any]] = {}
+        for kind, one in rows:
+            kinds.setdefault(kind, []).append(one)
         with self._registry.session() as session:
-            query = select(RemoteCopy.row_id, RemoteCopy.reference).where(
-                RemoteCopy.remote == self._remote,
-                RemoteCopy.kind == kind,
-                among(session, col(RemoteCopy.row_id), set(row_ids)),
-            )
-            return dict(session.exec(query).all())
+            for kind, keys in kinds.items():
+                query = select(key, value).where(
+                    RemoteCopy.remote == self._remote, RemoteCopy.kind == kind, among(session, col(key), keys)
+                )
+                for one, other in session.exec(query):
+                    yield (kind, one), other
 
     def keep_pulled(self, rows: list[tuple[Row, str]]) -> None:
         """Note the local numbers of remote rows."""
-        self._keep([(row.kind, int(number), row.reference) for row, number in rows])
+        self._keep({(row.kind, number): row.reference for row, number in rows})
 
     def keep_pushed(self, rows: list[tuple[Row, str]]) -> None:
         """Note what local rows are called at the remote; rows that are none of a table are left out."""
-        self._keep([(row.kind, int(row.reference), there) for row, there in rows if row.reference.isdigit()])
+        self._keep({row.id: there for row, there in rows if row.reference.isdigit()})
 
-    def _keep(self, rows: list[tuple[str, int, str]]) -> None:
-        numbers: dict[str, list[int]] = {}
-        for kind, number, _ in rows:
-            numbers.setdefault(kind, []).append(number)
-        kept = {(kind, number) for kind, some in numbers.items() for number in self.there(kind, some)}
-        fresh = {(kind, number): reference for kind, number, reference in rows if (kind, number) not in kept}
+    def _keep(self, rows: dict[Id, str]) -> None:
+        copies = [
+            {"remote": self._remote, "kind": kind, "row_id": int(number), "reference": reference}
+            for (kind, number), reference in rows.items()
+        ]
         with self._registry.writing() as session:
-            session.add_all(
-                RemoteCopy(remote=self._remote, kind=kind, row_id=number, reference=reference)
-                for (kind, number), reference in fresh.items()
-            )
+            insert_missing(session, RemoteCopy, copies)
 
     def mark(self, kind: str) -> int | None:
         """Return the newest row of a kind that was seen at the remote; None if there never was a pull."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from multiblast.registry.model.kinds import DETAILS
 from multiblast.registry.model.rows import (
@@ -90,16 +90,12 @@ def collect_rows(
             owners = [row for row in wave if row.kind == owner]
             for kind, field_name in DETAILS[owner]:
                 details = origin.details(ROWS[kind], field_name, owners)
-                _lead(closure, details, field_name, owner)
+                for row in details:
+                    value = row.field(field_name)
+                    for reference in value if isinstance(value, list) else [value]:
+                        if (owner, reference) in closure.leads:
+                            closure.leads[owner, reference].add(row.id)
                 passed = known({row.id for row in details})
                 found += [row for row in details if row.id not in passed]
         wave = [row for row in found if closure.add(row)]
     return closure
-
-
-def _lead(closure: RowGraph, details: Sequence[Row], field_name: str, owner: str) -> None:
-    for row in details:
-        value = row.field(field_name)
-        for reference in value if isinstance(value, list) else [value]:
-            if (owner, reference) in closure.leads:
-                closure.leads[owner, reference].add(row.id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -22,14 +22,7 @@ class ItemResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One item and what became of it.
-
-    Attributes:
-        item: What it is called.
-        result: What became of it.
-        reason: Why, if it did not go well or something should be known.
-        size_bytes: Of its file, if that is copied.
-    """
+    """One item and what became of it; with the reason if it did not go well, and its file's size if that is copied."""
 
     item: str
     result: ItemResult
@@ -42,10 +35,9 @@ class TransferSummary:
     """What came of a command.
 
     Attributes:
-        outcomes: One an item.
+        outcomes: One per item.
         notes: What should be known beside.
         requests: How many were sent to the remote registry.
-        seconds: How long it took.
         answer: Of a plan: the digest of what the registries answered.
     """
 
@@ -77,10 +69,7 @@ class TransferSummary:
     def plain(self) -> dict[str, Any]:
         """Return plain data, for JSON."""
         return {
-            "items": [
-                {"item": o.item, "result": o.result.value, "reason": o.reason, "size_bytes": o.size_bytes}
-                for o in self.outcomes
-            ],
+            "items": [asdict(outcome) for outcome in self.outcomes],
             "notes": self.notes,
             "requests": self.requests,
             "seconds": round(self.seconds, 3),

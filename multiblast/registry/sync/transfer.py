@@ -34,13 +34,7 @@ ResultT = TypeVar("ResultT")
 
 
 class Transfer:
-    """What a pull and a push have in common.
-
-    Args:
-        registry: The local one.
-        remote: The other one.
-        at_once: Files sent or fetched at the same time.
-    """
+    """What a pull and a push have in common; so many files are sent or fetched at once."""
 
     def __init__(self, registry: Registry, remote: Endpoint, at_once: int) -> None:
         self._registry, self._remote, self._at_once = registry, remote, at_once
@@ -75,7 +69,6 @@ class TransferState:
         made: The rows that are new there.
         fresh: What those rows are at their origin.
         troubles: Why a row is not there.
-        notes: What was found beside.
     """
 
     there: dict[Id, str]
@@ -168,7 +161,7 @@ def _create(waiting: Sequence[Row], destination: Endpoint, graph: RowGraph, stat
 
 
 def _know_whole(row: Row, made: Row, graph: RowGraph, state: TransferState) -> None:
-    """Note that a new object has its whole already, where its registry says so; this saves a request per object."""
+    """Note that a new object has its whole already, where its registry lists it; this saves a request per object."""
     wholes = made.details.get("object_component.object", [])
     if len(wholes) == 1:
         for component in graph.of(ObjectComponentRow):
@@ -177,7 +170,7 @@ def _know_whole(row: Row, made: Row, graph: RowGraph, state: TransferState) -> N
 
 
 def _compare(row: Row, other: Row, destination: Endpoint, graph: RowGraph, state: TransferState) -> None:
-    """Compare a row with the one that was there before: what tells rows apart is alike, the rest may differ."""
+    """Compare a row with the one that was there before: what identifies them is alike, the rest may differ."""
     if isinstance(row, KeyValueRow) and isinstance(other, KeyValueRow) and other.value != row.value:
         state.notes.append(
             f"{row.key!r} stays {other.value!r} at {destination.name}, though it is {row.value!r} at the other end"

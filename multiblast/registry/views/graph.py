@@ -11,7 +11,7 @@ from multiblast.registry.model.rows import CodeRunRow, ObjectRow
 from multiblast.registry.sync.row_graph import RowGraph, collect_rows
 
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 240, 46, 70, 18, 20
-_COLOURS = {"object": "#dbeafe", "code_run": "#fef3c7", "asked": "#bbf7d0"}
+_COLOURS = {"object": "#dbeafe", "code_run": "#fef3c7", "item": "#bbf7d0"}
 _LONGEST = 34
 
 
@@ -25,12 +25,7 @@ class Node:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """An arrow from what was there before to what came of it."""
-
-    start: str
-    end: str
+Edge = tuple[str, str]  # an arrow from the box of what was there before to that of what came of it
 
 
 def provenance(registry: Registry, item: str) -> tuple[list[Node], list[Edge], set[str]]:
@@ -46,8 +41,8 @@ def provenance(registry: Registry, item: str) -> tuple[list[Node], list[Edge], s
     for run in graph.of(CodeRunRow):
         number = f"code_run {run.reference}"
         nodes[number] = Node(number, "code_run", run.description, f"{run.run_date:%Y-%m-%d}")
-        edges += [Edge(_add(registry, graph, other, nodes), number) for other in graph.objects(run.inputs)]
-        edges += [Edge(number, _add(registry, graph, other, nodes)) for other in graph.objects(run.outputs)]
+        edges += [(_add(registry, graph, other, nodes), number) for other in graph.objects(run.inputs)]
+        edges += [(number, _add(registry, graph, other, nodes)) for other in graph.objects(run.outputs)]
     for row in rows:
         if isinstance(row, ObjectRow):
             _add(registry, graph, row, nodes)
@@ -68,7 +63,7 @@ def provenance_svg(registry: Registry, item: str) -> str:
     Raises:
         NotFoundError: the item is not here.
     """
-    nodes, edges, asked = provenance(registry, item)
+    nodes, edges, items = provenance(registry, item)
     places = _layers(nodes, edges)
     width = _MARGIN * 2 + max(x for x, _ in places.values()) * (_WIDTH + _GAP_X) + _WIDTH
     height = _MARGIN * 2 + max(y for _, y in places.values()) * (_HEIGHT + _GAP_Y) + _HEIGHT
@@ -80,16 +75,16 @@ def provenance_svg(registry: Registry, item: str) -> str:
         '<path d="M0,0 L9,4 L0,8 z" fill="#64748b"/></marker></defs>',
         f'<rect {size} fill="#ffffff"/>',
     ]
-    lines += [_arrow(places[edge.start], places[edge.end]) for edge in edges]
-    lines += [_box(node, places[node.id], is_asked=node.id in asked) for node in nodes]
+    lines += [_arrow(places[start], places[end]) for start, end in edges]
+    lines += [_box(node, places[node.id], is_item=node.id in items) for node in nodes]
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 
 def _layers(nodes: list[Node], edges: list[Edge]) -> dict[str, tuple[int, int]]:
     """Return column and row of each box: a box stands right of all that it was made from."""
     before: dict[str, set[str]] = {node.id: set() for node in nodes}
-    for edge in edges:
-        before[edge.end].add(edge.start)
+    for start, end in edges:
+        before[end].add(start)
     columns: dict[str, int] = {}
     for _ in nodes:  # a chain is at most as long as there are boxes; a circle, which no run makes, ends there too
         settled = {number: 1 + max((columns.get(one, 0) for one in before[number]), default=-1) for number in before}
@@ -117,9 +112,9 @@ def _arrow(start: tuple[int, int], end: tuple[int, int]) -> str:
     return f'<path d="{curve}" fill="none" stroke="#64748b" stroke-width="1.5" marker-end="url(#tip)"/>'
 
 
-def _box(node: Node, place: tuple[int, int], *, is_asked: bool) -> str:
+def _box(node: Node, place: tuple[int, int], *, is_item: bool) -> str:
     x, y = _corner(place)
-    colour = _COLOURS["asked" if is_asked else node.kind]
+    colour = _COLOURS["item" if is_item else node.kind]
     title = node.title if len(node.title) <= _LONGEST else node.title[: _LONGEST - 1] + "…"
     return (
         f'<g><title>{escape(node.title)}</title><rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" '

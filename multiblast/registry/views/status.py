@@ -1,15 +1,15 @@
-"""How items are: synced, ahead, behind, in conflict, missing or changed."""
+"""How items are: synced, ahead, behind, in conflict, missing or changed; and whether files are what they should be."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from semver import Version
-from sqlmodel import select
+from sqlmodel import col, select
 
+from multiblast.errors import MultiblastError, ObjectMissingError
 from multiblast.registry.local.items import Item, everything, find_items, label, names_of
 from multiblast.registry.local.registry import Registry
-from multiblast.registry.model.local_tables import Staged
 from multiblast.registry.model.rows import (
     CodeRunRow,
     DataProductRow,
@@ -19,6 +19,7 @@ from multiblast.registry.model.rows import (
     StorageLocationRow,
     StorageRootRow,
 )
+from multiblast.registry.model.tables import Staged, StorageLocation, StorageRoot, StoredFile
 from multiblast.registry.sync.remote_copies import RemoteCopies
 from multiblast.registry.sync.summary import ItemResult, Outcome, TransferSummary
 from multiblast.registry.sync.transfer import contents_of
@@ -27,15 +28,11 @@ Versions = dict[tuple[str, str], dict[str, DataProductRow]]  # by namespace and 
 
 
 def status(registry: Registry, remote: Endpoint | None = None, items: Sequence[str] = ()) -> TransferSummary:
-    """Say of items, or of all data products and code runs, how they are.
-
-    Args:
-        registry: The local one.
-        remote: Compare with it: ahead (not there), behind (newer there), conflict.
-        items: What to look at; empty for everything.
+    """Return how items, or all data products and code runs, are.
 
     Returns:
-        One outcome per item; its reason says: synced, ahead, behind, committed, conflict, missing file, changed file.
+        One outcome per item. Its reason has committed, missing file, changed file; and with a remote to compare with
+        synced, ahead (not there), behind (newer there), conflict.
     """
     rows = [row for text in items for row in find_items(registry, text)] or everything(registry)
     report = TransferSummary()
@@ -88,7 +85,7 @@ def _remote_products(registry: Registry, remote: Endpoint, rows: Sequence[Item])
 
 def _against(registry: Registry, remote: Endpoint, copies: RemoteCopies, row: Item, theirs: Versions) -> list[str]:
     if isinstance(row, CodeRunRow):
-        there = copies.there("code_run", [int(row.reference)]) or remote.find(CodeRunRow, [row.fields])[0]
+        there = copies.all_there([row.id]) or remote.find(CodeRunRow, [row.fields])[0]
         return ["synced" if there else "ahead: not at the remote"]
     states: list[str] = []
     ours = contents_of([row], registry)[row.reference]
@@ -105,3 +102,23 @@ def _against(registry: Registry, remote: Endpoint, copies: RemoteCopies, row: It
         if newer:
             states.append(f"behind: {max(newer, key=Version.parse)} is at the remote")
     return states
+
+
+def verify(registry: Registry) -> TransferSummary:
+    """Compute every digest of every file again."""
+    report = TransferSummary()
+    with registry.session() as session:
+        hashes = session.exec(select(StoredFile.sha1).order_by(StoredFile.sha1)).all()
+        local = session.exec(
+            select(StorageLocation.hash).join(StorageRoot).where(col(StorageRoot.local)).distinct()
+        ).all()
+    for sha1 in hashes:
+        try:
+            found = registry.files.verify(sha1)
+            report.outcomes.append(Outcome(sha1, ItemResult.DONE, "", found.size_bytes))
+        except MultiblastError as error:
+            report.outcomes.append(Outcome(sha1, ItemResult.FAILED, str(error)))
+    report.outcomes += [
+        Outcome(sha1, ItemResult.FAILED, str(ObjectMissingError(sha1))) for sha1 in sorted(set(local) - set(hashes))
+    ]
+    return report

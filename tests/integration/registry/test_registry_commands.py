@@ -41,8 +41,7 @@ from multiblast.registry.sync.summary import ItemResult
 from multiblast.registry.views.export import write_crate, write_prov
 from multiblast.registry.views.graph import provenance, provenance_svg
 from multiblast.registry.views.info import info
-from multiblast.registry.views.status import status
-from multiblast.registry.views.verification import verify
+from multiblast.registry.views.status import status, verify
 
 RUN = """\
 run_metadata:

@@ -21,8 +21,7 @@ from multiblast.registry.model.rows import DataProductRow, KeywordRow, ObjectCom
 from multiblast.registry.remotes.connection import RetryPolicy
 from multiblast.registry.sync.commands import pull, push
 from multiblast.registry.sync.summary import ItemResult
-from multiblast.registry.views.status import status
-from multiblast.registry.views.verification import verify
+from multiblast.registry.views.status import status, verify
 
 _ROOT = Path(__file__).resolve().parents[3]
 READ_ALL = "read:\n- {data_product: 'params/*', use: {namespace: rich}}\n"

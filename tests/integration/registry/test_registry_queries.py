@@ -24,7 +24,7 @@ from multiblast.registry.sync.commands import commit, pull, push
 from multiblast.registry.sync.summary import ItemResult
 from multiblast.registry.views.export import write_crate, write_prov
 from multiblast.registry.views.info import info
-from multiblast.registry.views.verification import verify
+from multiblast.registry.views.status import verify
 from multiblast.reports import Formatting
 from multiblast.search import read_submission
 from multiblast.services import Services

@@ -20,8 +20,7 @@ from multiblast.registry.remotes.public_view import PublicView
 from multiblast.registry.sync.collection import collect
 from multiblast.registry.sync.commands import pull, push
 from multiblast.registry.sync.summary import ItemResult
-from multiblast.registry.views.status import status
-from multiblast.registry.views.verification import verify
+from multiblast.registry.views.status import status, verify
 from multiblast.stores import LocalStore, S3Store, Store
 
 _ROOT = Path(__file__).resolve().parents[3]

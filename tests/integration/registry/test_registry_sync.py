@@ -8,16 +8,14 @@ from typing import Any
 
 import pytest
 
-from multiblast.registry.model.local_tables import Staged
 from multiblast.registry.model.rows import DataProductRow, KeywordRow, ObjectRow, StorageLocationRow
-from multiblast.registry.model.tables import Keyword
+from multiblast.registry.model.tables import Keyword, Staged
 from multiblast.registry.remotes.public_view import PublicView
 from multiblast.registry.remotes.rest import RestRegistry
 from multiblast.registry.sync.collection import collect, delete
 from multiblast.registry.sync.commands import plan_pull, plan_push, pull, push, update
 from multiblast.registry.sync.summary import ItemResult
-from multiblast.registry.views.status import status
-from multiblast.registry.views.verification import verify
+from multiblast.registry.views.status import status, verify
 
 TOKEN = "01234567" * 5  # of the served registry
 READ_ALL = "read:\n- {data_product: '*/*', use: {namespace: rich}}\n"
