@@ -34,13 +34,16 @@ class PublicView(Registry):
         registry: Whose rows; everything else, such as taking rows and files, is its own.
         root: The address under which its files are shown; by default its own.
         path_of: Returns the path of a file there.
+
+    Attributes:
+        private: The objects that were read so far and are private.
     """
 
     def __init__(self, registry: Registry, root: str = "", path_of: Callable[[StoredFile], str] | None = None) -> None:
         vars(self).update(vars(registry))  # the same database, files and transactions
         self.registry = registry
         self._root, self._path_of = root or registry.data_root, path_of or registry.path_of
-        self._private: set[str] = set()
+        self.private: set[str] = set()
 
     def read(self, kind: type[RowT], references: Iterable[str]) -> list[RowT]:
         """Return rows by reference, masked: see `Endpoint.read`."""
@@ -51,18 +54,14 @@ class PublicView(Registry):
     def details(self, kind: type[RowT], field_name: str, rows: Sequence[Row]) -> list[RowT]:
         """Return the rows that refer to others, masked: see `Endpoint.details`."""
         if kind.kind not in _SHOWN_OF_PRIVATE:
-            rows = [row for row in rows if getattr(row, "object", row.reference) not in self._private]
+            rows = [row for row in rows if getattr(row, "object", row.reference) not in self.private]
         return self._mask(kind, self.registry.details(kind, field_name, rows))
-
-    def is_private(self, object_reference: str) -> bool:
-        """Return whether an object, which was read before, is private."""
-        return object_reference in self._private
 
     def products(self, namespace: str, patterns: Sequence[str]) -> list[DataProductRow]:
         """Return the data products that are not private: see `Endpoint.products`."""
         rows = self.registry.products(namespace, patterns)
         self.read(ObjectRow, {row.object for row in rows})
-        return [row for row in rows if row.object not in self._private]
+        return [row for row in rows if row.object not in self.private]
 
     def since(self, kind: type[RowT], number: int) -> list[RowT]:
         """Return newer rows, masked: see `Endpoint.since`."""
@@ -70,7 +69,7 @@ class PublicView(Registry):
         if kind.kind not in _SHOWN_OF_PRIVATE:
             owners = {row.reference: self._owners(row) for row in rows}
             self.read(ObjectRow, {item for items in owners.values() for item in items})
-            rows = [row for row in rows if not owners[row.reference] or owners[row.reference] - self._private]
+            rows = [row for row in rows if not owners[row.reference] or owners[row.reference] - self.private]
         return self._mask(kind, rows)
 
     def _owners(self, row: Row) -> set[str]:
@@ -94,14 +93,14 @@ class PublicView(Registry):
     def _mask_objects(self, rows: list[ObjectRow]) -> list[ObjectRow]:
         places = self.registry.read(StorageLocationRow, {row.storage_location for row in rows if row.storage_location})
         private = {place.reference for place in places if not place.public}
-        self._private |= {row.reference for row in rows if row.storage_location in private}
+        self.private |= {row.reference for row in rows if row.storage_location in private}
         return [
-            _without(row, "storage_location", "description") if row.reference in self._private else row for row in rows
+            _without(row, "storage_location", "description") if row.reference in self.private else row for row in rows
         ]
 
     def _mask_components(self, rows: list[ObjectComponentRow]) -> list[ObjectComponentRow]:
         self.read(ObjectRow, {row.object for row in rows})  # finds out which are private
-        return [_without(row, "description") if row.object in self._private else row for row in rows]
+        return [_without(row, "description") if row.object in self.private else row for row in rows]
 
     def _mask_externals(self, rows: list[ExternalObjectRow]) -> list[ExternalObjectRow]:
         """Leave out where an object was found, if that is private or on this machine."""

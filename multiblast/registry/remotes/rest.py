@@ -158,8 +158,10 @@ class RestRegistry:
         key = kind.key_of(fields)
         if not key:
             return None
-        filters = {name: _filter(kind, name, fields[name]) for name in key}
-        matching = [one for one in self._list(row, filters) if _same(kind, key, one, fields)]
+        filters = {name: _value(kind, name, fields[name]) for name in key}
+        # Compared once more with what was meant: a name's filter is a pattern there.
+        found = self._list(row, filters)
+        matching = [one for one in found if all(_value(kind, n, one.field(n)) == filters[n] for n in key)]
         return matching[-1] if matching else None  # the oldest
 
     def create(self, kind: str, many: Sequence[Fields]) -> list[Creation]:
@@ -345,17 +347,5 @@ def _listed(value: Any) -> list[str]:
     return [] if value is None else [value] if isinstance(value, str) else list(value)
 
 
-def _filter(kind: Kind, name: str, value: Any) -> Any:
-    if name in kind.references:
-        return _number(value)
-    return str(value).lower() if isinstance(value, bool) else value
-
-
-def _same(kind: Kind, key: tuple[str, ...], row: Row, fields: Fields) -> bool:
-    """Compare what the server found with what was meant: a name's filter is a pattern there."""
-    return all(
-        _number(row.field(name)) == _number(fields[name])
-        if name in kind.references
-        else row.field(name) == fields[name]
-        for name in key
-    )
+def _value(kind: Kind, name: str, value: Any) -> Any:
+    return _number(value) if name in kind.references else value

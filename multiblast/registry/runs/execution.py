@@ -168,7 +168,10 @@ class _Execution:
         self._started = datetime.now(UTC)
         self._run_id = str(uuid4())
         self._store = Path(working.metadata.write_data_store.removeprefix("file://"))
-        self._outputs = [_with_run_id(one, self._run_id) for one in working.outputs]
+        self._outputs = [
+            replace(one, name=replace(one.name, name=one.name.name.replace(_RUN_ID, self._run_id)))
+            for one in working.outputs
+        ]
         self._files = {one.alias: _path(self._store, one.name, one.file_type) for one in self._outputs}
         self._log = working.directory / f"{self._run_id}.log"
 
@@ -278,10 +281,6 @@ class _Execution:
         """Return what came of it."""
         seconds = (datetime.now(UTC) - self._started).total_seconds()
         return RunSummary(self._run_id, tuple(str(one.name) for one in self._outputs), seconds, str(self._log))
-
-
-def _with_run_id(one: Output, run_id: str) -> Output:
-    return replace(one, name=replace(one.name, name=one.name.name.replace(_RUN_ID, run_id)))
 
 
 def _path(store: Path, name: ProductName, file_type: str) -> Path:

@@ -16,14 +16,7 @@ from multiblast.errors import ConflictError
 from multiblast.registry.local.items import everything, find_items, label
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.kinds import DETAILS, KINDS
-from multiblast.registry.model.rows import (
-    ROWS,
-    CodeRunRow,
-    ObjectComponentRow,
-    ObjectRow,
-    Row,
-    StorageLocationRow,
-)
+from multiblast.registry.model.rows import ROWS, CodeRunRow, ObjectComponentRow, ObjectRow, Row, StorageLocationRow
 from multiblast.registry.model.tables import RegistryTable, RemoteCopy, Staged, StorageLocation, StorageRoot, StoredFile
 from multiblast.registry.sync.remote_copies import RemoteCopies
 from multiblast.registry.sync.row_graph import RowGraph, collect_rows

@@ -69,7 +69,7 @@ class Push(Transfer):
         shown: list[Row] = []
         for kind in (ObjectRow, CodeRunRow):
             shown += origin.read(kind, [row.reference for row in roots if isinstance(row, kind)])
-        private = {row.id for row in shown if row.kind == "object" and origin.is_private(row.reference)}
+        private = {row.id for row in shown if row.kind == "object" and row.reference in origin.private}
         return collect_rows(origin, [row for row in shown if row.id not in private]), private
 
     def _there(self, graph: RowGraph) -> dict[Id, str]:

@@ -12,13 +12,7 @@ from urllib.parse import unquote, urlsplit
 from sqlmodel import select
 
 from multiblast.errors import ConflictError, InvalidInputError, MultiblastError, StoreError
-from multiblast.registry.config.schema import (
-    AuthorEntry,
-    Config,
-    DataProductEntry,
-    ExternalObjectEntry,
-    NamespaceEntry,
-)
+from multiblast.registry.config.schema import AuthorEntry, Config, DataProductEntry, ExternalObjectEntry, NamespaceEntry
 from multiblast.registry.local.files import file_checksums
 from multiblast.registry.local.records import (
     RecordedProduct,
