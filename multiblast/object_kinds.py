@@ -30,11 +30,9 @@ class ObjectKind(StrEnum):
         return f"{self}/{name}"
 
     def spread_key(self, name: str, rest: str = "") -> str:
-        """Return the key of an object of a kind with many, which are spread by the first two characters of their name.
+        """Return the key of an object of a kind with many, which are spread by the first two hexadecimal digits.
 
-        Args:
-            name: What the object is known by, in hexadecimal digits.
-            rest: What follows the name, as ``.fasta`` or ``/report.tsv``.
+        ``rest`` is what follows the name, as ``.fasta`` or ``/report.tsv``.
         """
         return f"{self}/{name[:2]}/{name}{rest}"
 

@@ -138,7 +138,8 @@ class Program:
         """
         code = self._process.wait()
         self._watcher.join()
-        stderr = self._read_stderr()
+        self._stderr.seek(max(0, self._stderr.seek(0, os.SEEK_END) - _STDERR_KEPT_BYTES))
+        stderr = self._stderr.read().decode("utf-8", "replace")
         if code and not self._killed_for and self._is_disk_full():
             reason = f"no space left for {self._stdout}: free some, or set TMPDIR to a larger disk\n"
             raise ProgramError(self.command, code, stderr + reason, FailureClass.OUTPUT)
@@ -154,11 +155,6 @@ class Program:
     def _is_disk_full(self) -> bool:
         """Return whether nothing more could be written; BLAST+ then aborts without a word."""
         return self._stdout is not None and shutil.disk_usage(self._stdout.parent).free < _LEAST_FREE_BYTES
-
-    def _read_stderr(self) -> str:
-        size = self._stderr.seek(0, os.SEEK_END)
-        self._stderr.seek(max(0, size - _STDERR_KEPT_BYTES))
-        return self._stderr.read().decode("utf-8", "replace")
 
     def _watch(self) -> None:
         deadline = self._started + self._timeout_s if self._timeout_s else float("inf")

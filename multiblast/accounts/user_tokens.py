@@ -35,12 +35,9 @@ class UserTokens:
         self._database = database
 
     def make(self, user: str, name: str, *, lasts: timedelta | None = None) -> str:
-        """Return a new token, which is not kept and cannot be shown again.
+        """Return a new token, which is not kept and cannot be shown again; nothing else makes somebody a user.
 
-        Args:
-            user: Who it is for; nothing else makes somebody a user.
-            name: What it is for, to know it by later.
-            lasts: For how long; None is until it is revoked.
+        The name is to know it by later. Without an end it lasts until it is revoked.
 
         Raises:
             InvalidInputError: nobody can be called so, a living token of the user has the name, or the time is over.

@@ -89,11 +89,7 @@ class JobConfig(Answer):
 
 
 class ChildItem(Answer):
-    """One sequence of a query job.
-
-    Attributes:
-        position: 1-based, in the order of the query; equal sequences have the same id.
-    """
+    """One sequence of a query job; positions are 1-based, and equal sequences have the same id."""
 
     query_job_id: str = Field(alias="queryJobID")
     position: int
@@ -151,11 +147,7 @@ class ReportListedFile(Answer):
 
 
 class ProgramFailure(Answer):
-    """One BLAST+ process that wrote to standard error or failed.
-
-    Attributes:
-        failure_class: In plain words; empty if it did not fail.
-    """
+    """One BLAST+ process that wrote to standard error or failed; its class is empty if it did not fail."""
 
     at: Time
     sequences: int
@@ -174,11 +166,7 @@ class SequenceFailure(Answer):
 
 
 class Errors(Answer):
-    """What went wrong with a job.
-
-    Attributes:
-        stderr: Everything its programs wrote to standard error, in order; often empty.
-    """
+    """What went wrong with a job, and all that its programs wrote to standard error, in order; often nothing."""
 
     stderr: str
     programs: tuple[ProgramFailure, ...] = ()

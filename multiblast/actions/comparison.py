@@ -26,9 +26,7 @@ from multiblast.targets import ordinal_of
 class HitChange:
     """One subject that a sequence hits now and did not before, or the other way round, or with another score.
 
-    Attributes:
-        position: Of the sequence in its query, 1-based.
-        evalue_before, bit_score_before: Of the subject's best HSP; None if it was not hit.
+    Positions are 1-based; E-values and bit scores are of the subject's best HSP, None where it is not hit.
     """
 
     position: int
@@ -153,14 +151,11 @@ class _Names:
         """
         named: dict[str, ArchivedSubject] = {}
         for subject in subjects.values():
-            name = self._name(subject.id)
+            name = subject.id if ordinal_of(subject.id) is None else self._known.name(subject.id)
             known = named.get(name)
             if known is None or known.bit_score < subject.bit_score:
                 named[name] = subject
         return named
-
-    def _name(self, subject: str) -> str:
-        return subject if ordinal_of(subject) is None else self._known.name(subject)
 
     @cached_property
     def _known(self) -> SubjectNames:

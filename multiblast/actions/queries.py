@@ -272,9 +272,7 @@ class Queries(JobDoor):
     @action("query", answer="FASTA")
     def query(self, requester: Requester, job_id: str) -> BinaryIO:
         """Open the sequences of a job, in canonical FASTA."""
-        self._access.check_read(requester, job_id, JobKind.QUERY)
-        job = self.jobs.query(job_id)
-        return self._engine.store.open(job.query_key, job.query_offset, job.query_bytes)
+        return self.query_file(requester, job_id).open()
 
     def query_file(self, requester: Requester, job_id: str) -> StoredFile:
         """Return the sequences of a job as a file: see `query`."""

@@ -279,12 +279,9 @@ class Reports(JobDoor):
         return written
 
     def hits(self, requester: Requester, query_job_id: str, **choice: Any) -> HitPage:
-        """Return a page of a query job's hits; the table they come from is made at the first time.
+        """Return a page of a complete query job's hits; the table they come from is made at the first time.
 
-        Args:
-            requester: The person who makes the request.
-            query_job_id: A complete query job.
-            **choice: Filters, order and page: see `multiblast.reports.hits.read_hits`.
+        Filters, order and page are chosen as for `multiblast.reports.hits.read_hits`.
         """
         job_id = self.submit(requester, query_job_id, Formatting(format="parquet"), add_to_collection=False)
         table = self.run(job_id).execute().files[0]

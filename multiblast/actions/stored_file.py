@@ -12,14 +12,7 @@ from multiblast.stores import Store
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file of a job.
-
-    Attributes:
-        name: What to call it.
-        size: In bytes.
-        media_type: Of its content.
-        digest: Another one whenever its content may be another.
-    """
+    """A file of a job; ``size`` is in bytes, ``digest`` another one whenever its content may be another."""
 
     name: str
     size: int

@@ -18,12 +18,7 @@ _SCHEMA = 1
 
 @dataclass(frozen=True, slots=True, order=True)
 class TargetName:
-    """A target of a search, by its registered names.
-
-    Attributes:
-        display: The target's name (the design's ``targetDisplayName``).
-        file: The database's name (``targetFile``).
-    """
+    """A target of a search by its name and its database's: the design's ``targetDisplayName``, ``targetFile``."""
 
     display: str
     file: str

@@ -39,12 +39,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class NewSequence:
-    """One sequence of a query that is being recorded.
-
-    Attributes:
-        child_id: The job one would get by submitting it alone.
-        query_offset, query_bytes: Its place in the query's canonical FASTA.
-    """
+    """One sequence of a query that is being recorded, and its place in the query's canonical FASTA."""
 
     child_id: str
     result_key: str
@@ -56,13 +51,7 @@ class NewSequence:
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """One sequence of a job as it stands.
-
-    Attributes:
-        position: 1-based, in the order of the query.
-        pack: Where its result is, if there is one.
-        failure: Why it has none, if it failed.
-    """
+    """One sequence of a job, at a 1-based position, as it stands: where its result is, or why it has none."""
 
     position: int
     job_id: str

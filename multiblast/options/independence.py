@@ -45,9 +45,7 @@ def independent_from(options: Options) -> float:
 def is_independent(options: Options, search_space: float = 0) -> bool:
     """Return whether results do not depend on batch-mates; if they may, a search needs ``BATCH_SIZE=1``.
 
-    Args:
-        options: The options of the search.
-        search_space: The smallest effective search space of the queries, residues times residues; 0 if not known.
+    The search space is the smallest effective one of the queries, residues times residues; 0 if not known.
     """
     least = independent_from(options)
     return least < inf and search_space >= least

@@ -40,12 +40,7 @@ def switch_text(value: Any) -> Any:
 
 
 def composition_mode(default: str, true: str) -> Any:
-    """Return a reader of ``-comp_based_stats``.
-
-    Args:
-        default: What this program takes ``D`` for.
-        true: What this program takes ``T`` for.
-    """
+    """Return a reader of ``-comp_based_stats`` for a program, with what it takes ``D`` and ``T`` for."""
     modes = {**_COMPOSITION_MODES, "d": default, "t": true}
 
     def read(value: Any) -> Any:
