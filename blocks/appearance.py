@@ -1,6 +1,8 @@
-"""How our blocks look among others in Prefect's catalogue."""
+"""What our blocks share: how they look among others in Prefect's catalogue, and how they are loaded."""
 
 from __future__ import annotations
+
+from typing import Self
 
 from prefect.blocks.core import Block
 from pydantic import HttpUrl
@@ -15,3 +17,8 @@ class OurBlock(Block):
         "/assets/block-logos/filesystem.png"
     )
     _documentation_url = HttpUrl("https://docs.prefect.io/v3/concepts/blocks")
+
+    @classmethod
+    def named(cls, name: str) -> Self:
+        """Return the block of this name, or raise a `ValueError`."""
+        return cls.load(name, _sync=True)  # type: ignore[call-arg, return-value]  # added by Prefect's decorator

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from prefect.blocks.core import Block
 from prefect.exceptions import PrefectException
 
+from blocks.appearance import OurBlock
 from blocks.database import JobDatabase
 from blocks.installation import BlastInstallation
 from blocks.limits import BlastQueryLimits
@@ -18,7 +18,7 @@ from blocks.policy import ServicePolicy
 from blocks.storage import ResultStorage
 from multiblast.services import Services
 
-BlockT = TypeVar("BlockT", bound=Block)
+BlockT = TypeVar("BlockT", bound=OurBlock)
 
 _KEPT_S = 60.0  # a changed block is seen by running processes after this time
 _lock = threading.Lock()
@@ -68,6 +68,6 @@ def _load() -> Services:
 
 def _default(block: type[BlockT]) -> BlockT:
     try:
-        return block.load("default", _sync=True)  # type: ignore[call-arg, return-value]  # added by Prefect's decorator
+        return block.named("default")
     except (ValueError, PrefectException):  # not registered: embedded defaults
         return block()

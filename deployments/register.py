@@ -9,9 +9,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from datetime import timedelta
-from typing import TypeVar
 
-from prefect.blocks.core import Block
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import StateType, WorkerStatus
@@ -29,13 +27,11 @@ from deployments import environment
 from deployments.own_servers import BUCKET, OwnServers
 from deployments.server import ServerError
 
-BlockT = TypeVar("BlockT", bound=Block)
-
 POOL = environment.POOL
 _SILENT_FOR_S = 120  # four heartbeats
 
 
-def block_classes() -> list[type[Block]]:
+def block_classes() -> list[type[OurBlock]]:
     """Return every block class that a module of `blocks` defines, in the order of their names."""
     modules = [importlib.import_module(f"blocks.{module.name}") for module in pkgutil.iter_modules(blocks.__path__)]
     return [
@@ -59,7 +55,7 @@ def register_blocks() -> None:
                 block().save("default")
             for document in documents:
                 if document.name and document.block_schema_id != block._block_schema_id:  # noqa: SLF001 - set just above
-                    _load(block, document.name).save(document.name, overwrite=True)
+                    block.named(document.name).save(document.name, overwrite=True)
 
 
 def point_blocks_to(servers: OwnServers) -> None:
@@ -72,15 +68,11 @@ def point_blocks_to(servers: OwnServers) -> None:
         aws_access_key_id=key, aws_secret_access_key=secret, region_name="us-east-1", aws_client_parameters=parameters
     )
     S3Bucket(bucket_name=BUCKET, credentials=credentials).save(BUCKET, overwrite=True)
-    if not _load(ResultStorage, "default").url:
+    if not ResultStorage.named("default").url:
         ResultStorage(url=f"block:s3-bucket/{BUCKET}").save("default", overwrite=True)
-    if not _load(JobDatabase, "default").url.get_secret_value():
+    if not JobDatabase.named("default").url.get_secret_value():
         url = SecretStr(servers.database_url("+psycopg", "multiblast"))
         JobDatabase(url=url).save("default", overwrite=True)
-
-
-def _load(block: type[BlockT], name: str) -> BlockT:
-    return block.load(name, _sync=True)  # type: ignore[call-arg, return-value]  # added by Prefect's decorator
 
 
 def create_pool() -> None:

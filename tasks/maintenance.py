@@ -102,11 +102,10 @@ def _storage(name: str) -> Store:
     if not name:
         return services().store
     try:
-        block: ResultStorage = ResultStorage.load(name, _sync=True)  # type: ignore[call-arg, assignment]  # added by Prefect's decorator
+        return ResultStorage.named(name).store()
     except ValueError as error:
         remedy = "make it in Prefect under Blocks, or correct the name"
         raise NotFoundError("BLAST result storage block", name, remedy) from error
-    return block.store()
 
 
 async def _show_progress(

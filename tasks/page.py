@@ -57,10 +57,6 @@ class RunPage:
         self._table: UUID | None = None
         self._due = time.monotonic() + _FIRST_S
 
-    async def show_plan(self, plan: Plan) -> None:
-        """Show what is known, what must run, and what to expect."""
-        await show_plan(plan, f"plan-{self._short}")
-
     @best_effort()
     async def show_progress(self) -> None:
         """Show how far the search is; does nothing if that was shown less than 2 s ago."""

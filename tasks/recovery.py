@@ -23,6 +23,7 @@ from multiblast.database import JobKind, JobStatus, in_portions
 from multiblast.errors import ConflictError
 from multiblast.options import PROGRAMS
 from multiblast.upkeep.reconciliation import Reconciled, Reconciliation, RunState, Waiting
+from tasks.runs import load_secret
 
 _SIGNING_SECRET = "multiblast-notices"  # noqa: S105 - the name of the block that holds it
 
@@ -169,14 +170,10 @@ HOOKS: dict[str, Any] = {"on_completion": [notify], "on_failure": [notify], "on_
 def signing_secret() -> str:
     """Return what notices are signed with, from a Secret block that is made when first needed."""
     with suppress(ValueError):
-        return _load_secret()
+        return load_secret(_SIGNING_SECRET)
     with suppress(ValueError):  # another process has just made it
         Secret(value=secrets.token_urlsafe(32)).save(_SIGNING_SECRET, _sync=True)  # type: ignore[call-arg]  # added by Prefect's decorator
-    return _load_secret()
-
-
-def _load_secret() -> str:
-    return str(Secret.load(_SIGNING_SECRET, _sync=True).get())  # type: ignore[call-arg, union-attr]  # as above
+    return load_secret(_SIGNING_SECRET)
 
 
 def _states(run_ids: set[str]) -> dict[str, RunState]:

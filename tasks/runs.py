@@ -94,9 +94,14 @@ def requester(user: str, share: str = "") -> Requester:
 
 def _token(name: str, key: str) -> str:
     try:
-        return str(Secret.load(name, _sync=True).get())  # type: ignore[call-arg, union-attr]  # added by Prefect's decorator
+        return load_secret(name)
     except ValueError as error:
         raise InvalidInputError(Problem(f"there is no Secret block {name!r}: save the token in one", key)) from error
+
+
+def load_secret(name: str) -> str:
+    """Return the text in a Secret block, or raise a `ValueError`."""
+    return str(Secret.load(name, _sync=True).get())  # type: ignore[call-arg, union-attr]  # added by Prefect's decorator
 
 
 def upload_directory() -> Path | None:

@@ -34,7 +34,7 @@ from multiblast.search import (
     Submission,
     board,
 )
-from tasks.page import RunPage
+from tasks.page import RunPage, show_plan
 from tasks.recovery import cancel_at_once, dismiss_helpers
 from tasks.registry import record_if_wanted
 from tasks.runs import RETRY_IF_TRANSIENT, is_cluster, requester, sequence_name, tag_run
@@ -130,7 +130,7 @@ class FlowSearch(Steps):
         """Find out what is known and what must be searched."""
         await tag_run(self._job_id)
         plan = plan_search(self._job_id)
-        await self._page.show_plan(plan)
+        await show_plan(plan, f"plan-{self._job_id:.8}")
         return plan
 
     async def leave_to_queue(self, plan: Plan) -> SearchedJob | None:

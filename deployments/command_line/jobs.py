@@ -35,7 +35,7 @@ def restart(job: Job, targets_root: TargetsRoot = None, user: User = "") -> None
     running = Session(targets_root, user)
     is_query = running.services.job_door(job).kind == "query"
     with running.connected(display.searching()):
-        from flows.restart_job import restart_job
+        from flows.control_job import restart_job
 
         running.run(lambda: restart_job(job=job, user=running.user))
     if is_query:

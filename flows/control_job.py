@@ -1,4 +1,4 @@
-"""Run a job again that expired, failed or was cancelled, or whose databases changed."""
+"""Control a job: run it again from its recipe, or stop it."""
 
 from __future__ import annotations
 
@@ -31,3 +31,14 @@ async def restart_job(job: str, user: str = "") -> str:
     await FlowSearch(job).execute()
     await show_changes(who, job)
     return job
+
+
+@flow(name="cancel-job", flow_run_name="cancel {job:.8}")
+async def cancel_job(job: str, user: str = "") -> None:
+    """Stop a job that waits or runs. What it found so far is kept.
+
+    Args:
+        job: The query or report job's id.
+        user: Whose list has the job: a user's name, or secret:NAME of a guest.
+    """
+    services().job_door(job).cancel(requester(user), job)
