@@ -13,6 +13,7 @@ from multiblast.services import Services
 from web import operation_routes, query_routes, report_routes
 from web.errors import add_error_handlers
 from web.guard import Guard, HttpMetrics
+from web.legacy.application import legacy_application
 from web.ncbi import routes as ncbi_routes
 from web.runs import Runs, Starter
 from web.service import Service
@@ -31,13 +32,14 @@ def make_application(services: Services, starter: Starter) -> ASGIApp:
         services: What does all the work.
         starter: What starts the runs of jobs.
     """
+    legacy = legacy_application()
     rules, metrics = services.policy.http, HttpMetrics()
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
         watch = Watch(services)
         runs = Runs(services, starter, watch.look)
-        app.state.service = Service(services, runs, watch, metrics)
+        app.state.service = legacy.state.service = Service(services, runs, watch, metrics)
         yield
         await runs.close()
         services.database.close()
@@ -48,6 +50,7 @@ def make_application(services: Services, starter: Starter) -> ASGIApp:
     add_error_handlers(app)
     for routes in (query_routes, report_routes, ncbi_routes, operation_routes):
         app.include_router(routes.router)
+    app.mount("/multi-blast", legacy)
     if rules.origins:
         exposed = ["ETag", "Link", "Location", "Retry-After", "X-Request-Id", "Content-Range", "Content-Disposition"]
         app.add_middleware(

@@ -81,7 +81,7 @@ class Guard:
             await passage.refuse(error)
         seconds = time.perf_counter() - started
         route = getattr(scope.get("route"), "path_format", "other")
-        self._metrics.count(scope["method"], scope.get("mounted_at", "") + route, passage.code, seconds)
+        self._metrics.count(scope["method"], scope.get("root_path", "") + route, passage.code, seconds)
         path = quote(scope["path"], safe="/:")  # without its query, in which there may be a token
         facts = (scope["method"], path[:200], passage.code, seconds * 1000, passage.request_id)
         _log.info("%s %s %d in %.0f ms, request %s%s", *facts, passage.trace)
