@@ -79,11 +79,8 @@ def reverse_complement(residues: str) -> str:
 def translate(residues: str, frame: int, code: int, masks: bytes) -> str:
     """Return a frame of a nucleotide query as protein, X where it is masked.
 
-    Args:
-        residues: Nucleotides, IUPAC codes.
-        frame: 1 to 3, or -1 to -3 on the other strand.
-        code: The genetic code's NCBI number.
-        masks: Mask elements of the query; those of other frames are passed over.
+    The frame is 1 to 3, or -1 to -3 on the other strand; the genetic code goes by its NCBI number. Masks of
+    other frames are passed over.
     """
     strand = residues if frame > 0 else reverse_complement(residues)
     first = abs(frame) - 1

@@ -48,7 +48,6 @@ _REAL = rb"(?:\{ (-?\d+), 10, (-?\d+) \})"
 _BLOCK = re.compile(rb"lambda %s,\n        k %s,\n        h %s,\n        gapped (TRUE|FALSE)" % (_REAL, _REAL, _REAL))
 _SEARCH_SPACE = re.compile(rb'"Effective search space used: (\d+)"')
 _ADJUSTMENT = re.compile(rb'"Length adjustment: (-?\d+)"')
-_DATABASE_FILTERS = ("GiList", "SeqIdList", "TaxidList", "NegativeGiList", "NegativeSeqidList", "NegativeTaxidList")
 _DERIVABLE = {"plain", "megablast"}
 _ADJUSTING = {2, 3}
 SEG_WINDOW, SEG_LOCUT = 12, 2.2
@@ -67,40 +66,20 @@ class SearchRequest:
         self.service = program[2].decode()
         algorithm, _, rest = request.partition(b"\n      program-options {\n")
         self._options = {name.decode(): value.decode().strip('"') for name, value in _OPTION.findall(algorithm)}
-        self.has_query_range = b'name "RequiredEnd"' in rest
+        # Whether each query's statistics can be derived, apart from what the databases' filters change.
+        self.is_derivable = self.service in _DERIVABLE and b'name "RequiredEnd"' not in rest
         self.gapped = self._options.get("UngappedMode") != "TRUE" and self.program != "tblastx"
         self.matrix = self._options.get("MatrixName", "BLOSUM62")
-        self.is_filtered = any(name in self._options for name in _DATABASE_FILTERS)
-
-    @property
-    def is_derivable(self) -> bool:
-        """Whether each query's statistics can be derived, apart from what the databases' filters change."""
-        return self.service in _DERIVABLE and not self.has_query_range
-
-    @property
-    def adjusts_scores(self) -> bool:
-        """Whether scores are adjusted to the composition of both sequences."""
-        return self._number("CompositionBasedStats") in _ADJUSTING
-
-    @property
-    def inclusion_threshold(self) -> float:
-        """Below which E-value psiblast takes a hit for its profile."""
-        return self._real("InclusionThreshold") or 0.0
-
-    @property
-    def lacks_plus_strand(self) -> bool:
-        """Whether the first query's plus strand (or first frame) was not searched, so that it has no search space."""
-        return self._number("EffectiveSearchSpace") == 0
-
-    @property
-    def query_step(self) -> int:
-        """Query letters per column of an alignment: 3 if the query is translated."""
-        return 3 if self.program in {"blastx", "tblastx"} or self.service == "rpstblastn" else 1
-
-    @property
-    def subject_step(self) -> int:
-        """Subject letters per column of an alignment: 3 if the subject is translated."""
-        return 3 if self.program in {"tblastn", "tblastx"} and self.service != "rpstblastn" else 1
+        # Whether scores are adjusted to the composition of both sequences.
+        self.adjusts_scores = self._number("CompositionBasedStats") in _ADJUSTING
+        # Below which E-value psiblast takes a hit for its profile.
+        self.inclusion_threshold = self._real("InclusionThreshold") or 0.0
+        # Whether the first query's plus strand (or first frame) was not searched, so that it has no search space.
+        self.lacks_plus_strand = self._number("EffectiveSearchSpace") == 0
+        # Letters per column of an alignment: 3 if the query, or the subject, is translated.
+        is_domain_search = self.service == "rpstblastn"
+        self.query_step = 3 if self.program in {"blastx", "tblastx"} or is_domain_search else 1
+        self.subject_step = 3 if self.program in {"tblastn", "tblastx"} and not is_domain_search else 1
 
     def derive(
         self, queries: Sequence[ArchivedQuery], database: DatabaseSize, strands: Sequence[int] = (1, -1)

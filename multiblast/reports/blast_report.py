@@ -15,10 +15,11 @@ from multiblast.archive.notes import read_sections
 from multiblast.errors import ArchiveError
 from multiblast.programs import Program
 from multiblast.reports.blast_formatter import BlastFormatter
-from multiblast.reports.corrections import PrintedArchive, Rewriting, read_chunks, substitute
+from multiblast.reports.corrections import PrintedArchive, Rewriting, substitute
 from multiblast.reports.formats import ReportFormat
 from multiblast.reports.report_options import Formatting
 from multiblast.reports.rounds import QueryRounds, complete, join_structured, split_rounds
+from multiblast.stores.base import chunks
 
 ARCHIVE = "11"
 _PSIBLAST, _DELTABLAST = "psi", "delta_blast"  # the services that archives name
@@ -66,7 +67,7 @@ def write_blast_report(  # noqa: PLR0913 - an archive, its report, and how it is
     files = report.write(first, archives)
     if service == _DELTABLAST and (renaming := formatting.row.deltablast):
         for path in files:
-            _rewrite(path, lambda stream: substitute(read_chunks(stream), *renaming))
+            _rewrite(path, lambda stream: substitute(chunks(stream), *renaming))
     return files
 
 

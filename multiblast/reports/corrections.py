@@ -19,8 +19,8 @@ from multiblast.archive.karlin import KarlinAltschul
 from multiblast.archive.notes import Section, read_search, read_sections
 from multiblast.archive.statistics import SearchRequest
 from multiblast.errors import ArchiveError
+from multiblast.stores.base import chunks
 
-CHUNK_BYTES = 1 << 20
 REACH_BYTES = 1 << 16  # longer than any header, footer or statistics block
 
 _QUERY = re.compile(rb"\n\n(?:<b>)?Query=")
@@ -66,19 +66,13 @@ PostProcessor = Callable[[PrintedArchive], Rewriting | None]
 """Returns what completes a report of an archive; None if nothing is missing."""
 
 
-def read_chunks(stream: BinaryIO) -> Iterator[bytes]:
-    """Yield a stream's bytes."""
-    while chunk := stream.read(CHUNK_BYTES):
-        yield chunk
-
-
 def substitute(
-    chunks: Iterable[bytes], pattern: re.Pattern[bytes], replacement: Callable[[re.Match[bytes]], bytes]
+    pieces: Iterable[bytes], pattern: re.Pattern[bytes], replacement: Callable[[re.Match[bytes]], bytes]
 ) -> Iterator[bytes]:
     """Yield the stream with each match replaced; a match is shorter than `REACH_BYTES`."""
     buffer = b""
-    for chunk in chunks:
-        buffer += chunk
+    for piece in pieces:
+        buffer += piece
         place = 0
         while (found := pattern.search(buffer, place)) and found.end() < len(buffer):
             yield buffer[place : found.start()]
@@ -93,13 +87,13 @@ def substitute(
 def join_pairwise(printed: PrintedArchive) -> Rewriting:
     """Leave one header and one footer in pairwise text (formats 0 to 4), and complete its statistics."""
     search = printed.search()
-    return lambda stream: _pairwise_joined(read_chunks(stream), search, printed.reports)
+    return lambda stream: _pairwise_joined(chunks(stream), search, printed.reports)
 
 
-def _pairwise_joined(chunks: Iterator[bytes], search: SearchRequest, reports: int) -> Iterator[bytes]:
+def _pairwise_joined(pieces: Iterator[bytes], search: SearchRequest, reports: int) -> Iterator[bytes]:
     start = b""
-    while not (body := _QUERY.search(start)) and (chunk := next(chunks, b"")):
-        start += chunk
+    while not (body := _QUERY.search(start)) and (piece := next(pieces, b"")):
+        start += piece
     header = _ROUND.sub(b"", start[: body.start()] if body else start)
     joints = 0
 
@@ -109,7 +103,7 @@ def _pairwise_joined(chunks: Iterator[bytes], search: SearchRequest, reports: in
         return b""
 
     joint = re.compile(rb"\n\n  Database: (?:(?!\n\n\n\n\n).)*?" + re.escape(header), re.DOTALL)
-    joined = substitute(itertools.chain([start], chunks), joint, join)
+    joined = substitute(itertools.chain([start], pieces), joint, join)
     columns = _columns(search)
     yield from substitute(joined, _STATISTICS, lambda found: _complete_statistics(found, columns, gapped=search.gapped))
     if joints + 1 < reports:
@@ -139,7 +133,7 @@ def _columns(search: SearchRequest) -> tuple[bytes, bytes, bytes, bytes]:
     )
 
 
-def _with_parameters(chunks: Iterable[bytes], parameters: Iterable[KarlinAltschul | None]) -> Iterator[bytes]:
+def _with_parameters(pieces: Iterable[bytes], parameters: Iterable[KarlinAltschul | None]) -> Iterator[bytes]:
     """Yield a report with the parameters of each archive, for which ``blast_formatter`` prints -1.
 
     K stands first of each three.
@@ -155,7 +149,7 @@ def _with_parameters(chunks: Iterable[bytes], parameters: Iterable[KarlinAltschu
         value = {b"kappa": now.k, b"lambda": now.lambda_, b"entropy": now.h}[found[2]]
         return found[1] + found[2] + found[3] + b"%.15g" % value
 
-    return substitute(chunks, _PARAMETER, restore)
+    return substitute(pieces, _PARAMETER, restore)
 
 
 _PARAMETER = re.compile(rb'(<Statistics_|<|")(kappa|lambda|entropy)(>|": )-1(?!\d)')
@@ -163,10 +157,10 @@ _PARAMETER = re.compile(rb'(<Statistics_|<|")(kappa|lambda|entropy)(>|": )-1(?!\
 
 def join_tables(printed: PrintedArchive) -> Rewriting:
     """Leave one trailer in commented tables (format 7), with the number of all queries."""
-    return lambda stream: _tables_joined(read_chunks(stream), printed.reports)
+    return lambda stream: _tables_joined(chunks(stream), printed.reports)
 
 
-def _tables_joined(chunks: Iterator[bytes], reports: int) -> Iterator[bytes]:
+def _tables_joined(pieces: Iterator[bytes], reports: int) -> Iterator[bytes]:
     tables = 0
 
     def count(found: re.Match[bytes]) -> bytes:
@@ -174,7 +168,7 @@ def _tables_joined(chunks: Iterator[bytes], reports: int) -> Iterator[bytes]:
         tables += int(found[1])
         return b""
 
-    yield from substitute(chunks, _TRAILER, count)
+    yield from substitute(pieces, _TRAILER, count)
     if tables < reports:
         raise ArchiveError(f"blast_formatter printed {tables} tables for {reports} queries")
     yield b"# BLAST processed %d queries\n" % reports

@@ -20,19 +20,9 @@ _SAM = "17"
 class Exactness:
     """One search done both ways.
 
-    Our way searches every distinct sequence once, in another order and without its
-    title, and puts the report together from the single results.
-
-    Args:
-        program: BLAST+'s name of it.
-        query: A FASTA file.
-        databases: What is given to ``-db``.
-        size: Of the databases.
-        options: Other options of the search.
-        directory: Where files go; it must exist.
-        alone: Whether both search one query per batch, as must be where a result depends
-            on the other queries of its batch.
-        executables: Where programs are that go by another name or are not on the path.
+    Our way searches every distinct sequence once, in another order and without its title, and puts the report
+    together from the single results. Both search one query per batch (``alone``) where a result depends on the other
+    queries of its batch. Programs that go by another name, or are not on the path, are ``executables``.
     """
 
     def __init__(  # noqa: PLR0913 - all that makes a search
@@ -47,7 +37,7 @@ class Exactness:
         alone: bool = False,
         executables: Mapping[str, str] | None = None,
     ) -> None:
-        """Search and merge."""
+        """Search and merge; the directory, where files go, must exist."""
         self._program = program
         self._query = query
         self._directory = directory

@@ -97,12 +97,9 @@ def write_hits_report(source: ReportSource, directory: Path) -> list[Path]:
 
 
 def write_hits(archive: Path, output: Path, formatter: BlastFormatter | None = None) -> int:
-    """Write every hit of an archive as a row of a Parquet file, in the archive's order; return how many.
+    """Write every hit of a merged archive as a row of a Parquet file, in the archive's order; return how many.
 
-    Args:
-        archive: What `multiblast.archive.merge` wrote.
-        output: The file; it appears whole or not at all.
-        formatter: The program that formats; by default the one on the path.
+    The file appears whole or not at all.
 
     Raises:
         ProgramError: ``blast_formatter`` failed.

@@ -27,18 +27,17 @@ class MadeReport:
     command: tuple[str, ...] = ()
 
 
+@dataclass
 class ReportRun:
     """A run of a recorded report job, from the results as they are now."""
 
-    def __init__(self, engine: SearchEngine, job_id: str, *, run_id: str = "") -> None:
-        self._engine = engine
-        self._jobs = engine.jobs
-        self._job_id = job_id
-        self._run_id = run_id
+    engine: SearchEngine
+    job_id: str
+    run_id: str = ""
 
     def version(self) -> tuple[str, bool]:
         """Return a digest of the results, in order; and whether the report was made of them and has all its files."""
-        report = self._jobs.report(self._job_id)
+        report = self.engine.jobs.report(self.job_id)
         results = _results_digest(self._children(report))
         return results, self._is_made(report, results)
 
@@ -49,8 +48,8 @@ class ReportRun:
             ProgramError: the formatter failed, or the report was cancelled; the job's reason says why.
             ConflictError: the query job is not complete, or a database changed since it was searched.
         """
-        report = self._jobs.report(self._job_id)
-        query = self._jobs.query(report.query_job_id)
+        report = self.engine.jobs.report(self.job_id)
+        query = self.engine.jobs.query(report.query_job_id)
         if query.status != JobStatus.COMPLETE and not report.formatting.get("partial"):
             why = f"its query job is {query.status}: restart that first"
             if report.status == JobStatus.QUEUED:
@@ -58,14 +57,14 @@ class ReportRun:
             raise ConflictError(f"report job {report.id} cannot be made, {why}")
         children = self._children(report)
         results = _results_digest(children)
-        self._jobs.touch([report.id, query.id])
+        self.engine.jobs.touch([report.id, query.id])
         if self._is_made(report, results):
             return _made(report, reused=True)
         self._move(JobStatus.QUEUED, "its query job has other results now")
         self._move(JobStatus.IN_PROGRESS)
-        cancelled = throttled(lambda: self._jobs.report(report.id).status == JobStatus.CANCELLED)
+        cancelled = throttled(lambda: self.engine.jobs.report(report.id).status == JobStatus.CANCELLED)
         try:
-            files, command = write_report(self._engine, report, query, children, results, cancelled)
+            files, command = write_report(self.engine, report, query, children, results, cancelled)
         except BaseException as error:
             if is_outage(error):  # the job stays in progress, and reconciling lets it be made again
                 raise
@@ -78,19 +77,19 @@ class ReportRun:
             files=[{"name": file.name, "size": file.size, "key": file.key} for file in files],
             command=list(command),
         )
-        return _made(self._jobs.report(report.id), reused=False)
+        return _made(self.engine.jobs.report(report.id), reused=False)
 
     def _move(self, status: JobStatus, why: str = "", **facts: object) -> None:
-        self._jobs.move_report(self._job_id, status, why, run_id=self._run_id, **facts)
+        self.engine.jobs.move_report(self.job_id, status, why, run_id=self.run_id, **facts)
 
     def _children(self, report: ReportJob) -> list[Child]:
         """Return the sequences of the query job that have a result, in order."""
-        children = self._jobs.children(self._jobs.query(report.query_job_id))
+        children = self.engine.jobs.children(self.engine.jobs.query(report.query_job_id))
         return [child for child in children if child.pack is not None]
 
     def _is_made(self, report: ReportJob, results: str) -> bool:
         is_of_these = report.status == JobStatus.COMPLETE and report.results_digest == results
-        return is_of_these and all(self._engine.store.exists(file.key) for file in files_of(report))
+        return is_of_these and all(self.engine.store.exists(file.key) for file in files_of(report))
 
 
 def files_of(report: ReportJob) -> tuple[ReportFile, ...]:

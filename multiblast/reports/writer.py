@@ -41,24 +41,23 @@ class ReportFile:
     key: str
 
 
+@dataclass
 class ReportSource:
     """What one report is written from; each part is read only when it is needed.
 
-    Args:
-        engine: What all searches share.
+    Attributes:
         query: The job whose results the report shows.
         children: Those of its sequences that have a result, in order.
-        formatter: The program that formats.
     """
 
-    def __init__(
-        self, engine: SearchEngine, query: QueryJob, children: Sequence[Child], formatter: BlastFormatter
-    ) -> None:
-        self._engine = engine
-        self.query = query
-        self.children = children
-        self.formatter = formatter
-        self._context = engine.context(query.id)
+    engine: SearchEngine
+    query: QueryJob
+    children: Sequence[Child]
+    formatter: BlastFormatter
+
+    def __post_init__(self) -> None:
+        """Find the databases, which must be those that were searched."""
+        self._context = self.engine.context(self.query.id)
 
     @property
     def title(self) -> str:
@@ -70,7 +69,7 @@ class ReportSource:
         query, context = self.query, self._context
         facts = {
             "Job": query.id,
-            "Program": f"{query.program} {self._engine.installation.version(query.program)}",
+            "Program": f"{query.program} {self.engine.installation.version(query.program)}",
             "Databases": ", ".join(
                 f"{database.display} ({database.sequences:,} sequences, {database.letters:,} letters)"
                 for database in context.databases
@@ -110,7 +109,7 @@ class ReportSource:
         files = self.formatter.processes * _FILES_PER_WORKER if joinable else 1
         size = max(math.ceil(len(self.children) / files), _LEAST_QUERIES_PER_FORMATTER if joinable else 1)
         databases = database_argument(self._context.databases)
-        parts = self._with_ids(self._parts()) if with_ids else self._parts()
+        parts = self._parts(with_ids=with_ids)
         for first in range(1, max(len(self.children), 1) + 1, size):
             archive = directory / f"archive-{first}.asn1"
             with archive.open("wb") as output:
@@ -122,26 +121,21 @@ class ReportSource:
         for child, sequence in zip(self.children, self._sequences(), strict=True):
             for name, key in outputs_of(self._context.options, child.result_key).items():
                 with suppress(ObjectMissingError):
-                    yield child.position, name, titled(self._engine.store.read(key), sequence.defline)
+                    yield child.position, name, titled(self.engine.store.read(key), sequence.defline)
 
-    def _with_ids(self, parts: Iterator[tuple[bytes | Head, bytes]]) -> Iterator[tuple[bytes | Head, bytes]]:
-        """Yield parts with the ids that BLAST+ reads in their titles."""
-        deflines = (sequence.defline for sequence in self._sequences())
-        heads = parse_deflines(deflines, self._context.options.query_molecule, self._engine.installation)
-        for head, (_, archive) in zip(heads, parts, strict=True):
-            yield head, archive
-
-    def _parts(self) -> Iterator[tuple[bytes | Head, bytes]]:
-        """Yield the defline and the archive of each sequence that has a result, in order."""
-        archives = self._engine.results.archives([child.result_key for child in self.children])
-        for sequence, archive in zip(self._sequences(), archives, strict=True):
-            yield sequence.defline, archive
+    def _parts(self, *, with_ids: bool) -> Iterator[tuple[bytes | Head, bytes]]:
+        """Yield the title of each sequence that has a result, or what BLAST+ reads in it, and its archive, in order."""
+        titles = (sequence.defline for sequence in self._sequences())
+        molecule, installation = self._context.options.query_molecule, self.engine.installation
+        heads = parse_deflines(titles, molecule, installation) if with_ids else titles
+        archives = self.engine.results.archives([child.result_key for child in self.children])
+        yield from zip(heads, archives, strict=True)
 
     def _sequences(self) -> Iterator[FastaSequence]:
         """Yield those sequences of the query that have a result, in order."""
         wanted = {child.position for child in self.children}
         query = self.query
-        with self._engine.store.open(query.query_key, query.query_offset, query.query_bytes) as stream:
+        with self.engine.store.open(query.query_key, query.query_offset, query.query_bytes) as stream:
             yield from (sequence for sequence in read_fasta(stream) if sequence.number in wanted)
 
 

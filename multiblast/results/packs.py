@@ -21,7 +21,7 @@ import zstandard
 
 from multiblast.errors import StoreError
 from multiblast.object_kinds import ObjectKind
-from multiblast.stores.base import CHUNK_BYTES, Store
+from multiblast.stores.base import Store, chunks
 
 _LEVEL = 3
 _SKIPPABLE = struct.Struct("<II")  # magic number, length
@@ -158,6 +158,5 @@ def _seekable(stream: BinaryIO) -> BinaryIO:
         return stream
     spool = TemporaryFile()  # noqa: SIM115 - the caller closes it
     with stream:
-        for chunk in iter(lambda: stream.read(CHUNK_BYTES), b""):
-            spool.write(chunk)
+        spool.writelines(chunks(stream))
     return spool

@@ -50,45 +50,32 @@ class Outcome:
         reused: Sequences that had a result when their turn came.
         elsewhere: Those somebody else was searching at that time.
         failed: Those that cannot be searched; the reasons are recorded.
-        seconds: Wall time of BLAST+.
     """
 
     searched: int = 0
     reused: int = 0
     elsewhere: int = 0
     failed: int = 0
-    seconds: float = 0.0
-    stderr: list[str] = field(default_factory=list)
 
 
+@dataclass
 class BatchSearch:
     """Searches sequences of one job on this machine, each one unless somebody else has or does.
 
-    Args:
-        engine: What all searches share.
-        context: What the job's batches share.
+    Attributes:
         threads: Of a BLAST+ process.
         progress: Called whenever a result is there.
         cancelled: Called several times a second; a BLAST+ process is killed once it returns True.
     """
 
-    def __init__(
-        self,
-        engine: SearchEngine,
-        context: SearchContext,
-        threads: int,
-        progress: OnProgress,
-        cancelled: Callable[[], bool],
-    ) -> None:
-        self._engine = engine
-        self._results = engine.results
-        self._context = context
-        self._threads = threads
-        self._progress = progress
-        self._cancelled = cancelled
-        self._holder = new_holder()
-        self._lost: Collection[str] = ()
-        self._outcome = Outcome()
+    engine: SearchEngine
+    context: SearchContext
+    threads: int
+    progress: OnProgress
+    cancelled: Callable[[], bool]
+    _holder: str = field(default_factory=new_holder, init=False)
+    _lost: Collection[str] = field(default=(), init=False)
+    _outcome: Outcome = field(default_factory=Outcome, init=False)
 
     def run(self, sequences: Sequence[SearchedSequence]) -> Outcome:
         """Search those sequences that nobody has searched or is searching.
@@ -98,14 +85,14 @@ class BatchSearch:
         """
         keys = [sequence.key for sequence in sequences]
         # A result whose pack is not in the store is no result: it is found again, and its row then replaced.
-        self._lost = self._results.lost_packs(self._results.known(keys).values())
-        with self._results.keep_leases_alive(self._holder):
-            claim = self._results.claim(keys, self._holder, lost=self._lost)
+        self._lost = self.engine.results.lost_packs(self.engine.results.known(keys).values())
+        with self.engine.results.keep_leases_alive(self._holder):
+            claim = self.engine.results.claim(keys, self._holder, lost=self._lost)
             self._outcome.reused = len(claim.known)
             self._outcome.elsewhere = len(claim.others)
             mine = [sequence for sequence in sequences if sequence.key in claim.mine]
-            for group in self._context.by_independence(mine):
-                self._search(group, one_by_one=not self._context.is_independent(group[0]))
+            for group in self.context.by_independence(mine):
+                self._search(group, one_by_one=not self.context.is_independent(group[0]))
         return self._outcome
 
     def _search(self, sequences: Sequence[SearchedSequence], *, one_by_one: bool) -> None:
@@ -114,7 +101,7 @@ class BatchSearch:
         ``one_by_one``, BLAST+ treats each sequence as if it were its only one.
         """
         run = BatchRun(
-            job_id=self._context.job_id,
+            job_id=self.context.job_id,
             command=[],
             host=platform.node(),
             sequences=len(sequences),
@@ -142,7 +129,7 @@ class BatchSearch:
         self, left: Sequence[SearchedSequence], error: ProgramError, batch_run: int, *, one_by_one: bool
     ) -> None:
         if len(left) == 1:
-            self._results.fail(
+            self.engine.results.fail(
                 left[0].key, error.failure_class, str(error), self._holder, batch_run=batch_run, lost=self._lost
             )
             self._outcome.failed += 1
@@ -154,30 +141,30 @@ class BatchSearch:
 
     def _record(self, run: BatchRun) -> int:
         """Write down how one BLAST+ process went; return its number."""
-        with self._engine.database.write() as session:
+        with self.engine.database.write() as session:
             session.add(run)
             session.flush()
             return run.number or 0
 
     def _log(self, message: str, sequences: Sequence[SearchedSequence]) -> None:
         child = sequences[0].key if len(sequences) == 1 else ""
-        _log.info(message, extra={"job": self._context.job_id, "child": child})
+        _log.info(message, extra={"job": self.context.job_id, "child": child})
 
     def _run_program(
         self, sequences: Sequence[SearchedSequence], run: BatchRun, stored: set[str], *, one_by_one: bool
     ) -> None:
-        options, installation = self._context.options, self._engine.installation
+        options, installation = self.context.options, self.engine.installation
         with TemporaryDirectory(prefix="multiblast-") as directory:
             place = Path(directory)
             archive = place / "archive.asn1"
             self._write_input(sequences, place)
-            run.command = self._context.command(installation.program(options.program), place, self._threads)
+            run.command = self.context.command(installation.program(options.program), place, self.threads)
             with Program(
                 run.command,
                 stdout=archive,
                 environment={"BLAST_USAGE_REPORT": "false", **({"BATCH_SIZE": "1"} if one_by_one else {})},
                 timeout_s=installation.time_limit_s,
-                cancelled=self._cancelled,
+                cancelled=self.cancelled,
             ) as program:
                 size = self._store_results(sequences, program, archive, stored)
                 completed = program.finish()
@@ -187,23 +174,23 @@ class BatchSearch:
         self, sequences: Sequence[SearchedSequence], program: Program, archive: Path, stored: set[str]
     ) -> int:
         """Split the archive while BLAST+ writes it, and store what is there every few seconds."""
-        size, has_outputs = 0, bool(outputs_of(self._context.options, ""))
+        size, has_outputs = 0, bool(outputs_of(self.context.options, ""))
 
         def keep(pack: PackWriter, summaries: list[Summary]) -> None:
-            self._results.add(pack, summaries, self._holder, lost=self._lost)
+            self.engine.results.add(pack, summaries, self._holder, lost=self._lost)
             stored.update(entry.key for entry in pack.entries)
 
         with (
-            closing(_ResultWriter(self._engine.store, self._context.databases, keep)) as writer,
+            closing(_ResultWriter(self.engine.store, self.context.databases, keep)) as writer,
             program.follow(archive) as stream,
         ):
             try:
-                for part in split(stream, self._context.database_size):
+                for part in split(stream, self.context.database_size):
                     sequence = sequences[part.position]
                     if has_outputs:  # kept before the result says that they are there
                         self._keep_outputs(sequence, archive.parent)
                     size += writer.add(sequence.key, part.archive, part.summary)
-                    self._progress(1, len(sequence.residues))
+                    self.progress(1, len(sequence.residues))
             except UnderivableError:
                 raise
             except ArchiveError as error:
@@ -218,28 +205,25 @@ class BatchSearch:
         with (directory / QUERY_FILE).open("wb") as file:
             for number, sequence in enumerate(sequences, start=1):
                 file.write(b">q%d\n%b\n" % (number, sequence.residues))
-        if profile := self._context.options.profile:
-            (directory / PROFILE_FILE).write_bytes(self._engine.store.read(profile_key(profile)))
+        if profile := self.context.options.profile:
+            (directory / PROFILE_FILE).write_bytes(self.engine.store.read(profile_key(profile)))
 
     def _keep_outputs(self, sequence: SearchedSequence, directory: Path) -> None:
         """Store what the program wrote beside its archive; it writes nothing where there is nothing to keep."""
-        for name, key in outputs_of(self._context.options, sequence.key).items():
+        for name, key in outputs_of(self.context.options, sequence.key).items():
             if (path := directory / name).is_file():
                 with path.open("rb") as stream:
-                    self._engine.store.put(key, stream)
+                    self.engine.store.put(key, stream)
 
     def _note_end(
         self, sequences: Sequence[SearchedSequence], run: BatchRun, completed: Completed, stored: set[str], size: int
     ) -> None:
         run.seconds, run.stderr = completed.seconds, completed.stderr
-        self._outcome.seconds += completed.seconds
-        if completed.stderr:
-            self._outcome.stderr.append(completed.stderr)
         if len(stored) < len(sequences):  # exit code 0 is not success
             reason = f"no result for {len(sequences) - len(stored)} of {len(sequences)} sequences\n"
             raise ProgramError(run.command, 0, completed.stderr + reason, FailureClass.BAD_QUERY_OR_OPTIONS)
-        speed = run.letters / max(completed.seconds, 1e-3) / self._threads
-        Speeds(self._engine.database).record(self._context.search_key, speed, size / max(run.letters, 1))
+        speed = run.letters / max(completed.seconds, 1e-3) / self.threads
+        Speeds(self.engine.database).record(self.context.search_key, speed, size / max(run.letters, 1))
 
 
 class _ResultWriter:

@@ -90,10 +90,7 @@ class SearchContext:
     def command(self, program: str, directory: Path, threads: int) -> list[str]:
         """Return the argument list of a search that writes its archive to standard output.
 
-        Args:
-            program: The program, by path or name.
-            directory: Where the query is, or the profile that takes its place, and where other outputs go.
-            threads: Of the process.
+        In the directory is the query, or the profile that takes its place, and there other outputs go.
         """
         query = [] if self.options.profile else ["-query", str(directory / QUERY_FILE)]
         database = ["-db", database_argument(self.databases)]
@@ -101,12 +98,12 @@ class SearchContext:
         return command + (["-num_threads", str(threads)] if threads > 1 else [])
 
 
+@dataclass
 class Resolver:
     """Finds the databases and files that submissions and recipes name, as they are on this machine now."""
 
-    def __init__(self, installation: Installation, targets: Targets) -> None:
-        self._installation = installation
-        self._targets = targets
+    installation: Installation
+    targets: Targets
 
     def context(self, job: QueryJob) -> SearchContext:
         """Return what a job's batches share.
@@ -116,7 +113,7 @@ class Resolver:
             ConflictError: it has others of their names, or another version of BLAST+.
         """
         context = self.resolve(job.site, targets_of(job), options_of(job), job.id)
-        self._targets.note_use(context.databases)
+        self.targets.note_use(context.databases)
         if context.search_key != job.search_key:
             raise ConflictError(f"a database or the BLAST+ version changed since job {job.id} was recorded: restart it")
         return context
@@ -134,7 +131,7 @@ class Resolver:
             InvalidInputError: unknown or unfit targets, all of them; or there is no such index.
         """
         names = [(target.display, target.file) for target in targets]
-        databases = self._targets.resolve_all(site, names, options.database_kind)
+        databases = self.targets.resolve_all(site, names, options.database_kind)
         _index_files(options, databases)
         return databases
 
@@ -145,7 +142,7 @@ class Resolver:
         index = {"index_name": index_fingerprint(files)} if files else {}
         return ResultKeys(
             options.program,
-            self._installation.version(options.program),
+            self.installation.version(options.program),
             {**options.deciding(), **named, **index},
             [database.fingerprint for database in databases],
             keeps_case=options.keeps_case,
@@ -166,7 +163,7 @@ class Resolver:
 
     def _profile_database(self, option: str, name: str) -> BlastDatabase:
         """Return the profile database of this name: ``DATABASE``, or more of ``SITE/TARGET/DATABASE``."""
-        profiles = [database for database in self._targets.databases() if database.molecule is DatabaseKind.PROFILE]
+        profiles = [database for database in self.targets.databases() if database.molecule is DatabaseKind.PROFILE]
         for database in profiles:
             if f"/{database.display}".endswith(f"/{name}"):
                 return database

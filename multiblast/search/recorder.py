@@ -52,15 +52,12 @@ class _Checked:
         return [*map(str, self.query.warnings), *advice(self.options, lengths)]
 
 
+@dataclass
 class Recorder:
-    """Turns submissions into jobs."""
+    """Turns submissions into jobs, within limits."""
 
-    def __init__(self, engine: SearchEngine, limits: QueryLimits) -> None:
-        self._engine = engine
-        self._store = engine.store
-        self._installation = engine.installation
-        self._resolver = engine.resolver
-        self._limits = limits
+    engine: SearchEngine
+    limits: QueryLimits
 
     def record(self, submission: Submission) -> Recorded:
         """Check a submission and record its job; one that exists already is found again.
@@ -75,14 +72,14 @@ class Recorder:
                 sequences, digests = _write_canonical(checked, config, file)
                 job_id = config.query_id(digests)
                 query_key = ObjectKind.QUERY.spread_key(job_id, ".fasta")
-                if not self._store.exists(query_key):
+                if not self.engine.store.exists(query_key):
                     file.seek(0)
-                    self._store.put(query_key, file)
-            if profile is not None and not self._store.exists(profile_key(profile.id)):
-                self._store.put(profile_key(profile.id), BytesIO(profile.text))
+                    self.engine.store.put(query_key, file)
+            if profile is not None and not self.engine.store.exists(profile_key(profile.id)):
+                self.engine.store.put(profile_key(profile.id), BytesIO(profile.text))
             job = _job(config, sequences, job_id=job_id, query_key=query_key, search_key=checked.keys.search)
             job.notes = checked.warnings([sequence.letters for sequence in sequences])
-            self._engine.jobs.add(
+            self.engine.jobs.add(
                 job,
                 sequences if len(sequences) > 1 else (),
                 owner=submission.owner,
@@ -105,7 +102,7 @@ class Recorder:
             ]
             warnings = checked.warnings([sequence.letters for sequence in sequences])
             program, search_key = checked.options.program, checked.keys.search
-            return make_plan(self._engine, program, search_key, sequences, warnings=warnings)
+            return make_plan(self.engine, program, search_key, sequences, warnings=warnings)
 
     def count(self, submission: Submission) -> int:
         """Check a submission, and count its sequences."""
@@ -116,7 +113,7 @@ class Recorder:
     def _checked(self, submission: Submission) -> Iterator[_Checked]:
         """Check targets, options and query together, so that a user mends all in one go; give what they mean."""
         if isinstance(submission.query, StoreKey):
-            if not self._store.exists(submission.query):
+            if not self.engine.store.exists(submission.query):
                 missing = ObjectMissingError(submission.query)
                 raise InvalidInputError(Problem(f"{missing}: upload the file first", "query_file"))
             with self._copied(submission.query) as path:
@@ -127,37 +124,37 @@ class Recorder:
     @contextmanager
     def _copied(self, key: str, *part: int) -> Iterator[Path]:
         with NamedTemporaryFile(suffix=".fasta") as file:
-            with self._store.open(key, *part) as stream:
+            with self.engine.store.open(key, *part) as stream:
                 shutil.copyfileobj(stream, file)
             file.flush()
             yield Path(file.name)
 
     def _check(self, submission: Submission) -> _Checked:
         options = submission.options
-        problems = list(options.missing_in(self._installation.version(options.program)))
+        problems = list(options.missing_in(self.engine.installation.version(options.program)))
         with collecting(problems):
-            self._resolver.named_databases(options)
+            self.engine.resolver.named_databases(options)
         with collecting(problems):
-            databases = self._resolver.databases(submission.site, submission.targets, options)
+            databases = self.engine.resolver.databases(submission.site, submission.targets, options)
         with collecting(problems):
             query, profile = self._check_query(submission.query, options, problems)
         if problems:
             raise InvalidInputError(problems)
         if profile is not None:
             options = options.model_copy(update={"in_pssm": profile.id})
-        return _Checked(options, self._resolver.result_keys(options, databases), query, profile)
+        return _Checked(options, self.engine.resolver.result_keys(options, databases), query, profile)
 
     def _check_query(
         self, source: str | bytes | Path, options: Options, problems: list[Problem]
     ) -> tuple[Query, Profile | None]:
         """Return the query, or that of the profile that takes its place."""
-        profile = read_profile(options.profile, self._store) if options.profile else None
+        profile = read_profile(options.profile, self.engine.store) if options.profile else None
         if profile is not None and not isinstance(source, Path) and not source.strip():
             source = profile.fasta
         query = check_query(
             source,
             molecule=options.query_molecule,
-            limits=self._limits,
+            limits=self.limits,
             max_target_seqs=options.most_targets,
         )
         if profile is not None and [one.residues.upper() for one in query] != [profile.residues.encode()]:
@@ -165,7 +162,7 @@ class Recorder:
             problems.append(Problem(reason, "in_pssm"))
         if options.reads_titles:
             titles = (sequence.defline for sequence in query)
-            problems.extend(check_deflines(titles, options.query_molecule, self._installation))
+            problems.extend(check_deflines(titles, options.query_molecule, self.engine.installation))
         return query, profile
 
 

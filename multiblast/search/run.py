@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,34 +37,24 @@ def no_progress(sequences: int, letters: int) -> None:
     """Report progress to nobody."""
 
 
+@dataclass
 class SearchRun:
     """One run of a query job, from its plan to its end.
 
     `execute` runs it whole; `Steps` holds the order. The steps may be taken in several processes, each with a run
     of its own of the same job.
 
-    Args:
-        engine: What all searches share.
-        job_id: The job.
+    Attributes:
         run_id: The id of whatever runs it, for the job's history.
         progress: Called with the sequences and letters that were just done.
         turn: What each batch waits for before it is searched.
     """
 
-    def __init__(
-        self,
-        engine: SearchEngine,
-        job_id: str,
-        *,
-        run_id: str = "",
-        progress: OnProgress = no_progress,
-        turn: Turn = nullcontext,
-    ) -> None:
-        self._engine = engine
-        self.job_id = job_id
-        self._run_id = run_id
-        self._progress = progress
-        self._turn = turn
+    engine: SearchEngine
+    job_id: str
+    run_id: str = ""
+    progress: OnProgress = no_progress
+    turn: Turn = nullcontext
 
     def execute(self) -> SearchedJob:
         """Run the job in this process from beginning to end.
@@ -78,10 +68,9 @@ class SearchRun:
         """Find out which sequences are known, and pack the others into batches: see `make_plan`."""
         job = self._job()
         sequences = (
-            PlannedSequence(child.result_key, child.position, child.letters)
-            for child in self._engine.jobs.children(job)
+            PlannedSequence(child.result_key, child.position, child.letters) for child in self.engine.jobs.children(job)
         )
-        return make_plan(self._engine, job.program, job.search_key, sequences, job_id=job.id, warnings=job.notes)
+        return make_plan(self.engine, job.program, job.search_key, sequences, job_id=job.id, warnings=job.notes)
 
     def plan_part(self, part: int, of: int) -> Plan:
         """Plan how this machine, the part-th of those that help, helps with a job that another one runs.
@@ -96,7 +85,7 @@ class SearchRun:
         job = self._job()
         if job.status != JobStatus.IN_PROGRESS:
             raise ConflictError(f"job {job.id} is {job.status}: only a job that runs can be helped")
-        self._engine.resolver.context(job)
+        self.engine.resolver.context(job)
         plan = self.plan()
         first = part * len(plan.to_run) // (of + 1)
         return replace(plan, batches=plan.to_run[first:] + plan.to_run[:first])
@@ -104,10 +93,10 @@ class SearchRun:
     @working_space()
     def start(self, plan: Plan) -> None:
         """Note that the job now runs, with which program and databases."""
-        engine, job = self._engine, self._job()
+        engine, job = self.engine, self._job()
         context = engine.resolver.context(job)
         engine.results.clear_failures([child.result_key for child in engine.jobs.children(job)])
-        engine.jobs.start(job, run_id=self._run_id)
+        engine.jobs.start(job, run_id=self.run_id)
         with engine.database.write() as session:
             session.add(
                 Run(
@@ -118,7 +107,7 @@ class SearchRun:
                     command=context.command(job.program, Path(), 1),
                     searched=plan.unknown,
                     reused=plan.known,
-                    flow_run=self._run_id,
+                    flow_run=self.run_id,
                 )
             )
         if plan.unknown:  # after the run was recorded, which keeps the names from being swept
@@ -131,9 +120,9 @@ class SearchRun:
             ProgramError: the failure is not one of a sequence: see `BatchSearch.run`.
             ConflictError: the job was cancelled while the batch waited, or its databases have changed.
         """
-        with self._turn():
+        with self.turn():
             job, wanted = self._job(), set(batch.positions)
-            children = [child for child in self._engine.jobs.children(job) if child.position in wanted]
+            children = [child for child in self.engine.jobs.children(job) if child.position in wanted]
             return self._search(job, children, batch.threads)
 
     def finish(self, lost: Collection[str] = ()) -> SearchedJob:
@@ -144,12 +133,12 @@ class SearchRun:
         Raises:
             JobFailedError: the job is not complete now.
         """
-        engine, job = self._engine, self._job()
+        engine, job = self.engine, self._job()
         while left := self._left(job, lost):
             outcome = self._search(job, left, engine.installation.workers)
             if outcome.elsewhere and not outcome.searched:
                 time.sleep(_POLL_S)
-        engine.jobs.settle(job, run_id=self._run_id)
+        engine.jobs.settle(job, run_id=self.run_id)
         with engine.database.write() as session:
             unfinished = update(Run).where(col(Run.job_id) == job.id, col(Run.finished_at).is_(None))
             session.exec(unfinished.values(finished_at=utc_now()))
@@ -170,28 +159,28 @@ class SearchRun:
         why = "its run was cancelled" if cancelled else str(error) or type(error).__name__
         job = self._job()
         status = JobStatus.CANCELLED if cancelled or job.cancel_requested else JobStatus.FAILED
-        self._engine.jobs.stop(job, status, why, run_id=self._run_id)
+        self.engine.jobs.stop(job, status, why, run_id=self.run_id)
 
     def _job(self) -> QueryJob:
-        return self._engine.jobs.query(self.job_id)
+        return self.engine.jobs.query(self.job_id)
 
     @working_space()
     def _search(self, job: QueryJob, children: Sequence[Child], threads: int) -> Outcome:
-        engine = self._engine
+        engine = self.engine
         distinct = {sequence.key: sequence for sequence in self._residues(job, children)}
         cancelled = throttled(lambda: self._job().cancel_requested)
-        batch = BatchSearch(engine, engine.resolver.context(job), threads, self._progress, cancelled)
+        batch = BatchSearch(engine, engine.resolver.context(job), threads, self.progress, cancelled)
         return batch.run(list(distinct.values()))
 
     def _left(self, job: QueryJob, lost: Collection[str]) -> list[Child]:
         """Return one sequence of each result key that has neither a result nor a failure."""
-        first = {child.result_key: child for child in self._engine.jobs.children(job)}
+        first = {child.result_key: child for child in self.engine.jobs.children(job)}
         return [
             child for child in first.values() if (child.pack is None or child.pack in lost) and child.failure is None
         ]
 
     def _residues(self, job: QueryJob, children: Sequence[Child]) -> Iterator[SearchedSequence]:
-        store = self._engine.store
+        store = self.engine.store
         with store.open(job.query_key) as stream:
             data = stream if stream.seekable() else None
             for child in children:
@@ -203,14 +192,14 @@ class SearchRun:
                 yield SearchedSequence(child.result_key, record.split(b"\n")[1])
 
 
+@dataclass
 class Steps:
     """The steps of a run and their order; a subclass may take a step elsewhere, show it, or ask for help with it.
 
     They are asynchronous for those that wait for steps taken elsewhere; here none waits.
     """
 
-    def __init__(self, run: SearchRun) -> None:
-        self.run = run
+    run: SearchRun
 
     async def execute(self) -> SearchedJob:
         """Take one step after the other; an error in any of them fails the job."""

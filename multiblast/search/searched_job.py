@@ -11,6 +11,8 @@ from sqlmodel import col, select
 from multiblast.database import ChildJob, Database, Failure, QueryJob, Result
 from multiblast.jobs import Jobs
 
+_OF_RESULT = ("hits", "best_hit", "evalue", "identity_percent", "coverage_percent", "note")
+
 
 @dataclass(frozen=True, slots=True)
 class SequenceRow:
@@ -137,10 +139,5 @@ def _row(  # noqa: PLR0913, PLR0917 - the columns of one row
         row,
         status="complete",
         origin="searched" if since and result.created_at >= since else "reused",
-        hits=result.hits,
-        best_hit=result.best_hit,
-        evalue=result.evalue,
-        identity_percent=result.identity_percent,
-        coverage_percent=result.coverage_percent,
-        note=result.note,
+        **{name: getattr(result, name) for name in _OF_RESULT},
     )

@@ -84,10 +84,7 @@ def publish(
 ) -> Published:
     """Copy a database to a store, but for files that are there already; an older one of its name goes.
 
-    Args:
-        store: Where to.
-        database: What.
-        progress: Called after each file with the bytes that are there.
+    After each file ``progress`` is called with the bytes that are there.
 
     Raises:
         ConflictError: it was rebuilt meanwhile, or lies in several directories.

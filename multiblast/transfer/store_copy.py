@@ -31,16 +31,9 @@ def copy_results(
 ) -> CopyProgress:
     """Copy all objects whose key starts with ``prefix``, but for those that are there already.
 
-    Run again, it goes on where it stopped. Each copy is read back and compared by
-    its SHA-256; objects that the source loses meanwhile are passed over.
-
-    Args:
-        source: Where from; nothing is changed there.
-        target: Where to.
-        prefix: Which objects; empty for all.
-        compare_bytes: Whether an object of the right size in the target is read, here and
-            there, to know whether it is the same; without, its size is enough.
-        progress: Called after each object.
+    Run again, it goes on where it stopped. Each copy is read back and compared by its SHA-256; objects that the source
+    loses meanwhile are passed over. Of an object that is there already in the right size, here and there all bytes are
+    compared, or with ``compare_bytes`` off none.
 
     Raises:
         StoreError: reading or writing failed, or a copy is not what was read.

@@ -33,13 +33,10 @@ def write_html_report(source: ReportSource, directory: Path) -> list[Path]:
 
 
 def write_html(printed: Path, output: Path, *, title: str, facts: Mapping[str, str]) -> None:
-    """Write a report that is one file and needs nothing else; the same result gives the same bytes.
+    """Write a page that is one file and needs nothing else, from a report in BLAST+'s format 15.
 
-    Args:
-        printed: A report in BLAST+'s format 15.
-        output: The file; it appears whole or not at all.
-        title: The report's heading.
-        facts: What stands below it, in order, e.g. ``{"Program": "blastp 2.12.0+"}``.
+    The file appears whole or not at all, and the same result gives the same bytes. Below its title stand facts, such as
+    ``{"Program": "blastp 2.12.0+"}``.
 
     Raises:
         ArchiveError: the report is not as BLAST+ writes it.
