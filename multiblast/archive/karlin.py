@@ -64,13 +64,7 @@ def protein_parameters(
 
 
 def nucleotide_parameters(sequences: Iterable[str], match: int, mismatch: int) -> list[KarlinAltschul | None]:
-    """Return the ungapped parameters of nucleotide queries; None where they do not exist.
-
-    Args:
-        sequences: IUPAC codes in upper case, masked ones as N.
-        match: Score of a match, positive.
-        mismatch: Score of a mismatch, negative.
-    """
+    """Return the ungapped parameters of nucleotides, upper case and N where masked; None where there are none."""
     scores = _nucleotide_scores(match, mismatch)
     compositions = ([(base, sequence.count(base)) for base in _NUCLEOTIDE_CODES[:-1]] for sequence in sequences)
     return _all_parameters([_solve(composition, scores) for composition in compositions])

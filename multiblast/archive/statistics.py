@@ -84,12 +84,9 @@ class SearchRequest:
     def derive(
         self, queries: Sequence[ArchivedQuery], database: DatabaseSize, strands: Sequence[int] = (1, -1)
     ) -> list[QueryStatistics]:
-        """Return the statistics of queries, as BLAST+ has them.
+        """Return the statistics of some queries of a batch, as BLAST+ has them.
 
-        Args:
-            queries: Some or all of a batch.
-            database: The size of what was searched.
-            strands: Strands of the queries that were searched; the archive does not name them.
+        The archive does not name the strands of the queries that were searched.
 
         Raises:
             UnderivableError: nothing is published for these scores and gap costs.

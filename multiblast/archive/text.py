@@ -42,9 +42,8 @@ def query_id(number: int) -> bytes:
 def rename_query(text: bytes, old: bytes, new: bytes) -> bytes:
     """Give a query another id in alignments and masks, and nothing else.
 
-    A database made with ``-parse_seqids`` may hold a subject that is itself
-    called ``Query_1``, so only the places where a query stands are touched: first
-    among the ids of an alignment, and first of the two locations of a segment.
+    A database made with ``-parse_seqids`` may hold a subject that is itself called ``Query_1``, so only the places
+    where a query stands are touched: first among the ids of an alignment, and first of the two locations of a segment.
     """
     if old == new:
         return text

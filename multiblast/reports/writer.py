@@ -43,12 +43,7 @@ class ReportFile:
 
 @dataclass
 class ReportSource:
-    """What one report is written from; each part is read only when it is needed.
-
-    Attributes:
-        query: The job whose results the report shows.
-        children: Those of its sequences that have a result, in order.
-    """
+    """What one report is written from: the sequences of a query job that have a result, in order."""
 
     engine: SearchEngine
     query: QueryJob
@@ -150,13 +145,8 @@ def write_report(  # noqa: PLR0913, PLR0917 - a report, and what it is made of
 ) -> tuple[list[ReportFile], tuple[str, ...]]:
     """Write the files of a report and keep them; return them, and the ``blast_formatter`` command if it made them.
 
-    Args:
-        engine: What all searches share.
-        report: The report job.
-        query: The job whose results it shows.
-        children: Those of its sequences that have a result, in order.
-        results: Digest of these results; the files are kept under it.
-        cancelled: Called several times a second; the formatter is killed once it returns True.
+    The report is made of the sequences of a query job that have a result, in order, and kept under the digest of these
+    results. ``cancelled`` is called several times a second; the formatter is killed once it returns True.
 
     Raises:
         ProgramError: the formatter failed, or was killed.

@@ -12,12 +12,8 @@ _SCHEMA = 1
 class ResultKeys:
     """Makes the result keys of one search.
 
-    Args:
-        program: The BLAST+ program.
-        version: Its version, as ``blastp -version`` prints it.
-        options: Options that differ from the program's defaults, in canonical form.
-        databases: Fingerprints, in the order in which the databases are searched.
-        keeps_case: Whether lower case in a query has a meaning (lower-case masking).
+    Options are those that differ from the program's defaults, in canonical form; databases are fingerprints, in the
+    order in which they are searched. ``keeps_case``, lower case in a query has a meaning (lower-case masking).
     """
 
     def __init__(

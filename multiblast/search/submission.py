@@ -32,7 +32,6 @@ class Submission:
     Attributes:
         query: FASTA text, the path of a FASTA file or its key in the store; plain or gzipped. Nothing
             for a search with a profile, which holds the query it was made for.
-        site: The site that the targets belong to.
         targets: The databases to search, by their registered names.
         owner: Who to link the job to; empty for nobody.
         summary, description: What the owner says about it.

@@ -43,14 +43,8 @@ def sync_databases(
 ) -> Synced:
     """Copy published databases to where this machine searches, each checked before it is seen.
 
-    A copy that was interrupted goes on where it stopped.
-
-    Args:
-        store: Where they were published.
-        targets: The databases of this machine.
-        names: ``SITE/TARGET/DATABASE`` each; none are all there are.
-        limit_bytes: Copied databases may take so much; the least recently searched go first. 0: what fits the disk.
-        progress: Called with the bytes that have come so far.
+    A copy that was interrupted goes on where it stopped. Names are ``SITE/TARGET/DATABASE``; without any, all are
+    copied. Copies may take ``limit_bytes``, or with 0 what fits the disk; the least recently searched go first.
 
     Raises:
         NotFoundError: no such database was published.
