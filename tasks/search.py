@@ -151,7 +151,7 @@ class FlowSearch(Steps):
         return cast("SearchedJob", state)
 
     async def start(self, plan: Plan) -> None:
-        """Note that the job now runs, and ask for help with a large one."""
+        """Note that the job now runs, and call helpers for a large one."""
         await super().start(plan)
         board.begin(self._job_id, to_search=plan.unknown, reused=plan.known, letters=plan.letters)
         self._helpers = await call_helpers(plan)

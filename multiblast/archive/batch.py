@@ -88,7 +88,7 @@ class BatchArchive:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What an archive says of a query before its residues.
+    """What an archive states of a query before its residues.
 
     Attributes:
         id: The id that alignments and masks name it by, on one line.

@@ -54,7 +54,7 @@ class Section(NamedTuple):
 
 
 def read_search(stream: BinaryIO) -> SearchRequest:
-    """Return what the first archive of a file says of its search."""
+    """Return what the first archive of a file states of its search."""
     return SearchRequest(*read_request(stream))
 
 

@@ -26,7 +26,7 @@ class DatabaseSize:
 
 @dataclass(frozen=True, slots=True)
 class QueryStatistics:
-    """What an archive says of one query's statistics.
+    """What an archive states of one query's statistics.
 
     Attributes:
         ungapped: Parameters of ungapped alignment; None if BLAST+ could not search with the query.

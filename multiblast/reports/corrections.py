@@ -50,7 +50,7 @@ class PrintedArchive:
     sections: Sequence[Section] | None = None
 
     def search(self) -> SearchRequest:
-        """Read what the archive says of the search."""
+        """Read what the archive states of the search."""
         with self.archive.open("rb") as stream:
             return read_search(stream)
 

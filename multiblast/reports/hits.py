@@ -74,7 +74,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class HitPage:
-    """A page of the hits that were asked for, from 1, of how many pages; and how many hits there are on all of them."""
+    """A page of the hits that fit: its number from 1, how many pages there are, and hits on all of them."""
 
     rows: list[Hit]
     total: int
@@ -121,7 +121,7 @@ def write_hits(archive: Path, output: Path, formatter: BlastFormatter | None = N
     return written
 
 
-def read_hits(  # noqa: PLR0913 - each is one thing one may ask for
+def read_hits(  # noqa: PLR0913 - each is a filter, an order or a page
     source: Path | str | BinaryIO,
     *,
     evalue_max: float | None = None,

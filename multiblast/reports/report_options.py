@@ -1,4 +1,4 @@
-"""What a report is asked for: a format, and the options of BLAST+'s formatter."""
+"""What a report is to be: a format, and the options of BLAST+'s formatter."""
 
 from __future__ import annotations
 

@@ -55,14 +55,14 @@ def split_rounds(archives: Iterable[Path], directory: Path) -> list[QueryRounds]
                         subjects = read_subjects(text) if len(sections) > 1 else {}
                         again += [tuple(name in included[-1] for name in subjects)] if subjects else []
                         included.append({one.id for one in subjects.values() if one.evalue < threshold})
-                # A round without any hit ends the search too, and of that nothing is said.
+                # A round without any hit ends the search too, and BLAST+ reports nothing of that.
                 converged = len(sections) > 1 and bool(subjects) and included[-1] <= included[-2]
                 queries.append(QueryRounds(path, sections, converged, tuple(again)))
     return queries
 
 
 def complete(report: bytes, rounds: QueryRounds, *, is_pairwise: bool) -> bytes:
-    """Return the report of one query, text or table, with what psiblast itself says of the rounds."""
+    """Return the report of one query, text or table, with what psiblast itself prints on the rounds."""
     if not is_pairwise:
         return report + (b"\n" + _CONVERGED if rounds.converged else b"")
     known = iter(rounds.again)

@@ -194,7 +194,7 @@ class SearchRun:
 
 @dataclass
 class Steps:
-    """The steps of a run and their order; a subclass may take a step elsewhere, show it, or ask for help with it.
+    """The steps of a run and their order; a subclass may take a step elsewhere, show it, or call helpers.
 
     They are asynchronous for those that wait for steps taken elsewhere; here none waits.
     """

@@ -51,7 +51,7 @@ class SearchedJob:
 
     Attributes:
         searched, reused: Distinct sequences searched by this run, and known before it.
-        rows: One per sequence, in the order of the query; at most as many as were asked for.
+        rows: One per sequence, in the order of the query; at most as many as were requested.
         warnings: What is legal but should be known.
         command: What BLAST+ was called with in the last run; each batch with a query file of its own.
     """

@@ -146,5 +146,5 @@ def _key(database: Published) -> str:
 
 
 def _is_plain(name: str) -> bool:
-    """Tell whether a name is one part of a path that leads nowhere else, and is not hidden."""
+    """Return whether a name is one part of a path that leads nowhere else, and is not hidden."""
     return name.isprintable() and not name.startswith(".") and PurePosixPath(name).parts == (name,)

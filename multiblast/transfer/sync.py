@@ -87,7 +87,7 @@ def _wanted(published: Sequence[Published], names: Sequence[str]) -> list[Publis
 
 
 def _is_here(database: Published, targets: Targets) -> bool:
-    """Tell whether a database of this very content is here under its name."""
+    """Return whether a database of this very content is here under its name."""
     try:
         found = targets.resolve(database.site, database.target, database.name, database.molecule)
     except (NotFoundError, InvalidInputError):
