@@ -72,14 +72,17 @@ class SearchRequest:
         self.matrix = self._options.get("MatrixName", "BLOSUM62")
         # Whether scores are adjusted to the composition of both sequences.
         self.adjusts_scores = self._number("CompositionBasedStats") in _ADJUSTING
-        # Below which E-value psiblast takes a hit for its profile.
-        self.inclusion_threshold = self._real("InclusionThreshold") or 0.0
         # Whether the first query's plus strand (or first frame) was not searched, so that it has no search space.
         self.lacks_plus_strand = self._number("EffectiveSearchSpace") == 0
         # Letters per column of an alignment: 3 if the query, or the subject, is translated.
         is_domain_search = self.service == "rpstblastn"
         self.query_step = 3 if self.program in {"blastx", "tblastx"} or is_domain_search else 1
         self.subject_step = 3 if self.program in {"tblastn", "tblastx"} and not is_domain_search else 1
+
+    @property
+    def inclusion_threshold(self) -> float:
+        """Below which E-value psiblast takes a hit for its profile."""
+        return self._real("InclusionThreshold") or 0.0
 
     def derive(
         self, queries: Sequence[ArchivedQuery], database: DatabaseSize, strands: Sequence[int] = (1, -1)
