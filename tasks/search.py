@@ -168,21 +168,21 @@ class FlowSearch(Steps):
             await asyncio.wait([ended], timeout=_TICK_S)
             await self._page.show_progress()
         job = future.result()
-        self._end(at_once=False)  # helpers at work find nothing left, and end
+        board.end(self._job_id)
+        self._dismiss_helpers(at_once=False)  # those at work find nothing left, and end
         return job
 
     def fail(self, error: BaseException) -> None:
         """Note that the run ended in an error, or was cancelled; one that is stopped leaves its job in progress."""
+        board.end(self._job_id)
         if isinstance(error, TerminationSignal):
-            board.end(self._job_id)
             cancel_at_once(flow_run.id)
             return
         if isinstance(error, Exception | asyncio.CancelledError | KeyboardInterrupt):
             super().fail(error)
-        self._end(at_once=True)
+        self._dismiss_helpers(at_once=True)
 
-    def _end(self, *, at_once: bool) -> None:
-        board.end(self._job_id)
+    def _dismiss_helpers(self, *, at_once: bool) -> None:
         if self._helpers:
             dismiss_helpers(UUID(flow_run.id), at_once=at_once)
 
