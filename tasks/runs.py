@@ -73,15 +73,9 @@ def requested_by(who: Requester) -> Iterator[None]:
 
 
 def requester(user: str, share: str = "") -> Requester:
-    """Return whose request this run is.
+    """Return whose request this run is: a user's, by name, or a guest's, by ``secret:`` and the name of a Secret block.
 
-    Args:
-        user: A user's name; ``secret:NAME`` for the guest whose token the Secret block NAME holds; or empty.
-        share: The Secret block that holds the token of a shared job; or empty.
-
-    Raises:
-        InvalidInputError: there is no such block, or no such name.
-        NotAllowedError: the token is unknown, or has expired.
+    The block holds the guest's token, as that of ``share`` holds the token of a shared job; either may be empty.
     """
     if _requester is not None:
         return _requester

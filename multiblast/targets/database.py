@@ -45,21 +45,14 @@ class BlastDatabase:
 
     @property
     def fingerprint(self) -> str:
-        """The id of its content as it is at this moment: 32 hexadecimal digits.
+        """The id of its content as it is at this moment, 32 hexadecimal digits; an error if it is gone or damaged.
 
         Quick unless its files were touched since it was last taken.
-
-        Raises:
-            InvalidInputError: the database is gone or damaged.
         """
         return fingerprint(read_content(self.path, self.molecule.letter, self.root), self.cache)
 
     def files(self) -> list[Path]:
-        """Return every file that belongs to it, in the order of their paths; for one that BLAST+ can open elsewhere.
-
-        Raises:
-            InvalidInputError: the database is gone or damaged.
-        """
+        """Return every file that belongs to it, in the order of their paths; for one that BLAST+ can open elsewhere."""
         kind = self.molecule.letter
         content = read_content(self.path, kind, self.root)
         parts = {self.path, *(volume.path for volume in content.volumes)}

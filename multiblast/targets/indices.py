@@ -15,11 +15,7 @@ _BUDGET_BYTES = 256 << 20
 
 
 def index_path(databases: Iterable[BlastDatabase], name: str) -> Path:
-    """Return what follows ``-index_name``: an old-style index of this name in the directory of the database.
-
-    Raises:
-        InvalidInputError: there is none, or there are several databases.
-    """
+    """Return what follows ``-index_name``, an old-style index beside the one database, or raise `InvalidInputError`."""
     found = list(databases)
     if len(found) != 1:
         raise InvalidInputError(Problem("an index has one database: search one, or leave this out", "index_name"))
@@ -32,11 +28,7 @@ def index_path(databases: Iterable[BlastDatabase], name: str) -> Path:
 
 
 def index_files(databases: Iterable[BlastDatabase], name: str = "") -> list[Path]:
-    """Return the files of the index with which databases are searched: of this name, or each its own.
-
-    Raises:
-        InvalidInputError: there is none.
-    """
+    """Return the files of the index with which databases are searched, of this name, or each its own; or raise."""
     found = list(databases)
     if name:
         return _files(index_path(found, name))

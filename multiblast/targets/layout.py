@@ -31,9 +31,6 @@ class Layout:
 
     Every part between slashes is text with ``{site}``, ``{target}`` or ``{build}`` in it, or ``**`` for any
     number of directories; the last is ``{database}``. If builds differ, the newest database of a name counts.
-
-    Raises:
-        InvalidInputError: if the pattern is anything else.
     """
 
     def __init__(self, pattern: str = DEFAULT_LAYOUT) -> None:
@@ -55,11 +52,7 @@ class Layout:
         yield from self._walk(root, 0, {}, _DEEPEST)
 
     def directory(self, site: str, target: str) -> str:
-        """Return where below a root a new database of this site and target belongs.
-
-        Raises:
-            InvalidInputError: the layout has builds, so that it does not say.
-        """
+        """Return where below a root a new database of this site and target belongs; an error if builds decide that."""
         if "{build}" in self.pattern:
             _refuse(self.pattern, "it has builds, so put new databases in the directory of their build yourself")
         directory = self.pattern.rpartition("/")[0].replace("**/", "").removesuffix("**")

@@ -109,11 +109,7 @@ class Targets:
         return in_canonical_order(databases)
 
     def at(self, path: Path, site: str, target: str, molecule: DatabaseKind) -> BlastDatabase:
-        """Return the database at ``path`` (without extension) below the root as if it were registered.
-
-        Raises:
-            InvalidInputError: it is incomplete or damaged.
-        """
+        """Return the whole database at ``path`` (without extension) below the root as if it were registered."""
         content = read_content(path, molecule.letter, self.root)
         return self._database(Place(site, target, (), path.parent), path.name, content)
 

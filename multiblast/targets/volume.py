@@ -57,11 +57,7 @@ class Volume:
 
 
 def read_volume(path: Path, kind: str) -> Volume:
-    """Read the index file of the volume at ``path`` (without extension).
-
-    Raises:
-        InvalidInputError: it cannot be read or is no index file of version 4 or 5.
-    """
+    """Read the index file of the volume at ``path`` (without extension); an `InvalidInputError` if it is none."""
     index = path.with_name(f"{path.name}.{kind}in")
     try:
         with index.open("rb") as stream:

@@ -85,13 +85,14 @@ def _submitted(kind: JobKind) -> ColumnElement[bool]:
 def _ended(session: Session, kind: JobKind, status: JobStatus) -> int:
     table = job_table(kind)
     statement = select(func.count()).select_from(JobEvent).join(table, col(table.id) == JobEvent.job_id)
-    return _number(session, statement.where(col(JobEvent.to_status) == status, _submitted(kind)))
+    ended = statement.where(col(JobEvent.to_status) == status, _submitted(kind))
+    return session.connection().execute(ended).scalar_one()
 
 
 def _queued(session: Session, kind: JobKind) -> int:
     table = job_table(kind)
-    statement = select(func.count()).select_from(table)
-    return _number(session, statement.where(col(table.status) == JobStatus.QUEUED, _submitted(kind)))
+    queued = select(func.count()).select_from(table).where(col(table.status) == JobStatus.QUEUED, _submitted(kind))
+    return session.connection().execute(queued).scalar_one()
 
 
 def _queue_times(session: Session, kind: JobKind) -> Any:
@@ -146,7 +147,3 @@ def _add(family: HistogramMetricFamily, label: str, row: Any, bounds: Iterable[f
     *cumulative, count, total = row
     buckets = [(str(float(bound)), float(value)) for bound, value in zip(bounds, cumulative, strict=True)]
     family.add_metric([label], [*buckets, ("+Inf", float(count))], sum_value=float(total))
-
-
-def _number(session: Session, statement: Any) -> int:
-    return int(session.connection().execute(statement).scalar_one())
