@@ -47,16 +47,11 @@ class KarlinAltschul(NamedTuple):
 def protein_parameters(
     proteins: Iterable[str], matrix: str, *, translated: bool = False
 ) -> list[KarlinAltschul | None]:
-    """Return the ungapped parameters of protein queries.
+    """Return the ungapped parameters of protein queries, upper case and X where masked.
 
-    Args:
-        proteins: Residues in upper case, masked ones as X.
-        matrix: Its name, as BLAST+ has it.
-        translated: Whether these are frames of nucleotide queries; BLAST+ then takes the
-            parameters of an average protein unless a frame's own are more cautious.
-
-    Returns:
-        None where they do not exist, as when all residues are masked; BLAST+ cannot search with these.
+    They are None where they do not exist, as when all residues are masked; BLAST+ cannot search with these. Of
+    translated queries these are the frames; BLAST+ then takes the parameters of an average protein unless a frame's own
+    are more cautious.
     """
     scores, ideal = _protein_scores(matrix), _ideal(matrix) if translated else None
     compositions = ([(residue, protein.count(residue)) for residue in _PROTEIN_CODES] for protein in proteins)

@@ -53,15 +53,11 @@ class SplitArchive:
 
 
 def split(stream: BinaryIO, database: DatabaseSize | None = None) -> Iterator[SplitArchive]:
-    """Yield the results in a file of archives one by one, in query order.
+    """Yield the results in a seekable file of one or several archives one by one, in query order.
 
     Memory holds one query's result and the queries of one of BLAST+'s own batches. The rounds
-    of psiblast stay together; their summary is that of the last.
-
-    Args:
-        stream: What ``-outfmt 11`` wrote: a seekable file of one or several archives.
-        database: How large the searched databases are. Only an archive of several
-            queries needs it, since it states the statistics of the first one alone.
+    of psiblast stay together; their summary is that of the last. Only an archive of several queries
+    needs the size of the databases, since it states the statistics of the first one alone.
 
     Raises:
         UnderivableError: the statistics of each query cannot be derived: run the batch with ``BATCH_SIZE=1``.

@@ -227,12 +227,7 @@ def length_adjustment(
 
     The largest whole l with l <= alpha / lambda * ln(K (m - l) (n - N l)) + beta, where m is the
     query's length, n the database's letters and N its sequences; 0 if the space left is too small.
-
-    Args:
-        parameters: Of the scoring system.
-        correction: Its alpha and beta.
-        query_length: In residues.
-        database: Its letters in residues of the alignment, so a third of a translated one's.
+    Letters are residues of the alignment, so a third of a translated database's; the correction is alpha and beta.
 
     Source: Altschul et al., Nucleic Acids Res. 29 (2001) 351; iteration limits as in BLAST+.
     """

@@ -35,7 +35,7 @@ def write_blast_report(  # noqa: PLR0913 - an archive, its report, and how it is
     parse_deflines: bool = False,
     formatter: BlastFormatter | None = None,
 ) -> list[Path]:
-    """Write a report and return its files, the one to open first before those of single queries.
+    """Write a report into an existing directory; return its files, the one to open before those of single queries.
 
     Args:
         archive: What `multiblast.archive.merge` wrote; for a format that is joinable several such
@@ -43,7 +43,7 @@ def write_blast_report(  # noqa: PLR0913 - an archive, its report, and how it is
         formatting: Format and options.
         program: The program that searched.
         queries: How many there are.
-        directory: Where ``report.<extension>`` and the like go; it must exist.
+        directory: Where ``report.<extension>`` and the like go.
         parse_deflines: Whether the archive has the ids that BLAST+ reads in titles.
         formatter: The program that formats; by default the one on the path.
 

@@ -135,16 +135,10 @@ def read_hits(  # noqa: PLR0913 - each is a filter, an order or a page
 ) -> HitPage:
     """Return a page of the hits that fit; only the parts of the file that may hold some are read.
 
-    Args:
-        source: A file that `write_hits` wrote, by path or as a seekable stream.
-        evalue_max: Largest E-value.
-        identity_min: Least identity (``pident``), in percent.
-        coverage_min: Least coverage of the query by all HSPs of the subject (``qcovs``), in percent.
-        query: Its position from 1, or its name (``qseqid``), which several queries may share.
-        subject: Its id (``sseqid``) or accession (``saccver``).
-        sort: The column to sort by, best first, ties by score; by default hits are in BLAST+'s order.
-        page: Which page, from 1; one beyond the last is empty.
-        page_size: Rows a page.
+    The file is given by path or as a seekable stream. Identity (``pident``) and coverage of the query by all HSPs of
+    the subject (``qcovs``) are in percent. A query goes by its position from 1, or its name (``qseqid``), which several
+    may share; a subject by its id (``sseqid``) or accession (``saccver``). Sorted, the best come first, ties by score;
+    else hits are in BLAST+'s order. Pages count from 1; one beyond the last is empty.
 
     Raises:
         InvalidInputError: an argument is out of range; all that are.

@@ -57,12 +57,9 @@ class Formatting(BaseModel):
 
     @classmethod
     def read(cls, format: object, *, fields: str = "", options: Mapping[str, Any] | None = None) -> Self:  # noqa: A002 - BLAST+'s own word for it
-        """Read a request.
+        """Read a request: a format as `find_format` takes it, field specifiers separated by blanks, and other options.
 
-        Args:
-            format: A format as `find_format` takes it.
-            fields: Field specifiers, separated by blanks.
-            options: Others by the spelling of requests (``numDescriptions``), values typed or as text.
+        These go by the spelling of requests (``numDescriptions``), values typed or as text.
 
         Raises:
             InvalidInputError: with all problems, by key.

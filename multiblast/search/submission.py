@@ -34,7 +34,7 @@ class Submission:
             for a search with a profile, which holds the query it was made for.
         targets: The databases to search, by their registered names.
         owner: Who to link the job to; empty for nobody.
-        summary, description: What the owner says about it.
+        summary, description: What the owner writes about it.
     """
 
     query: str | bytes | Path | StoreKey

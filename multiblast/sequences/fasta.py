@@ -118,14 +118,10 @@ def read_fasta(source: Source) -> Iterator[Sequence]:
 def scan(source: Source, *, alphabet: bytes = LETTERS, longest: int = 0, most_bytes: int = 0) -> Iterator[Record]:
     """Yield the records of ``source`` as they are, good or bad.
 
-    Args:
-        source: As for `read_fasta`.
-        alphabet: The characters allowed as residues.
-        longest: How many residues of a record to keep; 0 for all. The rest are counted and checked only.
-        most_bytes: How many bytes to read before giving up; 0 for no limit.
+    Only so many residues of a record are kept as the ``longest`` may have, 0 for all; others are counted and checked.
 
     Raises:
-        InvalidInputError: nothing more can be read: not text, damaged, or over ``most_bytes``.
+        InvalidInputError: nothing more can be read: not text, damaged, or over ``most_bytes``, if that is not 0.
     """
     scanner = _Scanner(alphabet, longest)
     for block in _text(_plain(_blocks(source)), most_bytes):

@@ -64,12 +64,8 @@ def check_query(
 ) -> Query:
     """Read all of ``source`` once and report everything that is wrong with it.
 
-    Args:
-        source: FASTA text, its bytes or the path of a FASTA file, each may be gzipped. Not an open
-            file: the query is read again when it is used.
-        molecule: What the program searches with.
-        limits: How much is allowed.
-        max_target_seqs: Subjects a sequence may give, for the limit on results; 0 if it does not matter.
+    It is FASTA text, its bytes or the path of a FASTA file, each may be gzipped; not an open file, as the query is
+    read again when it is used. ``max_target_seqs`` counts for the limit on results, unless it is 0.
 
     Raises:
         InvalidInputError: with all problems in the order of the query, at most 100 and the number of the others.
