@@ -53,11 +53,7 @@ def save(source: BinaryIO, path: Path) -> None:
 
 @contextmanager
 def working_space() -> Iterator[None]:
-    """Report in plain words that the disk of temporary files is full, if that is what ends the block.
-
-    Raises:
-        StoreError: it is.
-    """
+    """Report as a `StoreError` that the disk of temporary files is full, if that is what ends the block."""
     try:
         yield
     except OSError as error:

@@ -37,11 +37,7 @@ class Installation:
         return self.cores or len(os.sched_getaffinity(0))
 
     def program(self, name: str) -> str:
-        """Return the path of a program.
-
-        Raises:
-            ProgramError: it is not installed.
-        """
+        """Return the path of a program; `ProgramError` if it is not installed."""
         path = str(self.directory) if self.directory else None
         # Debian gives rpsblast another name, since a program of that name came before BLAST+.
         found = shutil.which(name, path=path) or shutil.which(f"{name}+", path=path)

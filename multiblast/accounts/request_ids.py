@@ -29,11 +29,7 @@ class RequestIds:
         return made
 
     def job(self, request_id: str) -> str:
-        """Return the job that an id stands for.
-
-        Raises:
-            NotFoundError: it stands for none.
-        """
+        """Return the job that an id stands for; `NotFoundError` if it stands for none."""
         with self._database.read() as session:
             row = session.get(RequestId, request_id)
         if row is None:

@@ -144,11 +144,7 @@ class _Names:
         self._fingerprints = fingerprints
 
     def named(self, subjects: dict[str, ArchivedSubject]) -> dict[str, ArchivedSubject]:
-        """Return subjects by their names; of several of one name the best.
-
-        Raises:
-            ConflictError: the names are not known.
-        """
+        """Return subjects by their names, of several of one name the best; `ConflictError` if none are known."""
         named: dict[str, ArchivedSubject] = {}
         for subject in subjects.values():
             name = subject.id if ordinal_of(subject.id) is None else self._known.name(subject.id)

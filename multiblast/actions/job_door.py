@@ -69,8 +69,7 @@ class JobDoor:
     def unlink(self, requester: Requester, job_id: str) -> bool:
         """Take a job out of the requester's list; the job itself stays until it expires.
 
-        Returns:
-            Whether it was in the list; an administrator may try with any job.
+        Returns whether it was in the list; an administrator may try with any job.
         """
         self._access.check_change(requester, job_id, self.kind)
         return self._links.remove(requester.owner, job_id)

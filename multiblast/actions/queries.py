@@ -222,7 +222,7 @@ class Queries(JobDoor):
                 job_config=JobConfig(
                     site=job.site, targets=tuple(QueryTarget.model_validate(target) for target in job.recipe["targets"])
                 ),
-                blast_config=self._blast_config(job),
+                blast_config=_blast_config(job),
                 sequences=job.sequences,
                 children=listed or None,
                 sub_jobs=tuple(child.query_job_id for child in listed) or None,
@@ -299,10 +299,7 @@ class Queries(JobDoor):
     def result(self, requester: Requester, job_id: str, output: BinaryIO) -> int:
         """Write the result of a complete job, as ASN.1 text that ``blast_formatter -archive`` reads.
 
-        It is merged while it is written; this counts as use of the result.
-
-        Returns:
-            How many sequences' results were written.
+        It is merged while it is written; this counts as use of the result. Returns the number of sequences.
 
         Raises:
             ConflictError: it is not complete.
@@ -376,12 +373,6 @@ class Queries(JobDoor):
         """Return what can be searched: ``{site: {target: {"naTargets": […], "aaTargets": […]}}}``."""
         return self._engine.targets.tree()
 
-    def _blast_config(self, job: QueryJob) -> dict[str, Any]:
-        options = options_of(job)
-        return {"tool": job.program} | {
-            options.declared[name].config: value for name, value in options.changed().items()
-        }
-
     def _complete(self, job_id: str) -> QueryJob:
         job = self.jobs.query(job_id)
         if job.status != JobStatus.COMPLETE:
@@ -403,6 +394,11 @@ class Queries(JobDoor):
             if run is None:
                 raise NotFoundError("run of query job", job.id, "restart it") from error
             return run.command[run.command.index("-db") + 1]
+
+
+def _blast_config(job: QueryJob) -> dict[str, Any]:
+    options = options_of(job)
+    return {"tool": job.program} | {options.declared[name].config: value for name, value in options.changed().items()}
 
 
 def _children(session: Session, job: QueryJob, count: int) -> Iterator[ChildItem]:

@@ -187,11 +187,7 @@ class Jobs:
         _log.info("%s: %s", to, why, extra={"job": job.id})
 
     def settle(self, job: QueryJob, *, run_id: str = "") -> JobStatus:
-        """Complete the children that have a result, fail those that cannot, then the parent by its children.
-
-        Returns:
-            The job's status afterwards.
-        """
+        """Complete the children with a result, fail those that cannot have one, then the parent; return its status."""
         with self._database.write() as session:
             session.get_one(QueryJob, job.id, with_for_update=True)  # the parent before its children, always
             if job.sequences > 1:

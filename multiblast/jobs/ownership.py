@@ -41,8 +41,7 @@ class Links:
     def describe(self, owner: str, job_id: str, *, summary: str | None = None, description: str | None = None) -> Link:
         """Change what an owner notes about a job; None leaves a part as it is, an empty text clears it.
 
-        Raises:
-            NotFoundError: the job is not in the owner's list.
+        It is a `NotFoundError` if the job is not in the owner's list.
         """
         with self._database.write() as session:
             link = session.get(Link, (owner, job_id))

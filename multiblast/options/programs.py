@@ -67,11 +67,7 @@ RpstblastnOptions = _model(
 
 
 def options_for(program: str) -> type[Options]:
-    """Return the model of a program's options.
-
-    Raises:
-        NotFoundError: not one of the nine programs.
-    """
+    """Return the model of a program's options; `NotFoundError` if it is not one of the nine."""
     if program not in _MODELS:
         raise NotFoundError("program", program, f"choose one of {', '.join(PROGRAMS)}")
     return _MODELS[program]

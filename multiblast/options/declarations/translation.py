@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator
@@ -14,10 +15,8 @@ _GENETIC_CODES = (
     "4 moulds, protozoa and Mycoplasma, 5 invertebrate mitochondria, 6 ciliates, 11 bacteria and plastids, "
     "12 alternative yeasts; the others at ncbi.nlm.nih.gov/Taxonomy/Utils/wprintgc.cgi."
 )
-_GeneticCode = Annotated[
-    Literal[1, 2, 3, 4, 5, 6, 9, 10, 11, 12, 13, 14, 15, 16, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 33],
-    BeforeValidator(integer),
-]
+_CODES = 1, 2, 3, 4, 5, 6, 9, 10, 11, 12, 13, 14, 15, 16, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 33
+_genetic_code = partial(Option, kind=Annotated[Literal[*_CODES], BeforeValidator(integer)], default=1)
 
 OPTIONS = (
     Option(
@@ -29,21 +28,17 @@ OPTIONS = (
         programs={"blastn", "blastx", "tblastx", "rpstblastn"},
         independent_in={"blastn", "blastx"},
     ),
-    Option(
+    _genetic_code(
         "query_gencode",
         "queryGenCode",
         _GENETIC_CODES.format("the query"),
-        _GeneticCode,
-        default=1,
         programs={"blastx", "tblastx", "rpstblastn"},
         independent_in={"blastx"},
     ),
-    Option(
+    _genetic_code(
         "db_gencode",
         "dbGenCode",
         _GENETIC_CODES.format("the database"),
-        _GeneticCode,
-        default=1,
         programs={"tblastn", "tblastx"},
         independent_in={"tblastn"},
     ),
