@@ -53,8 +53,8 @@ bench: install ## compare the speed with that of plain BLAST+, and tell that of 
 chaos: install ## kill servers and workers while jobs run, and see that nothing is lost: ARGS="--seed 2"
 	@$(PYTHON) tests/chaos/chaos.py $(ARGS)
 
-exactness: install ## compare our reports with plain BLAST+'s: ARGS="query.fasta --target SITE/TARGET/DATABASE"
-	@$(BIN)/multiblast exactness $(ARGS)
+exactness: install ## compare our reports with plain BLAST+'s: ARGS="query.fasta --target SITE/TARGET/DATABASE", or "--random 500 --seed 1"
+	@$(if $(findstring --random,$(ARGS)),$(PYTHON) tests/exactness/random_draws.py,$(BIN)/multiblast exactness) $(ARGS)
 
 screenshots: install ## walk through the UI of `make up`, and renew the pictures that the documentation shows
 	@place=$$(mktemp -d) && $(PYTHON) docs/make_screenshots.py http://127.0.0.1:$(PORT) "$$place" && \

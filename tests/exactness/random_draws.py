@@ -1,0 +1,412 @@
+"""Searches drawn at random, reported by us and by plain BLAST+: ``make exactness ARGS="--random 500 --seed 1"``.
+
+A draw is a program, a database or two, one to six queries with odd titles, options that are declared for the
+program, and three formats with options of theirs. It is searched and reported by the services, as for a user, and
+each report is compared with what the program itself prints of the same file. Results are kept from draw to draw,
+so that reused ones are compared as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import os
+import random
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+from rich.console import Console
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from multiblast.errors import InvalidInputError, JobFailedError, ProgramError  # noqa: E402 - first make the checkout importable
+from multiblast.options import is_independent, options_for  # noqa: E402
+from multiblast.options.option import Form, Option  # noqa: E402
+from multiblast.reports import Formatting  # noqa: E402
+from multiblast.reports.formats import FORMATS  # noqa: E402
+from multiblast.search import read_submission  # noqa: E402
+from multiblast.services import Services  # noqa: E402
+from tests.support.people import ADMINISTRATOR  # noqa: E402
+from tests.support.profile_databases import build_profile_databases  # noqa: E402
+
+DATA = ROOT / "tests" / "data"
+FORMATS_PER_DRAW = 3
+MOST_OPTIONS = 4
+TIME_LIMIT_S = 120
+MASK = "21"
+NUCLEOTIDE_QUERY = {"blastn", "blastx", "tblastx", "rpstblastn"}
+# Two databases in the order in which they are searched, whichever way they are named.
+DATABASES = {
+    **dict.fromkeys(("blastp", "blastx", "psiblast"), ("proteins", "second", "both", "proteins second")),
+    **dict.fromkeys(("blastn", "tblastn", "tblastx"), ("nucleotides", "genes", "genes nucleotides")),
+    **dict.fromkeys(("rpsblast", "rpstblastn"), ("rps",)),
+    "deltablast": ("proteins", "second"),
+}
+NOT_DRAWN = {
+    *("in_pssm", "out_pssm", "out_ascii_pssm", "save_pssm_after_last_round", "save_each_pssm"),  # one file each
+    *("use_index", "index_name", "db_soft_mask", "db_hard_mask"),  # of databases that have such
+    *("rpsdb", "num_iterations"),
+}
+TEXTS = {
+    "seg": ("no", "yes", "10 1.8 2.1"),
+    "dust": ("no", "yes", "15 32 2"),
+    "taxids": ("9606",),
+    "negative_taxids": ("9606",),
+    "query_loc": ("5-60", "1-30", "20-5000"),
+}
+TYPICAL = {
+    "evalue": (1e-20, 1e-3, 1, 50),
+    "max_target_seqs": (1, 5, 20, 1000),
+    "max_hsps": (1, 2, 5),
+    "searchsp": (1000000, 10**10),
+    "dbsize": (1000000, 10**9),
+    "min_raw_gapped_score": (30, 60),
+    "best_hit_overhang": (0.1, 0.25),
+    "best_hit_score_edge": (0.1, 0.05),
+    "xdrop_ungap": (5, 10, 20),
+    "xdrop_gap": (10, 20, 30),
+    "xdrop_gap_final": (20, 30, 100),
+    "culling_limit": (1, 3),
+    "max_intron_length": (100, 5000),
+    "gap_trigger": (15, 22),
+    "off_diagonal_range": (0, 2),
+    "penalty": (-1, -2, -4),
+    "perc_identity": (50, 80, 95.5),
+    "qcov_hsp_perc": (10, 50, 90),
+}
+WORDS = (
+    "sp|P68871|HBB_HUMAN", "gnl|db|x1", "lcl|7", "gi|5", "Query_1", "a\tb",
+    "a  b ", "x>y", "&amp; <b>", "'quoted'", '"',
+    "\\n", "100%", "-", "#1", ",", ";", "long" * 40,
+)  # fmt: skip
+_console = Console(highlight=False, markup=False, soft_wrap=True)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One search and its reports; the same seed and number give the same one."""
+
+    name: str
+    program: str
+    databases: str
+    options: dict[str, Any]
+    query: str
+    formats: tuple[Formatting, ...]
+
+    @property
+    def arguments(self) -> list[str]:
+        """The options as the program takes them."""
+        words = []
+        for name, value in self.options.items():
+            form = _options(self.program)[name].form
+            words += [f"-{name}"] if form is Form.FLAG else [f"-{name}", _word(value)]
+        return words
+
+
+def _word(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _options(program: str) -> dict[str, Option]:
+    return dict(options_for(program).declared)
+
+
+def draw(seed: str) -> Draw:
+    """Draw until the format's options fit together."""
+    rng = random.Random(seed)
+    program = rng.choice(sorted(DATABASES))
+    drawable = [option for option in _options(program).values() if option.name not in NOT_DRAWN]
+    chosen = rng.sample(drawable, rng.randint(0, MOST_OPTIONS))
+    options = {option.name: _value(option, program, rng) for option in chosen}
+    if program == "psiblast" and rng.random() < 0.3:
+        options["num_iterations"] = 2
+    options = {name: value for name, value in options.items() if value is not None}
+    names = [row.name for row in FORMATS.values() if row.write is None and row.name != "11"]
+    names = [name for name in names if not FORMATS[name].programs or program in FORMATS[name].programs]
+    formats = tuple(
+        _formatting(name, program, rng, has_most="max_target_seqs" in options)
+        for name in rng.sample(names, FORMATS_PER_DRAW)
+    )
+    return Draw(seed, program, rng.choice(DATABASES[program]), options, _query(program, rng), formats)
+
+
+def _value(option: Option, program: str, rng: random.Random) -> Any:
+    """Return a value that changes something, or None."""
+    if option.name in TEXTS:
+        return rng.choice(TEXTS[option.name])
+    if option.name in TYPICAL:
+        return rng.choice(TYPICAL[option.name])
+    schema = TypeAdapter(option.kind).json_schema()
+    default = option.default_in(program)
+    if "enum" in schema or "const" in schema:
+        return rng.choice(schema.get("enum") or [schema["const"]])
+    if schema.get("type") == "boolean":
+        return True if option.form is Form.FLAG else not default
+    if schema.get("type") in {"integer", "number"}:
+        least, most = schema.get("minimum", -5), schema.get("maximum", 60)
+        middle = default or next(iter(option.by_task.values()), 0) or 5
+        value = min(max(round(middle * rng.choice((0.5, 0.8, 1.2, 2))), least), most)
+        return value if schema["type"] == "integer" else float(value)
+    return None
+
+
+def _formatting(name: str, program: str, rng: random.Random, *, has_most: bool) -> Formatting:
+    row = FORMATS[name]
+    given: dict[str, Any] = {"format": name}
+    if row.fields and rng.random() < 0.7:
+        fields = [field for field in row.fields if field != "qcovus" or program == "blastn"]
+        given["fields"] = tuple(rng.sample(fields, 1 if name == "17" else rng.randint(1, 12)))
+    choices = {
+        "delimiter": ("@", "|", ";;"), "line_length": (1, 40, 100), "sort_hits": range(5), "sort_hsps": range(5),
+        "num_descriptions": (0, 3), "max_target_sequences": (1, 7),
+    }  # fmt: skip
+    for option, values in choices.items():
+        if (option in row.options or option == "max_target_sequences") and rng.random() < 0.25:
+            given[option] = rng.choice(list(values))
+    if "max_target_sequences" in given or has_most:
+        given.pop("num_descriptions", None)
+    if has_most:  # one option of the program, and two of ours
+        given.pop("max_target_sequences", None)
+    if name in "01234":
+        given["html"] = rng.random() < 0.3
+        given["show_gis"] = rng.random() < 0.2
+    return Formatting(**given)
+
+
+def _query(program: str, rng: random.Random) -> str:
+    kind = "nucleotides" if program in NUCLEOTIDE_QUERY else "proteins"
+    pool = _pool(kind)
+    records = [f">{_title(rng)}\n{_sequence(pool, kind, rng)}\n" for _ in range(rng.randint(1, 6))]
+    if rng.random() < 0.2:
+        records.append(rng.choice(records))
+    return "".join(records)
+
+
+def _pool(kind: str) -> list[str]:
+    text = (DATA / f"exactness_{kind}_query.fasta").read_text()
+    text += gzip.decompress((DATA / f"exactness_{kind}.fasta.gz").read_bytes()).decode()
+    return ["".join(record.split("\n")[1:]) for record in text.split(">")[1:]]
+
+
+def _title(rng: random.Random) -> str:
+    title = " ".join(rng.choices(("", "q", "kinase", "x1", *WORDS), k=rng.randint(0, 4)))
+    return title + ("é β" if rng.random() < 0.05 else "")
+
+
+def _sequence(pool: list[str], kind: str, rng: random.Random) -> str:
+    """Return a known sequence or a piece of one, mutated, masked, joined, or with ambiguous letters."""
+    letters, ambiguous = ("ACGT", "NRYKMSWBDHV") if kind == "nucleotides" else ("ACDEFGHIKLMNPQRSTVWY", "XBZJUO*")
+    sequence = rng.choice(pool)
+    draw = rng.random()
+    if draw < 0.1:
+        sequence = sequence[: rng.randint(1, 30)]
+    elif draw < 0.2:
+        start = rng.randrange(len(sequence))
+        sequence = sequence[start : start + rng.randint(10, 400)]
+    elif draw < 0.25:
+        sequence = "".join(rng.choices(pool, k=20))[: rng.choice((5_000, 12_000, 50_000))]
+    elif draw < 0.3:
+        sequence = rng.choice(letters + ambiguous[0]) * rng.randint(5, 100)
+    rate = rng.choice((0, 0, 0.05, 0.3))
+    changed = (rng.choice(letters) if rng.random() < rate else letter for letter in sequence)
+    sequence = "".join(changed)
+    if rng.random() < 0.2:
+        at = rng.randrange(len(sequence))
+        sequence = sequence[:at] + "".join(rng.choices(ambiguous, k=3)) + sequence[at + 3 :]
+    if rng.random() < 0.2:
+        at = rng.randrange(len(sequence))
+        sequence = sequence[:at] + sequence[at : at + 40].lower() + sequence[at + 40 :]
+    return sequence.replace("-", "")
+
+
+class Place:
+    """The databases of all draws, and the services of one process."""
+
+    def __init__(self, directory: Path) -> None:
+        self.databases = directory / "targets" / "demo" / "random" / "blast"
+        os.environ["BLAST_USAGE_REPORT"] = "false"
+        self.services: Services | None = None
+
+    def build(self) -> None:
+        """Make the databases."""
+        self.databases.mkdir(parents=True)
+        for name, kind, source in (
+            ("proteins", "prot", "proteins.fasta.gz"), ("second", "prot", "proteins_query.fasta"),
+            ("nucleotides", "nucl", "nucleotides.fasta.gz"), ("genes", "nucl", "nucleotides_query.fasta"),
+        ):  # fmt: skip
+            data = (DATA / f"exactness_{source}").read_bytes()
+            text = gzip.decompress(data) if source.endswith("gz") else data
+            text = re.sub(rb">[^\n]*", _numbered(name), text)
+            taxa = ["-parse_seqids", "-taxid_map", "map"] if kind == "prot" else ["-taxid", "9606"]
+            ids = re.findall(rb">(\S+)", text)
+            lines = (b"%s %d\n" % (one, (9606, 562)[number % 2]) for number, one in enumerate(ids))
+            (self.databases / "map").write_bytes(b"".join(lines))
+            command = ["makeblastdb", "-dbtype", kind, "-title", f"{name} for tests", "-out", name, "-in", "-", *taxa]
+            subprocess.run(command, cwd=self.databases, input=text, check=True, capture_output=True)
+        (self.databases / "both.pal").write_text("TITLE proteins and second\nDBLIST proteins second\n")
+        build_profile_databases(self.databases, DATA / "exactness_proteins_query.fasta", count=16)
+
+    def compare(self, drawn: Draw) -> tuple[str, list[str]]:
+        """Search and report both ways; return the outcome and what differs, one line per format."""
+        services = self._services()
+        targets = [f"demo/random/{name}" for name in drawn.databases.split()]
+        options = {name: _word(value) for name, value in drawn.options.items()}
+        if drawn.program == "deltablast":
+            options["rpsdb"] = "demo/random/delta"
+        try:
+            submission = read_submission(query=drawn.query, program=drawn.program, targets=targets, options=options)
+            alone = not is_independent(submission.options)
+            job_id = services.queries.submit(ADMINISTRATOR, submission).job_id
+        except InvalidInputError as error:
+            return "refused", [str(error)]
+        try:
+            plain = {formatting: self._plain(drawn, formatting, alone) for formatting in drawn.formats}
+        except subprocess.CalledProcessError as error:
+            if error.returncode < 0:
+                return "BLAST+ crashed", []
+            reason = error.stderr.decode(errors="replace").strip()[-200:]
+            with suppress(JobFailedError, ProgramError, InvalidInputError):
+                services.queries.run(job_id).execute()
+                for formatting in drawn.formats:
+                    self._ours(job_id, formatting)
+                return "different", [f"ours answers where BLAST+ fails: {reason}"]
+            return "failed both ways", [reason]
+        services.queries.run(job_id).execute()
+        found = []
+        for formatting, expected in plain.items():
+            ours = self._ours(job_id, formatting)
+            for name in sorted({*expected, *ours}):
+                line = _first_difference(expected.get(name, b""), ours.get(name, b""), formatting.format == "17")
+                if line:
+                    found.append(f"format {' '.join(formatting.arguments())}: {name}: {line}")
+                    break
+        rest = [line for line in found if not is_listed(drawn, line)]
+        return ("different" if rest else "listed" if found else "same"), rest or found
+
+    def _services(self) -> Services:
+        if self.services is None:
+            os.environ["MULTIBLAST_HOME"] = tempfile.mkdtemp(prefix="home-", dir=self.databases.parents[3])
+            self.services = Services.embedded(self.databases.parents[2])
+        return self.services
+
+    def _ours(self, job_id: str, formatting: Formatting) -> dict[str, bytes]:
+        """Return the files of our report, by name."""
+        reports, files = self._services().reports, {}
+        made = reports.run(reports.submit(ADMINISTRATOR, job_id, formatting)).execute()
+        for file in made.files:
+            if not file.name.endswith(".zip"):
+                with reports.file(ADMINISTRATOR, made.report_id, file.name) as stream:
+                    files[file.name] = stream.read()
+        return files
+
+    def _plain(self, drawn: Draw, formatting: Formatting, alone: bool) -> dict[str, bytes]:
+        """Return what the program itself writes, by name."""
+        with tempfile.TemporaryDirectory() as name:
+            directory = Path(name)
+            query = directory / "query.fasta"
+            query.write_text(drawn.query)
+            report = directory / "out" / f"report.{formatting.row.extension}"
+            report.parent.mkdir()
+            databases = " ".join(str(self.databases / name) for name in drawn.databases.split())
+            program = self._services().installation.program(drawn.program)
+            command = [program, "-query", query, "-db", databases, *drawn.arguments, *formatting.arguments()]
+            command += ["-rpsdb", self.databases / "delta"] if drawn.program == "deltablast" else []
+            environment = {**os.environ, **({"BATCH_SIZE": "1"} if alone else {})}
+            subprocess.run(
+                [*command, "-out", report], env=environment, check=True, capture_output=True, timeout=TIME_LIMIT_S
+            )
+            return {file.name: file.read_bytes() for file in report.parent.iterdir()}
+
+
+def _numbered(name: str) -> Callable[[re.Match[bytes]], bytes]:
+    """Return what gives each defline an id that can be parsed."""
+    numbers = count(1)
+    return lambda found: b">%s%d %s" % (name.encode(), next(numbers), found[0][1:])
+
+
+def _first_difference(plain: bytes, ours: bytes, is_sam: bool) -> str:
+    if is_sam:
+        plain, ours = (re.sub(rb"\tCL:[^\n]*", b"", text) for text in (plain, ours))
+    if plain == ours:
+        return ""
+    left, right = plain.split(b"\n"), ours.split(b"\n")
+    for number, (theirs, line) in enumerate(zip(left, right, strict=False), start=1):
+        if theirs != line:
+            return f"line {number}: BLAST+ has {theirs[:150]!r}, ours {line[:150]!r}"
+    return f"BLAST+ has {len(left)} lines, ours {len(right)}"
+
+
+_place: Place
+
+
+def _enter(directory: Path) -> None:
+    global _place  # noqa: PLW0603 - one for each process
+    _place = Place(directory)
+
+
+def examine(seed: str) -> tuple[str, list[str]]:
+    """Compare one draw; return its outcome and what differs."""
+    try:
+        return _place.compare(draw(seed))
+    except subprocess.TimeoutExpired:
+        return "took too long", []
+    except Exception as error:  # noqa: BLE001 - the draw is the finding
+        return "different", [f"{type(error).__name__}: {error}"]
+
+
+def is_listed(drawn: Draw, difference: str) -> bool:
+    """Whether docs/reference/exactness.md says that this may differ."""
+    number = difference.removeprefix("format -outfmt ")[:2].strip()
+    if drawn.program == "deltablast" and number in {"0", "1", "2", "3", "4"}:
+        return "0.31" in difference or "0.32" in difference
+    if "query_loc" in drawn.options and re.search(r"qcov(s|hsp|us)", difference):
+        return True
+    return number in {"5", "14", "16"} and not drawn.query.isascii()
+
+
+def main() -> int:
+    """Draw, compare and say what came out."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--random", type=int, default=100, help="how many draws")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", type=int, help="this draw alone, shown whole")
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    arguments = parser.parse_args()
+    numbers = range(arguments.random) if arguments.only is None else [arguments.only]
+    outcomes, refusals = Counter[str](), Counter[str]()
+    with tempfile.TemporaryDirectory(prefix="multiblast-") as name:
+        Place(Path(name)).build()
+        with ProcessPoolExecutor(arguments.workers, initializer=_enter, initargs=(Path(name),)) as pool:
+            seeds = {pool.submit(examine, seed): seed for seed in (f"{arguments.seed}-{n}" for n in numbers)}
+            for future in as_completed(seeds):
+                outcome, lines = future.result()
+                outcomes[outcome] += 1
+                if outcome == "refused":
+                    refusals.update({re.sub(r"'[^']*'|\d+", "…", line) for line in lines})
+                if outcome == "different" or arguments.only is not None:
+                    drawn = draw(seeds[future])
+                    _console.print(f"{drawn.name}: {drawn.program} -db '{drawn.databases}' {' '.join(drawn.arguments)}")
+                    _console.print("".join(f"  {line}\n" for line in lines), end="")
+                    if arguments.only is not None:
+                        _console.print(outcome, drawn.query, sep="\n")
+    for reason, times in refusals.most_common():
+        _console.print(f"refused {times} times: {reason}")
+    counted = ", ".join(f"{number} {outcome}" for outcome, number in outcomes.most_common())
+    _console.print(f"{outcomes.total()} draws of {FORMATS_PER_DRAW} formats: {counted}")
+    return 1 if outcomes["different"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
