@@ -20,6 +20,7 @@ from multiblast.database import Database
 from tests.support.servers import S3Server, free_ports, rclone_command, running
 
 settings.register_profile("quick", max_examples=20)  # for `make check`
+settings.register_profile("hostile")  # for 10 000 hostile requests
 
 
 class _ByServer(LoadFileScheduling):  # type: ignore[misc]  # it has no types

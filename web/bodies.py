@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import NamedTemporaryFile, SpooledTemporaryFile
 from typing import Any
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException
+from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
 
 from multiblast.errors import InvalidInputError, Problem
 from web.errors import HttpError
@@ -79,17 +79,32 @@ async def read_form(request: Request, body_bytes: int) -> AsyncIterator[FormData
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in {"multipart/form-data", "application/x-www-form-urlencoded"}:
         raise HttpError("unsupported-content-type", "send multipart/form-data")
+    limits: Any = {"max_fields": _MOST_PARTS, "max_part_size": body_bytes}  # sequences may come as a field
     try:
-        # A part without a file name counts as a field, and sequences may come so.
-        form = await request.form(max_files=_MOST_PARTS, max_fields=_MOST_PARTS, max_part_size=body_bytes)
+        async with aclosing(request.stream()) as stream:
+            if kind == "multipart/form-data":
+                parser = MultiPartParser(request.headers, stream, max_files=_MOST_PARTS, **limits)
+                form = await parser.parse()
+                _refuse_cut_form(form, parser._files_to_close_on_error)  # noqa: SLF001 - nothing else has all files
+            else:
+                form = await FormParser(request.headers, stream, **limits).parse()
     except HttpError:
         raise
-    except (MultiPartException, ValueError, KeyError, LookupError) as error:
+    except (MultiPartException, ValueError, LookupError) as error:
         raise HttpError("bad-request", f"the form is broken: {str(error)[:200]}") from error
     try:
         yield form
     finally:
         await form.close()
+
+
+def _refuse_cut_form(form: FormData, opened: list[SpooledTemporaryFile[bytes]]) -> None:
+    """Refuse a form that ends within a file, which its reader takes for one without it, and leaves open."""
+    whole = {id(part.file) for _, part in form.multi_items() if isinstance(part, UploadFile)}
+    if any(id(file) not in whole for file in opened):
+        for file in opened:
+            file.close()
+        raise HttpError("bad-request", "the form ends within a file")
 
 
 @asynccontextmanager

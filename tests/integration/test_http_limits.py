@@ -1,0 +1,168 @@
+"""Limits of the HTTP service: bodies, time, submissions; and many who wait, none of them in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from multiblast.database import Database, JobStatus
+from multiblast.installation import Installation
+from multiblast.services import Services
+from multiblast.settings import HttpRules, Policy, QueryLimits, UserLimits
+from multiblast.stores import LocalStore
+from multiblast.targets import Targets
+from tests.support.http_service import HereStarter, config, serving
+from web import guard, server
+
+FASTA = ">First\nIYSLVCWPLDDPFSRPDMLSLSERMLDVWRGKQVAEDLSPLINQLSLADMIRSCERNETL\n"
+WAITING = 300
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory, targets_root: Path) -> Services:
+    home = tmp_path_factory.mktemp("home")
+    policy = Policy(
+        trust_unnamed=False, users=UserLimits(sequences_per_day=3), http=HttpRules(body_bytes=100_000, guests=False)
+    )
+    database, store = Database(f"sqlite:///{home / 'jobs.sqlite'}"), LocalStore(home / "store")
+    return Services(database, store, Installation(), Targets(targets_root), QueryLimits(), policy)
+
+
+@pytest.fixture(scope="module")
+def starter(services: Services) -> HereStarter:
+    return HereStarter(services, away=True)
+
+
+@pytest.fixture(scope="module")
+def url(services: Services, starter: HereStarter) -> Iterator[str]:
+    with serving(services, starter) as address:
+        yield address
+
+
+def bearer(services: Services, user: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {services.accounts.tokens.make(user, 'tests')}"}
+
+
+def talk(url: str, *pieces: bytes, pause_s: float = 0.0) -> tuple[bytes, float]:
+    """Send pieces with pauses, and read until the server hangs up; return what it sent and how long that took."""
+    started = time.monotonic()
+    with socket.create_connection((urlsplit(url).hostname or "", urlsplit(url).port or 0), timeout=20) as connection:
+        received = b""
+        try:
+            for piece in pieces:
+                connection.sendall(piece)
+                time.sleep(pause_s)
+            while part := connection.recv(65536):
+                received += part
+        except ConnectionError:
+            pass
+    return received, time.monotonic() - started
+
+
+def test_http_too_many_submissions_are_refused_until_a_time(url: str, services: Services) -> None:
+    headers = bearer(services, "greedy")
+    queries = [FASTA.replace("First", f"s{number}") for number in range(4)]
+    answers = [httpx.post(f"{url}/query/jobs", json=config(query), headers=headers) for query in queries]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert int(answers[3].headers["retry-after"]) > 60
+    assert answers[3].json()["retryAt"].endswith("Z")
+    assert httpx.get(f"{url}/query/jobs", headers=headers).status_code == 200
+    form = {"CMD": "Put", "PROGRAM": "blastp", "DATABASE": "proteins", "QUERY": "MKVLAAGIV"}
+    page = httpx.post(f"{url}/Blast.cgi", data=form, headers=headers)
+    assert (page.status_code, "Message ID#24" in page.text) == (429, True)
+
+
+def test_http_guests_are_not_made_where_the_policy_has_none(url: str) -> None:
+    assert httpx.post(f"{url}/guests").status_code == 403
+
+
+def test_http_body_without_length_is_stopped_at_the_limit(url: str, services: Services) -> None:
+    def endless() -> Iterator[bytes]:
+        for _ in range(3):
+            yield b"x" * 50_000
+
+    headers = {**bearer(services, "ann"), "Content-Type": "application/json"}
+    assert httpx.post(f"{url}/query/jobs", content=endless(), headers=headers).status_code == 413
+
+
+@pytest.mark.parametrize("length", ["-1", "1e3", "9" * 30, "0x10", "१"])
+def test_http_length_that_is_none_is_refused(url: str, length: str) -> None:
+    request = f"POST /query/jobs HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    answer, _ = talk(url, request.encode())
+    assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 413 "))
+
+
+def test_http_slow_upload_ends(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "_UPLOAD_S", 1.0)
+    head = b"POST /query/statuses HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nContent-Type: application/json\r\n\r\n"
+    answer, seconds = talk(url, head, *[b"["] * 4, pause_s=0.3)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["status"] == "timeout"
+    assert seconds < 5
+
+
+def test_http_slow_head_ends(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_HEAD_S", 1.0)
+    answer, seconds = talk(url, b"GET /health HTTP/1.1\r\n", b"Host: ")
+    assert (answer, seconds < 5) == (b"", True)
+    first = b"GET /query/targets HTTP/1.1\r\nHost: x\r\n\r\n"
+    answer, seconds = talk(url, first, b"GET /query/targets HTTP/1.1\r\n", pause_s=0.5)
+    assert (answer.count(b"HTTP/1.1 200 OK"), seconds < 8) == (1, True)
+
+
+def test_http_reader_that_reads_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The piece that it does not take ends the answer."""
+    monkeypatch.setattr(guard, "_SEND_S", 0.2)
+    sent: list[str] = []
+
+    async def app(scope: object, receive: object, send: guard.Send) -> None:
+        assert scope
+        assert receive
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"x", "more_body": True})
+
+    async def receive() -> guard.Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: guard.Message) -> None:
+        sent.append(message["type"])
+        if len(sent) > 1:
+            await asyncio.sleep(60)
+
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
+    asyncio.run(guard.Guard(app, 10, guard.HttpMetrics())(scope, receive, send))
+    assert sent == ["http.response.start", "http.response.body"]
+
+
+def test_http_many_wait_without_a_thread_each(url: str, services: Services, starter: HereStarter) -> None:
+    headers = bearer(services, "patient")
+    job = httpx.post(f"{url}/query/jobs", json=config(FASTA), headers=headers).json()["queryJobID"]
+    before = threading.active_count()
+    most = 0
+
+    async def wait() -> list[str]:
+        nonlocal most
+        limits = httpx.Limits(max_connections=None)
+        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60, limits=limits) as client:
+            asked = [client.get(f"/query/jobs/{job}", headers={"Prefer": "wait=30"}) for _ in range(WAITING)]
+            waiting = asyncio.gather(*asked)
+            for _ in range(20):
+                await asyncio.sleep(0.1)
+                most = max(most, threading.active_count() - before)
+            await asyncio.to_thread(services.queries.jobs.move_query, [job], JobStatus.CANCELLED, "over")
+            return [answer.json()["status"] for answer in await waiting]
+
+    started = time.monotonic()
+    assert asyncio.run(wait()) == ["cancelled"] * WAITING
+    assert time.monotonic() - started < 25
+    assert most < 60
+    assert starter.away
