@@ -12,13 +12,16 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling
 
 from deployments.own_servers import WEED_PORTS, postgres_command, remove_sockets, weed_command
 from multiblast.database import Database
 from tests.support.servers import S3Server, free_ports, rclone_command, running
 
+# A busy machine is not a fault of the code.
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")
 settings.register_profile("quick", max_examples=20)  # for `make check`
 settings.register_profile("hostile")  # for 10 000 hostile requests
 
