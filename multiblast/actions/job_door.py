@@ -59,7 +59,7 @@ class JobDoor:
             raise InvalidInputError(problems)
         self._access.check_change(requester, job_id, self.kind)
         if not requester.owner:
-            raise InvalidInputError(Problem("say who you are: what is said about a job belongs to a user", "user"))
+            raise InvalidInputError(Problem("give a user name: summary and description belong to a user", "user"))
         if requester.administrator:
             self._links.add(requester.owner, job_id, self.kind)
         link = self._links.describe(requester.owner, job_id, summary=summary, description=description)

@@ -391,7 +391,7 @@ class Notice(Table, table=True):
 
     Attributes:
         since: The job's last event when this was requested; only ends after it are sent.
-        told: The end that was sent last; each is sent once.
+        notified: The end that was sent last; each is sent once. The column has its earlier name.
         attempts: How often it was tried to send the present end.
         due_at: When to try next; while somebody tries, when to believe that they are gone.
         problem: Why the last attempt failed.
@@ -400,7 +400,7 @@ class Notice(Table, table=True):
     job_id: str = Field(primary_key=True, max_length=32)
     url: str = Field(primary_key=True, max_length=2000)
     since: int = Field(default=0, sa_type=BigInteger)
-    told: str = ""
+    notified: str = Field(default="", sa_column_kwargs={"name": "told"})
     attempts: int = 0
     due_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime, index=True)
     problem: str = ""

@@ -51,7 +51,7 @@ class Notices:
         with self._database.write() as session:
             last = session.exec(select(func.max(JobEvent.number)).where(JobEvent.job_id == job_id)).one()
             notice = session.get(Notice, (job_id, url)) or Notice(job_id=job_id, url=url)
-            notice.since, notice.told, notice.attempts = last or 0, "", 0
+            notice.since, notice.notified, notice.attempts = last or 0, "", 0
             notice.due_at, notice.problem = utc_now(), ""
             session.add(notice)
 
@@ -77,7 +77,7 @@ class Notices:
                 statement = (
                     select(Notice, table, last)
                     .join(table, col(table.id) == Notice.job_id)
-                    .where(col(table.status).in_(ENDED), Notice.told != table.status)
+                    .where(col(table.status).in_(ENDED), Notice.notified != table.status)
                     .where(col(Notice.due_at) <= now, last > Notice.since)
                     .limit(_AT_A_TIME)
                 )
@@ -108,7 +108,7 @@ class Notices:
             (done.given_up if last else done.later)[notice.url] = str(error)
             with self._database.write() as session:
                 wait = _FIRST_WAIT * 2**notice.attempts
-                _note(session, notice, message["status"] if last else notice.told, str(error), now + wait)
+                _note(session, notice, message["status"] if last else notice.notified, str(error), now + wait)
         else:
             done.sent += 1
             with self._database.write() as session:
@@ -119,8 +119,8 @@ def _note(session: Session, notice: Notice, sent: str, problem: str, due_at: dat
     kept = session.get(Notice, (notice.job_id, notice.url), with_for_update=True)
     if kept is None or kept.since != notice.since:  # asked again meanwhile
         return
-    kept.attempts = 0 if sent != kept.told else kept.attempts
-    kept.told, kept.problem, kept.due_at = sent, problem, due_at
+    kept.attempts = 0 if sent != kept.notified else kept.attempts
+    kept.notified, kept.problem, kept.due_at = sent, problem, due_at
 
 
 def _message(notice: Notice, job: QueryJob | ReportJob, kind: JobKind, event: int) -> dict[str, Any]:
