@@ -14,6 +14,7 @@ from web import operation_routes, query_routes, report_routes
 from web.errors import add_error_handlers
 from web.guard import Guard, HttpMetrics
 from web.legacy.application import legacy_application
+from web.memory import Memory
 from web.ncbi import routes as ncbi_routes
 from web.runs import Runs, Starter
 from web.service import Service
@@ -39,7 +40,7 @@ def make_application(services: Services, starter: Starter) -> ASGIApp:
     async def life(app: FastAPI) -> AsyncIterator[None]:
         watch = Watch(services)
         runs = Runs(services, starter, watch.look)
-        app.state.service = legacy.state.service = Service(services, runs, watch, metrics)
+        app.state.service = legacy.state.service = Service(services, runs, watch, metrics, Memory(services.database))
         yield
         await runs.close()
         services.database.close()

@@ -104,7 +104,8 @@ class _Passage:
             return await self._receive()
         left = self._started + _UPLOAD_S + self._received / _UPLOAD_BYTES_PER_S - time.monotonic()
         try:
-            message = await asyncio.wait_for(self._receive(), max(0.0, left))
+            async with asyncio.timeout(max(0.0, left)):
+                message = await self._receive()
         except TimeoutError:
             raise HttpError("timeout", "the request's body came too slowly", Connection="close") from None
         self._received += len(message.get("body", b""))
@@ -121,7 +122,8 @@ class _Passage:
             headers["X-Request-Id"] = self.request_id
             for name, value in _HEADERS.items():
                 headers.setdefault(name, value)
-        await asyncio.wait_for(self._send(message), _SEND_S)
+        async with asyncio.timeout(_SEND_S):
+            await self._send(message)
 
     async def refuse(self, error: Exception) -> None:
         """Answer with an error, unless an answer has begun: then the connection breaks, as it must."""

@@ -7,7 +7,7 @@ import binascii
 import hmac
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -33,8 +33,8 @@ class Caller:
         challenge: How a client that gave no token is told to give one.
     """
 
-    services: Services
-    token: str = ""
+    services: Services = field(compare=False, repr=False)
+    token: str = field(default="", repr=False)
     user: str = ""
     shares: tuple[str, ...] = ()
     challenge: str = "Bearer"

@@ -17,9 +17,10 @@ from multiblast.database import JobKind
 from multiblast.errors import InvalidInputError, NotAllowedError, NotFoundError, Problem
 from multiblast.services import Services
 from web.bodies import read_json, read_object
-from web.errors import HttpError
+from web.errors import HttpError, json_line
 from web.files import content_headers
 from web.identity import Caller, CallerOfRequest
+from web.memory import Remembered
 from web.parameters import Download, JobId, errors, json_answer
 from web.service import Service, ServiceOfRequest
 
@@ -80,7 +81,7 @@ def link_guest(caller: Caller, body: dict[str, Any]) -> None:
         raise HttpError("bad-request", str(error)) from error
 
 
-def add_job_routes(router: APIRouter, kind: JobKind) -> None:  # noqa: C901 - one function a route
+def add_job_routes(router: APIRouter, kind: JobKind) -> None:  # noqa: C901, PLR0915 - one function a route
     """Add to the routes of a kind of jobs those that all kinds have."""
     known, changed = errors("not-found", "forbidden"), errors("not-found", "forbidden", "conflict")
 
@@ -196,9 +197,13 @@ def add_job_routes(router: APIRouter, kind: JobKind) -> None:  # noqa: C901 - on
         ids = await read_json(request)
         if not isinstance(ids, list):
             raise InvalidInputError(Problem("a JSON array of ids is needed here"))
-        wanted = [one.lower() for one in ids if isinstance(one, str)]
-        door = door_of(service.services, kind)
-        return json_answer(request, await run_in_threadpool(lambda: door.statuses(caller.anybody(), wanted)))
+        wanted = tuple(one.lower() for one in ids if isinstance(one, str))
+
+        def read() -> Remembered:
+            return Remembered(json_line(door_of(service.services, kind).statuses(caller.anybody(), wanted)))
+
+        found = await run_in_threadpool(service.memory.answer, ("statuses", kind, caller, wanted), read)
+        return json_answer(request, found.body)
 
     @router.post(
         "/link-guest",

@@ -14,6 +14,7 @@ from multiblast.actions.answers import Answer
 from multiblast.errors import NotFoundError
 from multiblast.ids import is_id
 from web.errors import CODES, ErrorAnswer, json_line
+from web.memory import Remembered
 
 _LONGEST_WAIT_S = 30
 _PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,6})(?:$|[,;\s])")
@@ -51,22 +52,26 @@ def wait_s(request: Request) -> float:
     return min(float(found[1]), _LONGEST_WAIT_S) if found else 0.0
 
 
+def json_body(answer: Answer | Sequence[Answer] | dict[str, Any]) -> bytes:
+    """Return an answer as JSON."""
+    if isinstance(answer, Answer):
+        return answer.model_dump_json(by_alias=True, exclude_none=True).encode()
+    if isinstance(answer, dict):
+        return json_line(answer)
+    return b"[%s]" % b",".join(item.model_dump_json(by_alias=True, exclude_none=True).encode() for item in answer)
+
+
 def json_answer(
-    request: Request, answer: Answer | Sequence[Answer] | dict[str, Any], *, active: bool = False
+    request: Request, answer: Answer | Sequence[Answer] | dict[str, Any] | bytes, *, active: bool = False
 ) -> Response:
     """Return an answer as JSON, or that it has not changed since the request was told it last.
 
     Args:
         request: May have ``If-None-Match``.
-        answer: What to say.
+        answer: What to say, or the JSON that says it.
         active: Whether it will be another one soon.
     """
-    if isinstance(answer, Answer):
-        body = answer.model_dump_json(by_alias=True, exclude_none=True).encode()
-    elif isinstance(answer, dict):
-        body = json_line(answer)
-    else:
-        body = b"[%s]" % b",".join(item.model_dump_json(by_alias=True, exclude_none=True).encode() for item in answer)
+    body = answer if isinstance(answer, bytes) else json_body(answer)
     tag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
     headers = {"ETag": tag, **({"Retry-After": str(_RETRY_S)} if active else {})}
     if tag in request.headers.get("if-none-match", ""):
@@ -74,10 +79,10 @@ def json_answer(
     return Response(body, headers=headers, media_type="application/json")
 
 
-def list_answer(request: Request, items: Sequence[Answer], first: int, count: int) -> Response:
+def list_answer(request: Request, page: Remembered, first: int, count: int) -> Response:
     """Return a page of a list, with the address of the next one if there may be one."""
-    response = json_answer(request, items)
-    if len(items) == count:
+    response = json_answer(request, page.body)
+    if page.active:
         following = request.url.include_query_params(first=first + count, count=count)
         following = following.remove_query_params(["access_token", "Auth-Key", "share_token"])
         response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'

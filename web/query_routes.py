@@ -23,7 +23,8 @@ from web.bodies import job_request
 from web.files import StreamAnswer, content_headers, file_answer
 from web.identity import CallerOfRequest
 from web.job_routes import add_job_routes, body_of
-from web.parameters import Download, JobId, Number, errors, json_answer, list_answer, wait_s
+from web.memory import Remembered
+from web.parameters import Download, JobId, Number, errors, json_answer, json_body, list_answer, wait_s
 from web.service import Service, ServiceOfRequest
 
 router = APIRouter(prefix="/query", tags=["query"])
@@ -77,9 +78,13 @@ def list_jobs(  # noqa: PLR0913, PLR0917 - the parameters of the address
     count: Number = 1000,
 ) -> Response:
     """List the jobs in your list, newest first; a header `Link` has the address of the next page."""
-    who = caller.member()
-    items = service.services.queries.list_jobs(who, site=site, status=status, first=first, count=count)
-    return list_answer(request, items, first, count)
+
+    def read() -> Remembered:
+        items = service.services.queries.list_jobs(caller.member(), site=site, status=status, first=first, count=count)
+        return Remembered(json_body(items), active=len(items) == count)
+
+    page = service.memory.answer(("list", caller, site, status, first, count), read)
+    return list_answer(request, page, first, count)
 
 
 @router.post(
@@ -121,14 +126,16 @@ async def look_up_job(  # noqa: PLR0913, PLR0917 - the parameters of the address
 ) -> Response:
     """See a job, and its sequences with their positions. With `Prefer: wait=N` the answer waits until it has ended."""
 
-    def look_up() -> QueryDetails:
-        return service.services.queries.lookup(caller.reader(), job_id, link=save_job, children=children)
+    def look_up() -> Remembered:
+        details = service.services.queries.lookup(caller.reader(), job_id, link=save_job, children=children)
+        return Remembered(json_body(details), active=details.status in ACTIVE)
 
-    details = await run_in_threadpool(look_up)
-    if (limit_s := wait_s(request)) and details.status in ACTIVE:
+    key = ("queries", caller, job_id, save_job, children)
+    found = await run_in_threadpool(service.memory.answer, key, look_up)
+    if (limit_s := wait_s(request)) and found.active:
         await service.watch.ended(JobKind.QUERY, job_id, limit_s)
-        details = await run_in_threadpool(look_up)
-    return json_answer(request, details, active=details.status in ACTIVE)
+        found = await run_in_threadpool(service.memory.answer, key, look_up)
+    return json_answer(request, found.body, active=found.active)
 
 
 @router.head("/jobs/{job_id}/query", include_in_schema=False)

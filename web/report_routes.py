@@ -17,7 +17,8 @@ from web.errors import HttpError
 from web.files import StreamAnswer, content_headers, file_answer
 from web.identity import CallerOfRequest
 from web.job_routes import add_job_routes, body_of
-from web.parameters import Download, JobId, Number, errors, json_answer, list_answer, wait_s
+from web.memory import Remembered
+from web.parameters import Download, JobId, Number, errors, json_answer, json_body, list_answer, wait_s
 from web.service import ServiceOfRequest
 
 router = APIRouter(prefix="/report", tags=["report"])
@@ -46,10 +47,15 @@ def list_jobs(  # noqa: PLR0913, PLR0917 - the parameters of the address
     count: Number = 1000,
 ) -> Response:
     """List the reports in your list, newest first; a header `Link` has the address of the next page."""
-    items = service.services.reports.list_jobs(
-        caller.member(), query_job_id=query_job_id.lower(), site=site, status=status, first=first, count=count
-    )
-    return list_answer(request, items, first, count)
+
+    def read() -> Remembered:
+        items = service.services.reports.list_jobs(
+            caller.member(), query_job_id=query_job_id.lower(), site=site, status=status, first=first, count=count
+        )
+        return Remembered(json_body(items), active=len(items) == count)
+
+    page = service.memory.answer(("reports", caller, query_job_id, site, status, first, count), read)
+    return list_answer(request, page, first, count)
 
 
 @router.post(
@@ -85,14 +91,16 @@ async def look_up_job(
 ) -> Response:
     """See a report job. With `Prefer: wait=N` the answer waits until it has ended."""
 
-    def look_up() -> ReportDetails:
-        return service.services.reports.lookup(caller.reader(), job_id, link=save_job)
+    def look_up() -> Remembered:
+        details = service.services.reports.lookup(caller.reader(), job_id, link=save_job)
+        return Remembered(json_body(details), active=details.status in ACTIVE)
 
-    details = await run_in_threadpool(look_up)
-    if (limit_s := wait_s(request)) and details.status in ACTIVE:
+    key = ("reports", caller, job_id, save_job)
+    found = await run_in_threadpool(service.memory.answer, key, look_up)
+    if (limit_s := wait_s(request)) and found.active:
         await service.watch.ended(JobKind.REPORT, job_id, limit_s)
-        details = await run_in_threadpool(look_up)
-    return json_answer(request, details, active=details.status in ACTIVE)
+        found = await run_in_threadpool(service.memory.answer, key, look_up)
+    return json_answer(request, found.body, active=found.active)
 
 
 @router.get(

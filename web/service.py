@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 
 from multiblast.services import Services
 from web.guard import HttpMetrics
+from web.memory import Memory
 from web.runs import Runs
 from web.watch import Watch
 
@@ -22,12 +23,14 @@ class Service:
         runs: What starts what was submitted.
         watch: What waits for jobs.
         metrics: Of the requests.
+        memory: What was answered before.
     """
 
     services: Services
     runs: Runs
     watch: Watch
     metrics: HttpMetrics
+    memory: Memory
 
 
 async def _service(request: Request) -> Service:

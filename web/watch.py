@@ -28,11 +28,13 @@ class Watch:
         self._waiting: dict[JobKind, dict[str, set[asyncio.Future[None]]]] = {kind: {} for kind in JobKind}
         self._look = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._seen = ""  # the version of the database that was looked at, for all who wait
 
     async def ended(self, kind: JobKind, job_id: str, limit_s: float) -> None:
         """Return when a job neither waits nor runs any more, or when the time is over."""
         ended = asyncio.get_running_loop().create_future()
         jobs = self._waiting[kind]
+        self._seen = ""
         jobs.setdefault(job_id, set()).add(ended)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._watch())
@@ -51,8 +53,11 @@ class Watch:
     async def _watch(self) -> None:
         while any(self._waiting.values()):
             with suppress(Exception):  # a database that is away is asked again; who waits gives up in time
-                for kind, jobs in self._waiting.items():
-                    await self._see(kind, jobs)
+                version = await run_in_threadpool(self._services.database.version)
+                if version != self._seen:
+                    self._seen = version
+                    for kind, jobs in self._waiting.items():
+                        await self._see(kind, jobs)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._look.wait(), _POLL_S)
             self._look.clear()

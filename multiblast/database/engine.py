@@ -39,6 +39,7 @@ class Database:
         self._migrations = migrations
         self._engine: Engine | None = None
         self._opening = threading.Lock()
+        self._watcher: sqlite3.Connection | None = None
 
     def __repr__(self) -> str:
         return f"Database({_read_url(self.url).render_as_string()!r})"
@@ -74,12 +75,29 @@ class Database:
             session.commit()
             connection.commit()
 
+    def version(self) -> str:
+        """Return a text that is another one whenever anything was written since; cheap to ask for.
+
+        On PostgreSQL it may be another one although nothing was written here.
+        """
+        engine = self.engine
+        if engine.dialect.name == "postgresql":
+            with engine.connect() as connection:
+                return str(connection.exec_driver_sql("SELECT pg_current_snapshot()").scalar_one())
+        with self._opening:
+            if self._watcher is None:  # a connection of its own, that never writes: it counts what others do
+                self._watcher = sqlite3.connect(engine.url.database or "", check_same_thread=False)
+            return str(self._watcher.execute("PRAGMA data_version").fetchone()[0])
+
     def close(self) -> None:
         """Give the connections back; the next use opens the database again."""
         with self._opening:
             if self._engine is not None:
                 self._engine.dispose()
                 self._engine = None
+            if self._watcher is not None:
+                self._watcher.close()
+                self._watcher = None
 
 
 def _read_url(url: str) -> URL:
