@@ -191,6 +191,8 @@ def examine(
         inputs = resolver.inputs(outputs)
         script = resolver.script(path.absolute().parent)
         search = config.search and resolver.search(config.search, inputs, outputs, queries)
+    if search:  # which reads its query and databases alone; what a script reads of all that it may, nobody knows
+        inputs = [one for one in inputs if one.alias in {search.query, *search.databases}]
     working = WorkingConfig(config.run_metadata, inputs, outputs, script, search, repository)
     plain = _plain(working)
     identity = digest("working-config/1", {"config": yaml.safe_dump(plain), "script": script or ""})

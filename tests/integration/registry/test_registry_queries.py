@@ -84,6 +84,26 @@ def test_registry_query_gives_what_blast_gives_and_is_recorded(
     assert told["fingerprint"] == services.targets.resolve("demo", "examples", "proteins").fingerprint
 
 
+def test_registry_query_records_as_inputs_what_it_read_alone(
+    here: Any, services: Services, config: Callable[[str], Path]
+) -> None:
+    """A query and a database that an entry of the configuration reads or registers count only if they are searched."""
+    names = ("queries/q", "queries/listed", "queries/registered", "dbs/searched", "dbs/listed")
+    for name in names:
+        here.product(name, f">{name}\n" + FASTA.partition("\n")[2], file_type="fasta")
+    read = ", ".join(f"{{data_product: {name}}}" for name in names if name != "queries/registered")
+    entry = "register: [{data_product: queries/registered, root: ., path: r.fasta, file_type: fasta, version: 1.0.0}]"
+    text = SEARCH.replace("read: [{data_product: queries/q}]", f"{entry}\nread: [{read}]")
+    searched = config(text.replace("targets: [demo/examples/proteins]", "databases: [dbs/searched]"))
+    inputs = [one.alias for one in generate(searched, searched, here, here.user(), queries=services.registered_queries,
+                                            dry_run=True).inputs]  # fmt: skip
+    assert inputs == ["queries/q", "dbs/searched"]
+    uuid = run(searched, here, here.user(), queries=services.registered_queries).uuid
+    (row,) = [row for row in here.since(CodeRunRow, 0) if row.uuid == uuid]
+    kept = {name for name in products(here, row.inputs) if not name.startswith("databases/")}
+    assert kept == {"queries/q", "dbs/searched"}
+
+
 def test_registry_query_is_in_its_users_list_and_within_their_limits(
     here: Any, services: Services, config: Callable[[str], Path]
 ) -> None:
