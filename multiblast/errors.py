@@ -16,7 +16,13 @@ from typing import Any
 
 
 class MultiblastError(Exception):
-    """The root of all errors raised on purpose by this package."""
+    """The root of all errors raised on purpose by this package.
+
+    Attributes:
+        job_id: The job whose run it ended; empty if it ended none.
+    """
+
+    job_id: str = ""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Rebuild from the attributes, whatever the constructor takes."""

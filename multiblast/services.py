@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multiblast.accounts import Accounts, FairQueue
+from multiblast.accounts import Access, Accounts, FairQueue, Requester
 from multiblast.actions import Queries, Reports
 from multiblast.database import Database, JobKind
 from multiblast.installation import Installation
@@ -63,6 +63,10 @@ class Services:
     def job_door(self, job_id: str) -> Queries | Reports:
         """Return the door of a job's kind; `NotFoundError` if there is no such job."""
         return self.queries if self._engine.jobs.kind(job_id) is JobKind.QUERY else self.reports
+
+    def whole_id(self, requester: Requester, beginning: str) -> str:
+        """Return the id of the one job that begins so, of those a requester may read: see `Access.whole_id`."""
+        return Access(self.database).whole_id(requester, beginning)
 
     @cached_property
     def accounts(self) -> Accounts:

@@ -45,6 +45,9 @@ COMMANDS = {
 }
 """The commands, and where each is: a module of this package, and what of it, unless that has the command's name."""
 
+_SHORTENED = ("jobs", "reports")
+"""Groups whose commands may be named without them, the first that has it."""
+
 _SUMMARIES = {  # of what is no function with a docstring
     "status": "Print the status of jobs.",
     "cancel": "Stop a job that waits or runs; what it found is kept.",
@@ -69,6 +72,9 @@ class _Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args and args[0] in COMMANDS:
             return args[0], load(args[0]), args[1:]
+        for group in _SHORTENED:  # `multiblast list` is as good as `multiblast jobs list`
+            if args and (found := load(group).get_command(ctx, args[0])):
+                return args[0], found, args[1:]
         return super().resolve_command(ctx, args)
 
 
@@ -127,6 +133,11 @@ def main() -> int:
     except MultiblastError as error:
         print_errors([error])
         return BAD_INPUT if isinstance(error, NotFoundError | ConflictError) else FAILED
+    except OSError as error:  # of a file or directory that somebody named
+        if not error.filename:
+            raise
+        print_errors([f"{str(error.filename)!r}: {error.strerror}"])
+        return FAILED
     except KeyboardInterrupt:
         sys.stderr.write("Stopped. What was found is kept: the same command goes on from there.\n")
         return STOPPED

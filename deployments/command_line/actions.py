@@ -14,13 +14,17 @@ import typer
 from deployments.command_line import display
 from deployments.command_line.arguments import Job, Json, User
 from deployments.command_line.session import local_services, requester
+from multiblast.accounts import Requester
 from multiblast.actions import Queries, Reports
 from multiblast.actions.answers import Answer
 from multiblast.actions.catalogue import Action, Parameter, actions_of
 from multiblast.actions.comparison import Comparison, write_changes
+from multiblast.errors import NotFoundError
+from multiblast.services import Services
 
 Group = Literal["jobs", "reports"]
 _TIME = timedelta | None
+_IDS = {"job_id", "before_id", "query_job_id"}
 
 _DOORS: dict[Group, type] = {"jobs": Queries, "reports": Reports}
 _ON_BOTH = {one.name for one in actions_of(Queries)} & {one.name for one in actions_of(Reports)}
@@ -52,10 +56,16 @@ def _command(one: Action, group: Group) -> Callable[..., None]:
     def command(*, user: str, json: bool = False, **given: Any) -> None:
         services = local_services()
         who = requester(services, user)
+        unknown = _complete_ids(services, who, given)
         answers = [
             getattr(door, one.method)(who, **_arguments(one, given)) for door in _doors(services, one, given, group)
         ]
         _print(one, answers, given, json=json)
+        if "job_ids" in given:
+            unknown += [job_id for job_id in given["job_ids"] if not any(job_id in answer for answer in answers)]
+        if unknown:
+            display.print_errors(f"no job {job_id!r} that you may see; check the id" for job_id in unknown)
+            raise typer.Exit(1)
 
     command.__doc__ = one.summary
     command.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]  # what Typer reads
@@ -63,7 +73,22 @@ def _command(one: Action, group: Group) -> Callable[..., None]:
     return command
 
 
-def _doors(services: Any, one: Action, given: dict[str, Any], group: Group) -> list[Any]:
+def _complete_ids(services: Services, who: Requester, given: dict[str, Any]) -> list[str]:
+    """Replace beginnings of ids by the ids in what a command is given; of many, return those that begin none."""
+    for name in _IDS & given.keys():
+        given[name] = given[name] and services.whole_id(who, given[name])
+    known, unknown = [], []
+    for text in given.get("job_ids", ()):
+        try:
+            known.append(services.whole_id(who, text))
+        except NotFoundError:
+            unknown.append(text)
+    if "job_ids" in given:
+        given["job_ids"] = known
+    return unknown
+
+
+def _doors(services: Services, one: Action, given: dict[str, Any], group: Group) -> list[Any]:
     """Return the door of the job, whichever group the command is in; the doors of both kinds if there are many jobs."""
     if "job_id" in given and one.name in _ON_BOTH:
         return [services.job_door(given["job_id"])]

@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import sys
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Annotated
 
 import typer
+
+from deployments.command_line.display import only_json
 
 USER = "MULTIBLAST_USER"
 GUEST_TOKEN = "MULTIBLAST_GUEST"  # noqa: S105 - the name of a variable
 SHARE_TOKENS = "MULTIBLAST_SHARES"
 
-Job = Annotated[str, typer.Argument(metavar="JOB", help="A job's id.", show_default=False)]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+def spooled(path: Path) -> Path:
+    """Return a file to read as often as one likes: a pipe, or ``-`` for standard input, is copied until the end."""
+    if str(path) != "-" and (path.is_file() or path.is_dir() or not path.exists()):
+        return path
+    with NamedTemporaryFile(prefix="multiblast-", suffix=".fasta", delete=False) as copy:
+        atexit.register(Path(copy.name).unlink, missing_ok=True)
+        with sys.stdin.buffer if str(path) == "-" else path.open("rb") as pipe:
+            shutil.copyfileobj(pipe, copy)
+    return Path(copy.name)
+
+
+Fasta = Annotated[
+    Path,
+    typer.Argument(
+        help="A FASTA file, plain or gzipped, a pipe, or - for standard input.", show_default=False, callback=spooled
+    ),
+]
+Job = Annotated[
+    str, typer.Argument(metavar="JOB", help="A job's id, or a beginning that no other job has.", show_default=False)
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.", callback=only_json)]
 TargetsRoot = Annotated[
     Path | None,
     typer.Option(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from deployments.command_line import display
-from deployments.command_line.reports import write_reports
+from deployments.command_line.reports import read_formats, write_reports
 from deployments.command_line.search import run_search
 from deployments.command_line.session import Session
 from deployments.environment import CHECKOUT
+from multiblast.errors import MultiblastError
 from multiblast.molecules import Molecule
 from multiblast.settings import home
 from multiblast.targets.makeblastdb import build_database
@@ -22,6 +23,7 @@ def demo() -> None:
     console = display.console
     for name in build_demo_targets(home() / "targets"):
         console.print(f"built the database demo/examples/{name}")
+    wanted = read_formats(["0", "5", "6", "html"], "", Path("results"))
     running = Session()
     job = run_search(
         running,
@@ -31,8 +33,10 @@ def demo() -> None:
         options=["evalue=1e-5"],
         summary="the demo",
     )
-    files = write_reports(running, job.job_id, Path("results"), ["0", "5", "6", "html"])
     display.searched_job(job)
+    files, failures = write_reports(running, job.job_id, wanted)
+    if failures:
+        raise MultiblastError("; ".join(failures))
     console.print("The reports; 0, 5 and 6 are exactly what blastp prints, html is for looking at:")
     for file in files:
         console.print(f"  {file}")

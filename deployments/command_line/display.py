@@ -28,10 +28,21 @@ _ROWS_SHOWN = 50
 _STYLES = {"complete": "green", "failed": "bold red", "cancelled": "yellow", "queued": "dim"}
 
 
+def say(text: str) -> None:
+    """Print what goes on, on standard error: standard output is for what a command answers."""
+    _errors.print(text, style="dim")
+
+
 def print_errors(problems: Iterable[object]) -> None:
     """Print problems, one per line, on standard error."""
     for problem in problems:
-        _errors.print(Text.assemble(("error: ", "bold red"), str(problem)))
+        _errors.print(Text.assemble(("error: ", "bold red"), str(problem)), soft_wrap=True)  # ids and paths stay whole
+
+
+def only_json(wanted: bool) -> bool:
+    """Keep standard output for the JSON that was asked for, whatever else a command prints; return the same."""
+    console.stderr = wanted
+    return wanted
 
 
 def print_json(value: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from deployments.command_line import display
-from deployments.command_line.arguments import TargetsRoot
+from deployments.command_line.arguments import TargetsRoot, spooled
 from deployments.command_line.session import local_services
 from multiblast.errors import InvalidInputError
 from multiblast.options import ProgramName, is_independent, needs_own_process
@@ -20,7 +20,12 @@ from multiblast.targets import database_argument
 
 
 def exactness(
-    query: Annotated[Path, typer.Argument(help="A FASTA file, not compressed.", show_default=False)],
+    query: Annotated[
+        Path,
+        typer.Argument(
+            help="A FASTA file, not compressed, a pipe, or - for standard input.", show_default=False, callback=spooled
+        ),
+    ],
     target: Annotated[
         list[str], typer.Option(help="A database as SITE/TARGET/DATABASE; may be repeated.", show_default=False)
     ],

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
+from typer.core import TyperGroup
 
 from deployments.command_line import display
 from deployments.command_line.actions import add_actions, command_of
 from deployments.command_line.arguments import Job, Json, TargetsRoot, User
 from deployments.command_line.session import Session, local_services, requester
 
-jobs = typer.Typer(no_args_is_help=True)
-reports = typer.Typer(no_args_is_help=True)
+_ALIASES = {"lookup": "show", "ls": "list", "stop": "cancel"}
+
+
+class _Actions(TyperGroup):
+    """Knows commands by the names that people guess, too."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        return super().get_command(ctx, _ALIASES.get(cmd_name, cmd_name))
+
+
+jobs = typer.Typer(cls=_Actions, no_args_is_help=True)
+reports = typer.Typer(cls=_Actions, no_args_is_help=True)
 add_actions(jobs, "jobs")
 add_actions(reports, "reports")
 status = command_of("status")
@@ -18,9 +31,15 @@ cancel = command_of("cancel")
 
 
 def show(job: Job, user: User = "", json: Json = False) -> None:
-    """Show a job: one row per sequence."""
+    """Show a job: one row per sequence; of a report, what it was made of."""
     services = local_services()
-    services.queries.lookup(requester(services, user), job, link=False, children=0)
+    who = requester(services, user)
+    job = services.whole_id(who, job)
+    door = services.job_door(job)
+    details = door.lookup(who, job, link=False)
+    if door.kind == "report":
+        display.print_json(details.to_json())
+        return
     found = services.queries.searched_job(job)
     if json:
         display.print_json(found)
@@ -33,6 +52,7 @@ def show(job: Job, user: User = "", json: Json = False) -> None:
 def restart(job: Job, targets_root: TargetsRoot = None, user: User = "") -> None:
     """Run an expired, failed or cancelled job again, with the databases as they are now."""
     running = Session(targets_root, user)
+    job = running.services.whole_id(running.requester, job)
     is_query = running.services.job_door(job).kind == "query"
     with running.connected(display.searching()):
         from flows.control_job import restart_job

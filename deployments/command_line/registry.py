@@ -105,7 +105,7 @@ def name_remote(
     """Name a remote registry. Its token comes from $MULTIBLAST_REGISTRY_TOKEN or is asked for, and kept apart."""
     token = os.environ.get(_TOKEN_VARIABLE, "")
     if ask_token and not token:
-        token = typer.prompt("Token", hide_input=True)
+        token = typer.prompt("Token", hide_input=True, err=True)
     with _registry() as registry:
         Remotes(registry).set(name, url, token, files)
     _print(json, {"name": name, "url": url, "files": files}, f"{name} is {url}")
@@ -277,7 +277,9 @@ def export(
 def record(job: Job, user: User = "", json: Json = False) -> None:
     """Record a complete query or report job as a code run: query, databases, options, commands and files."""
     at = local_services()
-    at.job_door(job).lookup(requester(at, user), job, link=False)
+    who = requester(at, user)
+    job = at.whole_id(who, job)
+    at.job_door(job).lookup(who, job, link=False)
     with _registry() as registry:
         run = at.provenance.record(registry, job)
     _print(json, {"job": job, "code_run": run}, f"code run {run}")
@@ -331,6 +333,6 @@ def _remove(work: Callable[..., Removal], json: bool, *, dry_run: bool, yes: boo
     if not dry_run:
         text = f"Remove {done.rows:,} records and {len(done.files):,} files ({done.size_bytes:,} bytes)?"
         if not yes:
-            typer.confirm(text, abort=True)
+            typer.confirm(text, abort=True, err=True)
         done, word = work(), "removed"
     _print(json, asdict(done), f"{done.rows:,} records and {len(done.files):,} files {word}, {done.size_bytes:,} bytes")

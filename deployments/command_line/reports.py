@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 
 from deployments.command_line import display
 from deployments.command_line.arguments import Json, TargetsRoot, User
-from deployments.command_line.session import Session, requester
+from deployments.command_line.session import Session
+from multiblast.errors import InvalidInputError, MultiblastError, Problem, collecting
 from multiblast.reports import Formatting
-from multiblast.reports.formats import FORMAT_NAMES, find_format
+from multiblast.reports.formats import FORMAT_NAMES, FORMATS, find_format
 
 
 def report(
-    job: Annotated[str, typer.Argument(help="A query job's id.", show_default=False)],
+    job: Annotated[
+        str, typer.Argument(help="A query job's id, or a beginning that no other job has.", show_default=False)
+    ],
     format: Annotated[str, typer.Option(help=f"{FORMAT_NAMES}; numbers are BLAST+'s -outfmt.")] = "0",  # noqa: A002 - BLAST+'s own word
     fields: Annotated[str, typer.Option(help='The columns of a table or SAM, e.g. "std stitle".')] = "",
     option: Annotated[
@@ -32,8 +38,10 @@ def report(
     Example: multiblast report 1f0c… --format 6 --fields "std stitle"
     """
     options = {name: value for name, _, value in (text.partition("=") for text in option or [])}
+    wanted = Formatting.read(format, fields=fields, options=options)
+    check_directories([out])
     running = Session(targets_root, user)
-    files = write_report(running, job, out, Formatting.read(format, fields=fields, options=options))
+    files = write_report(running, running.services.whole_id(running.requester, job), out, wanted)
     if json:
         display.print_json({"files": [str(file) for file in files]})
         return
@@ -43,7 +51,7 @@ def report(
 
 def write_report(running: Session, job_id: str, directory: Path, formatting: Formatting) -> list[Path]:
     """Make a report with its flow, and write its files into a directory."""
-    who, door = requester(running.services, running.user), running.services.reports
+    who, door = running.requester, running.services.reports
     door.check(who, job_id, formatting)
     changed = {name: value for name, value in formatting.changed().items() if name != "formatType"}
     options = {name: " ".join(value) if isinstance(value, list) else str(value) for name, value in changed.items()}
@@ -55,10 +63,56 @@ def write_report(running: Session, job_id: str, directory: Path, formatting: For
     return door.fetch(who, made.report_id, directory)
 
 
-def write_reports(running: Session, job_id: str, directory: Path, formats: list[str], fields: str = "") -> list[Path]:
-    """Make reports; of several, each goes into a directory of its own."""
-    files = []
-    for wanted in [Formatting.read(name, fields=fields if find_format(name).fields else "") for name in formats]:
-        place = directory / f"format-{wanted.format}" if len(formats) > 1 else directory
-        files += write_report(running, job_id, place, wanted)
-    return files
+def read_formats(names: Sequence[str], fields: str, out: Path) -> dict[Path, Formatting]:
+    """Read what reports are wanted; return each by where it goes: of several, a directory of its own below ``out``.
+
+    Raises:
+        InvalidInputError: with all problems, also of the directories.
+    """
+    problems: list[Problem] = []
+    found: dict[Path, Formatting] = {}
+    for name in dict.fromkeys(names):
+        with collecting(problems):
+            wanted = Formatting.read(name, fields=fields if find_format(name).fields else "")
+            found[out / f"format-{wanted.format}"] = wanted
+    if fields and not problems and not any(one.row.fields for one in found.values()):
+        having = ", ".join(row.name for row in FORMATS.values() if row.fields)
+        problems.append(Problem(f"no format is asked for that has columns: add --format, one of {having}", "fields"))
+    places = {out: next(iter(found.values()))} if len(found) == 1 else found
+    with collecting(problems):
+        check_directories(places)
+    if problems:
+        raise InvalidInputError(problems)
+    return places
+
+
+def check_directories(places: Collection[Path]) -> None:
+    """Make sure that files can be written into directories, which need not exist; nothing is left in them.
+
+    Raises:
+        InvalidInputError: with what is in the way.
+    """
+    problems = []
+    for place in places:
+        existing = next(path for path in (place.absolute(), *place.absolute().parents) if os.path.lexists(path))
+        if not existing.is_dir():
+            problems.append(Problem(f"{str(existing)!r} is no directory: name another one", "out"))
+            continue
+        try:
+            TemporaryDirectory(dir=existing, prefix=".multiblast-").cleanup()  # root may do what a file system may not
+        except OSError as error:
+            reason = f"nothing can be written into {str(existing)!r} ({error.strerror}): name another directory"
+            problems.append(Problem(reason, "out"))
+    if problems:
+        raise InvalidInputError(list(dict.fromkeys(problems)))
+
+
+def write_reports(running: Session, job_id: str, wanted: dict[Path, Formatting]) -> tuple[list[Path], list[str]]:
+    """Make reports, each for itself; return their files, and why some have none."""
+    files, failures = [], []
+    for place, formatting in wanted.items():
+        try:
+            files += write_report(running, job_id, place, formatting)
+        except (MultiblastError, OSError) as error:
+            failures.append(f"format {formatting.format}: {error}")
+    return files, failures

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -9,16 +10,18 @@ from typing import Annotated
 import typer
 
 from deployments.command_line import display
-from deployments.command_line.arguments import Json, TargetsRoot, User
-from deployments.command_line.reports import write_reports
+from deployments.command_line.arguments import Fasta, Json, TargetsRoot, User
+from deployments.command_line.reports import read_formats, write_reports
 from deployments.command_line.session import Session
+from multiblast.errors import InvalidInputError, MultiblastError, Problem, collecting
 from multiblast.options import ProgramName
+from multiblast.reports import Formatting
 from multiblast.reports.formats import FORMAT_NAMES
 from multiblast.search import SearchedJob, read_submission
 
 
 def search(
-    query: Annotated[Path, typer.Argument(help="A FASTA file, plain or gzipped.", show_default=False)],
+    query: Fasta,
     target: Annotated[
         list[str], typer.Option(help="A database as SITE/TARGET/DATABASE; may be repeated.", show_default=False)
     ],
@@ -43,17 +46,36 @@ def search(
 
     Example: multiblast search proteins.fasta --target demo/examples/proteins --option evalue=1e-5 --format 5
     """
+    wanted = read_formats(format or [], fields, out)
     running = Session(targets_root, user)
-    job = run_search(
-        running, query_file=str(query), program=program, targets=target, options=option or [], summary=summary
-    )
-    reports = write_reports(running, job.job_id, out, format or [], fields)
+    failures: list[str] = []
+    try:
+        job = run_search(
+            running,
+            query_file=str(query),
+            program=program,
+            targets=target,
+            options=option or [],
+            summary=summary,
+            formats=wanted.values(),
+        )
+    except MultiblastError as error:
+        if not error.job_id:
+            raise
+        job, wanted = running.services.queries.searched_job(error.job_id), {}
+        failures.append(str(error))
+    if not json:
+        display.searched_job(job)  # now, so that whatever becomes of its reports, it is seen
+    files, more = write_reports(running, job.job_id, wanted)
+    failures += more
     if json:
-        display.print_json({"job": asdict(job), "files": [str(file) for file in reports]})
-        return
-    display.searched_job(job)
-    for file in reports:
-        display.console.print(f"wrote {file}")
+        display.print_json({"job": asdict(job), "files": [str(file) for file in files], "errors": failures})
+    else:
+        for file in files:
+            display.console.print(f"wrote {file}")
+    display.print_errors(failures)
+    if failures:
+        raise typer.Exit(1)
 
 
 def run_search(
@@ -64,12 +86,20 @@ def run_search(
     targets: list[str],
     options: list[str],
     summary: str = "",
+    formats: Iterable[Formatting] = (),
 ) -> SearchedJob:
-    """Check a submission at once, then run its flow with live progress."""
+    """Check a submission at once, and that it can have these reports; then run its flow with live progress."""
     submission = read_submission(
         query_file=query_file, program=program, targets=targets, options=options, user=running.user, summary=summary
     )
-    running.services.queries.check(submission)
+    problems: list[Problem] = []
+    for formatting in formats:
+        with collecting(problems):
+            running.services.reports.check_search(submission.options, formatting)
+    with collecting(problems):
+        running.services.queries.check(submission)
+    if problems:
+        raise InvalidInputError(problems)
     with running.connected(display.searching()):
         from flows.submit_query import submit_query
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from deployments.command_line.arguments import GUEST_TOKEN, SHARE_TOKENS, USER
-from deployments.command_line.display import console, working
+from deployments.command_line.display import say, working
 from deployments.server import ask, running_server, start_prefect
 
 if TYPE_CHECKING:
@@ -41,6 +41,11 @@ class Session:
             self.wait()
         return _services(self._targets_root, of_blocks=not self._is_own)
 
+    @property
+    def requester(self) -> Requester:
+        """Who requests what the command does."""
+        return requester(self.services, self.user)
+
     @contextmanager
     def connected(self, shown: AbstractContextManager[None]) -> Iterator[None]:
         """Wait for the server, then run the block, in which flows can run, with something shown meanwhile."""
@@ -51,7 +56,7 @@ class Session:
     def wait(self) -> None:
         """Wait for the server, and show that if it takes a moment."""
         with working("Connecting to Prefect …"):
-            self._server.wait(lambda text: console.print(f"[dim]{text}[/dim]", highlight=False))
+            self._server.wait(say)
 
     def run(self, flow: Callable[[], Coroutine[Any, Any, ResultT]]) -> ResultT:
         """Run one flow to its end, as the requester, once `connected`."""
@@ -60,7 +65,7 @@ class Session:
 
         # With the services of the server's own blocks, a flow may also call other workers.
         own = using(self.services) if self._targets_root or self._is_own else nullcontext()
-        with own, requested_by(requester(self.services, self.user)):
+        with own, requested_by(self.requester):
             return asyncio.run(flow())
 
 

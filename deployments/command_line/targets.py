@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from deployments.command_line import display
-from deployments.command_line.arguments import TargetsRoot
+from deployments.command_line.arguments import Fasta, TargetsRoot
 from deployments.command_line.session import Session, local_services
 from multiblast.molecules import Molecule
 from multiblast.targets.new_target import read_new_target
@@ -16,7 +16,9 @@ from multiblast.targets.new_target import read_new_target
 
 def targets(
     targets_root: TargetsRoot = None,
-    json: Annotated[bool, typer.Option("--json", help="Print {site: {target: {naTargets, aaTargets}}}.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print {site: {target: {naTargets, aaTargets}}}.", callback=display.only_json)
+    ] = False,
 ) -> None:
     """List the databases that can be searched, by the names to give to --target."""
     found = local_services(targets_root).targets
@@ -37,7 +39,7 @@ def targets(
 
 def make_target(
     name: Annotated[str, typer.Argument(help="Its name: SITE/TARGET/DATABASE.", show_default=False)],
-    fasta: Annotated[Path, typer.Argument(help="A FASTA file, plain or gzipped.", show_default=False)],
+    fasta: Fasta,
     molecule: Annotated[Molecule, typer.Option(help="What the sequences are.")] = Molecule.PROTEIN,
     title: Annotated[str, typer.Option(help="What reports call it. Default: its name.")] = "",
     taxids: Annotated[Path | None, typer.Option(help="A file of lines: sequence-id taxonomy-id.")] = None,

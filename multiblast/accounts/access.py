@@ -16,10 +16,12 @@ from sqlmodel import col, select
 
 from multiblast.accounts.requester import Requester
 from multiblast.database import ChildJob, Database, JobKind, Link, QueryJob, ReportJob, among, job_table
-from multiblast.errors import NotAllowedError, NotFoundError
+from multiblast.errors import InvalidInputError, NotAllowedError, NotFoundError
+from multiblast.ids import ID_LENGTH, is_id
 
 # Names of their own, so that these conditions fit statements that have the tables already.
 _Position, _Link = aliased(ChildJob), aliased(Link)
+_SHOWN = 3
 
 
 class Access:
@@ -54,6 +56,33 @@ class Access:
             rows = session.connection().execute(mine.where(readable(requester, kind)))  # a session takes twice as long
             found = {job_id: status for job_id, status in rows}  # noqa: C416 - rows are no pairs to mypy
         return {job_id: found[job_id] for job_id in wanted if job_id in found}
+
+    def whole_id(self, requester: Requester, beginning: str) -> str:
+        """Return the id of the one job, query or report, that a requester may read and whose id begins so.
+
+        A whole id is returned as it is, whether or not there is such a job.
+
+        Raises:
+            NotFoundError: they may read none.
+            InvalidInputError: they may read several; it names some.
+        """
+        text = beginning.strip().lower()
+        if is_id(text):
+            return text
+        found: list[str] = []
+        if is_id(text.ljust(ID_LENGTH, "0")) and text:
+            with self._database.read() as session:
+                for kind in JobKind:
+                    own = col(job_table(kind).id)
+                    # A range, for which the index serves: ids are of lower-case hexadecimal digits.
+                    ids = select(own).where(own >= text, own < f"{text}g", readable(requester, kind)).order_by(own)
+                    found += session.exec(ids.limit(_SHOWN + 1))
+        if not found:
+            raise NotFoundError("job", beginning, "give its id, or as much of it as no other job has")
+        if len(found) > 1:
+            some = ", ".join(found[:_SHOWN]) + (", …" if len(found) > _SHOWN else "")
+            raise InvalidInputError(f"{beginning!r} begins the ids of several jobs, {some}: give more of it")
+        return found[0]
 
     def _allowed(self, job_id: str, kind: JobKind, condition: ColumnElement[bool]) -> bool:
         table = job_table(kind)

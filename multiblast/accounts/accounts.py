@@ -67,6 +67,23 @@ class Accounts:
         check_name(user)
         return Requester(user, user in self._policy.administrators, shares)
 
+    def check_submitter(self, requester: Requester, *, has_link: bool) -> None:
+        """Make sure that somebody can read what they are about to submit, with a link to it or without.
+
+        Raises:
+            NotAllowedError: they have no name.
+            InvalidInputError: without a link they could not; at one's own machine whoever gives no name can.
+        """
+        if requester.administrator:
+            return
+        if not requester.owner:
+            raise NotAllowedError(
+                "somebody without a name could not read what they submit: give a user's name or token, or be a guest"
+            )
+        if not has_link and not self._policy.trust_unnamed:
+            reason = "without it in your list you could not read the job: leave this out"
+            raise InvalidInputError(Problem(reason, "addToUserCollection"))
+
     def bearer(self, token: str, *, share_tokens: Iterable[str] = ()) -> Requester:
         """Return whose token this is, a user's or a guest's.
 

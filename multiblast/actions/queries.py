@@ -108,8 +108,10 @@ class Queries(JobDoor):
 
         Raises:
             InvalidInputError: with everything that is wrong; nothing was recorded.
+            NotAllowedError: nobody in particular requests it, who could not read it afterwards.
             LimitError: the requester has as much as they may have for now.
         """
+        self._accounts.check_submitter(requester, has_link=add_to_collection)
         if notify:
             self._notices.check(notify)
         submission = replace(submission, owner=requester.owner if add_to_collection else "")

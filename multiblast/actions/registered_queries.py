@@ -42,10 +42,17 @@ class RegisteredQueries:
         """Return a query with nothing left to look up: see `QueryRunner`."""
         problems: list[Problem] = []
         settled: dict[str, Any] = {}
+        reports: dict[str, Formatting] = {}
         with collecting(problems):
-            settled["reports"] = {alias: _plain(report) for alias, report in _read_reports(search).items()}
+            reports = _read_reports(search)
+            settled["reports"] = {alias: _plain(report) for alias, report in reports.items()}
         with collecting(problems):
             submission = _submission(search)
+            for alias, report in reports.items():
+                try:
+                    self.reports.check_search(submission.options, report)
+                except InvalidInputError as error:
+                    problems += under(f"search.reports.{alias}", error.problems)
             databases = self._databases(search, submission)
             settled |= {
                 "site": submission.site,

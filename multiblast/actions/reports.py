@@ -22,6 +22,7 @@ from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, P
 from multiblast.files import save
 from multiblast.ids import digest
 from multiblast.jobs import ACTIVE, RESTARTABLE, report_id
+from multiblast.options import Options
 from multiblast.reports import Formatting, ReportFile, ReportRun, files_of
 from multiblast.reports.formats import FORMATS
 from multiblast.reports.hits import HitPage, read_hits
@@ -92,15 +93,24 @@ class Reports(JobDoor):
         """Check a request without recording it: see `submit`."""
         self._access.check_read(requester, query_job_id, JobKind.QUERY)
         query = self.jobs.query(query_job_id)
-        if formatting.row.from_profiles and not outputs_of(options_of(query), ""):
-            reason = "the search kept no profiles: submit it with out_pssm or out_ascii_pssm"
-            raise InvalidInputError(Problem(reason, "formatType"))
-        formatting.check_program(query.program)
+        self.check_search(options_of(query), formatting)
         if query.status != JobStatus.COMPLETE and not partial:
             raise ConflictError(
                 f"query job {query.id} is {query.status}, and a report needs a complete one: "
                 "wait for it or restart it, or ask for a partial report"
             )
+
+    @staticmethod
+    def check_search(options: Options, formatting: Formatting) -> None:
+        """Refuse what a search with these options, done or to be done, has no such report of.
+
+        Raises:
+            InvalidInputError: the program has no such report, or the search keeps no profiles.
+        """
+        if formatting.row.from_profiles and not outputs_of(options, ""):
+            reason = "the search kept no profiles: submit it with out_pssm or out_ascii_pssm"
+            raise InvalidInputError(Problem(reason, "formatType"))
+        formatting.check_program(options.program)
 
     def run(self, job_id: str, *, run_id: str = "") -> ReportRun:
         """Return a run of a recorded job, for whatever executes jobs; ``run_id`` is noted in the job's history."""

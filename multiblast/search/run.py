@@ -14,7 +14,7 @@ from sqlalchemy import update
 from sqlmodel import col
 
 from multiblast.database import JobStatus, QueryJob, Run, utc_now
-from multiblast.errors import ConflictError, JobFailedError
+from multiblast.errors import ConflictError, JobFailedError, MultiblastError
 from multiblast.files import working_space
 from multiblast.jobs import Child
 from multiblast.outages import is_outage
@@ -153,6 +153,8 @@ class SearchRun:
         If a server was away, the job stays in progress: that is nobody's failure, and whoever
         watches over runs sees that this one has ended, and runs the job again.
         """
+        if isinstance(error, MultiblastError):
+            error.job_id = self.job_id
         if is_outage(error):
             return
         cancelled = isinstance(error, KeyboardInterrupt | asyncio.CancelledError)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,18 @@ import pytest
 
 from multiblast.accounts import Requester
 from multiblast.database import QueryJob
-from multiblast.errors import ConflictError, MultiblastError, NotAllowedError
+from multiblast.errors import ConflictError, InvalidInputError, MultiblastError, NotAllowedError
 from multiblast.search import SearchedJob
 from multiblast.sequences import Sequence
 from multiblast.services import Services
 from multiblast.settings import Policy
+from tests.support.people import ADMINISTRATOR
 
 REQUESTERS = ("owner", "other user", "guest", "guest linked", "holder of a share", "administrator")
 LINKED = {"owner", "guest linked", "administrator"}
 READERS = LINKED | {"holder of a share"}
 ALL = set(REQUESTERS)
+NAMED = ALL - {"holder of a share"}
 
 Act = Callable[["House", Requester], object]
 
@@ -40,13 +42,12 @@ def request(house: House) -> dict[str, object]:
     return {"queryJobID": house.query, "blastConfig": {"formatType": 6}, "addToUserCollection": False}
 
 
-def config(query: str) -> dict[str, object]:
+def config(query: str) -> dict[str, Any]:
     return {
         "jobConfig": {
             "site": "demo",
             "targets": [{"targetDisplayName": "examples", "targetFile": "proteins"}],
             "query": query,
-            "addToUserCollection": False,
         },
         "blastConfig": {"tool": "blastp"},
     }
@@ -55,7 +56,7 @@ def config(query: str) -> dict[str, object]:
 ACTIONS: dict[str, tuple[set[str], Act]] = {
     # action: (who may, how it is done)
     "query list": (ALL, lambda h, r: h.services.queries.list_jobs(r)),
-    "query create": (ALL, lambda h, r: h.services.queries.create(r, config(">x\nMKVLAAGIVGLLLAQWERTYIP\n"))),
+    "query create": (NAMED, lambda h, r: h.services.queries.create(r, config(">x\nMKVLAAGIVGLLLAQWERTYIP\n"))),
     "query lookup": (READERS, lambda h, r: h.services.queries.lookup(r, h.query, link=False)),
     "query restart": (LINKED, lambda h, r: h.services.queries.restart(r, h.query)),
     "query update": (LINKED, lambda h, r: h.services.queries.update(r, h.query, summary="mine")),
@@ -159,6 +160,23 @@ def test_actions_are_allowed_to_those_in_the_table_only(house: House, who: str) 
             continue
         allowed.add(action)
     assert allowed == {action for action, (may, _) in ACTIONS.items() if who in may}
+
+
+def test_what_is_accepted_can_be_read_by_whoever_submitted_it(house: House) -> None:
+    """Under the public policy too: who could not read it has nothing accepted."""
+    house.services = replace(house.services, policy=Policy.public())
+    accounts, queries = house.services.accounts, house.services.queries
+    asked, hidden = config(">x\nMKVLAAGIVGLLLAQWERTYIP\n"), config(">y\nMKVLAAGIVGLLLAQWERTYIQ\n")
+    hidden["jobConfig"]["addToUserCollection"] = False
+    for who in (accounts.requester("bob"), accounts.requester(guest_token=accounts.new_guest())):
+        job = queries.create(who, asked).query_job_id
+        assert queries.lookup(who, job, link=False).query_job_id == job
+        with pytest.raises(InvalidInputError, match="addToUserCollection"):
+            queries.create(who, hidden)
+    nobody, before = accounts.requester(), len(queries.list_jobs(ADMINISTRATOR))
+    with pytest.raises(NotAllowedError, match="give a user's name"):
+        queries.create(nobody, asked)
+    assert len(queries.list_jobs(ADMINISTRATOR)) == before
 
 
 @pytest.mark.parametrize("who", REQUESTERS)

@@ -1,0 +1,247 @@
+"""The command line, but for Prefect: what is refused before anything runs, and what is printed whatever happens."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployments.command_line import COMMANDS, load, main, reports, session
+from multiblast.errors import FailureClass, ProgramError
+from multiblast.jobs import Jobs
+from multiblast.reports import Formatting, ReportRun
+from multiblast.search import read_submission
+from multiblast.services import Services
+
+A, B = "MKVLAAGIVGLLLAQWERTYIPMKVLAAGIVGLLLAQWERTYIP", "SLSTRNLTSKSNNKRAFLISTADARIAWAEVKDELSLQLTYYW"
+TARGET = ("--target", "demo/examples/proteins")
+
+
+class SlowServer:
+    """A Prefect server that takes a moment to start."""
+
+    process = "of our own"
+
+    def wait(self, announce: Callable[[str], None]) -> None:
+        announce("Starting Prefect …")
+
+
+@dataclass
+class Printed:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Callable[..., Printed]:
+    """``run("search", …)``: a command in a directory of its own; flows do their work without Prefect."""
+    import flows.make_report
+    import flows.submit_query
+
+    async def submit_query(*, user: str, **given: Any) -> Any:
+        who = services.accounts.requester(user)
+        job_id = services.queries.submit(who, read_submission(user=user, **given)).job_id
+        return services.queries.run(job_id).execute()
+
+    async def make_report(*, job: str, format: str, options: dict[str, str], user: str) -> Any:  # noqa: A002
+        who, formatting = services.accounts.requester(user), Formatting.read(format, options=options)
+        return services.reports.run(services.reports.submit(who, job, formatting)).execute()
+
+    monkeypatch.setattr(flows.submit_query, "submit_query", submit_query)
+    monkeypatch.setattr(flows.make_report, "make_report", make_report)
+    monkeypatch.setattr(session, "start_prefect", SlowServer)
+    monkeypatch.setattr(session, "_services", lambda _root, of_blocks: services)  # noqa: ARG005 - as it is called
+    monkeypatch.chdir(tmp_path)
+    Path("query.fasta").write_text(f">a\n{A}\n>b\n{B}\n")
+
+    def command(*words: object) -> Printed:
+        monkeypatch.setattr(sys, "argv", ["multiblast", *map(str, words)])
+        code = main()
+        printed = capsys.readouterr()
+        return Printed(code, printed.out, " ".join(printed.err.split()))
+
+    return command
+
+
+@pytest.fixture
+def jobs(services: Services) -> Callable[[], list[str]]:
+    """``jobs()``: the ids of all jobs that were recorded."""
+    return lambda: [job.query_job_id for job in services.queries.list_jobs(services.accounts.requester())]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (("--format", "99"), "no format '99'"),
+        (("--format", "6", "--fields", "qseqid,sseqid"), "knows no field 'qseqid,sseqid'"),
+        (("--format", "6", "--format", "17"), "only results of blastn can be written as SAM"),
+        (("--format", "6", "--fields", "qcovus"), "only blastn knows the field qcovus"),
+        (("--format", "pssm"), "kept no profiles"),
+        (("--format", "5", "--fields", "std"), "no format is asked for that has columns"),
+        (("--fields", "std"), "no format is asked for that has columns"),
+        (("--format", "6", "--out", "query.fasta"), "query.fasta' is no directory"),
+        (("--format", "6", "--out", "query.fasta/below"), "query.fasta' is no directory"),
+        (("--format", "6", "--out", "/proc/nothing"), "/proc"),
+    ],
+)
+def test_what_is_wrong_with_a_report_is_told_before_the_search(
+    run: Callable[..., Printed], jobs: Callable[[], list[str]], wrong: tuple[str, ...], message: str
+) -> None:
+    done = run("search", "query.fasta", *TARGET, *wrong)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+    assert jobs() == []
+
+
+def test_all_that_is_wrong_with_reports_and_query_is_told_at_once(run: Callable[..., Printed]) -> None:
+    formats = ("--format", "17", "--format", "98", "--format", "99")
+    done = run("search", "query.fasta", *TARGET, *formats, "--out", "query.fasta")
+    assert all(word in done.err for word in ("'98'", "'99'", "no directory"))
+    done = run("search", "query.fasta", "--target", "demo/examples/nothing", "--format", "17")
+    assert "as SAM" in done.err
+    assert "no database" in done.err
+
+
+def test_a_report_that_fails_stops_no_other_and_the_job_is_shown(
+    run: Callable[..., Printed], jobs: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = ReportRun.execute
+
+    def execute(one: ReportRun, **more: Any) -> Any:
+        if one.engine.jobs.report(one.job_id).formatting["formatType"] == "5":
+            raise ProgramError(["blast_formatter"], 3, "no", FailureClass.UNKNOWN)
+        return real(one, **more)
+
+    monkeypatch.setattr(ReportRun, "execute", execute)
+    done = run("search", "query.fasta", *TARGET, "--format", "5", "--format", "6")
+    assert done.code == 1
+    assert f"job {jobs()[0]} is complete" in done.out
+    assert "error: format 5: blast_formatter failed" in done.err
+    assert Path("results/format-6/report.tsv").exists()
+    done = run("search", "query.fasta", *TARGET, "--format", "5", "--format", "6", "--json")
+    answer = json.loads(done.out)
+    assert answer["job"]["job_id"] == jobs()[0]
+    assert {Path(file).parent.name for file in answer["files"]} == {"format-6"}
+    assert len(answer["errors"]) == 1
+
+
+def test_the_job_of_a_search_that_failed_is_shown(
+    run: Callable[..., Printed], jobs: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(*_arguments: object, **_more: object) -> None:
+        raise ProgramError(["blastp"], 3, "no", FailureClass.UNKNOWN)
+
+    monkeypatch.setattr(Jobs, "start", start)
+    done = run("search", "query.fasta", *TARGET, "--format", "6")
+    assert done.code == 1
+    assert f"job {jobs()[0]} is failed" in done.out
+    assert "blastp failed" in done.err
+
+
+def test_json_is_all_of_standard_output_when_the_server_starts_slowly(run: Callable[..., Printed]) -> None:
+    done = run("search", "query.fasta", *TARGET, "--json")
+    assert "Starting Prefect" in done.err
+    job = json.loads(done.out)["job"]["job_id"]
+    assert "results/report.tsv" in json.loads(run("report", job, "--format", "6", "--json").out)["files"]
+    assert json.loads(run("show", job, "--json").out)["job_id"] == job
+
+
+def test_every_json_option_keeps_other_words_off_standard_output() -> None:
+    def options(command: Any) -> list[Any]:
+        below = [one for name in getattr(command, "commands", {}) for one in options(command.commands[name])]
+        return [*below, *(one for one in command.params if "--json" in one.opts)]
+
+    found = [one for name in COMMANDS for one in options(load(name))]
+    assert len(found) > 20
+    assert all("only_json" in str(one.callback.__wrapped__ if one.callback else "") for one in found)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_query_from_a_pipe_is_read(run: Callable[..., Printed], pack: Callable[[bytes], bytes]) -> None:
+    reading, writing = os.pipe()
+    text = pack(Path("query.fasta").read_bytes())
+    writer = threading.Thread(target=lambda: (os.write(writing, text), os.close(writing)))
+    writer.start()
+    done = run("search", f"/dev/fd/{reading}", *TARGET, "--json")
+    writer.join()
+    os.close(reading)
+    assert (
+        json.loads(done.out)["job"]["job_id"]
+        == json.loads(run("search", "query.fasta", *TARGET, "--json").out)["job"]["job_id"]
+    )
+
+
+def test_query_from_standard_input_is_read(run: Callable[..., Printed], monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path("query.fasta").open() as stream:
+        monkeypatch.setattr(sys, "stdin", stream)
+        done = run("search", "-", *TARGET)
+    assert done.code == 0, done.err
+    assert "2 sequences searched" in done.out
+    assert "no file 'nothing'" in run("search", "nothing", *TARGET).err
+
+
+def test_jobs_are_known_by_the_beginning_of_their_ids(
+    run: Callable[..., Printed], jobs: Callable[[], list[str]]
+) -> None:
+    assert run("search", "query.fasta", *TARGET, "--user", "ann").code == 0
+    (job,) = jobs()
+    short = job[:9]
+    assert job in run("show", short).out
+    assert json.loads(run("status", short).out) == {job: "complete"}
+    assert run("report", short.upper(), "--format", "6").code == 0
+    (report,) = json.loads(run("reports", "list", "--job", short, "--json", "--user", "").out)
+    assert json.loads(run("show", report["reportJobID"][:9]).out)["queryJobID"] == job
+    assert "report.tsv" in run("files", report["reportJobID"][:9]).out
+    none = run("show", "0" * 9 if not job.startswith("0" * 9) else "1" * 9)
+    assert none.code == 2
+    assert "no job" in none.err
+    assert "no job 'x'" in run("show", "x").err
+    assert run("show", short, "--user", "eve").code == 2
+
+
+def test_a_beginning_that_several_jobs_have_names_some_of_them(run: Callable[..., Printed]) -> None:
+    many = "".join(f">s{number}\n{A}{'ACDEFGHIKLMNPQRSTVWY'[number]}\n" for number in range(17))
+    Path("query.fasta").write_text(many)
+    assert run("search", "query.fasta", *TARGET).code == 0
+    first = [row["job_id"][0] for row in json.loads(run("search", "query.fasta", *TARGET, "--json").out)["job"]["rows"]]
+    shared = next(letter for letter in first if first.count(letter) > 1)
+    done = run("status", shared)
+    assert done.code == 2
+    assert f"'{shared}' begins the ids of several jobs" in done.err
+
+
+def test_commands_are_known_by_the_names_that_people_guess(run: Callable[..., Printed]) -> None:
+    job = json.loads(run("search", "query.fasta", *TARGET, "--json").out)["job"]["job_id"]
+    assert job in run("list").out
+    assert run("list").out == run("jobs", "list").out == run("jobs", "ls").out
+    assert run("lookup", job).out == run("jobs", "lookup", job).out == run("jobs", "show", job).out
+    assert "searched" in run("history", job).out or "complete" in run("history", job).out
+    assert run("nothing").code == 2
+
+
+def test_status_of_an_unknown_job_is_an_error(run: Callable[..., Printed]) -> None:
+    job = json.loads(run("search", "query.fasta", *TARGET, "--json").out)["job"]["job_id"]
+    for unknown in ("0" * 32, "nonsense"):
+        done = run("status", job, unknown)
+        assert done.code == 1
+        assert json.loads(done.out) == {job: "complete"}
+        assert f"no job {unknown!r}" in done.err
+
+
+def test_a_directory_that_is_lost_meanwhile_is_a_message(
+    run: Callable[..., Printed], jobs: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "check_directories", lambda _places: None)
+    assert run("search", "query.fasta", *TARGET).code == 0
+    done = run("report", jobs()[0], "--format", "6", "--out", "query.fasta")
+    assert done.code == 1
+    assert done.err.endswith("error: 'query.fasta': File exists")
