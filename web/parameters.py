@@ -40,10 +40,11 @@ JobId = Annotated[str, Depends(_job_id)]
 
 def errors(*words: str) -> dict[int | str, dict[str, Any]]:
     """Return the errors of a route, for its documentation, beside those that every route has."""
-    always = ("bad-request", "unauthorized", "timeout", "too-large", "server-error", "unavailable")
+    always = ("bad-request", "unauthorized", "invalid-input", "timeout", "too-large", "server-error", "unavailable")
     codes = sorted({int(CODES[word]) for word in (*always, *words)})
     names = {code: ", ".join(word for word in CODES if CODES[word] == code) for code in codes}
-    return {code: {"model": ErrorAnswer, "description": names[code]} for code in codes}
+    written = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}}  # of files too
+    return {code: {"model": ErrorAnswer, "description": names[code], "content": written} for code in codes}
 
 
 def wait_s(request: Request) -> float:

@@ -1,0 +1,33 @@
+"""The OpenAPI document holds: no answer that it does not have. Runs where schemathesis is installed."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from multiblast.database import Database
+from multiblast.installation import Installation
+from multiblast.services import Services
+from multiblast.settings import Policy, QueryLimits
+from multiblast.stores import LocalStore
+from multiblast.targets import Targets
+from tests.support.http_service import HereStarter, serving
+
+CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+
+
+@pytest.mark.skipif(not shutil.which("schemathesis"), reason="schemathesis is not on the path: pip install it apart")
+def test_http_document_holds(tmp_path: Path, targets_root: Path) -> None:
+    """As an administrator, who gets furthest; everybody else's refusals are in the authorization table."""
+    policy = Policy(trust_unnamed=False, administrators=frozenset({"root"}))
+    database, store = Database(f"sqlite:///{tmp_path / 'jobs.sqlite'}"), LocalStore(tmp_path / "store")
+    services = Services(database, store, Installation(), Targets(targets_root), QueryLimits(), policy)
+    token = services.accounts.tokens.make("root", "tests")
+    with serving(services, HereStarter(services)) as url:
+        command = ["schemathesis", "run", f"{url}/openapi.json", "--header", f"Authorization: Bearer {token}"]
+        command += ["--checks", CHECKS, "--phases", "examples,coverage,fuzzing", "--max-examples", "10", "--seed", "1"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, done.stdout[-5000:]

@@ -1,0 +1,68 @@
+"""Each snippet of the tutorial runs as it stands."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from multiblast.database import Database
+from multiblast.installation import Installation
+from multiblast.services import Services
+from multiblast.settings import Policy, QueryLimits
+from multiblast.stores import LocalStore
+from multiblast.targets import Targets
+from tests.support.http_service import HereStarter, serving
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "tutorials" / "http.md").read_text(encoding="utf-8")
+SNIPPETS = re.findall(r"^```(sh|python|r)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+PROGRAMS = {"sh": ["bash", "-euo", "pipefail", "-c"], "python": [sys.executable, "-c"], "r": ["Rscript", "-e"]}
+WANTED = ["guestID", '"status":"complete"', "complete\n", " ", ">"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a query, where one snippet goes on where another ended."""
+    directory = tmp_path_factory.mktemp("tutorial")
+    (directory / "query.fasta").write_text((ROOT / "examples" / "data" / "protein_query.fasta").read_text())
+    return directory
+
+
+@pytest.fixture(scope="module")
+def served(place: Path, targets_root: Path) -> Iterator[tuple[str, str]]:
+    database, store = Database(f"sqlite:///{place / 'jobs.sqlite'}"), LocalStore(place / "store")
+    services = Services(database, store, Installation(), Targets(targets_root), QueryLimits())
+    services = replace(services, policy=Policy(trust_unnamed=False))
+    token = services.accounts.tokens.make("ann", "tutorial")
+    with serving(services, HereStarter(services)) as url:
+        yield url, token
+
+
+@pytest.mark.parametrize("number", range(len(SNIPPETS)), ids=[language for language, _ in SNIPPETS])
+def test_http_tutorial_snippet_runs(served: tuple[str, str], place: Path, number: int) -> None:
+    url, token = served
+    language, text = SNIPPETS[number]
+    *program, option = PROGRAMS[language]
+    if not shutil.which(program[0]):
+        pytest.skip(f"{program[0]} is needed to run this snippet")
+    done = subprocess.run(
+        [*program, option, text.replace("http://127.0.0.1:4201", url)],
+        cwd=place,
+        env={**os.environ, "TOKEN": token},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert WANTED[number] in done.stdout
+    if "report.tsv" in text:
+        assert (place / "report.tsv").read_text().count("\t") > 10
