@@ -189,14 +189,15 @@ class Reports(JobDoor):
 
     @action("restart", flow="restart-job", command="reports restart")
     def restart(self, requester: Requester, job_id: str) -> CreatedReport:
-        """Let an expired, failed or cancelled report be made again.
+        """Let an expired, failed or cancelled report be made again, or one that would be another by now.
 
         Raises:
-            ConflictError: it waits, runs or is complete, or its query job is not complete.
+            ConflictError: it waits, runs or is complete and would be the same, or its query job is not complete.
         """
         self._access.check_change(requester, job_id, JobKind.REPORT)
         job = self.jobs.report(job_id)
-        if job.status not in RESTARTABLE:
+        is_old = job.status == JobStatus.COMPLETE and not self.run(job_id).version()[1]
+        if job.status not in RESTARTABLE and not is_old:
             raise ConflictError(f"report job {job_id} is {job.status}: there is nothing to restart")
         query = self.jobs.query(job.query_job_id)
         if query.status != JobStatus.COMPLETE and not job.formatting.get("partial"):

@@ -140,7 +140,7 @@ class ReportJob(Table, table=True):
 
     Attributes:
         formatting: The formatter's options as given.
-        results_digest: Of the result keys it was made from, in order.
+        results_digest: What it was made of: see `multiblast.reports.run`.
         files: ``[{"name", "size", "key", "sha256"}]``, once complete.
     """
 

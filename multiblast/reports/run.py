@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from multiblast.database import JobStatus, ReportJob
-from multiblast.errors import ConflictError, ProgramError
+from multiblast.errors import ConflictError, InvalidInputError, ProgramError
 from multiblast.ids import digest
 from multiblast.jobs import Child
 from multiblast.outages import is_outage
 from multiblast.programs import throttled
+from multiblast.reports.surroundings import surroundings
 from multiblast.reports.writer import ReportFile, write_report
 from multiblast.search import SearchEngine
+from multiblast.targets import database_argument
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +38,13 @@ class ReportRun:
     run_id: str = ""
 
     def version(self) -> tuple[str, bool]:
-        """Return a digest of the results, in order; and whether the report was made of them and has all its files."""
+        """Return what the report is made of, as a digest; and whether it was made of that and has all its files."""
         report = self.engine.jobs.report(self.job_id)
-        results = _results_digest(self._children(report))
-        return results, self._is_made(report, results)
+        version = self._version(report, self._children(report))
+        return version, self._is_made(report, version)
 
     def execute(self) -> MadeReport:
-        """Make the report, unless it was made from the same results before.
+        """Make the report, unless it was made of the same before.
 
         Raises:
             ProgramError: the formatter failed, or the report was cancelled; the job's reason says why.
@@ -56,15 +58,15 @@ class ReportRun:
                 self._move(JobStatus.FAILED, why)
             raise ConflictError(f"report job {report.id} cannot be made, {why}")
         children = self._children(report)
-        results = _results_digest(children)
+        version = self._version(report, children)
         self.engine.jobs.touch([report.id, query.id])
-        if self._is_made(report, results):
+        if self._is_made(report, version):
             return _made(report, reused=True)
-        self._move(JobStatus.QUEUED, "its query job has other results now")
+        self._move(JobStatus.QUEUED, "its results, the place of a database, or names of taxa are others now")
         self._move(JobStatus.IN_PROGRESS)
         cancelled = throttled(lambda: self.engine.jobs.report(report.id).status == JobStatus.CANCELLED)
         try:
-            files, command = write_report(self.engine, report, query, children, results, cancelled)
+            files, command = write_report(self.engine, report, query, children, version, cancelled)
         except BaseException as error:
             if is_outage(error):  # the job stays in progress, and reconciling lets it be made again
                 raise
@@ -73,7 +75,7 @@ class ReportRun:
             raise
         self._move(
             JobStatus.COMPLETE,
-            results_digest=results,
+            results_digest=version,
             files=[{"name": file.name, "size": file.size, "key": file.key} for file in files],
             command=list(command),
         )
@@ -87,18 +89,27 @@ class ReportRun:
         children = self.engine.jobs.children(self.engine.jobs.query(report.query_job_id))
         return [child for child in children if child.pack is not None]
 
-    def _is_made(self, report: ReportJob, results: str) -> bool:
-        is_of_these = report.status == JobStatus.COMPLETE and report.results_digest == results
+    def _version(self, report: ReportJob, children: Sequence[Child]) -> str:
+        """Return a digest of results in one half, and in the other of all else that decides the report's bytes.
+
+        Where the databases are not as they were searched, no other report can be made of these results than there is.
+        """
+        results = digest("results/1", [child.result_key for child in children])
+        half = len(results) // 2
+        try:
+            databases = database_argument(self.engine.context(report.query_job_id).databases)
+        except (ConflictError, InvalidInputError, ProgramError):
+            return results[:half] + (report.results_digest or results)[half:]
+        return results[:half] + digest("report/2", [databases, surroundings()])[half:]
+
+    def _is_made(self, report: ReportJob, version: str) -> bool:
+        is_of_these = report.status == JobStatus.COMPLETE and report.results_digest == version
         return is_of_these and all(self.engine.store.exists(file.key) for file in files_of(report))
 
 
 def files_of(report: ReportJob) -> tuple[ReportFile, ...]:
     """Return the files of a report job, the one to open first before others; none before it is complete."""
     return tuple(ReportFile(file["name"], file["size"], file["key"]) for file in report.files)
-
-
-def _results_digest(children: Sequence[Child]) -> str:
-    return digest("results/1", [child.result_key for child in children])
 
 
 def _made(report: ReportJob, *, reused: bool) -> MadeReport:

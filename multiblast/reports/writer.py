@@ -140,13 +140,12 @@ def write_report(  # noqa: PLR0913, PLR0917 - a report, and what it is made of
     report: ReportJob,
     query: QueryJob,
     children: Sequence[Child],
-    results: str,
+    version: str,
     cancelled: Callable[[], bool],
 ) -> tuple[list[ReportFile], tuple[str, ...]]:
     """Write the files of a report and keep them; return them, and the ``blast_formatter`` command if it made them.
 
-    The report is made of the sequences of a query job that have a result, in order, and kept under the digest of these
-    results. ``cancelled`` is called several times a second; the formatter is killed once it returns True.
+    The report is made of the sequences of a query job that have a result, in order, and kept under its ``version``. ``cancelled`` is called several times a second; the formatter is killed once it returns True.
 
     Raises:
         ProgramError: the formatter failed, or was killed.
@@ -170,7 +169,7 @@ def write_report(  # noqa: PLR0913, PLR0917 - a report, and what it is made of
             paths = source.blast_report(formatting, made, with_ids=True)
             command = ("blast_formatter", "-archive", "archive.asn1", *formatting.arguments())
         paths.append(_zip(directory / _ZIP, paths))
-        place = ObjectKind.REPORT_FILE.spread_key(report.id, f"/{results[:8]}")
+        place = ObjectKind.REPORT_FILE.spread_key(report.id, f"/{version}")
         return [_keep(engine.store, path, f"{place}/{path.name}") for path in paths], command
 
 

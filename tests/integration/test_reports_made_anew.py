@@ -1,0 +1,123 @@
+"""Whatever the formatter reads beside results decides a report: another one is made once that has changed."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from multiblast.errors import ConflictError
+from multiblast.reports import Formatting, MadeReport
+from multiblast.search import SearchedJob
+from multiblast.sequences import Sequence
+from multiblast.services import Services
+from multiblast.targets.makeblastdb import build_database
+from tests.support.people import ADMINISTRATOR
+from tests.support.sequences import fasta
+
+TAXA = [(562, "Escherichia coli\tE. coli\tenterobacteria\tB "), (9606, "Homo sapiens\thuman\tprimates\tE ")]
+FIELDS = "qseqid sseqid staxids sscinames"
+
+
+def write_taxdb(directory: Path) -> None:
+    directory.mkdir()
+    entries, names = [], ""
+    for taxid, text in TAXA:
+        entries.append(struct.pack(">II", taxid, len(names)))
+        names += text
+    (directory / "taxdb.btd").write_text(names)
+    (directory / "taxdb.bti").write_bytes(struct.pack(">II", 0x8739, len(TAXA)) + bytes(16) + b"".join(entries))
+
+
+@pytest.fixture
+def root(tmp_path: Path, proteins: list[Sequence]) -> Path:
+    source, taxids = tmp_path / "source.fasta", tmp_path / "taxids"
+    source.write_text("".join(f">p{n}\n{s.residues.decode()}\n" for n, s in enumerate(proteins[:2])))
+    taxids.write_text("p0 9606\np1 562\n")
+    directory = tmp_path / "root" / "demo" / "examples" / "blast"
+    build_database(source, directory, "proteins", molecule="protein", taxids=taxids)
+    return tmp_path / "root"
+
+
+def make(services: Services, job: SearchedJob, number: int, fields: str = "") -> tuple[MadeReport, bytes]:
+    formatting = Formatting.read(number, fields=fields)
+    made = services.reports.run(services.reports.submit(ADMINISTRATOR, job.job_id, formatting)).execute()
+    with services.reports.file(ADMINISTRATOR, made.report_id, made.files[0].name) as stream:
+        return made, stream.read()
+
+
+def plain(query: str, root: Path, outfmt: str) -> bytes:
+    (root / "query.fasta").write_text(query)
+    database = root / "demo" / "examples" / "blast" / "proteins"
+    command = ["blastp", "-query", str(root / "query.fasta"), "-db", str(database), "-outfmt", outfmt]
+    return subprocess.run(command, check=True, capture_output=True).stdout
+
+
+@pytest.mark.parametrize("place", ["BLASTDB", "working directory", ".ncbirc"])
+def test_report_is_made_anew_once_names_of_taxa_are_installed(  # noqa: PLR0913, PLR0917 - its fixtures
+    place: str,
+    make_services: Callable[..., Services],
+    search_whole: Callable[..., SearchedJob],
+    proteins: list[Sequence],
+    root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    services, query, outfmt = make_services(root=root), fasta(proteins[:2]), f"6 {FIELDS}"
+    job = search_whole(services, query)
+    first, before = make(services, job, 6, FIELDS)
+    assert before == plain(query, root, outfmt)
+    with pytest.raises(ConflictError, match="nothing to restart"):
+        services.reports.restart(ADMINISTRATOR, first.report_id)
+    taxa = tmp_path / "taxa"
+    write_taxdb(taxa)
+    if place == "BLASTDB":
+        monkeypatch.setenv("BLASTDB", f"{tmp_path}:{taxa}")
+    elif place == ".ncbirc":
+        (tmp_path / ".ncbirc").write_text(f"[BLAST]\nBLASTDB={taxa}\n")
+        monkeypatch.setenv("NCBI", str(tmp_path))
+    else:
+        monkeypatch.chdir(taxa)
+    assert services.reports.restart(ADMINISTRATOR, first.report_id).report_job_id == first.report_id
+    again, after = make(services, job, 6, FIELDS)
+    assert b"Homo sapiens" in after
+    assert after == plain(query, root, outfmt)
+    assert (again.report_id, again.reused) == (first.report_id, False)
+    assert make(services, job, 6, FIELDS)[0].reused
+
+
+def test_report_names_the_place_of_the_database_that_was_asked_for(
+    make_services: Callable[..., Services],
+    search_whole: Callable[..., SearchedJob],
+    proteins: list[Sequence],
+    root: Path,
+    tmp_path: Path,
+) -> None:
+    query, moved = fasta(proteins[:2]), tmp_path / "moved"
+    services = make_services(root=root)
+    job = search_whole(services, query)
+    make(services, job, 5)
+    shutil.copytree(root, moved)
+    elsewhere = make_services(root=moved)
+    assert search_whole(elsewhere, query).searched == 0
+    for number in (0, 5, 7, 15, 16, 18):
+        assert make(elsewhere, job, number)[1] == plain(query, moved, str(number))
+
+
+def test_report_of_a_database_that_is_gone_stays(
+    make_services: Callable[..., Services],
+    search_whole: Callable[..., SearchedJob],
+    proteins: list[Sequence],
+    root: Path,
+) -> None:
+    services = make_services(root=root)
+    job = search_whole(services, fasta(proteins[:2]))
+    _, before = make(services, job, 5)
+    shutil.rmtree(root / "demo")
+    services.targets.rescan()
+    again, after = make(services, job, 5)
+    assert (again.reused, after) == (True, before)
