@@ -17,6 +17,7 @@ from multiblast.errors import FailureClass, Problem, ProgramError
 from multiblast.installation import Installation
 from multiblast.molecules import Molecule
 from multiblast.programs import Program
+from multiblast.sequences import Sequence
 from multiblast.targets.makeblastdb import build_database
 
 _RESIDUES = {Molecule.PROTEIN: b"MKRISTTITTTITITTGNGAG", Molecule.NUCLEOTIDE: b"ACGTTGCATTGACCATGACATTACGATCGA"}
@@ -40,7 +41,7 @@ def parse_deflines(deflines: Iterable[bytes], molecule: Molecule, installation: 
         directory = Path(name)
         query, archive, subject = directory / "query.fasta", directory / "archive.asn1", directory / "subject.fasta"
         with query.open("wb") as file:
-            file.writelines(b">%s\n%s\n" % (defline, _RESIDUES[molecule]) for defline in deflines)
+            file.writelines(Sequence(defline, _RESIDUES[molecule]).canonical for defline in deflines)
             # Where all have ids of public databases, an archive holds these ids and no titles. This one has none.
             file.write(b">\n%s\n" % _RESIDUES[molecule])
         subject.write_bytes(b">s\n%s\n" % _RESIDUES[molecule][::-1])

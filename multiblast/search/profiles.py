@@ -51,7 +51,7 @@ class Profile:
     @property
     def fasta(self) -> str:
         """The query it was made for."""
-        return f">{self.title}\n{self.residues}\n"
+        return f"> {self.title}\n{self.residues}\n"  # the blank: see `Sequence.canonical`
 
 
 def profile_key(profile_id: str) -> str:

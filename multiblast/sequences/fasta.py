@@ -5,11 +5,15 @@ What BLAST+ 2.12 was seen to do, and what is done here:
 * CR, LF and CRLF end lines, blank lines and letter case mean nothing to it; a missing first
   defline makes an untitled first record: the same here.
 * Lines that begin with ``;``, ``#`` or ``!`` are comments, also between residues: the same here.
-* A defline loses blanks at both ends (``> a`` is ``>a``) and everything from its first control
-  character (a tab, or the Ctrl-A of old deflines) on: the same here.
+* A defline loses blanks at both ends (``> a`` is ``>a``), tabs among them at the beginning, and everything from
+  its first control character (a tab, or the Ctrl-A of old deflines) on: the same here. Where ids are read in
+  titles, a tab after the id is a blank: the same here. Where the first character of a title is another control
+  character, it becomes a part of the title: refused here.
 * Blanks are ignored within residues; digits and hyphens are dropped with a warning: the same here.
 * A UTF-8 byte order mark makes it give up: here it is ignored.
-* A defline that begins with ``>?`` is a gap of unknown residues to it, not a name: refused here.
+* A defline that begins with ``>?`` is a gap of unknown residues to it, not a name: refused here. ``> ?`` begins a
+  title.
+* A title without its ``>`` is residues to it: suspected here.
 * Other characters within residues make it give up or are dropped, depending on how many there are:
   refused here. So is ``>`` after a blank, which it takes for residues.
 * A bare accession makes it fetch that sequence from NCBI: refused here.
@@ -45,6 +49,8 @@ _COMMENT_MARKS = (b";", b"#", b"!")
 _COMMENT = re.compile(rb"^[;#!].*", re.MULTILINE)
 _ACCESSION = re.compile(rb"\s*([A-Za-z]{1,6}_?[0-9]{2,}[A-Z0-9]*(\.[0-9]+)?)\s*")
 _CONTROL = re.compile(rb"[\x00-\x1f]")
+_AFTER_ID = re.compile(rb"\A([^\x00-\x20]+) *[\t\v\f][ \t\v\f]*")
+_TITLE_MARK = re.compile(rb"[|=\[\](){}_:;,/]")
 _OTHER_FORMATS = {
     b"\xff\xfe": "UTF-16 text: save it as UTF-8",
     b"\xfe\xff": "UTF-16 text: save it as UTF-8",
@@ -54,6 +60,13 @@ _OTHER_FORMATS = {
     b"\x28\xb5\x2f\xfd": "compressed with zstd: unpack it, or compress it with gzip",
     b"\x89PNG": "a PNG image, not FASTA text",
     b"%PDF": "a PDF document, not FASTA text",
+    b"@": "FASTQ, not FASTA: convert it, as with 'seqtk seq -a'",
+    b"LOCUS   ": "a GenBank record, not FASTA: save it as FASTA",
+    b"ID   ": "an EMBL or UniProt record, not FASTA: save it as FASTA",
+    b"CLUSTAL": "a Clustal alignment, not FASTA: save its sequences as FASTA",
+    b"# STOCKHOLM": "a Stockholm alignment, not FASTA: save its sequences as FASTA",
+    b"#NEXUS": "a NEXUS file, not FASTA: save its sequences as FASTA",
+    b"<": "HTML or XML, not FASTA text",
 }
 
 
@@ -68,6 +81,7 @@ class Record:
         dropped: Whether digits or hyphens were dropped.
         stray: The distinct characters that cannot stand for residues, in the order of the first line that has any.
         stray_line: 1-based line of the first of them.
+        title_line: 1-based line of the first residues that look like a title; 0 if none do.
         pieces: The residues kept.
     """
 
@@ -79,6 +93,7 @@ class Record:
     dropped: bool = False
     stray: str = ""
     stray_line: int = 0
+    title_line: int = 0
     pieces: list[bytes] = field(default_factory=list)
 
     @property
@@ -98,7 +113,8 @@ class Record:
             yield Problem(self.flaw, record=self.number, line=self.line)
         if self.stray:
             shown = ", ".join(map(repr, self.stray))
-            yield Problem(f"{self.label} has {shown}: {remedy}", record=self.number, line=self.stray_line)
+            missing = "; if this line is a title, put '>' before it" if self.title_line == self.stray_line else ""
+            yield Problem(f"{self.label} has {shown}: {remedy}{missing}", record=self.number, line=self.stray_line)
 
 
 def read_fasta(source: Source) -> Iterator[Sequence]:
@@ -115,15 +131,17 @@ def read_fasta(source: Source) -> Iterator[Sequence]:
         yield record.sequence()
 
 
-def scan(source: Source, *, alphabet: bytes = LETTERS, longest: int = 0, most_bytes: int = 0) -> Iterator[Record]:
-    """Yield the records of ``source`` as they are, good or bad.
+def scan(
+    source: Source, *, alphabet: bytes = LETTERS, longest: int = 0, most_bytes: int = 0, reads_ids: bool = False
+) -> Iterator[Record]:
+    """Yield the records of ``source`` as they are, good or bad; ``reads_ids`` as BLAST+ does with ``-parse_deflines``.
 
     Only so many residues of a record are kept as the ``longest`` may have, 0 for all; others are counted and checked.
 
     Raises:
         InvalidInputError: nothing more can be read: not text, damaged, or over ``most_bytes``, if that is not 0.
     """
-    scanner = _Scanner(alphabet, longest)
+    scanner = _Scanner(alphabet, longest, reads_ids=reads_ids)
     for block in _text(_plain(_blocks(source)), most_bytes):
         yield from scanner.feed(block)
     yield from scanner.finish()
@@ -174,8 +192,9 @@ def _text(blocks: Iterable[bytes], most_bytes: int) -> Iterator[bytes]:
     total, held = 0, b""
     for number, block in enumerate(filter(None, blocks)):
         if number == 0:
+            start = block.removeprefix(_BYTE_ORDER_MARK).lstrip()
             for magic, kind in _OTHER_FORMATS.items():
-                if block.startswith(magic):
+                if start.startswith(magic):
                     raise InvalidInputError(f"this is {kind}")
         if b"\0" in block:
             raise InvalidInputError("this is a binary file (it has NUL bytes): FASTA text is needed, plain or gzipped")
@@ -193,8 +212,9 @@ def _text(blocks: Iterable[bytes], most_bytes: int) -> Iterator[bytes]:
 class _Scanner:
     """Cuts text into records; takes it in blocks of any size."""
 
-    def __init__(self, alphabet: bytes, longest: int) -> None:
+    def __init__(self, alphabet: bytes, longest: int, *, reads_ids: bool) -> None:
         self.alphabet = alphabet
+        self.reads_ids = reads_ids
         self.longest = longest
         self.record: Record | None = None
         self.records = 0
@@ -248,12 +268,18 @@ class _Scanner:
         flaw = ""
         if defline.startswith(b"?"):
             flaw = "a defline cannot begin with '>?', which BLAST+ reads as a gap: rename the sequence"
+        defline = defline.lstrip(_BLANKS)
+        if self.reads_ids:
+            defline = _AFTER_ID.sub(rb"\1 ", defline)
         if control := _CONTROL.search(defline):
-            defline = defline[: control.start()]
+            defline, code = defline[: control.start()].rstrip(b" "), control[0][0]
+            if not defline or (self.reads_ids and b" " not in defline):
+                flaw = f"a title cannot begin with a control character (code {code}): remove it"
+        defline = defline.rstrip(b" ")
         if len(defline) > _LONGEST_DEFLINE:
             flaw = f"the defline is longer than {_LONGEST_DEFLINE:,} bytes: shorten it"
             defline = b""
-        self.record = Record(defline.strip(b" "), self.records, line, flaw)
+        self.record = Record(defline, self.records, line, flaw)
         return self.record
 
     def _add_residues(self, body: bytes, line: int) -> None:
@@ -261,6 +287,8 @@ class _Scanner:
         if not residues:
             return
         record = self.record or self._open_untitled(body, line)
+        if b" " in body and not record.title_line:
+            record.title_line = next((n for n, text in enumerate(body.split(b"\n"), line) if _is_like_title(text)), 0)
         if residues.translate(None, self.alphabet):
             self._note_other_characters(record, body, line)
             residues = residues.translate(None, _DROPPED)
@@ -289,4 +317,13 @@ class _Scanner:
             if found := text.translate(None, self.alphabet + _BLANKS + _DROPPED):
                 record.stray = "".join(dict.fromkeys(found.decode("utf-8", "replace")))[:20]
                 record.stray_line = line + offset
+                if _TITLE_MARK.search(text):
+                    record.title_line = record.stray_line
                 return
+
+
+def _is_like_title(line: bytes) -> bool:
+    """Return whether a line has words, and not the blocks of equal length in which residues are written."""
+    words = [word for word in line.split() if not word.isdigit()]
+    lengths = [len(word) for word in words]
+    return len(words) > 1 and (len(set(lengths[:-1])) > 1 or lengths[-1] > lengths[0])

@@ -48,10 +48,11 @@ class Query:
     sequences: int
     letters: int
     warnings: tuple[Problem, ...]
+    reads_ids: bool = False
 
     def __iter__(self) -> Iterator[Sequence]:
         """Yield the sequences."""
-        for record in scan(self.source):
+        for record in scan(self.source, reads_ids=self.reads_ids):
             yield record.sequence()
 
 
@@ -61,11 +62,13 @@ def check_query(
     molecule: Molecule,
     limits: QueryLimits,
     max_target_seqs: int = 0,
+    reads_ids: bool = False,
 ) -> Query:
     """Read all of ``source`` once and report everything that is wrong with it.
 
     It is FASTA text, its bytes or the path of a FASTA file, each may be gzipped; not an open file, as the query is
-    read again when it is used. ``max_target_seqs`` counts for the limit on results, unless it is 0.
+    read again when it is used. ``max_target_seqs`` counts for the limit on results, unless it is 0; ``reads_ids`` as
+    BLAST+ does with ``-parse_deflines``.
 
     Raises:
         InvalidInputError: with all problems in the order of the query, at most 100 and the number of the others.
@@ -77,6 +80,7 @@ def check_query(
             alphabet=_ALPHABETS[molecule],
             longest=limits.longest(molecule),
             most_bytes=limits.query_bytes,
+            reads_ids=reads_ids,
         ):
             checker.check(record)
     except InvalidInputError as error:
@@ -86,7 +90,7 @@ def check_query(
         checker.check_totals(max_target_seqs)
     if checker.problems:
         raise InvalidInputError(checker.all_problems())
-    return Query(source, checker.sequences, checker.letters, tuple(checker.warnings()))
+    return Query(source, checker.sequences, checker.letters, tuple(checker.warnings()), reads_ids)
 
 
 @dataclass(slots=True)
@@ -95,6 +99,7 @@ class _Remark:
 
     text: str
     first: Record
+    line: int
     labels: list[str] = field(default_factory=list)
     count: int = 0
 
@@ -144,6 +149,8 @@ class _Checker:
             self._remark("an earlier sequence has the same name, so that a report cannot distinguish them", record)
         elif name and len(self.names) < _MOST_NAMES:
             self.names.add(name)
+        if record.title_line:
+            self._remark("some residues look like a title; is a '>' missing?", record, line=record.title_line)
         if record.dropped:
             self._remark("digits and hyphens are dropped, as BLAST+ does", record)
         if not record.defline.isascii():
@@ -159,8 +166,8 @@ class _Checker:
         if _has(record, b"O"):
             self._remark("O (pyrrolysine) is scored as X, as BLAST+ does", record)
 
-    def _remark(self, text: str, record: Record) -> None:
-        remark = self.remarks.setdefault(text, _Remark(text, record))
+    def _remark(self, text: str, record: Record, line: int = 0) -> None:
+        remark = self.remarks.setdefault(text, _Remark(text, record, line or record.line))
         remark.count += 1
         if remark.count <= _MOST_LABELS:
             remark.labels.append(record.label)
@@ -192,7 +199,7 @@ class _Checker:
         for remark in self.remarks.values():
             more = remark.count - len(remark.labels)
             labels = ", ".join(remark.labels) + (f" and {more:,} more" if more else "")
-            yield Problem(f"{labels}: {remark.text}", record=remark.first.number, line=remark.first.line)
+            yield Problem(f"{labels}: {remark.text}", record=remark.first.number, line=remark.line)
 
 
 def _has(record: Record, letter: bytes) -> bool:

@@ -49,6 +49,7 @@ class Sequence:
     def canonical(self) -> bytes:
         """The record as canonical FASTA: ``>defline``, all residues on one line, each ended by a newline.
 
-        Two files are the same query exactly if these are equal, record by record.
+        Two files are the same query exactly if these are equal, record by record. A title that begins with ``?`` has a
+        blank before it, since ``>?`` is a gap.
         """
-        return b">%b\n%b\n" % (self.defline, self.residues)
+        return b">%b%b\n%b\n" % (b" " if self.defline.startswith(b"?") else b"", self.defline, self.residues)

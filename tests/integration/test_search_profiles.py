@@ -76,6 +76,21 @@ def test_ids_in_titles_are_reported_as_plain_blast_reads_them(
     assert different == []
 
 
+def test_titles_after_tabs_and_question_marks_are_reported_as_plain_blast_reads_them(
+    services: Services, search_whole: Callable[..., SearchedJob], proteins: list[Sequence], tmp_path: Path
+) -> None:
+    titles = (b"a\tthe title", b"\tb \x0b t\tu", b" ?c y", b"sp|P12345|ABC\x0ctitle", b"e t\x01f")
+    residues = [sequence.residues for sequence in proteins]
+    query = tmp_path / "query.fasta"
+    query.write_bytes(b"".join(b">%s\n%s\n" % pair for pair in zip(titles, residues, strict=False)))
+    database = services.targets.resolve("demo", "examples", "proteins").path
+    for parse_deflines in (True, False):
+        job = search_whole(services, query.read_text(), parse_deflines=parse_deflines)
+        command = ("blastp", "-query", query, "-db", database, *(["-parse_deflines"] if parse_deflines else []))
+        printed = {number: plain(tmp_path, *command, "-outfmt", number) for number in (0, 5, 7, 15)}
+        assert {number: report(services, job, number) for number in printed} == printed
+
+
 def test_rounds_of_queries_with_ids_are_told_as_plain_psiblast_tells_them(
     services: Services, search_whole: Callable[..., SearchedJob], proteins: list[Sequence], tmp_path: Path
 ) -> None:

@@ -20,6 +20,8 @@ QUERIES = {
     "blanks around the name": b">  a   t  \nMKVLAAGIVG\n",
     "empty name": b"> \nMKVLAAGIVG\n",
     "control characters": b">a t\x01b u\nMKVLAAGIVG\n>c\tt\nMKVLAAGIVG\n",
+    "blanks and tabs before the name": b">\ta t\nMKVLAAGIVG\n> \x0bb\nLCAKAYWQ\n",
+    "a question mark after a blank": b">a t\nMKVLAAGIVG\n> ?b y\nLCAKAYWQ\n",
     "angle brackets": b">>a> t\nMKVLAAGIVG\n",
     "comments": b";x\n>a\n#x\nMKVLAA\n!x\nGIVG\n",
     "digits, blanks and hyphens": b">a\nMKVLAAGIVGLC 10\n2 AK-AYWQ\x0bER\n",

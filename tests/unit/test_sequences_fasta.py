@@ -38,6 +38,8 @@ READINGS = {
     "utf-8 title": (">\u03b1\nM".encode(), [("\u03b1".encode(), b"M", 1)]),
     "two deflines in one": (b">a t\x01b u\nM\n", [(b"a t", b"M", 1)]),
     "a tab in the defline": (b">a\tt\nM\n", [(b"a", b"M", 1)]),
+    "a tab before the name": (b">\tb c\nM\n", [(b"b c", b"M", 1)]),
+    "a question mark after a blank": (b"> ?b y\nM\n", [(b"?b y", b"M", 1)]),
     "two angle brackets": (b">>a>\nM\n", [(b">a>", b"M", 1)]),
     "nothing": (b"", []),
     "blank": (b" \n\r\n", []),
@@ -93,6 +95,26 @@ def test_read_fasta_reads_the_same_from_gzip(name: str, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
+    ("text", "defline"),
+    [
+        (b">a\tthe title\nM\n", b"a the title"),
+        (b">\ta \t b\tc\nM\n", b"a b"),
+        (b">a  the\x01title\nM\n", b"a  the"),
+        (b">lcl|a\vx\nM\n", b"lcl|a x"),
+    ],
+)
+def test_scan_reads_ids_in_titles_as_blast_does(text: bytes, defline: bytes) -> None:
+    (record,) = scan(text, reads_ids=True)
+    assert (record.defline, record.flaw) == (defline, "")
+
+
+@pytest.mark.parametrize("text", [b">a\x01b\nM\n", b">a \x02\nM\n", b">\x03\nM\n"])
+def test_scan_refuses_a_control_character_where_a_title_begins_after_its_id(text: bytes) -> None:
+    (record,) = scan(text, reads_ids=True)
+    assert "cannot begin with a control character" in record.flaw
+
+
+@pytest.mark.parametrize(
     ("source", "message"),
     [
         (gzip.compress(b">a\nMKV\n", mtime=0)[:-9], "ends too early"),
@@ -105,6 +127,13 @@ def test_read_fasta_reads_the_same_from_gzip(name: str, monkeypatch: pytest.Monk
         (b">a\nMK\0V\n", "binary file"),
         (b">?12\nMKV\n", "cannot begin with '>\\?'"),
         (b">" + b"a" * 70_000 + b"\nMKV\n", "longer than 65,536 bytes"),
+        (b">\x01b\nMKV\n", "cannot begin with a control character \\(code 1\\)"),
+        (b"@read1\nACGT\n+\nIIII\n", "this is FASTQ, not FASTA: convert it"),
+        (b"\nLOCUS       AB000001 450 bp\n", "this is a GenBank record"),
+        (b"ID   P12345; SV 1\n", "this is an EMBL or UniProt record"),
+        (b"CLUSTAL W\n", "this is a Clustal alignment"),
+        (b"# STOCKHOLM 1.0\n", "this is a Stockholm alignment"),
+        (b"<!DOCTYPE html>\n", "this is HTML"),
         (b"P12345\n", "'P12345' looks like an accession"),
         (b" NM_001301717.2 \n", "'NM_001301717.2' looks like an accession"),
         (Path("no/such/file"), "cannot read 'no/such/file': No such file"),
@@ -167,7 +196,7 @@ def test_scan_memory_does_not_grow_with_the_input(tmp_path: Path) -> None:
 
 deflines = st.text(
     st.characters(min_codepoint=32, max_codepoint=1000, exclude_categories=("Cs", "Cc")), max_size=30
-).map(lambda t: t.lstrip("? ").rstrip(" ").encode())
+).map(lambda t: t.strip(" ").encode())
 residues = st.text("ACDEFGHIKLMNPQRSTVWYBZXJOUacgt*", min_size=1, max_size=80).map(str.encode)
 queries = st.lists(st.builds(Sequence, deflines, residues), max_size=6)
 
@@ -190,6 +219,7 @@ def test_layout_of_the_file_does_not_change_the_sequences(
     opening, blank, ending = marks
     lines = []
     for s in sequences:
-        lines += [opening + s.defline, *(s.residues[i : i + width] for i in range(0, s.length, width)), blank]
+        mark = b"> " if s.defline.startswith(b"?") else opening
+        lines += [mark + s.defline, *(s.residues[i : i + width] for i in range(0, s.length, width)), blank]
     text = b"\n".join(lines).rstrip(b"\n") + ending
     assert [s.canonical for s in read_fasta(text.replace(b"\n", line_end))] == [s.canonical for s in sequences]

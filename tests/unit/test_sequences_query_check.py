@@ -50,6 +50,15 @@ BAD_QUERIES: dict[str, tuple[bytes, Molecule, QueryLimits, str]] = {
         PUBLIC,
         "record 1, line 2: 'a' has '.': a protein sequence has only letters and '*'",
     ),
+    "a title without its mark": (
+        b">a\nMKV\nsp|P1|X title\nMKV\n",
+        "protein",
+        PUBLIC,
+        (
+            "record 1, line 3: 'a' has '|': a protein sequence has only letters and '*'; "
+            "if this line is a title, put '>' before it"
+        ),
+    ),
     "no residues": (
         b">a\n>b\nM\n",
         "protein",
@@ -189,3 +198,18 @@ def test_no_limit_holds_when_limits_are_zero() -> None:
         b">a\n" + b"M" * 2_000_000 + b"\n>b\nM" * 10_100, molecule="protein", limits=limits, max_target_seqs=1000
     )
     assert (query.sequences, query.letters) == (10_101, 2_010_100)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_suspected"),
+    [
+        (b">a\nMKV\nb second protein\nMKV\n", True),
+        (b"b second protein\nMKV\n", True),
+        (b">a\nMKVLAAGIVG LCAKAYWQER\nLCAKAYWQER LCA\n", False),
+        (b">a\n 1 MKVLAAGIVG LCAKAYWQER 20\n21 LCAK\n", False),
+    ],
+)
+def test_residues_that_look_like_a_title_are_a_warning(text: bytes, is_suspected: bool) -> None:
+    warned = [str(warning) for warning in check(text).warnings if "is a '>' missing?" in str(warning)]
+    assert bool(warned) == is_suspected
+    assert all(f"line {text.count(b'>') * 2 + 1}: " in one for one in warned)
