@@ -188,6 +188,7 @@ class FailureClass(StrEnum):
     OUTPUT = "output could not be written"
     TIME_LIMIT = "time limit reached"
     KILLED = "killed"
+    CRASHED = "crashed"
     CANCELLED = "cancelled"
     MISSING_PROGRAM = "program not installed"
     UNKNOWN = "unknown error"

@@ -25,6 +25,7 @@ _STDERR_KEPT_BYTES = 65536
 _LEAST_FREE_BYTES = 65536
 _WATCH_PERIOD_S = 0.25
 _FOLLOW_PERIOD_S = 0.05
+_CRASHES = {-number for number in (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV)}
 _BLAST_EXIT_CODES = {
     1: FailureClass.BAD_QUERY_OR_OPTIONS,
     2: FailureClass.DATABASE,
@@ -241,5 +242,5 @@ def _classify(code: int, stderr: str) -> FailureClass:
     if code == -signal.SIGKILL or "bad_alloc" in stderr or "out of memory" in stderr.lower():
         return FailureClass.OUT_OF_MEMORY
     if code < 0:
-        return FailureClass.KILLED
+        return FailureClass.CRASHED if code in _CRASHES else FailureClass.KILLED
     return _BLAST_EXIT_CODES.get(code, FailureClass.UNKNOWN)

@@ -20,8 +20,9 @@ class Summary:
     Attributes:
         hits: Number of distinct subjects.
         hsps: Number of alignments.
-        best_hit: The best subject's id: an accession with its version, a local name, or ``gnl|BL_ORD_ID|N`` from a
-            database without parsed ids, which ``blastdbcmd -entry`` resolves; empty if there is no hit.
+        best_hit: The best subject's id, as the field ``saccver`` has it: an accession with its version, or a name; of old
+            databases the GI, if there is one; ``gnl|BL_ORD_ID|N`` from a database without parsed ids; empty if there is
+            no hit.
         evalue, bit_score: Of the best hit.
         identity_percent: Identical positions in percent of the best HSP's columns.
         coverage_percent: The part of the query that the best HSP covers, in percent.
@@ -54,6 +55,9 @@ _ORDINAL = re.compile(rb'general \{\s+db "BL_ORD_ID",\s+tag id (\d+)\s+\}')
 _GENERAL = re.compile(rb'general \{\s+db ("(?:[^"]|"")*"),\s+tag (?:id (\d+)|str ("(?:[^"]|"")*"))\s+\}')
 _ACCESSION = re.compile(rb'accession ("(?:[^"]|"")*")')
 _VERSION = re.compile(rb"version (\d+)")
+_PDB = re.compile(rb'pdb \{\s+mol ("[^"]*")(?:,\s+chain \d+)?(?:,\s+chain-id ("[^"]*"))?')
+_PATENT = re.compile(rb'patent \{\s+seqid (\d+),.*?country ("[^"]*"),\s+id (?:app-)?number ("[^"]*")', re.DOTALL)
+_NUMBER = re.compile(rb"(?:local id|gi|gibbsq|gibbmt) (\d+)")
 _STRING = re.compile(rb'"(?:[^"]|"")*"')
 _ALIGNMENTS, _MASKS, _NEXT = b"\n    alignments {\n", b"\n    masks {", b"\n      },\n      {\n"
 
@@ -114,10 +118,16 @@ def _subject_id(ids: bytes) -> str:
     if found := _ORDINAL.search(ids):
         return f"gnl|BL_ORD_ID|{int(found[1])}"
     if found := _GENERAL.search(ids):
-        return f"gnl|{decode_string(found[1])}|{found[2].decode() if found[2] else decode_string(found[3])}"
+        return f"{decode_string(found[1])}:{found[2].decode() if found[2] else decode_string(found[3])}"
     if found := _ACCESSION.search(ids):
         version = _VERSION.search(ids)
         return decode_string(found[1]) + (f".{int(version[1])}" if version else "")
+    if found := _PDB.search(ids):
+        return decode_string(found[1]) + (f"_{decode_string(found[2])}" if found[2] else "")
+    if found := _PATENT.search(ids):
+        return f"{decode_string(found[2])}{decode_string(found[3])}_{int(found[1])}"
+    if found := _NUMBER.search(ids):
+        return found[1].decode()
     found = _STRING.search(ids)
     return decode_string(found[0]) if found else ids.strip().decode()
 

@@ -145,7 +145,8 @@ def write_report(  # noqa: PLR0913, PLR0917 - a report, and what it is made of
 ) -> tuple[list[ReportFile], tuple[str, ...]]:
     """Write the files of a report and keep them; return them, and the ``blast_formatter`` command if it made them.
 
-    The report is made of the sequences of a query job that have a result, in order, and kept under its ``version``. ``cancelled`` is called several times a second; the formatter is killed once it returns True.
+    The report is made of the sequences of a query job that have a result, in order, and kept under its
+    ``version``. ``cancelled`` is called several times a second; the formatter is killed once it returns True.
 
     Raises:
         ProgramError: the formatter failed, or was killed.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from multiblast.errors import InvalidInputError
-from multiblast.targets.volume import PROFILE_FILES, Volume, read_volume
+from multiblast.targets.volume import PROFILE_FILES, Volume, check_whole, read_volume
 
 _LISTS = ("GILIST", "TILIST", "SEQIDLIST", "OIDLIST", "TAXIDLIST", "PIGLIST")
 _MEMBER = re.compile(r'"([^"]*)"|(\S+)')
@@ -76,7 +76,9 @@ def read_content(path: Path, kind: str, root: Path) -> Content:
         if not real.is_relative_to(real_root):
             raise InvalidInputError(f"{str(file)!r} leads outside of the targets root {str(root)!r}")
         if not file.is_file():
-            raise InvalidInputError(f"{str(file)!r} is missing")
+            raise InvalidInputError(f"{str(file)!r} is missing: copy the database again, whole")
+    for volume in content.volumes:
+        check_whole(volume)
     return content
 
 
@@ -87,18 +89,19 @@ def _gather(content: Content, path: Path, kind: str, depth: int) -> None:
         return
     if not depth:
         raise InvalidInputError(f"{str(alias_file)!r} is nested too deeply: does an alias name itself?")
-    alias = _read_alias(alias_file)
+    alias = read_alias(alias_file)
     content.aliases.append(alias)
     for member in alias.members:
         _gather(content, member, kind, depth - 1)
 
 
-def _read_alias(path: Path) -> Alias:
+def read_alias(path: Path) -> Alias:
+    """Read an alias file; its words are separated by blanks or tabs."""
     fields: dict[str, str] = {}
     for line in path.read_text("utf-8", "replace").splitlines():
-        key, _, value = line.strip().partition(" ")
+        key, *value = line.split(maxsplit=1) or [""]
         if key and not key.startswith("#"):
-            fields[key] = value.strip()
+            fields[key] = "".join(value).strip()
     members = tuple(path.parent / name for name in _names(fields.pop("DBLIST", "")))
     lists = tuple(path.parent / name for key in _LISTS for name in _names(fields.pop(key, "")))
     if not members:

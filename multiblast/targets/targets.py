@@ -15,7 +15,7 @@ from multiblast.errors import InvalidInputError, NotFoundError, Problem
 from multiblast.ids import digest
 from multiblast.molecules import DatabaseKind
 from multiblast.settings import home
-from multiblast.targets.content import Alias, Content, read_content
+from multiblast.targets.content import Alias, Content, read_alias, read_content
 from multiblast.targets.database import BlastDatabase, in_canonical_order
 from multiblast.targets.layout import DEFAULT_LAYOUT, Layout, Place
 
@@ -36,6 +36,7 @@ class _Scan:
     databases: Mapping[_Key, BlastDatabase]
     stamps: Mapping[BlastDatabase, tuple[int, ...]]  # when the index files of each were last written
     problems: tuple[Problem, ...]
+    broken: Mapping[tuple[str, str, str], str]  # what is wrong with one, by site, target and name
 
 
 class Targets:
@@ -79,7 +80,7 @@ class Targets:
             NotFoundError: no such database; the remedy names those that look alike.
             InvalidInputError: it holds something else; the message names those of the target that fit.
         """
-        return _resolve(self._scan().databases, site, target, database, molecule)
+        return _resolve(self._scan(), site, target, database, molecule)
 
     def resolve_all(
         self, site: str, names: Sequence[tuple[str, str]], molecule: DatabaseKind | None = None
@@ -99,7 +100,7 @@ class Targets:
         databases, problems = [], []
         for number, (target, database) in enumerate(names):
             try:
-                databases.append(_resolve(scan.databases, site, target, database, molecule))
+                databases.append(_resolve(scan, site, target, database, molecule))
             except (NotFoundError, InvalidInputError) as error:
                 problems.append(Problem(str(error), key=f"targets[{number}]"))
         if not names:
@@ -135,9 +136,17 @@ class Targets:
     def _scanned(self) -> _Scan:
         found: dict[_Key, tuple[Place, BlastDatabase]] = {}
         problems: list[Problem] = []
+        broken: dict[tuple[str, str, str], str] = {}
         # The newest build comes last and so replaces the others.
         for place in sorted(self.layout.places(self.root), key=lambda place: (place.build, place.directory)):
-            for database in self._databases_in(place, problems):
+            for name, kind in _database_names(place.directory):
+                path = place.directory / name
+                try:
+                    database = self._database(place, name, read_content(path, kind, self.root))
+                except (InvalidInputError, OSError) as error:
+                    problems.append(self._problem(path, str(error)))
+                    broken[place.site, place.target, name] = str(error)
+                    continue
                 key = (database.site, database.target, database.name, database.molecule)
                 earlier = found.get(key)
                 if earlier and earlier[0].build == place.build:
@@ -145,24 +154,8 @@ class Targets:
                     problems.append(self._problem(earlier[1].path, reason))
                 found[key] = (place, database)
         databases = {key: database for key, (_, database) in sorted(found.items())}
-        return _Scan(databases, {database: _stamp(database) for database in databases.values()}, tuple(problems))
-
-    def _databases_in(self, place: Place, problems: list[Problem]) -> Iterator[BlastDatabase]:
-        """Yield the databases of one directory, without the volumes that their aliases put together."""
-        contents: list[tuple[str, Content]] = []
-        hiding: list[Alias] = []
-        for name, kind in _entries(place.directory):
-            path = place.directory / name
-            try:
-                content = read_content(path, kind, self.root)
-            except (InvalidInputError, OSError) as error:
-                problems.append(self._problem(path, str(error)))
-            else:
-                contents.append((name, content))
-                hiding += content.aliases[:1]
-        for name, content in contents:
-            if not any(alias.hides(name) for alias in hiding):
-                yield self._database(place, name, content)
+        stamps = {database: _stamp(database) for database in databases.values()}
+        return _Scan(databases, stamps, tuple(problems), broken)
 
     def _problem(self, path: Path, message: str) -> Problem:
         return Problem(message, key=str(path.relative_to(self.root)))
@@ -195,10 +188,11 @@ def _tree(databases: Iterable[BlastDatabase]) -> dict[str, dict[str, dict[str, l
     return tree
 
 
-def _resolve(
-    found: Mapping[_Key, BlastDatabase], site: str, target: str, name: str, molecule: DatabaseKind | None
-) -> BlastDatabase:
+def _resolve(scan: _Scan, site: str, target: str, name: str, molecule: DatabaseKind | None) -> BlastDatabase:
+    found = scan.databases
     kinds = [kind for kind in _GROUPS if (site, target, name, kind) in found]
+    if not kinds and (reason := scan.broken.get((site, target, name))):
+        raise InvalidInputError(f"{site}/{target}/{name} cannot be searched: {reason}")
     if not kinds:
         raise _not_found(_tree(found.values()), site, target, name)
     full_name = f"{site}/{target}/{name}"
@@ -232,6 +226,21 @@ def _stamp(database: BlastDatabase) -> tuple[int, ...]:
         return tuple(path.with_name(path.name + extension).stat().st_mtime_ns for path in database.volumes)
     except OSError:
         return ()
+
+
+def _database_names(directory: Path) -> Iterator[tuple[str, str]]:
+    """Yield the (name, kind) of each database in a directory: without the volumes that aliases put together.
+
+    These are hidden also where their alias has a member that is missing.
+    """
+    entries = _entries(directory)
+    aliases: list[Alias] = []
+    for name, kind in entries:
+        with suppress(InvalidInputError, OSError):
+            aliases.append(read_alias(directory / f"{name}.{kind}al"))
+    for name, kind in entries:
+        if not any(alias.hides(name) for alias in aliases):
+            yield name, kind
 
 
 def _entries(directory: Path) -> list[tuple[str, str]]:

@@ -34,6 +34,7 @@ class Volume:
         date: When it was built, to the minute, in the local time of that machine.
         longest: The residues of the longest sequence.
         arrays: Where in the index file the offset arrays begin.
+        lookup: The file beside it by which version 5 finds its sequences; empty in version 4.
     """
 
     path: Path
@@ -45,6 +46,7 @@ class Volume:
     letters: int
     longest: int
     arrays: int
+    lookup: str = ""
 
     def file(self, extension: str) -> Path:
         """Return the file of the volume with this extension, less its first letter, e.g. ``in``, ``sq``, ``hr``."""
@@ -68,20 +70,39 @@ def read_volume(path: Path, kind: str) -> Volume:
         raise InvalidInputError(f"{str(index)!r} is no BLAST+ index file of version 4 or 5 ({error})") from error
 
 
+def check_whole(volume: Volume) -> None:
+    """Refuse a volume with a file missing or shorter than the index file says; BLAST+ would crash, or search a part."""
+    if volume.lookup and not volume.path.with_name(volume.lookup).is_file():
+        needed = f"{str(volume.file('in'))!r} needs {volume.lookup!r} beside it, which is missing"
+        raise InvalidInputError(
+            f"{needed}: databases of version 5 cannot be renamed; copy it again, under its own name"
+        )
+    with volume.file("in").open("rb") as stream:
+        for number, extension in enumerate(("hr", "sq"), start=1):
+            stream.seek(volume.arrays + 4 * (number * (volume.sequences + 1) - 1))
+            needed_bytes = int.from_bytes(stream.read(4))
+            file = volume.file(extension)
+            if not file.is_file():
+                raise InvalidInputError(f"{str(file)!r} is missing: copy the database again, whole")
+            if file.stat().st_size < needed_bytes:
+                reason = f"{str(file)!r} has {file.stat().st_size:,} bytes of {needed_bytes:,}"
+                raise InvalidInputError(f"{reason}: copy the database again, whole")
+
+
 def _parse(stream: BinaryIO, path: Path, kind: str) -> Volume:
     version, is_protein = struct.unpack(">ii", stream.read(8))
     if version not in {_V4, _V5} or is_protein != (kind == "p"):
         raise ValueError(f"version {version}, molecule {is_protein}")
     if version == _V5:
         stream.read(4)  # the volume's number
-    title = _text(stream)
+    title, lookup = _text(stream), ""
     if version == _V5:
-        _text(stream)  # the name of the LMDB file
+        lookup = _text(stream)
     date = datetime.strptime(_text(stream), "%b %d, %Y %I:%M %p")  # noqa: DTZ007 - BLAST+ writes no zone
     (sequences,) = struct.unpack(">i", stream.read(4))
     (letters,) = struct.unpack("<q", stream.read(8))
     (longest,) = struct.unpack(">i", stream.read(4))
-    return Volume(path, kind, version, title, date, sequences, letters, longest, stream.tell())
+    return Volume(path, kind, version, title, date, sequences, letters, longest, stream.tell(), lookup)
 
 
 def _text(stream: BinaryIO) -> str:

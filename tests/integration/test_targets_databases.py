@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import shutil
 import subprocess
@@ -340,3 +341,67 @@ def test_rescan_is_not_lost_to_a_scan_that_began_before(
         built.set()
         assert "new" not in [d.name for d in scanning.result()]
         assert rescanned.result()[1].name == "new"
+
+
+def broken(inside: Path, tmp_path: Path, name: str) -> str:
+    """Return why a database cannot be searched; it must be told, and be no target."""
+    targets = Targets(inside, cache=tmp_path / "cache")
+    assert name not in {database.name for database in targets.databases()}
+    with pytest.raises(InvalidInputError, match=f"A/one/{name} cannot be searched: ") as caught:
+        targets.resolve_all("A", [("one", name)])
+    (problem,) = [problem for problem in targets.problems() if problem.key == f"A/one/blast/{name}"]
+    assert problem.message in str(caught.value)
+    return problem.message
+
+
+@pytest.mark.parametrize("missing", ["volumes.01.psq", "volumes.01.pin", "volumes.01.phr"])
+def test_database_with_a_volume_missing_is_refused_and_its_volumes_are_no_targets(
+    missing: str, root: Path, tmp_path: Path
+) -> None:
+    inside = copied(root, tmp_path)
+    (inside / "A/one/blast" / missing).unlink()
+    assert missing in broken(inside, tmp_path, "volumes")
+    assert missing in broken(inside, tmp_path, "both")
+    assert not {name for name in names(inside, tmp_path) if name.startswith("volumes")}
+
+
+def test_alias_with_a_member_missing_is_refused(root: Path, tmp_path: Path) -> None:
+    inside = copied(root, tmp_path)
+    for path in (inside / "A/one/blast").glob("plain.p*"):
+        path.unlink()
+    assert "plain.pin" in broken(inside, tmp_path, "both")
+
+
+@pytest.mark.parametrize(("name", "kind"), [("plain", "p"), ("Genes", "n"), ("v4", "p")])
+@pytest.mark.parametrize("extension", ["sq", "hr"])
+def test_database_shorter_than_its_index_says_is_refused(
+    name: str, kind: str, extension: str, root: Path, tmp_path: Path
+) -> None:
+    inside = copied(root, tmp_path)
+    if name == "Genes":
+        for path in (inside / "A/one/blast").glob("Genes.p*"):
+            path.unlink()
+    file = inside / f"A/one/blast/{name}.{kind}{extension}"
+    size = file.stat().st_size
+    os.truncate(file, size - 1)
+    assert f"has {size - 1:,} bytes of {size:,}: copy the database again" in broken(inside, tmp_path, name)
+
+
+def test_renamed_files_of_a_version_5_database_are_refused(root: Path, tmp_path: Path) -> None:
+    """BLAST+ cannot open it either."""
+    inside = copied(root, tmp_path)
+    for path in (inside / "A/one/blast").glob("plain.p*"):
+        path.rename(path.with_name(f"other{path.suffix}"))
+    assert "needs 'plain.pdb' beside it" in broken(inside, tmp_path, "other")
+    command = ["blastdbcmd", "-db", inside / "A/one/blast/other", "-info"]
+    assert subprocess.run(command, capture_output=True, check=False).returncode
+
+
+def test_alias_file_with_tabs_is_read_as_blast_reads_it(root: Path, tmp_path: Path) -> None:
+    inside = copied(root, tmp_path)
+    blast = inside / "A/one/blast"
+    (blast / "tabs.pal").write_text('TITLE\tWith  tabs\t\n\nDBLIST\t"plain"\tv4 \n')
+    database = Targets(inside, cache=tmp_path / "cache").resolve("A", "one", "tabs")
+    assert f"Database: {database.title}\n" in run("blastdbcmd", "-db", blast / "tabs", "-info")
+    assert f"{database.sequences:,} sequences" in run("blastdbcmd", "-db", blast / "tabs", "-info")
+    assert [path.name for path in database.volumes] == ["plain", "Genes"]

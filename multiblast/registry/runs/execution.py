@@ -31,7 +31,13 @@ _SHELLS = {"R": ["R", "-f"], "pwsh": ["pwsh", "-File"], "powershell": ["powershe
 
 
 # The script has nothing to do with these; every other exit code means what the script means by it.
-_OF_ANY_PROGRAM = {FailureClass.TIME_LIMIT, FailureClass.KILLED, FailureClass.OUT_OF_MEMORY, FailureClass.CANCELLED}
+_OF_ANY_PROGRAM = {
+    FailureClass.TIME_LIMIT,
+    FailureClass.KILLED,
+    FailureClass.CRASHED,
+    FailureClass.OUT_OF_MEMORY,
+    FailureClass.CANCELLED,
+}
 
 
 @dataclass(frozen=True, slots=True)
