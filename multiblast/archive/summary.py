@@ -20,9 +20,9 @@ class Summary:
     Attributes:
         hits: Number of distinct subjects.
         hsps: Number of alignments.
-        best_hit: The best subject's id, as the field ``saccver`` has it: an accession with its version, or a name; of old
-            databases the GI, if there is one; ``gnl|BL_ORD_ID|N`` from a database without parsed ids; empty if there is
-            no hit.
+        best_hit: The best subject's id, as the field ``saccver`` has it: an accession with its version, or a name; of
+            old databases the GI, if there is one; ``gnl|BL_ORD_ID|N`` from a database without parsed ids; empty if
+            there is no hit.
         evalue, bit_score: Of the best hit.
         identity_percent: Identical positions in percent of the best HSP's columns.
         coverage_percent: The part of the query that the best HSP covers, in percent.
@@ -51,7 +51,6 @@ _STARTS = re.compile(rb"\n          starts \{\n([-\d,\s]+)\}")
 _DIAGONAL = re.compile(rb"\n            len (\d+),")
 _INTERVALS = re.compile(rb"int \{\n +from (\d+),\n +to (\d+),")
 _LOCATIONS = re.compile(rb"loc \{\n(.*?)\n            \}", re.DOTALL)
-_ORDINAL = re.compile(rb'general \{\s+db "BL_ORD_ID",\s+tag id (\d+)\s+\}')
 _GENERAL = re.compile(rb'general \{\s+db ("(?:[^"]|"")*"),\s+tag (?:id (\d+)|str ("(?:[^"]|"")*"))\s+\}')
 _ACCESSION = re.compile(rb'accession ("(?:[^"]|"")*")')
 _VERSION = re.compile(rb"version (\d+)")
@@ -115,10 +114,9 @@ def _std_extent(element: bytes, search: SearchRequest) -> tuple[int, int]:
 
 def _subject_id(ids: bytes) -> str:
     """Return a subject's id as a person knows it, out of its ids in the archive."""
-    if found := _ORDINAL.search(ids):
-        return f"gnl|BL_ORD_ID|{int(found[1])}"
     if found := _GENERAL.search(ids):
-        return f"{decode_string(found[1])}:{found[2].decode() if found[2] else decode_string(found[3])}"
+        source, tag = decode_string(found[1]), found[2].decode() if found[2] else decode_string(found[3])
+        return f"gnl|{source}|{tag}" if source == "BL_ORD_ID" else f"{source}:{tag}"
     if found := _ACCESSION.search(ids):
         version = _VERSION.search(ids)
         return decode_string(found[1]) + (f".{int(version[1])}" if version else "")

@@ -402,6 +402,6 @@ def test_alias_file_with_tabs_is_read_as_blast_reads_it(root: Path, tmp_path: Pa
     blast = inside / "A/one/blast"
     (blast / "tabs.pal").write_text('TITLE\tWith  tabs\t\n\nDBLIST\t"plain"\tv4 \n')
     database = Targets(inside, cache=tmp_path / "cache").resolve("A", "one", "tabs")
-    assert f"Database: {database.title}\n" in run("blastdbcmd", "-db", blast / "tabs", "-info")
-    assert f"{database.sequences:,} sequences" in run("blastdbcmd", "-db", blast / "tabs", "-info")
+    assert f"Database: {database.title}\n" in run("blastdbcmd", "-db", blast / "tabs", "-dbtype", "prot", "-info")
+    assert f"{database.sequences:,} sequences" in run("blastdbcmd", "-db", blast / "tabs", "-dbtype", "prot", "-info")
     assert [path.name for path in database.volumes] == ["plain", "Genes"]
