@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from multiblast.errors import InvalidInputError
-from multiblast.targets.volume import PROFILE_FILES, Volume, check_whole, read_volume
+from multiblast.targets.volume import PROFILE_FILES, Volume, check_together, check_whole, read_volume
 
 _LISTS = ("GILIST", "TILIST", "SEQIDLIST", "OIDLIST", "TAXIDLIST", "PIGLIST")
 _MEMBER = re.compile(r'"([^"]*)"|(\S+)')
@@ -79,6 +79,7 @@ def read_content(path: Path, kind: str, root: Path) -> Content:
             raise InvalidInputError(f"{str(file)!r} is missing: copy the database again, whole")
     for volume in content.volumes:
         check_whole(volume)
+    check_together(content.volumes)
     return content
 
 

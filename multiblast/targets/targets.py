@@ -18,6 +18,7 @@ from multiblast.settings import home
 from multiblast.targets.content import Alias, Content, read_alias, read_content
 from multiblast.targets.database import BlastDatabase, in_canonical_order
 from multiblast.targets.layout import DEFAULT_LAYOUT, Layout, Place
+from multiblast.targets.volume import check_together, read_volume
 
 _ENTRY = re.compile(r"(.+)\.([pn])(?:al|in)")
 _GROUPS = {
@@ -105,6 +106,10 @@ class Targets:
                 problems.append(Problem(str(error), key=f"targets[{number}]"))
         if not names:
             problems.append(Problem("no target is chosen: choose at least one", key="targets"))
+        try:
+            check_together(read_volume(path, one.molecule.letter) for one in databases for path in one.volumes)
+        except InvalidInputError as error:
+            problems.append(Problem(str(error), key="targets"))
         if problems:
             raise InvalidInputError(problems)
         return in_canonical_order(databases)

@@ -11,6 +11,7 @@ Source: NCBI C++ Toolkit, seqdbvol/seqdbfile and writedb_isam; compared with ``b
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -87,6 +88,16 @@ def check_whole(volume: Volume) -> None:
             if file.stat().st_size < needed_bytes:
                 reason = f"{str(file)!r} has {file.stat().st_size:,} bytes of {needed_bytes:,}"
                 raise InvalidInputError(f"{reason}: copy the database again, whole")
+
+
+def check_together(volumes: Iterable[Volume]) -> None:
+    """Refuse volumes that BLAST+ cannot search, or not report on, in one run."""
+    forms = {(volume.version, volume.version == _V5 and volume.file("og").exists()) for volume in volumes}
+    if len({version for version, _ in forms}) > 1:
+        raise InvalidInputError("BLAST+ cannot search databases of version 4 and 5 together: rebuild, or choose others")
+    if len(forms) > 1:
+        mixed = "databases that were built with and without -parse_seqids together"
+        raise InvalidInputError(f"BLAST+ cannot report on {mixed}: rebuild, or search them in two jobs")
 
 
 def _parse(stream: BinaryIO, path: Path, kind: str) -> Volume:

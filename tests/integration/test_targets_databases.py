@@ -293,7 +293,10 @@ def test_targets_are_shared_by_threads_while_a_database_is_rebuilt(root: Path, t
     def search() -> int:
         asked = 0
         while not done.is_set():
-            assert [d.name for d in targets.resolve_all("A", [("one", "plain"), ("one", "v4")])] == ["plain", "v4"]
+            assert [d.name for d in targets.resolve_all("A", [("one", "plain"), ("one", "volumes")])] == [
+                "plain",
+                "volumes",
+            ]
             assert targets.problems() == ()
             assert len(targets.databases()) == 8
             asked += 1
@@ -400,8 +403,26 @@ def test_renamed_files_of_a_version_5_database_are_refused(root: Path, tmp_path:
 def test_alias_file_with_tabs_is_read_as_blast_reads_it(root: Path, tmp_path: Path) -> None:
     inside = copied(root, tmp_path)
     blast = inside / "A/one/blast"
-    (blast / "tabs.pal").write_text('TITLE\tWith  tabs\t\n\nDBLIST\t"plain"\tv4 \n')
+    (blast / "tabs.pal").write_text('TITLE\tWith  tabs\t\n\nDBLIST\t"plain"\tGenes \n')
     database = Targets(inside, cache=tmp_path / "cache").resolve("A", "one", "tabs")
     assert f"Database: {database.title}\n" in run("blastdbcmd", "-db", blast / "tabs", "-dbtype", "prot", "-info")
     assert f"{database.sequences:,} sequences" in run("blastdbcmd", "-db", blast / "tabs", "-dbtype", "prot", "-info")
     assert [path.name for path in database.volumes] == ["plain", "Genes"]
+
+
+@pytest.mark.parametrize(
+    ("pair", "reason"),
+    [(("plain", "v4"), "of version 4 and 5 together"), (("plain", "taxa"), "built with and without -parse_seqids")],
+)
+def test_databases_that_blast_cannot_search_together_are_refused(
+    pair: tuple[str, str], reason: str, root: Path, tmp_path: Path
+) -> None:
+    """Neither as two targets nor in one alias; BLAST+ itself fails with them."""
+    targets = Targets(root, cache=tmp_path / "cache")
+    with pytest.raises(InvalidInputError, match=f"targets: BLAST\\+ cannot .*{reason}"):
+        targets.resolve_all("A", [("one", name) for name in pair])
+    inside = copied(root, tmp_path)
+    (inside / "A/one/blast/mixed.pal").write_text(f"TITLE mixed\nDBLIST {' '.join(pair)}\n")
+    assert reason in broken(inside, tmp_path, "mixed")
+    command = ["blastp", "-query", PROTEINS, "-db", inside / "A/one/blast/mixed", "-outfmt", "6"]
+    assert subprocess.run(command, capture_output=True, check=False).returncode
