@@ -70,7 +70,7 @@ down: install ## stop what `make up` started
 	@$(PYTHON) -m deployments down
 
 status: install ## say what of `make up` is running
-	@$(PYTHON) -m deployments status
+	@$(PYTHON) -m deployments status || true  # what is wrong is said; to scripts the command itself says it by its code
 
 doctor: install ## check everything that is needed, and say what to do
 	@$(BIN)/multiblast doctor

@@ -35,6 +35,7 @@ COMMANDS = {
     "sync-targets": "targets",
     "expire": "upkeep",
     "verify": "upkeep",
+    "copy-records": "upkeep",
     "health": "upkeep",
     "metrics": "upkeep",
     "exactness": "exactness",

@@ -6,6 +6,7 @@ import os
 import sys
 from dataclasses import asdict
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,7 +14,9 @@ import typer
 from deployments.command_line import display
 from deployments.command_line.arguments import GUEST_TOKEN, Json
 from deployments.command_line.session import local_services
+from multiblast.database import Database
 from multiblast.errors import InvalidInputError, Problem
+from multiblast.settings import home
 
 guests = typer.Typer(no_args_is_help=True)
 users = typer.Typer(no_args_is_help=True)
@@ -83,6 +86,24 @@ def verify(
     display.print_json(asdict(missing))
     if not missing.is_nothing:
         raise typer.Exit(1)
+
+
+def copy_records(
+    source: Annotated[
+        str, typer.Argument(help="The database to copy from: its URL, or an SQLite file. Default: that of this home.")
+    ] = "",
+    json: Json = False,
+) -> None:
+    """Copy the records of jobs and users to the database that is configured; what is there already stays."""
+    from multiblast.transfer import copy_records as copy
+
+    path = Path(source) if source else home() / "jobs.sqlite"
+    if "://" not in source and not path.is_file():
+        raise InvalidInputError(Problem(f"there is no file {str(path)!r}: name the database to copy from", "source"))
+    copied = copy(Database(source if "://" in source else f"sqlite:///{path.absolute()}"), local_services().database)
+    rows = [{"table": name, "copied": count} for name, count in copied.items()]
+    display.print_rows(rows, json=json, columns=("table", "copied"))
+    display.say("The results themselves are copied by the flow copy-results.")
 
 
 def health(json: Json = False) -> None:

@@ -133,6 +133,8 @@ def test_registry_query_is_linked_to_who_ran_it(here: Any, services: Services, c
         ("evalue: 1e-5", "eval: 1", "options.eval"),
         ("outfmt: 6, fields: qseqid sseqid evalue", "outfmt: 99", "reports.results/hits"),
         ("numDescriptions: 3", "numDescriptions: x", "reports.results/text"),
+        ("outfmt: 0, numDescriptions: 3", "outfmt: 17", "reports.results/text"),
+        ("outfmt: 0, numDescriptions: 3", "outfmt: pssm", "reports.results/text"),
         ("demo/examples/proteins", "demo/examples/nothing", "targets[0]"),
         ("query: queries/q", "query: queries/q\n  program: blastq", "program"),
         ("query: queries/q", "query: queries/q\n  fingerprints: {demo/x: 1f}", "fingerprints.demo/x"),
