@@ -24,6 +24,8 @@ _SETTINGS = {
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    # A page asks the API of the server that it came from, whatever that is called where the browser is.
+    "PREFECT_UI_API_URL": "/api",
     # Runs say so often that they live; `deployments.register` has what notices that one does not.
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     # Longer than a server on SQLite may be locked.

@@ -28,7 +28,8 @@ _PREFECT = [sys.executable, "-m", "prefect"]
 def serve(host: str, port: int) -> int:
     """Become a Prefect server."""
     environment.apply_for_service()
-    os.execv(sys.executable, [*_PREFECT, *_server(host, port)])  # noqa: S606 - no shell, by design
+    command = _server(host, port)
+    os.execv(command[0], command)  # noqa: S606 - no shell, by design
 
 
 def serve_web(host: str, port: int) -> int:
@@ -100,7 +101,7 @@ def serve_all(host: str, port: int) -> int:
     try:
         register()
         _make_own_queue()
-        started.append(_started("worker", _worker()))
+        started.append(_started("worker", [*_PREFECT, *_worker()]))
         wait_for(lambda: not all(process.alive for process in started), math.inf, every_s=1)
     finally:
         for process in reversed(started):
@@ -108,13 +109,12 @@ def serve_all(host: str, port: int) -> int:
     return 1
 
 
-def _started(name: str, words: list[str]) -> Background:
-    return processes.running(name, subprocess.Popen([*_PREFECT, *words]).pid)
+def _started(name: str, command: list[str]) -> Background:
+    return processes.running(name, subprocess.Popen(command).pid)
 
 
 def _server(host: str, port: int) -> list[str]:
-    os.environ.setdefault("PREFECT_UI_API_URL", f"http://127.0.0.1:{port}/api")  # as a browser here sees it
-    return ["server", "start", "--host", host, "--port", str(port)]
+    return [sys.executable, "-m", "deployments.prefect_server", host, str(port)]
 
 
 def _worker() -> list[str]:

@@ -26,6 +26,7 @@ from multiblast.settings import home
 
 Profile = Literal["plain", "full"]
 
+_EVERYWHERE = ("0.0.0.0", "")  # noqa: S104 - what is recognised, not what is listened on
 _console = Console(highlight=False, soft_wrap=True)
 
 
@@ -41,18 +42,23 @@ class Stack:
 
     @property
     def api_url(self) -> str:
-        """The address of Prefect's API."""
-        return f"http://{self.host}:{self.port}/api"
+        """The address of Prefect's API for processes of this machine."""
+        return f"http://{reached_here(self.host)}:{self.port}/api"
+
+    @property
+    def ui_url(self) -> str:
+        """The address of Prefect's pages, of those whose lists open by a click; their older form is beside them."""
+        return f"http://{reached_elsewhere(self.host)}:{self.port}/v2"
 
     @property
     def page(self) -> str:
         """The one address to open in a browser: the list of the forms."""
-        return f"http://{self.host}:{self.port}/deployments"
+        return f"{self.ui_url}/deployments"
 
     @property
     def web(self) -> str:
         """The address of the HTTP service."""
-        return f"http://{self.host}:{self.port + 1}"
+        return f"http://{reached_elsewhere(self.host)}:{self.port + 1}"
 
     @property
     def complete(self) -> bool:
@@ -87,10 +93,10 @@ class Stack:
         _build_demo_databases()
         settings = {
             "PREFECT_API_URL": self.api_url,
-            "PREFECT_UI_API_URL": self.api_url,  # else a browser asks port 4200, whatever the port is
+            "PREFECT_UI_URL": self.ui_url,  # in the addresses that Prefect prints
             "MULTIBLAST_CHECKOUT": str(environment.CHECKOUT),
         }
-        own = OwnServers(self.host, self.port) if self.profile == "full" else None
+        own = OwnServers(reached_here(self.host), self.port) if self.profile == "full" else None
         if own:
             with _step("Starting PostgreSQL"):
                 self.add(own.start_postgres(), ready=own.has_databases)
@@ -98,8 +104,8 @@ class Stack:
                 self.add(own.start_s3(), ready=own.has_bucket)
             settings["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = own.database_url("+asyncpg", "prefect")
         with _step("Starting the Prefect server"):
-            command = [sys.executable, "-m", "prefect", "server", "start", "--host", self.host]
-            server = processes.start("server", [*command, "--port", str(self.port)], settings)
+            command = [sys.executable, "-m", "deployments.prefect_server", self.host, str(self.port)]
+            server = processes.start("server", command, settings)
             self.add(server, ready=lambda: answers(self.api_url))
         os.environ.update(settings)
         from deployments import register  # imports Prefect, which reads its settings then
@@ -134,7 +140,7 @@ class Stack:
         for process in reversed(self.processes):
             process.stop()
         if self.profile == "full":
-            remove_sockets(OwnServers(self.host, self.port).s3_ports)
+            remove_sockets(OwnServers(reached_here(self.host), self.port).s3_ports)
         _file().unlink(missing_ok=True)
 
 
@@ -149,7 +155,7 @@ def up(port: int, profile: Profile = "plain", host: str = "127.0.0.1") -> int:
             stack.stop()
     stack = Stack(port, host=host, profile=profile)
     for taken in (each for each in (port, port + 1) if _taken(host, each)):
-        whose = "another Prefect server" if answers(f"http://{host}:{taken}/api") else "another program"
+        whose = "another Prefect server" if answers(f"http://{reached_here(host)}:{taken}/api") else "another program"
         _console.print(f"Port {taken} is taken by {whose}. Choose another one: [bold]make up PORT={taken + 1}[/bold]")
         return 1
     try:
@@ -189,6 +195,23 @@ def status() -> int:
     complete = stack.complete
     _console.print(f"Open [bold]{stack.page}[/bold]." if complete else "Not complete; `make up` starts it anew.")
     return 0 if complete else 1
+
+
+def reached_here(host: str) -> str:
+    """Return by which address this machine reaches what listens on one, which may be that of all there are."""
+    return "127.0.0.1" if host in _EVERYWHERE else host
+
+
+def reached_elsewhere(host: str) -> str:
+    """Return by which address other machines reach what listens on one: that of our way out, if it listens on all."""
+    if host not in _EVERYWHERE:
+        return host
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # an address that is nobody's: nothing is sent
+        except OSError:  # no network
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
 
 
 def _shares_of_cores(workers: int) -> list[list[str]]:

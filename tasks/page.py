@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from io import StringIO
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 from uuid import UUID
 
 from prefect.artifacts import (
@@ -94,7 +94,7 @@ class RunPage:
             f"## Job `{self.job_id}` is queued\n\n"
             "It waits behind other jobs: it is large, or as many jobs of its user run as may at a time.\n"
             "This run recorded it, and is done.\n\n"
-            f"**[Another run searches it]({_ui_url()}/runs/flow-run/{run_id})** when its turn comes, "
+            f"**{run_link('Another run searches it', run_id)}** when its turn comes, "
             "and shows what it finds."
         )
         await show_markdown(f"job-{self._short}", text, "Job")
@@ -190,12 +190,17 @@ async def _report_form(job_id: str) -> str:
         except ObjectNotFound:
             return ""
     parameters = quote(json.dumps({"job": job_id}))
-    return f"{_ui_url()}/deployments/deployment/{deployment.id}/run?parameters={parameters}"
+    return f"{_ui_path()}/deployments/deployment/{deployment.id}/run?parameters={parameters}"
 
 
-def _ui_url() -> str:
-    settings = get_current_settings()
-    return settings.ui_url or (settings.api.url or "").removesuffix("/api")
+def run_link(text: str, run_id: UUID) -> str:
+    """Return a link to the page of a flow run, in Markdown."""
+    return f"[{text}]({_ui_path()}/runs/flow-run/{run_id})"
+
+
+def _ui_path() -> str:
+    """Return what addresses of Prefect's pages begin with, below the address by which the reader has reached them."""
+    return urlsplit(get_current_settings().ui_url or "").path.rstrip("/") or "/v2"
 
 
 def _cell(value: Any) -> str:

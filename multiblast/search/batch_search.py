@@ -222,8 +222,8 @@ class BatchSearch:
         if len(stored) < len(sequences):  # exit code 0 is not success
             reason = f"no result for {len(sequences) - len(stored)} of {len(sequences)} sequences\n"
             raise ProgramError(run.command, 0, completed.stderr + reason, FailureClass.BAD_QUERY_OR_OPTIONS)
-        speed = run.letters / max(completed.seconds, 1e-3) / self.threads
-        Speeds(self.engine.database).record(self.context.search_key, speed, size / max(run.letters, 1))
+        program, key = self.context.options.program, self.context.search_key
+        Speeds(self.engine.database).record(program, key, run.letters, completed.seconds, size, self.threads)
 
 
 class _ResultWriter:

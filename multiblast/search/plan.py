@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from sqlalchemy import case
 from sqlmodel import col
 
 from multiblast.database import Database, Result, Speed, upsert, utc_now
@@ -111,16 +112,32 @@ class Speeds:
         with self._database.read() as session:
             return session.get(Speed, _speed_key(search_key))
 
-    def record(self, search_key: str, letters_per_second: float, bytes_per_letter: float) -> None:
-        """Blend a measured speed into the remembered one, in one statement, as batches may end at the same time."""
-        measured = {"letters_per_second": letters_per_second, "bytes_per_letter": bytes_per_letter}
+    def record(  # noqa: PLR0913, PLR0917 - a measurement
+        self, program: str, search_key: str, letters: int, seconds: float, size_bytes: int, threads: int = 1
+    ) -> None:
+        """Blend the speed of one thread into the remembered one, in one statement, as batches may end at the same time.
+
+        A short search is mostly the start of its process, whatever its letters: it says how fast a search is at least.
+        """
+        short = seconds < _LEAST_BATCH_S
+        speed = letters / max(seconds, 1e-3) / threads
+        measured = {
+            "letters_per_second": max(speed, letters / core_seconds(program, letters, None)) if short else speed,
+            "bytes_per_letter": size_bytes / max(letters, 1),
+        }
         with self._database.write() as session:
-            upsert(session, Speed, [{"key": _speed_key(search_key), "updated_at": utc_now(), **measured}], _blended)
+            row = {"key": _speed_key(search_key), "updated_at": utc_now(), **measured}
+            upsert(session, Speed, [row], _raised if short else _blended)
 
 
 def _blended(new: Any) -> dict[str, Any]:
     blended = {name: old + _SMOOTHING * (new[name] - old) for name, old in _MEASURED.items()}
     return {**blended, "updated_at": new.updated_at}
+
+
+def _raised(new: Any) -> dict[str, Any]:
+    speed, old = new.letters_per_second, col(Speed.letters_per_second)
+    return {**_blended(new), "letters_per_second": case((speed > old, speed), else_=old)}
 
 
 def _speed_key(search_key: str) -> str:

@@ -229,18 +229,18 @@ def test_up_has_two_workers_ready_that_share_no_home_and_no_core(installation: I
         assert not os.sched_getaffinity(started[0]) & os.sched_getaffinity(started[1])
 
 
-def test_ui_asks_the_right_port(installation: Installation) -> None:
-    """Prefect's pages ask port 4200 unless told otherwise, and then say they cannot connect."""
+def test_ui_asks_the_server_it_came_from(installation: Installation) -> None:
+    """Prefect's pages ask port 4200 of the browser's machine unless told otherwise, and then say they cannot connect."""
     with urllib.request.urlopen(f"{installation.url}/ui-settings", timeout=30) as response:  # noqa: S310 - as above
         settings = json.load(response)
-    assert settings["api_url"] == f"{installation.url}/api"
+    assert settings["api_url"] == "/api"
 
 
 def test_up_again_says_that_it_runs(installation: Installation) -> None:
     before = installation.pids
     code, output = installation.run("up")
     assert (code, installation.pids) == (0, before)
-    assert f"Already running: {installation.url}/deployments" in output
+    assert f"Already running: {installation.url}/v2/deployments" in output
 
 
 def test_command_uses_the_running_server(installation: Installation) -> None:
@@ -307,7 +307,7 @@ def test_submission_of_a_large_job_says_which_run_searches_it(installation: Inst
     assert state["state_details"]["child_flow_run_id"] == large_job.run["id"]
     page = installation.artifact(large_job.submission["id"], "job")
     assert f"Job `{job}` is queued" in page
-    assert f"({installation.url}/runs/flow-run/{large_job.run['id']})" in page
+    assert f"(/v2/runs/flow-run/{large_job.run['id']})" in page
 
 
 def test_runs_of_a_job_bear_its_id_and_its_user_as_tags(large_job: LargeJob) -> None:

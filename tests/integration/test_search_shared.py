@@ -135,9 +135,28 @@ def test_speeds_measured_at_the_same_time_are_blended(machine: Machine) -> None:
     """Batches of one job often end together, and the first of them on two machines at once."""
     speeds = [Speeds(machine(f"machine {number}").database) for number in range(6)]
     with ThreadPoolExecutor(len(speeds)) as pool:
-        for ended in [pool.submit(one.record, "search", 100.0, 10.0) for one in speeds]:
+        for ended in [pool.submit(one.record, "blastp", "search", 1000, 10.0, 10_000) for one in speeds]:
             ended.result()
-    speeds[0].record("search", 300.0, 10.0)
+    speeds[0].record("blastp", "search", 3000, 10.0, 30_000)
     speed = speeds[0].get("search")
     assert speed is not None
     assert (speed.letters_per_second, speed.bytes_per_letter) == (200, 10)
+
+
+def test_start_of_a_process_does_not_teach_that_a_search_is_slow(machine: Machine) -> None:
+    """Ten letters in half a second say nothing of how long a million take."""
+    speeds = Speeds(machine("first").database)
+
+    def known() -> float:
+        speed = speeds.get("search")
+        assert speed is not None
+        return speed.letters_per_second
+
+    speeds.record("blastp", "search", 10, 0.5, 100)
+    assert known() == 2000  # as usual for the program
+    speeds.record("blastp", "search", 5000, 0.5, 50_000)
+    assert known() == 10_000  # at least
+    speeds.record("blastp", "search", 10, 0.5, 100)
+    assert known() == 10_000
+    speeds.record("blastp", "search", 100_000, 25.0, 1_000_000)
+    assert known() == 7000

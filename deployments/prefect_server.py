@@ -1,0 +1,115 @@
+"""Prefect's server as we run it: ``python -m deployments.prefect_server HOST PORT``.
+
+With ``--temporary LISTENING_FD`` it is one without services and pages, on an inherited socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import uvicorn
+from prefect.server.api.server import create_app
+from prefect.server.database.configurations import AioSqliteConfiguration
+from prefect.settings import get_current_settings
+
+from deployments import environment
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_TURN_S = 120
+_begin = AioSqliteConfiguration.begin_transaction
+
+
+@asynccontextmanager
+async def begin_in_turn(
+    configuration: AioSqliteConfiguration,
+    session: AsyncSession,
+    with_for_update: bool = False,  # noqa: ARG001 - Prefect's signature
+) -> AsyncIterator[AsyncSessionTransaction]:
+    """Begin a transaction on SQLite with the right to write, when those have ended that came before.
+
+    Prefect begins most of its transactions by reading. SQLite refuses such a one its first write, at once
+    and whatever the time-out, if another has written since ("database is locked"). One with the right to
+    write waits, but in no order, so that some wait for more than the minute after which they are refused too.
+    """
+    turns: asyncio.Lock = vars(configuration).setdefault("turns", asyncio.Lock())
+    in_turn = False
+    with suppress(TimeoutError):  # as if it were begun within another: then SQLite decides
+        async with asyncio.timeout(_TURN_S):
+            in_turn = await turns.acquire()
+    try:
+        async with _begin(configuration, session, with_for_update=True) as transaction:
+            yield transaction
+    finally:
+        if in_turn:
+            turns.release()
+
+
+class OwnHostOnly:
+    """Lets a browser load what Prefect's pages ask for from this server alone: they would ask a service of analytics.
+
+    Prefect's settings switch the sending off, and not the look-up of how to send.
+    """
+
+    def __init__(self, app: ASGIApp, api_url: str = "") -> None:
+        self._app = app
+        # Where the user chose another address for the API, the pages may ask that one too.
+        address = urlsplit(api_url)
+        api = f" {address.scheme}://{address.netloc}" if address.netloc else ""
+        policy = (
+            "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+            f"img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; connect-src 'self'{api}"
+        )
+        self._header = (b"content-security-policy", policy.encode())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as the server does, with one header more."""
+
+        async def send_more(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], self._header]
+            await send(message)
+
+        await self._app(scope, receive, send_more)
+
+
+class _Server(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start while no other does: two servers that migrate one database at once would break each other."""
+        with (environment.prefect_home() / "starting.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            await super().startup(sockets)
+
+
+def serve(*, temporary: bool = False, sockets: list[socket.socket] | None = None, **where: Any) -> None:
+    """Serve until asked to stop, on sockets or on a ``host`` and a ``port``."""
+    AioSqliteConfiguration.begin_transaction = begin_in_turn  # type: ignore[assignment, method-assign]  # no such setting
+    server = get_current_settings().server
+    app = OwnHostOnly(create_app(ephemeral=temporary, final=True), server.ui.api_url or "")
+    level = "warning" if temporary else server.logging_level.lower()
+    config = uvicorn.Config(
+        app,
+        lifespan="on",
+        log_level=level,
+        access_log=not temporary,
+        timeout_keep_alive=server.api.keepalive_timeout,
+        **where,
+    )
+    _Server(config).run(sockets)
+
+
+if __name__ == "__main__":
+    first, second = sys.argv[1:]
+    if first == "--temporary":
+        serve(temporary=True, sockets=[socket.socket(fileno=int(second))])
+    else:
+        serve(host=first, port=int(second))
