@@ -6,7 +6,7 @@ from prefect import flow
 
 from blocks.services import services
 from multiblast.database import JobKind
-from tasks.page import show_changes
+from tasks.page import problems_on_page, show_changes
 from tasks.recovery import HOOKS
 from tasks.reports import format_report, show_report
 from tasks.runs import requester
@@ -23,13 +23,14 @@ async def restart_job(job: str, user: str = "") -> str:
         job: The query or report job's id.
         user: Whose list has the job: a user's name, or secret:NAME of a guest.
     """
-    who, service = requester(user), services().job_door(job)
-    service.restart(who, job)
-    if service.kind is JobKind.REPORT:
-        await show_report(format_report(job))
-        return job
-    await FlowSearch(job).execute()
-    await show_changes(who, job)
+    async with problems_on_page():
+        who, service = requester(user), services().job_door(job)
+        service.restart(who, job)
+        if service.kind is JobKind.REPORT:
+            await show_report(format_report(job))
+            return job
+        await FlowSearch(job).execute()
+        await show_changes(who, job)
     return job
 
 
@@ -41,4 +42,5 @@ async def cancel_job(job: str, user: str = "") -> None:
         job: The query or report job's id.
         user: Whose list has the job: a user's name, or secret:NAME of a guest.
     """
-    services().job_door(job).cancel(requester(user), job)
+    async with problems_on_page():
+        services().job_door(job).cancel(requester(user), job)

@@ -6,6 +6,7 @@ from prefect import flow
 
 from multiblast.reports import Formatting, MadeReport
 from multiblast.reports.formats import FORMATS, FormatChoice
+from tasks.page import problems_on_page
 from tasks.recovery import HOOKS
 from tasks.reports import format_report, record_report, show_report
 from tasks.runs import tag_run
@@ -35,9 +36,10 @@ async def make_report(  # noqa: PLR0913, PLR0917 - the fields of a form
     Returns:
         The report job and its files.
     """
-    formatting = Formatting.read(format, fields=fields, options=options)
-    report_id = record_report(job, formatting, user, partial, notify)
-    await tag_run(job, report_id)
-    made = format_report(report_id)
+    async with problems_on_page():
+        formatting = Formatting.read(format, fields=fields, options=options)
+        report_id = record_report(job, formatting, user, partial, notify)
+        await tag_run(job, report_id)
+        made = format_report(report_id)
     await show_report(made)
     return made

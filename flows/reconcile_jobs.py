@@ -8,7 +8,7 @@ from prefect import flow
 
 from blocks.services import services
 from multiblast.database import JobKind
-from tasks.page import show_facts
+from tasks.page import problems_on_page, show_facts
 from tasks.recovery import HOOKS, check_queued, reconcile, replace_dead_runs, run_again, signing_secret
 from tasks.reports import format_report, show_report
 from tasks.runs import task_runner
@@ -40,8 +40,9 @@ async def run_job(job: str) -> str:
     Args:
         job: The query or report job's id.
     """
-    if check_queued(job) is JobKind.REPORT:
-        await show_report(format_report(job))
-        return job
-    await FlowSearch(job).execute()
+    async with problems_on_page():
+        if check_queued(job) is JobKind.REPORT:
+            await show_report(format_report(job))
+            return job
+        await FlowSearch(job).execute()
     return job

@@ -63,7 +63,7 @@ async def submit_query(  # noqa: PLR0913, PLR0917 - the fields of a form
             files_under=upload_directory(),
         )
         job_id = record_query(submission, notify).job_id
-    return await FlowSearch(job_id, may_wait=True).execute()
+        return await FlowSearch(job_id, may_wait=True).execute()
 
 
 def _form(program: ProgramName) -> Flow[..., Any]:

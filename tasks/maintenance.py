@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from copy import deepcopy
+from itertools import groupby
 from typing import Any, TypeVar
 
 from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
@@ -31,6 +32,8 @@ from multiblast.transfer import (
 
 _PERIOD_S = 2.0
 _NAME_PARTS = 3
+_TITLES = 20  # in the description of a field
+_OFFERED = "\n\nOffered: "
 
 ProgressT = TypeVar("ProgressT")
 ResultT = TypeVar("ResultT")
@@ -144,6 +147,26 @@ def _with_choices(deployment: DeploymentResponse, databases: list[BlastDatabase]
         return None
     program = deployment.name.removeprefix("submit-")
     kinds = {options_for(program).database_kind} if program in PROGRAMS else set(DatabaseKind)
-    fitting = [database.display for database in databases if database.molecule in kinds]
-    targets["items"] = {"type": "string"} | ({"enum": sorted(fitting)} if fitting else {})
+    fitting = sorted((one for one in databases if one.molecule in kinds), key=lambda one: one.display)
+    described = str(targets.get("description", "")).partition(_OFFERED)[0]
+    offered = "; ".join(f"{one.display}: {one.title}" for one in fitting[:_TITLES])
+    schema["properties"]["targets"] = {
+        **{name: targets[name] for name in ("title", "position") if name in targets},
+        "description": described + (_OFFERED + offered if offered else ""),
+        "minItems": 1,
+        **_choices([one.display for one in fitting]),
+    }
+    schema["required"] = sorted({*schema.get("required", ()), "targets"})
     return schema
+
+
+def _choices(names: list[str]) -> dict[str, Any]:
+    """Return what a form lets one choose: several databases, all of one site."""
+    sites = {site: list(some) for site, some in groupby(names, lambda name: name.partition("/")[0])}
+    if len(sites) > 1:
+        return {"anyOf": [{"title": f"targets of {site}", **_some_of(some)} for site, some in sites.items()]}
+    return _some_of(names) if names else {"type": "array", "items": {"type": "string"}}
+
+
+def _some_of(names: list[str]) -> dict[str, Any]:
+    return {"type": "array", "items": {"type": "string", "enum": names}}

@@ -6,7 +6,7 @@ import asyncio
 import json
 import shlex
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from io import StringIO
@@ -29,7 +29,7 @@ from prefect.settings import get_current_settings
 from blocks.services import services
 from multiblast.accounts import Requester
 from multiblast.actions.comparison import Comparison, write_changes
-from multiblast.errors import ConflictError, InvalidInputError
+from multiblast.errors import ConflictError, InvalidInputError, MultiblastError
 from multiblast.ids import digest
 from multiblast.object_kinds import ObjectKind
 from multiblast.search import Plan, SearchedJob, SequenceRow, board
@@ -118,11 +118,13 @@ async def show_plan(plan: Plan, key: str) -> None:
 
 @asynccontextmanager
 async def problems_on_page() -> AsyncIterator[None]:
-    """Show all that is wrong with what a user sent on the run's page, where the message of its end is cut."""
+    """Show why the run fails on its page, where the message of its end is cut."""
     try:
         yield
-    except InvalidInputError as error:
-        lines = ["## Nothing was searched", "", *(f"- {problem}" for problem in error.problems)]
+    except MultiblastError as error:
+        refused = isinstance(error, InvalidInputError)
+        title, reasons = ("Nothing was done", error.problems) if refused else ("It failed", [error])
+        lines = [f"## {title}", "", *(f"- {reason}" for reason in reasons)]
         await show_markdown(f"problems-{flow_run.id:.8}", "\n".join(lines), "What is wrong")
         raise
 
@@ -226,12 +228,13 @@ def _plan_text(plan: Plan) -> str:
     }
     if plan.result_bytes:
         cells["estimated size"] = f"{plan.result_bytes / 1e6:,.1f} MB"
-    return "\n".join([_table_text("Plan", cells), "", *(f"- {warning}" for warning in plan.warnings)])
+    return _table_text("Plan", cells, plan.warnings)
 
 
-def _table_text(title: str, cells: Mapping[str, str]) -> str:
+def _table_text(title: str, cells: Mapping[str, str], warnings: Iterable[str] = ()) -> str:
     rows = (f"| {name} | {text} |" for name, text in cells.items())
-    return "\n".join([f"## {title}", "", "| | |", "|---|---|", *rows])
+    lines = [line for warning in warnings for line in (f"**Mind:** {warning}", "")]
+    return "\n".join([f"## {title}", "", *lines, "| | |", "|---|---|", *rows])
 
 
 def _estimate(plan: Plan) -> str:
@@ -263,10 +266,11 @@ def _table_row(row: SequenceRow) -> dict[str, Any]:
 
 
 def _job_text(job: SearchedJob, form: str) -> str:
-    failed = f", {job.failed:,} failed. {job.reason}" if job.failed else "."
+    failed = f", {job.failed:,} failed." if job.failed else "."
+    reason = f"**{job.reason}**\n\n" if job.reason else ""
     by_hand = f"For a report, run **make-report** with job `{job.job_id}` and a format."
     return (
-        f"## Job `{job.job_id}` is {job.status}\n\n"
+        f"## Job `{job.job_id}` is {job.status}\n\n{reason}"
         f"{job.sequences:,} sequences: {job.searched:,} searched now, {job.reused:,} reused{failed}\n\n"
         f"Searched with `{shlex.join(job.command)}`.\n\n"
         + (f"**[Make a report]({form})** of it, in any format." if form else by_hand)

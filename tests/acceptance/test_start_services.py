@@ -230,7 +230,7 @@ def test_up_has_two_workers_ready_that_share_no_home_and_no_core(installation: I
 
 
 def test_ui_asks_the_server_it_came_from(installation: Installation) -> None:
-    """Prefect's pages ask port 4200 of the browser's machine unless told otherwise, and then say they cannot connect."""
+    """Prefect's pages ask port 4200 of the browser's machine unless told otherwise, and then cannot connect."""
     with urllib.request.urlopen(f"{installation.url}/ui-settings", timeout=30) as response:  # noqa: S310 - as above
         settings = json.load(response)
     assert settings["api_url"] == "/api"
