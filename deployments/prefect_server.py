@@ -17,6 +17,10 @@ from urllib.parse import urlsplit
 import uvicorn
 from prefect.server.api.server import create_app
 from prefect.server.database.configurations import AioSqliteConfiguration
+from prefect.server.orchestration.core_policy import CoreFlowPolicy
+from prefect.server.orchestration.dependencies import ORCHESTRATION_DEPENDENCIES
+from prefect.server.orchestration.rules import FlowRunOrchestrationRule
+from prefect.server.schemas.states import StateType
 from prefect.settings import get_current_settings
 
 from deployments import environment
@@ -52,6 +56,30 @@ async def begin_in_turn(
     finally:
         if in_turn:
             turns.release()
+
+
+class KeepEnd(FlowRunOrchestrationRule):
+    """Leaves a run that has completed as it is when it is cancelled, as by somebody whose page is a moment old."""
+
+    FROM_STATES: set[StateType | None] = {StateType.COMPLETED}  # noqa: RUF012 - as Prefect has it
+    TO_STATES: set[StateType | None] = {StateType.CANCELLED}  # noqa: RUF012 - as above
+
+    async def before_transition(self, *_transition: Any) -> None:
+        """Refuse."""
+        await self.abort_transition("The run has completed: there is nothing to cancel.")
+
+
+class FlowPolicy(CoreFlowPolicy):
+    """Prefect's rules for the states of runs, and ours."""
+
+    @staticmethod
+    def priority() -> list[Any]:
+        """Return the rules in the order in which they are asked."""
+        return [KeepEnd, *CoreFlowPolicy.priority()]
+
+
+async def _flow_policy() -> type[FlowPolicy]:
+    return FlowPolicy
 
 
 class OwnHostOnly:
@@ -93,6 +121,7 @@ class _Server(uvicorn.Server):
 def serve(*, temporary: bool = False, sockets: list[socket.socket] | None = None, **where: Any) -> None:
     """Serve until asked to stop, on sockets or on a ``host`` and a ``port``."""
     AioSqliteConfiguration.begin_transaction = begin_in_turn  # type: ignore[assignment, method-assign]  # no such setting
+    ORCHESTRATION_DEPENDENCIES["flow_policy_provider"] = _flow_policy
     server = get_current_settings().server
     app = OwnHostOnly(create_app(ephemeral=temporary, final=True), server.ui.api_url or "")
     level = "warning" if temporary else server.logging_level.lower()

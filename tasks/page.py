@@ -20,8 +20,9 @@ from prefect.artifacts import (
     acreate_table_artifact,
     aupdate_progress_artifact,
 )
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import ArtifactUpdate
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
+from prefect.client.schemas.filters import ArtifactFilter
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.settings import get_current_settings
@@ -88,6 +89,14 @@ class RunPage:
         await self._show_rows(job, f"Sequences{_cut(job)}")
         await show_markdown(f"job-{self._short}", _job_text(job, await _report_form(job.job_id)), "Job")
 
+    @best_effort()
+    async def show_failure(self) -> None:
+        """Say that progress has ended, if any was shown."""
+        if self._progress is not None:
+            ended = ArtifactUpdate(description="ended before all was searched")
+            async with get_client() as client:
+                await client.update_artifact(self._progress, ended)
+
     async def show_waiting(self, run_id: UUID) -> None:
         """Show that the job waits, and which flow run will search it."""
         text = (
@@ -122,8 +131,9 @@ async def problems_on_page() -> AsyncIterator[None]:
     try:
         yield
     except MultiblastError as error:
-        refused = isinstance(error, InvalidInputError)
-        title, reasons = ("Nothing was done", error.problems) if refused else ("It failed", [error])
+        title, reasons = "It failed", [str(error)]
+        if isinstance(error, InvalidInputError):
+            title, reasons = "Nothing was done", [str(problem) for problem in error.problems]
         lines = [f"## {title}", "", *(f"- {reason}" for reason in reasons)]
         await show_markdown(f"problems-{flow_run.id:.8}", "\n".join(lines), "What is wrong")
         raise
@@ -193,6 +203,23 @@ async def _report_form(job_id: str) -> str:
             return ""
     parameters = quote(json.dumps({"job": job_id}))
     return f"{_ui_path()}/deployments/deployment/{deployment.id}/run?parameters={parameters}"
+
+
+def lead_on(client: SyncPrefectClient, dead: UUID, to: UUID) -> None:
+    """Let the page of a run that died lead to the one that goes on, and say that its progress has ended."""
+    text = (
+        f"## This run died\n\n**{run_link('Another run goes on', to)}** with its job; nothing that was found is lost."
+    )
+    shown = ArtifactCreate(
+        key=f"goes-on-{dead!s:.8}", type="markdown", description="What goes on", data=text, flow_run_id=dead
+    )
+    client.create_artifact(shown)
+    for artifact in client.read_artifacts(artifact_filter=_progress_of(dead)):
+        client.update_artifact(artifact.id, ArtifactUpdate(description="ended: the run died, and another goes on"))
+
+
+def _progress_of(run_id: UUID) -> ArtifactFilter:
+    return ArtifactFilter.model_validate({"flow_run_id": {"any_": [run_id]}, "type": {"any_": ["progress"]}})
 
 
 def run_link(text: str, run_id: UUID) -> str:

@@ -23,6 +23,7 @@ from multiblast.database import JobKind, JobStatus, in_portions
 from multiblast.errors import ConflictError
 from multiblast.options import PROGRAMS
 from multiblast.upkeep.reconciliation import Reconciled, Reconciliation, RunState, Waiting
+from tasks.page import lead_on
 from tasks.runs import load_secret
 
 _SIGNING_SECRET = "multiblast-notices"  # noqa: S105 - the name of the block that holds it
@@ -59,6 +60,7 @@ def run_again(waiting: list[Waiting], queue: str | None = None) -> list[UUID]:
                 )
                 if run.state is None or not run.state.is_final():
                     started.append(run.id)
+                    _lead_from_dead_runs(client, job.job_id, run.id)
                     break
             else:
                 why = f"it could not be started, {_STARTS} times: see the flow run {run.name!r}"
@@ -96,6 +98,14 @@ def replace_dead_runs(patience: timedelta = _PATIENCE) -> int:
         return sum(_replace(client, run) for run in dead)
 
 
+def _lead_from_dead_runs(client: SyncPrefectClient, job_id: str, to: UUID) -> None:
+    """Let the pages of those runs of a job that died say which run goes on."""
+    crashed = _runs_where(tags={"all_": [job_id]}, state={"name": {"any_": ["Crashed"]}})
+    with suppress(HTTPError):
+        for dead in client.read_flow_runs(flow_run_filter=crashed, limit=_STARTS):
+            lead_on(client, dead.id, to)
+
+
 def _replace(client: SyncPrefectClient, run: FlowRun) -> bool:
     """Begin another run in place of one that died, unless it is the third already."""
     found = _AGAIN.match(run.idempotency_key or "")
@@ -115,6 +125,7 @@ def _replace(client: SyncPrefectClient, run: FlowRun) -> bool:
         state_details=StateDetails(child_flow_run_id=another.id),
     )
     client.set_flow_run_state(run.id, replaced, force=True)
+    lead_on(client, run.id, another.id)
     return True
 
 

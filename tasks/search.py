@@ -186,6 +186,14 @@ class FlowSearch(Steps):
         if self._helpers:
             dismiss_helpers(UUID(flow_run.id), at_once=at_once)
 
+    async def execute(self) -> SearchedJob:
+        """Do all steps; where they fail, the page says so too."""
+        try:
+            return await super().execute()
+        except Exception:
+            await self._page.show_failure()
+            raise
+
     async def show(self, job: SearchedJob) -> None:
         """Show what was found, each child of a small job also in the run's graph; record it if that is wanted."""
         if len(job.rows) <= _SHOWN_CHILDREN:

@@ -20,7 +20,7 @@ def _schema(databases: list[BlastDatabase], before: dict[str, Any] | None = None
         },
     }
     deployment: Any = SimpleNamespace(name="submit-blastp", parameter_openapi_schema=schema)
-    return cast("dict[str, Any]", maintenance._with_choices(deployment, databases))  # noqa: SLF001 - without a server
+    return cast("dict[str, Any]", maintenance._with_choices(deployment, databases))
 
 
 def test_targets_are_required_in_the_form_and_titles_are_told(services: Services) -> None:

@@ -10,11 +10,12 @@ from typing import Any
 import httpx
 import pytest
 from prefect.server.database.configurations import AioSqliteConfiguration
+from prefect.server.schemas.states import StateType
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from starlette.responses import PlainTextResponse
 
-from deployments.prefect_server import OwnHostOnly, begin_in_turn
+from deployments.prefect_server import FlowPolicy, KeepEnd, OwnHostOnly, begin_in_turn
 from deployments.stack import Stack
 
 _AS_PREFECT_DOES: Any = AioSqliteConfiguration.begin_transaction
@@ -64,6 +65,13 @@ def test_pages_load_nothing_from_other_hosts(api_url: str, connects: str) -> Non
     policy = asyncio.run(policy_of(OwnHostOnly(PlainTextResponse("page"), api_url)))
     assert policy.startswith("default-src 'self'; ")
     assert policy.endswith(connects)
+
+
+def test_run_that_has_completed_is_not_cancelled() -> None:
+    rules = FlowPolicy.compile_transition_rules(StateType.COMPLETED, StateType.CANCELLED)
+    assert KeepEnd in rules
+    assert KeepEnd not in FlowPolicy.compile_transition_rules(StateType.RUNNING, StateType.CANCELLED)
+    assert len(rules) > 1  # Prefect's own hold too
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1", "192.0.2.7"])  # noqa: S104 - what is to be understood
