@@ -79,10 +79,10 @@ class Exactness:
         is_sam = formatting.format == _SAM
         return [f"{name}: {line}" for name in names if (line := _first_difference(plain / name, ours / name, is_sam))]
 
-    def all_differences(self) -> dict[str, list[str]]:
-        """Return what differs, by format, each of BLAST+'s that the program has with its default options."""
+    def all_differences(self, names: Sequence[str] = ()) -> dict[str, list[str]]:
+        """Return what differs, by format, each with its default options: of all of BLAST+'s if none is named."""
         rows = (row for row in FORMATS.values() if row.write is None)
-        names = [row.name for row in rows if not row.programs or self._program in row.programs]
+        names = names or [row.name for row in rows if not row.programs or self._program in row.programs]
         found = {name: self.differences(Formatting(format=name)) for name in names}
         return {name: differences for name, differences in found.items() if differences}
 
