@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import signal
 import socket
 import subprocess
 import sys
+from ipaddress import ip_address
 from types import FrameType
 from urllib.parse import quote
 
@@ -48,7 +50,11 @@ def serve_web(host: str, port: int) -> int:
     with listener:
         sys.stdout.write(f"http://{host}:{listener.getsockname()[1]}/api\n")
         sys.stdout.flush()
-        make_server(local_services(), starter).run(sockets=[listener])
+        services = local_services()
+        if services.policy.trust_unnamed and not ip_address(listener.getsockname()[0]).is_loopback:
+            message = "others can reach this service, and whoever gives no name may do everything: see trust_unnamed"
+            logging.getLogger("multiblast.http").warning(message)
+        make_server(services, starter).run(sockets=[listener])
     return 0
 
 

@@ -61,4 +61,4 @@ def make_application(services: Services, starter: Starter) -> ASGIApp:
             allow_headers=["*"],
             expose_headers=exposed,
         )
-    return Guard(app, rules.body_bytes, metrics)
+    return Guard(app, rules, metrics)

@@ -7,7 +7,6 @@ import logging
 import re
 import time
 from contextlib import suppress
-from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -15,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from multiblast.settings import HttpRules
 from web.errors import HttpError, describe, write
 
 _log = logging.getLogger("multiblast.http")
@@ -56,22 +56,22 @@ class Guard:
 
     Args:
         app: The application.
-        body_bytes: Largest body of a request.
+        rules: What may come, and from where.
         metrics: Where requests are counted.
     """
 
-    def __init__(self, app: ASGIApp, body_bytes: int, metrics: HttpMetrics) -> None:
-        self._app, self._body_bytes, self._metrics = app, body_bytes, metrics
+    def __init__(self, app: ASGIApp, rules: HttpRules, metrics: HttpMetrics) -> None:
+        self._app, self._rules, self._metrics = app, rules, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        passage = _Passage(scope, receive, send, self._body_bytes)
+        passage = _Passage(scope, receive, send, self._rules.body_bytes)
         started = time.perf_counter()
         try:
-            if problem := _refusal(scope, self._body_bytes):
+            if problem := _refusal(scope, self._rules):
                 await passage.refuse(problem)
             else:
                 await self._app(scope, passage.receive, passage.send)
@@ -146,15 +146,21 @@ class _Passage:
                     more = message.get("more_body", False)
 
 
-def _refusal(scope: Scope, body_bytes: int) -> HttpError | None:
+def _refusal(scope: Scope, rules: HttpRules) -> HttpError | None:
     """Return why a request is refused by its head alone."""
-    length: Any = Headers(scope=scope).get("content-length", "0")
+    headers, body_bytes = Headers(scope=scope), rules.body_bytes
+    length, origin = headers.get("content-length", "0"), headers.get("origin", "")
     if not (length.isascii() and length.isdecimal() and len(length) < 20):  # noqa: PLR2004 - more digits than 64 bits
         return HttpError("bad-request", "Content-Length is no number", Connection="close")
     if int(length) > body_bytes:
         return _too_large(body_bytes)
     if len(scope["query_string"]) > _LONGEST_QUERY:
         return HttpError("bad-request", f"the address is longer than {_LONGEST_QUERY} bytes: use POST")
+    # Where nobody has to say who they are, any page that its user looks at could submit in their name.
+    is_own = not origin or origin.partition("://")[2] == headers.get("host")
+    is_known = is_own or bool({origin, "*"}.intersection(rules.origins))
+    if not is_known and scope["method"] not in {"GET", "HEAD", "OPTIONS"}:
+        return HttpError("forbidden", "pages of other sites may not do this: see policy.http.origins")
     if "\0" in scope["path"] or b"%00" in scope["query_string"]:
         return HttpError("bad-request", "the address has a NUL character")
     return None

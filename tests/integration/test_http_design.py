@@ -303,6 +303,14 @@ def test_http_answers_have_headers_of_security_and_for_allowed_origins(client: h
     assert "access-control-allow-origin" not in client.get(address, headers={"Origin": "https://evil.org"}).headers
 
 
+def test_http_page_of_another_site_may_not_submit(client: httpx.Client) -> None:
+    def code(origin: str) -> int:
+        return client.post("/query/statuses", json=[], headers={"Origin": origin}).status_code
+
+    own = str(client.base_url).rstrip("/")
+    assert [code("https://evil.org"), code("null"), code("https://example.org"), code(own)] == [403, 403, 200, 200]
+
+
 def test_http_errors_are_problem_details_where_asked_for(client: httpx.Client) -> None:
     answer = client.get("/query/jobs/nothing", headers={"Accept": "application/problem+json"})
     assert answer.headers["content-type"] == "application/problem+json"

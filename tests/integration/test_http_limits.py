@@ -139,7 +139,7 @@ def test_http_reader_that_reads_nothing_is_left(monkeypatch: pytest.MonkeyPatch)
             await asyncio.sleep(60)
 
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
-    asyncio.run(guard.Guard(app, 10, guard.HttpMetrics())(scope, receive, send))
+    asyncio.run(guard.Guard(app, HttpRules(), guard.HttpMetrics())(scope, receive, send))
     assert sent == ["http.response.start", "http.response.body"]
 
 
