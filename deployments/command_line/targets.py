@@ -31,7 +31,7 @@ def targets(
         counts = (f"{one.sequences:,}", f"{one.letters:,}")
         table.add_row(one.display, one.molecule, *counts, f"{one.date:%Y-%m-%d}", one.title)
     display.console.print(table)
-    for problem in found.problems():
+    for problem in (*found.problems(), *found.misplaced()):
         display.console.print(f"[yellow]not usable:[/yellow] {problem}")
     if not found.databases():
         display.console.print(f"no databases under {found.root}: put them there as SITE/TARGET/blast/DATABASE.pin")

@@ -14,6 +14,7 @@ DEFAULT_LAYOUT = "{site}/{target}/blast/{database}"
 
 _NAMES = {"site", "build", "target"}
 _DEEPEST = 8
+_MOST_LOOKED_AT = 1000
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -57,6 +58,24 @@ class Layout:
             _refuse(self.pattern, "it has builds, so put new databases in the directory of their build yourself")
         directory = self.pattern.rpartition("/")[0].replace("**/", "").removesuffix("**")
         return directory.format(site=site, target=target)
+
+    def misplaced(self, root: Path) -> Iterator[tuple[Path, str]]:
+        """Yield the directories below ``root`` that do not fit, and where what lies in each would: as a pattern.
+
+        Not all are gone through where there are very many.
+        """
+        fitting = {place.directory for place in self.places(root)}
+        waiting = [root]
+        for _ in range(_MOST_LOOKED_AT):
+            if not waiting:
+                return
+            directory = waiting.pop(0)
+            if directory not in fitting:
+                names = [part for part in directory.relative_to(root).parts if f"/{part}/" not in self.pattern]
+                names += ["SITE", "TARGET"][len(names) :]
+                fits = self.pattern.replace("{site}", names[0]).replace("{target}", names[1])
+                yield directory, fits.replace("{build}", "BUILD")
+            waiting += [directory / name for name, is_link in _directories(directory) if not is_link]
 
     def _walk(self, directory: Path, part: int, names: dict[str, str], depth: int) -> Iterator[Place]:
         if part == len(self._parts):

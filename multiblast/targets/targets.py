@@ -70,6 +70,16 @@ class Targets:
         """Return what was found but cannot be used, and why; the key is its path below the root."""
         return self._scan().problems
 
+    def misplaced(self) -> tuple[Problem, ...]:
+        """Return which databases lie where none is looked for, with where each belongs; keys as of `problems`."""
+        found = {
+            directory / name: fits.replace("{database}", name)
+            for directory, fits in self.layout.misplaced(self.root)
+            for name, _ in _database_names(directory)
+        }
+        reason = "it lies where no database is looked for: move its files, so that they are "
+        return tuple(Problem(f"{reason}{fits}.*", str(path.relative_to(self.root))) for path, fits in found.items())
+
     def tree(self) -> dict[str, dict[str, dict[str, list[str]]]]:
         """Return ``{site: {target: {naTargets: […], aaTargets: […], profileTargets: […]}}}``, without empty lists."""
         return _tree(self.databases())
@@ -103,7 +113,8 @@ class Targets:
             try:
                 databases.append(_resolve(scan, site, target, database, molecule))
             except (NotFoundError, InvalidInputError) as error:
-                problems.append(Problem(str(error), key=f"targets[{number}]"))
+                near = [one for one in self.misplaced() if Path(one.key).name == database]
+                problems.append(Problem("; ".join(map(str, [error, *near])), key=f"targets[{number}]"))
         if not names:
             problems.append(Problem("no target is chosen: choose at least one", key="targets"))
         try:

@@ -111,7 +111,7 @@ def diagnose(database: Database, store: Store, installation: Installation, targe
             yield Finding(check.name, Verdict.FAIL, check.detail, _REMEDIES[check.name])
         if check.name == "BLAST+ programs" and check.reachable:
             yield from _compare_versions(installation)
-    for problem in targets.problems():
+    for problem in (*targets.problems(), *targets.misplaced()):
         yield Finding("target database", Verdict.WARN, str(problem), "mend it, or take it out of the targets")
     for directory in dict.fromkeys((home(), targets.root, Path(tempfile.gettempdir()))):
         yield _measure_disk(directory)

@@ -426,3 +426,25 @@ def test_databases_that_blast_cannot_search_together_are_refused(
     assert reason in broken(inside, tmp_path, "mixed")
     command = ["blastp", "-query", PROTEINS, "-db", inside / "A/one/blast/mixed", "-outfmt", "6"]
     assert subprocess.run(command, capture_output=True, check=False).returncode
+
+
+def test_a_database_at_a_wrong_depth_is_named_with_where_it_belongs(root: Path, tmp_path: Path) -> None:
+    """In the list of what cannot be used, and where it is asked for; once it is moved there, it is found."""
+    wrong = {".": "SITE/TARGET", "x": "x/TARGET", "x/y": "x/y", "x/y/blast/z": "x/y"}
+    for place in wrong:
+        (tmp_path / place).mkdir(parents=True, exist_ok=True)
+        for file in (root / "A/one/blast").glob("plain.*"):
+            shutil.copy(file, tmp_path / place)
+    targets = Targets(tmp_path)
+    told = {one.key: one.message for one in targets.misplaced()}
+    assert {key: text.rpartition(" ")[2] for key, text in told.items()} == {
+        str(Path(place) / "plain"): f"{right}/blast/plain.*" for place, right in wrong.items()
+    }
+    assert targets.databases() == ()
+    with pytest.raises(InvalidInputError, match=r"x/y/plain: it lies where .* x/y/blast/plain\.\*"):
+        targets.resolve_all("x", [("y", "plain")])
+    for file in tmp_path.glob("x/y/plain.*"):
+        file.rename(file.parent / "blast" / file.name)
+    assert [one.name for one in targets.resolve_all("x", [("y", "plain")])] == ["plain"]
+    assert len(targets.misplaced()) == 3
+    assert Targets(root).misplaced() == ()
