@@ -33,7 +33,7 @@ from multiblast.actions.requests import read_create_query, renamed
 from multiblast.actions.stored_file import StoredFile
 from multiblast.archive import merge
 from multiblast.database import BatchRun, ChildJob, JobEvent, JobKind, JobStatus, QueryJob
-from multiblast.errors import ConflictError, InvalidInputError, NotFoundError
+from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem
 from multiblast.jobs import ACTIVE, RESTARTABLE
 from multiblast.results.results import results_digest
 from multiblast.search import (
@@ -251,7 +251,10 @@ class Queries(JobDoor):
         if job.status in ACTIVE:
             raise ConflictError(f"job {job_id} is {job.status} already: cancel it first if it hangs")
         with self._accounts.usage.count_submission(requester, lambda: job.sequences):
-            self._recorder.record_again(job)
+            try:
+                self._recorder.record_again(job)
+            except InvalidInputError as error:
+                raise InvalidInputError([*error.problems, *self._elsewhere(job)]) from error
             if job.status in RESTARTABLE or self.left_to_search(job_id)[0]:
                 self.jobs.move_query([job_id], JobStatus.QUEUED, "restarted")
             elif self.jobs.query(job_id).status == JobStatus.COMPLETE:
@@ -386,6 +389,21 @@ class Queries(JobDoor):
         with closing(self._engine.store.open(job.query_key, job.query_offset, job.query_bytes)) as stream:
             for sequence, archive in zip(read_fasta(stream), self.results.archives(keys), strict=True):
                 yield sequence.defline, archive
+
+    def _elsewhere(self, job: QueryJob) -> Iterator[Problem]:
+        """Yield where a job was last searched, if that was below another targets root."""
+        run, targets = self.jobs.last_run(job.id), self._engine.targets
+        if run is None or "{build}" in targets.layout.pattern:
+            return
+        searched, roots = run.command[run.command.index("-db") + 1], []
+        for target in job.recipe["targets"]:
+            directory = targets.layout.directory(job.site, target["targetDisplayName"])
+            before, found, _ = searched.partition(f"/{directory}/{target['targetFile']}")
+            roots += [before.lstrip('"')] if found else []
+        # Of several, the shortest is of the one that is named first.
+        root = min(roots, key=len, default=str(targets.root))
+        if root != str(targets.root):
+            yield Problem(f"it was last searched below {root}: `--targets-root {root}` searches there again")
 
     def _database_argument(self, job: QueryJob) -> str:
         """Return where the databases are now, or were when the job was searched if they have changed since."""

@@ -254,3 +254,16 @@ def test_submission_may_opt_out_of_the_list(queries: Queries) -> None:
     request["jobConfig"]["addToUserCollection"] = False
     queries.create(ANN, request)
     assert queries.list_jobs(ANN) == []
+
+
+def test_restart_names_the_targets_root_below_which_a_job_was_searched(services: Services, tmp_path: Path) -> None:
+    job = services.queries.create(ANN, config(ONE)).query_job_id
+    services.queries.run(job).execute()
+    services.queries.jobs.move_query([job], JobStatus.EXPIRED)
+    (tmp_path / "empty").mkdir()
+    elsewhere = replace(services, targets=Targets(tmp_path / "empty"))
+    root = re.escape(str(services.targets.root))
+    with pytest.raises(InvalidInputError, match=f"no site 'demo'.*\n.*below {root}: `--targets-root {root}`"):
+        elsewhere.queries.restart(ANN, job)
+    services.queries.restart(ANN, job)
+    assert services.queries.run(job).execute().status == "complete"
