@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import json
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -15,21 +16,25 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import uvicorn
-from prefect.server.api.server import create_app
+from prefect.server.api import server as prefect_server
 from prefect.server.database.configurations import AioSqliteConfiguration
 from prefect.server.orchestration.core_policy import CoreFlowPolicy
 from prefect.server.orchestration.dependencies import ORCHESTRATION_DEPENDENCIES
 from prefect.server.orchestration.rules import FlowRunOrchestrationRule
 from prefect.server.schemas.states import StateType
 from prefect.settings import get_current_settings
+from starlette.responses import JSONResponse
 
 from deployments import environment
 
 if TYPE_CHECKING:
+    from fastapi.exceptions import RequestValidationError
     from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
+    from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _TURN_S = 120
+_say_for_programs = prefect_server.validation_exception_handler
 _begin = AioSqliteConfiguration.begin_transaction
 
 
@@ -78,6 +83,16 @@ class FlowPolicy(CoreFlowPolicy):
         return [KeepEnd, *CoreFlowPolicy.priority()]
 
 
+async def say_what_is_wrong(request: Request, exc: RequestValidationError) -> JSONResponse:
+    """Answer a request that is not valid, in ``detail`` too, the one place where the pages look for a reason."""
+    answer = await _say_for_programs(request, exc)
+    said = "; ".join(str(one["msg"]) for one in exc.errors())
+    if "when serialized" in said:  # Prefect's words for more than 512 KB
+        said += " Put a large query into a file and name it in query_file, or send it to the HTTP service."
+    content = {"exception_message": "Invalid request received.", "detail": said, **json.loads(bytes(answer.body))}
+    return JSONResponse(content, answer.status_code)
+
+
 async def _flow_policy() -> type[FlowPolicy]:
     return FlowPolicy
 
@@ -121,9 +136,10 @@ class _Server(uvicorn.Server):
 def serve(*, temporary: bool = False, sockets: list[socket.socket] | None = None, **where: Any) -> None:
     """Serve until asked to stop, on sockets or on a ``host`` and a ``port``."""
     AioSqliteConfiguration.begin_transaction = begin_in_turn  # type: ignore[assignment, method-assign]  # no such setting
+    prefect_server.validation_exception_handler = say_what_is_wrong
     ORCHESTRATION_DEPENDENCIES["flow_policy_provider"] = _flow_policy
     server = get_current_settings().server
-    app = OwnHostOnly(create_app(ephemeral=temporary, final=True), server.ui.api_url or "")
+    app = OwnHostOnly(prefect_server.create_app(ephemeral=temporary, final=True), server.ui.api_url or "")
     level = "warning" if temporary else server.logging_level.lower()
     config = uvicorn.Config(
         app,

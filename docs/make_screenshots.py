@@ -14,12 +14,11 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from playwright.sync_api import TimeoutError as NotSeenError
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "data"
 PATIENCE_MS = 180_000
@@ -47,13 +46,13 @@ class Walk:
 
     def open(self, path: str) -> None:
         """Go to a page and wait until it is there."""
-        self.page.goto(f"{self.url}/{path}")
+        self.page.goto(f"{self.url}/v2/{path}")
         self.page.wait_for_load_state("networkidle")
 
     def deployments(self) -> None:
         """Look at what can be run."""
         self.open("deployments")
-        self.page.get_by_placeholder("Search deployments").fill("submit")
+        self.page.get_by_placeholder("Search deployments").fill("submit-blastp")
         expect(self.page.get_by_role("link", name="submit-blastp").first).to_be_visible(timeout=PATIENCE_MS)
         self.keep("deployments")
 
@@ -63,24 +62,18 @@ class Walk:
         page.get_by_role("link", name="submit-blastp").first.click()
         page.get_by_role("button", name="Run", exact=True).click()
         page.get_by_text("Custom run").first.click()
-        page.get_by_text("Parameters", exact=True).first.wait_for(timeout=PATIENCE_MS)
-        page.locator("textarea").first.fill(query)
-        page.get_by_text("No items selected").first.click()
-        page.keyboard.press("ArrowDown")
-        page.get_by_text("demo/examples/proteins", exact=True).click()
-        page.get_by_text("Parameters", exact=True).first.click()  # elsewhere, which closes the list
+        page.get_by_role("textbox", name="query (Optional)", exact=True).fill(query, timeout=PATIENCE_MS)
+        page.get_by_role("button", name="Select targets").click()
+        page.get_by_role("option", name="demo/examples/proteins").click()
+        page.get_by_role("heading", name="Parameters").click()  # elsewhere, which closes the list
         self.keep("form")
-        for _ in range(3):  # a busy server on SQLite may refuse; a person then clicks again
-            page.get_by_role("button", name="Submit", exact=True).press("Enter")  # what it refused may cover it
-            with suppress(NotSeenError):
-                page.wait_for_url("**tab=Runs", timeout=15_000)
-                return
-        raise SystemExit("the form was not accepted")
+        page.get_by_role("button", name="Submit", exact=True).click()
+        page.get_by_role("link", name="View run").click(timeout=PATIENCE_MS)
 
     def follow(self) -> None:
         """Follow the run from its start to its end."""
         page = self.page
-        page.locator("a[href*='/flow-run/']").first.click()
+        page.wait_for_url("**/runs/flow-run/**", timeout=PATIENCE_MS)
         expect(page.get_by_text("Running").first).to_be_visible(timeout=PATIENCE_MS)
         self.see_artifact("progress-")
         self.keep("run-page-during")
@@ -90,7 +83,7 @@ class Walk:
 
     def artifacts(self) -> None:
         """Turn to what the run shows."""
-        self.page.get_by_role("tab", name="Artifacts").or_(self.page.get_by_text("Artifacts")).first.click()
+        self.page.get_by_role("tab", name="Artifacts").click()
 
     def see_artifact(self, key: str) -> None:
         """Look for something that the run shows; the page loads no more of it once it knows that the run has ended."""
@@ -115,10 +108,10 @@ class Walk:
         page.goto(run)
         self.artifacts()
         page.get_by_text(re.compile("job-")).first.click()
-        link = page.get_by_role("link", name="Make a report")
-        expect(link).to_be_visible(timeout=PATIENCE_MS)
-        page.goto(link.get_attribute("href") or "")
-        expect(page.locator("textarea").first).to_have_value(re.compile("[0-9a-f]{32}"), timeout=PATIENCE_MS)
+        page.get_by_role("link", name="Make a report").click(timeout=PATIENCE_MS)
+        expect(page.get_by_role("textbox", name=re.compile("^job"))).to_have_value(
+            re.compile("[0-9a-f]{32}"), timeout=PATIENCE_MS
+        )
         self.keep("report-form")
 
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from fastapi.exceptions import RequestValidationError
 from prefect.server.database.configurations import AioSqliteConfiguration
+from prefect.server.schemas.actions import DeploymentFlowRunCreate
 from prefect.server.schemas.states import StateType
+from pydantic import ValidationError
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
-from deployments.prefect_server import FlowPolicy, KeepEnd, OwnHostOnly, begin_in_turn
+from deployments.prefect_server import FlowPolicy, KeepEnd, OwnHostOnly, begin_in_turn, say_what_is_wrong
 from deployments.stack import Stack
 
 _AS_PREFECT_DOES: Any = AioSqliteConfiguration.begin_transaction
@@ -65,6 +70,19 @@ def test_pages_load_nothing_from_other_hosts(api_url: str, connects: str) -> Non
     policy = asyncio.run(policy_of(OwnHostOnly(PlainTextResponse("page"), api_url)))
     assert policy.startswith("default-src 'self'; ")
     assert policy.endswith(connects)
+
+
+def test_form_that_sends_too_much_says_what_to_do() -> None:
+    """The pages show what is under `detail`, and "Unknown error" where there is none."""
+    with pytest.raises(ValidationError) as raised:
+        DeploymentFlowRunCreate(parameters={"query": "M" * 600_000})
+    error = RequestValidationError(raised.value.errors(include_context=False))
+    answer = asyncio.run(say_what_is_wrong(Request({"type": "http"}), error))
+    said = json.loads(bytes(answer.body))
+    assert answer.status_code == 422
+    assert "must be less than 524,288 bytes" in said["detail"]
+    assert "query_file, or send it to the HTTP service." in said["detail"]
+    assert said["exception_detail"]  # for Prefect's clients
 
 
 def test_run_that_has_completed_is_not_cancelled() -> None:
