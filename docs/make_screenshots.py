@@ -98,16 +98,21 @@ class Walk:
             else:
                 return
 
+    def see(self, key: str) -> None:
+        """Open something that the run shows: first all there is of that name, then the last of it."""
+        self.page.get_by_text(re.compile(key)).first.click()
+        self.page.get_by_role("link", name=re.compile("^[0-9a-f]{8}$")).first.click(timeout=PATIENCE_MS)
+
     def results(self) -> None:
         """Open the table of sequences, then the job's page and from it the report form."""
         page = self.page
         run = page.url
-        page.get_by_text(re.compile("sequences-")).first.click()
+        self.see("sequences-")
         expect(page.get_by_text("best hit").first).to_be_visible(timeout=PATIENCE_MS)
         self.keep("sequences")
         page.goto(run)
         self.artifacts()
-        page.get_by_text(re.compile("job-")).first.click()
+        self.see("job-")
         page.get_by_role("link", name="Make a report").click(timeout=PATIENCE_MS)
         expect(page.get_by_role("textbox", name=re.compile("^job"))).to_have_value(
             re.compile("[0-9a-f]{32}"), timeout=PATIENCE_MS
