@@ -35,11 +35,6 @@ class StoredFile:
         """Open the lines from ``first`` to ``last`` (1-based, inclusive; None is the end), line ends included."""
         return cast("BinaryIO", BufferedReader(_Lines(self.open(), first, last)))
 
-    def link(self, lasts_s: int) -> str:
-        """Return a link that anybody may download it by for a time; empty if the store has none."""
-        whole = not self._offset and self._store.stat(self._key).size_bytes == self.size
-        return self._store.presign(self._key, lasts_s, self.name) if whole else ""
-
 
 class _Lines(PieceReader):
     def __init__(self, stream: BinaryIO, first: int, last: int | None) -> None:

@@ -171,3 +171,16 @@ def test_connections_of_a_pool_are_replaced_after_a_restart_of_the_server(postgr
     with database.read() as session:
         assert session.get(Speed, "a" * 32) is None
     database.close()
+
+
+def test_version_is_another_one_exactly_after_something_was_written(database: Database) -> None:
+    """Also by another connection, as of another process; what is read changes nothing."""
+    first = database.version()
+    with database.read() as session:
+        session.connection().exec_driver_sql("SELECT count(*) FROM query_job").scalar_one()
+    assert database.version() == first
+    other = Database(database.url)
+    with other.write() as session:
+        session.add(Speed(key="k", letters_per_second=1.0))
+    other.close()
+    assert database.version() != first

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
-from multiblast.database import Database
+from multiblast.database import Database, JobStatus
 from multiblast.installation import Installation
 from multiblast.services import Services
 from multiblast.settings import HttpRules, Policy, QueryLimits
@@ -278,6 +279,29 @@ def test_http_file_whole_and_in_parts(client: httpx.Client, report: str) -> None
     assert client.get(address, params={"lines": "x"}).status_code == 422
     assert client.get(address.replace(".tsv", ".txt")).status_code == 404
     assert client.get(f"/report/jobs/{report}/files/..%2F..%2Fjobs.sqlite").status_code == 404
+
+
+def test_http_large_file_takes_no_memory(client: httpx.Client, report: str, services: Services, tmp_path: Path) -> None:
+    """The server is in this process, and so is the reader, who keeps nothing."""
+    size = 300 << 20
+    with (tmp_path / "large").open("wb") as sparse:
+        sparse.truncate(size)
+    with (tmp_path / "large").open("rb") as stream:
+        services.store.put("reports/large.txt", stream)
+    files = services.queries.jobs.report(report).files
+    large = {"name": "large.txt", "size": size, "key": "reports/large.txt"}
+    services.reports.jobs.move_report(report, JobStatus.COMPLETE, files=[*files, large])
+    process, read, most = psutil.Process(), 0, 0
+    before = process.memory_info().rss
+    with client.stream(
+        "GET", f"/report/jobs/{report}/files/large.txt", headers={"Accept-Encoding": "identity"}
+    ) as answer:
+        for piece in answer.iter_raw():
+            read += len(piece)
+            most = max(most, process.memory_info().rss - before)
+    assert read == size
+    assert most < 64 << 20
+    services.reports.jobs.move_report(report, JobStatus.COMPLETE, files=files)
 
 
 def test_http_html_report_is_sandboxed(client: httpx.Client, job: str) -> None:
