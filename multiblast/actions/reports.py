@@ -26,6 +26,7 @@ from multiblast.options import Options
 from multiblast.reports import Formatting, ReportFile, ReportRun, files_of
 from multiblast.reports.formats import FORMATS
 from multiblast.reports.hits import HitPage, read_hits
+from multiblast.reports.letters import check_letters
 from multiblast.search import SearchEngine, options_of, outputs_of
 from multiblast.upkeep import Notices
 from multiblast.upkeep.reconciliation import Waiting
@@ -94,6 +95,7 @@ class Reports(JobDoor):
         self._access.check_read(requester, query_job_id, JobKind.QUERY)
         query = self.jobs.query(query_job_id)
         self.check_search(options_of(query), formatting)
+        check_letters(self._engine, query, formatting)
         if query.status != JobStatus.COMPLETE and not partial:
             raise ConflictError(
                 f"query job {query.id} is {query.status}, and a report needs a complete one: "

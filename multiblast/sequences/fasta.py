@@ -147,6 +147,15 @@ def scan(
     yield from scanner.finish()
 
 
+def text_blocks(source: Source) -> Iterator[bytes]:
+    """Yield FASTA text in blocks, unpacked, without a byte order mark, all lines ended alike.
+
+    Raises:
+        InvalidInputError: it is no text, or text in another format.
+    """
+    return _text(_plain(_blocks(source)), 0)
+
+
 def _blocks(source: Source) -> Iterator[bytes]:
     if isinstance(source, Path):
         try:

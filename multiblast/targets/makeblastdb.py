@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-import gzip
+import logging
 import os
 import re
-import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, cast
 
 from multiblast.errors import FailureClass, InvalidInputError, Problem, ProgramError
 from multiblast.molecules import DBTYPES, Molecule
 from multiblast.orphans import die_with_parent
+from multiblast.sequences import text_blocks
 
+_log = logging.getLogger(__name__)
+_PROGRESS = re.compile(
+    r"\s*(Building a new DB|New DB |Sequence type|Deleted existing|Keep MBits|Maximum file size|Adding sequences from|"
+    r"No volumes were created|Error: NCBI C\+\+ Exception:)"
+)
+_PREFIX = re.compile(r"^(BLAST Database creation error: |Error: |\[makeblastdb\] |T\d+ \".*?Error: \(\S+\) \S+ - )+")
+_NO_TAXIDS = "no sequence has an id that the file of taxids names"
+_PLAIN_WORDS = (
+    (re.compile(r"Duplicate seq_ids are found: (.*)"), r"more than one sequence has the id \1: give each its own"),
+    (re.compile(r"No sequences matched any of the taxids provided\."), _NO_TAXIDS),
+    (re.compile(r"Cannot convert string '(.*?)' to Int8.*"), r"'\1' in the file of taxids is no taxonomy id"),
+    (re.compile(r"No sequences added"), "the file has no sequences"),
+)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
 
@@ -46,7 +59,7 @@ def build_database(  # noqa: PLR0913 - what a database is made of
         What to give to ``-db``: ``directory/name``.
 
     Raises:
-        InvalidInputError: the name is not usable.
+        InvalidInputError: the name is not usable, the file is no FASTA, or no sequence has an id of the taxids' file.
         ProgramError: ``makeblastdb`` is missing or refuses the sequences.
     """
     if not _NAME.fullmatch(name):
@@ -56,20 +69,13 @@ def build_database(  # noqa: PLR0913 - what a database is made of
     if taxids:
         command += ["-parse_seqids", "-taxid_map", str(taxids.absolute())]
     with tempfile.TemporaryDirectory(dir=directory, prefix=".building-") as built:
-        with _opened(fasta) as sequences:
-            _run(command, sequences, Path(built))
+        _run(command, text_blocks(fasta), Path(built))
         _replace(directory, name, molecule[0], Path(built))
     return directory / name
 
 
-def _opened(fasta: Path) -> IO[bytes]:
-    with fasta.open("rb") as stream:
-        packed = stream.read(2) == b"\x1f\x8b"
-    return cast("IO[bytes]", gzip.open(fasta)) if packed else fasta.open("rb")
-
-
-def _run(command: list[str], sequences: IO[bytes], directory: Path) -> None:
-    """Run ``command`` in ``directory`` on ``sequences``; its output goes to a file, so that no pipe fills up."""
+def _run(command: list[str], text: Iterator[bytes], directory: Path) -> None:
+    """Run ``command`` in ``directory`` on FASTA text; its output goes to a file, so that no pipe fills up."""
     with tempfile.TemporaryFile() as output:
         try:
             process = subprocess.Popen(
@@ -86,11 +92,30 @@ def _run(command: list[str], sequences: IO[bytes], directory: Path) -> None:
             raise ProgramError(command, 127, reason, FailureClass.MISSING_PROGRAM) from error
         with process, suppress(BrokenPipeError):  # it ended early; its exit code is looked at below
             assert process.stdin  # noqa: S101 - given above
-            shutil.copyfileobj(sequences, process.stdin)
+            try:
+                process.stdin.writelines(text)
+            except InvalidInputError:
+                process.kill()
+                raise
+        output.seek(0)
+        remarks = _remarks(output.read().decode("utf-8", "replace"))
         if process.returncode:
-            output.seek(0)
-            message = output.read().decode("utf-8", "replace")
-            raise ProgramError(command, process.returncode, message, FailureClass.BAD_QUERY_OR_OPTIONS)
+            reason = "; ".join(remark for remark in remarks if remark != _NO_TAXIDS) or "it did not say why"
+            raise ProgramError(command, process.returncode, reason, FailureClass.BAD_QUERY_OR_OPTIONS)
+    if _NO_TAXIDS in remarks:
+        raise InvalidInputError(Problem(f"{_NO_TAXIDS}: compare the ids in both files", key="taxids"))
+    for remark in remarks:
+        _log.warning("makeblastdb: %s", remark)
+
+
+def _remarks(output: str) -> list[str]:
+    """Return what the program says beside its progress, in plain words, each on one line."""
+    text = re.sub(r"are found: *\n", "are found: ", output)
+    lines = (_PREFIX.sub("", line.strip()) for line in text.splitlines() if not _PROGRESS.match(line))
+    remarks = [line for line in lines if line]
+    for pattern, plain in _PLAIN_WORDS:
+        remarks = [pattern.sub(plain, remark) for remark in remarks]
+    return remarks
 
 
 def _replace(directory: Path, name: str, kind: str, built: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from multiblast.errors import ConflictError
+from multiblast.errors import ConflictError, InvalidInputError, ProgramError
 from multiblast.reports import Formatting, MadeReport
 from multiblast.search import SearchedJob
 from multiblast.sequences import Sequence
@@ -121,3 +121,44 @@ def test_report_of_a_database_that_is_gone_stays(
     services.targets.rescan()
     again, after = make(services, job, 5)
     assert (again.reused, after) == (True, before)
+
+
+@pytest.mark.parametrize("number", [5, 14, 16])
+def test_xml_with_letters_outside_latin_1_is_refused_and_other_formats_are_written(
+    number: int,
+    make_services: Callable[..., Services],
+    search_whole: Callable[..., SearchedJob],
+    proteins: list[Sequence],
+    root: Path,
+) -> None:
+    services = make_services(root=root)
+    query = f">a \u00e9\n{proteins[0].residues.decode()}\n>b \u03b2-lactamase\n{proteins[1].residues.decode()}\n"
+    job = search_whole(services, query)
+    with pytest.raises(
+        InvalidInputError, match="record 2: the title 'b \u03b2-lactamase' has '\u03b2': BLAST\\+ cannot"
+    ):
+        services.reports.submit(ADMINISTRATOR, job.job_id, Formatting.read(number))
+    assert make(services, job, 6)[1] == plain(query, root, "6")
+    moved = root.rename(root.with_name("\u03b2"))
+    elsewhere = make_services(root=moved)
+    other = search_whole(elsewhere, fasta(proteins[:1]))
+    with pytest.raises(InvalidInputError, match="the database's path '.*\u03b2.*' has '\u03b2'"):
+        elsewhere.reports.submit(ADMINISTRATOR, other.job_id, Formatting.read(number))
+    assert make(elsewhere, other, 7)[1] == plain(fasta(proteins[:1]), moved, "7")
+
+
+def test_xml_of_a_subject_with_letters_outside_latin_1_fails_in_plain_words(
+    make_services: Callable[..., Services],
+    search_whole: Callable[..., SearchedJob],
+    proteins: list[Sequence],
+    root: Path,
+    tmp_path: Path,
+) -> None:
+    source = tmp_path / "greek.fasta"
+    source.write_text(f">s \u03b2\n{proteins[0].residues.decode()}\n")
+    build_database(source, root / "demo" / "examples" / "blast", "proteins", molecule="protein")
+    services = make_services(root=root)
+    job = search_whole(services, fasta(proteins[:1]))
+    with pytest.raises(ProgramError, match="BLAST\\+ cannot write letters outside Latin-1 as XML: choose another"):
+        make(services, job, 5)
+    assert make(services, job, 6)[1].startswith(proteins[0].name.encode())

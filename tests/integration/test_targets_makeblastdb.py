@@ -96,3 +96,52 @@ def test_build_database_says_when_the_program_is_missing(fasta: Path, tmp_path: 
     with pytest.raises(ProgramError) as failure:
         build_database(fasta, tmp_path, "db", molecule="protein", program="no-makeblastdb")
     assert failure.value.failure_class is FailureClass.MISSING_PROGRAM
+
+
+@pytest.mark.parametrize(
+    ("text", "taxids", "reason"),
+    [
+        (">a\nMKV\n>a\nMKL\n", "a 9606", "more than one sequence has the id LCL|A: give each its own"),
+        (f">{'i' * 60}\nMKV\n>b\nMKL\n", "b 9606", "Near line 1, the local id is too long. Its length is 60"),
+        (">a\nMKV\n", "a human", "'human' in the file of taxids is no taxonomy id"),
+        ("", "", "the file has no sequences"),
+    ],
+)
+def test_build_database_says_the_whole_reason(text: str, taxids: str, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "in.fasta").write_text(text)
+    (tmp_path / "taxids").write_text(taxids)
+    with pytest.raises(ProgramError) as failure:
+        build_database(
+            tmp_path / "in.fasta",
+            tmp_path / "new",
+            "db",
+            molecule="protein",
+            taxids=tmp_path / "taxids" if taxids else None,
+        )
+    assert reason in str(failure.value).replace("  ", " ")
+
+
+def test_build_database_of_which_no_sequence_has_a_taxid_is_refused(fasta: Path, tmp_path: Path) -> None:
+    """The program itself reports an error, and success."""
+    (tmp_path / "taxids").write_text("other 9606\n")
+    with pytest.raises(InvalidInputError, match="taxids: no sequence has an id that the file of taxids names"):
+        build_database(fasta, tmp_path / "new", "db", molecule="protein", taxids=tmp_path / "taxids")
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_build_database_reports_warnings(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "in.fasta").write_text(">a\nMKV\n>empty\n")
+    build_database(tmp_path / "in.fasta", tmp_path, "db", molecule="protein")
+    assert [one.getMessage() for one in caplog.records] == [
+        "makeblastdb: Ignoring sequence 'lcl|2' as it has no sequence data"
+    ]
+
+
+def test_build_database_reads_fasta_as_queries_are_read(tmp_path: Path) -> None:
+    """With a byte order mark, comments and any line ends; other formats are named."""
+    source = tmp_path / "in.fasta"
+    source.write_bytes(b"\xef\xbb\xbf" + FASTA.replace(b"\n", b"\r\n"))
+    assert entries(build_database(source, tmp_path, "db", molecule="protein")) == ["s1 one", "s2 two"]
+    source.write_bytes(b"@read\nACGT\n+\nIIII\n")
+    with pytest.raises(InvalidInputError, match="this is FASTQ, not FASTA"):
+        build_database(source, tmp_path, "db", molecule="nucleotide")
