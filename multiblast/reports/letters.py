@@ -6,34 +6,25 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from multiblast.database import QueryJob
-from multiblast.errors import ConflictError, InvalidInputError, Problem, ProgramError
+from multiblast.errors import ConflictError, InvalidInputError, Problem
 from multiblast.reports.report_options import Formatting
 from multiblast.search import SearchEngine
 from multiblast.sequences import read_fasta
 from multiblast.targets import database_argument
 
-_MESSAGE = "CUtf8::SymbolToChar"  # what the formatter says of such a letter
 _REMEDY = "BLAST+ cannot write letters outside Latin-1 as XML: choose another format, such as 15 (JSON) or 0 (text)"
 
 
 def check_letters(engine: SearchEngine, query: QueryJob, formatting: Formatting) -> None:
     """Refuse XML of a job whose titles, or the path of whose databases, have letters that BLAST+ cannot write.
 
-    Titles of subjects are not known before the formatter meets them: see `explained`.
+    In titles of subjects there are none: ``makeblastdb`` has replaced them.
 
     Raises:
         InvalidInputError: names the record or the path.
     """
     if formatting.row.extension == "xml" and (problem := next(_problems(engine, query), None)):
         raise InvalidInputError(problem)
-
-
-def explained(error: ProgramError) -> ProgramError:
-    """Return an error of the formatter, in plain words if such a letter is the reason."""
-    if _MESSAGE not in error.stderr:
-        return error
-    reason = f"{error.stderr}\na title of a subject has other letters: {_REMEDY}\n"
-    return ProgramError(error.command, error.exit_code, reason, error.failure_class)
 
 
 def _problems(engine: SearchEngine, query: QueryJob) -> Iterator[Problem]:

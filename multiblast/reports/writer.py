@@ -14,13 +14,12 @@ from tempfile import TemporaryDirectory
 
 from multiblast.archive import Head, merge
 from multiblast.database import QueryJob, ReportJob
-from multiblast.errors import ObjectMissingError, ProgramError
+from multiblast.errors import ObjectMissingError
 from multiblast.files import working_space
 from multiblast.jobs import Child
 from multiblast.object_kinds import ObjectKind
 from multiblast.reports.blast_formatter import BlastFormatter
 from multiblast.reports.blast_report import write_blast_report
-from multiblast.reports.letters import explained
 from multiblast.reports.report_options import Formatting
 from multiblast.search import SearchEngine, outputs_of, parse_deflines, titled
 from multiblast.sequences import Sequence as FastaSequence
@@ -168,10 +167,7 @@ def write_report(  # noqa: PLR0913, PLR0917 - a report, and what it is made of
         if write := formatting.row.write:
             paths = write(source, made)
         else:
-            try:
-                paths = source.blast_report(formatting, made, with_ids=True)
-            except ProgramError as error:
-                raise explained(error) from error
+            paths = source.blast_report(formatting, made, with_ids=True)
             command = ("blast_formatter", "-archive", "archive.asn1", *formatting.arguments())
         paths.append(_zip(directory / _ZIP, paths))
         place = ObjectKind.REPORT_FILE.spread_key(report.id, f"/{version}")

@@ -22,12 +22,13 @@ _PROGRESS = re.compile(
     r"No volumes were created|Error: NCBI C\+\+ Exception:)"
 )
 _PREFIX = re.compile(r"^(BLAST Database creation error: |Error: |\[makeblastdb\] |T\d+ \".*?Error: \(\S+\) \S+ - )+")
+_MOST_REMARKS = 20
 _NO_TAXIDS = "no sequence has an id that the file of taxids names"
 _PLAIN_WORDS = (
     (re.compile(r"Duplicate seq_ids are found: (.*)"), r"more than one sequence has the id \1: give each its own"),
     (re.compile(r"No sequences matched any of the taxids provided\."), _NO_TAXIDS),
     (re.compile(r"Cannot convert string '(.*?)' to Int8.*"), r"'\1' in the file of taxids is no taxonomy id"),
-    (re.compile(r"No sequences added"), "the file has no sequences"),
+    (re.compile(r"No sequences added|Expected defline around line 1"), "the file has no sequences"),
 )
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
@@ -104,7 +105,7 @@ def _run(command: list[str], text: Iterator[bytes], directory: Path) -> None:
             raise ProgramError(command, process.returncode, reason, FailureClass.BAD_QUERY_OR_OPTIONS)
     if _NO_TAXIDS in remarks:
         raise InvalidInputError(Problem(f"{_NO_TAXIDS}: compare the ids in both files", key="taxids"))
-    for remark in remarks:
+    for remark in remarks[:_MOST_REMARKS]:
         _log.warning("makeblastdb: %s", remark)
 
 

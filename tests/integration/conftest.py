@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from sqlmodel import col, select
 
-from multiblast.accounts import Requester
 from multiblast.database import BatchRun, Database
 from multiblast.errors import JobFailedError
 from multiblast.installation import Installation
@@ -62,7 +61,7 @@ def _search_whole(
 ) -> SearchedJob:
     name = target or ("nucleotides" if program in {"blastn", "tblastn", "tblastx"} else "proteins")
     submission = read_submission(query=query, program=program, targets=[f"demo/examples/{name}"], options=options)
-    job_id = services.queries.submit(Requester(user), submission).job_id
+    job_id = services.queries.submit(services.accounts.requester(user), submission).job_id
     with suppress(JobFailedError):
         return services.queries.run(job_id).execute()
     return services.queries.searched_job(job_id)

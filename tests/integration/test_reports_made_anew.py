@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from multiblast.errors import ConflictError, InvalidInputError, ProgramError
+from multiblast.errors import ConflictError, InvalidInputError
 from multiblast.reports import Formatting, MadeReport
 from multiblast.search import SearchedJob
 from multiblast.sequences import Sequence
@@ -135,30 +135,28 @@ def test_xml_with_letters_outside_latin_1_is_refused_and_other_formats_are_writt
     query = f">a \u00e9\n{proteins[0].residues.decode()}\n>b \u03b2-lactamase\n{proteins[1].residues.decode()}\n"
     job = search_whole(services, query)
     with pytest.raises(
-        InvalidInputError, match="record 2: the title 'b \u03b2-lactamase' has '\u03b2': BLAST\\+ cannot"
+        InvalidInputError, match=r"record 2: the title 'b \u03b2-lactamase' has '\u03b2': BLAST\+ cannot"
     ):
         services.reports.submit(ADMINISTRATOR, job.job_id, Formatting.read(number))
     assert make(services, job, 6)[1] == plain(query, root, "6")
     moved = root.rename(root.with_name("\u03b2"))
     elsewhere = make_services(root=moved)
     other = search_whole(elsewhere, fasta(proteins[:1]))
-    with pytest.raises(InvalidInputError, match="the database's path '.*\u03b2.*' has '\u03b2'"):
+    with pytest.raises(InvalidInputError, match=r"the database's path '.*\u03b2.*' has '\u03b2'"):
         elsewhere.reports.submit(ADMINISTRATOR, other.job_id, Formatting.read(number))
     assert make(elsewhere, other, 7)[1] == plain(fasta(proteins[:1]), moved, "7")
 
 
-def test_xml_of_a_subject_with_letters_outside_latin_1_fails_in_plain_words(
+def test_xml_of_a_subject_with_letters_outside_latin_1_equals_plain_blast(
     make_services: Callable[..., Services],
     search_whole: Callable[..., SearchedJob],
     proteins: list[Sequence],
     root: Path,
     tmp_path: Path,
 ) -> None:
-    source = tmp_path / "greek.fasta"
+    """The database itself does not have them."""
+    source, query = tmp_path / "greek.fasta", fasta(proteins[:1])
     source.write_text(f">s \u03b2\n{proteins[0].residues.decode()}\n")
     build_database(source, root / "demo" / "examples" / "blast", "proteins", molecule="protein")
     services = make_services(root=root)
-    job = search_whole(services, fasta(proteins[:1]))
-    with pytest.raises(ProgramError, match="BLAST\\+ cannot write letters outside Latin-1 as XML: choose another"):
-        make(services, job, 5)
-    assert make(services, job, 6)[1].startswith(proteins[0].name.encode())
+    assert make(services, search_whole(services, query), 5)[1] == plain(query, root, "5")

@@ -105,6 +105,7 @@ def test_build_database_says_when_the_program_is_missing(fasta: Path, tmp_path: 
         (f">{'i' * 60}\nMKV\n>b\nMKL\n", "b 9606", "Near line 1, the local id is too long. Its length is 60"),
         (">a\nMKV\n", "a human", "'human' in the file of taxids is no taxonomy id"),
         ("", "", "the file has no sequences"),
+        ("garbage", "", "Input doesn't start with a defline"),
     ],
 )
 def test_build_database_says_the_whole_reason(text: str, taxids: str, reason: str, tmp_path: Path) -> None:
