@@ -45,7 +45,7 @@ home, targets, query = map(Path, sys.argv[1:])
 services = Services(Database(f"sqlite:///{home / 'jobs.sqlite'}"), LocalStore(home / "store"), Installation(cores=1),
                     Targets(targets), QueryLimits())
 submission = read_submission(query_file=query, targets=["demo/examples/proteins"])
-job = services.queries.submit(Requester(), submission).job_id
+job = services.queries.submit(Requester(administrator=True), submission).job_id
 services.queries.run(job).execute()
 print(job, flush=True)
 """

@@ -91,7 +91,7 @@ class Bench:
     def _search(self, services: Services, query: Path) -> str:
         target = f"{self.database.parents[2].name}/{self.database.parents[1].name}/{self.database.name}"
         submission = read_submission(query_file=query, program=self.program, targets=[target], options=self.options)
-        job_id = services.queries.submit(Requester(), submission).job_id
+        job_id = services.queries.submit(Requester(administrator=True), submission).job_id
         run = services.queries.run(job_id)
         with ThreadPoolExecutor(CORES) as pool:
             plan = run.plan()

@@ -73,7 +73,7 @@ def test_outage_is_told_from_a_failure(error: BaseException, passes: bool) -> No
 @pytest.mark.parametrize(("error", "left"), [(AWAY, JobStatus.IN_PROGRESS), (ValueError("no"), JobStatus.FAILED)])
 def test_job_whose_run_met_an_outage_is_run_again(services: Services, error: Exception, left: JobStatus) -> None:
     submission = read_submission(query=ONE, targets=["demo/examples/proteins"])
-    job = services.queries.submit(Requester(), submission).job_id
+    job = services.queries.submit(Requester(administrator=True), submission).job_id
     run = services.queries.run(job, run_id="run-1")
     run.start(run.plan())
     run.fail(error)

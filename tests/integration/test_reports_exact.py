@@ -79,7 +79,7 @@ def test_report_is_made_once(services: Services, submit: Callable[..., SearchedJ
 
 def test_report_of_an_unfinished_job_is_refused(services: Services, proteins: list[Sequence]) -> None:
     submission = read_submission(query=fasta(proteins[:1]), targets=["demo/examples/proteins"])
-    job_id = services.queries.submit(Requester(), submission).job_id
+    job_id = services.queries.submit(Requester(administrator=True), submission).job_id
     with pytest.raises(ConflictError, match="is queued, and a report needs a complete one"):
         services.reports.submit(ADMINISTRATOR, job_id, Formatting.read(0))
 

@@ -96,7 +96,7 @@ def test_cancel_stops_blast_within_two_seconds(make_services: Make, proteins: li
     slow = faulty_blastp(tmp_path / "bin", ">", f"echo $$ > {pid_file}; exec sleep 60")
     queries = make_services(directory=slow).queries
     submission = read_submission(query=fasta(proteins[:2]), targets=["demo/examples/proteins"])
-    job_id = queries.submit(Requester(), submission).job_id
+    job_id = queries.submit(Requester(administrator=True), submission).job_id
     raised: list[ProgramError] = []
 
     def run() -> None:
@@ -134,7 +134,7 @@ home, targets, query, out = map(Path, sys.argv[1:])
 services = Services(Database(f"sqlite:///{home / 'jobs.sqlite'}"), LocalStore(home / "store"), Installation(cores=1),
                     Targets(targets), QueryLimits())
 submission = read_submission(query_file=query, targets=["demo/examples/proteins"])
-job = services.queries.submit(Requester(), submission).job_id
+job = services.queries.submit(Requester(administrator=True), submission).job_id
 services.queries.run(job).execute()
 out.write_text(job)
 """

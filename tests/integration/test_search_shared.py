@@ -55,7 +55,7 @@ def query() -> str:
 
 def begin(services: Services, query: str) -> str:
     submission = read_submission(query=query, targets=["demo/examples/proteins"], options={"evalue": 1e-3})
-    job: str = services.queries.submit(Requester(), submission).job_id
+    job: str = services.queries.submit(Requester(administrator=True), submission).job_id
     run = services.queries.run(job)
     run.start(run.plan())
     return job

@@ -220,7 +220,7 @@ def test_token_that_expires_in_mid_run_fails_the_job_plainly(
     """Nothing that is wrong is kept, and with a new token the same job completes."""
     services = replace(make_services(), store=store)
     submission = read_submission(query=">one\nMKVLAAGIVGLCAKAYWQ\n", targets=["demo/examples/proteins"])
-    run = services.queries.run(services.queries.submit(Requester(), submission).job_id)
+    run = services.queries.run(services.queries.submit(Requester(administrator=True), submission).job_id)
 
     proxy.fault = Fault(status=400, code="ExpiredToken", fits=_puts)
     with pytest.raises(StoreError):

@@ -56,7 +56,7 @@ def test_progress_and_table_are_brought_up_to_date_in_place(
     monkeypatch.setattr(run_page, "_PERIOD_S", 0.0)
     query = b"".join(sequence.canonical for sequence in proteins[:6]).decode()
     submission = read_submission(query=query, targets=["demo/examples/proteins"])
-    job_id = services.queries.submit(Requester(), submission).job_id
+    job_id = services.queries.submit(Requester(administrator=True), submission).job_id
     with prefect_test_harness(server_startup_timeout=300), using(services):
         first, last = asyncio.run(show(services, job_id))
     gc.collect()

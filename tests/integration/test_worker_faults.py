@@ -44,7 +44,7 @@ with suppress(MultiblastError):
 def job(services: Services) -> str:
     """A job that waits."""
     submission = read_submission(query_file=QUERY, targets=["demo/examples/proteins"])
-    return services.queries.submit(Requester(), submission).job_id
+    return services.queries.submit(Requester(administrator=True), submission).job_id
 
 
 def run_with_small_disk(

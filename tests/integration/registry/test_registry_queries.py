@@ -350,7 +350,9 @@ def test_registry_job_searched_with_another_database_is_another_run(
     for text in (FASTA, FASTA.replace(">", ">x")):
         (tmp_path / "db.fasta").write_text(text)
         build_database(tmp_path / "db.fasta", directory, "db", molecule="protein", title="db")
-        recorded = services.queries.submit(Requester(), read_submission(query=FASTA, targets=["own/t/db"]))
+        recorded = services.queries.submit(
+            Requester(administrator=True), read_submission(query=FASTA, targets=["own/t/db"])
+        )
         services.queries.run(recorded.job_id).execute()
         services.provenance.record(here, recorded.job_id)
     assert len(here.since(CodeRunRow, 0)) == 2
@@ -360,7 +362,7 @@ def test_registry_job_searched_with_another_database_is_another_run(
 
 def test_registry_job_that_is_not_complete_is_not_recorded(here: Any, services: Services) -> None:
     submission = read_submission(query=FASTA, targets=["demo/examples/proteins"])
-    recorded = services.queries.submit(Requester(), submission)
+    recorded = services.queries.submit(Requester(administrator=True), submission)
     with pytest.raises(ConflictError, match="is queued"):
         services.provenance.record(here, recorded.job_id)
 
