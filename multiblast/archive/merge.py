@@ -41,7 +41,8 @@ def merge(
 
     Args:
         parts: Each query's defline, without ``>``, or the head that BLAST+ made of it, and its
-            archive as `split` made it, in the order of the report.
+            archive as `split` made it, in the order of the report; empty of a query that BLAST+
+            passes over, which counts for the numbers of those after it.
         output: Where the file is written; nothing is read back.
         databases: Where the searched databases are now, as given to ``-db``, in the order
             in which they were searched: hits are numbers into them.
@@ -58,7 +59,7 @@ def merge(
     group = _Group(output)
     for number, (title, archive) in enumerate(parts, start=first):
         head = title if isinstance(title, Head) else Head.numbered(number, title)
-        for one in _rounds(archive):
+        for one in _rounds(archive) if archive else ():
             part = _read_part(one, head, database)
             # One archive has one request: another one, or too many bytes, begins the next.
             if not (together and group.takes(part)):

@@ -48,6 +48,9 @@ _REAL = rb"(?:\{ (-?\d+), 10, (-?\d+) \})"
 _BLOCK = re.compile(rb"lambda %s,\n        k %s,\n        h %s,\n        gapped (TRUE|FALSE)" % (_REAL, _REAL, _REAL))
 _SEARCH_SPACE = re.compile(rb'"Effective search space used: (\d+)"')
 _ADJUSTMENT = re.compile(rb'"Length adjustment: (-?\d+)"')
+_RANGE = re.compile(
+    rb'name "RequiredStart",\s+value integer (\d+)\s+\},\s+\{\s+name "RequiredEnd",\s+value integer (\d+)\s'
+)
 _DERIVABLE = {"plain", "megablast"}
 _ADJUSTING = {2, 3}
 SEG_WINDOW, SEG_LOCUT = 12, 2.2
@@ -67,7 +70,10 @@ class SearchRequest:
         algorithm, _, rest = request.partition(b"\n      program-options {\n")
         self._options = {name.decode(): value.decode().strip('"') for name, value in _OPTION.findall(algorithm)}
         # Whether each query's statistics can be derived, apart from what the databases' filters change.
-        self.is_derivable = self.service in _DERIVABLE and b'name "RequiredEnd"' not in rest
+        required = _RANGE.search(rest)
+        # The part of each query that was searched: its first and last letter, 0-based.
+        self.part = (int(required[1]), int(required[2])) if required else None
+        self.is_derivable = self.service in _DERIVABLE and not self.part
         self.gapped = self._options.get("UngappedMode") != "TRUE" and self.program != "tblastx"
         self.matrix = self._options.get("MatrixName", "BLOSUM62")
         # Whether scores are adjusted to the composition of both sequences.
@@ -117,9 +123,19 @@ class SearchRequest:
         space = self._chosen_space or max(1, letters - database.sequences * adjustment) * (length - adjustment)
         return QueryStatistics(ungapped, parameters if self.gapped else None, space, adjustment)
 
+    def searched_length(self, length: int) -> int:
+        """Return how many letters of a query of this length were searched, by which BLAST+ calls it."""
+        if self.part is None:
+            return length
+        first, last = self.part
+        return min(last + 1, length) - first
+
     def length_parameters(self) -> tuple[GapCosts | None, GapCosts | None]:
-        """Return the published parameters that BLAST+ prints for ungapped and gapped alignment, if it prints any."""
-        if not self.gapped or self.program == "blastn":
+        """Return the published parameters that BLAST+ prints for ungapped and gapped alignment, if it prints any.
+
+        Those of nucleotides have none, and a search space that is given needs none.
+        """
+        if not self.gapped or self.program == "blastn" or self._chosen_space:
             return None, None
         return PROTEIN[self.matrix][0], self.costs()
 

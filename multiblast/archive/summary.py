@@ -28,6 +28,7 @@ class Summary:
         coverage_percent: The part of the query that the best HSP covers, in percent.
         masked_length: Residues of the query that a filter masked, on any strand or frame.
         searched: Whether BLAST+ could search with the query; it cannot if nothing is left after masking.
+        left_out: Whether BLAST+ passes it over, since it ends before the part to search begins.
     """
 
     hits: int
@@ -40,6 +41,12 @@ class Summary:
     query_length: int
     masked_length: int = 0
     searched: bool = True
+    left_out: bool = False
+
+    @classmethod
+    def of_left_out(cls, query_length: int) -> Summary:
+        """Return the summary of a query that BLAST+ passes over."""
+        return cls(0, 0, "", None, None, None, None, query_length, searched=False, left_out=True)
 
 
 _SUBJECT = re.compile(rb"ids \{\n( +)  \S[^\n]*,\n(.*?)\n\1\}", re.DOTALL)
@@ -147,7 +154,9 @@ class ArchivedSubject(NamedTuple):
 
 
 def read_subjects(archive: bytes) -> dict[str, ArchivedSubject]:
-    """Return the subjects of an archive of one query, by id, in BLAST+'s own order."""
+    """Return the subjects of an archive of one query, by id, in BLAST+'s own order; none of one that was left out."""
+    if not archive:
+        return {}
     begin = archive.find(_ALIGNMENTS)
     end = archive.find(_MASKS, begin)
     if not 0 < begin < end:

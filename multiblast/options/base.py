@@ -73,6 +73,12 @@ class Options(BaseModel):
         """How many database sequences are kept per query."""
         return int(self.value("max_target_seqs"))
 
+    def leaves_out(self, length: int) -> bool:
+        """Whether BLAST+ passes a query of this length over, since it ends before the part to search begins."""
+        location = self.value("query_loc")
+        # One that ends just there BLAST+ takes, and finds nothing left to search.
+        return bool(location) and length < int(location.partition("-")[0]) - 1
+
     @property
     def megablast_index(self) -> str | None:
         """The name of the MegaBLAST index that is used; empty for the database's own, ``None`` for no index."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from io import BufferedReader, RawIOBase
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +18,7 @@ from multiblast.programs import Program
 from multiblast.reports.blast_formatter import BlastFormatter
 from multiblast.reports.corrections import PrintedArchive, Rewriting, substitute
 from multiblast.reports.formats import ReportFormat
+from multiblast.reports.part_tables import OF_PARTS, complete_parts, printed_as
 from multiblast.reports.report_options import Formatting
 from multiblast.reports.rounds import QueryRounds, complete, join_structured, split_rounds
 from multiblast.stores.base import chunks
@@ -59,9 +61,14 @@ def write_blast_report(  # noqa: PLR0913 - an archive, its report, and how it is
     if formatting.format == ARCHIVE:
         shutil.copyfile(first, output)
         return [output]
-    arguments = [*formatting.arguments(), *(["-parse_deflines"] if parse_deflines else [])]
-    report = _Report(formatting.row, arguments, formatter or BlastFormatter(), output, queries)
-    service = PrintedArchive(first).search().service
+    search, row = PrintedArchive(first).search(), formatting.row
+    printed = formatting
+    if search.part and not OF_PARTS.isdisjoint(formatting.fields):
+        printed = printed_as(formatting)
+        row = replace(row, post_process=partial(complete_parts, formatting=formatting))
+    arguments = [*printed.arguments(), *(["-parse_deflines"] if parse_deflines else [])]
+    report = _Report(row, arguments, formatter or BlastFormatter(), output, queries)
+    service = search.service
     if service == _PSIBLAST:
         return report.write_rounds([first, *archives])
     files = report.write(first, archives)

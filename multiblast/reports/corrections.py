@@ -200,12 +200,25 @@ def _sam_joined(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def annotate(printed: PrintedArchive, *, is_json: bool) -> Rewriting | None:
-    """Put BLAST+'s notes, and the gapped parameters of psiblast, into an XML or JSON report."""
-    sections = printed.read_sections()
-    if not any(section.note or section.gapped for section in sections):
+    """Put BLAST+'s notes, the gapped parameters of psiblast, and the lengths of parts into an XML or JSON report."""
+    sections, search = printed.read_sections(), printed.search()
+    if not (search.part or any(section.note or section.gapped for section in sections)):
         return None
     notes, parameters = [section.note for section in sections], [section.gapped for section in sections]
-    return lambda stream: _with_parameters(_with_notes(stream, notes, is_json=is_json), parameters)
+
+    def rewrite(stream: BinaryIO) -> Iterable[bytes]:
+        lines = _with_parameters(_with_notes(stream, notes, is_json=is_json), parameters)
+        return _with_lengths(lines, search) if search.part else lines
+
+    return rewrite
+
+
+def _with_lengths(pieces: Iterable[bytes], search: SearchRequest) -> Iterator[bytes]:
+    """Yield a report with the lengths of the parts of queries that were searched, not of the whole queries."""
+    return substitute(pieces, _LENGTH, lambda found: found[1] + b"%d" % search.searched_length(int(found[2])))
+
+
+_LENGTH = re.compile(rb'(<(?:BlastOutput_|Iteration_)?query-len>|"query_len": )(\d+)(?!\d)')
 
 
 def _with_notes(lines: Iterable[bytes], notes: Sequence[str], *, is_json: bool) -> Iterator[bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from functools import cache, reduce
-from itertools import islice
+from itertools import count, islice
 from operator import and_, ge, le
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -92,14 +92,16 @@ def write_hits_report(source: ReportSource, directory: Path) -> list[Path]:
     table = directory / "report.parquet"
     with TemporaryDirectory(dir=directory, prefix=".hits-") as name:
         (archive,) = source.archives(Path(name), together=True)
-        write_hits(archive, table, source.formatter)
+        write_hits(archive, table, source.formatter, [position for position, _ in source.reported])
     return [table]
 
 
-def write_hits(archive: Path, output: Path, formatter: BlastFormatter | None = None) -> int:
+def write_hits(
+    archive: Path, output: Path, formatter: BlastFormatter | None = None, positions: Iterable[int] | None = None
+) -> int:
     """Write every hit of a merged archive as a row of a Parquet file, in the archive's order; return how many.
 
-    The file appears whole or not at all.
+    Queries count from 1, unless their positions are given. The file appears whole or not at all.
 
     Raises:
         ProgramError: ``blast_formatter`` failed.
@@ -113,7 +115,7 @@ def write_hits(archive: Path, output: Path, formatter: BlastFormatter | None = N
         # Format 7 has a comment for every query, and so gives their positions; names may repeat.
         (formatter or BlastFormatter()).run(archive, ["-outfmt", " ".join(("7", *_FIELDS))], table)
         with table.open("rb") as stream, parquet.ParquetWriter(temporary, _schema(), compression="zstd") as writer:
-            rows = _read_rows(stream)
+            rows = _read_rows(stream, count(1) if positions is None else positions)
             while group := list(islice(rows, _ROW_GROUP_ROWS)):
                 writer.write_table(_to_table(group))
                 written += len(group)
@@ -218,16 +220,17 @@ def _schema() -> pa.Schema:
     )
 
 
-def _read_rows(stream: BinaryIO) -> Iterator[list[str]]:
+def _read_rows(stream: BinaryIO, positions: Iterable[int]) -> Iterator[list[str]]:
     """Yield the values of `_FIELDS` after the position and the title of their query; of psiblast's rounds the last."""
     position, title, rows, again = 0, "", list[list[str]](), False
+    numbers = iter(positions)
     for line in stream:
         if line.startswith(_ROUND):
             again = line != _FIRST_ROUND
         elif line.startswith(_QUERY):
             if not again:
                 yield from rows
-                position, title = position + 1, as_text(line[len(_QUERY) : -1])
+                position, title = next(numbers), as_text(line[len(_QUERY) : -1])
             rows = []
         elif not line.startswith(b"#"):
             values = as_text(line[:-1]).split("\t", len(_FIELDS) - 1)

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 from multiblast.archive import Head, merge
 from multiblast.database import QueryJob, ReportJob
-from multiblast.errors import ObjectMissingError
+from multiblast.errors import ConflictError, ObjectMissingError
 from multiblast.files import working_space
 from multiblast.jobs import Child
 from multiblast.object_kinds import ObjectKind
@@ -59,6 +59,12 @@ class ReportSource:
         """A heading."""
         return self.query.title or f"{self.query.sequences:,} sequences"
 
+    @property
+    def reported(self) -> list[tuple[int, int]]:
+        """The numbers that the sequences have in reports, and their lengths; without those that BLAST+ passes over."""
+        numbered = enumerate((child.letters for child in self.children), start=1)
+        return [(number, length) for number, length in numbered if not self._context.options.leaves_out(length)]
+
     def facts(self) -> dict[str, str]:
         """Return what a reader must know of the search."""
         query, context = self.query, self._context
@@ -86,7 +92,7 @@ class ReportSource:
                 self.archives(Path(name), joinable=row.joinable, together=row.together, with_ids=with_ids),
                 formatting,
                 program=self.query.program,
-                queries=len(self.children),
+                queries=len(self.reported),
                 directory=directory,
                 parse_deflines=with_ids,
                 formatter=self.formatter,
@@ -103,13 +109,16 @@ class ReportSource:
         """Merge the results into one file, or into several: see `ReportFormat` for what a format allows."""
         files = self.formatter.processes * _FILES_PER_WORKER if joinable else 1
         size = max(math.ceil(len(self.children) / files), _LEAST_QUERIES_PER_FORMATTER if joinable else 1)
+        if self.children and not self.reported:
+            raise ConflictError("query_loc begins beyond the end of every sequence: there is nothing to report")
         databases = database_argument(self._context.databases)
         parts = self._parts(with_ids=with_ids)
         for first in range(1, max(len(self.children), 1) + 1, size):
             archive = directory / f"archive-{first}.asn1"
             with archive.open("wb") as output:
                 merge(islice(parts, size), output, databases, first=first, together=together)
-            yield archive
+            if archive.stat().st_size or not self.children:
+                yield archive
 
     def profiles(self) -> Iterator[tuple[int, str, bytes]]:
         """Yield the files that the search kept beside its results: position of the query, name, content."""

@@ -172,7 +172,9 @@ def _columns(summary: Summary) -> dict[str, Any]:
     """Return a summary as columns, with a note where an empty result has a reason."""
     masked, searched = summary.masked_length, summary.searched
     note = ""
-    if not searched or (masked and masked >= summary.query_length):
+    if summary.left_out:
+        note = "left out: it ends before query_loc begins"
+    elif not searched or (masked and masked >= summary.query_length):
         note = "masked whole: nothing was left to search with"
     elif not summary.hits:
         note = f"no hits ({masked} of {summary.query_length} letters masked)" if masked else "no hits"

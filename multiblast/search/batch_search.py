@@ -91,9 +91,28 @@ class BatchSearch:
             self._outcome.reused = len(claim.known)
             self._outcome.elsewhere = len(claim.others)
             mine = [sequence for sequence in sequences if sequence.key in claim.mine]
+            mine = self._without_left_out(mine)
             for group in self.context.by_independence(mine):
                 self._search(group, one_by_one=not self.context.is_independent(group[0]))
         return self._outcome
+
+    def _without_left_out(self, sequences: Sequence[SearchedSequence]) -> list[SearchedSequence]:
+        """Keep empty results of the sequences that BLAST+ passes over; return the others."""
+        groups: dict[bool, list[SearchedSequence]] = {True: [], False: []}
+        for sequence in sequences:
+            groups[self.context.options.leaves_out(len(sequence.residues))].append(sequence)
+
+        def keep(pack: PackWriter, summaries: list[Summary]) -> None:
+            self.engine.results.add(pack, summaries, self._holder, lost=self._lost)
+
+        if groups[True]:
+            with closing(_ResultWriter(self.engine.store, self.context.databases, keep)) as writer:
+                for sequence in groups[True]:
+                    writer.add(sequence.key, b"", Summary.of_left_out(len(sequence.residues)))
+                    self.progress(1, len(sequence.residues))
+                writer.flush()
+            self._outcome.searched += len(groups[True])
+        return groups[False]
 
     def _search(self, sequences: Sequence[SearchedSequence], *, one_by_one: bool) -> None:
         """Search some sequences by one process; where BLAST+ fails, search halves until the guilty sequence is alone.

@@ -157,6 +157,7 @@ class Recorder:
             limits=self.limits,
             max_target_seqs=options.most_targets,
             reads_ids=options.reads_titles,
+            leaves_out=options.leaves_out,
         )
         if profile is not None and [one.residues.upper() for one in query] != [profile.residues.encode()]:
             reason = "give no query with a profile, or only the one that it was made for"

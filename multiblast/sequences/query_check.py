@@ -12,7 +12,7 @@ What BLAST+ 2.12 was seen to do with each character, and what is done here:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from multiblast.errors import InvalidInputError, Problem
@@ -63,17 +63,19 @@ def check_query(
     limits: QueryLimits,
     max_target_seqs: int = 0,
     reads_ids: bool = False,
+    leaves_out: Callable[[int], bool] = lambda _length: False,
 ) -> Query:
     """Read all of ``source`` once and report everything that is wrong with it.
 
     It is FASTA text, its bytes or the path of a FASTA file, each may be gzipped; not an open file, as the query is
     read again when it is used. ``max_target_seqs`` counts for the limit on results, unless it is 0; ``reads_ids`` as
-    BLAST+ does with ``-parse_deflines``.
+    BLAST+ does with ``-parse_deflines``; ``leaves_out`` tells by its length whether BLAST+ passes a sequence over,
+    which is refused if all are.
 
     Raises:
         InvalidInputError: with all problems in the order of the query, at most 100 and the number of the others.
     """
-    checker = _Checker(molecule, limits)
+    checker = _Checker(molecule, limits, leaves_out)
     try:
         for record in scan(
             source,
@@ -105,11 +107,12 @@ class _Remark:
 
 
 class _Checker:
-    def __init__(self, molecule: Molecule, limits: QueryLimits) -> None:
+    def __init__(self, molecule: Molecule, limits: QueryLimits, leaves_out: Callable[[int], bool]) -> None:
         self.molecule = molecule
         self.limits = limits
+        self.leaves_out = leaves_out
         self.longest = limits.longest(molecule)
-        self.sequences = self.letters = self.refused = 0
+        self.sequences = self.letters = self.refused = self.left_out = 0
         self.problems: list[Problem] = []
         self.remarks: dict[str, _Remark] = {}
         self.names: set[bytes] = set()
@@ -153,6 +156,9 @@ class _Checker:
             self._remark("some residues look like a title; is a '>' missing?", record, line=record.title_line)
         if record.dropped:
             self._remark("digits and hyphens are dropped, as BLAST+ does", record)
+        if self.leaves_out(record.length):
+            self.left_out += 1
+            self._remark("query_loc begins beyond its end: it is left out, of reports too, as by BLAST+", record)
         if not record.defline.isascii():
             self._remark("the title has letters outside ASCII, which some report formats cannot show", record)
         if self.molecule == Molecule.PROTEIN:
@@ -183,6 +189,9 @@ class _Checker:
                     "a job: send it in several jobs"
                 )
             )
+        if self.sequences and self.left_out == self.sequences:
+            reason = "begins beyond the end of every sequence: choose a part that some of them have"
+            self.refuse(Problem(reason, "query_loc"))
         results = (self.sequences + 1) * max_target_seqs
         if limits.results and results > limits.results:
             most = limits.results // (self.sequences + 1)

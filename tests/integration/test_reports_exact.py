@@ -190,3 +190,60 @@ def test_search_of_a_part_of_the_query_equals_plain_blast(
     file.write_text(fasta(proteins[:5]))
     command = ["blastp", "-query", file, "-db", database, "-outfmt", "6", "-query_loc", "10-80"]
     assert report(services, job, 6) == subprocess.run(command, check=True, capture_output=True).stdout
+
+
+def _differences(  # noqa: PLR0913, PLR0917 - a search, and the formats
+    services: Services, job: SearchedJob, program: str, query: str, formats: list[str], directory: Path, *options: str
+) -> list[str]:
+    """Return the formats, some with fields, in which a job's report is not what the program prints."""
+    file, out = directory / "query.fasta", directory / "plain" / "plain.out"
+    file.write_text(query)
+    out.parent.mkdir(exist_ok=True)
+    target = "proteins" if program in {"blastp", "blastx", "psiblast"} else "nucleotides"
+    database = services.targets.resolve("demo", "examples", target).path
+    different = []
+    for text in formats:
+        command = [program, "-query", file, "-db", database, "-outfmt", text, "-out", out, *options]
+        subprocess.run(command, check=True, capture_output=True)
+        first, *fields = text.split()
+        formatting = Formatting.read(first, fields=" ".join(fields))
+        made = services.reports.run(services.reports.submit(ADMINISTRATOR, job.job_id, formatting)).execute()
+        with services.reports.file(ADMINISTRATOR, made.report_id, made.files[0].name) as stream:
+            if stream.read() != out.read_bytes():
+                different.append(text)
+    return different
+
+
+@pytest.mark.parametrize("program", ["blastp", "tblastn", "psiblast"])
+def test_pairwise_text_of_a_given_search_space_has_no_columns_of_length_parameters(
+    program: str, services: Services, search_whole: Callable[..., SearchedJob], proteins: list[Sequence], tmp_path: Path
+) -> None:
+    query = fasta(proteins[:2])
+    job = search_whole(services, query, program=program, searchsp="1000000")
+    assert _differences(services, job, program, query, ["0", "4"], tmp_path, "-searchsp", "1000000") == []
+
+
+@pytest.mark.parametrize("program", ["blastp", "blastx"])
+def test_part_of_the_query_gives_its_own_length_and_coverage(  # noqa: PLR0913, PLR0917 - its fixtures
+    program: str,
+    services: Services,
+    search_whole: Callable[..., SearchedJob],
+    proteins: list[Sequence],
+    nucleotides: list[Sequence],
+    tmp_path: Path,
+) -> None:
+    """Also of a query that ends within the part, and one that is left out altogether since it ends before."""
+    sequences = (proteins if program == "blastp" else nucleotides)[:3]
+    short = [Sequence(b"short", sequences[0].residues[:20]), Sequence(b"ends", sequences[1].residues[:60])]
+    query = fasta([short[0], *sequences, short[1]])
+    job = search_whole(services, query, program=program, query_loc="31-90")
+    assert job.rows[0].note == "left out: it ends before query_loc begins"
+    table = "stitle qlen std qcovs sseqid qcovhsp"
+    formats = ["0", "5", "15", "16", f"6 {table}", f"7 {table}", f"10 {table}", "18"]
+    assert _differences(services, job, program, query, formats, tmp_path, "-query_loc", "31-90") == []
+    assert {hit.query for hit in services.reports.hits(ADMINISTRATOR, job.job_id).rows} <= {2, 3, 4, 5}
+
+
+def test_part_that_no_query_has_is_refused(submit: Callable[..., SearchedJob]) -> None:
+    with pytest.raises(InvalidInputError, match="beyond the end of every sequence"):
+        submit(">a\nMKVLAAGIVGLL\n", query_loc="50-60")

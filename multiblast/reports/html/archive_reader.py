@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from multiblast.errors import ArchiveError
+from multiblast.reports.coverage import coverage_percent
 
 _ORDINAL = "gnl|BL_ORD_ID|"
 _UNTITLED = "unnamed protein product"  # what BLAST+ calls a query without a title, of whatever molecule
-_ALMOST_WHOLE_PERCENT = 99
 
 
 class Hsp(NamedTuple):
@@ -74,16 +74,13 @@ class QueryResult:
 
     def coverage_percent(self, subject: Subject) -> int:
         """Return how much of the query the HSPs of a subject cover, as BLAST+'s ``qcovs`` rounds it."""
-        covered, end = 0, 0
-        for first, last in sorted(sorted((hsp.query_start, hsp.query_end)) for hsp in subject.hsps):
-            covered += max(0, last - max(first - 1, end))
-            end = max(end, last)
-        percent = 100 * covered / self.length
-        return int(percent + 0.5 if percent < _ALMOST_WHOLE_PERCENT else percent)
+        return coverage_percent(((hsp.query_start, hsp.query_end) for hsp in subject.hsps), self.length)
 
 
-def read_results(stream: Iterable[bytes]) -> Iterator[QueryResult]:
+def read_results(stream: Iterable[bytes], queries: Iterable[tuple[int, int]] | None = None) -> Iterator[QueryResult]:
     """Yield the results of the lines of a file in format 15, in order; one at a time is in memory.
+
+    The queries' positions and lengths may be given; else they are counted from 1, and as stated.
 
     BLAST+ starts and ends the object of each query with a line that is a brace;
     no string in JSON holds a line break.
@@ -93,8 +90,10 @@ def read_results(stream: Iterable[bytes]) -> Iterator[QueryResult]:
     """
     position = 0
     try:
-        for position, text in enumerate(_objects(stream), start=1):
-            yield _result(json.loads(text.decode("utf-8", "replace")), position)
+        given = iter(queries or ())
+        for count, text in enumerate(_objects(stream), start=1):
+            position, length = next(given, (count, 0))
+            yield _result(json.loads(text.decode("utf-8", "replace")), position, length)
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise ArchiveError(f"blast_formatter's JSON is not as expected at query {position}: {error!r}") from error
     if not position:
@@ -116,7 +115,7 @@ def _objects(stream: Iterable[bytes]) -> Iterator[bytes]:
         raise ValueError("the file is cut short")
 
 
-def _result(document: dict[str, Any], position: int) -> QueryResult:
+def _result(document: dict[str, Any], position: int, length: int) -> QueryResult:
     results = document["report"]["results"]
     search = results["search"] if "search" in results else results["iterations"][-1]["search"]
     title = search.get("query_title", "")
@@ -126,7 +125,7 @@ def _result(document: dict[str, Any], position: int) -> QueryResult:
         position=position,
         name=title.partition(" ")[0] or f"Query_{position}",
         title=title.partition(" ")[2].strip(),
-        length=search["query_len"],
+        length=length or search["query_len"],
         message=search.get("message", ""),
         subjects=tuple(_subject(hit) for hit in search["hits"]),
     )

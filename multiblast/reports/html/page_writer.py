@@ -28,21 +28,30 @@ def write_html_report(source: ReportSource, directory: Path) -> list[Path]:
     """Write the page of a report job."""
     page = directory / "report.html"
     with TemporaryDirectory(dir=directory, prefix=".html-") as name:
-        write_html(source.json(Path(name)), page, title=source.title, facts=source.facts())
+        printed, queries = source.json(Path(name)), source.reported
+        write_html(printed, page, title=source.title, facts=source.facts(), queries=queries)
     return [page]
 
 
-def write_html(printed: Path, output: Path, *, title: str, facts: Mapping[str, str]) -> None:
+def write_html(
+    printed: Path,
+    output: Path,
+    *,
+    title: str,
+    facts: Mapping[str, str],
+    queries: Iterable[tuple[int, int]] | None = None,
+) -> None:
     """Write a page that is one file and needs nothing else, from a report in BLAST+'s format 15.
 
     The file appears whole or not at all, and the same result gives the same bytes. Below its title stand facts, such as
-    ``{"Program": "blastp 2.12.0+"}``.
+    ``{"Program": "blastp 2.12.0+"}``. The queries' positions and lengths are those of the report unless they are given:
+    where parts were searched, BLAST+ states the lengths of these.
 
     Raises:
         ArchiveError: the report is not as BLAST+ writes it.
     """
     with printed.open("rb") as stream, replacing(output) as page:
-        _write_page(page, read_results(stream), title, facts)
+        _write_page(page, read_results(stream, queries), title, facts)
 
 
 def _write_page(page: IO[bytes], results: Iterable[QueryResult], title: str, facts: Mapping[str, str]) -> None:

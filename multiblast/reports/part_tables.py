@@ -1,0 +1,96 @@
+"""Tables of searches of a part of each query: lengths and coverage are those of the part.
+
+``blast_formatter`` does not know the part, and prints those of the whole query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+from multiblast.archive.statistics import SearchRequest
+from multiblast.errors import ArchiveError
+from multiblast.reports.corrections import PrintedArchive, Rewriting, join_tables
+from multiblast.reports.coverage import coverage_percent
+from multiblast.reports.report_options import Formatting
+
+OF_PARTS = frozenset({"qlen", "qcovs", "qcovhsp"})
+"""The fields that must be computed."""
+
+_STANDARD = (
+    "qaccver", "saccver", "pident", "length", "mismatch", "gapopen", "qstart", "qend", "sstart", "send", "evalue",
+    "bitscore",
+)  # fmt: skip
+_NEEDED = ("qlen", "qstart", "qend", "sseqid", "slen", "qcovs")  # a number first, so that no row looks like a comment
+_SEPARATOR = "\x1f"  # in no title
+_NAMES = b"# Fields: "
+
+
+def printed_as(formatting: Formatting) -> Formatting:
+    """Return a table with comments, which tell queries apart, and with what must be known beside its own fields."""
+    fields = dict.fromkeys((*_NEEDED, *_columns(formatting)))
+    return formatting.model_copy(update={"format": "7", "fields": tuple(fields), "delimiter": _SEPARATOR})
+
+
+def complete_parts(printed: PrintedArchive, formatting: Formatting) -> Rewriting:
+    """Make the table that is wanted of one that was `printed_as` its format asks."""
+    search, joined = printed.search(), join_tables(printed)
+    return lambda stream: _completed(_lines(joined, stream), formatting, search)
+
+
+def _columns(formatting: Formatting) -> tuple[str, ...]:
+    """Return the fields, each once, as BLAST+ prints them."""
+    fields = (_STANDARD if field == "std" else (field,) for field in formatting.fields)
+    return tuple(dict.fromkeys(name for names in fields for name in names))
+
+
+def _lines(joined: Rewriting, stream: BinaryIO) -> Iterator[bytes]:
+    left = b""
+    for piece in joined(stream):
+        *lines, left = (left + piece).split(b"\n")
+        yield from lines
+    if left:
+        yield left
+
+
+def _completed(lines: Iterable[bytes], formatting: Formatting, search: SearchRequest) -> Iterator[bytes]:
+    wanted, printed = _columns(formatting), printed_as(formatting).fields
+    delimiter = (formatting.delimiter or ("," if formatting.format == "10" else "\t")).encode()
+    separator, subject, rows = _SEPARATOR.encode(), None, list[dict[str, bytes]]()
+
+    def flush() -> Iterator[bytes]:
+        yield from (delimiter.join(row[name] for name in wanted) + b"\n" for row in _of_subject(rows, search))
+        rows.clear()
+
+    for line in lines:
+        if separator in line and not line.startswith(b"#"):
+            values = line.split(separator)
+            if len(values) != len(printed):
+                raise ArchiveError(f"blast_formatter printed {len(values)} of {len(printed)} fields: {line[:200]!r}")
+            row = dict(zip(printed, values, strict=True))
+            if subject != (subject := (row["sseqid"], row["slen"], row["qcovs"])):
+                yield from flush()
+            rows.append(row)
+            continue
+        yield from flush()
+        if line.startswith(_NAMES):
+            names = dict(zip(printed, line.removeprefix(_NAMES).split(b", "), strict=True))
+            line = _NAMES + b", ".join(names[name] for name in wanted)  # noqa: PLW2901 - the line as it is to be
+        if formatting.format == "7" or not line.startswith(b"#"):
+            yield line + b"\n"
+    yield from flush()
+
+
+def _of_subject(rows: list[dict[str, bytes]], search: SearchRequest) -> Iterator[dict[str, bytes]]:
+    """Yield the rows of a query's subject with the lengths and coverage of the part."""
+    spans = [(int(row["qstart"]), int(row["qend"])) for row in rows]
+    first, last = search.part or (0, 0)
+    asked = last - first + 1  # BLAST+ takes the part to be as long as that, though the query may end within it
+    for row, span in zip(rows, spans, strict=True):
+        searched = search.searched_length(int(row["qlen"]))
+        values = {
+            "qlen": asked,
+            "qcovs": coverage_percent(spans, asked),
+            "qcovhsp": coverage_percent([span], searched),
+        }
+        yield row | {name: b"%d" % value for name, value in values.items()}
