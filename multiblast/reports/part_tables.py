@@ -91,6 +91,7 @@ def _of_subject(rows: list[dict[str, bytes]], search: SearchRequest) -> Iterator
         values = {
             "qlen": asked,
             "qcovs": coverage_percent(spans, asked),
-            "qcovhsp": coverage_percent([span], searched),
+            # Codons of a translated query, in percent of its letters.
+            "qcovhsp": coverage_percent([(1, (abs(span[1] - span[0]) + 1) // search.query_step)], searched),
         }
         yield row | {name: b"%d" % value for name, value in values.items()}

@@ -173,6 +173,7 @@ def _formatting(name: str, program: str, rng: random.Random, *, has_most: bool, 
     given: dict[str, Any] = {"format": name}
     if row.fields and rng.random() < 0.7:
         unfit = OTHER_FIELDS.get(program, set()) | ({"qcovus"} if program != "blastn" or has_part else set())
+        unfit |= {"qcovhsp"} if program == "tblastx" and has_part else set()
         fields = [field for field in row.fields if field not in unfit]
         given["fields"] = tuple(rng.sample(fields, 1 if name == "17" else rng.randint(1, 12)))
     choices = {
