@@ -56,7 +56,7 @@ class Query:
             yield record.sequence()
 
 
-def check_query(
+def check_query(  # noqa: PLR0913 - a query, and what it is checked for
     source: Source,
     *,
     molecule: Molecule,
