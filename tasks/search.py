@@ -57,7 +57,9 @@ def _child_id(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
 @task(cache_policy=NO_CACHE, task_run_name="check and record the query", **RETRY_IF_TRANSIENT)
 def record_query(submission: Submission, notify: str = "") -> Recorded:
     """Check a submission whole, then record its job, its children, and whom to notify of its end."""
-    return services().queries.submit(requester(submission.owner), submission, notify=notify)
+    who = requester(submission.owner)
+    services().accounts.check_submitter(who, has_link=True)
+    return services().queries.submit(who, submission, notify=notify)
 
 
 @task(cache_policy=NO_CACHE, task_run_name="plan the query")

@@ -74,13 +74,13 @@ class Accounts:
             NotAllowedError: they have no name.
             InvalidInputError: without a link they could not; at one's own machine whoever gives no name can.
         """
-        if requester.administrator:
+        if requester.administrator or self._policy.trust_unnamed:
             return
         if not requester.owner:
             raise NotAllowedError(
                 "somebody without a name could not read what they submit: give a user's name or token, or be a guest"
             )
-        if not has_link and not self._policy.trust_unnamed:
+        if not has_link:
             reason = "without it in your list you could not read the job: leave this out"
             raise InvalidInputError(Problem(reason, "addToUserCollection"))
 

@@ -90,9 +90,11 @@ class Queries(JobDoor):
 
         Raises:
             InvalidInputError: with every problem, by key; nothing was recorded.
+            NotAllowedError: nobody in particular requests it, who could not read it afterwards.
             LimitError: the requester has as much as they may have for now.
         """
         submission, add = read_create_query(config, query)
+        self._accounts.check_submitter(requester, has_link=add)
         try:
             recorded = self.submit(requester, submission, add_to_collection=add)
         except InvalidInputError as error:
@@ -108,10 +110,8 @@ class Queries(JobDoor):
 
         Raises:
             InvalidInputError: with everything that is wrong; nothing was recorded.
-            NotAllowedError: nobody in particular requests it, who could not read it afterwards.
             LimitError: the requester has as much as they may have for now.
         """
-        self._accounts.check_submitter(requester, has_link=add_to_collection)
         if notify:
             self._notices.check(notify)
         submission = replace(submission, owner=requester.owner if add_to_collection else "")
