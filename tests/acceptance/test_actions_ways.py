@@ -51,8 +51,9 @@ class World:
         return self.loop.run(load_flow_from_entrypoint(entrypoint, use_placeholder_flow=False)(**parameters))
 
     def command(self, *words: str) -> Any:
-        from deployments.command_line import app
+        from deployments.command_line import app, display
 
+        display.only_json(False)  # as at the start of a process
         done = self.runner.invoke(app, list(words), catch_exceptions=False)
         assert done.exit_code == 0, done.output
         return done.stdout
@@ -214,8 +215,9 @@ def _history(w: World, job: str) -> None:
 
 
 def _status(w: World) -> None:
-    asked = [w.job, w.report, "0" * 32]
-    told = w.services.queries.statuses(w.ann, asked) | w.services.reports.statuses(w.ann, asked)
+    asked = [w.job, w.report]
+    unknown = [*asked, "0" * 32]
+    told = w.services.queries.statuses(w.ann, unknown) | w.services.reports.statuses(w.ann, unknown)
     assert told == w.json("status", *asked) == w.json("jobs", "status", *asked)
     assert told == {w.job: "complete", w.report: "complete"}
 
@@ -393,8 +395,7 @@ def test_commands_are_requested_by_the_user_or_guest_of_the_environment(
 
     public = replace(world.services, policy=Policy.public())
     monkeypatch.setattr(session, "local_services", lambda _root=None: public)
-    monkeypatch.setattr(session, "_of_blocks", lambda: public)
-    monkeypatch.setattr(session, "_embedded", lambda: public)
+    monkeypatch.setattr(session, "_services", lambda _root, **_: public)
     monkeypatch.setattr(session, "start_prefect", PrefectServer)
     monkeypatch.chdir(tmp_path)
     query = tmp_path / "query.fasta"
@@ -429,7 +430,7 @@ def test_targets_root_changes_the_databases_and_nothing_else(
 
     build_demo_targets(tmp_path)
     chosen = replace(world.services, policy=Policy(keep_days=7))
-    monkeypatch.setattr(session, "_embedded", lambda: chosen)
+    monkeypatch.setattr("multiblast.services.Services.embedded", lambda: chosen)
     found = session.local_services(tmp_path)
     assert found.targets.root == tmp_path
     assert found.targets.layout.pattern == chosen.targets.layout.pattern

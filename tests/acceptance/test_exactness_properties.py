@@ -27,7 +27,8 @@ UNSEARCHABLE = b"X" * 40
 def titles(name: str) -> st.SearchStrategy[str]:
     """Any titles; BLAST+'s XML fails on letters beyond ASCII."""
     last = 0x7E if name == XML else 0x2FF
-    return st.text(st.characters(min_codepoint=32, max_codepoint=last, blacklist_categories=["Cc"]), max_size=60)
+    text = st.text(st.characters(min_codepoint=32, max_codepoint=last, blacklist_categories=["Cc"]), max_size=60)
+    return text.filter(lambda title: not title.startswith("?"))  # `>?` is no title, but begins a gap
 
 
 class Searched:
