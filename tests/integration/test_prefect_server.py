@@ -41,7 +41,10 @@ async def _count_up(database: Path, begin: Callable[..., Any], writers: int) -> 
             await session.execute(text("UPDATE counter SET value = value + 1"))
 
     try:
-        await asyncio.gather(*(add() for _ in range(writers)))
+        # Those that fail must not end the others, whose connections would stay open.
+        for failure in await asyncio.gather(*(add() for _ in range(writers)), return_exceptions=True):
+            if failure:
+                raise failure
         async with engine.connect() as connection:
             return int((await connection.execute(text("SELECT value FROM counter"))).scalar_one())
     finally:
