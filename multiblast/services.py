@@ -62,7 +62,11 @@ class Services:
 
     def job_door(self, job_id: str) -> Queries | Reports:
         """Return the door of a job's kind; `NotFoundError` if there is no such job."""
-        return self.queries if self._engine.jobs.kind(job_id) is JobKind.QUERY else self.reports
+        return self.door(self._engine.jobs.kind(job_id))
+
+    def door(self, kind: JobKind) -> Queries | Reports:
+        """Return the door of a kind of jobs."""
+        return self.queries if kind is JobKind.QUERY else self.reports
 
     def whole_id(self, requester: Requester, beginning: str) -> str:
         """Return the id of the one job that begins so, of those a requester may read: see `Access.whole_id`."""

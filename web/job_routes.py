@@ -10,12 +10,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
 
 from multiblast.accounts import Requester
-from multiblast.actions import Queries, Reports
 from multiblast.actions.answers import Errors, Event
 from multiblast.actions.requests import read_update
 from multiblast.database import JobKind
 from multiblast.errors import InvalidInputError, NotAllowedError, NotFoundError, Problem
-from multiblast.services import Services
 from web.bodies import read_json, read_object
 from web.errors import HttpError, json_line
 from web.files import content_headers
@@ -23,11 +21,6 @@ from web.identity import Caller, CallerOfRequest
 from web.memory import Remembered
 from web.parameters import Download, JobId, errors, json_answer
 from web.service import Service, ServiceOfRequest
-
-
-def door_of(services: Services, kind: JobKind) -> Queries | Reports:
-    """Return the door of the jobs of a kind."""
-    return services.queries if kind is JobKind.QUERY else services.reports
 
 
 def body_of(schema: dict[str, Any], media_type: str = "application/json") -> dict[str, Any]:
@@ -41,7 +34,7 @@ async def restart(service: Service, kind: JobKind, who: Requester, job_id: str) 
     Raises:
         HttpError: it cannot, because what it was searched in is not as its recipe needs it.
     """
-    door = door_of(service.services, kind)
+    door = service.services.door(kind)
     try:
         await run_in_threadpool(door.restart, who, job_id)
     except InvalidInputError as error:
@@ -56,7 +49,7 @@ def unlink(service: Service, kind: JobKind, who: Requester, job_id: str) -> None
         NotFoundError: it is not in it.
     """
     try:
-        found = door_of(service.services, kind).unlink(who, job_id)
+        found = service.services.door(kind).unlink(who, job_id)
     except NotAllowedError:
         found = False
     if not found:
@@ -120,7 +113,7 @@ def add_job_routes(router: APIRouter, kind: JobKind) -> None:  # noqa: C901, PLR
         def change() -> None:
             who = caller.member()
             summary, description = read_update(body)
-            door_of(service.services, kind).update(who, job_id, summary=summary, description=description)
+            service.services.door(kind).update(who, job_id, summary=summary, description=description)
 
         await run_in_threadpool(change)
         return Response(status_code=204)
@@ -134,19 +127,19 @@ def add_job_routes(router: APIRouter, kind: JobKind) -> None:  # noqa: C901, PLR
     @router.post("/jobs/{job_id}/cancel", status_code=204, responses=changed)
     def cancel_job(service: ServiceOfRequest, caller: CallerOfRequest, job_id: JobId) -> Response:
         """Stop a job that waits or runs; what it found is kept."""
-        door_of(service.services, kind).cancel(caller.member(), job_id)
+        service.services.door(kind).cancel(caller.member(), job_id)
         return Response(status_code=204)
 
     @router.put("/jobs/{job_id}/pin", status_code=204, responses=known)
     def pin_job(service: ServiceOfRequest, caller: CallerOfRequest, job_id: JobId) -> Response:
         """Keep a job's result for good."""
-        door_of(service.services, kind).pin(caller.member(), job_id)
+        service.services.door(kind).pin(caller.member(), job_id)
         return Response(status_code=204)
 
     @router.delete("/jobs/{job_id}/pin", status_code=204, responses=known)
     def unpin_job(service: ServiceOfRequest, caller: CallerOfRequest, job_id: JobId) -> Response:
         """Let a job's result expire when nobody uses it."""
-        door_of(service.services, kind).pin(caller.member(), job_id, pinned=False)
+        service.services.door(kind).pin(caller.member(), job_id, pinned=False)
         return Response(status_code=204)
 
     @router.post("/jobs/{job_id}/shares", responses=errors("not-found", "forbidden", "invalid-input"))
@@ -159,31 +152,31 @@ def add_job_routes(router: APIRouter, kind: JobKind) -> None:  # noqa: C901, PLR
     ) -> Response:
         """Get a token with which anybody may read a job: header `Share-Token`, or `share_token` in the address."""
         lasts = timedelta(days=days) if days else None
-        token = door_of(service.services, kind).share(caller.member(), job_id, lasts=lasts)
+        token = service.services.door(kind).share(caller.member(), job_id, lasts=lasts)
         return json_answer(request, {"shareToken": token})
 
     @router.delete("/jobs/{job_id}/shares", status_code=204, responses=known)
     def end_shares(service: ServiceOfRequest, caller: CallerOfRequest, job_id: JobId) -> Response:
         """Make all share tokens of a job worthless."""
-        door_of(service.services, kind).end_shares(caller.member(), job_id)
+        service.services.door(kind).end_shares(caller.member(), job_id)
         return Response(status_code=204)
 
     @router.get("/jobs/{job_id}/history", response_model=list[Event], responses=known)
     def job_history(request: Request, service: ServiceOfRequest, caller: CallerOfRequest, job_id: JobId) -> Response:
         """See what happened to a job, oldest first."""
-        return json_answer(request, door_of(service.services, kind).history(caller.reader(), job_id))
+        return json_answer(request, service.services.door(kind).history(caller.reader(), job_id))
 
     @router.get("/jobs/{job_id}/errors", response_model=Errors, responses=known)
     def job_errors(request: Request, service: ServiceOfRequest, caller: CallerOfRequest, job_id: JobId) -> Response:
         """See what went wrong with a job, by program and by sequence."""
-        return json_answer(request, door_of(service.services, kind).errors(caller.reader(), job_id))
+        return json_answer(request, service.services.door(kind).errors(caller.reader(), job_id))
 
     @router.get("/jobs/{job_id}/stderr", response_class=PlainTextResponse, responses=known)
     def job_stderr(
         service: ServiceOfRequest, caller: CallerOfRequest, job_id: JobId, download: Download = True
     ) -> Response:
         """Read what a job's programs wrote to standard error; often nothing."""
-        text = door_of(service.services, kind).errors(caller.reader(), job_id).stderr
+        text = service.services.door(kind).errors(caller.reader(), job_id).stderr
         return Response(text, headers=content_headers("text/plain", download=download, name=f"{job_id}-stderr.txt"))
 
     @router.post(
@@ -200,7 +193,7 @@ def add_job_routes(router: APIRouter, kind: JobKind) -> None:  # noqa: C901, PLR
         wanted = tuple(one.lower() for one in ids if isinstance(one, str))
 
         def read() -> Remembered:
-            return Remembered(json_line(door_of(service.services, kind).statuses(caller.anybody(), wanted)))
+            return Remembered(json_line(service.services.door(kind).statuses(caller.anybody(), wanted)))
 
         found = await run_in_threadpool(service.memory.answer, ("statuses", kind, caller, wanted), read)
         return json_answer(request, found.body)

@@ -63,9 +63,8 @@ class Watch:
             self._look.clear()
 
     async def _see(self, kind: JobKind, jobs: dict[str, set[asyncio.Future[None]]]) -> None:
-        door = self._services.queries if kind is JobKind.QUERY else self._services.reports
         asked = list(jobs)
-        statuses = await run_in_threadpool(door.statuses, _EVERYTHING, asked) if asked else {}
+        statuses = await run_in_threadpool(self._services.door(kind).statuses, _EVERYTHING, asked) if asked else {}
         ended = [job_id for job_id in asked if statuses.get(job_id) not in ACTIVE]
         for future in (future for job_id in ended for future in jobs.get(job_id, ())):
             if not future.done():

@@ -155,12 +155,7 @@ class Queries(JobDoor):
         plan = run.plan()
         if plan.unknown:
             return self.waiting(job_id)
-        try:
-            run.start(plan)
-            run.finish()
-        except BaseException as error:
-            run.fail(error)
-            raise
+        run.execute(plan)
         return None
 
     def searched_job(self, job_id: str, *, count: int = 0) -> SearchedJob:

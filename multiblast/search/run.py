@@ -56,13 +56,13 @@ class SearchRun:
     progress: OnProgress = no_progress
     turn: Turn = nullcontext
 
-    def execute(self) -> SearchedJob:
-        """Run the job in this process from beginning to end.
+    def execute(self, plan: Plan | None = None) -> SearchedJob:
+        """Run the job in this process from beginning to end, by a plan that was just made if there is one.
 
         Raises:
             JobFailedError: the job is not complete now.
         """
-        return _without_waiting(Steps(self).execute())
+        return _without_waiting(Steps(self, plan).execute())
 
     def plan(self) -> Plan:
         """Find out which sequences are known, and pack the others into batches: see `make_plan`."""
@@ -202,6 +202,7 @@ class Steps:
     """
 
     run: SearchRun
+    made: Plan | None = None
 
     async def execute(self) -> SearchedJob:
         """Take one step after the other; an error in any of them fails the job."""
@@ -220,7 +221,7 @@ class Steps:
 
     async def plan(self) -> Plan:
         """Find out what is known and what must be searched."""
-        return self.run.plan()
+        return self.made or self.run.plan()
 
     async def leave_to_queue(self, plan: Plan) -> SearchedJob | None:  # noqa: ARG002 - a subclass decides by it
         """Leave the job to another run, if that is where it belongs, and return it as it waits."""
