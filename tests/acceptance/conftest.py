@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+
+from tests.support.servers import free_stack_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,9 +33,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """``make up`` on a free port in a home of its own: the environment to run commands in; stopped at the end."""
     home = tmp_path_factory.mktemp("live")
     environment = _environment(home)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_stack_port()
     up = [sys.executable, "-m", "deployments", "up", "--port", str(port)]
     done = subprocess.run(up, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

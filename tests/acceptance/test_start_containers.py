@@ -11,13 +11,13 @@ from pathlib import Path
 
 import httpx
 
+from tests.support.servers import free_stack_port
+
 _ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_all_in_one_has_flows_and_a_worker_and_keeps_its_data_at_home(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_stack_port()
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MULTIBLAST_"))}
     (tmp_path / "data" / "targets").mkdir(parents=True)
     environment = kept | {"HOME": str(tmp_path), "MULTIBLAST_HOME": str(tmp_path / "data")}

@@ -11,13 +11,11 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -43,6 +41,7 @@ from multiblast.targets import Targets
 from multiblast.transfer import publish
 from tests.support.people import ADMINISTRATOR
 from tests.support.processes import blast_processes, is_running, wait_for
+from tests.support.servers import free_stack_port
 
 pytestmark = pytest.mark.postgresql
 
@@ -56,7 +55,7 @@ class Installation:
     """A home and ports of its own, with the commands that `make up` and `make down` run."""
 
     def __init__(self, home: Path, host: str = "127.0.0.1", profile: str = "plain") -> None:
-        self.home, self.host, self.profile, self.port = home, host, profile, _free_port(host)
+        self.home, self.host, self.profile, self.port = home, host, profile, free_stack_port(host)
         self.url = f"http://{host}:{self.port}"
 
     @property
@@ -146,16 +145,6 @@ class Installation:
         self.ask(f"/block_documents/{block['id']}", change, "PATCH")
 
 
-def _free_port(host: str) -> int:
-    """Return a port with nobody on it or on those of the other servers, which follow it."""
-    while True:
-        first = random.randrange(20_000, 30_000)
-        with ExitStack() as stack, suppress(OSError):
-            for port in (first, *range(first + 10, first + 20)):
-                stack.enter_context(socket.socket()).bind((host, port))
-            return first
-
-
 @pytest.fixture(scope="module")
 def network() -> Iterator[tuple[str, str]]:
     """An address of this machine, and a name space whose network reaches it and nothing else; without root, none."""
@@ -230,7 +219,7 @@ def test_up_has_two_workers_ready_that_share_no_home_and_no_core(installation: I
 
 
 def test_ui_asks_the_server_it_came_from(installation: Installation) -> None:
-    """Prefect's pages ask port 4200 of the browser's machine unless told otherwise, and then cannot connect."""
+    """Prefect's pages ask port 4200 of the browser's machine unless configured otherwise, and then cannot connect."""
     with urllib.request.urlopen(f"{installation.url}/ui-settings", timeout=30) as response:  # noqa: S310 - as above
         settings = json.load(response)
     assert settings["api_url"] == "/api"

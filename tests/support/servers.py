@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -24,7 +25,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from multiblast.stores.s3 import S3Store, connect
 
-__all__ = ["S3Server", "free_ports", "rclone_command", "running"]
+__all__ = ["S3Server", "free_ports", "free_stack_port", "rclone_command", "running"]
 
 _START_S = 60
 _BUCKET = "multiblast-tests"
@@ -82,6 +83,19 @@ def free_ports(count: int) -> list[int]:
         for probe in probes:
             probe.bind(("127.0.0.1", 0))
         return [probe.getsockname()[1] for probe in probes]
+
+
+def free_stack_port(host: str = "127.0.0.1") -> int:
+    """Return a port for ``make up`` with nobody on it or on those of the other servers, which follow it.
+
+    None of them is one that an outgoing connection could take before it is used.
+    """
+    while True:
+        first = random.randrange(20_000, 30_000)
+        with ExitStack() as stack, suppress(OSError):
+            for port in (first, first + 1, *range(first + 10, first + 20)):
+                stack.enter_context(socket.socket()).bind((host, port))
+            return first
 
 
 @contextmanager
