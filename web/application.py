@@ -22,7 +22,7 @@ from web.watch import Watch
 
 _DESCRIPTION = (
     "Searches sequences with BLAST+, each distinct one once, and makes reports exactly as BLAST+ prints them. "
-    "Say who you are with Authorization: Bearer TOKEN. Every error is {status, message, requestId}."
+    "Send your token as Authorization: Bearer TOKEN. Every error is {status, message, requestId}."
 )
 
 

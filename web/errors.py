@@ -88,7 +88,7 @@ def describe(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
     body = error_answer(error) if isinstance(error, MultiblastError) else {"status": "server-error"}
     if body["status"] == "server-error":  # its words are for the log: they may name paths
         _log.error("request failed", exc_info=error)
-        body["message"] = "something went wrong here: tell the administrator the requestId"
+        body["message"] = "something went wrong here: give the administrator this requestId"
     headers = {}
     if isinstance(error, LimitError):
         seconds = (error.retry_at - datetime.now(UTC)).total_seconds()

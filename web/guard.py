@@ -75,9 +75,9 @@ class Guard:
                 await passage.refuse(problem)
             else:
                 await self._app(scope, passage.receive, passage.send)
-        except TimeoutError:  # the client does not read: nothing more can be told to it
+        except TimeoutError:  # the client does not read: no answer can reach it
             passage.code = passage.code or 499
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told once and logged once
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is answered once and logged once
             await passage.refuse(error)
         seconds = time.perf_counter() - started
         route = getattr(scope.get("route"), "path_format", "other")

@@ -30,7 +30,7 @@ class Caller:
         token: A user's or a guest's; empty if none was given.
         user: Whom a trusted proxy has authenticated; empty if none did.
         shares: Tokens of shared jobs.
-        challenge: How a client that gave no token is told to give one.
+        challenge: How a client that gave no token is asked for one.
     """
 
     services: Services = field(compare=False, repr=False)
@@ -61,7 +61,7 @@ class Caller:
         """
         who = self.anybody()
         if not (who.owner or who.administrator or who.shares):
-            raise self._unauthorized("say who you are: send a token, as in Authorization: Bearer TOKEN")
+            raise self._unauthorized("this needs an account: send a token, as in Authorization: Bearer TOKEN")
         return who
 
     def member(self) -> Requester:

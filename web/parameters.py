@@ -65,7 +65,7 @@ def json_body(answer: Answer | Sequence[Answer] | dict[str, Any]) -> bytes:
 def json_answer(
     request: Request, answer: Answer | Sequence[Answer] | dict[str, Any] | bytes, *, active: bool = False
 ) -> Response:
-    """Return an answer as JSON, or that it has not changed since the request was told it last.
+    """Return an answer as JSON, or that it has not changed since the client last got it.
 
     Args:
         request: May have ``If-None-Match``.

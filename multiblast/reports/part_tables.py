@@ -27,7 +27,7 @@ _NAMES = b"# Fields: "
 
 
 def printed_as(formatting: Formatting) -> Formatting:
-    """Return a table with comments, which tell queries apart, and with what must be known beside its own fields."""
+    """Return a table with comments, which separate the queries, and with what must be known beside its own fields."""
     fields = dict.fromkeys((*_NEEDED, *_columns(formatting)))
     return formatting.model_copy(update={"format": "7", "fields": tuple(fields), "delimiter": _SEPARATOR})
 

@@ -69,7 +69,7 @@ def check_query(  # noqa: PLR0913 - a query, and what it is checked for
 
     It is FASTA text, its bytes or the path of a FASTA file, each may be gzipped; not an open file, as the query is
     read again when it is used. ``max_target_seqs`` counts for the limit on results, unless it is 0; ``reads_ids`` as
-    BLAST+ does with ``-parse_deflines``; ``leaves_out`` tells by its length whether BLAST+ passes a sequence over,
+    BLAST+ does with ``-parse_deflines``; ``leaves_out`` returns for a length whether BLAST+ passes a sequence over,
     which is refused if all are.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Hostile requests: whatever comes, no crash, no fault of the server's, and nothing told that is nobody's business.
+"""Hostile requests: whatever comes, no crash, no fault of the server's, and nothing revealed that is nobody's business.
 
 ``--hypothesis-profile=hostile`` sends 10 000 and more.
 """
@@ -236,17 +236,17 @@ def exchange(url: str, request: bytes) -> bytes:
 
 
 def check(answer: bytes, request: bytes, home: Path, targets_root: Path) -> None:
-    """Make sure that an answer is no fault of the server's, and tells nothing."""
+    """Make sure that an answer is no fault of the server's, and reveals nothing."""
     status = re.match(rb"HTTP/1\.1 (\d\d\d) ", answer)
     assert not answer or status, (request, answer)
     assert not status or int(status[1]) < 500, (request, answer)
     head, _, body = answer.partition(b"\r\n\r\n")
     assert b"\nX-Injected" not in head
     assert b"\nSet-Cookie" not in head
-    told = [str(home), "Traceback", "site-packages", "sqlite", *TOKENS]
+    secret = [str(home), "Traceback", "site-packages", "sqlite", *TOKENS]
     if not body.startswith(b"Blast4-archive"):  # which names the databases, for the formatter
-        told.append(str(targets_root))
-    leaks = [text for text in told if text.encode() in answer and text.encode() not in request]
+        secret.append(str(targets_root))
+    leaks = [text for text in secret if text.encode() in answer and text.encode() not in request]
     assert leaks == [], (request, answer)
 
 

@@ -347,7 +347,7 @@ def test_rescan_is_not_lost_to_a_scan_that_began_before(
 
 
 def broken(inside: Path, tmp_path: Path, name: str) -> str:
-    """Return why a database cannot be searched; it must be told, and be no target."""
+    """Return why a database cannot be searched; it must be reported, and be no target."""
     targets = Targets(inside, cache=tmp_path / "cache")
     assert name not in {database.name for database in targets.databases()}
     with pytest.raises(InvalidInputError, match=f"A/one/{name} cannot be searched: ") as caught:
@@ -436,8 +436,8 @@ def test_a_database_at_a_wrong_depth_is_named_with_where_it_belongs(root: Path, 
         for file in (root / "A/one/blast").glob("plain.*"):
             shutil.copy(file, tmp_path / place)
     targets = Targets(tmp_path)
-    told = {one.key: one.message for one in targets.misplaced()}
-    assert {key: text.rpartition(" ")[2] for key, text in told.items()} == {
+    found = {one.key: one.message for one in targets.misplaced()}
+    assert {key: text.rpartition(" ")[2] for key, text in found.items()} == {
         str(Path(place) / "plain"): f"{right}/blast/plain.*" for place, right in wrong.items()
     }
     assert targets.databases() == ()

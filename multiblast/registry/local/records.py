@@ -233,6 +233,6 @@ def _repository_object(session: Session, run: CodeRunFacts) -> int | None:
     elif match := re.fullmatch(r"(?:[^@/]+@)?([\w.-]+):(.+)", run.repository):  # git@host:path
         root, path = f"ssh://{match[1]}/", match[2]
     else:
-        return None  # a path on this machine tells nobody else anything
+        return None  # a path on this machine means nothing elsewhere
     location = record_place(session, root, path.removesuffix(".git"), run.commit)
     return record_object(session, location=location, description="code repository").id
