@@ -38,9 +38,10 @@ class Installation:
 
     def program(self, name: str) -> str:
         """Return the path of a program; `ProgramError` if it is not installed."""
-        path = str(self.directory) if self.directory else None
-        # Debian gives rpsblast another name, since a program of that name came before BLAST+.
-        found = shutil.which(name, path=path) or shutil.which(f"{name}+", path=path)
+        path = str(self.directory or os.environ.get("PATH", os.defpath))
+        # Debian gives rpsblast another name, since a program of that name came before BLAST+, and can be there too.
+        names = [(directory, each) for directory in path.split(os.pathsep) for each in (f"{name}+", name)]
+        found = next(filter(None, (shutil.which(each, path=directory) for directory, each in names)), None)
         if found is None:
             where = f"in {self.directory}" if self.directory else "on the path"
             remedy = f"no {name} {where}: install BLAST+ (on Debian: apt-get install ncbi-blast+)"

@@ -6,7 +6,6 @@ A new BLAST+ version that differs fails here, option by option.
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from dataclasses import dataclass
 from functools import cache
@@ -85,8 +84,8 @@ class Facts:
 
 
 def executable(program: str) -> str:
-    """Return the program's name here: Debian calls rpsblast rpsblast+."""
-    return program if shutil.which(program) else f"{program}+"
+    """Return where the program is: Debian calls rpsblast rpsblast+."""
+    return Installation().program(program)
 
 
 @cache

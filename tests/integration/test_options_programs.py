@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 
 from multiblast.errors import InvalidInputError
+from multiblast.installation import Installation
 from multiblast.molecules import DatabaseKind
 from multiblast.options import PROGRAMS, independent_from, is_independent, options_for, parse_options
 from multiblast.options.allowed_gap_costs import GAP_COSTS, NO_GAPS, nucleotide_gap_costs
@@ -76,7 +76,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         model = options_for(program)
         target = "profiles" if model.database_kind is DatabaseKind.PROFILE else model.database_kind
         command = [
-            program if shutil.which(program) else f"{program}+",
+            Installation().program(program),
             "-query",
             f"{model.query_molecule}{queries}.fasta",
         ]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from multiblast.errors import FailureClass, ProgramError
+from multiblast.installation import Installation
 from multiblast.programs import Program
 from tests.support.processes import is_running
 
@@ -212,3 +213,18 @@ def test_many_programs_at_once_leave_nothing_open() -> None:
     for thread in threads:
         thread.join()
     assert set(Path("/proc/self/fd").iterdir()) <= before
+
+
+def test_program_beside_an_older_one_of_its_name_is_that_of_blast(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Debian calls BLAST+'s rpsblast rpsblast+, and has an older rpsblast; the order of the path is kept."""
+    own, system = tmp_path / "own", tmp_path / "system"
+    for program in (own / "blastp", system / "blastp", system / "rpsblast", system / "rpsblast+"):
+        program.parent.mkdir(exist_ok=True)
+        program.write_text("#!/bin/sh\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{own}:{system}")
+    assert Installation().program("rpsblast") == str(system / "rpsblast+")
+    assert Installation().program("blastp") == str(own / "blastp")
+    assert Installation(directory=system).program("blastp") == str(system / "blastp")
