@@ -226,15 +226,15 @@ def _sequence(pool: list[str], kind: str, rng: random.Random) -> str:
     elif draw < 0.3:
         sequence = rng.choice(letters + ambiguous[0]) * rng.randint(5, 100)
     rate = rng.choice((0, 0, 0.05, 0.3))
-    changed = (rng.choice(letters) if rng.random() < rate else letter for letter in sequence)
-    sequence = "".join(changed)
+    changed = (rng.choice(letters) if rng.random() < rate else letter for letter in sequence if letter != "-")
+    sequence = "".join(changed) or letters[0]
     if rng.random() < 0.2:
         at = rng.randrange(len(sequence))
         sequence = sequence[:at] + "".join(rng.choices(ambiguous, k=3)) + sequence[at + 3 :]
     if rng.random() < 0.2:
         at = rng.randrange(len(sequence))
         sequence = sequence[:at] + sequence[at : at + 40].lower() + sequence[at + 40 :]
-    return sequence.replace("-", "")
+    return sequence
 
 
 class Place:
@@ -344,7 +344,7 @@ def _numbered(name: str) -> Callable[[re.Match[bytes]], bytes]:
 
 def _first_difference(plain: bytes, ours: bytes, is_sam: bool) -> str:
     if is_sam:
-        plain, ours = (re.sub(rb"\tCL:[^\n]*", b"", text) for text in (plain, ours))
+        plain, ours = (re.sub(rb"\tCL:[^\t\n]*", b"", text) for text in (plain, ours))
     if plain == ours:
         return ""
     left, right = plain.split(b"\n"), ours.split(b"\n")
