@@ -139,7 +139,7 @@ def test_reports_of_deltablast_differ_where_the_list_says(compare: Callable[...,
 def test_reports_of_several_rounds_of_psiblast_equal_plain_blast(compare: Callable[..., Exactness]) -> None:
     """With what is said of rounds: which sequences were found again, and that a search has converged."""
     exactness = compare(
-        "psiblast", "proteins", "proteins", "-num_iterations", "3", "-inclusion_ethresh", "0.1", searchable=True, few=14
+        "psiblast", "proteins", "proteins", "-num_iterations", "3", "-inclusion_ethresh", "0.1", searchable=True, few=8
     )
     assert exactness.all_differences() == {}
     assert exactness.differences(Formatting(format="0", html=True)) == []
