@@ -73,11 +73,16 @@ class Options(BaseModel):
         """How many database sequences are kept per query."""
         return int(self.value("max_target_seqs"))
 
+    @property
+    def part(self) -> tuple[int, int] | None:
+        """First and last letter, 0-based, of the part of each query that is searched; None for the whole."""
+        first, _, last = (self.value("query_loc") or "").partition("-")
+        return (int(first) - 1, int(last) - 1) if first else None
+
     def leaves_out(self, length: int) -> bool:
         """Whether BLAST+ passes a query of this length over, since it ends before the part to search begins."""
-        location = self.value("query_loc")
         # One that ends just there BLAST+ takes, and finds nothing left to search.
-        return bool(location) and length < int(location.partition("-")[0]) - 1
+        return self.part is not None and length < self.part[0]
 
     @property
     def megablast_index(self) -> str | None:

@@ -35,6 +35,7 @@ def write_blast_report(  # noqa: PLR0913 - an archive, its report, and how it is
     queries: int,
     directory: Path,
     parse_deflines: bool = False,
+    part: tuple[int, int] | None = None,
     formatter: BlastFormatter | None = None,
 ) -> list[Path]:
     """Write a report into an existing directory; return its files, the one to open before those of single queries.
@@ -47,6 +48,7 @@ def write_blast_report(  # noqa: PLR0913 - an archive, its report, and how it is
         queries: How many there are.
         directory: Where ``report.<extension>`` and the like go.
         parse_deflines: Whether the archive has the ids that BLAST+ reads in titles.
+        part: First and last letter, 0-based, that were searched of each query; by default as the archive states.
         formatter: The program that formats; by default the one on the path.
 
     Raises:
@@ -67,7 +69,7 @@ def write_blast_report(  # noqa: PLR0913 - an archive, its report, and how it is
         printed = printed_as(formatting)
         row = replace(row, post_process=partial(complete_parts, formatting=formatting))
     arguments = [*printed.arguments(), *(["-parse_deflines"] if parse_deflines else [])]
-    report = _Report(row, arguments, formatter or BlastFormatter(), output, queries)
+    report = _Report(row, arguments, formatter or BlastFormatter(), output, queries, part)
     service = search.service
     if service == _PSIBLAST:
         return report.write_rounds([first, *archives])
@@ -87,6 +89,7 @@ class _Report:
     formatter: BlastFormatter
     output: Path
     queries: int
+    part: tuple[int, int] | None = None
 
     def write(self, archive: Path, others: Iterable[Path] = ()) -> list[Path]:
         """Format all queries of a file by one process; other files at the same time."""
@@ -152,7 +155,7 @@ class _Report:
         return self.output.with_name("report.raw")
 
     def _rewriting(self, printed: PrintedArchive) -> Rewriting | None:
-        return self.format.post_process(printed) if self.format.post_process else None
+        return self.format.post_process(replace(printed, part=self.part)) if self.format.post_process else None
 
     def _write_files(self, archive: Path) -> list[Path]:
         """Format an archive into an index and one file per query; return the latter."""

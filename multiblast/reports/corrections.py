@@ -43,16 +43,21 @@ class PrintedArchive:
     Attributes:
         reports: How many reports there must be: one per query, or per round of psiblast.
         sections: Those of the report, if it is not of the whole file.
+        part: First and last letter, 0-based, of the part of each query that was searched: an archive states
+            it cut to the end of its batch's first query.
     """
 
     archive: Path
     reports: int = 1
     sections: Sequence[Section] | None = None
+    part: tuple[int, int] | None = None
 
     def search(self) -> SearchRequest:
         """Read what the archive states of the search."""
         with self.archive.open("rb") as stream:
-            return read_search(stream)
+            search = read_search(stream)
+        search.part = self.part or search.part
+        return search
 
     def read_sections(self) -> Sequence[Section]:
         """Return the sections of the report."""

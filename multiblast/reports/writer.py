@@ -95,6 +95,7 @@ class ReportSource:
                 queries=len(self.reported),
                 directory=directory,
                 parse_deflines=with_ids,
+                part=self._context.options.part,
                 formatter=self.formatter,
             )
 

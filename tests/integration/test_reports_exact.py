@@ -232,16 +232,19 @@ def test_part_of_the_query_gives_its_own_length_and_coverage(  # noqa: PLR0913, 
     nucleotides: list[Sequence],
     tmp_path: Path,
 ) -> None:
-    """Also of a query that ends within the part, and one that is left out altogether since it ends before."""
+    """Also of queries that end within the part, and one that is left out altogether since it ends before.
+
+    Where the first ends within it, BLAST+'s archive says that of all others of the batch, too.
+    """
     sequences = (proteins if program == "blastp" else nucleotides)[:3]
-    short = [Sequence(b"short", sequences[0].residues[:20]), Sequence(b"ends", sequences[1].residues[:60])]
-    query = fasta([short[0], *sequences, short[1]])
+    short = [Sequence(b"ends %d" % end, sequences[1].residues[:end]) for end in (20, 60, 70)]
+    query = fasta([*short[:2], *sequences, short[2]])
     job = search_whole(services, query, program=program, query_loc="31-90")
     assert job.rows[0].note == "left out: it ends before query_loc begins"
     table = "stitle qlen std qcovs sseqid qcovhsp"
     formats = ["0", "5", "15", "16", f"6 {table}", f"7 {table}", f"10 {table}", "18"]
     assert _differences(services, job, program, query, formats, tmp_path, "-query_loc", "31-90") == []
-    assert {hit.query for hit in services.reports.hits(ADMINISTRATOR, job.job_id).rows} <= {2, 3, 4, 5}
+    assert {hit.query for hit in services.reports.hits(ADMINISTRATOR, job.job_id).rows} <= {2, 3, 4, 5, 6}
 
 
 def test_part_that_no_query_has_is_refused(submit: Callable[..., SearchedJob]) -> None:
