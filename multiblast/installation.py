@@ -39,14 +39,13 @@ class Installation:
     def program(self, name: str) -> str:
         """Return the path of a program; `ProgramError` if it is not installed."""
         path = str(self.directory or os.environ.get("PATH", os.defpath))
-        # Debian gives rpsblast another name, since a program of that name came before BLAST+, and can be there too.
-        names = [(directory, each) for directory in path.split(os.pathsep) for each in (f"{name}+", name)]
-        found = next(filter(None, (shutil.which(each, path=directory) for directory, each in names)), None)
-        if found is None:
-            where = f"in {self.directory}" if self.directory else "on the path"
-            remedy = f"no {name} {where}: install BLAST+ (on Debian: apt-get install ncbi-blast+)"
-            raise ProgramError([name], 127, remedy, FailureClass.MISSING_PROGRAM)
-        return found
+        for directory in path.split(os.pathsep):
+            # Debian gives rpsblast another name, since a program of that name came before BLAST+, and can be there too.
+            if found := shutil.which(f"{name}+", path=directory) or shutil.which(name, path=directory):
+                return found
+        where = f"in {self.directory}" if self.directory else "on the path"
+        remedy = f"no {name} {where}: install BLAST+ (on Debian: apt-get install ncbi-blast+)"
+        raise ProgramError([name], 127, remedy, FailureClass.MISSING_PROGRAM)
 
     def version(self, name: str) -> str:
         """Return a program's version, e.g. ``2.12.0+``."""

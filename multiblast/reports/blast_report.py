@@ -89,7 +89,7 @@ class _Report:
     formatter: BlastFormatter
     output: Path
     queries: int
-    part: tuple[int, int] | None = None
+    part: tuple[int, int] | None
 
     def write(self, archive: Path, others: Iterable[Path] = ()) -> list[Path]:
         """Format all queries of a file by one process; other files at the same time."""

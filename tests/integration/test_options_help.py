@@ -83,15 +83,10 @@ class Facts:
     requires: frozenset[str]
 
 
-def executable(program: str) -> str:
-    """Return where the program is: Debian calls rpsblast rpsblast+."""
-    return Installation().program(program)
-
-
 @cache
 def help_of(program: str) -> dict[str, str]:
     """Return what ``<program> -help`` says of each option."""
-    text = subprocess.run([executable(program), "-help"], check=True, capture_output=True, text=True).stdout
+    text = subprocess.run([Installation().program(program), "-help"], check=True, capture_output=True, text=True).stdout
     arguments = text[text.index("OPTIONAL ARGUMENTS") :]
     blocks = re.split(r"^ -(\w+)", arguments, flags=re.MULTILINE)[1:]
     return {name: body.split("\n *** ", 1)[0] for name, body in zip(blocks[::2], blocks[1::2], strict=True)}

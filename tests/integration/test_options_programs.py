@@ -75,11 +75,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     ) -> subprocess.CompletedProcess[str]:
         model = options_for(program)
         target = "profiles" if model.database_kind is DatabaseKind.PROFILE else model.database_kind
-        command = [
-            Installation().program(program),
-            "-query",
-            f"{model.query_molecule}{queries}.fasta",
-        ]
+        command = [Installation().program(program), "-query", f"{model.query_molecule}{queries}.fasta"]
         environment = {**os.environ, "BLAST_USAGE_REPORT": "false", **({"BATCH_SIZE": "1"} if alone else {})}
         return subprocess.run(
             [*command, "-db", target, "-outfmt", COLUMNS, *arguments],
