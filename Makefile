@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint check bench chaos exactness screenshots up down status doctor lock clean
+.PHONY: help install demo test thorough run_tests lint check bench chaos exactness screenshots up down status doctor lock clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -28,12 +28,20 @@ install: .venv/installed ## install what is missing: the environment, and BLAST+
 demo: install ## search real sequences from end to end and show the report
 	@$(BIN)/multiblast demo
 
-test: lint ## run all checks and all tests, installing what they need
-	@deployments/install.sh chromium || { echo "The tests that need a browser are left out."; chosen="not browser"; }; \
+test: chosen = not long
+test: lint run_tests ## run all checks and the tests, installing what they need
+
+thorough: chosen = long
+thorough: install run_tests ## run the long tests, which `make test` leaves out: before a release
+
+run_tests:
+	@chosen="$(chosen)"; \
+	deployments/install.sh chromium || { echo "The tests that need a browser are left out."; \
+		chosen="$$chosen and not browser"; }; \
 	deployments/install.sh postgresql || { echo "The tests that need PostgreSQL are left out."; \
-		chosen="$${chosen:+$$chosen and }not postgresql"; }; \
+		chosen="$$chosen and not postgresql"; }; \
 	unshare --net --mount --uts true 2>/dev/null || { echo "The tests that need name spaces of networks are left out."; \
-		chosen="$${chosen:+$$chosen and }not namespaces"; }; \
+		chosen="$$chosen and not namespaces"; }; \
 	$(PYTHON) -m pytest -n $$(($$(nproc) + 2)) --dist loadfile --no-loadscope-reorder -m "$$chosen" $(ARGS)
 
 lint: install ## check style, types and the direction of imports

@@ -76,7 +76,7 @@ def substitute(
 ) -> Iterator[bytes]:
     """Yield the stream with each match replaced; a match is shorter than `REACH_BYTES`."""
     buffer = b""
-    for piece in pieces:
+    for piece in _gathered(pieces):
         buffer += piece
         place = 0
         while (found := pattern.search(buffer, place)) and found.end() < len(buffer):
@@ -87,6 +87,18 @@ def substitute(
         yield buffer[place:safe]
         buffer = buffer[safe:]
     yield pattern.sub(replacement, buffer)
+
+
+def _gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield lines together as large chunks: with each, what was held back is searched once more."""
+    gathered, size = list[bytes](), 0
+    for piece in pieces:
+        gathered.append(piece)
+        size += len(piece)
+        if size >= REACH_BYTES:
+            yield b"".join(gathered)
+            gathered, size = [], 0
+    yield b"".join(gathered)
 
 
 def join_pairwise(printed: PrintedArchive) -> Rewriting:

@@ -26,6 +26,8 @@ server = start_prefect()
 server.wait(print)
 from flows.submit_query import submit_query
 
+pytestmark = pytest.mark.long
+
 job = asyncio.run(submit_query(query_file=sys.argv[1], targets=["demo/examples/proteins"]))
 print(job.status, len(job.rows))
 """

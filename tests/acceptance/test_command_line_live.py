@@ -10,8 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Answer = Callable[..., dict[str, Any]]
 
@@ -78,34 +76,6 @@ def test_help_names_every_command(multiblast: Run) -> None:
     done = multiblast("--help")
     assert done.returncode == 0
     assert {"search", "report", "targets", "demo"} <= set(done.stdout.split())
-
-
-_BAD = [
-    (b"", TARGET, "the query is empty"),
-    (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", TARGET, "a PNG image, not FASTA text"),
-    (b">a\nMKVLAAGIFWEEQ\n", NUCLEOTIDES, "'a'"),
-    (b">a\nACGT\n>b\n", NUCLEOTIDES, "'b' has no residues"),
-    (b">a\nMKV\n", ("--target", "demo/examples/nosuch"), "no database of demo/examples 'nosuch'"),
-    (b">a\nMKV\n", ("--target", "demo/../proteins"), "target of demo '..'"),
-    (b">a\nMKV\n", ("--target", "/etc/passwd"), "no"),
-    (b">a\nMKV\n", ("--target", "demo/examples/nucleotides"), "nucleotide database"),
-    (b">a\nMKV\n", (*TARGET, "--option", "evalue=abc"), "evalue: 'abc'"),
-    (b">a\nMKV\n", (*TARGET, "--option", "eValue=abc"), "eValue: 'abc'"),
-    (b">a\nMKV\n", (*TARGET, "--option", "db_soft_mask=1", "--option", "db_hard_mask=2"), "db_hard_mask"),
-    (b">a\nMKV\n", (*TARGET, "--option", "out=/tmp/x"), "out: cannot be chosen here"),
-    (b">a\nMKV\n", (*TARGET, "--program", "blastq"), "blastq"),
-]
-
-
-@pytest.mark.parametrize(("query", "arguments", "message"), _BAD)
-def test_bad_input_is_refused_with_a_plain_message(
-    multiblast: Run, tmp_path: Path, query: bytes, arguments: tuple[str, ...], message: str
-) -> None:
-    (tmp_path / "query.fasta").write_bytes(query)
-    done = multiblast("search", "query.fasta", *arguments)
-    assert done.returncode == 2
-    assert message in " ".join(done.stderr.split())
-    assert "Traceback" not in done.stderr
 
 
 def test_every_problem_is_told_at_once(multiblast: Run, tmp_path: Path) -> None:

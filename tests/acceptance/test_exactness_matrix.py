@@ -38,8 +38,10 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-@pytest.fixture
-def compare(databases: Path, tmp_path: Path) -> Callable[..., Exactness]:
+@pytest.fixture(params=[4, pytest.param(1, marks=pytest.mark.long)], ids=["every fourth", "all"])
+def compare(request: pytest.FixtureRequest, databases: Path, tmp_path: Path) -> Callable[..., Exactness]:
+    """``compare("blastp", "proteins", "proteins", "-seg", "yes", …)``: a search, of some or all of the queries."""
+
     def search(  # noqa: PLR0913 - what makes a search
         program: str,
         molecule: str,
@@ -52,7 +54,8 @@ def compare(databases: Path, tmp_path: Path) -> Callable[..., Exactness]:
         query = tmp_path / "query.fasta"
         records = (DATA / f"exactness_{molecule}_query.fasta").read_bytes()
         records = UNSEARCHABLE.sub(b"", records) if searchable else records
-        query.write_bytes(b">".join(records.split(b">")[: few + 1]) if few else records)
+        chosen = records.split(b">")[1:][: few or None][:: request.param]
+        query.write_bytes(b"".join(b">" + record for record in chosen))
         installation = Installation()
         return Exactness(
             program,
@@ -117,6 +120,7 @@ def test_reports_of_single_queries_equal_plain_blast_on_single_queries(
     assert exactness.all_differences() == {}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("program", "molecule", "few"), [("blastp", "proteins", 25), ("blastx", "nucleotides", 0)])
 def test_reports_of_ungapped_searches_equal_plain_blast_on_single_queries(
     compare: Callable[..., Exactness], program: str, molecule: str, few: int
@@ -127,6 +131,7 @@ def test_reports_of_ungapped_searches_equal_plain_blast_on_single_queries(
     assert exactness.all_differences(OTHERS) == {}
 
 
+@pytest.mark.long
 def test_reports_of_deltablast_differ_where_the_list_says(compare: Callable[..., Exactness]) -> None:
     """In pairwise text, one line a query: the archive lacks the profile's parameters without gaps."""
     exactness = compare("deltablast", "proteins", "proteins", "-rpsdb", "DIRECTORY/delta", searchable=True, alone=True)
@@ -181,6 +186,7 @@ def test_options_of_reports_equal_those_of_plain_blast(
     assert [found for request in requests for found in exactness.differences(request)] == []
 
 
+@pytest.mark.long
 def test_several_databases_are_reported_as_plain_blast_does(databases: Path, tmp_path: Path) -> None:
     query = tmp_path / "query.fasta"
     query.write_bytes((DATA / "exactness_proteins_query.fasta").read_bytes())

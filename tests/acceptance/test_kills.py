@@ -88,6 +88,7 @@ def table(services: Services, job_id: str) -> bytes:
         return stream.read()
 
 
+@pytest.mark.long
 def test_job_killed_again_and_again_ends_as_if_undisturbed(targets_root: Path, tmp_path: Path) -> None:
     moments = random.Random(2)
     query, home = write_query(tmp_path / "query.fasta", 0, 200), tmp_path / "home"

@@ -10,8 +10,11 @@ import time
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.support.servers import free_stack_port
+
+pytestmark = pytest.mark.long
 
 _ROOT = Path(__file__).resolve().parents[2]
 

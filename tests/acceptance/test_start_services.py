@@ -43,7 +43,7 @@ from tests.support.people import ADMINISTRATOR
 from tests.support.processes import blast_processes, is_running, wait_for
 from tests.support.servers import free_stack_port
 
-pytestmark = pytest.mark.postgresql
+pytestmark = [pytest.mark.postgresql, pytest.mark.long]
 
 _ROOT = Path(__file__).resolve().parents[2]
 _EXAMPLES = _ROOT / "examples" / "data"

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.browser
 def test_walk_through_the_ui_sees_form_progress_table_and_report_form(live: dict[str, str], tmp_path: Path) -> None:

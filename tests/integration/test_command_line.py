@@ -23,6 +23,7 @@ from multiblast.services import Services
 
 A, B = "MKVLAAGIVGLLLAQWERTYIPMKVLAAGIVGLLLAQWERTYIP", "SLSTRNLTSKSNNKRAFLISTADARIAWAEVKDELSLQLTYYW"
 TARGET = ("--target", "demo/examples/proteins")
+NUCLEOTIDES = ("--target", "demo/examples/nucleotides", "--program", "blastn")
 
 
 class SlowServer:
@@ -100,6 +101,34 @@ def test_what_is_wrong_with_a_report_is_told_before_the_search(
     assert (done.code, done.out) == (2, "")
     assert message in done.err
     assert jobs() == []
+
+
+_BAD = [
+    (b"", TARGET, "the query is empty"),
+    (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", TARGET, "a PNG image, not FASTA text"),
+    (b">a\nMKVLAAGIFWEEQ\n", NUCLEOTIDES, "'a'"),
+    (b">a\nACGT\n>b\n", NUCLEOTIDES, "'b' has no residues"),
+    (b">a\nMKV\n", ("--target", "demo/examples/nosuch"), "no database of demo/examples 'nosuch'"),
+    (b">a\nMKV\n", ("--target", "demo/../proteins"), "target of demo '..'"),
+    (b">a\nMKV\n", ("--target", "/etc/passwd"), "no"),
+    (b">a\nMKV\n", ("--target", "demo/examples/nucleotides"), "nucleotide database"),
+    (b">a\nMKV\n", (*TARGET, "--option", "evalue=abc"), "evalue: 'abc'"),
+    (b">a\nMKV\n", (*TARGET, "--option", "eValue=abc"), "eValue: 'abc'"),
+    (b">a\nMKV\n", (*TARGET, "--option", "db_soft_mask=1", "--option", "db_hard_mask=2"), "db_hard_mask"),
+    (b">a\nMKV\n", (*TARGET, "--option", "out=/tmp/x"), "out: cannot be chosen here"),
+    (b">a\nMKV\n", (*TARGET, "--program", "blastq"), "blastq"),
+]
+
+
+@pytest.mark.parametrize(("query", "arguments", "message"), _BAD)
+def test_bad_input_is_refused_with_a_plain_message(
+    run: Callable[..., Printed], query: bytes, arguments: tuple[str, ...], message: str
+) -> None:
+    Path("query.fasta").write_bytes(query)
+    done = run("search", "query.fasta", *arguments)
+    assert done.code == 2
+    assert message in done.err
+    assert "Traceback" not in done.err
 
 
 def test_all_that_is_wrong_with_reports_and_query_is_told_at_once(run: Callable[..., Printed]) -> None:

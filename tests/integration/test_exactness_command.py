@@ -48,6 +48,7 @@ def test_exactness_finds_databases_by_what_the_program_searches(root: Path, quer
     assert "every format is the same" in found.output
 
 
+@pytest.mark.long
 def test_exactness_of_deltablast_differs_where_the_list_says(root: Path, query: Path) -> None:
     options = ("--option", "rpsdb=delta", "--program", "deltablast")
     found = compared(root, query, "--target", "demo/examples/proteins", *options)

@@ -91,6 +91,7 @@ def test_titles_after_tabs_and_question_marks_are_reported_as_plain_blast_reads_
         assert {number: report(services, job, number) for number in printed} == printed
 
 
+@pytest.mark.long
 def test_rounds_of_queries_with_ids_are_told_as_plain_psiblast_tells_them(
     services: Services, search_whole: Callable[..., SearchedJob], proteins: list[Sequence], tmp_path: Path
 ) -> None:
@@ -192,6 +193,7 @@ def test_profiles_are_swept_with_what_refers_to_them(
     assert (len(after), before - after) == (2, set(stray))
 
 
+@pytest.mark.long
 def test_index_of_a_database_is_used_and_decides_the_result(
     make_services: Callable[..., Services], search_whole: Callable[..., SearchedJob], tmp_path: Path
 ) -> None:

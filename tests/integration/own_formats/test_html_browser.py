@@ -162,7 +162,8 @@ def _blocks(text: str) -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize(
-    ("program", "query"), [("blastp", 1), ("blastn", 11), ("blastx", 2), ("tblastn", 2), ("tblastx", 2)]
+    ("program", "query"),
+    [("blastp", 1), ("blastn", 11), ("blastx", 2), ("tblastn", 2), pytest.param("tblastx", 2, marks=pytest.mark.long)],
 )
 def test_html_alignments_are_those_of_the_pairwise_report(
     program: str, query: int, open_report: Callable[..., Page], merged: Callable[..., Path]

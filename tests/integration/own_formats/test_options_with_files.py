@@ -43,6 +43,7 @@ def check_own_formats(services: Services, job: SearchedJob, directory: Path, opt
     assert read_hits(made(services, job, "parquet", directory)).rows
 
 
+@pytest.mark.long
 def test_own_formats_are_made_of_a_search_that_keeps_or_reads_a_profile(
     services: Services, search_whole: Callable[..., SearchedJob], proteins: list[Sequence], tmp_path: Path
 ) -> None:
@@ -55,6 +56,7 @@ def test_own_formats_are_made_of_a_search_that_keeps_or_reads_a_profile(
     check_own_formats(services, again, tmp_path, "in_pssm")
 
 
+@pytest.mark.long
 def test_own_formats_are_made_of_a_search_with_an_index_or_domains(
     make_services: Callable[..., Services],
     search_whole: Callable[..., SearchedJob],

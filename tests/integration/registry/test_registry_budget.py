@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from multiblast.registry.model.tables import KeyValue, Keyword
 from multiblast.registry.remotes.public_view import PublicView
 from multiblast.registry.sync.commands import pull, push
@@ -44,6 +46,7 @@ def test_registry_pull_stays_within_its_requests(
         assert len(remote.log) == again.requests <= REPEATED
 
 
+@pytest.mark.long
 def test_registry_pull_keeps_memory_flat(
     here: Any, locals_: Callable[[str], Any], config: Callable[[str], Path]
 ) -> None:
