@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
+from deployments.server import authorization
 from multiblast.upkeep.diagnosis import Check, Finding, Verdict, measure
 
 _TIMEOUT_S = 5.0
@@ -27,7 +28,8 @@ def check_server(api_url: str) -> Check:
 def diagnose_server(api_url: str, own_version: str) -> Iterator[Finding]:
     """Look at a Prefect server: whether it answers, whether it has our version, and whether its clock agrees."""
     try:
-        answer = httpx.get(f"{api_url.rstrip('/')}/admin/version", timeout=_TIMEOUT_S)
+        address = f"{api_url.rstrip('/')}/admin/version"
+        answer = httpx.get(address, timeout=_TIMEOUT_S, headers=authorization(api_url))
         now = time.time()
         version = str(answer.raise_for_status().json())
     except (httpx.HTTPError, ValueError) as error:

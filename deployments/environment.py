@@ -41,6 +41,11 @@ def prefect_home() -> Path:
     return home() / "prefect"
 
 
+def login_file() -> Path:
+    """Return the file with what Prefect's pages and API ask for in the full profile, ``NAME:PASSWORD``."""
+    return prefect_home() / "login"
+
+
 def worker_name() -> str:
     """Return what a worker of this home on this machine is called: another one for each, the same at each start."""
     return f"{platform.node()}-{digest('worker/1', str(home()))[:6]}"

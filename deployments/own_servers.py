@@ -124,7 +124,7 @@ def weed_command(data: Path, host: str, ports: Sequence[int], key: str, secret: 
     config = data / "identities.json"
     actions = ["Admin", "Read", "Write", "List", "Tagging"]
     identity = {"name": _USER, "credentials": [{"accessKey": key, "secretKey": secret}], "actions": actions}
-    _write_secret(config, json.dumps({"identities": [identity]}))
+    write_secret(config, json.dumps({"identities": [identity]}))
     return [
         *(_weed(), "-logtostderr", "server", f"-dir={data}", f"-ip={host}", f"-ip.bind={host}"),
         *(f"-{name}={port}" for name, port in zip(WEED_PORTS, ports, strict=True)),
@@ -145,12 +145,13 @@ def _secrets() -> dict[str, str]:
     """Return the secrets of both servers, made once for a home, as the data that they open stay there."""
     path = home() / "own-servers.json"
     if not path.exists():
-        _write_secret(path, json.dumps({name: secrets.token_hex(size) for name, size in _SECRET_BYTES.items()}))
+        write_secret(path, json.dumps({name: secrets.token_hex(size) for name, size in _SECRET_BYTES.items()}))
     kept: dict[str, str] = json.loads(path.read_text())
     return kept
 
 
-def _write_secret(path: Path, text: str) -> None:
+def write_secret(path: Path, text: str) -> None:
+    """Write a file that only its owner can read."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

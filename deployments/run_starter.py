@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 
 import httpx
 
 from deployments.diagnosis import check_server
+from deployments.server import authorization
 from multiblast.upkeep.diagnosis import Check
 from multiblast.upkeep.reconciliation import Waiting
 
@@ -36,7 +36,9 @@ class RunStarter:
         if not (api_url := self._find_server()):
             raise ConnectionError("there is no Prefect server: `make up` starts one")
         try:
-            async with httpx.AsyncClient(base_url=api_url, timeout=_TIMEOUT_S, auth=_auth(), headers=_key()) as client:
+            async with httpx.AsyncClient(
+                base_url=api_url, timeout=_TIMEOUT_S, headers=authorization(api_url)
+            ) as client:
                 deployment = (await client.get(_DEPLOYMENT)).raise_for_status().json()["id"]
                 for start in range(_STARTS):
                     body = {
@@ -56,13 +58,3 @@ class RunStarter:
         if api_url := self._find_server():
             return [await asyncio.to_thread(check_server, api_url)]
         return [Check("Prefect", reachable=False, latency_ms=0.0, detail="there is none")]
-
-
-def _auth() -> tuple[str, str] | None:
-    user, colon, password = os.environ.get("PREFECT_API_AUTH_STRING", "").partition(":")
-    return (user, password) if colon else None
-
-
-def _key() -> dict[str, str]:
-    key = os.environ.get("PREFECT_API_KEY", "")
-    return {"Authorization": f"Bearer {key}"} if key else {}

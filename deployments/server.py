@@ -10,7 +10,9 @@ import signal
 import socket
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +22,7 @@ from urllib.parse import urlsplit
 from deployments import environment
 from multiblast.errors import MultiblastError
 from multiblast.orphans import die_with_parent
+from multiblast.settings import HTTP_URL
 
 _START_LIMIT_S = 120
 _PATIENCE_S = 0.3
@@ -83,27 +86,57 @@ def _find_or_start() -> PrefectServer:
     if "PREFECT_PROFILE" in os.environ or "PREFECT_API_URL" in os.environ:
         return PrefectServer(os.environ.get("PREFECT_API_URL", ""))
     if api_url := running_server():
-        server = PrefectServer(api_url)
-    else:
-        server = _temporary_server()
-        # Registered before Prefect registers its own: so it runs after them, when they have sent their last words.
-        atexit.register(server.stop)
+        use(api_url)
+        return PrefectServer(api_url)
+    server = _temporary_server()
+    # Registered before Prefect registers its own: so it runs after them, when they have sent their last words.
+    atexit.register(server.stop)
     os.environ["PREFECT_API_URL"] = server.api_url
     return server
+
+
+def use(api_url: str) -> None:
+    """Let Prefect, which must not be imported yet, use a server that may be the one that ``make up`` started."""
+    os.environ["PREFECT_API_URL"] = api_url
+    if login := _login(api_url):
+        os.environ["PREFECT_API_AUTH_STRING"] = login
 
 
 def running_server() -> str:
     """Return the API address of the server that ``make up`` started, if it answers; else nothing."""
     api_url = started_server()
-    return api_url if api_url and answers(api_url) else ""
+    if not (api_url and answers(api_url)):
+        return ""
+    os.environ.setdefault(HTTP_URL, _started("http_url"))
+    return api_url
 
 
 def started_server() -> str:
     """Return the API address of the server that ``make up`` started, whether or not it answers; else nothing."""
+    return _started("api_url")
+
+
+def _started(fact: str) -> str:
     try:
-        return str(json.loads((environment.prefect_home() / "up.json").read_text())["api_url"])
+        return str(json.loads((environment.prefect_home() / "up.json").read_text())[fact])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
+
+
+def authorization(api_url: str) -> dict[str, str]:
+    """Return the header that a server asks for, if it does: by Prefect's own settings, or those of ``make up``."""
+    if login := _login(api_url):
+        return {"Authorization": f"Basic {b64encode(login.encode()).decode()}"}
+    key = os.environ.get("PREFECT_API_KEY", "")
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def _login(api_url: str) -> str:
+    if (chosen := os.environ.get("PREFECT_API_AUTH_STRING", "")) or api_url != started_server():
+        return chosen
+    with suppress(OSError):
+        return environment.login_file().read_text().strip()
+    return ""
 
 
 def answers(api_url: str, timeout_s: float = 5, path: str = "/health") -> bool:
@@ -127,7 +160,7 @@ def ask(api_url: str, path: str, body: Any = None, *, timeout_s: float = 5) -> A
     connection = kind(parts.hostname or "", parts.port, timeout=timeout_s)
     try:
         content = None if body is None else json.dumps(body)
-        headers = {"Content-Type": "application/json"} if content else {}
+        headers = {**authorization(api_url), **({"Content-Type": "application/json"} if content else {})}
         connection.request("POST" if content else "GET", parts.path.rstrip("/") + path, content, headers)
         response = connection.getresponse()
         if response.status not in {http.client.OK, http.client.CREATED}:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -19,10 +20,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from deployments import environment, processes
-from deployments.own_servers import OwnServers, remove_sockets
+from deployments.own_servers import OwnServers, remove_sockets, write_secret
 from deployments.processes import Background
 from deployments.server import ServerError, answers
-from multiblast.settings import home
+from multiblast.settings import HTTP_URL, home
 
 Profile = Literal["plain", "full"]
 
@@ -57,8 +58,8 @@ class Stack:
 
     @property
     def web(self) -> str:
-        """The address of the HTTP service."""
-        return f"http://{reached_elsewhere(self.host)}:{self.port + 1}"
+        """The address of the HTTP service, for links: that of a proxy before it, if the environment says one."""
+        return os.environ.get(HTTP_URL) or f"http://{reached_elsewhere(self.host)}:{self.port + 1}"
 
     @property
     def complete(self) -> bool:
@@ -70,14 +71,15 @@ class Stack:
         """Read what was started last; None if nothing was, or the file makes no sense."""
         try:
             kept = json.loads(_file().read_text())
-            del kept["api_url"]  # for commands, which look for it alone
+            for name in ("api_url", "http_url"):  # for commands, which look for these alone
+                kept.pop(name, None)
             return cls(**kept | {"processes": [Background(**process) for process in kept["processes"]]})
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def save(self) -> None:
         """Write down what is started by now."""
-        text = json.dumps({**asdict(self), "api_url": self.api_url}, indent=2)
+        text = json.dumps({**asdict(self), "api_url": self.api_url, "http_url": self.web}, indent=2)
         temporary = _file().with_suffix(".tmp")
         temporary.write_text(text + "\n")
         temporary.replace(_file())
@@ -95,6 +97,7 @@ class Stack:
             "PREFECT_API_URL": self.api_url,
             "PREFECT_UI_URL": self.ui_url,  # in the addresses that Prefect prints
             "MULTIBLAST_CHECKOUT": str(environment.CHECKOUT),
+            HTTP_URL: self.web,
         }
         own = OwnServers(reached_here(self.host), self.port) if self.profile == "full" else None
         if own:
@@ -103,6 +106,7 @@ class Stack:
             with _step("Starting an S3 server"):
                 self.add(own.start_s3(), ready=own.has_bucket)
             settings["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = own.database_url("+asyncpg", "prefect")
+            settings |= _login()
         with _step("Starting the Prefect server"):
             command = [sys.executable, "-m", "deployments.prefect_server", self.host, str(self.port)]
             server = processes.start("server", command, settings)
@@ -124,9 +128,12 @@ class Stack:
             processes.wait_until(lambda: register.workers_online() >= wanted, self.processes[-1])
         with _step("Starting the HTTP service"):
             command = [sys.executable, "-m", "deployments", "web", "--host", self.host, "--port", str(self.port + 1)]
-            self.add(processes.start("web", command, settings), ready=lambda: answers(self.web, path="/openapi.json"))
+            self.add(processes.start("web", command, settings), ready=self._web_answers)
         self.ready = True
         self.save()
+
+    def _web_answers(self) -> bool:
+        return answers(f"http://{reached_here(self.host)}:{self.port + 1}", path="/openapi.json")
 
     def _start_workers(self, settings: dict[str, str]) -> None:
         full = {name: _home_of_its_own(name) for name in ("worker-1", "worker-2")} if self.profile == "full" else {}
@@ -166,9 +173,12 @@ def up(port: int, profile: Profile = "plain", host: str = "127.0.0.1") -> int:
             raise
         _console.print("[red]error:[/red]", escape(str(error)))
         return 1
+    login = (
+        f"\nIt asks for a password: that is in [bold]{environment.login_file()}[/bold]." if profile == "full" else ""
+    )
     _console.print(f"""
 The HTTP service is at [bold]{stack.web}/api[/bold]; `multiblast users token NAME PURPOSE` makes tokens for it.
-Open [bold]{stack.page}[/bold], choose [bold]submit-blastp[/bold] or another program, then “Run”, “Custom run”.
+Open [bold]{stack.page}[/bold], choose [bold]submit-blastp[/bold] or another program, then “Run”, “Custom run”.{login}
 At the terminal, `.venv/bin/multiblast search --help` says how to do the same; it uses this server now.
 Logs are in {environment.prefect_home() / "logs"}; `make down` stops everything, and all data stay.""")
     return 0
@@ -212,6 +222,15 @@ def reached_elsewhere(host: str) -> str:
         except OSError:  # no network
             return "127.0.0.1"
         return str(probe.getsockname()[0])
+
+
+def _login() -> dict[str, str]:
+    """Return the settings by which Prefect's server asks for a password, made once, and all our processes have it."""
+    file, ours = environment.login_file(), os.environ.get("PREFECT_API_AUTH_STRING")
+    if not file.exists() or (ours and file.read_text() != ours):
+        write_secret(file, ours or f"admin:{secrets.token_urlsafe(24)}")
+    login = file.read_text()
+    return {"PREFECT_SERVER_API_AUTH_STRING": login, "PREFECT_API_AUTH_STRING": login}
 
 
 def _shares_of_cores(workers: int) -> list[list[str]]:

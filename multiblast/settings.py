@@ -19,6 +19,9 @@ WORKER = "MULTIBLAST_WORKER"
 
 PROXY_SECRET = "MULTIBLAST_PROXY_SECRET"  # noqa: S105 - the name of a variable
 
+HTTP_URL = "MULTIBLAST_HTTP_URL"
+"""The environment variable with the address of the HTTP service."""
+
 ENVIRONMENT = {
     "MULTIBLAST_HOME": "Directory in which everything is kept that has no other place. "
     "Default: `~/.local/share/multiblast`, or `multiblast` in `$XDG_DATA_HOME`.",
@@ -31,6 +34,8 @@ ENVIRONMENT = {
     "Default: it is asked for.",
     PROXY_SECRET: "What a proxy sends in X-Proxy-Secret beside the name of a user it has authenticated; see "
     "policy.http.user_header. Default: none, and no proxy is trusted.",
+    HTTP_URL: "Address at which people reach the HTTP service; links on runs' pages and of commands lead there. "
+    "Default: that of `make up`, if it runs; without a service, places in the storage are named.",
     WORKER: "Name of a worker, which must differ from all others'. "
     "Default: made from the machine's name and multiblast's home.",
     "MULTIBLAST_CHECKOUT": "Directory of multiblast's repository on the machine of a worker. "

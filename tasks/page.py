@@ -9,7 +9,6 @@ import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
-from io import StringIO
 from typing import Any
 from urllib.parse import quote, urlsplit
 from uuid import UUID
@@ -29,10 +28,11 @@ from prefect.settings import get_current_settings
 
 from blocks.services import services
 from multiblast.accounts import Requester
-from multiblast.actions.comparison import Comparison, write_changes
+from multiblast.actions.comparison import Comparison
+from multiblast.actions.queries import comparison_key
+from multiblast.database import JobKind
 from multiblast.errors import ConflictError, InvalidInputError, MultiblastError
-from multiblast.ids import digest
-from multiblast.object_kinds import ObjectKind
+from multiblast.jobs import address_of
 from multiblast.search import Plan, SearchedJob, SequenceRow, board
 from tasks.runs import best_effort
 
@@ -153,14 +153,12 @@ async def show_table(key: str, rows: list[dict[str, Any]], description: str) -> 
 
 async def show_comparison(job: str, comparison: Comparison) -> str:
     """Show a comparison as a table, and keep it as a file; return where that is."""
-    text = StringIO()
-    write_changes(comparison.changes, text)
-    # By its content, so that a link handed out earlier keeps leading to what it led to.
-    key = ObjectKind.COMPARISON.key(f"{job}-{digest('comparison/1', text.getvalue()):.8}.tsv")
-    services().store.put(key, text.getvalue().encode())
+    queries = services().queries
+    name = queries.keep_comparison(job, comparison)
+    where = address_of(JobKind.QUERY, job, "comparisons", name) or location_of(comparison_key(job, name))
     rows = [asdict(change) for change in comparison.changes[:_ROWS_SHOWN]]
-    await show_table(f"comparison-{job:.8}", rows, f"{comparison.text}. All as a file: {location_of(key)}")
-    return location_of(key)
+    await show_table(f"comparison-{job:.8}", rows, f"{comparison.text}. All as a file: {where}")
+    return where
 
 
 async def show_changes(requester: Requester, job: str) -> None:
@@ -183,13 +181,15 @@ async def show_facts(key: str, title: str, facts: dict[str, Any]) -> None:
 
 
 def location_of(key: str, name: str = "") -> str:
-    """Return where a person finds an object: a link to download it by, as ``name``, for a day, or its path."""
+    """Return where an object is without the HTTP service: a link to download it by for a day, or its path."""
     store = services().store
     return store.presign(key, _LINK_S, name) or store.locate(key)
 
 
-def link_to(key: str, name: str) -> str:
-    """Return the location of an object in Markdown."""
+def file_link(report_id: str, key: str, name: str) -> str:
+    """Return in Markdown where a file of a report is."""
+    if address := address_of(JobKind.REPORT, report_id, "files", name):
+        return f"[open]({address}?download=false) · [download]({address})"
     location = location_of(key, name)
     return f"[download, for a day]({location})" if location.startswith("http") else f"`{location}`"
 
@@ -301,4 +301,15 @@ def _job_text(job: SearchedJob, form: str) -> str:
         f"{job.sequences:,} sequences: {job.searched:,} searched now, {job.reused:,} reused{failed}\n\n"
         f"Searched with `{shlex.join(job.command)}`.\n\n"
         + (f"**[Make a report]({form})** of it, in any format." if form else by_hand)
+        + job_links(job.job_id)
+    )
+
+
+def job_links(job_id: str) -> str:
+    """Return links to what there is of a job over HTTP; nothing without a service."""
+    if not (job := address_of(JobKind.QUERY, job_id)):
+        return ""
+    return (
+        f"\n\n[Query]({job}/query) · [result]({job}/result), one archive for blast_formatter · "
+        f"[hits]({job}/hits) · [details]({job})"
     )

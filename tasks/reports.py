@@ -12,7 +12,7 @@ from prefect.runtime import flow_run
 from blocks.services import services
 from multiblast.log_lines import set_job
 from multiblast.reports import Formatting, MadeReport
-from tasks.page import link_to, show_markdown
+from tasks.page import file_link, show_markdown
 from tasks.registry import record_if_wanted
 from tasks.runs import RETRY_IF_TRANSIENT, requester
 
@@ -44,7 +44,10 @@ def _format_report(report_id: str, version: str) -> MadeReport:  # noqa: ARG001 
 async def show_report(report: MadeReport) -> None:
     """Show a report's files on the run's page."""
     lines = [f"## Report `{report.report_id}`", "", "| file | size | where |", "|---|---:|---|"]
-    lines += [f"| {file.name} | {file.size:,} B | {link_to(file.key, file.name)} |" for file in report.files]
+    lines += [
+        f"| {file.name} | {file.size:,} B | {file_link(report.report_id, file.key, file.name)} |"
+        for file in report.files
+    ]
     if report.command:
         lines += ["", f"Made with `{' '.join(report.command)}`."]
     await show_markdown(f"report-{report.report_id[:8]}", "\n".join(lines), "Report")

@@ -102,6 +102,8 @@ def read_caller(request: Request, service: Service, *, challenge: str = "Bearer"
         raise HttpError("bad-request", "the request has two different tokens: send one")
     shares = [*request.headers.getlist("share-token"), *request.query_params.getlist("share_token")]
     user = "" if given else _proxied_user(request, service.services.policy.http.user_header)
+    if "text/html" in request.headers.get("accept", ""):  # a person who opened a link, whom only Basic lets log in
+        challenge = "Basic"
     return Caller(service.services, "".join(given), user, tuple(filter(None, shares)), challenge)
 
 

@@ -177,6 +177,23 @@ def read_command(service: ServiceOfRequest, caller: CallerOfRequest, job_id: Job
     return PlainTextResponse(shlex.join(command) + "\n")
 
 
+@router.get(
+    "/jobs/{job_id}/comparisons/{name}", response_class=PlainTextResponse, responses=errors("not-found", "forbidden")
+)
+def read_comparison(  # noqa: PLR0913, PLR0917 - the parameters of the address
+    request: Request,
+    service: ServiceOfRequest,
+    caller: CallerOfRequest,
+    job_id: JobId,
+    name: str,
+    download: Download = True,
+) -> Response:
+    """Download a comparison of a job with what it found before, or with another, by the name that it was given."""
+    return file_answer(
+        request, service.services.queries.comparison_file(caller.reader(), job_id, name), download=download
+    )
+
+
 @router.get("/jobs/{job_id}/hits", responses=errors("not-found", "forbidden", "conflict", "invalid-input"))
 async def read_hits(  # noqa: PLR0913, PLR0917 - the parameters of the address
     request: Request,

@@ -16,10 +16,12 @@ from deployments.command_line.arguments import Job, Json, User
 from deployments.command_line.session import local_services, requester
 from multiblast.accounts import Requester
 from multiblast.actions import Queries, Reports
-from multiblast.actions.answers import Answer
+from multiblast.actions.answers import Answer, ReportListedFile
 from multiblast.actions.catalogue import Action, Parameter, actions_of
 from multiblast.actions.comparison import Comparison, write_changes
+from multiblast.database import JobKind
 from multiblast.errors import NotFoundError
+from multiblast.jobs import address_of
 from multiblast.services import Services
 
 Group = Literal["jobs", "reports"]
@@ -132,7 +134,11 @@ def _print(one: Action, answers: list[Any], given: dict[str, Any], *, json: bool
             shutil.copyfileobj(answer, sys.stdout.buffer)
         sys.stdout.buffer.flush()
     elif isinstance(answer, list):
-        rows = [item.to_json() for item in answer]
-        display.print_rows(rows, json=json, columns=one.columns)
+        rows, columns = [item.to_json() for item in answer], one.columns
+        if answer and isinstance(answer[0], ReportListedFile) and address_of(JobKind.REPORT, given["job_id"]):
+            columns = (*columns, "address")
+            for row in rows:
+                row["address"] = address_of(JobKind.REPORT, given["job_id"], "files", row["name"])
+        display.print_rows(rows, json=json, columns=columns)
     elif not isinstance(answer, int):  # the count of what was written to standard output
         display.print_json(answer.to_json() if isinstance(answer, Answer) else answer or {})

@@ -39,7 +39,7 @@ def demo() -> None:
         raise MultiblastError("; ".join(failures))
     console.print("The reports; 0, 5 and 6 are exactly what blastp prints, html is for looking at:")
     for file in files:
-        console.print(f"  {file}")
+        console.print(f"  {file.path}")
     console.print(f"Next: .venv/bin/multiblast report {job.job_id} --format 7, or make up for the same in a browser.")
 
 

@@ -95,6 +95,9 @@ def table_of(*columns: str, right: Collection[str] = (), overflow: OverflowMetho
 
 def searched_job(job: SearchedJob) -> None:
     """Print a job: one row per sequence, then a summary."""
+    from multiblast.database import JobKind
+    from multiblast.jobs import address_of
+
     columns = ("#", "sequence", "length", "status", "origin", "hits", "best hit", "E-value", "note")
     table = table_of(*columns, right={"#", "length", "hits", "E-value"}, overflow="fold")
     for row in job.rows[:_ROWS_SHOWN]:
@@ -117,6 +120,8 @@ def searched_job(job: SearchedJob) -> None:
     if job.command:
         console.print(Text.assemble("searched with: ", (shlex.join(job.command), "dim")))
     console.print(_summary(job))
+    if address := address_of(JobKind.QUERY, job.job_id):
+        console.print("over HTTP:", *(f"{address}/{part}" for part in ("query", "result", "hits")))
 
 
 def _summary(job: SearchedJob) -> Text:

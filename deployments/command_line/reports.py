@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
 from deployments.command_line import display
 from deployments.command_line.arguments import Json, TargetsRoot, User
 from deployments.command_line.session import Session
+from multiblast.database import JobKind
 from multiblast.errors import InvalidInputError, MultiblastError, Problem, collecting
+from multiblast.jobs import address_of
 from multiblast.reports import Formatting
 from multiblast.reports.formats import FORMAT_NAMES, FORMATS, find_format
+
+
+class WrittenFile(NamedTuple):
+    """A file of a report.
+
+    Attributes:
+        path: Where it was written.
+        address: Where the HTTP service has it; empty without a service.
+    """
+
+    path: Path
+    address: str
 
 
 def report(
@@ -43,13 +57,24 @@ def report(
     running = Session(targets_root, user)
     files = write_report(running, running.services.whole_id(running.requester, job), out, wanted)
     if json:
-        display.print_json({"files": [str(file) for file in files]})
-        return
+        display.print_json(listed(files))
+    else:
+        print_files(files)
+
+
+def listed(files: Iterable[WrittenFile]) -> dict[str, list[str]]:
+    """Return files as JSON has them."""
+    addresses = [file.address for file in files if file.address]
+    return {"files": [str(file.path) for file in files], **({"addresses": addresses} if addresses else {})}
+
+
+def print_files(files: Iterable[WrittenFile]) -> None:
+    """Print where files are."""
     for file in files:
-        display.console.print(f"wrote {file}")
+        display.console.print(f"wrote {file.path}" + (f", also at {file.address}" if file.address else ""))
 
 
-def write_report(running: Session, job_id: str, directory: Path, formatting: Formatting) -> list[Path]:
+def write_report(running: Session, job_id: str, directory: Path, formatting: Formatting) -> list[WrittenFile]:
     """Make a report with its flow, and write its files into a directory."""
     who, door = running.requester, running.services.reports
     door.check(who, job_id, formatting)
@@ -60,7 +85,10 @@ def write_report(running: Session, job_id: str, directory: Path, formatting: For
 
         choice = formatting.row.choice
         made = running.run(lambda: make_report(job=job_id, format=choice, options=options, user=running.user))
-    return door.fetch(who, made.report_id, directory)
+    return [
+        WrittenFile(path, address_of(JobKind.REPORT, made.report_id, "files", path.name))
+        for path in door.fetch(who, made.report_id, directory)
+    ]
 
 
 def read_formats(names: Sequence[str], fields: str, out: Path) -> dict[Path, Formatting]:
@@ -107,9 +135,10 @@ def check_directories(places: Collection[Path]) -> None:
         raise InvalidInputError(list(dict.fromkeys(problems)))
 
 
-def write_reports(running: Session, job_id: str, wanted: dict[Path, Formatting]) -> tuple[list[Path], list[str]]:
+def write_reports(running: Session, job_id: str, wanted: dict[Path, Formatting]) -> tuple[list[WrittenFile], list[str]]:
     """Make reports, each for itself; return their files, and why some have none."""
-    files, failures = [], []
+    files: list[WrittenFile] = []
+    failures = []
     for place, formatting in wanted.items():
         try:
             files += write_report(running, job_id, place, formatting)

@@ -11,7 +11,7 @@ import typer
 
 from deployments.command_line import display
 from deployments.command_line.arguments import Fasta, Json, TargetsRoot, User
-from deployments.command_line.reports import read_formats, write_reports
+from deployments.command_line.reports import listed, print_files, read_formats, write_reports
 from deployments.command_line.session import Session
 from multiblast.errors import InvalidInputError, MultiblastError, Problem, collecting
 from multiblast.options import ProgramName
@@ -69,10 +69,9 @@ def search(
     files, more = write_reports(running, job.job_id, wanted)
     failures += more
     if json:
-        display.print_json({"job": asdict(job), "files": [str(file) for file in files], "errors": failures})
+        display.print_json({"job": asdict(job), **listed(files), "errors": failures})
     else:
-        for file in files:
-            display.console.print(f"wrote {file}")
+        print_files(files)
     display.print_errors(failures)
     if failures:
         raise typer.Exit(1)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from deployments.command_line.arguments import GUEST_TOKEN, SHARE_TOKENS, USER
 from deployments.command_line.display import say, working
-from deployments.server import ask, running_server, start_prefect
+from deployments.server import ask, running_server, start_prefect, use
 
 if TYPE_CHECKING:
     from multiblast.accounts import Requester
@@ -74,7 +74,7 @@ def local_services(targets_root: Path | None = None) -> Services:
     api_url = os.environ.get("PREFECT_API_URL", "") or running_server()
     of_blocks = "PREFECT_PROFILE" in os.environ or bool(api_url and not _has_default_blocks(api_url))
     if of_blocks and api_url:
-        os.environ["PREFECT_API_URL"] = api_url
+        use(api_url)
     return _services(targets_root, of_blocks=of_blocks)
 
 

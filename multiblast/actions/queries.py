@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,14 +28,16 @@ from multiblast.actions.answers import (
     UserMeta,
 )
 from multiblast.actions.catalogue import action
-from multiblast.actions.comparison import Comparison, Comparisons
+from multiblast.actions.comparison import Comparison, Comparisons, write_changes
 from multiblast.actions.job_door import JobDoor
 from multiblast.actions.requests import read_create_query, renamed
 from multiblast.actions.stored_file import StoredFile
 from multiblast.archive import merge
 from multiblast.database import BatchRun, ChildJob, JobEvent, JobKind, JobStatus, QueryJob
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem
+from multiblast.ids import digest, is_id
 from multiblast.jobs import ACTIVE, RESTARTABLE
+from multiblast.object_kinds import ObjectKind
 from multiblast.results.results import results_digest
 from multiblast.search import (
     Plan,
@@ -369,6 +372,26 @@ class Queries(JobDoor):
         job = self.jobs.query(job_id)
         return self._comparisons.compare(job, self.jobs.query(before_id) if before_id else None)
 
+    def keep_comparison(self, job_id: str, comparison: Comparison) -> str:
+        """Keep a comparison of a job as a file, by its content, so that what was handed out stays; return its name."""
+        text = StringIO()
+        write_changes(comparison.changes, text)
+        name = f"{digest('comparison/1', text.getvalue())}.tsv"
+        self._engine.store.put(comparison_key(job_id, name), text.getvalue().encode())
+        return name
+
+    def comparison_file(self, requester: Requester, job_id: str, name: str) -> StoredFile:
+        """Return a comparison that was kept, by its name: see `keep_comparison`.
+
+        Raises:
+            NotFoundError: there is no such job or comparison.
+        """
+        self._access.check_read(requester, job_id, JobKind.QUERY)
+        key, store = comparison_key(job_id, name), self._engine.store
+        if not (is_id(name.removesuffix(".tsv")) and store.exists(key)):
+            raise NotFoundError("comparison", name[:60], "compare the job again")
+        return StoredFile(name, store.stat(key).size_bytes, "text/tab-separated-values", name, store, key)
+
     def targets(self) -> dict[str, dict[str, dict[str, list[str]]]]:
         """Return what can be searched: ``{site: {target: {"naTargets": […], "aaTargets": […]}}}``."""
         return self._engine.targets.tree()
@@ -409,6 +432,11 @@ class Queries(JobDoor):
             if run is None:
                 raise NotFoundError("run of query job", job.id, "restart it") from error
             return run.command[run.command.index("-db") + 1]
+
+
+def comparison_key(job_id: str, name: str) -> str:
+    """Return where a comparison of a job lies in the store."""
+    return ObjectKind.COMPARISON.key(f"{job_id}-{name}")
 
 
 def _blast_config(job: QueryJob) -> dict[str, Any]:

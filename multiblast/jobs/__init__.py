@@ -1,5 +1,6 @@
 """Jobs: their ids, their states, their links, their history."""
 
+from multiblast.jobs.addresses import address_of
 from multiblast.jobs.identity import JobConfig, TargetName, report_id, sequence_digest
 from multiblast.jobs.jobs import Child, Counts, Jobs, NewSequence
 from multiblast.jobs.ownership import Links, summary_problems
@@ -17,6 +18,7 @@ __all__ = [
     "Links",
     "NewSequence",
     "TargetName",
+    "address_of",
     "move",
     "report_id",
     "sequence_digest",

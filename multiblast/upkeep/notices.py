@@ -15,7 +15,7 @@ from sqlmodel import Session, col, func, select
 from multiblast.database import Database, JobEvent, JobKind, Notice, QueryJob, ReportJob, job_table, utc_now
 from multiblast.errors import MultiblastError
 from multiblast.ids import digest
-from multiblast.jobs import ENDED
+from multiblast.jobs import ENDED, address_of
 from multiblast.settings import NoticeRules
 from multiblast.upkeep.notice_urls import check_url, deliver, signature
 
@@ -130,5 +130,6 @@ def _message(notice: Notice, job: QueryJob | ReportJob, kind: JobKind, event: in
         "status": job.status,
         "reason": job.reason,
         "ended": job.finished_at.isoformat(timespec="seconds") if job.finished_at else "",
+        "url": address_of(kind, job.id),
         "delivery": digest("notice/1", [job.id, notice.url, event]),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import os
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import boto3
 import psutil
@@ -104,9 +106,21 @@ class Installation:
         session = boto3.session.Session(kept["s3_key"], kept["s3_secret"], region_name="us-east-1")
         return S3Store(connect(session, endpoint_url=f"http://{self.host}:{self.port + 11}"), "multiblast")
 
+    @property
+    def password(self) -> str:
+        """What Prefect's pages ask for; nothing in the plain profile."""
+        file = self.home / "data" / "prefect" / "login"
+        return file.read_text() if file.exists() else ""
+
+    @property
+    def login(self) -> dict[str, str]:
+        """The header that Prefect's API asks for."""
+        login = base64.b64encode(self.password.encode()).decode()
+        return {"Authorization": f"Basic {login}"} if login else {}
+
     def ask(self, path: str, body: dict[str, Any] | None = None, method: str = "POST") -> Any:
         content = None if method == "GET" else json.dumps(body or {}).encode()
-        headers, url = {"Content-Type": "application/json"}, f"{self.url}/api{path}"
+        headers, url = {"Content-Type": "application/json", **self.login}, f"{self.url}/api{path}"
         request = urllib.request.Request(url, content, headers, method=method)  # noqa: S310 - of our own server
         with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - as above
             return json.load(response) if response.status != HTTPStatus.NO_CONTENT else None
@@ -179,6 +193,21 @@ def installation(tmp_path_factory: pytest.TempPathFactory, network: tuple[str, s
         yield installation
     finally:
         installation.run("down")
+
+
+def test_prefect_asks_for_a_password_that_stands_in_no_log(installation: Installation) -> None:
+    """Its pages ask for it themselves; the API, which runs everything, answers nobody without it."""
+    file = installation.home / "data" / "prefect" / "login"
+    assert file.stat().st_mode & 0o077 == 0
+    with pytest.raises(HTTPError, match="401"):
+        urllib.request.urlopen(f"{installation.url}/api/admin/version", timeout=30)  # noqa: S310 - of our own server
+    with urllib.request.urlopen(f"{installation.url}/ui-settings", timeout=30) as response:  # noqa: S310 - as above
+        assert json.load(response)["auth"] == "BASIC"
+    logs = [path.read_bytes() for path in file.parent.rglob("*.log")]
+    assert logs
+    secret = installation.password.partition(":")[2]
+    assert len(secret) >= 30
+    assert not [log for log in logs if secret.encode() in log]
 
 
 def test_up_deploys_every_flow(installation: Installation) -> None:
@@ -313,8 +342,9 @@ def test_large_job_asks_the_other_worker_to_help(installation: Installation, lar
     assert installation.wait(helper["id"])["state_type"] in {"COMPLETED", "CANCELLED"}
 
 
-def test_report_read_by_presigned_link_is_that_of_blast(installation: Installation, large_job: LargeJob) -> None:
-    assert table_by_link(installation, large_job.report) == plain_table(installation, _EXAMPLES / "protein_query.fasta")
+def test_report_read_by_its_link_is_that_of_blast(installation: Installation, large_job: LargeJob) -> None:
+    found = table_by_link(installation, large_job.report, f"{installation.port + 1}/report/jobs/")
+    assert found == plain_table(installation, _EXAMPLES / "protein_query.fasta")
 
 
 def test_tasks_keep_their_results_in_the_same_storage(installation: Installation, large_job: LargeJob) -> None:
@@ -323,10 +353,10 @@ def test_tasks_keep_their_results_in_the_same_storage(installation: Installation
     assert {"batch", "report"} <= cached
 
 
-def table_by_link(installation: Installation, report: str) -> bytes:
-    """Download a report by the link on its run's page."""
-    (link,) = re.findall(r"\((http[^)]*/report\.tsv\?[^)]*)\)", installation.artifact(report, "report"))
-    assert link.startswith(f"http://{installation.host}:{installation.port + 11}/multiblast/reports/")
+def table_by_link(installation: Installation, report: str, place: str) -> bytes:
+    """Download a report by the first link on its run's page, which leads to a port and a path there."""
+    link = re.findall(r"\((http[^)]*/report\.tsv\?[^)]*)\)", installation.artifact(report, "report"))[0]
+    assert link.startswith(f"http://{installation.host}:{place}")
     with urllib.request.urlopen(link, timeout=30) as response:  # noqa: S310 - of our own server
         content: bytes = response.read()
     return content
@@ -345,7 +375,7 @@ class SecondHost:
         self.home, self._hidden, self._namespace = home, installation.home, namespace
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MULTIBLAST_"))}
         own = {"HOME": str(home), "MULTIBLAST_HOME": str(home / "data"), "PREFECT_API_URL": f"{installation.url}/api"}
-        self._environment = kept | own
+        self._environment = kept | own | {"PREFECT_API_AUTH_STRING": installation.password}
 
     def popen(self, *command: str | Path) -> subprocess.Popen[bytes]:
         """Start a command there; it finds nothing where the first host has its home."""
@@ -410,7 +440,9 @@ def test_second_host_that_shares_no_directory_runs_a_submission_of_200_sequences
             assert sum(batch.sequences for batch in runs) > 190  # all but those that an earlier test searched
             report = installation.start("make-report", queue, job=job, format="6 tabular")
             assert installation.wait(report)["state_type"] == "COMPLETED"
-            assert table_by_link(installation, report) == plain_table(installation, query)
+            # Nobody has named the HTTP service to that worker: the link leads to the bucket, for a day.
+            found = table_by_link(installation, report, f"{installation.port + 11}/multiblast/reports/")
+            assert found == plain_table(installation, query)
         finally:
             worker.kill()  # it has nothing to do
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from multiblast.jobs import Jobs
 from multiblast.reports import Formatting, ReportRun
 from multiblast.search import read_submission
 from multiblast.services import Services
+from multiblast.settings import HTTP_URL
 
 A, B = "MKVLAAGIVGLLLAQWERTYIPMKVLAAGIVGLLLAQWERTYIP", "SLSTRNLTSKSNNKRAFLISTADARIAWAEVKDELSLQLTYYW"
 TARGET = ("--target", "demo/examples/proteins")
@@ -235,6 +237,21 @@ def test_jobs_are_known_by_the_beginning_of_their_ids(
     assert "no job" in none.err
     assert "no job 'x'" in run("show", "x").err
     assert run("show", short, "--user", "eve").code == 2
+
+
+def test_commands_name_addresses_where_there_is_a_service(
+    run: Callable[..., Printed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(HTTP_URL, "https://blast.example.org")
+    job = json.loads(run("search", "query.fasta", *TARGET, "--json").out)["job"]["job_id"]
+    assert f"https://blast.example.org/query/jobs/{job}/result" in run("search", "query.fasta", *TARGET).out
+    made = json.loads(run("report", job, "--format", "6", "--json").out)
+    address, *_zip = made["addresses"]
+    found = re.fullmatch("https://blast.example.org/report/jobs/([0-9a-f]{32})/files/report.tsv", address)
+    assert found
+    assert f"wrote {made['files'][0]}, also at {address}" in run("report", job, "--format", "6").out
+    (listed, _zip) = json.loads(run("files", found[1][:8], "--json").out)
+    assert listed["address"] == address
 
 
 def test_a_beginning_that_several_jobs_have_names_some_of_them(run: Callable[..., Printed]) -> None:

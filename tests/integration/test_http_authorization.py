@@ -77,6 +77,7 @@ ROUTES = [
     ("GET", "/metrics", None, OPEN),
     ("GET", "/admin/tokens", None, ADMINISTRATION),
     ("POST", "/admin/tokens", {"user": "bob", "name": "new"}, ADMINISTRATION),
+    ("GET", "/query/jobs/{job_id}/comparisons/{comparison}", None, READ),
     ("DELETE", "/admin/tokens/{user}/{name}", None, {**ADMINISTRATION, "administrator": 204}),
     ("DELETE", "/report/jobs/{job_id}/shares", None, rights(204)),
     ("DELETE", "/query/jobs/{job_id}/shares", None, rights(204)),
@@ -116,6 +117,11 @@ def job(services: Services, owner: Requester) -> str:
     made = services.queries.create(owner, config(FASTA)).query_job_id
     services.queries.run(made).execute()
     return made
+
+
+@pytest.fixture(scope="module")
+def comparison(services: Services, owner: Requester, job: str) -> str:
+    return services.queries.keep_comparison(job, services.queries.compare(owner, job, job))
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +173,7 @@ def test_http_route_is_for_whom_it_is_for(  # noqa: PLR0913, PLR0917 - a row of 
     client: httpx.Client,
     headers: dict[str, dict[str, str]],
     services: Services,
+    comparison: str,
     job: str,
     report: str,
     method: str,
@@ -177,7 +184,8 @@ def test_http_route_is_for_whom_it_is_for(  # noqa: PLR0913, PLR0917 - a row of 
     if path == "/admin/tokens/{user}/{name}":
         services.accounts.tokens.make("bob", "t")
     of_report = path.startswith("/report")
-    address = path.format(job_id=report if of_report else job, name="report.tsv" if of_report else "t", user="bob")
+    names = {"name": "report.tsv" if of_report else "t", "user": "bob", "comparison": comparison}
+    address = path.format(job_id=report if of_report else job, **names)
     sent = {"queryJobID": job} if body == {"queryJobID": "JOB"} else body
     given = {**headers, "share": headers["report share"]} if of_report else headers
     found = {who: client.request(method, address, json=sent, headers=given[who]).status_code for who in WHO}
@@ -187,7 +195,18 @@ def test_http_route_is_for_whom_it_is_for(  # noqa: PLR0913, PLR0917 - a row of 
 def test_http_every_route_is_in_the_table(url: str) -> None:
     document = httpx.get(f"{url}/openapi.json").json()
     served = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
-    assert served == {(method, path) for method, path, *_ in ROUTES}
+    assert served == {(method, path.replace("{comparison}", "{name}")) for method, path, *_ in ROUTES}
+
+
+def test_http_person_who_opens_a_link_is_asked_to_log_in(
+    url: str, job: str, headers: dict[str, dict[str, str]]
+) -> None:
+    """A browser asks for a name and a password where the challenge is Basic; programs are left alone."""
+    address, page = f"{url}/query/jobs/{job}/query", {"Accept": "text/html,*/*;q=0.8"}
+    asked = [httpx.get(address, headers=given).headers["www-authenticate"] for given in (page, {})]
+    assert asked == ['Basic realm="multiblast"', 'Bearer realm="multiblast"']
+    token = headers["owner"]["Authorization"].removeprefix("Bearer ")
+    assert httpx.get(address, headers=page, auth=("", token)).status_code == 200
 
 
 @pytest.mark.parametrize(

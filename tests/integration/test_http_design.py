@@ -12,12 +12,16 @@ import httpx
 import psutil
 import pytest
 
-from multiblast.database import Database, JobStatus
+from blocks.services import using
+from multiblast.accounts import Requester
+from multiblast.database import Database, JobKind, JobStatus
 from multiblast.installation import Installation
+from multiblast.jobs import address_of
 from multiblast.services import Services
-from multiblast.settings import HttpRules, Policy, QueryLimits
+from multiblast.settings import HTTP_URL, HttpRules, Policy, QueryLimits
 from multiblast.stores import LocalStore
 from multiblast.targets import Targets
+from tasks import page
 from tests.support.http_service import HereStarter, config, ended, serving
 
 ONE = ">First\nIYSLVCWPLDDPFSRPDMLSLSERMLDVWRGKQVAEDLSPLINQLSLADMIRSCERNETL\n"
@@ -309,6 +313,36 @@ def test_http_html_report_is_sandboxed(client: httpx.Client, job: str) -> None:
     page = client.get(f"/report/jobs/{made['reportJobID']}/files/report.html", params={"download": "false"})
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert page.headers["content-security-policy"].startswith("sandbox allow-scripts")
+
+
+def test_http_links_on_pages_of_runs_open(
+    client: httpx.Client, services: Services, job: str, report: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that a run's page names of a job, a report and a comparison."""
+    monkeypatch.setenv(HTTP_URL, f"{client.base_url}/")
+    key = services.queries.jobs.report(report).files[0]["key"]
+    name = services.queries.keep_comparison(job, services.queries.compare(Requester(administrator=True), job, job))
+    lines = page.job_links(job) + page.file_link(report, key, "report.tsv")
+    links = re.findall(r"\((http[^)]+)\)", lines)
+    assert len(links) == 6
+    opened = [client.get(link) for link in [*links, address_of(JobKind.QUERY, job, "comparisons", name)]]
+    assert [answer.status_code for answer in opened] == [200] * 7
+    with services.store.open(key) as stream:
+        assert opened[4].content == opened[5].content == stream.read()
+    assert "content-disposition" not in opened[4].headers
+    assert opened[6].text.startswith("position\tsequence\tsubject\tchange")
+    for wrong in (name.replace(name[:4], "0000"), "..%2Fx", f"{'0' * 32}.tsv"):
+        assert client.get(f"/query/jobs/{job}/comparisons/{wrong}").status_code == 404
+
+
+def test_http_without_a_service_pages_name_places(
+    services: Services, report: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(HTTP_URL, raising=False)
+    key = services.queries.jobs.report(report).files[0]["key"]
+    with using(services):
+        assert page.file_link(report, key, "report.tsv") == f"`{services.store.locate(key)}`"
+    assert not page.job_links(report)
 
 
 def test_http_unchanged_job_is_not_sent_again(client: httpx.Client, job: str) -> None:

@@ -32,6 +32,13 @@ def test_compose_waits_only_for_its_own_services() -> None:
     assert {other for service in services.values() for other in service.get("depends_on", ())} < services.keys()
 
 
+def test_compose_lets_prefect_ask_for_what_all_others_have() -> None:
+    variables = {name: service.get("environment", {}) for name, service in _COMPOSE["services"].items()}
+    asked = variables.pop("server")["PREFECT_SERVER_API_AUTH_STRING"]
+    given = {variables[name]["PREFECT_API_AUTH_STRING"] for name in ("register", "worker", "web")}
+    assert {text.replace(":?set a password", "") for text in given} == {asked}
+
+
 def test_compose_declares_the_volumes_it_uses() -> None:
     used = {text.partition(":")[0] for service in _COMPOSE["services"].values() for text in service.get("volumes", ())}
     assert {name for name in used if name.isalnum()} == _COMPOSE["volumes"].keys()

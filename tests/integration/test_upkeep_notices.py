@@ -19,7 +19,7 @@ from sqlmodel import select
 from multiblast.database import Database, JobStatus, Notice, QueryJob, utc_now
 from multiblast.errors import InvalidInputError
 from multiblast.jobs import Jobs
-from multiblast.settings import NoticeRules, Policy
+from multiblast.settings import HTTP_URL, NoticeRules, Policy
 from multiblast.upkeep import Notices
 from multiblast.upkeep.notice_urls import check_url
 
@@ -99,7 +99,10 @@ def send(notices: Notices, after: timedelta = timedelta()) -> Any:
     return notices.send(lambda: SECRET, utc_now() + after)
 
 
-def test_end_of_a_job_is_told_once_and_signed(jobs: Jobs, notices: Notices, receiver: Receiver) -> None:
+def test_end_of_a_job_is_told_once_and_signed(
+    jobs: Jobs, notices: Notices, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(HTTP_URL, "https://blast.example.org")
     notices.subscribe(JOB, receiver.url)
     assert send(notices).sent == 0
     end(jobs, JobStatus.IN_PROGRESS, JobStatus.FAILED, why="out of memory")
@@ -116,6 +119,7 @@ def test_end_of_a_job_is_told_once_and_signed(jobs: Jobs, notices: Notices, rece
     )
     assert datetime.fromisoformat(told["ended"]).tzinfo
     assert len(told["delivery"]) == 32
+    assert told["url"] == f"https://blast.example.org/query/jobs/{JOB}"
 
 
 def test_each_end_is_told(jobs: Jobs, notices: Notices, receiver: Receiver) -> None:
