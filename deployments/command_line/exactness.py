@@ -12,10 +12,11 @@ from deployments.command_line import display
 from deployments.command_line.arguments import TargetsRoot, spooled
 from deployments.command_line.session import local_services
 from multiblast.errors import InvalidInputError
-from multiblast.options import ProgramName, is_independent, needs_own_process
+from multiblast.options import ProgramName, needs_own_process
 from multiblast.reports.exactness import Exactness
 from multiblast.search import read_submission
 from multiblast.search.context import Resolver
+from multiblast.sequences import read_fasta
 from multiblast.targets import database_argument
 
 
@@ -51,7 +52,7 @@ def exactness(
             context.database_size,
             context.arguments(),
             directory=Path(name),
-            alone=not is_independent(submission.options),
+            alone=not all(context.is_independent(sequence.residues) for sequence in read_fasta(query)),
             executables={tool: services.installation.program(tool) for tool in (program, "blast_formatter")},
         ).all_differences()
     for name, differences in found.items():

@@ -51,6 +51,7 @@ _ADJUSTMENT = re.compile(rb'"Length adjustment: (-?\d+)"')
 _RANGE = re.compile(
     rb'name "RequiredStart",\s+value integer (\d+)\s+\},\s+\{\s+name "RequiredEnd",\s+value integer (\d+)\s'
 )
+DEFAULT_MOST_SUBJECTS = 500
 _DERIVABLE = {"plain", "megablast"}
 _ADJUSTING = {2, 3}
 SEG_WINDOW, SEG_LOCUT = 12, 2.2
@@ -84,6 +85,11 @@ class SearchRequest:
         is_domain_search = self.service == "rpstblastn"
         self.query_step = 3 if self.program in {"blastx", "tblastx"} or is_domain_search else 1
         self.subject_step = 3 if self.program in {"tblastn", "tblastx"} and not is_domain_search else 1
+
+    @property
+    def most_subjects(self) -> int:
+        """How many subjects of each query were kept."""
+        return self._number("HitlistSize") or DEFAULT_MOST_SUBJECTS
 
     @property
     def inclusion_threshold(self) -> float:

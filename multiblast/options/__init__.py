@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from multiblast.options.base import Options
 from multiblast.options.excluded import EXCLUDED
-from multiblast.options.independence import independent_from, is_independent, needs_own_process
+from multiblast.options.independence import Independence, independence_of, needs_own_process
 from multiblast.options.parser import options_from_config, parse_options
 from multiblast.options.programs import PROGRAMS, ProgramName, options_for
 
 __all__ = [
     "EXCLUDED",
     "PROGRAMS",
+    "Independence",
     "Options",
     "ProgramName",
-    "independent_from",
-    "is_independent",
+    "independence_of",
     "needs_own_process",
     "options_for",
     "options_from_config",

@@ -74,6 +74,11 @@ class Options(BaseModel):
         return int(self.value("max_target_seqs"))
 
     @property
+    def most_rounds(self) -> int:
+        """How many rounds there are at most, each with the profile of the one before; 0 for no limit."""
+        return 1 if (most := self.value("num_iterations")) is None else int(most)
+
+    @property
     def part(self) -> tuple[int, int] | None:
         """First and last letter, 0-based, of the part of each query that is searched; None for the whole."""
         first, _, last = (self.value("query_loc") or "").partition("-")

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import cast
 
 from multiblast.archive.notes import read_sections
+from multiblast.archive.statistics import DEFAULT_MOST_SUBJECTS
 from multiblast.errors import ArchiveError
 from multiblast.programs import Program
 from multiblast.reports.blast_formatter import BlastFormatter
@@ -36,6 +37,7 @@ def write_blast_report(  # noqa: PLR0913 - an archive, its report, and how it is
     directory: Path,
     parse_deflines: bool = False,
     part: tuple[int, int] | None = None,
+    rounds: int = 1,
     formatter: BlastFormatter | None = None,
 ) -> list[Path]:
     """Write a report into an existing directory; return its files, the one to open before those of single queries.
@@ -49,6 +51,7 @@ def write_blast_report(  # noqa: PLR0913 - an archive, its report, and how it is
         directory: Where ``report.<extension>`` and the like go.
         parse_deflines: Whether the archive has the ids that BLAST+ reads in titles.
         part: First and last letter, 0-based, that were searched of each query; by default as the archive states.
+        rounds: How many psiblast was to search at most; 0 for no limit.
         formatter: The program that formats; by default the one on the path.
 
     Raises:
@@ -64,20 +67,38 @@ def write_blast_report(  # noqa: PLR0913 - an archive, its report, and how it is
         shutil.copyfile(first, output)
         return [output]
     search, row = PrintedArchive(first).search(), formatting.row
-    printed = formatting
+    printed = _as_many_as_searched(formatting, search.most_subjects)
     if search.part and not OF_PARTS.isdisjoint(formatting.fields):
-        printed = printed_as(formatting)
+        printed = printed_as(printed)
         row = replace(row, post_process=partial(complete_parts, formatting=formatting))
     arguments = [*printed.arguments(), *(["-parse_deflines"] if parse_deflines else [])]
     report = _Report(row, arguments, formatter or BlastFormatter(), output, queries, part)
     service = search.service
     if service == _PSIBLAST:
-        return report.write_rounds([first, *archives])
+        return report.write_rounds([first, *archives], several=rounds != 1)
     files = report.write(first, archives)
     if service == _DELTABLAST and (renaming := formatting.row.deltablast):
         for path in files:
             _rewrite(path, lambda stream: substitute(chunks(stream), *renaming))
     return files
+
+
+def _as_many_as_searched(formatting: Formatting, most: int) -> Formatting:
+    """Return a request for as many descriptions and alignments as a program shows by ``-max_target_seqs``.
+
+    The formatter has its own defaults, also for psiblast, of which an archive holds more than that. And it does not
+    see line length and order where more than by default were searched, unless these numbers are given.
+    """
+    shown = formatting.max_target_sequences or most
+    if "num_descriptions" not in formatting.row.options or most == DEFAULT_MOST_SUBJECTS:
+        return formatting
+    return formatting.model_copy(
+        update={
+            "max_target_sequences": None,
+            "num_descriptions": shown if formatting.num_descriptions is None else formatting.num_descriptions,
+            "num_alignments": shown if formatting.num_alignments is None else formatting.num_alignments,
+        }
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +132,11 @@ class _Report:
             self.formatter.run(archive, self.arguments, self.output)
         return [self.output]
 
-    def write_rounds(self, archives: Sequence[Path]) -> list[Path]:
-        """Format what may be several rounds of psiblast per query."""
+    def write_rounds(self, archives: Sequence[Path], *, several: bool) -> list[Path]:
+        """Format psiblast's rounds of each query; if there could be several, BLAST+ says why there was one only."""
         with TemporaryDirectory(dir=self.output.parent, prefix=".rounds-") as name:
-            rounds = split_rounds(archives, Path(name))
-            if any(len(query.sections) > 1 for query in rounds):
+            rounds = split_rounds(archives, Path(name)) if several else []
+            if any(len(query.sections) > 1 or query.converged for query in rounds):
                 # Each query alone: something goes between, and the formatter mixes up rounds in XML2 and JSON.
                 if self.format.file_per_query:
                     return self._write_file_per_query(archives[0], rounds)

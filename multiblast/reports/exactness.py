@@ -15,6 +15,7 @@ from multiblast.reports.report_options import Formatting
 from multiblast.sequences import read_fasta
 
 _SAM = "17"
+_ROUNDS = "-num_iterations"
 
 
 class Exactness:
@@ -73,6 +74,7 @@ class Exactness:
             program=self._program,
             queries=len(self._sequences),
             directory=ours,
+            rounds=int(self._options[self._options.index(_ROUNDS) + 1]) if _ROUNDS in self._options else 1,
             formatter=BlastFormatter(self._executables.get("blast_formatter", "blast_formatter")),
         )
         names = sorted({file.name for directory in (plain, ours) for file in directory.iterdir()})

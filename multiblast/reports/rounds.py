@@ -15,7 +15,7 @@ from multiblast.archive.summary import ArchivedSubject, read_subjects
 _CONVERGED = b"Search has CONVERGED!\n"
 _LISTED = re.compile(rb"(Sequences producing significant alignments:[^\n]*\n)\n((?:[^\n]+\n)+)")
 _LEAST_WIDTH = 6  # of an E-value, and the blank before it
-_FOOTER = b"\n\n  Database: "
+_LAST, _FOOTER = b"\nEffective search space used: ", b"\n\n  Database: "
 _JSON_ENDS = (b'{\n"BlastOutput2": [\n', b"]\n}\n", b",\n")
 _XML_START, _XML_END = b"<BlastOutput2>\n", b"</BlastXML2>\n"
 
@@ -52,11 +52,11 @@ def split_rounds(archives: Iterable[Path], directory: Path) -> list[QueryRounds]
                         stream.seek(section.start)
                         text = stream.read(section.end - section.start)
                         file.write(text)
-                        subjects = read_subjects(text) if len(sections) > 1 else {}
+                        subjects = read_subjects(text)
                         again += [tuple(name in included[-1] for name in subjects)] if subjects else []
                         included.append({one.id for one in subjects.values() if one.evalue < threshold})
                 # A round without any hit ends the search too, and BLAST+ reports nothing of that.
-                converged = len(sections) > 1 and bool(subjects) and included[-1] <= included[-2]
+                converged = bool(subjects) and included[-1] <= included[-2]
                 queries.append(QueryRounds(path, sections, converged, tuple(again)))
     return queries
 
@@ -67,7 +67,7 @@ def complete(report: bytes, rounds: QueryRounds, *, is_pairwise: bool) -> bytes:
         return report + (b"\n" + _CONVERGED if rounds.converged else b"")
     known = iter(rounds.again)
     report = _LISTED.sub(lambda found: found[1] + _listed(found[2].splitlines(), next(known, ())), report)
-    footer = report.rfind(_FOOTER)
+    footer = report.find(_FOOTER, report.rfind(_LAST))  # the first of them: there is one per database
     return report[:footer] + b"\n" + _CONVERGED + report[footer:] if rounds.converged else report
 
 

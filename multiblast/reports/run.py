@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from multiblast.archive.statistics import DEFAULT_MOST_SUBJECTS
 from multiblast.database import JobStatus, ReportJob
 from multiblast.errors import ConflictError, InvalidInputError, ProgramError
 from multiblast.ids import digest
@@ -101,8 +102,11 @@ class ReportRun:
             databases = database_argument(context.databases)
         except (ConflictError, InvalidInputError, ProgramError):
             return results[:half] + (report.results_digest or results)[half:]
-        # Reports of parts that are of version 2 have wrong lengths where a batch's first query ended within the part.
-        version = "report/3" if context.options.part else "report/2"
+        # Those of version 2 can have wrong lengths of parts of queries, show other numbers of subjects in pairwise
+        # text than were to be searched for, and lack what psiblast says where its first round was the last.
+        options = context.options
+        changed = options.part or options.most_targets != DEFAULT_MOST_SUBJECTS or options.most_rounds != 1
+        version = "report/3" if changed else "report/2"
         return results[:half] + digest(version, [databases, surroundings()])[half:]
 
     def _is_made(self, report: ReportJob, version: str) -> bool:

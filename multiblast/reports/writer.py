@@ -96,6 +96,7 @@ class ReportSource:
                 directory=directory,
                 parse_deflines=with_ids,
                 part=self._context.options.part,
+                rounds=self._context.options.most_rounds,
                 formatter=self.formatter,
             )
 

@@ -93,7 +93,7 @@ class BatchSearch:
             mine = [sequence for sequence in sequences if sequence.key in claim.mine]
             mine = self._without_left_out(mine)
             for group in self.context.by_independence(mine):
-                self._search(group, one_by_one=not self.context.is_independent(group[0]))
+                self._search(group, one_by_one=not self.context.is_independent(group[0].residues))
         return self._outcome
 
     def _without_left_out(self, sequences: Sequence[SearchedSequence]) -> list[SearchedSequence]:

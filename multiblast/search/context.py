@@ -14,8 +14,9 @@ from multiblast.installation import Installation
 from multiblast.jobs import TargetName
 from multiblast.molecules import DatabaseKind
 from multiblast.options import (
+    Independence,
     Options,
-    independent_from,
+    independence_of,
     needs_own_process,
     parse_options,
 )
@@ -64,17 +65,18 @@ class SearchContext:
             return
         groups = {True: list[SearchedSequence](), False: list[SearchedSequence]()}
         for sequence in sequences:
-            groups[self.is_independent(sequence)].append(sequence)
+            groups[self.is_independent(sequence.residues)].append(sequence)
         yield from filter(None, groups.values())
 
-    def is_independent(self, sequence: SearchedSequence) -> bool:
+    def is_independent(self, residues: bytes) -> bool:
         """Whether a sequence gets the same result with any batch-mates: see `multiblast.options.independence`."""
-        query = max(0, len(sequence.residues) - _LONGEST_ADJUSTMENT)
-        return query * self._subject_letters >= self._independent_from
+        letters = len(residues)
+        space = max(0, letters - _LONGEST_ADJUSTMENT) * self._subject_letters
+        return self._independence.holds(space, self.database_size.sequences, letters)
 
     @cached_property
-    def _independent_from(self) -> float:
-        return independent_from(self.options)
+    def _independence(self) -> Independence:
+        return independence_of(self.options)
 
     @cached_property
     def _subject_letters(self) -> int:

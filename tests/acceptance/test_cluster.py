@@ -17,6 +17,8 @@ from multiblast.database import BatchRun, Database
 from multiblast.targets.makeblastdb import build_database
 from tests.support.processes import wait_for
 
+pytestmark = pytest.mark.long
+
 _ROOT = Path(__file__).resolve().parents[2]
 _SCRIPT = """
 import asyncio, sys
@@ -25,8 +27,6 @@ from deployments.server import start_prefect
 server = start_prefect()
 server.wait(print)
 from flows.submit_query import submit_query
-
-pytestmark = pytest.mark.long
 
 job = asyncio.run(submit_query(query_file=sys.argv[1], targets=["demo/examples/proteins"]))
 print(job.status, len(job.rows))

@@ -32,11 +32,13 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from multiblast.errors import InvalidInputError, JobFailedError, ProgramError  # noqa: E402 - first make the checkout importable
-from multiblast.options import is_independent, options_for  # noqa: E402
+from multiblast.options import options_for  # noqa: E402
 from multiblast.options.option import Form, Option  # noqa: E402
 from multiblast.reports import Formatting  # noqa: E402
 from multiblast.reports.formats import FORMATS  # noqa: E402
 from multiblast.search import read_submission  # noqa: E402
+from multiblast.search.context import Resolver  # noqa: E402
+from multiblast.sequences import read_fasta  # noqa: E402
 from multiblast.services import Services  # noqa: E402
 from tests.support.people import ADMINISTRATOR  # noqa: E402
 from tests.support.profile_databases import build_profile_databases  # noqa: E402
@@ -273,10 +275,12 @@ class Place:
             options["rpsdb"] = "demo/random/delta"
         try:
             submission = read_submission(query=drawn.query, program=drawn.program, targets=targets, options=options)
-            alone = not is_independent(submission.options)
+            resolver = Resolver(services.installation, services.targets)
+            context = resolver.resolve(submission.site, submission.targets, submission.options)
             job_id = services.queries.submit(ADMINISTRATOR, submission).job_id
         except InvalidInputError as error:
             return "refused", [str(error)]
+        alone = not all(context.is_independent(s.residues) for s in read_fasta(drawn.query.encode()))
         try:
             plain = {formatting: self._plain(drawn, formatting, alone) for formatting in drawn.formats}
         except subprocess.CalledProcessError as error:

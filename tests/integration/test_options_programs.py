@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from multiblast.errors import InvalidInputError
 from multiblast.installation import Installation
 from multiblast.molecules import DatabaseKind
-from multiblast.options import PROGRAMS, independent_from, is_independent, options_for, parse_options
+from multiblast.options import PROGRAMS, independence_of, options_for, parse_options
 from multiblast.options.allowed_gap_costs import GAP_COSTS, NO_GAPS, nucleotide_gap_costs
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
@@ -224,8 +225,6 @@ INDEPENDENT: list[tuple[str, dict[str, Any]]] = [
     ("tblastn", {}),
     ("tblastn", {"sum_stats": False}),
     ("tblastx", {"sum_stats": False}),
-    ("psiblast", {}),
-    ("psiblast", {"num_iterations": 2}),
 ]
 
 
@@ -234,7 +233,7 @@ def test_options_independent_searches_find_the_same_with_batch_mates_and_alone(
     run: Run, program: str, options: dict[str, Any]
 ) -> None:
     parsed = parse_options(program, options)
-    assert is_independent(parsed)
+    assert independence_of(parsed).holds(space=0)
     together = run(program, parsed.arguments(), queries=20).stdout
     assert together.count("\n") >= 15
     assert together == run(program, parsed.arguments(), queries=20, alone=True).stdout
@@ -245,9 +244,10 @@ def test_options_independent_searches_find_the_same_with_batch_mates_and_alone(
 )
 def test_options_blastn_is_independent_once_the_search_space_is_large(run: Run, options: dict[str, Any]) -> None:
     parsed = parse_options("blastn", options)
-    space = independent_from(parsed)
-    assert is_independent(parsed, space)
-    assert not is_independent(parsed, space - 1)
+    independence = independence_of(parsed)
+    space = independence.least_space
+    assert independence.holds(space)
+    assert not independence.holds(space - 1)
     arguments = [*parsed.arguments(), "-searchsp", str(int(space))]
     together = run("blastn", arguments, queries=20).stdout
     assert together.count("\n") >= 15
@@ -256,20 +256,40 @@ def test_options_blastn_is_independent_once_the_search_space_is_large(run: Run, 
 
 def test_options_blastn_in_a_small_search_space_depends_on_batch_mates(run: Run) -> None:
     parsed = parse_options("blastn", {"task": "blastn"})
-    assert not is_independent(parsed)
+    assert not independence_of(parsed).holds(space=0)
     assert (
         run("blastn", parsed.arguments(), queries=20).stdout
         != run("blastn", parsed.arguments(), queries=20, alone=True).stdout
     )
 
 
+@pytest.mark.parametrize(("program", "options", "least"), [("blastx", {}, 100), ("tblastn", {"evalue": 0.5}, 5)])
+def test_options_sum_statistics_are_independent_once_there_are_many_subjects(
+    program: str, options: dict[str, Any], least: int
+) -> None:
+    independence = independence_of(parse_options(program, options))
+    assert independence.holds(space=0, subjects=least)
+    assert not independence.holds(space=inf, subjects=least - 1)
+    assert independence_of(parse_options(program, {**options, "sum_stats": False})).holds(space=0, subjects=1)
+
+
+def test_options_blastx_depends_on_batch_mates_with_long_queries() -> None:
+    independence = independence_of(parse_options("blastx", {}))
+    assert independence.holds(space=inf, letters=10_002)
+    assert not independence.holds(space=inf, letters=10_003)
+
+
 @pytest.mark.parametrize(
     ("program", "options"),
-    [("tblastx", {}), ("blastx", {"ungapped": True, "comp_based_stats": 0})],
+    [
+        ("tblastx", {}),
+        ("blastx", {"ungapped": True, "comp_based_stats": 0}),
+        ("blastx", {"searchsp": 10**6}),
+    ],
 )
 def test_options_dependent_searches_differ_with_batch_mates(run: Run, program: str, options: dict[str, Any]) -> None:
     parsed = parse_options(program, options)
-    assert not is_independent(parsed)
+    assert not independence_of(parsed).holds(space=0)
     together = run(program, parsed.arguments(), queries=20).stdout
     assert together != run(program, parsed.arguments(), queries=20, alone=True).stdout
 
@@ -281,12 +301,16 @@ def test_options_dependent_searches_differ_with_batch_mates(run: Run, program: s
         ("blastn", {"word_size": 16}),
         ("blastn", {"sum_stats": True}),
         ("blastn", {"dbsize": 10**6}),
+        ("blastx", {"searchsp": 10**6}),
+        ("blastx", {"taxids": "9606"}),
+        ("tblastn", {"dbsize": 10**6}),
         ("tblastn", {"ungapped": True, "comp_based_stats": 0}),
         ("tblastx", {"sum_stats": False, "word_size": 2}),
+        ("psiblast", {}),
         ("rpsblast", {}),
         ("rpstblastn", {}),
         ("deltablast", {}),
     ],
 )
 def test_options_what_was_not_shown_independent_is_not(program: str, options: dict[str, Any]) -> None:
-    assert not is_independent(parse_options(program, options))
+    assert not independence_of(parse_options(program, options)).holds(space=0)

@@ -193,7 +193,14 @@ def test_search_of_a_part_of_the_query_equals_plain_blast(
 
 
 def _differences(  # noqa: PLR0913, PLR0917 - a search, and the formats
-    services: Services, job: SearchedJob, program: str, query: str, formats: list[str], directory: Path, *options: str
+    services: Services,
+    job: SearchedJob,
+    program: str,
+    query: str,
+    formats: list[str],
+    directory: Path,
+    *options: str,
+    **of_report: int,
 ) -> list[str]:
     """Return the formats, some with fields, in which a job's report is not what the program prints."""
     file, out = directory / "query.fasta", directory / "plain" / "plain.out"
@@ -206,7 +213,7 @@ def _differences(  # noqa: PLR0913, PLR0917 - a search, and the formats
         command = [program, "-query", file, "-db", database, "-outfmt", text, "-out", out, *options]
         subprocess.run(command, check=True, capture_output=True)
         first, *fields = text.split()
-        formatting = Formatting.read(first, fields=" ".join(fields))
+        formatting = Formatting.read(first, fields=" ".join(fields), options=of_report)
         made = services.reports.run(services.reports.submit(ADMINISTRATOR, job.job_id, formatting)).execute()
         with services.reports.file(ADMINISTRATOR, made.report_id, made.files[0].name) as stream:
             if stream.read() != out.read_bytes():
@@ -221,6 +228,23 @@ def test_pairwise_text_of_a_given_search_space_has_no_columns_of_length_paramete
     query = fasta(proteins[:2])
     job = search_whole(services, query, program=program, searchsp="1000000")
     assert _differences(services, job, program, query, ["0", "4"], tmp_path, "-searchsp", "1000000") == []
+
+
+@pytest.mark.parametrize(("program", "most"), [("blastp", "1000"), ("blastp", "300"), ("psiblast", "5")])
+def test_most_targets_of_a_search_says_how_many_subjects_pairwise_text_shows(  # noqa: PLR0913, PLR0917 - its fixtures
+    program: str,
+    most: str,
+    services: Services,
+    search_whole: Callable[..., SearchedJob],
+    proteins: list[Sequence],
+    tmp_path: Path,
+) -> None:
+    """And hides no option of the report: the formatter passes line length and order over where it is large."""
+    query = fasta(proteins[:2])
+    job = search_whole(services, query, program=program, max_target_seqs=most)
+    options = ("-max_target_seqs", most, "-line_length", "40")
+    assert _differences(services, job, program, query, ["0", "4"], tmp_path, *options, lineLength=40) == []
+    assert _differences(services, job, program, query, ["6", "15"], tmp_path, *options[:2]) == []
 
 
 @pytest.mark.parametrize("program", ["blastp", "blastx"])

@@ -51,7 +51,7 @@ OPTIONS = (
         "Judge several alignments with the same database sequence together (sum statistics).",
         Annotated[Literal["true", "false"], BeforeValidator(switch_text)],
         programs=ALL - {"blastp"},
-        independent_in={"blastx", "tblastn", "psiblast", "tblastx"},
+        independent_in={"blastx", "tblastn", "tblastx"},
     ),
     flag(
         "ungapped",
@@ -65,7 +65,7 @@ OPTIONS = (
         "useSWTraceback",
         "Calculate the final alignments exactly (Smith-Waterman). Slower.",
         programs=ALL - {"blastn", "tblastx"},
-        independent_in={"blastp", "psiblast"},
+        independent_in={"blastp"},
     ),
     _dropoff(
         "xdrop_gap",

@@ -12,7 +12,7 @@ ALL = frozenset(
 PROTEIN_WORDS = ALL - {"blastn", "rpsblast", "rpstblastn"}
 """Programs that start from similar words of proteins."""
 
-INDEPENDENT = frozenset({"blastn", "blastp", "blastx", "tblastn", "psiblast"})
+INDEPENDENT = frozenset({"blastn", "blastp", "blastx", "tblastn"})
 """Programs whose results do not depend on batch-mates, if no option is changed that says otherwise."""
 
 PROTEIN_TASKS = (
