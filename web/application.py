@@ -16,6 +16,7 @@ from web.guard import Guard, HttpMetrics
 from web.legacy.application import legacy_application
 from web.memory import Memory
 from web.ncbi import routes as ncbi_routes
+from web.pages import routers as page_routers
 from web.runs import Runs, Starter
 from web.service import Service
 from web.watch import Watch
@@ -51,6 +52,8 @@ def make_application(services: Services, starter: Starter) -> ASGIApp:
     add_error_handlers(app)
     for routes in (query_routes, report_routes, ncbi_routes, operation_routes):
         app.include_router(routes.router)
+    for router in page_routers():
+        app.include_router(router)
     app.mount("/multi-blast", legacy)
     if rules.origins:
         exposed = ["ETag", "Link", "Location", "Retry-After", "X-Request-Id", "Content-Range", "Content-Disposition"]

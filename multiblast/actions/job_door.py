@@ -12,7 +12,7 @@ from multiblast.accounts import Access, Accounts, Requester
 from multiblast.actions.answers import Event, UserMeta
 from multiblast.actions.catalogue import action
 from multiblast.database import Database, JobKind, JobStatus, JobT, Link, job_table
-from multiblast.errors import InvalidInputError, Problem
+from multiblast.errors import InvalidInputError, NotAllowedError, Problem
 from multiblast.ids import is_id
 from multiblast.jobs import Jobs, Links, summary_problems
 from multiblast.upkeep.reconciliation import Waiting
@@ -64,6 +64,14 @@ class JobDoor:
             self._links.add(requester.owner, job_id, self.kind)
         link = self._links.describe(requester.owner, job_id, summary=summary, description=description)
         return UserMeta.of(link)
+
+    def may_change(self, requester: Requester, job_id: str) -> bool:
+        """Whether a requester may restart, cancel, pin, describe or share a job."""
+        try:
+            self._access.check_change(requester, job_id, self.kind)
+        except NotAllowedError:
+            return False
+        return True
 
     @action("unlink", answer="whether it was in the list", done="job {job_id} is not in the list any more")
     def unlink(self, requester: Requester, job_id: str) -> bool:

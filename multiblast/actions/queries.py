@@ -52,7 +52,7 @@ from multiblast.search import (
 )
 from multiblast.search.batch_search import OnProgress
 from multiblast.search.run import no_progress
-from multiblast.search.searched_job import left_to_search, searched_job
+from multiblast.search.searched_job import RowChoice, SequenceRow, chosen_rows, left_to_search, searched_job
 from multiblast.sequences import read_fasta
 from multiblast.settings import QueryLimits
 from multiblast.targets import database_argument
@@ -164,6 +164,11 @@ class Queries(JobDoor):
     def searched_job(self, job_id: str, *, count: int = 0) -> SearchedJob:
         """Return what became of a job, without a check of rights, for its run: see `multiblast.search.searched_job`."""
         return searched_job(self._database, job_id, count=count)
+
+    def rows(self, requester: Requester, job_id: str, choice: RowChoice) -> tuple[list[SequenceRow], int]:
+        """Return some of a job's sequences with their results in short, and how many the choice has."""
+        self._access.check_read(requester, job_id, JobKind.QUERY)
+        return chosen_rows(self._database, job_id, choice)
 
     def left_to_search(self, job_id: str) -> tuple[int, int]:
         """Return how many distinct sequences of a job have no result yet, and their letters."""

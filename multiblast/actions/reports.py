@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any, BinaryIO
 
 from sqlalchemy import func, or_
@@ -24,9 +24,12 @@ from multiblast.ids import digest
 from multiblast.jobs import ACTIVE, RESTARTABLE, report_id
 from multiblast.options import Options
 from multiblast.reports import Formatting, ReportFile, ReportRun, files_of
+from multiblast.reports.blast_formatter import BlastFormatter
 from multiblast.reports.formats import FORMATS
 from multiblast.reports.hits import HitPage, read_hits
+from multiblast.reports.html.archive_reader import QueryResult, read_results
 from multiblast.reports.letters import check_letters
+from multiblast.reports.writer import ReportSource
 from multiblast.search import SearchEngine, options_of, outputs_of
 from multiblast.upkeep import Notices
 from multiblast.upkeep.reconciliation import Waiting
@@ -302,6 +305,28 @@ class Reports(JobDoor):
             with self._engine.store.open(table.key) as stream:
                 shutil.copyfileobj(stream, spool)
             return read_hits(spool, **choice)
+
+    def view(self, requester: Requester, query_job_id: str, position: int) -> QueryResult:
+        """Return all hits and alignments of one sequence of a query job, complete or not.
+
+        Raises:
+            NotFoundError: there is no such sequence, or it has no result yet.
+            ConflictError: a database changed since it was searched.
+        """
+        self._access.check_read(requester, query_job_id, JobKind.QUERY)
+        query = self.jobs.query(query_job_id)
+        children = [child for child in self.jobs.children(query) if child.position == position and child.pack]
+        if not children:
+            raise NotFoundError("result of sequence", str(position), "it has none yet")
+        installation = self._engine.installation
+        formatter = BlastFormatter(installation.program("blast_formatter"), 1, installation.time_limit_s)
+        self.jobs.touch([query_job_id])
+        with TemporaryDirectory(prefix="multiblast-") as name:
+            source = ReportSource(self._engine, query, children, formatter)
+            printed = source.json(Path(name))
+            with printed.open("rb") as stream:
+                (result,) = read_results(stream, [(position, children[0].letters)])
+        return result
 
     @action("errors")
     def errors(self, requester: Requester, job_id: str) -> Errors:

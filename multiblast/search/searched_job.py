@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import func, or_
 from sqlmodel import col, select
 
 from multiblast.database import ChildJob, Database, Failure, QueryJob, Result
@@ -88,6 +89,61 @@ def searched_job(database: Database, job_id: str, *, count: int = 0) -> Searched
     )
 
 
+@dataclass(frozen=True, slots=True)
+class RowChoice:
+    """Which rows of a job somebody wants to see, and in which order.
+
+    Attributes:
+        find: What the title or the best hit must hold, in any case.
+        only: ``hits``, ``none`` (without hits), ``failed`` or ``open`` (no result yet); empty is all.
+        sort: ``position`` or a column of the result; rows without a value come last.
+        first: Of the chosen rows, 1-based.
+    """
+
+    find: str = ""
+    only: str = ""
+    sort: str = "position"
+    descending: bool = False
+    first: int = 1
+    count: int = 50
+
+
+def chosen_rows(database: Database, job_id: str, choice: RowChoice) -> tuple[list[SequenceRow], int]:
+    """Return rows of a job's sequences, and how many there are of the choice; the database sorts and filters."""
+    jobs = Jobs(database)
+    job, run = jobs.query(job_id), jobs.last_run(job_id)
+    since = run.started_at if run else None
+    if job.sequences == 1:
+        return _sequence_rows(database, job, since=since, count=1), 1
+    with database.read() as session:
+        statement = _joined(job.id)
+        for word in choice.find.split():
+            found = [col(column).icontains(word, autoescape=True) for column in (QueryJob.title, Result.best_hit)]
+            statement = statement.where(or_(*found))
+        conditions = {
+            "hits": col(Result.hits) > 0,
+            "none": col(Result.hits) == 0,
+            "failed": col(Failure.key).is_not(None) & col(Result.key).is_(None),
+            "open": col(Failure.key).is_(None) & col(Result.key).is_(None),
+        }
+        if choice.only in conditions:
+            statement = statement.where(conditions[choice.only])
+        total = session.execute(statement.with_only_columns(func.count())).scalar_one()
+        columns: dict[str, Any] = {"title": QueryJob.title, "length": ChildJob.letters}
+        columns |= {name: getattr(Result, name) for name in _OF_RESULT}
+        order: list[Any] = [
+            col(ChildJob.position).desc() if choice.descending and choice.sort == "position" else col(ChildJob.position)
+        ]
+        if choice.sort in columns:
+            column = col(columns[choice.sort])
+            order = [column.is_(None), column.desc() if choice.descending else column, *order]
+        page = statement.order_by(*order).offset(choice.first - 1).limit(choice.count)
+        return [
+            _row(link.position, child, link.result_key, result, failure, since)
+            for link, child, result, failure in session.exec(page)
+        ], int(total)
+
+
 def left_to_search(database: Database, job_id: str) -> tuple[int, int]:
     """Return how many distinct sequences of a job have no result yet, and their letters."""
     job = Jobs(database).query(job_id)
@@ -111,20 +167,23 @@ def _sequence_rows(database: Database, job: QueryJob, *, since: datetime | None,
         if job.sequences == 1:
             result, failure = session.get(Result, job.result_key), session.get(Failure, job.result_key)
             return [_row(1, job, job.result_key, result, failure, since)]
-        statement = (
-            select(ChildJob, QueryJob, Result, Failure)
-            .join(QueryJob, col(QueryJob.id) == ChildJob.child_id)
-            .outerjoin(Result, col(Result.key) == ChildJob.result_key)
-            .outerjoin(Failure, col(Failure.key) == ChildJob.result_key)
-            .where(ChildJob.parent_id == job.id)
-            .order_by(col(ChildJob.position))
-        )
+        statement = _joined(job.id).order_by(col(ChildJob.position))
         if count:
             statement = statement.limit(count)
         return [
             _row(link.position, child, link.result_key, result, failure, since)
             for link, child, result, failure in session.exec(statement)
         ]
+
+
+def _joined(job_id: str) -> Any:
+    return (
+        select(ChildJob, QueryJob, Result, Failure)
+        .join(QueryJob, col(QueryJob.id) == ChildJob.child_id)
+        .outerjoin(Result, col(Result.key) == ChildJob.result_key)
+        .outerjoin(Failure, col(Failure.key) == ChildJob.result_key)
+        .where(ChildJob.parent_id == job_id)
+    )
 
 
 def _row(  # noqa: PLR0913, PLR0917 - the columns of one row

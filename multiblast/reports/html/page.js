@@ -311,8 +311,9 @@
   const showQuery = async (query, focus) => {
     const place = byId("query");
     const heading = h("h2", { id: "query-heading", tabindex: "-1" }, query.name);
-    const about = `Query ${whole(query.position)} of ${whole(queries.length)} · length ${whole(query.length)} · ${count(query.hits, "hit")}`;
-    const header = h("div", { class: "card" }, way(query), heading, query.title ? h("p", { class: "soft" }, query.title) : null, h("p", { class: "summary" }, about));
+    const which = queries.length > 1 ? `Query ${whole(query.position)} of ${whole(queries.length)} · ` : "";
+    const about = `${which}length ${whole(query.length)} · ${count(query.hits, "hit")}`;
+    const header = h("div", { class: "card" }, queries.length > 1 ? way(query) : null, heading, query.title ? h("p", { class: "soft" }, query.title) : null, h("p", { class: "summary" }, about));
     place.replaceChildren(header);
     place.setAttribute("aria-busy", "true");
     if (focus) heading.focus({ preventScroll: true });

@@ -70,7 +70,7 @@ def _write_page(page: IO[bytes], results: Iterable[QueryResult], title: str, fac
         with gzip.GzipFile(fileobj=spool, mode="wb", mtime=0, filename="") as overview:
             separator = b"["
             for result in results:
-                data = base64.b64encode(gzip.compress(_json(_details(result)), 5, mtime=0))
+                data = _packed(_details(result))
                 page.write(_DATA_ELEMENT % (b"query-%d" % result.position, data))
                 overview.write(separator + _json(_summary(result)))
                 separator = b","
@@ -80,6 +80,24 @@ def _write_page(page: IO[bytes], results: Iterable[QueryResult], title: str, fac
         base64.encode(spool, page)
         page.write(b"</script>\n")
     page.write(after.encode())
+
+
+def page_data(result: QueryResult) -> tuple[bytes, bytes]:
+    """Return what the page's script reads for a single query: the overview's data, and the query's."""
+    return _packed([_summary(result)]), _packed(_details(result))
+
+
+def page_markup() -> str:
+    """Return what the page's script fills: the sections, and the patterns of bars."""
+    _, start, rest = _resource("page.html").partition('<section id="overview"')
+    sections, _, rest = rest.partition("</main>")
+    _, patterns, rest = rest.partition('<svg class="definitions"')
+    return start + sections + patterns + rest.partition("</svg>")[0] + "</svg>"
+
+
+def _packed(value: Any) -> bytes:
+    """Return a value as JSON, compressed, as text."""
+    return base64.b64encode(gzip.compress(_json(value), 5, mtime=0))
 
 
 def _summary(result: QueryResult) -> list[Any]:

@@ -1,0 +1,12 @@
+"""The pages on which people search, watch, read and download; rendered here, usable without JavaScript."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from web.pages import job_pages, session_pages, submission
+
+
+def routers() -> list[APIRouter]:
+    """Return the routes of all pages."""
+    return [session_pages.router, submission.router, job_pages.router]

@@ -1,0 +1,254 @@
+"""The page of a job: how it goes, what it found, and what can be done with it."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from multiblast.actions.answers import QueryDetails
+from multiblast.database import JobKind
+from multiblast.errors import ConflictError, MultiblastError, NotFoundError
+from multiblast.jobs import ACTIVE
+from multiblast.reports.formats import FORMATS
+from multiblast.reports.html import page_data
+from multiblast.search.searched_job import RowChoice
+from web.bodies import read_form, text_fields
+from web.files import file_answer
+from web.job_routes import restart
+from web.pages import texts
+from web.pages.page import PageRoute, page, redirect
+from web.pages.visitor import Visitor, VisitorOfRequest
+from web.parameters import JobId, wait_s
+from web.service import Service, ServiceOfRequest
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+_FORM_BYTES = 256 << 10
+_ROWS = 50
+_MOST = 10**9
+_REPORT_WAIT_S = 10.0
+_COLUMNS = (  # of the overview: title, what it is sorted by, whether the largest comes first
+    ("No.", "position", False),
+    ("Sequence", "title", False),
+    ("Length", "length", True),
+    ("Hits", "hits", True),
+    ("Best hit", "best_hit", False),
+    ("E-value", "evalue", False),
+    ("Identity", "identity_percent", True),
+    ("Coverage", "coverage_percent", True),
+)
+
+
+@router.get("/jobs/{job_id}")
+async def show_job(request: Request, service: ServiceOfRequest, visitor: VisitorOfRequest, job_id: JobId) -> Response:
+    """Show how a job goes and what it found; with `Prefer: wait=N` when it has ended, or then."""
+    details = await run_in_threadpool(_details, service, visitor, job_id)
+    if (limit_s := wait_s(request)) and details.status in ACTIVE:
+        await service.watch.ended(JobKind.QUERY, job_id, limit_s)
+        details = await run_in_threadpool(_details, service, visitor, job_id)
+    return await run_in_threadpool(_job_page, request, service, visitor, details)
+
+
+@router.get("/jobs/{job_id}/sequences/{position}")
+async def show_sequence(
+    request: Request, service: ServiceOfRequest, visitor: VisitorOfRequest, job_id: JobId, position: int
+) -> Response:
+    """Show the hits of one sequence of a job."""
+    details = await run_in_threadpool(_details, service, visitor, job_id)
+    view = await service.runs.here(lambda: _view(service, visitor, job_id, position))
+    facts = {"job": details, "name": _name(service, details), "position": position, **view}
+    return await run_in_threadpool(lambda: page(request, visitor, "sequence.html", **facts))
+
+
+@router.post("/jobs/{job_id}/cancel")
+async def cancel_job(request: Request, service: ServiceOfRequest, visitor: VisitorOfRequest, job_id: JobId) -> Response:
+    """Stop a job."""
+    await _fields(request, visitor)
+    await run_in_threadpool(service.services.queries.cancel, visitor.who, job_id)
+    return redirect(f"/jobs/{job_id}")
+
+
+@router.post("/jobs/{job_id}/restart")
+async def restart_job(
+    request: Request, service: ServiceOfRequest, visitor: VisitorOfRequest, job_id: JobId
+) -> Response:
+    """Let a job run again."""
+    await _fields(request, visitor)
+    await restart(service, JobKind.QUERY, visitor.who, job_id)
+    return redirect(f"/jobs/{job_id}")
+
+
+@router.post("/jobs/{job_id}/report")
+async def make_report(
+    request: Request, service: ServiceOfRequest, visitor: VisitorOfRequest, job_id: JobId
+) -> Response:
+    """Make a report; a small one is downloaded at once."""
+    fields = await _fields(request, visitor)
+    config: dict[str, Any] = {"formatType": fields.get("format", "0")}
+    if fields.get("fields", "").strip() and config["formatType"] in {"6", "7", "10", "17"}:
+        config["fields"] = fields["fields"].split()
+    reports = service.services.reports
+
+    def create() -> Any:
+        sent = {"queryJobID": job_id, "blastConfig": config, "addToUserCollection": bool(visitor.who.owner)}
+        created = reports.create(visitor.who, sent).report_job_id
+        return created, reports.begin(created)
+
+    report_id, waiting = await run_in_threadpool(create)
+    service.runs.begin(waiting)
+    if waiting is not None:
+        await service.watch.ended(JobKind.REPORT, report_id, _REPORT_WAIT_S)
+    return redirect(f"/jobs/{job_id}/reports/{report_id}")
+
+
+@router.get("/jobs/{job_id}/reports/{report_id}")
+def show_report(
+    request: Request, service: ServiceOfRequest, visitor: VisitorOfRequest, job_id: JobId, report_id: str
+) -> Response:
+    """Show a report's files; a single one is downloaded."""
+    reports = service.services.reports
+    details = reports.lookup(visitor.who, report_id, link=False)
+    files = reports.files(visitor.who, report_id) if details.status == "complete" else []
+    singles = [file for file in files if not file.name.endswith(".zip")]
+    if len(singles) == 1:
+        return redirect(f"/jobs/{job_id}/reports/{report_id}/{singles[0].name}")
+    return page(
+        request, visitor, "report.html", report=details, files=files, job_id=job_id, active=details.status in ACTIVE
+    )
+
+
+@router.get("/jobs/{job_id}/reports/{report_id}/{name}")
+def download_report(  # noqa: PLR0913, PLR0917 - the parameters of the address
+    request: Request, service: ServiceOfRequest, visitor: VisitorOfRequest, job_id: JobId, report_id: str, name: str
+) -> Response:
+    """Download a file of a report."""
+    file = service.services.reports.stored_file(visitor.who, report_id, name)
+    return file_answer(request, file, download=True, name=f"{job_id[:8]}-{name}")
+
+
+@router.get("/jobs/{job_id}/query")
+def download_query(request: Request, service: ServiceOfRequest, visitor: VisitorOfRequest, job_id: JobId) -> Response:
+    """Download the sequences of a job."""
+    file = service.services.queries.query_file(visitor.who, job_id)
+    return file_answer(request, file, download=True, name=f"{job_id[:8]}-query.fasta")
+
+
+async def _fields(request: Request, visitor: Visitor) -> dict[str, str]:
+    async with read_form(request, _FORM_BYTES) as form:
+        visitor.check_form(form, request)
+        return dict(text_fields(form))
+
+
+def _details(service: Service, visitor: Visitor, job_id: str) -> QueryDetails:
+    return service.services.queries.lookup(visitor.who, job_id, link=False, children=0)
+
+
+def _name(service: Service, details: QueryDetails) -> str:
+    meta = details.user_meta
+    if meta and meta.summary:
+        return meta.summary
+    if details.sequences > 1:
+        return f"{details.sequences:,} sequences"
+    return service.services.queries.jobs.query(details.query_job_id).title or "An untitled sequence"
+
+
+def _view(service: Service, visitor: Visitor, job_id: str, position: int) -> dict[str, Any]:
+    """Return what the report's script shows of one sequence, and the same for who has no JavaScript."""
+    result = service.services.reports.view(visitor.who, job_id, position)
+    overview, data = page_data(result)
+    return {"result": result, "overview_data": overview.decode(), "query_data": data.decode()}
+
+
+def _choice(request: Request) -> RowChoice:
+    """Return what the address says about the table of sequences; nonsense is left out."""
+    given = request.query_params
+    first = given.get("first", "1")
+    sorts = {sort for _, sort, _ in _COLUMNS}
+    return RowChoice(
+        find=given.get("find", "")[:200],
+        only=given.get("only", ""),
+        sort=sort if (sort := given.get("sort", "position")) in sorts else "position",
+        descending=given.get("order") == "down",
+        first=min(max(int(first), 1), _MOST) if first.isascii() and first.isdecimal() and len(first) < 11 else 1,  # noqa: PLR2004 - digits
+        count=_ROWS,
+    )
+
+
+def _job_page(request: Request, service: Service, visitor: Visitor, details: QueryDetails) -> Response:
+    job_id, queries = details.query_job_id, service.services.queries
+    choice = _choice(request)
+    rows, total = queries.rows(visitor.who, job_id, choice)
+    counts = queries.jobs.counts(queries.jobs.query(job_id))
+    problem, view = "", {}
+    if details.sequences == 1 and details.status == "complete":
+        try:
+            view = _view(service, visitor, job_id, 1)
+        except (ConflictError, NotFoundError) as error:
+            problem = str(error)
+    try:
+        command = shlex.join(queries.command(visitor.who, job_id))
+    except MultiblastError:
+        command = ""
+    failures = Counter(row.note.partition(":")[0] for row in rows if row.status == "failed")
+    status = texts.STATUSES[details.status]
+    if details.status == "complete" and counts.failed:
+        status = texts.PARTLY
+    return page(
+        request,
+        visitor,
+        "job.html",
+        job=details,
+        name=_name(service, details),
+        status=status,
+        active=details.status in ACTIVE,
+        counts=counts,
+        failures=[(count, texts.FAILURES.get(name, name)) for name, count in failures.items()],
+        warnings=queries.jobs.query(job_id).notes,
+        may_change=queries.may_change(visitor.who, job_id),
+        rows=rows,
+        total=total,
+        choice=choice,
+        headers=[_header(title, sort, choice, largest=largest) for title, sort, largest in _COLUMNS],
+        ways=_ways(choice, total),
+        problem=problem,
+        view=view,
+        formats=[row for row in FORMATS.values() if not row.programs or details.blast_config["tool"] in row.programs],
+        command=command,
+        base=str(request.base_url),
+    )
+
+
+def _header(title: str, sort: str, choice: RowChoice, *, largest: bool) -> dict[str, str]:
+    """Return a header of the overview: its title, where it leads, and how the table is sorted by it now."""
+    is_now = choice.sort == sort
+    down = not choice.descending if is_now else largest
+    now = ("descending" if choice.descending else "ascending") if is_now else ""
+    return {"title": title, "address": _address(choice, sort=sort, order="down" if down else "up"), "now": now}
+
+
+def _ways(choice: RowChoice, total: int) -> dict[str, str]:
+    """Return the addresses of the pages before and after this one, if there are."""
+    ways = {}
+    order = "down" if choice.descending else "up"
+    if choice.first > 1:
+        ways["Previous"] = _address(choice, sort=choice.sort, order=order, first=max(1, choice.first - choice.count))
+    if choice.first + choice.count <= total:
+        ways["Next"] = _address(choice, sort=choice.sort, order=order, first=choice.first + choice.count)
+    return ways
+
+
+def _address(choice: RowChoice, *, sort: str, order: str, first: int = 1) -> str:
+    given = {
+        "find": choice.find,
+        "only": choice.only,
+        "sort": sort,
+        "order": order,
+        "first": first if first > 1 else "",
+    }
+    return "?" + urlencode({name: value for name, value in given.items() if value}) + "#sequences-heading"

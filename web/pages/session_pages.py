@@ -1,0 +1,75 @@
+"""Signing in and out, opening a shared job, and the files that pages load."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from multiblast.errors import NotAllowedError, NotFoundError
+from web.bodies import read_form, text_fields
+from web.pages.page import PageRoute, page, redirect, static
+from web.pages.visitor import VisitorOfRequest, keep_session, keep_share
+from web.parameters import JobId
+from web.service import ServiceOfRequest
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+_FORM_BYTES = 64 << 10
+
+
+@router.get("/static/{name}")
+async def read_static(name: str) -> Response:
+    """Send a file that pages load."""
+    found = static(name)
+    if found is None:
+        raise NotFoundError("file", name[:60], "see /")
+    text, media_type = found
+    return Response(text, media_type=media_type, headers={"Cache-Control": "max-age=300"})
+
+
+@router.get("/sign-in")
+def show_sign_in(request: Request, visitor: VisitorOfRequest) -> Response:
+    """Ask for a token."""
+    return page(request, visitor, "sign_in.html", problem="")
+
+
+@router.post("/sign-in")
+async def sign_in(request: Request, service: ServiceOfRequest, visitor: VisitorOfRequest) -> Response:
+    """Keep a token as a session; what was searched as a guest moves along."""
+    async with read_form(request, _FORM_BYTES) as form:
+        visitor.check_form(form, request)
+        token = text_fields(form).get("token", "").strip()
+
+    def find() -> str:
+        accounts = service.services.accounts
+        who = accounts.bearer(token)
+        if visitor.token and visitor.who.is_guest and not who.is_guest:
+            accounts.link_guest(visitor.token, who.owner)
+        return who.owner
+
+    try:
+        await run_in_threadpool(find)
+    except NotAllowedError as error:
+        return page(request, visitor, "sign_in.html", code=401, problem=str(error))
+    response = redirect("/")
+    keep_session(request, response, token)
+    return response
+
+
+@router.post("/sign-out")
+async def sign_out(request: Request, visitor: VisitorOfRequest) -> Response:
+    """Forget the session."""
+    async with read_form(request, _FORM_BYTES) as form:
+        visitor.check_form(form, request)
+    response = redirect("/")
+    keep_session(request, response, "")
+    return response
+
+
+@router.get("/shared/{job_id}/{token}")
+def open_shared(request: Request, job_id: JobId, token: str) -> Response:
+    """Let a browser read a job that was shared with it."""
+    response = redirect(f"/jobs/{job_id}")
+    keep_share(request, response, token)
+    return response

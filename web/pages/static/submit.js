@@ -1,0 +1,49 @@
+"use strict";
+// What is pasted, dropped or chosen is recognised at once, by the service itself; databases are found by typing.
+const byId = (id) => document.getElementById(id);
+const form = byId("search"), query = byId("query"), file = byId("file"), said = byId("recognised");
+const LARGE = 5e6; // bytes, above which nothing is sent before the search
+let timer, latest = 0;
+
+const count = (number, one) => `${number.toLocaleString("en")} ${one}${number === 1 ? "" : "s"}`;
+const describe = (told) => {
+  if (told.problems) return told.problems.join("\n");
+  if (!told.sequences) return `These are ${told.molecule} sequences.${told.program ? ` Program: ${told.program}.` : ""}`;
+  const known = told.known === told.distinct ? "all known: the result is there at once"
+    : told.known ? `${told.known.toLocaleString("en")} known already` : "none known yet";
+  return [`${count(told.sequences, `${told.molecule} sequence`)}, ${known}. Program: ${told.program}.`, ...told.warnings].join("\n");
+};
+const recognise = async () => {
+  const number = latest += 1;
+  const chosen = file.files[0];
+  if (!chosen && !query.value.trim()) { said.textContent = ""; return; }
+  if ((chosen?.size ?? query.value.length) > LARGE) { said.textContent = "A large query: it is checked when you search."; return; }
+  try {
+    const answer = await fetch("/recognised", { method: "POST", body: new FormData(form) });
+    const told = await answer.json();
+    if (number === latest) said.textContent = answer.ok ? describe(told) : "";
+  } catch { /* the search itself will say what is wrong */ }
+};
+const soon = () => { clearTimeout(timer); timer = setTimeout(recognise, 350); };
+query.addEventListener("input", soon);
+form.addEventListener("change", soon);
+query.addEventListener("dragover", (event) => { event.preventDefault(); query.classList.add("drop"); });
+query.addEventListener("dragleave", () => query.classList.remove("drop"));
+query.addEventListener("drop", (event) => {
+  query.classList.remove("drop");
+  if (!event.dataTransfer.files.length) return;
+  event.preventDefault();
+  file.files = event.dataTransfer.files;
+  soon();
+});
+soon();
+
+byId("find-field").hidden = false;
+byId("find").addEventListener("input", (event) => {
+  const words = event.target.value.toLowerCase().split(/\s+/).filter(Boolean);
+  for (const label of document.querySelectorAll(".database")) {
+    const text = `${label.closest("fieldset").querySelector("legend").textContent} ${label.textContent}`.toLowerCase();
+    label.hidden = !words.every((word) => text.includes(word));
+  }
+  for (const group of document.querySelectorAll(".databases")) group.hidden = !group.querySelector(".database:not([hidden])");
+});
