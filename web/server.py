@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any, cast
 
 import uvicorn
@@ -24,6 +25,9 @@ class ImpatientProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base's
         """Begin to wait for the first request."""
         super().connection_made(transport)
+        # asyncio does so only for sockets that name their protocol. Else an answer's body, sent after its head, waits
+        # for 40 ms until the client has acknowledged that.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._waiting = self.loop.call_later(_HEAD_S, self._give_up)
 
     def data_received(self, data: bytes) -> None:

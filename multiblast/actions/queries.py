@@ -158,7 +158,7 @@ class Queries(JobDoor):
         plan = run.plan()
         if plan.unknown:
             return self.waiting(job_id)
-        run.execute(plan)
+        replace(run, listed=1).execute(plan)
         return None
 
     def searched_job(self, job_id: str, *, count: int = 0) -> SearchedJob:

@@ -63,7 +63,8 @@ class ReportRun:
         self.engine.jobs.touch([report.id, query.id])
         if self._is_made(report, version):
             return _made(report, reused=True)
-        self._move(JobStatus.QUEUED, "its results, the place of a database, or names of taxa are others now")
+        if report.status != JobStatus.QUEUED:
+            self._move(JobStatus.QUEUED, "its results, the place of a database, or names of taxa are others now")
         self._move(JobStatus.IN_PROGRESS)
         cancelled = throttled(lambda: self.engine.jobs.report(report.id).status == JobStatus.CANCELLED)
         try:

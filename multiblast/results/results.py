@@ -129,8 +129,9 @@ class Results:
 
     def clear_failures(self, keys: Collection[str]) -> None:
         """Forget that keys failed, so that they are searched again."""
-        with self._database.write() as session:
-            _clear_failures(session, keys)
+        if keys:
+            with self._database.write() as session:
+                _clear_failures(session, keys)
 
     def archives(self, keys: Sequence[str]) -> Iterator[bytes]:
         """Yield the archive of each key, in order, reading each pack as little as possible.

@@ -48,6 +48,7 @@ class SearchRun:
         run_id: The id of whatever runs it, for the job's history.
         progress: Called with the sequences and letters that were just done.
         turn: What each batch waits for before it is searched.
+        listed: How many sequences the job that it returns lists; 0 is all.
     """
 
     engine: SearchEngine
@@ -55,6 +56,7 @@ class SearchRun:
     run_id: str = ""
     progress: OnProgress = no_progress
     turn: Turn = nullcontext
+    listed: int = 0
 
     def execute(self, plan: Plan | None = None) -> SearchedJob:
         """Run the job in this process from beginning to end, by a plan that was just made if there is one.
@@ -95,7 +97,7 @@ class SearchRun:
         """Note that the job now runs, with which program and databases."""
         engine, job = self.engine, self._job()
         context = engine.resolver.context(job)
-        engine.results.clear_failures([child.result_key for child in engine.jobs.children(job)])
+        engine.results.clear_failures([child.result_key for child in engine.jobs.children(job) if child.failure])
         engine.jobs.start(job, run_id=self.run_id)
         with engine.database.write() as session:
             session.add(
@@ -142,7 +144,7 @@ class SearchRun:
         with engine.database.write() as session:
             unfinished = update(Run).where(col(Run.job_id) == job.id, col(Run.finished_at).is_(None))
             session.exec(unfinished.values(finished_at=utc_now()))
-        done = searched_job(engine.database, job.id)
+        done = searched_job(engine.database, job.id, count=self.listed)
         if done.status != JobStatus.COMPLETE:
             raise JobFailedError(job.id, done.status, done.reason)
         return done
@@ -232,8 +234,8 @@ class Steps:
         self.run.start(plan)
 
     async def search(self, plan: Plan) -> None:
-        """Search one batch after the other."""
-        for batch in plan.batches:
+        """Search one batch after the other; what is known needs to be shown nowhere."""
+        for batch in plan.to_run:
             self.run.search(batch)
 
     async def finish(self, plan: Plan) -> SearchedJob:
