@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install demo test thorough run_tests lint check bench chaos exactness screenshots up down status doctor lock clean
+.PHONY: help install demo test thorough tests lint check bench chaos exactness screenshots up down status doctor lock clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -29,20 +29,22 @@ demo: install ## search real sequences from end to end and show the report
 	@$(BIN)/multiblast demo
 
 test: chosen = not long
-test: lint run_tests ## run all checks and the tests, installing what they need
+test: tests ## run all checks and the tests, installing what they need
 
 thorough: chosen = long
-thorough: install run_tests ## run the long tests, which `make test` leaves out: before a release
+thorough: tests ## run the long tests, which `make test` leaves out: before a release
 
-run_tests:
-	@chosen="$(chosen)"; \
+# The checks run while the system's packages are installed.
+tests: install
+	@chosen="$(chosen)"; log=$$(mktemp); $(MAKE) --no-print-directory lint >"$$log" 2>&1 & lint=$$!; \
 	deployments/install.sh chromium || { echo "The tests that need a browser are left out."; \
 		chosen="$$chosen and not browser"; }; \
 	deployments/install.sh postgresql || { echo "The tests that need PostgreSQL are left out."; \
 		chosen="$$chosen and not postgresql"; }; \
 	unshare --net --mount --uts true 2>/dev/null || { echo "The tests that need name spaces of networks are left out."; \
 		chosen="$$chosen and not namespaces"; }; \
-	$(PYTHON) -m pytest -n $$(($$(nproc) + 2)) --dist loadfile --no-loadscope-reorder -m "$$chosen" $(ARGS)
+	wait $$lint || { cat "$$log"; rm "$$log"; exit 1; }; cat "$$log"; rm "$$log"; \
+	$(PYTHON) -m pytest -n $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder -m "$$chosen" $(ARGS)
 
 lint: install ## check style, types and the direction of imports
 	@$(BIN)/ruff check

@@ -141,6 +141,7 @@ def test_reports_of_deltablast_differ_where_the_list_says(compare: Callable[...,
     assert exactness.differences(Formatting(format="0", html=True))[0].count("0.792     4.96 ") == 2
 
 
+@pytest.mark.long
 def test_reports_of_several_rounds_of_psiblast_equal_plain_blast(compare: Callable[..., Exactness]) -> None:
     """With what is said of rounds: which sequences were found again, and that a search has converged."""
     exactness = compare(

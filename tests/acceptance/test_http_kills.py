@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import httpx
+import pytest
 from sqlmodel import select
 
 from multiblast.database import Database, JobEvent, QueryJob, utc_now
@@ -21,6 +22,8 @@ from multiblast.upkeep.reconciliation import Reconciliation
 from tests.support.http_service import config
 from tests.support.processes import wait_for
 from tests.support.servers import free_ports
+
+pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).resolve().parents[2]
 JOBS, KILLS = 200, 4

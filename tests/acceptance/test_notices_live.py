@@ -24,6 +24,8 @@ _MAKE_BLOCKS = """
 import sys
 from prefect.blocks.system import Secret
 from prefect.blocks.webhook import Webhook
+
+pytestmark = pytest.mark.long
 Secret(value=sys.argv[1]).save("multiblast-notices", overwrite=True)
 print(Webhook(method="POST", url=sys.argv[2]).save("told", overwrite=True))
 """

@@ -116,6 +116,7 @@ class TestTemporaryServer:
             command.send_signal(signal.SIGKILL)
         wait_for(lambda: not is_running(pid), 15)
 
+    @pytest.mark.long
     @pytest.mark.usefixtures("first")
     def test_server_hears_no_keyboard_interrupt(self, home: Path) -> None:
         """Ctrl-C goes to all processes of a terminal; the command's own last words still need the server."""
@@ -139,6 +140,7 @@ def test_dead_address_is_one_clear_error(tmp_path: Path) -> None:
     assert "no Prefect server answers at http://127.0.0.1:9/api" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.long
 def test_server_that_cannot_start_names_its_log(tmp_path: Path) -> None:
     database = f"sqlite+aiosqlite:///{tmp_path}/absent/prefect.db"
     done = _run(tmp_path, PREFECT_SERVER_DATABASE_CONNECTION_URL=database)

@@ -211,9 +211,9 @@ def test_options_nucleotide_scores_are_those_the_program_lists(run: Run, reward:
             assert f"more stringent than {costs.beyond[0]} and {costs.beyond[1]} are" in told
 
 
-INDEPENDENT: list[tuple[str, dict[str, Any]]] = [
+INDEPENDENT = [
     ("blastp", {}),
-    ("blastp", {"task": "blastp-fast"}),
+    pytest.param("blastp", {"task": "blastp-fast"}, marks=pytest.mark.long),
     ("blastp", {"task": "blastp-short", "evalue": 100}),
     ("blastp", {"seg": "yes", "soft_masking": True, "comp_based_stats": 0, "matrix": "BLOSUM45"}),
     ("blastp", {"ungapped": True, "comp_based_stats": 0}),

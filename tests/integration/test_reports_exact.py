@@ -34,7 +34,7 @@ def report(services: Services, job: SearchedJob, number: int) -> bytes:
         return stream.read()
 
 
-@pytest.mark.parametrize("program", ["blastp", "blastn"])
+@pytest.mark.parametrize("program", [pytest.param("blastp", marks=pytest.mark.long), "blastn"])
 def test_reports_of_twelve_sequences_equal_plain_blast(  # noqa: PLR0913, PLR0917 - its fixtures
     program: str,
     services: Services,
@@ -161,7 +161,7 @@ def test_html_report_is_one_file_that_names_its_making(
     assert "demo/examples/proteins" in page
 
 
-@pytest.mark.parametrize("number", [0, 2, 6, 7, 10, 12, 17, 18])
+@pytest.mark.parametrize("number", [0, 7, 12, 17])
 def test_report_formatted_in_parts_equals_plain_blast(  # noqa: PLR0913, PLR0917 - its fixtures
     number: int,
     make_services: Callable[..., Services],

@@ -54,6 +54,7 @@ def plain(directory: Path, *command: object) -> bytes:
     return out.read_bytes()
 
 
+@pytest.mark.long
 def test_ids_in_titles_are_reported_as_plain_blast_reads_them(
     services: Services, search_whole: Callable[..., SearchedJob], proteins: list[Sequence], tmp_path: Path
 ) -> None:

@@ -547,6 +547,7 @@ store = S3Store(connect(session, endpoint_url={server.endpoint!r}), {store.bucke
             assert list(pool.map(come_and_read, range(8))) == [bytes([number]) for number in range(8)]
 
 
+@pytest.mark.long
 class TestS3StoreOnRclone(S3Contract):
     @pytest.fixture
     def server(self, rclone_s3: Any) -> Any:

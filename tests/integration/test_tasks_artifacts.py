@@ -49,6 +49,7 @@ async def show(services: Services, job_id: str) -> tuple[dict[str, Artifact], di
     return seen[0], seen[-1]
 
 
+@pytest.mark.long
 def test_progress_and_table_are_brought_up_to_date_in_place(
     services: Services, proteins: list[Sequence], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,35 +8,43 @@ from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import pytest
+
 _ROOT = Path(__file__).resolve().parents[2]
 _LAYERS = ("multiblast", "blocks", "tasks", "flows", "deployments")
-_TREES = {
-    str(path.relative_to(_ROOT)): ast.parse(path.read_text())
-    for layer in _LAYERS
-    for path in sorted((_ROOT / layer).rglob("*.py"))
-}
-_FLOWS = {name: tree for name, tree in _TREES.items() if name.startswith("flows/")}
 
 
-def test_flow_file_hides_no_other_module() -> None:
+@pytest.fixture(scope="module")
+def trees() -> dict[str, ast.Module]:
+    """What stands in each module, by its path."""
+    paths = [path for layer in _LAYERS for path in sorted((_ROOT / layer).rglob("*.py"))]
+    return {str(path.relative_to(_ROOT)): ast.parse(path.read_text()) for path in paths}
+
+
+@pytest.fixture(scope="module")
+def flows(trees: dict[str, ast.Module]) -> dict[str, ast.Module]:
+    return {name: tree for name, tree in trees.items() if name.startswith("flows/")}
+
+
+def test_flow_file_hides_no_other_module(flows: dict[str, ast.Module]) -> None:
     """A file entrypoint puts flows/ first on the path: a file there hides the module of its name."""
     taken = {*_LAYERS, *sys.stdlib_module_names, *packages_distributions()}
-    assert taken.isdisjoint(Path(name).stem for name in _FLOWS)
+    assert taken.isdisjoint(Path(name).stem for name in flows)
 
 
-def test_flow_file_defines_no_class() -> None:
+def test_flow_file_defines_no_class(flows: dict[str, ast.Module]) -> None:
     """A flow loaded from a file has a bare module name, under which no other process finds its classes."""
-    nodes = [(name, node) for name, tree in _FLOWS.items() for node in ast.walk(tree)]
+    nodes = [(name, node) for name, tree in flows.items() for node in ast.walk(tree)]
     assert [f"{name}: {node.name}" for name, node in nodes if isinstance(node, ast.ClassDef)] == []
 
 
-def test_module_opens_with_one_line() -> None:
-    openings = {name: (ast.get_docstring(tree) or "").partition("\n\n")[0] for name, tree in _TREES.items()}
+def test_module_opens_with_one_line(trees: dict[str, ast.Module]) -> None:
+    openings = {name: (ast.get_docstring(tree) or "").partition("\n\n")[0] for name, tree in trees.items()}
     assert [name for name, line in openings.items() if "\n" in line or not line.endswith((".", "?"))] == []
 
 
-def test_what_begins_with_an_underscore_stays_in_its_module() -> None:
-    imported = [(name, *found) for name, tree in _TREES.items() for found in _imported(tree)]
+def test_what_begins_with_an_underscore_stays_in_its_module(trees: dict[str, ast.Module]) -> None:
+    imported = [(name, *found) for name, tree in trees.items() for found in _imported(tree)]
     assert [
         f"{name}: {module}.{what}"
         for name, module, what in imported

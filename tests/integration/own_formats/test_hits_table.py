@@ -34,7 +34,9 @@ def every_hit(table: Path) -> list[Hit]:
     return read_hits(table, page_size=10_000).rows
 
 
-@pytest.mark.parametrize("program", ["blastp", "blastn", "blastx", "tblastn", "tblastx", "psiblast"])
+@pytest.mark.parametrize(
+    "program", ["blastp", "blastn", "blastx", "tblastn", "psiblast", pytest.param("tblastx", marks=pytest.mark.long)]
+)
 def test_hits_are_those_of_the_tabular_format(
     program: str, merged: Callable[..., Path], tabular: Callable[..., list[dict[str, str]]], tmp_path: Path
 ) -> None:

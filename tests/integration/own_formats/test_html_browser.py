@@ -163,7 +163,11 @@ def _blocks(text: str) -> list[tuple[str, ...]]:
 
 @pytest.mark.parametrize(
     ("program", "query"),
-    [("blastp", 1), ("blastn", 11), ("blastx", 2), ("tblastn", 2), pytest.param("tblastx", 2, marks=pytest.mark.long)],
+    [
+        ("blastp", 1),
+        ("blastx", 2),
+        *(pytest.param(*case, marks=pytest.mark.long) for case in (("blastn", 11), ("tblastn", 2), ("tblastx", 2))),
+    ],
 )
 def test_html_alignments_are_those_of_the_pairwise_report(
     program: str, query: int, open_report: Callable[..., Page], merged: Callable[..., Path]
@@ -290,6 +294,7 @@ def test_html_says_when_there_are_no_hits(open_report: Callable[..., Page]) -> N
     expect(page.locator("#query .notice")).to_have_text("No hits found")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("hash", ["", "#query-4"])
 def test_html_text_has_contrast(scheme: Any, hash: str, open_report: Callable[..., Page]) -> None:  # noqa: A002 - as in a URL
@@ -302,6 +307,7 @@ def test_html_text_has_contrast(scheme: Any, hash: str, open_report: Callable[..
     assert found["least"] >= 4.5, found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_html_bars_have_contrast(scheme: Any, open_report: Callable[..., Page]) -> None:
     page = open_report("blastp", hash="#query-4", color_scheme=scheme)
@@ -341,6 +347,7 @@ def test_html_has_landmarks_and_labels(open_report: Callable[..., Page]) -> None
     assert all(after - before <= 1 for before, after in pairwise(levels))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("hash", ["", "#query-1"])
 def test_html_fits_a_telephone(hash: str, open_report: Callable[..., Page]) -> None:  # noqa: A002 - as in a URL
     page = open_report("blastp", hash=hash, viewport={"width": 320, "height": 640})
@@ -351,6 +358,7 @@ def test_html_fits_a_telephone(hash: str, open_report: Callable[..., Page]) -> N
     assert page.get_by_role("columnheader").count() >= 7
 
 
+@pytest.mark.long
 def test_html_prints_without_its_controls(open_report: Callable[..., Page]) -> None:
     page = open_report("blastp", hash="#query-1", color_scheme="dark")
     page.locator(".toggle").first.click()
@@ -362,6 +370,7 @@ def test_html_prints_without_its_controls(open_report: Callable[..., Page]) -> N
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
 
 
+@pytest.mark.long
 def test_html_moves_nothing_for_who_wants_no_motion(open_report: Callable[..., Page]) -> None:
     page = open_report("blastp", hash="#query-1", reduced_motion="reduce")
     moving = page.locator("*").evaluate_all(
@@ -370,6 +379,7 @@ def test_html_moves_nothing_for_who_wants_no_motion(open_report: Callable[..., P
     assert moving == 0
 
 
+@pytest.mark.long
 def test_html_map_stays_legible_in_forced_colours(open_report: Callable[..., Page]) -> None:
     page = open_report("blastp", hash="#query-4", forced_colors="active", color_scheme="dark")
     colour = "node => getComputedStyle(node).fill"

@@ -29,6 +29,9 @@ from tests.support.html_reports import write_html_of
 
 _HSP = Hsp(50.0, 120, 1e-9, 9, 9, 1, 10, 1, 9, 1, 10, 0, 0, "MEL-RVGNRY", "MEL RVGNRY", "MELLRVGNRY")
 _SUBJECT = Subject("s", "a subject", 10, (), (_HSP,))
+# The others need long searches, and differ from these in their coordinates only.
+_LONG = ("blastn", "tblastn", "tblastx", "psiblast")
+PROGRAMS = ["blastp", "blastx", *(pytest.param(program, marks=pytest.mark.long) for program in _LONG)]
 _HARD = "<script>alert(\"x\")</script> & 'it' </title> <!-- data --> $title é"
 
 
@@ -68,7 +71,7 @@ def report(merged: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
-@pytest.mark.parametrize("program", ["blastp", "blastn", "blastx", "tblastn", "tblastx", "psiblast"])
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_html_holds_the_hits_of_the_tabular_format(
     program: str,
     report: Callable[..., Path],
