@@ -36,7 +36,7 @@ thorough: tests ## run the long tests, which `make test` leaves out: before a re
 
 # The checks run while the system's packages are installed.
 tests: install
-	@chosen="$(chosen)"; log=$$(mktemp); $(MAKE) --no-print-directory lint >"$$log" 2>&1 & lint=$$!; \
+	@chosen="$(chosen)"; log=$$(mktemp); make --no-print-directory lint >"$$log" 2>&1 & lint=$$!; \
 	deployments/install.sh chromium || { echo "The tests that need a browser are left out."; \
 		chosen="$$chosen and not browser"; }; \
 	deployments/install.sh postgresql || { echo "The tests that need PostgreSQL are left out."; \
