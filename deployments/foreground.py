@@ -24,7 +24,7 @@ _START_LIMIT_S = 300
 _STOP_LIMIT_S = 30
 _RUNS_PER_CORE = 4  # most of a run is waiting; what computes in it has its own limits
 _RESULT_STORAGE = "/block_types/slug/blast-result-storage/block_documents/name/default"
-_PREFECT = [sys.executable, "-m", "prefect"]
+_WORKER = [sys.executable, "-m", "deployments.warm_worker"]
 
 
 def serve(host: str, port: int) -> int:
@@ -65,7 +65,7 @@ def work() -> int:
     _make_own_queue()
     if storage := _task_result_storage():
         os.environ.setdefault("PREFECT_DEFAULT_RESULT_STORAGE_BLOCK", storage)
-    return supervise([*_PREFECT, *_worker()])
+    return supervise([*_WORKER, *_worker()])
 
 
 def supervise(command: list[str], limit_s: float = _STOP_LIMIT_S) -> int:
@@ -107,7 +107,7 @@ def serve_all(host: str, port: int) -> int:
     try:
         register()
         _make_own_queue()
-        started.append(_started("worker", [*_PREFECT, *_worker()]))
+        started.append(_started("worker", [*_WORKER, *_worker()]))
         wait_for(lambda: not all(process.alive for process in started), math.inf, every_s=1)
     finally:
         for process in reversed(started):

@@ -10,7 +10,7 @@ from typing import Any
 from prefect import flow
 from prefect.flows import Flow
 
-from multiblast.options import ProgramName, options_for
+from multiblast.options import PROGRAMS, ProgramName, options_for
 from multiblast.search import SearchedJob, read_submission
 from tasks.page import problems_on_page
 from tasks.recovery import HOOKS
@@ -93,12 +93,10 @@ def _form(program: ProgramName) -> Flow[..., Any]:
     return flow(name=f"submit-{program}", flow_run_name=submission_name, task_runner=task_runner(), **HOOKS)(submit)
 
 
-submit_blastn = _form("blastn")
-submit_blastp = _form("blastp")
-submit_blastx = _form("blastx")
-submit_tblastn = _form("tblastn")
-submit_tblastx = _form("tblastx")
-submit_psiblast = _form("psiblast")
-submit_deltablast = _form("deltablast")
-submit_rpsblast = _form("rpsblast")
-submit_rpstblastn = _form("rpstblastn")
+def __getattr__(name: str) -> Flow[..., Any]:
+    """Make a form when it is first used: each run uses one of them, and all together take half a second."""
+    program = name.removeprefix("submit_")
+    if program == name or program not in PROGRAMS:
+        raise AttributeError(name)
+    form = globals()[name] = _form(PROGRAMS[PROGRAMS.index(program)])
+    return form

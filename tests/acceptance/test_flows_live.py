@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -14,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
-from tests.support.processes import blast_processes, wait_for
+from tests.support.processes import blast_processes, is_running, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,11 +30,21 @@ class Api:
     def __init__(self, client: httpx.Client) -> None:
         self.client = client
 
-    def run(self, deployment: str, **parameters: Any) -> dict[str, Any]:
-        """Start a deployment as the UI does, wait for its end, and return the flow run."""
+    def start(self, deployment: str, environment: dict[str, str] | None = None, **parameters: Any) -> dict[str, Any]:
+        """Start a deployment as the UI does, with variables of the environment beside those of the worker."""
         found = self.client.get(f"/deployments/name/{deployment}/{deployment}").raise_for_status().json()
-        body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
-        run = self.client.post(f"/deployments/{found['id']}/create_flow_run", json=body).raise_for_status().json()
+        variables = {"job_variables": {"env": environment}} if environment else {}
+        body = {"parameters": parameters, "state": {"type": "SCHEDULED"}, **variables}
+        return dict(
+            self.client.post(f"/deployments/{found['id']}/create_flow_run", json=body).raise_for_status().json()
+        )
+
+    def run(self, deployment: str, **parameters: Any) -> dict[str, Any]:
+        """Start a deployment, wait for its end, and return the flow run."""
+        return self.ended(self.start(deployment, **parameters))
+
+    def ended(self, run: dict[str, Any]) -> dict[str, Any]:
+        """Wait for the end of a flow run, and return it."""
         deadline = time.monotonic() + 240
         while time.monotonic() < deadline:
             run = self.client.get(f"/flow_runs/{run['id']}").json()
@@ -160,6 +173,62 @@ def test_cancelling_in_the_ui_stops_blast_and_cancels_the_job(
     with closing(sqlite3.connect(f"file:{mark}/jobs.sqlite?mode=ro", uri=True)) as jobs:
         ends = jobs.execute("SELECT failure_class FROM batch_run WHERE job_id = ?", [job["queryJobID"]]).fetchall()
     assert set(ends) == {("cancelled",)}  # and none searched its last sequence first
+
+
+def zygote(live: dict[str, str]) -> psutil.Process | None:
+    """Return the process from which the worker's runs are forked, which has not been forked itself."""
+    for process in psutil.process_iter(["cmdline", "environ"]):
+        words, home = process.info["cmdline"] or [], (process.info["environ"] or {}).get("MULTIBLAST_HOME")
+        if "deployments.zygote" in words and home == live["MULTIBLAST_HOME"] and os.getsid(process.pid) != process.pid:
+            return process
+    return None
+
+
+def test_runs_at_once_are_forked_each_with_its_own_environment(api: Api, live: dict[str, str], tmp_path: Path) -> None:
+    parent = zygote(live)
+    assert parent
+    elsewhere = {"MULTIBLAST_HOME": str(tmp_path)}
+    query = ">a\nMKVLAAGIVGLCAKAYQERTPSWHDNF\n"
+    runs = [
+        api.start("plan-query", more, query=query, targets=["demo/examples/proteins"]) for more in ({}, elsewhere, {})
+    ]
+    ended = [api.ended(run) for run in runs]
+    assert [run["state_type"] for run in ended] == ["COMPLETED", "FAILED", "COMPLETED"]
+    assert "no site 'demo'" in ended[1]["state"]["message"]
+    assert len({run["infrastructure_pid"] for run in ended}) == 3
+    assert parent.is_running()
+
+
+def test_killed_zygote_is_replaced_and_its_run_goes_on(api: Api, live: dict[str, str]) -> None:
+    killed = zygote(live)
+    assert killed
+    run = api.start("rescan-targets")
+    wait_for(killed.children)
+    killed.kill()
+    assert api.ended(run)["state_type"] == "COMPLETED"
+    assert api.run("rescan-targets")["state_type"] == "COMPLETED"
+    replaced = zygote(live)
+    assert replaced
+    assert replaced.pid != killed.pid
+
+
+def test_changed_code_is_imported_anew(api: Api, live: dict[str, str]) -> None:
+    before = zygote(live)
+    assert before
+    (ROOT / "tasks" / "maintenance.py").touch()
+    assert api.run("rescan-targets")["state_type"] == "COMPLETED"
+    wait_for(lambda: not is_running(before.pid))
+    after = zygote(live)
+    assert after
+
+
+def test_run_killed_by_force_is_seen_as_crashed(api: Api) -> None:
+    run = api.start("rescan-targets")
+    where = wait_for(lambda: api.client.get(f"/flow_runs/{run['id']}").json()["infrastructure_pid"])
+    os.kill(int(where.rpartition(":")[2]), signal.SIGKILL)
+    ended = api.ended(run)
+    assert ended["state_type"] == "CRASHED"
+    assert "-9" in ended["state"]["message"]
 
 
 def test_deployments_of_an_earlier_version_are_removed(api: Api, live: dict[str, str]) -> None:
