@@ -24,6 +24,8 @@ from pathlib import Path
 from deployments.environment import CHECKOUT
 
 _LATE = (  # what Prefect and SQLAlchemy import only when it is first used
+    "_strptime",
+    "anyio._backends._asyncio",
     "httpx._transports.default",
     "prefect.engine",
     "prefect.flow_engine",
