@@ -160,6 +160,11 @@ class HttpRules(_Settings):
         description="Let everybody with an account read a job whose id they know, on the surface of Multi-Blast 1.x. "
         "Ids can be computed from what is searched.",
     )
+    runs_url: str = Field(
+        default="",
+        pattern=r"^(https?://\S+)?$",
+        description="Address of Prefect's pages, to which the pages of administrators link. Empty: they do not.",
+    )
     databases: dict[str, str] = Field(
         default={},
         description="Names of databases for clients of NCBI's, such as nr, and what each is: SITE/TARGET/DATABASE.",

@@ -139,12 +139,19 @@ class JobDoor:
         queued = [event.number for event in self.jobs.history(job_id) if event.to_status == JobStatus.QUEUED]
         return Waiting(job_id, self.kind, queued[-1] or 0)
 
-    def _listed(
-        self, table: type[JobT], requester: Requester, filters: Mapping[str, str], *, first: int, count: int
+    def _listed(  # noqa: PLR0913 - filters, and a part of the list
+        self,
+        table: type[JobT],
+        requester: Requester,
+        filters: Mapping[str, str],
+        *,
+        first: int,
+        count: int,
+        find: str = "",
     ) -> list[tuple[JobT, Link | None]]:
         _check_page(filters["status"], first, count)
         owner = None if requester.administrator and not requester.owner else requester.owner
-        return self._links.jobs(table, owner, filters, first=first, count=count)
+        return self._links.jobs(table, owner, filters, first=first, count=count, find=find)
 
     def _look_up(self, requester: Requester, job_id: str, *, link: bool) -> UserMeta | None:
         """Check that a requester may read a job, add it to their list, and return what they say about it."""

@@ -199,6 +199,13 @@ class Queries(JobDoor):
             for job, link in self._listed(QueryJob, requester, filters, first=first, count=count)
         ]
 
+    def found(
+        self, requester: Requester, find: str = "", *, status: str = "", first: int = 1, count: int = 50
+    ) -> list[tuple[QueryJob, UserMeta | None]]:
+        """Return the jobs that `list_jobs` lists and that hold some words, with what the requester notes about them."""
+        listed = self._listed(QueryJob, requester, {"status": status}, first=first, count=count, find=find)
+        return [(job, UserMeta.of(link)) for job, link in listed]
+
     @action("show")
     def lookup(
         self, requester: Requester, job_id: str, *, link: bool = True, children: int = _CHILDREN

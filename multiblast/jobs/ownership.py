@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import case, delete, false
+from sqlalchemy import case, delete, false, or_
 from sqlmodel import Session, col, select
 
 from multiblast.database import ChildJob, Database, JobKind, JobT, Link, QueryJob, ReportJob, upsert
@@ -60,8 +60,15 @@ class Links:
             statement = delete(Link).where(col(Link.owner) == owner, col(Link.job_id) == job_id)
             return bool(session.connection().execute(statement).rowcount)
 
-    def jobs(
-        self, table: type[JobT], owner: str | None, filters: Mapping[str, str], *, first: int, count: int
+    def jobs(  # noqa: PLR0913 - filters, and a part of the list
+        self,
+        table: type[JobT],
+        owner: str | None,
+        filters: Mapping[str, str],
+        *,
+        first: int,
+        count: int,
+        find: str = "",
     ) -> list[tuple[JobT, Link | None]]:
         """Return an owner's query or report jobs, newest first, with what they note about each.
 
@@ -71,6 +78,7 @@ class Links:
             filters: What the jobs have: a ``site``, a ``status``, reports a ``query_job_id``; an empty one is any.
             first: Where in the list to begin, 1-based.
             count: How many at most; 0 is all.
+            find: Words, in any case, each of which a query job's title or id, or what the owner notes, must hold.
         """
         statement: Any = select(table, Link)
         if table is ReportJob:
@@ -85,6 +93,9 @@ class Links:
         for name, value in filters.items():
             if value:
                 statement = statement.where(getattr(QueryJob if name == "site" else table, name) == value)
+        for word in find.split():
+            texts = [col(QueryJob.title), col(QueryJob.id), col(Link.summary), col(Link.description)]
+            statement = statement.where(or_(*[text.icontains(word, autoescape=True) for text in texts]))
         statement = statement.order_by(col(table.created_at).desc(), col(table.id)).offset(first - 1)
         with self._database.read() as session:
             return list(session.exec(statement.limit(count) if count else statement))

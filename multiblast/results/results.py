@@ -12,7 +12,7 @@ from functools import partial
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, update
+from sqlalchemy import ColumnElement, delete, func, update
 from sqlmodel import Session, col, select
 
 from multiblast.archive import Summary
@@ -126,6 +126,13 @@ class Results:
             _give_back(session, [key], holder)  # not that of somebody who took it over meanwhile
             session.exec(delete(Result).where(col(Result.key) == key, among(session, col(Result.pack), lost)))
             session.merge(Failure(key=key, failure_class=failure_class, message=message, batch_run=batch_run))
+
+    def failures(self) -> dict[str, int]:
+        """Return how many sequences could not be searched, by the class of their failure, the most frequent first."""
+        count = func.count()
+        with self._database.read() as session:
+            statement = select(Failure.failure_class, count).group_by(Failure.failure_class).order_by(count.desc())
+            return dict(session.exec(statement).all())
 
     def clear_failures(self, keys: Collection[str]) -> None:
         """Forget that keys failed, so that they are searched again."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from web.pages import job_pages, session_pages, submission
+from web.pages import administration, job_pages, own_jobs, session_pages, submission
 
 
 def routers() -> list[APIRouter]:
     """Return the routes of all pages."""
-    return [session_pages.router, submission.router, job_pages.router]
+    return [session_pages.router, submission.router, job_pages.router, own_jobs.router, administration.router]

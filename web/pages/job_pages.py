@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections import Counter
 from typing import Any
@@ -12,9 +13,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from multiblast.actions.answers import QueryDetails
-from multiblast.database import JobKind
+from multiblast.database import JobKind, QueryJob, utc_now
 from multiblast.errors import ConflictError, MultiblastError, NotFoundError
 from multiblast.jobs import ACTIVE
+from multiblast.jobs.jobs import Counts
 from multiblast.reports.formats import FORMATS
 from multiblast.reports.html import page_data
 from multiblast.search.searched_job import RowChoice
@@ -48,11 +50,11 @@ _COLUMNS = (  # of the overview: title, what it is sorted by, whether the larges
 @router.get("/jobs/{job_id}")
 async def show_job(request: Request, service: ServiceOfRequest, visitor: VisitorOfRequest, job_id: JobId) -> Response:
     """Show how a job goes and what it found; with `Prefer: wait=N` when it has ended, or then."""
-    details = await run_in_threadpool(_details, service, visitor, job_id)
+    details = await run_in_threadpool(job_details, service, visitor, job_id)
     if (limit_s := wait_s(request)) and details.status in ACTIVE:
         await service.watch.ended(JobKind.QUERY, job_id, limit_s)
-        details = await run_in_threadpool(_details, service, visitor, job_id)
-    return await run_in_threadpool(_job_page, request, service, visitor, details)
+        details = await run_in_threadpool(job_details, service, visitor, job_id)
+    return await run_in_threadpool(job_page, request, service, visitor, details)
 
 
 @router.get("/jobs/{job_id}/sequences/{position}")
@@ -60,7 +62,7 @@ async def show_sequence(
     request: Request, service: ServiceOfRequest, visitor: VisitorOfRequest, job_id: JobId, position: int
 ) -> Response:
     """Show the hits of one sequence of a job."""
-    details = await run_in_threadpool(_details, service, visitor, job_id)
+    details = await run_in_threadpool(job_details, service, visitor, job_id)
     view = await service.runs.here(lambda: _view(service, visitor, job_id, position))
     facts = {"job": details, "name": _name(service, details), "position": position, **view}
     return await run_in_threadpool(lambda: page(request, visitor, "sequence.html", **facts))
@@ -69,7 +71,7 @@ async def show_sequence(
 @router.post("/jobs/{job_id}/cancel")
 async def cancel_job(request: Request, service: ServiceOfRequest, visitor: VisitorOfRequest, job_id: JobId) -> Response:
     """Stop a job."""
-    await _fields(request, visitor)
+    await sent_fields(request, visitor)
     await run_in_threadpool(service.services.queries.cancel, visitor.who, job_id)
     return redirect(f"/jobs/{job_id}")
 
@@ -79,7 +81,7 @@ async def restart_job(
     request: Request, service: ServiceOfRequest, visitor: VisitorOfRequest, job_id: JobId
 ) -> Response:
     """Let a job run again."""
-    await _fields(request, visitor)
+    await sent_fields(request, visitor)
     await restart(service, JobKind.QUERY, visitor.who, job_id)
     return redirect(f"/jobs/{job_id}")
 
@@ -89,7 +91,7 @@ async def make_report(
     request: Request, service: ServiceOfRequest, visitor: VisitorOfRequest, job_id: JobId
 ) -> Response:
     """Make a report; a small one is downloaded at once."""
-    fields = await _fields(request, visitor)
+    fields = await sent_fields(request, visitor)
     config: dict[str, Any] = {"formatType": fields.get("format", "0")}
     if fields.get("fields", "").strip() and config["formatType"] in {"6", "7", "10", "17"}:
         config["fields"] = fields["fields"].split()
@@ -139,13 +141,15 @@ def download_query(request: Request, service: ServiceOfRequest, visitor: Visitor
     return file_answer(request, file, download=True, name=f"{job_id[:8]}-query.fasta")
 
 
-async def _fields(request: Request, visitor: Visitor) -> dict[str, str]:
+async def sent_fields(request: Request, visitor: Visitor) -> dict[str, str]:
+    """Return the fields of a form of ours."""
     async with read_form(request, _FORM_BYTES) as form:
         visitor.check_form(form, request)
         return dict(text_fields(form))
 
 
-def _details(service: Service, visitor: Visitor, job_id: str) -> QueryDetails:
+def job_details(service: Service, visitor: Visitor, job_id: str) -> QueryDetails:
+    """Return a job; its visitor's list stays as it is."""
     return service.services.queries.lookup(visitor.who, job_id, link=False, children=0)
 
 
@@ -180,11 +184,15 @@ def _choice(request: Request) -> RowChoice:
     )
 
 
-def _job_page(request: Request, service: Service, visitor: Visitor, details: QueryDetails) -> Response:
+def job_page(
+    request: Request, service: Service, visitor: Visitor, details: QueryDetails, share_link: str = ""
+) -> Response:
+    """Return the page of a job; with a link by which it is shared, if that was just made."""
     job_id, queries = details.query_job_id, service.services.queries
     choice = _choice(request)
     rows, total = queries.rows(visitor.who, job_id, choice)
-    counts = queries.jobs.counts(queries.jobs.query(job_id))
+    job = queries.jobs.query(job_id)
+    counts = queries.jobs.counts(job)
     problem, view = "", {}
     if details.sequences == 1 and details.status == "complete":
         try:
@@ -209,7 +217,7 @@ def _job_page(request: Request, service: Service, visitor: Visitor, details: Que
         active=details.status in ACTIVE,
         counts=counts,
         failures=[(count, texts.FAILURES.get(name, name)) for name, count in failures.items()],
-        warnings=queries.jobs.query(job_id).notes,
+        warnings=job.notes,
         may_change=queries.may_change(visitor.who, job_id),
         rows=rows,
         total=total,
@@ -221,7 +229,21 @@ def _job_page(request: Request, service: Service, visitor: Visitor, details: Que
         formats=[row for row in FORMATS.values() if not row.programs or details.blast_config["tool"] in row.programs],
         command=command,
         base=str(request.base_url),
+        share_link=share_link,
+        runs_url=service.services.policy.http.runs_url.rstrip("/"),
+        can_compare=details.status == "complete" and queries.can_compare(job_id),
+        time_left=_time_left(job, counts) if details.status in ACTIVE else "",
+        history=queries.history(visitor.who, job_id) if visitor.who.administrator else [],
     )
+
+
+def _time_left(job: QueryJob, counts: Counts) -> str:
+    """Return how long a job will take yet, if it goes on as it went; empty if that is not known."""
+    if not job.started_at or not counts.done:
+        return ""
+    seconds = (utc_now() - job.started_at).total_seconds() * (counts.sequences - counts.done) / counts.done
+    minutes = math.ceil(seconds / 60)
+    return "less than a minute left" if minutes <= 1 else f"about {minutes:,} minutes left"
 
 
 def _header(title: str, sort: str, choice: RowChoice, *, largest: bool) -> dict[str, str]:

@@ -1,0 +1,299 @@
+"""People walk through the service's pages in a real browser; one service for all of them."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from multiblast.database import Database
+from multiblast.installation import Installation
+from multiblast.services import Services
+from multiblast.settings import Policy, QueryLimits
+from multiblast.stores import LocalStore
+from multiblast.targets import Targets
+from multiblast.targets.makeblastdb import build_database
+from tests.support.http_service import HereStarter, serving
+
+pytestmark = pytest.mark.browser
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+PROTEIN = "IYSLVCWPLDDPFSRPDMLSLSERMLDVWRGKQVAEDLSPLINQLSLADMIRSCERNETL"
+HOSTILE = "\"><img src=x onerror=window.hurt=1><script>window.hurt=1</script>' {{7*7}} </textarea>"
+PATIENCE_MS = 20_000
+FIRST_PAGE_BYTES = 150_000
+
+expect.set_options(timeout=PATIENCE_MS)
+
+NewContext = Callable[..., BrowserContext]
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Services:
+    """Services for guests and users, with a database of an ordinary title and one of a hostile title."""
+    base = tmp_path_factory.mktemp("pages")
+    blast = base / "targets" / "demo" / "examples" / "blast"
+    build_database(EXAMPLES / "proteins.fasta.gz", blast, "proteins", molecule="protein", title="Demo proteins")
+    hostile = base / "hostile.fasta"
+    hostile.write_text(f">subject {HOSTILE}\n{PROTEIN}\n")
+    build_database(hostile, blast, "hostile", molecule="protein", title=HOSTILE)
+    policy = Policy(trust_unnamed=False, administrators=frozenset({"root"}))
+    database, store = Database(f"sqlite:///{base / 'jobs.sqlite'}"), LocalStore(base / "store")
+    return Services(database, store, Installation(), Targets(base / "targets"), QueryLimits(), policy)
+
+
+@pytest.fixture(scope="module")
+def starter(services: Services) -> HereStarter:
+    """What runs the jobs here."""
+    return HereStarter(services)
+
+
+@pytest.fixture(scope="module")
+def url(services: Services, starter: HereStarter) -> Iterator[str]:
+    """The address of the service."""
+    with serving(services, starter) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium."""
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def new_context(browser: Browser, url: str) -> Iterator[NewContext]:
+    """Make somebody's browser, in which everything that goes wrong fails the test."""
+    made: list[BrowserContext] = []
+    wrong: list[str] = []
+
+    def make(**more: object) -> BrowserContext:
+        context = browser.new_context(base_url=url, **more)  # type: ignore[arg-type]  # what the test wants
+        context.set_default_timeout(PATIENCE_MS)
+        context.on("weberror", lambda error: wrong.append(str(error.error)))
+        context.on(
+            "console", lambda message: wrong.append(message.text) if "Content Security" in message.text else None
+        )
+        context.on("request", lambda sent: None if sent.url.startswith((url, "data:")) else wrong.append(sent.url))
+        made.append(context)
+        return context
+
+    yield make
+    for context in made:
+        context.close()
+    assert wrong == []
+
+
+def submit(page: Page, query: str, database: str = "Demo proteins", summary: str = "") -> str:
+    """Search as a person does; return the address of the job once it is done."""
+    page.goto("/")
+    page.get_by_label("Paste FASTA").fill(query)
+    page.get_by_role("checkbox", name=database).check()
+    if summary:
+        page.get_by_label("A name for it").fill(summary)
+    page.get_by_role("button", name="BLAST", exact=True).click()
+    expect(page.get_by_role("heading", name="Done")).to_be_visible()
+    return page.url
+
+
+def sign_in(page: Page, services: Services, user: str) -> None:
+    """Sign in with a new token."""
+    name = f"token {len(services.accounts.tokens.list(user))}"
+    page.goto("/sign-in")
+    page.get_by_label("Your token").fill(services.accounts.tokens.make(user, name))
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("banner")).to_contain_text(user)
+
+
+def check_accessible(page: Page) -> None:
+    """Make sure that axe finds nothing wrong with a page, light and dark."""
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of its literals
+        result = Axe().run(page)
+        assert result.violations_count == 0, f"{page.url}, {scheme}: {result.generate_report()}"
+
+
+def test_biologist_searches_reads_downloads_and_finds_it_again(new_context: NewContext) -> None:
+    context = new_context(bypass_csp=True)  # for axe alone; the other walks keep the policy
+    page, answers = context.new_page(), []
+    page.on("response", answers.append)
+    page.goto("/")
+    page.wait_for_load_state("networkidle")
+    assert sum(len(answer.body()) for answer in answers) <= FIRST_PAGE_BYTES
+    page.get_by_label("Choose a file", exact=False).first.set_input_files(
+        {
+            "name": "q.fasta.gz",
+            "mimeType": "application/gzip",
+            "buffer": gzip.compress((EXAMPLES / "protein_query.fasta").read_bytes()),
+        }
+    )
+    page.get_by_role("checkbox", name="Demo proteins").check()
+    expect(page.locator("#recognised")).to_contain_text("12 protein sequences")
+    expect(page.locator("#recognised")).to_contain_text("blastp")
+    check_accessible(page)
+    page.get_by_label("Find a database").fill("nothing like it")
+    expect(page.get_by_role("checkbox", name="Demo proteins")).to_be_hidden()
+    page.get_by_label("Find a database").fill("demo prot")
+    page.get_by_role("button", name="BLAST", exact=True).click()
+    expect(page.get_by_role("heading", name="Done")).to_be_visible()
+    expect(page.get_by_role("table", name="Sequences with their best hits").get_by_role("row")).to_have_count(13)
+    check_accessible(page)
+    job = page.url
+
+    page.get_by_label("Find a sequence or best hit").fill("HCN2")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_text("1 to 1 of 1")).to_be_visible()
+    page.get_by_role("link", name="sp|Q9JKA9|HCN2_RAT", exact=True).click()
+    expect(page.get_by_role("img", name="Map of where")).to_be_visible()
+    page.locator(".toggle").first.click()
+    expect(page.locator(".hsp pre").first).to_contain_text("Query")
+    check_accessible(page)
+
+    page.goto(job)
+    for name, start in (
+        ("6", b"sp|Q9DC28|KC1D_MOUSE\t"),
+        ("5", b"<?xml"),
+        ("html", b"<!doctype html>"),
+        ("parquet", b"PAR1"),
+    ):
+        page.get_by_label("Format", exact=True).select_option(name)
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Download").click()
+        assert Path(download.value.path()).read_bytes().startswith(start)
+    page.get_by_label("Name", exact=True).fill("Kinases and others")
+    page.get_by_role("button", name="Save name").click()
+    expect(page.get_by_role("heading", name="Kinases and others")).to_be_visible()
+    page.get_by_role("button", name="Keep for good").click()
+    page.get_by_role("link", name="My jobs").click()
+    check_accessible(page)
+    page.get_by_label("Find by name").fill("kinases")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_role("link", name="Kinases and others")).to_be_visible()
+    page.goto(job)
+    page.get_by_role("link", name="Edit and search again").click()
+    expect(page.get_by_label("Paste FASTA")).to_have_value(re.compile("KC1D_MOUSE"))
+    expect(page.get_by_role("checkbox", name="Demo proteins")).to_be_checked()
+
+
+def test_administrator_makes_tokens_and_databases(new_context: NewContext, services: Services, tmp_path: Path) -> None:
+    page = new_context(bypass_csp=True).new_page()
+    sign_in(page, services, "root")
+    page.get_by_role("link", name="Administration").click()
+    page.get_by_label("User", exact=True).fill("carla")
+    page.get_by_role("button", name="Make a token").click()
+    token = page.get_by_label("New token").input_value()
+    assert services.accounts.bearer(token).owner == "carla"
+    check_accessible(page)
+    page.get_by_role("button", name="Revoke token pages of carla").click()
+    expect(page.get_by_role("button", name="Revoke token pages of carla")).to_have_count(0)
+    fasta = tmp_path / "mine.fasta"
+    fasta.write_text(f">mine\n{PROTEIN}\n")
+    page.get_by_label("Name: SITE").fill("demo/new/mine")
+    page.get_by_label("Title", exact=True).fill("Mine")
+    page.get_by_label("File (FASTA").set_input_files(fasta)
+    page.get_by_role("button", name="Add the database").click()
+    expect(page.get_by_role("rowheader", name="demo/new/mine")).to_be_visible()
+    page.goto("/")
+    expect(page.get_by_role("checkbox", name="Mine")).to_be_visible()
+
+
+def test_two_users_and_a_guest_see_their_own_jobs_only(new_context: NewContext, services: Services) -> None:
+    ann, bob, guest = (new_context().new_page() for _ in range(3))
+    sign_in(ann, services, "ann")
+    sign_in(bob, services, "bob")
+    job = submit(ann, f">anns\n{PROTEIN}A\n")
+    guests = submit(guest, f">guests\n{PROTEIN}C\n")
+    for page, address in ((bob, job), (guest, job), (ann, guests)):
+        answer = page.goto(address)
+        assert answer is not None
+        assert answer.status == 403
+        expect(page.get_by_role("heading", name="It did not work")).to_be_visible()
+    ann.goto(job)
+    ann.get_by_role("button", name="Share by link").click()
+    link = ann.get_by_label("Link to share").input_value()
+    bob.goto(link)
+    expect(bob.get_by_role("heading", name="Done")).to_be_visible()
+    expect(bob.get_by_role("button", name="Keep for good")).to_have_count(0)  # to read is not to change
+    ann.goto(job)
+    ann.get_by_role("button", name="Take all links back").click()
+    answer = bob.goto(job)
+    assert answer is not None
+    assert answer.status == 403
+    sign_in(guest, services, "gus")
+    guest.get_by_role("link", name="My jobs").click()
+    expect(guest.get_by_role("link", name="guests")).to_be_visible()
+    forged = bob.request.post(f"{job}/cancel", form={"form_token": "0" * 64})
+    assert forged.status == 403
+
+
+def test_hostile_texts_are_text(new_context: NewContext) -> None:
+    page = new_context().new_page()
+    submit(page, f">query {HOSTILE}\n{PROTEIN}\n", HOSTILE, summary=HOSTILE)
+    expect(page.get_by_role("heading", level=1)).to_have_text(HOSTILE)
+    page.locator(".toggle").first.click()
+    expect(page.locator("#query")).to_contain_text("onerror")
+    job = page.url
+    for address in ("/", "/jobs", f"/?job={job.rpartition('/')[2]}", f"{job}/sequences/1", f"/jobs?find={HOSTILE}"):
+        page.goto(address)
+    page.goto("/")
+    page.get_by_label("Choose a file", exact=False).first.set_input_files(
+        {"name": f"{HOSTILE}.fasta", "mimeType": "text/plain", "buffer": f">{HOSTILE}\n#!\n".encode()}
+    )
+    page.get_by_role("button", name="BLAST", exact=True).click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    assert page.evaluate("window.hurt") is None
+
+
+@pytest.mark.parametrize("way", ["keyboard", "phone"])
+def test_search_by_keyboard_and_on_a_phone(new_context: NewContext, way: str) -> None:
+    phone = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
+    page = new_context(**phone if way == "phone" else {}).new_page()
+    if way == "phone":
+        submit(page, f">phone\n{PROTEIN}\n")
+    else:
+        page.goto("/")
+        for _ in range(30):
+            page.keyboard.press("Tab")
+            name = page.evaluate("document.activeElement.id || document.activeElement.value")
+            if name == "query":
+                page.keyboard.type(PROTEIN)
+            elif name == "protein:demo/examples/proteins":
+                page.keyboard.press("Space")
+            elif name == "blast":
+                page.keyboard.press("Enter")
+                break
+    expect(page.get_by_role("heading", name="Done")).to_be_visible()
+    expect(page.get_by_role("img", name="Map of where")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+def test_without_javascript_one_submits_waits_and_downloads(new_context: NewContext, starter: HereStarter) -> None:
+    page = new_context(java_script_enabled=False).new_page()
+    starter.away = True
+    try:
+        page.goto("/")
+        page.get_by_label("Paste FASTA").fill(f">quiet\n{PROTEIN}D\n")
+        page.get_by_role("checkbox", name="Demo proteins").check()
+        page.get_by_role("button", name="BLAST", exact=True).click()
+        expect(page.get_by_role("heading", name="Waiting for its turn")).to_be_visible()
+        expect(page.get_by_text("Place in the queue: 1")).to_be_visible()
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.get_by_role("heading", name="Cancelled")).to_be_visible()
+    finally:
+        starter.away = False
+    page.get_by_role("button", name="Search again").click()
+    expect(page.get_by_role("heading", name="Done")).to_be_visible()  # it looks again by itself
+    expect(page.get_by_role("table", name="Hits, best first")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download").click()
+    assert Path(download.value.path()).stat().st_size
