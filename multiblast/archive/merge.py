@@ -145,7 +145,8 @@ def _read_part(archive: bytes, head: Head, database: bytes) -> _Part:
     return _Part(
         opening=archive[:query],
         query=head.text + instance.removesuffix(closing),
-        request=closing + database + archive[place + len(PLACEHOLDER) : results],
+        # Results of former versions can have a comma for an option that was taken out.
+        request=closing + database + archive[place + len(PLACEHOLDER) : results].replace(b" {,\n", b" {\n"),
         alignments=rename_query(_elements(archive[results + len(_ALIGNMENTS) : masks]), query_id(1), head.id),
         masks=_elements(archive[masks + len(_MASKS) : blocks]).replace(
             b" id %s\n" % query_id(1), b" id %s\n" % head.id

@@ -27,8 +27,15 @@ PLACEHOLDER = b'      subject database "",\n'
 TOGETHER = 64  # queries whose statistics are derived at once
 
 _DATABASE = re.compile(rb'\A((?:          \}\n        \}\n      \},\n)?)      subject database "(?:[^"]|"")*",\n')
-_CASE_MASK = re.compile(rb',?\n        \{\n          name "LCaseMask",\n.*?\n        \}(?=,?\n)', re.DOTALL)
-_INDEX_NAME = re.compile(rb',?\n        \{\n          name "MbIndexName",\n.*?\n        \}(?=,?\n)', re.DOTALL)
+
+
+def _option(name: bytes) -> re.Pattern[bytes]:
+    """Match an option in a request, with the comma before it or, if it is the first, after it."""
+    item = rb'\n        \{\n          name "%s",\n.*?\n        \}' % name
+    return re.compile(rb",%s(?=,?\n)|(?<=\{)%s,?(?=\n)" % (item, item), re.DOTALL)
+
+
+_CASE_MASK, _INDEX_NAME = _option(b"LCaseMask"), _option(b"MbIndexName")
 _NO_OPTIONS = re.compile(rb",\n      program-options \{\n      \}")
 # As computed for the batch's first query, or for one before it: the last option, unless the user chose it.
 _SEARCH_SPACE = re.compile(

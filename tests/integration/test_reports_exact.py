@@ -221,6 +221,32 @@ def _differences(  # noqa: PLR0913, PLR0917 - a search, and the formats
     return different
 
 
+@pytest.mark.parametrize(("program", "kind"), [("blastn", "nucleotide"), ("blastp", "protein")])
+def test_search_of_some_taxa_with_masks_is_reported(  # noqa: PLR0913, PLR0917 - its fixtures
+    program: str,
+    kind: str,
+    make_services: Callable[..., Services],
+    search_whole: Callable[..., SearchedJob],
+    proteins: list[Sequence],
+    nucleotides: list[Sequence],
+    tmp_path: Path,
+) -> None:
+    """Masks and index stand first in the request of such an archive, and are taken out of it."""
+    directory = tmp_path / "root" / "demo" / "examples" / "blast"
+    directory.mkdir(parents=True)
+    sequences = (proteins if kind == "protein" else nucleotides)[:3]
+    source, database = tmp_path / "source.fasta", directory / f"{kind}s"
+    source.write_text(fasta(sequences))
+    command = ["makeblastdb", "-dbtype", kind[:4], "-taxid", "9606", "-in", source, "-out", database]
+    subprocess.run(command, check=True, capture_output=True)
+    services = make_services(root=tmp_path / "root")
+    query = fasta([Sequence(b"masked", one.residues[:20].lower() + one.residues[20:]) for one in sequences])
+    options = {"taxids": "9606", "lcase_masking": True}
+    job = search_whole(services, query, program=program, **options)
+    given = ("-taxids", "9606", "-lcase_masking")
+    assert _differences(services, job, program, query, ["0", "6", "15"], tmp_path, *given) == []
+
+
 @pytest.mark.parametrize("program", ["blastp", "tblastn", "psiblast"])
 def test_pairwise_text_of_a_given_search_space_has_no_columns_of_length_parameters(
     program: str, services: Services, search_whole: Callable[..., SearchedJob], proteins: list[Sequence], tmp_path: Path
