@@ -20,6 +20,7 @@ from web.job_routes import add_job_routes, body_of
 from web.memory import Remembered
 from web.parameters import Download, JobId, Number, errors, json_answer, json_body, list_answer, wait_s
 from web.service import ServiceOfRequest
+from web.words import named, numbered
 
 router = APIRouter(prefix="/report", tags=["report"])
 
@@ -65,8 +66,13 @@ def list_jobs(  # noqa: PLR0913, PLR0917 - the parameters of the address
     openapi_extra=body_of(_CREATE),
 )
 async def create_job(request: Request, service: ServiceOfRequest, caller: CallerOfRequest) -> Response:
-    """Make a report of a complete query job: `{"queryJobID", "blastConfig"?: {"formatType", …}}`."""
+    """Make a report of a complete query job: `{"queryJobID", "blastConfig"?: {"formatType", …}}`.
+
+    Formats and orders have the design's words, such as `tabular` and `by-bit-score`, or BLAST+'s numbers.
+    """
     config = await read_object(request)
+    if isinstance(options := config.get("blastConfig"), dict):
+        config = {**config, "blastConfig": numbered(options)}
     reports = service.services.reports
 
     def create() -> Any:
@@ -93,6 +99,7 @@ async def look_up_job(
 
     def look_up() -> Remembered:
         details = service.services.reports.lookup(caller.reader(), job_id, link=save_job)
+        details = details.model_copy(update={"blast_config": named(details.blast_config)})
         return Remembered(json_body(details), active=details.status in ACTIVE)
 
     key = ("reports", caller, job_id, save_job)

@@ -246,10 +246,27 @@ def test_http_report_is_listed_and_answered_as_the_design_shows(client: httpx.Cl
     listed = client.get("/report/jobs", params={"query_job_id": job}).json()
     assert {"reportJobID": report, "queryJobID": job, "status": "complete"} in listed
     details = client.get(f"/report/jobs/{report}").json()
-    assert (details["queryJobID"], details["blastConfig"]) == (job, {"formatType": 6})
+    assert (details["queryJobID"], details["blastConfig"]) == (job, {"formatType": "tabular"})
     files = client.get(f"/report/jobs/{report}/files").json()
     assert [file["name"] for file in files] == ["report.tsv", "report.zip"]
     assert all(isinstance(file["size"], int) for file in files)
+
+
+def test_http_formats_and_orders_have_words_and_numbers(client: httpx.Client, job: str) -> None:
+    """Both make the same report, which is told in words; formats that the design does not have keep their names."""
+
+    def made(**options: Any) -> str:
+        answer = client.post("/report/jobs", json={"queryJobID": job, "blastConfig": options})
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["reportJobID"])
+
+    worded = {"formatType": "pairwise", "sortHits": "by-bit-score", "sortHSPs": "by-hsp-query-start"}
+    report = made(**worded)
+    assert report == made(formatType=0, sortHits=1, sortHSPs=2) == made(formatType="0", sortHits="1", sortHSPs="2")
+    assert client.get(f"/report/jobs/{report}").json()["blastConfig"] == worded
+    assert client.get(f"/report/jobs/{made(formatType='html')}").json()["blastConfig"] == {"formatType": "html"}
+    wrong = client.post("/report/jobs", json={"queryJobID": job, "blastConfig": {"formatType": "tabulated"}})
+    assert (wrong.status_code, list(wrong.json()["errors"]["byKey"])) == (422, ["blastConfig.formatType"])
 
 
 def test_http_file_whole_and_in_parts(client: httpx.Client, report: str) -> None:

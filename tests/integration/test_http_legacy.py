@@ -297,6 +297,22 @@ def test_legacy_errored_job_has_a_description(client: httpx.Client, services: Se
     assert client.get(f"/jobs/{made}").json()["description"] == "out of memory"
 
 
+def test_legacy_ids_suffice_for_accounts_where_the_policy_says_so(
+    services: Services, url: str, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On this surface alone, and for nobody without an account; who has read a job has it in the list from then on."""
+    eve, guest = services.accounts.tokens.make("eve", "tests"), services.accounts.new_guest()
+
+    def codes(address: str) -> list[int]:
+        return [httpx.get(address, headers={"Auth-Key": key}).status_code for key in (eve, guest, "")]
+
+    assert codes(f"{url}/jobs/{job}") == [403, 403, 401]
+    http = services.policy.http.model_copy(update={"ids_suffice": True})
+    monkeypatch.setattr(services, "policy", services.policy.model_copy(update={"http": http}))
+    assert codes(f"{url.removesuffix('/multi-blast')}/query/jobs/{job}") == [403, 403, 401]
+    assert codes(f"{url}/jobs/{job}") == codes(f"{url}/jobs/{job}/query") == [200, 200, 401]
+
+
 _CLIENT = Path(__file__).parents[1] / "support" / "veupathdb_client.cjs"
 
 

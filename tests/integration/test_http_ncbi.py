@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import re
+import shutil
 import subprocess
 import time
 import zipfile
@@ -37,7 +38,7 @@ STATUS = re.compile(r"<!--\nQBlastInfoBegin\n\tStatus=(\w+)\nQBlastInfoEnd\n-->"
 @pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory, targets_root: Path) -> Services:
     home = tmp_path_factory.mktemp("home")
-    policy = Policy(trust_unnamed=False, http=HttpRules(databases={"nr": DATABASE}))
+    policy = Policy(trust_unnamed=False, http=HttpRules(databases={"nr": DATABASE}, origins=("https://example.org",)))
     database, store = Database(f"sqlite:///{home / 'jobs.sqlite'}"), LocalStore(home / "store")
     return Services(database, store, Installation(), Targets(targets_root), QueryLimits(), policy)
 
@@ -234,3 +235,71 @@ def test_login_is_asked_for(url: str, token: str) -> None:
     basic = base64.b64encode(f"x:{token}".encode()).decode()
     assert httpx.get(url, params={"CMD": "DisplayRIDs"}, headers={"Authorization": f"Basic {basic}"}).status_code == 200
     assert "Message ID#" in httpx.get(url).text
+
+
+def test_ncbi_page_of_another_site_submits_nothing(client: httpx.Client, fasta: Path) -> None:
+    """A picture's address can be a search; browsers tell where the page comes from that shows it."""
+    search = {"CMD": "Put", "PROGRAM": "blastp", "DATABASE": DATABASE, "QUERY": fasta.read_text().replace(">", ">x")}
+
+    def code(page: str, **headers: str) -> tuple[int, bool]:
+        answer = client.get("/Blast.cgi", params=search, headers={"Sec-Fetch-Site": page, **headers})
+        return answer.status_code, "RID = " in answer.text
+
+    assert code("cross-site") == code("same-site") == (403, False)
+    assert code("cross-site", Referer="https://evil.org/page") == (403, False)
+    assert code("cross-site", Referer="https://example.org/page") == (200, True)
+    assert code("none") == code("same-origin") == (200, True)
+    deleted = client.get("/Blast.cgi", params={"CMD": "Delete", "RID": "X"}, headers={"Sec-Fetch-Site": "cross-site"})
+    assert deleted.status_code == 403
+
+
+_BIOPERL = r"""
+use Bio::Tools::Run::RemoteBlast;
+my ($url, $fasta) = @ARGV;
+$Bio::Tools::Run::RemoteBlast::HEADER{'HITLIST_SIZE'} = 50;
+my $blast = Bio::Tools::Run::RemoteBlast->new(
+    -prog => 'blastp', -data => 'demo/examples/proteins', -expect => 10, -url_base => $url);
+$blast->submit_blast($fasta);
+for (1 .. 60) {
+    my @ids = $blast->each_rid or exit;
+    for my $id (@ids) {
+        my $found = $blast->retrieve_blast($id);
+        if (!ref $found) { die "refused" if $found < 0; select(undef, undef, undef, 0.2); next }
+        while (my $result = $found->next_result) {
+            printf "%s\t%s\n", $result->query_name, $_->name for $result->hits;
+        }
+        $blast->remove_rid($id);
+    }
+}
+die "still waiting";
+"""
+
+
+def _with_login(url: str, token: str) -> str:
+    return url.replace("://", f"://ann:{token}@")
+
+
+def test_bioperls_remote_blast_works_unmodified(
+    url: str, token: str, fasta: Path, blastp: Callable[..., bytes]
+) -> None:
+    """It masks and adjusts no statistics; in the text that it reads are the hits of the table, in order."""
+    program = [shutil.which("perl") or "", "-MBio::Tools::Run::RemoteBlast"]
+    if not program[0] or subprocess.run([*program, "-e", "1"], capture_output=True, check=False).returncode:
+        pytest.skip("Bio::Tools::Run::RemoteBlast of BioPerl is needed")
+    command = [program[0], "-e", _BIOPERL, _with_login(url, token), str(fasta)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    plain = [line.split("\t")[:2] for line in blastp(6, "-seg", "yes", "-comp_based_stats", "0").decode().splitlines()]
+    assert [line.split("\t") for line in done.stdout.splitlines()] == list(map(list, dict.fromkeys(map(tuple, plain))))
+
+
+def test_biotites_web_application_works_unmodified(url: str, token: str, fasta: Path) -> None:
+    blast = pytest.importorskip("biotite.application.blast", reason="biotite is needed")
+    sequence = pytest.importorskip("biotite.sequence")
+    query = fasta.read_text().split(">")[1].partition("\n")[2].replace("\n", "")
+    search = blast.BlastWebApp("blastp", sequence.ProteinSequence(query), DATABASE, _with_login(url, token), False)
+    search.start()
+    search.join(timeout=60)
+    found = search.get_alignments()
+    assert found
+    assert found[0].e_value < 1e-10

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from web.words import ORDERS
+
 STATUSES = {
     "queued": "queued",
     "in-progress": "in-progress",
@@ -61,16 +63,7 @@ _FORMATS = (
     "sam",
     "organism-report",
 )
-_ORDERS = {
-    "sortHits": ("by-eval", "by-bit-score", "by-total-score", "by-percent-identity", "by-query-coverage"),
-    "sortHSPs": (
-        "by-hsp-evalue",
-        "by-hsp-score",
-        "by-hsp-query-start",
-        "by-hsp-percent-identity",
-        "by-hsp-subject-start",
-    ),
-}
+_ORDERS = {**ORDERS, "sortHits": ("by-eval", *ORDERS["sortHits"][1:])}
 _REPORT = {"fields": "formatFields", "fieldDelim": "delimiter", "maxTargetSeqs": "maxTargetSequences"}
 _REPORT_1 = {new: old for old, new in _REPORT.items()}
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
+from http import HTTPStatus
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
@@ -54,7 +56,22 @@ async def answer(request: Request, service: ServiceOfRequest) -> Response:
     command = _COMMANDS.get(given.get("CMD", "").strip().lower())
     if command is None:
         return HTMLResponse(pages.refused([f"CMD is none of {', '.join(_COMMANDS)}: see /api"]))
+    if command in {_put, _delete} and _is_of_another_site(request, service.services.policy.http.origins):
+        refusal = "pages of other sites may not do this: see policy.http.origins"
+        return HTMLResponse(pages.refused([refusal]), HTTPStatus.FORBIDDEN)
     return await command(read_caller(request, service, challenge="Basic"), service, given)
+
+
+def _is_of_another_site(request: Request, origins: Collection[str]) -> bool:
+    """Whether a browser asks because a page of another site made it, as by a picture whose address is a search.
+
+    Such a GET has no ``Origin``, by which the guard knows others, and who looks at the page may be trusted here without
+    a name. Programs, and people who type the address, say nothing of the kind.
+    """
+    if request.headers.get("sec-fetch-site", "none") in {"none", "same-origin"}:
+        return False
+    page = urlsplit(request.headers.get("origin") or request.headers.get("referer", ""))
+    return not {"*", f"{page.scheme}://{page.netloc}"}.intersection(origins)
 
 
 async def _put(caller: Caller, service: Service, given: Parameters) -> Response:
