@@ -177,8 +177,9 @@ def up(port: int, profile: Profile = "plain", host: str = "127.0.0.1") -> int:
         f"\nIt asks for a password: that is in [bold]{environment.login_file()}[/bold]." if profile == "full" else ""
     )
     _console.print(f"""
-The HTTP service is at [bold]{stack.web}/api[/bold]; `multiblast users token NAME PURPOSE` makes tokens for it.
-Open [bold]{stack.page}[/bold], choose [bold]submit-blastp[/bold] or another program, then “Run”, “Custom run”.{login}
+Open [bold]{stack.web}[/bold] to search in a browser. For programs, see [bold]{stack.web}/api[/bold];
+`multiblast users token NAME PURPOSE` makes tokens for both.
+Prefect's pages, with the runs and a form for each program, are at [bold]{stack.page}[/bold].{login}
 At the terminal, `.venv/bin/multiblast search --help` says how to do the same; it uses this server now.
 Logs are in {environment.prefect_home() / "logs"}; `make down` stops everything, and all data stay.""")
     return 0

@@ -208,6 +208,11 @@ class Policy(_Settings):
     users: UserLimits = Field(default=UserLimits(), description="Limits for each user.")
     notices: NoticeRules = Field(default=NoticeRules(), description="Where notices of finished jobs may be sent.")
     http: HttpRules = Field(default=HttpRules(), description="What the HTTP service lets in.")
+    names_in_runs: bool = Field(
+        default=True,
+        description="Show names of sequences and of their best hits on the pages of runs in Prefect, which everybody "
+        "who reaches Prefect can read. Turn this off where queries are private.",
+    )
     provenance: bool = Field(
         default=False, description="Record every completed job and report as a code run in the registry."
     )
@@ -217,6 +222,7 @@ class Policy(_Settings):
         """Return the policy of a public service."""
         return cls(
             trust_unnamed=False,
+            names_in_runs=False,
             jobs_at_a_time=4,
             users=UserLimits.public(),
             notices=NoticeRules(loopback=False),

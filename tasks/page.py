@@ -110,7 +110,8 @@ class RunPage:
 
     async def _show_rows(self, job: SearchedJob, description: str) -> None:
         """Show the table of sequences, in place of what it showed before."""
-        rows = [_table_row(row) for row in job.rows]
+        named = services().policy.names_in_runs
+        rows = [table_row(row, named=named) for row in job.rows]
         if self._table is None:
             created = await acreate_table_artifact(key=f"sequences-{self._short}", table=rows, description=description)
             self._table = UUID(str(created))
@@ -157,6 +158,8 @@ async def show_comparison(job: str, comparison: Comparison) -> str:
     name = queries.keep_comparison(job, comparison)
     where = address_of(JobKind.QUERY, job, "comparisons", name) or location_of(comparison_key(job, name))
     rows = [asdict(change) for change in comparison.changes[:_ROWS_SHOWN]]
+    if not services().policy.names_in_runs:
+        rows = [{name: value for name, value in row.items() if name not in {"sequence", "subject"}} for row in rows]
     await show_table(f"comparison-{job:.8}", rows, f"{comparison.text}. All as a file: {where}")
     return where
 
@@ -276,8 +279,9 @@ def _duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{max(rest, 1)} s"
 
 
-def _table_row(row: SequenceRow) -> dict[str, Any]:
-    return {
+def table_row(row: SequenceRow, *, named: bool) -> dict[str, Any]:
+    """Return a row of the table of sequences; unless ``named``, without words of the query, databases or BLAST+."""
+    cells = {
         "#": row.position,
         "sequence": row.name,
         "length": row.length,
@@ -290,6 +294,10 @@ def _table_row(row: SequenceRow) -> dict[str, Any]:
         "coverage %": "" if row.coverage_percent is None else f"{row.coverage_percent:.0f}",
         "note": row.note,
     }
+    if not named:
+        del cells["sequence"], cells["best hit"]
+        cells["note"] = row.note.partition(":")[0]  # the class of a failure
+    return cells
 
 
 def _job_text(job: SearchedJob, form: str) -> str:

@@ -40,7 +40,8 @@ def demo() -> None:
     console.print("The reports; 0, 5 and 6 are exactly what blastp prints, html is for looking at:")
     for file in files:
         console.print(f"  {file.path}")
-    console.print(f"Next: .venv/bin/multiblast report {job.job_id} --format 7, or make up for the same in a browser.")
+    console.print(f"Next: .venv/bin/multiblast report {job.job_id} --format 7")
+    console.print("In a browser: make up, then open the address that it prints first.")
 
 
 def build_demo_targets(root: Path) -> list[str]:
