@@ -185,7 +185,7 @@ def _formatting(name: str, program: str, rng: random.Random, searched: Container
         if option in row.options and option not in PASSED_OVER.get(program, ()) and rng.random() < 0.25:
             given[option] = rng.choice(list(values))
     if "frames" in given.get("fields", ()) and ALIGNED.isdisjoint(given["fields"]):
-        given["fields"] += ("positive",)
+        given["fields"] += ("qseq",)
     if "num_iterations" in searched:  # the lists of rounds are told apart after they were cut
         given.pop("num_descriptions", None)
     if "max_target_seqs" in searched:  # the program takes it for an option of the report too
