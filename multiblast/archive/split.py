@@ -30,7 +30,7 @@ _DATABASE = re.compile(rb'\A((?:          \}\n        \}\n      \},\n)?)      su
 
 
 def _option(name: bytes) -> re.Pattern[bytes]:
-    """Match an option in a request, of which each query can have its own, with the comma before or, if first, after it."""
+    """Match an option, of which each query can have its own, with the comma before it or, if it is the first, after."""
     item = rb'\n        \{\n          name "%s",\n.*?\n        \}' % name
     return re.compile(rb",%s(?=,?\n)|(?<=\{)(?:%s,?)+(?=\n)" % (item, item), re.DOTALL)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,8 +82,7 @@ def test_first_release_reports_are_made_again_byte_for_byte(kept: Kept) -> None:
         assert report_id == report["id"]
         assert not services.reports.run(report_id).execute().reused
     after = kept.report_files()
-    # XML and the page name the database by its path, which is another one here.
-    changed = [name for name, content in after.items() if _without_paths(content) != _without_paths(before[name])]
+    changed = [name for name, content in after.items() if _results(name, content) != _results(name, before[name])]
     assert changed == []
 
 
@@ -102,5 +102,8 @@ def test_first_release_sequences_are_known(kept: Kept) -> None:
     assert (plan.distinct, plan.known) == (4, 4)
 
 
-def _without_paths(content: bytes) -> bytes:
-    return b"\n".join(line for line in content.split(b"\n") if b"old/small/blast/" not in line)
+def _results(name: str, content: bytes) -> list[bytes]:
+    """Return what a report says; XML names the database by its path, and the page's script may have learned more."""
+    if name.endswith("html"):
+        return re.findall(rb'<script[^>]*-data"[^>]*>[^<]*', content)
+    return [line for line in content.split(b"\n") if b"old/small/blast/" not in line]
