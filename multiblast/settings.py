@@ -165,6 +165,16 @@ class HttpRules(_Settings):
         pattern=r"^(https?://\S+)?$",
         description="Address of Prefect's pages, to which the pages of administrators link. Empty: they do not.",
     )
+    links: dict[str, str] = Field(
+        default={
+            r"^(?:sp|tr)\|([A-Z0-9]+)\|": "https://www.uniprot.org/uniprotkb/{}",
+            r"^([OPQ][0-9][A-Z0-9]{3}[0-9]|[A-NR-Z][0-9](?:[A-Z][A-Z0-9]{2}[0-9]){1,2})$": "https://www.uniprot.org/uniprotkb/{}",
+            r"^([XYNW]P_[0-9]+(?:\.[0-9]+)?)$": "https://www.ncbi.nlm.nih.gov/protein/{}",
+            r"^([XN][MR]_[0-9]+(?:\.[0-9]+)?|N[CGTWZ]_[0-9]+(?:\.[0-9]+)?)$": "https://www.ncbi.nlm.nih.gov/nuccore/{}",
+        },
+        description="Where pages link names of hits to: a regular expression, and an address in which {} is its group. "
+        "The first that fits counts.",
+    )
     databases: dict[str, str] = Field(
         default={},
         description="Names of databases for clients of NCBI's, such as nr, and what each is: SITE/TARGET/DATABASE.",

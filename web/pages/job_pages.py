@@ -64,7 +64,7 @@ async def show_sequence(
     """Show the hits of one sequence of a job."""
     details = await run_in_threadpool(job_details, service, visitor, job_id)
     view = await service.runs.here(lambda: _view(service, visitor, job_id, position))
-    facts = {"job": details, "name": _name(service, details), "position": position, **view}
+    facts = {"job": details, "name": _name(service, details), "position": position, "links": _links(service), **view}
     return await run_in_threadpool(lambda: page(request, visitor, "sequence.html", **facts))
 
 
@@ -169,6 +169,12 @@ def _view(service: Service, visitor: Visitor, job_id: str, position: int) -> dic
     return {"result": result, "overview_data": overview.decode(), "query_data": data.decode()}
 
 
+def _links(service: Service) -> list[tuple[str, str]]:
+    """Return where names of hits lead; no other than web addresses."""
+    links = service.services.policy.http.links.items()
+    return [(pattern, address) for pattern, address in links if address.startswith(("https://", "http://"))]
+
+
 def _choice(request: Request) -> RowChoice:
     """Return what the address says about the table of sequences; nonsense is left out."""
     given = request.query_params
@@ -230,6 +236,7 @@ def job_page(
         command=command,
         base=str(request.base_url),
         share_link=share_link,
+        links=_links(service),
         runs_url=service.services.policy.http.runs_url.rstrip("/"),
         can_compare=details.status == "complete" and queries.can_compare(job_id),
         time_left=_time_left(job, counts) if details.status in ACTIVE else "",

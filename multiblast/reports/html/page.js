@@ -185,6 +185,28 @@
     { title: "Length", number: true, first: -1, value: (hit) => hit.length, cell: (hit) => whole(hit.length) },
   ];
 
+  // Pages of the service link accessions to where they come from, and name organisms; a report stays within itself.
+  const LINKS = JSON.parse(document.body.dataset.links ?? "[]").map(([pattern, address]) => [new RegExp(pattern), address]);
+  const linkOf = (hit) => {
+    for (const [pattern, address] of LINKS) {
+      const found = pattern.exec(hit.name);
+      if (found) return address.replaceAll("{}", encodeURIComponent(found[1] ?? found[0]));
+    }
+    return null;
+  };
+  const organism = (hit) => (/ OS=(.+?)(?= [A-Z]{2}=|$)/.exec(hit.title) ?? /\[([^[\]]+)\]$/.exec(hit.title))?.[1] ?? "";
+  const hitColumns = (hits) => {
+    if (!("links" in document.body.dataset)) return HITS;
+    const [rank, subject, ...others] = HITS;
+    const linked = { ...subject, cell: (hit) => {
+      const address = linkOf(hit);
+      const [name, title] = subject.cell(hit);
+      return [name, address ? h("a", { class: "out", href: address, target: "_blank", rel: "noopener noreferrer", "aria-label": `${hit.name} at its source` }, "\u2197") : null, title];
+    } };
+    const named = { title: "Organism", value: (hit) => organism(hit) || null, cell: (hit) => organism(hit) };
+    return [rank, linked, ...(hits.some(organism) ? [named] : []), ...others];
+  };
+
   const wrapped = (sequence) => sequence.match(/.{1,60}/g)?.join("\n") ?? "";
   const fasta = (hits) => hits.flatMap((hit) => hit.hsps.map((hsp) =>
     `>${hit.name}:${hsp.subjectStart}-${hsp.subjectEnd} ${hit.title}`.trimEnd() + `\n${wrapped(hsp.subjectRow.replaceAll("-", ""))}\n`));
@@ -235,7 +257,7 @@
     return h("dl", { class: "measures" }, list.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
   };
 
-  const alignmentRow = (hit, id, width) => {
+  const alignmentRow = (hit, id, width, span) => {
     const small = width < 640;
     const columns = Math.max(20, Math.min(60, 10 * Math.floor(((width - 60) / (small ? 7.2 : 8) - 24) / 10)));
     const blocks = hit.hsps.map((hsp, index) => h("section", { class: "hsp" },
@@ -244,7 +266,7 @@
     const notes = [];
     if (hit.others.length) notes.push(`The same sequence as ${hit.others.join(", ")}.`);
     if (hit.hsps.some((hsp) => /[a-z]/.test(hsp.queryRow))) notes.push("Lower case: filtered in the query, e.g. for low complexity.");
-    return h("tr", { class: "alignments", role: "row", id }, h("td", { role: "cell", colspan: HITS.length },
+    return h("tr", { class: "alignments", role: "row", id }, h("td", { role: "cell", colspan: span },
       notes.map((text) => h("p", { class: "soft" }, text)), blocks));
   };
 
@@ -347,7 +369,7 @@
       if (row.classList.toggle("open")) {
         open.add(hit);
         const id = `alignments-${hit.rank}`;
-        row.after(alignmentRow(hit, id, place.clientWidth));
+        row.after(alignmentRow(hit, id, place.clientWidth, columns.length));
         control.setAttribute("aria-controls", id);
       } else {
         open.delete(hit);
@@ -356,15 +378,16 @@
       }
       control.setAttribute("aria-expanded", String(open.has(hit)));
     };
+    const columns = hitColumns(all);
     const rowOf = new Map();
     const makeRow = (hit) => {
-      const row = h("tr", { class: "row", role: "row" }, cells(HITS, hit));
+      const row = h("tr", { class: "row", role: "row" }, cells(columns, hit));
       row.querySelector(".toggle").addEventListener("click", () => toggle(hit, row));
       rowOf.set(hit, row);
       if (open.has(hit)) queueMicrotask(() => toggle(hit, row));
       return row;
     };
-    const table = makeTable(place, `Hits of ${query.name}`, HITS, makeRow, () => draw());
+    const table = makeTable(place, `Hits of ${query.name}`, columns, makeRow, () => draw());
     const openFromMap = (hit) => {
       table.reach(hit);
       const row = rowOf.get(hit);
