@@ -19,7 +19,7 @@ from uuid import uuid4
 from sqlalchemy import delete, update
 from sqlmodel import col, select
 
-from multiblast.accounts.access import first_owner
+from multiblast.accounts.job_rights import first_owner
 from multiblast.database import LEASE, Database, Turn, database_now, heartbeat, upsert, utc_now
 from multiblast.errors import ConflictError
 

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from sqlmodel import col, select
 
 from multiblast.accounts import GUEST
-from multiblast.accounts.access import first_owner
+from multiblast.accounts.job_rights import first_owner
 from multiblast.database import BatchRun, Database, JobKind, JobStatus, QueryJob, ReportJob, Run
 from multiblast.errors import ConflictError, NotFoundError
 from multiblast.files import save

@@ -14,7 +14,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from multiblast.accounts import Accounts, FairQueue, Requester
-from multiblast.accounts.access import readable
+from multiblast.accounts.job_rights import readable
 from multiblast.actions.answers import (
     ChildItem,
     CreatedQuery,

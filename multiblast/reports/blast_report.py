@@ -17,8 +17,8 @@ from multiblast.archive.statistics import DEFAULT_MOST_SUBJECTS
 from multiblast.errors import ArchiveError
 from multiblast.programs import Program
 from multiblast.reports.blast_formatter import BlastFormatter
-from multiblast.reports.corrections import PrintedArchive, Rewriting, substitute
 from multiblast.reports.formats import ReportFormat
+from multiblast.reports.joined_output import PrintedArchive, Rewriting, substitute
 from multiblast.reports.part_tables import OF_PARTS, complete_parts, printed_as
 from multiblast.reports.report_options import Formatting
 from multiblast.reports.rounds import QueryRounds, complete, join_structured, split_rounds

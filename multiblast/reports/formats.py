@@ -12,9 +12,9 @@ from pydantic import BeforeValidator, WithJsonSchema
 
 from multiblast.errors import InvalidInputError, Problem
 from multiblast.reports import deltablast
-from multiblast.reports.corrections import PostProcessor, annotate, join_pairwise, join_sam, join_tables
 from multiblast.reports.hits import write_hits_report
 from multiblast.reports.html import write_html_report
+from multiblast.reports.joined_output import PostProcessor, annotate, join_pairwise, join_sam, join_tables
 from multiblast.reports.profiles import write_profiles
 
 if TYPE_CHECKING:

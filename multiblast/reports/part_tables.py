@@ -10,8 +10,8 @@ from typing import BinaryIO
 
 from multiblast.archive.statistics import SearchRequest
 from multiblast.errors import ArchiveError
-from multiblast.reports.corrections import PrintedArchive, Rewriting, join_tables
 from multiblast.reports.coverage import coverage_percent
+from multiblast.reports.joined_output import PrintedArchive, Rewriting, join_tables
 from multiblast.reports.report_options import Formatting
 
 OF_PARTS = frozenset({"qlen", "qcovs", "qcovhsp"})

@@ -3,7 +3,7 @@
 from multiblast.stores.base import Store, StoredObject
 from multiblast.stores.local import LocalStore
 from multiblast.stores.memory import MemoryStore
+from multiblast.stores.opening import open_store
 from multiblast.stores.s3 import S3Store
-from multiblast.stores.urls import open_store
 
 __all__ = ["LocalStore", "MemoryStore", "S3Store", "Store", "StoredObject", "open_store"]

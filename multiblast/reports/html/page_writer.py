@@ -1,4 +1,4 @@
-"""Writing the report: a page, and in it each query's data, compressed."""
+"""Writing the report: a page, and in it each query's data, compressed; columns and headings are in page.js."""
 
 from __future__ import annotations
 
