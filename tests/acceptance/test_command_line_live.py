@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Answer = Callable[..., dict[str, Any]]
 
@@ -19,7 +21,6 @@ TARGET = ("--target", "demo/examples/proteins")
 NUCLEOTIDES = ("--target", "demo/examples/nucleotides", "--program", "blastn")
 
 
-@pytest.mark.long
 def test_search_prints_a_row_a_sequence_and_writes_the_report(multiblast: Run, examples: Path, tmp_path: Path) -> None:
     done = multiblast(
         "search", examples / "protein_query.fasta", *TARGET, "--option", "evalue=1e-5", "--format", 5, "--out", "out"
@@ -42,7 +43,6 @@ def test_search_again_reuses_everything_and_says_so(multiblast: Run, answer: Ans
     assert {row["origin"] for row in again["job"]["rows"]} == {"reused"}
 
 
-@pytest.mark.long
 def test_report_of_a_job_in_another_format(multiblast: Run, answer: Answer, examples: Path, tmp_path: Path) -> None:
     job = answer("search", examples / "nucleotide_query.fasta", *NUCLEOTIDES)["job"]["job_id"]
     done = multiblast("report", job, "--format", 6, "--fields", "qseqid stitle", "--out", "table")
@@ -90,7 +90,6 @@ def test_every_problem_is_told_at_once(multiblast: Run, tmp_path: Path) -> None:
     assert "'a' has no residues" in said
 
 
-@pytest.mark.long
 def test_nucleotides_for_a_protein_program_are_legal_but_noted(multiblast: Run, tmp_path: Path) -> None:
     (tmp_path / "query.fasta.gz").write_bytes(gzip.compress(b">a\n" + b"ACGT" * 20 + b"\n"))
     done = multiblast("search", "query.fasta.gz", *TARGET)
@@ -104,7 +103,6 @@ def test_report_of_no_job_is_bad_input(multiblast: Run) -> None:
     assert "no query job" in done.stderr
 
 
-@pytest.mark.long
 def test_example_script_prints_the_job_and_first_hits(live: dict[str, str], examples: Path) -> None:
     import sys
 

@@ -21,6 +21,8 @@ import pytest
 
 from tests.support.processes import blast_processes, is_running, wait_for
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

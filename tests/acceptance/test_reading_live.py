@@ -6,6 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.long
+
 
 def test_reading_commands_do_without_prefect(live: dict[str, str], tmp_path: Path) -> None:
     """Its import takes seconds; the server is asked, without it, whether its blocks say what is so anyway."""

@@ -19,6 +19,8 @@ import pytest
 from multiblast.sequences import read_fasta
 from tests.support.processes import wait_for
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[2]
 SEQUENCES = 150
 
@@ -29,7 +31,6 @@ def start(client: httpx.Client, deployment: str, *, state: str = "SCHEDULED", **
     return str(client.post(f"/deployments/{found['id']}/create_flow_run", json=body).raise_for_status().json()["id"])
 
 
-@pytest.mark.long
 def test_job_of_a_killed_run_is_reconciled_and_completes(
     live: dict[str, str], prefect_api: httpx.Client, examples: Path
 ) -> None:
@@ -98,7 +99,6 @@ def test_run_that_was_to_start_when_its_worker_died_is_replaced(
     assert read(prefect_api, another)["state_type"] == "COMPLETED"
 
 
-@pytest.mark.long
 def test_submission_that_crashed_before_its_job_began_is_replaced_twice(
     live: dict[str, str], prefect_api: httpx.Client
 ) -> None:
