@@ -18,14 +18,14 @@ import pytest
 
 from tests.support.processes import wait_for
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "between us"  # noqa: S105 - of this test
 _MAKE_BLOCKS = """
 import sys
 from prefect.blocks.system import Secret
 from prefect.blocks.webhook import Webhook
-
-pytestmark = pytest.mark.long
 Secret(value=sys.argv[1]).save("multiblast-notices", overwrite=True)
 print(Webhook(method="POST", url=sys.argv[2]).save("told", overwrite=True))
 """
