@@ -29,7 +29,7 @@ from tests.support.processes import blast_processes
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "data"
 KILLS = int(os.environ.get("MULTIBLAST_TEST_KILLS", "3"))
-OVERLAPS = int(os.environ.get("MULTIBLAST_TEST_OVERLAPS", "2"))
+OVERLAPS = int(os.environ.get("MULTIBLAST_TEST_OVERLAPS", "1"))
 _SUBMIT = """
 import sys
 from pathlib import Path

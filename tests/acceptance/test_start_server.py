@@ -100,6 +100,7 @@ class TestTemporaryServer:
     def test_own_prefect_of_the_user_is_not_touched(self, home: Path, first: subprocess.CompletedProcess[str]) -> None:
         assert not (home / ".prefect").exists(), first.stderr
 
+    @pytest.mark.long
     @pytest.mark.usefixtures("first")
     def test_server_ends_with_a_killed_command(self, home: Path) -> None:
         with subprocess.Popen(

@@ -61,6 +61,7 @@ def services(make_services: Callable[..., Services], database: Database) -> Serv
     return services
 
 
+@pytest.mark.long
 def test_all_of_ten_thousand_statuses_and_a_page_of_children_are_read(services: Services) -> None:
     assert len(services.queries.statuses(ANN, IDS)) == 10_000
     assert len(services.queries.lookup(ANN, PARENT).children or ()) == 1000

@@ -36,7 +36,7 @@ QUERIES = ((0,), (1,), (0, 1), (1, 2), (0, 1, 2), (2, 2))
 ENDED = {"complete", "failed", "cancelled"}
 WAITING = {"queued", "in-progress"}
 
-EXAMPLES = int(os.environ.get("MULTIBLAST_TEST_EXAMPLES", "10"))
+EXAMPLES = int(os.environ.get("MULTIBLAST_TEST_EXAMPLES", "5"))
 
 people, queries = st.sampled_from(sorted(PEOPLE)), st.sampled_from(QUERIES)
 

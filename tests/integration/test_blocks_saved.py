@@ -31,7 +31,7 @@ from multiblast.stores import LocalStore, S3Store
 from multiblast.transfer import CopyProgress
 
 # Prefect leaves the sockets of a run's clients to the garbage collector, which is made to come while they are forgiven.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")]
 
 
 @pytest.fixture(autouse=True)

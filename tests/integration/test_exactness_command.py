@@ -42,6 +42,7 @@ def query(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_exactness_finds_databases_by_what_the_program_searches(root: Path, query: Path) -> None:
     found = compared(root, query, "--target", "demo/examples/both", "--program", "blastp")
     assert found.exit_code == 0, found.output

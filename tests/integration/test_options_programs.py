@@ -214,7 +214,7 @@ def test_options_nucleotide_scores_are_those_the_program_lists(run: Run, reward:
 INDEPENDENT = [
     ("blastp", {}),
     pytest.param("blastp", {"task": "blastp-fast"}, marks=pytest.mark.long),
-    ("blastp", {"task": "blastp-short", "evalue": 100}),
+    pytest.param("blastp", {"task": "blastp-short", "evalue": 100}, marks=pytest.mark.long),
     ("blastp", {"seg": "yes", "soft_masking": True, "comp_based_stats": 0, "matrix": "BLOSUM45"}),
     ("blastp", {"ungapped": True, "comp_based_stats": 0}),
     ("blastp", {"max_target_seqs": 2, "culling_limit": 1, "max_hsps": 1, "searchsp": 10**7}),

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 _SCHEDULE = """
 import asyncio
 from datetime import timedelta
@@ -28,6 +30,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.long
 def test_schedule_makes_runs(tmp_path: Path) -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     environment = kept | {"HOME": str(tmp_path), "PREFECT_HOME": str(tmp_path)}

@@ -9,7 +9,7 @@ import pytest
 
 import multiblast.stores
 from multiblast.errors import StoreError
-from multiblast.stores import LocalStore, MemoryStore, S3Store, open_store, urls
+from multiblast.stores import LocalStore, MemoryStore, S3Store, open_store, opening
 
 
 def test_path_and_file_url_are_directories(tmp_path: Path) -> None:
@@ -58,9 +58,9 @@ def test_new_store_is_a_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         'from multiblast.stores.memory import MemoryStore\nclass Shelf(MemoryStore):\n    scheme = "shelf"\n'
     )
     monkeypatch.setattr(multiblast.stores, "__path__", [*multiblast.stores.__path__, str(tmp_path)])
-    urls._by_scheme.cache_clear()
+    opening._by_scheme.cache_clear()
     try:
         assert type(open_store("shelf:one")).__name__ == "Shelf"
     finally:
-        urls._by_scheme.cache_clear()
+        opening._by_scheme.cache_clear()
         sys.modules.pop("multiblast.stores.shelf", None)

@@ -175,6 +175,7 @@ def test_html_is_written_whole_or_not_at_all(merged: Callable[..., Path], tmp_pa
     assert list(directory.iterdir()) == []
 
 
+@pytest.mark.long
 def test_html_is_written_in_memory_that_does_not_grow_with_queries() -> None:
     def peak(queries: int) -> int:
         def results() -> Iterator[QueryResult]:

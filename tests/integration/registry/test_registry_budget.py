@@ -22,6 +22,7 @@ PRODUCTS = 100
 NEW_A_PRODUCT, REPEATED = 15, 20
 
 
+@pytest.mark.long
 def test_registry_pull_stays_within_its_requests(
     here: Any, second: Any, remote: Any, config: Callable[[str], Path]
 ) -> None:

@@ -26,7 +26,7 @@ from multiblast.registry.views.status import status, verify
 _ROOT = Path(__file__).resolve().parents[3]
 READ_ALL = "read:\n- {data_product: 'params/*', use: {namespace: rich}}\n"
 REQUESTS_OF_A_PULL, REQUESTS_OF_A_PUSH = 40, 150
-KILLS = 20 if os.environ.get("MULTIBLAST_TEST_KILLS") else 2
+KILLS = 20 if os.environ.get("MULTIBLAST_TEST_KILLS") else 1
 PULL = """
     report = pull(Path(config), registry, remote, bind(registry, "rich", Path(directory)), at_once=2)
 """
