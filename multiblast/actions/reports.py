@@ -315,7 +315,7 @@ class Reports(JobDoor):
         """
         self._access.check_read(requester, query_job_id, JobKind.QUERY)
         query = self.jobs.query(query_job_id)
-        children = [child for child in self.jobs.children(query) if child.position == position and child.pack]
+        children = [child for child in self.jobs.children(query, position) if child.pack]
         if not children:
             raise NotFoundError("result of sequence", str(position), "it has none yet")
         installation = self._engine.installation

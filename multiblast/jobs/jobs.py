@@ -139,10 +139,12 @@ class Jobs:
             session.flush()
             return move(session, ReportJob, col(ReportJob.id) == job_id, to, why, run_id=run_id)
 
-    def children(self, job: QueryJob) -> Iterator[Child]:
-        """Yield a job's sequences in order; a job with one sequence is its own child."""
+    def children(self, job: QueryJob, position: int | None = None) -> Iterator[Child]:
+        """Yield a job's sequences in order, or that of a position; a job with one sequence is its own child."""
         with self._database.read() as session:
             if job.sequences == 1:
+                if position not in {None, 1}:
+                    return
                 result, failure = session.get(Result, job.result_key), session.get(Failure, job.result_key)
                 pack = result.pack if result else None
                 yield Child(1, job.id, job.result_key, job.query_offset, job.query_bytes, job.letters, pack, failure)
@@ -155,6 +157,8 @@ class Jobs:
                 .outerjoin(Failure, col(Failure.key) == ChildJob.result_key)
                 .order_by(col(ChildJob.position))
             )
+            if position is not None:
+                statement = statement.where(col(ChildJob.position) == position)
             for row in session.execute(statement):
                 yield Child(*row)
 

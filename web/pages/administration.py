@@ -18,9 +18,8 @@ from multiblast.molecules import Molecule
 from multiblast.stores import LocalStore
 from multiblast.targets.new_target import make_target, read_new_target
 from web.bodies import read_form, text_fields
-from web.pages.job_pages import sent_fields
 from web.pages.page import PageRoute, page, redirect
-from web.pages.visitor import Visitor, VisitorOfRequest
+from web.pages.visitor import Visitor, VisitorOfRequest, sent_fields
 from web.service import Service, ServiceOfRequest
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -151,7 +150,7 @@ def _page(  # noqa: PLR0913 - who sees it, and what has just happened
         visitor,
         "administration.html",
         code=422 if error else 200,
-        problems=list(map(str, getattr(error, "problems", ()))) or ([str(error)] if error else []),
+        problems=str(error).splitlines() if error else [],
         token=token,
         user=user,
         tokens=[one for one in services.accounts.tokens.list() if not one.revoked_at],

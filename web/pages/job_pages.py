@@ -20,18 +20,16 @@ from multiblast.jobs.jobs import Counts
 from multiblast.reports.formats import FORMATS
 from multiblast.reports.html import page_data
 from multiblast.search.searched_job import RowChoice
-from web.bodies import read_form, text_fields
 from web.files import file_answer
 from web.job_routes import restart
 from web.pages import texts
 from web.pages.page import PageRoute, page, redirect
-from web.pages.visitor import Visitor, VisitorOfRequest
+from web.pages.visitor import Visitor, VisitorOfRequest, sent_fields
 from web.parameters import JobId, wait_s
 from web.service import Service, ServiceOfRequest
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
-_FORM_BYTES = 256 << 10
 _ROWS = 50
 _MOST = 10**9
 _REPORT_WAIT_S = 10.0
@@ -139,13 +137,6 @@ def download_query(request: Request, service: ServiceOfRequest, visitor: Visitor
     """Download the sequences of a job."""
     file = service.services.queries.query_file(visitor.who, job_id)
     return file_answer(request, file, download=True, name=f"{job_id[:8]}-query.fasta")
-
-
-async def sent_fields(request: Request, visitor: Visitor) -> dict[str, str]:
-    """Return the fields of a form of ours."""
-    async with read_form(request, _FORM_BYTES) as form:
-        visitor.check_form(form, request)
-        return dict(text_fields(form))
 
 
 def job_details(service: Service, visitor: Visitor, job_id: str) -> QueryDetails:

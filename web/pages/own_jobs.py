@@ -8,9 +8,9 @@ from starlette.responses import Response
 
 from multiblast.database import JobKind, JobStatus
 from web.job_routes import unlink
-from web.pages.job_pages import job_details, job_page, sent_fields
+from web.pages.job_pages import job_details, job_page
 from web.pages.page import PageRoute, page, redirect
-from web.pages.visitor import VisitorOfRequest
+from web.pages.visitor import VisitorOfRequest, sent_fields
 from web.parameters import JobId, Number
 from web.service import ServiceOfRequest
 

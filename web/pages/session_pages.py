@@ -7,15 +7,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from multiblast.errors import NotAllowedError, NotFoundError
-from web.bodies import read_form, text_fields
 from web.pages.page import PageRoute, page, redirect, static
-from web.pages.visitor import VisitorOfRequest, keep_session, keep_share
+from web.pages.visitor import VisitorOfRequest, keep_session, keep_share, sent_fields
 from web.parameters import JobId
 from web.service import ServiceOfRequest
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
-
-_FORM_BYTES = 64 << 10
 
 
 @router.get("/static/{name}")
@@ -37,9 +34,7 @@ def show_sign_in(request: Request, visitor: VisitorOfRequest) -> Response:
 @router.post("/sign-in")
 async def sign_in(request: Request, service: ServiceOfRequest, visitor: VisitorOfRequest) -> Response:
     """Keep a token as a session; what was searched as a guest moves along."""
-    async with read_form(request, _FORM_BYTES) as form:
-        visitor.check_form(form, request)
-        token = text_fields(form).get("token", "").strip()
+    token = (await sent_fields(request, visitor)).get("token", "").strip()
 
     def find() -> str:
         accounts = service.services.accounts
@@ -60,8 +55,7 @@ async def sign_in(request: Request, service: ServiceOfRequest, visitor: VisitorO
 @router.post("/sign-out")
 async def sign_out(request: Request, visitor: VisitorOfRequest) -> Response:
     """Forget the session."""
-    async with read_form(request, _FORM_BYTES) as form:
-        visitor.check_form(form, request)
+    await sent_fields(request, visitor)
     response = redirect("/")
     keep_session(request, response, "")
     return response

@@ -81,6 +81,11 @@ class Values:
             fields.get("preset", ""),
         )
 
+    @property
+    def chosen_program(self) -> str:
+        """The program that was chosen, by itself or with a preset; empty if one is to be proposed."""
+        return self.program or _PRESETS.get(self.preset, ("", {}))[0]
+
     def submission(self, query: str | Path) -> Submission:
         """Return the submission.
 
@@ -96,11 +101,11 @@ class Values:
             problems.append(Problem(texts.TWO_KINDS))
         if len({name.partition("/")[0] for name in names}) > 1:
             problems.append(Problem(texts.TWO_SITES))
-        preset, options = _PRESETS.get(self.preset, ("", {}))
-        program = self.program or preset
+        _, options = _PRESETS.get(self.preset, ("", {}))
+        program = self.chosen_program
         if not program:
             try:
-                molecule = recognise(query if isinstance(query, Path) else query.encode(errors="replace"))
+                molecule = molecule_of(query)
                 program = proposed(molecule, next(iter(kinds), molecule.value))
             except InvalidInputError as error:
                 problems += error.problems
@@ -114,6 +119,15 @@ class Values:
             program=program,
             summary=self.summary,
         )
+
+
+def molecule_of(query: str | Path) -> Molecule:
+    """Return what a query, or the file of one, consists of.
+
+    Raises:
+        InvalidInputError: there is no sequence.
+    """
+    return recognise(query if isinstance(query, Path) else query.encode(errors="replace"))
 
 
 def proposed(molecule: Molecule, kind: str) -> str:
@@ -177,8 +191,8 @@ async def show_options(request: Request, service: ServiceOfRequest, visitor: Vis
 
 
 @router.post("/recognised")
-async def tell_recognised(request: Request, service: ServiceOfRequest, visitor: VisitorOfRequest) -> Response:
-    """Tell what a query is, and how much of it is known; records nothing."""
+async def recognise_query(request: Request, service: ServiceOfRequest, visitor: VisitorOfRequest) -> Response:
+    """Return what a query is, and how much of it is known; records nothing."""
     async with _sent(request, service, visitor) as (form, query):
         values = Values.of(form)
         return JSONResponse(await run_in_threadpool(_recognised, service, values, query))
@@ -233,18 +247,17 @@ def _submitter(service: Service, visitor: Visitor) -> tuple[Requester, str]:
 
 def _recognised(service: Service, values: Values, query: str | Path) -> dict[str, Any]:
     try:
-        molecule = recognise(query if isinstance(query, Path) else query.encode(errors="replace"))
+        molecule = molecule_of(query)
         kinds = {value.partition(":")[0] for value in values.databases}
-        preset, _ = _PRESETS.get(values.preset, ("", {}))
-        program = values.program or preset or (proposed(molecule, kinds.pop()) if len(kinds) == 1 else "")
-        told: dict[str, Any] = {"molecule": molecule, "program": program}
+        program = values.chosen_program or (proposed(molecule, kinds.pop()) if len(kinds) == 1 else "")
+        found: dict[str, Any] = {"molecule": molecule, "program": program}
         if program and values.databases:
             plan = service.services.queries.preview(values.submission(query))
-            told |= {"sequences": plan.sequences, "distinct": plan.distinct, "known": plan.known}
-            told |= {"warnings": list(plan.warnings)}
+            found |= {"sequences": plan.sequences, "distinct": plan.distinct, "known": plan.known}
+            found |= {"warnings": list(plan.warnings)}
     except MultiblastError as error:
-        return {"problems": list(map(str, getattr(error, "problems", ()))) or [str(error)]}
-    return told
+        return {"problems": str(error).splitlines()}
+    return found
 
 
 def _values_of(service: Service, who: Requester, job_id: str) -> Values:
@@ -281,7 +294,7 @@ def _form(
         visitor,
         "submit.html",
         code=422 if error else 200,
-        problems=list(map(str, error.problems)) if error else [],
+        problems=str(error).splitlines() if error else [],
         values=values,
         groups=sorted(groups.items()),
         programs=texts.PROGRAMS.items(),

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from multiblast.accounts import Requester
 from multiblast.errors import NotAllowedError
+from web.bodies import read_form, text_fields
 from web.errors import HttpError
 from web.identity import read_caller
 from web.service import Service, ServiceOfRequest
@@ -23,6 +24,7 @@ SESSION, _FORMS, _SHARES = "multiblast_session", "multiblast_forms", "multiblast
 FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
 _MOST_SHARES = 20
 _LASTS_S = 30 * 24 * 3600
+_FORM_BYTES = 256 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,13 @@ class Visitor:
             raise HttpError(
                 "forbidden", "this form is out of date: go back, load the page again, and send it once more"
             )
+
+
+async def sent_fields(request: Request, visitor: Visitor) -> dict[str, str]:
+    """Return the fields of a form of ours that holds no query."""
+    async with read_form(request, _FORM_BYTES) as form:
+        visitor.check_form(form, request)
+        return dict(text_fields(form))
 
 
 def read_visitor(request: Request, service: Service) -> Visitor:

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from functools import cache
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -87,6 +88,7 @@ def page_data(result: QueryResult) -> tuple[bytes, bytes]:
     return _packed([_summary(result)]), _packed(_details(result))
 
 
+@cache
 def page_markup() -> str:
     """Return what the page's script fills: the sections, and the patterns of bars."""
     _, start, rest = _resource("page.html").partition('<section id="overview"')

@@ -6,12 +6,12 @@ const LARGE = 5e6; // bytes, above which nothing is sent before the search
 let timer, latest = 0;
 
 const count = (number, one) => `${number.toLocaleString("en")} ${one}${number === 1 ? "" : "s"}`;
-const describe = (told) => {
-  if (told.problems) return told.problems.join("\n");
-  if (!told.sequences) return `These are ${told.molecule} sequences.${told.program ? ` Program: ${told.program}.` : ""}`;
-  const known = told.known === told.distinct ? "all known: the result is there at once"
-    : told.known ? `${told.known.toLocaleString("en")} known already` : "none known yet";
-  return [`${count(told.sequences, `${told.molecule} sequence`)}, ${known}. Program: ${told.program}.`, ...told.warnings].join("\n");
+const describe = (found) => {
+  if (found.problems) return found.problems.join("\n");
+  if (!found.sequences) return `These are ${found.molecule} sequences.${found.program ? ` Program: ${found.program}.` : ""}`;
+  const known = found.known === found.distinct ? "all known: the result is there at once"
+    : found.known ? `${found.known.toLocaleString("en")} known already` : "none known yet";
+  return [`${count(found.sequences, `${found.molecule} sequence`)}, ${known}. Program: ${found.program}.`, ...found.warnings].join("\n");
 };
 const recognise = async () => {
   const number = latest += 1;
@@ -20,8 +20,8 @@ const recognise = async () => {
   if ((chosen?.size ?? query.value.length) > LARGE) { said.textContent = "A large query: it is checked when you search."; return; }
   try {
     const answer = await fetch("/recognised", { method: "POST", body: new FormData(form) });
-    const told = await answer.json();
-    if (number === latest) said.textContent = answer.ok ? describe(told) : "";
+    const found = await answer.json();
+    if (number === latest) said.textContent = answer.ok ? describe(found) : "";
   } catch { /* the search itself will say what is wrong */ }
 };
 const soon = () => { clearTimeout(timer); timer = setTimeout(recognise, 350); };
