@@ -3,9 +3,9 @@
 BLAST+ searches several queries together, a batch. Mostly that only saves time. But some cutoffs are taken from
 the whole batch: alignments that are judged by sum statistics are cut at a score that goes with the average length of
 the queries, and where weak hits of nucleotides are wanted, the most lenient cutoff of any query decides which are
-looked at; and blastx cuts what it searches together into pieces of 10,002 letters, near whose ends it finds less.
-Then a query can get more or fewer hits with other *batch-mates*. A result that is kept for a sequence, and given to
-everybody who searches it, must not depend on that.
+looked at. Blastx cuts what it searches together into pieces of 10,002 letters, near whose ends it finds less. And
+psiblast has other hits for a long query that comes after others. Then a query can get more or fewer hits with other
+*batch-mates*. A result that is kept for a sequence, and given to everybody who searches it, must not depend on that.
 
 A search is called independent if its results do not depend on batch-mates: if its program is, and each option that
 is changed is declared to be so in that program (`Option.independent_in`), which the integration tests show. All

@@ -244,6 +244,16 @@ def test_part_that_is_no_single_result_is_not_merged(proteins: Path) -> None:
         merge([("title", proteins.read_bytes())], io.BytesIO(), "proteins")
 
 
+def test_comma_that_an_earlier_version_left_in_a_request_is_taken_out(workplace: Workplace, proteins: Path) -> None:
+    part = workplace.split(proteins, "proteins")[0].archive
+    damaged = part.replace(b"algorithm-options {\n", b"algorithm-options {,\n", 1)
+    assert damaged != part
+    merged = [io.BytesIO(), io.BytesIO()]
+    for archive, output in zip((part, damaged), merged, strict=True):
+        merge([(b"title", archive)], output, "proteins")
+    assert merged[0].getvalue() == merged[1].getvalue()
+
+
 def test_memory_does_not_grow_with_the_archive(workplace: Workplace, tmp_path: Path) -> None:
     """Split and merged, each in a process of its own: ten times the archive, the same peak."""
     archive = workplace.search("blastp", workplace.residues("proteins"), "proteins", alone=True).read_bytes()

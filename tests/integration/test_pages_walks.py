@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import gzip
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from multiblast.database import Database
 from multiblast.installation import Installation
@@ -24,7 +23,6 @@ from tests.support.http_service import HereStarter, serving
 pytestmark = pytest.mark.browser
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 PROTEIN = "IYSLVCWPLDDPFSRPDMLSLSERMLDVWRGKQVAEDLSPLINQLSLADMIRSCERNETL"
 HOSTILE = "\"><img src=x onerror=window.hurt=1><script>window.hurt=1</script>' {{7*7}} </textarea>"
 PATIENCE_MS = 20_000
@@ -60,15 +58,6 @@ def url(services: Services, starter: HereStarter) -> Iterator[str]:
     """The address of the service."""
     with serving(services, starter) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium."""
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -11,14 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from tests.support.html_reports import write_html_of
 
 pytestmark = pytest.mark.browser
 
-_ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-_ARGUMENTS += ["--disable-component-update", "--disable-sync"]
 _KINASE = "tr|G3TPC2|G3TPC2_LOXAF"
 
 # The contrast of each text with what is behind it, by WCAG 2's formula; the least of the page, and where.
@@ -45,14 +42,6 @@ _LEAST_CONTRAST = """() => {
   }
   return { least: least[0], where: least[1], texts };
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=_ARGUMENTS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
