@@ -8,7 +8,7 @@ from typing import BinaryIO, NamedTuple
 
 from multiblast.archive.batch import ArchivedQuery, read_batches, read_request
 from multiblast.archive.karlin import KarlinAltschul
-from multiblast.archive.residues import read_residues
+from multiblast.archive.residues import length_of, read_residues
 from multiblast.archive.statistics import SearchRequest, read_statistics
 from multiblast.archive.text import decode_string
 
@@ -58,8 +58,11 @@ def read_search(stream: BinaryIO) -> SearchRequest:
     return SearchRequest(*read_request(stream))
 
 
-def read_sections(stream: BinaryIO) -> Iterator[Section]:
-    """Yield what is to be said of each archive in a merged file, in order."""
+def read_sections(stream: BinaryIO, part: tuple[int, int] | None = None) -> Iterator[Section]:
+    """Yield what is to be said of each archive in a merged file, in order.
+
+    The part of each query that was searched, its first and last letter, 0-based, is by default what the archive states.
+    """
     number, name, adjusted, replaced = 0, b"", False, ""
     for batch in read_batches(stream):
         (query,) = batch.queries
@@ -69,7 +72,7 @@ def read_sections(stream: BinaryIO) -> Iterator[Section]:
             # A search that starts from a profile does not name it; the default is an adjustment.
             number, name, adjusted = number + 1, query.name, search.adjusts_scores or profile is not None
             silent = search.program == "blastn" or search.service == _DOMAINS
-            replaced = "" if silent else _replaced_residues(query)
+            replaced = "" if silent else _replaced_residues(query, part or search.part)
         note = ""
         statistics = read_statistics(batch.statistics)
         if search.query_step == 1 and statistics.ungapped is None:
@@ -108,10 +111,15 @@ def _label(query: ArchivedQuery) -> str:
     return name.decode("utf-8", "surrogateescape")
 
 
-def _replaced_residues(query: ArchivedQuery) -> str:
+def _replaced_residues(query: ArchivedQuery, part: tuple[int, int] | None) -> str:
+    """Return the note on residues that no matrix has a score for; their places are counted in the part searched."""
     if not _RESIDUE_O.search(query.instance):
         return ""
-    places = [str(place) for place, residue in enumerate(read_residues(query.instance)) if residue == "O"]
+    first, last = part or (0, length_of(query.instance))
+    residues = read_residues(query.instance)[first : last + 1]
+    places = [str(place) for place, residue in enumerate(residues) if residue == "O"]
+    if not places:
+        return ""
     more = f",... (only first {_POSITIONS} shown)" if len(places) > _POSITIONS else ""
     listed = ", ".join(places[:_POSITIONS])
     return f"One or more O characters replaced by X for alignment score calculations at positions {listed}{more} "

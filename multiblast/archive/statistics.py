@@ -51,7 +51,6 @@ _ADJUSTMENT = re.compile(rb'"Length adjustment: (-?\d+)"')
 _RANGE = re.compile(
     rb'name "RequiredStart",\s+value integer (\d+)\s+\},\s+\{\s+name "RequiredEnd",\s+value integer (\d+)\s'
 )
-DEFAULT_MOST_SUBJECTS = 500
 _DERIVABLE = {"plain", "megablast"}
 _ADJUSTING = {2, 3}
 SEG_WINDOW, SEG_LOCUT = 12, 2.2
@@ -87,9 +86,9 @@ class SearchRequest:
         self.subject_step = 3 if self.program in {"tblastn", "tblastx"} and not is_domain_search else 1
 
     @property
-    def most_subjects(self) -> int:
-        """How many subjects of each query were kept."""
-        return self._number("HitlistSize") or DEFAULT_MOST_SUBJECTS
+    def most_subjects(self) -> int | None:
+        """How many subjects of each query were to be kept, as far as it is stated."""
+        return self._number("HitlistSize")
 
     @property
     def inclusion_threshold(self) -> float:

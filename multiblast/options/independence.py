@@ -24,9 +24,6 @@ _GAP_TRIGGER_BITS = 27
 """What an ungapped nucleotide alignment must score before gaps are tried."""
 
 _WORD_SCORES = frozenset({"task", "word_size", "reward", "penalty", "ungapped"})
-_SIZES = frozenset({"searchsp", "dbsize", "taxids", "negative_taxids"})
-"""Options which say that the databases count as another size than they have."""
-
 _SUBJECTS_PER_EVALUE = 10
 """Where single alignments are judged together (sum statistics), the shortest that BLAST+ keeps have about as large an
 E-value as the databases have subjects; with a margin for where it is less."""
@@ -82,8 +79,8 @@ def independence_of(options: Options) -> Independence:
     elif program in {"blastx", "tblastn"}:
         letters = _PIECE_LETTERS if program == "blastx" else inf
         found = Independence(least_subjects=_SUBJECTS_PER_EVALUE * evalue if sums else 0, most_letters=letters)
-    uncertain = found.least_space or found.least_subjects
-    return _NEVER if uncertain and not changed.keys().isdisjoint(_SIZES) else found
+    by_size = found.least_space or found.least_subjects
+    return _NEVER if by_size and any(options.declared[name].changes_size for name in changed) else found
 
 
 def needs_own_process(options: Options) -> bool:

@@ -51,6 +51,8 @@ class Option:
         follows_matrix: Whether the default of the task holds for its usual matrix only.
         decides_result: Whether it can change which alignments are found, or their statistics. Otherwise it only
             matters for reports, and is not given to the search.
+        changes_size: Whether the databases count with it as another size than they have, so that what is independent
+            by their size no longer is.
         needs_own_process: Whether it reads or writes one file, so that a process can search one query only.
         excludes: Options it cannot be given with.
         requires: Options it makes no sense without.
@@ -70,6 +72,7 @@ class Option:
     by_task: Mapping[str, Canonical] = field(default_factory=dict)
     follows_matrix: bool = False
     decides_result: bool = True
+    changes_size: bool = False
     needs_own_process: bool = False
     excludes: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()

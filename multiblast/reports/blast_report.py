@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 from typing import cast
 
 from multiblast.archive.notes import read_sections
-from multiblast.archive.statistics import DEFAULT_MOST_SUBJECTS
 from multiblast.errors import ArchiveError
+from multiblast.options.declarations.shared import MOST_TARGETS
 from multiblast.programs import Program
 from multiblast.reports.blast_formatter import BlastFormatter
 from multiblast.reports.formats import ReportFormat
@@ -83,14 +83,14 @@ def write_blast_report(  # noqa: PLR0913 - an archive, its report, and how it is
     return files
 
 
-def _as_many_as_searched(formatting: Formatting, most: int) -> Formatting:
+def _as_many_as_searched(formatting: Formatting, most: int | None) -> Formatting:
     """Return a request for as many descriptions and alignments as a program shows by ``-max_target_seqs``.
 
     The formatter has its own defaults, also for psiblast, of which an archive holds more than that. And it does not
     see line length and order where more than by default were searched, unless these numbers are given.
     """
     shown = formatting.max_target_sequences or most
-    if "num_descriptions" not in formatting.row.options or most == DEFAULT_MOST_SUBJECTS:
+    if "num_descriptions" not in formatting.row.options or most in {None, MOST_TARGETS}:
         return formatting
     return formatting.model_copy(
         update={
@@ -121,7 +121,7 @@ class _Report:
         if self.format.file_per_query:
             files = self._write_files(archive)
             with archive.open("rb") as stream:
-                for path, section in zip(files, read_sections(stream), strict=True):
+                for path, section in zip(files, read_sections(stream, self.part), strict=True):
                     _rewrite(path, self._rewriting(PrintedArchive(archive, sections=[section])))
             return [self.output, *files]
         if rewriting := self._rewriting(PrintedArchive(archive, self.queries)):
@@ -135,7 +135,7 @@ class _Report:
     def write_rounds(self, archives: Sequence[Path], *, several: bool) -> list[Path]:
         """Format psiblast's rounds of each query; if there could be several, BLAST+ says why there was one only."""
         with TemporaryDirectory(dir=self.output.parent, prefix=".rounds-") as name:
-            rounds = split_rounds(archives, Path(name)) if several else []
+            rounds = split_rounds(archives, Path(name), self.part) if several else []
             if any(len(query.sections) > 1 or query.converged for query in rounds):
                 # Each query alone: something goes between, and the formatter mixes up rounds in XML2 and JSON.
                 if self.format.file_per_query:

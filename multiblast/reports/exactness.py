@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
+from typing import BinaryIO
 
 from multiblast.archive import DatabaseSize, merge, split
 from multiblast.programs import Program
 from multiblast.reports.blast_formatter import BlastFormatter
 from multiblast.reports.blast_report import ARCHIVE, write_blast_report
 from multiblast.reports.formats import FORMATS
+from multiblast.reports.joined_output import without_command_line
 from multiblast.reports.report_options import Formatting
 from multiblast.sequences import read_fasta
 
@@ -56,8 +59,8 @@ class Exactness:
     def differences(self, formatting: Formatting) -> list[str]:
         """Return the names of the report's files that are not the same, each with its first differing line.
 
-        SAM's line on the program is compared without the command line. An archive is
-        never the same: the plain one holds all queries of a batch.
+        They are compared as by `first_difference`. An archive is never the same: the plain one
+        holds all queries of a batch.
         """
         plain, ours = self._directory / "plain", self._directory / "ours"
         for directory in (plain, ours):
@@ -78,8 +81,9 @@ class Exactness:
             formatter=BlastFormatter(self._executables.get("blast_formatter", "blast_formatter")),
         )
         names = sorted({file.name for directory in (plain, ours) for file in directory.iterdir()})
-        is_sam = formatting.format == _SAM
-        return [f"{name}: {line}" for name in names if (line := _first_difference(plain / name, ours / name, is_sam))]
+        return [
+            f"{name}: {line}" for name in names if (line := _first_difference(plain / name, ours / name, formatting))
+        ]
 
     def all_differences(self, names: Sequence[str] = ()) -> dict[str, list[str]]:
         """Return what differs, by format, each with its default options: of all of BLAST+'s if none is named."""
@@ -103,20 +107,30 @@ class Exactness:
         Program(command, environment=self._environment).run()
 
 
-def _first_difference(plain: Path, ours: Path, is_sam: bool) -> str:
+def _first_difference(plain: Path, ours: Path, formatting: Formatting) -> str:
     if not plain.exists() or not ours.exists():
         return f"only {'ours' if ours.exists() else 'BLAST+'} has it"
     with plain.open("rb") as left, ours.open("rb") as right:
-        lines = zip(_lines(left, is_sam), _lines(right, is_sam), strict=False)
-        for number, (theirs, line) in enumerate(lines, start=1):
-            if theirs != line:
-                return f"line {number}: BLAST+ has {theirs[:200]!r}, ours {line[:200]!r}"
-        return "" if left.read(1) == right.read(1) == b"" else "one goes on where the other ends"
+        return first_difference(left, right, formatting)
 
 
-def _lines(stream: Iterator[bytes], is_sam: bool) -> Iterator[bytes]:
+def first_difference(plain: BinaryIO, ours: BinaryIO, formatting: Formatting) -> str:
+    """Return the first line in which two reports are not the same, in words; empty if they are.
+
+    SAM's line on the program is compared without the command line.
+    """
+    is_sam = formatting.format == _SAM
+    lines = zip_longest(_lines(plain, is_sam), _lines(ours, is_sam))
+    for number, (theirs, line) in enumerate(lines, start=1):
+        if theirs != line:
+            return f"line {number}: BLAST+ has {_shown(theirs)}, ours {_shown(line)}"
+    return ""
+
+
+def _lines(stream: BinaryIO, is_sam: bool) -> Iterator[bytes]:
     for line in stream:
-        if is_sam and line.startswith(b"@PG\t"):
-            yield b"\t".join(part for part in line.split(b"\t") if not part.startswith(b"CL:"))
-        else:
-            yield line
+        yield without_command_line(line) if is_sam and line.startswith(b"@PG\t") else line
+
+
+def _shown(line: bytes | None) -> str:
+    return "none" if line is None else repr(line[:200])

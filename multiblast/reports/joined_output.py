@@ -64,7 +64,7 @@ class PrintedArchive:
         if self.sections is not None:
             return self.sections
         with self.archive.open("rb") as stream:
-            return list(read_sections(stream))
+            return list(read_sections(stream, self.part))
 
 
 PostProcessor = Callable[[PrintedArchive], Rewriting | None]
@@ -200,6 +200,14 @@ def join_sam(_printed: PrintedArchive) -> Rewriting:
     return _sam_joined
 
 
+def without_command_line(line: bytes) -> bytes:
+    """Return a line of SAM's header on a program without the command by which it was run."""
+    return _COMMAND_LINE.sub(b"", line)
+
+
+_COMMAND_LINE = re.compile(rb"\tCL:[^\t\n]*")
+
+
 def _sam_joined(stream: BinaryIO) -> Iterator[bytes]:
     first, references, program = b"", dict[bytes, None](), b""
     for line in stream:
@@ -208,7 +216,7 @@ def _sam_joined(stream: BinaryIO) -> Iterator[bytes]:
         elif line.startswith(b"@SQ\t"):
             references[line] = None
         elif line.startswith(b"@PG\t"):
-            program = program or b"\t".join(part for part in line.split(b"\t") if not part.startswith(b"CL:"))
+            program = program or without_command_line(line)
     yield first
     yield from references
     yield program

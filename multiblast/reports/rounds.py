@@ -35,14 +35,14 @@ class QueryRounds:
     again: tuple[tuple[bool, ...], ...]
 
 
-def split_rounds(archives: Iterable[Path], directory: Path) -> list[QueryRounds]:
-    """Write each query's rounds to a file of their own."""
+def split_rounds(archives: Iterable[Path], directory: Path, part: tuple[int, int] | None) -> list[QueryRounds]:
+    """Write each query's rounds to a file of their own; ``part`` is as in `read_sections`."""
     queries: list[QueryRounds] = []
     for archive in archives:
         with archive.open("rb") as stream:
             threshold = read_search(stream).inclusion_threshold
             stream.seek(0)
-            grouped = itertools.groupby(list(read_sections(stream)), lambda section: section.query)
+            grouped = itertools.groupby(list(read_sections(stream, part)), lambda section: section.query)
             for _, rounds in grouped:
                 sections, included, again = tuple(rounds), [set[str]()], list[tuple[bool, ...]]()
                 subjects: dict[str, ArchivedSubject] = {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from multiblast.archive.statistics import DEFAULT_MOST_SUBJECTS
 from multiblast.database import JobStatus, ReportJob
 from multiblast.errors import ConflictError, InvalidInputError, ProgramError
 from multiblast.ids import digest
@@ -103,11 +102,11 @@ class ReportRun:
             databases = database_argument(context.databases)
         except (ConflictError, InvalidInputError, ProgramError):
             return results[:half] + (report.results_digest or results)[half:]
-        # Those of version 2 can have wrong lengths of parts of queries, show other numbers of subjects in pairwise
-        # text than were to be searched for, and lack what psiblast says where its first round was the last.
-        options = context.options
-        changed = options.part or options.most_targets != DEFAULT_MOST_SUBJECTS or options.most_rounds != 1
-        version = "report/3" if changed else "report/2"
+        # Those of version 2 can show other numbers of subjects in pairwise text than were to be searched for, and lack
+        # what psiblast says where its first round was the last; those of 3 can have wrong places in parts of queries.
+        changed = context.options.changed()
+        several = not changed.keys().isdisjoint({"max_target_seqs", "num_iterations"})
+        version = "report/4" if "query_loc" in changed else "report/3" if several else "report/2"
         return results[:half] + digest(version, [databases, surroundings()])[half:]
 
     def _is_made(self, report: ReportJob, version: str) -> bool:

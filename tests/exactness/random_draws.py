@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Container
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from multiblast.errors import InvalidInputError  # noqa: E402 - first make the c
 from multiblast.options import options_for  # noqa: E402
 from multiblast.options.option import Form, Option  # noqa: E402
 from multiblast.reports import Formatting  # noqa: E402
+from multiblast.reports.exactness import first_difference  # noqa: E402
 from multiblast.reports.formats import FORMATS  # noqa: E402
 from multiblast.search import read_submission  # noqa: E402
 from multiblast.search.context import Resolver  # noqa: E402
@@ -298,7 +300,7 @@ class Place:
                 return "refused", [str(error)]
             for name in sorted({*expected, *ours}):
                 both = expected.get(name, b""), ours.get(name, b"")
-                if line := _first_difference(*both, formatting.format == "17"):
+                if line := first_difference(*map(BytesIO, both), formatting):
                     found.append(f"format {' '.join(formatting.arguments())}: {name}: {line}")
                     rest += [] if is_listed(drawn.program, drawn.options, formatting, *both) else found[-1:]
                     break
@@ -343,18 +345,6 @@ def _numbered(name: str) -> Callable[[re.Match[bytes]], bytes]:
     """Return what gives each defline an id that can be parsed."""
     numbers = count(1)
     return lambda found: b">%s%d %s" % (name.encode(), next(numbers), found[0][1:])
-
-
-def _first_difference(plain: bytes, ours: bytes, is_sam: bool) -> str:
-    if is_sam:
-        plain, ours = (re.sub(rb"\tCL:[^\t\n]*", b"", text) for text in (plain, ours))
-    if plain == ours:
-        return ""
-    left, right = plain.split(b"\n"), ours.split(b"\n")
-    for number, (theirs, line) in enumerate(zip(left, right, strict=False), start=1):
-        if theirs != line:
-            return f"line {number}: BLAST+ has {theirs[:150]!r}, ours {line[:150]!r}"
-    return f"BLAST+ has {len(left)} lines, ours {len(right)}"
 
 
 _place: Place

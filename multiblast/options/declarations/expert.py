@@ -13,7 +13,9 @@ from multiblast.options.values import integer, lower_choice, switch_text
 
 _PROFILE_TASKS = ("rpsblast", "rpstblastn")
 _dropoff = partial(Option, kind=Number, programs=ALL - {"tblastx"}, independent_in=INDEPENDENT)
-_space = partial(Option, kind=Whole, default=0, programs=ALL, independent_in=INDEPENDENT - {"blastn"})
+_space = partial(
+    Option, kind=Whole, default=0, programs=ALL, independent_in=INDEPENDENT - {"blastn"}, changes_size=True
+)
 
 OPTIONS = (
     Option(

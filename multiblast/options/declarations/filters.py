@@ -25,6 +25,7 @@ _taxids = partial(
     default="",
     programs=ALL - {"rpsblast", "rpstblastn"},
     independent_in=INDEPENDENT,
+    changes_size=True,
 )
 _best_hit = partial(
     Option,

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from multiblast.options.declarations.shared import ALL, INDEPENDENT, Number, Percentage
+from multiblast.options.declarations.shared import ALL, INDEPENDENT, MOST_TARGETS, Number, Percentage
 from multiblast.options.option import NOWHERE, Option
 from multiblast.options.values import location_text
 
@@ -53,7 +53,7 @@ OPTIONS = (
         "How many aligned database sequences to keep per query. It also steers the search: with a small number, the "
         "ones kept are not always the best; 5 or more is recommended.",
         _Most,
-        default=500,
+        default=MOST_TARGETS,
         programs=ALL,
         independent_in=INDEPENDENT,
     ),

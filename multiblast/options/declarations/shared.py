@@ -21,6 +21,8 @@ PROTEIN_TASKS = (
 )
 """Tasks with gaps that score with a matrix."""
 
+MOST_TARGETS = 500
+"""How many subjects BLAST+ keeps of each query by itself."""
 
 Whole = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
