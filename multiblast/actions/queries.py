@@ -156,10 +156,7 @@ class Queries(JobDoor):
             return None
         run = self.run(job_id)
         plan = run.plan()
-        if plan.unknown:
-            return self.waiting(job_id)
-        replace(run, listed=1).execute(plan)
-        return None
+        return None if not plan.unknown and run.settle_known(plan) else self.waiting(job_id)
 
     def searched_job(self, job_id: str, *, count: int = 0) -> SearchedJob:
         """Return what became of a job, without a check of rights, for its run: see `multiblast.search.searched_job`."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 
 from sqlalchemy import func, or_
@@ -17,24 +19,23 @@ from multiblast.actions.catalogue import action
 from multiblast.actions.job_door import JobDoor
 from multiblast.actions.requests import read_create_report
 from multiblast.actions.stored_file import StoredFile
-from multiblast.database import ChildJob, JobKind, JobStatus, ReportJob, Result
+from multiblast.database import ChildJob, JobKind, JobStatus, QueryJob, ReportJob, Result, utc_now
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem
 from multiblast.files import save
 from multiblast.ids import digest
 from multiblast.jobs import ACTIVE, RESTARTABLE, report_id
 from multiblast.options import Options
-from multiblast.reports import Formatting, ReportFile, ReportRun, files_of
-from multiblast.reports.blast_formatter import BlastFormatter
+from multiblast.reports import Formatting, ReportRun, files_of
 from multiblast.reports.formats import FORMATS
 from multiblast.reports.hits import HitPage, read_hits
 from multiblast.reports.html.archive_reader import QueryResult, read_results
 from multiblast.reports.letters import check_letters
-from multiblast.reports.writer import ReportSource
 from multiblast.search import SearchEngine, options_of, outputs_of
 from multiblast.upkeep import Notices
 from multiblast.upkeep.reconciliation import Waiting
 
 _SMALL_BYTES = 16 << 20  # of archives, uncompressed
+_USED_EVERY = timedelta(minutes=1)  # so that reading does not write each time
 
 
 class Reports(JobDoor):
@@ -132,9 +133,10 @@ class Reports(JobDoor):
 
     def is_small(self, job_id: str) -> bool:
         """Whether a report is made in about a second, so that it is not worth a run of its own."""
-        query = self.jobs.query(self.jobs.report(job_id).query_job_id)
-        of_children = select(ChildJob.result_key).where(ChildJob.parent_id == query.id)
-        keys = or_(col(Result.key) == query.result_key, col(Result.key).in_(of_children))
+        query_id = select(ReportJob.query_job_id).where(ReportJob.id == job_id).scalar_subquery()
+        own = select(QueryJob.result_key).where(QueryJob.id == query_id)
+        of_children = select(ChildJob.result_key).where(ChildJob.parent_id == query_id)
+        keys = or_(col(Result.key).in_(own), col(Result.key).in_(of_children))
         with self._database.read() as session:
             return (session.exec(select(func.sum(Result.archive_bytes)).where(keys)).one() or 0) <= _SMALL_BYTES
 
@@ -230,7 +232,8 @@ class Reports(JobDoor):
         Raises:
             ConflictError: it is not complete.
         """
-        return [ReportListedFile(name=file.name, size=file.size) for file in self._files(requester, job_id).values()]
+        report = self._complete(requester, job_id)
+        return [ReportListedFile(name=file.name, size=file.size) for file in files_of(report)]
 
     @action(
         "get",
@@ -273,11 +276,13 @@ class Reports(JobDoor):
         Raises:
             NotFoundError, NotAllowedError, ConflictError: as `file`.
         """
-        files = self._files(requester, job_id)
+        report = self._complete(requester, job_id)
+        files = {file.name: file for file in files_of(report)}
         if name not in files:
             raise NotFoundError("report file", name[:60], f"the report has {', '.join(files)}")
-        report, found = self.jobs.report(job_id), files[name]
-        self.jobs.touch([job_id, report.query_job_id])
+        found = files[name]
+        if utc_now() - report.used_at > _USED_EVERY:
+            self.jobs.touch([job_id, report.query_job_id])
         kind = FORMATS[report.formatting["formatType"]].media_type
         media_type = "text/html" if report.formatting.get("html") else kind
         if name.endswith(".zip"):
@@ -288,9 +293,9 @@ class Reports(JobDoor):
         """Write the files of a complete report into a directory, each whole or not at all: see `file`."""
         directory.mkdir(parents=True, exist_ok=True)
         written = []
-        for name in self._files(requester, job_id):
-            path = directory / name
-            save(self.file(requester, job_id, name), path)
+        for file in files_of(self._complete(requester, job_id)):
+            path = directory / file.name
+            save(self.file(requester, job_id, file.name), path)
             written.append(path)
         return written
 
@@ -307,7 +312,7 @@ class Reports(JobDoor):
             return read_hits(spool, **choice)
 
     def view(self, requester: Requester, query_job_id: str, position: int) -> QueryResult:
-        """Return all hits and alignments of one sequence of a query job, complete or not.
+        """Return all hits and alignments of one sequence of a query job, complete or not; kept as a report of its own.
 
         Raises:
             NotFoundError: there is no such sequence, or it has no result yet.
@@ -318,14 +323,15 @@ class Reports(JobDoor):
         children = [child for child in self.jobs.children(query, position) if child.pack]
         if not children:
             raise NotFoundError("result of sequence", str(position), "it has none yet")
-        installation = self._engine.installation
-        formatter = BlastFormatter(installation.program("blast_formatter"), 1, installation.time_limit_s)
         self.jobs.touch([query_job_id])
-        with TemporaryDirectory(prefix="multiblast-") as name:
-            source = ReportSource(self._engine, query, children, formatter)
-            printed = source.json(Path(name))
-            with printed.open("rb") as stream:
-                (result,) = read_results(stream, [(position, children[0].letters)])
+        of_one, letters = Formatting(format="15"), children[0].letters
+        job_id = self.submit(requester, children[0].job_id, of_one, partial=True, add_to_collection=False)
+        printed = self.run(job_id).execute().files[0]
+        with self._engine.store.open(printed.key) as stream:
+            (result,) = read_results(stream, [(position, letters)])
+        if options_of(query).reads_titles:  # then BLAST+ leaves its id out of the title, by which people know it
+            name, _, title = self.jobs.query(children[0].job_id).title.partition(" ")
+            return replace(result, name=name or result.name, title=title.strip())
         return result
 
     @action("errors")
@@ -334,12 +340,12 @@ class Reports(JobDoor):
         self._access.check_read(requester, job_id, JobKind.REPORT)
         return Errors(stderr=self.jobs.report(job_id).stderr)
 
-    def _files(self, requester: Requester, job_id: str) -> dict[str, ReportFile]:
+    def _complete(self, requester: Requester, job_id: str) -> ReportJob:
         self._access.check_read(requester, job_id, JobKind.REPORT)
         report = self.jobs.report(job_id)
         if report.status != JobStatus.COMPLETE:
             raise ConflictError(f"report job {report.id} is {report.status}: make it first")
-        return {file.name: file for file in files_of(report)}
+        return report
 
 
 def _blast_config(formatting: dict[str, Any]) -> dict[str, Any]:

@@ -190,10 +190,13 @@ class Jobs:
             move(session, QueryJob, _unfinished(job.id), to, why, run_id=run_id)
         _log.info("%s: %s", to, why, extra={"job": job.id})
 
-    def settle(self, job: QueryJob, *, run_id: str = "") -> JobStatus:
-        """Complete the children with a result, fail those that cannot have one, then the parent; return its status."""
+    def settle(self, job: QueryJob, *, run_id: str = "", run: Run | None = None) -> JobStatus:
+        """Complete the children with a result, fail those that cannot have one, then the parent; return its status.
+
+        A ``run`` that is over with this is recorded in the same transaction.
+        """
         with self._database.write() as session:
-            session.get_one(QueryJob, job.id, with_for_update=True)  # the parent before its children, always
+            held = session.get_one(QueryJob, job.id, with_for_update=True)  # the parent before its children, always
             if job.sequences > 1:
                 _settle_children(session, job.id, run_id)
             counts = _counts(session, job)
@@ -203,7 +206,10 @@ class Jobs:
             elif counts.failed and counts.done + counts.failed >= counts.sequences:
                 why = f"{counts.failed} of {counts.sequences} sequences could not be searched"
                 move(session, QueryJob, mine, JobStatus.FAILED, why, run_id=run_id)
-        status = JobStatus(self.query(job.id).status)
+            if run is not None:
+                held.attempts += 1
+                session.add(run)
+            status = JobStatus(session.connection().execute(sa_select(col(QueryJob.status)).where(mine)).scalar_one())
         _log.info("is %s", status, extra={"job": job.id})
         return status
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from multiblast.database import JobStatus, ReportJob
+from multiblast.database import JobStatus, QueryJob, ReportJob
 from multiblast.errors import ConflictError, InvalidInputError, ProgramError
 from multiblast.ids import digest
 from multiblast.jobs import Child
@@ -40,7 +40,8 @@ class ReportRun:
     def version(self) -> tuple[str, bool]:
         """Return what the report is made of, as a digest; and whether it was made of that and has all its files."""
         report = self.engine.jobs.report(self.job_id)
-        version = self._version(report, self._children(report))
+        query = self.engine.jobs.query(report.query_job_id)
+        version = self._version(report, query, self._children(query))
         return version, self._is_made(report, version)
 
     def execute(self) -> MadeReport:
@@ -57,11 +58,11 @@ class ReportRun:
             if report.status == JobStatus.QUEUED:
                 self._move(JobStatus.FAILED, why)
             raise ConflictError(f"report job {report.id} cannot be made, {why}")
-        children = self._children(report)
-        version = self._version(report, children)
+        children = self._children(query)
+        version = self._version(report, query, children)
         self.engine.jobs.touch([report.id, query.id])
         if self._is_made(report, version):
-            return _made(report, reused=True)
+            return MadeReport(report.id, query.id, report.status, files_of(report), True, tuple(report.command))
         if report.status != JobStatus.QUEUED:
             self._move(JobStatus.QUEUED, "its results, the place of a database, or names of taxa are others now")
         self._move(JobStatus.IN_PROGRESS)
@@ -80,17 +81,16 @@ class ReportRun:
             files=[{"name": file.name, "size": file.size, "key": file.key} for file in files],
             command=list(command),
         )
-        return _made(self.engine.jobs.report(report.id), reused=False)
+        return MadeReport(report.id, query.id, JobStatus.COMPLETE, tuple(files), False, command)
 
     def _move(self, status: JobStatus, why: str = "", **facts: object) -> None:
         self.engine.jobs.move_report(self.job_id, status, why, run_id=self.run_id, **facts)
 
-    def _children(self, report: ReportJob) -> list[Child]:
+    def _children(self, query: QueryJob) -> list[Child]:
         """Return the sequences of the query job that have a result, in order."""
-        children = self.engine.jobs.children(self.engine.jobs.query(report.query_job_id))
-        return [child for child in children if child.pack is not None]
+        return [child for child in self.engine.jobs.children(query) if child.pack is not None]
 
-    def _version(self, report: ReportJob, children: Sequence[Child]) -> str:
+    def _version(self, report: ReportJob, query: QueryJob, children: Sequence[Child]) -> str:
         """Return a digest of results in one half, and in the other of all else that decides the report's bytes.
 
         Where the databases are not as they were searched, no other report can be made of these results than there is.
@@ -98,7 +98,7 @@ class ReportRun:
         results = digest("results/1", [child.result_key for child in children])
         half = len(results) // 2
         try:
-            context = self.engine.context(report.query_job_id)
+            context = self.engine.resolver.context(query)
             databases = database_argument(context.databases)
         except (ConflictError, InvalidInputError, ProgramError):
             return results[:half] + (report.results_digest or results)[half:]
@@ -117,7 +117,3 @@ class ReportRun:
 def files_of(report: ReportJob) -> tuple[ReportFile, ...]:
     """Return the files of a report job, the one to open first before others; none before it is complete."""
     return tuple(ReportFile(file["name"], file["size"], file["key"]) for file in report.files)
-
-
-def _made(report: ReportJob, *, reused: bool) -> MadeReport:
-    return MadeReport(report.id, report.query_job_id, report.status, files_of(report), reused, tuple(report.command))

@@ -6,6 +6,7 @@ import math
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -29,6 +30,7 @@ from multiblast.targets import database_argument
 
 _ZIP = "report.zip"
 _LEAST_QUERIES_PER_FORMATTER = 25  # fewer are formatted sooner than another process starts
+_KEPT_AT_A_TIME = 4
 _FILES_PER_WORKER = 2  # so that the first is formatted while others are merged
 
 
@@ -52,7 +54,7 @@ class ReportSource:
 
     def __post_init__(self) -> None:
         """Find the databases, which must be those that were searched."""
-        self._context = self.engine.context(self.query.id)
+        self._context = self.engine.resolver.context(self.query)
 
     @property
     def title(self) -> str:
@@ -182,7 +184,9 @@ def write_report(  # noqa: PLR0913, PLR0917 - a report, and what it is made of
             command = ("blast_formatter", "-archive", "archive.asn1", *formatting.arguments())
         paths.append(_zip(directory / _ZIP, paths))
         place = ObjectKind.REPORT_FILE.spread_key(report.id, f"/{version}")
-        return [_keep(engine.store, path, f"{place}/{path.name}") for path in paths], command
+        with ThreadPoolExecutor(_KEPT_AT_A_TIME) as pool:  # the store, a disk or a server, is what takes the time
+            kept = pool.map(lambda path: _keep(engine.store, path, f"{place}/{path.name}"), paths)
+            return list(kept), command
 
 
 def _keep(store: Store, path: Path, key: str) -> ReportFile:

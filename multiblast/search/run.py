@@ -14,13 +14,13 @@ from sqlalchemy import update
 from sqlmodel import col
 
 from multiblast.database import JobStatus, QueryJob, Run, utc_now
-from multiblast.errors import ConflictError, JobFailedError, MultiblastError
+from multiblast.errors import ConflictError, InvalidInputError, JobFailedError, MultiblastError
 from multiblast.files import working_space
-from multiblast.jobs import Child
+from multiblast.jobs import ACTIVE, Child
 from multiblast.outages import is_outage
 from multiblast.programs import throttled
 from multiblast.search.batch_search import BatchSearch, OnProgress, Outcome
-from multiblast.search.context import SearchedSequence
+from multiblast.search.context import SearchContext, SearchedSequence
 from multiblast.search.engine import SearchEngine
 from multiblast.search.plan import Batch, Plan, PlannedSequence, make_plan
 from multiblast.search.searched_job import SearchedJob, searched_job
@@ -92,6 +92,19 @@ class SearchRun:
         first = part * len(plan.to_run) // (of + 1)
         return replace(plan, batches=plan.to_run[first:] + plan.to_run[:first])
 
+    def settle_known(self, plan: Plan) -> bool:
+        """Bring a job that waits to its end at once, if nothing is to be searched; return whether it has ended.
+
+        It goes on waiting if a result has gone meanwhile, or a database is another one: its run will say so.
+        """
+        job = self._job()
+        try:
+            run = self._record(job, plan, self.engine.resolver.context(job))
+        except (ConflictError, InvalidInputError):
+            return False
+        run.finished_at = run.started_at
+        return self.engine.jobs.settle(job, run_id=self.run_id, run=run) not in ACTIVE
+
     @working_space()
     def start(self, plan: Plan) -> None:
         """Note that the job now runs, with which program and databases."""
@@ -100,18 +113,7 @@ class SearchRun:
         engine.results.clear_failures([child.result_key for child in engine.jobs.children(job) if child.failure])
         engine.jobs.start(job, run_id=self.run_id)
         with engine.database.write() as session:
-            session.add(
-                Run(
-                    job_id=job.id,
-                    search_key=job.search_key,
-                    program_version=engine.installation.version(job.program),
-                    databases=[_describe(database) for database in context.databases],
-                    command=context.command(job.program, Path(), 1),
-                    searched=plan.unknown,
-                    reused=plan.known,
-                    flow_run=self.run_id,
-                )
-            )
+            session.add(self._record(job, plan, context))
         if plan.unknown:  # after the run was recorded, which keeps the names from being swept
             keep_names(engine.store, context.databases)
 
@@ -164,6 +166,18 @@ class SearchRun:
         job = self._job()
         status = JobStatus.CANCELLED if cancelled or job.cancel_requested else JobStatus.FAILED
         self.engine.jobs.stop(job, status, why, run_id=self.run_id)
+
+    def _record(self, job: QueryJob, plan: Plan, context: SearchContext) -> Run:
+        return Run(
+            job_id=job.id,
+            search_key=job.search_key,
+            program_version=self.engine.installation.version(job.program),
+            databases=[_describe(database) for database in context.databases],
+            command=context.command(job.program, Path(), 1),
+            searched=plan.unknown,
+            reused=plan.known,
+            flow_run=self.run_id,
+        )
 
     def _job(self) -> QueryJob:
         return self.engine.jobs.query(self.job_id)

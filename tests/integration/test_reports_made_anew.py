@@ -13,6 +13,7 @@ import pytest
 from multiblast.errors import ConflictError, InvalidInputError
 from multiblast.reports import Formatting, MadeReport
 from multiblast.search import SearchedJob
+from multiblast.search.searched_job import RowChoice
 from multiblast.sequences import Sequence
 from multiblast.services import Services
 from multiblast.targets.makeblastdb import build_database
@@ -55,6 +56,22 @@ def plain(query: str, root: Path, outfmt: str) -> bytes:
     database = root / "demo" / "examples" / "blast" / "proteins"
     command = ["blastp", "-query", str(root / "query.fasta"), "-db", str(database), "-outfmt", outfmt]
     return subprocess.run(command, check=True, capture_output=True).stdout
+
+
+def test_view_of_a_sequence_is_made_once(
+    services: Services, submit: Callable[..., SearchedJob], proteins: list[Sequence]
+) -> None:
+    """It is kept as a report of the sequence's own job, and in no list."""
+    job = submit(fasta(proteins[:2])).job_id
+    seen = [services.reports.view(ADMINISTRATOR, job, 2) for _ in range(2)]
+    assert seen[0] == seen[1]
+    assert (seen[0].position, seen[0].name) == (2, proteins[1].name)
+    assert seen[0].subjects
+    [report] = services.reports.list_jobs(
+        ADMINISTRATOR, query_job_id=services.queries.rows(ADMINISTRATOR, job, RowChoice())[0][1].job_id
+    )
+    moves = [event.to_status for event in services.reports.history(ADMINISTRATOR, report.report_job_id)]
+    assert moves == ["queued", "in-progress", "complete"]
 
 
 @pytest.mark.parametrize("place", ["BLASTDB", "working directory", ".ncbirc"])
