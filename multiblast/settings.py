@@ -160,6 +160,13 @@ class HttpRules(_Settings):
         description="Let everybody with an account read a job whose id they know, on the surface of Multi-Blast 1.x. "
         "Ids can be computed from what is searched.",
     )
+    redirect_s: int = Field(
+        default=0,
+        ge=0,
+        le=7 * 24 * 3600,
+        description="Seconds for which a signed link works to which the download of a report's file is redirected, "
+        "where the storage is a bucket that clients reach. 0: files are streamed through the service.",
+    )
     runs_url: str = Field(
         default="",
         pattern=r"^(https?://\S+)?$",

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from multiblast.actions.answers import CreatedReport, ReportDetails, ReportItem, ReportListedFile
 from multiblast.database import JobKind
@@ -124,7 +124,12 @@ def list_files(request: Request, service: ServiceOfRequest, caller: CallerOfRequ
 @router.get(
     "/jobs/{job_id}/files/{name}",
     response_class=Response,
-    responses=errors("not-found", "forbidden", "conflict", "invalid-input", "range-not-satisfiable"),
+    responses={
+        **errors("not-found", "forbidden", "conflict", "invalid-input", "range-not-satisfiable"),
+        307: {
+            "description": "It is at the signed link in `Location`, where the policy has files read from the bucket."
+        },
+    },
 )
 def read_file(  # noqa: PLR0913, PLR0917 - the parameters of the address
     request: Request,
@@ -138,6 +143,9 @@ def read_file(  # noqa: PLR0913, PLR0917 - the parameters of the address
     """Download a file of a report, or a part of it: header `Range`, or `lines`."""
     reports, who = service.services.reports, caller.reader()
     file = reports.stored_file(who, job_id, name)
+    lasts_s = service.services.policy.http.redirect_s
+    if lasts_s and download and not lines and request.method == "GET" and (link := file.link(lasts_s)):
+        return RedirectResponse(link, 307)  # not what a browser shall show: the bucket puts it into no sandbox
     if not lines:
         return file_answer(request, file, download=download)
     stream = reports.file(who, job_id, name, line_range=lines)

@@ -31,6 +31,10 @@ class StoredFile:
         left = max(0, self.size - start)
         return self._store.open(self._key, self._offset + start, left if length is None else min(length, left))
 
+    def link(self, lasts_s: int) -> str:
+        """Return a URL by which anybody may download it for some seconds; empty if the store has no links."""
+        return self._store.presign(self._key, lasts_s, self.name)
+
     def lines(self, first: int, last: int | None) -> BinaryIO:
         """Open the lines from ``first`` to ``last`` (1-based, inclusive; None is the end), line ends included."""
         return cast("BinaryIO", BufferedReader(_Lines(self.open(), first, last)))

@@ -17,12 +17,15 @@ from multiblast.accounts import Requester
 from multiblast.database import Database, JobKind, JobStatus
 from multiblast.installation import Installation
 from multiblast.jobs import address_of
+from multiblast.reports import Formatting
 from multiblast.services import Services
 from multiblast.settings import HTTP_URL, HttpRules, Policy, QueryLimits
 from multiblast.stores import LocalStore
 from multiblast.targets import Targets
 from tasks import page
 from tests.support.http_service import HereStarter, config, ended, serving
+from tests.support.people import ADMINISTRATOR
+from tests.support.servers import S3Server
 
 ONE = ">First\nIYSLVCWPLDDPFSRPDMLSLSERMLDVWRGKQVAEDLSPLINQLSLADMIRSCERNETL\n"
 TWO = ONE + ">Second\nQKQRAYLRSMEEKARERRRIFIQNEQARLERFAKERAERQTTTTTTTTATTPTTTTPTTT\nTPTTTPTTTKAPGIP\n"
@@ -322,6 +325,33 @@ def test_http_large_file_takes_no_memory(client: httpx.Client, report: str, serv
     assert read == size
     assert most < 64 << 20
     services.reports.jobs.move_report(report, JobStatus.COMPLETE, files=files)
+
+
+def test_http_files_of_a_bucket_may_be_reached_by_signed_links(
+    rclone_s3: S3Server, sqlite_url: str, targets_root: Path
+) -> None:
+    """Only downloads: what a browser shows is streamed, as a bucket would put it into no sandbox."""
+    policy = Policy(http=HttpRules(redirect_s=60))
+    services = Services(
+        Database(sqlite_url), rclone_s3.store(), Installation(), Targets(targets_root), QueryLimits(), policy
+    )
+    job = services.queries.create(ADMINISTRATOR, config(ONE)).query_job_id
+    services.queries.run(job).execute()
+    made = services.reports.run(services.reports.submit(ADMINISTRATOR, job, Formatting(format="6"))).execute()
+    with (
+        serving(services, HereStarter(services)) as url,
+        httpx.Client(base_url=f"{url}/report/jobs/{made.report_id}/files/", timeout=60) as client,
+    ):
+        answer = client.get("report.tsv")
+        assert (answer.status_code, answer.headers["location"].startswith(rclone_s3.endpoint)) == (307, True)
+        whole = client.get("report.tsv", params={"download": False})
+        assert (whole.status_code, whole.headers["content-type"]) == (200, "text/tab-separated-values; charset=utf-8")
+        followed = httpx.get(answer.headers["location"], headers={"Range": "bytes=0-9"})
+        assert followed.content == whole.content[:10]  # rclone calls a part 200
+        assert "report.tsv" in followed.headers["content-disposition"]
+        parts = [client.head("report.tsv"), client.get("report.tsv", params={"lines": "1-1"})]
+        assert [part.status_code for part in parts] == [200, 200]
+        assert client.get("report.nix").status_code == 404
 
 
 def test_http_html_report_is_sandboxed(client: httpx.Client, job: str) -> None:
