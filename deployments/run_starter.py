@@ -54,7 +54,7 @@ class RunStarter:
             raise ConnectionError(f"{api_url}: {type(error).__name__}: {error}") from error
 
     async def health(self) -> list[Check]:
-        """Tell how the server is."""
+        """Report how the server is."""
         if api_url := self._find_server():
             return [await asyncio.to_thread(check_server, api_url)]
         return [Check("Prefect", reachable=False, latency_ms=0.0, detail="there is none")]

@@ -88,7 +88,7 @@ def _find_or_start() -> PrefectServer:
     if api_url := running_server():
         use(api_url)
         return PrefectServer(api_url)
-    server = _temporary_server()
+    server = temporary_server()
     # Registered before Prefect registers its own: so it runs after them, when they have sent their last words.
     atexit.register(server.stop)
     os.environ["PREFECT_API_URL"] = server.api_url
@@ -172,7 +172,8 @@ def ask(api_url: str, path: str, body: Any = None, *, timeout_s: float = 5) -> A
         connection.close()
 
 
-def _temporary_server() -> PrefectServer:
+def temporary_server() -> PrefectServer:
+    """Start a server of Prefect's with the database in ``PREFECT_HOME``, at once and without waiting for it."""
     # Looked up before its database is there.
     first = not (Path(os.environ["PREFECT_HOME"]) / "prefect.db").exists()
     how_long = "about 10 s this first time, while its database is made" if first else "about 3 s"

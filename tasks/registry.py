@@ -84,7 +84,7 @@ def plan_update(remote: str) -> TransferSummary:
 
 
 def run_key(config: str, user: str) -> str:
-    """Return what tells this run from others: the working configuration and the script."""
+    """Return the key of a run: the hash of its working configuration and script."""
     with local_registry() as registry:
         working = resolve(Path(config), registry, binding(registry, user), queries=_FlowQueries())
     return digest("run/2", {"config": working.text, "script": working.script or ""})

@@ -27,11 +27,11 @@ settings.register_profile("hostile")  # for 10 000 hostile requests
 
 
 class _ByServer(LoadFileScheduling):  # type: ignore[misc]  # it has no types
-    """Gives a file of tests to one process, and all files of tests of the one live server to the same."""
+    """Gives a file of tests to one process, and all files of tests that share a server to the same."""
 
     def _split_scope(self, nodeid: str) -> str:
         path = str(super()._split_scope(nodeid))
-        return "live" if path.endswith("_live.py") else path
+        return next((server for server in ("live", "ways") if path.endswith(f"_{server}.py")), path)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByServer:

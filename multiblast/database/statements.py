@@ -54,7 +54,7 @@ def upsert(  # noqa: PLR0913 - the parts of one SQL statement
         changes: Returns the new values of an existing row by column; it is given the columns of the row
             that was to be inserted.
         where: Only existing rows for which this holds are changed.
-        key: The unique columns that tell rows from each other; the primary key unless given.
+        key: The unique columns, by which a row is found; the primary key unless given.
     """
     if rows:
         statement = _insert(session, table)

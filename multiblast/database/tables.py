@@ -313,7 +313,7 @@ class UserToken(Table, table=True):
 
 
 class RequestId(Table, table=True):
-    """The short id by which a client of NCBI's knows a query job; whoever has it may read the job.
+    """The short id by which a client of NCBI's knows a query job; everybody who has it may read the job.
 
     Attributes:
         owner: Who submitted; empty for nobody in particular.
@@ -367,7 +367,7 @@ class Turn(Table, table=True):
     """Somebody who waits for their turn to search, or has it.
 
     Attributes:
-        holder: Whoever waits: one batch of one job.
+        holder: What waits: one batch of one job.
         started_at: When the turn came; None while waiting.
         expires_at: When the holder counts as gone, unless it renews that before.
     """

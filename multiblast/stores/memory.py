@@ -21,7 +21,7 @@ class MemoryStore(Store):
 
     @classmethod
     @cache  # the same name is the same store, as with every other URL
-    def from_url(cls, url: SplitResult) -> Self:  # noqa: ARG003 - what the cache tells stores apart by
+    def from_url(cls, url: SplitResult) -> Self:  # noqa: ARG003 - the key by which the cache of stores finds it
         """Return this process's store of the name in ``memory:NAME``."""
         return cls()
 

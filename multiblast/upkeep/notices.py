@@ -17,7 +17,7 @@ from multiblast.errors import MultiblastError
 from multiblast.ids import digest
 from multiblast.jobs import ENDED, address_of
 from multiblast.settings import NoticeRules
-from multiblast.upkeep.notice_urls import check_url, deliver, signature
+from multiblast.upkeep.notice_delivery import check_url, deliver, signature
 
 _ATTEMPTS = 8
 _FIRST_WAIT = timedelta(minutes=1)  # doubled each time: about two hours in all

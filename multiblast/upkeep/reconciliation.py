@@ -1,6 +1,6 @@
 """Reconciliation: jobs whose run died are put back to queued, so that no job stays in progress with nobody at work.
 
-- Whoever searches holds leases and renews them, so a job with a living lease is left alone.
+- A run that searches holds leases and renews them, so a job with a living lease is left alone.
 - Else the state of its run decides. One that has ended lost its job; from one that nobody knows, and from one that is
   said to run, the job is taken back after a time without progress. Should its run live after all, nothing is
   searched twice, since leases see to that.

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from deployments.server import temporary_server
 from tests.support.servers import free_stack_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,6 +40,21 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     assert done.returncode == 0, done.stdout + done.stderr
     yield {**environment, "UI_URL": f"http://127.0.0.1:{port}"}
     subprocess.run([sys.executable, "-m", "deployments", "down"], cwd=ROOT, env=environment, check=True)
+
+
+@pytest.fixture(scope="session")
+def temporary_prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Prefect server's API for flows that run in the process of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        home = str(tmp_path_factory.mktemp("prefect"))
+        patch.setenv("MULTIBLAST_HOME", home)
+        patch.setenv("PREFECT_HOME", home)
+        server = temporary_server()
+        try:
+            server.wait(lambda _: None)
+            yield server.api_url
+        finally:
+            server.stop()
 
 
 class _Patient(httpx.HTTPTransport):

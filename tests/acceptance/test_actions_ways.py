@@ -74,13 +74,13 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory, temporary_prefect: str) -> Iterator[World]:
     with pytest.MonkeyPatch.context() as patch:
         home = tmp_path_factory.mktemp("home")
         patch.setenv("MULTIBLAST_HOME", str(home))
         patch.setenv("MULTIBLAST_USER", "ann")
         patch.chdir(ROOT)
-        from prefect.testing.utilities import prefect_test_harness
+        from prefect.settings import PREFECT_API_URL, temporary_settings
 
         from blocks.services import using
         from deployments.command_line.demo import build_demo_targets
@@ -88,7 +88,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
         build_demo_targets(home / "targets")
         services = Services.embedded()
-        with prefect_test_harness(server_startup_timeout=300), using(services), asyncio.Runner() as loop:
+        settings = temporary_settings({PREFECT_API_URL: temporary_prefect})
+        with settings, using(services), asyncio.Runner() as loop:
             yield _fill(services, loop)
         services.database.close()
     gc.collect()

@@ -102,9 +102,11 @@ async def _task_states(flow_run_id: Any) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, fair_server: tuple[str, str]) -> Iterator[World]:
+def world(
+    tmp_path_factory: pytest.TempPathFactory, fair_server: tuple[str, str], temporary_prefect: str
+) -> Iterator[World]:
     import httpx
-    from prefect.testing.utilities import prefect_test_harness
+    from prefect.settings import PREFECT_API_URL, temporary_settings
 
     from multiblast.registry.local.registry import Registry, open_database
     from multiblast.registry.remotes.rest import RestRegistry
@@ -118,7 +120,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, fair_server: tuple[str, str]
         patch.chdir(ROOT)
         other = Registry(open_database(f"sqlite:///{there / 'r.sqlite'}"), LocalStore(there / "store"), there)
         own, remote = Registry.embedded(), RestRegistry(*fair_server)
-        with prefect_test_harness(server_startup_timeout=300), asyncio.Runner() as loop:
+        with temporary_settings({PREFECT_API_URL: temporary_prefect}), asyncio.Runner() as loop:
             world = World(own, other, remote, home, loop)
             assert world.command("config", "rich", "--data-store", home / "data")["namespace"] == "rich"
             assert world.command("remote", "origin", fair_server[0])["url"] == fair_server[0]

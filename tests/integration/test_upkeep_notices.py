@@ -21,7 +21,7 @@ from multiblast.errors import InvalidInputError
 from multiblast.jobs import Jobs
 from multiblast.settings import HTTP_URL, NoticeRules, Policy
 from multiblast.upkeep import Notices
-from multiblast.upkeep.notice_urls import check_url
+from multiblast.upkeep.notice_delivery import check_url
 
 SECRET = "between us"  # noqa: S105 - of this test
 JOB = "a" * 32

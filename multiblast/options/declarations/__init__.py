@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from multiblast.options.declarations import expert, filters, profiles, scores, search, translation
+from multiblast.options.declarations import expert, filters, limits, profiles, translation, words_and_scores
 from multiblast.options.option import Option
 
 __all__ = ["OPTIONS"]
 
 OPTIONS: tuple[Option, ...] = (
-    *search.OPTIONS,
+    *limits.OPTIONS,
     *profiles.OPTIONS,
     *translation.OPTIONS,
-    *scores.OPTIONS,
+    *words_and_scores.OPTIONS,
     *filters.OPTIONS,
     *expert.OPTIONS,
 )

@@ -1,4 +1,4 @@
-"""Users, guests, and jobs shared between them.
+"""Who users and guests are, and the jobs they share or take along.
 
 Tokens are random and shown once; only their SHA-256 is kept, which is enough for
 a text of 256 random bits.
@@ -72,7 +72,7 @@ class Accounts:
 
         Raises:
             NotAllowedError: they have no name.
-            InvalidInputError: without a link they could not; at one's own machine whoever gives no name can.
+            InvalidInputError: without a link they could not; at one's own machine somebody without a name can.
         """
         if requester.administrator or self._policy.trust_unnamed:
             return

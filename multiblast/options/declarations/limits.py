@@ -1,4 +1,4 @@
-"""What every search has, and the presets of programs."""
+"""The limits of a search: how good hits must be and how many are kept, which part is searched; and the presets."""
 
 from __future__ import annotations
 
