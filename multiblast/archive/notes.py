@@ -75,7 +75,7 @@ def read_sections(stream: BinaryIO, part: tuple[int, int] | None = None) -> Iter
             replaced = "" if silent else _replaced_residues(query, part or search.part)
         note = ""
         statistics = read_statistics(batch.statistics)
-        if search.query_step == 1 and statistics.ungapped is None:
+        if (search.query_step == 1 or search.finds_domains) and statistics.ungapped is None:
             note += _UNSEARCHABLE
         if adjusted and profile:  # printed at the first profile only
             note += _NOT_ADJUSTED + ("" if _has_frequencies(query) else _NO_FREQUENCIES)

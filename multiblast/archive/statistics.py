@@ -80,10 +80,12 @@ class SearchRequest:
         self.adjusts_scores = self._number("CompositionBasedStats") in _ADJUSTING
         # Whether the first query's plus strand (or first frame) was not searched, so that it has no search space.
         self.lacks_plus_strand = self._number("EffectiveSearchSpace") == 0
+        # Whether profiles of domains were searched: by rpsblast, or by rpstblastn, which archives call tblastn.
+        self.finds_domains = self.service == "rpsblast"
         # Letters per column of an alignment: 3 if the query, or the subject, is translated.
-        is_domain_search = self.service == "rpstblastn"
-        self.query_step = 3 if self.program in {"blastx", "tblastx"} or is_domain_search else 1
-        self.subject_step = 3 if self.program in {"tblastn", "tblastx"} and not is_domain_search else 1
+        translates_query = {"tblastn"} if self.finds_domains else {"blastx", "tblastx"}
+        self.query_step = 3 if self.program in translates_query else 1
+        self.subject_step = 3 if self.program in {"tblastn", "tblastx"} and not self.finds_domains else 1
 
     @property
     def most_subjects(self) -> int | None:

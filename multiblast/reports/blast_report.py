@@ -17,9 +17,9 @@ from multiblast.errors import ArchiveError
 from multiblast.options.declarations.shared import MOST_TARGETS
 from multiblast.programs import Program
 from multiblast.reports.blast_formatter import BlastFormatter
+from multiblast.reports.computed_fields import complete_table, computed_fields, printed_as
 from multiblast.reports.formats import ReportFormat
 from multiblast.reports.joined_output import PrintedArchive, Rewriting, substitute
-from multiblast.reports.part_tables import OF_PARTS, complete_parts, printed_as
 from multiblast.reports.report_options import Formatting
 from multiblast.reports.rounds import QueryRounds, complete, join_structured, split_rounds
 from multiblast.stores.base import chunks
@@ -68,9 +68,9 @@ def write_blast_report(  # noqa: PLR0913 - an archive, its report, and how it is
         return [output]
     search, row = PrintedArchive(first).search(), formatting.row
     printed = _as_many_as_searched(formatting, search.most_subjects)
-    if search.part and not OF_PARTS.isdisjoint(formatting.fields):
+    if computed_fields(search, formatting.fields):
         printed = printed_as(printed)
-        row = replace(row, post_process=partial(complete_parts, formatting=formatting))
+        row = replace(row, post_process=partial(complete_table, formatting=formatting))
     arguments = [*printed.arguments(), *(["-parse_deflines"] if parse_deflines else [])]
     report = _Report(row, arguments, formatter or BlastFormatter(), output, queries, part)
     service = search.service

@@ -103,10 +103,12 @@ class ReportRun:
         except (ConflictError, InvalidInputError, ProgramError):
             return results[:half] + (report.results_digest or results)[half:]
         # Those of version 2 can show other numbers of subjects in pairwise text than were to be searched for, and lack
-        # what psiblast says where its first round was the last; those of 3 can have wrong places in parts of queries.
+        # what psiblast says where its first round was the last; those of 3 can have wrong places and coverage in
+        # parts of queries, and other numbers of positive residues than the programs that search domains.
         changed = context.options.changed()
         several = not changed.keys().isdisjoint({"max_target_seqs", "num_iterations"})
-        version = "report/4" if "query_loc" in changed else "report/3" if several else "report/2"
+        wrong = "query_loc" in changed or context.options.program in {"rpsblast", "rpstblastn"}
+        version = "report/4" if wrong else "report/3" if several else "report/2"
         return results[:half] + digest(version, [databases, surroundings()])[half:]
 
     def _is_made(self, report: ReportJob, version: str) -> bool:

@@ -9,12 +9,12 @@ from multiblast.reports import Formatting
 
 # What differs where BLAST+ cannot search with a query, and with no other of its batch: its parameters are -1.
 _JSON_STAT = re.compile(
-    rb'(?:\s*"query_masking": \[.*?\],)?(?:\s*"hits": \[\s*\],)?(\s*"stat": \{[^{}]*"kappa": -1,[^{}]*\}),?'
+    rb'(?:\s*"query_masking": \[[^\]]*\],)?(?:\s*"hits": \[\s*\],)?(\s*"stat": \{[^{}]*"kappa": -1,[^{}]*\}),?'
     rb'(?:\s*"message": "[^"\n]*(?:Could not calculate|No hits found)[^"\n]*")?',
     re.DOTALL,
 )
 _XML2_STAT = re.compile(
-    rb"(?:\s*<query-masking>.*?</query-masking>)?(?:\s*<hits></hits>)?(\s*<stat>\s*<Statistics>(?:(?!</stat>).)*"
+    rb"(?:\s*<query-masking>(?:(?!</query-masking>).)*</query-masking>)?(?:\s*<hits></hits>)?(\s*<stat>\s*<Statistics>(?:(?!</stat>).)*"
     rb"<kappa>-1</kappa>.*?</stat>)(?:\s*<message>[^<]*(?:Could not calculate|No hits found)[^<]*</message>)?",
     re.DOTALL,
 )

@@ -65,11 +65,10 @@ NOT_DRAWN = {
 }
 # Of these the formatter makes what is asked for; the programs themselves pass some options of a report over.
 PASSED_OVER = {
-    **{name: {"delimiter", "sort_hits", "sort_hsps"} for name in ("psiblast", "deltablast", "rpsblast", "rpstblastn")},
-    "tblastx": {"sort_hsps"},
+    name: {"delimiter", "sort_hits", "sort_hsps"} for name in ("psiblast", "deltablast", "rpsblast", "rpstblastn")
 }
 ALIGNED = {"std", "qframe", "sframe", "qseq", "sseq", "positive", "btop", "ppos"}  # fields that read the alignment
-OTHER_FIELDS = {"rpsblast": {"ppos", "positive"}, "rpstblastn": {"ppos", "positive"}, "tblastx": {"frames"}}
+OTHER_FIELDS = {"tblastx": {"frames"}}
 TEXTS = {
     "seg": ("no", "yes", "10 1.8 2.1"),
     "dust": ("no", "yes", "15 32 2"),
@@ -177,7 +176,6 @@ def _formatting(name: str, program: str, rng: random.Random, searched: Container
         unfit = OTHER_FIELDS.get(program, set()) | (
             {"qcovus"} if program != "blastn" or "query_loc" in searched else set()
         )
-        unfit |= {"qcovhsp"} if program == "tblastx" and "query_loc" in searched else set()
         fields = [field for field in row.fields if field not in unfit]
         given["fields"] = tuple(rng.sample(fields, 1 if name == "17" else rng.randint(1, 12)))
     choices = {
@@ -209,9 +207,9 @@ def _query(program: str, rng: random.Random) -> str:
 
 
 def _pool(kind: str) -> list[str]:
-    text = (DATA / f"exactness_{kind}_query.fasta").read_text()
-    text += gzip.decompress((DATA / f"exactness_{kind}.fasta.gz").read_bytes()).decode()
-    return ["".join(record.split("\n")[1:]) for record in text.split(">")[1:]]
+    text = (DATA / f"exactness_{kind}_query.fasta").read_bytes()
+    text += gzip.decompress((DATA / f"exactness_{kind}.fasta.gz").read_bytes())
+    return [sequence.residues.decode() for sequence in read_fasta(text)]
 
 
 def _title(rng: random.Random) -> str:

@@ -182,18 +182,6 @@ def test_report_formatted_in_parts_equals_plain_blast(  # noqa: PLR0913, PLR0917
     assert difference(ours, expected, number) == ""
 
 
-def test_search_of_a_part_of_the_query_equals_plain_blast(
-    services: Services, submit: Callable[..., SearchedJob], proteins: list[Sequence], tmp_path: Path
-) -> None:
-    """Its statistics cannot be told from a batch, so each sequence is searched by itself."""
-    job = submit(fasta(proteins[:5]), query_loc="10-80")
-    database = services.targets.resolve("demo", "examples", "proteins").path
-    file = tmp_path / "query.fasta"
-    file.write_text(fasta(proteins[:5]))
-    command = ["blastp", "-query", file, "-db", database, "-outfmt", "6", "-query_loc", "10-80"]
-    assert report(services, job, 6) == subprocess.run(command, check=True, capture_output=True).stdout
-
-
 def _differences(  # noqa: PLR0913, PLR0917 - a search, and the formats
     services: Services,
     job: SearchedJob,
@@ -286,7 +274,8 @@ def test_part_of_the_query_gives_its_own_length_and_coverage(  # noqa: PLR0913, 
 ) -> None:
     """Also of queries that end within the part, and one that is left out altogether since it ends before.
 
-    And places of the residue O, which no matrix scores, are counted in the part.
+    And places of the residue O, which no matrix scores, are counted in the part. Its statistics cannot be told from
+    a batch, so each sequence is searched by itself.
 
     Where the first ends within it, BLAST+'s archive says that of all others of the batch, too.
     """

@@ -1,6 +1,8 @@
-"""Tables of searches of a part of each query: lengths and coverage are those of the part.
+"""Tables in which ``blast_formatter`` has other numbers than the program that searched: these are computed.
 
-``blast_formatter`` does not know the part, and prints those of the whole query.
+It does not know which part of each query was searched, and prints lengths and coverage of the whole query. And it
+knows the matrix, with which the programs that search domains cannot tell similar residues from others: to them
+only identical ones are positive.
 """
 
 from __future__ import annotations
@@ -14,16 +16,23 @@ from multiblast.reports.coverage import coverage_percent
 from multiblast.reports.joined_output import PrintedArchive, Rewriting, join_tables
 from multiblast.reports.report_options import Formatting
 
-OF_PARTS = frozenset({"qlen", "qcovs", "qcovhsp"})
-"""The fields that must be computed."""
+_OF_PARTS = frozenset({"qlen", "qcovs", "qcovhsp"})
+_OF_DOMAINS = frozenset({"ppos", "positive"})
 
 _STANDARD = (
     "qaccver", "saccver", "pident", "length", "mismatch", "gapopen", "qstart", "qend", "sstart", "send", "evalue",
     "bitscore",
 )  # fmt: skip
-_NEEDED = ("qlen", "qstart", "qend", "sseqid", "slen", "qcovs")  # a number first, so that no row looks like a comment
+# A number first, so that no row looks like a comment.
+_NEEDED = ("qlen", "qstart", "qend", "sseqid", "slen", "qcovs", "length", "nident")
 _SEPARATOR = "\x1f"  # in no title
 _NAMES = b"# Fields: "
+
+
+def computed_fields(search: SearchRequest, fields: Iterable[str]) -> frozenset[str]:
+    """Return those fields of a search's table that must be computed."""
+    computed = (_OF_PARTS if search.part else frozenset()) | (_OF_DOMAINS if search.finds_domains else frozenset())
+    return computed.intersection(fields)
 
 
 def printed_as(formatting: Formatting) -> Formatting:
@@ -32,7 +41,7 @@ def printed_as(formatting: Formatting) -> Formatting:
     return formatting.model_copy(update={"format": "7", "fields": tuple(fields), "delimiter": _SEPARATOR})
 
 
-def complete_parts(printed: PrintedArchive, formatting: Formatting) -> Rewriting:
+def complete_table(printed: PrintedArchive, formatting: Formatting) -> Rewriting:
     """Make the table that is wanted of one that was `printed_as` its format asks."""
     search, joined = printed.search(), join_tables(printed)
     return lambda stream: _completed(_lines(joined, stream), formatting, search)
@@ -56,10 +65,12 @@ def _lines(joined: Rewriting, stream: BinaryIO) -> Iterator[bytes]:
 def _completed(lines: Iterable[bytes], formatting: Formatting, search: SearchRequest) -> Iterator[bytes]:
     wanted, printed = _columns(formatting), printed_as(formatting).fields
     delimiter = (formatting.delimiter or ("," if formatting.format == "10" else "\t")).encode()
+    computed = computed_fields(search, wanted)
     separator, subject, rows = _SEPARATOR.encode(), None, list[dict[str, bytes]]()
 
     def flush() -> Iterator[bytes]:
-        yield from (delimiter.join(row[name] for name in wanted) + b"\n" for row in _of_subject(rows, search))
+        for row, values in zip(rows, _of_subject(rows, search), strict=True):
+            yield delimiter.join(values[name] if name in computed else row[name] for name in wanted) + b"\n"
         rows.clear()
 
     for line in lines:
@@ -82,16 +93,21 @@ def _completed(lines: Iterable[bytes], formatting: Formatting, search: SearchReq
 
 
 def _of_subject(rows: list[dict[str, bytes]], search: SearchRequest) -> Iterator[dict[str, bytes]]:
-    """Yield the rows of a query's subject with the lengths and coverage of the part."""
+    """Yield what can be computed of each row of a query's subject."""
     spans = [(int(row["qstart"]), int(row["qend"])) for row in rows]
-    first, last = search.part or (0, 0)
-    asked = last - first + 1  # BLAST+ takes the part to be as long as that, though the query may end within it
+    # BLAST+ takes the part to be as long as that, though the query may end within it.
+    first, last = search.part or (0, int(rows[0]["qlen"]) - 1) if rows else (0, 0)
+    asked = last - first + 1
+    covered = coverage_percent(spans, asked)
     for row, span in zip(rows, spans, strict=True):
         searched = search.searched_length(int(row["qlen"]))
-        values = {
-            "qlen": asked,
-            "qcovs": coverage_percent(spans, asked),
-            # Codons of a translated query, in percent of its letters.
-            "qcovhsp": coverage_percent([(1, (abs(span[1] - span[0]) + 1) // search.query_step)], searched),
+        # Codons of a translated query, in percent of its letters; tblastx counts letters of what stands alone.
+        codons = coverage_percent([(1, (abs(span[1] - span[0]) + 1) // search.query_step)], searched)
+        identical, columns = int(row["nident"]), int(row["length"])
+        yield {
+            "qlen": b"%d" % asked,
+            "qcovs": b"%d" % covered,
+            "qcovhsp": b"%d" % (covered if search.program == "tblastx" and len(rows) == 1 else codons),
+            "positive": b"%d" % identical,
+            "ppos": b"%.2f" % (100 * identical / columns),
         }
-        yield row | {name: b"%d" % value for name, value in values.items()}

@@ -1,0 +1,233 @@
+"""What docs/reference/exactness.md lists differs from plain BLAST+ as far as it says there, and no further."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from multiblast.archive import DatabaseSize
+from multiblast.installation import Installation
+from multiblast.reports.exactness import Exactness
+from multiblast.reports.report_options import Formatting
+from multiblast.sequences import Sequence, read_fasta
+from tests.exactness.listed_exceptions import is_listed
+from tests.support.profile_databases import build_profile_databases
+
+DATA = Path(__file__).parents[1] / "data"
+MASKED = Sequence(b"masked", b"N" * 100)
+POLY_A = Sequence(b"of low complexity", b"A" * 100)
+NO_TAXON, ROUNDS = ("-negative_taxids", "9606"), ("-num_iterations", "2")
+TABLE = ("std", "qlen", "qcovs", "qcovhsp", "ppos", "positive", "nident")
+_DESCRIPTIONS = re.compile(rb"\n +Score .*?\n\n(?=>)", re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small databases of human sequences, and of profiles."""
+    directory = tmp_path_factory.mktemp("listed")
+    for name, kind in (("proteins", "prot"), ("nucleotides", "nucl")):
+        records = (b">s%d of tests\n%s\n" % (one.number, one.residues) for one in _sequences(name))
+        command = [
+            "makeblastdb",
+            "-dbtype",
+            kind,
+            "-taxid",
+            "9606",
+            "-title",
+            name,
+            "-out",
+            directory / name,
+            "-in",
+            "-",
+        ]
+        subprocess.run(command, input=b"".join(records), check=True, capture_output=True)
+    build_profile_databases(directory, DATA / "exactness_proteins_query.fasta", count=4)
+    return directory
+
+
+def _sequences(name: str) -> list[Sequence]:
+    return [one for one in read_fasta(DATA / f"exactness_{name}_query.fasta") if len(one.residues) > 100]
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search of the first few sequences of a kind, or of those that are given."""
+
+    program: str
+    molecule: str
+    database: str
+    options: tuple[str, ...] = ()
+    queries: int = 3
+    extra: tuple[Sequence, ...] = ()
+    alone: bool = True
+
+    def run(self, databases: Path, directory: Path) -> Exactness:
+        query, database = directory / "query.fasta", databases / self.database
+        sequences = [*_sequences(self.molecule)[: self.queries], *self.extra]
+        query.write_bytes(b"".join(b">%s\n%s\n" % (one.defline, one.residues) for one in sequences))
+        kind = "nucl" if self.database == "nucleotides" else "prot"
+        command = ["blastdbcmd", "-db", database, "-dbtype", kind, "-entry", "all", "-outfmt", "%l"]
+        lengths = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+        return Exactness(
+            self.program,
+            query,
+            str(database),
+            DatabaseSize(sum(map(int, lengths)), len(lengths)),
+            [option.replace("DIRECTORY", str(databases)) for option in self.options],
+            directory=directory,
+            alone=self.alone,
+            executables={self.program: str(Installation().program(self.program))},
+        )
+
+
+def _pairs(directory: Path) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the files of a report that was compared: plain BLAST+'s and ours."""
+    names = sorted(file.name for file in (directory / "plain").iterdir())
+    assert names == sorted(file.name for file in (directory / "ours").iterdir())
+    return (((directory / "plain" / name).read_bytes(), (directory / "ours" / name).read_bytes()) for name in names)
+
+
+def _same(text: bytes) -> bytes:
+    return text
+
+
+def _tabs(text: bytes) -> bytes:
+    return text.replace(b"@", b"\t")
+
+
+def _commas(text: bytes) -> bytes:
+    return text.replace(b"@", b",")
+
+
+def _without_last_column(text: bytes) -> bytes:
+    return b"\n".join(line.rpartition(b"\t")[0] for line in text.split(b"\n"))
+
+
+def _without_descriptions(text: bytes) -> bytes:
+    """Return pairwise text without its one-line descriptions, which have more columns where an order is given."""
+    return _DESCRIPTIONS.sub(b"", text)
+
+
+NUCLEOTIDES, PROTEINS = ("nucleotides", "nucleotides"), ("proteins", "proteins")
+FIRST = _sequences("proteins")[0].residues
+WITH_O = Sequence(b"with O", FIRST[:60] + b"O" + FIRST[61:])
+SHUFFLED = Sequence(b"two alignments, the second is better", FIRST[-150:] + FIRST[:-150])
+DOMAINS = (
+    Search("rpsblast", "proteins", "rps", ("-evalue", "100"), queries=1, extra=(SHUFFLED,)),
+    Search("rpstblastn", "nucleotides", "rps", ("-evalue", "100"), queries=2),
+)
+PASS_OVER = (
+    Search("psiblast", *PROTEINS, queries=1, extra=(SHUFFLED,)),
+    Search("deltablast", *PROTEINS, ("-rpsdb", "DIRECTORY/delta"), queries=1, extra=(SHUFFLED,)),
+    *DOMAINS,
+)
+IN_PARTS = Search("blastn", *NUCLEOTIDES, ("-query_loc", "11-300"))
+BLASTX = ("blastx", "nucleotides", "proteins")
+
+
+def _row(
+    name: str, search: Search, formats: str, differing: str, undo: Callable[[bytes], bytes] = _same, **options: Any
+) -> Any:
+    """Return a search, its reports, the formats in which they differ, and what takes out that by which they do."""
+    requests = [Formatting(format=number, **options) for number in formats.split()]
+    marks = () if search.program == "rpsblast" else pytest.mark.long
+    return pytest.param(search, requests, set(differing.split()), undo, id=f"{name} {search.program}", marks=marks)
+
+
+@pytest.mark.parametrize(
+    ("search", "requests", "differing", "undo"),
+    [
+        _row("masks", Search("blastn", *NUCLEOTIDES, extra=(MASKED,), alone=False), "0 5 6 7 13 16 18", "13 16"),
+        _row("masks", Search(*BLASTX, extra=(POLY_A,), alone=False), "0 5 6 7 15 16 18", "15 16"),
+        _row(
+            "nothing left to", Search("blastn", *NUCLEOTIDES, queries=0, extra=(MASKED,)), "0 5 6 7 15 16", "0 7 15 16"
+        ),
+        _row("nothing left to", Search(*BLASTX, queries=0, extra=(POLY_A,)), "0 5 6 7 15 16", "0 5 7 15 16"),
+        *(_row("delimiter", search, "6 7", "6 7", _tabs, delimiter="@") for search in PASS_OVER),
+        *(_row("delimiter", search, "10", "10", _commas, delimiter="@") for search in PASS_OVER),
+        *(_row("sort_hits", search, "0", "0", _without_descriptions, sort_hits=1) for search in PASS_OVER),
+        *(_row("sort_hsps", search, "0", "0", _without_descriptions, sort_hsps=2) for search in PASS_OVER),
+        _row("no taxon", Search("blastp", *PROTEINS, NO_TAXON), "0 6 7 18 5 13 14 15 16", "5 13 14 15 16"),
+        _row("no taxon", Search("tblastn", "proteins", "nucleotides", NO_TAXON), "0 7 5 15 16", "5 15 16"),
+        _row("qcovus", IN_PARTS, "6", "6", _without_last_column, fields=(*TABLE, "qcovus")),
+        _row("O in rounds", Search("psiblast", *PROTEINS, ROUNDS, queries=1, extra=(WITH_O,)), "0 5 6 15", "0 5"),
+    ],
+)
+def test_report_differs_as_far_as_the_list_says(  # noqa: PLR0913, PLR0917 - a row of the list
+    search: Search,
+    requests: list[Formatting],
+    differing: set[str],
+    undo: Callable[[bytes], bytes],
+    databases: Path,
+    tmp_path: Path,
+) -> None:
+    exactness = search.run(databases, tmp_path)
+    options, found = [option.removeprefix("-") for option in search.options], set()
+    for request in requests:
+        if exactness.differences(request):
+            found.add(request.format)
+        for plain, ours in _pairs(tmp_path):
+            assert is_listed(search.program, options, request, undo(plain), undo(ours))
+    assert found == differing
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        *(pytest.param(search, marks=pytest.mark.long) for search in DOMAINS),
+        Search("rpsblast", "proteins", "rps", ("-evalue", "100", "-query_loc", "11-100")),
+        Search("rpstblastn", "nucleotides", "rps", ("-evalue", "100", "-query_loc", "11-300")),
+        Search("tblastx", *NUCLEOTIDES, ("-query_loc", "11-300")),
+    ],
+    ids=lambda search: " ".join((search.program, *search.options)),
+)
+def test_table_that_must_be_computed_equals_plain_blast(search: Search, databases: Path, tmp_path: Path) -> None:
+    """Positive residues of domains, codons of parts: the formatter has other numbers."""
+    exactness = search.run(databases, tmp_path)
+    requests = [Formatting(format=name, fields=TABLE) for name in ("6", "7", "10")]
+    assert [found for request in requests for found in exactness.differences(request)] == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("program", ["blastp", "tblastx"])
+def test_field_frames_alone_is_the_only_one_that_differs(program: str, databases: Path, tmp_path: Path) -> None:
+    """The program prints what its memory holds; ours is that of the formatter, which has the same fault."""
+    kinds = PROTEINS if program == "blastp" else NUCLEOTIDES
+    Search(program, *kinds).run(databases, tmp_path).differences(
+        Formatting(format="6", fields=("qseqid", "sseqid", "frames"))
+    )
+    ((plain, ours),) = _pairs(tmp_path)
+    assert _without_last_column(plain) == _without_last_column(ours)
+
+
+@pytest.mark.long
+def test_most_targets_of_a_report_are_the_first_of_those_found(databases: Path, tmp_path: Path) -> None:
+    exactness = Search("blastp", *PROTEINS, alone=False).run(databases, tmp_path)
+    assert exactness.differences(Formatting(format="6")) == []
+    rows = [line.split(b"\t") for line in (tmp_path / "plain" / "report.tsv").read_bytes().splitlines()]
+    first = {query: subject for query, subject, *_ in reversed(rows)}
+    exactness.differences(Formatting(format="6", max_target_sequences=1))
+    ours = [line.split(b"\t") for line in (tmp_path / "ours" / "report.tsv").read_bytes().splitlines()]
+    assert ours == [row for row in rows if row[1] == first[row[0]]]
+    assert len(ours) < len(rows)
+
+
+def test_subject_with_gi_and_accession_is_reported_as_plain_blast_does(tmp_path: Path) -> None:
+    """BLAST+ keeps the GI alone in an archive, and the formatter looks up the accession."""
+    residues = _sequences("proteins")[0].residues
+    records = b">gi|123456|ref|NP_000001.2| one\n%s\n>gi|77|gb|AAA1.1| other\n%s\n" % (residues, residues[9:])
+    command = ["makeblastdb", "-dbtype", "prot", "-parse_seqids", "-title", "gi", "-out", tmp_path / "gi", "-in", "-"]
+    subprocess.run(command, input=records, check=True, capture_output=True)
+    exactness = Search("blastp", "proteins", "gi", queries=1).run(tmp_path, tmp_path)
+    assert exactness.all_differences(("0", "5", "12", "15")) == {}
+    fields = ("sseqid", "sallseqid", "sgi", "sallgi", "sacc", "saccver", "sallacc")
+    assert exactness.differences(Formatting(format="6", fields=fields)) == []
+    first = (tmp_path / "ours" / "report.tsv").read_text().split("\n")[0].split("\t")
+    assert first[0] == "gi|123456|ref|NP_000001.2|"
+    assert first[5] == "NP_000001.2"
