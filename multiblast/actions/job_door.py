@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import update
 from sqlmodel import col
@@ -64,6 +65,15 @@ class JobDoor:
             self._links.add(requester.owner, job_id, self.kind)
         link = self._links.describe(requester.owner, job_id, summary=summary, description=description)
         return UserMeta.of(link)
+
+    def note(self, requester: Requester, job_id: str, notes: Mapping[str, Any]) -> None:
+        """Keep what the requester's client wants to read again of a job in their list; nothing here depends on it."""
+        self._links.note(requester.owner, job_id, notes)
+
+    def notes(self, requester: Requester, job_id: str) -> dict[str, Any]:
+        """Return what the requester's client noted of a job; nothing if it is not in their list."""
+        link = self._links.get(requester.owner, job_id)
+        return link.client_notes if link else {}
 
     def may_change(self, requester: Requester, job_id: str) -> bool:
         """Whether a requester may restart, cancel, pin, describe or share a job."""

@@ -169,13 +169,20 @@ def job_table(kind: JobKind) -> type[QueryJob | ReportJob]:
 
 
 class Link(Table, table=True):
-    """A user's (or guest's) relation to a job, with what they say about it."""
+    """A user's (or guest's) relation to a job, with what they say about it.
+
+    Attributes:
+        client_notes: What their client wants to read again; nothing here depends on it.
+    """
 
     owner: str = Field(primary_key=True, max_length=255)
     job_id: str = Field(primary_key=True, max_length=32, index=True)
     kind: str = Field(default=JobKind.QUERY)
     summary: str = Field(default="", sa_type=Text)
     description: str = Field(default="", sa_type=Text)
+    client_notes: dict[str, Any] = Field(
+        default_factory=dict, sa_column=Column(JSON, nullable=False, server_default="{}")
+    )
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
 

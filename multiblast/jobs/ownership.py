@@ -54,6 +54,12 @@ class Links:
             session.expunge(link)
             return link
 
+    def note(self, owner: str, job_id: str, notes: Mapping[str, Any]) -> None:
+        """Keep what an owner's client wants to read again of a job; nothing happens if it is not in the list."""
+        with self._database.write() as session:
+            if (link := session.get(Link, (owner, job_id))) is not None:
+                link.client_notes = dict(notes)
+
     def remove(self, owner: str, job_id: str) -> bool:
         """Take a job out of an owner's list; return whether it was there."""
         with self._database.write() as session:

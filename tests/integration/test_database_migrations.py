@@ -15,7 +15,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlmodel import select
 
 import multiblast.database
-from multiblast.database import Database, QueryJob, Run, ShareGrant
+from multiblast.database import Database, Link, QueryJob, Run, ShareGrant
 from multiblast.database.tables import Table
 
 NEW = {"guest", "share_grant", "usage", "turn", "discarded", "notice"}
@@ -89,6 +89,16 @@ def fill(connection: Connection) -> None:
             reused=0,
             flow_run="",
         )
+    insert(
+        connection,
+        "link",
+        owner="ann",
+        job_id="a" * 32,
+        kind="query",
+        summary="s",
+        description="",
+        created_at=TIME,
+    )
     connection.commit()
 
 
@@ -109,6 +119,7 @@ def test_first_schema_with_data_migrates_to_the_newest(url: str) -> None:
         keys = {run.number: run.search_key for run in session.exec(select(Run))}
         assert keys == {1: "", 2: "1" * 32, 3: "2" * 32}
         assert session.exec(select(ShareGrant)).all() == []
+        assert [(link.summary, link.client_notes) for link in session.exec(select(Link))] == [("s", {})]
     database.close()
 
 

@@ -21,7 +21,7 @@ from multiblast.services import Services
 from multiblast.settings import Policy, QueryLimits
 from multiblast.stores import LocalStore
 from multiblast.targets import Targets
-from tests.support.http_service import HereStarter, serving
+from tests.support.http_service import HereStarter, config, serving
 
 FASTA = ">First\nIYSLVCWPLDDPFSRPDMLSLSERMLDVWRGKQVAEDLSPLINQLSLADMIRSCERNETL\n"
 TWO = FASTA + ">Second\nQKQRAYLRSMEEKARERRRIFIQNEQARLERFAKERAERQTTTTTTTTATTPTTTTPTTT\n"
@@ -155,8 +155,8 @@ def client(url: str, token: str) -> Iterator[httpx.Client]:
 
 
 def create(client: httpx.Client, query: str = FASTA, **changes: Any) -> httpx.Response:
-    config = {**CONFIG, "query": query, **changes}
-    body = {"site": "demo", "targets": TARGETS, "config": config, "maxResultSize": 0, "description": "note"}
+    search = {**CONFIG, "query": query, **changes}
+    body = {"site": "demo", "targets": TARGETS, "config": search, "maxResultSize": 0, "description": "note"}
     return client.post("/jobs", json=body)
 
 
@@ -215,6 +215,38 @@ def test_legacy_configuration_comes_back_in_its_own_words(client: httpx.Client, 
     LongJob.model_validate(found)
     for name, value in {**kept, **changes}.items():
         assert found["config"][name] == (value | {"stop": 40} if name == "queryLoc" else value)
+
+
+def test_legacy_job_says_what_was_submitted_beside_the_search(
+    client: httpx.Client, services: Services, url: str, job: str
+) -> None:
+    """Of each user their own, though the job is the same; a sequence that was only looked up is secondary."""
+    out = {"format": "tabular", "delim": ",", "fields": ["qseqid", "evalue"]}
+    search = {**CONFIG, "query": FASTA.replace("First", "Noted")}
+    body = {"site": "demo", "targets": TARGETS, "config": search}
+    mine = {**body, "isPrimary": False, "maxResultSize": 7_000_000, "config": {**search, "outFormat": out}}
+    made = client.post("/jobs", json=mine).json()["jobId"]
+    token = services.accounts.tokens.make("zoe", "tests")
+    with httpx.Client(base_url=url, headers={"Auth-Key": token}) as other:
+        assert other.post("/jobs", json=body).json() == {"jobId": made}
+        found = [one.get(f"/jobs/{made}").json() for one in (client, other)]
+    assert [(one["isPrimary"], one["maxResultSize"]) for one in found] == [(False, 7_000_000), (True, 0)]
+    assert [one["config"]["outFormat"] for one in found] == [out, CONFIG["outFormat"]]
+    [listed] = [one for one in client.get("/jobs").json() if one["id"] == made]
+    assert (listed["isPrimary"], listed["maxResultSize"]) == (False, 7_000_000)
+    child = client.get(f"/jobs/{job}").json()["childJobs"][1]["id"]
+    assert [client.get(f"/jobs/{one}").json()["isPrimary"] for one in (child, job)] == [False, True]
+    wrong = {"isPrimary": "yes", "maxResultSize": -1, "config": {**search, "outFormat": {"format": "pdf"}}}
+    refused = InvalidInput.model_validate(client.post("/jobs", json={**body, **wrong}).json())
+    assert set(refused.errors.byKey) == {"isPrimary", "maxResultSize", "config.outFormat"}
+
+
+def test_legacy_queues_are_ones_own(client: httpx.Client, services: Services, url: str) -> None:
+    token, zoe = services.accounts.tokens.make("zoe", "queue"), services.accounts.requester("zoe")
+    made = services.queries.create(zoe, config(FASTA.replace("First", "Waits"), eValue="0.07")).query_job_id
+    answers = [httpx.get(f"{url}/queues/{kind}", headers={"Auth-Key": token}).json() for kind in ("blast", "reports")]
+    assert answers == [[made], []]
+    assert made not in client.get("/queues/blast").json()
 
 
 def test_legacy_query_and_error_are_text(client: httpx.Client, job: str) -> None:

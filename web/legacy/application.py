@@ -16,6 +16,7 @@ from multiblast.actions.answers import QueryDetails, ReportDetails
 from multiblast.database import JobKind
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem
 from multiblast.services import Services
+from multiblast.upkeep.reconciliation import Waiting
 from web import query_routes
 from web.bodies import job_request, read_object
 from web.errors import HttpError, json_line
@@ -23,7 +24,7 @@ from web.files import StreamAnswer, content_headers, file_answer
 from web.identity import Caller, CallerOfRequest
 from web.job_routes import link_guest, restart
 from web.legacy.errors import add_error_handlers
-from web.legacy.words import STATUSES, TOOLS, formatting_of_1, formatting_of_2, options_of_1, options_of_2
+from web.legacy.words import STATUSES, TOOLS, formatting_of_1, formatting_of_2, notes_of, options_of_1, options_of_2
 from web.parameters import JobId
 from web.service import ServiceOfRequest
 
@@ -63,7 +64,7 @@ async def _list_jobs(service: ServiceOfRequest, caller: CallerOfRequest) -> Resp
         who, queries = caller.member(), service.services.queries
         listed = [item.query_job_id for item in queries.list_jobs(who, count=0)]
         jobs = [queries.lookup(who, job_id, link=False, children=_CHILDREN) for job_id in listed]
-        return [_short(job) for job in jobs if job.blast_config["tool"] in TOOLS]
+        return [_short(job, queries.notes(who, job.query_job_id)) for job in jobs if job.blast_config["tool"] in TOOLS]
 
     return _json(await run_in_threadpool(read))
 
@@ -81,9 +82,17 @@ async def _create_job(request: Request, service: ServiceOfRequest, caller: Calle
         most = given.get("maxSequences")
         if isinstance(most, int) and isinstance(query, bytes) and (b"\n" + query).count(b"\n>") > most:
             raise InvalidInputError(Problem(f"more than {most} sequences", "query"))
-        created, waiting = await run_in_threadpool(lambda: query_routes.create(service, caller.member(), body, query))
+        notes = notes_of(given, config)
+
+        def create() -> tuple[str, Waiting | None]:
+            who = caller.member()
+            created, waiting = query_routes.create(service, who, body, query)
+            service.services.queries.note(who, created.query_job_id, notes)
+            return created.query_job_id, waiting
+
+        job_id, waiting = await run_in_threadpool(create)
     service.runs.begin(waiting)
-    return _json({"jobId": created.query_job_id})
+    return _json({"jobId": job_id})
 
 
 def _job_config(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,10 +116,12 @@ async def _look_up_job(service: ServiceOfRequest, caller: CallerOfRequest, job_i
     """See a job, and add it to one's list."""
 
     def read() -> dict[str, Any]:
-        job = service.services.queries.lookup(_reader(caller, job_id), job_id, children=_CHILDREN)
+        who = _reader(caller, job_id)
+        job = service.services.queries.lookup(who, job_id, children=_CHILDREN)
         if job.blast_config["tool"] not in TOOLS:
             raise NotFoundError("job", job_id, "it is one of a program that this version has not")
-        return {**_short(job), "config": options_of_1(job.blast_config)}
+        notes = service.services.queries.notes(who, job_id)
+        return {**_short(job, notes), "config": options_of_1(job.blast_config, notes.get("outFormat"))}
 
     return _json(await run_in_threadpool(read))
 
@@ -235,6 +246,17 @@ def _part(content_range: str, lines: str) -> tuple[str, str]:
     return (f"{first}-{last}", "") if unit == "bytes" else ("", f"{first}-{last}")
 
 
+def _list_queued_jobs(service: ServiceOfRequest, caller: CallerOfRequest) -> Response:
+    """List the ids of the user's jobs that wait; others' are nobody's business where an id suffices to read a job."""
+    waiting = service.services.queries.list_jobs(caller.member(), status="queued", count=0)
+    return _json([item.query_job_id for item in waiting])
+
+
+def _list_queued_reports(service: ServiceOfRequest, caller: CallerOfRequest) -> Response:
+    waiting = service.services.reports.list_jobs(caller.member(), status="queued", count=0)
+    return _json([item.report_job_id for item in waiting])
+
+
 async def _link_guest(request: Request, caller: CallerOfRequest) -> Response:
     body = await read_object(request)
     if isinstance(number := body.get("guestID"), int):
@@ -243,8 +265,11 @@ async def _link_guest(request: Request, caller: CallerOfRequest) -> Response:
     return Response(status_code=204)
 
 
-def _short(job: QueryDetails) -> dict[str, Any]:
-    """Return a job as lists have it: nothing that is not known, since a null is refused."""
+def _short(job: QueryDetails, notes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a job as lists have it: nothing that is not known, since a null is refused.
+
+    One that was not submitted here, but looked up as a sequence of another, is secondary.
+    """
     meta = job.user_meta
     description = (meta.description or meta.summary) if meta else None
     if job.status in {"failed", "cancelled"}:
@@ -255,8 +280,8 @@ def _short(job: QueryDetails) -> dict[str, Any]:
         "status": STATUSES[job.status],
         "created": f"{job.created_on:%Y-%m-%dT%H:%M:%SZ}",
         "site": job.site,
-        "maxResultSize": 0,
-        "isPrimary": True,
+        "maxResultSize": notes.get("maxResultSize", 0),
+        "isPrimary": notes.get("isPrimary", not job.parents),
         "isRerunnable": True,
         "description": description,
         "targets": [
@@ -293,4 +318,6 @@ _ROUTES: list[tuple[str, str, Any]] = [
     ("POST", "/reports/{job_id}", _restart_report),
     ("GET", "/reports/{job_id}/files/{name}", _read_file),
     ("POST", "/link-guest", _link_guest),
+    ("GET", "/queues/blast", _list_queued_jobs),
+    ("GET", "/queues/reports", _list_queued_reports),
 ]

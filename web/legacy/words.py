@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from multiblast.errors import InvalidInputError, Problem
 from web.words import ORDERS
+
+_MOST_BYTES = 1 << 63
 
 STATUSES = {
     "queued": "queued",
@@ -83,8 +88,43 @@ def options_of_2(config: Mapping[str, Any]) -> dict[str, Any]:
     return options
 
 
-def options_of_1(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a configuration of 2.0 as clients of 1.x can read it, with the defaults that they need."""
+def notes_of(request: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a request says of a job that does not change its search, and is told again.
+
+    Raises:
+        InvalidInputError: it is not as 1.x writes it.
+    """
+    notes = {name: request[name] for name in ("isPrimary", "maxResultSize") if request.get(name) is not None}
+    problems = []
+    if not isinstance(notes.setdefault("isPrimary", True), bool):
+        problems.append(Problem("true or false is needed here", "isPrimary"))
+    size = notes.setdefault("maxResultSize", 0)
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < _MOST_BYTES:
+        problems.append(Problem("a number of bytes is needed here, 0 for no limit", "maxResultSize"))
+    if (chosen := config.get("outFormat")) is not None:
+        try:
+            notes["outFormat"] = _OutFormat.model_validate(chosen).model_dump(exclude_unset=True)
+        except ValidationError:
+            reason = f"an object is needed here: format, one of {', '.join(_FORMATS)}; delim, a text; fields, texts"
+            problems.append(Problem(reason, "config.outFormat"))
+    if problems:
+        raise InvalidInputError(problems)
+    return notes
+
+
+class _OutFormat(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    format: Literal[_FORMATS]  # type: ignore[valid-type]  # one of a tuple
+    delim: Annotated[str, Field(max_length=1)] = ""
+    fields: Annotated[list[Annotated[str, Field(max_length=40)]], Field(max_length=100)] = []
+
+
+def options_of_1(config: Mapping[str, Any], out_format: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return a configuration of 2.0 as clients of 1.x can read it, with the defaults that they need.
+
+    ``out_format`` is that which was submitted, which does not count for the search.
+    """
     tool = str(config["tool"])
     options = {_OPTIONS_1.get(name, name): value for name, value in config.items()}
     options = {"eValue": "10", **({"task": _TASKS[tool]} if tool in _TASKS else {}), **options}
@@ -106,7 +146,7 @@ def options_of_1(config: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("taxIds", "negativeTaxIds"):
         if name in options:
             options[name] = [int(one) for one in str(options[name]).split(",")]
-    return {**options, "outFormat": {"format": "single-file-json"}}
+    return {**options, "outFormat": out_format or {"format": "single-file-json"}}
 
 
 def _filter_of_1(name: str, text: str) -> Any:
