@@ -120,6 +120,7 @@ def _tokens(request: Request) -> Iterator[str]:
         case _:
             raise HttpError("bad-request", "Authorization is neither Bearer nor Basic")
     yield request.headers.get("auth-key", "")
+    yield request.headers.get("admin-token", "")
     yield request.query_params.get("Auth-Key", "")
     yield request.query_params.get("access_token", "")
     yield request.cookies.get("Authorization", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -12,15 +13,17 @@ from starlette.responses import PlainTextResponse, Response
 from multiblast.accounts import Requester
 from multiblast.actions.answers import Errors, Event
 from multiblast.actions.requests import read_update
-from multiblast.database import JobKind
+from multiblast.database import JobKind, JobStatus
 from multiblast.errors import InvalidInputError, NotAllowedError, NotFoundError, Problem
 from web.bodies import read_json, read_object
 from web.errors import HttpError, json_line
 from web.files import content_headers
 from web.identity import Caller, CallerOfRequest
 from web.memory import Remembered
-from web.parameters import Download, JobId, errors, json_answer
+from web.parameters import Download, JobId, Number, errors, json_answer
 from web.service import Service, ServiceOfRequest
+
+_EVERYBODY = Requester(administrator=True)
 
 
 def body_of(schema: dict[str, Any], media_type: str = "application/json") -> dict[str, Any]:
@@ -74,9 +77,17 @@ def link_guest(caller: Caller, body: dict[str, Any]) -> None:
         raise HttpError("bad-request", str(error)) from error
 
 
-def add_job_routes(router: APIRouter, kind: JobKind) -> None:  # noqa: C901, PLR0915 - one function a route
+def add_job_routes(router: APIRouter, kind: JobKind) -> None:
     """Add to the routes of a kind of jobs those that all kinds have."""
-    known, changed = errors("not-found", "forbidden"), errors("not-found", "forbidden", "conflict")
+    _add_changes(router, kind)
+    _add_keeping(router, kind)
+    _add_reading(router, kind)
+    _add_guest_link(router)
+    _add_maintenance(router, kind)
+
+
+def _add_changes(router: APIRouter, kind: JobKind) -> None:
+    """Add what changes a job: restart, update, unlink, cancel."""
 
     @router.post(
         "/jobs/{job_id}",
@@ -124,11 +135,16 @@ def add_job_routes(router: APIRouter, kind: JobKind) -> None:  # noqa: C901, PLR
         unlink(service, kind, caller.member(), job_id)
         return Response(status_code=204)
 
-    @router.post("/jobs/{job_id}/cancel", status_code=204, responses=changed)
+    @router.post("/jobs/{job_id}/cancel", status_code=204, responses=errors("not-found", "forbidden", "conflict"))
     def cancel_job(service: ServiceOfRequest, caller: CallerOfRequest, job_id: JobId) -> Response:
         """Stop a job that waits or runs; what it found is kept."""
         service.services.door(kind).cancel(caller.member(), job_id)
         return Response(status_code=204)
+
+
+def _add_keeping(router: APIRouter, kind: JobKind) -> None:
+    """Add what keeps a job, and opens it to others: pins and shares."""
+    known = errors("not-found", "forbidden")
 
     @router.put("/jobs/{job_id}/pin", status_code=204, responses=known)
     def pin_job(service: ServiceOfRequest, caller: CallerOfRequest, job_id: JobId) -> Response:
@@ -160,6 +176,11 @@ def add_job_routes(router: APIRouter, kind: JobKind) -> None:  # noqa: C901, PLR
         """Make all share tokens of a job worthless."""
         service.services.door(kind).end_shares(caller.member(), job_id)
         return Response(status_code=204)
+
+
+def _add_reading(router: APIRouter, kind: JobKind) -> None:
+    """Add what tells of a job: history, errors, standard error, statuses."""
+    known = errors("not-found", "forbidden")
 
     @router.get("/jobs/{job_id}/history", response_model=list[Event], responses=known)
     def job_history(request: Request, service: ServiceOfRequest, caller: CallerOfRequest, job_id: JobId) -> Response:
@@ -198,6 +219,10 @@ def add_job_routes(router: APIRouter, kind: JobKind) -> None:  # noqa: C901, PLR
         found = await run_in_threadpool(service.memory.answer, ("statuses", kind, caller, wanted), read)
         return json_answer(request, found.body)
 
+
+def _add_guest_link(router: APIRouter) -> None:
+    """Add the way from a guest's list to a user's."""
+
     @router.post(
         "/link-guest",
         status_code=204,
@@ -211,3 +236,29 @@ def add_job_routes(router: APIRouter, kind: JobKind) -> None:  # noqa: C901, PLR
         body = await read_object(request)
         await run_in_threadpool(link_guest, caller, body)
         return Response(status_code=204)
+
+
+def _add_maintenance(router: APIRouter, kind: JobKind) -> None:
+    """Add what an administrator looks at."""
+
+    @router.get("/maintenance/broken-jobs", response_model=list[dict[str, Any]], responses=errors("forbidden"))
+    def broken_jobs(
+        request: Request, service: ServiceOfRequest, caller: CallerOfRequest, first: Number = 1, count: Number = 100
+    ) -> Response:
+        """List everybody's failed jobs with their configuration, newest first. For administrators."""
+        caller.administrator()
+        door: Any = service.services.door(kind)
+        failed = door.list_jobs(_EVERYBODY, status=JobStatus.FAILED, first=first, count=count)
+        return json_answer(request, json_line([_broken_job(door, kind, item.to_json()) for item in failed]))
+
+
+def _broken_job(door: Any, kind: JobKind, item: Mapping[str, Any]) -> dict[str, Any]:
+    name = f"{kind}JobID"
+    job = door.lookup(_EVERYBODY, item[name], link=False).to_json()
+    return {
+        name: job[name],
+        "rawConfig": {part: job[part] for part in ("jobConfig", "blastConfig") if part in job},
+        "createdOn": job["createdOn"],
+        "failedOn": door.history(_EVERYBODY, job[name])[-1].to_json()["at"],
+        "reason": job.get("reason", ""),
+    }

@@ -12,7 +12,7 @@ import pytest
 
 from multiblast.accounts import Requester
 from multiblast.accounts.user_tokens import hash_of
-from multiblast.database import Database, UserToken, utc_now
+from multiblast.database import Database, JobStatus, UserToken, utc_now
 from multiblast.installation import Installation
 from multiblast.reports import Formatting
 from multiblast.services import Services
@@ -56,6 +56,7 @@ def job_rows(kind: str) -> list[tuple[str, str, Any, dict[str, int]]]:
         ("PUT", f"{job}/pin", None, rights(204)),
         ("DELETE", f"{job}/pin", None, rights(204)),
         ("POST", f"{job}/shares", None, rights(200)),
+        ("GET", f"/{kind}/maintenance/broken-jobs", None, ADMINISTRATION),
         ("POST", f"/{kind}/link-guest", end, {**rights(400, strangers=400), "guest": 403, "linked guest": 403}),
     ]
 
@@ -256,6 +257,18 @@ def test_http_guest_keeps_jobs_when_signing_in(url: str, headers: dict[str, dict
     assert [httpx.get(address, headers=who).status_code for who in (guest, user)] == [200, 403]
     assert httpx.post(f"{url}/query/link-guest", json={"guestID": token}, headers=user).status_code == 204
     assert [httpx.get(address, headers=who).status_code for who in (guest, user)] == [403, 200]
+
+
+def test_http_administrator_sees_failed_jobs(
+    url: str, services: Services, owner: Requester, headers: dict[str, dict[str, str]]
+) -> None:
+    made = services.queries.create(owner, config(FASTA, eValue="0.25")).query_job_id
+    services.queries.jobs.move_query([made], JobStatus.FAILED, "out of memory")
+    token = headers["administrator"]["Authorization"].removeprefix("Bearer ")
+    [broken] = httpx.get(f"{url}/query/maintenance/broken-jobs", headers={"Admin-Token": token}).json()
+    assert (broken["queryJobID"], broken["reason"]) == (made, "out of memory")
+    assert broken["rawConfig"] == {**config(eValue="0.25"), "blastConfig": {"tool": "blastp", "eValue": 0.25}}
+    assert broken["failedOn"] >= broken["createdOn"]
 
 
 def test_http_tokens_are_in_no_log(
