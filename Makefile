@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install demo test thorough tests lint check bench chaos exactness screenshots up down status doctor lock clean
+.PHONY: help install demo test thorough tests lint check bench chaos hostile exactness screenshots up down status doctor lock clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -63,6 +63,9 @@ bench: install ## compare the speed with that of plain BLAST+, and tell that of 
 
 chaos: install ## kill servers and workers while jobs run, and see that nothing is lost: ARGS="--seed 2"
 	@$(PYTHON) tests/chaos/chaos.py $(ARGS)
+
+hostile: install ## send the HTTP service 10 000 and more hostile requests
+	@$(PYTHON) -m pytest -n 0 -s --hypothesis-profile=hostile tests/integration/test_http_hostile.py $(ARGS)
 
 exactness: install ## compare our reports with plain BLAST+'s: ARGS="query.fasta --target SITE/TARGET/DATABASE", or "--random 500 --seed 1"
 	@$(if $(findstring --random,$(ARGS)),$(PYTHON) tests/exactness/random_draws.py,$(BIN)/multiblast exactness) $(ARGS)

@@ -23,7 +23,7 @@ from tests.support.servers import S3Server, free_ports, rclone_command, running
 settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any-machine")
 settings.register_profile("quick", max_examples=20)  # for `make check`
-settings.register_profile("hostile")  # for 10 000 hostile requests
+settings.register_profile("hostile")  # for `make hostile`
 
 
 class _ByServer(LoadFileScheduling):  # type: ignore[misc]  # it has no types
