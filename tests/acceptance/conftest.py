@@ -50,11 +50,11 @@ def temporary_prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
         patch.setenv("MULTIBLAST_HOME", home)
         patch.setenv("PREFECT_HOME", home)
         server = temporary_server()
-        try:
-            server.wait(lambda _: None)
-            yield server.api_url
-        finally:
-            server.stop()
+    try:
+        server.wait(lambda _: None)
+        yield server.api_url
+    finally:
+        server.stop()
 
 
 class _Patient(httpx.HTTPTransport):
