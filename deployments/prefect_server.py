@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 
 import uvicorn
 from prefect.server.api import server as prefect_server
-from prefect.server.database.configurations import AioSqliteConfiguration
+from prefect.server.database.configurations import SQLITE_BEGIN_MODE, AioSqliteConfiguration
+from prefect.server.models import workers
 from prefect.server.orchestration.core_policy import CoreFlowPolicy
 from prefect.server.orchestration.dependencies import ORCHESTRATION_DEPENDENCIES
 from prefect.server.orchestration.rules import FlowRunOrchestrationRule
@@ -26,6 +27,7 @@ from prefect.settings import get_current_settings
 from starlette.responses import JSONResponse
 
 from deployments import environment
+from multiblast.settings import LARGE_QUEUE, QUEUED
 
 if TYPE_CHECKING:
     from fastapi.exceptions import RequestValidationError
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _TURN_S = 120
+_workers: Any = workers  # Prefect's decorator hides the types
 _say_for_programs = prefect_server.validation_exception_handler
 _begin = AioSqliteConfiguration.begin_transaction
 
@@ -57,7 +60,12 @@ async def begin_in_turn(
             in_turn = await turns.acquire()
     try:
         async with _begin(configuration, session, with_for_update=True) as transaction:
-            yield transaction
+            await session.connection()  # now, not at the first statement
+            mode = SQLITE_BEGIN_MODE.set(None)  # a session within this one only reads, and must not wait for its end
+            try:
+                yield transaction
+            finally:
+                SQLITE_BEGIN_MODE.reset(mode)
     finally:
         if in_turn:
             turns.release()
@@ -74,13 +82,30 @@ class KeepEnd(FlowRunOrchestrationRule):
         await self.abort_transition("The run has completed: there is nothing to cancel.")
 
 
+class WaitForTurn(FlowRunOrchestrationRule):
+    """Lets a run that goes back to its scheduled state, since its job is to wait, wait in the queue for that."""
+
+    FROM_STATES: set[StateType | None] = {StateType.RUNNING}  # noqa: RUF012 - as Prefect has it
+    TO_STATES: set[StateType | None] = {StateType.SCHEDULED}  # noqa: RUF012 - as above
+
+    async def before_transition(self, _initial: Any, proposed: Any, context: Any) -> None:
+        """Change the queue, and forget the process, so that the run is cancelled at once where that is wanted."""
+        if proposed.name != QUEUED or context.run.work_queue_id is None:
+            return
+        here = await _workers.read_work_queue(context.session, context.run.work_queue_id)
+        pool = await _workers.read_work_pool(context.session, here.work_pool_id)
+        queue = await _workers.read_work_queue_by_name(context.session, pool.name, LARGE_QUEUE)
+        context.run.work_queue_id = (queue or here).id
+        context.run.infrastructure_pid = None
+
+
 class FlowPolicy(CoreFlowPolicy):
     """Prefect's rules for the states of runs, and ours."""
 
     @staticmethod
     def priority() -> list[Any]:
         """Return the rules in the order in which they are asked."""
-        return [KeepEnd, *CoreFlowPolicy.priority()]
+        return [KeepEnd, WaitForTurn, *CoreFlowPolicy.priority()]
 
 
 async def say_what_is_wrong(request: Request, exc: RequestValidationError) -> JSONResponse:

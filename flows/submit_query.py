@@ -16,6 +16,7 @@ from tasks.page import problems_on_page
 from tasks.recovery import HOOKS
 from tasks.runs import submission_name, tag_run, task_runner, upload_directory
 from tasks.search import FlowSearch, record_query
+from tasks.shards import job_waited_for
 
 
 @flow(name="submit-query", flow_run_name=submission_name, task_runner=task_runner(), **HOOKS)
@@ -34,7 +35,8 @@ async def submit_query(  # noqa: PLR0913, PLR0917 - the fields of a form
     """Search sequences, each distinct one once, and keep what was found.
 
     Args:
-        query: The sequences, as FASTA text. Up to 400 KB; for more use a file.
+        query: Needed, unless a file is named instead: the sequences, as FASTA text, up to 400 KB. Whoever may open
+            Prefect can read what is typed here; the page to search in, of the HTTP service, keeps it private.
         query_file: Instead of text, a FASTA file: its path, or store:KEY if it is in the result storage.
         program: The BLAST+ program. A form with all options of one program: submit-blastp and so on.
         site: The site whose databases are searched. May stay empty if the targets name it.
@@ -50,6 +52,8 @@ async def submit_query(  # noqa: PLR0913, PLR0917 - the fields of a form
     """
     await tag_run()
     async with problems_on_page():
+        if job_id := await job_waited_for():
+            return await FlowSearch(job_id, may_wait=True).execute()
         submission = read_submission(
             query=query,
             query_file=query_file,

@@ -59,6 +59,13 @@ def home() -> Path:
     return base / "multiblast"
 
 
+QUEUED = "Queued"
+"""The state of a run that waits for the turn of its job."""
+
+LARGE_QUEUE = "large"
+"""The work queue of large jobs, and of those of users of whom enough jobs run."""
+
+
 def own_queue(worker: str) -> str:
     """Return the work queue of which only this worker takes runs."""
     return f"on-{worker}"

@@ -35,6 +35,13 @@ _NAME_PARTS = 3
 _TITLES = 20  # in the description of a field
 _OFFERED = "\n\nOffered: "
 
+_EMPTY = {"maxLength": 0}
+# A form shows at the query what is wrong with it, unless there is a file, or a profile that needs neither.
+_QUERY_OR_FILE = {
+    "if": {"properties": {"query_file": _EMPTY, "options": {"properties": {"in_pssm": _EMPTY}}}},
+    "then": {"properties": {"query": {"minLength": 1}}, "required": ["query"]},
+}
+
 ProgressT = TypeVar("ProgressT")
 ResultT = TypeVar("ResultT")
 
@@ -157,7 +164,7 @@ def _with_choices(deployment: DeploymentResponse, databases: list[BlastDatabase]
         **_choices([one.display for one in fitting]),
     }
     schema["required"] = sorted({*schema.get("required", ()), "targets"})
-    return schema
+    return schema | _QUERY_OR_FILE
 
 
 def _choices(names: list[str]) -> dict[str, Any]:

@@ -22,9 +22,11 @@ from prefect.artifacts import (
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.client.schemas.filters import ArtifactFilter
+from prefect.client.schemas.objects import FlowRun, State, StateDetails
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.settings import get_current_settings
+from prefect.states import Crashed
 
 from blocks.services import services
 from multiblast.accounts import Requester
@@ -96,17 +98,6 @@ class RunPage:
             ended = ArtifactUpdate(description="ended before all was searched")
             async with get_client() as client:
                 await client.update_artifact(self._progress, ended)
-
-    async def show_waiting(self, run_id: UUID) -> None:
-        """Show that the job waits, and which flow run will search it."""
-        text = (
-            f"## Job `{self.job_id}` is queued\n\n"
-            "It waits behind other jobs: it is large, or as many jobs of its user run as may at a time.\n"
-            "This run recorded it, and is done.\n\n"
-            f"**{run_link('Another run searches it', run_id)}** when its turn comes, "
-            "and shows what it finds."
-        )
-        await show_markdown(f"job-{self._short}", text, "Job")
 
     async def _show_rows(self, job: SearchedJob, description: str) -> None:
         """Show the table of sequences, in place of what it showed before."""
@@ -208,10 +199,17 @@ async def _report_form(job_id: str) -> str:
     return f"{_ui_path()}/deployments/deployment/{deployment.id}/run?parameters={parameters}"
 
 
-def lead_on(client: SyncPrefectClient, dead: UUID, to: UUID) -> None:
+def lead_on(client: SyncPrefectClient, dead: UUID, to: FlowRun) -> None:
     """Let the page of a run that died lead to the one that goes on, and say that its progress has ended."""
+    ended: State[Any] = Crashed(
+        name="Replaced",  # so that it is found dead once
+        message=f"It died: flow run {to.name} goes on with its job, at {_ui_url()}/runs/flow-run/{to.id}",
+        state_details=StateDetails(child_flow_run_id=to.id),
+    )
+    client.set_flow_run_state(dead, ended, force=True)
     text = (
-        f"## This run died\n\n**{run_link('Another run goes on', to)}** with its job; nothing that was found is lost."
+        "## This run died\n\n"
+        f"**[{to.name}]({_ui_path()}/runs/flow-run/{to.id})** goes on with its job; nothing that was found is lost."
     )
     shown = ArtifactCreate(
         key=f"goes-on-{dead!s:.8}", type="markdown", description="What goes on", data=text, flow_run_id=dead
@@ -225,14 +223,13 @@ def _progress_of(run_id: UUID) -> ArtifactFilter:
     return ArtifactFilter.model_validate({"flow_run_id": {"any_": [run_id]}, "type": {"any_": ["progress"]}})
 
 
-def run_link(text: str, run_id: UUID) -> str:
-    """Return a link to the page of a flow run, in Markdown."""
-    return f"[{text}]({_ui_path()}/runs/flow-run/{run_id})"
-
-
 def _ui_path() -> str:
     """Return what addresses of Prefect's pages begin with, below the address by which the reader has reached them."""
-    return urlsplit(get_current_settings().ui_url or "").path.rstrip("/") or "/v2"
+    return urlsplit(_ui_url()).path.rstrip("/") or "/v2"
+
+
+def _ui_url() -> str:
+    return (get_current_settings().ui_url or "").rstrip("/")
 
 
 def _cell(value: Any) -> str:

@@ -13,10 +13,10 @@ from httpx import HTTPError
 from prefect.blocks.system import Secret
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowFilter, FlowRunFilter, WorkPoolFilter
-from prefect.client.schemas.objects import FlowRun, State, StateDetails
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow
 from prefect.runtime import flow_run
-from prefect.states import Cancelled, Cancelling, Crashed
+from prefect.states import Cancelled, Cancelling
 
 from blocks.services import services
 from multiblast.database import JobKind, JobStatus, in_portions
@@ -41,11 +41,8 @@ def reconcile() -> Reconciled:
     return Reconciliation(services().database).run(_states)
 
 
-def run_again(waiting: list[Waiting], queue: str | None = None) -> list[UUID]:
-    """Start a run of each job, unless it was started before and still waits; return the runs that are on their way.
-
-    They wait in this work queue, by default in that of the deployment.
-    """
+def run_again(waiting: list[Waiting]) -> list[UUID]:
+    """Start a run of each job, unless it was started before and still waits; return the runs that are on their way."""
     started: list[UUID] = []
     with get_client(sync_client=True) as client:
         deployment = client.read_deployment_by_name("run-job/run-job")
@@ -53,14 +50,14 @@ def run_again(waiting: list[Waiting], queue: str | None = None) -> list[UUID]:
             for start in range(_STARTS):
                 run = client.create_flow_run_from_deployment(
                     deployment.id,
+                    name=f"run {job.job_id:.8}",  # as it will call itself, so that it may be named now
                     parameters={"job": job.job_id},
                     tags=[job.job_id],
                     idempotency_key=job.key(start),
-                    work_queue_name=queue,
                 )
                 if run.state is None or not run.state.is_final():
                     started.append(run.id)
-                    _lead_from_dead_runs(client, job.job_id, run.id)
+                    _lead_from_dead_runs(client, job.job_id, run)
                     break
             else:
                 why = f"it could not be started, {_STARTS} times: see the flow run {run.name!r}"
@@ -98,7 +95,7 @@ def replace_dead_runs(patience: timedelta = _PATIENCE) -> int:
         return sum(_replace(client, run) for run in dead)
 
 
-def _lead_from_dead_runs(client: SyncPrefectClient, job_id: str, to: UUID) -> None:
+def _lead_from_dead_runs(client: SyncPrefectClient, job_id: str, to: FlowRun) -> None:
     """Let the pages of those runs of a job that died say which run goes on."""
     crashed = _runs_where(tags={"all_": [job_id]}, state={"name": {"any_": ["Crashed"]}})
     with suppress(HTTPError):
@@ -114,18 +111,13 @@ def _replace(client: SyncPrefectClient, run: FlowRun) -> bool:
         return False
     another = client.create_flow_run_from_deployment(
         run.deployment_id,
+        name=run.name,
         parameters=run.parameters,
         tags=run.tags,
         work_queue_name=run.work_queue_name,
         idempotency_key=f"again-{number}-{run.id}",
     )
-    replaced: State[Any] = Crashed(
-        name="Replaced",  # so that it is not found here again
-        message=f"It died before its job began: flow run {another.name} takes its place.",
-        state_details=StateDetails(child_flow_run_id=another.id),
-    )
-    client.set_flow_run_state(run.id, replaced, force=True)
-    lead_on(client, run.id, another.id)
+    lead_on(client, run.id, another)
     return True
 
 

@@ -7,12 +7,12 @@ import platform
 from collections import deque
 from collections.abc import Collection, Sequence
 from functools import partial
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, StateDetails
+from prefect.client.schemas.objects import State
 from prefect.context import TaskRunContext
 from prefect.exceptions import TerminationSignal
 from prefect.futures import PrefectFuture, wait
@@ -38,7 +38,7 @@ from tasks.page import RunPage, show_plan
 from tasks.recovery import cancel_at_once, dismiss_helpers
 from tasks.registry import record_if_wanted
 from tasks.runs import RETRY_IF_TRANSIENT, is_cluster, requester, sequence_name, tag_run
-from tasks.shards import call_helpers, wait_behind_small
+from tasks.shards import call_helpers, wait_for_turn
 
 _SHOWN_CHILDREN = 25  # a run's graph stays readable up to here; the table has all
 _TICK_S = 0.5
@@ -119,7 +119,7 @@ class FlowSearch(Steps):
 
         Args:
             job_id: The job.
-            may_wait: Whether a large job is left to the queue of large ones.
+            may_wait: Whether the run of a large job waits for its turn.
         """
         super().__init__(_run(job_id))
         set_job(job_id)
@@ -129,28 +129,13 @@ class FlowSearch(Steps):
         self._helpers = 0
 
     async def plan(self) -> Plan:
-        """Find out what is known and what must be searched."""
+        """Find out what is known and what must be searched; the run of a large job then waits for its turn."""
         await tag_run(self._job_id)
         plan = plan_search(self._job_id)
         await show_plan(plan, f"plan-{self._job_id:.8}")
+        if self._may_wait:
+            await wait_for_turn(plan)
         return plan
-
-    async def leave_to_queue(self, plan: Plan) -> SearchedJob | None:
-        """Leave a job to the queue of large ones, if that is where it belongs; return it as it waits.
-
-        It is returned in a state that names the flow run which will search it: Prefect takes the job out of that.
-        """
-        run_id = wait_behind_small(plan) if self._may_wait else None
-        if run_id is None:
-            return None
-        await self._page.show_waiting(run_id)
-        state: State[SearchedJob] = Completed(
-            name="Queued",
-            message=f"Job {self._job_id} waits behind other jobs: flow run {run_id} searches it.",
-            data=services().queries.searched_job(self._job_id),
-            state_details=StateDetails(child_flow_run_id=run_id),
-        )
-        return cast("SearchedJob", state)
 
     async def start(self, plan: Plan) -> None:
         """Note that the job now runs, and call helpers for a large one."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-from uuid import UUID
 
 import httpx
 from prefect import get_client
@@ -14,32 +13,51 @@ from prefect.deployments import arun_deployment
 from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
 from prefect.runtime import deployment, flow_run
+from prefect.states import Cancelled, Scheduled
 
 from blocks.services import chosen, services
-from multiblast.database import JobKind, JobStatus
+from multiblast.database import JobStatus
 from multiblast.search import Plan
-from multiblast.settings import WORKER, own_queue
-from multiblast.upkeep.reconciliation import Waiting
-from tasks.recovery import run_again
+from multiblast.settings import QUEUED, WORKER, own_queue
+from tasks.runs import leave_as
 
 _SHARD = "search-shard/search-shard"
-_QUEUE = "large"
 
 
-def wait_behind_small(plan: Plan) -> UUID | None:
-    """Put a job into the queue of large ones; return the flow run that waits there to search it, None if none does.
+async def wait_for_turn(plan: Plan) -> None:
+    """Let the run go back to being scheduled, and end here, if its job has to wait until smaller ones are done.
 
     That is for large jobs, and for those of a user of whom enough jobs run. Only what came through a deployment
-    waits: somebody at a terminal waits already.
+    waits: somebody at a terminal waits already. The run begins anew when it is its turn, in the queue `LARGE_QUEUE` if
+    the server is ours (`deployments.prefect_server`), else in the one where it was.
+
+    Raises:
+        Pause: the run waits.
     """
     jobs = services().queries.jobs
-    if not (deployment.id and plan.unknown) or jobs.query(plan.job_id).status == JobStatus.IN_PROGRESS:
-        return None
+    if not (deployment.id and plan.unknown) or jobs.has_waited(plan.job_id, str(flow_run.id)):
+        return
     if not (_is_large(plan) or services().accounts.usage.at_job_limit(plan.job_id)):
-        return None
-    jobs.move_query([plan.job_id], JobStatus.QUEUED, "it waits behind other jobs", run_id=str(flow_run.id))
-    event = jobs.history(plan.job_id)[-1].number or 0
-    return next(iter(run_again([Waiting(plan.job_id, JobKind.QUERY, event)], _QUEUE)), None)
+        return
+    if jobs.wait(plan.job_id, str(flow_run.id)):
+        why = "It is large, or as many jobs of its user run as may at a time."
+        message = f"Job {plan.job_id} waits behind other jobs; this run searches it when its turn comes. {why}"
+        await leave_as(Scheduled(name=QUEUED, message=message))
+
+
+async def job_waited_for() -> str:
+    """Return the job whose turn this run has waited for; empty if it has not.
+
+    Raises:
+        Pause: the job was cancelled meanwhile, and so is the run now.
+    """
+    if flow_run.run_count == 1:
+        return ""
+    jobs = services().queries.jobs
+    job_id = next((tag for tag in flow_run.tags if jobs.has_waited(tag, str(flow_run.id))), "")
+    if job_id and jobs.query(job_id).status == JobStatus.CANCELLED:
+        await leave_as(Cancelled(message=f"Job {job_id} was cancelled while it waited for its turn."))
+    return job_id
 
 
 async def call_helpers(plan: Plan) -> int:

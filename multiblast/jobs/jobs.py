@@ -32,7 +32,7 @@ from multiblast.database import (
 )
 from multiblast.errors import NotFoundError
 from multiblast.jobs.ownership import add_link
-from multiblast.jobs.states import move
+from multiblast.jobs.states import WAITS, move
 
 _log = logging.getLogger(__name__)
 
@@ -129,6 +129,22 @@ class Jobs:
         """Change the status of some query jobs: see `states.move`."""
         with self._database.write() as session:
             return move(session, QueryJob, among(session, col(QueryJob.id), job_ids), to, why, run_id=run_id)
+
+    def wait(self, job_id: str, run_id: str) -> bool:
+        """Note that a job waits for its turn, and with it a run; return False, and note nothing, if it runs already."""
+        mine = col(QueryJob.id) == job_id
+        with self._database.write() as session:
+            job = session.exec(select(QueryJob).where(mine).with_for_update()).one()
+            if job.status == JobStatus.IN_PROGRESS:
+                return False
+            if not move(session, QueryJob, mine, JobStatus.QUEUED, WAITS, run_id=run_id):
+                status = JobStatus.QUEUED
+                session.add(JobEvent(job_id=job_id, from_status=status, to_status=status, why=WAITS, flow_run=run_id))
+        return True
+
+    def has_waited(self, job_id: str, run_id: str) -> bool:
+        """Return whether a run has waited for the turn of a job."""
+        return any((event.why, event.flow_run) == (WAITS, run_id) for event in self.history(job_id))
 
     def move_report(self, job_id: str, to: JobStatus, why: str = "", *, run_id: str = "", **values: Any) -> int:
         """Change the status of a report job, and other columns of it, in one transaction."""

@@ -40,6 +40,9 @@ ENDED = frozenset({JobStatus.COMPLETE, JobStatus.FAILED, JobStatus.CANCELLED})
 RESTARTABLE = frozenset({JobStatus.EXPIRED, JobStatus.FAILED, JobStatus.CANCELLED})
 """Of jobs that have no whole result and are not about to get one."""
 
+WAITS = "it waits for its turn behind other jobs"
+"""Why a job is queued whose run waits with it."""
+
 _EVENT_COLUMNS = ["job_id", "at", "from_status", "to_status", "why", "flow_run"]
 
 

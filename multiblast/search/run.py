@@ -224,8 +224,6 @@ class Steps:
         """Take one step after the other; an error in any of them fails the job."""
         try:
             plan = await self.plan()
-            if queued := await self.leave_to_queue(plan):
-                return queued
             await self.start(plan)
             await self.search(plan)
             job = await self.finish(plan)
@@ -238,10 +236,6 @@ class Steps:
     async def plan(self) -> Plan:
         """Find out what is known and what must be searched."""
         return self.made or self.run.plan()
-
-    async def leave_to_queue(self, plan: Plan) -> SearchedJob | None:  # noqa: ARG002 - a subclass decides by it
-        """Leave the job to another run, if that is where it belongs, and return it as it waits."""
-        return None
 
     async def start(self, plan: Plan) -> None:
         """Note that the job now runs."""

@@ -5,18 +5,19 @@
   said to run, the job is taken back after a time without progress. Should its run live after all, nothing is
   searched twice, since leases see to that.
 - A job whose run ends too often before it does has failed.
+- A queued job may have a run too, which waits for its turn: that one is cancelled, and found dead, in the same way.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias
 
-from sqlalchemy import ColumnElement, and_, exists, func, not_, or_
+from sqlalchemy import ColumnElement, and_, exists, not_, or_
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
@@ -54,6 +55,9 @@ class RunState(StrEnum):
     ENDED = "ended"
 
 
+# With the run of a queued job, by the state of that.
+_WAITS_FOR: dict[RunState | None, timedelta] = {RunState.RUNNING: _STALLED, RunState.ENDED: timedelta(0)}
+
 RunStates: TypeAlias = Callable[[set[str]], Mapping[str, RunState]]
 """Returns the states of runs by their ids, without those that it does not know."""
 
@@ -87,14 +91,16 @@ class Reconciled:
 
 
 @dataclass(frozen=True, slots=True)
-class _Started:
-    """A job in progress: when it was started, and by which run."""
+class _Active:
+    """A job that runs or waits: since when, by which run, and why."""
 
     job_id: str
     table: type[QueryJob | ReportJob]
+    kind: JobKind
     event: int
     at: datetime
     run_id: str
+    why: str
 
 
 class Reconciliation:
@@ -107,21 +113,23 @@ class Reconciliation:
     def run(self, states: RunStates, now: datetime | None = None) -> Reconciled:
         """Take jobs back from dead runs, and find those that are to be run; the time is in UTC."""
         now, reconciled = now or utc_now(), Reconciled()
-        started = self._started()
-        states_of_runs = states({job.run_id for job in started if job.run_id})
-        for job in started:
-            state = states_of_runs.get(job.run_id)
+        for job, state in self._with_states(JobStatus.IN_PROGRESS, states):
             if state is RunState.CANCELLED:
                 reconciled.cancelled += self._cancel(job)
             elif not self._lives(job, state, now):
                 self._take_back(job, reconciled)
         reconciled.children = self._end_children(now - _PATIENCE)
-        reconciled.waiting = self._waiting(now - _PATIENCE)
+        for job, state in self._with_states(JobStatus.QUEUED, states):
+            if state is RunState.CANCELLED:
+                reconciled.cancelled += self._cancel(job)
+            elif job.why == _LOST or now - job.at >= _WAITS_FOR.get(state, _PATIENCE):
+                reconciled.waiting.append(Waiting(job.job_id, job.kind, job.event))
         return reconciled
 
     def cancelled(self, run_id: str) -> list[str]:
-        """Cancel the jobs that a run was at when it was cancelled; return their ids."""
-        return [job_id for job in self._started() if job.run_id == run_id for job_id in self._cancel(job)]
+        """Cancel the jobs that a run was at, or waited for, when it was cancelled; return their ids."""
+        active = [job for status in ACTIVE for job in self._active(status)]
+        return [job_id for job in active if job.run_id == run_id for job_id in self._cancel(job)]
 
     def begun(self, run_ids: set[str]) -> set[str]:
         """Return those runs that have begun a job."""
@@ -136,23 +144,30 @@ class Reconciliation:
             mine = and_(col(table.id) == waiting.job_id, col(table.status) == JobStatus.QUEUED)
             move(session, table, mine, JobStatus.FAILED, why)
 
-    def _started(self) -> list[_Started]:
-        found: list[_Started] = []
+    def _active(self, status: JobStatus) -> list[_Active]:
+        """Return the jobs of a status, the one that has it longest first, each with what gave it that status."""
+        found: list[_Active] = []
         with self._database.read() as session:
-            for table in map(job_table, JobKind):
-                started = [table.status == JobStatus.IN_PROGRESS, JobEvent.to_status == JobStatus.IN_PROGRESS]
-                statement = select(JobEvent).join(table, col(table.id) == JobEvent.job_id).where(*started, _own(table))
+            for kind in JobKind:
+                table = job_table(kind)
+                of_status = and_(col(table.status) == status, col(JobEvent.to_status) == status, _own(table))
+                statement = select(JobEvent).join(table, col(table.id) == JobEvent.job_id).where(of_status)
                 last = {event.job_id: event for event in session.exec(statement.order_by(col(JobEvent.number)))}
-                found += [_Started(e.job_id, table, e.number or 0, e.at, e.flow_run) for e in last.values()]
-        return found
+                found += [_Active(e.job_id, table, kind, e.number or 0, e.at, e.flow_run, e.why) for e in last.values()]
+        return sorted(found, key=lambda job: job.event)
 
-    def _lives(self, job: _Started, state: RunState | None, now: datetime) -> bool:
+    def _with_states(self, status: JobStatus, states: RunStates) -> Iterator[tuple[_Active, RunState | None]]:
+        active = self._active(status)
+        states_of_runs = states({job.run_id for job in active if job.run_id})
+        return ((job, states_of_runs.get(job.run_id)) for job in active)
+
+    def _lives(self, job: _Active, state: RunState | None, now: datetime) -> bool:
         if state is RunState.ENDED:
             return False
         patience = _STALLED if state is RunState.RUNNING else _PATIENCE
         return now - job.at < patience or self._is_searched(job, now)
 
-    def _is_searched(self, job: _Started, now: datetime) -> bool:
+    def _is_searched(self, job: _Active, now: datetime) -> bool:
         """Whether somebody at work holds a lease for a sequence of the job."""
         keys = or_(
             col(Lease.key).in_(select(QueryJob.result_key).where(QueryJob.id == job.job_id)),
@@ -162,7 +177,7 @@ class Reconciliation:
             holders = session.exec(select(Lease.holder).where(keys, col(Lease.expires_at) > now).distinct())
             return any(not is_gone(holder) for holder in holders)
 
-    def _take_back(self, job: _Started, reconciled: Reconciled) -> None:
+    def _take_back(self, job: _Active, reconciled: Reconciled) -> None:
         attempts = self._lost_runs(job.job_id) + 1
         to, why = JobStatus.QUEUED, _LOST
         if attempts >= _ATTEMPTS:
@@ -176,7 +191,7 @@ class Reconciliation:
         else:
             reconciled.failed[job.job_id] = why
 
-    def _cancel(self, job: _Started) -> list[str]:
+    def _cancel(self, job: _Active) -> list[str]:
         with self._database.write() as session:
             if job.table is QueryJob:  # for a search that should still run
                 session.get_one(QueryJob, job.job_id, with_for_update=True).cancel_requested = True
@@ -184,11 +199,11 @@ class Reconciliation:
             moved = self._move(session, job, JobStatus.CANCELLED, "its run was cancelled")
         return [job.job_id] if moved else []
 
-    def _move(self, session: Session, job: _Started, to: JobStatus, why: str) -> int:
+    def _move(self, session: Session, job: _Active, to: JobStatus, why: str) -> int:
         """Move a job unless it went on meanwhile, then those of its children that have no result."""
         table, later = job.table, aliased(JobEvent)
         went_on = exists().where(col(later.job_id) == job.job_id, col(later.number) > job.event)
-        mine = and_(col(table.id) == job.job_id, col(table.status) == JobStatus.IN_PROGRESS, not_(went_on))
+        mine = and_(col(table.id) == job.job_id, col(table.status).in_(ACTIVE), not_(went_on))
         moved = move(session, table, mine, to, why, run_id=job.run_id)
         if moved and table is QueryJob:
             known = exists().where(col(Result.key) == ChildJob.result_key)
@@ -220,35 +235,12 @@ class Reconciliation:
             ended = move(session, QueryJob, and_(left, known), JobStatus.COMPLETE)
             return ended + move(session, QueryJob, left, JobStatus.FAILED, "its job ended before it was searched")
 
-    def _waiting(self, before: datetime) -> list[Waiting]:
-        found: list[Waiting] = []
-        with self._database.read() as session:
-            for kind in JobKind:
-                table = job_table(kind)
-                due = or_(_was_lost(table), _quiet(table, before))
-                statement = (
-                    select(JobEvent.job_id, func.max(JobEvent.number))
-                    .join(table, col(table.id) == JobEvent.job_id)
-                    .where(table.status == JobStatus.QUEUED, _own(table), due)
-                    .group_by(col(JobEvent.job_id))
-                    .order_by(func.max(JobEvent.number))
-                )
-                found += [Waiting(job_id, kind, number or 0) for job_id, number in session.exec(statement)]
-        return found
-
 
 def _own(table: type[QueryJob | ReportJob]) -> ColumnElement[bool]:
     """Return the condition that a job has runs of its own, rather than those of the jobs whose sequence it is."""
     is_child = exists().where(col(ChildJob.child_id) == table.id)
     runs = exists().where(col(Run.job_id) == table.id, col(Run.finished_at).is_(None))
     return or_(not_(is_child), runs)
-
-
-def _was_lost(table: type[QueryJob | ReportJob]) -> ColumnElement[bool]:
-    """Return the condition that the last thing that happened to a job is that its run was lost."""
-    event, later = aliased(JobEvent), aliased(JobEvent)
-    last = select(func.max(later.number)).where(col(later.job_id) == table.id).scalar_subquery()
-    return exists().where(col(event.number) == last, col(event.why) == _LOST)
 
 
 def _quiet(table: type[QueryJob | ReportJob], before: datetime) -> ColumnElement[bool]:

@@ -288,12 +288,13 @@ class LargeJob:
     """What a submission came to that the policy calls large.
 
     Attributes:
-        submission, run, report: The flow runs.
+        run, report: The flow runs.
+        waited: The states that the run had before it was completed, oldest first.
         helpers: The flow runs that were asked to help.
     """
 
-    submission: dict[str, Any]
     run: dict[str, Any]
+    waited: list[dict[str, Any]]
     helpers: list[dict[str, Any]]
     report: str
 
@@ -304,34 +305,34 @@ def large_job(installation: Installation) -> LargeJob:
     installation.call_large(1)
     query = (_EXAMPLES / "protein_query.fasta").read_text()
     parameters: dict[str, Any] = {"query": query, "targets": ["demo/examples/proteins"]}
-    submission = installation.wait(installation.start("submit-blastp", user="ann", **parameters))
-    (queued,) = [run for run in installation.runs() if run["work_queue_name"] == "large"]
-    run = installation.wait(queued["id"])
+    run = installation.wait(installation.start("submit-blastp", user="ann", **parameters))
     installation.call_large(600)
+    waited = installation.ask(f"/flow_run_states/?flow_run_id={run['id']}", method="GET")
     helpers = installation.runs(parent_flow_run_id={"any_": [run["id"]]})
-    report = installation.start("make-report", job=run["parameters"]["job"], format="6 tabular")
+    report = installation.start("make-report", job=job_of(run), format="6 tabular")
     installation.wait(report)
-    return LargeJob(submission, run, helpers, report)
+    return LargeJob(run, sorted(waited, key=lambda state: state["timestamp"]), helpers, report)
 
 
-def test_large_job_waits_in_its_own_queue(large_job: LargeJob) -> None:
-    assert large_job.submission["state_type"] == large_job.run["state_type"] == "COMPLETED"
-    assert large_job.run["work_queue_name"] == "large"
+def job_of(run: dict[str, Any]) -> str:
+    """Return the id of a run's job, which is among its tags."""
+    (job,) = (tag for tag in run["tags"] if re.fullmatch("[0-9a-f]{32}", tag))
+    return str(job)
 
 
-def test_submission_of_a_large_job_says_which_run_searches_it(installation: Installation, large_job: LargeJob) -> None:
-    state, job = large_job.submission["state"], large_job.run["parameters"]["job"]
-    assert state["name"] == "Queued"
-    assert state["state_details"]["child_flow_run_id"] == large_job.run["id"]
-    page = installation.artifact(large_job.submission["id"], "job")
-    assert f"Job `{job}` is queued" in page
-    assert f"(/v2/runs/flow-run/{large_job.run['id']})" in page
+def test_run_of_a_large_job_waits_in_the_queue_for_these_and_goes_on(large_job: LargeJob) -> None:
+    assert (large_job.run["state_type"], large_job.run["work_queue_name"]) == ("COMPLETED", "large")
+    names = [state["name"] for state in large_job.waited if state["name"] in {"Running", "Queued", "Completed"}]
+    assert names == ["Running", "Queued", "Running", "Completed"]
+    (queued,) = (state for state in large_job.waited if state["name"] == "Queued")
+    assert queued["type"] == "SCHEDULED"
+    assert f"Job {job_of(large_job.run)} waits behind other jobs; this run searches it" in queued["message"]
 
 
 def test_runs_of_a_job_bear_its_id_and_its_user_as_tags(large_job: LargeJob) -> None:
-    job = large_job.run["parameters"]["job"]
-    assert {job, "ann"} <= set(large_job.submission["tags"])
-    assert all(job in run["tags"] for run in [large_job.run, *large_job.helpers])
+    job = job_of(large_job.run)
+    assert "ann" in large_job.run["tags"]
+    assert all(job in run["tags"] for run in large_job.helpers)
 
 
 def test_large_job_asks_the_other_worker_to_help(installation: Installation, large_job: LargeJob) -> None:

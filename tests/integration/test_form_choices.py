@@ -6,6 +6,9 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+from prefect.utilities.schema_tools.validation import build_error_obj, validate
+
 from multiblast.services import Services
 from multiblast.targets import BlastDatabase
 from tasks import maintenance
@@ -16,6 +19,7 @@ def _schema(databases: list[BlastDatabase], before: dict[str, Any] | None = None
         "type": "object",
         "properties": {
             "query": {"default": "", "type": "string"},
+            "query_file": {"default": "", "type": "string"},
             "targets": {"title": "targets", "description": "The databases.", "default": [], "type": "array"},
         },
     }
@@ -32,6 +36,26 @@ def test_targets_are_required_in_the_form_and_titles_are_told(services: Services
     assert "default" not in targets
     assert targets["items"]["enum"] == ["demo/examples/proteins"]
     assert targets["description"] == f"The databases.\n\nOffered: demo/examples/proteins: {protein.title}"
+
+
+@pytest.mark.parametrize(
+    ("given", "wrong"),
+    [
+        ({}, "query"),
+        ({"query": ""}, "query"),
+        ({"query": "", "query_file": ""}, "query"),
+        ({"query": "", "options": {"in_pssm": ""}}, "query"),
+        ({"query": ">a\nMKV\n"}, ""),
+        ({"query": "", "query_file": "some.fasta"}, ""),
+        ({"query_file": "some.fasta"}, ""),
+        ({"query": "", "options": {"in_pssm": "a profile"}}, ""),
+    ],
+)
+def test_form_wants_a_query_or_a_file_and_says_so_at_the_query(given: dict[str, Any], wrong: str) -> None:
+    """By Prefect's own check, which its form shows; other fields have nothing to do with it."""
+    problems = build_error_obj(validate({"targets": ["demo/examples/proteins"], **given}, _schema([])))
+    found = {problem["property"] for problem in problems["errors"]}
+    assert found == ({wrong} if wrong else set())
 
 
 def test_form_lets_choose_databases_of_one_site_alone(services: Services) -> None:

@@ -20,7 +20,14 @@ from sqlalchemy.exc import OperationalError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
-from deployments.prefect_server import FlowPolicy, KeepEnd, OwnHostOnly, begin_in_turn, say_what_is_wrong
+from deployments.prefect_server import (
+    FlowPolicy,
+    KeepEnd,
+    OwnHostOnly,
+    WaitForTurn,
+    begin_in_turn,
+    say_what_is_wrong,
+)
 from deployments.stack import Stack
 
 _AS_PREFECT_DOES: Any = AioSqliteConfiguration.begin_transaction
@@ -61,6 +68,25 @@ def test_our_server_on_sqlite_refuses_nobody_who_reads_before_others_write(tmp_p
     assert asyncio.run(_count_up(tmp_path / "prefect.db", begin_in_turn, 5)) == 5
 
 
+def test_session_that_reads_while_its_caller_writes_does_not_wait_for_it(tmp_path: Path) -> None:
+    """As where a work queue is paused: Prefect reads it anew for an event before the change is committed."""
+    configuration = AioSqliteConfiguration(f"sqlite+aiosqlite:///{tmp_path / 'prefect.db'}")
+
+    async def read_within() -> int:
+        engine = await configuration.engine()
+        async with engine.begin() as connection:
+            await connection.execute(text("CREATE TABLE counter (value INTEGER)"))
+        try:
+            async with await configuration.session(engine) as session, begin_in_turn(configuration, session):
+                await session.execute(text("INSERT INTO counter VALUES (1)"))
+                async with await configuration.session(engine) as other:
+                    return int((await other.execute(text("SELECT count(*) FROM counter"))).scalar_one())
+        finally:
+            await engine.dispose()
+
+    assert asyncio.run(asyncio.wait_for(read_within(), 30)) == 0
+
+
 @pytest.mark.parametrize(
     ("api_url", "connects"),
     [("/api", "connect-src 'self'"), ("https://blast.example.org/api", "connect-src 'self' https://blast.example.org")],
@@ -93,6 +119,12 @@ def test_run_that_has_completed_is_not_cancelled() -> None:
     assert KeepEnd in rules
     assert KeepEnd not in FlowPolicy.compile_transition_rules(StateType.RUNNING, StateType.CANCELLED)
     assert len(rules) > 1  # Prefect's own hold too
+
+
+def test_run_that_is_scheduled_again_may_be_moved_to_another_queue() -> None:
+    """That it is, tests of the started services see."""
+    assert WaitForTurn in FlowPolicy.compile_transition_rules(StateType.RUNNING, StateType.SCHEDULED)
+    assert WaitForTurn not in FlowPolicy.compile_transition_rules(StateType.PENDING, StateType.SCHEDULED)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1", "192.0.2.7"])  # noqa: S104 - what is to be understood

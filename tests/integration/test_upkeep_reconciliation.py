@@ -172,6 +172,39 @@ def test_job_that_was_never_started_waits_to_be_run(database: Database, jobs: Jo
     assert [waiting.job_id for waiting in Reconciliation(database).run(NOBODY, utc_now() + LATER).waiting] == [job.id]
 
 
+@pytest.fixture
+def waiting(jobs: Jobs) -> QueryJob:
+    """A job whose run waits for its turn."""
+    job = row("large", sequences=2)
+    jobs.add(job, [NewSequence(child, f"{child[:31]}r", 0, 1, 1, "") for child in ("a" * 32, "b" * 32)])
+    assert jobs.wait(job.id, RUN)
+    return jobs.query(job.id)
+
+
+def test_job_whose_run_waits_for_its_turn_is_left_to_that(database: Database, jobs: Jobs, waiting: QueryJob) -> None:
+    waits = Reconciliation(database).run(knows(run_1=RunState.RUNNING), utc_now() + LATER)
+    assert (waits.waiting, waits.cancelled) == ([], [])
+    assert jobs.has_waited(waiting.id, RUN)
+    assert not jobs.has_waited(waiting.id, "run-2")
+
+
+def test_job_whose_run_died_while_it_waited_is_run_at_once(database: Database, waiting: QueryJob) -> None:
+    assert [lost.job_id for lost in Reconciliation(database).run(ENDED).waiting] == [waiting.id]
+
+
+def test_job_whose_run_was_cancelled_while_it_waited_is_cancelled(
+    database: Database, jobs: Jobs, waiting: QueryJob
+) -> None:
+    reconciled = Reconciliation(database).run(knows(run_1=RunState.CANCELLED))
+    assert (reconciled.cancelled, reconciled.waiting) == ([waiting.id], [])
+    assert {jobs.query(job).status for job in (waiting.id, "a" * 32)} == {JobStatus.CANCELLED}
+
+
+def test_job_in_progress_waits_for_no_turn(jobs: Jobs, alone: QueryJob) -> None:
+    assert not jobs.wait(alone.id, "run-2")
+    assert not jobs.has_waited(alone.id, "run-2")
+
+
 def test_job_that_cannot_be_started_fails(database: Database, jobs: Jobs, alone: QueryJob) -> None:
     (waiting,) = Reconciliation(database).run(ENDED).waiting
     Reconciliation(database).give_up(waiting, "its run crashed")
