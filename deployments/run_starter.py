@@ -26,6 +26,7 @@ class RunStarter:
 
     def __init__(self, find_server: Callable[[], str]) -> None:
         self._find_server = find_server
+        self._deployments: dict[str, str] = {}  # by server
 
     async def start(self, waiting: Waiting) -> None:
         """Start the run of a queued job; the same once only, unless its run ended before the job began.
@@ -39,7 +40,9 @@ class RunStarter:
             async with httpx.AsyncClient(
                 base_url=api_url, timeout=_TIMEOUT_S, headers=authorization(api_url)
             ) as client:
-                deployment = (await client.get(_DEPLOYMENT)).raise_for_status().json()["id"]
+                if not (deployment := self._deployments.get(api_url, "")):
+                    deployment = (await client.get(_DEPLOYMENT)).raise_for_status().json()["id"]
+                    self._deployments[api_url] = deployment
                 for start in range(_STARTS):
                     body = {
                         "parameters": {"job": waiting.job_id},
@@ -51,6 +54,7 @@ class RunStarter:
                     if answer.raise_for_status().json()["state_type"] not in {"FAILED", "CRASHED", "CANCELLED"}:
                         return
         except (httpx.HTTPError, ValueError, KeyError) as error:
+            self._deployments.pop(api_url, None)  # it may be another one now
             raise ConnectionError(f"{api_url}: {type(error).__name__}: {error}") from error
 
     async def health(self) -> list[Check]:

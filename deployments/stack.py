@@ -98,6 +98,7 @@ class Stack:
             "PREFECT_UI_URL": self.ui_url,  # in the addresses that Prefect prints
             "MULTIBLAST_CHECKOUT": str(environment.CHECKOUT),
             HTTP_URL: self.web,
+            "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",  # our server wants no such token: no run asks for one
         }
         own = OwnServers(reached_here(self.host), self.port) if self.profile == "full" else None
         if own:

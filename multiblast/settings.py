@@ -19,6 +19,9 @@ WORKER = "MULTIBLAST_WORKER"
 
 PROXY_SECRET = "MULTIBLAST_PROXY_SECRET"  # noqa: S105 - the name of a variable
 
+TASK_RUNNER = "MULTIBLAST_TASK_RUNNER"
+"""The environment variable with what runs the tasks of flows, if not threads."""
+
 HTTP_URL = "MULTIBLAST_HTTP_URL"
 """The environment variable with the address of the HTTP service."""
 
@@ -173,6 +176,13 @@ class HttpRules(_Settings):
         le=7 * 24 * 3600,
         description="Seconds for which a signed link works to which the download of a report's file is redirected, "
         "where the storage is a bucket that clients reach. 0: files are streamed through the service.",
+    )
+    small_search_s: float = Field(
+        default=2.0,
+        ge=0,
+        le=60,
+        description="Searches that take about so many seconds of one core, or less, are done by the service itself, as "
+        "small reports are: a run of Prefect's would take longer to start. 0: each search is a run.",
     )
     runs_url: str = Field(
         default="",

@@ -27,11 +27,10 @@ from multiblast.accounts import Requester
 from multiblast.errors import InvalidInputError, Problem
 from multiblast.outages import is_outage
 from multiblast.search import is_transient
-from multiblast.settings import home
+from multiblast.settings import TASK_RUNNER, home
 
 _LONGEST = 60
 _SECRET = "secret:"  # noqa: S105 - not one, but what stands before the name of one
-_TASK_RUNNER = "MULTIBLAST_TASK_RUNNER"
 _requester: Requester | None = None
 
 
@@ -54,6 +53,8 @@ async def tag_run(*job_ids: str) -> None:
     """Let the flow run be found by its jobs, and by its user."""
     user = str(flow_run.parameters.get("user", ""))
     tags = sorted({*flow_run.tags, *job_ids, user} - {""})
+    if tags == sorted(flow_run.tags):  # as of a run that the HTTP service started
+        return
     async with best_effort("tagged"), get_client() as client:
         await client.update_flow_run(UUID(flow_run.id), tags=tags)
 
@@ -129,7 +130,7 @@ def task_runner() -> TaskRunner[Any]:
 
     It is written ``MODULE.CLASS?ARGUMENT=VALUE``, such as ``prefect_dask.DaskTaskRunner?address=tcp://host:8786``.
     """
-    name, _, arguments = os.environ.get(_TASK_RUNNER, "").partition("?")
+    name, _, arguments = os.environ.get(TASK_RUNNER, "").partition("?")
     if not name:
         return ThreadPoolTaskRunner()
     module, _, runner = name.rpartition(".")
@@ -139,7 +140,7 @@ def task_runner() -> TaskRunner[Any]:
 
 def is_cluster() -> bool:
     """Return whether something else than this machine runs tasks, and knows how many at a time."""
-    return bool(os.environ.get(_TASK_RUNNER))
+    return bool(os.environ.get(TASK_RUNNER))
 
 
 def _may_pass(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> bool:

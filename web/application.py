@@ -41,6 +41,7 @@ def make_application(services: Services, starter: Starter) -> ASGIApp:
     async def life(app: FastAPI) -> AsyncIterator[None]:
         watch = Watch(services)
         runs = Runs(services, starter, watch.look)
+        runs.resume()
         app.state.service = legacy.state.service = Service(services, runs, watch, metrics, Memory(services.database))
         yield
         await runs.close()

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from datetime import timedelta
+from typing import Any, Protocol, TypeVar
 
-from multiblast.database import JobKind
+from starlette.concurrency import run_in_threadpool
+
+from multiblast.database import JobKind, utc_now
 from multiblast.services import Services
 from multiblast.upkeep.diagnosis import Check
-from multiblast.upkeep.reconciliation import Waiting
+from multiblast.upkeep.reconciliation import Reconciliation, Waiting
 
 ResultT = TypeVar("ResultT")
 
@@ -19,6 +22,9 @@ _log = logging.getLogger("multiblast.http")
 
 _AGAIN_S = 5.0
 _FORMATTERS = 2
+_SEARCHERS = 2
+_MOST_SEARCHES = 32  # that run here or wait for that
+_RESUME_AFTER = timedelta(seconds=30)  # by then, whoever has just recorded a job runs it
 _STARTS = 4  # at a time
 
 
@@ -37,9 +43,10 @@ class Starter(Protocol):
 
 
 class Runs:
-    """Sees to it that what was submitted runs: small reports here, all else in a run of its own.
+    """Sees to it that what was submitted runs: small searches and reports here, all else in a run of its own.
 
-    What cannot be started now is tried again; if this process ends before, the flow reconcile-jobs starts it.
+    What cannot be started now is tried again; what this process leaves at its end, the next one starts when it begins,
+    or the flow reconcile-jobs.
 
     Args:
         services: Where the jobs are.
@@ -50,15 +57,24 @@ class Runs:
     def __init__(self, services: Services, starter: Starter, on_end: Callable[[], None]) -> None:
         self._services, self._starter, self._on_end = services, starter, on_end
         self._formatters = ThreadPoolExecutor(_FORMATTERS, "formatter")
+        self._searchers = ThreadPoolExecutor(_SEARCHERS, "searcher")
+        self._searches = 0
         self._starts = asyncio.Semaphore(_STARTS)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begin(self, waiting: Waiting | None) -> None:
         """Start what a job waits for; what it is None for needs nothing. Returns at once."""
         if waiting is not None:
-            task = asyncio.create_task(self._begin(waiting))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._keep(self._begin(waiting))
+
+    def resume(self) -> None:
+        """Start, after a while, what still waits since before this process; what has a run is not started again."""
+        self._keep(self._resume())
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def here(self, work: Callable[[], ResultT]) -> ResultT:
         """Do something here that takes a program, a few at a time."""
@@ -74,14 +90,35 @@ class Runs:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._formatters.shutdown(wait=True, cancel_futures=True)
+        self._searchers.shutdown(wait=True, cancel_futures=True)
 
     async def _begin(self, waiting: Waiting) -> None:
-        loop = asyncio.get_running_loop()
-        if waiting.kind is JobKind.REPORT and await loop.run_in_executor(
-            self._formatters, self._made_here, waiting.job_id
-        ):
+        if await self._done_here(waiting):
             self._on_end()
-            return
+        else:
+            await self._start(waiting)
+
+    async def _done_here(self, waiting: Waiting) -> bool:
+        """Search or make a report here if it is small, and not too many wait for that."""
+        if waiting.kind is JobKind.REPORT:
+            return await self.here(lambda: self._made(waiting.job_id))
+        policy = self._services.policy  # of provenance, runs take care
+        if policy.provenance or not policy.http.small_search_s or self._searches >= _MOST_SEARCHES:
+            return False
+        self._searches += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._searchers, self._searched, waiting.job_id)
+        finally:
+            self._searches -= 1
+
+    async def _resume(self) -> None:
+        await asyncio.sleep(_RESUME_AFTER.total_seconds())
+        reconciliation = Reconciliation(self._services.database)
+        for waiting in await run_in_threadpool(lambda: reconciliation.waiting(utc_now() - _RESUME_AFTER)):
+            self._keep(self._start(waiting))
+
+    async def _start(self, waiting: Waiting) -> None:
         first = True
         while True:
             try:
@@ -95,13 +132,23 @@ class Runs:
             else:
                 return
 
-    def _made_here(self, job_id: str) -> bool:
-        """Make a report if it is small; how it ends, its job says."""
+    def _made(self, report_id: str) -> bool:
         reports = self._services.reports
+        return self._done(lambda: reports.is_small(report_id), lambda: reports.run(report_id).execute(), report_id)
+
+    def _searched(self, job_id: str) -> bool:
+        queries, limit_s = self._services.queries, self._services.policy.http.small_search_s
+        return self._done(lambda: queries.is_small(job_id, limit_s), lambda: queries.run(job_id).execute(), job_id)
+
+    def _done(self, is_small: Callable[[], bool], execute: Callable[[], object], job_id: str) -> bool:
+        """Do what is small; how it ends, its job says."""
         try:
-            if not reports.is_small(job_id):
+            if not is_small():
                 return False
-            reports.run(job_id).execute()
-        except Exception:  # noqa: BLE001 - the job says how it ended; after an outage it is made again
-            _log.warning("a report was not made", exc_info=True, extra={"job": job_id})
+        except Exception:  # noqa: BLE001 - its run will say why
+            return False
+        try:
+            execute()
+        except Exception:  # noqa: BLE001 - the job says how it ended; after an outage it is done again
+            _log.warning("a job did not end well", exc_info=True, extra={"job": job_id})
         return True

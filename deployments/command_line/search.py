@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -13,11 +17,16 @@ from deployments.command_line import display
 from deployments.command_line.arguments import Fasta, Json, TargetsRoot, User
 from deployments.command_line.reports import listed, print_files, read_formats, write_reports
 from deployments.command_line.session import Session
-from multiblast.errors import InvalidInputError, MultiblastError, Problem, collecting
+from multiblast.actions import Queries
+from multiblast.database import JobStatus
+from multiblast.errors import ConflictError, InvalidInputError, JobFailedError, MultiblastError, Problem, collecting
+from multiblast.jobs import ACTIVE
 from multiblast.options import ProgramName
 from multiblast.reports import Formatting
 from multiblast.reports.formats import FORMAT_NAMES
-from multiblast.search import SearchedJob, read_submission
+from multiblast.search import SearchedJob, Submission, board, read_submission
+
+_FIRST_PAUSE_S, _PAUSE_S = 0.2, 2.0  # between looks at a job that another process runs
 
 
 def search(
@@ -87,7 +96,11 @@ def run_search(
     summary: str = "",
     formats: Iterable[Formatting] = (),
 ) -> SearchedJob:
-    """Check a submission at once, and that it can have these reports; then run its flow with live progress."""
+    """Check a submission at once, and that it can have these reports; then search it with live progress.
+
+    With `make up` running, what is known or small is done here, and the rest by its worker. Without it, or where that
+    would search elsewhere, this process runs the flow.
+    """
     submission = read_submission(
         query_file=query_file, program=program, targets=targets, options=options, user=running.user, summary=summary
     )
@@ -99,6 +112,8 @@ def run_search(
         running.services.queries.check(submission)
     if problems:
         raise InvalidInputError(problems)
+    if running.stack and not running.services.policy.provenance and (job := _search_by_stack(running, submission)):
+        return job
     with running.connected(display.searching()):
         from flows.submit_query import submit_query
 
@@ -112,3 +127,59 @@ def run_search(
                 summary=summary,
             )
         )
+
+
+def _search_by_stack(running: Session, submission: Submission) -> SearchedJob | None:
+    """Search without Prefect in this process, which takes seconds to import; None if that needs a worker there is not.
+
+    Raises:
+        JobFailedError: the job is not complete now.
+    """
+    queries, who = running.services.queries, running.requester
+    running.services.accounts.check_submitter(who, has_link=True)
+    job_id = queries.submit(who, submission).job_id
+    run = queries.run(job_id, progress=partial(board.advance, job_id))
+    plan = run.plan()
+    board.begin(job_id, to_search=plan.unknown, reused=plan.known, letters=plan.letters)
+    with display.searching():
+        if not plan.unknown or queries.is_small(job_id, running.services.policy.http.small_search_s):
+            return run.execute(plan)
+        started = _start_run(running, job_id)
+        if started is None:
+            return None
+        try:
+            return _follow(queries, job_id)
+        except KeyboardInterrupt:
+            if started:  # else it is somebody else's
+                with suppress(ConflictError):  # it has just ended
+                    queries.cancel(who, job_id)
+            raise
+
+
+def _start_run(running: Session, job_id: str) -> bool | None:
+    """Have a job run by the worker; return whether that starts it, False if it runs, None if there is no worker."""
+    from deployments.run_starter import RunStarter
+    from deployments.stack import Stack
+
+    if not ((stack := Stack.load()) and stack.complete):
+        return None
+    waiting = running.services.queries.begin(job_id)
+    try:
+        if waiting:
+            asyncio.run(RunStarter(lambda: running.stack).start(waiting))
+    except ConnectionError:
+        return None
+    return waiting is not None
+
+
+def _follow(queries: Queries, job_id: str) -> SearchedJob:
+    """Return a job once it has ended; looked at often at first, as it may be short."""
+    pause_s = _FIRST_PAUSE_S
+    while queries.jobs.query(job_id).status in ACTIVE:
+        time.sleep(pause_s)
+        pause_s = min(1.5 * pause_s, _PAUSE_S)
+        board.catch_up(job_id, *queries.left_to_search(job_id))
+    job = queries.searched_job(job_id)
+    if job.status != JobStatus.COMPLETE:
+        raise JobFailedError(job_id, job.status, job.reason)
+    return job

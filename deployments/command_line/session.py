@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from deployments.command_line.arguments import GUEST_TOKEN, SHARE_TOKENS, USER
 from deployments.command_line.display import say, working
-from deployments.server import ask, running_server, start_prefect, use
+from deployments.server import ask, running_server, start_prefect, started_server, use
+from multiblast.settings import TASK_RUNNER
 
 if TYPE_CHECKING:
     from multiblast.accounts import Requester
@@ -39,7 +40,18 @@ class Session:
         """What the flows work with: what the blocks of a running server say; one of our own has none."""
         if not self._is_own:
             self.wait()
-        return _services(self._targets_root, of_blocks=not self._is_own)
+        of_blocks = not self._is_own and not (self._server.api_url and _has_default_blocks(self._server.api_url))
+        return _services(self._targets_root, of_blocks=of_blocks)
+
+    @property
+    def stack(self) -> str:
+        """The API address of what ``make up`` started, if that runs jobs for this command; else empty.
+
+        It does not know another targets root, nor run flows as this command would where a cluster is chosen for that.
+        """
+        if self._is_own or self._targets_root or TASK_RUNNER in os.environ:
+            return ""
+        return self._server.api_url if self._server.api_url == started_server() else ""
 
     @property
     def requester(self) -> Requester:

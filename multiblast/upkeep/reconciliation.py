@@ -137,6 +137,11 @@ class Reconciliation:
             begun = among(session, col(JobEvent.flow_run), run_ids)
             return set(session.exec(select(JobEvent.flow_run).where(begun)))
 
+    def waiting(self, before: datetime) -> list[Waiting]:
+        """Return the jobs that are queued since before a time, and of which no run is known."""
+        active = self._active(JobStatus.QUEUED)
+        return [Waiting(job.job_id, job.kind, job.event) for job in active if not job.run_id and job.at < before]
+
     def give_up(self, waiting: Waiting, why: str) -> None:
         """Let a queued job fail, since it cannot be started."""
         table = job_table(waiting.kind)

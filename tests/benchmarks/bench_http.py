@@ -1,7 +1,8 @@
 """The speed of the HTTP service: ``make bench``.
 
 Reads with 50 clients beside a plain FastAPI "hello" in the same run; a submission of which everything is
-known, from POST to the bytes of a report; and 1 000 clients that wait. All in processes of their own on this machine.
+known, from POST to the bytes of a report; one new sequence, and 20 people's at once, from POST to the page with the
+hits, beside plain BLAST+; and 1 000 clients that wait. All in processes of their own on this machine.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -29,7 +32,7 @@ from tests.support.servers import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples" / "data"
-CLIENTS, SECONDS, WAITING = 50, 5.0, 1000
+CLIENTS, SECONDS, WAITING, PEOPLE = 50, 5.0, 1000, 20
 _HELLO = """
 import sys, uvicorn
 from fastapi import FastAPI
@@ -73,6 +76,7 @@ def main() -> None:
             children = services.queries.jobs.children(services.queries.jobs.query(known))
             _reads(hello_port, port, token, single, [child.job_id for child in children])
             _submissions(port, token, fasta)
+            _people(port, token, place / "proteins")
             _waiting(port, token, process)
 
 
@@ -132,6 +136,41 @@ def _submission(client: httpx.Client, fasta: list[str], title: str) -> float:
     report = client.post("/report/jobs", json=request).json()["reportJobID"]
     client.get(f"/report/jobs/{report}", headers={"Prefer": "wait=30"}, timeout=60)
     client.get(f"/report/jobs/{report}/files/report.tsv").raise_for_status()
+    return time.monotonic() - started
+
+
+def _people(port: int, token: str, database: Path) -> None:
+    """Say how long people wait for the page with the hits of one new or known sequence, alone and at once."""
+    new = [f">{number}\n{''.join(random.choices('ACDEFGHIKLMNPQRSTVWY', k=300))}\n" for number in range(PEOPLE + 4)]
+    blast = min(_timed(lambda text=text: _plain(text, database)) for text in new[:3])  # type: ignore[misc]  # bound here
+    alone = min(_timed(lambda text=text: _page(port, token, text)) for text in new[:3])  # type: ignore[misc]  # as above
+    known = min(_timed(lambda: _page(port, token, new[0])) for _ in range(3))
+    with ThreadPoolExecutor(PEOPLE) as people:
+        last = _timed(lambda: list(people.map(lambda text: _page(port, token, text), new[4:])))
+    command = [str(Path(sys.executable).with_name("multiblast")), "--help"]
+    told = min(_timed(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL)) for _ in range(3))
+    load = os.getloadavg()[0]
+    _say(f"one new sequence: {alone:.2f} s from POST to the page with its hits (goal 2.0 s + {blast:.2f} s of blastp)")
+    _say(f"the same again: {known:.2f} s (goal 0.5 s); multiblast --help: {told:.2f} s (goal 0.4 s)")
+    _say(f"{PEOPLE} people at once: {last:.1f} s until the last has the page (goal 15 s); load {load:.1f}")
+
+
+def _plain(query: str, database: Path) -> None:
+    command = ["blastp", "-db", str(database), "-outfmt", "11"]
+    subprocess.run(command, input=query.encode(), stdout=subprocess.DEVNULL, check=True)
+
+
+def _page(port: int, token: str, query: str) -> None:
+    headers = {"Authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=120) as client:
+        job = client.post("/query/jobs", json=config(query)).raise_for_status().json()["queryJobID"]
+        page = client.get(f"/jobs/{job}", headers={"Prefer": "wait=100"}).raise_for_status()
+        assert 'id="query-1-data"' in page.text
+
+
+def _timed(action: Callable[[], object]) -> float:
+    started = time.monotonic()
+    action()
     return time.monotonic() - started
 
 

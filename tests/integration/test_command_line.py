@@ -9,13 +9,14 @@ import re
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deployments.command_line import COMMANDS, load, main, reports, session
+from deployments.server import PrefectServer
 from multiblast.errors import FailureClass, ProgramError
 from multiblast.jobs import Jobs
 from multiblast.reports import Formatting, ReportRun
@@ -291,3 +292,26 @@ def test_a_directory_that_is_lost_meanwhile_is_a_message(
     done = run("report", jobs()[0], "--format", "6", "--out", "query.fasta")
     assert done.code == 1
     assert done.err.endswith("error: 'query.fasta': File exists")
+
+
+def test_search_with_a_started_stack_needs_no_flow(
+    run: Callable[..., Printed], services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is known or small is done at once; for the rest, without a worker, a flow is run as ever."""
+    import flows.submit_query
+
+    whole, called = flows.submit_query.submit_query, []
+    stack = PrefectServer("http://127.0.0.1:9/api")
+    monkeypatch.setattr(PrefectServer, "wait", lambda _self, _announce: None)
+    monkeypatch.setattr(session, "start_prefect", lambda: stack)
+    monkeypatch.setattr(session, "started_server", lambda: stack.api_url)
+    monkeypatch.setattr(flows.submit_query, "submit_query", lambda **given: called.append(given) or whole(**given))
+    search = ("search", "query.fasta", *TARGET)
+    assert "2 sequences searched" in run(*search).out
+    assert "nothing was searched" in run(*search).out
+    assert not called
+    http = services.policy.http.model_copy(update={"small_search_s": 0})
+    large = replace(services, policy=services.policy.model_copy(update={"http": http}))
+    monkeypatch.setattr(session, "_services", lambda _root, of_blocks: large)  # noqa: ARG005 - as it is called
+    assert "2 sequences searched" in run(*search, "--option", "evalue=1e-7").out
+    assert len(called) == 1

@@ -148,6 +148,18 @@ def test_http_submission_is_queued_while_nothing_can_be_started(client: httpx.Cl
     assert [one.job_id for one in starter.started].count(made) == 1
 
 
+@pytest.mark.parametrize(("limit_s", "runs"), [(2.0, 0), (1e-6, 1)])
+def test_http_small_search_is_done_without_a_run(services: Services, limit_s: float, runs: int) -> None:
+    starter, query = HereStarter(services), f">small\nMKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQ{'W' * (1 + runs)}\n"
+    headers = {"Authorization": f"Bearer {services.accounts.tokens.make('small', str(runs))}"}
+    with (
+        serving(services, starter, small_search_s=limit_s) as url,
+        httpx.Client(base_url=url, headers=headers) as client,
+    ):
+        assert ended(client, f"/query/jobs/{submit(client, query)}")["status"] == "complete"
+    assert len(starter.started) == runs
+
+
 def test_http_bad_submission_names_every_problem_by_key(client: httpx.Client) -> None:
     wrong = config(">a\nMKV!\n", eValue="-1", nonsense=1)
     answer = client.post("/query/jobs", json=wrong)

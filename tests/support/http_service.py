@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -49,8 +49,10 @@ class HereStarter:
 
 
 @contextmanager
-def serving(services: Services, starter: Any) -> Iterator[str]:
-    """Serve until the end of the block; give the address."""
+def serving(services: Services, starter: Any, *, small_search_s: float = 0) -> Iterator[str]:
+    """Serve until the end of the block; give the address. By default, each search is left to the starter."""
+    http = services.policy.http.model_copy(update={"small_search_s": small_search_s})
+    services = replace(services, policy=services.policy.model_copy(update={"http": http}))
     server = make_server(services, starter)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
