@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any, BinaryIO
 
 from sqlalchemy import func, or_
@@ -28,12 +28,14 @@ from multiblast.options import Options
 from multiblast.reports import Formatting, ReportRun, files_of
 from multiblast.reports.formats import FORMATS
 from multiblast.reports.hits import HitPage, read_hits
-from multiblast.reports.html.archive_reader import QueryResult, read_results
+from multiblast.reports.html.archive_reader import QueryResult, Subject, read_results
 from multiblast.reports.letters import check_letters
 from multiblast.search import SearchEngine, options_of, outputs_of
+from multiblast.targets import write_subjects
 from multiblast.upkeep import Notices
 from multiblast.upkeep.reconciliation import Waiting
 
+_LINE = 80
 _SMALL_BYTES = 16 << 20  # of archives, uncompressed
 _USED_EVERY = timedelta(minutes=1)  # so that reading does not write each time
 
@@ -334,6 +336,36 @@ class Reports(JobDoor):
             return replace(result, name=name or result.name, title=title.strip())
         return result
 
+    def subjects(
+        self, requester: Requester, query_job_id: str, position: int, ranks: Collection[int], *, aligned: bool
+    ) -> BinaryIO:
+        """Open the sequences of some hits of one sequence of a query job, as FASTA.
+
+        Args:
+            requester: Who wants them.
+            query_job_id: The job.
+            position: Of the sequence in the job.
+            ranks: Which hits, the best is 1.
+            aligned: Only the parts that are aligned, one for each alignment, as they are in it but for gaps.
+
+        Raises:
+            InvalidInputError: there are no such hits.
+            ConflictError: a database changed since it was searched.
+        """
+        result = self.view(requester, query_job_id, position)
+        chosen = [subject for rank, subject in enumerate(result.subjects, start=1) if rank in ranks]
+        if not chosen:
+            raise InvalidInputError(Problem("choose at least one of the hits", "hit"))
+        with TemporaryDirectory(prefix="multiblast-") as name:
+            output = Path(name) / "subjects.fasta"
+            if aligned:
+                output.write_text("".join(map(_aligned_parts, chosen)), "utf-8", "replace")
+            else:
+                databases = self._engine.resolver.context(self.jobs.query(query_job_id)).databases
+                program = self._engine.installation.program("blastdbcmd")
+                write_subjects(databases, [subject.id for subject in chosen], output, program)
+            return output.open("rb")  # it can be read although the directory goes
+
     @action("errors")
     def errors(self, requester: Requester, job_id: str) -> Errors:
         """Return what the formatter wrote to standard error; often nothing."""
@@ -373,3 +405,14 @@ def _as_bytes(start: int | None, end: int | None, size: int) -> tuple[int, int]:
         length = min(end or 0, size)
         return size - length, length
     return start, max(0, (size - 1 if end is None else min(end, size - 1)) - start + 1)
+
+
+def _aligned_parts(subject: Subject) -> str:
+    """Return the parts of a subject that are aligned, as FASTA."""
+    parts = []
+    for hsp in subject.hsps:
+        letters = hsp.subject_row.replace("-", "")
+        rows = "\n".join(letters[at : at + _LINE] for at in range(0, len(letters), _LINE))
+        head = f"{subject.name}:{hsp.subject_start}-{hsp.subject_end} {subject.title}".rstrip()
+        parts.append(f">{head}\n{rows}\n")
+    return "".join(parts)

@@ -11,6 +11,7 @@ from multiblast.molecules import DatabaseKind, Molecule
 from multiblast.targets.database import BlastDatabase
 from multiblast.targets.makeblastdb import build_database
 from multiblast.targets.targets import Targets
+from multiblast.targets.volume import PROFILE_FILES
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}")
 _PARTS = ("site", "target", "database")
@@ -92,3 +93,18 @@ def make_target(targets: Targets, new: NewTarget, *, program: str = "makeblastdb
     )
     targets.rescan()
     return targets.resolve(*names, DatabaseKind(new.molecule))
+
+
+def retire_target(targets: Targets, database: BlastDatabase) -> list[Path]:
+    """Let a database be found no more; its files stay where they are, with ``.retired`` after their names.
+
+    Files of others, to which an alias refers, are left alone. Returns the new paths.
+    """
+    kind = database.molecule.letter
+    own = re.compile(rf"{re.escape(database.name)}(\.\d+)?\.({kind}\w\w|{'|'.join(PROFILE_FILES)})")
+    files = [path for path in database.path.parent.iterdir() if own.fullmatch(path.name)]
+    # First those by which it is found, so that nobody finds half of it.
+    files.sort(key=lambda path: (path.suffix not in {f".{kind}al", f".{kind}in"}, path.name))
+    retired = [path.replace(path.with_name(f"{path.name}.retired")) for path in files]
+    targets.rescan()
+    return retired

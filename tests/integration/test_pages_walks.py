@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from multiblast.database import Database
 from multiblast.installation import Installation
+from multiblast.sequences import read_fasta
 from multiblast.services import Services
 from multiblast.settings import Policy, QueryLimits
 from multiblast.stores import LocalStore
@@ -113,6 +114,19 @@ def check_accessible(page: Page) -> None:
         assert result.violations_count == 0, f"{page.url}, {scheme}: {result.generate_report()}"
 
 
+def check_choice(page: Page) -> None:
+    """Choose a hit, and download its sequence, the aligned part and the whole."""
+    page.get_by_role("checkbox", name="Choose sp|Q9JKA9|HCN2_RAT").check()
+    page.get_by_label("Find a subject").fill("nothing like it")  # what is ticked stays so
+    expect(page.get_by_role("checkbox", name="Choose sp|Q9JKA9|HCN2_RAT")).to_have_count(0)
+    for part, length in (("Aligned parts", 60), ("Whole subjects", 834)):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=f"{part} of ticked hits").click()
+        (record,) = read_fasta(Path(download.value.path()))
+        assert record.defline.startswith(b"sp|Q9JKA9|HCN2_RAT")
+        assert len(record.residues) >= length
+
+
 def test_biologist_searches_reads_downloads_and_finds_it_again(new_context: NewContext) -> None:
     context = new_context(bypass_csp=True)  # for axe alone; the other walks keep the policy
     page, answers = context.new_page(), []
@@ -149,7 +163,9 @@ def test_biologist_searches_reads_downloads_and_finds_it_again(new_context: NewC
     expect(page.get_by_role("columnheader", name="Organism")).to_be_visible()
     page.locator(".toggle").first.click()
     expect(page.locator(".hsp pre").first).to_contain_text("Query")
+    expect(page.get_by_role("img", name=re.compile("Bit score of .* hits"))).to_be_visible()
     check_accessible(page)
+    check_choice(page)
 
     page.goto(job)
     for name, start in (
@@ -197,6 +213,10 @@ def test_administrator_makes_tokens_and_databases(new_context: NewContext, servi
     expect(page.get_by_role("rowheader", name="demo/new/mine")).to_be_visible()
     page.goto("/")
     expect(page.get_by_role("checkbox", name="Mine")).to_be_visible()
+    page.goto("/administration")
+    page.get_by_role("button", name="Retire demo/new/mine").click()
+    expect(page.get_by_role("rowheader", name="demo/new/mine")).to_have_count(0)
+    expect(page.get_by_role("rowheader", name="demo/examples/proteins")).to_be_visible()
 
 
 def test_two_users_and_a_guest_see_their_own_jobs_only(new_context: NewContext, services: Services) -> None:
@@ -286,6 +306,10 @@ def test_without_javascript_one_submits_waits_and_downloads(new_context: NewCont
     page.get_by_role("button", name="Search again").click()
     expect(page.get_by_role("heading", name="Done")).to_be_visible()  # it looks again by itself
     expect(page.get_by_role("table", name="Hits, best first")).to_be_visible()
+    page.get_by_role("checkbox", name="Choose").first.check()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Whole subjects of ticked hits").click()
+    assert Path(download.value.path()).read_bytes().startswith(b">")
     with page.expect_download() as download:
         page.get_by_role("button", name="Download").click()
     assert Path(download.value.path()).stat().st_size

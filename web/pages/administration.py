@@ -16,7 +16,7 @@ from multiblast.accounts import Requester
 from multiblast.errors import InvalidInputError, MultiblastError, NotAllowedError, Problem
 from multiblast.molecules import Molecule
 from multiblast.stores import LocalStore
-from multiblast.targets.new_target import make_target, read_new_target
+from multiblast.targets.new_target import make_target, read_new_target, retire_target
 from web.bodies import read_form, text_fields
 from web.pages.page import PageRoute, page, redirect
 from web.pages.visitor import Visitor, VisitorOfRequest, sent_fields
@@ -108,6 +108,22 @@ async def rescan(request: Request, service: ServiceOfRequest, visitor: VisitorOf
     await sent_fields(request, visitor)
     _check(visitor)
     service.services.targets.rescan()
+    return redirect("/administration#databases-heading")
+
+
+@router.post("/administration/retire")
+async def retire_database(request: Request, service: ServiceOfRequest, visitor: VisitorOfRequest) -> Response:
+    """Let a database be found no more."""
+    fields = await sent_fields(request, visitor)
+    _check(visitor)
+
+    def retire() -> None:
+        targets = service.services.targets
+        for one in targets.databases():
+            if (one.display, one.molecule) == (fields.get("name"), fields.get("molecule")):
+                retire_target(targets, one)
+
+    await run_in_threadpool(retire)
     return redirect("/administration#databases-heading")
 
 

@@ -20,9 +20,11 @@ from multiblast.jobs.jobs import Counts
 from multiblast.reports.formats import FORMATS
 from multiblast.reports.html import page_data
 from multiblast.search.searched_job import RowChoice
-from web.files import file_answer
+from web.bodies import read_form
+from web.files import StreamAnswer, file_answer
 from web.job_routes import restart
 from web.pages import texts
+from web.pages.charts import spread
 from web.pages.page import PageRoute, page, redirect
 from web.pages.visitor import Visitor, VisitorOfRequest, sent_fields
 from web.parameters import JobId, wait_s
@@ -31,6 +33,7 @@ from web.service import Service, ServiceOfRequest
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 _ROWS = 50
+_FORM_BYTES = 256 << 10
 _MOST = 10**9
 _REPORT_WAIT_S = 10.0
 _COLUMNS = (  # of the overview: title, what it is sorted by, whether the largest comes first
@@ -64,6 +67,22 @@ async def show_sequence(
     view = await service.runs.here(lambda: _view(service, visitor, job_id, position))
     facts = {"job": details, "name": _name(service, details), "position": position, "links": _links(service), **view}
     return await run_in_threadpool(lambda: page(request, visitor, "sequence.html", **facts))
+
+
+@router.post("/jobs/{job_id}/sequences/{position}/subjects")
+async def download_subjects(
+    request: Request, service: ServiceOfRequest, visitor: VisitorOfRequest, job_id: JobId, position: int
+) -> Response:
+    """Download the sequences of those hits that were chosen, whole or the parts that are aligned."""
+    async with read_form(request, _FORM_BYTES) as form:
+        visitor.check_form(form, request)
+        chosen, aligned = form.getlist("hit"), form.get("part") != "whole"
+    ranks = {int(one) for one in chosen if isinstance(one, str) and one.isascii() and one.isdecimal() and len(one) < 9}  # noqa: PLR2004 - digits
+    reports = service.services.reports
+    stream = await service.runs.here(lambda: reports.subjects(visitor.who, job_id, position, ranks, aligned=aligned))
+    name = f"{job_id[:8]}-{position}-{'aligned' if aligned else 'subjects'}.fasta"
+    headers = {"Content-Type": "text/x-fasta", "Content-Disposition": f'attachment; filename="{name}"'}
+    return StreamAnswer(lambda: stream, None, 200, headers | {"X-Content-Type-Options": "nosniff"})
 
 
 @router.post("/jobs/{job_id}/cancel")
@@ -157,7 +176,13 @@ def _view(service: Service, visitor: Visitor, job_id: str, position: int) -> dic
     """Return what the report's script shows of one sequence, and the same for who has no JavaScript."""
     result = service.services.reports.view(visitor.who, job_id, position)
     overview, data = page_data(result)
-    return {"result": result, "overview_data": overview.decode(), "query_data": data.decode()}
+    charts = []
+    if len(result.subjects) > 1:
+        charts.append(spread("Bit score", [subject.hsps[0].bit_score for subject in result.subjects]))
+        charts.append(spread("Length of the subject", [subject.length for subject in result.subjects]))
+    action = f"/jobs/{job_id}/sequences/{position}/subjects"
+    shown = {"overview_data": overview.decode(), "query_data": data.decode(), "charts": charts, "action": action}
+    return {"result": result, **shown}
 
 
 def _links(service: Service) -> list[tuple[str, str]]:

@@ -52,6 +52,7 @@ class Subject:
     Attributes:
         name: Its accession or, in a database without parsed ids, the first word of its defline.
         others: Names of further sequences that are the same.
+        id: What its database knows it by.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Subject:
     length: int
     others: tuple[str, ...]
     hsps: tuple[Hsp, ...]
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,8 @@ def _result(document: dict[str, Any], position: int, length: int) -> QueryResult
 def _subject(hit: dict[str, Any]) -> Subject:
     (name, title), *others = [_name(description) for description in hit["description"]]
     hsps = tuple(_hsp(hsp) for hsp in hit["hsps"])
-    return Subject(name, title, hit["len"], tuple(other for other, _ in others), hsps)
+    first = hit["description"][0]["id"]
+    return Subject(name, title, hit["len"], tuple(other for other, _ in others), hsps, first)
 
 
 def _name(description: dict[str, Any]) -> tuple[str, str]:

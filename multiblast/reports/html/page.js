@@ -195,6 +195,15 @@
     return null;
   };
   const organism = (hit) => (/ OS=(.+?)(?= [A-Z]{2}=|$)/.exec(hit.title) ?? /\[([^[\]]+)\]$/.exec(hit.title))?.[1] ?? "";
+  // Their form sends which hits were chosen, also those that the table does not show at the moment.
+  const chosen = new Set();
+  byId("chosen")?.addEventListener("formdata", ({ formData }) => {
+    formData.delete("hit");
+    for (const rank of chosen) formData.append("hit", rank);
+  });
+  const choice = { title: "Choose", value: (hit) => (chosen.has(hit.rank) ? 0 : 1), cell: (hit) => h("input", { type: "checkbox",
+    name: "hit", value: hit.rank, form: "chosen", checked: chosen.has(hit.rank), "aria-label": `Choose ${hit.name}`,
+    change: (event) => { if (event.target.checked) chosen.add(hit.rank); else chosen.delete(hit.rank); } }) };
   const hitColumns = (hits) => {
     if (!("links" in document.body.dataset)) return HITS;
     const [rank, subject, ...others] = HITS;
@@ -204,7 +213,7 @@
       return [name, address ? h("a", { class: "out", href: address, target: "_blank", rel: "noopener noreferrer", "aria-label": `${hit.name} at its source` }, "\u2197") : null, title];
     } };
     const named = { title: "Organism", value: (hit) => organism(hit) || null, cell: (hit) => organism(hit) };
-    return [rank, linked, ...(hits.some(organism) ? [named] : []), ...others];
+    return [rank, ...(byId("chosen") ? [choice] : []), linked, ...(hits.some(organism) ? [named] : []), ...others];
   };
 
   const wrapped = (sequence) => sequence.match(/.{1,60}/g)?.join("\n") ?? "";

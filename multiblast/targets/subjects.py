@@ -1,0 +1,57 @@
+"""Whole sequences of databases, by the ids that results have of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BufferedReader, RawIOBase
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import cast
+
+from multiblast.molecules import DatabaseKind
+from multiblast.programs import Program
+from multiblast.targets.database import BlastDatabase, database_argument
+from multiblast.targets.deflines import ordinal_of
+
+_LINE = 80
+
+
+def write_subjects(
+    databases: Sequence[BlastDatabase], subjects: Sequence[str], output: Path, program: str = "blastdbcmd"
+) -> None:
+    """Write subjects as FASTA, by the ids that an archive has of them.
+
+    ``blastdbcmd`` looks up ids, in the order that is given. In databases without ids it finds no sequence by its
+    number: all are read as far as the last that is wanted, and written in the order of the databases.
+
+    Raises:
+        ProgramError: the program is missing, or a database cannot be read.
+    """
+    kind = "nucl" if databases[0].molecule is DatabaseKind.NUCLEOTIDE else "prot"
+    command = [program, "-db", database_argument(databases), "-dbtype", kind]
+    ordinals = {ordinal for subject in subjects if (ordinal := ordinal_of(subject)) is not None}
+    if ordinals:
+        _write_by_ordinal(command, ordinals, output)
+        return
+    with TemporaryDirectory(dir=output.parent, prefix=".subjects-") as directory:
+        entries = Path(directory) / "entries"
+        entries.write_text("".join(f"{subject}\n" for subject in dict.fromkeys(subjects)))
+        Program([*command, "-entry_batch", str(entries), "-target_only", "-outfmt", "%f"], stdout=output).run()
+
+
+def _write_by_ordinal(command: Sequence[str], ordinals: set[int], output: Path) -> None:
+    with TemporaryDirectory(dir=output.parent, prefix=".subjects-") as directory, output.open("wb") as file:
+        table = Path(directory) / "table"
+        with Program([*command, "-entry", "all", "-outfmt", "%o\t%s\t%t"], stdout=table) as reading:
+            left = set(ordinals)
+            with BufferedReader(cast("RawIOBase", reading.follow(table))) as lines:
+                for line in lines:
+                    number, _, rest = line.partition(b"\t")
+                    if int(number) in left:
+                        left.remove(int(number))
+                        letters, _, title = rest.rstrip(b"\n").partition(b"\t")
+                        rows = (letters[at : at + _LINE] for at in range(0, len(letters), _LINE))
+                        file.write(b">%s\n%s\n" % (title, b"\n".join(rows)))
+                    if not left:
+                        return
+            reading.finish()
