@@ -13,7 +13,7 @@ class Bar(NamedTuple):
     """A bar of a chart: what values it counts, and how high it is in hundredths of the highest."""
 
     text: str
-    count: int
+    hits: int
     height: float
 
 
