@@ -30,8 +30,8 @@ from multiblast.reports.formats import FORMATS
 from multiblast.reports.hits import HitPage, read_hits
 from multiblast.reports.html.archive_reader import QueryResult, Subject, read_results
 from multiblast.reports.letters import check_letters
+from multiblast.reports.subjects import write_subjects
 from multiblast.search import SearchEngine, options_of, outputs_of
-from multiblast.targets import write_subjects
 from multiblast.upkeep import Notices
 from multiblast.upkeep.reconciliation import Waiting
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from multiblast.targets.database import BlastDatabase, database_argument, in_canonical_order
 from multiblast.targets.deflines import has_own_ids, name_subjects, ordinal_of, subject_names
 from multiblast.targets.layout import DEFAULT_LAYOUT, Layout
-from multiblast.targets.subjects import write_subjects
 from multiblast.targets.targets import Targets
 
 __all__ = [
@@ -19,5 +18,4 @@ __all__ = [
     "name_subjects",
     "ordinal_of",
     "subject_names",
-    "write_subjects",
 ]

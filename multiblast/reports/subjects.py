@@ -10,8 +10,7 @@ from typing import cast
 
 from multiblast.molecules import DatabaseKind
 from multiblast.programs import Program
-from multiblast.targets.database import BlastDatabase, database_argument
-from multiblast.targets.deflines import ordinal_of
+from multiblast.targets import BlastDatabase, database_argument, ordinal_of
 
 _LINE = 80
 

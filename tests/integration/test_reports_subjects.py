@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from multiblast.molecules import Molecule
-from multiblast.targets import Targets, in_canonical_order, write_subjects
+from multiblast.reports.subjects import write_subjects
+from multiblast.targets import Targets, in_canonical_order
 from multiblast.targets.makeblastdb import build_database
 
 TITLES = ("first of all", "second\tin a tab", "third")
