@@ -22,8 +22,13 @@ from tests.support.profile_databases import build_profile_databases
 DATA = Path(__file__).parents[1] / "data"
 MASKED = Sequence(b"masked", b"N" * 100)
 POLY_A = Sequence(b"of low complexity", b"A" * 100)
-NO_TAXON, ROUNDS = ("-negative_taxids", "9606"), ("-num_iterations", "2")
+NO_TAXON, ROUNDS, IDENTITY = ("-negative_taxids", "9606"), ("-num_iterations", "2"), ("-matrix", "IDENTITY")
 TABLE = ("std", "qlen", "qcovs", "qcovhsp", "ppos", "positive", "nident")
+_IDENTITY = re.compile(
+    rb',?\s*"cbs": 2|\s*<cbs>2</cbs>|\s*<(?:Iteration_)?message>[^<]*IDENTITY matrix[^<]*</(?:Iteration_)?message>'
+    rb'|,\s*"message": "[^"]*IDENTITY matrix[^"]*"|   0\.28[34](?=    0\.255)'
+)
+_SECOND_ROUND = re.compile(rb'<Iteration_iter-num>2|"iter_num": 2|<iter-num>2')
 _DESCRIPTIONS = re.compile(rb"\n +Score .*?\n\n(?=>)", re.DOTALL)
 
 
@@ -109,6 +114,17 @@ def _without_last_column(text: bytes) -> bytes:
     return b"\n".join(line.rpartition(b"\t")[0] for line in text.split(b"\n"))
 
 
+def _without_last_round(text: bytes) -> bytes:
+    """Return a report up to the last query's second round."""
+    rounds = [found.start() for found in _SECOND_ROUND.finditer(text)]
+    return text[: rounds[-1]] if rounds else text
+
+
+def _of_identity(text: bytes) -> bytes:
+    """Return a report without the gapped parameter, and without adjustment of scores and what is said of it."""
+    return _IDENTITY.sub(b"", text)
+
+
 def _without_descriptions(text: bytes) -> bytes:
     """Return pairwise text without its one-line descriptions, which have more columns where an order is given."""
     return _DESCRIPTIONS.sub(b"", text)
@@ -128,6 +144,7 @@ PASS_OVER = (
     *DOMAINS,
 )
 IN_PARTS = Search("blastn", *NUCLEOTIDES, ("-query_loc", "11-300"))
+ONE_SUBJECT = Search("psiblast", *PROTEINS, (*ROUNDS, "-max_target_seqs", "1"), queries=3)
 BLASTX = ("blastx", "nucleotides", "proteins")
 
 
@@ -156,6 +173,8 @@ def _row(
         _row("no taxon", Search("blastp", *PROTEINS, NO_TAXON), "0 6 7 18 5 13 14 15 16", "5 13 14 15 16"),
         _row("no taxon", Search("tblastn", "proteins", "nucleotides", NO_TAXON), "0 7 5 15 16", "5 15 16"),
         _row("qcovus", IN_PARTS, "6", "6", _without_last_column, fields=(*TABLE, "qcovus")),
+        _row("one subject", ONE_SUBJECT, "0 6 7 18 5 15 16", "5 15 16", _without_last_round),
+        _row("IDENTITY", Search("blastp", *PROTEINS, IDENTITY, queries=2), "0 5 6 7 15 16", "0 5 15 16", _of_identity),
         _row("O in rounds", Search("psiblast", *PROTEINS, ROUNDS, queries=1, extra=(WITH_O,)), "0 5 6 15", "0 5"),
     ],
 )
