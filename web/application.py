@@ -51,10 +51,9 @@ def make_application(services: Services, starter: Starter) -> ASGIApp:
         title="multiblast", version="2.0", description=_DESCRIPTION, lifespan=life, docs_url=None, redoc_url=None
     )
     add_error_handlers(app)
-    for routes in (query_routes, report_routes, ncbi_routes, operation_routes):
-        app.include_router(routes.router)
-    for router in page_routers():
-        app.include_router(router)
+    own = (query_routes, report_routes, ncbi_routes, operation_routes)
+    for router in (*(routes.router for routes in own), *page_routers()):
+        app.router.routes.extend(router.routes)  # as they are: to include a router makes each route again
     app.mount("/multi-blast", legacy)
     if rules.origins:
         exposed = ["ETag", "Link", "Location", "Retry-After", "X-Request-Id", "Content-Range", "Content-Disposition"]

@@ -17,7 +17,7 @@ from multiblast.installation import Installation
 from multiblast.search import SearchedJob, read_submission
 from multiblast.sequences import Sequence, read_fasta
 from multiblast.services import Services
-from multiblast.settings import QueryLimits
+from multiblast.settings import Policy, QueryLimits
 from multiblast.stores import LocalStore
 from multiblast.targets import Targets
 from multiblast.targets.makeblastdb import build_database
@@ -44,6 +44,21 @@ def targets_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, molecule in (("proteins", "protein"), ("nucleotides", "nucleotide")):
         build_database(EXAMPLES / f"{name}.fasta.gz", directory, name, molecule=molecule, title=f"Demo {name}")
     return root
+
+
+@pytest.fixture(scope="session")
+def services_under(
+    tmp_path_factory: pytest.TempPathFactory, _sqlite_template: Path, targets_root: Path
+) -> Callable[..., Services]:
+    """``services_under(policy, home=…)``: embedded services of their own, to be served."""
+
+    def make(policy: Policy, home: Path | None = None) -> Services:
+        place = home or tmp_path_factory.mktemp("home")
+        shutil.copyfile(_sqlite_template, place / "jobs.sqlite")
+        database, store = Database(f"sqlite:///{place / 'jobs.sqlite'}"), LocalStore(place / "store")
+        return Services(database, store, Installation(), Targets(targets_root), QueryLimits(), policy)
+
+    return make
 
 
 @pytest.fixture

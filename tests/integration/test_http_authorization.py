@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,13 +11,10 @@ import pytest
 
 from multiblast.accounts import Requester
 from multiblast.accounts.user_tokens import hash_of
-from multiblast.database import Database, JobStatus, UserToken, utc_now
-from multiblast.installation import Installation
+from multiblast.database import JobStatus, UserToken, utc_now
 from multiblast.reports import Formatting
 from multiblast.services import Services
-from multiblast.settings import PROXY_SECRET, HttpRules, Policy, QueryLimits
-from multiblast.stores import LocalStore
-from multiblast.targets import Targets
+from multiblast.settings import PROXY_SECRET, HttpRules, Policy
 from tests.support.http_service import HereStarter, config, serving
 
 FASTA = ">First\nIYSLVCWPLDDPFSRPDMLSLSERMLDVWRGKQVAEDLSPLINQLSLADMIRSCERNETL\n"
@@ -88,12 +84,10 @@ ROUTES = [
 
 
 @pytest.fixture(scope="module")
-def services(tmp_path_factory: pytest.TempPathFactory, targets_root: Path) -> Services:
-    home = tmp_path_factory.mktemp("home")
+def services(services_under: Callable[..., Services]) -> Services:
     rules = HttpRules(user_header="X-User")
     policy = Policy(trust_unnamed=False, administrators=frozenset({"root"}), http=rules)
-    database, store = Database(f"sqlite:///{home / 'jobs.sqlite'}"), LocalStore(home / "store")
-    return Services(database, store, Installation(), Targets(targets_root), QueryLimits(), policy)
+    return services_under(policy)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,11 @@ import pytest
 
 from blocks.services import using
 from multiblast.accounts import Requester
-from multiblast.database import Database, JobKind, JobStatus
-from multiblast.installation import Installation
+from multiblast.database import JobKind, JobStatus
 from multiblast.jobs import address_of
 from multiblast.reports import Formatting
 from multiblast.services import Services
-from multiblast.settings import HTTP_URL, HttpRules, Policy, QueryLimits
-from multiblast.stores import LocalStore
-from multiblast.targets import Targets
+from multiblast.settings import HTTP_URL, HttpRules, Policy
 from tasks import page
 from tests.support.http_service import HereStarter, config, ended, serving
 from tests.support.people import ADMINISTRATOR
@@ -32,16 +30,9 @@ TWO = ONE + ">Second\nQKQRAYLRSMEEKARERRRIFIQNEQARLERFAKERAERQTTTTTTTTATTPTTTTPT
 
 
 @pytest.fixture(scope="module")
-def services(tmp_path_factory: pytest.TempPathFactory, targets_root: Path) -> Services:
-    home = tmp_path_factory.mktemp("home")
-    return Services(
-        Database(f"sqlite:///{home / 'jobs.sqlite'}"),
-        LocalStore(home / "store"),
-        Installation(),
-        Targets(targets_root),
-        QueryLimits(),
-        Policy(trust_unnamed=False, http=HttpRules(body_bytes=1 << 20, origins=("https://example.org",))),
-    )
+def services(services_under: Callable[..., Services]) -> Services:
+    rules = HttpRules(body_bytes=1 << 20, origins=("https://example.org",))
+    return services_under(Policy(trust_unnamed=False, http=rules))
 
 
 @pytest.fixture(scope="module")
@@ -318,7 +309,7 @@ def test_http_file_whole_and_in_parts(client: httpx.Client, report: str) -> None
 
 def test_http_large_file_takes_no_memory(client: httpx.Client, report: str, services: Services, tmp_path: Path) -> None:
     """The server is in this process, and so is the reader, who keeps nothing."""
-    size = 300 << 20
+    size = 160 << 20
     with (tmp_path / "large").open("wb") as sparse:
         sparse.truncate(size)
     with (tmp_path / "large").open("rb") as stream:
@@ -340,13 +331,11 @@ def test_http_large_file_takes_no_memory(client: httpx.Client, report: str, serv
 
 
 def test_http_files_of_a_bucket_may_be_reached_by_signed_links(
-    rclone_s3: S3Server, sqlite_url: str, targets_root: Path
+    rclone_s3: S3Server, services_under: Callable[..., Services]
 ) -> None:
     """Only downloads: what a browser shows is streamed, as a bucket would put it into no sandbox."""
     policy = Policy(http=HttpRules(redirect_s=60))
-    services = Services(
-        Database(sqlite_url), rclone_s3.store(), Installation(), Targets(targets_root), QueryLimits(), policy
-    )
+    services = replace(services_under(policy), store=rclone_s3.store())
     job = services.queries.create(ADMINISTRATOR, config(ONE)).query_job_id
     services.queries.run(job).execute()
     made = services.reports.run(services.reports.submit(ADMINISTRATOR, job, Formatting(format="6"))).execute()

@@ -20,12 +20,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from multiblast.database import Database
-from multiblast.installation import Installation
 from multiblast.services import Services
-from multiblast.settings import HttpRules, Policy, QueryLimits
-from multiblast.stores import LocalStore
-from multiblast.targets import Targets
+from multiblast.settings import HttpRules, Policy
 from tests.support.http_service import HereStarter, config, serving
 
 REQUESTS_AT_A_TIME = 25
@@ -209,11 +205,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def url(home: Path, targets_root: Path) -> Iterator[str]:
+def url(home: Path, services_under: Callable[..., Services]) -> Iterator[str]:
     rules = HttpRules(user_header="X-User", body_bytes=200_000)
-    database, store = Database(f"sqlite:///{home / 'jobs.sqlite'}"), LocalStore(home / "store")
-    policy = Policy(trust_unnamed=False, http=rules)
-    services = Services(database, store, Installation(), Targets(targets_root), QueryLimits(), policy)
+    services = services_under(Policy(trust_unnamed=False, http=rules), home)
     TOKENS.append(services.accounts.tokens.make("ann", "tests"))
     ann = services.accounts.requester("ann")
     JOBS.append(services.queries.create(ann, config(FASTA)).query_job_id)

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,12 +15,9 @@ import httpx
 import pytest
 from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter
 
-from multiblast.database import Database, JobStatus
-from multiblast.installation import Installation
+from multiblast.database import JobStatus
 from multiblast.services import Services
-from multiblast.settings import Policy, QueryLimits
-from multiblast.stores import LocalStore
-from multiblast.targets import Targets
+from multiblast.settings import Policy
 from tests.support.http_service import HereStarter, config, serving
 
 FASTA = ">First\nIYSLVCWPLDDPFSRPDMLSLSERMLDVWRGKQVAEDLSPLINQLSLADMIRSCERNETL\n"
@@ -130,11 +127,8 @@ class Failure(Model):
 
 
 @pytest.fixture(scope="module")
-def services(tmp_path_factory: pytest.TempPathFactory, targets_root: Path) -> Services:
-    home = tmp_path_factory.mktemp("home")
-    database, store = Database(f"sqlite:///{home / 'jobs.sqlite'}"), LocalStore(home / "store")
-    policy = Policy(trust_unnamed=False)
-    return Services(database, store, Installation(), Targets(targets_root), QueryLimits(), policy)
+def services(services_under: Callable[..., Services]) -> Services:
+    return services_under(Policy(trust_unnamed=False))
 
 
 @pytest.fixture(scope="module")

@@ -7,34 +7,28 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
-from multiblast.database import Database, JobStatus
-from multiblast.installation import Installation
+from multiblast.database import JobStatus
 from multiblast.services import Services
-from multiblast.settings import HttpRules, Policy, QueryLimits, UserLimits
-from multiblast.stores import LocalStore
-from multiblast.targets import Targets
+from multiblast.settings import HttpRules, Policy, UserLimits
 from tests.support.http_service import HereStarter, config, serving
 from web import guard, server
 
 FASTA = ">First\nIYSLVCWPLDDPFSRPDMLSLSERMLDVWRGKQVAEDLSPLINQLSLADMIRSCERNETL\n"
-WAITING = 100
+WAITING = 60
 
 
 @pytest.fixture(scope="module")
-def services(tmp_path_factory: pytest.TempPathFactory, targets_root: Path) -> Services:
-    home = tmp_path_factory.mktemp("home")
+def services(services_under: Callable[..., Services]) -> Services:
     policy = Policy(
         trust_unnamed=False, users=UserLimits(sequences_per_day=3), http=HttpRules(body_bytes=100_000, guests=False)
     )
-    database, store = Database(f"sqlite:///{home / 'jobs.sqlite'}"), LocalStore(home / "store")
-    return Services(database, store, Installation(), Targets(targets_root), QueryLimits(), policy)
+    return services_under(policy)
 
 
 @pytest.fixture(scope="module")
@@ -164,5 +158,5 @@ def test_http_many_wait_without_a_thread_each(url: str, services: Services, star
     started = time.monotonic()
     assert asyncio.run(wait()) == ["cancelled"] * WAITING
     assert time.monotonic() - started < 100
-    assert most < 60
+    assert most < 45
     assert starter.away

@@ -21,12 +21,9 @@ import pytest
 from Bio import Blast
 from Bio.Blast import NCBIWWW, NCBIXML
 
-from multiblast.database import Database, JobStatus
-from multiblast.installation import Installation
+from multiblast.database import JobStatus
 from multiblast.services import Services
-from multiblast.settings import HttpRules, Policy, QueryLimits
-from multiblast.stores import LocalStore
-from multiblast.targets import Targets
+from multiblast.settings import HttpRules, Policy
 from tests.support.http_service import HereStarter, serving
 
 NCBIWWW.email = Blast.email = "tests@example.org"
@@ -36,11 +33,9 @@ STATUS = re.compile(r"<!--\nQBlastInfoBegin\n\tStatus=(\w+)\nQBlastInfoEnd\n-->"
 
 
 @pytest.fixture(scope="module")
-def services(tmp_path_factory: pytest.TempPathFactory, targets_root: Path) -> Services:
-    home = tmp_path_factory.mktemp("home")
+def services(services_under: Callable[..., Services]) -> Services:
     policy = Policy(trust_unnamed=False, http=HttpRules(databases={"nr": DATABASE}, origins=("https://example.org",)))
-    database, store = Database(f"sqlite:///{home / 'jobs.sqlite'}"), LocalStore(home / "store")
-    return Services(database, store, Installation(), Targets(targets_root), QueryLimits(), policy)
+    return services_under(policy)
 
 
 @pytest.fixture(scope="module")

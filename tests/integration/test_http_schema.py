@@ -5,27 +5,22 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from multiblast.database import Database
-from multiblast.installation import Installation
 from multiblast.services import Services
-from multiblast.settings import Policy, QueryLimits
-from multiblast.stores import LocalStore
-from multiblast.targets import Targets
+from multiblast.settings import Policy
 from tests.support.http_service import HereStarter, serving
 
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
 
-EXAMPLES = os.environ.get("SCHEMA_EXAMPLES", "3")  # of each route; 60 take three minutes
+EXAMPLES = os.environ.get("SCHEMA_EXAMPLES", "2")  # of each route; 60 take three minutes
 
 
-def test_http_document_holds(tmp_path: Path, targets_root: Path) -> None:
+def test_http_document_holds(services_under: Callable[..., Services]) -> None:
     """As an administrator, who gets furthest; everybody else's refusals are in the authorization table."""
-    policy = Policy(trust_unnamed=False, administrators=frozenset({"root"}))
-    database, store = Database(f"sqlite:///{tmp_path / 'jobs.sqlite'}"), LocalStore(tmp_path / "store")
-    services = Services(database, store, Installation(), Targets(targets_root), QueryLimits(), policy)
+    services = services_under(Policy(trust_unnamed=False, administrators=frozenset({"root"})))
     token = services.accounts.tokens.make("root", "tests")
     with serving(services, HereStarter(services)) as url:
         command = [

@@ -7,18 +7,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from multiblast.database import Database
-from multiblast.installation import Installation
 from multiblast.services import Services
-from multiblast.settings import Policy, QueryLimits
-from multiblast.stores import LocalStore
-from multiblast.targets import Targets
+from multiblast.settings import Policy
 from tests.support.http_service import HereStarter, serving
 
 ROOT = Path(__file__).parents[2]
@@ -37,10 +32,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def served(place: Path, targets_root: Path) -> Iterator[tuple[str, str]]:
-    database, store = Database(f"sqlite:///{place / 'jobs.sqlite'}"), LocalStore(place / "store")
-    services = Services(database, store, Installation(), Targets(targets_root), QueryLimits())
-    services = replace(services, policy=Policy(trust_unnamed=False))
+def served(services_under: Callable[..., Services]) -> Iterator[tuple[str, str]]:
+    services = services_under(Policy(trust_unnamed=False))
     token = services.accounts.tokens.make("ann", "tutorial")
     with serving(services, HereStarter(services)) as url:
         yield url, token
