@@ -128,7 +128,9 @@ def chosen_rows(database: Database, job_id: str, choice: RowChoice) -> tuple[lis
         }
         if choice.only in conditions:
             statement = statement.where(conditions[choice.only])
-        total = session.execute(statement.with_only_columns(func.count())).scalar_one()
+        total = job.sequences
+        if choice.find or choice.only in conditions:
+            total = session.execute(statement.with_only_columns(func.count())).scalar_one()
         columns: dict[str, Any] = {"title": QueryJob.title, "length": ChildJob.letters}
         columns |= {name: getattr(Result, name) for name in _OF_RESULT}
         order: list[Any] = [

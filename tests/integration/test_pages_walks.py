@@ -5,21 +5,30 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
+from html import unescape
 from pathlib import Path
 
+import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from multiblast.database import Database
+from multiblast.accounts import Requester
+from multiblast.database import Database, JobStatus
+from multiblast.errors import FailureClass
 from multiblast.installation import Installation
+from multiblast.reports import Formatting
 from multiblast.sequences import read_fasta
 from multiblast.services import Services
 from multiblast.settings import Policy, QueryLimits
 from multiblast.stores import LocalStore
 from multiblast.targets import Targets
 from multiblast.targets.makeblastdb import build_database
-from tests.support.http_service import HereStarter, serving
+from tests.support.http_service import HereStarter, config, serving
+from tests.support.servers import free_ports
+from web import runs
+from web.pages import texts
 
 pytestmark = pytest.mark.browser
 
@@ -112,6 +121,26 @@ def check_accessible(page: Page) -> None:
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]  # one of its literals
         result = Axe().run(page)
         assert result.violations_count == 0, f"{page.url}, {scheme}: {result.generate_report()}"
+
+
+def check_further_pages(page: Page, services: Services, job: str) -> None:
+    """Make sure that axe finds nothing wrong with those pages that other walks pass by."""
+    job_id = job.rpartition("/")[2]
+    report = services.reports.submit(Requester(administrator=True), job_id, Formatting.read("7"))
+    for address in ("/sign-in", f"/jobs/{'0' * 32}", f"/jobs/{job_id}/reports/{report}"):
+        page.goto(address)
+        check_accessible(page)
+
+
+def replace_database(page: Page, fasta: Path, text: str) -> None:
+    """Let an administrator replace the database of `test_administrator_makes_tokens_and_databases`."""
+    fasta.write_text(text)
+    page.get_by_label("Name: SITE").fill("demo/new/mine")
+    page.get_by_label("Title", exact=True).fill("Mine")
+    page.get_by_label("File (FASTA").set_input_files(fasta)
+    page.get_by_label("Replace one of that name").check()
+    page.get_by_role("button", name="Add the database").click()
+    expect(page.get_by_role("rowheader", name="demo/new/mine")).to_be_visible()
 
 
 def check_choice(page: Page) -> None:
@@ -211,8 +240,17 @@ def test_administrator_makes_tokens_and_databases(new_context: NewContext, servi
     page.get_by_label("File (FASTA").set_input_files(fasta)
     page.get_by_role("button", name="Add the database").click()
     expect(page.get_by_role("rowheader", name="demo/new/mine")).to_be_visible()
-    page.goto("/")
-    expect(page.get_by_role("checkbox", name="Mine")).to_be_visible()
+    job = submit(page, f">q\n{PROTEIN}\n", "Mine")
+    check_further_pages(page, services, job)
+    page.goto("/administration")
+    replace_database(page, fasta, f">other\n{PROTEIN[::-1]}\n>mine\n{PROTEIN}A\n")
+    page.goto(job)
+    page.get_by_role("link", name="Edit and search again").click()
+    page.get_by_role("button", name="BLAST", exact=True).click()
+    expect(page.get_by_role("heading", name="Done")).to_be_visible()
+    page.get_by_role("link", name="Compare with before").click()
+    expect(page.get_by_role("heading", name="What changed with the database")).to_be_visible()
+    check_accessible(page)
     page.goto("/administration")
     page.get_by_role("button", name="Retire demo/new/mine").click()
     expect(page.get_by_role("rowheader", name="demo/new/mine")).to_have_count(0)
@@ -313,3 +351,52 @@ def test_without_javascript_one_submits_waits_and_downloads(new_context: NewCont
     with page.expect_download() as download:
         page.get_by_role("button", name="Download").click()
     assert Path(download.value.path()).stat().st_size
+
+
+def test_page_goes_on_by_itself_when_the_service_is_restarted(
+    browser: Browser, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "_RESUME_AFTER", timedelta(seconds=1))
+    [port], starter = free_ports(1), HereStarter(services, away=True)
+    page = browser.new_page(base_url=f"http://127.0.0.1:{port}")
+    with serving(services, starter, port=port):
+        page.goto("/")
+        page.get_by_label("Paste FASTA").fill(f">restarted\n{PROTEIN}E\n")
+        page.get_by_role("checkbox", name="Demo proteins").check()
+        page.get_by_role("button", name="BLAST", exact=True).click()
+        expect(page.get_by_role("heading", name="Waiting for its turn")).to_be_visible()
+    starter.away = False
+    with serving(services, starter, port=port):
+        expect(page.get_by_role("heading", name="Done")).to_be_visible()
+        expect(page.get_by_role("img", name="Map of where")).to_be_visible()
+        page.context.close()
+
+
+def test_each_state_of_a_job_says_what_to_do_next(url: str, services: Services) -> None:
+    """Waiting, failed by each class, cancelled, partly failed and expired; read as an administrator."""
+    who, jobs = Requester(administrator=True), services.queries.jobs
+    token = services.accounts.tokens.make("root", "states")
+    query = "".join(f">s{number}\n{PROTEIN}{'W' * (number + 1)}\n" for number in range(2 + len(FailureClass)))
+    job_id = services.queries.create(who, config(query)).query_job_id
+    job = jobs.query(job_id)
+
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}) as client:
+
+        def check(state: texts.StatusText, *more: str) -> None:
+            page = unescape(client.get(f"/jobs/{job_id}").text)
+            assert [text for text in (state.title, state.next, *more) if text not in page] == []
+
+        check(texts.STATUSES["queued"], "Place in the queue")
+        keys = [child.result_key for child in jobs.children(job)]
+        for key, why in zip(keys, FailureClass, strict=False):
+            services.queries.results.fail(key, why, f"{why}: made up", "nobody")
+        jobs.stop(job, JobStatus.FAILED, "made up")
+        reasons = [f"1 \N{MULTIPLICATION SIGN} {texts.FAILURES[why]}" for why in FailureClass]
+        check(texts.STATUSES["failed"], "made up", "Search again", *reasons)
+        jobs.move_query([job_id], JobStatus.EXPIRED, "made up")
+        check(texts.STATUSES["expired"], "Search again")
+        jobs.move_query([job_id], JobStatus.QUEUED, "made up")
+        jobs.stop(job, JobStatus.CANCELLED, "made up")
+        check(texts.STATUSES["cancelled"], "Search again")
+        jobs.move_query([job_id], JobStatus.COMPLETE)
+        check(texts.PARTLY)

@@ -49,12 +49,12 @@ class HereStarter:
 
 
 @contextmanager
-def serving(services: Services, starter: Any, *, small_search_s: float = 0) -> Iterator[str]:
+def serving(services: Services, starter: Any, *, small_search_s: float = 0, port: int = 0) -> Iterator[str]:
     """Serve until the end of the block; give the address. By default, each search is left to the starter."""
     http = services.policy.http.model_copy(update={"small_search_s": small_search_s})
     services = replace(services, policy=services.policy.model_copy(update={"http": http}))
     server = make_server(services, starter)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("127.0.0.1", port)) as listener:
         thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
         thread.start()
         deadline = time.monotonic() + _LIMIT_S

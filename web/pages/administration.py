@@ -160,7 +160,8 @@ def _page(  # noqa: PLR0913 - who sees it, and what has just happened
         for text in ("in-progress", "queued")
         for job, _ in services.queries.found(_EVERYTHING, status=text, count=_MOST_JOBS)
     ]
-    disk = shutil.disk_usage(services.store.root) if isinstance(services.store, LocalStore) else None
+    place = services.store.root if isinstance(services.store, LocalStore) else None
+    disk = shutil.disk_usage(place) if place and place.exists() else None  # it is made when it is first needed
     return page(
         request,
         visitor,

@@ -33,6 +33,7 @@ from web.service import Service, ServiceOfRequest
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 _ROWS = 50
+_COUNTED = 1000  # sequences that failed, by class
 _FORM_BYTES = 256 << 10
 _MOST = 10**9
 _REPORT_WAIT_S = 10.0
@@ -225,7 +226,8 @@ def job_page(
         command = shlex.join(queries.command(visitor.who, job_id))
     except MultiblastError:
         command = ""
-    failures = Counter(row.note.partition(":")[0] for row in rows if row.status == "failed")
+    failed = queries.rows(visitor.who, job_id, RowChoice(only="failed", count=_COUNTED))[0] if counts.failed else []
+    failures = Counter(row.note.partition(":")[0] for row in failed)
     status = texts.STATUSES[details.status]
     if details.status == "complete" and counts.failed:
         status = texts.PARTLY
