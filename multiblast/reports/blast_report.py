@@ -16,6 +16,7 @@ from multiblast.archive.notes import read_sections
 from multiblast.errors import ArchiveError
 from multiblast.options.declarations.shared import MOST_TARGETS
 from multiblast.programs import Program
+from multiblast.reports import deltablast
 from multiblast.reports.blast_formatter import BlastFormatter
 from multiblast.reports.computed_fields import complete_table, computed_fields, printed_as
 from multiblast.reports.formats import ReportFormat
@@ -74,10 +75,12 @@ def write_blast_report(  # noqa: PLR0913 - an archive, its report, and how it is
     arguments = [*printed.arguments(), *(["-parse_deflines"] if parse_deflines else [])]
     report = _Report(row, arguments, formatter or BlastFormatter(), output, queries, part)
     service = search.service
-    if service == _PSIBLAST:
-        return report.write_rounds([first, *archives], several=rounds != 1)
-    files = report.write(first, archives)
+    if service == _PSIBLAST or (service == _DELTABLAST and rounds != 1):
+        files = report.write_rounds([first, *archives], several=rounds != 1)
+    else:
+        files = report.write(first, archives)
     if service == _DELTABLAST and (renaming := formatting.row.deltablast):
+        renaming = renaming if rounds == 1 else deltablast.OF_ROUNDS.get(renaming, renaming)
         for path in files:
             _rewrite(path, lambda stream: substitute(chunks(stream), *renaming))
     return files
@@ -133,7 +136,7 @@ class _Report:
         return [self.output]
 
     def write_rounds(self, archives: Sequence[Path], *, several: bool) -> list[Path]:
-        """Format psiblast's rounds of each query; if there could be several, BLAST+ says why there was one only."""
+        """Format the rounds of each query; if there could be several, BLAST+ says why there was one only."""
         with TemporaryDirectory(dir=self.output.parent, prefix=".rounds-") as name:
             rounds = split_rounds(archives, Path(name), self.part) if several else []
             if any(len(query.sections) > 1 or query.converged for query in rounds):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 Renaming = tuple[re.Pattern[bytes], Callable[[re.Match[bytes]], bytes]]
-"""Where a kind of report, of one round, names its program and references, and what stands there instead."""
+"""Where a kind of report names its program and references, and what stands there instead."""
 
 _REFERENCE = (
     b"Grzegorz M. Boratyn, Alejandro A. Schaffer, Richa Agarwala, Stephen F. Altschul, David J. Lipman and "
@@ -69,3 +69,11 @@ BINARY: Renaming = (
     re.compile(rb"\x1a\x08psiblast(\x00{4}\xa2\x80\xa1\x80\x02\x01)\x0a"),
     lambda found: b"\x1a\x0adeltablast" + found[1] + b"\x0e",
 )
+OF_ROUNDS: dict[Renaming, Renaming] = {
+    TEXT: (TEXT[0], lambda found: b"Results from round 1\n" if found[0].startswith(b"Results") else _text(found)),
+    TABLE: (
+        re.compile(rb"# PSIBLAST ([\d.]+\+)\n# Iteration: (\d+)\n"),
+        lambda found: b"# DELTABLAST %s\n# Iteration: %d\n" % (found[1], max(1, int(found[2]))),
+    ),
+}
+"""Those of several rounds that are others."""

@@ -145,6 +145,8 @@ PASS_OVER = (
 )
 IN_PARTS = Search("blastn", *NUCLEOTIDES, ("-query_loc", "11-300"))
 ONE_SUBJECT = Search("psiblast", *PROTEINS, (*ROUNDS, "-max_target_seqs", "1"), queries=3)
+NO_HIT = Sequence(b"without hits", b"WCWHMYCWPHKWMCYHWWPCMHWYKCHMWPYCWHMKPWYC")
+DELTA_ROUNDS = Search("deltablast", *PROTEINS, ("-rpsdb", "DIRECTORY/delta", *ROUNDS), queries=2, extra=(NO_HIT,))
 BLASTX = ("blastx", "nucleotides", "proteins")
 
 
@@ -175,6 +177,7 @@ def _row(
         _row("qcovus", IN_PARTS, "6", "6", _without_last_column, fields=(*TABLE, "qcovus")),
         _row("one subject", ONE_SUBJECT, "0 6 7 18 5 15 16", "5 15 16", _without_last_round),
         _row("IDENTITY", Search("blastp", *PROTEINS, IDENTITY, queries=2), "0 5 6 7 15 16", "0 5 15 16", _of_identity),
+        _row("rounds", DELTA_ROUNDS, "0 4 5 6 7 8 10 12 13 15 16 18", "0 4"),
         _row("O in rounds", Search("psiblast", *PROTEINS, ROUNDS, queries=1, extra=(WITH_O,)), "0 5 6 15", "0 5"),
     ],
 )

@@ -140,7 +140,7 @@ def draw(seed: str) -> Draw:
     drawable = [option for option in _options(program).values() if option.name not in NOT_DRAWN]
     chosen = rng.sample(drawable, rng.randint(0, MOST_OPTIONS))
     options = {option.name: _value(option, program, rng) for option in chosen}
-    if program == "psiblast" and rng.random() < 0.3:
+    if program in {"psiblast", "deltablast"} and rng.random() < 0.3:
         options["num_iterations"] = 2
     options = {name: value for name, value in options.items() if value is not None}
     names = [row.name for row in FORMATS.values() if row.write is None and row.name != "11"]
