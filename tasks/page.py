@@ -36,7 +36,7 @@ from multiblast.database import JobKind
 from multiblast.errors import ConflictError, InvalidInputError, MultiblastError
 from multiblast.jobs import address_of
 from multiblast.search import Plan, SearchedJob, SequenceRow, board
-from tasks.runs import best_effort
+from tasks.runs import best_effort, unnamed
 
 _FIRST_S = 0.5  # a search that takes no longer shows its end alone
 _PERIOD_S = 2.0
@@ -114,6 +114,8 @@ class RunPage:
 
 async def show_plan(plan: Plan, key: str) -> None:
     """Show what is known, what must run, and what to expect."""
+    if not services().policy.names_in_runs:
+        plan = replace(plan, warnings=tuple(unnamed(each) if "record " in each else each for each in plan.warnings))
     await show_markdown(key, _plan_text(plan), "Plan")
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ from multiblast.search import is_transient
 from multiblast.settings import TASK_RUNNER, home
 
 _LONGEST = 60
+_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 _SECRET = "secret:"  # noqa: S105 - not one, but what stands before the name of one
 _requester: Requester | None = None
 
@@ -44,9 +47,26 @@ def submission_name() -> str:
 
 
 def sequence_name() -> str:
-    """Name a sequence by its defline."""
+    """Name a sequence by its defline, or by its position alone where names are private."""
     row = task_run.parameters["row"]
-    return f"{row.position} {_short(row.name) or 'untitled'}"
+    return f"{row.position} {_short(row.name) or 'untitled'}" if services().policy.names_in_runs else f"{row.position}"
+
+
+@contextmanager
+def names_kept_out() -> Iterator[None]:
+    """Let what is wrong with a query name its records by their numbers alone, where names are private."""
+    try:
+        yield
+    except InvalidInputError as error:
+        if services().policy.names_in_runs:
+            raise
+        problems = [replace(each, message=unnamed(each.message)) if each.record else each for each in error.problems]
+        raise InvalidInputError(problems) from None
+
+
+def unnamed(message: str) -> str:
+    """Return a message about a record without what it quotes of that, but for single letters."""
+    return _QUOTED.sub(lambda quoted: quoted[0] if len(quoted[0]) == len("'X'") else "…", message)
 
 
 async def tag_run(*job_ids: str) -> None:

@@ -37,7 +37,7 @@ from multiblast.search import (
 from tasks.page import RunPage, show_plan
 from tasks.recovery import cancel_at_once, dismiss_helpers
 from tasks.registry import record_if_wanted
-from tasks.runs import RETRY_IF_TRANSIENT, is_cluster, requester, sequence_name, tag_run
+from tasks.runs import RETRY_IF_TRANSIENT, is_cluster, names_kept_out, requester, sequence_name, tag_run
 from tasks.shards import call_helpers, wait_for_turn
 
 _SHOWN_CHILDREN = 25  # a run's graph stays readable up to here; the table has all
@@ -59,13 +59,15 @@ def record_query(submission: Submission, notify: str = "") -> Recorded:
     """Check a submission whole, then record its job, its children, and whom to notify of its end."""
     who = requester(submission.owner)
     services().accounts.check_submitter(who, has_link=True)
-    return services().queries.submit(who, submission, notify=notify)
+    with names_kept_out():
+        return services().queries.submit(who, submission, notify=notify)
 
 
 @task(cache_policy=NO_CACHE, task_run_name="plan the query")
 def preview_search(submission: Submission) -> Plan:
     """Find out what a submission would take."""
-    return services().queries.preview(submission)
+    with names_kept_out():
+        return services().queries.preview(submission)
 
 
 def _run(job_id: str) -> SearchRun:

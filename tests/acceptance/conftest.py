@@ -78,6 +78,33 @@ def prefect_api(live: dict[str, str]) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
+def pause(prefect_api: httpx.Client) -> Callable[[bool], object]:
+    """``pause(True)``: hold the queue of large jobs up, as its page does; ``pause(False)`` lets it go on."""
+
+    def change(paused: bool) -> object:
+        return prefect_api.patch("/work_pools/search/queues/large", json={"is_paused": paused}).raise_for_status()
+
+    return change
+
+
+@pytest.fixture
+def large(prefect_api: httpx.Client, pause: Callable[[bool], object]) -> Iterator[None]:
+    """While this holds, jobs count as large that take a second, and none of these has its turn."""
+    block = prefect_api.get("/block_types/slug/blast-service-policy/block_documents/name/default").json()
+
+    def call_large(seconds: int) -> None:
+        data = block["data"] | {"policy": block["data"]["policy"] | {"large_job_s": seconds}}
+        body = {"data": data, "block_schema_id": block["block_schema_id"]}
+        prefect_api.patch(f"/block_documents/{block['id']}", json=body).raise_for_status()
+
+    pause(True)
+    call_large(1)
+    yield
+    call_large(block["data"]["policy"]["large_job_s"])
+    pause(False)
+
+
+@pytest.fixture
 def multiblast(live: dict[str, str], tmp_path: Path) -> Run:
     """``multiblast("search", …)``: run the command line against the live server, in a directory of the test's own."""
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import random
 import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
@@ -67,31 +68,9 @@ def test_job_of_a_killed_run_is_reconciled_and_completes(
     assert progress <= {"ended: the run died, and another goes on"}  # if it came to show any
 
 
-def pause(client: httpx.Client, paused: bool) -> None:
-    """Pause or resume the queue of large jobs, as its page does."""
-    client.patch("/work_pools/search/queues/large", json={"is_paused": paused}).raise_for_status()
-
-
-@pytest.fixture
-def large(prefect_api: httpx.Client) -> Iterator[None]:
-    """While jobs count as large that take a second, and none of these has its turn."""
-    block = prefect_api.get("/block_types/slug/blast-service-policy/block_documents/name/default").json()
-
-    def call_large(seconds: int) -> None:
-        data = block["data"] | {"policy": block["data"]["policy"] | {"large_job_s": seconds}}
-        body = {"data": data, "block_schema_id": block["block_schema_id"]}
-        prefect_api.patch(f"/block_documents/{block['id']}", json=body).raise_for_status()
-
-    pause(prefect_api, True)
-    call_large(1)
-    yield
-    call_large(block["data"]["policy"]["large_job_s"])
-    pause(prefect_api, False)
-
-
 @pytest.mark.usefixtures("large")
 def test_run_that_waits_for_its_turn_is_cancelled_with_its_job_or_goes_on(
-    prefect_api: httpx.Client, multiblast: Callable[..., Any], examples: Path
+    prefect_api: httpx.Client, pause: Callable[[bool], Any], multiblast: Callable[..., Any], examples: Path
 ) -> None:
     """Nobody has to look for another run, and none that only waits is called completed."""
     query = (examples / "protein_query.fasta").read_text()
@@ -107,7 +86,7 @@ def test_run_that_waits_for_its_turn_is_cancelled_with_its_job_or_goes_on(
         found = {job["queryJobID"]: job["status"] for job in json.loads(multiblast("jobs", "list", "--json").stdout)}
         return [found[job_of(run)] for run in runs]
 
-    cancelled, dismissed, searched = runs = [submit(evalue) for evalue in (0.611, 0.612, 0.613)]
+    cancelled, dismissed, searched = runs = [submit(random.uniform(1, 2)) for _ in range(3)]
     wait_for(lambda: {read(prefect_api, run)["state_name"] for run in runs} == {"Queued"})
     assert {read(prefect_api, run)["state_type"] for run in runs} == {"SCHEDULED"}
     cancelling = {"state": {"type": "CANCELLING"}}  # as from its page
@@ -117,7 +96,7 @@ def test_run_that_waits_for_its_turn_is_cancelled_with_its_job_or_goes_on(
     wait_for(lambda: read(prefect_api, reconcile)["state_type"] == "COMPLETED")
     assert [read(prefect_api, run)["state_type"] for run in runs] == ["CANCELLED", "SCHEDULED", "SCHEDULED"]
     assert statuses() == ["cancelled", "cancelled", "queued"]
-    pause(prefect_api, False)
+    pause(False)
     wait_for(lambda: read(prefect_api, searched)["state_type"] == "COMPLETED")
     assert statuses() == ["cancelled", "cancelled", "complete"]
     wait_for(lambda: read(prefect_api, dismissed)["state_type"] == "CANCELLED")
