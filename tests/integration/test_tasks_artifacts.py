@@ -1,10 +1,11 @@
-"""What a run's page shows while a search runs: one progress and one table, written again and not anew."""
+"""What a run's page shows while a search runs: one progress and one table, written again and not anew; no names."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import json
+from dataclasses import replace
 
 import pytest
 from prefect import flow
@@ -14,10 +15,13 @@ from prefect.testing.utilities import prefect_test_harness
 
 from blocks.services import using
 from multiblast.accounts import Requester
+from multiblast.errors import InvalidInputError
 from multiblast.search import board, read_submission
 from multiblast.sequences import Sequence
 from multiblast.services import Services
+from multiblast.settings import Policy
 from tasks import page as run_page
+from tasks.runs import names_kept_out
 
 # Prefect leaves the sockets of a run's clients to the garbage collector, which is made to come while they are forgiven.
 pytestmark = pytest.mark.filterwarnings(
@@ -67,3 +71,13 @@ def test_progress_and_table_are_brought_up_to_date_in_place(
     assert states == [{"in-progress"}, {"complete"}]
     assert (float(str(first["progress"].data)), float(str(last["progress"].data))) == (0.0, 100.0)
     assert "letters/s" in str(last["progress"].description)
+
+
+def test_private_query_is_refused_without_its_names(services: Services) -> None:
+    """As the state, the log and the page of a run show it, which everybody can read who reaches Prefect."""
+    private = replace(services, policy=Policy(names_in_runs=False))
+    submission = read_submission(query=">secret_name\nMKV?\n", targets=["demo/examples/proteins"])
+    with using(private), pytest.raises(InvalidInputError) as refused, names_kept_out():
+        private.queries.submit(Requester(administrator=True), submission)
+    assert str(refused.value).startswith("record 1, line 2: … has '?'")
+    assert refused.value.__suppress_context__
