@@ -17,8 +17,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from multiblast.database import Database
+from multiblast.installation import Installation
+from multiblast.molecules import Molecule
+from multiblast.services import Services
+from multiblast.settings import QueryLimits
+from multiblast.stores import LocalStore
+from multiblast.targets import Targets
+from multiblast.targets.makeblastdb import build_database
+from tests.support.http_service import HereStarter, serving
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "data"
 PATIENCE_MS = 180_000
@@ -120,6 +131,33 @@ class Walk:
         self.keep("report-form")
 
 
+def keep_pages(opened: Browser, directory: Path) -> None:
+    """Keep pictures of the pages where people search, of a service of their own."""
+    with TemporaryDirectory() as name:
+        place = Path(name) / "targets" / "demo" / "examples" / "blast"
+        build_database(
+            EXAMPLES / "proteins.fasta.gz", place, "proteins", molecule=Molecule.PROTEIN, title="Demo proteins"
+        )
+        database, store = Database(f"sqlite:///{name}/jobs.sqlite"), LocalStore(Path(name) / "store")
+        services = Services(database, store, Installation(), Targets(Path(name) / "targets"), QueryLimits())
+        with serving(services, HereStarter(services, away=True)) as url:
+            walk = Walk(opened.new_page(base_url=url, viewport={"width": 1000, "height": 760}), url, directory)
+            page = walk.page
+            page.goto("/")
+            page.get_by_label("Paste FASTA").fill((EXAMPLES / "protein_query.fasta").read_text())
+            page.get_by_role("checkbox", name="Demo proteins").check()
+            expect(page.locator("#recognised")).to_contain_text("blastp", timeout=PATIENCE_MS)
+            walk.keep("pages-search")
+            page.get_by_role("button", name="BLAST", exact=True).click()
+            expect(page.get_by_role("heading", name="Waiting for its turn")).to_be_visible(timeout=PATIENCE_MS)
+            walk.keep("pages-waiting")
+            job = page.url.rpartition("/")[2]
+            services.queries.run(job).execute()
+            page.goto(f"/jobs/{job}/sequences/1")
+            expect(page.get_by_role("img", name="Map of where")).to_be_visible(timeout=PATIENCE_MS)
+            walk.keep("pages-hits")
+
+
 @contextmanager
 def browser() -> Iterator[Browser]:
     """Start the system's Chromium."""
@@ -139,6 +177,7 @@ def main() -> None:
     arguments.directory.mkdir(parents=True, exist_ok=True)
     with browser() as opened:
         walk = Walk(opened.new_page(viewport={"width": 1280, "height": 900}), arguments.url, arguments.directory)
+        keep_pages(opened, arguments.directory)
         walk.deployments()
         walk.submit(some_proteins(150 * (os.cpu_count() or 1)))
         walk.follow()
