@@ -22,8 +22,8 @@ class Person:
         page.on("request", lambda request: self.hosts.update({urlsplit(request.url).netloc} - {""}))
         page.goto(f"{url}/v2/deployments")
         if password:
-            page.get_by_placeholder(re.compile("password", re.IGNORECASE)).fill(password, timeout=_PATIENCE_MS)
-            page.get_by_role("button", name=re.compile("log ?in|sign in|submit", re.IGNORECASE)).click()
+            page.get_by_placeholder("admin:pass").fill(password, timeout=_PATIENCE_MS)
+            page.get_by_role("button", name="Login").click()
 
     def open_form(self, name: str) -> None:
         """Find a form in the list, and open it."""
