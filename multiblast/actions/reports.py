@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any, BinaryIO
@@ -19,7 +18,7 @@ from multiblast.actions.catalogue import action
 from multiblast.actions.job_door import JobDoor
 from multiblast.actions.requests import read_create_report
 from multiblast.actions.stored_file import StoredFile
-from multiblast.database import ChildJob, JobKind, JobStatus, QueryJob, ReportJob, Result, utc_now
+from multiblast.database import ChildJob, JobKind, JobStatus, QueryJob, ReportJob, Result
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem
 from multiblast.files import save
 from multiblast.ids import digest
@@ -30,6 +29,7 @@ from multiblast.reports.formats import FORMATS
 from multiblast.reports.hits import HitPage, read_hits
 from multiblast.reports.html.archive_reader import QueryResult, Subject, read_results
 from multiblast.reports.letters import check_letters
+from multiblast.reports.run import is_long_ago
 from multiblast.reports.subjects import write_subjects
 from multiblast.search import SearchEngine, options_of, outputs_of
 from multiblast.upkeep import Notices
@@ -37,7 +37,6 @@ from multiblast.upkeep.reconciliation import Waiting
 
 _LINE = 80
 _SMALL_BYTES = 16 << 20  # of archives, uncompressed
-_USED_EVERY = timedelta(minutes=1)  # so that reading does not write each time
 
 
 class Reports(JobDoor):
@@ -283,7 +282,7 @@ class Reports(JobDoor):
         if name not in files:
             raise NotFoundError("report file", name[:60], f"the report has {', '.join(files)}")
         found = files[name]
-        if utc_now() - report.used_at > _USED_EVERY:
+        if is_long_ago(report.used_at):
             self.jobs.touch([job_id, report.query_job_id])
         kind = FORMATS[report.formatting["formatType"]].media_type
         media_type = "text/html" if report.formatting.get("html") else kind
@@ -325,7 +324,8 @@ class Reports(JobDoor):
         children = [child for child in self.jobs.children(query, position) if child.pack]
         if not children:
             raise NotFoundError("result of sequence", str(position), "it has none yet")
-        self.jobs.touch([query_job_id])
+        if is_long_ago(query.used_at):
+            self.jobs.touch([query_job_id])
         of_one, letters = Formatting(format="15"), children[0].letters
         job_id = self.submit(requester, children[0].job_id, of_one, partial=True, add_to_collection=False)
         printed = self.run(job_id).execute().files[0]

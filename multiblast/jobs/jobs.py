@@ -237,6 +237,10 @@ class Jobs:
 
     def record_report(self, report: ReportJob, owner: str, *, summary: str = "", description: str = "") -> None:
         """Write a report job unless it exists, and link its owner with what they note about it."""
+        if not owner:
+            with self._database.read() as session:
+                if session.get(ReportJob, report.id) is not None:
+                    return
         with self._database.write() as session:
             if session.get(ReportJob, report.id) is None:
                 insert_missing(session, ReportJob, [report.model_dump()])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from multiblast.database import JobStatus, QueryJob, ReportJob
+from multiblast.database import JobStatus, QueryJob, ReportJob, utc_now
 from multiblast.errors import ConflictError, InvalidInputError, ProgramError
 from multiblast.ids import digest
 from multiblast.jobs import Child
@@ -15,6 +16,13 @@ from multiblast.reports.surroundings import surroundings
 from multiblast.reports.writer import ReportFile, write_report
 from multiblast.search import SearchEngine
 from multiblast.targets import database_argument
+
+_USED_EVERY = timedelta(minutes=1)
+
+
+def is_long_ago(used_at: datetime) -> bool:
+    """Whether the use of a report or result is to be noted again, so that reading does not write each time."""
+    return utc_now() - used_at > _USED_EVERY
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +68,8 @@ class ReportRun:
             raise ConflictError(f"report job {report.id} cannot be made, {why}")
         children = self._children(query)
         version = self._version(report, query, children)
-        self.engine.jobs.touch([report.id, query.id])
+        if report.status != JobStatus.COMPLETE or is_long_ago(report.used_at):
+            self.engine.jobs.touch([report.id, query.id])
         if self._is_made(report, version):
             return MadeReport(report.id, query.id, report.status, files_of(report), True, tuple(report.command))
         if report.status != JobStatus.QUEUED:

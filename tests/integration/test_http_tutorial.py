@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from multiblast.services import Services
@@ -59,3 +61,14 @@ def test_http_tutorial_snippet_runs(served: tuple[str, str], place: Path, number
     assert WANTED[number] in done.stdout
     if "report.tsv" in text:
         assert (place / "report.tsv").read_text().count("\t") > 10
+
+
+def test_http_documentation_alone_leads_to_a_report(served: tuple[str, str], place: Path) -> None:
+    """What the page ``/api`` shows runs as it stands, for a guest."""
+    found = re.search(r"<pre>(.*?)</pre>", httpx.get(f"{served[0]}/api").text, re.DOTALL)
+    assert found
+    command = [*PROGRAMS["sh"], html.unescape(found[1])]
+    done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '"status":"complete","site"' in done.stdout
+    assert done.stdout.count("\t") > 10

@@ -61,9 +61,12 @@ def plain(query: str, root: Path, outfmt: str) -> bytes:
 def test_view_of_a_sequence_is_made_once(
     services: Services, submit: Callable[..., SearchedJob], proteins: list[Sequence]
 ) -> None:
-    """It is kept as a report of the sequence's own job, and in no list."""
+    """It is kept as a report of the sequence's own job, in no list; to see it again writes nothing."""
     job = submit(fasta(proteins[:2])).job_id
-    seen = [services.reports.view(ADMINISTRATOR, job, 2) for _ in range(2)]
+    seen = [services.reports.view(ADMINISTRATOR, job, 2)]
+    version = services.database.version()
+    seen.append(services.reports.view(ADMINISTRATOR, job, 2))
+    assert services.database.version() == version
     assert seen[0] == seen[1]
     assert (seen[0].position, seen[0].name) == (2, proteins[1].name)
     assert seen[0].subjects

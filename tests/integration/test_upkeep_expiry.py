@@ -128,7 +128,7 @@ def test_expiry_counts_reading_as_use_and_nothing_else(
     )
     report = report_of(services, jobs["reported"])
     with services.database.write() as session:
-        for job in session.exec(select(QueryJob)):
+        for job in (*session.exec(select(QueryJob)), *session.exec(select(ReportJob))):
             job.used_at = utc_now() - timedelta(days=40)
     services.queries.list_jobs(ME)
     services.queries.lookup(ME, jobs["polled"])
