@@ -21,6 +21,7 @@ import pytest
 from Bio import Blast
 from Bio.Blast import NCBIWWW, NCBIXML
 
+from multiblast.actions import Queries
 from multiblast.database import JobStatus
 from multiblast.services import Services
 from multiblast.settings import HttpRules, Policy
@@ -162,12 +163,12 @@ def test_biopython_is_told_why_a_search_is_refused(
 
 @pytest.mark.parametrize("module", [NCBIWWW, Blast], ids=["NCBIWWW", "Blast"])
 def test_biopython_does_not_wait_for_a_search_that_failed(
-    qblast: Callable[..., Any], services: Services, monkeypatch: pytest.MonkeyPatch, module: Any
+    qblast: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, module: Any
 ) -> None:
-    def fail(job_id: str) -> None:
-        services.queries.jobs.move_query([job_id], JobStatus.FAILED, "out of memory")
+    def fail(queries: Queries, job_id: str) -> None:
+        queries.jobs.move_query([job_id], JobStatus.FAILED, "out of memory")
 
-    monkeypatch.setattr(services.queries, "begin", fail)
+    monkeypatch.setattr(Queries, "begin", fail)
     with pytest.raises(HTTPError) as caught:
         qblast(module, sequence=f">{module.__name__}\nMKVLAAGIVGKVLLLPWQRTY\n")
     assert caught.value.code == 500
