@@ -2,8 +2,8 @@
 
 - A run that searches holds leases and renews them, so a job with a living lease is left alone.
 - Else the state of its run decides. One that has ended lost its job; from one that nobody knows, and from one that is
-  said to run, the job is taken back after a time without progress. Should its run live after all, nothing is
-  searched twice, since leases see to that.
+  said to run, the job is taken back after a time without progress, and from one that nobody knows at once where it left
+  leases. Should its run live after all, nothing is searched twice, since leases see to that.
 - A job whose run ends too often before it does has failed.
 - A queued job may have a run too, which waits for its turn: that one is cancelled, and found dead, in the same way.
 """
@@ -169,18 +169,21 @@ class Reconciliation:
     def _lives(self, job: _Active, state: RunState | None, now: datetime) -> bool:
         if state is RunState.ENDED:
             return False
-        patience = _STALLED if state is RunState.RUNNING else _PATIENCE
-        return now - job.at < patience or self._is_searched(job, now)
+        gone = [is_gone(holder) for holder in self._holders(job, now)]
+        if not all(gone):
+            return True
+        if gone and state is None:  # it was searched by a process that was no run and was killed
+            return False
+        return now - job.at < (_STALLED if state is RunState.RUNNING else _PATIENCE)
 
-    def _is_searched(self, job: _Active, now: datetime) -> bool:
-        """Whether somebody at work holds a lease for a sequence of the job."""
+    def _holders(self, job: _Active, now: datetime) -> list[str]:
+        """Return who holds leases for sequences of the job."""
         keys = or_(
             col(Lease.key).in_(select(QueryJob.result_key).where(QueryJob.id == job.job_id)),
             col(Lease.key).in_(select(ChildJob.result_key).where(ChildJob.parent_id == job.job_id)),
         )
         with self._database.read() as session:
-            holders = session.exec(select(Lease.holder).where(keys, col(Lease.expires_at) > now).distinct())
-            return any(not is_gone(holder) for holder in holders)
+            return list(session.exec(select(Lease.holder).where(keys, col(Lease.expires_at) > now).distinct()))
 
     def _take_back(self, job: _Active, reconciled: Reconciled) -> None:
         attempts = self._lost_runs(job.job_id) + 1

@@ -100,7 +100,8 @@ def test_lease_of_somebody_at_work_keeps_a_job(database: Database, alone: QueryJ
 def test_lease_of_a_dead_process_keeps_no_job(database: Database, alone: QueryJob) -> None:
     machine, pid, _started, rest = new_holder().split("-")
     lease(database, alone.result_key, f"{machine}-{pid}-1-{rest}")
-    assert Reconciliation(database).run(NOBODY, utc_now() + LATER).queued == [alone.id]
+    assert Reconciliation(database).run(knows(run_1=RunState.RUNNING), utc_now() + LATER).queued == []
+    assert Reconciliation(database).run(NOBODY, utc_now() + SOON).queued == [alone.id]
 
 
 def test_lease_that_has_expired_keeps_no_job(database: Database, alone: QueryJob) -> None:
