@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -52,7 +52,7 @@ class HereStarter:
 def serving(services: Services, starter: Any, *, small_search_s: float = 0, port: int = 0) -> Iterator[str]:
     """Serve until the end of the block; give the address. By default, each search is left to the starter."""
     http = services.policy.http.model_copy(update={"small_search_s": small_search_s})
-    services = replace(services, policy=services.policy.model_copy(update={"http": http}))
+    services.policy = services.policy.model_copy(update={"http": http})
     server = make_server(services, starter)
     with socket.create_server(("127.0.0.1", port)) as listener:
         thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
