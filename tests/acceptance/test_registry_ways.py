@@ -313,6 +313,7 @@ def test_registry_action_does_the_same_in_all_ways(action: str, world: World) ->
     WAYS[action](world)
 
 
+@pytest.mark.long
 def test_registry_jobs_are_recorded_if_the_policy_says_so(world: World) -> None:
     """By the flows that submit and report; and one job, whatever the policy, by function and command."""
     from blocks.services import using
@@ -338,6 +339,7 @@ def test_registry_jobs_are_recorded_if_the_policy_says_so(world: World) -> None:
     services.database.close()
 
 
+@pytest.mark.long
 def test_registry_pull_is_cached_until_configuration_or_answer_change(world: World) -> None:
     """What is asked of the registry is asked each time; what follows from it is shown as Cached."""
     text = "read: [{data_product: 'cached/*', use: {namespace: rich}}]\n"

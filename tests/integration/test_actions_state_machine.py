@@ -441,7 +441,7 @@ class Actions(RuleBasedStateMachine):
                 assert (child.pack is not None) == (part in self.model.results)
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.long)])
 def test_actions_in_any_order_do_what_the_model_says(
     kind: str,
     request: pytest.FixtureRequest,
