@@ -53,7 +53,7 @@ lint: install ## check style, types and the direction of imports
 	@$(BIN)/lint-imports
 
 check: lint ## run the quick checks: lint and the unit tests
-	@$(PYTHON) -m pytest tests/unit --hypothesis-profile=quick $(ARGS)
+	@$(PYTHON) -m pytest tests/unit -n $$(nproc) --hypothesis-profile=quick $(ARGS)
 
 bench: install ## compare the speed with that of plain BLAST+, and tell that of the registry
 	@$(PYTHON) tests/benchmarks/bench.py $(ARGS)

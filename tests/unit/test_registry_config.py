@@ -35,11 +35,16 @@ write:
 COMMIT_AUTHOR = ["-c", "user.name=Rich R", "-c", "user.email=r@example.org"]
 
 
-@pytest.fixture
-def registry(tmp_path: Path) -> Iterator[Registry]:
-    made = Registry(
-        open_database(f"sqlite:///{tmp_path / 'r.sqlite'}"), LocalStore(tmp_path / "store"), tmp_path / "registry"
-    )
+def _open(place: Path) -> Registry:
+    database = open_database(f"sqlite:///{place / 'r.sqlite'}")
+    return Registry(database, LocalStore(place / "store"), place / "registry")
+
+
+@pytest.fixture(scope="module")
+def _recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A registry to be copied."""
+    place = tmp_path_factory.mktemp("recorded")
+    made = _open(place)
     for namespace, name, version in (
         ("rich", "params/a", "0.9.0"),
         ("rich", "params/a", "1.0.0"),
@@ -47,8 +52,15 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
         ("other", "params/b", "0.20261120.0"),
         ("other", "params/b", "0.20261121.0"),
     ):
-        (tmp_path / "file").write_text(f"{namespace} {name} {version}")
-        record_product(made, ProductName(namespace, name, version), tmp_path / "file", file_type="csv")
+        (place / "file").write_text(f"{namespace} {name} {version}")
+        record_product(made, ProductName(namespace, name, version), place / "file", file_type="csv")
+    made.close()
+    return place
+
+
+@pytest.fixture
+def registry(tmp_path: Path, _recorded: Path) -> Iterator[Registry]:
+    made = _open(shutil.copytree(_recorded, tmp_path, dirs_exist_ok=True))
     yield made
     made.close()
 
