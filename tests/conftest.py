@@ -1,4 +1,4 @@
-"""Real servers for tests: two that speak S3, and PostgreSQL; each started once a process, when first asked for."""
+"""What all tests share: a browser; servers that speak S3, and PostgreSQL, started once a process when asked for."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from uuid import uuid4
 import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
+from playwright.sync_api import Browser, sync_playwright
 from xdist.scheduler import LoadFileScheduling
 
 from deployments.own_servers import WEED_PORTS, postgres_command, remove_sockets, weed_command
 from multiblast.database import Database
 from tests.support.servers import S3Server, free_ports, rclone_command, running
+
+_CHROMIUM = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+_CHROMIUM += ["--disable-component-update", "--disable-sync"]
 
 # A busy machine is not a fault of the code.
 settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -49,6 +53,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         used = {*getattr(item, "fixturenames", ()), *map(str, parameters)}
         if used & {"postgres_server", "postgres_url", "postgres", "postgresql"}:
             item.add_marker(pytest.mark.postgresql)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium; for a file of tests, since Playwright keeps an event loop running as long as it is used."""
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=_CHROMIUM)
+        yield opened
+        opened.close()
 
 
 @pytest.fixture(scope="session")

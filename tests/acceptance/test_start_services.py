@@ -27,6 +27,7 @@ import boto3
 import psutil
 import pytest
 import yaml
+from playwright.sync_api import Browser
 from sqlmodel import select
 
 from multiblast.accounts import Requester
@@ -42,6 +43,7 @@ from multiblast.stores.s3 import S3Store, connect
 from multiblast.targets import Targets
 from multiblast.transfer import publish
 from tests.support.people import ADMINISTRATOR
+from tests.support.prefect_walk import Person
 from tests.support.processes import blast_processes, is_running, wait_for
 from tests.support.servers import free_stack_port
 
@@ -252,6 +254,26 @@ def test_ui_asks_the_server_it_came_from(installation: Installation) -> None:
     with urllib.request.urlopen(f"{installation.url}/ui-settings", timeout=30) as response:  # noqa: S310 - as above
         settings = json.load(response)
     assert settings["api_url"] == "/api"
+
+
+@pytest.mark.browser
+def test_second_person_walks_from_login_to_results(installation: Installation, browser: Browser) -> None:
+    """At this machine's own address, by clicks, where Prefect's pages ask for a password."""
+    with browser.new_context() as context:
+        person = Person(context.new_page(), installation.url, installation.password)
+        person.open_form("submit-blastp")
+        person.submit()
+        person.see("'targets' is a required property")
+        person.choose("demo/examples/proteins")
+        person.type_query(f">mine\n{''.join(random.choices('ACDEFGHIKLMNPQRSTVWY', k=60))}\n")
+        person.submit()
+        person.open_run()
+        person.see_state("Completed")
+        person.open_artifact("job-")
+        assert person.hosts == {f"{installation.host}:{installation.port}"}
+        for link in ("Query", "result", "hits", "details"):
+            address = person.page.get_by_role("link", name=link, exact=True).get_attribute("href")
+            assert str(address).startswith(f"http://{installation.host}:{installation.port + 1}/")
 
 
 def test_up_again_says_that_it_runs(installation: Installation) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from tests.support.prefect_walk import Person
 
@@ -23,18 +22,10 @@ pytestmark = [pytest.mark.long, pytest.mark.browser]
 DATABASE = "demo/examples/proteins"
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
 @pytest.fixture
-def person(chromium: Browser, live: dict[str, str]) -> Iterator[Person]:
+def person(browser: Browser, live: dict[str, str]) -> Iterator[Person]:
     """Somebody with a browser of their own."""
-    with chromium.new_context() as context:
+    with browser.new_context() as context:
         yield Person(context.new_page(), live["UI_URL"])
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
 from sqlmodel import col, select
 
 from multiblast.database import BatchRun, Database
@@ -22,18 +21,7 @@ from multiblast.stores import LocalStore
 from multiblast.targets import Targets
 from multiblast.targets.makeblastdb import build_database
 
-_CHROMIUM = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-_CHROMIUM += ["--disable-component-update", "--disable-sync"]
 EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium; for a file of tests, since Playwright keeps an event loop running as long as it is used."""
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=_CHROMIUM)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="session")
