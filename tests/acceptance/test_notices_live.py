@@ -81,7 +81,7 @@ def test_ended_jobs_are_told_by_notice_and_by_automation(
         prefect_api.post(f"/deployments/{found['id']}/create_flow_run", json=body).raise_for_status()
 
     submit(query=">q\nMKVLAAGIVGLCAKAYWQ\n", targets=["demo/examples/proteins"], notify=f"{url}/notice")
-    submit(query="", targets=["demo/examples/proteins"], notify=f"{url}/notice")
+    submit(query=">q\nMKV?LA\n", targets=["demo/examples/proteins"], notify=f"{url}/notice")
     wait_for(lambda: len(on("/automation")) >= 2 and on("/notice"))
     (notice,) = on("/notice")
     assert notice["event"] == "query.complete"
