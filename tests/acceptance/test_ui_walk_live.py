@@ -41,7 +41,8 @@ def test_walk_through_the_ui_sees_form_progress_table_and_report_form(live: dict
     done = subprocess.run(command, env=live, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     kept = {path.stem for path in tmp_path.glob("*.png")}
-    assert kept == {"deployments", "form", "run-page-during", "run-page", "sequences", "report-form"}
+    of_prefect = {"deployments", "form", "run-page-during", "run-page", "sequences", "report-form"}
+    assert kept == of_prefect | {"pages-search", "pages-waiting", "pages-hits"}
 
 
 def test_form_says_what_is_missing_or_too_large_before_a_run_starts(person: Person) -> None:

@@ -60,9 +60,11 @@ def serving(services: Services, starter: Any, *, small_search_s: float = 0, port
         deadline = time.monotonic() + _LIMIT_S
         while not server.started and time.monotonic() < deadline:
             time.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        thread.join(_LIMIT_S)
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:  # else the thread keeps the process of a failed test alive
+            server.should_exit = True
+            thread.join(_LIMIT_S)
 
 
 def config(query: str = "", *, database: str = "proteins", tool: str = "blastp", **blast: Any) -> dict[str, Any]:
