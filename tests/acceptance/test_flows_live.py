@@ -170,8 +170,14 @@ def test_cancelling_in_the_ui_stops_blast_and_cancels_the_job(
     api.client.post(f"/flow_runs/{run['id']}/set_state", json=cancelling).raise_for_status()
     wait_for(lambda: not blast_processes(mark))
     wait_for(lambda: api.client.get(f"/flow_runs/{run['id']}").json()["state_type"] == "CANCELLED")
-    job = json.loads(multiblast("jobs", "list", "--status", "cancelled", "--json").stdout)[0]
-    assert job["status"] == "cancelled"
+    cancelled: list[dict[str, str]] = []
+
+    def job_is_cancelled() -> bool:
+        cancelled[:] = json.loads(multiblast("jobs", "list", "--status", "cancelled", "--json").stdout)
+        return bool(cancelled)
+
+    wait_for(job_is_cancelled)  # the run says so a moment before
+    job = cancelled[0]
     with closing(sqlite3.connect(f"file:{mark}/jobs.sqlite?mode=ro", uri=True)) as jobs:
         ends = jobs.execute("SELECT failure_class FROM batch_run WHERE job_id = ?", [job["queryJobID"]]).fetchall()
     assert set(ends) == {("cancelled",)}  # and none searched its last sequence first
