@@ -264,6 +264,7 @@ def test_second_person_walks_from_login_to_results(installation: Installation, b
         person.open_form("submit-blastp")
         person.submit()
         person.see("'targets' is a required property")
+        person.open_form("submit-blastp")
         person.choose("demo/examples/proteins")
         person.type_query(f">mine\n{''.join(random.choices('ACDEFGHIKLMNPQRSTVWY', k=60))}\n")
         person.submit()
