@@ -27,15 +27,14 @@ from multiblast.options import Options
 from multiblast.reports import Formatting, ReportRun, files_of
 from multiblast.reports.formats import FORMATS
 from multiblast.reports.hits import HitPage, read_hits
-from multiblast.reports.html.archive_reader import QueryResult, Subject, read_results
+from multiblast.reports.html.archive_reader import QueryResult, read_results
 from multiblast.reports.letters import check_letters
 from multiblast.reports.run import is_long_ago
-from multiblast.reports.subjects import write_subjects
+from multiblast.reports.subjects import write_aligned_parts, write_subjects
 from multiblast.search import SearchEngine, options_of, outputs_of
 from multiblast.upkeep import Notices
 from multiblast.upkeep.reconciliation import Waiting
 
-_LINE = 80
 _SMALL_BYTES = 16 << 20  # of archives, uncompressed
 
 
@@ -359,7 +358,7 @@ class Reports(JobDoor):
         with TemporaryDirectory(prefix="multiblast-") as name:
             output = Path(name) / "subjects.fasta"
             if aligned:
-                output.write_text("".join(map(_aligned_parts, chosen)), "utf-8", "replace")
+                write_aligned_parts(chosen, output)
             else:
                 databases = self._engine.resolver.context(self.jobs.query(query_job_id)).databases
                 program = self._engine.installation.program("blastdbcmd")
@@ -405,14 +404,3 @@ def _as_bytes(start: int | None, end: int | None, size: int) -> tuple[int, int]:
         length = min(end or 0, size)
         return size - length, length
     return start, max(0, (size - 1 if end is None else min(end, size - 1)) - start + 1)
-
-
-def _aligned_parts(subject: Subject) -> str:
-    """Return the parts of a subject that are aligned, as FASTA."""
-    parts = []
-    for hsp in subject.hsps:
-        letters = hsp.subject_row.replace("-", "")
-        rows = "\n".join(letters[at : at + _LINE] for at in range(0, len(letters), _LINE))
-        head = f"{subject.name}:{hsp.subject_start}-{hsp.subject_end} {subject.title}".rstrip()
-        parts.append(f">{head}\n{rows}\n")
-    return "".join(parts)

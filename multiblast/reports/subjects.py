@@ -1,8 +1,8 @@
-"""Whole sequences of databases, by the ids that results have of them."""
+"""Sequences of subjects as FASTA: whole, by the ids that results have of them, or the parts that are aligned."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from io import BufferedReader, RawIOBase
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,6 +10,7 @@ from typing import cast
 
 from multiblast.molecules import DatabaseKind
 from multiblast.programs import Program
+from multiblast.reports.html.archive_reader import Subject
 from multiblast.targets import BlastDatabase, database_argument, ordinal_of
 
 _LINE = 80
@@ -49,8 +50,21 @@ def _write_by_ordinal(command: Sequence[str], ordinals: set[int], output: Path) 
                     if int(number) in left:
                         left.remove(int(number))
                         letters, _, title = rest.rstrip(b"\n").partition(b"\t")
-                        rows = (letters[at : at + _LINE] for at in range(0, len(letters), _LINE))
-                        file.write(b">%s\n%s\n" % (title, b"\n".join(rows)))
+                        file.write(_record(title, letters))
                     if not left:
                         return
             reading.finish()
+
+
+def write_aligned_parts(subjects: Iterable[Subject], output: Path) -> None:
+    """Write the parts of subjects that are aligned, one for each alignment, as they are in it but for gaps."""
+    with output.open("wb") as file:
+        for subject in subjects:
+            for hsp in subject.hsps:
+                title = f"{subject.name}:{hsp.subject_start}-{hsp.subject_end} {subject.title}".rstrip()
+                file.write(_record(title.encode("utf-8", "replace"), hsp.subject_row.replace("-", "").encode()))
+
+
+def _record(title: bytes, letters: bytes) -> bytes:
+    rows = (letters[at : at + _LINE] for at in range(0, len(letters), _LINE))
+    return b">%s\n%s\n" % (title, b"\n".join(rows))
