@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from starlette.concurrency import run_in_threadpool
@@ -24,7 +25,7 @@ _AGAIN_S = 5.0
 _FORMATTERS = 2
 _SEARCHERS = 2
 _MOST_SEARCHES = 32  # that run here or wait for that
-_RESUME_AFTER = timedelta(seconds=30)  # by then, whoever has just recorded a job runs it
+_RESUME_AFTER = timedelta(seconds=30)  # by then, a process that has just recorded a job runs it
 _STARTS = 4  # at a time
 
 
@@ -39,7 +40,7 @@ class Starter(Protocol):
         """
 
     async def health(self) -> list[Check]:
-        """Tell how everything is that starts depend on."""
+        """Report how everything is that starts depend on."""
 
 
 class Runs:
@@ -81,7 +82,7 @@ class Runs:
         return await asyncio.get_running_loop().run_in_executor(self._formatters, work)
 
     async def health(self) -> list[Check]:
-        """Tell how everything is that runs depend on."""
+        """Report how everything is that runs depend on."""
         return await self._starter.health()
 
     async def close(self) -> None:
@@ -134,18 +135,23 @@ class Runs:
 
     def _made(self, report_id: str) -> bool:
         reports = self._services.reports
-        return self._done(lambda: reports.is_small(report_id), lambda: reports.run(report_id).execute(), report_id)
+        return self._done(report_id, lambda: reports.run(report_id).execute if reports.is_small(report_id) else None)
 
     def _searched(self, job_id: str) -> bool:
-        queries, limit_s = self._services.queries, self._services.policy.http.small_search_s
-        return self._done(lambda: queries.is_small(job_id, limit_s), lambda: queries.run(job_id).execute(), job_id)
+        def find() -> Callable[[], object] | None:
+            run = self._services.queries.run(job_id)
+            plan = run.plan()
+            return partial(run.execute, plan) if run.is_small(plan, self._services.policy.http.small_search_s) else None
 
-    def _done(self, is_small: Callable[[], bool], execute: Callable[[], object], job_id: str) -> bool:
-        """Do what is small; how it ends, its job says."""
+        return self._done(job_id, find)
+
+    def _done(self, job_id: str, find: Callable[[], Callable[[], object] | None]) -> bool:
+        """Do what is found to be small; how it ends, its job says."""
         try:
-            if not is_small():
-                return False
-        except Exception:  # noqa: BLE001 - its run will say why
+            execute = find()
+        except Exception:  # noqa: BLE001 - a run of its own will say why
+            return False
+        if execute is None:
             return False
         try:
             execute()

@@ -142,7 +142,7 @@ def _search_by_stack(running: Session, submission: Submission) -> SearchedJob | 
     plan = run.plan()
     board.begin(job_id, to_search=plan.unknown, reused=plan.known, letters=plan.letters)
     with display.searching():
-        if not plan.unknown or queries.is_small(job_id, running.services.policy.http.small_search_s):
+        if run.is_small(plan, running.services.policy.http.small_search_s):
             return run.execute(plan)
         started = _start_run(running, job_id)
         if started is None:

@@ -60,7 +60,6 @@ from multiblast.upkeep import Notices
 from multiblast.upkeep.reconciliation import Waiting
 
 _CHILDREN = 1000
-_COMPARED_A_SECOND = 2e9  # letters of query times letters of databases: blastp does five times as much in a second
 
 
 class Queries(JobDoor):
@@ -141,18 +140,6 @@ class Queries(JobDoor):
         """
         turn = partial(self._fair_queue.turn, job_id, given_up=lambda: self.jobs.query(job_id).cancel_requested)
         return SearchRun(self._engine, job_id, run_id=run_id, progress=progress, turn=turn)
-
-    def is_small(self, job_id: str, limit_s: float) -> bool:
-        """Whether one core searches what is not known of a job within a time, so that it is not worth a run of its own.
-
-        Of the first search of its kind nobody knows how long it takes: it is small if all letters of the query
-        compared with all of the databases are few.
-        """
-        plan = self.run(job_id).plan()
-        if plan.seconds is not None:
-            return plan.core_seconds <= limit_s
-        databases = self._engine.resolver.context(self.jobs.query(job_id)).databases
-        return plan.letters * sum(database.letters for database in databases) <= limit_s * _COMPARED_A_SECOND
 
     def begin(self, job_id: str) -> Waiting | None:
         """Let a submitted job go its way: if every result is known it ends at once, else a run must be started.

@@ -28,6 +28,7 @@ from multiblast.search.subject_names import keep_names
 from multiblast.targets import BlastDatabase
 
 _POLL_S = 0.5
+_COMPARED_PER_S = 2e9  # letters of query times letters of databases: blastp does five times as much
 
 Turn = Callable[[], AbstractContextManager[None]]
 """Waits until a batch may be searched; the block of its context is the search."""
@@ -92,6 +93,19 @@ class SearchRun:
         first = part * len(plan.to_run) // (of + 1)
         return replace(plan, batches=plan.to_run[first:] + plan.to_run[:first])
 
+    def is_small(self, plan: Plan, limit_s: float) -> bool:
+        """Whether one core searches what is not known within a time, so that it is not worth a process of its own.
+
+        Of the first search of its kind nobody knows how long it takes: it is small if all letters of the query
+        compared with all of the databases are few.
+        """
+        if not plan.unknown:
+            return True
+        if plan.seconds is not None:
+            return plan.core_seconds <= limit_s
+        databases = self.engine.resolver.context(self._job()).databases
+        return plan.letters * sum(database.letters for database in databases) <= limit_s * _COMPARED_PER_S
+
     def settle_known(self, plan: Plan) -> bool:
         """Bring a job that waits to its end at once, if nothing is to be searched; return whether it has ended.
 
@@ -154,7 +168,7 @@ class SearchRun:
     def fail(self, error: BaseException) -> None:
         """Note that the run ended in an error, or was cancelled; what was found stays.
 
-        If a server was away, the job stays in progress: that is nobody's failure, and whoever
+        If a server was away, the job stays in progress: that is nobody's failure, and what
         watches over runs sees that this one has ended, and runs the job again.
         """
         if isinstance(error, MultiblastError):
