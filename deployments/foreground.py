@@ -52,7 +52,7 @@ def serve_web(host: str, port: int) -> int:
         sys.stdout.flush()
         services = local_services()
         if services.policy.trust_unnamed and not ip_address(listener.getsockname()[0]).is_loopback:
-            message = "others can reach this service, and whoever gives no name may do everything: see trust_unnamed"
+            message = "others can reach this service, and everybody without a name may do everything: see trust_unnamed"
             logging.getLogger("multiblast.http").warning(message)
         make_server(services, starter).run(sockets=[listener])
     return 0

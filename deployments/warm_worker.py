@@ -44,7 +44,7 @@ class Forked:
         self._connection = connection
 
     async def wait(self) -> int:
-        """Return the exit code, negative after a signal; the zygote tells it, which is the parent."""
+        """Return the exit code, negative after a signal; the zygote reports it, which is the parent."""
         line = await _line(self._connection)
         if not line:  # the zygote was killed: the run goes on, and only its own reports say how it ends
             descriptor = _open_pidfd(self.pid)

@@ -57,7 +57,7 @@ class Request:
 
 
 class Zygote:
-    """What forks, until the worker ends, our code changes, or it is told to end; then its runs come to their ends.
+    """What forks, until the worker ends, our code changes, or it is asked to end; then its runs come to their ends.
 
     Args:
         requests: Where the worker sends an end of a socket for each run.

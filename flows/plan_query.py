@@ -25,8 +25,8 @@ async def plan_query(  # noqa: PLR0913, PLR0917 - the fields of a form
     """Estimate what a query would take; nothing is recorded or searched.
 
     Args:
-        query: Needed, unless a file is named instead: the sequences, as FASTA text, up to 400 KB. Whoever may open
-            Prefect can read what is typed here; the page to search in, of the HTTP service, keeps it private.
+        query: Needed, unless a file is named instead: the sequences, as FASTA text, up to 400 KB. Everybody who may
+            open Prefect can read what is typed here; the page to search in, of the HTTP service, keeps it private.
         query_file: Instead of text, a FASTA file: its path, or store:KEY if it is in the result storage.
         program: The BLAST+ program.
         site: The site whose databases are searched. May stay empty if the targets name it.

@@ -179,7 +179,7 @@ def _add_keeping(router: APIRouter, kind: JobKind) -> None:
 
 
 def _add_reading(router: APIRouter, kind: JobKind) -> None:
-    """Add what tells of a job: history, errors, standard error, statuses."""
+    """Add what describes a job: history, errors, standard error, statuses."""
     known = errors("not-found", "forbidden")
 
     @router.get("/jobs/{job_id}/history", response_model=list[Event], responses=known)

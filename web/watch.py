@@ -17,7 +17,7 @@ _EVERYTHING = Requester(administrator=True)  # rights are checked before anybody
 
 
 class Watch:
-    """Tells requests that wait when their jobs have ended.
+    """Notifies requests that wait of the end of their jobs.
 
     Args:
         services: Where the jobs are.

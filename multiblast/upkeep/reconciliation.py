@@ -71,7 +71,7 @@ class Waiting:
     event: int
 
     def key(self, start: int = 0) -> str:
-        """Return the idempotency key of a run for it, so that whoever starts it, it is started once.
+        """Return the idempotency key of a run for it, so that it is started once, whatever starts it.
 
         Args:
             start: How many runs for it have ended before they began.

@@ -52,7 +52,7 @@ def test_form_says_what_is_missing_or_too_large_before_a_run_starts(person: Pers
     person.submit()
     person.see("Put a large query into a file and name it in query_file, or send it to the HTTP service.")
     person.open_form("submit-blastp")
-    person.see("Whoever may open Prefect can read what is typed here")
+    person.see("Everybody who may open Prefect can read what is typed here")
     person.submit()
     person.see("should be non-empty")
     person.see("'targets' is a required property")

@@ -148,10 +148,10 @@ def _people(port: int, token: str, database: Path) -> None:
     with ThreadPoolExecutor(PEOPLE) as people:
         last = _timed(lambda: list(people.map(lambda text: _page(port, token, text), new[4:])))
     command = [str(Path(sys.executable).with_name("multiblast")), "--help"]
-    told = min(_timed(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL)) for _ in range(3))
+    help_s = min(_timed(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL)) for _ in range(3))
     load = os.getloadavg()[0]
     _say(f"one new sequence: {alone:.2f} s from POST to the page with its hits (goal 2.0 s + {blast:.2f} s of blastp)")
-    _say(f"the same again: {known:.2f} s (goal 0.5 s); multiblast --help: {told:.2f} s (goal 0.4 s)")
+    _say(f"the same again: {known:.2f} s (goal 0.5 s); multiblast --help: {help_s:.2f} s (goal 0.4 s)")
     _say(f"{PEOPLE} people at once: {last:.1f} s until the last has the page (goal 15 s); load {load:.1f}")
 
 

@@ -89,7 +89,7 @@ def options_of_2(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def notes_of(request: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a request says of a job that does not change its search, and is told again.
+    """Return what a request says of a job that does not change its search, and is returned with it.
 
     Raises:
         InvalidInputError: it is not as 1.x writes it.

@@ -64,7 +64,7 @@ class _Framed(RawIOBase):
         self._left = memoryview(b"")
 
     def readable(self) -> bool:
-        """Tell that it can be read."""
+        """Return that it can be read."""
         return True
 
     def readinto(self, buffer: Any) -> int:
