@@ -75,24 +75,26 @@ def start_prefect() -> PrefectServer:
     `PrefectServer.wait`, such as importing Prefect (which must come after this,
     since it reads its settings then). A temporary server ends with this process.
     """
-    environment.apply()
-    server = _find_or_start()
+    server = find_prefect()
+    if server is None:
+        server = temporary_server()
+        # Registered before Prefect registers its own: so it runs after them, when they have sent their last words.
+        atexit.register(server.stop)
+        os.environ["PREFECT_API_URL"] = server.api_url
     # Only now: the server's own lines are not a command's.
     os.environ.setdefault("PREFECT_LOGGING_CONFIG_PATH", str(Path(__file__).with_name("logging.yml")))
     return server
 
 
-def _find_or_start() -> PrefectServer:
+def find_prefect() -> PrefectServer | None:
+    """Return the Prefect server to work with, before Prefect is imported; None if it takes one of our own."""
+    environment.apply()
     if "PREFECT_PROFILE" in os.environ or "PREFECT_API_URL" in os.environ:
         return PrefectServer(os.environ.get("PREFECT_API_URL", ""))
     if api_url := running_server():
         use(api_url)
         return PrefectServer(api_url)
-    server = temporary_server()
-    # Registered before Prefect registers its own: so it runs after them, when they have sent their last words.
-    atexit.register(server.stop)
-    os.environ["PREFECT_API_URL"] = server.api_url
-    return server
+    return None
 
 
 def use(api_url: str) -> None:

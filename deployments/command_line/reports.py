@@ -54,7 +54,7 @@ def report(
     options = {name: value for name, _, value in (text.partition("=") for text in option or [])}
     wanted = Formatting.read(format, fields=fields, options=options)
     check_directories([out])
-    running = Session(targets_root, user)
+    running = Session(targets_root, user, early=False)
     files = write_report(running, running.services.whole_id(running.requester, job), out, wanted)
     if json:
         display.print_json(listed(files))
@@ -75,20 +75,32 @@ def print_files(files: Iterable[WrittenFile]) -> None:
 
 
 def write_report(running: Session, job_id: str, directory: Path, formatting: Formatting) -> list[WrittenFile]:
-    """Make a report with its flow, and write its files into a directory."""
-    who, door = running.requester, running.services.reports
-    door.check(who, job_id, formatting)
+    """Make a report, unless it is there, and write its files into a directory.
+
+    What is small is made at once, without Prefect, which takes seconds to import; the rest by its flow.
+    """
+    services, who = running.services, running.requester
+    door = services.reports
+    report_id = door.submit(who, job_id, formatting)
+    if services.policy.provenance or not (door.is_small(report_id) or door.run(report_id).version()[1]):
+        _run_flow(running, job_id, formatting)
+    else:
+        with display.working("Formatting …"):
+            door.run(report_id).execute()
+    return [
+        WrittenFile(path, address_of(JobKind.REPORT, report_id, "files", path.name))
+        for path in door.fetch(who, report_id, directory)
+    ]
+
+
+def _run_flow(running: Session, job_id: str, formatting: Formatting) -> None:
     changed = {name: value for name, value in formatting.changed().items() if name != "formatType"}
     options = {name: " ".join(value) if isinstance(value, list) else str(value) for name, value in changed.items()}
     with running.connected(display.working("Formatting …")):
         from flows.make_report import make_report
 
         choice = formatting.row.choice
-        made = running.run(lambda: make_report(job=job_id, format=choice, options=options, user=running.user))
-    return [
-        WrittenFile(path, address_of(JobKind.REPORT, made.report_id, "files", path.name))
-        for path in door.fetch(who, made.report_id, directory)
-    ]
+        running.run(lambda: make_report(job=job_id, format=choice, options=options, user=running.user))
 
 
 def read_formats(names: Sequence[str], fields: str, out: Path) -> dict[Path, Formatting]:

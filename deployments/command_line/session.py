@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from deployments.command_line.arguments import GUEST_TOKEN, SHARE_TOKENS, USER
 from deployments.command_line.display import say, working
-from deployments.server import ask, running_server, start_prefect, started_server, use
+from deployments.server import PrefectServer, ask, find_prefect, running_server, start_prefect, started_server, use
 from multiblast.settings import TASK_RUNNER
 
 if TYPE_CHECKING:
@@ -24,24 +24,32 @@ ResultT = TypeVar("ResultT")
 
 
 class Session:
-    """Runs flows for a command; the server they are recorded on comes up while the command does its own work.
+    """Runs flows for a command, recorded on the server that runs, or on one of its own.
 
-    Its user, by default the one that the environment names, requests them: empty for a guest, or nobody.
+    Args:
+        targets_root: Where databases are, if elsewhere than is configured.
+        user: Who requests them; by default whom the environment names, empty for a guest, or nobody.
+        early: Whether a server of its own comes up while the command does its own work, or only if a flow is to run.
     """
 
-    def __init__(self, targets_root: Path | None = None, user: str = "") -> None:
+    def __init__(self, targets_root: Path | None = None, user: str = "", *, early: bool = True) -> None:
         self._targets_root = targets_root
         self.user = user or os.environ.get(USER, "")
-        self._server = start_prefect()
-        self._is_own = self._server.process is not None
+        self._server = start_prefect() if early else find_prefect()
 
     @cached_property
     def services(self) -> Services:
         """What the flows work with: what the blocks of a running server say; one of our own has none."""
-        if not self._is_own:
-            self.wait()
-        of_blocks = not self._is_own and not (self._server.api_url and _has_default_blocks(self._server.api_url))
-        return _services(self._targets_root, of_blocks=of_blocks)
+        if self._other is None:
+            return _services(self._targets_root, of_blocks=False)
+        self.wait()
+        has_own_blocks = not (self._other.api_url and _has_default_blocks(self._other.api_url))
+        return _services(self._targets_root, of_blocks=has_own_blocks)
+
+    @property
+    def _other(self) -> PrefectServer | None:
+        """The server, unless it is one of its own."""
+        return None if self._server is None or self._server.process else self._server
 
     @property
     def stack(self) -> str:
@@ -49,9 +57,9 @@ class Session:
 
         It does not know another targets root, nor run flows as this command would where a cluster is chosen for that.
         """
-        if self._is_own or self._targets_root or TASK_RUNNER in os.environ:
+        if self._other is None or self._targets_root or TASK_RUNNER in os.environ:
             return ""
-        return self._server.api_url if self._server.api_url == started_server() else ""
+        return self._other.api_url if self._other.api_url == started_server() else ""
 
     @property
     def requester(self) -> Requester:
@@ -68,6 +76,7 @@ class Session:
     def wait(self) -> None:
         """Wait for the server, and show that if it takes a moment."""
         with working("Connecting to Prefect …"):
+            self._server = self._server or start_prefect()
             self._server.wait(say)
 
     def run(self, flow: Callable[[], Coroutine[Any, Any, ResultT]]) -> ResultT:
@@ -76,7 +85,7 @@ class Session:
         from tasks.runs import requested_by
 
         # With the services of the server's own blocks, a flow may also call other workers.
-        own = using(self.services) if self._targets_root or self._is_own else nullcontext()
+        own = using(self.services) if self._targets_root or self._other is None else nullcontext()
         with own, requested_by(self.requester):
             return asyncio.run(flow())
 

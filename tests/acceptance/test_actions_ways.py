@@ -397,7 +397,8 @@ def test_commands_are_requested_by_the_user_or_guest_of_the_environment(
     public = replace(world.services, policy=Policy.public())
     monkeypatch.setattr(session, "local_services", lambda _root=None: public)
     monkeypatch.setattr(session, "_services", lambda _root, **_: public)
-    monkeypatch.setattr(session, "start_prefect", PrefectServer)
+    for find in ("start_prefect", "find_prefect"):
+        monkeypatch.setattr(session, find, PrefectServer)
     monkeypatch.chdir(tmp_path)
     query = tmp_path / "query.fasta"
     query.write_text(">q\nMKVLAAGIVQMKVLAAGIVQMKVLAAGIVQ\n")

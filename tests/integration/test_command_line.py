@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import re
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import pytest
 
 from deployments.command_line import COMMANDS, load, main, reports, session
 from deployments.server import PrefectServer
+from multiblast.actions import Reports
 from multiblast.errors import FailureClass, ProgramError
 from multiblast.jobs import Jobs
 from multiblast.reports import Formatting, ReportRun
@@ -63,6 +65,7 @@ def run(services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
     monkeypatch.setattr(flows.submit_query, "submit_query", submit_query)
     monkeypatch.setattr(flows.make_report, "make_report", make_report)
     monkeypatch.setattr(session, "start_prefect", SlowServer)
+    monkeypatch.setattr(session, "find_prefect", lambda: None)
     monkeypatch.setattr(session, "_services", lambda _root, of_blocks: services)  # noqa: ARG005 - as it is called
     monkeypatch.chdir(tmp_path)
     Path("query.fasta").write_text(f">a\n{A}\n>b\n{B}\n")
@@ -315,3 +318,44 @@ def test_search_with_a_started_stack_needs_no_flow(
     monkeypatch.setattr(session, "_services", lambda _root, of_blocks: large)  # noqa: ARG005 - as it is called
     assert "2 sequences searched" in run(*search, "--option", "evalue=1e-7").out
     assert len(called) == 1
+
+
+def test_a_large_report_is_made_by_its_flow_unless_it_is_there(
+    run: Callable[..., Printed], jobs: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import flows.make_report
+
+    whole, called = flows.make_report.make_report, []
+    monkeypatch.setattr(flows.make_report, "make_report", lambda **given: called.append(given) or whole(**given))
+    assert run("search", "query.fasta", *TARGET, "--format", "5").code == 0
+    report = ("report", jobs()[0], "--format", "6", "--fields", "std stitle")
+    assert not called
+    monkeypatch.setattr(Reports, "is_small", lambda _self, _job_id: False)
+    first = run(*report)
+    assert "wrote results/report.tsv" in first.out
+    assert "Starting Prefect" in first.err
+    assert [given["options"] for given in called] == [{"formatFields": "std stitle"}]
+    again = run(*report)
+    assert (again.out, len(called)) == (first.out, 1)
+    assert "Starting Prefect" not in again.err
+
+
+def test_a_small_report_needs_neither_prefect_nor_a_server(
+    services: Services, jobs: Callable[[], list[str]], run: Callable[..., Printed], tmp_path: Path
+) -> None:
+    assert run("search", "query.fasta", *TARGET).code == 0
+    home = tmp_path / "home"
+    (home / "targets").symlink_to(services.targets.root)
+    run_it = "import sys; from deployments.command_line import main; print(main()"
+    code = f"{run_it}, *sys.modules.keys() & {{'prefect', 'alembic'}})"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code, "report", jobs()[0], "--format", "5"],
+        env={**environment, "MULTIBLAST_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "0"
+    assert Path("results/report.xml").read_text().startswith("<?xml")
+    assert not (home / "prefect").exists()
