@@ -17,7 +17,7 @@ from blocks.flat_documents import one_place
 from deployments import environment, logs, processes
 from deployments.processes import Background, wait_for
 from deployments.server import ServerError, answers, ask, started_server
-from multiblast.orphans import die_with_parent
+from multiblast.orphans import start_with_parent
 from multiblast.settings import WORKER, own_queue
 
 _START_LIMIT_S = 300
@@ -75,7 +75,7 @@ def supervise(command: list[str], limit_s: float = _STOP_LIMIT_S) -> int:
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
-    process = subprocess.Popen(command, preexec_fn=die_with_parent)  # noqa: PLW1509 - one async-signal-safe system call
+    process = start_with_parent(command)
     worker = processes.running("worker", process.pid)
     try:
         return process.wait()

@@ -14,14 +14,13 @@ from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from deployments import environment
 from multiblast.errors import MultiblastError
-from multiblast.orphans import die_with_parent
+from multiblast.orphans import start_with_parent
 from multiblast.settings import HTTP_URL
 
 _START_LIMIT_S = 120
@@ -181,7 +180,7 @@ def temporary_server() -> PrefectServer:
     how_long = "about 10 s this first time, while its database is made" if first else "about 3 s"
     starting = f"Starting Prefect, which keeps the record of the run ({how_long}; `make up` keeps it running)…"
     with socket.create_server(("127.0.0.1", 0)) as listener, environment.log_file("temporary-server").open("ab") as log:
-        process = subprocess.Popen(
+        process = start_with_parent(
             [sys.executable, "-m", "deployments.prefect_server", "--temporary", str(listener.fileno())],
             cwd=environment.CHECKOUT,
             env={**os.environ, "PREFECT_SERVER_UI_ENABLED": "false"},
@@ -189,7 +188,7 @@ def temporary_server() -> PrefectServer:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            preexec_fn=partial(die_with_parent, signal.SIGTERM),  # noqa: PLW1509 - one async-signal-safe system call
+            with_signal=signal.SIGTERM,
             start_new_session=True,  # Ctrl-C is for the command, which then still has something to tell the server
         )
         return PrefectServer(f"http://127.0.0.1:{listener.getsockname()[1]}/api", process, starting)

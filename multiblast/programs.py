@@ -19,7 +19,7 @@ from typing import IO, BinaryIO, Self, cast
 
 from multiblast.errors import FailureClass, ProgramError
 from multiblast.files import PieceReader
-from multiblast.orphans import die_with_parent
+from multiblast.orphans import start_with_parent
 
 _STDERR_KEPT_BYTES = 65536
 _LEAST_FREE_BYTES = 65536
@@ -92,14 +92,13 @@ class Program:
         source = stdin.open("rb") if stdin else subprocess.DEVNULL
         target = stdout.open("wb") if stdout else subprocess.DEVNULL
         try:
-            return subprocess.Popen(
+            return start_with_parent(
                 self.command,
                 stdin=source,
                 stdout=target,
                 stderr=self._stderr,
                 env=environment,
                 start_new_session=True,  # its own group, so that nothing it starts outlives it
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - one async-signal-safe system call
             )
         except (FileNotFoundError, PermissionError) as error:
             reason = f"{self.command[0]}: {error.strerror}; install it or set its directory"

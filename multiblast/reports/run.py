@@ -68,7 +68,7 @@ class ReportRun:
             raise ConflictError(f"report job {report.id} cannot be made, {why}")
         children = self._children(query)
         version = self._version(report, query, children)
-        if report.status != JobStatus.COMPLETE or is_long_ago(report.used_at):
+        if is_long_ago(report.used_at) or is_long_ago(query.used_at):
             self.engine.jobs.touch([report.id, query.id])
         if self._is_made(report, version):
             return MadeReport(report.id, query.id, report.status, files_of(report), True, tuple(report.command))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from multiblast.errors import FailureClass, InvalidInputError, Problem, ProgramError
 from multiblast.molecules import DBTYPES, Molecule
-from multiblast.orphans import die_with_parent
+from multiblast.orphans import start_with_parent
 from multiblast.sequences import text_blocks
 
 _log = logging.getLogger(__name__)
@@ -79,14 +79,13 @@ def _run(command: list[str], text: Iterator[bytes], directory: Path) -> None:
     """Run ``command`` in ``directory`` on FASTA text; its output goes to a file, so that no pipe fills up."""
     with tempfile.TemporaryFile() as output:
         try:
-            process = subprocess.Popen(
+            process = start_with_parent(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
                 cwd=directory,
                 env=os.environ | {"BLAST_USAGE_REPORT": "false"},
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - one async-signal-safe system call
             )
         except (FileNotFoundError, PermissionError) as error:
             reason = f"{command[0]}: {error.strerror}; install BLAST+ or give its path"
