@@ -68,8 +68,8 @@ class QueryItem(Answer):
     """A query job in a list."""
 
     query_job_id: str = Field(alias="queryJobID")
-    status: str
     site: str
+    status: str
     created_on: Time
     user_meta: UserMeta | None = None
 
@@ -97,8 +97,8 @@ class ChildItem(Answer):
     title: str
 
 
-class QueryDetails(QueryItem):
-    """A query job.
+class QueryDetails(Answer):
+    """A query job: the design's fields first and in its order, then more.
 
     Attributes:
         children: Its first sequences, if it has several.
@@ -109,8 +109,13 @@ class QueryDetails(QueryItem):
         results_as_before: After an expiry: whether its results are byte for byte the same again.
     """
 
+    query_job_id: str = Field(alias="queryJobID")
+    status: str
     job_config: JobConfig
     blast_config: dict[str, Any]
+    created_on: Time
+    user_meta: UserMeta | None = None
+    site: str
     sequences: int
     children: tuple[ChildItem, ...] | None = None
     sub_jobs: tuple[str, ...] | None = None

@@ -38,13 +38,13 @@ def targets_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def services_under(
     tmp_path_factory: pytest.TempPathFactory, _sqlite_template: Path, targets_root: Path
 ) -> Callable[..., Services]:
-    """``services_under(policy, home=…)``: embedded services of their own, to be served."""
+    """``services_under(policy, home=…, root=…)``: embedded services of their own, to be served."""
 
-    def make(policy: Policy, home: Path | None = None) -> Services:
+    def make(policy: Policy | None = None, home: Path | None = None, root: Path = targets_root) -> Services:
         place = home or tmp_path_factory.mktemp("home")
         shutil.copyfile(_sqlite_template, place / "jobs.sqlite")
         database, store = Database(f"sqlite:///{place / 'jobs.sqlite'}"), LocalStore(place / "store")
-        return Services(database, store, Installation(), Targets(targets_root), QueryLimits(), policy)
+        return Services(database, store, Installation(), Targets(root), QueryLimits(), policy or Policy())
 
     return make
 
