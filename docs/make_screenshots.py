@@ -13,7 +13,8 @@ import random
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
@@ -21,7 +22,9 @@ from tempfile import TemporaryDirectory
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from multiblast.database import Database
+from multiblast.accounts import Requester
+from multiblast.database import Database, JobStatus
+from multiblast.errors import FailureClass
 from multiblast.installation import Installation
 from multiblast.molecules import Molecule
 from multiblast.services import Services
@@ -29,9 +32,10 @@ from multiblast.settings import QueryLimits
 from multiblast.stores import LocalStore
 from multiblast.targets import Targets
 from multiblast.targets.makeblastdb import build_database
-from tests.support.http_service import HereStarter, serving
+from tests.support.http_service import HereStarter, config, serving
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "data"
+PROTEIN = "MELRVGNRYRLGRKIGSGSFGDIYLGTDIAAGEEVAIKLECVKTKHPQLHIESKIYKMMQ"
 PATIENCE_MS = 180_000
 # Without these, Chromium looks for its maker's services at every start.
 QUIET = [
@@ -150,13 +154,59 @@ def keep_pages(opened: Browser, directory: Path) -> None:
             walk.keep("pages-search")
             page.get_by_role("button", name="BLAST", exact=True).click()
             expect(page.get_by_role("heading", name="Waiting for its turn")).to_be_visible(timeout=PATIENCE_MS)
-            walk.keep("pages-waiting")
             job = page.url.rpartition("/")[2]
             page.goto("about:blank")  # the job's page goes on by itself
             services.queries.run(job).execute()
             page.goto(f"/jobs/{job}/sequences/1")
             expect(page.get_by_role("img", name="Map of where")).to_be_visible(timeout=PATIENCE_MS)
             walk.keep("pages-hits")
+            keep_states(walk, services)
+
+
+def keep_states(walk: Walk, services: Services) -> None:
+    """Keep one picture of what the pages of jobs say in eight states; jobs are brought there, not searched."""
+    page, jobs, results = walk.page, services.queries.jobs, services.queries.results
+    page.set_viewport_size({"width": 620, "height": 760})
+    pictures: list[str] = []
+
+    def job(status: JobStatus, sequences: int, failures: Sequence[FailureClass] = (), found: int = 0) -> str:
+        texts = [f">protein_{number}\n{PROTEIN}{'WA' * number}\n" for number in range(1, sequences + 1)]
+        evalue = len(pictures) + 1.0  # so that no two share sequences
+        for some in filter(None, (found, sequences)):
+            sent = config("".join(texts[:some]), eValue=evalue)
+            job_id = services.queries.create(Requester(administrator=True), sent).query_job_id
+            if some == found:
+                services.queries.run(job_id).execute()
+        keys = [child.result_key for child in jobs.children(jobs.query(job_id))]
+        for key, failure in zip(keys, failures, strict=False):
+            results.fail(key, failure, failure, "nobody")
+        before = [JobStatus.IN_PROGRESS, *([JobStatus.COMPLETE] if status == JobStatus.EXPIRED else [])]
+        for one in [*before, status] if status != JobStatus.QUEUED else []:
+            jobs.move_query([job_id], one)
+        return job_id
+
+    def keep(address: str) -> None:
+        page.goto(address)
+        pictures.append(b64encode(page.locator("#main .card").first.screenshot()).decode())
+
+    job(JobStatus.QUEUED, 2)  # the others wait behind it
+    for status, sequences, failures, found in (
+        (JobStatus.QUEUED, 400, [], 0),
+        (JobStatus.IN_PROGRESS, 12, [], 5),
+        (JobStatus.COMPLETE, 3, [FailureClass.ENGINE], 0),
+        (JobStatus.EXPIRED, 1, [], 0),
+        (JobStatus.FAILED, 3, [FailureClass.OUT_OF_MEMORY] * 3, 0),
+        (JobStatus.FAILED, 1, [FailureClass.DATABASE], 0),
+        (JobStatus.CANCELLED, 2, [], 0),
+    ):
+        keep(f"/jobs/{job(status, sequences, failures, found)}")
+    keep(f"/jobs/{'0' * 32}")
+    images = [f"<img style='display: block; margin: 6px' src='data:image/png;base64,{one}'>" for one in pictures]
+    columns = "".join(f"<div>{''.join(images[first::2])}</div>" for first in (0, 1))
+    page.set_viewport_size({"width": 1160, "height": 300})
+    page.goto("about:blank")  # with no policy of ours about styles
+    page.set_content(f"<body style='margin: 0; display: flex; background: #fff'>{columns}")
+    page.screenshot(path=walk.directory / "pages-states.png", full_page=True)
 
 
 @contextmanager
