@@ -42,7 +42,7 @@ def test_walk_through_the_ui_sees_form_progress_table_and_report_form(live: dict
     assert done.returncode == 0, done.stdout + done.stderr
     kept = {path.stem for path in tmp_path.glob("*.png")}
     of_prefect = {"deployments", "form", "run-page-during", "run-page", "sequences", "report-form"}
-    assert kept == of_prefect | {"pages-search", "pages-waiting", "pages-hits"}
+    assert kept == of_prefect | {"pages-search", "pages-hits", "pages-states"}
 
 
 def test_form_says_what_is_missing_or_too_large_before_a_run_starts(person: Person) -> None:
