@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from multiblast.molecules import DatabaseKind
-from multiblast.options import EXCLUDED, PROGRAMS, options_for
+from multiblast.options import EXCLUDED, EXCLUDED_OF, PROGRAMS, options_for
 
 PAGE = Path(__file__).with_name("options.md")
 
@@ -65,6 +65,9 @@ def _left_out() -> str:
     reasons: dict[str, list[str]] = {}
     for name, reason in EXCLUDED.items():
         reasons.setdefault(reason, []).append(f"`{name}`")
+    for program, own in EXCLUDED_OF.items():
+        for name, reason in own.items():
+            reasons.setdefault(reason, []).append(f"`{name}` of {program}")
     rows = [f"| {', '.join(names)} | {reason[0].upper()}{reason[1:]}. |" for reason, names in reasons.items()]
     return "\n".join(["## Options that cannot be chosen\n", "| Options | Why |", "|---|---|", *rows]) + "\n"
 

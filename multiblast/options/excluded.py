@@ -31,3 +31,8 @@ _REASONS: Mapping[str, str] = {
 }
 
 EXCLUDED: Mapping[str, str] = {name: reason for names, reason in _REASONS.items() for name in names.split()}
+
+EXCLUDED_OF: Mapping[str, Mapping[str, str]] = {
+    "tblastn": {"in_pssm": "tblastn 2.12.0 crashes when it is to keep the result of a profile; search with psiblast"}
+}
+"""Those of one program that others have."""

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from multiblast.errors import InvalidInputError, Problem
 from multiblast.options.base import Options
-from multiblast.options.excluded import EXCLUDED
+from multiblast.options.excluded import EXCLUDED, EXCLUDED_OF
 from multiblast.options.programs import PROGRAMS, options_for
 
 
@@ -76,9 +76,9 @@ def _names(
 
 
 def _unknown(model: type[Options], written: str, known: Mapping[str, str]) -> str:
-    if written in EXCLUDED:
-        return f"cannot be chosen here: {EXCLUDED[written]}"
     program = model.model_fields["program"].default
+    if reason := EXCLUDED_OF.get(program, {}).get(written) or EXCLUDED.get(written):
+        return f"cannot be chosen here: {reason}"
     close = dict.fromkeys(known[name] for name in get_close_matches(written, known))
     advice = f"did you mean {' or '.join(close)}?" if close else f"the others are {', '.join(model.declared)}"
     return f"{program} has no option {written!r}; {advice}"

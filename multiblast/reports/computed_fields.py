@@ -7,6 +7,7 @@ only identical ones are positive.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
@@ -16,7 +17,7 @@ from multiblast.reports.coverage import coverage_percent
 from multiblast.reports.joined_output import PrintedArchive, Rewriting, join_tables
 from multiblast.reports.report_options import Formatting
 
-_OF_PARTS = frozenset({"qlen", "qcovs", "qcovhsp"})
+_OF_PARTS = frozenset({"qlen", "qcovs", "qcovhsp", "qcovus"})
 _OF_DOMAINS = frozenset({"ppos", "positive"})
 
 _STANDARD = (
@@ -25,8 +26,10 @@ _STANDARD = (
 )  # fmt: skip
 # A number first, so that no row looks like a comment.
 _NEEDED = ("qlen", "qstart", "qend", "sseqid", "slen", "qcovs", "length", "nident")
+_NEEDED_FOR = {"qcovus": ("sstart", "send", "btop")}
 _SEPARATOR = "\x1f"  # in no title
 _NAMES = b"# Fields: "
+_COLUMNS = re.compile(rb"(\d+)|(.)(.)")  # of an alignment: equal ones, or the letters of query and subject
 
 
 def computed_fields(search: SearchRequest, fields: Iterable[str]) -> frozenset[str]:
@@ -37,7 +40,9 @@ def computed_fields(search: SearchRequest, fields: Iterable[str]) -> frozenset[s
 
 def printed_as(formatting: Formatting) -> Formatting:
     """Return a table with comments, which separate the queries, and with what must be known beside its own fields."""
-    fields = dict.fromkeys((*_NEEDED, *_columns(formatting)))
+    wanted = _columns(formatting)
+    needed = (name for field in wanted for name in _NEEDED_FOR.get(field, ()))
+    fields = dict.fromkeys((*_NEEDED, *needed, *wanted))
     return formatting.model_copy(update={"format": "7", "fields": tuple(fields), "delimiter": _SEPARATOR})
 
 
@@ -99,6 +104,7 @@ def _of_subject(rows: list[dict[str, bytes]], search: SearchRequest) -> Iterator
     first, last = search.part or (0, int(rows[0]["qlen"]) - 1) if rows else (0, 0)
     asked = last - first + 1
     covered = coverage_percent(spans, asked)
+    unique = coverage_percent(_spans_of_unique(rows), asked) if rows and "btop" in rows[0] else 0
     for row, span in zip(rows, spans, strict=True):
         searched = search.searched_length(int(row["qlen"]))
         # Codons of a translated query, in percent of its letters; tblastx counts letters of what stands alone.
@@ -108,6 +114,45 @@ def _of_subject(rows: list[dict[str, bytes]], search: SearchRequest) -> Iterator
             "qlen": b"%d" % asked,
             "qcovs": b"%d" % covered,
             "qcovhsp": b"%d" % (covered if search.program == "tblastx" and len(rows) == 1 else codons),
+            "qcovus": b"%d" % unique,
             "positive": b"%d" % identical,
             "ppos": b"%.2f" % (100 * identical / columns),
         }
+
+
+def _spans_of_unique(rows: Iterable[dict[str, bytes]]) -> Iterator[tuple[int, int]]:
+    """Yield which parts of a query lie opposite to what no row before has of the subject.
+
+    BLAST+ passes over a part of the subject whose first or last letter lies opposite to a gap.
+    """
+    taken = list[tuple[int, int]]()
+    for row in rows:
+        start, end = sorted((int(row["sstart"]), int(row["send"])))
+        left = list(_without(taken, start, end))
+        ends = ((_opposite(row, first), _opposite(row, last)) for first, last in left)
+        yield from ((first, last) for first, last in ends if first and last)
+        taken = sorted(taken + left)
+
+
+def _without(taken: Iterable[tuple[int, int]], start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield what of a span is not in others, which are sorted and apart."""
+    for first, last in taken:
+        if last >= start and first <= end:
+            if start < first:
+                yield start, first - 1
+            start = last + 1
+    if start <= end:
+        yield start, end
+
+
+def _opposite(row: dict[str, bytes], position: int) -> int:
+    """Return the position in the query that is aligned with one in the subject; 0 for a gap."""
+    query, subject = int(row["qstart"]), int(row["sstart"])
+    step = 1 if subject <= int(row["send"]) else -1
+    for equal, query_letter, subject_letter in _COLUMNS.findall(row["btop"]):
+        in_query, in_subject = (int(equal),) * 2 if equal else (query_letter != b"-", subject_letter != b"-")
+        ahead = (position - subject) * step
+        if ahead < in_subject:
+            return query + ahead if in_query else 0
+        query, subject = query + in_query, subject + step * in_subject
+    raise ArchiveError(f"blast_formatter printed an alignment without its position {position}: {row['btop'][:200]!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -30,14 +31,20 @@ _IDENTITY = re.compile(
 )
 _SECOND_ROUND = re.compile(rb'<Iteration_iter-num>2|"iter_num": 2|<iter-num>2')
 _DESCRIPTIONS = re.compile(rb"\n +Score .*?\n\n(?=>)", re.DOTALL)
+_FOUND_AGAIN = re.compile(rb"(found again:\n\n)(?:[^\n]+\n)*")
+_BEFORE_ALIGNMENTS = re.compile(rb"(Query= [^>]*?Length=\d+\n)[^>]*")
 
 
 @pytest.fixture(scope="module")
 def databases(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Small databases of human sequences, and of profiles."""
+    """Small databases of human sequences, of twelve and of many relatives of the first protein, and of profiles."""
     directory = tmp_path_factory.mktemp("listed")
-    for name, kind in (("proteins", "prot"), ("nucleotides", "nucl")):
-        records = (b">s%d of tests\n%s\n" % (one.number, one.residues) for one in _sequences(name))
+    sequences = {name: [one.residues for one in _sequences(name)] for name in ("proteins", "nucleotides")}
+    sequences["family"] = [_changed(FIRST[:150], number / 16, number) for number in range(12)]
+    sequences["many"] = [_changed(FIRST[:60], 0.1, number) for number in range(260)]
+    for name, residues in sequences.items():
+        kind = "nucl" if name == "nucleotides" else "prot"
+        records = (b">s%d of tests\n%s\n" % pair for pair in enumerate(residues, start=1))
         command = [
             "makeblastdb",
             "-dbtype",
@@ -54,6 +61,12 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Path:
         subprocess.run(command, input=b"".join(records), check=True, capture_output=True)
     build_profile_databases(directory, DATA / "exactness_proteins_query.fasta", count=4)
     return directory
+
+
+def _changed(residues: bytes, share: float, seed: int) -> bytes:
+    """Return a protein of which a share of the residues were drawn anew."""
+    rng = random.Random(seed)
+    return bytes(rng.choice(b"ACDEFGHIKLMNPQRSTVWY") if rng.random() < share else one for one in residues)
 
 
 def _sequences(name: str) -> list[Sequence]:
@@ -90,6 +103,11 @@ class Search:
             executables={self.program: str(Installation().program(self.program))},
         )
 
+    def plain(self, databases: Path, directory: Path, *arguments: str) -> bytes:
+        """Return what the program prints of a query that was `run`."""
+        command = [self.program, "-query", directory / "query.fasta", "-db", databases / self.database, *arguments]
+        return subprocess.run(command, check=True, capture_output=True).stdout
+
 
 def _pairs(directory: Path) -> Iterator[tuple[bytes, bytes]]:
     """Yield the files of a report that was compared: plain BLAST+'s and ours."""
@@ -125,6 +143,15 @@ def _of_identity(text: bytes) -> bytes:
     return _IDENTITY.sub(b"", text)
 
 
+def _without_found_again(text: bytes) -> bytes:
+    return _FOUND_AGAIN.sub(rb"\1", text)
+
+
+def _without_headings(text: bytes) -> bytes:
+    """Return pairwise text without all that stands between a query and its first alignment."""
+    return _BEFORE_ALIGNMENTS.sub(rb"\1", text)
+
+
 def _without_descriptions(text: bytes) -> bytes:
     """Return pairwise text without its one-line descriptions, which have more columns where an order is given."""
     return _DESCRIPTIONS.sub(b"", text)
@@ -143,11 +170,16 @@ PASS_OVER = (
     Search("deltablast", *PROTEINS, ("-rpsdb", "DIRECTORY/delta"), queries=1, extra=(SHUFFLED,)),
     *DOMAINS,
 )
-IN_PARTS = Search("blastn", *NUCLEOTIDES, ("-query_loc", "11-300"))
 ONE_SUBJECT = Search("psiblast", *PROTEINS, (*ROUNDS, "-max_target_seqs", "1"), queries=3)
 NO_HIT = Sequence(b"without hits", b"WCWHMYCWPHKWMCYHWWPCMHWYKCHMWPYCWHMKPWYC")
 DELTA_ROUNDS = Search("deltablast", *PROTEINS, ("-rpsdb", "DIRECTORY/delta", *ROUNDS), queries=2, extra=(NO_HIT,))
 BLASTX = ("blastx", "nucleotides", "proteins")
+NEW_ONES = Search("psiblast", "proteins", "family", ROUNDS, queries=2)
+FEWER = Search("psiblast", "proteins", "family", (*ROUNDS, "-max_target_seqs", "5"), queries=1)
+LETTERS = _sequences("nucleotides")[0].residues
+REPEATS = Sequence(
+    b"some of a subject several times", b"".join(LETTERS[i:j] for i, j in ((100, 300), (0, 60), (200, 330), (333, 420)))
+)
 
 
 def _row(
@@ -174,7 +206,9 @@ def _row(
         *(_row("sort_hsps", search, "0", "0", _without_descriptions, sort_hsps=2) for search in PASS_OVER),
         _row("no taxon", Search("blastp", *PROTEINS, NO_TAXON), "0 6 7 18 5 13 14 15 16", "5 13 14 15 16"),
         _row("no taxon", Search("tblastn", "proteins", "nucleotides", NO_TAXON), "0 7 5 15 16", "5 15 16"),
-        _row("qcovus", IN_PARTS, "6", "6", _without_last_column, fields=(*TABLE, "qcovus")),
+        _row("descriptions", NEW_ONES, "0 4", "0 4", _without_found_again, num_descriptions=5),
+        _row("no descriptions", NEW_ONES, "0 4", "0 4", _without_headings, num_descriptions=0),
+        _row("fewer subjects", FEWER, "0 4 6 7 5 15 16", "0 4 5 15 16", _without_last_round),
         _row("one subject", ONE_SUBJECT, "0 6 7 18 5 15 16", "5 15 16", _without_last_round),
         _row("IDENTITY", Search("blastp", *PROTEINS, IDENTITY, queries=2), "0 5 6 7 15 16", "0 5 15 16", _of_identity),
         _row("rounds", DELTA_ROUNDS, "0 4 5 6 7 8 10 12 13 15 16 18", "0 4"),
@@ -206,13 +240,15 @@ def test_report_differs_as_far_as_the_list_says(  # noqa: PLR0913, PLR0917 - a r
         Search("rpsblast", "proteins", "rps", ("-evalue", "100", "-query_loc", "11-100")),
         Search("rpstblastn", "nucleotides", "rps", ("-evalue", "100", "-query_loc", "11-300")),
         Search("tblastx", *NUCLEOTIDES, ("-query_loc", "11-300")),
+        Search("blastn", *NUCLEOTIDES, ("-query_loc", "11-300"), queries=2, extra=(REPEATS,)),
     ],
     ids=lambda search: " ".join((search.program, *search.options)),
 )
 def test_table_that_must_be_computed_equals_plain_blast(search: Search, databases: Path, tmp_path: Path) -> None:
-    """Positive residues of domains, codons of parts: the formatter has other numbers."""
+    """Positive residues of domains, codons of parts, coverage by what is new: the formatter has other numbers."""
     exactness = search.run(databases, tmp_path)
-    requests = [Formatting(format=name, fields=TABLE) for name in ("6", "7", "10")]
+    fields = (*TABLE, "qcovus") if search.program == "blastn" else TABLE
+    requests = [Formatting(format=name, fields=fields) for name in ("6", "7", "10")]
     assert [found for request in requests for found in exactness.differences(request)] == []
 
 
@@ -238,6 +274,26 @@ def test_most_targets_of_a_report_are_the_first_of_those_found(databases: Path, 
     ours = [line.split(b"\t") for line in (tmp_path / "ours" / "report.tsv").read_bytes().splitlines()]
     assert ours == [row for row in rows if row[1] == first[row[0]]]
     assert len(ours) < len(rows)
+
+
+@pytest.mark.long
+def test_most_targets_written_out_show_more_alignments_in_pairwise_text(databases: Path, tmp_path: Path) -> None:
+    """The default, 500, is one search with that which is written out; 250 subjects are shown by default."""
+    search = Search("blastp", "proteins", "many", queries=1)
+    exactness = search.run(databases, tmp_path)
+    written_out = search.plain(databases, tmp_path, "-max_target_seqs", "500", "-outfmt", "0")
+    exactness.differences(Formatting(format="0", num_alignments=500))
+    assert (tmp_path / "ours" / "report.txt").read_bytes() == written_out
+    assert exactness.differences(Formatting(format="0")) == []
+    end = re.compile(rb"\n+Lambda .*", re.DOTALL)
+    ours, alignments = ((tmp_path / "ours" / "report.txt").read_bytes(), written_out.split(b"\n>"))
+    assert len(alignments) == 1 + 260
+    assert end.sub(b"", ours) == b"\n>".join(alignments[:251]).rstrip()
+    assert end.findall(ours) == end.findall(written_out)
+    for name in ("6", "15"):
+        assert exactness.differences(Formatting(format=name)) == []
+        (file,) = (tmp_path / "ours").iterdir()
+        assert file.read_bytes() == search.plain(databases, tmp_path, "-max_target_seqs", "500", "-outfmt", name)
 
 
 def test_subject_with_gi_and_accession_is_reported_as_plain_blast_does(tmp_path: Path) -> None:

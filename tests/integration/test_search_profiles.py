@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable
 from datetime import timedelta
@@ -22,6 +23,10 @@ from tests.support.people import ADMINISTRATOR
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
 FORMATS = (0, 2, 4, 5, 6, 7, 8, 10, 12, 15, 16, 18)
+CANNOT_ADJUST = re.compile(
+    rb',\s*"message": "[^"\n]* not supported with PSSMs[^"\n]*"'
+    rb"|\s*<(?:Iteration_)?message>[^<]* not supported with PSSMs[^<]*</(?:Iteration_)?message>"
+)
 TITLES = (
     b"sp|P68871|HBB_HUMAN with letter O",
     b"gi|129295|sp|P01013|OVAX_CHICK GENE X PROTEIN of a long title",
@@ -141,6 +146,25 @@ def test_profile_is_kept_and_searched_with_as_plain_psiblast_does(
         if report(services, again, number) != plain(tmp_path, *search, "-in_pssm", profile, "-outfmt", number)
     ]
     assert different == []
+
+
+@pytest.mark.long
+def test_structured_report_of_a_profile_may_say_that_scores_cannot_be_adjusted(
+    services: Services, search_whole: Callable[..., SearchedJob], proteins: list[Sequence], tmp_path: Path
+) -> None:
+    """Plain does not say it with ``-comp_based_stats 1``; that is all that differs, in XML and JSON."""
+    query, profile = tmp_path / "query.fasta", tmp_path / "profile.asn1"
+    query.write_bytes(b">q\n" + proteins[0].residues + b"\n")
+    search = ("psiblast", "-db", services.targets.resolve("demo", "examples", "proteins").path)
+    plain(tmp_path, *search, "-query", query, "-num_iterations", 2, "-out_pssm", profile, "-save_pssm_after_last_round")
+    job = search_whole(services, "", program="psiblast", in_pssm=str(profile), comp_based_stats="1")
+    different = []
+    for number in (0, 5, 6, 7, 15, 16):
+        ours = report(services, job, number)
+        expected = plain(tmp_path, *search, "-in_pssm", profile, "-comp_based_stats", 1, "-outfmt", number)
+        assert CANNOT_ADJUST.sub(b"", ours) == expected
+        different += [number] if ours != expected else []
+    assert different == [5, 15, 16]
 
 
 def test_profile_decides_the_result_and_its_title_does_not(

@@ -45,6 +45,10 @@ def test_options_left_out_on_purpose_are_refused_with_the_reason(name: str) -> N
     assert EXCLUDED[name] in refused("blastp", {name: "x"})[name][0]
 
 
+def test_options_left_out_of_one_program_are_refused_with_the_reason() -> None:
+    assert "tblastn 2.12.0 crashes" in refused("tblastn", {"in_pssm": "x"})["in_pssm"][0]
+
+
 def test_options_given_twice_are_refused() -> None:
     assert "as evalue before" in refused("blastp", ["evalue=1", "eValue=2"])["eValue"][0]
 

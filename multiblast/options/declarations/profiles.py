@@ -97,7 +97,7 @@ OPTIONS = (
         "the id it has in an earlier job; where files are taken, its path. Empty: search with the query.",
         Annotated[str, Field(pattern=r"^([0-9a-f]{32}|store:[\w./\-]+|\s*PssmWithParameters\s*::=\s*\{[\s\S]*)?$")],
         default="",
-        programs={"psiblast", "tblastn"},
+        programs={"psiblast"},
         independent_in=NOWHERE,
         form=Form.NAMED,
         needs_own_process=True,
