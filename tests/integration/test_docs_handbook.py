@@ -1,15 +1,21 @@
-"""The commands of the administrator's handbook, and those of backups, do what they say; its units are valid."""
+"""The administrator's handbook: its commands, and those of backups, do what they say; its units and its proxy work."""
 
 from __future__ import annotations
 
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 
 from multiblast.database import Database
@@ -19,11 +25,12 @@ from multiblast.settings import HttpRules, Policy, QueryLimits
 from multiblast.stores import LocalStore
 from multiblast.targets import Targets
 from tests.support.http_service import HereStarter, serving
+from tests.support.servers import free_ports
 
 pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parents[2]
-HOW_TO = ROOT / "docs" / "how-to"
+HOW_TO, EXAMPLES = ROOT / "docs" / "how-to", ROOT / "examples" / "data"
 HANDBOOK, BACKUP = (HOW_TO / name for name in ("administer.md", "back-up-and-upgrade.md"))
 PROGRAMS = {"curl", "sqlite3", "systemd-analyze"}
 SECRET = "a secret of tests"  # noqa: S105 - no other
@@ -86,3 +93,113 @@ def test_command_of_the_handbook_succeeds(place: Path, url: str, command: str) -
     assert done.returncode == 0, done.stdout + done.stderr
     if command.startswith("systemd-analyze"):
         assert done.stdout + done.stderr == ""
+
+
+class OAuth2(BaseHTTPRequestHandler):
+    """Answers nginx as oauth2-proxy does: who has a cookie of its, is logged in."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        user = (self.headers.get("Cookie") or "").partition("_oauth2_proxy=")[2].partition(";")[0]
+        is_question = self.path == "/oauth2/auth"
+        body = b"" if is_question else b"Log in at your provider"
+        self.send_response((202 if user else 401) if is_question else 200)
+        if is_question and user:
+            self.send_header("X-Auth-Request-User", user)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def nginx(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The program of Debian's package, which need not be installed."""
+    if found := shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin"):
+        return found
+    place = tmp_path_factory.mktemp("nginx")
+    text = "apt-get download nginx && dpkg --extract nginx*.deb . && usr/sbin/nginx -v"
+    done = subprocess.run(["sh", "-c", text], cwd=place, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"nginx is needed to try its configuration: {done.stderr.strip()}")
+    return str(place / "usr" / "sbin" / "nginx")
+
+
+@contextmanager
+def _proxy(nginx: str, place: Path, url: str) -> Iterator[str]:
+    """Run nginx with the handbook's configuration, but for its ports and its certificate."""
+    [port] = free_ports(1)
+    certificate, key = place / "proxy.pem", place / "proxy.key"
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1"]
+    made += ["-addext", "subjectAltName=IP:127.0.0.1", "-days", "2", "-out", str(certificate), "-keyout", str(key)]
+    subprocess.run(made, check=True, capture_output=True)
+    login = ThreadingHTTPServer(("127.0.0.1", 0), OAuth2)
+    (text,) = _blocks(HANDBOOK, "nginx")
+    for theirs, ours in (
+        ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
+        ("/etc/ssl/blast.example.org.pem", str(certificate)),
+        ("/etc/ssl/private/blast.example.org.key", str(key)),
+        ("http://127.0.0.1:4201", url),
+        ("http://127.0.0.1:4180", f"http://127.0.0.1:{login.server_port}"),
+        ("some-long-random-text", SECRET),
+    ):
+        assert theirs in text
+        text = text.replace(theirs, ours)
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    temporary = "".join(f"{kind}_temp_path {place}/{kind};\n" for kind in kinds)
+    user = "user root;\n" if os.geteuid() == 0 else ""
+    head = f"{user}daemon off;\npid {place}/nginx.pid;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n"
+    (place / "nginx.conf").write_text(f"{head}{temporary}{text}}}\n")
+    threading.Thread(target=login.serve_forever).start()
+    with subprocess.Popen([nginx, "-p", str(place), "-e", "stderr", "-c", str(place / "nginx.conf")]) as process:
+        try:
+            deadline = time.monotonic() + 20
+            while not (place / "nginx.pid").exists() and time.monotonic() < deadline:
+                assert process.poll() is None
+                time.sleep(0.05)
+            yield f"https://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            login.shutdown()
+            login.server_close()
+
+
+def test_proxy_of_the_handbook_logs_people_in(
+    nginx: str, services_under: Callable[..., Services], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """People are who oauth2-proxy says they are, whatever they say themselves; what they send and wait for passes."""
+    monkeypatch.setenv("MULTIBLAST_PROXY_SECRET", SECRET)
+    services = services_under(Policy(trust_unnamed=False, http=HttpRules(user_header="X-Auth-Request-User")))
+    starter = HereStarter(services, away=True)
+    forged = {"X-Auth-Request-User": "bob", "X-Proxy-Secret": SECRET}
+    with serving(services, starter) as url, _proxy(nginx, tmp_path, url) as proxy:
+        trusted = ssl.create_default_context(cafile=tmp_path / "proxy.pem")
+        with httpx.Client(base_url=proxy, verify=trusted, headers=forged, timeout=60) as browser:
+            assert browser.get("/jobs").text == "Log in at your provider"
+            assert browser.get("/query/jobs").status_code == 401
+            token = services.accounts.tokens.make("carla", "scripts")
+            assert browser.get("/query/jobs", headers={"Authorization": f"Bearer {token}"}).json() == []
+            browser.cookies.set("_oauth2_proxy", "ann")
+            page = browser.get("/")
+            assert "<span>ann</span>" in page.text
+            assert all("; Secure" in cookie for cookie in page.headers.get_list("set-cookie"))
+            (form_token,) = set(re.findall('name="form_token" value="([^"]+)"', page.text))
+            form = {"form_token": form_token}
+            sequence = (EXAMPLES / "protein_query.fasta").read_bytes().split(b">")[1]
+            answer = browser.post(
+                "/",
+                data={**form, "database": "protein:demo/examples/proteins"},
+                files={"file": ("query.fasta", b">" + sequence + b"\n" * (3 << 20))},
+                headers={"Origin": proxy},
+            )
+            assert answer.status_code == 303
+            job = answer.headers["location"]
+            assert "Waiting for its turn" in browser.get(job, headers={"Prefer": "wait=1"}).text
+            starter.away = False  # it is tried again in a while
+            assert '<h2 id="status-heading">Done</h2>' in browser.get(job, headers={"Prefer": "wait=50"}).text
+            assert f'value="{proxy}/shared/' in browser.post(f"{job}/share", data=form).text
+    assert len(services.queries.list_jobs(services.accounts.requester("ann"))) == 1
