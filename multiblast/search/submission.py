@@ -152,6 +152,9 @@ def _targets(site: str, targets: Iterable[str]) -> tuple[str, list[TargetName]]:
             )
         site = site or own
         names.append(TargetName(parts[-2], parts[-1]))
+    if names and not site:
+        shown = f"{names[0].display}/{names[0].file}"
+        problems.append(Problem(f"{shown!r} names no site: write SITE/TARGET/DATABASE", "targets[0]"))
     if problems:
         raise InvalidInputError(problems)
     return site, names
