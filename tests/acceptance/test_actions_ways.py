@@ -23,6 +23,7 @@ from deployments.server import PrefectServer
 from multiblast.actions import Queries, Reports
 from multiblast.actions.catalogue import actions_of
 from multiblast.sequences import read_fasta
+from tests.support.people import ADMINISTRATOR
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -421,6 +422,33 @@ def test_commands_are_requested_by_the_user_or_guest_of_the_environment(
         monkeypatch.delenv("MULTIBLAST_GUEST")
         with pytest.raises(NotAllowedError):
             world.command("report", job, "--format", "5")
+
+
+@pytest.mark.long
+def test_what_a_form_of_a_public_service_accepts_can_be_read_by_whoever_sent_it(world: World) -> None:
+    from prefect.blocks.system import Secret
+
+    from blocks.services import using
+    from multiblast.errors import NotAllowedError
+    from multiblast.settings import Policy
+
+    public = replace(world.services, policy=Policy.public())
+    accounts, search = public.accounts, {"query": ">q\nMKVLAAGIVGMKVLAAGIVGMKVLAAGIVG\n", "targets": [world.target]}
+    token = accounts.new_guest()
+    Secret(value=token).save("public-guest", _sync=True)
+    with using(public):
+        for user, who in (
+            ("bob", accounts.requester("bob")),
+            ("secret:public-guest", accounts.requester(guest_token=token)),
+        ):
+            job = world.flow("submit-query", **search, user=user).job_id
+            assert [item.query_job_id for item in public.queries.list_jobs(who)] == [job]
+            report = world.flow("make-report", job=job, format="6", user=user).report_id
+            assert next(file.name for file in public.reports.files(who, report)) == "report.tsv"
+        before = len(public.queries.list_jobs(ADMINISTRATOR))
+        with pytest.raises(NotAllowedError, match="give a user's name"):
+            world.flow("submit-query", query=">r\nMKVLAAGIVMMKVLAAGIVMMKVL\n", targets=[world.target])
+        assert len(public.queries.list_jobs(ADMINISTRATOR)) == before
 
 
 def test_targets_root_changes_the_databases_and_nothing_else(

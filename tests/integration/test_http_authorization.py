@@ -253,6 +253,28 @@ def test_http_guest_keeps_jobs_when_signing_in(url: str, headers: dict[str, dict
     assert [httpx.get(address, headers=who).status_code for who in (guest, user)] == [403, 200]
 
 
+def test_http_what_a_public_service_accepts_can_be_read_by_whoever_sent_it(
+    services_under: Callable[..., Services],
+) -> None:
+    services = services_under(Policy.public())
+    token = services.accounts.tokens.make("ann", "public")
+    with (
+        serving(services, HereStarter(services)) as address,
+        httpx.Client(base_url=address, timeout=60) as client,
+    ):
+        guest = client.post("/guests").json()["guestID"]
+        sent = config(">p\nMKVLAAGIVPMKVLAAGIVPMKVLAAGIVP\n")
+        for who in ({"Authorization": f"Bearer {one}"} for one in (token, guest)):
+            job = client.post("/query/jobs", json=sent, headers=who).json()["queryJobID"]
+            services.queries.run(job).execute()
+            assert client.get(f"/query/jobs/{job}", headers=who).json()["status"] == "complete"
+            assert client.get(f"/query/jobs/{job}/result", headers=who).status_code == 200
+            assert [item["queryJobID"] for item in client.get("/query/jobs", headers=who).json()] == [job]
+            assert client.get(f"/query/jobs/{job}").status_code == 401
+        assert client.post("/query/jobs", json=sent).status_code == 401
+    services.database.close()
+
+
 def test_http_administrator_sees_failed_jobs(
     url: str, services: Services, owner: Requester, headers: dict[str, dict[str, str]]
 ) -> None:
