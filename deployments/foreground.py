@@ -17,6 +17,7 @@ from blocks.flat_documents import one_place
 from deployments import environment, logs, processes
 from deployments.processes import Background, wait_for
 from deployments.server import ServerError, answers, ask, started_server
+from multiblast.files import own_scratch
 from multiblast.orphans import start_with_parent
 from multiblast.settings import WORKER, own_queue
 
@@ -47,7 +48,7 @@ def serve_web(host: str, port: int) -> int:
         listener = socket.create_server((host, port), backlog=2048)
     except OSError as error:
         raise ServerError(f"{host}:{port} cannot be listened at: {error.strerror}; choose another port") from error
-    with listener:
+    with listener, own_scratch():
         sys.stdout.write(f"http://{host}:{listener.getsockname()[1]}/api\n")
         sys.stdout.flush()
         services = local_services()

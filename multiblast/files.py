@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import os
 import shutil
 import tempfile
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from io import RawIOBase
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 from uuid import uuid4
 
 from multiblast.errors import StoreError
+
+_SCRATCH = "multiblast-scratch-"
 
 
 class _Hasher(Protocol):
@@ -63,6 +67,47 @@ def working_space() -> Iterator[None]:
         raise StoreError(
             f"no space left for temporary files in {place}: free some, or set TMPDIR to a larger disk"
         ) from error
+
+
+@contextmanager
+def own_scratch() -> Iterator[None]:
+    """Keep temporary files, of this process and of programs that it starts, in a directory of its own.
+
+    Such directories of processes that were killed are removed. That one lives, a lock on its directory says, which
+    goes with the process; its number may be another's by now.
+    """
+    before, above = os.environ.get("TMPDIR"), Path(tempfile.gettempdir())
+    for left in above.glob(f"{_SCRATCH}*"):
+        with suppress(OSError), _locked(left, fcntl.LOCK_EX | fcntl.LOCK_NB) as is_ours:
+            if is_ours:
+                shutil.rmtree(left)
+    with ExitStack() as held:
+        while True:
+            own = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=above))
+            held.enter_context(_locked(own, fcntl.LOCK_EX))
+            if own.exists():  # else another process found it before it was locked
+                break
+        tempfile.tempdir = os.environ["TMPDIR"] = str(own)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = str(above)
+            if before is None:
+                del os.environ["TMPDIR"]
+            else:
+                os.environ["TMPDIR"] = before
+            shutil.rmtree(own, ignore_errors=True)
+
+
+@contextmanager
+def _locked(directory: Path, how: int) -> Iterator[bool]:
+    """Lock a directory while the block runs; say whether it belongs to the user of this process."""
+    place = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(place, how)
+        yield os.fstat(place).st_uid == os.geteuid()
+    finally:
+        os.close(place)
 
 
 @contextmanager

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from multiblast.files import hashed, replacing
+from multiblast.files import hashed, own_scratch, replacing
 
 
 def test_file_is_replaced_once_it_is_whole(tmp_path: Path) -> None:
@@ -51,3 +55,35 @@ def test_hashed_bytes_are_passed_on() -> None:
     hasher = hashlib.sha256()
     assert b"".join(hashed([b"some", b"", b" bytes"], hasher)) == b"some bytes"
     assert hasher.hexdigest() == hashlib.sha256(b"some bytes").hexdigest()
+
+
+def test_scratch_of_a_killed_process_is_removed_and_that_of_a_living_one_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "of-others").mkdir()
+    code = """
+import sys, tempfile
+from multiblast.files import own_scratch
+with own_scratch():
+    tempfile.mkdtemp()
+    print(tempfile.gettempdir(), flush=True)
+    sys.stdin.read()
+"""
+    command = [sys.executable, "-c", code]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout
+        theirs = Path(process.stdout.readline().strip())
+        assert theirs.parent == tmp_path
+        with own_scratch():
+            own = Path(tempfile.gettempdir())
+            assert Path(os.environ["TMPDIR"]) == own
+            assert {path.name for path in tmp_path.iterdir()} == {"of-others", own.name, theirs.name}
+        process.kill()
+    assert list(theirs.iterdir())
+    with own_scratch():
+        assert not theirs.exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["of-others"]
