@@ -1,7 +1,8 @@
 """The page of a large job in a browser: ``python tests/benchmarks/bench_pages.py [QUERIES [HITS]]``.
 
 One sequence is searched in a database of its relatives, and its result is kept for all sequences of the job in the way
-in which results of searches are kept. Times are from the request to the page that is painted.
+in which results of searches are kept. Times are from the request to the page that is painted, or from a click to
+what is painted then.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ def main() -> None:
                 browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=_BROWSER_ARGUMENTS)
                 page = browser.new_page(base_url=url, viewport={"width": 1280, "height": 900})
                 _open(page, process, "first view", f"/jobs/{job}")
+                _overview(page)
                 for what, address in (
                     ("last rows", f"first={queries - 49}"),
                     ("sorted by E-value", "sort=evalue"),
@@ -64,7 +66,7 @@ def main() -> None:
                 ):
                     _open(page, process, what, f"/jobs/{job}?{address}")
                 _open(page, process, "hits of one sequence", f"/jobs/{job}/sequences/77", "#query tr.row")
-                page.mouse.wheel(0, 5000)
+                _hits(page, hits)
                 pages = range(1, queries, max(50, queries // 50))
                 for first in pages:
                     page.request.get(f"/jobs/{job}?first={first}&find=q")
@@ -110,6 +112,60 @@ def _open(page: Page, server: psutil.Process, what: str, address: str, awaited: 
     page.wait_for_selector(awaited)
     seconds, computing = time.monotonic() - started, sum(server.cpu_times()[:2]) - cpu
     _say(f"{what}: {1000 * seconds:,.0f} ms, of which the server computed {1000 * computing:,.0f} ms")
+
+
+def _changed(page: Page, what: str, action: str, awaited: str) -> None:
+    """Say how long it takes from an action in the page until its outcome is painted."""
+    milliseconds = page.evaluate(
+        f"""async () => {{
+            const all = (selector) => [...document.querySelectorAll(selector)];
+            const type = (field, value) => {{
+                field.value = value; field.dispatchEvent(new Event("input", {{ bubbles: true }}));
+            }};
+            const started = performance.now(), frame = () => new Promise(requestAnimationFrame);
+            {action};
+            while (!({awaited}) && performance.now() - started < 20000) await frame();
+            await frame(); await frame();
+            return performance.now() - started;
+        }}"""
+    )
+    _say(f"  {what}: {milliseconds:,.0f} ms")
+
+
+def _overview(page: Page) -> None:
+    """Filter and sort the sequences of the job."""
+    first = "all('#overview tbody a.name')[0]?.textContent"
+    _changed(page, "found as it is typed", "type(all('#find')[0], 'q77')", f"{first} === 'q77'")
+    _changed(page, "all again", "type(all('#find')[0], '')", f"{first} === 'q0'")
+    _changed(page, "sorted by hits", "all('#overview thead a')[3].click()", "all('th[aria-sort=descending]').length")
+
+
+def _hits(page: Page, hits: int) -> None:
+    """Sort, filter and scroll the hits of one sequence, the first hundred of them with their alignments."""
+    rows, find = "all('#query tr.row').length", "all('#query input[type=search]')[0]"
+    _changed(page, "sorted by title", "all('#query thead button')[2].click()", "true")
+    _changed(page, "filtered", f"type({find}, 'mutant7')", f"{rows} < {min(hits, 100)}")
+    _changed(page, "all again", f"type({find}, '')", f"{rows} >= {min(hits, 100)}")
+    for _ in range(0, hits, 100):
+        page.evaluate("document.querySelectorAll('.more:not([hidden]) button').forEach((more) => more.click())")
+    unfold = "all('#query .button').find((one) => one.textContent.match('Open all')).click()"
+    _changed(page, "all alignments", unfold, "!all('#query .toggle[aria-expanded=false]').length")
+    page.evaluate(
+        """() => {
+            window.frames_ = []; window.tasks_ = [0]; let last = performance.now();
+            const frame = (now) => { frames_.push(now - last); last = now; requestAnimationFrame(frame); };
+            requestAnimationFrame(frame);
+            new PerformanceObserver((list) => tasks_.push(...list.getEntries().map((one) => one.duration)))
+                .observe({ entryTypes: ["longtask"] });
+        }"""
+    )
+    page.mouse.move(640, 450)
+    while not page.evaluate("innerHeight + scrollY >= document.documentElement.scrollHeight - 2"):
+        page.mouse.wheel(0, 3000)
+        page.wait_for_timeout(20)
+    frames, task = page.evaluate("[frames_.slice(1).sort((a, b) => a - b), Math.max(...tasks_)]")
+    middle, worst = frames[len(frames) // 2], frames[-1]
+    _say(f"  scrolled to the end: a frame takes {middle:.0f} ms, at most {worst:.0f}; longest task {task:.0f} ms")
 
 
 def _say(text: str) -> None:

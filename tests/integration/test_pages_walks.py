@@ -143,6 +143,20 @@ def replace_database(page: Page, fasta: Path, text: str) -> None:
     expect(page.get_by_role("rowheader", name="demo/new/mine")).to_be_visible()
 
 
+def check_overview(page: Page) -> None:
+    """Find one of several sequences, and sort them, without loading the page anew."""
+    page.evaluate("window.stays = true")
+    page.get_by_label("Find a sequence or best hit").fill("HCN2")
+    expect(page.get_by_text("1 to 1 of 1")).to_be_visible()
+    page.get_by_role("link", name="E-value").press("Enter")
+    expect(page.get_by_role("columnheader", name="E-value")).to_have_attribute("aria-sort", "ascending")
+    expect(page.get_by_role("link", name="E-value")).to_be_focused()
+    expect(page.get_by_text("1 to 1 of 1")).to_be_visible()
+    assert page.evaluate("window.stays")  # it was not loaded anew
+    page.reload()
+    expect(page.get_by_label("Find a sequence or best hit")).to_have_value("HCN2")
+
+
 def check_choice(page: Page) -> None:
     """Choose a hit, and download its sequence, the aligned part and the whole."""
     page.get_by_role("checkbox", name="Choose sp|Q9JKA9|HCN2_RAT").check()
@@ -183,9 +197,7 @@ def test_biologist_searches_reads_downloads_and_finds_it_again(new_context: NewC
     check_accessible(page)
     job = page.url
 
-    page.get_by_label("Find a sequence or best hit").fill("HCN2")
-    page.get_by_role("button", name="Show").click()
-    expect(page.get_by_text("1 to 1 of 1")).to_be_visible()
+    check_overview(page)
     page.get_by_role("link", name="sp|Q9JKA9|HCN2_RAT", exact=True).click()
     expect(page.get_by_role("img", name="Map of where")).to_be_visible()
     expect(page.get_by_role("link", name="at its source").first).to_have_attribute("href", re.compile("uniprot"))

@@ -33,6 +33,7 @@ _STATIC = {
     "pages.css": "text/css",
     "submit.js": "text/javascript",
     "job.js": "text/javascript",
+    "overview.js": "text/javascript",
     "report.js": "text/javascript",
 }
 

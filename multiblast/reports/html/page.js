@@ -373,12 +373,13 @@
     const open = new Set();
     let mapped = MAP_ROWS, drawnWidth = 0;
 
-    const toggle = (hit, row) => {
+    // Asked for its width after each change, the browser would lay out all that is open again and again.
+    const toggle = (hit, row, width = place.clientWidth) => {
       const control = row.querySelector(".toggle");
       if (row.classList.toggle("open")) {
         open.add(hit);
         const id = `alignments-${hit.rank}`;
-        row.after(alignmentRow(hit, id, place.clientWidth, columns.length));
+        row.after(alignmentRow(hit, id, width, columns.length));
         control.setAttribute("aria-controls", id);
       } else {
         open.delete(hit);
@@ -393,7 +394,7 @@
       const row = h("tr", { class: "row", role: "row" }, cells(columns, hit));
       row.querySelector(".toggle").addEventListener("click", () => toggle(hit, row));
       rowOf.set(hit, row);
-      if (open.has(hit)) queueMicrotask(() => toggle(hit, row));
+      if (open.has(hit)) { const width = place.clientWidth; queueMicrotask(() => toggle(hit, row, width)); }
       return row;
     };
     const table = makeTable(place, `Hits of ${query.name}`, columns, makeRow, () => draw());
@@ -431,7 +432,10 @@
       status.textContent = found.length === all.length ? `All ${count(all.length, "hit")}` : `${whole(found.length)} of ${count(all.length, "hit")}`;
       for (const control of downloads) control.disabled = !found.length;
     };
-    const unfold = () => table.body.querySelectorAll(".toggle[aria-expanded=false]").forEach((control) => control.click());
+    const unfold = () => {
+      const width = place.clientWidth;
+      for (const [hit, row] of rowOf) if (row.isConnected && !open.has(hit)) toggle(hit, row, width);
+    };
     const downloads = [
       button("Download aligned sequences (FASTA)", () => download(`${fileName(query.name)}.hits.fasta`, "text/x-fasta", fasta(table.rows))),
       button("Download table (TSV)", () => download(`${fileName(query.name)}.hits.tsv`, "text/tab-separated-values", tableText(query, table.rows))),
