@@ -122,13 +122,16 @@ class Options(BaseModel):
     @classmethod
     def default_text(cls, name: str) -> str:
         """Return in words what the program does when an option without fixed default is left empty."""
-        by_task = {task: cls.defaults(task).get(name) for task in cls.task_names()}
-        values = {value for value in by_task.values() if value is not None}
-        if not values:
+        by_value: dict[Canonical, list[str]] = {}
+        for task in cls.task_names():
+            by_value.setdefault(cls.defaults(task).get(name), []).append(task)
+        unknown = by_value.pop(None, [])
+        if not by_value:
             return "the program's own way"
-        if len(values) == 1 and None not in by_task.values():
-            return _text(values.pop())
-        return ", ".join(f"{_text(value)} for {task}" for task, value in by_task.items() if value is not None)
+        if len(by_value) == 1 and not unknown:
+            return _text(*by_value)
+        texts = [f"{_text(value)} for {', '.join(tasks)}" for value, tasks in by_value.items()]
+        return "; ".join([*texts, *([f"the program's own way for {', '.join(unknown)}"] if unknown else [])])
 
     def changed(self) -> dict[str, Canonical]:
         """Return the options that differ from what the program would do by itself, for the task chosen.
@@ -157,8 +160,9 @@ class Options(BaseModel):
     def missing_in(self, version: str) -> Iterator[Problem]:
         """Yield the given options that a version of BLAST+ does not have."""
         for name in self.changed():
-            if not self.declared[name].is_in(version):
-                yield Problem(f"BLAST+ {version}, which is installed, has no such option; leave it out", name)
+            if not (option := self.declared[name]).is_in(self.program, version):
+                had = option.versions(self.program)
+                yield Problem(f"{self.program} has it only {had}; {version} is installed: leave it out", name)
 
     def deciding(self) -> dict[str, Canonical]:
         """Return those changed options that can change the result of a search, for its key."""

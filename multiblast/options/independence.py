@@ -57,6 +57,7 @@ class Independence:
 
 
 _NEVER = Independence(least_space=inf)
+_MOST_OF_SHORT_QUERIES = 1000.0  # the E-value of blastn-short since BLAST+ 2.16.0; 10 before
 
 
 def independence_of(options: Options) -> Independence:
@@ -68,7 +69,8 @@ def independence_of(options: Options) -> Independence:
     program, changed = options.program, options.deciding()
     if not all(program in options.declared[name].independent_in for name in changed):
         return _NEVER
-    evalue, found = float(options.value("evalue")), Independence()
+    evalue = float(str(options.explicit().get("evalue", _MOST_OF_SHORT_QUERIES)))
+    found = Independence()
     sums = changed.get("sum_stats") != "false"
     if program == "tblastx":  # never has gaps, so it depends on batch-mates unless sum statistics are off
         return _NEVER if sums else found

@@ -56,8 +56,8 @@ class Option:
         needs_own_process: Whether it reads or writes one file, so that a process can search one query only.
         excludes: Options it cannot be given with.
         requires: Options it makes no sense without.
-        since: The first version of BLAST+ that has it, such as ``2.15.0``; empty: all that are supported.
-        until: The first version that no longer has it; empty: none.
+        since: The first version of BLAST+ that has it, such as ``2.16.0``; empty: all that are supported.
+        until: The first version of a program that no longer has it; none for a program that does not stand here.
     """
 
     name: str
@@ -77,12 +77,18 @@ class Option:
     excludes: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     since: str = ""
-    until: str = ""
+    until: Mapping[str, str] = field(default_factory=dict)
 
-    def is_in(self, version: str) -> bool:
-        """Return whether a version of BLAST+, such as ``2.12.0+``, has the option."""
-        number = _numbers(version)
-        return _numbers(self.since) <= number and (not self.until or number < _numbers(self.until))
+    def is_in(self, program: str, version: str) -> bool:
+        """Return whether a version of a program that has the option, such as ``2.12.0+``, has it already and still."""
+        number, until = _numbers(version), self.until.get(program)
+        return _numbers(self.since) <= number and (until is None or number < _numbers(until))
+
+    def versions(self, program: str) -> str:
+        """Return in words which versions of a program have it; empty if all that are supported do."""
+        since, until = self.since, self.until.get(program)
+        words = [f"since BLAST+ {since}" if since else "", f"before BLAST+ {until}" if until else ""]
+        return ", ".join(word for word in words if word)
 
     def default_in(self, program: str, task: str = "") -> Canonical:
         """Return what a program uses by itself, ``None`` if that is not known; without a task, what its help names."""
@@ -91,7 +97,7 @@ class Option:
     def pydantic_field(self, program: str) -> tuple[Any, Any]:
         """Return the field that a model of a program has for this option."""
         default = self.default_in(program)
-        text = self.help + (f" Since BLAST+ {self.since}." if self.since else "")
+        text = self.help + (f" Only {versions}." if (versions := self.versions(program)) else "")
         kind = Annotated[self.kind | None, _Unset()] if default is None else self.kind
         return kind, Field(default=default, description=text)
 

@@ -95,7 +95,7 @@ def help_of(program: str) -> dict[str, str]:
 def names(program: str) -> list[str]:
     """Return the declared options that the installed version should have."""
     version = Installation().version(program)
-    return [name for name, option in options_for(program).declared.items() if option.is_in(version)]
+    return [name for name, option in options_for(program).declared.items() if option.is_in(program, version)]
 
 
 def shown(program: str, name: str) -> Facts:
@@ -103,7 +103,7 @@ def shown(program: str, name: str) -> Facts:
     body = help_of(program)[name]
     signature = re.match(r"\s*<(.*?)>\n", body, re.DOTALL)
     words = " ".join(signature[1].split()) if signature else ""
-    default = re.search(r"Default = `(.*?)'", body)
+    default = re.search(r"Default = (?:[`'](.*?)'|([\d.]+))", body)
     model = options_for(program)
     excludes = _names(body, "Incompatible with:")
     excludes |= {other for other in names(program) if name in _names(help_of(program)[other], "Incompatible with:")}
@@ -111,7 +111,7 @@ def shown(program: str, name: str) -> Facts:
         kind=OTHER_KINDS.get(name, KINDS[words.split(",")[0]]),
         choices=UNLISTED_CHOICES.get(name) or UNLISTED_CHOICES.get((program, name)) or _choices(words, body),
         limits=NARROWER.get(name, NARROWER.get((program, name), _limits(words))),
-        default=getattr(model.model_validate({name: default[1]}), name) or None if default else None,
+        default=getattr(model.model_validate({name: default[1] or default[2]}), name) or None if default else None,
         excludes=excludes & set(model.declared),
         requires=_names(body, "Requires:") | ALSO_REQUIRED.get(name, frozenset()),
     )
@@ -153,7 +153,8 @@ def declared(program: str, name: str) -> Facts:
         choices=frozenset(map(str, schema.get("enum", ()))),
         limits=(low, high),
         # Where the help names no default, ours says that nothing is limited or switched on.
-        default=model.model_fields[name].default or None,
+        # Of two, tasks for short queries may have another, which the help does not name.
+        default=model.defaults().get(name) if name in {"dust", "evalue"} else model.model_fields[name].default or None,
         excludes=frozenset(excludes & set(model.declared)),
         requires=frozenset(option.requires),
     )

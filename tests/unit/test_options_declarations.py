@@ -44,24 +44,31 @@ def test_options_that_need_their_own_process_are_never_independent() -> None:
 @pytest.mark.parametrize(
     ("since", "until", "version", "there"),
     [
-        ("", "", "2.12.0+", True),
-        ("2.15.0", "", "2.12.0+", False),
-        ("2.15.0", "", "2.15.0+", True),
-        ("2.9.0", "", "2.12.0+", True),  # numbers, not text
-        ("", "2.13.0", "2.12.0+", True),
-        ("", "2.13.0", "2.13.0+", False),
+        ("", {}, "2.12.0+", True),
+        ("2.15.0", {}, "2.12.0+", False),
+        ("2.15.0", {}, "2.15.0+", True),
+        ("2.9.0", {}, "2.12.0+", True),  # numbers, not text
+        ("", {"blastn": "2.13.0"}, "2.12.0+", True),
+        ("", {"blastn": "2.13.0"}, "2.13.0+", False),
+        ("", {"blastx": "2.13.0"}, "2.13.0+", True),
     ],
 )
-def test_options_are_there_from_one_version_until_another(since: str, until: str, version: str, *, there: bool) -> None:
-    assert replace(OPTIONS[0], since=since, until=until).is_in(version) == there
+def test_options_are_there_from_one_version_until_another(
+    since: str, until: dict[str, str], version: str, *, there: bool
+) -> None:
+    assert replace(OPTIONS[0], since=since, until=until).is_in("blastn", version) == there
 
 
-def test_options_that_the_installed_version_lacks_are_refused_by_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    options = parse_options("blastp", {"evalue": 1, "seg": "yes"})
-    newer = replace(options.declared["seg"], since="2.15.0")
-    monkeypatch.setattr(type(options), "declared", {**options.declared, "seg": newer})
-    assert [problem.key for problem in options.missing_in("2.12.0+")] == ["seg"]
-    assert not list(options.missing_in("2.16.0+"))
+def test_options_that_the_installed_version_lacks_are_refused_by_key() -> None:
+    taxa, sums = parse_options("blastn", {"no_taxid_expansion": True}), parse_options("blastn", {"sum_stats": "true"})
+    assert [str(problem) for problem in taxa.missing_in("2.12.0+")] == [
+        "no_taxid_expansion: blastn has it only since BLAST+ 2.16.0; 2.12.0+ is installed: leave it out"
+    ]
+    assert [str(problem) for problem in sums.missing_in("2.17.0+")] == [
+        "sum_stats: blastn has it only before BLAST+ 2.16.0; 2.17.0+ is installed: leave it out"
+    ]
+    assert not [*taxa.missing_in("2.16.0+"), *sums.missing_in("2.12.0+")]
+    assert not list(parse_options("blastx", {"sum_stats": "true"}).missing_in("2.17.0+"))
 
 
 @pytest.mark.parametrize(

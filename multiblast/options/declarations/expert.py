@@ -54,6 +54,7 @@ OPTIONS = (
         Annotated[Literal["true", "false"], BeforeValidator(switch_text)],
         programs=ALL - {"blastp"},
         independent_in={"blastx", "tblastn", "tblastx"},
+        until={"blastn": "2.16.0"},
     ),
     flag(
         "ungapped",

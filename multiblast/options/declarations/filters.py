@@ -7,11 +7,13 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from multiblast.options.declarations.shared import ALL, INDEPENDENT, Count, Number, Percentage
+from multiblast.options.declarations.shared import ALL, INDEPENDENT, LONG_NUCLEOTIDE_TASKS, Count, Number, Percentage
 from multiblast.options.option import Option, flag
 from multiblast.options.values import dust_text, seg_text, taxids_text
 
 _SEG_ON = "12 2.2 2.5"
+_NOT_IN_RPSBLAST = {"rpsblast": "2.16.0"}
+
 _mask = partial(
     Option,
     kind=Annotated[str, Field(pattern=r"^([0-9]{1,9})?$")],
@@ -33,6 +35,7 @@ _best_hit = partial(
     programs=ALL - {"rpstblastn"},
     independent_in=INDEPENDENT,
     excludes=("culling_limit",),
+    until=_NOT_IN_RPSBLAST,
 )
 
 OPTIONS = (
@@ -51,7 +54,7 @@ OPTIONS = (
         "Mask regions of low complexity in the query: 'no', 'yes', or DUST's level, window and linker, "
         "for example 20 64 1.",
         Annotated[str, Field(pattern=r"^(no|yes|[0-9]+ [0-9]+ [0-9]+)$"), BeforeValidator(dust_text)],
-        default="20 64 1",
+        by_task=dict.fromkeys(LONG_NUCLEOTIDE_TASKS, "20 64 1"),  # short queries: not masked since 2.16.0
         programs={"blastn"},
         independent_in=INDEPENDENT,
     ),
@@ -87,7 +90,8 @@ OPTIONS = (
     _taxids(
         "taxids",
         "taxIds",
-        "Search only database sequences with these taxonomy ids, for example 562,9606. Empty: all.",
+        "Search only database sequences with these taxonomy ids, for example 562,9606 (since BLAST+ 2.16.0, also those "
+        "below them). Empty: all.",
         excludes=("negative_taxids",),
     ),
     _taxids(
@@ -95,6 +99,14 @@ OPTIONS = (
         "negativeTaxIds",
         "Leave out database sequences with these taxonomy ids, for example 562,9606. Empty: none.",
         excludes=("taxids",),
+    ),
+    flag(
+        "no_taxid_expansion",
+        "noTaxIdExpansion",
+        "Take the ids of taxids and negative_taxids alone, without those below them.",
+        programs=ALL - {"rpsblast", "rpstblastn"},
+        independent_in=INDEPENDENT,
+        since="2.16.0",
     ),
     _mask(
         "db_soft_mask",
@@ -117,6 +129,7 @@ OPTIONS = (
         programs=ALL - {"rpstblastn"},
         independent_in=INDEPENDENT,
         excludes=("best_hit_overhang", "best_hit_score_edge"),
+        until=_NOT_IN_RPSBLAST,
     ),
     _best_hit(
         "best_hit_overhang",
@@ -134,5 +147,6 @@ OPTIONS = (
         "Keep only the best of overlapping alignments with the same database sequence.",
         programs=ALL - {"rpstblastn"},
         independent_in=INDEPENDENT,
+        until=_NOT_IN_RPSBLAST,
     ),
 )

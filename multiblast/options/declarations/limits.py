@@ -7,7 +7,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from multiblast.options.declarations.shared import ALL, INDEPENDENT, MOST_TARGETS, Number, Percentage
+from multiblast.options.declarations.shared import (
+    ALL,
+    INDEPENDENT,
+    LONG_NUCLEOTIDE_TASKS,
+    MOST_TARGETS,
+    OTHER_IN_SHORT_TASKS,
+    Number,
+    Percentage,
+)
 from multiblast.options.option import NOWHERE, Option
 from multiblast.options.values import location_text
 
@@ -44,6 +52,8 @@ OPTIONS = (
         "Keep hits up to this expectation value: how many such hits chance alone would give. Smaller is stricter.",
         Annotated[Number, Field(gt=0)],
         default=10.0,
+        by_program=OTHER_IN_SHORT_TASKS,
+        by_task=dict.fromkeys((*LONG_NUCLEOTIDE_TASKS, "blastp", "blastp-fast"), 10.0),
         programs=ALL,
         independent_in=INDEPENDENT | {"tblastx"},
     ),

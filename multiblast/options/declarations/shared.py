@@ -21,6 +21,12 @@ PROTEIN_TASKS = (
 )
 """Tasks with gaps that score with a matrix."""
 
+LONG_NUCLEOTIDE_TASKS = ("megablast", "dc-megablast", "blastn", "rmblastn")
+
+OTHER_IN_SHORT_TASKS = {"blastn": None, "blastp": None}
+"""No default by program, since versions of BLAST+ differ in ``blastn-short`` and ``blastp-short``: an E-value of 10,
+and since 2.16.0 of 1000 and 20000; low complexity masked, and since then not."""
+
 MOST_TARGETS = 500
 """How many subjects BLAST+ keeps of each query by itself."""
 
