@@ -81,8 +81,8 @@ class Option:
 
     def is_in(self, program: str, version: str) -> bool:
         """Return whether a version of a program that has the option, such as ``2.12.0+``, has it already and still."""
-        number, until = _numbers(version), self.until.get(program)
-        return _numbers(self.since) <= number and (until is None or number < _numbers(until))
+        number, until = version_numbers(version), self.until.get(program)
+        return version_numbers(self.since) <= number and (until is None or number < version_numbers(until))
 
     def versions(self, program: str) -> str:
         """Return in words which versions of a program have it; empty if all that are supported do."""
@@ -123,5 +123,6 @@ class _Unset:
         return schema
 
 
-def _numbers(version: str) -> tuple[int, ...]:
+def version_numbers(version: str) -> tuple[int, ...]:
+    """Return a version of BLAST+, such as ``2.12.0+``, as numbers, which can be compared."""
     return tuple(int(part) for part in version.rstrip("+").split(".") if part)

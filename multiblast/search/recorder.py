@@ -13,6 +13,7 @@ from typing import IO
 
 from multiblast.database import QueryJob
 from multiblast.errors import InvalidInputError, ObjectMissingError, Problem, collecting
+from multiblast.installation import OLDEST_VERSION, is_too_old, version_note
 from multiblast.jobs import JobConfig, NewSequence, sequence_digest
 from multiblast.object_kinds import ObjectKind
 from multiblast.options import Options
@@ -40,16 +41,18 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
-    """A submission in which nothing is wrong; a profile in its options goes by its id."""
+    """A submission in which nothing is wrong; a profile in its options goes by its id, a note is on the program."""
 
     options: Options
     keys: ResultKeys
     query: Query
     profile: Profile | None
+    note: str = ""
 
     def warnings(self, lengths: Sequence[int]) -> list[str]:
         """Return what is legal but should be known; ``lengths`` are the letters of each sequence."""
-        return [*map(str, self.query.warnings), *advice(self.options, lengths)]
+        notes = [self.note] if self.note else []
+        return [*notes, *map(str, self.query.warnings), *advice(self.options, lengths)]
 
 
 @dataclass
@@ -131,7 +134,11 @@ class Recorder:
 
     def _check(self, submission: Submission) -> _Checked:
         options = submission.options
-        problems = list(options.missing_in(self.engine.installation.version(options.program)))
+        version = self.engine.installation.version(options.program)
+        if is_too_old(version):
+            remedy = f"install {OLDEST_VERSION} or later"
+            raise InvalidInputError(Problem(f"BLAST+ {version} is too old: {remedy}", "program"))
+        problems = list(options.missing_in(version))
         with collecting(problems):
             self.engine.resolver.named_databases(options)
         with collecting(problems):
@@ -142,7 +149,8 @@ class Recorder:
             raise InvalidInputError(problems)
         if profile is not None:
             options = options.model_copy(update={"in_pssm": profile.id})
-        return _Checked(options, self.engine.resolver.result_keys(options, databases), query, profile)
+        keys = self.engine.resolver.result_keys(options, databases)
+        return _Checked(options, keys, query, profile, version_note(version))
 
     def _check_query(
         self, source: str | bytes | Path, options: Options, problems: list[Problem]

@@ -15,7 +15,7 @@ from uuid import uuid4
 from sqlalchemy import text
 
 from multiblast.database import Database
-from multiblast.installation import TESTED_VERSIONS, Installation
+from multiblast.installation import OLDEST_VERSION, Installation, is_too_old, version_note
 from multiblast.object_kinds import ObjectKind
 from multiblast.options import PROGRAMS
 from multiblast.settings import home
@@ -136,10 +136,11 @@ def _compare_versions(installation: Installation) -> Iterator[Finding]:
     if len(set(versions.values())) > 1:
         detail = ", ".join(f"{program} {version}" for program, version in versions.items())
         yield Finding("BLAST+ versions", Verdict.WARN, detail, "install all programs of one version")
-    for version in sorted(set(versions.values()) - TESTED_VERSIONS):
-        tested = ", ".join(sorted(TESTED_VERSIONS))
-        detail = f"{version} is not among those that results were compared with, {tested}"
-        yield Finding("BLAST+ version", Verdict.WARN, detail, "compare with your own queries: multiblast exactness")
+    for version in sorted(set(versions.values())):
+        if is_too_old(version):
+            yield Finding("BLAST+ version", Verdict.FAIL, f"{version} is too old", f"install {OLDEST_VERSION} or later")
+        elif note := version_note(version):
+            yield Finding("BLAST+ version", Verdict.WARN, note, "compare with your own queries: multiblast exactness")
 
 
 def _measure_disk(directory: Path) -> Finding:

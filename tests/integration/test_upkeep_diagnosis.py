@@ -89,7 +89,7 @@ def test_everything_broken_is_told_with_a_remedy(services: Services, tmp_path: P
 def test_version_that_nothing_was_compared_with_is_a_warning(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("multiblast.upkeep.diagnosis.TESTED_VERSIONS", frozenset({"2.99.0+"}))
+    monkeypatch.setattr("multiblast.installation.TESTED_VERSIONS", frozenset({"2.99.0+"}))
     finding = found(services)["BLAST+ version"]
     assert (finding.verdict, "2.99.0+" in finding.detail) == (Verdict.WARN, True)
 
