@@ -15,7 +15,8 @@ from prefect.client.schemas.responses import DeploymentResponse
 
 from blocks.services import chosen, services
 from blocks.storage import ResultStorage
-from multiblast.errors import InvalidInputError, NotFoundError, Problem
+from multiblast.errors import InvalidInputError, NotFoundError, Problem, ProgramError
+from multiblast.installation import Installation
 from multiblast.molecules import DatabaseKind
 from multiblast.options import PROGRAMS, options_for
 from multiblast.stores import Store
@@ -100,9 +101,10 @@ def update_target_choices(databases: list[BlastDatabase]) -> None:
     """
     if chosen():
         return
+    installation = services().installation
     with get_client(sync_client=True) as client:
         for deployment in client.read_deployments():
-            schema = _with_choices(deployment, databases)
+            schema = _with_choices(deployment, databases, installation)
             if schema is not None:
                 client.update_deployment(deployment.id, DeploymentUpdate(parameter_openapi_schema=schema))
 
@@ -147,7 +149,9 @@ def _of_bytes(size_bytes: int) -> Callable[[int], tuple[float, str]]:
     return lambda copied: (copied / max(size_bytes, 1), f"{copied / 1e6:,.1f} MB copied, {wanted}")
 
 
-def _with_choices(deployment: DeploymentResponse, databases: list[BlastDatabase]) -> dict[str, Any] | None:
+def _with_choices(
+    deployment: DeploymentResponse, databases: list[BlastDatabase], installation: Installation
+) -> dict[str, Any] | None:
     schema = deepcopy(deployment.parameter_openapi_schema or {})
     targets = schema.get("properties", {}).get("targets")
     if targets is None:
@@ -164,7 +168,20 @@ def _with_choices(deployment: DeploymentResponse, databases: list[BlastDatabase]
         **_choices([one.display for one in fitting]),
     }
     schema["required"] = sorted({*schema.get("required", ()), "targets"})
+    if program in PROGRAMS:
+        _leave_out_missing_options(schema, program, installation)
     return schema | _QUERY_OR_FILE
+
+
+def _leave_out_missing_options(schema: dict[str, Any], program: str, installation: Installation) -> None:
+    """Take those options out of a program's form that the installed version does not have."""
+    try:
+        there = options_for(program).declared_in(installation.version(program))
+    except ProgramError:  # it is installed where the workers are
+        return
+    for name in options_for(program).declared.keys() - there:
+        for definition in schema.get("definitions", {}).values():
+            definition.get("properties", {}).pop(name, None)
 
 
 def _choices(names: list[str]) -> dict[str, Any]:

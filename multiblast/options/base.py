@@ -157,11 +157,18 @@ class Options(BaseModel):
             defaults = {name: value for name, value in defaults.items() if not self.declared[name].follows_matrix}
         return defaults
 
+    @classmethod
+    def declared_in(cls, version: str) -> dict[str, Option]:
+        """Return what is declared about each option that a version of BLAST+ has; without a version, about all."""
+        program = str(cls.model_fields["program"].default)
+        return {name: one for name, one in cls.declared.items() if not version or one.is_in(program, version)}
+
     def missing_in(self, version: str) -> Iterator[Problem]:
         """Yield the given options that a version of BLAST+ does not have."""
+        there = self.declared_in(version)
         for name in self.changed():
-            if not (option := self.declared[name]).is_in(self.program, version):
-                had = option.versions(self.program)
+            if name not in there:
+                had = self.declared[name].versions(self.program)
                 yield Problem(f"{self.program} has it only {had}; {version} is installed: leave it out", name)
 
     def deciding(self) -> dict[str, Canonical]:

@@ -9,6 +9,8 @@ from typing import Any, cast
 import pytest
 from prefect.utilities.schema_tools.validation import build_error_obj, validate
 
+from multiblast.installation import Installation
+from multiblast.options import options_for
 from multiblast.services import Services
 from multiblast.targets import BlastDatabase
 from tasks import maintenance
@@ -24,7 +26,7 @@ def _schema(databases: list[BlastDatabase], before: dict[str, Any] | None = None
         },
     }
     deployment: Any = SimpleNamespace(name="submit-blastp", parameter_openapi_schema=schema)
-    return cast("dict[str, Any]", maintenance._with_choices(deployment, databases))
+    return cast("dict[str, Any]", maintenance._with_choices(deployment, databases, Installation()))
 
 
 def test_targets_are_required_in_the_form_and_titles_are_told(services: Services) -> None:
@@ -68,3 +70,13 @@ def test_form_lets_choose_databases_of_one_site_alone(services: Services) -> Non
         ("targets of lab", ["lab/examples/proteins"]),
     ]
     assert _schema([protein], both) == _schema([protein])
+
+
+def test_form_has_only_the_options_of_the_installed_version() -> None:
+    definition = {"properties": {name: {} for name in options_for("blastn").declared}}
+    schema = {"properties": {"targets": {}}, "definitions": {"BlastnOptions": definition}}
+    deployment: Any = SimpleNamespace(name="submit-blastn", parameter_openapi_schema=schema)
+    form = maintenance._with_choices(deployment, [], Installation())
+    assert form is not None
+    there = options_for("blastn").declared_in(Installation().version("blastn"))
+    assert set(form["definitions"]["BlastnOptions"]["properties"]) == set(there) < set(definition["properties"])

@@ -69,6 +69,12 @@ def test_options_that_the_installed_version_lacks_are_refused_by_key() -> None:
     ]
     assert not [*taxa.missing_in("2.16.0+"), *sums.missing_in("2.12.0+")]
     assert not list(parse_options("blastx", {"sum_stats": "true"}).missing_in("2.17.0+"))
+    versions = {version: options_for("blastn").declared_in(version) for version in ("", "2.12.0+", "2.17.0+")}
+    assert [("sum_stats" in there, "no_taxid_expansion" in there) for there in versions.values()] == [
+        (True, True),
+        (True, False),
+        (False, True),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.responses import JSONResponse, Response
 
 from multiblast.accounts import Requester
-from multiblast.errors import InvalidInputError, MultiblastError, Problem
+from multiblast.errors import InvalidInputError, MultiblastError, Problem, ProgramError
 from multiblast.molecules import Molecule
 from multiblast.options import PROGRAMS, options_for
 from multiblast.options.option import Option
@@ -152,10 +152,13 @@ class OptionField:
     choices: tuple[str, ...]
 
 
-def option_fields(program: str) -> list[OptionField]:
-    """Return the options of a program, as its declarations describe them."""
-    model = options_for(program)
-    return [_field(program, name, option) for name, option in model.declared.items()]
+def _option_fields(service: Service, program: str) -> list[OptionField]:
+    """Return the options that the installed version of a program has, as its declarations describe them."""
+    try:
+        version = service.services.installation.version(program)
+    except ProgramError:  # submitting says so
+        version = ""
+    return [_field(program, name, option) for name, option in options_for(program).declared_in(version).items()]
 
 
 def _field(program: str, name: str, option: Option) -> OptionField:
@@ -299,6 +302,6 @@ def _form(
         groups=sorted(groups.items()),
         programs=texts.PROGRAMS.items(),
         presets=_PRESETS,
-        options=option_fields(values.program) if values.program else [],
+        options=_option_fields(service, values.program) if values.program else [],
         may_submit=visitor.has_account or service.services.policy.http.guests,
     )
