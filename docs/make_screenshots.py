@@ -1,6 +1,6 @@
 """Walk through the UI as a person does, and keep pictures of it: ``make screenshots``.
 
-Fills in the form of submit-blastp by hand, follows the run, and opens what it shows.
+Fills in the form of submit-blastp by hand, follows the run, and opens what it shows; then one that fails.
 Needs a server (``make up``) and Chromium.
 """
 
@@ -66,13 +66,23 @@ class Walk:
 
     def deployments(self) -> None:
         """Look at what can be run."""
+        self.find()
+        self.keep("deployments")
+
+    def find(self) -> None:
+        """Find the form in the list."""
         self.open("deployments")
         self.page.get_by_placeholder("Search deployments").fill("submit-blastp")
         expect(self.page.get_by_role("link", name="submit-blastp").first).to_be_visible(timeout=PATIENCE_MS)
-        self.keep("deployments")
 
     def submit(self, query: str) -> None:
         """Fill in the form by hand and send it."""
+        self.fill_in(query)
+        self.keep("form")
+        self.send()
+
+    def fill_in(self, query: str) -> None:
+        """Find the form, type the query, and choose a database."""
         page = self.page
         page.get_by_role("link", name="submit-blastp").first.click()
         page.get_by_role("button", name="Run", exact=True).click()
@@ -81,9 +91,20 @@ class Walk:
         page.get_by_role("button", name="Select targets").click()
         page.get_by_role("option", name="demo/examples/proteins").click()
         page.get_by_role("heading", name="Parameters").click()  # elsewhere, which closes the list
-        self.keep("form")
-        page.get_by_role("button", name="Submit", exact=True).click()
-        page.get_by_role("link", name="View run").click(timeout=PATIENCE_MS)
+
+    def send(self) -> None:
+        """Press the form's button, and follow the link to the run."""
+        self.page.get_by_role("button", name="Submit", exact=True).click()
+        self.page.get_by_role("link", name="View run").click(timeout=PATIENCE_MS)
+
+    def fail(self) -> None:
+        """Send what cannot be searched, and see what is wrong with it."""
+        self.find()
+        self.fill_in(">typed by hand\nMELRVGN!YRLGRK\n>pasted without its sequence\n")
+        self.send()
+        expect(self.page.get_by_text("Failed").first).to_be_visible(timeout=PATIENCE_MS)
+        self.see_artifact("problems-")
+        self.keep("run-failed")
 
     def follow(self) -> None:
         """Follow the run from its start to its end."""
@@ -91,9 +112,10 @@ class Walk:
         page.wait_for_url("**/runs/flow-run/**", timeout=PATIENCE_MS)
         expect(page.get_by_text("Running").first).to_be_visible(timeout=PATIENCE_MS)
         self.see_artifact("progress-")
-        self.keep("run-page-during")
+        self.keep("run-running")
         expect(page.get_by_text("Completed").first).to_be_visible(timeout=PATIENCE_MS)
-        self.see_artifact("sequences-")
+        page.reload()  # what it shows of its artifacts is from before
+        self.see_artifact("job-")
         self.keep("run-page")
 
     def artifacts(self) -> None:
@@ -227,12 +249,13 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.directory.mkdir(parents=True, exist_ok=True)
     with browser() as opened:
-        walk = Walk(opened.new_page(viewport={"width": 1280, "height": 900}), arguments.url, arguments.directory)
+        walk = Walk(opened.new_page(viewport={"width": 1280, "height": 1040}), arguments.url, arguments.directory)
         keep_pages(opened, arguments.directory)
         walk.deployments()
         walk.submit(some_proteins(150 * (os.cpu_count() or 1)))
         walk.follow()
         walk.results()
+        walk.fail()
 
 
 def some_proteins(count: int) -> str:

@@ -41,7 +41,7 @@ def test_walk_through_the_ui_sees_form_progress_table_and_report_form(live: dict
     done = subprocess.run(command, env=live, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     kept = {path.stem for path in tmp_path.glob("*.png")}
-    of_prefect = {"deployments", "form", "run-page-during", "run-page", "sequences", "report-form"}
+    of_prefect = {"deployments", "form", "run-running", "run-page", "run-failed", "sequences", "report-form"}
     assert kept == of_prefect | {"pages-search", "pages-hits", "pages-states"}
 
 
