@@ -29,6 +29,7 @@ from tests.support.http_service import HereStarter, config, serving
 from tests.support.servers import free_ports
 from web import runs
 from web.pages import texts
+from web.pages.visitor import SESSION
 
 pytestmark = pytest.mark.browser
 
@@ -234,6 +235,80 @@ def test_biologist_searches_reads_downloads_and_finds_it_again(new_context: NewC
     expect(page.get_by_role("checkbox", name="Demo proteins")).to_be_checked()
 
 
+def test_biologist_drops_a_file_and_chooses_program_and_options(new_context: NewContext) -> None:
+    """A file that was dropped stays while options are shown; what was chosen is what is searched and said."""
+    context = new_context(bypass_csp=True)
+    page, kinase = context.new_page(), next(read_fasta(EXAMPLES / "protein_query.fasta")).residues.decode()
+    page.goto("/")
+    facts = re.compile("protein · [0-9,]+ sequences · [0-9,]+ letters · 20[0-9-]+ · demo/examples/proteins|proteins")
+    expect(page.locator(".database").filter(has_text="Demo proteins")).to_contain_text(facts)
+    page.get_by_role("checkbox", name="Demo proteins").check()
+    dropped = page.evaluate_handle(
+        "(text) => { const one = new DataTransfer(); one.items.add(new File([text], 'q.fasta')); return one; }",
+        f">dropped\n{kinase}F\n",
+    )
+    page.dispatch_event("#query", "drop", {"dataTransfer": dropped})
+    expect(page.locator("#recognised")).to_have_text("1 protein sequence, none known yet. Program: blastp.")
+    page.get_by_text("Options", exact=True).click()
+    page.get_by_role("button", name="psiblast").click()
+    expect(page.get_by_label("Program")).to_have_value("psiblast")
+    evalue = page.get_by_label("evalue", exact=True)
+    expect(evalue).to_have_attribute("placeholder", "10.0")
+    expect(page.locator("#help-evalue")).not_to_be_empty()
+    check_accessible(page)
+    evalue.fill("much")
+    evalue.press("Tab")
+    expect(page.locator("#recognised")).to_contain_text("evalue")
+    evalue.fill("")
+    page.get_by_label("word_size", exact=True).fill("2")
+    page.get_by_label("Preset").select_option("Only close hits")
+    expect(page.locator("#recognised")).to_contain_text("Program: psiblast")
+    page.get_by_role("button", name="BLAST", exact=True).click()
+    expect(page.get_by_role("heading", name="Done")).to_be_visible()
+    expect(page.locator(".facts")).to_contain_text(re.compile("evalue 1e-20.*|wordSize 2|word_size 2"))
+    command = page.get_by_label("The exact command").inner_text()
+    assert command.startswith("psiblast -query")
+    assert {"-evalue", "1e-20", "-word_size", "2"} <= set(command.split())
+    address = f"/query/jobs/{page.url.rpartition('/')[2]}/hits"
+    assert address in page.get_by_label("By curl").inner_text()
+    (token,) = (cookie["value"] for cookie in context.cookies() if cookie["name"] == SESSION)
+    said = {"token": token}
+    exec(page.get_by_label("In Python").inner_text(), said)  # noqa: S102 - the page says that this works
+    assert said["hits"]["total"] >= 1
+    page.get_by_label("Columns of formats").fill("qseqid stitle")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download", exact=True).click()
+    assert re.match("dropped\t[^\t\n]+\n", Path(download.value.path()).read_text())
+    page.get_by_role("link", name="Edit and search again").click()
+    expect(page.locator("#recognised")).to_contain_text("all known: the result is there at once")
+
+
+@pytest.mark.long
+def test_results_are_read_while_others_are_searched(new_context: NewContext, services: Services) -> None:
+    """Of sixty sequences two are done; the table has pages."""
+    who, jobs = Requester(administrator=True), services.queries.jobs
+    fasta = [f">s{number}\n{PROTEIN}{'Y' * (number + 1)}\n" for number in range(60)]
+    first = services.queries.create(who, config("".join(fasta[:2]))).query_job_id
+    services.queries.run(first).execute()
+    job_id = services.queries.create(who, config("".join(fasta))).query_job_id
+    jobs.move_query([job_id], JobStatus.IN_PROGRESS)
+    page = new_context(bypass_csp=True).new_page()
+    sign_in(page, services, "root")
+    page.goto(f"/jobs/{job_id}")
+    expect(page.get_by_role("heading", name="Searching")).to_be_visible()
+    expect(page.get_by_label("2 of 60 sequences have a result")).to_have_js_property("value", 2)
+    expect(page.get_by_text("left", exact=False).first).to_be_visible()
+    check_accessible(page)
+    page.get_by_role("link", name="Next").click()
+    expect(page.get_by_text("51 to 60 of 60")).to_be_visible()
+    page.get_by_role("link", name="Previous").click()
+    page.get_by_role("link", name="s1", exact=True).click()
+    expect(page.get_by_role("img", name="Map of where")).to_be_visible()
+    page.go_back()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("heading", name="Cancelled")).to_be_visible()
+
+
 def test_administrator_makes_tokens_and_databases(new_context: NewContext, services: Services, tmp_path: Path) -> None:
     page = new_context(bypass_csp=True).new_page()
     sign_in(page, services, "root")
@@ -296,6 +371,8 @@ def test_two_users_and_a_guest_see_their_own_jobs_only(new_context: NewContext, 
     expect(guest.get_by_role("link", name="guests")).to_be_visible()
     forged = bob.request.post(f"{job}/cancel", form={"form_token": "0" * 64})
     assert forged.status == 403
+    own = bob.locator("input[name=form_token]").first.get_attribute("value") or ""
+    assert bob.request.post(f"{job}/cancel", form={"form_token": own}).status == 403
 
 
 def test_hostile_texts_are_text(new_context: NewContext) -> None:

@@ -110,9 +110,9 @@ async def make_report(
 ) -> Response:
     """Make a report; a small one is downloaded at once."""
     fields = await sent_fields(request, visitor)
-    config: dict[str, Any] = {"formatType": fields.get("format", "0")}
-    if fields.get("fields", "").strip() and config["formatType"] in {"6", "7", "10", "17"}:
-        config["fields"] = fields["fields"].split()
+    config = {"formatType": fields.get("format", "0")}
+    if (chosen := fields.get("fields", "").strip()) and (row := FORMATS.get(config["formatType"])) and row.fields:
+        config["formatFields"] = chosen
     reports = service.services.reports
 
     def create() -> Any:

@@ -38,6 +38,23 @@ query.addEventListener("drop", (event) => {
 });
 soon();
 
+// All options of a program, without loading the page anew: a file that was chosen stays chosen.
+form.addEventListener("submit", async (event) => {
+  if (event.submitter?.name !== "show") return;
+  event.preventDefault();
+  const program = event.submitter.value, sent = new FormData(form);
+  sent.delete("file");
+  sent.set("show", program);
+  try {
+    const answer = await fetch("/options", { method: "POST", body: sent });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    byId("options").replaceWith(page.getElementById("options"));
+    byId("program").value = program;
+    byId("options").querySelector(".option input, .option select").focus();
+    soon();
+  } catch { said.textContent = "The options cannot be loaded: try again in a while."; }
+});
+
 byId("find-field").hidden = false;
 byId("find").addEventListener("input", (event) => {
   const words = event.target.value.toLowerCase().split(/\s+/).filter(Boolean);
