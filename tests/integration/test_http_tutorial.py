@@ -70,5 +70,5 @@ def test_http_documentation_alone_leads_to_a_report(served: tuple[str, str], pla
     command = [*PROGRAMS["sh"], html.unescape(found[1])]
     done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert '"status":"complete","site"' in done.stdout
+    assert '"status":"complete"' in done.stdout
     assert done.stdout.count("\t") > 10
