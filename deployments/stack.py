@@ -157,7 +157,8 @@ def up(port: int, profile: Profile = "plain", host: str = "127.0.0.1") -> int:
     environment.apply_for_service()
     if (stack := Stack.load()) is not None:
         if stack.complete:
-            _console.print(f"Already running: [bold]{stack.page}[/bold]; `make down` stops it.")
+            _console.print(f"Already running: open [bold]{stack.web}[/bold] to search in a browser.")
+            _console.print(f"Prefect's pages are at [bold]{stack.page}[/bold]; `make down` stops everything.")
             return 0
         with _step("Stopping what was left of an earlier start"):
             stack.stop()

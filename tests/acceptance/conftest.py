@@ -38,6 +38,8 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     up = [sys.executable, "-m", "deployments", "up", "--port", str(port)]
     done = subprocess.run(up, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    first = done.stdout.partition("http://")[2].split()[0]  # of the addresses: where people search
+    assert first == f"127.0.0.1:{port + 1}"
     yield {**environment, "UI_URL": f"http://127.0.0.1:{port}"}
     subprocess.run([sys.executable, "-m", "deployments", "down"], cwd=ROOT, env=environment, check=True)
 

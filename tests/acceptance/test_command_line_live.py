@@ -71,6 +71,13 @@ def test_commands_of_the_readme_work_as_printed(multiblast: Run, examples: Path,
     assert (tmp_path / "results" / "report.tsv").exists()
 
 
+def test_demo_ends_by_saying_how_to_open_the_page(multiblast: Run, tmp_path: Path) -> None:
+    done = multiblast("demo")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "In a browser: make up, then open the address that it prints first."
+    assert (tmp_path / "results" / "format-html" / "report.html").exists()
+
+
 def test_help_names_every_command(multiblast: Run) -> None:
     done = multiblast("--help")
     assert done.returncode == 0

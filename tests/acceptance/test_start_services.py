@@ -171,7 +171,8 @@ def test_up_again_says_that_it_runs(installation: Installation) -> None:
     before = installation.pids
     code, output = installation.run("up")
     assert (code, installation.pids) == (0, before)
-    assert f"Already running: {installation.url}/v2/deployments" in output
+    assert f"Already running: open http://{installation.host}:{installation.port + 1} to search" in output
+    assert f"{installation.url}/v2/deployments" in output
 
 
 def test_command_uses_the_running_server(installation: Installation) -> None:
