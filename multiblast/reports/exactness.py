@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from multiblast.archive import DatabaseSize, merge, split
+from multiblast.options.option import version_numbers
 from multiblast.programs import Program
 from multiblast.reports.blast_formatter import BlastFormatter
 from multiblast.reports.blast_report import ARCHIVE, write_blast_report
@@ -18,7 +19,17 @@ from multiblast.reports.report_options import Formatting
 from multiblast.sequences import read_fasta
 
 _SAM = "17"
+_DOCUMENTS = frozenset({"13", "14", "15", "16"})
 _ROUNDS = "-num_iterations"
+
+
+def incomplete_in_blast(program: str, version: str) -> frozenset[str]:
+    """Return the formats in which a version of a program itself prints no more than part of what it found.
+
+    Since 2.16.0, JSON and XML2 of psiblast and deltablast lack titles, sequences and positions; ours have them.
+    """
+    is_affected = program in {"psiblast", "deltablast"} and version_numbers(version) >= (2, 16)
+    return _DOCUMENTS if is_affected else frozenset()
 
 
 class Exactness:

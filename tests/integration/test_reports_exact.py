@@ -13,7 +13,7 @@ import pytest
 from multiblast.accounts import Requester
 from multiblast.errors import ConflictError, InvalidInputError
 from multiblast.reports import Formatting
-from multiblast.reports.exactness import first_difference
+from multiblast.reports.exactness import first_difference, incomplete_in_blast
 from multiblast.search import SearchedJob, read_submission
 from multiblast.sequences import Sequence
 from multiblast.services import Services
@@ -260,7 +260,8 @@ def test_most_targets_of_a_search_says_how_many_subjects_pairwise_text_shows(  #
     job = search_whole(services, query, program=program, max_target_seqs=most)
     options = ("-max_target_seqs", most, "-line_length", "40")
     assert _differences(services, job, program, query, ["0", "4"], tmp_path, *options, lineLength=40) == []
-    assert _differences(services, job, program, query, ["6", "15"], tmp_path, *options[:2]) == []
+    others = {"6", "15"} - incomplete_in_blast(program, services.installation.version(program))
+    assert _differences(services, job, program, query, sorted(others), tmp_path, *options[:2]) == []
 
 
 @pytest.mark.parametrize("program", ["blastp", "blastx"])
