@@ -109,7 +109,10 @@ class RowChoice:
 
 
 def chosen_rows(database: Database, job_id: str, choice: RowChoice) -> tuple[list[SequenceRow], int]:
-    """Return rows of a job's sequences, and how many there are of the choice; the database sorts and filters."""
+    """Return rows of a job's sequences, and how many there are of the choice; the database sorts and filters.
+
+    Where no row is left, beyond the last or since none fits, none is counted either.
+    """
     jobs = Jobs(database)
     job, run = jobs.query(job_id), jobs.last_run(job_id)
     since = run.started_at if run else None
@@ -128,9 +131,6 @@ def chosen_rows(database: Database, job_id: str, choice: RowChoice) -> tuple[lis
         }
         if choice.only in conditions:
             statement = statement.where(conditions[choice.only])
-        total = job.sequences
-        if choice.find or choice.only in conditions:
-            total = session.execute(statement.with_only_columns(func.count())).scalar_one()
         columns: dict[str, Any] = {"title": QueryJob.title, "length": ChildJob.letters}
         columns |= {name: getattr(Result, name) for name in _OF_RESULT}
         order: list[Any] = [
@@ -139,11 +139,15 @@ def chosen_rows(database: Database, job_id: str, choice: RowChoice) -> tuple[lis
         if choice.sort in columns:
             column = col(columns[choice.sort])
             order = [column.is_(None), column.desc() if choice.descending else column, *order]
-        page = statement.order_by(*order).offset(choice.first - 1).limit(choice.count)
+        page, total = statement.order_by(*order).offset(choice.first - 1).limit(choice.count), job.sequences
+        if choice.find or choice.only in conditions:  # looked at once, to find and to count
+            counted = session.execute(page.with_only_columns(ChildJob.position, func.count().over())).all()
+            total = int(counted[0][1]) if counted else 0
+            page = _joined(job.id).where(col(ChildJob.position).in_([row[0] for row in counted])).order_by(*order)
         return [
             _row(link.position, child, link.result_key, result, failure, since)
             for link, child, result, failure in session.exec(page)
-        ], int(total)
+        ], total
 
 
 def left_to_search(database: Database, job_id: str) -> tuple[int, int]:

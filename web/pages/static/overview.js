@@ -23,7 +23,7 @@ const choose = () => show(`${part("choice").action}?${new URLSearchParams(new Fo
 document.addEventListener("input", (event) => {
   if (event.target.form !== part("choice")) return;
   clearTimeout(timer);
-  timer = setTimeout(choose, event.target.type === "search" ? 150 : 0);
+  timer = setTimeout(choose, event.target.type === "search" ? 100 : 0);
 });
 document.addEventListener("submit", (event) => {
   if (event.target === part("choice")) { event.preventDefault(); choose(); }
