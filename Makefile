@@ -11,6 +11,8 @@ HOST := 127.0.0.1
 PROFILE ?= plain
 # Arguments for pytest, e.g. make test ARGS="-k archive"
 ARGS ?=
+# Another version of BLAST+ to test with, e.g. make test BLAST=2.17
+BLAST ?=
 
 # Where it is set, each of the many processes of the tests would compile all of our modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -36,7 +38,8 @@ thorough: tests ## run the long tests, which `make test` leaves out: before a re
 
 # The checks run while the system's packages are installed.
 tests: install
-	@chosen="$(chosen)"; log=$$(mktemp); make --no-print-directory lint >"$$log" 2>&1 & lint=$$!; \
+	@[ -z "$(BLAST)" ] || deployments/install.sh blast $(BLAST)
+	@$(if $(BLAST),export PATH="$(CURDIR)/.venv/blast-$(BLAST)/bin:$$PATH";) chosen="$(chosen)"; log=$$(mktemp); make --no-print-directory lint >"$$log" 2>&1 & lint=$$!; \
 	deployments/install.sh chromium || { echo "The tests that need a browser are left out."; \
 		chosen="$$chosen and not browser"; }; \
 	deployments/install.sh postgresql || { echo "The tests that need PostgreSQL are left out."; \

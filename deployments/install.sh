@@ -5,6 +5,7 @@
 #   deployments/install.sh blast         BLAST+ from the system's packages
 #   deployments/install.sh chromium      a browser for the browser tests
 #   deployments/install.sh postgresql    a database server for the tests with PostgreSQL
+#   deployments/install.sh blast 2.17    another version of BLAST+ for the tests, in .venv/blast-2.17/bin
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -92,7 +93,52 @@ environment() {
     VIRTUAL_ENV=$PWD/.venv "$uv" pip install --quiet --no-deps --no-build-isolation --editable .
 }
 
+# The release of Debian that has a version of BLAST+; it runs with its own libraries, beside the system's.
+release_with() {
+    case $1 in
+        2.16) echo trixie ;;
+        2.17) echo sid ;;
+        *) fail "BLAST+ $1 is in no release of Debian that is known here: 2.16 and 2.17 are" ;;
+    esac
+}
+
+other_blast() {
+    local root=$PWD/.venv/blast-$1 release server
+    [ -x "$root/bin/blastp" ] && return
+    release=$(release_with "$1")
+    command -v apt-get >/dev/null || fail "another BLAST+ comes from Debian's packages, and there is no apt-get"
+    server=$(apt-get indextargets --format '$(REPO_URI)' | grep -v security | head -n 1)
+    [ -n "$server" ] || fail "apt-get knows no server of Debian's packages. Type: sudo apt-get update"
+    say "Unpacking BLAST+ $1 of Debian $release, with its libraries, into $root…"
+    rm -rf "$root"
+    mkdir -p "$root"/{lists/partial,cache/archives/partial,system,bin}
+    : >"$root/status"
+    echo "deb $server $release main" >"$root/sources.list"
+    apt() {
+        apt-get -qq -o "Dir::Etc::SourceList=$root/sources.list" -o Dir::Etc::SourceParts=/dev/null \
+            -o "Dir::State::Lists=$root/lists" -o "Dir::State::status=$root/status" -o "Dir::Cache=$root/cache" \
+            -o Debug::NoLocking=1 -o APT::Install-Recommends=0 "$@"
+    }
+    { apt update && apt --download-only -y install ncbi-blast+; } >"$root/log" 2>&1 ||
+        { cat "$root/log" >&2; rm -rf "$root"; fail "BLAST+ $1 cannot be had"; }
+    local package program loader
+    for package in "$root"/cache/archives/*.deb; do dpkg -x "$package" "$root/system"; done
+    rm -r "$root"/{lists,cache}
+    loader=$(find "$root/system" -name 'ld-linux-*.so.*' | head -n 1)
+    for program in $(cd "$root/system/usr/bin" && ls -- *blast* make* *masker); do
+        printf '#!/bin/sh\nexec "%s" --library-path "%s" "%s" "$@"\n' "$loader" \
+            "$root/system/usr/lib/$(uname -m)-linux-gnu:$root/system/usr/lib/ncbi-blast+" \
+            "$root/system/usr/bin/$program" >"$root/bin/$program"
+        chmod +x "$root/bin/$program"
+    done
+    "$root/bin/blastp" -version >/dev/null || fail "BLAST+ $1 does not run here"
+}
+
 blast() {
+    if [ -n "${1:-}" ]; then
+        other_blast "$1"
+        return
+    fi
     type -P blastp >/dev/null && return
     may_install || fail "BLAST+ is not on the path and may not be installed by us. Type: sudo apt-get install ncbi-blast+
        (or unpack NCBI's archive from the BLAST+ download page and put its bin directory on the PATH)"
@@ -113,6 +159,6 @@ postgresql() {
 }
 
 case "${1:-}" in
-    environment | blast | chromium | postgresql) "$1" ;;
-    *) fail "usage: $0 environment|blast|chromium|postgresql" ;;
+    environment | blast | chromium | postgresql) "$@" ;;
+    *) fail "usage: $0 environment|blast [2.16|2.17]|chromium|postgresql" ;;
 esac

@@ -1,4 +1,4 @@
-"""The letters that BLAST+ can write as XML: those of Latin-1; with any other it fails half-way."""
+"""The letters that BLAST+ can write as XML, those of Latin-1 or ASCII; with any other it fails half-way."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ from contextlib import suppress
 
 from multiblast.database import QueryJob
 from multiblast.errors import ConflictError, InvalidInputError, Problem
+from multiblast.options.option import version_numbers
 from multiblast.reports.report_options import Formatting
 from multiblast.search import SearchEngine
 from multiblast.sequences import read_fasta
 from multiblast.targets import database_argument
 
-_REMEDY = "BLAST+ cannot write letters outside Latin-1 as XML: choose another format, such as 15 (JSON) or 0 (text)"
+_REMEDY = "BLAST+ cannot write such letters as XML: choose another format, such as 15 (JSON) or 0 (text)"
+
+
+def last_letter_in_xml(version: str) -> str:
+    """Return the last of the letters, in Unicode's order, that a version of BLAST+ can write as XML."""
+    return "\xff" if version_numbers(version) < (2, 17) else "\x7f"
 
 
 def check_letters(engine: SearchEngine, query: QueryJob, formatting: Formatting) -> None:
@@ -28,20 +34,22 @@ def check_letters(engine: SearchEngine, query: QueryJob, formatting: Formatting)
 
 
 def _problems(engine: SearchEngine, query: QueryJob) -> Iterator[Problem]:
+    last = last_letter_in_xml(engine.installation.version("blast_formatter"))
     with suppress(ConflictError, InvalidInputError):  # of databases that are not here any more: said when they are read
         path = database_argument(engine.resolver.context(query).databases)
-        if found := _beyond(path.encode("utf-8", "surrogateescape")):
+        if found := _beyond(path.encode("utf-8", "surrogateescape"), last):
             yield Problem(f"the database's path {path!r} has {found!r}: {_REMEDY}", "formatType")
     with engine.store.open(query.query_key, query.query_offset, query.query_bytes) as stream:
         for sequence in read_fasta(stream):
-            if found := _beyond(sequence.defline):
+            if found := _beyond(sequence.defline, last):
                 reason = f"the title {sequence.title[:60]!r} has {found!r}: {_REMEDY}"
                 yield Problem(reason, "formatType", record=sequence.number)
 
 
-def _beyond(text: bytes) -> str:
-    """Return the first letter outside Latin-1; none of what is no UTF-8, which BLAST+ takes byte by byte."""
+def _beyond(text: bytes, last: str) -> str:
+    """Return the first letter beyond the last one; what is no UTF-8, BLAST+ takes byte by byte."""
     try:
-        return next((letter for letter in text.decode() if letter > "\xff"), "")
+        letters = text.decode()
     except UnicodeDecodeError:
-        return ""
+        letters = text.decode("latin-1")
+    return next((letter for letter in letters if letter > last), "")

@@ -16,6 +16,7 @@ import pytest
 from multiblast.archive import DatabaseSize
 from multiblast.installation import Installation
 from multiblast.reports.exactness import Exactness, incomplete_in_blast
+from multiblast.reports.letters import last_letter_in_xml
 from multiblast.reports.report_options import Formatting
 from tests.support.profile_databases import build_profile_databases
 
@@ -54,9 +55,11 @@ def compare(request: pytest.FixtureRequest, databases: Path, tmp_path: Path) -> 
         query = tmp_path / "query.fasta"
         records = (DATA / f"exactness_{molecule}_query.fasta").read_bytes()
         records = UNSEARCHABLE.sub(b"", records) if searchable else records
+        installation = Installation()
+        if last_letter_in_xml(installation.version(program)) == "\x7f":  # others fail as a whole
+            records = re.sub(rb">[^\n]*[\x80-\xff][^>]*", b"", records)
         chosen = records.split(b">")[1:][: few or None][:: request.param]
         query.write_bytes(b"".join(b">" + record for record in chosen))
-        installation = Installation()
         return Exactness(
             program,
             query,
