@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from multiblast.archive.statistics import SearchRequest
 from multiblast.errors import ArchiveError
+from multiblast.options.option import version_numbers
 from multiblast.reports.coverage import coverage_percent
 from multiblast.reports.joined_output import PrintedArchive, Rewriting, join_tables
 from multiblast.reports.report_options import Formatting
@@ -29,6 +30,8 @@ _NEEDED = ("qlen", "qstart", "qend", "sseqid", "slen", "qcovs", "length", "niden
 _NEEDED_FOR = {"qcovus": ("sstart", "send", "btop")}
 _SEPARATOR = "\x1f"  # in no title
 _NAMES = b"# Fields: "
+_VERSION = re.compile(rb"# \S+ ([\d.]+)\+")
+_COUNTS_CODONS_SINCE = (2, 17)
 _COLUMNS = re.compile(rb"(\d+)|(.)(.)")  # of an alignment: equal ones, or the letters of query and subject
 
 
@@ -72,9 +75,10 @@ def _completed(lines: Iterable[bytes], formatting: Formatting, search: SearchReq
     delimiter = (formatting.delimiter or ("," if formatting.format == "10" else "\t")).encode()
     computed = computed_fields(search, wanted)
     separator, subject, rows = _SEPARATOR.encode(), None, list[dict[str, bytes]]()
+    counts_codons = False
 
     def flush() -> Iterator[bytes]:
-        for row, values in zip(rows, _of_subject(rows, search), strict=True):
+        for row, values in zip(rows, _of_subject(rows, search, counts_codons=counts_codons), strict=True):
             yield delimiter.join(values[name] if name in computed else row[name] for name in wanted) + b"\n"
         rows.clear()
 
@@ -89,6 +93,8 @@ def _completed(lines: Iterable[bytes], formatting: Formatting, search: SearchReq
             rows.append(row)
             continue
         yield from flush()
+        if version := _VERSION.fullmatch(line):
+            counts_codons = version_numbers(version[1].decode()) >= _COUNTS_CODONS_SINCE
         if line.startswith(_NAMES):
             names = dict(zip(printed, line.removeprefix(_NAMES).split(b", "), strict=True))
             line = _NAMES + b", ".join(names[name] for name in wanted)  # noqa: PLW2901 - the line as it is to be
@@ -97,8 +103,10 @@ def _completed(lines: Iterable[bytes], formatting: Formatting, search: SearchReq
     yield from flush()
 
 
-def _of_subject(rows: list[dict[str, bytes]], search: SearchRequest) -> Iterator[dict[str, bytes]]:
-    """Yield what can be computed of each row of a query's subject."""
+def _of_subject(
+    rows: list[dict[str, bytes]], search: SearchRequest, *, counts_codons: bool
+) -> Iterator[dict[str, bytes]]:
+    """Yield what can be computed of each row of a query's subject, whose length may be counted in codons."""
     spans = [(int(row["qstart"]), int(row["qend"])) for row in rows]
     # BLAST+ takes the part to be as long as that, though the query may end within it.
     first, last = search.part or (0, int(rows[0]["qlen"]) - 1) if rows else (0, 0)
@@ -107,8 +115,10 @@ def _of_subject(rows: list[dict[str, bytes]], search: SearchRequest) -> Iterator
     unique = coverage_percent(_spans_of_unique(rows), asked) if rows and "btop" in rows[0] else 0
     for row, span in zip(rows, spans, strict=True):
         searched = search.searched_length(int(row["qlen"]))
-        # Codons of a translated query, in percent of its letters; tblastx counts letters of what stands alone.
-        codons = coverage_percent([(1, (abs(span[1] - span[0]) + 1) // search.query_step)], searched)
+        # Codons of a translated query, in percent of its letters, since 2.17.0 of its codons; tblastx counts letters of
+        # what stands alone.
+        length = searched // search.query_step if counts_codons and search.program != "tblastx" else searched
+        codons = coverage_percent([(1, (abs(span[1] - span[0]) + 1) // search.query_step)], length)
         identical, columns = int(row["nident"]), int(row["length"])
         yield {
             "qlen": b"%d" % asked,
