@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import IO, BinaryIO, Self, cast
@@ -121,7 +122,8 @@ class Program:
 
     def follow(self, path: Path) -> BinaryIO:
         """Open a file that the program is writing; reading at its end waits for more until the program has ended."""
-        return cast("BinaryIO", _Followed(path, self._process))  # unbuffered: what is there is read at once
+        file = path.open("rb", buffering=0)  # unbuffered: what is there is read at once
+        return cast("BinaryIO", _Followed(file, self._process))
 
     def kill(self, why: FailureClass = FailureClass.KILLED) -> None:
         """End the program and all it started, now; harmless if it has ended."""
@@ -195,8 +197,8 @@ class _Followed(PieceReader):
     one by one than they cost to write.
     """
 
-    def __init__(self, path: Path, writer: subprocess.Popen[bytes]) -> None:
-        self._file = path.open("rb", buffering=0)
+    def __init__(self, file: FileIO, writer: subprocess.Popen[bytes]) -> None:
+        self._file = file
         self._writer = writer
         self._at_end = True
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import closing
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -100,7 +101,8 @@ def copy_records(
     path = Path(source) if source else home() / "jobs.sqlite"
     if "://" not in source and not path.is_file():
         raise InvalidInputError(Problem(f"there is no file {str(path)!r}: name the database to copy from", "source"))
-    copied = copy(Database(source if "://" in source else f"sqlite:///{path.absolute()}"), local_services().database)
+    with closing(Database(source if "://" in source else f"sqlite:///{path.absolute()}")) as records:
+        copied = copy(records, local_services().database)
     rows = [{"table": name, "copied": count} for name, count in copied.items()]
     display.print_rows(rows, json=json, columns=("table", "copied"))
     display.say("The results themselves are copied by the flow copy-results.")

@@ -38,6 +38,8 @@ class ObjectReader(PieceReader):
     def __init__(  # noqa: PLR0913, PLR0917 - a range of an object in a place
         self, client: S3Client, place: S3Place, key: str, name: str, start: int, length: int | None
     ) -> None:
+        # None before the first answer and once the connection is broken: `close` needs it also if the request fails.
+        self._body: StreamingBody | None = None
         self._client = client
         self._place = place
         self._key = key
@@ -55,7 +57,7 @@ class ObjectReader(PieceReader):
         else:
             request["ChecksumMode"] = "ENABLED"  # checked by the client when the end is read
         answer = client.get_object(Bucket=place.bucket, Key=name, **request)
-        self._body: StreamingBody | None = answer["Body"]  # None once its connection is broken
+        self._body = answer["Body"]
         self._end = start + answer["ContentLength"]
         self._etag = answer["ETag"]
 

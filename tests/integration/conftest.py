@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -37,33 +37,40 @@ def targets_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def services_under(
     tmp_path_factory: pytest.TempPathFactory, _sqlite_template: Path, targets_root: Path
-) -> Callable[..., Services]:
+) -> Iterator[Callable[..., Services]]:
     """``services_under(policy, home=…, root=…)``: embedded services of their own, to be served."""
+    opened = ExitStack()
 
     def make(policy: Policy | None = None, home: Path | None = None, root: Path = targets_root) -> Services:
         place = home or tmp_path_factory.mktemp("home")
         shutil.copyfile(_sqlite_template, place / "jobs.sqlite")
         database, store = Database(f"sqlite:///{place / 'jobs.sqlite'}"), LocalStore(place / "store")
+        opened.callback(database.close)
         return Services(database, store, Installation(), Targets(root), QueryLimits(), policy or Policy())
 
-    return make
+    with opened:
+        yield make
 
 
 @pytest.fixture
-def make_services(tmp_path: Path, targets_root: Path) -> Callable[..., Services]:
+def make_services(tmp_path: Path, targets_root: Path) -> Iterator[Callable[..., Services]]:
     """``make_services(home_name="home", targets_root=…, **installation)``: embedded services."""
+    opened = ExitStack()
 
     def make(home_name: str = "home", root: Path = targets_root, **installation: object) -> Services:
         home = tmp_path / home_name
+        database = Database(f"sqlite:///{home / 'jobs.sqlite'}")
+        opened.callback(database.close)
         return Services(
-            Database(f"sqlite:///{home / 'jobs.sqlite'}"),
+            database,
             LocalStore(home / "store"),
             Installation(**installation),  # type: ignore[arg-type]  # what the test wants
             Targets(root),
             QueryLimits(),
         )
 
-    return make
+    with opened:
+        yield make
 
 
 @pytest.fixture

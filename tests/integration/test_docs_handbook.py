@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -65,7 +65,7 @@ def url(place: Path) -> Iterator[str]:
     _ = database.engine  # there are records to back up
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MULTIBLAST_PROXY_SECRET", SECRET)
-        with serving(services, HereStarter(services)) as url:
+        with closing(database), serving(services, HereStarter(services)) as url:
             yield url
 
 

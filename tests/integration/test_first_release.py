@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import tarfile
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,12 +47,14 @@ class Kept:
 
 
 @pytest.fixture
-def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kept:
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kept]:
     with tarfile.open(ARCHIVE) as archive:
         archive.extractall(tmp_path, filter="data")
     home = tmp_path / "first_release"
     monkeypatch.setenv("MULTIBLAST_HOME", str(home))
-    return Kept(Services.embedded(), json.loads((home / "facts.json").read_text()))
+    services = Services.embedded()
+    with closing(services.database):
+        yield Kept(services, json.loads((home / "facts.json").read_text()))
 
 
 def test_first_release_job_lists_and_tokens_are_read(kept: Kept) -> None:

@@ -45,7 +45,7 @@ NewContext = Callable[..., BrowserContext]
 
 
 @pytest.fixture(scope="module")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Services:
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     """Services for guests and users, with a database of an ordinary title and one of a hostile title."""
     base = tmp_path_factory.mktemp("pages")
     blast = base / "targets" / "demo" / "examples" / "blast"
@@ -55,7 +55,8 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Services:
     build_database(hostile, blast, "hostile", molecule="protein", title=HOSTILE)
     policy = Policy(trust_unnamed=False, administrators=frozenset({"root"}))
     database, store = Database(f"sqlite:///{base / 'jobs.sqlite'}"), LocalStore(base / "store")
-    return Services(database, store, Installation(), Targets(base / "targets"), QueryLimits(), policy)
+    yield Services(database, store, Installation(), Targets(base / "targets"), QueryLimits(), policy)
+    database.close()
 
 
 @pytest.fixture(scope="module")

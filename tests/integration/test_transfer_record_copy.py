@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -80,8 +81,8 @@ def test_records_of_a_database_in_use_stay_and_count_on(full: Services, database
 
 
 def test_records_are_not_copied_to_where_they_are(full: Services) -> None:
-    with pytest.raises(InvalidInputError, match="to itself"):
-        copy_records(full.database, Database(full.database.url))
+    with closing(Database(full.database.url)) as same, pytest.raises(InvalidInputError, match="to itself"):
+        copy_records(full.database, same)
 
 
 def test_copy_records_takes_those_of_this_home(

@@ -37,7 +37,7 @@ def result(reports: Reports, who: Requester, report_id: str, request_id: str, wa
         start = pages.HTML_START.encode()
     headers = {"Content-Type": "text/plain; charset=utf-8" if wanted.is_text else file.media_type}
     length = len(start) + file.size + len(end)
-    return StreamAnswer(lambda: cast("BinaryIO", BufferedReader(_Framed(file, start, end))), length, 200, headers)
+    return StreamAnswer(lambda: _framed(file, start, end), length, 200, headers)
 
 
 def _zipped(files: list[StoredFile], request_id: str) -> BinaryIO:
@@ -55,11 +55,15 @@ def _renamed(name: str, request_id: str) -> str:
     return name.replace("report", request_id, 1)
 
 
-class _Framed(RawIOBase):
-    """A file with something before and after it."""
+def _framed(file: StoredFile, start: bytes, end: bytes) -> BinaryIO:
+    return cast("BinaryIO", BufferedReader(_Framed(file.open(), start, end)))
 
-    def __init__(self, file: StoredFile, start: bytes, end: bytes) -> None:
-        self._stream = file.open()
+
+class _Framed(RawIOBase):
+    """A stream with something before and after it."""
+
+    def __init__(self, stream: BinaryIO, start: bytes, end: bytes) -> None:
+        self._stream = stream
         self._pieces = self._read(start, end)
         self._left = memoryview(b"")
 
