@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from deployments.command_line import app
+from multiblast.errors import InvalidInputError
 from tests.support.profile_databases import build_profile_databases
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
@@ -47,6 +49,21 @@ def test_exactness_finds_databases_by_what_the_program_searches(root: Path, quer
     found = compared(root, query, "--target", "demo/examples/both", "--program", "blastp")
     assert found.exit_code == 0, found.output
     assert "every format is the same" in found.output
+
+
+@pytest.mark.long
+def test_exactness_tries_the_installed_programs_quickly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MULTIBLAST_HOME", str(tmp_path))
+    tried = CliRunner().invoke(app, ["exactness", "--quick"])
+    assert tried.exit_code == 0, tried.output
+    lines = re.findall(r"(?m)^(\w+) [\d.]+\+: 0 formats differ$", tried.output)
+    assert lines == ["blastp", "blastn", "blastx", "tblastn", "tblastx", "psiblast"]
+
+
+@pytest.mark.parametrize("arguments", [["--quick", "some.fasta"], [], ["some.fasta"]])
+def test_exactness_wants_a_query_and_a_target_or_quick(arguments: list[str]) -> None:
+    refused = CliRunner().invoke(app, ["exactness", *arguments])
+    assert isinstance(refused.exception, InvalidInputError)
 
 
 @pytest.mark.long

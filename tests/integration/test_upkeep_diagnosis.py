@@ -17,11 +17,14 @@ import pytest
 
 from deployments.diagnosis import diagnose_server
 from multiblast.database import Database
+from multiblast.errors import InvalidInputError
 from multiblast.installation import Installation
+from multiblast.search import read_submission
 from multiblast.services import Services
 from multiblast.stores import LocalStore
 from multiblast.targets import Targets
 from multiblast.upkeep.diagnosis import Finding, Verdict, diagnose
+from tests.support.people import ADMINISTRATOR
 
 VERSION = "3.8.8"
 
@@ -92,6 +95,22 @@ def test_version_that_nothing_was_compared_with_is_a_warning(
     monkeypatch.setattr("multiblast.installation.TESTED_VERSIONS", frozenset({"2.99.0+"}))
     finding = found(services)["BLAST+ version"]
     assert (finding.verdict, "2.99.0+" in finding.detail) == (Verdict.WARN, True)
+    submission = read_submission(query=">a\nMKVLAAGIVGKVLL\n", targets=["demo/examples/proteins"])
+    version = services.installation.version("blastp")
+    note = f"BLAST+ {version} is not among the versions that reports were compared with (2.99.0+)"
+    assert services.queries.preview(submission).warnings[0].startswith(note)
+    job = services.queries.submit(ADMINISTRATOR, submission).job_id
+    assert services.queries.jobs.query(job).notes[0].startswith(note)
+
+
+def test_version_that_is_too_old_is_refused(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("installation", "search.recorder", "upkeep.diagnosis"):
+        monkeypatch.setattr(f"multiblast.{module}.OLDEST_VERSION", "2.99.0")
+    finding = found(services)["BLAST+ version"]
+    assert (finding.verdict, finding.remedy) == (Verdict.FAIL, "install 2.99.0 or later")
+    submission = read_submission(query=">a\nMKVLAAGIVGKVLL\n", targets=["demo/examples/proteins"])
+    with pytest.raises(InvalidInputError, match=r"is too old: install 2\.99\.0 or later"):
+        services.queries.submit(ADMINISTRATOR, submission)
 
 
 def test_unusable_target_is_a_warning(services: Services, targets_root: Path, tmp_path: Path) -> None:
