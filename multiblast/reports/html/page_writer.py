@@ -6,6 +6,7 @@ import base64
 import gzip
 import hashlib
 import json
+import zlib
 from collections.abc import Iterable, Mapping
 from functools import cache
 from html import escape
@@ -99,7 +100,8 @@ def page_markup() -> str:
 
 def _packed(value: Any) -> bytes:
     """Return a value as JSON, compressed, as text."""
-    return base64.b64encode(gzip.compress(_json(value), 5, mtime=0))
+    # As gzip, without a time. Not by gzip.compress, whose header is another one since Python 3.13.
+    return base64.b64encode(zlib.compress(_json(value), 5, wbits=zlib.MAX_WBITS | 16))
 
 
 def _summary(result: QueryResult) -> list[Any]:
