@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,7 @@ class Database:
         self.url = url
         self._migrations = migrations
         self._engine: Engine | None = None
+        self._disposal: weakref.finalize[[], Database] | None = None
         self._opening = threading.Lock()
         self._watcher: sqlite3.Connection | None = None
 
@@ -52,6 +54,9 @@ class Database:
                     engine.dispose()
                     raise
                 self._engine = engine
+                # Services that are renewed leave the old ones to whom they serve still: nobody knows who is the last.
+                self._disposal = weakref.finalize(self, engine.dispose)
+                self._disposal.atexit = False  # a forked process would end its parent's connections
             return self._engine
 
     @contextmanager
@@ -88,9 +93,9 @@ class Database:
     def close(self) -> None:
         """Give the connections back; the next use opens the database again."""
         with self._opening:
-            if self._engine is not None:
-                self._engine.dispose()
-                self._engine = None
+            if self._disposal is not None:
+                self._disposal()
+                self._engine = self._disposal = None
             if self._watcher is not None:
                 self._watcher.close()
                 self._watcher = None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -92,6 +95,18 @@ def test_newer_schema_is_refused(database: Database) -> None:
         _ = database.engine
     with pytest.raises(NotFoundError, match="9999"):  # and again: nothing was half opened
         _ = database.engine
+
+
+def test_forgotten_database_closes_its_connections(database_url: str) -> None:
+    """Services that are renewed drop the old ones without knowing who uses them."""
+    database = Database(database_url)
+    with database.read() as session:
+        connection: Any = session.connection().connection.driver_connection
+        assert list(connection.execute("SELECT 1")) == [(1,)]
+    del database, session
+    gc.collect()
+    with pytest.raises((sqlite3.ProgrammingError, psycopg.OperationalError), match="closed"):
+        connection.execute("SELECT 1")
 
 
 def test_closed_database_opens_again(database: Database) -> None:
