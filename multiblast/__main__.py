@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 
@@ -10,6 +11,8 @@ _APPLICATION = "deployments.command_line"
 
 def main() -> int:
     """Run the command line; return its exit code."""
+    # What is imported stays: to look through it again and again takes a fifth of the time of a short command.
+    gc.set_threshold(100_000, 20, 100)
     try:
         # By name: this package is the domain, and must not import the floors above it.
         application = importlib.import_module(_APPLICATION)

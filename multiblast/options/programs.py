@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from threading import Lock
 from typing import Any, Literal, get_args
 
 from pydantic import create_model
@@ -14,60 +16,86 @@ from multiblast.options.declarations import OPTIONS
 ProgramName = Literal[
     "blastn", "blastp", "blastx", "tblastn", "tblastx", "psiblast", "deltablast", "rpsblast", "rpstblastn"
 ]
+_SUFFIX = "Options"
 PROGRAMS: tuple[ProgramName, ...] = get_args(ProgramName)
 
 
+# What each compares with what, and what it does.
+_DESCRIBED: Mapping[str, tuple[Molecule, DatabaseKind, str]] = {
+    "blastn": (
+        Molecule.NUCLEOTIDE,
+        DatabaseKind.NUCLEOTIDE,
+        "Search nucleotide queries in a nucleotide database.",
+    ),
+    "blastp": (Molecule.PROTEIN, DatabaseKind.PROTEIN, "Search protein queries in a protein database."),
+    "blastx": (
+        Molecule.NUCLEOTIDE,
+        DatabaseKind.PROTEIN,
+        "Search translated nucleotide queries in a protein database.",
+    ),
+    "tblastn": (
+        Molecule.PROTEIN,
+        DatabaseKind.NUCLEOTIDE,
+        "Search protein queries in a translated nucleotide database.",
+    ),
+    "tblastx": (
+        Molecule.NUCLEOTIDE,
+        DatabaseKind.NUCLEOTIDE,
+        "Search translated nucleotide queries in a translated nucleotide database.",
+    ),
+    "psiblast": (
+        Molecule.PROTEIN,
+        DatabaseKind.PROTEIN,
+        "Search protein queries in a protein database, several times, each with the profile of what was found.",
+    ),
+    "deltablast": (
+        Molecule.PROTEIN,
+        DatabaseKind.PROTEIN,
+        "Search protein queries in a protein database with profiles made from conserved domains.",
+    ),
+    "rpsblast": (Molecule.PROTEIN, DatabaseKind.PROFILE, "Search protein queries in a database of profiles."),
+    "rpstblastn": (
+        Molecule.NUCLEOTIDE,
+        DatabaseKind.PROFILE,
+        "Search translated nucleotide queries in a database of profiles.",
+    ),
+}
 _MODELS: dict[str, type[Options]] = {}
+_lock = Lock()
 
 
-def _model(program: str, query: str, searched: str, description: str) -> type[Options]:
+def options_for(program: str) -> type[Options]:
+    """Return the model of a program's options; `NotFoundError` if it is not one of the nine."""
+    if program not in _DESCRIBED:
+        raise NotFoundError("program", program, f"choose one of {', '.join(PROGRAMS)}")
+    with _lock:  # there is one of each, made when it is first used: most processes use one
+        if program not in _MODELS:
+            _MODELS[program] = _model(program)
+        return _MODELS[program]
+
+
+def _model(program: str) -> type[Options]:
     """Make the model of a program's options: a class with their fields, as if written out."""
+    query, searched, description = _DESCRIBED[program]
     declared = {option.name: option for option in OPTIONS if program in option.programs}
     fields: dict[str, Any] = {"program": (Literal[program], program)}
     fields |= {name: option.pydantic_field(program) for name, option in declared.items()}
     model: type[Options] = create_model(
-        f"{program.capitalize()}Options",
+        program.capitalize() + _SUFFIX,
         __base__=Options,
         __module__=__name__,  # so that it can be pickled
         __doc__=description,
         **fields,
     )
     model.declared = declared
-    model.query_molecule = Molecule(query)
-    model.database_kind = DatabaseKind(searched)
-    _MODELS[program] = model
+    model.query_molecule = query
+    model.database_kind = searched
     return model
 
 
-BlastnOptions = _model("blastn", "nucleotide", "nucleotide", "Search nucleotide queries in a nucleotide database.")
-BlastpOptions = _model("blastp", "protein", "protein", "Search protein queries in a protein database.")
-BlastxOptions = _model("blastx", "nucleotide", "protein", "Search translated nucleotide queries in a protein database.")
-TblastnOptions = _model(
-    "tblastn", "protein", "nucleotide", "Search protein queries in a translated nucleotide database."
-)
-TblastxOptions = _model(
-    "tblastx", "nucleotide", "nucleotide", "Search translated nucleotide queries in a translated nucleotide database."
-)
-PsiblastOptions = _model(
-    "psiblast",
-    "protein",
-    "protein",
-    "Search protein queries in a protein database, several times, each with the profile of what was found.",
-)
-DeltablastOptions = _model(
-    "deltablast",
-    "protein",
-    "protein",
-    "Search protein queries in a protein database with profiles made from conserved domains.",
-)
-RpsblastOptions = _model("rpsblast", "protein", "profile", "Search protein queries in a database of profiles.")
-RpstblastnOptions = _model(
-    "rpstblastn", "nucleotide", "profile", "Search translated nucleotide queries in a database of profiles."
-)
-
-
-def options_for(program: str) -> type[Options]:
-    """Return the model of a program's options; `NotFoundError` if it is not one of the nine."""
-    if program not in _MODELS:
-        raise NotFoundError("program", program, f"choose one of {', '.join(PROGRAMS)}")
-    return _MODELS[program]
+def __getattr__(name: str) -> type[Options]:
+    """Return the model of this name, as pickle looks for it."""
+    program = name.removesuffix(_SUFFIX).lower()
+    if name != program.capitalize() + _SUFFIX or program not in _DESCRIBED:
+        raise AttributeError(name)
+    return options_for(program)

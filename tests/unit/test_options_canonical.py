@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from multiblast.errors import InvalidInputError
 from multiblast.options import PROGRAMS, Options, options_for, parse_options
-from multiblast.options.programs import BlastnOptions, BlastpOptions
 
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "evalue": st.floats(1e-180, 1e6),
@@ -153,7 +152,7 @@ def test_options_argument_list_is_as_blast_reads_it() -> None:
 
 
 def test_options_that_decide_nothing_count_for_the_job_but_not_for_the_search() -> None:
-    options = BlastpOptions(parse_deflines=True)
+    options = options_for("blastp")(parse_deflines=True)
     assert (options.changed(), options.deciding(), options.arguments()) == ({"parse_deflines": True}, {}, [])
 
 
@@ -194,16 +193,16 @@ def test_options_form_shows_plain_inputs_in_order(program: str) -> None:
 
 
 def test_options_form_says_what_an_empty_input_means() -> None:
-    fields = BlastnOptions.model_json_schema()["properties"]
+    fields = options_for("blastn").model_json_schema()["properties"]
     assert "Empty: 28 for megablast; 11 for dc-megablast, blastn;" in fields["word_size"]["description"]
 
 
 def test_options_are_immutable() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        BlastpOptions().evalue = 1.0  # type: ignore[misc]  # that it must not be possible is the point
+        options_for("blastp")().evalue = 1.0  # type: ignore[misc]  # that it must not be possible is the point
 
 
 def test_options_contradictions_are_refused_when_built_directly() -> None:
     with pytest.raises(ValueError, match="cannot stand together") as caught:
-        BlastpOptions(db_soft_mask="10", db_hard_mask="11")
+        options_for("blastp")(db_soft_mask="10", db_hard_mask="11")
     assert not isinstance(caught.value, InvalidInputError)
