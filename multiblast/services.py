@@ -53,7 +53,10 @@ class Services:
     @cached_property
     def queries(self) -> Queries:
         """Every action on query jobs, and the runs that search them."""
-        return Queries(self._engine, self.limits, self.accounts, self.fair_queue, self.notices)
+        settles_known = not self.policy.provenance  # which runs record
+        return Queries(
+            self._engine, self.limits, self.accounts, self.fair_queue, self.notices, settles_known=settles_known
+        )
 
     @cached_property
     def reports(self) -> Reports:

@@ -101,10 +101,12 @@ class Runs:
 
     async def _done_here(self, waiting: Waiting) -> bool:
         """Search or make a report here if it is small, and not too many wait for that."""
+        policy = self._services.policy
+        if policy.provenance:  # which runs record
+            return False
         if waiting.kind is JobKind.REPORT:
             return await self.here(lambda: self._made(waiting.job_id))
-        policy = self._services.policy  # of provenance, runs take care
-        if policy.provenance or not policy.http.small_search_s or self._searches >= _MOST_SEARCHES:
+        if not policy.http.small_search_s or self._searches >= _MOST_SEARCHES:
             return False
         self._searches += 1
         try:

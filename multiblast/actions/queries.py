@@ -65,12 +65,21 @@ _CHILDREN = 1000
 class Queries(JobDoor):
     """Every action on query jobs, and the runs that search them.
 
+    A job of which everything is known may end without a run, if it ``settles_known``.
+
     Attributes:
         results: All results, without a question of rights.
     """
 
-    def __init__(
-        self, engine: SearchEngine, limits: QueryLimits, accounts: Accounts, fair_queue: FairQueue, notices: Notices
+    def __init__(  # noqa: PLR0913 - the services beneath it
+        self,
+        engine: SearchEngine,
+        limits: QueryLimits,
+        accounts: Accounts,
+        fair_queue: FairQueue,
+        notices: Notices,
+        *,
+        settles_known: bool = True,
     ) -> None:
         super().__init__(JobKind.QUERY, engine.database, engine.jobs, accounts)
         self.results = engine.results
@@ -78,6 +87,7 @@ class Queries(JobDoor):
         self._recorder = Recorder(engine, limits)
         self._fair_queue = fair_queue
         self._notices = notices
+        self._settles_known = settles_known
         self._comparisons = Comparisons(engine)
 
     @action("create", flow="submit-query", command="search")
@@ -155,8 +165,9 @@ class Queries(JobDoor):
         elif status != JobStatus.QUEUED:
             return None
         run = self.run(job_id)
-        plan = run.plan()
-        return None if not plan.unknown and run.settle_known(plan) else self.waiting(job_id)
+        if self._settles_known and not (plan := run.plan()).unknown and run.settle_known(plan):
+            return None
+        return self.waiting(job_id)
 
     def searched_job(self, job_id: str, *, count: int = 0) -> SearchedJob:
         """Return what became of a job, without a check of rights, for its run: see `multiblast.search.searched_job`."""

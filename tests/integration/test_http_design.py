@@ -151,6 +151,23 @@ def test_http_small_search_is_done_without_a_run(services: Services, limit_s: fl
     assert len(starter.started) == runs
 
 
+def test_http_what_the_policy_records_takes_a_run(services_under: Callable[..., Services]) -> None:
+    """A search, one of which all is known, and a small report: runs record their provenance."""
+    services = services_under(Policy(provenance=True))
+    starter, headers = HereStarter(services), {"Authorization": f"Bearer {services.accounts.tokens.make('ann', 'x')}"}
+    with (
+        serving(services, starter, small_search_s=2) as url,
+        httpx.Client(base_url=url, headers=headers, timeout=60) as client,
+    ):
+        jobs = []
+        for query in (ONE, ONE.replace("First", "Other")):
+            jobs.append(submit(client, query))
+            assert ended(client, f"/query/jobs/{jobs[-1]}")["status"] == "complete"
+        report = client.post("/report/jobs", json={"queryJobID": jobs[0]}).json()["reportJobID"]
+        assert ended(client, f"/report/jobs/{report}")["status"] == "complete"
+    assert [one.job_id for one in starter.started] == [*jobs, report]
+
+
 def test_http_bad_submission_names_every_problem_by_key(client: httpx.Client) -> None:
     wrong = config(">a\nMKV!\n", eValue="-1", nonsense=1)
     answer = client.post("/query/jobs", json=wrong)
