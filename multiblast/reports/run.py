@@ -114,13 +114,14 @@ class ReportRun:
         # Those of version 2 can show other numbers of subjects in pairwise text than were to be searched for, and lack
         # what psiblast says where its first round was the last; those of 3 can have wrong places and coverage in
         # parts of queries, and other numbers of positive residues than the programs that search domains;
-        # those of several rounds of deltablast lacked most of their numbers in JSON and XML.
+        # those of several rounds of deltablast lacked most of their numbers in JSON and XML. In those of 4, `qcovus`
+        # of parts of queries can be another.
         changed = context.options.changed()
         several = not changed.keys().isdisjoint({"max_target_seqs", "num_iterations"})
         program = context.options.program
         of_domains = program in {"rpsblast", "rpstblastn"} or (program == "deltablast" and "num_iterations" in changed)
-        wrong = "query_loc" in changed or of_domains
-        version = "report/4" if wrong else "report/3" if several else "report/2"
+        is_part = "query_loc" in changed
+        version = "report/5" if is_part else "report/4" if of_domains else "report/3" if several else "report/2"
         return results[:half] + digest(version, [databases, surroundings()])[half:]
 
     def _is_made(self, report: ReportJob, version: str) -> bool:
