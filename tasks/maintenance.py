@@ -179,9 +179,11 @@ def _leave_out_missing_options(schema: dict[str, Any], program: str, installatio
         there = options_for(program).declared_in(installation.version(program))
     except ProgramError:  # it is installed where the workers are
         return
+    offered = [definition.get("properties", {}) for definition in schema.get("definitions", {}).values()]
+    sent = schema["properties"].get("options", {}).get("default", {})  # by a form that was left alone
     for name in options_for(program).declared.keys() - there:
-        for definition in schema.get("definitions", {}).values():
-            definition.get("properties", {}).pop(name, None)
+        for named in (*offered, sent):
+            named.pop(name, None)
 
 
 def _choices(names: list[str]) -> dict[str, Any]:

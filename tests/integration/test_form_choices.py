@@ -7,10 +7,12 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import build_error_obj, validate
 
+from flows import submit_query
 from multiblast.installation import Installation
-from multiblast.options import options_for
+from multiblast.options import PROGRAMS, ProgramName, options_for
 from multiblast.services import Services
 from multiblast.targets import BlastDatabase
 from tasks import maintenance
@@ -72,11 +74,14 @@ def test_form_lets_choose_databases_of_one_site_alone(services: Services) -> Non
     assert _schema([protein], both) == _schema([protein])
 
 
-def test_form_has_only_the_options_of_the_installed_version() -> None:
-    definition = {"properties": {name: {} for name in options_for("blastn").declared}}
-    schema = {"properties": {"targets": {}}, "definitions": {"BlastnOptions": definition}}
-    deployment: Any = SimpleNamespace(name="submit-blastn", parameter_openapi_schema=schema)
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_form_has_only_the_options_of_the_installed_version_and_is_valid_left_alone(program: ProgramName) -> None:
+    schema = parameter_schema(getattr(submit_query, f"submit_{program}")).model_dump()
+    deployment: Any = SimpleNamespace(name=f"submit-{program}", parameter_openapi_schema=schema)
     form = maintenance._with_choices(deployment, [], Installation())
     assert form is not None
-    there = options_for("blastn").declared_in(Installation().version("blastn"))
-    assert set(form["definitions"]["BlastnOptions"]["properties"]) == set(there) < set(definition["properties"])
+    there = options_for(program).declared_in(Installation().version(program))
+    (definition,) = form["definitions"].values()
+    assert set(definition["properties"]) == {"program", *there}
+    sent = {"query": ">a\nMKV\n", "targets": ["a/b/c"], "options": form["properties"]["options"]["default"]}
+    assert build_error_obj(validate(sent, form)) == {"errors": [], "valid": True}
