@@ -57,9 +57,9 @@ class Installation:
         return _version(path, Path(path).stat().st_mtime_ns)
 
 
-def is_too_old(version: str) -> bool:
-    """Return whether a version of BLAST+ is older than those that are supported."""
-    return version_numbers(version) < version_numbers(OLDEST_VERSION)
+def remedy_of_old(version: str) -> str:
+    """Return what to do about a version of BLAST+ that is older than those that are supported; empty for the others."""
+    return f"install {OLDEST_VERSION} or later" if version_numbers(version) < version_numbers(OLDEST_VERSION) else ""
 
 
 def version_note(version: str) -> str:

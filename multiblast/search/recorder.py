@@ -13,7 +13,7 @@ from typing import IO
 
 from multiblast.database import QueryJob
 from multiblast.errors import InvalidInputError, ObjectMissingError, Problem, collecting
-from multiblast.installation import OLDEST_VERSION, is_too_old, version_note
+from multiblast.installation import remedy_of_old, version_note
 from multiblast.jobs import JobConfig, NewSequence, sequence_digest
 from multiblast.object_kinds import ObjectKind
 from multiblast.options import Options
@@ -135,8 +135,7 @@ class Recorder:
     def _check(self, submission: Submission) -> _Checked:
         options = submission.options
         version = self.engine.installation.version(options.program)
-        if is_too_old(version):
-            remedy = f"install {OLDEST_VERSION} or later"
+        if remedy := remedy_of_old(version):
             raise InvalidInputError(Problem(f"BLAST+ {version} is too old: {remedy}", "program"))
         problems = list(options.missing_in(version))
         with collecting(problems):

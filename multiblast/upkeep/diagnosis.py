@@ -15,7 +15,7 @@ from uuid import uuid4
 from sqlalchemy import text
 
 from multiblast.database import Database
-from multiblast.installation import OLDEST_VERSION, Installation, is_too_old, version_note
+from multiblast.installation import Installation, remedy_of_old, version_note
 from multiblast.object_kinds import ObjectKind
 from multiblast.options import PROGRAMS
 from multiblast.settings import home
@@ -137,8 +137,8 @@ def _compare_versions(installation: Installation) -> Iterator[Finding]:
         detail = ", ".join(f"{program} {version}" for program, version in versions.items())
         yield Finding("BLAST+ versions", Verdict.WARN, detail, "install all programs of one version")
     for version in sorted(set(versions.values())):
-        if is_too_old(version):
-            yield Finding("BLAST+ version", Verdict.FAIL, f"{version} is too old", f"install {OLDEST_VERSION} or later")
+        if remedy := remedy_of_old(version):
+            yield Finding("BLAST+ version", Verdict.FAIL, f"{version} is too old", remedy)
         elif note := version_note(version):
             yield Finding("BLAST+ version", Verdict.WARN, note, "compare with your own queries: multiblast exactness")
 
