@@ -6,7 +6,6 @@ import re
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Locator, Page, expect
-from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 __all__ = ["Person"]
 
@@ -56,12 +55,7 @@ class Person:
 
     def open_run(self) -> str:
         """Follow the link to the run that the form has just begun; return its id."""
-        link = self.page.get_by_role("link", name="View run")
-        try:
-            link.wait_for(timeout=_AT_ONCE_MS)
-        except PlaywrightTimeoutError:  # the form moved as the field was left, and the click went beside the button
-            self.submit()
-        link.click(timeout=_PATIENCE_MS)
+        self.page.get_by_role("link", name="View run").click(timeout=_PATIENCE_MS)
         self.page.wait_for_url("**/runs/flow-run/**", timeout=_PATIENCE_MS)
         return urlsplit(self.page.url).path.rpartition("/")[2]
 
