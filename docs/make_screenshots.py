@@ -33,6 +33,7 @@ from multiblast.stores import LocalStore
 from multiblast.targets import Targets
 from multiblast.targets.makeblastdb import build_database
 from tests.support.http_service import HereStarter, config, serving
+from tests.support.prefect_walk import Person
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "data"
 PROTEIN = "MELRVGNRYRLGRKIGSGSFGDIYLGTDIAAGEEVAIKLECVKTKHPQLHIESKIYKMMQ"
@@ -47,11 +48,11 @@ QUIET = [
 ]
 
 
-class Walk:
-    """A person at the UI."""
+class Pictures:
+    """What a page shows, kept as pictures in a directory."""
 
-    def __init__(self, page: Page, url: str, directory: Path) -> None:
-        self.page, self.url, self.directory = page, url, directory
+    def __init__(self, page: Page, directory: Path) -> None:
+        self.page, self.directory = page, directory
 
     def keep(self, name: str) -> None:
         """Take a picture of what is on the screen."""
@@ -59,102 +60,66 @@ class Walk:
         self.page.screenshot(path=self.directory / f"{name}.png")
         print("kept", self.directory / f"{name}.png")
 
-    def open(self, path: str) -> None:
-        """Go to a page and wait until it is there."""
-        self.page.goto(f"{self.url}/v2/{path}")
-        self.page.wait_for_load_state("networkidle")
+
+class Walk(Pictures):
+    """A person at Prefect's UI."""
+
+    def __init__(self, page: Page, url: str, directory: Path) -> None:
+        super().__init__(page, directory)
+        self.person = Person(page, url)
 
     def deployments(self) -> None:
         """Look at what can be run."""
-        self.find()
+        self.person.find("submit-blastp")
         self.keep("deployments")
-
-    def find(self) -> None:
-        """Find the form in the list."""
-        self.open("deployments")
-        self.page.get_by_placeholder("Search deployments").fill("submit-blastp")
-        expect(self.page.get_by_role("link", name="submit-blastp").first).to_be_visible(timeout=PATIENCE_MS)
 
     def submit(self, query: str) -> None:
         """Fill in the form by hand and send it."""
-        self.fill_in(query)
+        self._fill_in(query)
         self.keep("form")
-        self.send()
-
-    def fill_in(self, query: str) -> None:
-        """Find the form, type the query, and choose a database."""
-        page = self.page
-        page.get_by_role("link", name="submit-blastp").first.click()
-        page.get_by_role("button", name="Run", exact=True).click()
-        page.get_by_text("Custom run").first.click()
-        page.get_by_role("textbox", name="query (Optional)", exact=True).fill(query, timeout=PATIENCE_MS)
-        page.get_by_role("button", name="Select targets").click()
-        page.get_by_role("option", name="demo/examples/proteins").click()
-        page.get_by_role("heading", name="Parameters").click()  # elsewhere, which closes the list
-
-    def send(self) -> None:
-        """Press the form's button, and follow the link to the run."""
-        self.page.get_by_role("button", name="Submit", exact=True).click()
-        self.page.get_by_role("link", name="View run").click(timeout=PATIENCE_MS)
+        self._send()
 
     def fail(self) -> None:
         """Send what cannot be searched, and see what is wrong with it."""
-        self.find()
-        self.fill_in(">typed by hand\nMELRVGN!YRLGRK\n>pasted without its sequence\n")
-        self.send()
-        expect(self.page.get_by_text("Failed").first).to_be_visible(timeout=PATIENCE_MS)
-        self.see_artifact("problems-")
+        self._fill_in(">typed by hand\nMELRVGN!YRLGRK\n>pasted without its sequence\n")
+        self._send()
+        self.person.see("Failed")
+        self.person.see_artifact("problems-")
         self.keep("run-failed")
 
     def follow(self) -> None:
         """Follow the run from its start to its end."""
-        page = self.page
-        page.wait_for_url("**/runs/flow-run/**", timeout=PATIENCE_MS)
-        expect(page.get_by_text("Running").first).to_be_visible(timeout=PATIENCE_MS)
-        self.see_artifact("progress-")
+        self.person.see("Running")
+        self.person.see_artifact("progress-")
         self.keep("run-running")
-        expect(page.get_by_text("Completed").first).to_be_visible(timeout=PATIENCE_MS)
-        page.reload()  # what it shows of its artifacts is from before
-        self.see_artifact("job-")
+        self.person.see("Completed")
+        self.page.reload()  # what it shows of its artifacts is from before
+        self.person.see_artifact("job-")
         self.keep("run-page")
-
-    def artifacts(self) -> None:
-        """Turn to what the run shows."""
-        self.page.get_by_role("tab", name="Artifacts").click()
-
-    def see_artifact(self, key: str) -> None:
-        """Look for something that the run shows; the page loads no more of it once it knows that the run has ended."""
-        for left in reversed(range(PATIENCE_MS // 15_000)):
-            self.artifacts()
-            try:
-                expect(self.page.get_by_text(re.compile(key)).first).to_be_visible(timeout=15_000)
-            except AssertionError:
-                if not left:
-                    raise
-                self.page.reload()
-            else:
-                return
-
-    def see(self, key: str) -> None:
-        """Open something that the run shows: first all there is of that name, then the last of it."""
-        self.page.get_by_text(re.compile(key)).first.click()
-        self.page.get_by_role("link", name=re.compile("^[0-9a-f]{8}$")).first.click(timeout=PATIENCE_MS)
 
     def results(self) -> None:
         """Open the table of sequences, then the job's page and from it the report form."""
         page = self.page
         run = page.url
-        self.see("sequences-")
-        expect(page.get_by_text("best hit").first).to_be_visible(timeout=PATIENCE_MS)
+        self.person.open_artifact("sequences-")
+        self.person.see("best hit")
         self.keep("sequences")
         page.goto(run)
-        self.artifacts()
-        self.see("job-")
+        self.person.open_artifact("job-")
         page.get_by_role("link", name="Make a report").click(timeout=PATIENCE_MS)
         expect(page.get_by_role("textbox", name=re.compile("^job"))).to_have_value(
             re.compile("[0-9a-f]{32}"), timeout=PATIENCE_MS
         )
         self.keep("report-form")
+
+    def _fill_in(self, query: str) -> None:
+        self.person.open_form("submit-blastp")
+        self.person.type_query(query)
+        self.person.choose("demo/examples/proteins")
+
+    def _send(self) -> None:
+        self.person.submit()
+        self.person.open_run()
 
 
 def keep_pages(opened: Browser, directory: Path) -> None:
@@ -167,7 +132,7 @@ def keep_pages(opened: Browser, directory: Path) -> None:
         database, store = Database(f"sqlite:///{name}/jobs.sqlite"), LocalStore(Path(name) / "store")
         services = Services(database, store, Installation(), Targets(Path(name) / "targets"), QueryLimits())
         with serving(services, HereStarter(services, away=True)) as url:
-            walk = Walk(opened.new_page(base_url=url, viewport={"width": 1000, "height": 760}), url, directory)
+            walk = Pictures(opened.new_page(base_url=url, viewport={"width": 1000, "height": 760}), directory)
             page = walk.page
             page.goto("/")
             page.get_by_label("Paste FASTA").fill((EXAMPLES / "protein_query.fasta").read_text())
@@ -185,7 +150,7 @@ def keep_pages(opened: Browser, directory: Path) -> None:
             keep_states(walk, services)
 
 
-def keep_states(walk: Walk, services: Services) -> None:
+def keep_states(walk: Pictures, services: Services) -> None:
     """Keep one picture of what the pages of jobs say in eight states; jobs are brought there, not searched."""
     page, jobs, results = walk.page, services.queries.jobs, services.queries.results
     page.set_viewport_size({"width": 620, "height": 760})

@@ -25,12 +25,18 @@ class Person:
             page.get_by_placeholder("admin:pass").fill(password, timeout=_PATIENCE_MS)
             page.get_by_role("button", name="Login").click()
 
+    def find(self, name: str) -> Locator:
+        """Find a form in the list; return the link to it."""
+        self.page.goto(f"{self.url}/v2/deployments")
+        self.page.get_by_placeholder("Search deployments").fill(name, timeout=_PATIENCE_MS)
+        link = self.page.get_by_role("link", name=name).first
+        expect(link).to_be_visible(timeout=_PATIENCE_MS)
+        return link
+
     def open_form(self, name: str) -> None:
         """Find a form in the list, and open it."""
         page = self.page
-        page.goto(f"{self.url}/v2/deployments")
-        page.get_by_placeholder("Search deployments").fill(name, timeout=_PATIENCE_MS)
-        page.get_by_role("link", name=name).first.click(timeout=_PATIENCE_MS)
+        self.find(name).click()
         page.get_by_role("button", name="Run", exact=True).click(timeout=_PATIENCE_MS)
         page.get_by_text("Custom run").first.click()
         expect(self._query).to_be_visible(timeout=_PATIENCE_MS)
@@ -68,8 +74,8 @@ class Person:
         self.page.get_by_role("tab", name="Details").click()
         self.see(text, patience_ms=_AT_ONCE_MS)
 
-    def open_artifact(self, key: str) -> None:
-        """Open the last of what the run shows by a key that begins so."""
+    def see_artifact(self, key: str) -> None:
+        """Look for something that the run shows, by a key that begins so."""
         run = self.page.url
         for left in reversed(range(4)):  # the page loads no more of it once it knows that the run has ended
             self.page.get_by_role("tab", name="Artifacts").click()
@@ -79,6 +85,12 @@ class Person:
                 if not left:
                     raise
                 self.page.goto(run)
+            else:
+                return
+
+    def open_artifact(self, key: str) -> None:
+        """Open the last of what the run shows by a key that begins so."""
+        self.see_artifact(key)
         self.page.get_by_text(re.compile(f"^{key}")).first.click()
         self.page.get_by_role("link", name=re.compile("^[0-9a-f]{8}$")).first.click(timeout=_PATIENCE_MS)
 
