@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, or_
+from sqlalchemy import func, literal, or_
 from sqlmodel import col, select
 
 from multiblast.database import ChildJob, Database, Failure, QueryJob, Result
@@ -139,11 +139,13 @@ def chosen_rows(database: Database, job_id: str, choice: RowChoice) -> tuple[lis
         if choice.sort in columns:
             column = col(columns[choice.sort])
             order = [column.is_(None), column.desc() if choice.descending else column, *order]
-        page, total = statement.order_by(*order).offset(choice.first - 1).limit(choice.count), job.sequences
-        if choice.find or choice.only in conditions:  # looked at once, to find and to count
-            counted = session.execute(page.with_only_columns(ChildJob.position, func.count().over())).all()
-            total = int(counted[0][1]) if counted else 0
-            page = _joined(job.id).where(col(ChildJob.position).in_([row[0] for row in counted])).order_by(*order)
+        is_part = choice.find or choice.only in conditions
+        wanted = (ChildJob.position, func.count().over() if is_part else literal(job.sequences))
+        # First only what is sorted: rows with all their columns would take many times as long.
+        some = statement.with_only_columns(*wanted).order_by(*order).offset(choice.first - 1).limit(choice.count)
+        counted = session.execute(some).all()
+        total = int(counted[0][1]) if counted else 0 if is_part else job.sequences
+        page = _joined(job.id).where(col(ChildJob.position).in_([row[0] for row in counted])).order_by(*order)
         return [
             _row(link.position, child, link.result_key, result, failure, since)
             for link, child, result, failure in session.exec(page)

@@ -59,6 +59,12 @@ async def show_job(request: Request, service: ServiceOfRequest, visitor: Visitor
     return await run_in_threadpool(job_page, request, service, visitor, details)
 
 
+@router.get("/jobs/{job_id}/sequences")
+def show_sequences(request: Request, service: ServiceOfRequest, visitor: VisitorOfRequest, job_id: JobId) -> Response:
+    """Show a part of the table of a job's sequences, for the page that has it already."""
+    return page(request, visitor, "overview.html", **_overview(request, service, visitor, job_id))
+
+
 @router.get("/jobs/{job_id}/sequences/{position}")
 async def show_sequence(
     request: Request, service: ServiceOfRequest, visitor: VisitorOfRequest, job_id: JobId, position: int
@@ -207,13 +213,20 @@ def _choice(request: Request) -> RowChoice:
     )
 
 
+def _overview(request: Request, service: Service, visitor: Visitor, job_id: str) -> dict[str, Any]:
+    """Return the facts of the table of a job's sequences."""
+    choice = _choice(request)
+    rows, total = service.services.queries.rows(visitor.who, job_id, choice)
+    headers = [_header(title, sort, choice, largest=largest) for title, sort, largest in _COLUMNS]
+    ways = _ways(choice, total)
+    return {"job_id": job_id, "rows": rows, "total": total, "choice": choice, "headers": headers, "ways": ways}
+
+
 def job_page(
     request: Request, service: Service, visitor: Visitor, details: QueryDetails, share_link: str = ""
 ) -> Response:
     """Return the page of a job; with a link by which it is shared, if that was just made."""
     job_id, queries = details.query_job_id, service.services.queries
-    choice = _choice(request)
-    rows, total = queries.rows(visitor.who, job_id, choice)
     job = queries.jobs.query(job_id)
     counts = queries.jobs.counts(job)
     problem, view = "", {}
@@ -243,11 +256,7 @@ def job_page(
         failures=[(count, texts.FAILURES.get(name, name)) for name, count in failures.items()],
         warnings=job.notes,
         may_change=queries.may_change(visitor.who, job_id),
-        rows=rows,
-        total=total,
-        choice=choice,
-        headers=[_header(title, sort, choice, largest=largest) for title, sort, largest in _COLUMNS],
-        ways=_ways(choice, total),
+        **_overview(request, service, visitor, job_id),
         problem=problem,
         view=view,
         formats=[row for row in FORMATS.values() if not row.programs or details.blast_config["tool"] in row.programs],
