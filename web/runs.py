@@ -137,7 +137,8 @@ class Runs:
 
     def _made(self, report_id: str) -> bool:
         reports = self._services.reports
-        return self._done(report_id, lambda: reports.run(report_id).execute if reports.is_small(report_id) else None)
+        execute = partial(reports.run(report_id).execute, at_once=True)
+        return self._done(report_id, lambda: execute if reports.is_small(report_id) else None)
 
     def _searched(self, job_id: str) -> bool:
         def find() -> Callable[[], object] | None:

@@ -9,8 +9,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, exists, false, or_, true
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, bindparam, exists, false, or_, true
+from sqlalchemy import select as sa_select
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
@@ -35,7 +37,7 @@ class Access:
 
     def check_read(self, requester: Requester, job_id: str, kind: JobKind) -> None:
         """Make sure that a requester may read a job."""
-        if not self._allowed(job_id, kind, readable(requester, kind)):
+        if not self._answer(job_id, kind, _read_question(requester, kind)):
             raise NotAllowedError(
                 f"{requester} has no right to read {kind} job {job_id}: ask somebody who has it to share it"
             )
@@ -43,7 +45,7 @@ class Access:
     def check_change(self, requester: Requester, job_id: str, kind: JobKind) -> None:
         """Make sure that a requester may restart, cancel, pin, describe, share or unlink a job."""
         linked = true() if requester.administrator else _linked(requester, col(job_table(kind).id))
-        if not self._allowed(job_id, kind, linked):
+        if not self._answer(job_id, kind, _question(kind, linked)):
             raise NotAllowedError(
                 f"{kind} job {job_id} is not in the job list of {requester}: submit it, or look it up, to add it"
             )
@@ -84,13 +86,23 @@ class Access:
             raise InvalidInputError(f"{beginning!r} begins the ids of several jobs, {some}: give more of it")
         return found[0]
 
-    def _allowed(self, job_id: str, kind: JobKind, condition: ColumnElement[bool]) -> bool:
-        table = job_table(kind)
+    def _answer(self, job_id: str, kind: JobKind, question: Select[tuple[bool]]) -> bool:
         with self._database.read() as session:
-            allowed = session.exec(select(condition).select_from(table).where(table.id == job_id)).first()
+            allowed = session.connection().execute(question, {"job_id": job_id}).scalar()
         if allowed is None:
             raise NotFoundError(f"{kind} job", job_id, "check the id, or submit it")
         return bool(allowed)
+
+
+def _question(kind: JobKind, condition: ColumnElement[bool]) -> Select[tuple[bool]]:
+    table = job_table(kind)
+    return sa_select(condition).select_from(table).where(col(table.id) == bindparam("job_id"))
+
+
+@lru_cache(256)
+def _read_question(requester: Requester, kind: JobKind) -> Select[tuple[bool]]:
+    """Return a statement that is asked often, and takes longer to build than to run."""
+    return _question(kind, readable(requester, kind))
 
 
 def first_owner(database: Database, job_id: str) -> str:

@@ -159,13 +159,12 @@ class Queries(JobDoor):
         Returns:
             What the run is started for; None if it needs no run, or has one.
         """
-        status = self.jobs.query(job_id).status
-        if status in RESTARTABLE:
+        job = self.jobs.query(job_id)
+        if job.status in RESTARTABLE:
             self.jobs.move_query([job_id], JobStatus.QUEUED, "submitted again")
-        elif status != JobStatus.QUEUED:
+        elif job.status != JobStatus.QUEUED:
             return None
-        run = self.run(job_id)
-        if self._settles_known and not (plan := run.plan()).unknown and run.settle_known(plan):
+        if self._settles_known and self.run(job_id).settle_known(job):
             return None
         return self.waiting(job_id)
 

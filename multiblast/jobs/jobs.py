@@ -149,11 +149,10 @@ class Jobs:
     def move_report(self, job_id: str, to: JobStatus, why: str = "", *, run_id: str = "", **values: Any) -> int:
         """Change the status of a report job, and other columns of it, in one transaction."""
         with self._database.write() as session:
-            row = session.get(ReportJob, job_id)
-            for name, value in values.items():
-                setattr(row, name, value)
-            session.flush()
-            return move(session, ReportJob, col(ReportJob.id) == job_id, to, why, run_id=run_id)
+            mine: ColumnElement[bool] = col(ReportJob.id) == job_id
+            if values:
+                session.connection().execute(update(ReportJob).where(mine).values(values))
+            return move(session, ReportJob, mine, to, why, run_id=run_id)
 
     def children(self, job: QueryJob, position: int | None = None) -> Iterator[Child]:
         """Yield a job's sequences in order, or that of a position; a job with one sequence is its own child."""

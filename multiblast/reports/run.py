@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from multiblast.database import JobStatus, QueryJob, ReportJob, utc_now
@@ -13,8 +13,8 @@ from multiblast.jobs import Child
 from multiblast.outages import is_outage
 from multiblast.programs import throttled
 from multiblast.reports.surroundings import surroundings
-from multiblast.reports.writer import ReportFile, write_report
-from multiblast.search import SearchEngine
+from multiblast.reports.writer import ReportFile, ReportSource, write_report
+from multiblast.search import SearchContext, SearchEngine
 from multiblast.targets import database_argument
 
 _USED_EVERY = timedelta(minutes=1)
@@ -44,6 +44,7 @@ class ReportRun:
     engine: SearchEngine
     job_id: str
     run_id: str = ""
+    _found: SearchContext | None = field(default=None, init=False)
 
     def version(self) -> tuple[str, bool]:
         """Return what the report is made of, as a digest; and whether it was made of that and has all its files."""
@@ -52,8 +53,10 @@ class ReportRun:
         version = self._version(report, query, self._children(query))
         return version, self._is_made(report, version)
 
-    def execute(self) -> MadeReport:
+    def execute(self, *, at_once: bool = False) -> MadeReport:
         """Make the report, unless it was made of the same before.
+
+        One that is made ``at_once`` is small: it waits until it is made, and nobody sees it in progress.
 
         Raises:
             ProgramError: the formatter failed, or the report was cancelled; the job's reason says why.
@@ -74,10 +77,13 @@ class ReportRun:
             return MadeReport(report.id, query.id, report.status, files_of(report), True, tuple(report.command))
         if report.status != JobStatus.QUEUED:
             self._move(JobStatus.QUEUED, "its results, the place of a database, or names of taxa are others now")
-        self._move(JobStatus.IN_PROGRESS)
+        started = utc_now()
+        if not at_once:
+            self._move(JobStatus.IN_PROGRESS)
         cancelled = throttled(lambda: self.engine.jobs.report(report.id).status == JobStatus.CANCELLED)
         try:
-            files, command = write_report(self.engine, report, query, children, version, cancelled)
+            source = ReportSource(self.engine, query, children, self._context(query), cancelled)
+            files, command = write_report(source, report, version)
         except BaseException as error:
             if is_outage(error):  # the job stays in progress, and reconciling lets it be made again
                 raise
@@ -86,6 +92,7 @@ class ReportRun:
             raise
         self._move(
             JobStatus.COMPLETE,
+            started_at=started,
             results_digest=version,
             files=[{"name": file.name, "size": file.size, "key": file.key} for file in files],
             command=list(command),
@@ -99,6 +106,12 @@ class ReportRun:
         """Return the sequences of the query job that have a result, in order."""
         return [child for child in self.engine.jobs.children(query) if child.pack is not None]
 
+    def _context(self, query: QueryJob) -> SearchContext:
+        """Return what the query job was searched with, which must be what there is now."""
+        if self._found is None:
+            self._found = self.engine.resolver.context(query)
+        return self._found
+
     def _version(self, report: ReportJob, query: QueryJob, children: Sequence[Child]) -> str:
         """Return a digest of results in one half, and in the other of all else that decides the report's bytes.
 
@@ -107,7 +120,7 @@ class ReportRun:
         results = digest("results/1", [child.result_key for child in children])
         half = len(results) // 2
         try:
-            context = self.engine.resolver.context(query)
+            context = self._context(query)
             databases = database_argument(context.databases)
         except (ConflictError, InvalidInputError, ProgramError):
             return results[:half] + (report.results_digest or results)[half:]

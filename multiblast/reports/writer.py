@@ -22,7 +22,7 @@ from multiblast.object_kinds import ObjectKind
 from multiblast.reports.blast_formatter import BlastFormatter
 from multiblast.reports.blast_report import write_blast_report
 from multiblast.reports.report_options import Formatting
-from multiblast.search import SearchEngine, outputs_of, parse_deflines, titled
+from multiblast.search import SearchContext, SearchEngine, outputs_of, parse_deflines, titled
 from multiblast.sequences import Sequence as FastaSequence
 from multiblast.sequences import read_fasta
 from multiblast.stores import Store
@@ -45,16 +45,23 @@ class ReportFile:
 
 @dataclass
 class ReportSource:
-    """What one report is written from: the sequences of a query job that have a result, in order."""
+    """What one report is written from: the sequences of a query job that have a result, in order.
+
+    ``cancelled`` is called several times a second; the formatter is killed once it returns True.
+    """
 
     engine: SearchEngine
     query: QueryJob
     children: Sequence[Child]
-    formatter: BlastFormatter
+    context: SearchContext
+    cancelled: Callable[[], bool]
 
-    def __post_init__(self) -> None:
-        """Find the databases, which must be those that were searched."""
-        self._context = self.engine.resolver.context(self.query)
+    @property
+    def formatter(self) -> BlastFormatter:
+        """The program that formats, within this machine's limits."""
+        installation = self.engine.installation
+        program = installation.program("blast_formatter")
+        return BlastFormatter(program, installation.workers, installation.time_limit_s, self.cancelled)
 
     @property
     def title(self) -> str:
@@ -65,11 +72,11 @@ class ReportSource:
     def reported(self) -> list[tuple[int, int]]:
         """The numbers that the sequences have in reports, and their lengths; without those that BLAST+ passes over."""
         numbered = enumerate((child.letters for child in self.children), start=1)
-        return [(number, length) for number, length in numbered if not self._context.options.leaves_out(length)]
+        return [(number, length) for number, length in numbered if not self.context.options.leaves_out(length)]
 
     def facts(self) -> dict[str, str]:
         """Return what a reader must know of the search."""
-        query, context = self.query, self._context
+        query, context = self.query, self.context
         facts = {
             "Job": query.id,
             "Program": f"{query.program} {self.engine.installation.version(query.program)}",
@@ -88,7 +95,7 @@ class ReportSource:
         Its queries are called as BLAST+ reads their titles ``with_ids``, if the search was to read them.
         """
         row = formatting.row
-        with_ids = with_ids and self._context.options.reads_titles
+        with_ids = with_ids and self.context.options.reads_titles
         with TemporaryDirectory(dir=directory, prefix=".archives-") as name:
             return write_blast_report(
                 self.archives(Path(name), joinable=row.joinable, together=row.together, with_ids=with_ids),
@@ -97,8 +104,8 @@ class ReportSource:
                 queries=len(self.reported),
                 directory=directory,
                 parse_deflines=with_ids,
-                part=self._context.options.part,
-                rounds=self._context.options.most_rounds,
+                part=self.context.options.part,
+                rounds=self.context.options.most_rounds,
                 formatter=self.formatter,
             )
 
@@ -115,7 +122,7 @@ class ReportSource:
         size = max(math.ceil(len(self.children) / files), _LEAST_QUERIES_PER_FORMATTER if joinable else 1)
         if self.children and not self.reported:
             raise ConflictError("query_loc begins beyond the end of every sequence: there is nothing to report")
-        databases = database_argument(self._context.databases)
+        databases = database_argument(self.context.databases)
         parts = self._parts(with_ids=with_ids)
         for first in range(1, max(len(self.children), 1) + 1, size):
             archive = directory / f"archive-{first}.asn1"
@@ -127,14 +134,14 @@ class ReportSource:
     def profiles(self) -> Iterator[tuple[int, str, bytes]]:
         """Yield the files that the search kept beside its results: position of the query, name, content."""
         for child, sequence in zip(self.children, self._sequences(), strict=True):
-            for name, key in outputs_of(self._context.options, child.result_key).items():
+            for name, key in outputs_of(self.context.options, child.result_key).items():
                 with suppress(ObjectMissingError):
                     yield child.position, name, titled(self.engine.store.read(key), sequence.defline)
 
     def _parts(self, *, with_ids: bool) -> Iterator[tuple[bytes | Head, bytes]]:
         """Yield the title of each sequence that has a result, or what BLAST+ reads in it, and its archive, in order."""
         titles = (sequence.defline for sequence in self._sequences())
-        molecule, installation = self._context.options.query_molecule, self.engine.installation
+        molecule, installation = self.context.options.query_molecule, self.engine.installation
         heads = parse_deflines(titles, molecule, installation) if with_ids else titles
         archives = self.engine.results.archives([child.result_key for child in self.children])
         yield from zip(heads, archives, strict=True)
@@ -148,30 +155,18 @@ class ReportSource:
 
 
 @working_space()
-def write_report(  # noqa: PLR0913, PLR0917 - a report, and what it is made of
-    engine: SearchEngine,
-    report: ReportJob,
-    query: QueryJob,
-    children: Sequence[Child],
-    version: str,
-    cancelled: Callable[[], bool],
-) -> tuple[list[ReportFile], tuple[str, ...]]:
-    """Write the files of a report and keep them; return them, and the ``blast_formatter`` command if it made them.
+def write_report(source: ReportSource, report: ReportJob, version: str) -> tuple[list[ReportFile], tuple[str, ...]]:
+    """Write the files of a report and keep them under its ``version``.
 
-    The report is made of the sequences of a query job that have a result, in order, and kept under its
-    ``version``. ``cancelled`` is called several times a second; the formatter is killed once it returns True.
+    Returns:
+        The files, and the ``blast_formatter`` command if it made them.
 
     Raises:
         ProgramError: the formatter failed, or was killed.
-        ConflictError: a database changed since the job was searched, or the search left no profile.
+        ConflictError: the search left no profile.
     """
     options = {key: value for key, value in report.formatting.items() if key not in {"formatType", "partial"}}
     formatting = Formatting.read(report.formatting["formatType"], options=options)
-    installation = engine.installation
-    formatter = BlastFormatter(
-        installation.program("blast_formatter"), installation.workers, installation.time_limit_s, cancelled
-    )
-    source = ReportSource(engine, query, children, formatter)
     with TemporaryDirectory(prefix="multiblast-") as name:
         directory = Path(name)
         made = directory / "report"
@@ -185,7 +180,7 @@ def write_report(  # noqa: PLR0913, PLR0917 - a report, and what it is made of
         paths.append(_zip(directory / _ZIP, paths))
         place = ObjectKind.REPORT_FILE.spread_key(report.id, f"/{version}")
         with ThreadPoolExecutor(_KEPT_AT_A_TIME) as pool:  # the store, a disk or a server, is what takes the time
-            kept = pool.map(lambda path: _keep(engine.store, path, f"{place}/{path.name}"), paths)
+            kept = pool.map(lambda path: _keep(source.engine.store, path, f"{place}/{path.name}"), paths)
             return list(kept), command
 
 

@@ -1,7 +1,7 @@
 """Searching: a query is recorded, what must run is planned, searched in batches, and finished."""
 
 from multiblast.search.batch_search import Outcome, is_transient
-from multiblast.search.context import options_of
+from multiblast.search.context import SearchContext, options_of
 from multiblast.search.deflines import parse_deflines
 from multiblast.search.engine import SearchEngine
 from multiblast.search.plan import Batch, Plan
@@ -20,6 +20,7 @@ __all__ = [
     "Progress",
     "Recorded",
     "Recorder",
+    "SearchContext",
     "SearchEngine",
     "SearchRun",
     "SearchedJob",

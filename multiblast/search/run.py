@@ -69,11 +69,7 @@ class SearchRun:
 
     def plan(self) -> Plan:
         """Find out which sequences are known, and pack the others into batches: see `make_plan`."""
-        job = self._job()
-        sequences = (
-            PlannedSequence(child.result_key, child.position, child.letters) for child in self.engine.jobs.children(job)
-        )
-        return make_plan(self.engine, job.program, job.search_key, sequences, job_id=job.id, warnings=job.notes)
+        return self._plan(self._job())
 
     def plan_part(self, part: int, of: int) -> Plan:
         """Plan how this machine, the part-th of those that help, helps with a job that another one runs.
@@ -106,12 +102,14 @@ class SearchRun:
         databases = self.engine.resolver.context(self._job()).databases
         return plan.letters * sum(database.letters for database in databases) <= limit_s * _COMPARED_PER_S
 
-    def settle_known(self, plan: Plan) -> bool:
+    def settle_known(self, job: QueryJob) -> bool:
         """Bring a job that waits to its end at once, if nothing is to be searched; return whether it has ended.
 
         It goes on waiting if a result has gone meanwhile, or a database is another one: its run will say so.
         """
-        job = self._job()
+        plan = self._plan(job)
+        if plan.unknown:
+            return False
         try:
             run = self._record(job, plan, self.engine.resolver.context(job))
         except (ConflictError, InvalidInputError):
@@ -195,6 +193,11 @@ class SearchRun:
 
     def _job(self) -> QueryJob:
         return self.engine.jobs.query(self.job_id)
+
+    def _plan(self, job: QueryJob) -> Plan:
+        children = self.engine.jobs.children(job)
+        sequences = (PlannedSequence(child.result_key, child.position, child.letters) for child in children)
+        return make_plan(self.engine, job.program, job.search_key, sequences, job_id=job.id, warnings=job.notes)
 
     @working_space()
     def _search(self, job: QueryJob, children: Sequence[Child], threads: int) -> Outcome:
