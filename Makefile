@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install demo test thorough tests lint check bench chaos hostile exactness screenshots up down status doctor lock clean
+.PHONY: help install demo test thorough tests newest lint check bench chaos hostile exactness screenshots up down status doctor lock clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -13,6 +13,8 @@ PROFILE ?= plain
 ARGS ?=
 # Another version of BLAST+ to test with, e.g. make test BLAST=2.17
 BLAST ?=
+# The newest that Debian has
+NEWEST := 2.17
 
 # Where it is set, each of the many processes of the tests would compile all of our modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -31,7 +33,7 @@ demo: install ## search real sequences from end to end and show the report
 	@$(BIN)/multiblast demo
 
 test: chosen = not long
-test: tests ## run all checks and the tests, installing what they need
+test: tests newest ## run all checks and the tests, installing what they need
 
 thorough: chosen = long
 thorough: tests ## run the long tests, which `make test` leaves out: before a release
@@ -48,6 +50,13 @@ tests: install
 		chosen="$$chosen and not namespaces"; }; \
 	wait $$lint || { cat "$$log"; rm "$$log"; exit 1; }; cat "$$log"; rm "$$log"; \
 	$(PYTHON) -m pytest -n $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder -m "$$chosen" $(ARGS)
+
+# Another version than the installed one: what forms offer, and reports of shipped sequences in all formats.
+newest: tests
+	@[ -n "$(BLAST)" ] || { \
+	deployments/install.sh blast $(NEWEST) || { echo "BLAST+ $(NEWEST) was not tried: it cannot be had here."; exit 0; }; \
+	export PATH="$(CURDIR)/.venv/blast-$(NEWEST)/bin:$$PATH"; \
+	$(PYTHON) -m pytest -n $$(nproc) -q tests/integration/test_options_help.py && $(BIN)/multiblast exactness --quick; }
 
 lint: install ## check style, types and the direction of imports
 	@$(BIN)/ruff check

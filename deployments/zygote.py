@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from deployments.environment import CHECKOUT
+from multiblast.files import own_scratch
 
 _LATE = (  # what Prefect and SQLAlchemy import only when it is first used
     "_strptime",
@@ -199,7 +200,8 @@ def _run(request: Request) -> int:
     _set_environment(variables)
     sys.argv = ["prefect.engine"]
     sys.modules.pop("prefect.engine", None)
-    runpy.run_module("prefect.engine", run_name="__main__")
+    with own_scratch():  # what a run leaves that is killed, the next one removes
+        runpy.run_module("prefect.engine", run_name="__main__")
     return 0
 
 

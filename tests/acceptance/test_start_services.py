@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ from sqlmodel import select
 
 from multiblast.accounts import Requester
 from multiblast.database import BatchRun, Database, Lease
+from multiblast.files import own_scratch
 from multiblast.ids import digest
 from multiblast.installation import Installation as Programs
 from multiblast.reports import Formatting
@@ -363,7 +365,11 @@ def test_second_host_that_shares_no_directory_runs_a_submission_of_200_sequences
 
 
 def test_what_a_killed_shard_searched_is_taken_over(
-    installation: Installation, first: Services, proteins: list[Sequence], tmp_path: Path
+    installation: Installation,
+    first: Services,
+    proteins: list[Sequence],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its worker and its run are killed -9 while BLAST+ runs; the run that asked it for help finds what they held."""
     query = write(tmp_path / "query.fasta", proteins[-40:])
@@ -376,12 +382,19 @@ def test_what_a_killed_shard_searched_is_taken_over(
     installation.start("search-shard", queue_of(platform.node(), home), job=job)
     wait_for(lambda: blast_processes(home))
     (holder,) = {lease.holder for lease in leases(first)}
-    for pid in (installation.processes["worker-2"], int(holder.split("-")[1])):
+    searching = int(holder.split("-")[1])
+    opened = {file.resolve() for file in Path(f"/proc/{searching}/fd").iterdir()}
+    (scratch,) = {path for path in opened if path.name.startswith("multiblast-scratch-")}
+    for pid in (installation.processes["worker-2"], searching):
         os.kill(pid, signal.SIGKILL)
     wait_for(lambda: not blast_processes(home))
     assert {lease.holder for lease in leases(first)} == {holder}
     assert first.queries.run(job).finish().status == "complete"
     assert leases(first) == []
+    assert list(scratch.iterdir())
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch.parent))
+    with own_scratch():
+        assert not scratch.exists()
     with first.database.read() as session:
         searched = session.exec(select(BatchRun.sequences).where(BatchRun.job_id == job)).all()
     assert sum(searched) == 40

@@ -117,7 +117,12 @@ def sign_in(page: Page, services: Services, user: str) -> None:
 
 
 def check_accessible(page: Page) -> None:
-    """Make sure that axe finds nothing wrong with a page, light and dark."""
+    """Make sure that axe finds nothing wrong with a page, light and dark, and that it fits when enlarged twice."""
+    size = page.viewport_size
+    assert size
+    page.set_viewport_size({name: length // 2 for name, length in size.items()})  # type: ignore[arg-type]  # both there
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), page.url
+    page.set_viewport_size(size)
     for scheme in ("light", "dark"):
         # Without motion: while colours change, contrasts are others.
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]  # one of its literals
@@ -339,7 +344,12 @@ def test_administrator_makes_tokens_and_databases(new_context: NewContext, servi
     page.get_by_role("link", name="Compare with before").click()
     expect(page.get_by_role("heading", name="What changed with the database")).to_be_visible()
     check_accessible(page)
+    administrator = services.accounts.requester("root")
+    waiting = services.queries.create(administrator, config(f">waits\n{PROTEIN}WAIT\n")).query_job_id
     page.goto("/administration")
+    expect(page.get_by_role("row", name=waiting)).to_contain_text("blastp")
+    expect(page.get_by_text(re.compile(r"^[\d,.]+ GiB of [\d,.]+ GiB are free where results are kept"))).to_be_visible()
+    services.queries.cancel(administrator, waiting)
     page.get_by_role("button", name="Retire demo/new/mine").click()
     expect(page.get_by_role("rowheader", name="demo/new/mine")).to_have_count(0)
     expect(page.get_by_role("rowheader", name="demo/examples/proteins")).to_be_visible()
