@@ -14,13 +14,6 @@ from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
 from multiblast.errors import FailureClass, ProgramError
-from multiblast.options.option import version_numbers
-
-TESTED_VERSIONS = frozenset({"2.12.0+"})
-"""Versions of BLAST+ that the whole test suite was run with; adding one begins here."""
-
-OLDEST_VERSION = "2.12.0"
-"""The first version of BLAST+ that is supported."""
 
 _VERSION = re.compile(r"^\S+: (\S+)", re.MULTILINE)
 
@@ -55,22 +48,6 @@ class Installation:
         """Return a program's version, e.g. ``2.12.0+``."""
         path = self.program(name)
         return _version(path, Path(path).stat().st_mtime_ns)
-
-
-def remedy_of_old(version: str) -> str:
-    """Return what to do about a version of BLAST+ that is older than those that are supported; empty for the others."""
-    return f"install {OLDEST_VERSION} or later" if version_numbers(version) < version_numbers(OLDEST_VERSION) else ""
-
-
-def version_note(version: str) -> str:
-    """Return what a user must know of a version that reports were not compared with; nothing of the others."""
-    if version in TESTED_VERSIONS:
-        return ""
-    tested = ", ".join(sorted(TESTED_VERSIONS, key=version_numbers))
-    return (
-        f"BLAST+ {version} is not among the versions that reports were compared with ({tested}): "
-        "`multiblast exactness --quick` compares some"
-    )
 
 
 @cache

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from multiblast.blast_versions import version_numbers
 from multiblast.ids import Canonical
 
 if TYPE_CHECKING:
@@ -121,8 +122,3 @@ class _Unset:
             if kind != {"type": "null"}:
                 schema = {**kind, **schema}
         return schema
-
-
-def version_numbers(version: str) -> tuple[int, ...]:
-    """Return a version of BLAST+, such as ``2.12.0+``, as numbers, which can be compared."""
-    return tuple(int(part) for part in version.rstrip("+").split(".") if part)

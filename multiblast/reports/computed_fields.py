@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from multiblast.archive.statistics import SearchRequest
+from multiblast.blast_versions import version_numbers
 from multiblast.errors import ArchiveError
-from multiblast.options.option import version_numbers
 from multiblast.reports.coverage import coverage_percent
 from multiblast.reports.joined_output import PrintedArchive, Rewriting, join_tables
 from multiblast.reports.report_options import Formatting

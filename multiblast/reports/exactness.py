@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from multiblast.archive import DatabaseSize, merge, split
-from multiblast.options.option import version_numbers
+from multiblast.blast_versions import version_numbers
 from multiblast.programs import Program
 from multiblast.reports.blast_formatter import BlastFormatter
 from multiblast.reports.blast_report import ARCHIVE, write_blast_report

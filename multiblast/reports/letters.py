@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 
+from multiblast.blast_versions import version_numbers
 from multiblast.database import QueryJob
 from multiblast.errors import ConflictError, InvalidInputError, Problem
-from multiblast.options.option import version_numbers
 from multiblast.reports.report_options import Formatting
 from multiblast.search import SearchEngine
 from multiblast.sequences import read_fasta

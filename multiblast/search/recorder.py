@@ -11,9 +11,9 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import IO
 
+from multiblast.blast_versions import remedy_of_old, version_note
 from multiblast.database import QueryJob
 from multiblast.errors import InvalidInputError, ObjectMissingError, Problem, collecting
-from multiblast.installation import remedy_of_old, version_note
 from multiblast.jobs import JobConfig, NewSequence, sequence_digest
 from multiblast.object_kinds import ObjectKind
 from multiblast.options import Options

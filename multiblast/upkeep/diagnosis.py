@@ -14,8 +14,9 @@ from uuid import uuid4
 
 from sqlalchemy import text
 
+from multiblast.blast_versions import remedy_of_old, version_note
 from multiblast.database import Database
-from multiblast.installation import Installation, remedy_of_old, version_note
+from multiblast.installation import Installation
 from multiblast.object_kinds import ObjectKind
 from multiblast.options import PROGRAMS
 from multiblast.settings import home

@@ -92,7 +92,7 @@ def test_everything_broken_is_told_with_a_remedy(services: Services, tmp_path: P
 def test_version_that_nothing_was_compared_with_is_a_warning(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("multiblast.installation.TESTED_VERSIONS", frozenset({"2.99.0+"}))
+    monkeypatch.setattr("multiblast.blast_versions.TESTED_VERSIONS", frozenset({"2.99.0+"}))
     finding = found(services)["BLAST+ version"]
     assert (finding.verdict, "2.99.0+" in finding.detail) == (Verdict.WARN, True)
     submission = read_submission(query=">a\nMKVLAAGIVGKVLL\n", targets=["demo/examples/proteins"])
@@ -104,7 +104,7 @@ def test_version_that_nothing_was_compared_with_is_a_warning(
 
 
 def test_version_that_is_too_old_is_refused(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("multiblast.installation.OLDEST_VERSION", "2.99.0")
+    monkeypatch.setattr("multiblast.blast_versions.OLDEST_VERSION", "2.99.0")
     finding = found(services)["BLAST+ version"]
     assert (finding.verdict, finding.remedy) == (Verdict.FAIL, "install 2.99.0 or later")
     submission = read_submission(query=">a\nMKVLAAGIVGKVLL\n", targets=["demo/examples/proteins"])
