@@ -86,7 +86,7 @@ def write_report(running: Session, job_id: str, directory: Path, formatting: For
         _run_flow(running, job_id, formatting)
     else:
         with display.working("Formatting …"):
-            door.run(report_id).execute()
+            door.run(report_id).execute(at_once=True)
     return [
         WrittenFile(path, address_of(JobKind.REPORT, report_id, "files", path.name))
         for path in door.fetch(who, report_id, directory)

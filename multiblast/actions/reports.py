@@ -327,7 +327,7 @@ class Reports(JobDoor):
             self.jobs.touch([query_job_id])
         of_one, letters = Formatting(format="15"), children[0].letters
         job_id = self.submit(requester, children[0].job_id, of_one, partial=True, add_to_collection=False)
-        printed = self.run(job_id).execute().files[0]
+        printed = self.run(job_id).execute(at_once=True).files[0]
         with self._engine.store.open(printed.key) as stream:
             (result,) = read_results(stream, [(position, letters)])
         if options_of(query).reads_titles:  # then BLAST+ leaves its id out of the title, by which people know it
