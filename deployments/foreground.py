@@ -41,6 +41,7 @@ def serve_web(host: str, port: int) -> int:
     logs.configure()
     from deployments.command_line.session import local_services
     from deployments.run_starter import RunStarter
+    from web.application import make_application
     from web.server import make_server
 
     starter = RunStarter(lambda: os.environ.get("PREFECT_API_URL", "") or started_server())
@@ -55,7 +56,7 @@ def serve_web(host: str, port: int) -> int:
         if services.policy.trust_unnamed and not ip_address(listener.getsockname()[0]).is_loopback:
             message = "others can reach this service, and everybody without a name may do everything: see trust_unnamed"
             logging.getLogger("multiblast.http").warning(message)
-        make_server(services, starter).run(sockets=[listener])
+        make_server(make_application(services, starter)).run(sockets=[listener])
     return 0
 
 

@@ -32,6 +32,7 @@ from multiblast.registry.sync import commands as sync_commands
 from multiblast.registry.sync.summary import ItemResult, TransferSummary
 from multiblast.registry.views.graph import provenance_svg
 from tasks.page import show_markdown, show_table
+from web.registry.serving import serving
 
 _ROWS_SHOWN = 1000
 
@@ -134,7 +135,8 @@ def _by_run(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
 def run_configuration(config: str, user: str, key: str, dirty: bool) -> RunSummary:  # noqa: ARG001 - key: for the cache
     """Run a script or a search, and record the code run."""
     with local_registry() as registry:
-        return execution.run(Path(config), registry, binding(registry, user), queries=_FlowQueries(), dirty=dirty)
+        who, queries = binding(registry, user), _FlowQueries()
+        return execution.run(Path(config), registry, who, queries=queries, server=serving, dirty=dirty)
 
 
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[2, 10], task_run_name="record the provenance of {job:.8}")

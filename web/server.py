@@ -7,11 +7,8 @@ import socket
 from typing import Any, cast
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
-
-from multiblast.services import Services
-from web.application import make_application
-from web.runs import Starter
 
 _HEAD_S = 20.0  # what a client may take to send the head of a request
 _KEEP_ALIVE_S = 15
@@ -51,15 +48,10 @@ class ImpatientProtocol(H11Protocol):
             self.transport.close()
 
 
-def make_server(services: Services, starter: Starter) -> uvicorn.Server:
-    """Return the service, to be run on a socket until it is asked to end.
-
-    Args:
-        services: What does all the work.
-        starter: What starts the runs of jobs.
-    """
+def make_server(application: ASGIApp) -> uvicorn.Server:
+    """Return an application's server, to be run on a socket until it is asked to end."""
     config = uvicorn.Config(
-        cast("Any", make_application(services, starter)),
+        cast("Any", application),
         http=ImpatientProtocol,
         lifespan="on",
         log_config=None,

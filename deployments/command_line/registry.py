@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
 from dataclasses import asdict
@@ -18,6 +19,8 @@ from deployments.command_line import display
 from deployments.command_line.arguments import Job, Json, User
 from deployments.command_line.session import local_services, requester
 from deployments.server import running_server
+from multiblast.registry.api.addresses import PORT, api_address
+from multiblast.registry.api.local_api import LocalApi
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.local.users import bind, binding, own_remote
 from multiblast.registry.model.rows import Endpoint
@@ -32,6 +35,7 @@ from multiblast.registry.views.export import write_provenance
 from multiblast.registry.views.info import info
 from multiblast.registry.views.status import status as state_of
 from multiblast.registry.views.status import verify
+from web.registry.serving import listen, registry_server, serving
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -166,8 +170,31 @@ def run(
         who, queries = binding(registry, user), local_services().registered_queries
         if dry_run:
             _finish(execution.plan_run(config, registry, who, queries=queries, dirty=dirty), json)
-        done = execution.run(config, registry, who, queries=queries, dirty=dirty)
-    _print(json, asdict(done), f"code run {done.uuid}, {done.seconds:.1f} s: {', '.join(done.outputs) or 'no outputs'}")
+        done = execution.run(config, registry, who, queries=queries, server=serving, dirty=dirty)
+    text = f"code run {done.uuid}, {done.seconds:.1f} s: {', '.join(done.outputs) or 'no outputs'}"
+    _print(json, asdict(done), "\n".join([text, *(f"note: {note}" for note in done.notes)]))
+
+
+@app.command()
+def serve(
+    port: Annotated[int, typer.Option(help="Default: 8000, or a free one.", min=0, max=65535)] = 0,
+    user: UserName = "",
+) -> None:
+    """Serve the registry on this machine until stopped: pages to look at, and the API that languages record through."""
+    with _registry() as registry, closing(listen(port)) as listener:
+        who, key = binding(registry, user), secrets.token_urlsafe(16)
+        site, number = api_address(listener.getsockname()[1]).removesuffix("api/"), listener.getsockname()[1]
+        display.console.print(f"pages: {site}?key={key}\nAPI: {site}api/", markup=False, soft_wrap=True)
+        if number != (port or PORT):
+            display.console.print(f"note: port {PORT} is taken, and DataPipeline.jl looks there only")
+        registry_server(LocalApi(registry, who), key).run(sockets=[listener])
+
+
+@app.command("token")
+def show_token(user: UserName = "") -> None:
+    """Print the token of the registry's API: `export FDP_LOCAL_TOKEN=$(multiblast registry token)`."""
+    with _registry() as registry:
+        typer.echo(LocalApi(registry, binding(registry, user)).token)
 
 
 @app.command()

@@ -18,6 +18,7 @@ from multiblast.errors import MultiblastError
 from multiblast.services import Services
 from multiblast.upkeep.diagnosis import Check
 from multiblast.upkeep.reconciliation import Waiting
+from web.application import make_application
 from web.server import make_server
 
 __all__ = ["HereStarter", "config", "ended", "serving"]
@@ -53,7 +54,7 @@ def serving(services: Services, starter: Any, *, small_search_s: float = 0, port
     """Serve until the end of the block; give the address. By default, each search is left to the starter."""
     http = services.policy.http.model_copy(update={"small_search_s": small_search_s})
     services.policy = services.policy.model_copy(update={"http": http})
-    server = make_server(services, starter)
+    server = make_server(make_application(services, starter))
     with socket.create_server(("127.0.0.1", port)) as listener:
         thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
         thread.start()

@@ -109,7 +109,7 @@ def problems(working: Callable[[str], Any], text: str) -> list[tuple[str, int, s
 
 
 def test_registry_config_example_gives_the_documented_working_config(
-    working: Callable[[str], Any], project: Path, user: RegistryUser, registry: Registry
+    working: Callable[[str], Any], project: Path, user: RegistryUser
 ) -> None:
     made = working(EXAMPLE)
     commit = subprocess.run(
@@ -123,14 +123,16 @@ def test_registry_config_example_gives_the_documented_working_config(
         "run_metadata": {
             "description": "Fit on main",
             "latest_commit": commit,
-            "local_data_registry_url": registry.name,
+            "local_repo": str(project),
+            "remote_repo": "https://example.org/group/model.git",
+            "local_data_registry_url": "http://127.0.0.1:8000/api/",
             "remote_data_registry_url": "",
             "default_input_namespace": "rich",
             "default_output_namespace": "rich",
             "public": True,
             "shell": "bash",
             "script_path": f"{made.directory}/script.sh",
-            "write_data_store": user.data_store,
+            "write_data_store": f"{user.data_store}/",
         },
         "write": [{"data_product": "results/fit", "description": "f", "file_type": "csv", "public": True, "use": fit}],
     }

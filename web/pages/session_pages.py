@@ -6,8 +6,9 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from multiblast.errors import NotAllowedError, NotFoundError
-from web.pages.page import PageRoute, page, redirect, static
+from multiblast.errors import NotAllowedError
+from web.pages.markup import static_answer
+from web.pages.page import PageRoute, page, redirect
 from web.pages.visitor import VisitorOfRequest, keep_session, keep_share, sent_fields
 from web.parameters import JobId
 from web.service import ServiceOfRequest
@@ -18,11 +19,7 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 @router.get("/static/{name}")
 async def read_static(name: str) -> Response:
     """Send a file that pages load."""
-    found = static(name)
-    if found is None:
-        raise NotFoundError("file", name[:60], "see /")
-    text, media_type = found
-    return Response(text, media_type=media_type, headers={"Cache-Control": "max-age=300"})
+    return static_answer(name)
 
 
 @router.get("/sign-in")

@@ -19,11 +19,12 @@ from sqlmodel import Session, select
 
 from multiblast.errors import InvalidInputError, Problem, collecting
 from multiblast.ids import digest
+from multiblast.registry.api.addresses import api_address
 from multiblast.registry.config.document import Document, read_document
 from multiblast.registry.config.schema import Config, ReadEntry, RunMetadata, SearchEntry, parse_config
 from multiblast.registry.config.searches import QueryRunner
 from multiblast.registry.config.variables import DIRTY, Repository, VariableValues, substitute
-from multiblast.registry.local.records import content_of, versions_of
+from multiblast.registry.local.records import content_of, place_of_code, versions_of
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.local.users import RegistryUser
 from multiblast.registry.model.names import ProductName, check_name, resolve_version
@@ -34,9 +35,11 @@ _SEGMENT = r"[^/\[\]?*]+"
 _EXTENSIONS = {"bash": "sh", "sh": "sh", "python": "py", "python2": "py", "python3": "py", "R": "R", "julia": "jl",
                "java": "java", "pwsh": "ps1", "powershell": "ps1", "batch": "bat"}  # fmt: skip
 _CONFIG_DIR = "${{CONFIG_DIR}}"
-# Of the metadata, what stays in a working configuration; where the code is from stays if it is known.
+# Of the metadata, what stays in a working configuration.
 _KEPT = {
     "description",
+    "local_repo",
+    "remote_repo",
     "latest_commit",
     "local_data_registry_url",
     "remote_data_registry_url",
@@ -103,6 +106,10 @@ class WorkingConfig:
         """Return text with the directory of the run put in."""
         return text.replace(_CONFIG_DIR, f"{self.directory}/")
 
+    def text_at(self, address: str) -> str:
+        """Return the configuration with the address at which the registry's API is found, if that is another one."""
+        return self.text.replace(f"local_data_registry_url: {api_address()}\n", f"local_data_registry_url: {address}\n")
+
 
 def matches(pattern: str, name: str) -> bool:
     """Return whether a name matches a pattern, in which each ``*`` stands for something in one segment."""
@@ -138,7 +145,6 @@ def load_config(
     defaults = {
         "default_input_namespace": user.namespace,
         "default_output_namespace": user.namespace,
-        "local_data_registry_url": registry.name,
         "remote_data_registry_url": Remotes(registry).url(user.remote),
         "write_data_store": user.data_store,
     }
@@ -146,7 +152,19 @@ def load_config(
     # What git reports of the files that are about to run wins over what somebody wrote: the record must not claim
     # a commit that did not run.
     missing["latest_commit"] = repository.state or given.latest_commit
+    missing["local_data_registry_url"] = api_address()
+    missing["local_repo"] = str(repository.root)
+    missing["remote_repo"] = _web_address(given.remote_repo or repository.remote) or f"file://{repository.root}/"
+    missing["description"] = given.description or f"run of {missing['latest_commit'] or 'a script'}"
     return config.model_copy(update={"run_metadata": given.model_copy(update=missing)}), document, repository
+
+
+def _web_address(repository: str) -> str:
+    """Return a repository's address as a URL, which is all that some languages can take apart."""
+    place = place_of_code(repository)
+    if place is None or not place[0].startswith("ssh://"):
+        return repository
+    return place[0].replace("ssh://", "https://") + place[1]
 
 
 def resolve(
@@ -345,15 +363,19 @@ class _Resolver:
 def _plain(working: WorkingConfig) -> dict[str, Any]:
     """Return the working configuration as plain data."""
     given = working.metadata
-    known = {name for name in ("local_repo", "remote_repo") if getattr(given, name)}
-    metadata = given.model_dump(include=_KEPT | known)
+    metadata = given.model_dump(include=_KEPT)
+    metadata["write_data_store"] = given.write_data_store.rstrip("/") + "/"  # language APIs cut it off paths
     if working.script is not None:
         metadata |= {"shell": given.shell, "script_path": f"{_CONFIG_DIR}{working.script_name}"}
     plain: dict[str, Any] = {"run_metadata": metadata}
     if working.inputs:
         plain["read"] = [_entry(one) for one in working.inputs]
     if working.outputs:
-        plain["write"] = [_entry(one) | {"file_type": one.file_type, "public": one.public} for one in working.outputs]
+        plain["write"] = [
+            _entry(one)
+            | {"file_type": one.file_type, "public": one.public, "description": one.description or one.alias}
+            for one in working.outputs
+        ]
     if working.search:
         plain["search"] = working.search.model_dump(mode="json")
     return plain

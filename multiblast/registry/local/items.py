@@ -23,6 +23,17 @@ def find_items(registry: Registry, text: str) -> list[Item]:
     Raises:
         NotFoundError: there is no such thing here.
     """
+    if found := find_recorded(registry, text):
+        return found
+    if Path(text).is_file() and (found := find_recorded(registry, file_checksums(Path(text)).sha1)):
+        return found
+    raise NotFoundError(
+        "item", text, "name it by NAMESPACE:NAME@VERSION, the UUID of a code run, or the path of a file"
+    )
+
+
+def find_recorded(registry: Registry, text: str) -> list[Item]:
+    """Return what `find_items` does, without looking at any file: nothing for what is no name of the registry's."""
     uuid = [{"uuid": text.lower()}]
     if known := registry.find(CodeRunRow, uuid)[0] or registry.find(ObjectRow, uuid)[0]:
         return [known]
@@ -31,18 +42,12 @@ def find_items(registry: Registry, text: str) -> list[Item]:
         for row in registry.products(name.namespace, [name.name]):
             if row.version == name.version:
                 return [*registry.read(ObjectRow, [row.object])]
-    sha1 = text.lower() if len(text) == 40 else ""  # noqa: PLR2004 - hexadecimal digits of SHA-1
-    if not sha1 and Path(text).is_file():
-        sha1 = file_checksums(Path(text)).sha1
-    if sha1:
-        with registry.session() as session:
-            places = session.exec(select(StorageLocation.id).where(StorageLocation.hash == sha1)).all()
-        rows = registry.read(StorageLocationRow, map(str, places))
-        if found := registry.details(ObjectRow, "storage_location", rows):
-            return [*found]
-    raise NotFoundError(
-        "item", text, "name it by NAMESPACE:NAME@VERSION, the UUID of a code run, or the path of a file"
-    )
+    if len(text) != 40:  # noqa: PLR2004 - hexadecimal digits of SHA-1
+        return []
+    with registry.session() as session:
+        places = session.exec(select(StorageLocation.id).where(StorageLocation.hash == text.lower())).all()
+    rows = registry.read(StorageLocationRow, map(str, places))
+    return [*registry.details(ObjectRow, "storage_location", rows)]
 
 
 def label(registry: Registry, row: Item) -> str:

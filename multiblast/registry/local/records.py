@@ -225,14 +225,18 @@ def _text_object(  # noqa: PLR0913, PLR0917 - what to keep, and as what
 
 
 def _repository_object(session: Session, run: CodeRunFacts) -> int | None:
-    if not (run.repository and run.commit):
+    place = place_of_code(run.repository)
+    if place is None or not run.commit:
         return None
-    address = urlsplit(run.repository)
-    if address.scheme in ("http", "https"):
-        root, path = f"{address.scheme}://{address.hostname}/", address.path.lstrip("/")
-    elif match := re.fullmatch(r"(?:[^@/]+@)?([\w.-]+):(.+)", run.repository):  # git@host:path
-        root, path = f"ssh://{match[1]}/", match[2]
-    else:
-        return None  # a path on this machine means nothing elsewhere
-    location = record_place(session, root, path.removesuffix(".git"), run.commit)
+    location = record_place(session, *place, run.commit)
     return record_object(session, location=location, description="code repository").id
+
+
+def place_of_code(address: str) -> tuple[str, str] | None:
+    """Return root and path of a code repository's address; None for a path on this machine: nobody else has it."""
+    url = urlsplit(address)
+    if url.scheme in ("http", "https", "ssh") and url.hostname:
+        return f"{url.scheme}://{url.hostname}/", url.path.lstrip("/").removesuffix(".git")
+    if match := re.fullmatch(r"(?:[^@/]+@)?([\w.-]+):(?!//)(.+)", address):  # git@host:path
+        return f"ssh://{match[1]}/", match[2].removesuffix(".git")
+    return None

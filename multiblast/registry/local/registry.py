@@ -194,7 +194,7 @@ class Registry:
     def products(self, namespace: str, patterns: Sequence[str]) -> list[DataProductRow]:
         """Return data products of a namespace by name: see `Endpoint.products`."""
         query = select(DataProduct).join(Namespace).where(Namespace.name == namespace)
-        query = query.where(or_(*(col(DataProduct.name).like(_like(one), escape="\\") for one in patterns)))
+        query = query.where(or_(*(col(DataProduct.name).like(like_pattern(one), escape="\\") for one in patterns)))
         with self.session() as session:
             return _rows(session, DataProductRow, session.exec(query.order_by(col(DataProduct.id))).all())
 
@@ -290,7 +290,8 @@ def _link(session: Session, listed: ListField, own: str, other: str) -> None:
     session.execute(insert(listed.table).values({listed.own_column: int(own), listed.other_column: int(other)}))
 
 
-def _like(pattern: str) -> str:
+def like_pattern(pattern: str) -> str:
+    """Return what SQL's LIKE wants for a pattern in which ``*`` stands for anything; it escapes with a backslash."""
     literal = pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return literal.replace("*", "%")
 
@@ -300,18 +301,23 @@ def _equals(kind: Kind, name: str, value: Any) -> ColumnElement[bool]:
     return cast("ColumnElement[bool]", getattr(kind.model, column) == value)
 
 
-def _rows(session: Session, row: type[RowT], found: Sequence[SQLModel]) -> list[RowT]:
-    """Turn table rows into rows as registries exchange them."""
-    kind, items = KINDS[row.kind], cast("Sequence[Any]", found)
+def plain_rows(session: Session, kind: Kind, found: Sequence[SQLModel]) -> dict[int, dict[str, Any]]:
+    """Return what registries exchange of table rows, by number; references are the numbers, as text."""
     values: dict[int, dict[str, Any]] = {
         item.id: {name: getattr(item, name) for name in kind.plain}
         | {name: str(number) if (number := getattr(item, f"{name}_id")) else None for name in kind.references}
         | {name: [] for name in kind.lists}
-        for item in items
+        for item in cast("Sequence[Any]", found)
     }
     for name, listed in kind.lists.items():
         own, other = listed.table.c[listed.own_column], listed.table.c[listed.other_column]
         query = select(own, other).where(among(session, own, list(values))).order_by(own, other)
         for own_id, other_id in session.exec(query):
             values[own_id][name].append(str(other_id))
+    return values
+
+
+def _rows(session: Session, row: type[RowT], found: Sequence[SQLModel]) -> list[RowT]:
+    """Turn table rows into rows as registries exchange them."""
+    values = plain_rows(session, KINDS[row.kind], found)
     return [row.model_validate({"reference": str(number), **fields}) for number, fields in values.items()]

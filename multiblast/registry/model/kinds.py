@@ -116,3 +116,21 @@ DETAILS: dict[str, tuple[tuple[str, str], ...]] = {
 }
 # The provenance of a component is the runs that wrote it; those that read it are its future.
 DETAILS["object_component"] = (("code_run", "outputs"), ("issue", "component_issues"))
+
+# What a row's own answer in the REST API lists of the rows that refer to it, each as ``kind.field``.
+BACK_REFERENCES: dict[str, dict[str, str]] = {
+    "object": {
+        "components": "object_component.object",
+        "data_products": "data_product.object",
+        "code_repo_release": "code_repo_release.object",
+        "quality_control": "quality_controlled.object",
+        "licences": "licence.object",
+        "keywords": "keyword.object",
+    },
+    "data_product": {"external_object": "external_object.data_product"},
+    "object_component": {
+        "inputs_of": "code_run.inputs",
+        "outputs_of": "code_run.outputs",
+        "issues": "issue.component_issues",
+    },
+}

@@ -20,7 +20,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 from multiblast.errors import ConflictError, InvalidInputError, MultiblastError, NotFoundError, StoreError
 from multiblast.files import hashed
 from multiblast.registry.local.files import checksums
-from multiblast.registry.model.kinds import KINDS, Kind
+from multiblast.registry.model.kinds import BACK_REFERENCES, KINDS, Kind
 from multiblast.registry.model.rows import (
     ROWS,
     Creation,
@@ -44,19 +44,6 @@ ResultT = TypeVar("ResultT")
 _FEW = 4  # as many rows are requested one by one before a whole page is
 _PAGE = 250
 _ALL_OF_A_NAME = 1000
-# Lists in an answer of rows that refer back to it; what is not here is requested with a filter.
-_DETAILS = {
-    "object": {
-        "components": "object_component.object",
-        "data_products": "data_product.object",
-        "code_repo_release": "code_repo_release.object",
-        "quality_control": "quality_controlled.object",
-        "licences": "licence.object",
-        "keywords": "keyword.object",
-    },
-    "data_product": {"external_object": "external_object.data_product"},
-    "object_component": {"outputs_of": "code_run.outputs", "issues": "issue.component_issues"},
-}
 
 
 class RestRegistry:
@@ -132,7 +119,7 @@ class RestRegistry:
         place = f"{kind.kind}.{field_name}"
         if not rows:
             return []
-        if place in _DETAILS.get(rows[0].kind, {}).values():
+        if place in BACK_REFERENCES.get(rows[0].kind, {}).values():
             return self.read(kind, {reference for row in rows for reference in row.details[place]})
         owners = {_number(row.reference): row for row in rows}
         found: list[RowT] = []
@@ -327,7 +314,7 @@ class RestRegistry:
     def _row(self, kind: type[RowT], item: Any) -> RowT:
         """Check what the server sent; everything that comes from it as a row passes here."""
         try:
-            details = {place: _listed(item.get(name)) for name, place in _DETAILS.get(kind.kind, {}).items()}
+            details = {place: _listed(item.get(name)) for name, place in BACK_REFERENCES.get(kind.kind, {}).items()}
             return kind.model_validate({**item, "reference": item["url"], "details": details})
         except (ValidationError, AttributeError, KeyError, TypeError) as error:
             wrong = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": "it is no record"}

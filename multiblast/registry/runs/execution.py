@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +14,8 @@ from uuid import uuid4
 
 from multiblast.errors import ConflictError, FailureClass, InvalidInputError, ProgramError, StoreError
 from multiblast.programs import Program
+from multiblast.registry.api.addresses import api_address
+from multiblast.registry.api.local_api import LocalApi
 from multiblast.registry.config.schema import SearchEntry
 from multiblast.registry.config.searches import DatabaseFile, QueryRequest, QueryRunner, SearchRecord, shell_script
 from multiblast.registry.config.working_config import Input, Output, WorkingConfig, examine, resolve
@@ -19,7 +23,9 @@ from multiblast.registry.local.records import CodeRunFacts, record_product, reco
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.local.users import RegistryUser, Secrets
 from multiblast.registry.model.names import ProductName
+from multiblast.registry.model.rows import CodeRunRow
 from multiblast.registry.runs.blast_jobs import record_database, record_making
+from multiblast.registry.runs.script_records import CODE_RUNS, recorded_runs, settle_runs
 from multiblast.registry.sync.summary import ItemResult, Outcome, TransferSummary
 
 _UNCOMMITTED = "the code has changes that are not committed: commit them, or run it with --dirty, which is recorded"
@@ -42,12 +48,21 @@ _OF_ANY_PROGRAM = {
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """A code run that was recorded."""
+    """A code run that was recorded.
+
+    Attributes:
+        notes: What is remarkable about it.
+    """
 
     uuid: str
     outputs: tuple[str, ...]
     seconds: float
     log: str
+    notes: tuple[str, ...] = ()
+
+
+# Serves the API during a block, and gives its address: such as `web.registry.serving.serving`.
+ApiServer = Callable[[LocalApi], AbstractContextManager[str]]
 
 
 def generate(  # noqa: PLR0913 - what, where to, and how
@@ -77,6 +92,7 @@ def run(  # noqa: PLR0913 - what, by whom, and how
     user: RegistryUser,
     *,
     queries: QueryRunner | None = None,
+    server: ApiServer | None = None,
     timeout_s: float = 0,
     now: datetime | None = None,
     dirty: bool = False,
@@ -84,13 +100,16 @@ def run(  # noqa: PLR0913 - what, by whom, and how
     """Resolve a configuration, run it, and record what was run, with what, and what came of it.
 
     The script finds its inputs and leaves its outputs in the data store, as
-    ``NAMESPACE/NAME/VERSION.TYPE``.
+    ``NAMESPACE/NAME/VERSION.TYPE``. Or it records its code run itself, through the
+    registry's API, as the language APIs of FAIR do: then that is the run, and its files
+    are taken into the registry's store.
 
     Args:
         config: The configuration.
         registry: The local one.
         user: Who runs it.
         queries: Runs a query, if the configuration describes one: `Services.registered_queries`.
+        server: Lets the script reach the registry; without one, it cannot.
         timeout_s: Wall-clock limit of a script in seconds; 0 is none.
         now: The time that variables stand for.
         dirty: Run code with uncommitted changes too; no commit is recorded then.
@@ -108,14 +127,17 @@ def run(  # noqa: PLR0913 - what, by whom, and how
     if working.is_dirty and not dirty:
         raise ConflictError(_UNCOMMITTED)
     attempt = _Execution(registry, working, user)
-    attempt.prepare()
-    searched = None
     if working.script is not None:
-        attempt.run_script(working.script, timeout_s)
-    elif working.search is not None and queries is not None:
-        searched = queries.run(attempt.request(working.search))
-    attempt.record(searched)
+        return attempt.script(working.script, server or _no_server, timeout_s)
+    attempt.prepare()
+    if working.search is not None and queries is not None:
+        attempt.record(queries.run(attempt.request(working.search)))
     return attempt.done()
+
+
+@contextmanager
+def _no_server(_api: LocalApi) -> Iterator[str]:
+    yield api_address()
 
 
 def plan_run(  # noqa: PLR0913 - as run
@@ -180,9 +202,37 @@ class _Execution:
         ]
         self._files = {one.alias: _path(self._store, one.name, one.file_type) for one in self._outputs}
         self._log = working.directory / f"{self._run_id}.log"
+        copies = {one.sha1: self._place(one).relative_to(self._store) for one in working.inputs}
+        self._api = LocalApi(registry, user, str(self._store), copies)
 
-    def prepare(self) -> None:
-        """Put checked copies of all inputs where they are looked for, and make the directories of all outputs."""
+    def script(self, script: str, server: ApiServer, timeout_s: float) -> RunSummary:
+        """Run the script, and record the code run unless it did so itself; nothing is recorded if it fails."""
+        newest = self._registry.newest("code_run")
+        try:
+            with server(self._api) as address:
+                text = self.prepare(address)
+                self.run_script(script, timeout_s)
+            found = recorded_runs(self._registry, self._working.directory, text, newest)
+            if found:
+                return self._accept(found)
+        except BaseException:
+            self._api.undo()
+            raise
+        self.record(None)
+        return self.done()
+
+    def _accept(self, runs: list[CodeRunRow]) -> RunSummary:
+        """Take what the script recorded for what was run."""
+        outputs = {one.name: (one, self._files[one.alias]) for one in self._outputs}
+        written, notes = settle_runs(self._registry, runs, self._working, outputs, self._api.locations.files)
+        seconds = (datetime.now(UTC) - self._started).total_seconds()
+        return RunSummary(runs[0].uuid, tuple(written), seconds, str(self._log), tuple(notes))
+
+    def prepare(self, address: str = "") -> str:
+        """Put checked copies of all inputs where they are looked for, and make the directories of all outputs.
+
+        Return the configuration that is there then, with the address of the registry's API in it.
+        """
         for one in self._working.inputs:
             if not self._registry.files.holds(one.sha1):
                 raise StoreError(f"the file of {one.name} is not here: pull it first")
@@ -190,7 +240,10 @@ class _Execution:
         for path in self._files.values():
             path.parent.mkdir(parents=True, exist_ok=True)
         self._working.directory.mkdir(parents=True, exist_ok=True)
-        (self._working.directory / "config.yaml").write_text(self._working.text, "utf-8")
+        (self._working.directory / CODE_RUNS).unlink(missing_ok=True)
+        text = self._working.text_at(address) if address else self._working.text
+        (self._working.directory / "config.yaml").write_text(text, "utf-8")
+        return text
 
     def run_script(self, script: str, timeout_s: float) -> None:
         """Run the script, with its log beside its configuration."""
@@ -218,7 +271,8 @@ class _Execution:
             Program(command, stdout=self._log, environment=environment, timeout_s=timeout_s).run()
         except ProgramError as error:
             why = error.failure_class if error.failure_class in _OF_ANY_PROGRAM else FailureClass.UNKNOWN
-            raise ProgramError([name, str(private)], error.exit_code, error.stderr, why) from error
+            stderr = "\n".join([error.stderr, *(f"the registry refused {one}" for one in self._api.refusals)])
+            raise ProgramError([name, str(private)], error.exit_code, stderr.strip(), why) from error
         finally:
             private.unlink(missing_ok=True)
 
@@ -252,11 +306,11 @@ class _Execution:
             run = CodeRunFacts(
                 uuid=self._run_id,
                 at=self._started,
-                description=metadata.description or f"run of {metadata.latest_commit or 'a script'}",
+                description=metadata.description,
                 config=working.text,
                 script=shell_script(searched.commands) if searched else working.script or "",
                 script_type="sh" if searched else working.script_name.rpartition(".")[2],
-                repository=metadata.remote_repo or working.repository.remote,
+                repository=metadata.remote_repo,
                 commit="" if working.is_dirty else metadata.latest_commit,
                 public=metadata.public,
                 author=author,

@@ -1,0 +1,363 @@
+"""Runs that the FAIR APIs of other languages record, through the local registry's own REST API."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from textwrap import indent
+from typing import Any
+
+import pytest
+
+from multiblast.errors import ConflictError, FailureClass, ProgramError
+from multiblast.registry.api.local_api import LocalApi
+from multiblast.registry.model.kinds import KINDS
+from multiblast.registry.model.rows import (
+    ROWS,
+    CodeRunRow,
+    DataProductRow,
+    FileTypeRow,
+    IssueRow,
+    KeyValueRow,
+    ObjectComponentRow,
+    ObjectRow,
+    StorageLocationRow,
+    StorageRootRow,
+)
+from multiblast.registry.remotes.rest import RestRegistry
+from multiblast.registry.runs.execution import RunSummary, run
+from tests.support.language_clients import CLIENTS, Run, python
+from web.registry.serving import serving
+
+CONFIG = """\
+run_metadata: {description: count, script: "true"}
+read: [{data_product: params/a}]
+write: [{data_product: results/count, description: how many, file_type: txt}]
+"""
+UNNAMED = """\
+import os, urllib.request
+config = open(os.environ["FDP_CONFIG_DIR"] + "/config.yaml").read()
+address = config.partition("local_data_registry_url: ")[2].split()[0]
+token = {"Authorization": "token " + os.environ["FDP_LOCAL_TOKEN"]}
+urllib.request.urlopen(urllib.request.Request(address + "namespace/", b"{}", token))
+"""
+COPY = Path("data", "rich", "results", "count", "0.0.1.txt")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Callable[[str], Path]:
+    """A git repository with a configuration in it, all of it committed."""
+
+    def make(text: str) -> Path:
+        directory = tmp_path / "project"
+        directory.mkdir()
+        (directory / "config.yaml").write_text(text)
+        for words in (
+            ["init", "-q", "-b", "main"],
+            ["remote", "add", "origin", "git@github.com:group/model.git"],
+            ["add", "."],
+            ["-c", "user.name=R", "-c", "user.email=r@example.org", "commit", "-qm", "model"],
+        ):
+            subprocess.run(["git", "-C", str(directory), *words], check=True)
+        return directory / "config.yaml"
+
+    return make
+
+
+def called(client: Callable[[Run], None]) -> Callable[[LocalApi], Any]:
+    """Return what serves the API for a run whose script has called it as a language does."""
+
+    @contextmanager
+    def served(api: LocalApi) -> Iterator[str]:
+        with serving(api) as address:
+            yield address
+            (directory,) = (api.registry.directory / "runs").iterdir()
+            with closing(Run(address, api.token, directory)) as script:
+                client(script)
+
+    return served
+
+
+@pytest.fixture
+def recorded(here: Any, project: Callable[[str], Path]) -> Callable[..., RunSummary]:
+    """Runs a configuration whose script calls the API as a language does."""
+
+    def make(client: Callable[[Run], None] = python, text: str = CONFIG, **more: Any) -> RunSummary:
+        here.product("params/a", "x\ny\n")
+        return run(project(text), here, here.user(), server=called(client), **more)
+
+    return make
+
+
+@pytest.mark.parametrize("client", CLIENTS.values(), ids=CLIENTS)
+def test_registry_run_takes_what_a_language_recorded(
+    client: Callable[[Run], None], here: Any, recorded: Callable[..., RunSummary]
+) -> None:
+    done = recorded(client)
+    assert (done.outputs, done.notes) == (("rich:results/count@0.0.1",), ())
+    (made,) = here.since(CodeRunRow, 0)
+    assert made.uuid == done.uuid
+    assert made.description == "count"
+    at = datetime(2026, 11, 21, 12).astimezone(UTC)  # the clients' clock is this machine's
+    assert made.run_date.replace(microsecond=0) == at
+    parts = {row.reference: row for row in here.since(ObjectComponentRow, 0)}
+    products = {row.object: row.name for row in here.since(DataProductRow, 0)}
+    assert [products[parts[one].object] for one in made.inputs] == ["params/a"]
+    assert [products[parts[one].object] for one in made.outputs] == ["results/count"]
+    contents = {}
+    roots = {row.reference: row.root for row in here.since(StorageRootRow, 0)}
+    places = {row.reference: row for row in here.since(StorageLocationRow, 0)}
+    for name, reference in (
+        ("config", made.run_config),
+        ("script", made.submission_script),
+        ("output", parts[made.outputs[0]].object),
+    ):
+        (item,) = here.read(ObjectRow, [reference])
+        contents[name] = b"".join(here.files.stream(places[item.storage_location].hash)).decode()
+        assert roots[places[item.storage_location].storage_root] == here.data_root
+        assert len(item.authors) == 1
+    assert contents["output"] == "2\n"
+    assert contents["script"] == "true\n"
+    assert "local_data_registry_url: http://127.0.0.1:" in contents["config"]
+    (code,) = here.read(ObjectRow, [made.code_repo])
+    place = places[code.storage_location]
+    assert (roots[place.storage_root], place.path) in [
+        ("https://github.com/", "group/model"),
+        ("https://github.com/", "group/model.git"),
+    ]
+    issues = {row.description: [parts[one].object for one in row.component_issues] for row in here.since(IssueRow, 0)}
+    assert issues == {"bad output": [parts[made.outputs[0]].object], "bad config": [made.run_config]}
+    types = {row.reference: row.extension for row in here.since(FileTypeRow, 0)}
+    (output,) = here.read(ObjectRow, [parts[made.outputs[0]].object])
+    assert types[output.file_type] == "txt"
+    assert (here.directory / COPY).read_text() == "2\n"  # where the copies of other runs are, and there only
+    assert [file.name for file in (here.directory / COPY).parent.iterdir()] == ["0.0.1.txt"]
+
+
+def test_registry_api_is_not_started_for_scripts_that_do_not_call_it(
+    here: Any, project: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Any] = []
+    monkeypatch.setattr("web.registry.serving.registry_server", lambda *parts: started.append(parts))
+    done = run(project('run_metadata: {script: "true"}'), here, here.user(), server=serving)
+    assert (done.outputs, started) == ((), [])
+    assert len(here.since(CodeRunRow, 0)) == 1
+
+
+def test_registry_run_that_fails_leaves_nothing_of_what_its_script_recorded(
+    here: Any, recorded: Callable[..., RunSummary]
+) -> None:
+    def fail(made: Run) -> None:
+        python(made)
+        raise ProgramError(["sh"], 1, "late", FailureClass.UNKNOWN)
+
+    before = here.user()
+    with pytest.raises(ProgramError):
+        recorded(fail)
+    kept = {kind: len(here.since(ROWS[kind], 0)) for kind in KINDS}
+    assert {kind: count for kind, count in kept.items() if count} == {
+        "namespace": 1, "storage_root": 1, "file_type": 1, "author": 1, "storage_location": 1, "object": 1,
+        "object_component": 1, "data_product": 1,
+    }  # fmt: skip
+    assert before.username == "rich"
+
+
+def test_registry_run_says_what_its_registry_refused(here: Any, project: Callable[[str], Path]) -> None:
+    config = project(f"run_metadata:\n  shell: python3\n  script: |\n{indent(UNNAMED, '    ')}")
+    with pytest.raises(ProgramError, match=r"the registry refused POST /api/namespace/: 400 .*This field is required"):
+        run(config, here, here.user(), server=serving)
+
+
+def test_registry_run_keeps_private_what_its_configuration_says(here: Any, recorded: Callable[..., RunSummary]) -> None:
+    """The API of Python records configuration and script as public, and looks at no output's own word."""
+    recorded(text=CONFIG.replace("{description: count", "{public: false, description: count"))
+    places = {row.reference: row.public for row in here.since(StorageLocationRow, 0)}
+    (made,) = here.since(CodeRunRow, 0)
+    (part,) = here.read(ObjectComponentRow, made.outputs)
+    items = here.read(ObjectRow, [part.object, made.run_config, made.submission_script])
+    assert [places[item.storage_location] for item in items] == [False, False, False]
+
+
+def test_registry_run_of_changed_code_records_no_commit_of_a_script_either(
+    here: Any, project: Callable[[str], Path]
+) -> None:
+    here.product("params/a", "x\n")
+    config = project(CONFIG)
+    config.write_text(CONFIG + "# changed\n")
+    done = run(config, here, here.user(), server=called(python), dirty=True)
+    (made,) = here.since(CodeRunRow, 0)
+    assert (made.uuid, made.code_repo) == (done.uuid, None)
+    assert [(row.object, row.key, row.value) for row in here.since(KeyValueRow, 0)] == [
+        (made.run_config, "uncommitted_changes", "true")
+    ]
+
+
+def test_registry_run_refuses_another_content_of_a_version(here: Any, recorded: Callable[..., RunSummary]) -> None:
+    """The API of Python takes the data product that there is, whatever it has just written."""
+
+    def overwrite(made: Run) -> None:
+        here.product("results/count", "other\n", "0.0.1")
+        with pytest.raises(AssertionError):  # by our restatement; the original goes on
+            python(made)
+        products = here.products("rich", ["results/count"])
+        parts = here.details(ObjectComponentRow, "object", here.read(ObjectRow, [products[0].object]))
+        (started,) = here.since(CodeRunRow, 0)
+        address = f"{made.api}code_run/{started.reference}/"
+        made.ask("PATCH", address, json={"outputs": [f"{made.api}object_component/{parts[0].reference}/"]})
+
+    with pytest.raises(ConflictError, match=r"rich:results/count@0\.0\.1 exists, with another content"):
+        recorded(overwrite)
+    assert here.since(CodeRunRow, 0) == []
+
+
+def test_registry_run_notes_what_a_script_did_not_write(recorded: Callable[..., RunSummary]) -> None:
+    text = CONFIG.replace("]\n", ", {data_product: results/more, file_type: txt}]\n").replace(
+        "params/a}, {data_product: results/more, file_type: txt}", "params/a}"
+    )
+    assert recorded(text=text).notes == ("results/more was not written",)
+
+
+def test_registry_run_refuses_a_code_run_that_is_not_here(here: Any, project: Callable[[str], Path]) -> None:
+    config = project('run_metadata: {script: "echo 0b44b2bc > $FDP_CONFIG_DIR/coderuns.txt"}')
+    with pytest.raises(ConflictError, match=r"coderuns\.txt' names the code run '0b44b2bc', which is not"):
+        run(config, here, here.user(), server=serving)
+
+
+@pytest.fixture
+def api(here: Any) -> Iterator[Run]:
+    """The API, served."""
+    made = LocalApi(here, here.user())
+    with serving(made) as address, closing(Run(address, made.token, here.directory)) as script:
+        yield script
+
+
+def test_registry_api_answers_our_own_client_as_the_registry_itself(here: Any, api: Run) -> None:
+    """Every row of every kind, with all its fields; references are URLs."""
+    first = here.product("params/a", "one", authors=[here.author("Ann", "https://orcid.org/ann")])
+    last = here.product("results/b", "two", "1.0.0+b.7")
+    here.describe(first)
+    here.run([first], [last])
+    end = RestRegistry(api.api)
+    try:
+        for kind, row in ROWS.items():
+            served = sorted(end.since(row, 0), key=lambda one: int(one.reference.split("/")[-2]))
+            plain = here.since(row, 0)
+            assert len(plain) == len(served)
+            for mine, theirs in zip(plain, served, strict=True):
+                assert numbers(theirs.fields) == numbers(mine.fields), kind
+        assert [row.name for row in end.products("rich", ["results/*"])] == ["results/b"]
+        assert end.find(
+            DataProductRow, [{"namespace": f"{api.api}namespace/1/", "name": "results/b", "version": "1.0.0+b.7"}]
+        )[0]
+    finally:
+        end.close()
+
+
+def numbers(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return fields with the numbers of rows in place of their URLs."""
+
+    def number(value: Any) -> Any:
+        if isinstance(value, list):
+            return [number(one) for one in value]
+        return value.rstrip("/").rpartition("/")[2] if isinstance(value, str) and "/api/" in value else value
+
+    return {name: number(value) for name, value in fields.items()}
+
+
+def test_registry_api_gives_pages(here: Any, api: Run) -> None:
+    for name in range(7):
+        here.product(f"p/{name}", f"{name}")
+    address, seen = f"{api.api}data_product/?page_size=3&namespace=1", []
+    while address:
+        page = api.ask("GET", address)
+        assert page["count"] == 7
+        seen += [row["name"] for row in page["results"]]
+        address = page["next"]
+    assert seen == [f"p/{name}" for name in reversed(range(7))]
+
+
+REFUSED: dict[str, tuple[int, str, dict[str, Any], str]] = {
+    "POST namespace/": (400, "name", {}, "This field is required."),
+    "POST namespace": (400, "name", {"name": ""}, "This field may not be blank."),
+    "POST namespace/ ": (400, "name", {"name": "../x"}, "is no name"),
+    "POST namespace/  ": (400, "name", {"name": "a*"}, "which names must not have"),
+    "POST namespace/   ": (409, "detail", {"name": "rich"}, "must be unique"),
+    "POST namespace/    ": (400, "website", {"name": "w", "website": "x"}, "valid URL"),
+    "POST users/": (403, "detail", {"username": "x"}, "registry config"),
+    "POST nothing/": (404, "detail", {}, "nothing"),
+    "POST data_product/": (400, "version", {"version": "1"}, "not a valid semantic version"),
+    "POST data_product/ ": (400, "object", {"object": "http://x/api/issue/1/"}, "is no object of this registry"),
+    "POST code_run/": (400, "submission_script", {"run_date": "2026-01-01", "description": "x",
+                       "submission_script": 99}, "there is no object 99"),
+    "POST code_run/ ": (400, "run_date", {"run_date": "now"}, "not a valid datetime"),
+    "POST code_run/  ": (400, "inputs", {"inputs": 5}, "Expected a list"),
+    "POST storage_location/": (400, "hash", {"path": "x", "hash": "", "storage_root": 1}, "There is no commit"),
+    "POST storage_location/ ": (400, "path", {"path": "gone", "hash": "0" * 40, "storage_root": 1}, "There is no file"),
+    "POST storage_location/  ": (400, "hash", {"path": "../content", "hash": "0" * 40, "storage_root": 1},
+                               "should be 000"),
+    "POST storage_location/   ": (400, "public", {"public": "perhaps"}, "not a valid boolean"),
+    "POST issue/": (400, "severity", {"severity": -1, "description": "x"}, "not a valid integer"),
+    "PATCH object/1/": (403, "detail", {"description": "x"}, "stays as it is"),
+    "PATCH code_run/1/": (400, "description", {"description": "x"}, "cannot be changed"),
+    "PATCH code_run/77/": (404, "detail", {"inputs": []}, "77"),
+    "PATCH code_run/1": (400, "outputs", {"outputs": ["http://x/api/object_component/99/"]}, "no object_component 99"),
+    "DELETE object/1/": (403, "detail", {}, "registry delete"),
+    "GET object/99/": (404, "detail", {}, "99"),
+    "GET object/99999999999999999999/": (404, "detail", {}, "number"),
+    "GET object/?colour=red": (400, "colour", {}, "Invalid query argument"),
+    "GET object/?storage_location=x": (400, "storage_location", {}, "is no storage_location"),
+    "GET object/?page_size=many": (400, "page_size", {}, "whole number"),
+    "GET object/?cursor=-1": (400, "cursor", {}, "whole number"),
+    "GET code_run/?run_date=x": (400, "run_date", {}, "not a valid datetime"),
+}  # fmt: skip
+
+
+def test_registry_api_refuses_what_is_wrong_in_plain_words(here: Any, api: Run) -> None:
+    here.run([here.product("p", "p")], [])
+    before = here.contents()
+    for line, (code, key, body, words) in REFUSED.items():
+        method, _, path = line.strip().partition(" ")
+        answer = api.client.request(method, f"{api.api}{path}", json=body, headers=api.token_header)
+        assert answer.status_code == code, (line, body, answer.text)
+        assert words in str(answer.json()[key]), (line, body, answer.text)
+    assert here.contents() == before
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({}, 403),
+        ({"Authorization": f"token {'0' * 40}"}, 403),
+        ({"Authorization": "token \u00e9".encode("latin-1").decode("latin-1")}, 403),
+        ({"Accept": "application/json; version=2.0.0", "Authorization": "right"}, 406),
+        ({"Host": "evil.example.org", "Authorization": "right"}, 400),
+        ({"Origin": "https://evil.example.org", "Authorization": "right"}, 403),
+    ],
+)
+def test_registry_api_changes_nothing_for_others(headers: dict[str, str], code: int, here: Any, api: Run) -> None:
+    sent = {name: value.encode("latin-1") for name, value in headers.items()}
+    if headers.get("Authorization") == "right":
+        sent["Authorization"] = api.token_header["Authorization"].encode()
+    assert api.client.post(f"{api.api}namespace/", json={"name": "new"}, headers=sent).status_code == code
+    assert here.products("new", ["*"]) == []
+    assert api.ask("GET", f"{api.api}namespace/?name=new")["count"] == 0
+
+
+def test_registry_api_takes_no_json_for_what_it_is_not(api: Run) -> None:
+    for content in (b"{", b"[]", b"\xff", b'{"name": NaN}'):
+        assert api.client.post(f"{api.api}namespace/", content=content, headers=api.token_header).status_code == 400
+
+
+def test_registry_api_changes_no_code_run_that_others_have(here: Any, api: Run, remote: Any) -> None:
+    from multiblast.registry.sync.commands import push
+
+    number = here.run([here.product("params/a", "one")], [here.product("results/b", "two")])
+    here.commit("code_run", number)
+    assert push(here, remote.open()).exit_code == 0
+    for method, body in (("PATCH", {"inputs": []}), ("DELETE", {})):
+        answer = api.client.request(method, f"{api.api}code_run/{number}/", json=body, headers=api.token_header)
+        assert (answer.status_code, "stays as it is" in answer.text) == (409, True)
+    assert len(here.since(CodeRunRow, 0)[0].inputs) == 1
