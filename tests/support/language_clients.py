@@ -10,6 +10,9 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,9 @@ from urllib.parse import quote
 
 import httpx
 import yaml
+
+from multiblast.registry.api.local_api import LocalApi
+from web.registry.serving import serving
 
 VERSIONED = {"Accept": "application/json; version=1.0.0"}
 
@@ -66,6 +72,31 @@ class Run:
 
     def leave_uuid(self, uuid: str, end: str = "") -> None:
         (self.directory / "coderuns.txt").write_text(uuid + end)
+
+
+def called(client: Callable[[Run], None]) -> Callable[[LocalApi], Any]:
+    """Return what serves the API for a run whose script has called it as a language does."""
+
+    @contextmanager
+    def served(api: LocalApi) -> Iterator[str]:
+        with serving(api) as address:
+            yield address
+            (directory,) = (api.registry.directory / "runs").iterdir()
+            with closing(Run(address, api.token, directory)) as script:
+                client(script)
+
+    return served
+
+
+def commit_all(directory: Path, origin: str = "git@github.com:group/model.git") -> None:
+    """Make a git repository of a directory, and commit everything in it."""
+    for words in (
+        ["init", "-q", "-b", "main"],
+        ["remote", "add", "origin", origin],
+        ["add", "."],
+        ["-c", "user.name=R", "-c", "user.email=r@example.org", "commit", "-qm", "model"],
+    ):
+        subprocess.run(["git", "-C", str(directory), *words], check=True)
 
 
 def sha1(path: Path | str) -> str:

@@ -16,6 +16,7 @@ from multiblast.database import among
 from multiblast.errors import ConflictError, InvalidInputError, NotAllowedError, NotFoundError, Problem
 from multiblast.registry.api.fields import (
     API_KINDS,
+    USER_AUTHOR,
     USERS,
     back_references,
     condition,
@@ -135,6 +136,8 @@ class LocalApi:
             ConflictError: it exists.
         """
         kind = _kind(name)
+        if name == USER_AUTHOR.name:
+            raise ConflictError("Every user of this registry is an author: the field user must be unique.")
         if name not in KINDS:
             raise NotAllowedError(f"{name} are made with `multiblast registry config` only")
         fields = read_fields(kind, body)

@@ -189,6 +189,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.handle_one("POST")
 
+    def do_OPTIONS(self) -> None:
+        self.handle_one("OPTIONS")
+
     def handle_one(self, method: str) -> None:
         length = int(self.headers.get("content-length") or 0)
         body = json.loads(self.rfile.read(length) or b"{}") if length else {}
@@ -261,9 +264,13 @@ class Handler(BaseHTTPRequestHandler):
             return self.give(match[1], fault)
         if method == "POST" and (match := re.fullmatch(r"/api/data/([0-9a-f]+)", path)):
             return {"url": self.sign("put_object", match[1])}
+        if method == "GET" and path == "/api/":
+            return {name: f"{self.base}/api/{name}/" for name in TYPES}
         if match := re.fullmatch(r"/api/(\w+)/", path):
             if match[1] not in TYPES:
                 raise RefusedError(404, {"detail": "Not found."})
+            if method == "OPTIONS":
+                return self.describe(match[1])
             with self.state.lock:
                 return self.create(match[1], body, fault) if method == "POST" else self.list(match[1], query)
         if method == "GET" and (match := re.fullmatch(r"/api/(\w+)/(\d+)/", path)):
@@ -415,6 +422,20 @@ class Handler(BaseHTTPRequestHandler):
         if kind == "storage_root":
             return {"locations": of("storage_location", "storage_root")}
         return {}
+
+    def describe(self, kind: str) -> dict[str, Any]:
+        words = {URL: "url", BOOL: "boolean", INT: "integer", TIME: "datetime"}
+        told = {
+            name: {
+                "type": "field" if told[0] in "@[" else words.get(told.rstrip("*"), "string"),
+                "required": told.endswith("*"),
+                "read_only": False,
+            }
+            for name, told in TYPES[kind].items()
+        }
+        shown = self.backward(kind, 0).keys() - told.keys() | {"url", "last_updated"}
+        told |= {name: {"type": "field", "required": False, "read_only": True} for name in shown}
+        return {"actions": {"POST": told}, "filter_fields": list(TYPES[kind])}
 
     def list(self, kind: str, query: dict[str, list[str]]) -> Any:
         known = TYPES[kind].keys() | BACKWARD.get(kind, set()) | {"cursor", "page_size", "format", "ordering"}

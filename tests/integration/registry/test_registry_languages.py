@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import indent
@@ -29,7 +28,7 @@ from multiblast.registry.model.rows import (
 )
 from multiblast.registry.remotes.rest import RestRegistry
 from multiblast.registry.runs.execution import RunSummary, run
-from tests.support.language_clients import CLIENTS, Run, python
+from tests.support.language_clients import CLIENTS, Run, called, commit_all, python
 from web.registry.serving import serving
 
 CONFIG = """\
@@ -55,30 +54,10 @@ def project(tmp_path: Path) -> Callable[[str], Path]:
         directory = tmp_path / "project"
         directory.mkdir()
         (directory / "config.yaml").write_text(text)
-        for words in (
-            ["init", "-q", "-b", "main"],
-            ["remote", "add", "origin", "git@github.com:group/model.git"],
-            ["add", "."],
-            ["-c", "user.name=R", "-c", "user.email=r@example.org", "commit", "-qm", "model"],
-        ):
-            subprocess.run(["git", "-C", str(directory), *words], check=True)
+        commit_all(directory)
         return directory / "config.yaml"
 
     return make
-
-
-def called(client: Callable[[Run], None]) -> Callable[[LocalApi], Any]:
-    """Return what serves the API for a run whose script has called it as a language does."""
-
-    @contextmanager
-    def served(api: LocalApi) -> Iterator[str]:
-        with serving(api) as address:
-            yield address
-            (directory,) = (api.registry.directory / "runs").iterdir()
-            with closing(Run(address, api.token, directory)) as script:
-                client(script)
-
-    return served
 
 
 @pytest.fixture
@@ -171,28 +150,22 @@ def test_registry_run_says_what_its_registry_refused(here: Any, project: Callabl
         run(config, here, here.user(), server=serving)
 
 
-def test_registry_run_keeps_private_what_its_configuration_says(here: Any, recorded: Callable[..., RunSummary]) -> None:
-    """The API of Python records configuration and script as public, and looks at no output's own word."""
-    recorded(text=CONFIG.replace("{description: count", "{public: false, description: count"))
-    places = {row.reference: row.public for row in here.since(StorageLocationRow, 0)}
-    (made,) = here.since(CodeRunRow, 0)
-    (part,) = here.read(ObjectComponentRow, made.outputs)
-    items = here.read(ObjectRow, [part.object, made.run_config, made.submission_script])
-    assert [places[item.storage_location] for item in items] == [False, False, False]
-
-
-def test_registry_run_of_changed_code_records_no_commit_of_a_script_either(
-    here: Any, project: Callable[[str], Path]
-) -> None:
+def test_registry_run_puts_right_what_language_apis_do_not_look_at(here: Any, project: Callable[[str], Path]) -> None:
+    """Whether the run is private, whether the code is that of the commit, and whether all that was to come has come."""
     here.product("params/a", "x\n")
     config = project(CONFIG)
-    config.write_text(CONFIG + "# changed\n")
+    text = CONFIG.replace("description: count", "public: false, description: count")
+    config.write_text(text.replace("txt}]", "txt}, {data_product: results/more, file_type: txt}]"))
     done = run(config, here, here.user(), server=called(python), dirty=True)
     (made,) = here.since(CodeRunRow, 0)
-    assert (made.uuid, made.code_repo) == (done.uuid, None)
+    assert (made.uuid, made.code_repo, done.notes) == (done.uuid, None, ("results/more was not written",))
     assert [(row.object, row.key, row.value) for row in here.since(KeyValueRow, 0)] == [
         (made.run_config, "uncommitted_changes", "true")
     ]
+    places = {row.reference: row.public for row in here.since(StorageLocationRow, 0)}
+    (part,) = here.read(ObjectComponentRow, made.outputs)
+    items = here.read(ObjectRow, [part.object, made.run_config, made.submission_script])
+    assert [places[item.storage_location] for item in items] == [False, False, False]
 
 
 def test_registry_run_refuses_another_content_of_a_version(here: Any, recorded: Callable[..., RunSummary]) -> None:
@@ -211,13 +184,6 @@ def test_registry_run_refuses_another_content_of_a_version(here: Any, recorded: 
     with pytest.raises(ConflictError, match=r"rich:results/count@0\.0\.1 exists, with another content"):
         recorded(overwrite)
     assert here.since(CodeRunRow, 0) == []
-
-
-def test_registry_run_notes_what_a_script_did_not_write(recorded: Callable[..., RunSummary]) -> None:
-    text = CONFIG.replace("]\n", ", {data_product: results/more, file_type: txt}]\n").replace(
-        "params/a}, {data_product: results/more, file_type: txt}", "params/a}"
-    )
-    assert recorded(text=text).notes == ("results/more was not written",)
 
 
 def test_registry_run_refuses_a_code_run_that_is_not_here(here: Any, project: Callable[[str], Path]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,10 +19,12 @@ from multiblast.registry.model.rows import CodeRunRow, DataProductRow, IssueRow,
 from multiblast.registry.runs.execution import run
 from multiblast.registry.sync.commands import commit, pull, push
 from multiblast.registry.sync.summary import ItemResult
+from tests.support.language_clients import commit_all
 from web.registry.serving import serving
 
 pytestmark = pytest.mark.long
 
+HOW_TO = Path(__file__).parents[3] / "docs" / "how-to" / "record-runs-from-languages.md"
 MODEL = """\
 import os
 import data_pipeline_api as pipeline
@@ -90,16 +93,6 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def python3(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """``python3`` is that of the environment, as after it was activated."""
     monkeypatch.setenv("PATH", str(environment), prepend=os.pathsep)
-
-
-def commit_all(directory: Path) -> None:
-    for words in (
-        ["init", "-q", "-b", "main"],
-        ["remote", "add", "origin", "https://github.com/group/model.git"],
-        ["add", "."],
-        ["-c", "user.name=R", "-c", "user.email=r@example.org", "commit", "-qm", "model"],
-    ):
-        subprocess.run(["git", "-C", str(directory), *words], check=True)
 
 
 def names(registry: Registry, components: list[str]) -> list[str]:
@@ -181,3 +174,19 @@ def test_registry_pydatapipeline_example_of_its_documentation_runs(
     assert names(here, made.inputs) == ["SEIRS_model/parameters"]
     table = tmp_path / "here" / "data" / "rich" / "SEIRS_model" / "results" / "model_output" / "python" / "0.0.1.csv"
     assert table.read_text().splitlines()[0] == "time,S,E,I,R"
+
+
+def test_registry_pydatapipeline_example_of_our_how_to_runs(here: Any, tmp_path: Path) -> None:
+    script, config = (
+        re.findall(rf"```{language}\n(.*?)```", HOW_TO.read_text("utf-8"), re.DOTALL)[0]
+        for language in ("python", "yaml")
+    )
+    here.product("params/a", "x,y\n1,2\n")
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "model.py").write_text(script)
+    (project / "config.yaml").write_text(config)
+    commit_all(project)
+    assert run(project / "config.yaml", here, here.user(), server=serving).outputs == ("rich:results/rows@0.0.1",)
+    assert (tmp_path / "here" / "data" / "rich" / "results" / "rows" / "0.0.1.txt").read_text() == "2\n"
+    assert [row.description for row in here.since(IssueRow, 0)] == ["the header is counted too"]
