@@ -214,17 +214,18 @@ class Jobs:
             held = session.get_one(QueryJob, job.id, with_for_update=True)  # the parent before its children, always
             if job.sequences > 1:
                 _settle_children(session, job.id, run_id)
-            counts = _counts(session, job)
+            counts, status = _counts(session, job), JobStatus(held.status)
             mine = col(QueryJob.id) == job.id
+            to, why = status, ""
             if counts.done == counts.sequences:
-                move(session, QueryJob, mine, JobStatus.COMPLETE, run_id=run_id)
+                to = JobStatus.COMPLETE
             elif counts.failed and counts.done + counts.failed >= counts.sequences:
-                why = f"{counts.failed} of {counts.sequences} sequences could not be searched"
-                move(session, QueryJob, mine, JobStatus.FAILED, why, run_id=run_id)
+                to, why = JobStatus.FAILED, f"{counts.failed} of {counts.sequences} sequences could not be searched"
+            if to != status and move(session, QueryJob, mine, to, why, run_id=run_id):
+                status = to
             if run is not None:
                 held.attempts += 1
                 session.add(run)
-            status = JobStatus(session.connection().execute(sa_select(col(QueryJob.status)).where(mine)).scalar_one())
         _log.info("is %s", status, extra={"job": job.id})
         return status
 
@@ -292,6 +293,8 @@ def _record_jobs(session: Session, job: QueryJob, sequences: Sequence[NewSequenc
     """Write a query job and its children, but for those that exist."""
     parent = job.model_dump()
     _record_rows(session, [parent])
+    if not sequences:
+        return
     children: dict[str, dict[str, Any]] = {}
     positions = []
     for position, sequence in enumerate(sequences, start=1):

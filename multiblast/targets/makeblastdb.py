@@ -8,7 +8,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from multiblast.errors import FailureClass, InvalidInputError, Problem, ProgramError
@@ -66,25 +66,31 @@ def build_database(  # noqa: PLR0913 - what a database is made of
     if not _NAME.fullmatch(name):
         raise InvalidInputError(Problem(f"{name!r} cannot name a database: use letters, digits and _.+-", key="name"))
     directory.mkdir(parents=True, exist_ok=True)
-    command = [program, "-dbtype", DBTYPES[molecule], "-in", "-", "-title", title or name, "-out", name]
+    command = [program, "-dbtype", DBTYPES[molecule], "-in", "-", "-title", title or name]
     if taxids:
         command += ["-parse_seqids", "-taxid_map", str(taxids.absolute())]
     with tempfile.TemporaryDirectory(dir=directory, prefix=".building-") as built:
-        _run(command, text_blocks(fasta), Path(built))
+        _run(command, text_blocks(fasta), Path(built), name)
         _replace(directory, name, molecule[0], Path(built))
     return directory / name
 
 
-def _run(command: list[str], text: Iterator[bytes], directory: Path) -> None:
-    """Run ``command`` in ``directory`` on FASTA text; its output goes to a file, so that no pipe fills up."""
-    with tempfile.TemporaryFile() as output:
+def _run(command: list[str], text: Iterator[bytes], directory: Path, name: str) -> None:
+    """Run ``command``, to build ``name`` in ``directory`` of FASTA text; what it says goes to a file: no pipe fills up.
+
+    It is given the directory by its descriptor: since BLAST+ 2.16.0 it fails where there are blanks in the path.
+    """
+    with tempfile.TemporaryFile() as output, ExitStack() as opened:
+        place = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        opened.callback(os.close, place)
+        command = [*command, "-out", f"/proc/self/fd/{place}/{name}"]
         try:
             process = start_with_parent(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
-                cwd=directory,
+                pass_fds=[place],
                 env=os.environ | {"BLAST_USAGE_REPORT": "false"},
             )
         except (FileNotFoundError, PermissionError) as error:

@@ -26,6 +26,7 @@ PROTEINS = DATA / "protein_query.fasta"
 NUCLEOTIDES = DATA / "nucleotide_query.fasta"
 PROFILE = """PssmWithParameters ::= { pssm { isProtein TRUE, numRows 28, numColumns 3, byRow FALSE,
   query seq { id { local str "p1" }, inst { repr raw, mol aa, length 3, seq-data ncbieaa "MKV" } },
+  intermediateData { freqRatios { %s } },
   finalData { scores { %s }, lambda { 267, 10, -3 }, kappa { 41, 10, -3 }, h { 14, 10, -2 }, scalingFactor 1 } } }"""
 
 
@@ -275,7 +276,7 @@ def test_missing_root_is_told(tmp_path: Path) -> None:
 def test_profile_database_is_recognised(tmp_path: Path) -> None:
     directory = tmp_path / "root/A/t/blast"
     directory.mkdir(parents=True)
-    (tmp_path / "p1.smp").write_text(PROFILE % ", ".join(["-1"] * 84))
+    (tmp_path / "p1.smp").write_text(PROFILE % (", ".join(["{ 5, 10, -2 }"] * 84), ", ".join(["-1"] * 84)))
     (tmp_path / "list").write_text(f"{tmp_path / 'p1.smp'}\n")
     run("makeprofiledb", "-in", tmp_path / "list", "-out", directory / "domains", "-title", "Domains", "-dbtype", "rps")
     targets = Targets(tmp_path / "root", cache=tmp_path / "cache")
