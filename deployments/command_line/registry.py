@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -187,7 +187,8 @@ def serve(
         display.console.print(f"pages: {site}?key={key}\nAPI: {site}api/", markup=False, soft_wrap=True)
         if number != (port or PORT):
             display.console.print(f"note: port {PORT} is taken, and DataPipeline.jl looks there only")
-        registry_server(LocalApi(registry, who), key).run(sockets=[listener])
+        with suppress(KeyboardInterrupt):  # which is how it ends
+            registry_server(LocalApi(registry, who), key).run(sockets=[listener])
 
 
 @app.command("token")

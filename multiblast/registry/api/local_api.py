@@ -82,7 +82,7 @@ class LocalApi:
             "description": "",
             "renders": ["application/json"],
             "parses": ["application/json"],
-            "actions": {"POST": describe_fields(kind)} if name in KINDS else {},
+            "actions": {} if kind is USERS else {"POST": describe_fields(kind)},
             "filter_fields": list(kind.fields),
         }
 
@@ -158,6 +158,8 @@ class LocalApi:
             if made.row is None:
                 raise made.error or ConflictError(name)
             number = int(made.row.reference)
+            if name == "storage_root":  # clients ask by what they said
+                session.get_one(StorageRoot, number).local = fields["root"].startswith("file://")
             for issue in dict.fromkeys(issues):
                 session.execute(insert(ComponentIssue).values(issue_id=int(issue), object_component_id=number))
         self._made.append((name, made.row.reference))

@@ -237,8 +237,8 @@ class _Execution:
             if not self._registry.files.holds(one.sha1):
                 raise StoreError(f"the file of {one.name} is not here: pull it first")
             self._registry.files.copy(one.sha1, self._place(one))
-        for path in self._files.values():
-            path.parent.mkdir(parents=True, exist_ok=True)
+        for directory in (self._store, *(path.parent for path in self._files.values())):
+            directory.mkdir(parents=True, exist_ok=True)
         self._working.directory.mkdir(parents=True, exist_ok=True)
         (self._working.directory / CODE_RUNS).unlink(missing_ok=True)
         text = self._working.text_at(address) if address else self._working.text

@@ -125,7 +125,8 @@ def item_page(registry: Registry, row: Item) -> ItemPage:
     graph = collect_rows(registry, [row])
     shown = {"description", "run_date", "file_type", "sha1", "sha256", "size_bytes", "public", "authors", "keywords",
              "licences", "components", "storage_location"}  # fmt: skip
-    facts = {name: _line(value) for name, value in plain.items() if name in shown and value not in (None, [])}
+    told = {name: value for name, value in plain.items() if name in shown and value not in (None, [])}
+    facts = {name.replace("_", " "): _line(value) for name, value in told.items()}
     facts |= {str(key): str(value) for key, value in plain.get("key_values", {}).items()}
     runs = [run for run in graph.of(CodeRunRow) if run.uuid != row.uuid]
     page = ItemPage(
@@ -142,6 +143,8 @@ def item_page(registry: Registry, row: Item) -> ItemPage:
 
 
 def _line(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

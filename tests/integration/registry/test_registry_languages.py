@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -9,6 +14,7 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any
 
+import httpx
 import pytest
 
 from multiblast.errors import ConflictError, FailureClass, ProgramError
@@ -43,6 +49,7 @@ address = config.partition("local_data_registry_url: ")[2].split()[0]
 token = {"Authorization": "token " + os.environ["FDP_LOCAL_TOKEN"]}
 urllib.request.urlopen(urllib.request.Request(address + "namespace/", b"{}", token))
 """
+NAMED = UNNAMED.replace('"{}"', """'{"name": "named"}'""")
 COPY = Path("data", "rich", "results", "count", "0.0.1.txt")
 
 
@@ -327,3 +334,37 @@ def test_registry_api_changes_no_code_run_that_others_have(here: Any, api: Run, 
         answer = api.client.request(method, f"{api.api}code_run/{number}/", json=body, headers=api.token_header)
         assert (answer.status_code, "stays as it is" in answer.text) == (409, True)
     assert len(here.since(CodeRunRow, 0)[0].inputs) == 1
+
+
+@pytest.mark.long
+def test_registry_serve_and_run_as_commands(project: Callable[[str], Path], tmp_path: Path) -> None:
+    """From one registry in multiblast's home: `serve` in one terminal, `run` in another, on another port."""
+    command = [sys.executable, "-m", "multiblast", "registry"]
+    surroundings = {**os.environ, "MULTIBLAST_HOME": str(tmp_path / "home"), "PREFECT_HOME": str(tmp_path / "prefect")}
+
+    def done(*words: str) -> str:
+        return subprocess.run(
+            [*command, *words], env=surroundings, capture_output=True, text=True, check=True, cwd=tmp_path
+        ).stdout
+
+    done("config", "rich", "--data-store", str(tmp_path / "data"))
+    token = done("token").strip()
+    with subprocess.Popen([*command, "serve"], env=surroundings, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            pages, address = (server.stdout.readline().split()[1] for _ in range(2))
+            with httpx.Client(headers={"Authorization": f"token {token}"}, follow_redirects=True) as client:
+                assert "There is none" in client.get(pages).text
+                assert client.post(f"{address}namespace/", json={"name": "made"}).status_code == 201
+                text = f"run_metadata:\n  shell: python3\n  script: |\n{indent(NAMED, '    ')}"
+                told = json.loads(done("run", "--json", str(project(text))))
+                assert client.get(f"{address}code_run/").json()["results"][0]["uuid"] == told["uuid"]
+                assert {row["name"] for row in client.get(f"{address}namespace/").json()["results"]} == {
+                    "rich",
+                    "made",
+                    "named",
+                }
+                assert told["uuid"] in client.get(pages).text
+        finally:
+            server.send_signal(signal.SIGINT)
+        assert server.wait(30) == 0
