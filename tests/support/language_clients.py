@@ -156,14 +156,14 @@ def python(run: Run) -> None:
         "code_run", run_date="2026-11-21 12:00:00.123456", description=told["description"], code_repo=repository,
         model_config=objects["yaml"], submission_script=objects["sh"], input_urls=[], output_urls=[],
     )  # fmt: skip
-    space = get("namespace", {"name": "rich"})[0]["url"]
+    space = get("namespace", {"name": told["default_output_namespace"]})[0]["url"]
     product = get("data_product", {"name": "params/a", "version": "1.0.0", "namespace": number(space)})[0]
     item = entity("object", product["object"])
     read = get("object_component", {"object": number(item["url"])})[0]["url"]
     location = entity("storage_location", item["storage_location"])
     source = entity("storage_root", location["storage_root"])["root"].replace("file://", "") + location["path"]
-    assert source.endswith("data/rich/params/a/1.0.0.csv")
-    path = Path(run.store, "rich/results/count/dat-5e8f.txt")
+    assert source.endswith("/params/a/1.0.0.csv")
+    path = Path(run.store, told["default_output_namespace"], "results/count/dat-5e8f.txt")
     path.write_text(count(source))
     assert get("storage_root", {"root": run.store}) == []
     root = post("storage_root", root=f"file://{run.store}", local=True)["url"]
@@ -171,7 +171,11 @@ def python(run: Run) -> None:
     assert get("storage_location", {"hash": digest, "public": "true", "storage_root": number(root)}) == []
     path.rename(path.with_name(f"{digest}.txt"))
     place = post(
-        "storage_location", path=f"rich/results/count/{digest}.txt", hash=digest, public="true", storage_root=root
+        "storage_location",
+        path=f"{told['default_output_namespace']}/results/count/{digest}.txt",
+        hash=digest,
+        public="true",
+        storage_root=root,
     )["url"]
     kind = file_type("txt", "txt")["url"]
     assert get("data_product", {"name": "results/count", "version": "0.0.1", "namespace": space}) == []

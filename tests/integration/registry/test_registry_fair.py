@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 from multiblast.registry.remotes.rest import RestRegistry
-from multiblast.registry.sync.commands import pull, push
+from multiblast.registry.runs.execution import run
+from multiblast.registry.sync.commands import commit, pull, push
 from multiblast.registry.sync.summary import ItemResult
+from tests.support.language_clients import called, commit_all, python
 
 _SERVERS = [
     (url, os.environ[f"MULTIBLAST_TEST_FAIR_TOKEN{number}"])
@@ -51,6 +53,26 @@ if _SERVERS:
         assert {o.result for o in again.outcomes} == {ItemResult.KNOWN}
         assert again.requests <= 20
         assert push(here, fair).requests == 0
+
+    def test_registry_round_trip_of_what_a_script_recorded(
+        here: Any, second: Any, fair: Any, config: Callable[[str], Path], tmp_path: Path
+    ) -> None:
+        space, directory = f"test-{time.time_ns()}", tmp_path / "project"
+        user = here.user(space)
+        here.product("params/a", f"{space}\n" * (time.time_ns() % 1000), namespace=space)
+        directory.mkdir()
+        (directory / "config.yaml").write_text(
+            "run_metadata: {description: count, script: 'true'}\nread: [{data_product: params/a}]\n"
+            "write: [{data_product: results/count, description: how many, file_type: txt}]\n"
+        )
+        commit_all(directory)
+        done = run(directory / "config.yaml", here, user, server=called(python))
+        commit(here, [done.uuid])
+        assert [(o.result, o.reason) for o in push(here, fair).outcomes] == [(ItemResult.DONE, "")]
+        wanted = config("read: [{data_product: results/count}]")
+        report = pull(wanted, second, fair, second.user(space), all_files=True)
+        assert {o.result for o in report.outcomes} == {ItemResult.DONE}
+        assert second.contents() == here.contents()
 
     def test_registry_conflict_at_a_real_registry(here: Any, second: Any, fair: Any) -> None:
         space = f"test-{time.time_ns()}"

@@ -5,20 +5,22 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 from uv import find_uv_bin
 
 from multiblast.registry.api.local_api import LocalApi
 from multiblast.registry.model.rows import ObjectRow, StorageLocationRow
+from multiblast.registry.remotes.rest import RestRegistry
 from multiblast.registry.runs.execution import run
 from multiblast.registry.sync.commands import commit, push
 from multiblast.registry.sync.summary import ItemResult
-from tests.integration.registry.conftest import Remote
 from tests.support.language_clients import called, commit_all, python
 from web.registry.serving import serving
 
@@ -46,14 +48,17 @@ def fair(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory / "bin" / "fair"
 
 
-@pytest.fixture
-def other_remote(fair_server: tuple[str, str], fair_s3: tuple[str, Path]) -> Iterator[Remote]:
-    """An empty remote registry, which may be asked more than our own client asks."""
-    remote = Remote(*fair_server, fair_s3[1])
-    remote.control(reset=True)
-    yield remote
-    for one in remote.opened:
-        one.close()
+@pytest.fixture(params=["stand-in", *(["real"] if os.environ.get("MULTIBLAST_TEST_FAIR_URL") else [])])
+def end(request: pytest.FixtureRequest) -> Iterator[tuple[RestRegistry, str]]:
+    """A remote registry, and its token; the real one where one is named, too."""
+    if request.param == "real":
+        url, token = (os.environ[f"MULTIBLAST_TEST_FAIR_{name}"] for name in ("URL", "TOKEN"))
+    else:
+        url, token = request.getfixturevalue("fair_server")
+        httpx.post(f"{url}/control", json={"reset": True}, timeout=60)
+    remote = RestRegistry(url, token)
+    yield remote, token
+    remote.close()
 
 
 def project(directory: Path, config: str) -> Path:
@@ -64,24 +69,25 @@ def project(directory: Path, config: str) -> Path:
 
 
 def test_registry_faircli_pulls_what_a_script_recorded(
-    fair: Path, here: Any, second: Any, other_remote: Remote, tmp_path: Path
+    fair: Path, here: Any, second: Any, end: tuple[RestRegistry, str], tmp_path: Path
 ) -> None:
-    second.product("params/a", "x\ny\n")
+    space, (remote, remote_token) = f"test-{time.time_ns()}", end
+    second.product("params/a", f"{space}\n" * (time.time_ns() % 997), namespace=space)
     config = project(tmp_path / "model", RUN) / "config.yaml"
-    commit(second, [run(config, second, second.user(), server=called(python)).uuid])
-    assert {o.result for o in push(second, other_remote.open()).outcomes} == {ItemResult.DONE}
+    commit(second, [run(config, second, second.user(space), server=called(python)).uuid])
+    assert {o.result for o in push(second, remote).outcomes} == {ItemResult.DONE}
 
     directory = project(tmp_path / "reader", READ)
-    api = LocalApi(here, here.user())
-    tokens = {"local": api.token, "origin": other_remote.token}
+    api = LocalApi(here, here.user(space))
+    tokens = {"local": api.token, "origin": remote_token}
     for name, token in tokens.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "token").write_text(token)
     with serving(api) as address:
         (tmp_path / "local" / "session_port.log").write_text(address.rpartition(":")[2].partition("/")[0])
-        places = {"local": address, "origin": f"{other_remote.url}/api/"}
+        places = {"local": address, "origin": f"{remote.site}api/"}
         told = {
-            "namespaces": {"input": "rich", "output": "rich"},
+            "namespaces": {"input": space, "output": space},
             "registries": {
                 name: {
                     "data_store": f"{tmp_path / name}/data/",
@@ -93,7 +99,7 @@ def test_registry_faircli_pulls_what_a_script_recorded(
             },
             "user": {
                 "email": "r@example.org", "family_name": "R", "given_names": "R", "orcid": None, "uri": None,
-                "uuid": "2ddb2358-84bf-43ff-b2aa-3ac7dc3b49f1", "remote_user": "rich",
+                "uuid": "2ddb2358-84bf-43ff-b2aa-3ac7dc3b49f1", "remote_user": "admin",
             },
             "git": {
                 "local_repo": str(directory), "remote": "origin", "remote_repo": "https://github.com/group/model.git",
@@ -110,7 +116,11 @@ def test_registry_faircli_pulls_what_a_script_recorded(
                 timeout=600,
             )  # fmt: skip
             assert done.returncode == 0, done.stdout + done.stderr
-    (product,) = here.products("rich", ["results/count"])
+    (product,) = here.products(space, ["results/count"])
     (item,) = here.read(ObjectRow, [product.object])
     (place,) = here.read(StorageLocationRow, [item.storage_location])
-    assert (product.version, b"".join(here.files.stream(place.hash))) == ("0.0.1", b"2\n")
+    (before,) = second.products(space, ["results/count"])
+    (item,) = second.read(ObjectRow, [before.object])
+    (origin,) = second.read(StorageLocationRow, [item.storage_location])
+    assert (product.version, place.hash) == (before.version, origin.hash)
+    assert here.files.holds(place.hash)
