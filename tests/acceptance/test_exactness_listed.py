@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from multiblast.archive import DatabaseSize
+from multiblast.blast_versions import version_numbers
 from multiblast.installation import Installation
-from multiblast.reports.exactness import Exactness
+from multiblast.reports.exactness import Exactness, incomplete_in_blast
 from multiblast.reports.report_options import Formatting
 from multiblast.sequences import Sequence, read_fasta
 from tests.exactness.listed_exceptions import is_listed
@@ -70,7 +71,9 @@ def _changed(residues: bytes, share: float, seed: int) -> bytes:
 
 
 def _sequences(name: str) -> list[Sequence]:
-    return [one for one in read_fasta(DATA / f"exactness_{name}_query.fasta") if len(one.residues) > 100]
+    """Return the longer ones, with titles that no version fails on."""
+    sequences = read_fasta(DATA / f"exactness_{name}_query.fasta")
+    return [one for one in sequences if len(one.residues) > 100 and one.defline.isascii()]
 
 
 @dataclass(frozen=True)
@@ -225,12 +228,16 @@ def test_report_differs_as_far_as_the_list_says(  # noqa: PLR0913, PLR0917 - a r
 ) -> None:
     exactness = search.run(databases, tmp_path)
     options, found = [option.removeprefix("-") for option in search.options], set()
-    for request in requests:
+    version = Installation().version(search.program)
+    incomplete = incomplete_in_blast(search.program, version)
+    if search.options == NO_TAXON and version_numbers(version) >= (2, 17):  # plain does not say it any more
+        differing = set()
+    for request in (request for request in requests if request.format not in incomplete):
         if exactness.differences(request):
             found.add(request.format)
         for plain, ours in _pairs(tmp_path):
             assert is_listed(search.program, options, request, undo(plain), undo(ours))
-    assert found == differing
+    assert found == differing - incomplete
 
 
 @pytest.mark.parametrize(

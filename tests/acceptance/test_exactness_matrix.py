@@ -56,9 +56,7 @@ def compare(request: pytest.FixtureRequest, databases: Path, tmp_path: Path) -> 
         records = (DATA / f"exactness_{molecule}_query.fasta").read_bytes()
         records = UNSEARCHABLE.sub(b"", records) if searchable else records
         installation = Installation()
-        if last_letter_in_xml(installation.version(program)) == "\x7f":  # others fail as a whole
-            records = re.sub(rb">[^\n]*[\x80-\xff][^>]*", b"", records)
-        chosen = records.split(b">")[1:][: few or None][:: request.param]
+        chosen = _without_other_titles(records, program).split(b">")[1:][: few or None][:: request.param]
         query.write_bytes(b"".join(b">" + record for record in chosen))
         return Exactness(
             program,
@@ -78,6 +76,12 @@ def unlisted(program: str, found: dict[str, list[str]]) -> dict[str, list[str]]:
     """Return the differences without those of formats in which the installed version itself is incomplete."""
     listed = incomplete_in_blast(program, Installation().version(program))
     return {name: lines for name, lines in found.items() if name not in listed}
+
+
+def _without_other_titles(records: bytes, program: str) -> bytes:
+    """Return FASTA without the titles beyond ASCII, if the installed version fails on them in XML as a whole."""
+    fails = last_letter_in_xml(Installation().version(program)) == "\x7f"
+    return re.sub(rb">[^\n]*[\x80-\xff][^>]*", b"", records) if fails else records
 
 
 def _size(database: Path, kind: str) -> DatabaseSize:
@@ -214,7 +218,7 @@ def test_options_of_reports_equal_those_of_plain_blast(
 @pytest.mark.long
 def test_several_databases_are_reported_as_plain_blast_does(databases: Path, tmp_path: Path) -> None:
     query = tmp_path / "query.fasta"
-    query.write_bytes((DATA / "exactness_proteins_query.fasta").read_bytes())
+    query.write_bytes(_without_other_titles((DATA / "exactness_proteins_query.fasta").read_bytes(), "blastp"))
     command = ["makeblastdb", "-dbtype", "prot", "-title", "second", "-out", databases / "second", "-in", query]
     subprocess.run(command, check=True, capture_output=True)
     sizes = [_size(databases / name, "prot") for name in ("proteins", "second")]
