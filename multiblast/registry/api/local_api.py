@@ -238,6 +238,8 @@ class LocalApi:
         def address(target: str, reference: str | int | None) -> str | None:
             return f"{base}{target}/{reference}/" if reference else None
 
+        if not found:
+            return []
         values = plain_rows(session, kind, found)
         back = {name: _referring(session, place, list(values)) for name, place in back_references(kind).items()}
         answers: list[dict[str, Any]] = []

@@ -43,11 +43,13 @@ class ClientLocations:
         """
         (row,) = self._registry.read(StorageRootRow, [root])
         if row.root.startswith(_FILE):
-            file = _find(row.root, path)
             try:
+                file = _find(row.root, path)
                 self._registry.files.add(file, sha1)
             except StoreError as error:
                 raise InvalidInputError(Problem(str(error), "hash")) from error
+            except OSError as error:  # a name that is too long, or a file that may not be read
+                raise InvalidInputError(Problem(f"It cannot be read: {error.strerror}.", "path")) from error
             self.files[sha1] = file
             with self._registry.writing() as session:
                 return self._registry.local_location(session, sha1, public=public)

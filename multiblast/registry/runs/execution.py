@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from multiblast.errors import ConflictError, FailureClass, InvalidInputError, ProgramError, StoreError
 from multiblast.programs import Program
-from multiblast.registry.api.addresses import api_address
+from multiblast.registry.api.addresses import PORT, api_address
 from multiblast.registry.api.local_api import LocalApi
 from multiblast.registry.config.schema import SearchEntry
 from multiblast.registry.config.searches import DatabaseFile, QueryRequest, QueryRunner, SearchRecord, shell_script
@@ -204,12 +204,15 @@ class _Execution:
         self._log = working.directory / f"{self._run_id}.log"
         copies = {one.sha1: self._place(one).relative_to(self._store) for one in working.inputs}
         self._api = LocalApi(registry, user, str(self._store), copies)
+        self._hints: list[str] = []  # why a script may have failed
 
     def script(self, script: str, server: ApiServer, timeout_s: float) -> RunSummary:
         """Run the script, and record the code run unless it did so itself; nothing is recorded if it fails."""
         newest = self._registry.newest("code_run")
         try:
             with server(self._api) as address:
+                if address != api_address():
+                    self._hints.append(f"port {PORT} is taken: DataPipeline.jl looks for the registry there only")
                 text = self.prepare(address)
                 self.run_script(script, timeout_s)
             found = recorded_runs(self._registry, self._working.directory, text, newest)
@@ -271,7 +274,8 @@ class _Execution:
             Program(command, stdout=self._log, environment=environment, timeout_s=timeout_s).run()
         except ProgramError as error:
             why = error.failure_class if error.failure_class in _OF_ANY_PROGRAM else FailureClass.UNKNOWN
-            stderr = "\n".join([error.stderr, *(f"the registry refused {one}" for one in self._api.refusals)])
+            refused = [f"the registry refused {one}" for one in self._api.refusals]
+            stderr = "\n".join([error.stderr, *refused, *self._hints])
             raise ProgramError([name, str(private)], error.exit_code, stderr.strip(), why) from error
         finally:
             private.unlink(missing_ok=True)

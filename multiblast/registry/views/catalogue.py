@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import func, or_
 from sqlmodel import col, select
 
+from multiblast.database import among
 from multiblast.registry.local.items import Item, label
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.names import ProductName, highest
@@ -94,24 +95,29 @@ def catalogue(registry: Registry, text: str = "", before: int = 0) -> Catalogue:
     query = query.group_by(Namespace.name, DataProduct.name).order_by(newest.desc()).limit(_MOST + 1)
     runs = select(CodeRun.id).order_by(col(CodeRun.id).desc()).limit(_MOST)
     if text:
-        names = (col(Namespace.name), col(DataProduct.name))
-        query = query.where(or_(*(name.icontains(text, autoescape=True) for name in names)))
+        columns = (col(Namespace.name), col(DataProduct.name))
+        query = query.where(or_(*(one.icontains(text, autoescape=True) for one in columns)))
         runs = runs.where(col(CodeRun.description).icontains(text, autoescape=True))
     if before:
         query = query.having(newest < before)
     with registry.session() as session:
         found = session.exec(query).all()
         numbers = [] if before else session.exec(runs).all()
+        names = {name for _, name, _ in found[:_MOST]}
+        every = select(Namespace.name, DataProduct.name, DataProduct.version).join(Namespace)
+        versions: dict[tuple[str, str], set[str]] = {}
+        for space, name, version in session.exec(every.where(among(session, col(DataProduct.name), names))):
+            versions.setdefault((space, name), set()).add(version)
     return Catalogue(
-        [NamedVersions(space, name, _versions(registry, space, name)) for space, name, _ in found[:_MOST]],
+        [NamedVersions(space, name, _ordered(space, name, versions[space, name])) for space, name, _ in found[:_MOST]],
         registry.read(CodeRunRow, map(str, numbers))[::-1],
         (found[_MOST - 1][2] or 0) if len(found) > _MOST else 0,
     )
 
 
-def _versions(registry: Registry, namespace: str, name: str) -> tuple[Reference, ...]:
-    left = {row.version for row in registry.products(namespace, [name]) if row.name == name}
-    ordered: list[Reference] = []
+def _ordered(namespace: str, name: str, versions: set[str]) -> tuple[Reference, ...]:
+    """Return the versions of a name, the highest first."""
+    left, ordered = set(versions), list[Reference]()
     while left:
         version = highest(left)
         left.remove(version)
@@ -157,7 +163,9 @@ def _own_versions(registry: Registry, row: ObjectRow) -> tuple[Reference, ...]:
     if not products:
         return ()
     (space,) = registry.read(NamespaceRow, [products[0].namespace])
-    return _versions(registry, space.name, products[0].name)
+    name = products[0].name
+    versions = {row.version for row in registry.products(space.name, [name]) if row.name == name}
+    return _ordered(space.name, name, versions)
 
 
 def _file(registry: Registry, row: ObjectRow, graph: RowGraph) -> Reference | None:
