@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 from uuid import uuid4
 
-from multiblast.errors import StoreError
+from multiblast.errors import InvalidInputError, StoreError
 
 _SCRATCH = "multiblast-scratch-"
 
@@ -47,6 +47,28 @@ def hashed(data: Iterable[bytes], hasher: _Hasher) -> Iterator[bytes]:
     for piece in data:
         hasher.update(piece)
         yield piece
+
+
+def contained(base: Path, *parts: str) -> Path:
+    """Return the path of parts below a directory, with all links resolved.
+
+    Raises:
+        InvalidInputError: they lead out of it, or to the directory itself.
+    """
+    try:
+        path, above = base.joinpath(*parts).resolve(), base.resolve()
+    except (ValueError, OSError, RuntimeError) as error:  # a zero byte, a name that is too long, links in a circle
+        raise InvalidInputError(f"{'/'.join(parts)[:200]!a} is no path: {error}") from error
+    if path == above or not path.is_relative_to(above):
+        raise InvalidInputError(f"{'/'.join(parts)[:200]!a} leads out of {str(base)!r}: give it another name")
+    return path
+
+
+def make_private(directory: Path) -> None:
+    """Make a directory that only its owner can look into, or make it so; one of somebody else stays as it is."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if directory.stat().st_uid == os.geteuid() and directory.stat().st_mode & 0o077:
+        directory.chmod(0o700)
 
 
 def save(source: BinaryIO, path: Path) -> None:

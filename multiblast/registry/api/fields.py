@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ from multiblast.database import UtcDateTime
 from multiblast.errors import InvalidInputError, Problem, collecting
 from multiblast.registry.local.registry import like_pattern
 from multiblast.registry.model.kinds import BACK_REFERENCES, KINDS, Kind
-from multiblast.registry.model.names import check_name
+from multiblast.registry.model.names import check_extension, check_name, check_namespace
 from multiblast.registry.model.tables import User, UserAuthor
 
 USERS = Kind("users", User, ("username",), {}, {}, (("username",),))
@@ -25,7 +26,11 @@ API_KINDS: dict[str, Kind] = {**KINDS, USERS.name: USERS, USER_AUTHOR.name: USER
 _TRUE, _FALSE = {"true", "1", "t", "yes"}, {"false", "0", "f", "no"}
 _NUMBER = re.compile(r"(?:.*/)?(\d{1,18})/?")
 _PATTERNS = {"name", "keyphrase"}  # fields in whose filters * stands for anything, also across slashes
-_PATH_NAMES = {("namespace", "name"), ("data_product", "name")}  # these become directories
+_CHECKS: dict[tuple[str, str], Callable[[str], None]] = {  # these become parts of paths
+    ("namespace", "name"): check_namespace,
+    ("data_product", "name"): lambda name: check_name(name, "name"),
+    ("file_type", "extension"): check_extension,
+}
 _MAY_BE_BLANK = {("file_type", "extension")}  # FDP-Cpp-API has none where it means one
 
 
@@ -132,8 +137,11 @@ def _parse(kind_of_value: str, name: str, value: Any) -> Any:
 
 
 def _check_text(kind: Kind, name: str, text: str) -> None:
-    if (kind.name, name) in _PATH_NAMES:
-        check_name(text, name)
+    if check := _CHECKS.get((kind.name, name)):
+        try:
+            check(text)
+        except InvalidInputError as error:
+            raise InvalidInputError([replace(problem, key=name) for problem in error.problems]) from error
     if name == "version" and not Version.is_valid(text):
         raise InvalidInputError(Problem(f"Version {text} is not a valid semantic version.", name))
     if type_of(kind, name) == "url" and not re.match(r"https?://", text):

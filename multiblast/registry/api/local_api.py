@@ -27,7 +27,8 @@ from multiblast.registry.api.fields import (
 )
 from multiblast.registry.api.locations import ClientLocations
 from multiblast.registry.local.registry import Registry, plain_rows
-from multiblast.registry.local.users import RegistryUser, Secrets
+from multiblast.registry.local.secrets import Secrets
+from multiblast.registry.local.users import RegistryUser
 from multiblast.registry.model.kinds import KINDS, Kind
 from multiblast.registry.model.rows import ROWS, Id, write_time
 from multiblast.registry.model.tables import ComponentIssue, ObjectComponent, RemoteCopy, Staged, StorageRoot

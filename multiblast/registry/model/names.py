@@ -11,6 +11,9 @@ from semver import Version
 from multiblast.errors import InvalidInputError, Problem
 
 _WILDCARDS = set("[]?*")
+_LONGEST_NAME, _LONGEST_PART, _LONGEST_EXTENSION = 1000, 200, 50  # characters; bytes of a file's name; characters
+_EXTENSION = re.compile(r"(?!\.)[\w.+ -]*")  # a file's name has it behind a dot
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _WORD = re.compile(r"\$\{\{\s*([A-Z]+)\s*\}\}")
 _DIGITS = re.compile(r"(\d+)")
 
@@ -38,7 +41,7 @@ class ProductName:
 
     def check(self) -> None:
         """Make sure that it can be recorded: see `check_name`."""
-        check_name(self.namespace, "namespace")
+        check_namespace(self.namespace)
         check_name(self.name, "data_product")
 
 
@@ -59,12 +62,38 @@ def check_name(name: str, what: str) -> None:
     """Refuse a name that could be mistaken for a pattern, or for a path that leads elsewhere.
 
     Raises:
-        InvalidInputError: it is empty, has one of ``[]?*`` in it, or an empty or dotted part.
+        InvalidInputError: it is empty or too long, or has one of ``[]?*``, a control character, or an empty or
+            dotted part in it.
     """
     if _WILDCARDS & set(name):
-        raise InvalidInputError(Problem(f"{name!r} has one of []?* in it, which names must not have", what))
-    if any(part in ("", ".", "..") for part in name.split("/")) or "\\" in name or "\0" in name:
-        raise InvalidInputError(Problem(f"{name!r} is no name: write words with single slashes between them", what))
+        raise InvalidInputError(Problem(f"{name!a} has one of []?* in it, which names must not have", what))
+    parts = name.split("/")
+    if any(part in ("", ".", "..") for part in parts) or "\\" in name or _CONTROL.search(name):
+        raise InvalidInputError(Problem(f"{name!a} is no name: write words with single slashes between them", what))
+    if len(name) > _LONGEST_NAME or any(len(part.encode()) > _LONGEST_PART for part in parts):
+        reason = f"is longer than {_LONGEST_NAME} characters, or than {_LONGEST_PART} bytes between two slashes"
+        raise InvalidInputError(Problem(f"{name[:60]!a}… {reason}: files could not be named so", what))
+
+
+def check_namespace(name: str) -> None:
+    """Refuse a namespace that is no name of one part: data products of ``a/b`` would lie among those of ``a``.
+
+    Raises:
+        InvalidInputError: see `check_name`.
+    """
+    check_name(name, "namespace")
+    if "/" in name:
+        raise InvalidInputError(Problem(f"{name!a} has a slash in it, which a namespace must not have", "namespace"))
+
+
+def check_extension(extension: str) -> None:
+    """Refuse a file type that could be more of a path than the end of a file's name.
+
+    Raises:
+        InvalidInputError: it has something else than letters, digits and ``.+-_`` in it.
+    """
+    if len(extension) > _LONGEST_EXTENSION or not _EXTENSION.fullmatch(extension):
+        raise InvalidInputError(Problem(f"{extension[:60]!a} is no file type: write it as in csv", "file_type"))
 
 
 def version_word(text: str) -> str:

@@ -7,24 +7,37 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, Self, TypeVar, cast
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from multiblast.registry.model.kinds import KINDS
 from multiblast.registry.model.tables import StoredFile
+from multiblast.registry.model.values import (
+    Extension,
+    Hash,
+    Name,
+    NamespaceName,
+    PlacePath,
+    Root,
+    SemanticVersion,
+    Severity,
+    Text,
+    Time,
+    Uuid,
+    WebAddress,
+    Word,
+)
 
 Id = tuple[str, str]  # kind and reference
 Fields = Mapping[str, Any]
-
-# A time without a zone is UTC.
-_Time = Annotated[datetime, AfterValidator(lambda time: time if time.tzinfo else time.replace(tzinfo=UTC))]
 
 
 class Row(BaseModel):
     """One row. What another registry sends is checked by making it one of these.
 
-    A reference is what the row's registry calls another row: a number here, a URL elsewhere.
+    What its values may be is in `multiblast.registry.model.values`. A reference is what the row's registry calls
+    another row: a number here, a URL elsewhere.
 
     Attributes:
         details: Of rows that refer back to this one, where its registry lists them: ``kind.field`` to references.
@@ -33,6 +46,16 @@ class Row(BaseModel):
     kind: ClassVar[str]
     reference: str
     details: dict[str, list[str]] = {}
+
+    @classmethod
+    def own(cls, fields: dict[str, Any]) -> Self:
+        """Return a row of this installation's own tables, which is not checked again."""
+        named = {_PYTHON_NAMES.get(name, name): value for name, value in fields.items()}
+        return cast("Self", cls.model_construct(**named))
+
+    def check(self) -> None:
+        """Check everything in this row; raises pydantic's `ValidationError`."""
+        self.model_validate({**self.fields, "reference": self.reference, "details": self.details})
 
     @property
     def id(self) -> Id:
@@ -66,42 +89,42 @@ RowT = TypeVar("RowT", bound=Row)
 
 class NamespaceRow(Row):  # noqa: D101 - the tables describe each kind
     kind = "namespace"
-    name: str
-    full_name: str | None = None
-    website: str | None = None
+    name: NamespaceName
+    full_name: Text | None = None
+    website: WebAddress | None = None
 
 
 class StorageRootRow(Row):  # noqa: D101
     kind = "storage_root"
-    root: str
+    root: Root
     local: bool = False
 
 
 class StorageLocationRow(Row):  # noqa: D101
     kind = "storage_location"
-    path: str
-    hash: str
+    path: PlacePath
+    hash: Hash
     public: bool = True
     storage_root: str
 
 
 class FileTypeRow(Row):  # noqa: D101
     kind = "file_type"
-    name: str
-    extension: str
+    name: Text
+    extension: Extension
 
 
 class AuthorRow(Row):  # noqa: D101
     kind = "author"
-    name: str | None = None
-    identifier: str | None = None
-    uuid: str | None = None
+    name: Word | None = None
+    identifier: WebAddress | None = None
+    uuid: Uuid | None = None
 
 
 class ObjectRow(Row):  # noqa: D101
     kind = "object"
-    description: str | None = None
-    uuid: str
+    description: Text | None = None
+    uuid: Uuid
     storage_location: str | None = None
     file_type: str | None = None
     authors: list[str] = []
@@ -109,47 +132,47 @@ class ObjectRow(Row):  # noqa: D101
 
 class IssueRow(Row):  # noqa: D101
     kind = "issue"
-    severity: int
-    description: str
-    uuid: str
+    severity: Severity
+    description: Text
+    uuid: Uuid
     component_issues: list[str] = []
 
 
 class ObjectComponentRow(Row):  # noqa: D101
     kind = "object_component"
     object: str
-    name: str
-    description: str | None = None
+    name: Word
+    description: Text | None = None
     whole_object: bool = False
 
 
 class DataProductRow(Row):  # noqa: D101
     kind = "data_product"
     namespace: str
-    name: str
-    version: str
+    name: Name
+    version: SemanticVersion
     object: str
 
 
 class ExternalObjectRow(Row):  # noqa: D101
     kind = "external_object"
     data_product: str
-    identifier: str | None = None
-    alternate_identifier: str | None = None
-    alternate_identifier_type: str | None = None
-    title: str
-    release_date: _Time
+    identifier: WebAddress | None = None
+    alternate_identifier: Word | None = None
+    alternate_identifier_type: Word | None = None
+    title: Word
+    release_date: Time
     primary_not_supplement: bool = True
-    description: str | None = None
-    version: str | None = None
+    description: Text | None = None
+    version: SemanticVersion | None = None
     original_store: str | None = None
 
 
 class CodeRunRow(Row):  # noqa: D101
     kind = "code_run"
-    run_date: _Time
-    description: str
-    uuid: str
+    run_date: Time
+    description: Text
+    uuid: Uuid
     code_repo: str | None = None
     run_config: str | None = Field(default=None, alias="model_config")
     submission_script: str
@@ -159,31 +182,31 @@ class CodeRunRow(Row):  # noqa: D101
 
 class CodeRepoReleaseRow(Row):  # noqa: D101
     kind = "code_repo_release"
-    name: str
-    version: str
-    website: str | None = None
+    name: Word
+    version: SemanticVersion
+    website: WebAddress | None = None
     object: str
 
 
 class KeywordRow(Row):  # noqa: D101
     kind = "keyword"
     object: str
-    keyphrase: str
-    identifier: str | None = None
+    keyphrase: Word
+    identifier: WebAddress | None = None
 
 
 class LicenceRow(Row):  # noqa: D101
     kind = "licence"
     object: str
-    licence_info: str
-    identifier: str | None = None
+    licence_info: Text
+    identifier: WebAddress | None = None
 
 
 class KeyValueRow(Row):  # noqa: D101
     kind = "key_value"
     object: str
-    key: str
-    value: str
+    key: Word
+    value: Text
 
 
 class QualityControlledRow(Row):  # noqa: D101
@@ -193,6 +216,11 @@ class QualityControlledRow(Row):  # noqa: D101
 
 
 ROWS: dict[str, type[Row]] = {row.kind: row for row in Row.__subclasses__()}
+
+
+def join_place(root: str, path: str) -> str:
+    """Return the address of a path at a root; a root with a query, such as ``…?query=``, goes on where it ends."""
+    return root + path if "?" in root else root.rstrip("/") + "/" + path.lstrip("/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +234,7 @@ class FileLocation:
     @property
     def url(self) -> str:
         """The file's address."""
-        return self.root.rstrip("/") + "/" + self.path.lstrip("/")
+        return join_place(self.root, self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,11 +251,17 @@ class Endpoint(Protocol):
 
     Attributes:
         shares_objects: Whether it cannot give out a content once two objects have it.
-        secrets: What opens it, which must not stand in anything that leaves.
     """
 
     shares_objects: bool
-    secrets: tuple[str, ...]
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What opens it, which must not stand in anything that leaves."""
+
+    @property
+    def refused(self) -> Mapping[Id, str]:
+        """The rows that were read so far and are none, with the reason; they are left out of every answer."""
 
     @property
     def name(self) -> str:
@@ -242,7 +276,7 @@ class Endpoint(Protocol):
         """What a person should know of it; empty for nothing."""
 
     def read(self, kind: type[RowT], references: Iterable[str]) -> list[RowT]:
-        """Return rows by reference; raises `NotFoundError` for one that is not there."""
+        """Return rows by reference, without the `refused`; a missing one is one of these, or a `NotFoundError`."""
 
     def details(self, kind: type[RowT], field_name: str, rows: Sequence[Row]) -> list[RowT]:
         """Return the rows of ``kind`` whose field refers to one of ``rows``."""
@@ -259,6 +293,9 @@ class Endpoint(Protocol):
     def objects_at(self, locations: Iterable[str]) -> dict[str, str]:
         """Return an object for each location that has one, by reference."""
 
+    def holding(self, hashes: Iterable[str]) -> dict[str, FileLocation]:
+        """Return where this registry keeps files of its own that anybody may have, by their SHA-1."""
+
     def newest(self, kind: str) -> int:
         """Return the number of the newest row of a kind; 0 if there is none."""
 
@@ -271,6 +308,9 @@ class Endpoint(Protocol):
     @property
     def data_root(self) -> str:
         """The root under which this registry keeps files."""
+
+    def own_roots(self) -> set[str]:
+        """Return the roots under which this registry keeps files, however it and others write them."""
 
     def size(self, location: FileLocation) -> int:
         """Return a file's length in bytes."""

@@ -19,10 +19,11 @@ from multiblast.registry.api.local_api import LocalApi
 from multiblast.registry.config.schema import SearchEntry
 from multiblast.registry.config.searches import DatabaseFile, QueryRequest, QueryRunner, SearchRecord, shell_script
 from multiblast.registry.config.working_config import Input, Output, WorkingConfig, examine, resolve
+from multiblast.registry.local.data_store import product_path
 from multiblast.registry.local.records import CodeRunFacts, record_product, record_run, user_author_id
 from multiblast.registry.local.registry import Registry
-from multiblast.registry.local.users import RegistryUser, Secrets
-from multiblast.registry.model.names import ProductName
+from multiblast.registry.local.secrets import Secrets
+from multiblast.registry.local.users import RegistryUser
 from multiblast.registry.model.rows import CodeRunRow
 from multiblast.registry.runs.blast_jobs import record_database, record_making
 from multiblast.registry.runs.script_records import CODE_RUNS, recorded_runs, settle_runs
@@ -200,7 +201,7 @@ class _Execution:
             replace(one, name=replace(one.name, name=one.name.name.replace(_RUN_ID, self._run_id)))
             for one in working.outputs
         ]
-        self._files = {one.alias: _path(self._store, one.name, one.file_type) for one in self._outputs}
+        self._files = {one.alias: product_path(self._store, one.name, one.file_type) for one in self._outputs}
         self._log = working.directory / f"{self._run_id}.log"
         copies = {one.sha1: self._place(one).relative_to(self._store) for one in working.inputs}
         self._api = LocalApi(registry, user, str(self._store), copies)
@@ -296,7 +297,7 @@ class _Execution:
         )
 
     def _place(self, one: Input) -> Path:
-        return _path(self._store, one.name, one.file_type)
+        return product_path(self._store, one.name, one.file_type)
 
     def record(self, searched: SearchRecord | None) -> None:
         """Record the outputs and the code run, all or nothing."""
@@ -345,11 +346,3 @@ class _Execution:
         """Return what came of it."""
         seconds = (datetime.now(UTC) - self._started).total_seconds()
         return RunSummary(self._run_id, tuple(str(one.name) for one in self._outputs), seconds, str(self._log))
-
-
-def _path(store: Path, name: ProductName, file_type: str) -> Path:
-    """Return where in a data store a data product's file is."""
-    path = store / name.namespace / name.name / (f"{name.version}.{file_type}" if file_type else name.version)
-    if not path.resolve().is_relative_to(store.resolve()):
-        raise InvalidInputError(f"{str(name)!r} leads out of the data store: give it another name")
-    return path

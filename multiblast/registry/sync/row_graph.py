@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import count
 
+from multiblast.errors import StoreError
 from multiblast.registry.model.kinds import DETAILS
 from multiblast.registry.model.rows import (
     ROWS,
@@ -15,6 +17,9 @@ from multiblast.registry.model.rows import (
     RowT,
     StorageLocationRow,
 )
+
+# In the provenance of what is looked at together; a run after another takes four waves.
+_MOST_ROWS, MOST_WAVES = 500_000, 4_000
 
 
 class RowGraph:
@@ -36,6 +41,19 @@ class RowGraph:
         self.rows[row.id] = row
         self.leads[row.id] = set(row.targets())
         return True
+
+    def lead(self, owners: Iterable[Row], details: Iterable[Row], field_name: str) -> None:
+        """Note to which details rows lead, also where a registry lists one that turns out to be none."""
+        for row in owners:
+            for kind, name in DETAILS[row.kind]:
+                self.leads[row.id] |= {(kind, one) for one in row.details.get(f"{kind}.{name}", ())}
+        kinds = {row.kind for row in owners}
+        for one in details:
+            value = one.field(field_name)
+            for owner in kinds:
+                for reference in value if isinstance(value, list) else [value]:
+                    if (owner, reference) in self.leads:
+                        self.leads[owner, reference].add(one.id)
 
     def of(self, kind: type[RowT]) -> list[RowT]:
         """Return the rows of a kind."""
@@ -71,14 +89,23 @@ def collect_rows(
 ) -> RowGraph:
     """Collect rows in waves, each wave a few batched look-ups.
 
+    Rows that are none are not in it, but what leads to them is.
+
     Args:
         origin: Where the rows are.
         roots: Where to begin.
         known: Returns those of some rows that need not be looked at, because all that goes along with them is known.
+
+    Raises:
+        StoreError: the registry leads from row to row without an end.
     """
     closure = RowGraph()
     wave = [row for row in roots if closure.add(row)]
-    while wave:
+    for number in count():
+        if not wave:
+            break
+        if number > MOST_WAVES or len(closure.rows) > _MOST_ROWS:
+            raise StoreError(f"{origin.name} leads from row to row without an end: {len(closure.rows):,} were read")
         found: list[Row] = []
         wanted: dict[str, set[str]] = {}
         targets = {target for row in wave for target in row.targets()} - closure.rows.keys()
@@ -90,11 +117,7 @@ def collect_rows(
             owners = [row for row in wave if row.kind == owner]
             for kind, field_name in DETAILS[owner]:
                 details = origin.details(ROWS[kind], field_name, owners)
-                for row in details:
-                    value = row.field(field_name)
-                    for reference in value if isinstance(value, list) else [value]:
-                        if (owner, reference) in closure.leads:
-                            closure.leads[owner, reference].add(row.id)
+                closure.lead(owners, details, field_name)
                 passed = known({row.id for row in details})
                 found += [row for row in details if row.id not in passed]
         wave = [row for row in found if closure.add(row)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -63,13 +64,14 @@ class Remote:
     token: str
     bucket: Path
     opened: list[RestRegistry] = field(default_factory=list)
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60))
 
     def open(self, token: str = "", limits: RetryPolicy = QUICK) -> RestRegistry:
         self.opened.append(RestRegistry(self.url, token or self.token, limits))
         return self.opened[-1]
 
     def control(self, **what: Any) -> dict[str, Any]:
-        answer = httpx.post(f"{self.url}/control", json=what, timeout=60)
+        answer = self.client.post(f"{self.url}/control", content=json.dumps(what))
         told: dict[str, Any] = answer.json()
         return told
 
@@ -95,7 +97,9 @@ def remote(fair_server: tuple[str, str], fair_s3: tuple[str, Path]) -> Iterator[
     yield served
     for one in served.opened:
         one.close()
-    assert [line for line in served.log if not _DOCUMENTED.fullmatch(line)] == []
+    log = served.log
+    served.client.close()
+    assert [line for line in log if not _DOCUMENTED.fullmatch(line)] == []
 
 
 class Local(Registry):

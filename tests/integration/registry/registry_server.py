@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import fnmatch
 import hashlib
 import json
@@ -138,6 +139,8 @@ class State:
         self.rows: dict[str, dict[int, dict[str, Any]]] = {name: {} for name in TYPES}
         self.unique: dict[tuple[Any, ...], int] = {}
         self.log: list[str] = []
+        self.contents: dict[str, bytes] = {}
+        self.corrupt: dict[tuple[str, int], dict[str, Any]] = {}  # what is said instead of what is so
         self.faults: list[dict[str, Any]] = []
         self.shift_s = 0.0
         self.uploads = self.s3
@@ -146,6 +149,42 @@ class State:
         root = {"root": f"{base}/data/", "local": False, "id": 1, "last_updated": "2026-01-01T00:00:00Z"}
         self.rows["storage_root"][1] = root
         self.unique["storage_root", ("root",), root["root"]] = 1
+
+    def fill(self, products: int) -> None:
+        """Make so many products, each with rows of its own of most kinds, of all of which it has the same number."""
+        self.rows["namespace"][1] = {"name": "rich"}
+        for number in range(1, products + 1):
+            content = f"content {number}".encode()
+            sha1 = hashlib.sha1(content, usedforsecurity=False).hexdigest()
+            self.contents[sha1] = content
+            uuids = [
+                str(uuid.uuid5(uuid.NAMESPACE_URL, f"{what} {number}"))
+                for what in ("object", "script", "run", "author")
+            ]
+            whole = {"name": "whole_object", "whole_object": True, "issues": []}
+            script = products + number
+            made: dict[str, dict[str, Any]] = {
+                "storage_location": {"path": sha1, "hash": sha1, "public": True, "storage_root": 1},
+                "file_type": {"name": f"type {number}", "extension": f"t{number}"},
+                "author": {"name": f"author {number}", "uuid": uuids[3]},
+                "object": {"uuid": uuids[0], "storage_location": number, "file_type": number, "authors": [number]},
+                "object_component": {"object": number, **whole},
+                "data_product": {"name": f"params/p{number}", "version": "1.0.0", "namespace": 1, "object": number},
+                "code_run": {"run_date": "2026-01-01T00:00:00Z", "description": "run", "uuid": uuids[2],
+                             "submission_script": script, "inputs": [], "outputs": [number]},
+                "keyword": {"object": number, "keyphrase": "word"},
+                "licence": {"object": number, "licence_info": "CC0"},
+                "key_value": {"object": number, "key": "k", "value": "v"},
+            }  # fmt: skip
+            for kind, row in made.items():
+                self.rows[kind][number] = row
+            self.rows["object"][script] = {"uuid": uuids[1], "description": "script", "authors": []}
+            self.rows["object_component"][script] = {"object": script, **whole}
+        for kind, rows in self.rows.items():
+            for number, row in rows.items():
+                for name, what in TYPES[kind].items():
+                    row.setdefault(name, [] if what.startswith("[") else DEFAULTS.get(name))
+                row |= {"id": number, "last_updated": "2026-01-01T00:00:00Z"}
 
     def release(self, stop_after: int = 0) -> None:
         """Answer again, the first so many requests or all; who was held is let go."""
@@ -217,6 +256,9 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(fault["delay_s"])
             with self.state.lock:
                 self.state.delayed -= 1
+        if fault and ("raw" in fault or fault.get("endless")):
+            self.answer_falsely(fault, url.path)
+            return
         if fault and fault.get("drop"):
             self.close_connection = True
             self.connection.close()
@@ -238,6 +280,13 @@ class Handler(BaseHTTPRequestHandler):
                 self.state.shift_s = body.get("shift_s", self.state.shift_s)
                 if "uploads" in body:  # through something that stands before the storage
                     self.state.uploads = self.state.client(body["uploads"])
+                if body.get("save"):
+                    self.state.saved = copy.deepcopy((self.state.rows, self.state.unique))
+                if body.get("restore"):
+                    self.state.rows, self.state.unique = copy.deepcopy(self.state.saved)
+                if "fill" in body:
+                    self.state.fill(body["fill"])
+                self.state.corrupt.update({(kind, int(n)): row for kind, n, row in body.get("corrupt", [])})
                 if body.get("forget"):
                     self.state.log.clear()
                 if "stop_after" in body:
@@ -245,6 +294,25 @@ class Handler(BaseHTTPRequestHandler):
             counts = {name: len(rows) for name, rows in self.state.rows.items()}
             told = {"stopped": self.state.stopped, "most_at_once": self.state.most_at_once}
             self.answer(200, {"log": self.state.log, "counts": counts, **told})
+
+    def answer_falsely(self, fault: dict[str, Any], path: str) -> None:
+        if "raw" in fault:
+            self.send_raw(fault["raw"], fault.get("status", 200), fault.get("headers", {}))
+            return
+        number = len(self.state.log)  # page after page, each with a row that nobody has seen
+        row = {"url": self.address(path.split("/")[2], 10**6 + number)}
+        following = f"{self.base}{path}?cursor={number}"
+        self.answer(200, {"count": 10**9, "next": following, "results": [row]})
+
+    def send_raw(self, body: str, status: int, headers: dict[str, str]) -> None:
+        data = body.encode("latin-1")
+        self.send_response(status)
+        length = {} if "Transfer-Encoding" in headers else {"Content-Length": str(len(data))}
+        for name, value in (length | headers).items():
+            self.send_header(name, value.replace("BASE", self.base))
+        self.end_headers()
+        self.wfile.write(data)
+        self.close_connection = True
 
     def answer(self, code: int, said: Any, headers: dict[str, str] | None = None) -> None:
         data = json.dumps(said).encode()
@@ -290,6 +358,9 @@ class Handler(BaseHTTPRequestHandler):
         return str(client.generate_presigned_url(action, Params={"Bucket": "fair", "Key": key}, ExpiresIn=lasts_s))
 
     def give(self, name: str, fault: Any) -> None:
+        if name in self.state.contents:
+            self.send_raw(self.state.contents[name].decode(), 200, {})
+            return
         with self.state.lock:
             places = [row for row in self.state.rows["storage_location"].values() if row["path"] == name
                       and row["storage_root"] == 1]  # fmt: skip
@@ -396,7 +467,7 @@ class Handler(BaseHTTPRequestHandler):
             elif what.startswith("["):
                 value = [self.address(what[1:-1], one) for one in value or []]
             told[name] = value
-        return told | self.backward(kind, row["id"])
+        return told | self.backward(kind, row["id"]) | self.state.corrupt.get((kind, row["id"]), {})
 
     def backward(self, kind: str, number: int) -> dict[str, Any]:
         def of(other: str, name: str) -> list[str]:
