@@ -53,7 +53,8 @@ registry = LocalRegistry.load("BLOCK_NAME").registry()
             return own
         url = self.url.get_secret_value() or f"sqlite:///{home() / 'registry.sqlite'}"
         store = open_place(self.files_url) if self.files_url else own.files.store
-        return Registry(open_database(url), store, Path(self.directory) if self.directory else own.directory)
+        directory = Path(self.directory) if self.directory else own.directory
+        return Registry(open_database(url, own=True), store, directory, own=True)
 
 
 class RemoteRegistry(OurBlock):

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 from semver import Version
-from sqlalchemy import ColumnElement, and_, func, insert, or_
+from sqlalchemy import ColumnElement, Engine, and_, func, insert, make_url, or_
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, SQLModel, col, select
 
 from multiblast.database import Database, among, utc_now
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, ObjectMissingError
+from multiblast.files import make_private
 from multiblast.registry.local.files import Checksums, Files
+from multiblast.registry.local.secrets import split_password
 from multiblast.registry.model.kinds import KINDS, Kind, ListField
-from multiblast.registry.model.rows import ROWS, Creation, DataProductRow, Fields, FileLocation, Row, RowT
+from multiblast.registry.model.rows import ROWS, Creation, DataProductRow, Fields, FileLocation, Id, Row, RowT
 from multiblast.registry.model.tables import (
     DataProduct,
     Namespace,
@@ -34,9 +37,28 @@ from multiblast.stores import LocalStore, Store
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
 
-def open_database(url: str) -> Database:
-    """Return the registry database at a URL; it is opened, and made if need be, at first use."""
-    return Database(url, MIGRATIONS)
+class _OwnDatabase(Database):
+    """A database whose file, if it is one, only its owner can read: what is private stands in it."""
+
+    @property
+    def engine(self) -> Engine:
+        """The SQLAlchemy engine: see `Database.engine`."""
+        path = make_url(self.url).database
+        if self._engine is None and self.url.startswith("sqlite:") and path not in {None, "", ":memory:"}:
+            file = Path(str(path))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch(0o600)
+            if file.stat().st_uid == os.geteuid():
+                file.chmod(0o600)
+        return super().engine
+
+
+def open_database(url: str, *, own: bool = False) -> Database:
+    """Return the registry database at a URL; it is opened, and made if need be, at first use.
+
+    ``own``: it is of this installation, and nobody else reads its file.
+    """
+    return (_OwnDatabase if own else Database)(url, MIGRATIONS)
 
 
 class Registry:
@@ -46,25 +68,31 @@ class Registry:
         database: From `open_database`.
         store: Where files are kept.
         directory: For runs, tokens and unfinished downloads; it is made when first needed.
+        own: Whether it is the one of this installation, whose files nobody else may read.
     """
 
     shares_objects = False
-    secrets: tuple[str, ...] = ()
     requests = 0
     warning = ""
 
-    def __init__(self, database: Database, store: Store, directory: Path) -> None:
+    def __init__(self, database: Database, store: Store, directory: Path, *, own: bool = False) -> None:
         self.database, self.directory = database, directory
         self.files = Files(store, self.session, self.writing)
         self.data_root = self.files.root
         self._current = threading.local()
+        self._private = [directory] if own else []
+        if own and isinstance(store, LocalStore):
+            self._private.append(store.root / "files")
 
     @classmethod
     def embedded(cls) -> Registry:
         """Return the registry that needs nothing but a directory: SQLite and files under `settings.home`."""
         base = home()
         return cls(
-            open_database(f"sqlite:///{base / 'registry.sqlite'}"), LocalStore(base / "store"), base / "registry"
+            open_database(f"sqlite:///{base / 'registry.sqlite'}", own=True),
+            LocalStore(base / "store"),
+            base / "registry",
+            own=True,
         )
 
     @property
@@ -72,12 +100,25 @@ class Registry:
         """The database's URL, without its password."""
         return self.database.engine.url.render_as_string()
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The password of the database."""
+        password = split_password(self.database.url)[1]
+        return (password,) if password else ()
+
+    @property
+    def refused(self) -> Mapping[Id, str]:
+        """Nothing: rows of this machine are taken as they are."""
+        return {}
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Keep what this thread creates inside whole or not at all; an inner one belongs to the outer."""
         if getattr(self._current, "session", None) is not None:
             yield
             return
+        while self._private:
+            make_private(self._private.pop())
         with self.database.write() as session:
             self._current.session = session
             try:
@@ -103,15 +144,19 @@ class Registry:
 
     def read(self, kind: type[RowT], references: Iterable[str]) -> list[RowT]:
         """Return rows by reference: see `Endpoint.read`."""
-        wanted = sorted({int(reference) for reference in references})
-        model: Any = KINDS[kind.kind].model
-        with self.session() as session:
-            query = select(model).where(among(session, model.id, wanted)).order_by(model.id)
-            rows = _rows(session, kind, session.exec(query).all())
+        wanted = {int(reference) for reference in references}
+        rows = self.read_present(kind, wanted)
         if len(rows) < len(wanted):
             missing = set(wanted) - {int(row.reference) for row in rows}
             raise NotFoundError(kind.kind, str(min(missing)), "it was deleted meanwhile")
         return rows
+
+    def read_present(self, kind: type[RowT], numbers: Iterable[int]) -> list[RowT]:
+        """Return those of some rows that are there, in the order of their numbers."""
+        model: Any = KINDS[kind.kind].model
+        with self.session() as session:
+            query = select(model).where(among(session, model.id, sorted(numbers))).order_by(model.id)
+            return _rows(session, kind, session.exec(query).all())
 
     def details(self, kind: type[RowT], field_name: str, rows: Sequence[Row]) -> list[RowT]:
         """Return the rows that refer to others: see `Endpoint.details`."""
@@ -172,8 +217,8 @@ class Registry:
             values["version"] = product.version
         if "version" in values and not Version.is_valid(values["version"]):
             raise InvalidInputError(f"{values['version']!r} is no semantic version: write three numbers, as in 1.0.0")
-        if kind == "storage_root" and values["root"] == self.data_root:
-            values["local"] = True
+        if kind == "storage_root":  # whatever others say of theirs
+            values["local"] = values["root"] == self.data_root
         values |= {f"{name}_id": int(fields[name]) for name in described.references if fields.get(name)}
         row: Any = described.model(**values)
         session.add(row)
@@ -206,6 +251,14 @@ class Registry:
             query = query.where(among(session, col(Object.storage_location_id), wanted))
             return {str(location): str(item) for location, item in session.exec(query)}
 
+    def holding(self, hashes: Iterable[str]) -> dict[str, FileLocation]:
+        """Return where files are that are public here, by hash: see `Endpoint.holding`."""
+        kept = self.files.holding(hashes)
+        query = select(StorageLocation.hash).where(col(StorageLocation.public))
+        with self.session() as session:
+            shown = session.exec(query.where(among(session, col(StorageLocation.hash), list(kept)))).all()
+        return {sha1: FileLocation(self.data_root, self.path_of(kept[sha1]), sha1) for sha1 in shown}
+
     def newest(self, kind: str) -> int:
         """Return the number of the newest row of a kind: see `Endpoint.newest`."""
         model: Any = KINDS[kind].model
@@ -217,6 +270,10 @@ class Registry:
         model: Any = KINDS[kind.kind].model
         with self.session() as session:
             return _rows(session, kind, session.exec(select(model).where(model.id > number)).all())
+
+    def own_roots(self) -> set[str]:
+        """Return the root of its files: see `Endpoint.own_roots`."""
+        return {self.data_root}
 
     def size(self, location: FileLocation) -> int:
         """Return a file's length in bytes: see `Endpoint.size`."""
@@ -320,4 +377,4 @@ def plain_rows(session: Session, kind: Kind, found: Sequence[SQLModel]) -> dict[
 def _rows(session: Session, row: type[RowT], found: Sequence[SQLModel]) -> list[RowT]:
     """Turn table rows into rows as registries exchange them."""
     values = plain_rows(session, KINDS[row.kind], found)
-    return [row.model_validate({"reference": str(number), **fields}) for number, fields in values.items()]
+    return [row.own({"reference": str(number), **fields}) for number, fields in values.items()]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,11 +26,21 @@ from tenacity import (
 )
 
 from multiblast.errors import MultiblastError, NotAllowedError, NotFoundError, StoreError
+from multiblast.registry.local.secrets import shown
+from multiblast.registry.remotes.answers import parse_json, read_length
+from multiblast.stores.base import CHUNK_BYTES
 
 _TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
 _SKEW_REPORTED_S = 300
 _LONGEST_WAIT_S = 30.0
 _SHOWN = 300
+_REDIRECTS = 5
+_LARGEST_ANSWER_BYTES = 64 << 20
+_LARGEST_UNANNOUNCED_BYTES = 1 << 30  # of a file whose length the server does not say
+_SLOWEST_BYTES_A_S = 1024
+_OF_THE_TRANSFER = {"content-encoding", "content-length", "transfer-encoding"}
+# An answer, or a file beside what its length takes, may last as many times the time-out.
+_PATIENCE = _PATIENCE_WITH_FILES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +67,20 @@ class Connection:
         skew_s: How far this machine's clock is ahead of the server's, as last heard.
     """
 
-    def __init__(self, base: str, token: str = "", limits: RetryPolicy | None = None) -> None:
+    def __init__(self, base: str, token: str = "", limits: RetryPolicy | None = None, password: str = "") -> None:
         self.base = base.rstrip("/") + "/"
         self.limits = limits or RetryPolicy()
         self.requests = 0
         self.skew_s = 0.0
-        self._token = token
+        user, _, word = password.partition(":")
+        self._token, self._login = token, (user, word) if password else None
         self._counting = threading.Lock()
         self._client = httpx.Client(
             http2=True,  # where TLS offers it
             timeout=httpx.Timeout(self.limits.timeout_s, connect=min(10.0, self.limits.timeout_s)),
             limits=httpx.Limits(max_connections=2 * self.limits.at_once, max_keepalive_connections=self.limits.at_once),
+            max_redirects=_REDIRECTS,
+            verify=_trusted(),
             headers={"Accept": "application/json"},
         )
 
@@ -93,12 +109,7 @@ class Connection:
         response = self._with_retries(lambda: self._send("GET", self._url(path), params=params))
         if response.is_error:
             self._refuse(response)
-        try:
-            return response.json()
-        except ValueError as error:
-            raise StoreError(
-                f"{response.url} answered with something that is not JSON: is this the address of a FAIR registry?"
-            ) from error
+        return parse_json(response.content, _place(response))
 
     def post(self, path: str, body: Any = None) -> httpx.Response:
         """Send JSON with the token; 201, 200, 400 and 409 are answers, anything else is an error."""
@@ -134,8 +145,7 @@ class Connection:
         )
         try:
             if response.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and response.is_error:
-                response.read()
-                self._refuse(response)
+                self._refuse(self._read_message(response))
             yield response
         finally:
             response.close()
@@ -147,20 +157,75 @@ class Connection:
         theirs, ours = urlsplit(path), urlsplit(self.base)
         return theirs._replace(scheme=ours.scheme, netloc=ours.netloc).geturl()
 
+    def download(self, response: httpx.Response) -> Iterator[bytes]:
+        """Yield the body of a `stream`, which is no longer than announced, and not endlessly slow.
+
+        Raises:
+            StoreError: it is.
+        """
+        announced = read_length(response.headers.get("content-length", ""))
+        largest = _LARGEST_UNANNOUNCED_BYTES if announced is None else announced
+        ends_at = time.monotonic() + _PATIENCE_WITH_FILES * self.limits.timeout_s + largest / _SLOWEST_BYTES_A_S
+        yield from self._bounded(response, response.iter_raw(CHUNK_BYTES), largest, ends_at)
+
+    def _bounded(
+        self, response: httpx.Response, chunks: Iterator[bytes], largest: int, ends_at: float
+    ) -> Iterator[bytes]:
+        size, place = 0, _place(response)
+        for chunk in chunks:
+            size += len(chunk)
+            if size > largest:
+                raise StoreError(f"{place} sends more than {largest:,} bytes, and than it said: it is not read on")
+            if time.monotonic() > ends_at:
+                raise StoreError(f"{place} sends too slowly: {size:,} bytes came; run the same again to go on")
+            yield chunk
+
     def _send(
         self, method: str, url: str, *, stream: bool = False, follow_redirects: bool = False, **rest: Any
     ) -> httpx.Response:
         with self._counting:
             self.requests += 1
-        request = self._client.build_request(method, url, **rest)
-        response = self._client.send(request, stream=stream, follow_redirects=follow_redirects)
+        try:
+            request = self._client.build_request(method, url, **rest)
+            # A site behind a log-in: nobody else gets to know user and password, and a token goes before them.
+            ours = self._login if url.startswith(self.base.removesuffix("api/")) else None
+            login = ours if "Authorization" not in request.headers else None
+            response = self._client.send(request, stream=True, follow_redirects=follow_redirects, auth=login)
+            if not stream:
+                response = self._read(response)
+        except httpx.TransportError as error:
+            if isinstance(error, httpx.UnsupportedProtocol):
+                raise StoreError(f"{shown(url)[:_SHOWN]} leads to no address on the web") from error
+            raise
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, UnicodeError) as error:
+            raise StoreError(f"{shown(url)[:_SHOWN]} cannot be requested: {error}") from error
         with self._counting:
             self.requests += len(response.history)
         first = response.history[0] if response.history else response
-        with suppress(ValueError, TypeError):  # no date, or one without a zone: it only serves a warning
+        # No date, or one without a zone or out of range: it only serves a warning.
+        with suppress(ValueError, TypeError, OverflowError):
             date = parsedate_to_datetime(first.headers.get("date", ""))
             self.skew_s = (datetime.now(UTC) - date).total_seconds()
         return response
+
+    def _read(self, response: httpx.Response) -> httpx.Response:
+        """Return an answer with its body, which is held in memory."""
+        ends_at = time.monotonic() + _PATIENCE * self.limits.timeout_s
+        try:
+            body = b"".join(self._bounded(response, response.iter_bytes(), _LARGEST_ANSWER_BYTES, ends_at))
+        finally:
+            response.close()
+        headers = [pair for pair in response.headers.multi_items() if pair[0] not in _OF_THE_TRANSFER]
+        return httpx.Response(
+            response.status_code, headers=headers, content=body, request=response.request, history=response.history
+        )
+
+    def _read_message(self, response: httpx.Response) -> httpx.Response:
+        """Return an error answer with what it says, or with nothing if that breaks off."""
+        try:
+            return self._read(response)
+        except (httpx.HTTPError, StoreError):
+            return httpx.Response(response.status_code, request=response.request, history=response.history)
 
     def _with_retries(self, send: Callable[[], httpx.Response]) -> httpx.Response:
         retrying = Retrying(
@@ -201,10 +266,10 @@ class Connection:
     def _refuse(self, response: httpx.Response) -> None:
         """Raise what an error answer means."""
         host, code = response.url.netloc.decode(), response.status_code
-        message = response.text[:_SHOWN].strip() if not response.is_stream_consumed or response.is_closed else ""
+        message = printable(response.text[:_SHOWN]).strip()
         foreign = host != urlsplit(self.base).netloc
         if code == HTTPStatus.NOT_FOUND:
-            raise NotFoundError("file or record", str(response.url.copy_with(query=None)), f"{host} does not have it")
+            raise NotFoundError("file or record", _place(response), f"{host} does not have it")
         if code in (HTTPStatus.FORBIDDEN, HTTPStatus.BAD_REQUEST) and foreign:  # some answer 400 to one that is late
             raise NotAllowedError(
                 f"the storage at {host} refused the signed link ({code}): it may have expired, or the clocks of the "
@@ -220,6 +285,22 @@ class Connection:
                 f"{host} failed with {code} {self.limits.attempts} times; what is done is kept: run it again later"
             )
         raise MultiblastError(f"{host} answered {code} to {response.request.method} {response.url.path}: {message}")
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Return what certificates are checked by; to read them all takes longer than many a request."""
+    return httpx.create_ssl_context()
+
+
+def _place(response: httpx.Response) -> str:
+    """Return where an answer came from, without what opened it."""
+    return shown(str(response.url.copy_with(query=None)))
+
+
+def printable(text: str) -> str:
+    """Return text from elsewhere without what would move a terminal's cursor."""
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else "\ufffd" for letter in text)
 
 
 def _close(state: RetryCallState) -> None:

@@ -6,13 +6,17 @@ it is and what read or wrote it; not where it is, nor any description.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
 
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.rows import (
     DataProductRow,
     ExternalObjectRow,
+    Id,
     IssueRow,
     ObjectComponentRow,
     ObjectRow,
@@ -34,22 +38,40 @@ class PublicView(Registry):
         registry: Whose rows; everything else, such as taking rows and files, is its own.
         root: The address under which its files are shown; by default its own.
         path_of: Returns the path of a file there.
+        foreign: Whether it is somebody else's registry, whose rows are checked.
 
     Attributes:
         private: The objects that were read so far and are private.
     """
 
-    def __init__(self, registry: Registry, root: str = "", path_of: Callable[[StoredFile], str] | None = None) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        root: str = "",
+        path_of: Callable[[StoredFile], str] | None = None,
+        *,
+        foreign: bool = False,
+    ) -> None:
         vars(self).update(vars(registry))  # the same database, files and transactions
         self.registry = registry
         self._root, self._path_of = root or registry.data_root, path_of or registry.path_of
+        self._foreign = foreign
         self.private: set[str] = set()
+        self._refused: dict[Id, str] = {}
+
+    @property
+    def refused(self) -> Mapping[Id, str]:
+        """What was read of a foreign registry and is no row: see `Endpoint.refused`."""
+        return self._refused
 
     def read(self, kind: type[RowT], references: Iterable[str]) -> list[RowT]:
         """Return rows by reference, masked: see `Endpoint.read`."""
         wanted = set(references)
         shown = [kind.model_validate({"reference": SHOWN_ROOT, "root": self._root})] if SHOWN_ROOT in wanted else []
-        return shown + self._mask(kind, self.registry.read(kind, wanted - {SHOWN_ROOT}))
+        rows = self.registry.read_present(kind, map(int, wanted - {SHOWN_ROOT}))
+        for reference in wanted - {SHOWN_ROOT} - {row.reference for row in rows}:
+            self._refused[kind.kind, reference] = f"{self.name} has no {kind.kind} {reference}: it was deleted"
+        return shown + self._mask(kind, rows)
 
     def details(self, kind: type[RowT], field_name: str, rows: Sequence[Row]) -> list[RowT]:
         """Return the rows that refer to others, masked: see `Endpoint.details`."""
@@ -88,7 +110,17 @@ class PublicView(Registry):
             ObjectComponentRow: self._mask_components,
             ExternalObjectRow: self._mask_externals,
         }
-        return cast("list[RowT]", masks[kind](rows)) if kind in masks else rows
+        masked = cast("list[RowT]", masks[kind](rows)) if kind in masks else rows
+        return [row for row in masked if self._is_right(row)] if self._foreign else masked
+
+    def _is_right(self, row: Row) -> bool:
+        try:
+            row.check()
+        except ValidationError as error:
+            wrong = error.errors()[0]
+            self._refused[row.id] = f"{self.name} has a {row.kind} that is none: {wrong['loc']} {wrong['msg']}"
+            return False
+        return True
 
     def _mask_objects(self, rows: list[ObjectRow]) -> list[ObjectRow]:
         places = self.registry.read(StorageLocationRow, {row.storage_location for row in rows if row.storage_location})
@@ -103,10 +135,18 @@ class PublicView(Registry):
         return [_without(row, "description") if row.object in self.private else row for row in rows]
 
     def _mask_externals(self, rows: list[ExternalObjectRow]) -> list[ExternalObjectRow]:
-        """Leave out where an object was found, if that is private or on this machine."""
+        """Leave out where an object was found, if that is private, on this machine, or on the site of the files.
+
+        A FAIR registry finds none of its files once it has a second root on its own site.
+        """
         places = self.registry.read(StorageLocationRow, {row.original_store for row in rows if row.original_store})
         roots = self.registry.read(StorageRootRow, {place.storage_root for place in places})
-        local = {root.reference for root in roots if root.local or root.root.startswith("file:")}
+        site = urlsplit(self._root).netloc
+        local = {
+            root.reference
+            for root in roots
+            if root.local or root.root.startswith("file:") or (site and urlsplit(root.root).netloc == site)
+        }
         shown = {place.reference for place in places if place.public and place.storage_root not in local}
         return [row if row.original_store in shown else _without(row, "original_store") for row in rows]
 
