@@ -29,7 +29,8 @@ async def pull_registry(config: str, remote: str = "", user: str = "", dry_run: 
     Returns:
         What became of each item.
     """
-    return await _transfer("pull", plan_pull(config, remote, user), dry_run, pull_products, config, remote, user)
+    plan = plan_pull(config, remote, user, dry_run)
+    return await _transfer("pull", plan, dry_run, pull_products, config, remote, user)
 
 
 @flow(name="push-registry", flow_run_name="push registry")

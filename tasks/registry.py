@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from contextlib import AbstractContextManager, closing, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,23 +54,24 @@ def open_remote(registry: Registry, name: str, user: str = "") -> AbstractContex
     return closing(_remote_block(name).remote(registry, name or own_remote(registry, user)))
 
 
-def remote_names(registry: Registry) -> list[str]:
-    """Return the name of every remote as an endpoint: of blocks, and of those that the registry knows by name."""
+@contextmanager
+def open_remotes(registry: Registry) -> Iterator[list[Endpoint]]:
+    """Open every remote: of blocks, and those that the registry knows by name."""
     documents: list[BlockDocument] = []
     with get_client(sync_client=True) as client, suppress(PrefectHTTPStatusError):  # no such block was ever registered
         documents = client.read_block_documents_by_type(RemoteRegistry.get_block_type_slug())
-    names = set(Remotes(registry).end_names())
-    for document in documents:
-        if document.name and (block := _remote_block(document.name)).url:
-            with closing(block.remote(registry)) as end:
-                names.add(end.name)
-    return sorted(names)
+    with ExitStack() as opened:
+        ends = opened.enter_context(Remotes(registry).open_all())
+        for document in documents:
+            if document.name and (block := _remote_block(document.name)).url:
+                ends.append(opened.enter_context(closing(block.remote(registry))))
+        yield sorted({end.name: end for end in ends}.values(), key=lambda end: end.name)
 
 
-def plan_pull(config: str, remote: str, user: str) -> TransferSummary:
-    """Find out what a configuration needs, and how much of it is not here."""
+def plan_pull(config: str, remote: str, user: str, sizes: bool) -> TransferSummary:
+    """Find out what a configuration needs, and how much of it is not here; with sizes it takes a request per file."""
     with local_registry() as registry, open_remote(registry, remote, user) as end:
-        return sync_commands.plan_pull(Path(config), registry, end, binding(registry, user))
+        return sync_commands.plan_pull(Path(config), registry, end, binding(registry, user), sizes=sizes)
 
 
 def plan_push(remote: str) -> TransferSummary:

@@ -243,11 +243,11 @@ def _gc(w: World) -> None:
     w.offer("collected/a", "collected")
     acts: list[Callable[[], object]] = [
         lambda: w.command("gc", "--files"),
-        lambda: collect(w.own, [w.remote.name], files=True),
+        lambda: collect(w.own, [w.remote], files=True),
     ]
     for act in acts:
         w.flow("pull-registry", config=w.config(text))
-        planned = collect(w.own, [w.remote.name], files=True, dry_run=True)
+        planned = collect(w.own, [w.remote], files=True, dry_run=True)
         assert "rich:collected/a@1.0.0" in planned.items
         assert w.command("gc", "--files", "--dry-run")["items"] == list(planned.items)
         assert w.own.products("rich", ["collected/a"])

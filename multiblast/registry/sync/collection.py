@@ -3,22 +3,40 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import delete as remove
 from sqlmodel import col, select
 
 from multiblast.database import among
-from multiblast.errors import ConflictError
-from multiblast.registry.local.items import everything, find_items, label
+from multiblast.errors import ConflictError, InvalidInputError, MultiblastError
+from multiblast.registry.local.data_store import product_path
+from multiblast.registry.local.files import file_checksums
+from multiblast.registry.local.items import Item, everything, find_items, label
 from multiblast.registry.local.registry import Registry
+from multiblast.registry.local.users import bound_users
 from multiblast.registry.model.kinds import DETAILS, KINDS
-from multiblast.registry.model.rows import ROWS, CodeRunRow, ObjectComponentRow, ObjectRow, Row, StorageLocationRow
+from multiblast.registry.model.names import ProductName
+from multiblast.registry.model.rows import (
+    ROWS,
+    CodeRunRow,
+    DataProductRow,
+    Endpoint,
+    FileTypeRow,
+    Id,
+    NamespaceRow,
+    ObjectComponentRow,
+    ObjectRow,
+    Row,
+    StorageLocationRow,
+)
 from multiblast.registry.model.tables import RegistryTable, RemoteCopy, Staged, StorageLocation, StorageRoot, StoredFile
-from multiblast.registry.sync.remote_copies import RemoteCopies
+from multiblast.registry.sync.presence import State, files_at, presence
 from multiblast.registry.sync.row_graph import RowGraph, collect_rows
 
 _ABANDONED_AFTER_S = 24 * 3600
@@ -28,36 +46,60 @@ _COLLECTED = set(KINDS) - {"namespace", "storage_root", "file_type", "author"}
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What a collection would remove, or did."""
+    """What a collection would remove, or did.
+
+    Attributes:
+        files: The SHA-1 of each.
+        copies: Paths of working copies in data stores.
+        notes: What should be known beside.
+    """
 
     rows: int
     files: tuple[str, ...]
     size_bytes: int
     items: tuple[str, ...]
+    copies: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def collect(
-    registry: Registry, remote_names: Sequence[str], *, files: bool = False, every: bool = False, dry_run: bool = False
+    registry: Registry, remotes: Sequence[Endpoint], *, files: bool = False, every: bool = False, dry_run: bool = False
 ) -> Removal:
     """Remove what is synced, and in the provenance of nothing that is not; and parts of files left for a day.
 
+    What a remote has, it is asked now, by digest. What no remote shows whole stays.
+
     Args:
         registry: The local one.
-        remote_names: `Endpoint.name` of the remotes that count: what one of them has is synced.
-        files: Remove files too, except those of restricted access.
-        every: Remove these too.
+        remotes: Those that count: what one of them has is synced.
+        files: Remove files too, also from data stores, except those of restricted access.
+        every: Remove these too, if a remote gives them out.
         dry_run: Only return what would be removed.
     """
     roots = everything(registry)
-    unsynced = [row for row in roots if not _is_synced(registry, remote_names, row)]
-    kept = collect_rows(registry, unsynced).rows.keys()
-    dropped = [row for row in roots if row.id not in kept]
-    graph = collect_rows(registry, dropped)
-    doomed = {row_id for row_id in graph.rows if row_id not in kept and row_id[0] in _COLLECTED}
+    notes: list[str] = []
+    synced = _synced(registry, remotes, roots, notes)
+    elsewhere: dict[Id, bool] = {}
+    while True:
+        kept = collect_rows(registry, [row for row in roots if row.id not in synced]).rows.keys()
+        dropped = [row for row in roots if row.id not in kept]
+        graph = collect_rows(registry, dropped)
+        doomed = {row_id for row_id in graph.rows if row_id not in kept and row_id[0] in _COLLECTED}
+        objects = [row for row in graph.of(ObjectRow) if row.id in doomed]
+        fresh = [row for row in objects if row.id not in elsewhere]
+        elsewhere |= _elsewhere(registry, remotes, graph, fresh, files=files)
+        unsure = {row.id for row in objects if not elsewhere[row.id]}
+        if not unsure:
+            break
+        # What needs something that only is here stays with it.
+        synced -= {row.id for row in dropped if graph.reachable(row.id) & unsure}
     if not dry_run:
         _sweep(registry)
     items = [label(registry, row) for row in dropped]
-    return _remove(registry, graph, doomed, items, files=files, every=every, dry_run=dry_run)
+    orphans = files_at_any(registry, remotes, _orphans(registry)) if files else set()
+    return _remove(
+        registry, graph, doomed, items, files=files, every=every, dry_run=dry_run, orphans=orphans, notes=notes
+    )
 
 
 def _sweep(registry: Registry) -> None:
@@ -69,21 +111,56 @@ def _sweep(registry: Registry) -> None:
     registry.files.store.sweep()
 
 
-def _is_synced(registry: Registry, remote_names: Sequence[str], row: Row) -> bool:
-    return any(RemoteCopies(registry, name).all_there([row.id]) for name in remote_names)
+def _synced(registry: Registry, remotes: Sequence[Endpoint], rows: Sequence[Item], notes: list[str]) -> set[Id]:
+    """Return those of some items that one of the remotes has now; what cannot be asked has nothing."""
+    found: set[Id] = set()
+    for remote in remotes:
+        try:
+            states = presence(registry, remote, rows).states
+        except MultiblastError as error:
+            notes.append(f"{remote.name} could not be asked, so that what only it has stays: {error}")
+            continue
+        found |= {row_id for row_id, state in states.items() if state == State.SAME}
+    return found
+
+
+def _elsewhere(
+    registry: Registry, remotes: Sequence[Endpoint], graph: RowGraph, objects: Sequence[ObjectRow], *, files: bool
+) -> dict[Id, bool]:
+    """Return of each object whether a remote has it, and gives out its file if that is to be removed too."""
+    synced = _synced(registry, remotes, objects, []) if objects else set()
+    held = registry.files.holding(sha1 for row in objects if (sha1 := graph.sha1(row))) if files else {}
+    given_out = files_at_any(registry, remotes, held)
+    return {row.id: row.id in synced and graph.sha1(row) not in held.keys() - given_out for row in objects}
+
+
+def files_at_any(registry: Registry, remotes: Sequence[Endpoint], hashes: Iterable[str]) -> set[str]:
+    """Return those of some contents of which one of the remotes gives out a file of the right length."""
+    missing, found = set(hashes), set[str]()
+    for remote in remotes:
+        with suppress(MultiblastError):
+            found |= files_at(registry, remote, missing - found)
+    return found
+
+
+def _orphans(registry: Registry) -> set[str]:
+    """Return the contents of which no row is left, as an earlier collection without files leaves them."""
+    with registry.session() as session:
+        kept, placed = (session.exec(select(column)).all() for column in (StoredFile.sha1, StorageLocation.hash))
+    return set(kept) - set(placed)
 
 
 def delete(
-    registry: Registry, text: str, remote_names: Sequence[str], *, force: bool = False, dry_run: bool = False
+    registry: Registry, text: str, remotes: Sequence[Endpoint], *, force: bool = False, dry_run: bool = False
 ) -> Removal:
-    """Remove one code run or file from the registry and the store.
+    """Remove one code run or file from the registry, the store and the data stores.
 
     Its file is removed too, unless something else is the same file.
 
     Args:
         registry: The local one.
         text: What, see `find_items`.
-        remote_names: As in `collect`.
+        remotes: As in `collect`.
         force: Even if no remote has it.
         dry_run: Only return what would be removed.
 
@@ -91,8 +168,9 @@ def delete(
         ConflictError: it is not synced, or something else depends on it.
     """
     rows = find_items(registry, text)
+    synced = set() if force else _synced(registry, remotes, rows, [])
     for row in rows:
-        if not force and not _is_synced(registry, remote_names, row):
+        if not force and row.id not in synced:
             raise ConflictError(f"{label(registry, row)} is at no remote: push it first, or delete it with force")
     graph = RowGraph()
     waiting: list[Row] = [*rows]
@@ -108,6 +186,10 @@ def delete(
         others = registry.details(ObjectRow, "storage_location", [place])
         if all(other.id in graph.rows for other in others):
             graph.add(place)
+    if not force:
+        held = registry.files.holding(row.hash for row in graph.of(StorageLocationRow))
+        if held.keys() - files_at_any(registry, remotes, held):
+            raise ConflictError(f"the file of {text} is given out by no remote: push it again, or delete it with force")
     items = [label(registry, row) for row in rows]
     return _remove(registry, graph, set(graph.rows), items, files=True, every=True, dry_run=dry_run)
 
@@ -127,13 +209,15 @@ def _refuse_needed(registry: Registry, graph: RowGraph) -> None:
 
 def _remove(  # noqa: PLR0913 - what, and how much of it
     registry: Registry, graph: RowGraph, doomed: set[tuple[str, str]], items: list[str], *, files: bool, every: bool,
-    dry_run: bool,
+    dry_run: bool, orphans: AbstractSet[str] = frozenset(), notes: Sequence[str] = (),
 ) -> Removal:  # fmt: skip
     places = [row for row in graph.of(StorageLocationRow) if row.id in doomed]
-    hashes = {row.hash for row in places if every or row.public} if files else set()
+    hashes = {row.hash for row in places if every or row.public} | orphans if files else set()
     kept_elsewhere = _hashes_that_stay(registry, {row.reference for row in places}, hashes)
     gone = {sha1: kept for sha1 in hashes - kept_elsewhere if (kept := registry.files.get(sha1))}
-    result = Removal(len(doomed), tuple(sorted(gone)), sum(kept.size_bytes for kept in gone.values()), tuple(items))
+    copies = _working_copies(registry, graph, gone)
+    size = sum(kept.size_bytes for kept in gone.values())
+    result = Removal(len(doomed), tuple(sorted(gone)), size, tuple(items), tuple(map(str, copies)), tuple(notes))
     if dry_run:
         return result
     with registry.writing() as session:
@@ -150,7 +234,29 @@ def _remove(  # noqa: PLR0913 - what, and how much of it
         session.execute(remove(StoredFile).where(among(session, col(StoredFile.sha1), gone)))
     # After the rows: a row without its file would be an error.
     registry.files.store.delete(registry.files.key(kept.sha256) for kept in gone.values())
+    for path in copies:
+        path.unlink(missing_ok=True)
     return result
+
+
+def _working_copies(registry: Registry, graph: RowGraph, gone: Container[str]) -> list[Path]:
+    """Return the copies in the users' data stores of files that are removed; what was changed there is none."""
+    stores = {Path(user.data_store) for user in bound_users(registry)}
+    found: list[Path] = []
+    for product in graph.of(DataProductRow):
+        item = graph.get(ObjectRow, product.object)
+        sha1 = graph.sha1(item) if item else ""
+        if item is None or sha1 not in gone:
+            continue
+        (space,) = registry.read(NamespaceRow, [product.namespace])
+        types = registry.read(FileTypeRow, [item.file_type]) if item.file_type else []
+        for store in stores:
+            with suppress(InvalidInputError, OSError):
+                name = ProductName(space.name, product.name, product.version)
+                path = product_path(store, name, types[0].extension if types else "")
+                if path.is_file() and file_checksums(path).sha1 == sha1:
+                    found.append(path)
+    return found
 
 
 def _hashes_that_stay(registry: Registry, doomed: set[str], hashes: set[str]) -> set[str]:

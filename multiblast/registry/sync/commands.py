@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from sqlmodel import select
+
 from multiblast.errors import InvalidInputError
 from multiblast.registry.config.schema import Config
 from multiblast.registry.config.working_config import load_config, matches
@@ -13,12 +15,12 @@ from multiblast.registry.local.items import find_items, label, names_of
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.local.users import RegistryUser
 from multiblast.registry.model.names import ProductName, resolve_version
-from multiblast.registry.model.rows import DataProductRow, Endpoint
+from multiblast.registry.model.rows import CodeRunRow, DataProductRow, Endpoint, ObjectRow
 from multiblast.registry.model.tables import Staged
 from multiblast.registry.remotes.connection import RetryPolicy
 from multiblast.registry.sync.pull import Pull
 from multiblast.registry.sync.push import Push
-from multiblast.registry.sync.registration import register
+from multiblast.registry.sync.registration import plan_registration, register
 from multiblast.registry.sync.summary import ItemResult, Outcome, Progress, TransferSummary, no_progress
 from multiblast.registry.sync.transfer import AT_ONCE
 
@@ -42,16 +44,54 @@ def commit(registry: Registry, items: Iterable[str], *, dry_run: bool = False) -
     return report
 
 
-def plan_pull(config: Path, registry: Registry, remote: Endpoint, user: RegistryUser) -> TransferSummary:
-    """Return what `pull` would do."""
+def uncommit(registry: Registry, items: Iterable[str], *, every: bool = False) -> TransferSummary:
+    """Take back that code runs or files, or all, are to be pushed; what was pushed stays where it is.
+
+    Raises:
+        NotFoundError: one of them is not here; none is taken back.
+    """
+    rows = [row for text in items for row in find_items(registry, text)]
+    report = TransferSummary()
+    with registry.writing() as session:
+        marks = {(mark.kind, str(mark.row_id)): mark for mark in session.exec(select(Staged))}
+        if every:
+            objects, runs = ([ref for kind, ref in marks if kind == wanted] for wanted in ("object", "code_run"))
+            rows = [*registry.read(ObjectRow, objects), *registry.read(CodeRunRow, runs)]
+        for row in rows:
+            mark = marks.get(row.id)
+            if mark is not None:
+                session.delete(mark)
+            result, reason = (ItemResult.DONE, "") if mark is not None else (ItemResult.KNOWN, "it was not committed")
+            report.outcomes.append(Outcome(label(registry, row), result, reason))
+    return report
+
+
+def register_alone(
+    config: Path, registry: Registry, user: RegistryUser, *, limits: RetryPolicy | None = None, dry_run: bool = False
+) -> TransferSummary:
+    """Record what a configuration registers, without a remote registry.
+
+    Raises:
+        InvalidInputError: the configuration, with all problems.
+    """
+    loaded, _, _ = load_config(config, registry, user)
+    base = config.absolute().parent
+    if dry_run:
+        return TransferSummary([*plan_registration(registry, loaded, base), *_missing_caches(loaded, base)])
+    return TransferSummary([*register(registry, loaded, base, limits), *_use_caches(registry, loaded, base)])
+
+
+def plan_pull(
+    config: Path, registry: Registry, remote: Endpoint, user: RegistryUser, *, sizes: bool = True
+) -> TransferSummary:
+    """Return what `pull` would do; ``sizes``: with the bytes of files of the remote, which is a request per file."""
     plan = Pull(registry, remote)
     loaded, _, _ = load_config(config, registry, user)
+    base = config.absolute().parent
+    registered = [*plan_registration(registry, loaded, base), *_missing_caches(loaded, base)]
     wanted, missing = _wanted(loaded, registry, remote)
-    summary = plan.plan(wanted)
-    summary.outcomes += missing
-    for entry in loaded.registered:
-        name = ProductName(*loaded.name_of(entry))
-        summary.outcomes.append(Outcome(str(name), ItemResult.PLANNED, "to be registered"))
+    summary = plan.plan(wanted, sizes=sizes)
+    summary.outcomes = [*registered, *summary.outcomes, *missing]
     return summary
 
 
@@ -101,21 +141,27 @@ def _wanted(
             local = [row for row in registry.products(namespace, [name]) if matches(name, row.name)]
             if not _chosen(namespace, local, text):
                 reason = f"neither {remote.name} nor the local registry has it"
+                if "*" in name:
+                    reason = f"nothing at {remote.name} or in the local registry matches it"
                 missing.append(Outcome(str(ProductName(namespace, name, text)), ItemResult.FAILED, reason))
     return wanted, missing
 
 
 def _use_caches(registry: Registry, config: Config, base: Path) -> list[Outcome]:
     """Keep the copies that are on this machine already; one that is not the remote's file is fetched as well."""
-    missing: list[Outcome] = []
     for entry in config.read:
         path = base / Path(entry.use.cache).expanduser()
         if entry.use.cache and path.is_file():
             registry.files.add(path)
-        elif entry.use.cache:
-            reason = f"there is no file {str(path)!r} to use as its cache"
-            missing.append(Outcome(entry.data_product, ItemResult.FAILED, reason))
-    return missing
+    return _missing_caches(config, base)
+
+
+def _missing_caches(config: Config, base: Path) -> list[Outcome]:
+    return [
+        Outcome(entry.data_product, ItemResult.FAILED, f"there is no file {str(path)!r} to use as its cache")
+        for entry in config.read
+        if entry.use.cache and not (path := base / Path(entry.use.cache).expanduser()).is_file()
+    ]
 
 
 def _chosen(namespace: str, rows: Sequence[DataProductRow], text: str) -> dict[ProductName, DataProductRow]:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 
 from sqlmodel import select
 
 from multiblast.database import in_portions
+from multiblast.errors import StoreError
 from multiblast.ids import digest
 from multiblast.registry.local.items import Item, label
 from multiblast.registry.local.registry import Registry
-from multiblast.registry.local.users import Secrets
+from multiblast.registry.local.secrets import SecretSearch, known_secrets
 from multiblast.registry.model.rows import CodeRunRow, Endpoint, Id, ObjectRow, Row, StorageLocationRow
 from multiblast.registry.model.tables import Staged, StoredFile
+from multiblast.registry.remotes.known import Remotes
 from multiblast.registry.remotes.public_view import SHOWN_ROOT, PublicView
 from multiblast.registry.sync.row_graph import RowGraph, collect_rows
 from multiblast.registry.sync.summary import ItemResult, Outcome, Progress, TransferSummary, no_progress
-from multiblast.registry.sync.transfer import AT_ONCE, Transfer, TransferState, create_rows, trouble_of
+from multiblast.registry.sync.transfer import AT_ONCE, NEW, Transfer, TransferState, confirmed, create_rows, trouble_of
 
-_PORTION = 50
+_PORTION = 500
+_SHARED_SHOWN = 3
 _STAYS = "it is private and stays here"
 
 
@@ -27,9 +31,9 @@ class Push(Transfer):
 
     def __init__(self, registry: Registry, remote: Endpoint, *, at_once: int = AT_ONCE) -> None:
         super().__init__(registry, remote, at_once)
-        # They must not leave in a configuration or a script.
-        secrets = [*Secrets(registry.directory).all(), *remote.secrets]
-        self._secrets = [secret.encode() for secret in secrets if secret]
+        self._secrets = SecretSearch(
+            known_secrets(registry.directory, (*registry.secrets, *remote.secrets), Remotes(registry).addresses())
+        )
 
     def _staged(self) -> list[Item]:
         with self._registry.session() as session:
@@ -38,18 +42,10 @@ class Push(Transfer):
         return [*self._registry.read(ObjectRow, objects), *self._registry.read(CodeRunRow, runs)]
 
     def plan(self) -> TransferSummary:
-        """Return what a push would do, without doing it: the items, and the bytes of files that were never sent."""
+        """Return what a push would do, without doing it: what the remote has is asked, nothing is made there."""
         summary = TransferSummary()
-        for root in self._staged():
-            graph, private = self._walk([root])
-            if private:
-                summary.outcomes.append(Outcome(label(self._registry, root), ItemResult.PRIVATE, _STAYS))
-                continue
-            there = self._there(graph)
-            lacking = [row for row in graph.rows if row not in there and row[1].isdigit()]
-            size = sum(kept.size_bytes for row, kept in self._files(graph).items() if row not in there)
-            result = ItemResult.PLANNED if lacking else ItemResult.KNOWN
-            summary.outcomes.append(Outcome(label(self._registry, root), result, "", size))
+        for portion in in_portions(self._staged(), _PORTION):
+            summary.outcomes += self._push(portion, summary, dry_run=True)
         answer = [(outcome.item, outcome.result.value, outcome.size_bytes) for outcome in summary.outcomes]
         summary.answer = digest("registry-push/1", [self._registry.name, self._remote.name, answer])
         return self._finish(summary)
@@ -58,7 +54,7 @@ class Push(Transfer):
         """Push what was committed; ``progress`` is called with each item that is done."""
         summary = TransferSummary()
         for portion in in_portions(self._staged(), _PORTION):
-            for outcome in self._push(portion, summary):
+            for outcome in self._push(portion, summary, dry_run=False):
                 summary.outcomes.append(outcome)
                 progress(outcome)
         return self._finish(summary)
@@ -72,9 +68,12 @@ class Push(Transfer):
         private = {row.id for row in shown if row.kind == "object" and row.reference in origin.private}
         return collect_rows(origin, [row for row in shown if row.id not in private]), private
 
-    def _there(self, graph: RowGraph) -> dict[Id, str]:
-        """Return the rows that are at the remote already, as far as is known here."""
-        there = self._copies.all_there(graph.rows)
+    def _there(self, graph: RowGraph, *, dry_run: bool) -> dict[Id, str]:
+        """Return the rows that are at the remote already, of those that are known here to have been."""
+        remembered = self._copies.all_there(graph.rows)
+        there = confirmed(graph, self._remote, remembered)
+        if not dry_run:
+            self._copies.forget(remembered.keys() - there.keys())
         if all(row.id in there for row in graph.of(StorageLocationRow)):
             there["storage_root", SHOWN_ROOT] = ""  # nobody will need it
         return there
@@ -88,25 +87,31 @@ class Push(Transfer):
         }
         return {row: file for row, file in kept.items() if file}
 
-    def _push(self, roots: Sequence[Item], summary: TransferSummary) -> Iterator[Outcome]:
+    def _push(self, roots: Sequence[Item], summary: TransferSummary, *, dry_run: bool) -> Iterator[Outcome]:
         graph, private = self._walk(roots)
         files = self._files(graph)
+        there = self._there(graph, dry_run=dry_run)
         sizes: dict[Id, int] = {}
         uncertain: list[str] = []
 
         def send(kind: str, waiting: list[Row], state: TransferState) -> None:
             if kind == "storage_location":
                 places = [row for row in waiting if isinstance(row, StorageLocationRow) and row.id in files]
-                self._send(places, files, state, sizes, uncertain)
+                lacking = self._lacking(places, state)
+                if dry_run:
+                    sizes.update({row.id: files[row.id].size_bytes for row in lacking})
+                else:
+                    self._send(lacking, files, state, sizes, uncertain)
 
         state = create_rows(
             graph,
             [row for row in roots if row.id not in private],
             self._remote,
-            self._there(graph),
-            keep=self._copies.keep_pushed,
-            broken=self._leaking(graph),
+            there,
+            keep=(lambda _rows: None) if dry_run else self._copies.keep_pushed,
+            broken=self._leaking(graph, there),
             before=send,
+            dry_run=dry_run,
         )
         summary.notes += state.notes
         for sha1 in uncertain:
@@ -121,32 +126,47 @@ class Push(Transfer):
             size = sum(sizes.get(row, 0) for row in needed)
             if trouble := trouble_of(root, graph, state):
                 yield Outcome(label(self._registry, root), *trouble)
-            else:
-                result = ItemResult.DONE if needed & state.fresh else ItemResult.KNOWN
-                yield Outcome(label(self._registry, root), result, "", size)
+                continue
+            is_new = bool(needed & state.fresh)
+            done = ItemResult.PLANNED if dry_run else ItemResult.DONE
+            reason = self._shares(needed & state.shared)
+            yield Outcome(label(self._registry, root), done if is_new else ItemResult.KNOWN, reason, size)
+
+    def _shares(self, objects: set[Id]) -> str:
+        """Return that another object of the same bytes stands for some objects; empty if there are none."""
+        if not objects:
+            return ""
+        rows = self._registry.read(ObjectRow, [reference for _, reference in objects])
+        named = ", ".join(sorted(label(self._registry, row) for row in rows)[:_SHARED_SHOWN])
+        return (
+            f"the bytes of {named} are there already: {self._remote.name} keeps one object for them, so that its type, "
+            "description, authors and code run are those of the other"
+        )
+
+    def _lacking(self, places: list[StorageLocationRow], state: TransferState) -> list[StorageLocationRow]:
+        """Return those of some places that the remote does not have; a file whose row is there was sent before."""
+        roots = {row.storage_root: state.there["storage_root", row.storage_root] for row in places}
+        asked = [row for row in places if roots[row.storage_root] != NEW]
+        wanted = [{"hash": row.hash, "public": row.public, "storage_root": roots[row.storage_root]} for row in asked]
+        for row, found in zip(asked, self._remote.find(StorageLocationRow, wanted), strict=True):
+            if found is not None:
+                state.there[row.id] = found.reference
+        return [row for row in places if row.id not in state.there]
 
     def _send(
         self,
-        waiting: list[StorageLocationRow],
+        lacking: list[StorageLocationRow],
         files: dict[Id, StoredFile],
         state: TransferState,
         sizes: dict[Id, int],
         uncertain: list[str],
     ) -> None:
-        """Upload files before the rows that name their place; a file whose row is there was uploaded before."""
-        wanted = [
-            {"hash": row.hash, "public": row.public, "storage_root": state.there["storage_root", row.storage_root]}
-            for row in waiting
-        ]
-        for row, found in zip(waiting, self._remote.find(StorageLocationRow, wanted), strict=True):
-            if found is not None:
-                state.there[row.id] = found.reference
+        """Upload files before the rows that name their place."""
 
         def upload(row: StorageLocationRow) -> bool:
             kept = files[row.id]
             return self._remote.upload(kept, lambda: self._registry.files.stream(kept.sha1))
 
-        lacking = [row for row in waiting if row.id not in state.there]
         for row, sent in zip(lacking, self._attempt_all(upload, lacking), strict=True):
             if isinstance(sent, str):
                 state.troubles[row.id] = (ItemResult.FAILED, sent)
@@ -155,25 +175,29 @@ class Push(Transfer):
             if not sent:
                 uncertain.append(files[row.id].sha1)
 
-    def _leaking(self, graph: RowGraph) -> dict[Id, str]:
-        """Return the configurations and scripts that have a secret in them, with the reason why they stay."""
+    def _leaking(self, graph: RowGraph, there: Mapping[Id, str]) -> dict[Id, str]:
+        """Return the rows and files with a secret in them that are yet to be sent, with the reason why they stay."""
         found: dict[Id, str] = {}
-        for run in graph.of(CodeRunRow):
-            for name in ("model_config", "submission_script"):
-                item = graph.get(ObjectRow, run.field(name))
-                sha1 = graph.sha1(item) if item else ""
-                if item and self._registry.files.holds(sha1) and self._has_secret(sha1):
-                    found[item.id] = (
-                        f"the {name.replace('_', ' ')} has a token in it: write ${{{{LOCAL_TOKEN}}}} instead"
-                    )
+        for row in graph.rows.values():
+            if row.id not in there and self._secrets.in_text(json.dumps(row.fields, default=str, ensure_ascii=False)):
+                found[row.id] = f"a {row.kind} of its provenance has a token or password in it"
+        run_with = {
+            item: name.replace("_", " ")
+            for run in graph.of(CodeRunRow)
+            for name in ("model_config", "submission_script")
+            if (item := run.field(name))
+        }
+        for item in graph.of(ObjectRow):
+            name = run_with.get(item.reference, "")
+            sha1 = graph.sha1(item)
+            if item.id in there or not self._registry.files.holds(sha1):
+                continue
+            try:
+                is_leaking = self._secrets.in_file(self._registry.files.stream(sha1), passwords=bool(name))
+            except StoreError as error:  # it was changed
+                found[item.id] = str(error)
+                continue
+            if is_leaking:
+                remedy = ": write ${{LOCAL_TOKEN}} instead" if name else ""
+                found[item.id] = f"the {name or 'file'} has a token or password in it{remedy}"
         return found
-
-    def _has_secret(self, sha1: str) -> bool:
-        longest = max(map(len, self._secrets), default=0)
-        held = b""
-        for chunk in self._registry.files.stream(sha1):
-            text = held + chunk
-            if any(secret in text for secret in self._secrets):
-                return True
-            held = text[-longest:] if longest else b""
-        return False

@@ -9,11 +9,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import unquote, urlsplit
 
-from sqlmodel import select
+from sqlmodel import Session, select
 
 from multiblast.errors import ConflictError, InvalidInputError, MultiblastError, StoreError
 from multiblast.registry.config.schema import AuthorEntry, Config, DataProductEntry, ExternalObjectEntry, NamespaceEntry
-from multiblast.registry.local.files import file_checksums
+from multiblast.registry.local.files import file_checksums, tampered
 from multiblast.registry.local.records import (
     RecordedProduct,
     author_id,
@@ -24,11 +24,12 @@ from multiblast.registry.local.records import (
     versions_of,
 )
 from multiblast.registry.local.registry import Registry
+from multiblast.registry.local.secrets import shown, split_password
 from multiblast.registry.model.names import ProductName, highest, resolve_version, version_word
+from multiblast.registry.model.rows import join_place
 from multiblast.registry.model.tables import ExternalObject
 from multiblast.registry.remotes.connection import Connection, RetryPolicy
 from multiblast.registry.sync.summary import ItemResult, Outcome
-from multiblast.stores.base import CHUNK_BYTES
 
 
 def register(
@@ -51,6 +52,42 @@ def register(
     return outcomes
 
 
+def plan_registration(registry: Registry, config: Config, base: Path = Path()) -> list[Outcome]:
+    """Return what `register` would do with each file; one elsewhere is not fetched, so that only its name is known."""
+    outcomes: list[Outcome] = []
+    for entry in config.registered:
+        namespace, name, text = config.name_of(entry)
+        label = f"{namespace}:{name}"
+        path = _local_path(entry, base)
+        try:
+            ProductName(namespace, name, "0.0.1").check()
+            if path is None:
+                outcomes.append(Outcome(f"{label}@{text}", ItemResult.PLANNED, "to be fetched and registered"))
+                continue
+            if not path.is_file():
+                raise StoreError(_no_file(path))
+            found = file_checksums(path)
+            version = _version(registry, namespace, name, text, found.sha1)
+            label += f"@{version}"
+            with registry.session() as session:
+                before = versions_of(session, namespace, name).get(version)
+                other = content_of(session, before) if before else ""
+            if entry.hash and entry.hash.lower() not in (found.sha1, found.sha256):
+                raise tampered(path.name, entry.hash, found.sha1)
+            if other not in ("", found.sha1):
+                raise ConflictError(f"it exists, with the content {other} and not {found.sha1}: give it a new version")
+            result = ItemResult.KNOWN if before else ItemResult.PLANNED
+            outcomes.append(Outcome(label, result, "" if before else "to be registered", found.size_bytes))
+        except MultiblastError as error:
+            result = ItemResult.CONFLICT if isinstance(error, ConflictError) else ItemResult.FAILED
+            outcomes.append(Outcome(label, result, str(error)))
+    return outcomes
+
+
+def _no_file(path: Path) -> str:
+    return f"there is no file {str(path)!r}; for one elsewhere, begin root with https://"
+
+
 def _register_file(
     registry: Registry, config: Config, entry: DataProductEntry, base: Path, limits: RetryPolicy | None
 ) -> Outcome:
@@ -61,7 +98,7 @@ def _register_file(
             version = _version(registry, namespace, name, text, file_checksums(path).sha1)
             label += f"@{version}"
             with registry.writing() as session:
-                authors = [author_id(session, author) for author in entry.authors]
+                authors = [_author(session, config, author) for author in entry.authors]
             public = config.run_metadata.public if entry.public is None else entry.public
             recorded = record_product(
                 registry,
@@ -80,6 +117,14 @@ def _register_file(
         return Outcome(label, ItemResult.CONFLICT, str(error))
     except MultiblastError as error:
         return Outcome(label, ItemResult.FAILED, str(error))
+
+
+def _author(session: Session, config: Config, text: str) -> int:
+    """Return the author that an entry names: by what the configuration calls one it registers, by name or by URL."""
+    for entry in config.register_:
+        if isinstance(entry, AuthorEntry) and text in (entry.author, entry.name, entry.identifier):
+            return author_id(session, entry.name or entry.author, entry.identifier)
+    return author_id(session, None, text) if "://" in text else author_id(session, text)
 
 
 def _version(registry: Registry, namespace: str, name: str, text: str, sha1: str) -> str:
@@ -102,25 +147,26 @@ def _fetched(entry: DataProductEntry, base: Path, limits: RetryPolicy | None) ->
     local = _local_path(entry, base)
     if local is not None:
         if not local.is_file():
-            raise StoreError(f"there is no file {str(local)!r}; for one elsewhere, begin root with https://")
+            raise StoreError(_no_file(local))
         yield local
         return
-    url = entry.root.rstrip("/") + "/" + entry.path.lstrip("/")
+    url = join_place(entry.root, entry.path)
     if urlsplit(url).scheme not in ("http", "https"):
-        raise InvalidInputError(f"{url!r} cannot be fetched: write an http, https or file address, or a cache")
+        raise InvalidInputError(f"{shown(url)!r} cannot be fetched: write an http, https or file address, or a cache")
+    root, password = split_password(entry.root)
     try:
         with (
-            closing(Connection(entry.root, limits=limits)) as connection,
+            closing(Connection(root, limits=limits, password=password)) as connection,
             TemporaryDirectory(prefix="multiblast-register-") as directory,
         ):
             target = Path(directory) / "file"
-            with connection.stream(url) as response, target.open("wb") as file:
-                file.writelines(response.iter_bytes(CHUNK_BYTES))
+            with connection.stream(join_place(root, entry.path)) as response, target.open("wb") as file:
+                file.writelines(connection.download(response))
             yield target
     except StoreError:
         raise
     except OSError as error:
-        raise StoreError(f"{url} cannot be kept: {error.strerror or error}") from error
+        raise StoreError(f"{shown(url)} cannot be kept: {error.strerror or error}") from error
 
 
 def _local_path(entry: DataProductEntry, base: Path) -> Path | None:
@@ -137,7 +183,7 @@ def _record_external(registry: Registry, entry: ExternalObjectEntry, recorded: R
             return
         original = None
         if entry.root.startswith(("http://", "https://")):
-            original = record_place(session, entry.root, entry.path, recorded.sha1)
+            original = record_place(session, split_password(entry.root)[0], entry.path, recorded.sha1)
         date = entry.release_date
         session.add(
             ExternalObject(

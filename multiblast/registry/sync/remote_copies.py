@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from sqlalchemy import delete
 from sqlmodel import col, select
 
 from multiblast.database import among, insert_missing
@@ -56,6 +57,29 @@ class RemoteCopies:
         ]
         with self._registry.writing() as session:
             insert_missing(session, RemoteCopy, copies)
+
+    def forget(self, rows: Iterable[Id] | None = None) -> None:
+        """Forget that some local rows, or all, are at the remote; of all, also what was seen at the last pull."""
+        with self._registry.writing() as session:
+            ours = col(RemoteCopy.remote) == self._remote
+            if rows is None:
+                session.execute(delete(RemoteCopy).where(ours))
+                session.execute(delete(RemoteMark).where(col(RemoteMark.remote) == self._remote))
+                return
+            kinds: dict[str, list[int]] = {}
+            for kind, number in rows:
+                kinds.setdefault(kind, []).append(int(number))
+            for kind, numbers in kinds.items():
+                which = (ours, col(RemoteCopy.kind) == kind, among(session, col(RemoteCopy.row_id), numbers))
+                session.execute(delete(RemoteCopy).where(*which))
+
+    def newest(self, kind: str) -> tuple[int, str] | None:
+        """Return the newest local row of a kind that is a copy, and what it is at the remote; None if there is none."""
+        query = select(RemoteCopy.row_id, RemoteCopy.reference)
+        query = query.where(RemoteCopy.remote == self._remote, RemoteCopy.kind == kind)
+        with self._registry.session() as session:
+            found = session.exec(query.order_by(col(RemoteCopy.row_id).desc()).limit(1)).first()
+        return (found[0], found[1]) if found else None
 
     def mark(self, kind: str) -> int | None:
         """Return the newest row of a kind that was seen at the remote; None if there never was a pull."""

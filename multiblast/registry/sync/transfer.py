@@ -13,8 +13,10 @@ from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.kinds import KINDS
 from multiblast.registry.model.rows import (
     ROWS,
+    Creation,
     DataProductRow,
     Endpoint,
+    Fields,
     Id,
     KeyValueRow,
     NamespaceRow,
@@ -29,6 +31,9 @@ from multiblast.registry.sync.row_graph import RowGraph
 from multiblast.registry.sync.summary import ItemResult, TransferSummary
 
 AT_ONCE = 8
+NEW = "new"  # the reference of what a dry run would make
+_REFUSED_SHOWN = 5
+Make = Callable[[str, Sequence[Fields]], list[Creation]]
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
@@ -56,6 +61,10 @@ class Transfer:
     def _finish(self, summary: TransferSummary) -> TransferSummary:
         """Add to a summary what should be known of the remote, and what the transfer took."""
         summary.notes += [self._remote.warning] if self._remote.warning else []
+        refused = list(self._remote.refused.values())
+        summary.notes += [f"left out: {reason}" for reason in refused[:_REFUSED_SHOWN]]
+        if len(refused) > _REFUSED_SHOWN:
+            summary.notes.append(f"left out: {len(refused) - _REFUSED_SHOWN:,} more rows that are none")
         summary.requests, summary.seconds = self._remote.requests - self._before, time.monotonic() - self._started
         return summary
 
@@ -69,6 +78,7 @@ class TransferState:
         made: The rows that are new there.
         fresh: What those rows are at their origin.
         troubles: Why a row is not there.
+        shared: The objects for which another one of the same bytes stands.
     """
 
     there: dict[Id, str]
@@ -76,6 +86,7 @@ class TransferState:
     fresh: set[Id] = field(default_factory=set)
     troubles: dict[Id, tuple[ItemResult, str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    shared: set[Id] = field(default_factory=set)
 
 
 def create_rows(  # noqa: PLR0913 - two endpoints, what goes between them, and what is known of it
@@ -87,6 +98,7 @@ def create_rows(  # noqa: PLR0913 - two endpoints, what goes between them, and w
     keep: Callable[[list[tuple[Row, str]]], None],
     broken: Mapping[Id, str],
     before: Callable[[str, list[Row], TransferState], None] = lambda _kind, _waiting, _state: None,
+    dry_run: bool = False,
 ) -> TransferState:
     """Make a graph's rows at a destination, kind by kind in the order of the data model's references.
 
@@ -98,7 +110,9 @@ def create_rows(  # noqa: PLR0913 - two endpoints, what goes between them, and w
         keep: Called with the rows of every kind that is done, so that an interrupted transfer goes on there.
         broken: Rows that cannot go, with the reason; nor can the items that need them.
         before: Called with the rows of every kind that are about to be made; what it notes as trouble is not.
+        dry_run: Only look for the rows, and take those that are not there for made.
     """
+    make = _Finding(destination).create if dry_run else destination.create
     state = TransferState(dict(there))
     state.troubles.update({row: (ItemResult.FAILED, reason) for row, reason in broken.items()})
     # Before anything is made, so that an item with a conflict leaves nothing behind.
@@ -114,11 +128,46 @@ def create_rows(  # noqa: PLR0913 - two endpoints, what goes between them, and w
         before(kind, waiting, state)
         waiting = [row for row in waiting if row.id not in state.troubles and row.id not in state.there]
         if kind == "object" and destination.shares_objects:
-            _create_shared([row for row in waiting if isinstance(row, ObjectRow)], destination, graph, state)
+            _create_shared([row for row in waiting if isinstance(row, ObjectRow)], destination, make, graph, state)
         else:
-            _create(waiting, destination, graph, state)
+            _create(waiting, destination, make, graph, state)
         keep([(row, state.there[row.id]) for row in all_of_kind if row.id in state.there])
     return state
+
+
+def confirmed(graph: RowGraph, destination: Endpoint, there: Mapping[Id, str]) -> dict[Id, str]:
+    """Return those of some remembered rows that are at a destination still, and are the same.
+
+    A few requests per kind: a row is compared by what identifies it, an object by its content.
+    """
+    found: dict[Id, str] = {}
+    for row_type in map(ROWS.__getitem__, KINDS):  # what is referred to comes first
+        known = {row.id: there[row.id] for row in graph.of(row_type) if row.id in there}
+        if known:
+            rows = {row.reference: row for row in destination.read(row_type, set(known.values()))}
+            for row_id, reference in known.items():
+                other = rows.get(reference)
+                if other is not None and _is_same(graph.rows[row_id], other, found):
+                    found[row_id] = reference
+    return found
+
+
+def _is_same(row: Row, other: Row, there: Mapping[Id, str]) -> bool:
+    """Return whether a row at a destination is what a row here was made into."""
+    if isinstance(row, ObjectRow) and isinstance(other, ObjectRow) and row.storage_location:
+        return bool(there.get(("storage_location", row.storage_location), "") == other.storage_location)
+    kind = KINDS[row.kind]
+
+    def agrees(name: str) -> bool:
+        value = row.field(name)
+        if name in kind.references and value is not None and value.isdigit():
+            return bool(there.get((kind.references[name], value)) == other.field(name))
+        return name in kind.references or bool(value == other.field(name))  # what is shown elsewhere has no number here
+
+    whole = set(kind.plain) - {"uuid", "description", "local"}
+    return any(all(map(agrees, key)) for key in kind.keys if kind.key_of({n: row.field(n) for n in key})) or (
+        bool(whole) and all(map(agrees, [*whole, *kind.references]))
+    )
 
 
 def trouble_of(root: Row, graph: RowGraph, state: TransferState) -> tuple[ItemResult, str] | None:
@@ -143,10 +192,28 @@ def _hindered(row: Row, state: TransferState) -> bool:
     return False
 
 
-def _create(waiting: Sequence[Row], destination: Endpoint, graph: RowGraph, state: TransferState) -> None:
+class _Finding:
+    """Stands for a destination where nothing is made: what is not there is called `NEW`."""
+
+    def __init__(self, destination: Endpoint) -> None:
+        self._destination = destination
+
+    def create(self, kind: str, many: Sequence[Fields]) -> list[Creation]:
+        """Find rows, or say that they would be made: see `Endpoint.create`."""
+        described, row = KINDS[kind], ROWS[kind]
+        known = [fields for fields in many if NEW not in {fields.get(name) for name in described.references}]
+        found = dict(zip(map(id, known), self._destination.find(row, known), strict=True))
+        made = [found.get(id(fields)) for fields in many]
+        return [
+            Creation(before) if before else Creation(row.own({**fields, "reference": NEW}), new=True)
+            for before, fields in zip(made, many, strict=True)
+        ]
+
+
+def _create(waiting: Sequence[Row], destination: Endpoint, make: Make, graph: RowGraph, state: TransferState) -> None:
     if not waiting:
         return
-    created = destination.create(waiting[0].kind, [_fields(row, state.there) for row in waiting])
+    created = make(waiting[0].kind, [_fields(row, state.there) for row in waiting])
     for row, outcome in zip(waiting, created, strict=True):
         if outcome.row is None:
             state.troubles[row.id] = (ItemResult.FAILED, str(outcome.error))
@@ -182,8 +249,10 @@ def _compare(row: Row, other: Row, destination: Endpoint, graph: RowGraph, state
             state.troubles[row.id] = (ItemResult.CONFLICT, reason)
 
 
-def _create_shared(waiting: Sequence[ObjectRow], destination: Endpoint, graph: RowGraph, state: TransferState) -> None:
-    """Make objects, but none for a content that has one: its data products then are of that object."""
+def _create_shared(
+    waiting: Sequence[ObjectRow], destination: Endpoint, make: Make, graph: RowGraph, state: TransferState
+) -> None:
+    """Make objects, but none for a content that has one: its data products then are of that object, which is told."""
     made = {row.reference for row in state.made}
     place = {
         row.id: state.there["storage_location", row.storage_location]
@@ -191,24 +260,26 @@ def _create_shared(waiting: Sequence[ObjectRow], destination: Endpoint, graph: R
         if row.storage_location and _root(graph, row) == destination.data_root
     }
     # A location that was made in this very transfer cannot have an object yet.
-    taken = destination.objects_at(set(place.values()) - made)
+    taken = destination.objects_at(set(place.values()) - made - {NEW})
     first: dict[str, Row] = {}
     for row in waiting:
-        if (location := place.get(row.id)) and location not in taken:
-            first.setdefault(location, row)
+        if place.get(row.id) and place[row.id] not in taken:
+            first.setdefault(graph.sha1(row), row)
     _create(
-        [row for row in waiting if row.id not in place or first.get(place[row.id]) is row], destination, graph, state
-    )
+        [row for row in waiting if row.id not in place or first.get(graph.sha1(row)) is row],
+        destination, make, graph, state,
+    )  # fmt: skip
     for row in waiting:
         if row.id in place and row.id not in state.there and row.id not in state.troubles:
             location = place[row.id]
-            other = first.get(location)
+            other = first.get(graph.sha1(row))
             if location in taken:
                 state.there[row.id] = taken[location]
             elif other is not None and other.id in state.there:
                 state.there[row.id] = state.there[other.id]
             elif other is not None:
                 state.troubles[row.id] = state.troubles[other.id]
+            state.shared.add(row.id)
 
 
 def _root(graph: RowGraph, item: ObjectRow) -> str:
@@ -232,15 +303,22 @@ def _compare_products(graph: RowGraph, destination: Endpoint, state: TransferSta
     hashes = contents_of(destination.read(ObjectRow, {other.object for _, other in found}), destination)
     for row, other in found:
         item = graph.get(ObjectRow, row.object)
+        if other.object not in hashes:
+            state.troubles[row.id] = (ItemResult.FAILED, f"{destination.name} does not say what {row.name} is there")
+            continue
         ours, others = (graph.sha1(item) if item else ""), hashes[other.object]
         if ours and others and ours != others:
-            reason = f"version {row.version} of {row.name} is {others} at {destination.name} "
-            reason += f"and {ours} at the other end; nothing was overwritten: give one of them a new version"
+            reason = conflict(row.version, row.name, others, destination.name, ours)
             state.troubles[row.id] = (ItemResult.CONFLICT, reason)
             continue
         state.there[row.id] = other.reference
         if item is not None:
             state.there.setdefault(item.id, other.object)
+
+
+def conflict(version: str, name: str, content: str, registry: str, other: str) -> str:  # noqa: D103 - it says it itself
+    reason = f"version {version} of {name} is {content} at {registry} and {other} at the other end"
+    return f"{reason}; nothing was overwritten: give one of them a new version"
 
 
 def _find_namespaces(

@@ -8,23 +8,17 @@ from semver import Version
 from sqlmodel import col, select
 
 from multiblast.errors import MultiblastError, ObjectMissingError
-from multiblast.registry.local.items import Item, everything, find_items, label, names_of
+from multiblast.registry.local.items import Item, everything, find_items, label
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.rows import (
-    CodeRunRow,
-    DataProductRow,
     Endpoint,
-    NamespaceRow,
     ObjectRow,
     StorageLocationRow,
     StorageRootRow,
 )
 from multiblast.registry.model.tables import Staged, StorageLocation, StorageRoot, StoredFile
-from multiblast.registry.sync.remote_copies import RemoteCopies
+from multiblast.registry.sync.presence import Presence, State, presence
 from multiblast.registry.sync.summary import ItemResult, Outcome, TransferSummary
-from multiblast.registry.sync.transfer import contents_of
-
-Versions = dict[tuple[str, str], dict[str, DataProductRow]]  # by namespace and name, then version
 
 
 def status(registry: Registry, remote: Endpoint | None = None, items: Sequence[str] = ()) -> TransferSummary:
@@ -37,8 +31,7 @@ def status(registry: Registry, remote: Endpoint | None = None, items: Sequence[s
     rows = [row for text in items for row in find_items(registry, text)] or everything(registry)
     report = TransferSummary()
     before = remote.requests if remote else 0
-    copies = RemoteCopies(registry, remote.name) if remote else None
-    theirs = _remote_products(registry, remote, rows) if remote else {}
+    there = presence(registry, remote, rows) if remote else None
     with registry.session() as session:
         staged = {(mark.kind, mark.row_id) for mark in session.exec(select(Staged))}
     for row in rows:
@@ -46,8 +39,8 @@ def status(registry: Registry, remote: Endpoint | None = None, items: Sequence[s
         if (row.kind, int(row.reference)) in staged:
             states.append("committed")
         states += _file_state(registry, row)
-        if remote is not None and copies is not None:
-            states += _against(registry, remote, copies, row, theirs)
+        if there is not None:
+            states += _against(there, row, is_private="private" in states)
         bad = {"conflict", "missing file", "changed file"} & {word.partition(":")[0] for word in states}
         result = ItemResult.CONFLICT if "conflict" in bad else ItemResult.FAILED if bad else ItemResult.KNOWN
         report.outcomes.append(Outcome(label(registry, row), result, ", ".join(states) or "local"))
@@ -73,31 +66,11 @@ def _file_state(registry: Registry, row: Item) -> list[str]:
     return words
 
 
-def _remote_products(registry: Registry, remote: Endpoint, rows: Sequence[Item]) -> Versions:
-    """Return what the remote has of the names of some objects, by namespace and name, then version."""
-    products = registry.details(DataProductRow, "object", [row for row in rows if isinstance(row, ObjectRow)])
-    found: Versions = {}
-    for space, names in names_of(registry, products).items():
-        for row in remote.products(space, names):
-            found.setdefault((space, row.name), {})[row.version] = row
-    return found
-
-
-def _against(registry: Registry, remote: Endpoint, copies: RemoteCopies, row: Item, theirs: Versions) -> list[str]:
-    if isinstance(row, CodeRunRow):
-        there = copies.all_there([row.id]) or remote.find(CodeRunRow, [row.fields])[0]
-        return ["synced" if there else "ahead: not at the remote"]
-    states: list[str] = []
-    ours = contents_of([row], registry)[row.reference]
-    for product in registry.details(DataProductRow, "object", [row]):
-        (space,) = registry.read(NamespaceRow, [product.namespace])
-        versions = theirs.get((space.name, product.name), {})
-        other = versions.get(product.version)
-        if other is None:
-            states.append("ahead: not at the remote")
-        else:
-            others = contents_of(remote.read(ObjectRow, [other.object]), remote)[other.object]
-            states.append("conflict: other bytes at the remote" if ours and others and ours != others else "synced")
+def _against(there: Presence, row: Item, *, is_private: bool) -> list[str]:
+    state = there.states[row.id]
+    states = [] if is_private and state in (State.ABSENT, State.HIDDEN) else [state.value]
+    for space, product in there.products.get(row.reference, []) if isinstance(row, ObjectRow) else []:
+        versions = there.versions.get((space, product.name), {})
         newer = [v for v in versions if Version.parse(v) > Version.parse(product.version)]
         if newer:
             states.append(f"behind: {max(newer, key=Version.parse)} is at the remote")

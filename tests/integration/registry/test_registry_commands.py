@@ -20,10 +20,12 @@ import yaml
 from prov.model import ProvDocument
 from rocrate.rocrate import ROCrate
 from sqlalchemy import event
+from sqlmodel import select
 from typer.testing import CliRunner
 
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, ProgramError
-from multiblast.registry.local.users import Secrets, bind, binding, bound_users
+from multiblast.registry.local.secrets import Secrets
+from multiblast.registry.local.users import bind, binding, bound_users
 from multiblast.registry.model.rows import (
     CodeRunRow,
     DataProductRow,
@@ -32,6 +34,7 @@ from multiblast.registry.model.rows import (
     ObjectRow,
     StorageLocationRow,
 )
+from multiblast.registry.model.tables import StorageLocation
 from multiblast.registry.remotes.known import Remotes
 from multiblast.registry.remotes.public_view import PublicView
 from multiblast.registry.runs.execution import generate, plan_run, run
@@ -274,25 +277,29 @@ def test_registry_gc_keeps_the_provenance_of_what_is_not_synced(here: Any, remot
     push(here, remote.open())
     here.run([first], [middle])
     end = remote.open()
-    planned = collect(here, [end.name], files=True, dry_run=True)
+    planned = collect(here, [end], files=True, dry_run=True)
     assert here.newest("data_product") == 3
-    assert collect(here, [end.name], files=True) == planned
+    assert collect(here, [end], files=True) == planned
     assert planned.items == ("rich:params/other@1.0.0",)
     assert {row.name for row in here.since(DataProductRow, 0)} == {"params/first", "params/middle"}
     assert verify(here).exit_code == 0
-    assert collect(here, [end.name], files=True).rows == 0
+    assert collect(here, [end], files=True).rows == 0
 
 
-def test_registry_gc_keeps_restricted_files_unless_told(here: Any, remote: Any) -> None:
-    secret = here.product("params/secret", "secret", public=False)
-    out = here.product("params/out", "out")
-    here.commit("code_run", here.run([secret], [out]))
+def test_registry_gc_keeps_restricted_files_unless_told(
+    here: Any, second: Any, remote: Any, config: Callable[[str], Path]
+) -> None:
+    """Those that a remote gives out, that is: private data is nowhere else, and stays whatever is told."""
+    made = here.product("params/a", "restricted")
+    here.commit("object", made.object_id)
+    push(here, remote.open())
+    pull(config("read: [{data_product: params/a, use: {namespace: rich}}]"), second, remote.open(), second.user())
+    with second.writing() as session:
+        for place in session.exec(select(StorageLocation).where(StorageLocation.hash == made.sha1)):
+            place.public = False
     end = remote.open()
-    push(here, end)
-    kept = collect(here, [end.name], files=True, dry_run=True).files
-    every = collect(here, [end.name], files=True, every=True, dry_run=True).files
-    assert secret.sha1 not in kept
-    assert secret.sha1 in every
+    assert made.sha1 not in collect(second, [end], files=True, dry_run=True).files
+    assert made.sha1 in collect(second, [end], files=True, every=True, dry_run=True).files
 
 
 def test_registry_delete_needs_force_for_what_is_nowhere_else(here: Any) -> None:
@@ -494,7 +501,7 @@ def test_registry_takes_any_number_of_rows(here: Any, second: Any) -> None:
         here.commit("object", here.product(name, name).object_id)
     assert push(here, end).exit_code == 0
     assert status(here, end).exit_code == verify(here).exit_code == 0
-    removed = collect(here, [end.name], files=True)
+    removed = collect(here, [end], files=True)
     assert (len(removed.files), len(removed.items)) == (40, 40)
     assert here.newest("storage_location") == 0
 

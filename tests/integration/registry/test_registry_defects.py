@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from multiblast.registry.local.records import whole_of
-from multiblast.registry.local.users import Secrets
+from multiblast.registry.local.secrets import Secrets
 from multiblast.registry.model.rows import ROWS, CodeRunRow, ObjectComponentRow
 from multiblast.registry.runs.execution import run
 from multiblast.registry.sync.collection import delete
