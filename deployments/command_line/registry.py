@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable
-from contextlib import AbstractContextManager, closing, suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -13,15 +13,19 @@ from typing import Annotated, Any
 
 import typer
 import yaml
+from rich.markup import escape
 from rich.table import Table
 
 from deployments.command_line import display
 from deployments.command_line.arguments import Job, Json, User
 from deployments.command_line.session import local_services, requester
 from deployments.server import running_server
+from multiblast.errors import InvalidInputError
 from multiblast.registry.api.addresses import PORT, api_address
 from multiblast.registry.api.local_api import LocalApi
+from multiblast.registry.local.descriptions import Description, describe
 from multiblast.registry.local.registry import Registry
+from multiblast.registry.local.secrets import TOKEN_VARIABLE, shown
 from multiblast.registry.local.users import bind, binding, own_remote
 from multiblast.registry.model.rows import Endpoint
 from multiblast.registry.remotes.known import Remotes
@@ -30,9 +34,11 @@ from multiblast.registry.sync import commands as sync_commands
 from multiblast.registry.sync.collection import Removal, delete
 from multiblast.registry.sync.collection import collect as collect_items
 from multiblast.registry.sync.commands import commit as commit_items
+from multiblast.registry.sync.mending import mend
 from multiblast.registry.sync.summary import ItemResult, TransferSummary
 from multiblast.registry.views.export import write_provenance
 from multiblast.registry.views.info import info
+from multiblast.registry.views.listing import list_items
 from multiblast.registry.views.status import status as state_of
 from multiblast.registry.views.status import verify
 from web.registry.serving import listen, registry_server, serving
@@ -44,7 +50,7 @@ app = typer.Typer(
 Begin with `config NAME` and `remote NAME URL`; then `pull config.yaml`, `run config.yaml`, `commit`, `push`.""",
 )
 
-_TOKEN_VARIABLE = "MULTIBLAST_REGISTRY_TOKEN"  # noqa: S105 - the name of a variable, and no token
+_KNOWN_LISTED = 20  # of a transfer: many that are nothing new would hide what is
 _STYLES = {
     ItemResult.CONFLICT: "bold red",
     ItemResult.FAILED: "bold red",
@@ -107,12 +113,14 @@ def name_remote(
     json: Json = False,
 ) -> None:
     """Name a remote registry. Its token comes from $MULTIBLAST_REGISTRY_TOKEN or is asked for, and kept apart."""
-    token = os.environ.get(_TOKEN_VARIABLE, "")
+    token = os.environ.get(TOKEN_VARIABLE, "")
     if ask_token and not token:
         token = typer.prompt("Token", hide_input=True, err=True)
     with _registry() as registry:
-        Remotes(registry).set(name, url, token, files)
-    _print(json, {"name": name, "url": url, "files": files}, f"{name} is {url}")
+        dropped = Remotes(registry).set(name, url, token, files)
+    url, files = shown(url), shown(files)
+    text = f"{name} is {url}" + ("; the token of its old address was dropped: set the new one with --token" * dropped)
+    _print(json, {"name": name, "url": url, "files": files, "dropped_token": dropped}, text)
 
 
 @app.command()
@@ -147,12 +155,17 @@ def pull(
     """Bring what a configuration reads and registers, with its provenance, from the remote."""
     with _registry() as registry, _remote(registry, remote) as end:
         who = binding(registry, user)
-        plan = sync_commands.plan_pull(config, registry, end, who)
         if dry_run:
-            _finish(plan, json)
-        _plan(plan, json)
+            _finish(sync_commands.plan_pull(config, registry, end, who), json)
         report = sync_commands.pull(config, registry, end, who, all_files=all_files)
     _finish(report, json)
+
+
+@app.command()
+def register(config: ConfigFile, user: UserName = "", dry_run: DryRun = False, json: Json = False) -> None:
+    """Record what a configuration registers, without asking a remote."""
+    with _registry() as registry:
+        _finish(sync_commands.register_alone(config, registry, binding(registry, user), dry_run=dry_run), json)
 
 
 @app.command()
@@ -206,13 +219,71 @@ def commit(items: Items, dry_run: DryRun = False, json: Json = False) -> None:
 
 
 @app.command()
+def uncommit(
+    items: Annotated[list[str] | None, typer.Argument(help="What is not to be pushed.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Everything that was committed.")] = False,
+    json: Json = False,
+) -> None:
+    """Take back a commit: what was pushed stays there, but is not looked at again."""
+    if not items and not every:
+        raise InvalidInputError("say what is not to be pushed, or --all")
+    with _registry() as registry:
+        _finish(sync_commands.uncommit(registry, items or [], every=every), json)
+
+
+@app.command("list")
+def list_all(
+    words: Annotated[list[str] | None, typer.Argument(help="Words of names or descriptions, or patterns.")] = None,
+    json: Json = False,
+) -> None:
+    """List what is here; with words, what has all of them in name, description or keywords."""
+    with _registry() as registry:
+        found = list_items(registry, words or [])
+    if json:
+        display.print_json([asdict(one) for one in found])
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("item", "bytes", "", "description"):
+        table.add_column(column, justify="right" if column == "bytes" else "left")
+    for one in found:
+        marks = " ".join(["committed"] * one.committed + ["private"] * (not one.public))
+        text = one.description + (f" ({', '.join(one.keywords)})" if one.keywords else "")
+        table.add_row(escape(one.item), f"{one.size_bytes:,}" if one.size_bytes else "", marks, escape(text))
+    display.console.print(table)
+
+
+@app.command("describe")
+def describe_item(
+    item: Item,
+    keyword: Annotated[list[str] | None, typer.Option(help="A word to find it by; as often as you like.")] = None,
+    licence: Annotated[list[str] | None, typer.Option(help="What may be done with it.")] = None,
+    value: Annotated[list[str] | None, typer.Option(help="A fact, as KEY=VALUE.")] = None,
+    component: Annotated[list[str] | None, typer.Option(help="The name of a part of it.")] = None,
+    issue: Annotated[list[str] | None, typer.Option(help="What is wrong with it, or with the one --component.")] = None,
+    severity: Annotated[int, typer.Option(help="Of the issues; the larger, the worse.")] = 1,
+    controlled: Annotated[str, typer.Option(help="The item that shows that it was quality controlled.")] = "",
+    json: Json = False,
+) -> None:
+    """Say something about a data product: keywords, licences, facts, parts, issues, quality control."""
+    pairs = [text.partition("=") for text in value or []]
+    if wrong := [key for key, equals, _ in pairs if not (key and equals)]:
+        raise InvalidInputError(f"{wrong[0]!r} is no fact: write KEY=VALUE")
+    parts = component or []
+    said = Description(
+        keyword or [], licence or [], {key: text for key, _, text in pairs}, parts, issue or [],
+        parts[0] if len(parts) == 1 else "", severity, controlled,
+    )  # fmt: skip
+    with _registry() as registry:
+        done = describe(registry, item, said)
+    _print(json, {"item": item, "recorded": done}, "\n".join(done) or "nothing new")
+
+
+@app.command()
 def push(remote: RemoteName = "", dry_run: DryRun = False, json: Json = False) -> None:
     """Send what was committed, with its provenance and its public files, to the remote."""
     with _registry() as registry, _remote(registry, remote) as end:
-        plan = sync_commands.plan_push(registry, end)
         if dry_run:
-            _finish(plan, json)
-        _plan(plan, json)
+            _finish(sync_commands.plan_push(registry, end), json)
         report = sync_commands.push(registry, end)
     _finish(report, json)
 
@@ -250,9 +321,8 @@ def collect(
     json: Json = False,
 ) -> None:
     """Remove what is synced, and in the provenance of nothing that is not."""
-    with _registry() as registry:
-        names = _remote_names(registry)
-        work = partial(collect_items, registry, names, files=files, every=every)
+    with _registry() as registry, _remotes(registry) as remotes:
+        work = partial(collect_items, registry, remotes, files=files, every=every)
         _remove(work, json, dry_run=dry_run, yes=yes or json)
 
 
@@ -265,9 +335,8 @@ def remove(
     json: Json = False,
 ) -> None:
     """Remove one code run or file from the registry and the store."""
-    with _registry() as registry:
-        names = _remote_names(registry)
-        work = partial(delete, registry, item, names, force=force)
+    with _registry() as registry, nullcontext([]) if force else _remotes(registry) as remotes:
+        work = partial(delete, registry, item, remotes, force=force)
         _remove(work, json, dry_run=dry_run, yes=yes or json or force)
 
 
@@ -283,10 +352,17 @@ def inform(item: Item, json: Json = False) -> None:
 
 
 @app.command("verify")
-def verify_files(json: Json = False) -> None:
+def verify_files(
+    mend_files: Annotated[bool, typer.Option("--mend", help="Fetch what is missing or changed from a remote.")] = False,
+    json: Json = False,
+) -> None:
     """Compute every digest of every file again."""
     with _registry() as registry:
-        _finish(verify(registry), json)
+        report = verify(registry)
+        if mend_files:
+            with _remotes(registry) as remotes:
+                report = mend(registry, report, remotes)
+        _finish(report, json)
 
 
 @app.command()
@@ -313,12 +389,13 @@ def record(job: Job, user: User = "", json: Json = False) -> None:
     _print(json, {"job": job, "code_run": run}, f"code run {run}")
 
 
-def _remote_names(registry: Registry) -> list[str]:
+def _remotes(registry: Registry) -> AbstractContextManager[list[Endpoint]]:
+    """Open every remote that there is."""
     if running_server():
-        from tasks.registry import remote_names
+        from tasks.registry import open_remotes
 
-        return remote_names(registry)
-    return Remotes(registry).end_names()
+        return open_remotes(registry)
+    return Remotes(registry).open_all()
 
 
 def _print(json: bool, plain: Any, text: str) -> None:
@@ -326,12 +403,6 @@ def _print(json: bool, plain: Any, text: str) -> None:
         display.print_json(plain)
     else:
         display.console.print(text)
-
-
-def _plan(plan: TransferSummary, json: bool) -> None:
-    if not json:
-        count = plan.count(ItemResult.PLANNED)
-        display.console.print(f"{count:,} of {len(plan.outcomes):,} items to transfer, {plan.size_bytes:,} bytes")
 
 
 def _finish(report: TransferSummary, json: bool) -> None:
@@ -342,14 +413,21 @@ def _finish(report: TransferSummary, json: bool) -> None:
         table = Table(box=None, header_style="bold", pad_edge=False)
         for column in ("item", "result", "bytes", "reason"):
             table.add_column(column, justify="right" if column == "bytes" else "left")
-        for one in report.outcomes:
+        known = report.count(ItemResult.KNOWN)
+        listed = [o for o in report.outcomes if o.result != ItemResult.KNOWN or o.reason or known <= _KNOWN_LISTED]
+        for one in listed:
             style = _STYLES.get(one.result, "")
             table.add_row(
-                one.item, f"[{style}]{one.result}[/]" if style else one.result, f"{one.size_bytes:,}", one.reason
+                escape(one.item),
+                f"[{style}]{one.result}[/]" if style else one.result,
+                f"{one.size_bytes:,}",
+                escape(one.reason),
             )
         display.console.print(table)
+        if len(listed) < len(report.outcomes):
+            display.console.print(f"{len(report.outcomes) - len(listed):,} more are known and not listed")
         for note in report.notes:
-            display.console.print(f"note: {note}")
+            display.console.print(f"note: {note}", markup=False)
         display.console.print(f"{len(report.outcomes):,} items, {report.requests:,} requests, {report.seconds:.1f} s")
     raise typer.Exit(report.exit_code)
 
@@ -359,8 +437,23 @@ def _remove(work: Callable[..., Removal], json: bool, *, dry_run: bool, yes: boo
     done = work(dry_run=True)
     word = "would be removed"
     if not dry_run:
-        text = f"Remove {done.rows:,} records and {len(done.files):,} files ({done.size_bytes:,} bytes)?"
+        if not json:
+            _list(done)
         if not yes:
-            typer.confirm(text, abort=True, err=True)
+            typer.confirm(f"Remove {_counted(done)}?", abort=True, err=True)
         done, word = work(), "removed"
-    _print(json, asdict(done), f"{done.rows:,} records and {len(done.files):,} files {word}, {done.size_bytes:,} bytes")
+    elif not json:
+        _list(done)
+    _print(json, asdict(done), f"{_counted(done)} {word}, {done.size_bytes:,} bytes")
+
+
+def _counted(done: Removal) -> str:
+    copies = f" and {len(done.copies):,} working copies" if done.copies else ""
+    return f"{done.rows:,} records and {len(done.files):,} files{copies}"
+
+
+def _list(done: Removal) -> None:
+    for line in (*done.items, *(f"file {sha1}" for sha1 in done.files), *done.copies):
+        display.console.print(line, markup=False, highlight=False, soft_wrap=True)
+    for note in done.notes:
+        display.console.print(f"note: {note}", markup=False)

@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml.events import CollectionEndEvent, CollectionStartEvent
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from multiblast.errors import InvalidInputError, Problem
 
+_LARGEST_BYTES, _MOST_PLACES, _DEEPEST = 4 << 20, 100_000, 50  # with aliases a few lines can mean millions
 _PLAIN = {"tag:yaml.org,2002:bool": {"true": True, "false": False}, "tag:yaml.org,2002:null": None}
+
+_TOO_DEEP = f"this is nested more than {_DEEPEST} levels deep: no configuration is"
 
 
 @dataclass(slots=True)
@@ -43,11 +47,14 @@ def read_document(path: Path) -> Document:
         InvalidInputError: it cannot be read, is no YAML, or has a key twice.
     """
     try:
+        if path.stat().st_size > _LARGEST_BYTES:
+            raise InvalidInputError(f"{str(path)!r} is larger than {_LARGEST_BYTES:,} bytes: no configuration is")
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise InvalidInputError(f"cannot read {str(path)!r}: {reason}") from error
     try:
+        _check_depth(text, path.name)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -64,8 +71,21 @@ def read_document(path: Path) -> Document:
     return document
 
 
+def _check_depth(text: str, name: str) -> None:
+    """Refuse what is nested too deep before it is composed: that recurses, and takes the square of the depth."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise InvalidInputError(Problem(_TOO_DEEP, name, line=event.start_mark.line + 1))
+
+
 def _plain(node: Node, key: str, document: Document, problems: list[Problem], above: set[int]) -> Any:
     document.lines.setdefault(key, node.start_mark.line + 1)
+    if len(document.lines) > _MOST_PLACES:
+        raise InvalidInputError(document.problem("its aliases stand for more than any configuration has", ""))
+    if len(above) > 4 * _DEEPEST:  # aliases in aliases
+        raise InvalidInputError(document.problem(_TOO_DEEP, ""))
     if id(node) in above:  # an alias of something that it is in
         problems.append(document.problem("it refers to itself", key))
         return None

@@ -5,7 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from multiblast.errors import InvalidInputError, Problem
 from multiblast.registry.config.document import Document
@@ -92,6 +102,11 @@ class AuthorEntry(_Entry):
     identifier: str | None = None
 
 
+def _one_or_many(given: Any) -> Any:
+    """Return a list; the FAIR tools take one author as text, too."""
+    return (given,) if isinstance(given, str) else given
+
+
 class DataProductEntry(_Entry):
     """A file from elsewhere to register as a data product."""
 
@@ -104,7 +119,7 @@ class DataProductEntry(_Entry):
     public: bool | None = None
     namespace_name: str = ""
     description: str = ""
-    authors: tuple[str, ...] = ()
+    authors: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ()
     hash: str = Field(default="", pattern=r"^([0-9a-fA-F]{40}|[0-9a-fA-F]{64})?$")
     use: Use = Use()
 
@@ -238,6 +253,14 @@ def _problems(error: ValidationError, document: Document) -> list[Problem]:
     messages = {
         "extra_forbidden": "this key is not known: correct it, or leave it out",
         "missing": "this key is needed",
+        "tuple_type": "write a list here, each entry behind a dash",
+        "list_type": "write a list here, each entry behind a dash",
+        "model_type": "write keys with values here",
+        "model_attributes_type": "write keys with values here",
+        "dict_type": "write keys with values here",
+        "string_type": "write a text here",
+        "bool_type": "write true or false here",
+        "bool_parsing": "write true or false here",
     }
     found: list[Problem] = []
     for one in error.errors():

@@ -26,6 +26,7 @@ from multiblast.registry.config.searches import QueryRunner
 from multiblast.registry.config.variables import DIRTY, Repository, VariableValues, substitute
 from multiblast.registry.local.records import content_of, place_of_code, versions_of
 from multiblast.registry.local.registry import Registry
+from multiblast.registry.local.secrets import shown
 from multiblast.registry.local.users import RegistryUser
 from multiblast.registry.model.names import ProductName, check_name, resolve_version
 from multiblast.registry.model.tables import FileType, Object
@@ -113,7 +114,13 @@ class WorkingConfig:
 
 def matches(pattern: str, name: str) -> bool:
     """Return whether a name matches a pattern, in which each ``*`` stands for something in one segment."""
-    return re.fullmatch(_SEGMENT.join(re.escape(part) for part in pattern.split("*")), name) is not None
+    if re.fullmatch(_SEGMENT.join(re.escape(part) for part in pattern.split("*")), name) is None:
+        return False
+    try:
+        check_name(name, "data_product")  # what was pulled before names were checked would stop every run
+    except InvalidInputError:
+        return "*" not in pattern
+    return True
 
 
 def load_config(
@@ -149,12 +156,16 @@ def load_config(
         "write_data_store": user.data_store,
     }
     missing = {name: value for name, value in defaults.items() if not getattr(given, name)}
+    # Everybody may read what was run.
+    missing["remote_data_registry_url"] = shown(given.remote_data_registry_url or defaults["remote_data_registry_url"])
+    if store := given.write_data_store.removeprefix("file://"):  # relative: as everything else in a configuration
+        missing["write_data_store"] = str(path.absolute().parent / Path(store).expanduser())
     # What git reports of the files that are about to run wins over what somebody wrote: the record must not claim
     # a commit that did not run.
     missing["latest_commit"] = repository.state or given.latest_commit
     missing["local_data_registry_url"] = api_address()
     missing["local_repo"] = str(repository.root)
-    missing["remote_repo"] = _web_address(given.remote_repo or repository.remote) or f"file://{repository.root}/"
+    missing["remote_repo"] = _web_address(shown(given.remote_repo or repository.remote)) or f"file://{repository.root}/"
     missing["description"] = given.description or f"run of {missing['latest_commit'] or 'a script'}"
     return config.model_copy(update={"run_metadata": given.model_copy(update=missing)}), document, repository
 

@@ -18,6 +18,7 @@ from multiblast.registry.model.rows import (
     ObjectRow,
     StorageLocationRow,
     StorageRootRow,
+    join_place,
     write_time,
 )
 from multiblast.registry.sync.row_graph import RowGraph, collect_rows
@@ -34,7 +35,7 @@ def info(registry: Registry, text: str) -> list[dict[str, Any]]:
         graph = collect_rows(registry, [row])
         plain: dict[str, Any] = {"item": label(registry, row), "kind": row.kind, **row.fields}
         if isinstance(row, CodeRunRow):
-            plain["run_date"] = write_time(row.run_date)
+            plain |= _run_info(registry, row, graph)
         if isinstance(row, ObjectRow):
             plain |= _object_info(registry, row, graph)
         plain["code_runs"] = [
@@ -45,12 +46,35 @@ def info(registry: Registry, text: str) -> list[dict[str, Any]]:
     return found
 
 
+def _run_info(registry: Registry, run: CodeRunRow, graph: RowGraph) -> dict[str, Any]:
+    """Return what a run was run with, by name."""
+    plain: dict[str, Any] = {"run_date": write_time(run.run_date)}
+    for name in ("code_repo", "model_config", "submission_script"):
+        item = graph.get(ObjectRow, run.field(name))
+        plain[name] = label(registry, item) if item else None
+    repository = graph.get(ObjectRow, run.code_repo)
+    place = graph.get(StorageLocationRow, repository.storage_location) if repository else None
+    if place and (root := graph.get(StorageRootRow, place.storage_root)):
+        plain["code_repo"] = f"{join_place(root.root, place.path)} at {place.hash}"
+    for name in ("inputs", "outputs"):
+        parts = [graph.get(ObjectComponentRow, reference) for reference in run.field(name)]
+        plain[name] = [_part_name(registry, graph, part) for part in parts if part]
+    return plain
+
+
+def _part_name(registry: Registry, graph: RowGraph, part: ObjectComponentRow) -> str:
+    """Return what a run read or wrote: an object, or a named part of one."""
+    item = graph.get(ObjectRow, part.object)
+    name = label(registry, item) if item else f"object {part.object}"
+    return name if part.whole_object else f"{name}, component {part.name}"
+
+
 def _object_info(registry: Registry, row: ObjectRow, graph: RowGraph) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     location = graph.get(StorageLocationRow, row.storage_location)
     if location and (root := graph.get(StorageRootRow, location.storage_root)):
         kept = registry.files.get(location.hash)
-        plain["storage_location"] = root.root + location.path
+        plain["storage_location"] = join_place(root.root, location.path)
         plain |= {"sha1": location.hash, "public": location.public}
         plain |= {"sha256": kept.sha256, "size_bytes": kept.size_bytes} if kept else {}
     file_type = graph.get(FileTypeRow, row.file_type)
