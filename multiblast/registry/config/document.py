@@ -77,7 +77,8 @@ def _check_depth(text: str, name: str) -> None:
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
         if depth > _DEEPEST:
-            raise InvalidInputError(Problem(_TOO_DEEP, name, line=event.start_mark.line + 1))
+            mark = event.start_mark
+            raise InvalidInputError(Problem(_TOO_DEEP, name, line=mark.line + 1 if mark else 0))
 
 
 def _plain(node: Node, key: str, document: Document, problems: list[Problem], above: set[int]) -> Any:
