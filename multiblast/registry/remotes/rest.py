@@ -80,6 +80,7 @@ class RestRegistry:
         self._refused: dict[Id, str] = {}
         self._base = self.connection.base
         self._pool = ThreadPoolExecutor(self.connection.limits.at_once, thread_name_prefix="registry")
+        self._here = threading.local()
         self._namespaces: dict[str, str] = {}
         self._noting = threading.Lock()
         self._roots: set[str] = set()
@@ -105,8 +106,18 @@ class RestRegistry:
         self.connection.close()
 
     def together(self, work: Callable[[ItemT], ResultT], items: Iterable[ItemT]) -> list[ResultT]:
-        """Do something with many items, some at once; return what came of it in their order."""
-        return list(self._pool.map(work, items))
+        """Do something with many items, some at once; return what came of it in their order.
+
+        What is done in such work is done one after the other: else its threads could all wait for each other.
+        """
+        if getattr(self._here, "together", False):
+            return list(map(work, items))
+
+        def alone(item: ItemT) -> ResultT:
+            self._here.together = True
+            return work(item)
+
+        return list(self._pool.map(alone, items))
 
     def read(self, kind: type[RowT], references: Iterable[str]) -> list[RowT]:
         """Return rows by URL: see `Endpoint.read`.
