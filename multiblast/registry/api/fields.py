@@ -16,7 +16,7 @@ from multiblast.database import UtcDateTime
 from multiblast.errors import InvalidInputError, Problem, collecting
 from multiblast.registry.local.registry import like_pattern
 from multiblast.registry.model.kinds import BACK_REFERENCES, KINDS, Kind
-from multiblast.registry.model.names import check_extension, check_name, check_namespace
+from multiblast.registry.model.names import check_name, check_namespace
 from multiblast.registry.model.tables import User, UserAuthor
 
 USERS = Kind("users", User, ("username",), {}, {}, (("username",),))
@@ -26,10 +26,10 @@ API_KINDS: dict[str, Kind] = {**KINDS, USERS.name: USERS, USER_AUTHOR.name: USER
 _TRUE, _FALSE = {"true", "1", "t", "yes"}, {"false", "0", "f", "no"}
 _NUMBER = re.compile(r"(?:.*/)?(\d{1,18})/?")
 _PATTERNS = {"name", "keyphrase"}  # fields in whose filters * stands for anything, also across slashes
-_CHECKS: dict[tuple[str, str], Callable[[str], None]] = {  # these become parts of paths
+# These become parts of paths. File types are checked where they do: DataPipeline.jl makes some of web addresses.
+_CHECKS: dict[tuple[str, str], Callable[[str], None]] = {
     ("namespace", "name"): check_namespace,
     ("data_product", "name"): lambda name: check_name(name, "name"),
-    ("file_type", "extension"): check_extension,
 }
 _MAY_BE_BLANK = {("file_type", "extension")}  # FDP-Cpp-API has none where it means one
 
