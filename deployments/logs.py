@@ -31,7 +31,7 @@ class Terminal(logging.Handler):
     def filter(self, record: logging.LogRecord) -> bool:
         """Leave out what is shown elsewhere."""
         of_a_run = record.name.startswith(("prefect.flow_runs", "prefect.task_runs"))
-        return not (of_a_run and record.levelno > logging.WARNING) and super().filter(record)
+        return not (of_a_run and record.levelno > logging.WARNING) and bool(super().filter(record))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print level and message, without the traceback that is in the file."""
