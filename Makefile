@@ -51,12 +51,12 @@ tests: install
 	wait $$lint || { cat "$$log"; rm "$$log"; exit 1; }; cat "$$log"; rm "$$log"; \
 	$(PYTHON) -m pytest -n $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder -m "$$chosen" $(ARGS)
 
-# Another version than the installed one: what forms offer, and reports of shipped sequences in all formats.
+# Another version than the installed one: what forms offer, how databases are built, and reports of shipped sequences in all formats.
 newest: tests
 	@[ -n "$(BLAST)" ] || { \
 	deployments/install.sh blast $(NEWEST) || { echo "BLAST+ $(NEWEST) was not tried: it cannot be had here."; exit 0; }; \
 	export PATH="$(CURDIR)/.venv/blast-$(NEWEST)/bin:$$PATH"; \
-	$(PYTHON) -m pytest -n $$(nproc) -q tests/integration/test_options_help.py && $(BIN)/multiblast exactness --quick; }
+	$(PYTHON) -m pytest -n $$(nproc) -q tests/integration/test_options_help.py tests/integration/test_targets_makeblastdb.py && $(BIN)/multiblast exactness --quick; }
 
 lint: install ## check style, types and the direction of imports
 	@$(BIN)/ruff check

@@ -35,6 +35,12 @@ def test_build_database_makes_what_blast_reads(fasta: Path, tmp_path: Path) -> N
     assert entries(path) == ["s1 one", "s2 two"]
 
 
+def test_build_database_may_be_below_a_path_with_blanks(fasta: Path, tmp_path: Path) -> None:
+    """The program opens what it has built, and since BLAST+ 2.16.0 takes such a path for several."""
+    built = build_database(fasta, tmp_path / "two words", "db", molecule="protein")
+    assert {path.suffix for path in built.parent.iterdir()} >= {".pin", ".psq", ".phr"}
+
+
 def test_build_database_reads_gzip(tmp_path: Path) -> None:
     (tmp_path / "in.gz").write_bytes(gzip.compress(FASTA))
     assert entries(build_database(tmp_path / "in.gz", tmp_path, "db", molecule="protein")) == ["s1 one", "s2 two"]
