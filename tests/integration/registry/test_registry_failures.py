@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ import pytest
 
 from multiblast.registry.model.rows import DataProductRow, KeywordRow, ObjectComponentRow, ObjectRow
 from multiblast.registry.remotes.connection import RetryPolicy
+from multiblast.registry.remotes.rest import RestRegistry
 from multiblast.registry.sync.commands import pull, push
 from multiblast.registry.sync.summary import ItemResult
 from multiblast.registry.views.status import status, verify
@@ -248,3 +250,23 @@ def test_registry_full_disk_fails_what_does_not_fit_and_no_more(
     assert "cannot write" in next(o.reason for o in report.outcomes if o.result == ItemResult.FAILED)
     assert pull(path, second, remote.open(), user).exit_code == 0
     whole(second)
+
+
+def test_registry_work_of_a_remote_never_waits_for_its_own_threads() -> None:
+    """Rows that are made at once look others up at once: with as many of them as there are threads, too."""
+    remote, found = RestRegistry("http://127.0.0.1:9/"), list[list[int]]()
+    numbers = range(remote.connection.limits.at_once)
+    all_at_work = threading.Barrier(len(numbers))
+
+    def look_up(number: int) -> list[int]:
+        all_at_work.wait(30)
+        return remote.together(abs, [-number, number])
+
+    def work() -> None:
+        found.extend(remote.together(look_up, numbers))
+
+    thread = threading.Thread(target=work, daemon=True)  # which ends with the tests, if it never does
+    thread.start()
+    thread.join(30)
+    assert found == [[number, number] for number in numbers]
+    remote.close()
