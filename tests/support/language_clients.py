@@ -132,7 +132,7 @@ def python(run: Run) -> None:
     def file_type(name: str, extension: str) -> Any:
         return (get("file_type", {"extension": extension}) or [post("file_type", name=name, extension=extension)])[0]
 
-    told = run.metadata
+    given = run.metadata
     root = post("storage_root", root=f"file://{run.store}", local=True)["url"]
     user = get("users", {"username": "admin"}, token=True)[0]["url"]
     author = get("user_author", {"user": number(user)})[0]["author"]
@@ -147,23 +147,23 @@ def python(run: Run) -> None:
             "object", description=extension, storage_location=place["url"], authors=[author], file_type=kind
         )["url"]
     site = post("storage_root", root="https://github.com/", local=False)["url"]
-    get("storage_location", {"hash": told["latest_commit"], "public": True, "storage_root": number(site)})
+    get("storage_location", {"hash": given["latest_commit"], "public": True, "storage_root": number(site)})
     place = post(
-        "storage_location", path=told["remote_repo"], hash=told["latest_commit"], public=True, storage_root=site
+        "storage_location", path=given["remote_repo"], hash=given["latest_commit"], public=True, storage_root=site
     )["url"]
     repository = post("object", description="code", storage_location=place, authors=[author])["url"]
     made = post(
-        "code_run", run_date="2026-11-21 12:00:00.123456", description=told["description"], code_repo=repository,
+        "code_run", run_date="2026-11-21 12:00:00.123456", description=given["description"], code_repo=repository,
         model_config=objects["yaml"], submission_script=objects["sh"], input_urls=[], output_urls=[],
     )  # fmt: skip
-    space = get("namespace", {"name": told["default_output_namespace"]})[0]["url"]
+    space = get("namespace", {"name": given["default_output_namespace"]})[0]["url"]
     product = get("data_product", {"name": "params/a", "version": "1.0.0", "namespace": number(space)})[0]
     item = entity("object", product["object"])
     read = get("object_component", {"object": number(item["url"])})[0]["url"]
     location = entity("storage_location", item["storage_location"])
     source = entity("storage_root", location["storage_root"])["root"].replace("file://", "") + location["path"]
     assert source.endswith("/params/a/1.0.0.csv")
-    path = Path(run.store, told["default_output_namespace"], "results/count/dat-5e8f.txt")
+    path = Path(run.store, given["default_output_namespace"], "results/count/dat-5e8f.txt")
     path.write_text(count(source))
     assert get("storage_root", {"root": run.store}) == []
     root = post("storage_root", root=f"file://{run.store}", local=True)["url"]
@@ -172,7 +172,7 @@ def python(run: Run) -> None:
     path.rename(path.with_name(f"{digest}.txt"))
     place = post(
         "storage_location",
-        path=f"{told['default_output_namespace']}/results/count/{digest}.txt",
+        path=f"{given['default_output_namespace']}/results/count/{digest}.txt",
         hash=digest,
         public="true",
         storage_root=root,
@@ -193,9 +193,9 @@ def r(run: Run) -> None:  # noqa: PLR0915 - in the order of the original
     """rDataPipeline: asks what there is and which fields it has before each query; TRUE is a truth value."""
 
     def fields(kind: str) -> dict[str, Any]:
-        told = run.ask("OPTIONS", f"{run.api}{kind}/")
-        assert {"type", "read_only", "required"} <= told["actions"]["POST"]["url"].keys()
-        return dict(told["actions"]["POST"])
+        given = run.ask("OPTIONS", f"{run.api}{kind}/")
+        assert {"type", "read_only", "required"} <= given["actions"]["POST"]["url"].keys()
+        return dict(given["actions"]["POST"])
 
     def entry(kind: str, **query: Any) -> Any:
         if kind != "users":
@@ -219,7 +219,7 @@ def r(run: Run) -> None:  # noqa: PLR0915 - in the order of the original
         except FileExistsError:
             return url(kind, **{n: number(v) if str(v).startswith(run.api) else v for n, v in data.items()})
 
-    told = run.metadata
+    given = run.metadata
     root = new("storage_root", root=f"file://{run.store}", local=True)
     author = entry("user_author", user=number(url("users", username="admin")))[0]["author"]
     objects = []
@@ -229,15 +229,15 @@ def r(run: Run) -> None:  # noqa: PLR0915 - in the order of the original
         )
         kind = url("file_type", extension=extension) or new("file_type", name=extension, extension=extension)
         objects.append(new("object", description=extension, storage_location=place, authors=[author], file_type=kind))
-    site = re.sub("([a-z]*://[a-z]*.[a-z]*/).*", r"\1", told["remote_repo"])
+    site = re.sub("([a-z]*://[a-z]*.[a-z]*/).*", r"\1", given["remote_repo"])
     github = new("storage_root", root=site, local=False)
     place = new(
-        "storage_location", path=told["remote_repo"].replace(site, ""), hash=told["latest_commit"], public=False,
+        "storage_location", path=given["remote_repo"].replace(site, ""), hash=given["latest_commit"], public=False,
         storage_root=github,
     )  # fmt: skip
     repository = new("object", description="code", storage_location=place, authors=[author])
     made = new(
-        "code_run", run_date="2026-11-21 12:00:00", inputs=[], outputs=[], description=told["description"],
+        "code_run", run_date="2026-11-21 12:00:00", inputs=[], outputs=[], description=given["description"],
         code_repo=repository, model_config=objects[0], submission_script=objects[1],
     )  # fmt: skip
     (space,) = entry("namespace", name="rich")
@@ -313,12 +313,14 @@ def julia(run: Run) -> None:  # noqa: C901 - as above
         return post("object", description=description, storage_location=location, authors=[author["author"]],
                     file_type=kind)  # fmt: skip
 
-    told = run.metadata
+    given = run.metadata
     config, script = (register(str(path), run.store, path.name, sha1(path)) for path in (run.config, run.script))
-    found = re.match("([a-z]*://[a-z]*.[a-z]*/).*", told["remote_repo"])
+    found = re.match("([a-z]*://[a-z]*.[a-z]*/).*", given["remote_repo"])
     assert found is not None
-    repository = register(told["remote_repo"], found[1], "Remote code repository.", told["latest_commit"], local=False)
-    made = post("code_run", run_date="2026-11-21 12:00:00", description=told["description"], code_repo=repository,
+    repository = register(
+        given["remote_repo"], found[1], "Remote code repository.", given["latest_commit"], local=False
+    )
+    made = post("code_run", run_date="2026-11-21 12:00:00", description=given["description"], code_repo=repository,
                 model_config=config, submission_script=script)  # fmt: skip
     space = entry("namespace", name="rich")["url"]
     product = entry("data_product", name="params/a", namespace=number(space), version="1.0.0")
@@ -359,7 +361,7 @@ def cpp(run: Run) -> None:
         found = get("file_type", {"extension": ""})
         return found[0] if found else post("file_type", name=name, extension="")
 
-    told = run.metadata
+    given = run.metadata
     user = get("users", {"username": "admin"})[0]["url"]
     author = by_id("author", get("user_author", {"user": number(user)})[0]["author"])["url"]
     root = post("storage_root", root=f"file://{run.store}", local=True)["url"]
@@ -376,10 +378,10 @@ def cpp(run: Run) -> None:
         )
         objects.append(post("object", description=path.name, storage_location=place, authors=[author], **kind)["url"])
     github = post("storage_root", root="https://github.com/", local=False)["url"]
-    place = post("storage_location", hash=told["latest_commit"], public=True, storage_root=github,
-                 path=told["remote_repo"].replace("https://github.com/", ""))["url"]  # fmt: skip
+    place = post("storage_location", hash=given["latest_commit"], public=True, storage_root=github,
+                 path=given["remote_repo"].replace("https://github.com/", ""))["url"]  # fmt: skip
     repository = post("object", description="code", storage_location=place, authors=[author])["url"]
-    made = post("code_run", run_date="2026-11-21 12:00:00", description=told["description"], code_repo=repository,
+    made = post("code_run", run_date="2026-11-21 12:00:00", description=given["description"], code_repo=repository,
                 model_config=objects[0], submission_script=objects[1], input_urls=[], output_urls=[])  # fmt: skip
     space = get("namespace", {"name": "rich"})[0]["url"]
     product = get("data_product", {"name": "params/a", "namespace": int(number(space)), "version": "1.0.0"})[0]
@@ -449,7 +451,7 @@ def java(run: Run) -> None:
             (found or post("storage_location", path=path, hash=digest, public=1, storage_root=storage_root))["url"]
         )
 
-    told = run.metadata
+    given = run.metadata
     store = root(Path(run.store).as_uri() + "/")
     author = get(first("user_author", user=number(first("users", username="admin")["url"]))["author"])["url"]
     objects = []
@@ -459,8 +461,8 @@ def java(run: Run) -> None:
         kind = first("file_type", extension=extension) or post("file_type", name=extension, extension=extension)
         objects.append(post("object", description=path.name, storage_location=location, authors=[author],
                             file_type=kind["url"]))  # fmt: skip
-    site, path_of_code = re.fullmatch("(https?://[^/]+/)(.*)", told["remote_repo"]).groups()  # type: ignore[union-attr]
-    location = place(told["latest_commit"], root(site), path_of_code)
+    site, path_of_code = re.fullmatch("(https?://[^/]+/)(.*)", given["remote_repo"]).groups()  # type: ignore[union-attr]
+    location = place(given["latest_commit"], root(site), path_of_code)
     repository = post("object", description="code", storage_location=location, authors=[author])
     space = first("namespace", name="rich")["url"]
     product = first("data_product", name="params/a", version="1.0.0", namespace=number(space))
@@ -475,9 +477,9 @@ def java(run: Run) -> None:
     post("data_product", name="results/count", version="0.0.1", namespace=space, object=made["url"])
     read = first("object_component", object=number(item["url"]), whole_object="true")["url"]
     written = first("object_component", object=number(made["url"]), whole_object="true")["url"]
-    ran = post("code_run", run_date="2026-11-21T12:00:00", description=told["description"], code_repo=repository["url"],
-               model_config=objects[0]["url"], submission_script=objects[1]["url"], inputs=[read],
-               outputs=[written])  # fmt: skip
+    ran = post("code_run", run_date="2026-11-21T12:00:00", description=given["description"],
+               code_repo=repository["url"], model_config=objects[0]["url"], submission_script=objects[1]["url"],
+               inputs=[read], outputs=[written])  # fmt: skip
     post("issue", severity=3, description="bad output", component_issues=[written])
     post("issue", severity=3, description="bad config", component_issues=objects[0]["components"])
     run.leave_uuid(ran["uuid"], "\n")

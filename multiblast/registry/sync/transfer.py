@@ -252,7 +252,7 @@ def _compare(row: Row, other: Row, destination: Endpoint, graph: RowGraph, state
 def _create_shared(
     waiting: Sequence[ObjectRow], destination: Endpoint, make: Make, graph: RowGraph, state: TransferState
 ) -> None:
-    """Make objects, but none for a content that has one: its data products then are of that object, which is told."""
+    """Make objects, but none for a content that has one: data products are of that object then, which is reported."""
     made = {row.reference for row in state.made}
     place = {
         row.id: state.there["storage_location", row.storage_location]

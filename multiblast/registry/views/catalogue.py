@@ -131,8 +131,8 @@ def item_page(registry: Registry, row: Item) -> ItemPage:
     graph = collect_rows(registry, [row])
     shown = {"description", "run_date", "file_type", "sha1", "sha256", "size_bytes", "public", "authors", "keywords",
              "licences", "components", "storage_location"}  # fmt: skip
-    told = {name: value for name, value in plain.items() if name in shown and value not in (None, [])}
-    facts = {name.replace("_", " "): _line(value) for name, value in told.items()}
+    stated = {name: value for name, value in plain.items() if name in shown and value not in (None, [])}
+    facts = {name.replace("_", " "): _line(value) for name, value in stated.items()}
     facts |= {str(key): str(value) for key, value in plain.get("key_values", {}).items()}
     runs = [run for run in graph.of(CodeRunRow) if run.uuid != row.uuid]
     page = ItemPage(
