@@ -79,11 +79,11 @@ class _Background(threading.Thread):
 
     def stop(self) -> None:
         """End."""
-        os.write(self._waker, b"x")
         with self._lock:
-            self._ended = True
+            self._ended = True  # before it is woken, which may take the lock first
             if self._server is not None:
                 self._server.should_exit = True
+        os.write(self._waker, b"x")
         self.join()
         os.close(self._waker)
         os.close(self._woken)

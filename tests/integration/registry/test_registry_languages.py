@@ -136,6 +136,15 @@ def test_registry_api_is_not_started_for_scripts_that_do_not_call_it(
     assert len(here.since(CodeRunRow, 0)) == 1
 
 
+def test_registry_api_that_nobody_calls_is_never_started(here: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Any] = []
+    monkeypatch.setattr("web.registry.serving.registry_server", lambda *parts: started.append(parts))
+    for _ in range(2000):  # who ends it and who waits for a call meet in either order
+        with serving(LocalApi(here, here.user())):
+            pass
+    assert started == []
+
+
 def test_registry_run_that_fails_leaves_nothing_of_what_its_script_recorded(
     here: Any, recorded: Callable[..., RunSummary]
 ) -> None:
