@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from multiblast.archive.ids import shown_id
 from multiblast.archive.text import ARCHIVE_START, QUERY_ID, encode_string, query_id, title_of
 from multiblast.errors import ArchiveError
 
@@ -24,10 +25,6 @@ _QUERIES_END = b"          }\n        }\n      },\n"
 _QUERY_SEPARATOR = b"          },\n          seq {\n"
 _QUERY = re.compile(
     rb'            id \{\n              (?:local str "Query_(\d+)"|(.*?))\n            \},\n', re.DOTALL
-)
-# In the order in which BLAST+ prefers them: a GI, an accession, a local or other name, a number.
-_NAMES = tuple(
-    map(re.compile, (rb"\Agi (\d+)", rb'accession "([^"]+)"', rb'str "((?:[^"]|"")*)"', rb'"([^"]+)"', rb"(\d+)"))
 )
 _TITLE = re.compile(rb'\n              title ("(?:[^"]|"")*")')
 _INSTANCE = b"            inst {\n"
@@ -49,7 +46,7 @@ class ArchivedQuery:
 
     Attributes:
         number: 1-based, counted through the run's query file; 0 of one that has an id of its own, and is then alone.
-        name: What BLAST+ calls it in messages: ``Query_N``, or by its own id.
+        ids: Its own ids, as they stand in the archive; empty if it is called by its number.
         instance: Its sequence from ``inst {`` on, with the profile it was searched with, if any.
         title: As a string literal; empty if it has none.
         start, end: Offsets of its alignments in the file; equal if it has none.
@@ -58,13 +55,18 @@ class ArchivedQuery:
     """
 
     number: int
-    name: bytes
+    ids: bytes
     instance: bytes
     title: bytes
     start: int = 0
     end: int = 0
     masks: bytes = b""
     user_masks: bytes = b""
+
+    @property
+    def name(self) -> str:
+        """What BLAST+ calls it in messages."""
+        return shown_id(self.ids, of_query=True) if self.ids else f"Query_{self.number}"
 
 
 @dataclass(slots=True)
@@ -165,7 +167,7 @@ def _read_named(reader: _Reader, opening: bytes, query: _QueryText, request: byt
     return BatchArchive(opening, request, tail[max(0, tail.find(_BLOCKS)) :], [ArchivedQuery(*query)])
 
 
-_QueryText = tuple[int, bytes, bytes, bytes]  # number, name, residues, title
+_QueryText = tuple[int, bytes, bytes, bytes]  # number, ids, residues, title
 
 
 def read_request(stream: BinaryIO) -> tuple[bytes, bytes]:
@@ -203,11 +205,7 @@ def _read_query(element: bytes) -> _QueryText:
         raise ArchiveError(f"the archive holds a query of unknown form: {element[:120]!r}")
     title = _TITLE.search(element, 0, instance)
     number, ids = query.groups()
-    if number:
-        name = b"Query_" + number
-    else:
-        name = next((found[1] for pattern in _NAMES if (found := pattern.search(ids))), b"")
-    return int(number or 0), name, element[instance:], title[1] if title else b""
+    return int(number or 0), ids or b"", element[instance:], title[1] if title else b""
 
 
 def _read_spans(reader: _Reader) -> Iterator[tuple[int, tuple[int, int]]]:

@@ -63,14 +63,15 @@ def read_sections(stream: BinaryIO, part: tuple[int, int] | None = None) -> Iter
 
     The part of each query that was searched, its first and last letter, 0-based, is by default what the archive states.
     """
-    number, name, adjusted, replaced = 0, b"", False, ""
+    number, before, adjusted, replaced = 0, None, False, ""
     for batch in read_batches(stream):
         (query,) = batch.queries
         search = SearchRequest(batch.opening, batch.request)
         profile = _PROFILE_PARAMETERS.search(query.instance)
-        if query.name != name:  # not another round of psiblast
+        if (query.number, query.ids) != before:  # not another round of psiblast
             # A search that starts from a profile does not name it; the default is an adjustment.
-            number, name, adjusted = number + 1, query.name, search.adjusts_scores or profile is not None
+            number, before = number + 1, (query.number, query.ids)
+            adjusted = search.adjusts_scores or profile is not None
             silent = search.program == "blastn" or search.service == _DOMAINS
             replaced = "" if silent else _replaced_residues(query, part or search.part)
         note = ""
@@ -103,7 +104,7 @@ def _has_frequencies(query: ArchivedQuery) -> bool:
 
 def _label(query: ArchivedQuery) -> str:
     """Return the query's name and title, cut as BLAST+ cuts them."""
-    name = query.name
+    name = query.name.encode("utf-8", "surrogateescape")
     if query.title:
         name += b" " + decode_string(query.title).encode("utf-8", "surrogateescape")
     if len(name) > _LABEL_MAX:

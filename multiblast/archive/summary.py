@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from multiblast.archive.batch import ArchivedQuery
+from multiblast.archive.ids import shown_id
 from multiblast.archive.residues import intervals, length_of
 from multiblast.archive.statistics import SearchRequest
-from multiblast.archive.text import decode_string
 from multiblast.errors import ArchiveError
 
 
@@ -58,13 +58,6 @@ _STARTS = re.compile(rb"\n          starts \{\n([-\d,\s]+)\}")
 _DIAGONAL = re.compile(rb"\n            len (\d+),")
 _INTERVALS = re.compile(rb"int \{\n +from (\d+),\n +to (\d+),")
 _LOCATIONS = re.compile(rb"loc \{\n(.*?)\n            \}", re.DOTALL)
-_GENERAL = re.compile(rb'general \{\s+db ("(?:[^"]|"")*"),\s+tag (?:id (\d+)|str ("(?:[^"]|"")*"))\s+\}')
-_ACCESSION = re.compile(rb'accession ("(?:[^"]|"")*")')
-_VERSION = re.compile(rb"version (\d+)")
-_PDB = re.compile(rb'pdb \{\s+mol ("[^"]*")(?:,\s+chain \d+)?(?:,\s+chain-id ("[^"]*"))?')
-_PATENT = re.compile(rb'patent \{\s+seqid (\d+),.*?country ("[^"]*"),\s+id (?:app-)?number ("[^"]*")', re.DOTALL)
-_NUMBER = re.compile(rb"(?:local id|gi|gibbsq|gibbmt) (\d+)")
-_STRING = re.compile(rb'"(?:[^"]|"")*"')
 _ALIGNMENTS, _MASKS, _NEXT = b"\n    alignments {\n", b"\n    masks {", b"\n      },\n      {\n"
 
 
@@ -80,7 +73,7 @@ def summarise(alignments: bytes, query: ArchivedQuery, search: SearchRequest, *,
     return Summary(
         hits=len(set(subjects)),
         hsps=alignments.count(b'id str "score",\n'),
-        best_hit=_subject_id(subjects[0]),
+        best_hit=shown_id(subjects[0]),
         evalue=scores.get(b"e_value", scores.get(b"sum_e")),
         bit_score=scores.get(b"bit_score"),
         identity_percent=round(100 * identical / columns, 3) if identical is not None and columns else None,
@@ -119,24 +112,6 @@ def _std_extent(element: bytes, search: SearchRequest) -> tuple[int, int]:
     return columns, covered
 
 
-def _subject_id(ids: bytes) -> str:
-    """Return a subject's id as a person knows it, out of its ids in the archive."""
-    if found := _GENERAL.search(ids):
-        source, tag = decode_string(found[1]), found[2].decode() if found[2] else decode_string(found[3])
-        return f"gnl|{source}|{tag}" if source == "BL_ORD_ID" else f"{source}:{tag}"
-    if found := _ACCESSION.search(ids):
-        version = _VERSION.search(ids)
-        return decode_string(found[1]) + (f".{int(version[1])}" if version else "")
-    if found := _PDB.search(ids):
-        return decode_string(found[1]) + (f"_{decode_string(found[2])}" if found[2] else "")
-    if found := _PATENT.search(ids):
-        return f"{decode_string(found[2])}{decode_string(found[3])}_{int(found[1])}"
-    if found := _NUMBER.search(ids):
-        return found[1].decode()
-    found = _STRING.search(ids)
-    return decode_string(found[0]) if found else ids.strip().decode()
-
-
 def _masked_length(masks: bytes) -> int:
     total = end = 0
     for start, to in sorted(intervals(masks)):
@@ -169,7 +144,7 @@ def read_subjects(archive: bytes) -> dict[str, ArchivedSubject]:
         scores = [
             (kind, float(whole or b"%se%s" % (digits, power))) for kind, whole, digits, power in _SCORE.findall(element)
         ]
-        name = _subject_id(ids[2])
+        name = shown_id(ids[2])
         evalue = min((value for kind, value in scores if kind in {b"e_value", b"sum_e"}), default=float("inf"))
         bits = max((value for kind, value in scores if kind == b"bit_score"), default=0.0)
         known = subjects.get(name)

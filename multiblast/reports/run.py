@@ -128,13 +128,15 @@ class ReportRun:
         # what psiblast says where its first round was the last; those of 3 can have wrong places and coverage in
         # parts of queries, and other numbers of positive residues than the programs that search domains;
         # those of several rounds of deltablast lacked most of their numbers in JSON and XML. In those of 4, `qcovus`
-        # of parts of queries can be another.
+        # of parts of queries can be another. In those of 5, messages call queries with ids by wrong ones.
         changed = context.options.changed()
         several = not changed.keys().isdisjoint({"max_target_seqs", "num_iterations"})
         program = context.options.program
         of_domains = program in {"rpsblast", "rpstblastn"} or (program == "deltablast" and "num_iterations" in changed)
         is_part = "query_loc" in changed
         version = "report/5" if is_part else "report/4" if of_domains else "report/3" if several else "report/2"
+        if context.options.reads_titles:
+            version = "report/6"
         return results[:half] + digest(version, [databases, surroundings()])[half:]
 
     def _is_made(self, report: ReportJob, version: str) -> bool:

@@ -38,6 +38,30 @@ TITLES = (
     b"lcl|Query_7 \xc3\xa9",
 )
 
+UNSEARCHABLE = (
+    "sp|P68871|HBB_HUMAN x",
+    "gi|129295|sp|P01013|OVAX_CHICK a GI before an accession",
+    "ref|NP_414542.1| a version",
+    "ref|NP_414542.2| another version of it, which is another sequence",
+    "foo bar",
+    "1234 number",
+    "lcl|9 number",
+    "gnl|db|x1 general",
+    "gnl|db|x2 another of that source",
+    "gnl|db|77 general number",
+    "pat|US|123|4 patent",
+    "pgp|US|124|5 application",
+    "pdb|1ABC|A chain",
+    "pdb|2ABC|AB long chain",
+    "pdb|3ABC| no chain",
+    "gi|777 x",
+    "gb|AAA12345.1|LOC",
+    "pir||S12345 x",
+    "prf||0806162C x",
+    "bbs|66 x",
+    "bbm|67 x",
+)
+
 
 def files(services: Services, job_id: str, format_type: object) -> dict[str, bytes]:
     report_id = services.reports.submit(ADMINISTRATOR, job_id, Formatting.read(format_type))
@@ -95,6 +119,21 @@ def test_titles_after_tabs_and_question_marks_are_reported_as_plain_blast_reads_
         command = ("blastp", "-query", query, "-db", database, *(["-parse_deflines"] if parse_deflines else []))
         printed = {number: plain(tmp_path, *command, "-outfmt", number) for number in (0, 5, 7, 15)}
         assert {number: report(services, job, number) for number in printed} == printed
+
+
+def test_notes_call_queries_by_ids_of_every_kind_as_plain_blast_does(
+    services: Services, search_whole: Callable[..., SearchedJob], proteins: list[Sequence], tmp_path: Path
+) -> None:
+    """Of all but one of these sequences nothing is left to search with, which is what is said of them."""
+    query = tmp_path / "query.fasta"
+    unsearchable = "".join(f">{title}\n{'A' * 40}\n" for title in UNSEARCHABLE)
+    query.write_text(f">searchable\n{proteins[0].residues.decode()}\n{unsearchable}")
+    database = services.targets.resolve("demo", "examples", "proteins").path
+    command = ("blastp", "-query", query, "-db", database, "-parse_deflines", "-seg", "yes")
+    job = search_whole(services, query.read_text(), parse_deflines=True, seg="yes")
+    printed = {number: plain(tmp_path, *command, "-outfmt", number) for number in (0, 5, 15, 16)}
+    assert printed[5].count(b"<Iteration_message>") == len(UNSEARCHABLE)
+    assert {number: report(services, job, number) for number in printed} == printed
 
 
 @pytest.mark.long
