@@ -19,7 +19,6 @@ from typing import Any
 import anyio
 from anyio.abc import TaskStatus
 from prefect.runner import _starter_engine
-from prefect.workers.process import ProcessWorker
 
 from deployments.environment import CHECKOUT
 from deployments.zygote import Request
@@ -28,7 +27,6 @@ _SUPERVISOR = ["-m", "prefect.runner._workspace_supervisor"]
 _ATTEMPTS = 2  # the first finds out that the zygote was killed, or that our code has changed
 _prefect: Any = _starter_engine  # whose function is not declared as one to replace; its docstring says how
 _start_python: Callable[..., Any] = _prefect.run_process
-_submit: Callable[..., Any] = ProcessWorker._submit_scheduled_flow_runs  # noqa: SLF001 - as above
 
 
 class ZygoteError(Exception):
@@ -139,16 +137,6 @@ async def run_process(  # noqa: PLR0913 - the signature is Prefect's
     return await _start_python(command=command, env=env, cwd=cwd, **given, **more)
 
 
-async def submit_ended(worker: ProcessWorker, flow_run_response: list[Any]) -> list[Any]:
-    """Begin runs, but for such as wait again while their process still ends: in the place of Prefect's method.
-
-    Prefect counts the runs of a worker by their ids, and would take it as an error.
-    """
-    at_work = worker.limiter.statistics().borrowers
-    ended = [found for found in flow_run_response if found.flow_run.id not in at_work]
-    return list(await _submit(worker, ended))
-
-
 async def _line(connection: socket.socket) -> bytes:
     """Return the next line, empty at the end; lines are shorter than what is sent at a time."""
     connection.setblocking(False)
@@ -176,7 +164,6 @@ def main() -> None:
     """Do as ``prefect`` does with the same arguments."""
     from prefect.cli import app
 
-    ProcessWorker._submit_scheduled_flow_runs = submit_ended  # type: ignore[method-assign, assignment]  # noqa: SLF001 - no such hook
     if hasattr(os, "fork") and hasattr(os, "pidfd_open"):
         _prefect.run_process = run_process
         _zygotes.start()

@@ -86,7 +86,7 @@ class Access:
             raise InvalidInputError(f"{beginning!r} begins the ids of several jobs, {some}: give more of it")
         return found[0]
 
-    def _answer(self, job_id: str, kind: JobKind, question: Select[tuple[bool]]) -> bool:
+    def _answer(self, job_id: str, kind: JobKind, question: Select[bool]) -> bool:
         with self._database.read() as session:
             allowed = session.connection().execute(question, {"job_id": job_id}).scalar()
         if allowed is None:
@@ -94,13 +94,13 @@ class Access:
         return bool(allowed)
 
 
-def _question(kind: JobKind, condition: ColumnElement[bool]) -> Select[tuple[bool]]:
+def _question(kind: JobKind, condition: ColumnElement[bool]) -> Select[bool]:
     table = job_table(kind)
     return sa_select(condition).select_from(table).where(col(table.id) == bindparam("job_id"))
 
 
 @lru_cache(256)
-def _read_question(requester: Requester, kind: JobKind) -> Select[tuple[bool]]:
+def _read_question(requester: Requester, kind: JobKind) -> Select[bool]:
     """Return a statement that is asked often, and takes longer to build than to run."""
     return _question(kind, readable(requester, kind))
 

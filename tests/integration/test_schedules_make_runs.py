@@ -14,17 +14,18 @@ import asyncio
 from datetime import timedelta
 from prefect.server import models, schemas
 from prefect.server.database import provide_database_interface
-from prefect.server.schemas.schedules import IntervalSchedule
+from prefect.server.schemas.schedules import CronSchedule, IntervalSchedule
 
 async def main():
     database = provide_database_interface()
     await database.create_db()
     async with database.session_context(begin_transaction=True) as session:
         flow = await models.flows.create_flow(session, schemas.core.Flow(name="expire"))
-        schedule = schemas.core.DeploymentSchedule(schedule=IntervalSchedule(interval=timedelta(hours=12)), active=True)
-        deployment = schemas.core.Deployment(name="expire", flow_id=flow.id, schedules=[schedule])
-        made = await models.deployments.create_deployment(session, deployment)
-        print(len(await models.deployments.schedule_runs(session, made.id)))
+        for rule in (IntervalSchedule(interval=timedelta(hours=12)), CronSchedule(cron="30 3 * * *")):
+            schedule = schemas.core.DeploymentSchedule(schedule=rule, active=True)
+            deployment = schemas.core.Deployment(name=type(rule).__name__, flow_id=flow.id, schedules=[schedule])
+            made = await models.deployments.create_deployment(session, deployment)
+            print(deployment.name, len(await models.deployments.schedule_runs(session, made.id)))
 
 asyncio.run(main())
 """
@@ -38,4 +39,5 @@ def test_schedule_makes_runs(tmp_path: Path) -> None:
         [sys.executable, "-c", _SCHEDULE], env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert int(done.stdout.split()[-1]) > 0
+    made = dict(line.split() for line in done.stdout.splitlines())
+    assert {name: int(count) > 0 for name, count in made.items()} == {"IntervalSchedule": True, "CronSchedule": True}

@@ -9,16 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from uuid import uuid4
 
-import anyio
 import prefect
 import pytest
 from prefect import context
 from prefect.logging import configuration
 from prefect.runner import _starter_engine, _workspace_starter, _workspace_supervisor
-from prefect.workers.base import BaseWorker
-from prefect.workers.process import ProcessWorker
 
 from deployments import warm_worker
 
@@ -51,12 +47,6 @@ SEAMS = {
     "main of the supervisor takes its arguments": has_parameters(_workspace_supervisor.main, "argv"),
     "what was read of the settings can be read anew": hasattr(context, "refresh_global_settings_context"),
     "what is known of the logging can be forgotten": isinstance(configuration.PROCESS_LOGGING_CONFIG, dict),
-    "a worker begins runs by _submit_scheduled_flow_runs": source_has(
-        BaseWorker, "self._submit_scheduled_flow_runs(flow_run_response="
-    ),
-    "a worker counts its runs by their ids": source_has(
-        ProcessWorker._submit_scheduled_flow_runs, "acquire_on_behalf_of_nowait(flow_run.id)"
-    ),
 }
 
 
@@ -89,27 +79,3 @@ def test_run_is_an_ordinary_process_where_there_is_no_zygote(
     assert (ended.returncode, started) == (0, [ended.pid])
     assert not isinstance(ended, warm_worker.Forked)
     assert "usage:" in capfd.readouterr().out
-
-
-def test_run_that_waits_again_is_begun_when_its_process_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Prefect's limiter raises an error for a run that it counts already, which would end the worker."""
-    begun: list[list[Any]] = []
-
-    async def submit(_worker: object, found: list[Any]) -> list[Any]:
-        begun.append([one.flow_run.id for one in found])
-        return []
-
-    monkeypatch.setattr(warm_worker, "_submit", submit)
-
-    async def look_twice() -> None:
-        limiter = anyio.CapacityLimiter(4)
-        worker: Any = SimpleNamespace(limiter=limiter)
-        limiter.acquire_on_behalf_of_nowait(again)
-        await warm_worker.submit_ended(worker, found)
-        limiter.release_on_behalf_of(again)
-        await warm_worker.submit_ended(worker, found)
-
-    again, other = uuid4(), uuid4()
-    found = [SimpleNamespace(flow_run=SimpleNamespace(id=run)) for run in (again, other)]
-    asyncio.run(look_twice())
-    assert begun == [[other], [again, other]]
