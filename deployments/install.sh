@@ -88,7 +88,7 @@ environment() {
     # Compiled now, Prefect starts in half the time, also where bytecode may not be written later.
     # What is hardly ever imported, a third of all, is left out.
     say "Compiling them…"
-    .venv/bin/python -m compileall -q -j 0 .venv/lib/python3*/site-packages \
+    .venv/bin/python -m compileall -qq -j 0 .venv/lib/python3*/site-packages \
         -x '/(tests?|testing|pip|setuptools|pkg_resources|mypyc?|lexers|plugins)/' || true
     VIRTUAL_ENV=$PWD/.venv "$uv" pip install --quiet --no-deps --no-build-isolation --editable .
 }
