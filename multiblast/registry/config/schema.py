@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -13,9 +15,12 @@ from pydantic import (
     Field,
     Tag,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
+from semver import Version
 
 from multiblast.errors import InvalidInputError, Problem
 from multiblast.registry.config.document import Document
@@ -23,6 +28,7 @@ from multiblast.registry.config.document import Document
 Shell = Literal["sh", "bash", "python", "python2", "python3", "R", "julia", "java", "pwsh", "powershell", "batch"]
 _TAG = 2  # where pydantic's place of an entry to register has its kind: register, number, kind, key
 _KINDS = ("external_object", "data_product", "namespace", "author")  # an external object may name its data product
+_OF_A_FILE = ("root", "path", "cache", "file_type", "public", "hash")
 
 
 class _Entry(BaseModel):
@@ -86,15 +92,47 @@ class WriteEntry(ReadEntry):
     public: bool | None = None
 
 
-class NamespaceEntry(_Entry):
+class _RegisterEntry(_Entry):
+    """Something to register. As in the FAIR tools, it may have keys of others, which are left out: `unread`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @property
+    def unread(self) -> list[str]:
+        """The keys that are recorded nowhere."""
+        return sorted(self.model_extra or {})
+
+    @model_validator(mode="after")
+    def _no_slips(self) -> Self:
+        """Refuse what is no key of others, but a slip: nobody would see what is missing then."""
+        known = type(self).model_fields
+        for key in self.unread:
+            if key in _KINDS:
+                remedy = "write namespace_name" if key == "namespace" else "make it an entry of its own"
+                raise ValueError(f"an entry is one thing, and {key} is another: {remedy}")
+            if meant := get_close_matches(key, known, 1, 0.8):
+                raise ValueError(f"the key {key} is not known: write {meant[0]}, or leave it out")
+        return self
+
+
+def _web_site(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise ValueError(f"{text!r} is no address: begin with https://")
+    return text
+
+
+WebSite = Annotated[str, AfterValidator(_web_site)]
+
+
+class NamespaceEntry(_RegisterEntry):
     """A namespace to register."""
 
     namespace: str = Field(min_length=1)
     full_name: str | None = None
-    website: str | None = None
+    website: WebSite | None = None
 
 
-class AuthorEntry(_Entry):
+class AuthorEntry(_RegisterEntry):
     """An author to register."""
 
     author: str = Field(min_length=1)
@@ -107,40 +145,78 @@ def _one_or_many(given: Any) -> Any:
     return (given,) if isinstance(given, str) else given
 
 
-class DataProductEntry(_Entry):
-    """A file from elsewhere to register as a data product."""
+class DataProductEntry(_RegisterEntry):
+    """A file from elsewhere to register as a data product.
+
+    Attributes:
+        namespace_full_name: Of its namespace, if that is not here yet; and so is ``namespace_website``.
+        no_file: That there is none: of something published that is not a file, such as a database that runs query.
+    """
 
     data_product: str = Field(min_length=1)
+    no_file: bool = False
     root: str = ""
     path: str = ""
     cache: str = ""
-    file_type: str = Field(min_length=1)
+    file_type: str = Field(default="", validate_default=True)
     version: str = ""
     public: bool | None = None
     namespace_name: str = ""
+    namespace_full_name: str | None = None
+    namespace_website: WebSite | None = None
     description: str = ""
     authors: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ()
     hash: str = Field(default="", pattern=r"^([0-9a-fA-F]{40}|[0-9a-fA-F]{64})?$")
     use: Use = Use()
 
+    @field_validator("file_type")
+    @classmethod
+    def _typed(cls, file_type: str, info: ValidationInfo) -> str:
+        if not file_type and not info.data.get("no_file"):
+            raise PydanticCustomError("missing", "this key is needed")
+        return file_type
+
     @model_validator(mode="after")
     def _somewhere(self) -> Self:
-        if not self.cache and not (self.root and self.path):
+        if self.no_file:
+            self._check_without_file()
+        elif not self.cache and not (self.root and self.path):
             raise ValueError("say where the file is: root and path, or cache for one on this machine")
         return self
 
+    def _check_without_file(self) -> None:
+        if not isinstance(self, ExternalObjectEntry):
+            raise ValueError("only an external_object may have no_file")  # noqa: TRY004 - pydantic collects ValueError
+        given = [key for key in _OF_A_FILE if key in self.model_fields_set] + (["use.cache"] if self.use.cache else [])
+        if given:
+            raise ValueError(f"it has no_file: leave out {', '.join(given)}")
+        if not Version.is_valid(self.use.version or self.version):
+            raise ValueError("it has no_file, which nothing else could change: give its version, as in 1.0.0")
+
 
 class ExternalObjectEntry(DataProductEntry):
-    """Something published to register, with the data product it becomes."""
+    """Something published to register, with the data product it becomes.
+
+    Attributes:
+        release_version: Of what was published; that of the data product if it is not given.
+    """
 
     data_product: str = ""
     external_object: str = Field(min_length=1)
     title: str = Field(min_length=1)
     release_date: datetime
+    release_version: str = ""
     primary: bool = True
     identifier: str | None = None
     unique_name: str | None = None
     alternate_identifier_type: str | None = None
+
+    @field_validator("release_version")
+    @classmethod
+    def _released(cls, version: str) -> str:
+        if not Version.is_valid(version):
+            raise ValueError(f"{version!r} is no version: write three numbers, as in 2.1.0")
+        return version
 
     @model_validator(mode="after")
     def _identified(self) -> Self:
@@ -213,6 +289,12 @@ class Config(_Entry):
     def registered(self) -> list[DataProductEntry]:
         """The entries that make data products."""
         return [entry for entry in self.register_ if isinstance(entry, DataProductEntry)]
+
+    @property
+    def unread(self) -> list[str]:
+        """Remarks on keys of entries to register that are recorded nowhere."""
+        entries = enumerate(self.register_)
+        return [f"register[{n}]: {', '.join(entry.unread)} is recorded nowhere" for n, entry in entries if entry.unread]
 
     def name_of(self, entry: ReadEntry | DataProductEntry) -> tuple[str, str, str]:
         """Return namespace, name and version, or version word, that an entry reads, writes or registers."""

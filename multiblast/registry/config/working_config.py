@@ -24,7 +24,7 @@ from multiblast.registry.config.document import Document, read_document
 from multiblast.registry.config.schema import Config, ReadEntry, RunMetadata, SearchEntry, parse_config
 from multiblast.registry.config.searches import QueryRunner
 from multiblast.registry.config.variables import DIRTY, Repository, VariableValues, substitute
-from multiblast.registry.local.records import content_of, place_of_code, versions_of
+from multiblast.registry.local.records import content_of, is_without_file, place_of_code, versions_of
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.local.secrets import shown
 from multiblast.registry.local.users import RegistryUser
@@ -53,7 +53,7 @@ _KEPT = {
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """Something to read: what the script calls it, and what it is."""
+    """Something to read: what the script calls it, and what it is; what has no file is read elsewhere."""
 
     alias: str
     name: ProductName
@@ -61,6 +61,7 @@ class Input:
     sha1: str
     file_type: str
     description: str = ""
+    has_file: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,12 +285,12 @@ class _Resolver:
         self, search: SearchEntry, inputs: list[Input], outputs: list[Output], queries: QueryRunner | None
     ) -> SearchEntry:
         """Return the search with nothing left to look up, or as it is where that is not possible."""
-        read, written = {one.alias for one in inputs}, {one.alias for one in outputs}
+        read, written = {one.alias for one in inputs if one.has_file}, {one.alias for one in outputs}
         needed = {"search.query": search.query}
         needed |= {f"search.databases[{number}]": alias for number, alias in enumerate(search.databases)}
         for key, alias in needed.items():
             if alias not in read:
-                self._note(f"{alias!r} is not among what is read: add it there", key)
+                self._note(f"{alias!r} is not among the files that are read: add it there", key)
         for alias in search.reports:
             if alias not in written:
                 self._note(f"{alias!r} is not among what is written: add it there", f"search.reports.{alias}")
@@ -353,7 +354,9 @@ class _Resolver:
         query = select(FileType.extension).join(Object).where(Object.id == product.object_id)
         file_type = self._session.exec(query).first() or ""
         sha1 = content_of(self._session, product)
-        return [Input(alias, replace(wanted, version=version), product.object_id, sha1, file_type, description)]
+        has_file = not is_without_file(self._session, product)
+        name = replace(wanted, version=version)
+        return [Input(alias, name, product.object_id, sha1, file_type, description, has_file)]
 
     def _check_twice(self, aliases: list[str], key: str) -> None:
         for alias in sorted({alias for alias in aliases if aliases.count(alias) > 1}):

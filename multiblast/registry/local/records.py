@@ -12,15 +12,16 @@ from urllib.parse import urlsplit
 
 from sqlmodel import Session, col, select
 
-from multiblast.errors import ConflictError
+from multiblast.errors import ConflictError, InvalidInputError, Problem
 from multiblast.registry.local.registry import Registry, number_of
-from multiblast.registry.model.names import ProductName, check_name
+from multiblast.registry.model.names import WILDCARDS, ProductName, check_namespace
 from multiblast.registry.model.tables import (
     Author,
     CodeRun,
     CodeRunInput,
     CodeRunOutput,
     DataProduct,
+    ExternalObject,
     FileType,
     KeyValue,
     Namespace,
@@ -76,13 +77,27 @@ class Described(TypedDict, total=False):
 
 
 def namespace_id(session: Session, name: str, full_name: str | None = None, website: str | None = None) -> int:
-    """Return a namespace by name, which is made if need be."""
-    check_name(name, "namespace")
+    """Return a namespace by name, which is made if need be, with its full name and website; one that is here has them.
+
+    Raises:
+        InvalidInputError: it is no name of a namespace.
+        ConflictError: another namespace has this full name.
+    """
+    check_namespace(name)
+    same = session.exec(select(Namespace).where(Namespace.full_name == full_name)).first() if full_name else None
+    if same and same.name != name:
+        raise ConflictError(f"{full_name!r} is the full name of namespace {same.name!r}: give {name!r} another one")
     return number_of(session, Namespace(name=name, full_name=full_name, website=website), "name")
 
 
 def author_id(session: Session, name: str | None, identifier: str | None = None) -> int:
-    """Return an author by identifier, or by name if there is none; made if need be."""
+    """Return an author by identifier, or by name if there is none; made if need be.
+
+    Raises:
+        InvalidInputError: the name has one of ``[]?*`` in it.
+    """
+    if WILDCARDS & set(name or ""):
+        raise InvalidInputError(Problem(f"{name!a} has one of []?* in it, which names must not have", "author"))
     return number_of(session, Author(name=name, identifier=identifier), "identifier" if identifier else "name")
 
 
@@ -124,6 +139,13 @@ def content_of(session: Session, product: DataProduct) -> str:
     """Return the SHA-1 of a data product's file; empty if it has none."""
     query = select(StorageLocation.hash).join(Object).where(Object.id == product.object_id)
     return session.exec(query).first() or ""
+
+
+def is_without_file(session: Session, product: DataProduct) -> bool:
+    """Return whether a data product is something published that is no file; one whose file is private is not."""
+    query = select(ExternalObject.id).join(DataProduct).join(Object)
+    none = col(Object.storage_location_id).is_(None), col(ExternalObject.original_store_id).is_(None)
+    return session.exec(query.where(DataProduct.id == product.id, *none)).first() is not None
 
 
 def versions_of(session: Session, namespace: str, name: str) -> dict[str, DataProduct]:

@@ -10,7 +10,7 @@ from semver import Version
 
 from multiblast.errors import InvalidInputError, Problem
 
-_WILDCARDS = set("[]?*")
+WILDCARDS = set("[]?*")
 _LONGEST_NAME, _LONGEST_PART, _LONGEST_EXTENSION = 1000, 200, 50  # characters; bytes of a file's name; characters
 _EXTENSION = re.compile(r"(?!\.)[\w.+ -]*")  # a file's name has it behind a dot
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -65,7 +65,7 @@ def check_name(name: str, what: str) -> None:
         InvalidInputError: it is empty or too long, or has one of ``[]?*``, a control character, or an empty or
             dotted part in it.
     """
-    if _WILDCARDS & set(name):
+    if WILDCARDS & set(name):
         raise InvalidInputError(Problem(f"{name!a} has one of []?* in it, which names must not have", what))
     parts = name.split("/")
     if any(part in ("", ".", "..") for part in parts) or "\\" in name or _CONTROL.search(name):

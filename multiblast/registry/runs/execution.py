@@ -162,7 +162,9 @@ def plan_run(  # noqa: PLR0913 - as run
     if working.is_dirty and not dirty:
         report.outcomes.append(Outcome("code", ItemResult.FAILED, _UNCOMMITTED))
     for one in working.inputs:
-        if kept := here.get(one.sha1):
+        if not one.has_file:
+            report.outcomes.append(Outcome(str(one.name), ItemResult.KNOWN, f"read as {one.alias}, which has no file"))
+        elif kept := here.get(one.sha1):
             report.outcomes.append(Outcome(str(one.name), ItemResult.KNOWN, f"read as {one.alias}", kept.size_bytes))
         else:
             report.outcomes.append(Outcome(str(one.name), ItemResult.FAILED, "its file is not here: pull it first"))
@@ -203,7 +205,8 @@ class _Execution:
         ]
         self._files = {one.alias: product_path(self._store, one.name, one.file_type) for one in self._outputs}
         self._log = working.directory / f"{self._run_id}.log"
-        copies = {one.sha1: self._place(one).relative_to(self._store) for one in working.inputs}
+        self._copied = [one for one in working.inputs if one.has_file]
+        copies = {one.sha1: self._place(one).relative_to(self._store) for one in self._copied}
         self._api = LocalApi(registry, user, str(self._store), copies)
         self._hints: list[str] = []  # why a script may have failed
 
@@ -237,7 +240,7 @@ class _Execution:
 
         Return the configuration that is there then, with the address of the registry's API in it.
         """
-        for one in self._working.inputs:
+        for one in self._copied:
             if not self._registry.files.holds(one.sha1):
                 raise StoreError(f"the file of {one.name} is not here: pull it first")
             self._registry.files.copy(one.sha1, self._place(one))

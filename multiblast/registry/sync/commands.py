@@ -77,8 +77,10 @@ def register_alone(
     loaded, _, _ = load_config(config, registry, user)
     base = config.absolute().parent
     if dry_run:
-        return TransferSummary([*plan_registration(registry, loaded, base), *_missing_caches(loaded, base)])
-    return TransferSummary([*register(registry, loaded, base, limits), *_use_caches(registry, loaded, base)])
+        planned = [*plan_registration(registry, loaded, base), *_missing_caches(loaded, base)]
+        return TransferSummary(planned, loaded.unread)
+    done = [*register(registry, loaded, base, limits), *_use_caches(registry, loaded, base)]
+    return TransferSummary(done, loaded.unread)
 
 
 def plan_pull(
@@ -92,6 +94,7 @@ def plan_pull(
     wanted, missing = _wanted(loaded, registry, remote)
     summary = plan.plan(wanted, sizes=sizes)
     summary.outcomes = [*registered, *summary.outcomes, *missing]
+    summary.notes = [*loaded.unread, *summary.notes]
     return summary
 
 
@@ -118,6 +121,7 @@ def pull(  # noqa: PLR0913 - what, from where to where, and how
     wanted, missing = _wanted(loaded, registry, remote)
     summary = transfer.run(wanted, progress)
     summary.outcomes = [*registered, *summary.outcomes, *missing]
+    summary.notes = [*loaded.unread, *summary.notes]
     return summary
 
 

@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 from urllib.parse import unquote, urlsplit
 
 from sqlmodel import Session, select
@@ -15,10 +16,12 @@ from multiblast.errors import ConflictError, InvalidInputError, MultiblastError,
 from multiblast.registry.config.schema import AuthorEntry, Config, DataProductEntry, ExternalObjectEntry, NamespaceEntry
 from multiblast.registry.local.files import file_checksums, tampered
 from multiblast.registry.local.records import (
-    RecordedProduct,
     author_id,
     content_of,
+    find_product,
+    name_object,
     namespace_id,
+    record_object,
     record_place,
     record_product,
     versions_of,
@@ -41,15 +44,23 @@ def register(
     """
     outcomes: list[Outcome] = []
     for entry in config.register_:
-        if isinstance(entry, NamespaceEntry):
+        if isinstance(entry, DataProductEntry):
+            outcomes.append(_register_product(registry, config, entry, base, limits))
+            continue
+        try:
             with registry.writing() as session:
-                namespace_id(session, entry.namespace, entry.full_name, entry.website)
-        elif isinstance(entry, AuthorEntry):
-            with registry.writing() as session:
-                author_id(session, entry.name or entry.author, entry.identifier)
-        else:
-            outcomes.append(_register_file(registry, config, entry, base, limits))
+                if isinstance(entry, NamespaceEntry):
+                    namespace_id(session, entry.namespace, entry.full_name, entry.website)
+                else:
+                    author_id(session, entry.name or entry.author, entry.identifier)
+        except MultiblastError as error:
+            label = f"namespace {entry.namespace}" if isinstance(entry, NamespaceEntry) else f"author {entry.author}"
+            outcomes.append(_failure(label, error))
     return outcomes
+
+
+def _failure(label: str, error: MultiblastError) -> Outcome:
+    return Outcome(label, ItemResult.CONFLICT if isinstance(error, ConflictError) else ItemResult.FAILED, str(error))
 
 
 def plan_registration(registry: Registry, config: Config, base: Path = Path()) -> list[Outcome]:
@@ -61,6 +72,12 @@ def plan_registration(registry: Registry, config: Config, base: Path = Path()) -
         path = _local_path(entry, base)
         try:
             ProductName(namespace, name, "0.0.1").check()
+            if isinstance(entry, ExternalObjectEntry) and entry.no_file:
+                with registry.session() as session:
+                    there = _source_before(session, entry, ProductName(namespace, name, text))
+                result, reason = (ItemResult.KNOWN, "") if there else (ItemResult.PLANNED, "to be registered, no file")
+                outcomes.append(Outcome(f"{label}@{text}", result, reason))
+                continue
             if path is None:
                 outcomes.append(Outcome(f"{label}@{text}", ItemResult.PLANNED, "to be fetched and registered"))
                 continue
@@ -79,8 +96,7 @@ def plan_registration(registry: Registry, config: Config, base: Path = Path()) -
             result = ItemResult.KNOWN if before else ItemResult.PLANNED
             outcomes.append(Outcome(label, result, "" if before else "to be registered", found.size_bytes))
         except MultiblastError as error:
-            result = ItemResult.CONFLICT if isinstance(error, ConflictError) else ItemResult.FAILED
-            outcomes.append(Outcome(label, result, str(error)))
+            outcomes.append(_failure(label, error))
     return outcomes
 
 
@@ -88,21 +104,26 @@ def _no_file(path: Path) -> str:
     return f"there is no file {str(path)!r}; for one elsewhere, begin root with https://"
 
 
-def _register_file(
+def _register_product(
     registry: Registry, config: Config, entry: DataProductEntry, base: Path, limits: RetryPolicy | None
 ) -> Outcome:
     namespace, name, text = config.name_of(entry)
     label = f"{namespace}:{name}"
     try:
+        if isinstance(entry, ExternalObjectEntry) and entry.no_file:
+            label += f"@{text}"
+            return _register_source(registry, config, entry, ProductName(namespace, name, text))
         with _fetched(entry, base, limits) as path:
             version = _version(registry, namespace, name, text, file_checksums(path).sha1)
             label += f"@{version}"
+            product = ProductName(namespace, name, version)
+            product.check()
             with registry.writing() as session:
-                authors = [_author(session, config, author) for author in entry.authors]
+                authors = _before(session, config, entry, namespace)
             public = config.run_metadata.public if entry.public is None else entry.public
             recorded = record_product(
                 registry,
-                ProductName(namespace, name, version),
+                product,
                 path,
                 file_type=entry.file_type,
                 description=entry.description,
@@ -111,12 +132,49 @@ def _register_file(
                 digest=entry.hash,
             )
             if isinstance(entry, ExternalObjectEntry):
-                _record_external(registry, entry, recorded, version)
+                with registry.writing() as session:
+                    _record_external(session, entry, recorded.product_id, version, recorded.sha1)
             return Outcome(label, ItemResult.DONE if recorded.new else ItemResult.KNOWN, "", path.stat().st_size)
-    except ConflictError as error:
-        return Outcome(label, ItemResult.CONFLICT, str(error))
     except MultiblastError as error:
-        return Outcome(label, ItemResult.FAILED, str(error))
+        return _failure(label, error)
+
+
+def _register_source(registry: Registry, config: Config, entry: ExternalObjectEntry, name: ProductName) -> Outcome:
+    """Record something published that is no file, as a data product without one."""
+    name.check()
+    with registry.writing() as session:
+        if _source_before(session, entry, name):
+            return Outcome(str(name), ItemResult.KNOWN)
+        authors = _before(session, config, entry, name.namespace)
+        item = record_object(session, location=None, description=entry.description, authors=authors)
+        product = name_object(session, name, item.id)
+        _record_external(session, entry, cast("int", product.id), name.version)
+    return Outcome(str(name), ItemResult.DONE)
+
+
+def _source_before(session: Session, entry: ExternalObjectEntry, name: ProductName) -> bool:
+    """Return whether an entry without a file is recorded.
+
+    Raises:
+        ConflictError: its version is something else.
+    """
+    before = find_product(session, name)
+    if before is None:
+        return False
+    query = select(ExternalObject).where(ExternalObject.data_product_id == before.id)
+    source = session.exec(query).first()
+    known = source and (source.identifier, source.alternate_identifier, source.title, source.version)
+    if content_of(session, before) or known != (
+        entry.identifier, entry.unique_name, entry.title, entry.release_version or name.version,
+    ):  # fmt: skip
+        raise ConflictError(f"{name} exists, with a file or of another source: give it a new version")
+    return True
+
+
+def _before(session: Session, config: Config, entry: DataProductEntry, namespace: str) -> list[int]:
+    """Record what a data product needs; return its authors."""
+    namespace_id(session, namespace, entry.namespace_full_name, entry.namespace_website)
+    return [_author(session, config, author) for author in entry.authors]
 
 
 def _author(session: Session, config: Config, text: str) -> int:
@@ -177,25 +235,26 @@ def _local_path(entry: DataProductEntry, base: Path) -> Path | None:
     return base / Path(entry.root).expanduser() / entry.path if "://" not in entry.root else None
 
 
-def _record_external(registry: Registry, entry: ExternalObjectEntry, recorded: RecordedProduct, version: str) -> None:
-    with registry.writing() as session:
-        if session.exec(select(ExternalObject).where(ExternalObject.data_product_id == recorded.product_id)).first():
-            return
-        original = None
-        if entry.root.startswith(("http://", "https://")):
-            original = record_place(session, split_password(entry.root)[0], entry.path, recorded.sha1)
-        date = entry.release_date
-        session.add(
-            ExternalObject(
-                data_product_id=recorded.product_id,
-                identifier=entry.identifier,
-                alternate_identifier=entry.unique_name,
-                alternate_identifier_type=entry.alternate_identifier_type,
-                title=entry.title,
-                release_date=date if date.tzinfo else date.replace(tzinfo=UTC),
-                primary_not_supplement=entry.primary,
-                description=entry.description or None,
-                version=version,
-                original_store_id=original,
-            )
+def _record_external(
+    session: Session, entry: ExternalObjectEntry, product: int, version: str, sha1: str = ""
+) -> None:
+    if session.exec(select(ExternalObject).where(ExternalObject.data_product_id == product)).first():
+        return
+    original = None
+    if entry.root.startswith(("http://", "https://")):
+        original = record_place(session, split_password(entry.root)[0], entry.path, sha1)
+    date = entry.release_date
+    session.add(
+        ExternalObject(
+            data_product_id=product,
+            identifier=entry.identifier,
+            alternate_identifier=entry.unique_name,
+            alternate_identifier_type=entry.alternate_identifier_type,
+            title=entry.title,
+            release_date=date if date.tzinfo else date.replace(tzinfo=UTC),
+            primary_not_supplement=entry.primary,
+            description=entry.description or None,
+            version=entry.release_version or version,
+            original_store_id=original,
         )
+    )

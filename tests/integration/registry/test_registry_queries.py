@@ -282,7 +282,7 @@ def test_registry_query_may_search_pulled_products_alone(
     text = SEARCH.replace("targets: [demo/examples/proteins]", "databases: [queries/q]")
     run(config(text), here, here.user(), queries=services.registered_queries)
     assert [one.site for one in services.targets.databases()] == ["registered"]
-    with pytest.raises(InvalidInputError, match="'nothing' is not among what is read"):
+    with pytest.raises(InvalidInputError, match="'nothing' is not among the files that are read"):
         run(config(text.replace("[queries/q]", "[nothing]")), here, here.user(), queries=services.registered_queries)
     with pytest.raises(InvalidInputError, match="say what is searched"):
         run(config(text.replace("[queries/q]", "[]")), here, here.user(), queries=services.registered_queries)
