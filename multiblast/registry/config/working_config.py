@@ -28,7 +28,7 @@ from multiblast.registry.local.records import content_of, is_without_file, place
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.local.secrets import shown
 from multiblast.registry.local.users import RegistryUser
-from multiblast.registry.model.names import ProductName, check_name, resolve_version
+from multiblast.registry.model.names import ProductName, check_name, resolve_version, usable_extension
 from multiblast.registry.model.tables import FileType, Object
 from multiblast.registry.remotes.known import Remotes
 
@@ -352,7 +352,7 @@ class _Resolver:
             return []
         product = existing[version]
         query = select(FileType.extension).join(Object).where(Object.id == product.object_id)
-        file_type = self._session.exec(query).first() or ""
+        file_type = usable_extension(self._session.exec(query).first() or "")
         sha1 = content_of(self._session, product)
         has_file = not is_without_file(self._session, product)
         name = replace(wanted, version=version)

@@ -13,6 +13,7 @@ from multiblast.errors import InvalidInputError, Problem
 WILDCARDS = set("[]?*")
 _LONGEST_NAME, _LONGEST_PART, _LONGEST_EXTENSION = 1000, 200, 50  # characters; bytes of a file's name; characters
 _EXTENSION = re.compile(r"(?!\.)[\w.+ -]*")  # a file's name has it behind a dot
+_PART_OF_TYPE = re.compile(r"(?!\.{1,2}$)[\w.+ :~@%-]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _WORD = re.compile(r"\$\{\{\s*([A-Z]+)\s*\}\}")
 _DIGITS = re.compile(r"(\d+)")
@@ -94,6 +95,30 @@ def check_extension(extension: str) -> None:
     """
     if len(extension) > _LONGEST_EXTENSION or not _EXTENSION.fullmatch(extension):
         raise InvalidInputError(Problem(f"{extension[:60]!a} is no file type: write it as in csv", "file_type"))
+
+
+def check_recorded_extension(extension: str) -> None:
+    """Refuse what is no file type that anybody records; it may be the end of a web address, such as ``com/a/b``.
+
+    DataPipeline.jl takes what is behind the last dot of a code repository's address for
+    its file type. Such a type never becomes part of a path: see `usable_extension`.
+
+    Raises:
+        InvalidInputError: it is too long, or has empty or dotted parts or other letters.
+    """
+    if "/" not in extension:
+        check_extension(extension)
+    elif len(extension) > _LONGEST_PART or not all(map(_PART_OF_TYPE.fullmatch, extension.rstrip("/").split("/"))):
+        raise InvalidInputError(Problem(f"{extension[:60]!a} is no file type: write it as in csv", "file_type"))
+
+
+def usable_extension(extension: str) -> str:
+    """Return what a file's name may end in, of whatever was recorded as its type; empty if that is no such end."""
+    try:
+        check_extension(extension)
+    except InvalidInputError:
+        return ""
+    return extension
 
 
 def version_word(text: str) -> str:

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field
 from semver import Version
 
 from multiblast.errors import InvalidInputError
-from multiblast.registry.model.names import check_extension, check_name, check_namespace
+from multiblast.registry.model.names import check_name, check_namespace, check_recorded_extension
 
 _LONGEST_TEXT, _LONGEST_PLACE, _LONGEST_VERSION, _LARGEST = 1_000_000, 4_000, 200, 2**31 - 1
 # What ends a string elsewhere, moves a terminal's cursor, or cannot be written as UTF-8.
@@ -49,7 +49,7 @@ def _namespace(value: str) -> str:
 
 
 def _extension(value: str) -> str:
-    return _as_value_error(check_extension, value)
+    return _as_value_error(check_recorded_extension, value)
 
 
 def _as_value_error(check: Callable[[str], None], value: str) -> str:

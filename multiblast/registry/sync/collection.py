@@ -21,7 +21,7 @@ from multiblast.registry.local.items import Item, everything, find_items, label
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.local.users import bound_users
 from multiblast.registry.model.kinds import DETAILS, KINDS
-from multiblast.registry.model.names import ProductName
+from multiblast.registry.model.names import ProductName, usable_extension
 from multiblast.registry.model.rows import (
     ROWS,
     CodeRunRow,
@@ -253,7 +253,7 @@ def _working_copies(registry: Registry, graph: RowGraph, gone: Container[str]) -
         for store in stores:
             with suppress(InvalidInputError, OSError):
                 name = ProductName(space.name, product.name, product.version)
-                path = product_path(store, name, types[0].extension if types else "")
+                path = product_path(store, name, usable_extension(types[0].extension) if types else "")
                 if path.is_file() and file_checksums(path).sha1 == sha1:
                     found.append(path)
     return found

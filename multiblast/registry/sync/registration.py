@@ -235,9 +235,7 @@ def _local_path(entry: DataProductEntry, base: Path) -> Path | None:
     return base / Path(entry.root).expanduser() / entry.path if "://" not in entry.root else None
 
 
-def _record_external(
-    session: Session, entry: ExternalObjectEntry, product: int, version: str, sha1: str = ""
-) -> None:
+def _record_external(session: Session, entry: ExternalObjectEntry, product: int, version: str, sha1: str = "") -> None:
     if session.exec(select(ExternalObject).where(ExternalObject.data_product_id == product)).first():
         return
     original = None

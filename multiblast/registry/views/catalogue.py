@@ -11,7 +11,7 @@ from sqlmodel import col, select
 from multiblast.database import among
 from multiblast.registry.local.items import Item, label
 from multiblast.registry.local.registry import Registry
-from multiblast.registry.model.names import ProductName, highest
+from multiblast.registry.model.names import ProductName, highest, usable_extension
 from multiblast.registry.model.rows import (
     CodeRunRow,
     DataProductRow,
@@ -175,4 +175,5 @@ def _file(registry: Registry, row: ObjectRow, graph: RowGraph) -> Reference | No
         return None
     file_type = graph.get(FileTypeRow, row.file_type)
     name = label(registry, row).rpartition(":")[2].replace("/", "-").replace("@", "-")
-    return Reference(location.hash, f"{name}.{file_type.extension}" if file_type else name)
+    extension = usable_extension(file_type.extension) if file_type else ""
+    return Reference(location.hash, f"{name}.{extension}" if extension else name)

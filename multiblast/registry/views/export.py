@@ -12,11 +12,10 @@ from prov.model import ProvDocument
 from rocrate.model.contextentity import ContextEntity
 from rocrate.rocrate import ROCrate
 
-from multiblast.errors import InvalidInputError
 from multiblast.files import contained
 from multiblast.registry.local.items import find_items, label
 from multiblast.registry.local.registry import Registry
-from multiblast.registry.model.names import check_extension
+from multiblast.registry.model.names import usable_extension
 from multiblast.registry.model.rows import AuthorRow, CodeRunRow, FileTypeRow, ObjectRow, write_time
 from multiblast.registry.model.tables import StoredFile
 from multiblast.registry.remotes.public_view import PublicView
@@ -136,7 +135,8 @@ def _crate_entity(provenance: _Provenance, crate: ROCrate, item: ObjectRow, dire
     if item.description:
         described["description"] = item.description
     if kept := provenance.file(item):
-        name = _file_name(kept.sha1, file_type.extension if file_type else "")
+        extension = usable_extension(file_type.extension) if file_type else ""
+        name = f"{kept.sha1}.{extension}" if extension else kept.sha1
         provenance.registry.files.copy(kept.sha1, contained(directory, name))
         described |= {"contentSize": str(kept.size_bytes), "sha256": kept.sha256}
         described["encodingFormat"] = guess_type(name)[0] or "application/octet-stream"
@@ -150,15 +150,6 @@ def _crate_entity(provenance: _Provenance, crate: ROCrate, item: ObjectRow, dire
         person = crate.dereference(number) or _context(crate, number, "Person", {"name": author.name or number})
         entity.append_to("author", person)
     return entity
-
-
-def _file_name(sha1: str, extension: str) -> str:
-    """Return what to call a file; an extension that could lead elsewhere, of whatever was recorded, is left out."""
-    try:
-        check_extension(extension)
-    except InvalidInputError:
-        return sha1
-    return f"{sha1}.{extension}" if extension else sha1
 
 
 def _context(crate: ROCrate, number: str, kind: str, described: dict[str, Any]) -> Any:

@@ -14,6 +14,7 @@ import pytest
 
 from multiblast.errors import InvalidInputError, MultiblastError
 from multiblast.registry.config.working_config import matches
+from multiblast.registry.local.items import find_recorded
 from multiblast.registry.model.names import ProductName
 from multiblast.registry.model.rows import ROWS, DataProductRow, FileTypeRow
 from multiblast.registry.model.tables import DataProduct, FileType, Object
@@ -21,8 +22,10 @@ from multiblast.registry.remotes import rest
 from multiblast.registry.remotes.public_view import PublicView
 from multiblast.registry.runs.execution import run
 from multiblast.registry.sync import row_graph
-from multiblast.registry.sync.commands import plan_pull, pull, push
+from multiblast.registry.sync.collection import collect
+from multiblast.registry.sync.commands import commit, plan_pull, pull, push
 from multiblast.registry.sync.summary import ItemResult
+from multiblast.registry.views.catalogue import item_page
 from multiblast.registry.views.export import write_crate
 from multiblast.registry.views.status import status
 
@@ -240,6 +243,49 @@ def test_registry_export_writes_below_its_target_only(here: Any, tmp_path: Path,
     if kind == "zip" and target.exists():
         with zipfile.ZipFile(target) as crate:
             assert not [name for name in crate.namelist() if ".." in name or name.startswith("/")]
+
+
+TYPES = {
+    "/abs/evil": False, "../evil/x": False, "com/../evil": False, "com/./x": False, "com//x": False, "com/a\\b": False,
+    "com/a\x1b/x": False, "com/" + "x" * 200: False, "/": False, "com/group/model": True, "com:8080/~group/a.b/": True,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("extension", TYPES, ids=range(len(TYPES)))
+def test_registry_file_type_of_a_web_address_comes_in_and_becomes_no_path(
+    second: Any, remote: Any, config: Callable[[str], Path], tmp_path: Path, extension: str
+) -> None:
+    """DataPipeline.jl takes what is behind the last dot of an address for a file type, however long that is."""
+    remote.control(fill=2, corrupt=[["file_type", 2, {"extension": extension}]])
+    report = pull(config(READ_ALL), second, remote.open(), second.user())
+    done = {o.item.partition("@")[0]: o.result == ItemResult.DONE for o in report.outcomes}
+    assert done == {"rich:params/p1": True, "rich:params/p2": TYPES[extension]}
+    if not TYPES[extension]:
+        assert [row.extension for row in second.since(FileTypeRow, 0)] == ["t1"]
+        return
+    before = outside(tmp_path, second.directory)
+    script = "cd $FDP_DATA_STORE/rich; cat params/p2/1.0.0 > o/0.0.1.t"
+    text = f"{READ_ALL}run_metadata: {{script: {script}}}"
+    run(config(text + "\nwrite: [{data_product: o, file_type: t}]"), second, second.user())
+    place = second.directory / "data/rich"
+    assert (place / "o/0.0.1.t").read_text() == "content 2"
+    assert {str(file.relative_to(place)) for file in place.rglob("*") if file.is_file()} == {
+        "o/0.0.1.t", "params/p1/1.0.0.t1", "params/p2/1.0.0",
+    }  # fmt: skip
+    for target in (second.directory / "crate", second.directory / "crate.zip"):
+        write_crate(second, "rich:o@0.0.1", target)
+    with zipfile.ZipFile(second.directory / "crate.zip") as crate:
+        assert not [name for name in crate.namelist() if "group" in name]
+    assert not list((second.directory / "crate").rglob("*group*"))
+    assert outside(tmp_path, second.directory) == before
+    (page,) = [item_page(second, row) for row in find_recorded(second, "rich:params/p2@1.0.0")]
+    assert page.file is not None
+    assert page.file.text == "params-p2-1.0.0"
+    commit(second, ["rich:o@0.0.1"])
+    remote.control(reset=True)
+    assert push(second, remote.open()).exit_code == 0
+    gone = collect(second, [remote.open()], files=True, dry_run=True)
+    assert str(place / "params/p2/1.0.0") in gone.copies
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The keys of entries to register, as fair-cli 0.11 takes them: releases, namespaces, what has no file, keys of others."""
+"""The keys of entries to register that fair-cli 0.11 takes: of releases, namespaces, what has no file, and others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ TABLE = """\
 register:
 - {external_object: records/births, cache: t.csv, file_type: csv, version: 1.0.0, namespace_name: nrs, primary: true,
    namespace_full_name: National Records, namespace_website: "https://nrs.example.org/", title: Births,
-   release_date: 2026-01-01, release_version: 2.1.0, identifier: "https://doi.org/10/x", source_name: NRS, product_name: b}
+   release_date: 2026-01-01, release_version: 2.1.0, identifier: "https://doi.org/10/x", source_name: NRS,
+   product_name: b}
 """
 DEPOSIT = """\
 register:
@@ -88,7 +89,8 @@ def test_registry_run_reads_what_has_no_file_elsewhere(
     here: Any, second: Any, remote: Any, config: Callable[[str], Path]
 ) -> None:
     """It is an input of the code run, nothing is looked for, and all of that goes to others and comes from them."""
-    text = "run_metadata: {script: echo 1 > $FDP_DATA_STORE/rich/r/0.0.1.txt}\nwrite: [{data_product: r, file_type: txt}]\n"
+    text = "run_metadata: {script: echo 1 > $FDP_DATA_STORE/rich/r/0.0.1.txt}\n"
+    text += "write: [{data_product: r, file_type: txt}]\n"
     path, user = config(text + DEPOSIT), here.user()
     register_alone(path, here, user)
     assert [(o.result, o.reason) for o in plan_run(path, here, user).outcomes if o.item.startswith("nrs:")] == [
