@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlencode
 
 from sqlalchemy import delete, func, insert
-from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from multiblast.database import among
@@ -28,10 +26,11 @@ from multiblast.registry.api.fields import (
 from multiblast.registry.api.locations import ClientLocations
 from multiblast.registry.local.registry import Registry, plain_rows
 from multiblast.registry.local.secrets import Secrets
+from multiblast.registry.local.unfinished import UnfinishedRun
 from multiblast.registry.local.users import RegistryUser
 from multiblast.registry.model.kinds import KINDS, Kind
-from multiblast.registry.model.rows import ROWS, Id, write_time
-from multiblast.registry.model.tables import ComponentIssue, ObjectComponent, RemoteCopy, Staged, StorageRoot
+from multiblast.registry.model.rows import ROWS, write_time
+from multiblast.registry.model.tables import ComponentIssue, RemoteCopy, Staged, StorageRoot
 
 _PAGE = 100
 _LARGEST_PAGE = 1000
@@ -52,6 +51,7 @@ class LocalApi:
     Attributes:
         locations: What clients recorded of files.
         refusals: What was refused, and why, for whoever looks into why a script failed.
+        unfinished: The list of what clients make, of a run that is undone if it fails.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class LocalApi:
         self.refusals: list[str] = []
         self._data_store = (data_store or user.data_store).removeprefix("file://").rstrip("/") + "/"
         self._copies = dict(copies or {})
-        self._made: list[Id] = []
+        self.unfinished: UnfinishedRun | None = None
 
     @property
     def token(self) -> str:
@@ -146,7 +146,10 @@ class LocalApi:
         with self.registry.session() as session:
             _check_references(session, kind, fields)
             _check_there(session, KINDS["issue"], issues, "issues")
-        number = self._located(fields) if name == "storage_location" else 0
+        number = 0
+        if name == "storage_location":
+            place = fields["storage_root"], fields["path"], fields["hash"]
+            number = self.locations.record(*place, public=fields.get("public", True), run=self.unfinished) or 0
         if not number:
             number = self._create(name, fields, issues)
         return self.row(name, number, base)
@@ -163,16 +166,8 @@ class LocalApi:
                 session.get_one(StorageRoot, number).local = fields["root"].startswith("file://")
             for issue in dict.fromkeys(issues):
                 session.execute(insert(ComponentIssue).values(issue_id=int(issue), object_component_id=number))
-        self._made.append((name, made.row.reference))
-        return number
-
-    def _located(self, fields: Mapping[str, Any]) -> int:
-        """Record a location that is not an ordinary one; return its number, or 0."""
-        newest = self.registry.newest("storage_location")
-        place = fields["storage_root"], fields["path"], fields["hash"]
-        number = self.locations.record(*place, public=fields.get("public", True)) or 0
-        if number > newest:
-            self._made.append(("storage_location", str(number)))
+            if self.unfinished:
+                self.unfinished.note_row(session, name, number)
         return number
 
     def change(self, name: str, number: int, body: Mapping[str, Any], base: str) -> dict[str, Any]:
@@ -215,19 +210,6 @@ class LocalApi:
             _refuse_exchanged(session, name, number)
             session.execute(delete(Staged).where(col(Staged.kind) == name, col(Staged.row_id) == number))
             session.delete(row)
-
-    def undo(self) -> None:
-        """Remove what clients made, so that a script that failed leaves nothing behind; what is in use stays."""
-        with self.registry.writing() as session:
-            for name, reference in reversed(self._made):
-                with suppress(IntegrityError), session.begin_nested():
-                    if name == "object":
-                        own = col(ObjectComponent.object_id) == int(reference)
-                        session.execute(delete(ObjectComponent).where(own, col(ObjectComponent.whole_object)))
-                    if (row := session.get(KINDS[name].model, int(reference))) is not None:
-                        session.delete(row)
-                        session.flush()
-        self._made.clear()
 
     def _named(self, kind: Kind, texts: list[str]) -> list[str]:
         """Return what a query says, with the user's own name in place of that which clients know."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+from sqlmodel import Session
 
 from multiblast.errors import InvalidInputError, Problem, StoreError
 from multiblast.registry.local.records import place_of_code, record_place
 from multiblast.registry.local.registry import Registry
+from multiblast.registry.local.unfinished import UnfinishedRun
 from multiblast.registry.model.rows import StorageRootRow
 
 _FILE = "file://"
@@ -25,7 +29,7 @@ class ClientLocations:
         self._registry = registry
         self.files: dict[str, Path] = {}
 
-    def record(self, root: str, path: str, sha1: str, *, public: bool) -> int | None:
+    def record(self, root: str, path: str, sha1: str, *, public: bool, run: UnfinishedRun | None = None) -> int | None:
         """Record a place; return its location, or None if it is an ordinary one, to be recorded as it is.
 
         A file of this machine is taken into the registry's store, and its location is
@@ -37,6 +41,7 @@ class ClientLocations:
             path: In it; or the absolute path of a file outside of it.
             sha1: The digest that the file must have.
             public: Whether others may have it.
+            run: Notes what is made.
 
         Raises:
             InvalidInputError: there is no such file, or it has another digest.
@@ -45,18 +50,27 @@ class ClientLocations:
         if row.root.startswith(_FILE):
             try:
                 file = _find(row.root, path)
+                if run:
+                    run.note_file(sha1)
                 self._registry.files.add(file, sha1)
             except StoreError as error:
                 raise InvalidInputError(Problem(str(error), "hash")) from error
             except OSError as error:  # a name that is too long, or a file that may not be read
                 raise InvalidInputError(Problem(f"It cannot be read: {error.strerror}.", "path")) from error
             self.files[sha1] = file
-            with self._registry.writing() as session:
-                return self._registry.local_location(session, sha1, public=public)
+            return self._noted(run, lambda session: self._registry.local_location(session, sha1, public=public))
         if "://" in path and (place := place_of_code(path)):
-            with self._registry.writing() as session:
-                return record_place(session, *place, sha1)
+            return self._noted(run, lambda session: record_place(session, *place, sha1))
         return None
+
+    def _noted(self, run: UnfinishedRun | None, record: Callable[[Session], int]) -> int:
+        """Return a location that is recorded now, and note it if it is new."""
+        with self._registry.writing() as session:
+            newest = self._registry.newest("storage_location")
+            number = record(session)
+            if run and number > newest:
+                run.note_row(session, "storage_location", number)
+            return number
 
 
 def _directory(root: str) -> Path:

@@ -23,6 +23,7 @@ from multiblast.registry.local.data_store import product_path
 from multiblast.registry.local.records import CodeRunFacts, record_product, record_run, user_author_id
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.local.secrets import Secrets
+from multiblast.registry.local.unfinished import UnfinishedRun, undo_killed_runs
 from multiblast.registry.local.users import RegistryUser
 from multiblast.registry.model.rows import CodeRunRow
 from multiblast.registry.runs.blast_jobs import record_database, record_making
@@ -212,7 +213,9 @@ class _Execution:
 
     def script(self, script: str, server: ApiServer, timeout_s: float) -> RunSummary:
         """Run the script, and record the code run unless it did so itself; nothing is recorded if it fails."""
+        undo_killed_runs(self._registry)
         newest = self._registry.newest("code_run")
+        unfinished = self._api.unfinished = UnfinishedRun(self._registry, self._run_id)
         try:
             with server(self._api) as address:
                 if address != api_address():
@@ -220,13 +223,14 @@ class _Execution:
                 text = self.prepare(address)
                 self.run_script(script, timeout_s)
             found = recorded_runs(self._registry, self._working.directory, text, newest)
-            if found:
-                return self._accept(found)
+            if not found:
+                self.record(None)
+            done = self._accept(found) if found else self.done()
         except BaseException:
-            self._api.undo()
+            unfinished.undo()
             raise
-        self.record(None)
-        return self.done()
+        unfinished.keep()
+        return done
 
     def _accept(self, runs: list[CodeRunRow]) -> RunSummary:
         """Take what the script recorded for what was run."""
@@ -259,6 +263,8 @@ class _Execution:
         (working.directory / working.script_name).write_text(script, "utf-8")
         # What is run may have the token in it; what is kept has not.
         private = working.directory / f"{self._run_id}.{working.script_name}"
+        if self._api.unfinished:
+            self._api.unfinished.note_path(private)
         text = _TOKEN.sub(lambda _: token, working.filled(script)).replace(_RUN_ID, self._run_id)
         with os.fdopen(os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
             file.write(text)

@@ -19,6 +19,7 @@ from multiblast.registry.local.data_store import product_path
 from multiblast.registry.local.files import file_checksums
 from multiblast.registry.local.items import Item, everything, find_items, label
 from multiblast.registry.local.registry import Registry
+from multiblast.registry.local.unfinished import undo_killed_runs
 from multiblast.registry.local.users import bound_users
 from multiblast.registry.model.kinds import DETAILS, KINDS
 from multiblast.registry.model.names import ProductName, usable_extension
@@ -65,7 +66,9 @@ class Removal:
 def collect(
     registry: Registry, remotes: Sequence[Endpoint], *, files: bool = False, every: bool = False, dry_run: bool = False
 ) -> Removal:
-    """Remove what is synced, and in the provenance of nothing that is not; and parts of files left for a day.
+    """Remove what is synced, and in the provenance of nothing that is not; and what was left unfinished.
+
+    That is what runs that were killed made, and parts of files that nobody went on with for a day.
 
     What a remote has, it is asked now, by digest. What no remote shows whole stays.
 
@@ -76,8 +79,10 @@ def collect(
         every: Remove these too, if a remote gives them out.
         dry_run: Only return what would be removed.
     """
-    roots = everything(registry)
     notes: list[str] = []
+    if killed := undo_killed_runs(registry, dry_run=dry_run):
+        notes.append(f"{killed:,} records that killed runs left behind {'would be' if dry_run else 'were'} removed")
+    roots = everything(registry)
     synced = _synced(registry, remotes, roots, notes)
     elsewhere: dict[Id, bool] = {}
     while True:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from datetime import UTC, datetime
@@ -22,6 +23,8 @@ from hypothesis import strategies as st
 from multiblast.errors import ConflictError, FailureClass, MultiblastError, ProgramError
 from multiblast.registry.api.fields import API_KINDS
 from multiblast.registry.api.local_api import LocalApi
+from multiblast.registry.local.records import RecordedProduct
+from multiblast.registry.local.unfinished import undo_killed_runs
 from multiblast.registry.model.kinds import KINDS
 from multiblast.registry.model.rows import (
     ROWS,
@@ -37,6 +40,8 @@ from multiblast.registry.model.rows import (
 )
 from multiblast.registry.remotes.rest import RestRegistry
 from multiblast.registry.runs.execution import RunSummary, run
+from multiblast.registry.sync.collection import collect, delete
+from multiblast.registry.sync.commands import commit
 from tests.support.language_clients import CLIENTS, Run, called, commit_all, python, sha1
 from web.registry.serving import serving
 
@@ -171,6 +176,124 @@ def test_registry_run_that_fails_leaves_nothing_of_what_its_script_recorded(
         "namespace": 1, "storage_root": 1, "file_type": 1, "author": 1, "storage_location": 1, "object": 1,
         "object_component": 1, "data_product": 1,
     }  # fmt: skip
+
+
+HALF = """\
+import hashlib, json, os, pathlib, time, urllib.request
+config = pathlib.Path(os.environ["FDP_CONFIG_DIR"], "config.yaml")
+address = config.read_text().partition("local_data_registry_url: ")[2].split()[0]
+token = {"Authorization": "token ${{LOCAL_TOKEN}}"}
+def post(kind, **fields):
+    request = urllib.request.Request(address + kind + "/", json.dumps(fields).encode(), token)
+    return json.load(urllib.request.urlopen(request))["url"]
+store = os.environ["FDP_DATA_STORE"]
+written = pathlib.Path(store, "half.txt")
+written.write_text("half")
+root = post("storage_root", root="file://" + store, local=True)
+digest = hashlib.sha1(b"half").hexdigest()
+place = post("storage_location", path="half.txt", hash=digest, storage_root=root)
+item = post("object", storage_location=place, description="half of the output")
+space = post("namespace", name="halves")
+post("data_product", name="half", version="1.0.0", object=item, namespace=space)
+code = post("code_run", run_date="2026-11-21", description="half", submission_script=item, outputs=[])
+"""
+KILLED = """\
+import sys
+from pathlib import Path
+from multiblast.registry.local.registry import Registry, open_database
+from multiblast.registry.local.users import binding
+from multiblast.registry.runs.execution import run
+from multiblast.stores import LocalStore
+from web.registry.serving import serving
+place = Path(sys.argv[1])
+here = Registry(open_database(f"sqlite:///{place / 'registry.sqlite'}"), LocalStore(place / "store"), place)
+run(Path(sys.argv[2]), here, binding(here, "rich"), server=serving)
+"""
+
+
+def test_registry_run_that_fails_leaves_no_file_of_its_script_in_the_store(
+    here: Any, project: Callable[[str], Path]
+) -> None:
+    before = here.contents()
+    config = project(f"run_metadata:\n  shell: python3\n  script: |\n{indent(HALF + 'raise SystemExit(1)', '    ')}")
+    with pytest.raises(ProgramError):
+        run(config, here, here.user(), server=serving)
+    assert here.contents() == before
+    assert list(here.files.store.list("files/")) == []
+    assert list((here.directory / "unfinished").iterdir()) == []
+
+
+@pytest.fixture
+def killed(here: Any, project: Callable[[str], Path]) -> Path:
+    """The registry after a run was killed whose script had recorded half of what it did."""
+    text = HALF + "written.with_name('ready').touch()\ntime.sleep(600)\n"
+    config = project(f"run_metadata:\n  shell: python3\n  script: |\n{indent(text, '    ')}")
+    here.user()
+    with subprocess.Popen([sys.executable, "-c", KILLED, str(here.directory), str(config)]) as process:
+        while not (here.directory / "data/ready").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        assert undo_killed_runs(here) == 0  # it lives
+        process.kill()
+    return config
+
+
+def left(here: Any) -> tuple[int, int, int, int]:
+    """Return how many code runs and objects there are, files in the store, and scripts with the user's token."""
+    token = LocalApi(here, here.user()).token
+    scripts = [path for path in (here.directory / "runs").rglob("*.py") if token in path.read_text()]
+    files = len(list(here.files.store.list("files/")))
+    return len(here.since(CodeRunRow, 0)), len(here.since(ObjectRow, 0)), files, len(scripts)
+
+
+def test_registry_gc_removes_what_a_killed_run_left(here: Any, killed: Path) -> None:
+    assert left(here) == (1, 1, 1, 1)
+    planned = collect(here, [], dry_run=True)
+    assert planned.notes == ("6 records that killed runs left behind would be removed",)
+    assert left(here) == (1, 1, 1, 1)
+    assert collect(here, []).notes == ("6 records that killed runs left behind were removed",)
+    assert left(here) == (0, 0, 0, 0)
+    assert here.since(DataProductRow, 0) == []
+    assert collect(here, []).notes == ()
+    assert killed.exists()
+
+
+def test_registry_run_begins_without_what_a_killed_run_left(here: Any, killed: Path) -> None:
+    killed.write_text("run_metadata: {script: 'true'}")
+    done = run(killed, here, here.user(), server=serving, dirty=True)
+    assert [row.uuid for row in here.since(CodeRunRow, 0)] == [done.uuid]
+    assert left(here)[3] == 0
+
+
+@pytest.mark.parametrize("needed", ["committed", "read"])
+def test_registry_what_a_killed_run_left_stays_if_it_is_needed(here: Any, killed: Path, needed: str) -> None:
+    assert killed.exists()
+    half = here.since(DataProductRow, 0)
+    if needed == "committed":
+        commit(here, ["halves:half@1.0.0"])
+    else:
+        read = RecordedProduct(int(half[0].reference), int(half[0].object), "", new=False)
+        here.run([read], [])
+    collect(here, [])
+    (product,) = here.since(DataProductRow, 0)
+    (item,) = here.read(ObjectRow, [product.object])
+    (place,) = here.read(StorageLocationRow, [item.storage_location])
+    assert b"".join(here.files.stream(place.hash)) == b"half"
+    runs = {row.description for row in here.since(CodeRunRow, 0)}
+    assert runs == ({"half"} if needed == "committed" else {"echo"})
+    assert list((here.directory / "unfinished").iterdir()) == []
+
+
+def test_registry_rows_that_have_the_number_of_one_of_a_killed_run_stay(here: Any, killed: Path) -> None:
+    for run_ in here.since(CodeRunRow, 0):
+        delete(here, run_.uuid, [], force=True)
+    delete(here, "halves:half@1.0.0", [], force=True)
+    here.product("half", "half")
+    (product,) = here.since(DataProductRow, 0)
+    assert product.reference == "1"
+    collect(here, [])
+    assert [row.name for row in here.since(DataProductRow, 0)] == ["half"]
+    assert killed.exists()
 
 
 def test_registry_run_says_what_its_registry_refused(here: Any, project: Callable[[str], Path]) -> None:
