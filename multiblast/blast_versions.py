@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-TESTED_VERSIONS = frozenset({"2.12.0+", "2.17.0+"})
+TESTED_VERSIONS = frozenset({"2.12.0+", "2.16.0+", "2.17.0+"})
 """Versions of BLAST+ that the whole test suite was run with; adding one begins here."""
 
 OLDEST_VERSION = "2.12.0"

@@ -41,13 +41,17 @@ def served(services_under: Callable[..., Services]) -> Iterator[tuple[str, str]]
         yield url, token
 
 
+def need(program: str) -> None:
+    if not shutil.which(program):
+        pytest.skip(f"{program} is needed to run this snippet")
+
+
 @pytest.mark.parametrize("number", range(len(SNIPPETS)), ids=[language for language, _ in SNIPPETS])
 def test_http_tutorial_snippet_runs(served: tuple[str, str], place: Path, number: int) -> None:
     url, token = served
     language, text = SNIPPETS[number]
     *program, option = PROGRAMS[language]
-    if not shutil.which(program[0]):
-        pytest.skip(f"{program[0]} is needed to run this snippet")
+    need("curl" if language == "sh" else program[0])
     done = subprocess.run(
         [*program, option, text.replace("http://127.0.0.1:4201", url)],
         cwd=place,
@@ -65,6 +69,7 @@ def test_http_tutorial_snippet_runs(served: tuple[str, str], place: Path, number
 
 def test_http_documentation_alone_leads_to_a_report(served: tuple[str, str], place: Path) -> None:
     """What the page ``/api`` shows runs as it stands, for a guest."""
+    need("curl")
     found = re.search(r"<pre>(.*?)</pre>", httpx.get(f"{served[0]}/api").text, re.DOTALL)
     assert found
     command = [*PROGRAMS["sh"], html.unescape(found[1])]

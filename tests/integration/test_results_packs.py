@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,7 @@ def test_pack_explains_itself_without_a_database(store: LocalStore) -> None:
     assert known == {key: (entry.offset, entry.length, entry.digest) for key, entry in entries.items()}
 
 
+@pytest.mark.skipif(not shutil.which("zstd"), reason="the program zstd is needed")
 def test_pack_is_plain_zstd_to_others(store: LocalStore) -> None:
     name, _ = _write(store)
     plain = subprocess.run(["zstd", "-dc", store.root / name], capture_output=True, check=True).stdout
