@@ -28,7 +28,7 @@ from tenacity import (
 from multiblast.errors import MultiblastError, NotAllowedError, NotFoundError, StoreError
 from multiblast.registry.local.secrets import shown
 from multiblast.registry.remotes.answers import parse_json, read_length
-from multiblast.stores.base import CHUNK_BYTES
+from multiblast.registry.remotes.deadlines import SlowAnswerError, bound
 
 _TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
 _SKEW_REPORTED_S = 300
@@ -39,8 +39,7 @@ _LARGEST_ANSWER_BYTES = 64 << 20
 _LARGEST_UNANNOUNCED_BYTES = 1 << 30  # of a file whose length the server does not say
 _SLOWEST_BYTES_A_S = 1024
 _OF_THE_TRANSFER = {"content-encoding", "content-length", "transfer-encoding"}
-# An answer, or a file beside what its length takes, may last as many times the time-out.
-_PATIENCE = _PATIENCE_WITH_FILES = 10
+_PATIENCE = 10  # an answer, or a file beside what its bytes take, may last as many times the time-out
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +82,7 @@ class Connection:
             verify=_trusted(),
             headers={"Accept": "application/json"},
         )
+        self._deadlines = bound(self._client)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -123,7 +123,7 @@ class Connection:
     def put(self, url: Callable[[], str], content: Callable[[], Iterator[bytes]], size_bytes: int) -> httpx.Response:
         """Upload to a signed URL; each attempt requests a new one, and no token goes with it."""
         headers = {"Content-Length": str(size_bytes)}
-        response = self._with_retries(lambda: self._send("PUT", url(), content=content(), headers=headers))
+        response = self._with_retries(lambda: self._send("PUT", url(), size_bytes, content=content(), headers=headers))
         if response.is_error:
             self._refuse(response)
         return response
@@ -165,24 +165,44 @@ class Connection:
         """
         announced = read_length(response.headers.get("content-length", ""))
         largest = _LARGEST_UNANNOUNCED_BYTES if announced is None else announced
-        ends_at = time.monotonic() + _PATIENCE_WITH_FILES * self.limits.timeout_s + largest / _SLOWEST_BYTES_A_S
-        yield from self._bounded(response, response.iter_raw(CHUNK_BYTES), largest, ends_at)
+        # In pieces as they come: what is late is the piece that is waited for, not one of a size that we want.
+        yield from self._bounded(response, response.iter_raw(), largest, self._ends_at(), 1 / _SLOWEST_BYTES_A_S)
+
+    def _ends_at(self, size_bytes: int = 0) -> float:
+        """Return until when an answer is waited for; ``size_bytes`` of a file that is sent before it."""
+        return time.monotonic() + _PATIENCE * self.limits.timeout_s + size_bytes / _SLOWEST_BYTES_A_S
 
     def _bounded(
-        self, response: httpx.Response, chunks: Iterator[bytes], largest: int, ends_at: float
+        self, response: httpx.Response, chunks: Iterator[bytes], largest: int, ends_at: float, byte_s: float = 0
     ) -> Iterator[bytes]:
+        """Yield a body until a moment, which each byte that came puts off by ``byte_s``."""
         size, place = 0, _place(response)
-        for chunk in chunks:
-            size += len(chunk)
+        while True:
+            try:
+                with self._deadlines.until(ends_at + size * byte_s):
+                    chunk = next(chunks, None)
+                if chunk is None:
+                    return
+                size += len(chunk)
+                self._deadlines.check(ends_at + size * byte_s)
+            except SlowAnswerError as error:
+                reason = f"{place} sends too slowly: {size:,} bytes came; run the same again to go on"
+                raise StoreError(reason) from error
             if size > largest:
                 raise StoreError(f"{place} sends more than {largest:,} bytes, and than it said: it is not read on")
-            if time.monotonic() > ends_at:
-                raise StoreError(f"{place} sends too slowly: {size:,} bytes came; run the same again to go on")
             yield chunk
 
     def _send(
-        self, method: str, url: str, *, stream: bool = False, follow_redirects: bool = False, **rest: Any
+        self,
+        method: str,
+        url: str,
+        size_bytes: int = 0,
+        *,
+        stream: bool = False,
+        follow_redirects: bool = False,
+        **rest: Any,
     ) -> httpx.Response:
+        started, ends_at = time.monotonic(), self._ends_at(size_bytes)
         with self._counting:
             self.requests += 1
         try:
@@ -190,9 +210,14 @@ class Connection:
             # A site behind a log-in: nobody else gets to know user and password, and a token goes before them.
             ours = self._login if url.startswith(self.base.removesuffix("api/")) else None
             login = ours if "Authorization" not in request.headers else None
-            response = self._client.send(request, stream=True, follow_redirects=follow_redirects, auth=login)
+            with self._deadlines.until(ends_at):
+                response = self._client.send(request, stream=True, follow_redirects=follow_redirects, auth=login)
             if not stream:
-                response = self._read(response)
+                response = self._read(response, ends_at)
+        except SlowAnswerError as error:
+            limit_s = ends_at - started
+            reason = f"{shown(url)[:_SHOWN]} answers too slowly: it is not read on after {limit_s:,.0f} s"
+            raise StoreError(f"{reason}; what is done is kept: run the same again to go on") from error
         except httpx.TransportError as error:
             if isinstance(error, httpx.UnsupportedProtocol):
                 raise StoreError(f"{shown(url)[:_SHOWN]} leads to no address on the web") from error
@@ -208,9 +233,8 @@ class Connection:
             self.skew_s = (datetime.now(UTC) - date).total_seconds()
         return response
 
-    def _read(self, response: httpx.Response) -> httpx.Response:
+    def _read(self, response: httpx.Response, ends_at: float) -> httpx.Response:
         """Return an answer with its body, which is held in memory."""
-        ends_at = time.monotonic() + _PATIENCE * self.limits.timeout_s
         try:
             body = b"".join(self._bounded(response, response.iter_bytes(), _LARGEST_ANSWER_BYTES, ends_at))
         finally:
@@ -223,7 +247,7 @@ class Connection:
     def _read_message(self, response: httpx.Response) -> httpx.Response:
         """Return an error answer with what it says, or with nothing if that breaks off."""
         try:
-            return self._read(response)
+            return self._read(response, self._ends_at())
         except (httpx.HTTPError, StoreError):
             return httpx.Response(response.status_code, request=response.request, history=response.history)
 
