@@ -38,8 +38,9 @@ keys = [found.key for found in storage.store().list("reports/")]
 
     url: str = Field(
         default="",
-        description="A directory, a URL such as `s3://BUCKET/PREFIX?endpoint=URL`, or `block:s3-bucket/NAME` for the "
-        "bucket and folder of Prefect's S3 Bucket block of that name. Empty: `store` in multiblast's home.",
+        description="A directory, a URL such as `s3://BUCKET/PREFIX?endpoint=URL` or `sftp://HOST/DIRECTORY` (whatever "
+        "fsspec has a driver for), or `block:s3-bucket/NAME` for the bucket and folder of Prefect's S3 Bucket block of "
+        "that name. Empty: `store` in multiblast's home.",
     )
 
     _read_flat = model_validator(mode="before")(one_place("url", "directory"))

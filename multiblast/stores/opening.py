@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from multiblast.errors import StoreError
 from multiblast.stores.base import Store
+from multiblast.stores.filesystems import FsspecStore, fsspec_schemes
 from multiblast.stores.local import LocalStore
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):")
@@ -20,15 +21,20 @@ def open_store(url: str) -> Store:
     """Open a store by the path of a directory or by a URL; nothing is read or written yet.
 
     Its scheme is that of a class of this package: ``file:///DIRECTORY``, ``memory:NAME``,
-    ``s3://BUCKET/PREFIX?endpoint=URL&region=NAME``. With another, or without all it needs: a `StoreError`.
+    ``s3://BUCKET/PREFIX?endpoint=URL&region=NAME``; else of a file system of fsspec's, such as
+    ``sftp://HOST/DIRECTORY``. With another, without its driver, or without all it needs: a `StoreError`.
     """
     match = _SCHEME.match(url)
     if match is None:
         return LocalStore(Path(url))
-    classes = _by_scheme()
-    if match[1] not in classes:
-        raise StoreError(f"no store has URLs such as {url!r}: use a directory, or one of {', '.join(classes)}")
-    return classes[match[1]].from_url(urlsplit(url))
+    scheme, classes = match[1], _by_scheme()
+    if scheme in classes:
+        return classes[scheme].from_url(urlsplit(url))
+    known = fsspec_schemes()
+    if scheme not in known:
+        others = ", ".join(other for other in known if other not in classes)
+        raise StoreError(f"no store has URLs that begin with {scheme}: use {', '.join(classes)}, or of fsspec {others}")
+    return FsspecStore.from_url(urlsplit(url))
 
 
 @cache

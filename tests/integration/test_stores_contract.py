@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import boto3
@@ -24,7 +25,7 @@ import httpx
 import pytest
 
 from multiblast.errors import ObjectMissingError, StoreError
-from multiblast.stores import LocalStore, MemoryStore, S3Store, Store
+from multiblast.stores import FsspecStore, LocalStore, MemoryStore, S3Store, Store
 from multiblast.stores.s3 import connect
 
 _BIG = 20 << 20  # more than two parts of an upload
@@ -439,6 +440,62 @@ LocalStore({str(tmp_path)!r}).put("some", bytes(2 << 20))
 
     def test_presign_gives_no_link(self, store: LocalStore) -> None:
         assert not store.presign("some", 60)
+
+
+def fsspec_store(url: str) -> FsspecStore:
+    return FsspecStore.from_url(urlsplit(url))
+
+
+class TestFsspecStoreInMemory(StoreContract):
+    @pytest.fixture
+    def store(self) -> Store:
+        return fsspec_store(f"memory://{uuid4().hex}/below")
+
+
+class TestFsspecStoreInFiles(SharedStoreContract):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Store:
+        return fsspec_store(f"file://{tmp_path}/store")
+
+    @pytest.fixture
+    def opened(self, tmp_path: Path) -> str:
+        return f"""
+from urllib.parse import urlsplit
+from multiblast.stores import FsspecStore
+store = FsspecStore.from_url(urlsplit("file://{tmp_path}/store"))
+"""
+
+    def test_put_in_the_place_of_a_directory_says_so(self, store: Store, tmp_path: Path) -> None:
+        store.put("some/below", b"x")
+        with pytest.raises(StoreError, match="objects below this key"):
+            store.put("some", b"y")
+        assert [found.key for found in store.list()] == ["some/below"]
+        assert list((tmp_path / "store" / ".incoming").iterdir()) == []
+
+    def test_what_the_driver_says_is_in_the_error(self, store: Store) -> None:
+        store.put("some", b"x")
+        with pytest.raises(StoreError, match=r"cannot write 'some/below' in file://.*File exists") as raised:
+            store.put("some/below", b"y")
+        assert not isinstance(raised.value, ObjectMissingError)
+
+    def test_foreign_files_are_not_listed(self, store: Store, tmp_path: Path) -> None:
+        store.put("some", b"x")
+        for name in ("my file.txt", ".hidden"):
+            (tmp_path / "store" / name).write_text("x")
+        assert [found.key for found in store.list()] == ["some"]
+
+    def test_sweep_removes_what_a_killed_writer_left_a_day_ago(self, store: Store, tmp_path: Path) -> None:
+        store.put("some", b"x")
+        left = tmp_path / "store" / ".incoming" / "left"
+        left.write_bytes(b"half")
+        assert store.sweep() == 0
+        os.utime(left, (time.time() - 25 * 3600,) * 2)
+        assert store.sweep() == 1
+        assert not left.exists()
+        assert store.read("some") == b"x"
+
+    def test_object_is_located_by_a_url_without_a_password(self, store: Store, tmp_path: Path) -> None:
+        assert store.locate("a/b") == f"file://{tmp_path}/store/a/b"
 
 
 class S3Contract(SharedStoreContract):

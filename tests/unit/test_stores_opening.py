@@ -39,7 +39,11 @@ def test_bucket_has_its_prefix_endpoint_and_region(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("gopher://x", "use a directory, or one of file, memory, s3"),
+        ("gopher://x", "that begin with gopher: use file, memory, s3, or of fsspec .*gs.*sftp"),
+        ("gs://bucket/prefix", "gs:// needs a driver that is not installed here: Please install gcsfs"),
+        ("sftp://me:secret@host/directory", 'sftp:// needs a driver .* requires "paramiko" to be installed'),
+        ("zip://x", "no store has URLs that begin with zip"),
+        ("simplecache::file:///x", "no store has URLs that begin with simplecache"),
         ("file://elsewhere/data", "no directory of this machine"),
         ("file:data", "no directory of this machine"),
         ("s3:///prefix", "the URL names no bucket"),
