@@ -1,7 +1,8 @@
 """How fast products are pushed and pulled, and with how many requests: ``bench_registry.py [PRODUCTS]``.
 
 Over the FAIR registry that MULTIBLAST_TEST_FAIR_URL and MULTIBLAST_TEST_FAIR_TOKEN name; without them over the
-registry server of the tests, with an S3 server behind it.
+registry server of the tests, with an S3 server behind it. Beside it fair-cli pulls the same into an empty local
+registry, which is ours, where it can be installed; what it asks the remote is counted by the server of the tests.
 """
 
 from __future__ import annotations
@@ -17,15 +18,23 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import httpx
+
+from multiblast.registry.api.local_api import LocalApi
 from multiblast.registry.local.records import record_product
 from multiblast.registry.local.registry import Registry, open_database
 from multiblast.registry.local.users import bind
 from multiblast.registry.model.names import ProductName
+from multiblast.registry.model.rows import DataProductRow
 from multiblast.registry.model.tables import Staged
 from multiblast.registry.remotes.rest import RestRegistry
 from multiblast.registry.sync.commands import pull, push
 from multiblast.registry.sync.summary import TransferSummary
 from multiblast.stores import LocalStore
+from tests.support import fair_cli
+from tests.support.language_clients import commit_all
+
+_TOKEN = "01234567" * 5
 
 
 def _registry(directory: Path) -> Registry:
@@ -42,6 +51,35 @@ def _fill(registry: Registry, space: str, count: int) -> None:
             name = ProductName(space, f"params/p{number}", "1.0.0")
             one = record_product(registry, name, path, file_type="csv")
             session.add(Staged(kind="object", row_id=one.object_id))
+
+
+def _fair_cli(  # noqa: PLR0913, PLR0917 - what, where, and how it is counted
+    directory: Path, count: int, space: str, url: str, token: str, log: Callable[[], int]
+) -> None:
+    """Let fair-cli pull everything, twice."""
+    program = fair_cli.install(directory / "environment")
+    if program is None:
+        sys.stdout.write("fair-cli         cannot be installed here\n")
+        return
+    project, home, local = directory / "project", directory / "home", _registry(directory / "local")
+    for made in (project, home):
+        made.mkdir()
+    config = "run_metadata: {description: look, script: 'true'}\nread:\n"
+    (project / "config.yaml").write_text(config + "".join(f"- {{data_product: params/p{n}}}\n" for n in range(count)))
+    commit_all(project, "https://github.com/group/model.git")
+    api = LocalApi(local, bind(local, space, directory / "fair-data"))
+    with fair_cli.session(program, project, home, api, f"{url.rstrip('/')}/api/", token, space) as client:
+        for what in ("fair pull", "fair pull again"):
+            before, started = log(), time.perf_counter()
+            client.run("pull", "config.yaml")
+            seconds = time.perf_counter() - started
+            asked = log() - before
+            sys.stdout.write(
+                f"{what:<16} {count:>6,} products {seconds:>8.1f} s {count / seconds:>8.1f} products/s "
+                + (f"{asked:>7,} requests ({asked / count:.1f} a product)\n" if asked else "\n")
+            )
+    assert len(local.since(DataProductRow, 0)) == count
+    local.close()
 
 
 def _timed(what: str, count: int, work: Callable[[], TransferSummary]) -> None:
@@ -62,7 +100,7 @@ def _server(directory: Path) -> Iterator[tuple[str, str]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    bucket, port_file, token = directory / "s3" / "fair", directory / "port", "01234567" * 5
+    bucket, port_file, token = directory / "s3" / "fair", directory / "port", _TOKEN
     bucket.mkdir(parents=True)
     rclone = [str(Path(sys.executable).with_name("rclone")), "serve", "s3", "--addr", f"127.0.0.1:{port}"]
     rclone += ["--config", os.devnull, "--auth-key", "key,secret", str(bucket.parent)]
@@ -94,6 +132,12 @@ def main(count: int) -> None:
         _timed("push again", count, lambda: push(here, end))
         _timed("pull", count, lambda: pull(config, there, end, user))
         _timed("pull again", count, lambda: pull(config, there, end, user))
+
+        def log() -> int:
+            known = httpx.post(f"{url}/control", json={}, timeout=60) if token == _TOKEN else None
+            return len(known.json()["log"]) if known else 0
+
+        _fair_cli(Path(directory), count, space, url, token, log)
         for one in (here, there, end):
             one.close()
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +10,6 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
-from uv import find_uv_bin
 
 from multiblast.registry.api.local_api import LocalApi
 from multiblast.registry.model.rows import ObjectRow, StorageLocationRow
@@ -21,8 +17,8 @@ from multiblast.registry.remotes.rest import RestRegistry
 from multiblast.registry.runs.execution import run
 from multiblast.registry.sync.commands import commit, push
 from multiblast.registry.sync.summary import ItemResult
+from tests.support import fair_cli
 from tests.support.language_clients import called, commit_all, python
-from web.registry.serving import serving
 
 pytestmark = pytest.mark.long
 
@@ -40,12 +36,10 @@ read: [{data_product: results/count}]
 @pytest.fixture(scope="module")
 def fair(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """fair-cli, in an environment of its own."""
-    directory, uv = tmp_path_factory.mktemp("environment"), find_uv_bin()
-    subprocess.run([uv, "venv", "-q", "--clear", str(directory), "--python", sys.executable], check=True)
-    install = [uv, "pip", "install", "-q", "--python", str(directory / "bin" / "python"), "fair-cli==0.11.0"]
-    if subprocess.run(install, capture_output=True, check=False).returncode:
+    program = fair_cli.install(tmp_path_factory.mktemp("environment"))
+    if program is None:
         pytest.skip("fair-cli cannot be installed")
-    return directory / "bin" / "fair"
+    return program
 
 
 @pytest.fixture(params=["stand-in", *(["real"] if os.environ.get("MULTIBLAST_TEST_FAIR_URL") else [])])
@@ -79,43 +73,8 @@ def test_registry_faircli_pulls_what_a_script_recorded(
 
     directory = project(tmp_path / "reader", READ)
     api = LocalApi(here, here.user(space))
-    tokens = {"local": api.token, "origin": remote_token}
-    for name, token in tokens.items():
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "token").write_text(token)
-    with serving(api) as address:
-        (tmp_path / "local" / "session_port.log").write_text(address.rpartition(":")[2].partition("/")[0])
-        places = {"local": address, "origin": f"{remote.site}api/"}
-        told = {
-            "namespaces": {"input": space, "output": space},
-            "registries": {
-                name: {
-                    "data_store": f"{tmp_path / name}/data/",
-                    "directory": str(tmp_path / name),
-                    "token": str(tmp_path / name / "token"),
-                    "uri": place,
-                }
-                for name, place in places.items()
-            },
-            "user": {
-                "email": "r@example.org", "family_name": "R", "given_names": "R", "orcid": None, "uri": None,
-                "uuid": "2ddb2358-84bf-43ff-b2aa-3ac7dc3b49f1", "remote_user": "admin",
-            },
-            "git": {
-                "local_repo": str(directory), "remote": "origin", "remote_repo": "https://github.com/group/model.git",
-            },
-        }  # fmt: skip
-        (tmp_path / "using.yaml").write_text(yaml.safe_dump(told))
-        surroundings = {**os.environ, "HOME": str(tmp_path), "FAIR_REGISTRY_DIR": str(tmp_path / "local")}
-        for words in (
-            ["init", "--using", str(tmp_path / "using.yaml"), "--registry", str(tmp_path / "local")],
-            ["pull", "config.yaml"],
-        ):
-            done = subprocess.run(
-                [str(fair), *words], cwd=directory, env=surroundings, capture_output=True, text=True, check=False,
-                timeout=600,
-            )  # fmt: skip
-            assert done.returncode == 0, done.stdout + done.stderr
+    with fair_cli.session(fair, directory, tmp_path, api, f"{remote.site}api/", remote_token, space) as client:
+        client.run("pull", "config.yaml")
     (product,) = here.products(space, ["results/count"])
     (item,) = here.read(ObjectRow, [product.object])
     (place,) = here.read(StorageLocationRow, [item.storage_location])
