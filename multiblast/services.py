@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from multiblast.accounts import Access, Accounts, FairQueue, Requester
 from multiblast.actions import Queries, Reports
 from multiblast.database import Database, JobKind
+from multiblast.gateway import Gateway
 from multiblast.installation import Installation
 from multiblast.results.compaction import compact
 from multiblast.search import SearchEngine
@@ -84,6 +85,11 @@ class Services:
     def fair_queue(self) -> FairQueue:
         """Whose batch is searched next."""
         return FairQueue(self.database, self.policy.batches_at_a_time)
+
+    @cached_property
+    def gateway(self) -> Gateway:
+        """What machines elsewhere fetch from and push to."""
+        return Gateway(self.database, self.store, home() / "gateway")
 
     @cached_property
     def provenance(self) -> Provenance:

@@ -35,6 +35,9 @@ ENVIRONMENT = {
     "Default: the user who was bound last.",
     "MULTIBLAST_REGISTRY_TOKEN": "Token to write to a remote registry with, read by `multiblast registry remote`. "
     "Default: it is asked for.",
+    "MULTIBLAST_GATEWAY": "Address of the gateway that a machine elsewhere works with, such as "
+    "https://blast.example.org/gateway. Default: none.",
+    "MULTIBLAST_SITE_KEY": "What a machine elsewhere shows the gateway: the key of its site. Default: none.",
     PROXY_SECRET: "What a proxy sends in X-Proxy-Secret beside the name of a user it has authenticated; see "
     "policy.http.user_header. Default: none, and no proxy is trusted.",
     HTTP_URL: "Address at which people reach the HTTP service; links on runs' pages and of commands lead there. "
@@ -210,6 +213,27 @@ class HttpRules(_Settings):
         return cls(body_bytes=4 * _MIB)
 
 
+class GatewayRules(_Settings):
+    """How machines elsewhere fetch and push files."""
+
+    enabled: bool = Field(
+        default=False, description="Let machines elsewhere fetch and push the files of their jobs at /gateway."
+    )
+    redirect_s: int = Field(
+        default=0,
+        ge=0,
+        le=7 * 24 * 3600,
+        description="Seconds for which a signed link works to which fetching is redirected, where the storage is a "
+        "bucket that machines elsewhere reach. 0: files are streamed through the service.",
+    )
+    accelerated: str = Field(
+        default="",
+        pattern=r"^(/[A-Za-z0-9._-]+)*$",
+        description="Internal location of the nginx before the service, such as /stored, from which it sends files of "
+        "the storage's directory itself (X-Accel-Redirect). Empty: the service sends them.",
+    )
+
+
 class Policy(_Settings):
     """Who may do what, and how long things are kept.
 
@@ -242,6 +266,7 @@ class Policy(_Settings):
     users: UserLimits = Field(default=UserLimits(), description="Limits for each user.")
     notices: NoticeRules = Field(default=NoticeRules(), description="Where notices of finished jobs may be sent.")
     http: HttpRules = Field(default=HttpRules(), description="What the HTTP service lets in.")
+    gateway: GatewayRules = Field(default=GatewayRules(), description="How machines elsewhere reach files.")
     names_in_runs: bool = Field(
         default=True,
         description="Show names of sequences and of their best hits on the pages of runs in Prefect, which everybody "

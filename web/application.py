@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from multiblast.services import Services
 from web import operation_routes, query_routes, report_routes
 from web.errors import add_error_handlers
+from web.gateway import objects, uploads
 from web.guard import Guard, HttpMetrics
 from web.legacy.application import legacy_application
 from web.memory import Memory
@@ -42,7 +43,8 @@ def make_application(services: Services, starter: Starter) -> ASGIApp:
         watch = Watch(services)
         runs = Runs(services, starter, watch.look)
         runs.resume()
-        app.state.service = legacy.state.service = Service(services, runs, watch, metrics, Memory(services.database))
+        shared = Service(services, runs, watch, metrics, Memory(services.database), services.gateway)
+        app.state.service = legacy.state.service = shared
         yield
         await runs.close()
         services.database.close()
@@ -52,7 +54,8 @@ def make_application(services: Services, starter: Starter) -> ASGIApp:
     )
     add_error_handlers(app)
     own = (query_routes, report_routes, ncbi_routes, operation_routes)
-    for router in (*(routes.router for routes in own), *page_routers()):
+    gateway = (objects.router, uploads.router) if services.policy.gateway.enabled else ()
+    for router in (*(routes.router for routes in own), *gateway, *page_routers()):
         app.router.routes.extend(router.routes)  # as they are: to include a router makes each route again
     app.mount("/multi-blast", legacy)
     if rules.origins:

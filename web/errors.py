@@ -24,7 +24,7 @@ from multiblast.outages import is_outage
 _log = logging.getLogger("multiblast.http")
 
 _RETRY_S = 10
-CODES = {
+CODES: dict[str, int] = {
     "bad-request": HTTPStatus.BAD_REQUEST,
     "unauthorized": HTTPStatus.UNAUTHORIZED,
     "forbidden": HTTPStatus.FORBIDDEN,
@@ -38,11 +38,14 @@ CODES = {
     "unsupported-content-type": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     "range-not-satisfiable": HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
     "invalid-input": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "locked": HTTPStatus.LOCKED,
+    "checksum-mismatch": 460,  # of the protocol tus; no other has a code for it
     "too-many-requests": HTTPStatus.TOO_MANY_REQUESTS,
     "server-error": HTTPStatus.INTERNAL_SERVER_ERROR,
     "unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
+    "insufficient-storage": HTTPStatus.INSUFFICIENT_STORAGE,
 }
-_WORDS = {code: word for word, code in reversed(CODES.items())}
+_WORDS = {int(code): word for word, code in reversed(CODES.items())}
 
 
 class HttpError(MultiblastError):
@@ -129,7 +132,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
     async def refuse_route(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
-        word = _WORDS.get(HTTPStatus(error.status_code), "bad-request")
+        word = _WORDS.get(error.status_code, "bad-request")
         messages = {"not-found": "there is nothing at this address: see /api", "method-not-allowed": "not this method"}
         body = {"status": word, "message": messages.get(word, error.detail), "requestId": request.state.request_id}
         return write(error.status_code, body, error.headers or {}, request.headers.get("accept", ""))

@@ -90,14 +90,21 @@ def file_answer(request: Request, file: StoredFile, *, download: bool, name: str
     seen = request.headers.get("if-none-match", "")
     if seen.strip() == "*" or tag in [one.strip().removeprefix("W/") for one in seen.split(",")]:
         return Response(status_code=304, headers={"ETag": tag})
-    wanted = request.headers.get("range", "")
-    if request.headers.get("if-range", tag) != tag:
-        wanted = ""
-    start, length = _range(wanted, file.size)
+    start, length = wanted_range(request, tag, file.size)
     code = 200
     if (start, length) != (0, file.size):
         code, headers["Content-Range"] = 206, f"bytes {start}-{start + length - 1}/{file.size}"
     return StreamAnswer(lambda: file.open(start, length), length, code, headers)
+
+
+def wanted_range(request: Request, tag: str, size: int) -> tuple[int, int]:
+    """Return where the range begins that a request wants of a file with this tag, and its length; else all.
+
+    Raises:
+        HttpError: the range lies beyond the file.
+    """
+    wanted = request.headers.get("range", "")
+    return _range(wanted if request.headers.get("if-range", tag) == tag else "", size)
 
 
 def content_headers(media_type: str, *, download: bool, name: str) -> dict[str, str]:

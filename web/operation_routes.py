@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
+from prometheus_client import generate_latest
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
@@ -43,7 +44,9 @@ async def read_health(request: Request, service: ServiceOfRequest) -> Response:
 @router.get("/metrics", tags=["operation"], response_class=PlainTextResponse)
 def read_metrics(service: ServiceOfRequest) -> Response:
     """Read the metrics, in the text format of Prometheus."""
-    text = text_of(service.metrics.registry) + service.services.metrics()
+    is_open = service.services.policy.gateway.enabled
+    gateway = generate_latest(service.gateway.metrics.registry).decode() if is_open else ""
+    text = text_of(service.metrics.registry) + gateway + service.services.metrics()
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from multiblast.gateway import Gateway
 from multiblast.services import Services
 from web.guard import HttpMetrics
 from web.memory import Memory
@@ -24,6 +25,7 @@ class Service:
         watch: What waits for jobs.
         metrics: Of the requests.
         memory: What was answered before.
+        gateway: What machines elsewhere fetch from and push to.
     """
 
     services: Services
@@ -31,6 +33,7 @@ class Service:
     watch: Watch
     metrics: HttpMetrics
     memory: Memory
+    gateway: Gateway
 
 
 async def _service(request: Request) -> Service:

@@ -30,6 +30,8 @@ COMMANDS = {
     "serve": "service",
     "guests": "upkeep",
     "users": "upkeep",
+    "sites": "sites",
+    "grant": "sites",
     "targets": "targets",
     "make-target": "targets",
     "publish-target": "targets",
@@ -57,6 +59,7 @@ _SUMMARIES = {  # of what is no function with a docstring
     "reports": "Your list of reports, and their files. `multiblast report` makes one.",
     "guests": "People without a name, known by a token.",
     "users": "Tokens by which users are known over HTTP.",
+    "sites": "Machines elsewhere that take part, known by a key of their site.",
     "registry": "Exchange data and its provenance with FAIR data registries.",
     "service": "Start, stop and register Prefect servers and workers.",
 }

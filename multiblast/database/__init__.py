@@ -2,6 +2,7 @@
 
 from multiblast.database.engine import Database
 from multiblast.database.lease_renewal import LEASE, heartbeat
+from multiblast.database.site_tables import GrantKey, Site, Ticket, Transfer
 from multiblast.database.statements import among, database_now, in_portions, insert_missing, is_postgresql, upsert
 from multiblast.database.tables import (
     BatchRun,
@@ -38,6 +39,7 @@ __all__ = [
     "Database",
     "Discarded",
     "Failure",
+    "GrantKey",
     "Guest",
     "JobEvent",
     "JobKind",
@@ -52,7 +54,10 @@ __all__ = [
     "Result",
     "Run",
     "ShareGrant",
+    "Site",
     "Speed",
+    "Ticket",
+    "Transfer",
     "Turn",
     "Usage",
     "UserToken",

@@ -54,7 +54,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
 
 
-def _numbered() -> Any:
+def numbered() -> Any:
     """Return a key that the database counts up; SQLite does so with its own kind of integers only."""
     return Field(default=None, sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True))
 
@@ -189,7 +189,7 @@ class Link(Table, table=True):
 class JobEvent(Table, table=True):
     """One change of a job's status: when, from what, to what, why, and in which run."""
 
-    number: int | None = _numbered()
+    number: int | None = numbered()
     job_id: str = Field(index=True, max_length=32)
     at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
     from_status: str = ""
@@ -207,7 +207,7 @@ class Run(Table, table=True):
         search_key: As the job's at that time; with it the result keys of that time can be computed again.
     """
 
-    number: int | None = _numbered()
+    number: int | None = numbered()
     job_id: str = Field(index=True, max_length=32)
     started_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
     finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
@@ -268,7 +268,7 @@ class Failure(Table, table=True):
 class BatchRun(Table, table=True):
     """One BLAST+ process: what it ran and how it ended."""
 
-    number: int | None = _numbered()
+    number: int | None = numbered()
     job_id: str = Field(index=True, max_length=32)
     command: list[str] = Field(sa_column=Column(JSON, nullable=False))
     host: str = ""
@@ -379,7 +379,7 @@ class Turn(Table, table=True):
         expires_at: When the holder counts as gone, unless it renews that before.
     """
 
-    number: int | None = _numbered()
+    number: int | None = numbered()
     holder: str = Field(unique=True, max_length=64)
     owner: str = Field(default="", max_length=255)
     started_at: datetime | None = Field(default=None, sa_type=UtcDateTime, index=True)

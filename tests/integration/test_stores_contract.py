@@ -25,8 +25,11 @@ import httpx
 import pytest
 
 from multiblast.errors import ObjectMissingError, StoreError
+from multiblast.services import Services
 from multiblast.stores import FsspecStore, LocalStore, MemoryStore, S3Store, Store
+from multiblast.stores.http import HttpStore
 from multiblast.stores.s3 import connect
+from tests.support.gateway import gateway, granted
 
 _BIG = 20 << 20  # more than two parts of an upload
 
@@ -390,6 +393,7 @@ class TestLocalStore(SharedStoreContract):
     def test_put_on_a_full_disk_says_so(self, tmp_path: Path) -> None:
         code = f"""
 import resource, signal
+from multiblast.services import Services
 from multiblast.stores import LocalStore
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
@@ -496,6 +500,29 @@ store = FsspecStore.from_url(urlsplit("file://{tmp_path}/store"))
 
     def test_object_is_located_by_a_url_without_a_password(self, store: Store, tmp_path: Path) -> None:
         assert store.locate("a/b") == f"file://{tmp_path}/store/a/b"
+
+
+class TestHttpStore(SharedStoreContract):
+    """Behind the gateway of a service whose store is a directory."""
+
+    @pytest.fixture
+    def grant(self, services: Services) -> str:
+        return granted(services, writes=["/"], replaces=True)
+
+    @pytest.fixture
+    def store(self, services: Services, grant: str) -> Iterator[Store]:
+        with gateway(services) as url:
+            store = HttpStore(url, lambda _afresh: grant)
+            yield store
+            store.close()
+
+    @pytest.fixture
+    def opened(self, store: HttpStore, grant: str) -> str:
+        url = store.locate("x").removesuffix("/objects/x")
+        return f"""
+from multiblast.stores.http import HttpStore
+store = HttpStore({url!r}, lambda _afresh: {grant!r})
+"""
 
 
 class S3Contract(SharedStoreContract):

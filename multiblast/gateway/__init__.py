@@ -1,0 +1,24 @@
+"""The gateway: machines elsewhere fetch and push the files of their own job, and no others."""
+
+from multiblast.gateway.gateway import Gateway, GatewayMetrics, UnknownGrantError, Visit
+from multiblast.gateway.grants import Grant, GrantKeys
+from multiblast.gateway.sites import Sites
+from multiblast.gateway.tickets import Tickets, grant_of
+from multiblast.gateway.uploads import BrokenPieceError, BusyError, NoSpaceError, Upload, Uploads
+
+__all__ = [
+    "BrokenPieceError",
+    "BusyError",
+    "Gateway",
+    "GatewayMetrics",
+    "Grant",
+    "GrantKeys",
+    "NoSpaceError",
+    "Sites",
+    "Tickets",
+    "UnknownGrantError",
+    "Upload",
+    "Uploads",
+    "Visit",
+    "grant_of",
+]

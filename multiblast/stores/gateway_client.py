@@ -1,0 +1,160 @@
+"""Requests to a gateway: with a grant, again where they were interrupted, and errors as stores have them."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import httpx
+
+from multiblast.errors import ConflictError, NotAllowedError, ObjectMissingError, StoreAwayError, StoreError
+
+PAUSES_S = (0.2, 1.0, 3.0)  # before an interrupted request is tried again
+_TIMEOUT_S = 60.0
+_UNAUTHORIZED, _FORBIDDEN, _MISSING, _CONFLICT, _LOCKED, _BROKEN, _TROUBLE, _NO_SPACE = (
+    401,
+    403,
+    404,
+    409,
+    423,
+    460,
+    500,
+    507,
+)
+
+Grant = Callable[[bool], str]
+"""Returns a grant; a fresh one, if asked for that."""
+
+
+class InterruptedTransferError(StoreAwayError):
+    """It broke off: it is worth looking how far it came, and going on."""
+
+
+class GatewayClient:
+    """Sends requests to a gateway.
+
+    Args:
+        url: The gateway's address.
+        grant: Returns the grant to show.
+        ca: A file with the certificates to trust, where the gateway's is of nobody whom this machine knows.
+    """
+
+    def __init__(self, url: str, grant: Grant, *, ca: Path | None = None) -> None:
+        self.url, self._grant = url.rstrip("/"), grant
+        verify = ssl.create_default_context(cafile=str(ca)) if ca else True
+        self._client = httpx.Client(verify=verify, timeout=_TIMEOUT_S)
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()
+
+    def ask(  # noqa: PLR0913 - the parts of a request
+        self,
+        method: str,
+        path: str,
+        *,
+        key: str = "",
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        attempts: int = len(PAUSES_S) + 1,
+    ) -> httpx.Response:
+        """Send a request, and again if it was interrupted: all that a gateway takes may be sent twice.
+
+        Raises:
+            ObjectMissingError: there is no object ``key``.
+            NotAllowedError: the grant is not for this, or no good any more.
+            ConflictError: what is there does not let it be done.
+            StoreAwayError: the gateway is away or in trouble.
+            StoreError: it refuses for another reason.
+        """
+        problem: StoreError = StoreError("it was not tried")
+        for attempt in range(attempts):
+            if attempt:
+                time.sleep(PAUSES_S[attempt - 1])
+            try:
+                with self.stream(method, path, key=key, headers=headers, content=content) as answer:
+                    answer.read()
+                    return answer
+            except StoreAwayError as error:
+                problem = error
+        raise problem
+
+    @contextmanager
+    def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        key: str = "",
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+    ) -> Iterator[httpx.Response]:
+        """Send a request once, and give its answer during the block; errors as of `ask`."""
+        try:
+            answer = self._send(method, path, headers or {}, content)
+            try:
+                if not answer.is_success:
+                    answer.read()
+                    raise self._problem(key, answer)
+                yield answer
+            finally:
+                answer.close()
+        except httpx.TransportError as error:
+            raise InterruptedTransferError(
+                f"the gateway at {self.url} is away: {error or type(error).__name__}"
+            ) from error
+
+    def _send(self, method: str, path: str, headers: Mapping[str, str], content: bytes | None) -> httpx.Response:
+        for afresh in (False, True):
+            shown = {**headers, "Authorization": f"Bearer {self._grant(afresh)}"}
+            request = self._client.build_request(method, f"{self.url}{path}", headers=shown, content=content)
+            answer = self._client.send(request, stream=True)
+            if answer.status_code != _UNAUTHORIZED or afresh:
+                break
+            answer.close()
+        if answer.is_redirect:  # to a bucket, which is to see no grant
+            place = answer.headers["location"]
+            answer.close()
+            plain = {name: value for name, value in headers.items() if name == "Range"}
+            answer = self._client.send(self._client.build_request(method, place, headers=plain), stream=True)
+        return answer
+
+    def _problem(self, key: str, answer: httpx.Response) -> Exception:
+        """Return what an answer that is no success means."""
+        code, said = answer.status_code, f"{self.url}: {_message(key, answer)}"
+        if code == _MISSING:
+            return ObjectMissingError(key)
+        if code in {_UNAUTHORIZED, _FORBIDDEN}:
+            return NotAllowedError(said)
+        if code == _CONFLICT:
+            return ConflictError(said)
+        if code in {_LOCKED, _BROKEN}:
+            return InterruptedTransferError(said)
+        is_trouble = code >= _TROUBLE and code != _NO_SPACE
+        return StoreAwayError(said) if is_trouble else StoreError(said)
+
+
+def site_grants(url: str, site_key: str, ticket: str, *, ca: Path | None = None) -> Grant:
+    """Return what exchanges a site's key and a ticket for grants, each kept as long as it is good."""
+    kept: list[str] = []
+
+    def grant(afresh: bool) -> str:
+        if afresh or not kept:
+            with closing(GatewayClient(url, lambda _afresh: site_key, ca=ca)) as client:
+                answer = client.ask("POST", "/grants", content=json.dumps({"ticket": ticket}).encode())
+            kept[:] = [answer.json()["grant"]]
+        return kept[0]
+
+    return grant
+
+
+def _message(key: str, answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["message"])
+    except (ValueError, KeyError, TypeError):  # to HEAD there is no message
+        meaning = {_UNAUTHORIZED: "the grant is not good, or no more", _FORBIDDEN: f"the grant does not name {key!r}"}
+        return meaning.get(answer.status_code, f"answer {answer.status_code}")
