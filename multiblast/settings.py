@@ -25,6 +25,12 @@ TASK_RUNNER = "MULTIBLAST_TASK_RUNNER"
 HTTP_URL = "MULTIBLAST_HTTP_URL"
 """The environment variable with the address of the HTTP service."""
 
+COUPLING = "MULTIBLAST_COUPLING"
+"""The environment variable with how files reach a step."""
+
+COUPLING_BYTES = "MULTIBLAST_COUPLING_BYTES"
+"""The environment variable with how much of what was fetched is kept."""
+
 ENVIRONMENT = {
     "MULTIBLAST_HOME": "Directory in which everything is kept that has no other place. "
     "Default: `~/.local/share/multiblast`, or `multiblast` in `$XDG_DATA_HOME`.",
@@ -46,6 +52,10 @@ ENVIRONMENT = {
     "Default: made from the machine's name and multiblast's home.",
     "MULTIBLAST_CHECKOUT": "Directory of multiblast's repository on the machine of a worker. "
     "Default: the one that the worker was started from.",
+    COUPLING: "How files reach a step: `filesystem`, or the URL of a store, such as `s3://BUCKET/PREFIX`. Default: "
+    "`filesystem`, which is where results are kept.",
+    COUPLING_BYTES: "Most bytes of fetched inputs that are kept in `coupling` in multiblast's home for the next step; "
+    "those used longest ago go first. Default: 20000000000.",
     "MULTIBLAST_TASK_RUNNER": "Prefect task runner for batches, `MODULE.CLASS` with its parameters after `?`. "
     "Default: threads of the run's own process.",
 }

@@ -7,12 +7,13 @@ once, whole, and is visible whole or not at all.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import BinaryIO, ClassVar, Self
+from typing import BinaryIO, Self
 from urllib.parse import SplitResult
 
 from multiblast.errors import ObjectMissingError, StoreError
@@ -35,7 +36,7 @@ class StoredObject:
 class Store(ABC):
     """Where objects are kept: put, open by range, list, delete."""
 
-    scheme: ClassVar[str] = ""
+    scheme: str = ""
     """How URLs of such stores begin, for `multiblast.stores.open_store`; empty for stores without URLs."""
 
     @classmethod
@@ -104,6 +105,14 @@ class Store(ABC):
         """Return one (small) object or range whole."""
         with self.open(key, start, length) as stream:
             return stream.read()
+
+    def sha256(self, key: str) -> str:
+        """Return the sha256 of an object; by default by reading it."""
+        hasher = hashlib.sha256()
+        with self.open(key) as stream:
+            for piece in chunks(stream):
+                hasher.update(piece)
+        return hasher.hexdigest()
 
     def presign(self, key: str, expires_s: int, filename: str = "") -> str:  # noqa: ARG002 - most stores have no links
         """Return a URL by which anybody may download an object for ``expires_s`` seconds; empty if there are no links.

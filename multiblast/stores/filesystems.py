@@ -51,6 +51,7 @@ class FsspecStore(Store):
             driver = fsspec.get_filesystem_class(scheme)
         except ImportError as error:
             raise StoreError(f"{scheme}:// needs a driver that is not installed here: {error}") from error
+        self.scheme = scheme
         self._url = url
         self._options = options
         self._root = str(driver._strip_protocol(url)).rstrip("/")  # noqa: SLF001 - fsspec has no other name for it
@@ -229,6 +230,16 @@ def fsspec_schemes() -> list[str]:
     import fsspec
 
     return sorted(set(fsspec.available_protocols()) - _NO_PLACES)
+
+
+def has_driver(scheme: str) -> bool:
+    """Return whether there is a driver for a scheme, and it can be imported."""
+    import fsspec
+
+    try:
+        return scheme in fsspec_schemes() and bool(fsspec.get_filesystem_class(scheme))
+    except ImportError:
+        return False
 
 
 def _written(found: Mapping[str, Any]) -> datetime:

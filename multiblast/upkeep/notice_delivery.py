@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import socket
-import ssl
 from fnmatch import fnmatchcase
-from http.client import HTTPConnection, HTTPException
-from ipaddress import IPv6Address, ip_address
+from http.client import HTTPException
 from urllib.parse import SplitResult, urlsplit
 
 from multiblast.errors import InvalidInputError, NotAllowedError, Problem, StoreError
+from multiblast.network import CheckedConnection, address_of, is_literal, is_public
 from multiblast.settings import NoticeRules
 
 _LONGEST_URL = 2000
@@ -35,10 +33,10 @@ def check_url(url: str, rules: NoticeRules) -> SplitResult:
         raise _bad(url, "leave name and password out: what is sent is signed")
     if rules.hosts and not any(fnmatchcase(host, allowed) for allowed in rules.hosts):
         raise _bad(url, f"notices go to {', '.join(rules.hosts)} only")
-    inside = host == "localhost" or _is_literal(host)
+    inside = host == "localhost" or is_literal(host)
     if parts.scheme == "http" and not (inside and (rules.loopback or rules.private)):
         raise _bad(url, "use https")
-    if _is_literal(host):
+    if is_literal(host):
         try:
             _check_address(host, rules)
         except NotAllowedError as error:
@@ -55,7 +53,9 @@ def deliver(url: str, body: bytes, headers: dict[str, str], rules: NoticeRules) 
     """
     parts = check_url(url, rules)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-    connection = _Connection(host, port, parts.scheme, rules)
+    connection = CheckedConnection(
+        host, port, parts.scheme, lambda address: _check_address(address, rules), timeout_s=_TIMEOUT_S
+    )
     try:
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         connection.request("POST", path, body, headers)
@@ -77,41 +77,13 @@ def signature(secret: str, body: bytes, sent_at: int) -> str:
     return f"t={sent_at},v1={mac.hexdigest()}"
 
 
-class _Connection(HTTPConnection):
-    """A connection to an address that was looked at, whatever the name may mean a moment later."""
-
-    def __init__(self, host: str, port: int, scheme: str, rules: NoticeRules) -> None:
-        super().__init__(host, port, timeout=_TIMEOUT_S)
-        self._scheme = scheme
-        self._rules = rules
-
-    def connect(self) -> None:
-        family, kind, protocol, _, address = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)[0]
-        _check_address(str(address[0]), self._rules)
-        self.sock = socket.socket(family, kind, protocol)
-        self.sock.settimeout(_TIMEOUT_S)
-        self.sock.connect(address)
-        if self._scheme == "https":
-            self.sock = ssl.create_default_context().wrap_socket(self.sock, server_hostname=self.host)
-
-
 def _check_address(text: str, rules: NoticeRules) -> None:
-    address = ip_address(text.partition("%")[0])
-    if isinstance(address, IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
+    address = address_of(text)
     if address.is_loopback:
         if not rules.loopback:
             raise NotAllowedError(f"{text} is this machine, which the policy does not allow")
-    elif (not address.is_global or address.is_multicast) and not rules.private:
+    elif not is_public(text) and not rules.private:
         raise NotAllowedError(f"{text} is no public address, and the policy allows no other")
-
-
-def _is_literal(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _bad(url: str, remedy: str) -> InvalidInputError:

@@ -1,0 +1,19 @@
+"""Couplings: how files reach a step, wherever it runs and wherever they are."""
+
+from multiblast.coupling.cache import InputCache
+from multiblast.coupling.choosing import Chosen, choose, connect, fetch, push
+from multiblast.coupling.coupling import Coupling, FilesystemCoupling, StoreCoupling
+from multiblast.coupling.reference import Reference
+
+__all__ = [
+    "Chosen",
+    "Coupling",
+    "FilesystemCoupling",
+    "InputCache",
+    "Reference",
+    "StoreCoupling",
+    "choose",
+    "connect",
+    "fetch",
+    "push",
+]
