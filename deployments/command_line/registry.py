@@ -139,7 +139,9 @@ def generate(
     _print(
         json,
         plain,
-        working.text if dry_run else f"{target}: {len(working.inputs)} inputs, {len(working.outputs)} outputs",
+        working.text
+        if dry_run
+        else f"{target}: {_count(len(working.inputs), 'input')}, {_count(len(working.outputs), 'output')}",
     )
 
 
@@ -428,7 +430,8 @@ def _finish(report: TransferSummary, json: bool) -> None:
             display.console.print(f"{len(report.outcomes) - len(listed):,} more are known and not listed")
         for note in report.notes:
             display.console.print(f"note: {note}", markup=False)
-        display.console.print(f"{len(report.outcomes):,} items, {report.requests:,} requests, {report.seconds:.1f} s")
+        items, requests = _count(len(report.outcomes), "item"), _count(report.requests, "request")
+        display.console.print(f"{items}, {requests}, {report.seconds:.1f} s")
     raise typer.Exit(report.exit_code)
 
 
@@ -449,7 +452,11 @@ def _remove(work: Callable[..., Removal], json: bool, *, dry_run: bool, yes: boo
 
 def _counted(done: Removal) -> str:
     copies = f" and {len(done.copies):,} working copies" if done.copies else ""
-    return f"{done.rows:,} records and {len(done.files):,} files{copies}"
+    return f"{_count(done.rows, 'record')} and {_count(len(done.files), 'file')}{copies}"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
 
 
 def _list(done: Removal) -> None:

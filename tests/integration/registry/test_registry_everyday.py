@@ -237,4 +237,4 @@ def test_registry_commands_list_what_they_removed_and_show_any_text(
     told = said("gc", "--files", "--dry-run")
     assert "rich:params/a@1.0.0" in told
     assert f"file {made.sha1}" in told
-    assert "1 files removed" in said("gc", "--files", "--yes").replace("\n", " ")
+    assert "1 file removed" in said("gc", "--files", "--yes").replace("\n", " ")
