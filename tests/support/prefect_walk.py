@@ -33,17 +33,25 @@ class Person:
         expect(link).to_be_visible(timeout=_PATIENCE_MS)
         return link
 
-    def open_form(self, name: str) -> None:
-        """Find a form in the list, and open it."""
+    def open_form(self, name: str, field: str = "query (Optional)") -> None:
+        """Find a form in the list, and open it, until a field of it can be filled in."""
         page = self.page
         self.find(name).click()
         page.get_by_role("button", name="Run", exact=True).click(timeout=_PATIENCE_MS)
         page.get_by_text("Custom run").first.click()
-        expect(self._query).to_be_visible(timeout=_PATIENCE_MS)
+        expect(self._box(field)).to_be_visible(timeout=_PATIENCE_MS)
+
+    def fill(self, field: str, text: str) -> None:
+        """Type into a field."""
+        self._box(field).fill(text)
+
+    def turn_on(self, name: str) -> None:
+        """Press the switch below a parameter's name."""
+        self.page.get_by_role("switch", name=re.compile(f"^{name}")).click()
 
     def type_query(self, query: str) -> None:
         """Paste sequences."""
-        self._query.fill(query)
+        self.fill("query (Optional)", query)
 
     def choose(self, database: str) -> None:
         """Choose a database from the list, with the mouse."""
@@ -93,6 +101,5 @@ class Person:
         self.see_artifact(key)
         self.page.get_by_text(re.compile(f"^{key}")).first.click()
 
-    @property
-    def _query(self) -> Locator:
-        return self.page.get_by_role("textbox", name="query (Optional)", exact=True)
+    def _box(self, field: str) -> Locator:
+        return self.page.get_by_role("textbox", name=field, exact=True)
