@@ -21,7 +21,7 @@ from multiblast.registry.local.items import find_recorded
 from multiblast.registry.model.names import ProductName
 from multiblast.registry.model.rows import ROWS, DataProductRow, FileTypeRow
 from multiblast.registry.model.tables import DataProduct, FileType, Object
-from multiblast.registry.remotes import rest
+from multiblast.registry.remotes import rest_rows
 from multiblast.registry.remotes.connection import Connection, RetryPolicy
 from multiblast.registry.remotes.public_view import PublicView
 from multiblast.registry.runs.execution import run
@@ -175,7 +175,7 @@ def test_registry_answers_that_are_none_end_in_plain_words(
 def test_registry_list_without_an_end_is_given_up(
     second: Any, remote: Any, config: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rest, "_MOST_PAGES", 20)
+    monkeypatch.setattr(rest_rows, "_MOST_PAGES", 20)
     remote.control(fill=2)
     path, user = config(READ_ALL), second.user()
     for case in (
