@@ -27,7 +27,8 @@ async def plan_query(  # noqa: PLR0913, PLR0917 - the fields of a form
     Args:
         query: Needed, unless a file is named instead: the sequences, as FASTA text, up to 400 KB. Everybody who may
             open Prefect can read what is typed here; the page to search in, of the HTTP service, keeps it private.
-        query_file: Instead of text, a FASTA file: its path, or store:KEY if it is in the result storage.
+        query_file: Instead of text, a FASTA file: its path, store:KEY if it is in the result storage, or a URL of a
+            place that the policy lists.
         program: The BLAST+ program.
         site: The site whose databases are searched. May stay empty if the targets name it.
         targets: The databases to search, each as TARGET/DATABASE or SITE/TARGET/DATABASE.

@@ -56,7 +56,13 @@ class Services:
         """Every action on query jobs, and the runs that search them."""
         settles_known = not self.policy.provenance  # which runs record
         return Queries(
-            self._engine, self.limits, self.accounts, self.fair_queue, self.notices, settles_known=settles_known
+            self._engine,
+            self.limits,
+            self.accounts,
+            self.fair_queue,
+            self.notices,
+            settles_known=settles_known,
+            references=self.policy.references,
         )
 
     @cached_property

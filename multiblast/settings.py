@@ -13,6 +13,9 @@ from multiblast.molecules import Molecule
 _MIB = 1 << 20
 
 _Limit = Annotated[int, Field(ge=0)]
+_Place = Annotated[
+    str, Field(pattern=r"^(https://|[a-z][a-z0-9+.-]*://[^/?#@\s]+(@[^/?#@\s]+)?(/[^#\s]*)?(\?[^#\s]*)?)$")
+]
 
 WORKER = "MULTIBLAST_WORKER"
 """The environment variable with which a run finds the name of its worker."""
@@ -275,6 +278,12 @@ class Policy(_Settings):
     helpers: _Limit = Field(default=8, description="Most workers that help with one large job.")
     users: UserLimits = Field(default=UserLimits(), description="Limits for each user.")
     notices: NoticeRules = Field(default=NoticeRules(), description="Where notices of finished jobs may be sent.")
+    references: tuple[_Place, ...] = Field(
+        default=(),
+        description="Places from which a query file may be fetched that somebody names by its URL, such as "
+        "https://example.org/data or s3://BUCKET/PREFIX: what is below them. https:// alone is every public host; "
+        "hosts that are named may be private ones. Empty: only files and store:KEY.",
+    )
     http: HttpRules = Field(default=HttpRules(), description="What the HTTP service lets in.")
     gateway: GatewayRules = Field(default=GatewayRules(), description="How machines elsewhere reach files.")
     names_in_runs: bool = Field(

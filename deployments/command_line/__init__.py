@@ -36,6 +36,8 @@ COMMANDS = {
     "make-target": "targets",
     "publish-target": "targets",
     "sync-targets": "targets",
+    "fetch": "files",
+    "push": "files",
     "expire": "upkeep",
     "verify": "upkeep",
     "copy-records": "upkeep",

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from deployments.command_line.display import only_json
+from multiblast.coupling.reference import is_url
 
 USER = "MULTIBLAST_USER"
 GUEST_TOKEN = "MULTIBLAST_GUEST"  # noqa: S105 - the name of a variable
@@ -29,6 +30,20 @@ def spooled(path: Path) -> Path:
     return Path(copy.name)
 
 
+def spooled_query(text: str) -> str:
+    """Return a query's path or reference; a pipe is `spooled`."""
+    return text if text.startswith("store:") or is_url(text) else str(spooled(Path(text)))
+
+
+Query = Annotated[
+    str,
+    typer.Argument(
+        help="A FASTA file, plain or gzipped, a pipe, or - for standard input; or store:KEY, or a URL of a place that "
+        "the policy lists.",
+        show_default=False,
+        callback=spooled_query,
+    ),
+]
 Fasta = Annotated[
     Path,
     typer.Argument(

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from deployments.command_line import display
-from deployments.command_line.arguments import Fasta, Json, TargetsRoot, User
+from deployments.command_line.arguments import Json, Query, TargetsRoot, User
 from deployments.command_line.reports import listed, print_files, read_formats, write_reports
 from deployments.command_line.session import Session
 from multiblast.actions import Queries
@@ -30,7 +30,7 @@ _FIRST_PAUSE_S, _PAUSE_S = 0.2, 2.0  # between looks at a job that another proce
 
 
 def search(
-    query: Fasta,
+    query: Query,
     target: Annotated[
         list[str], typer.Option(help="A database as SITE/TARGET/DATABASE; may be repeated.", show_default=False)
     ],
@@ -61,7 +61,7 @@ def search(
     try:
         job = run_search(
             running,
-            query_file=str(query),
+            query_file=query,
             program=program,
             targets=target,
             options=option or [],
@@ -104,6 +104,28 @@ def run_search(
     submission = read_submission(
         query_file=query_file, program=program, targets=targets, options=options, user=running.user, summary=summary
     )
+    with running.services.queries.at_hand(submission) as here:  # so that what is elsewhere is fetched once
+        _check(running, here, formats)
+        if running.stack and not running.services.policy.provenance and (job := _search_by_stack(running, here)):
+            return job
+        if isinstance(here.query, Path):
+            query_file = str(here.query)
+        with running.connected(display.searching()):
+            from flows.submit_query import submit_query
+
+            return running.run(
+                lambda: submit_query(
+                    query_file=query_file,
+                    program=program,
+                    targets=targets,
+                    options=dict(submission.options.changed()),
+                    user=running.user,
+                    summary=summary,
+                )
+            )
+
+
+def _check(running: Session, submission: Submission, formats: Iterable[Formatting]) -> None:
     problems: list[Problem] = []
     for formatting in formats:
         with collecting(problems):
@@ -112,21 +134,6 @@ def run_search(
         running.services.queries.check(submission)
     if problems:
         raise InvalidInputError(problems)
-    if running.stack and not running.services.policy.provenance and (job := _search_by_stack(running, submission)):
-        return job
-    with running.connected(display.searching()):
-        from flows.submit_query import submit_query
-
-        return running.run(
-            lambda: submit_query(
-                query_file=query_file,
-                program=program,
-                targets=targets,
-                options=dict(submission.options.changed()),
-                user=running.user,
-                summary=summary,
-            )
-        )
 
 
 def _search_by_stack(running: Session, submission: Submission) -> SearchedJob | None:

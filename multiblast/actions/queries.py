@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from functools import partial
 from io import StringIO
@@ -65,7 +65,8 @@ _CHILDREN = 1000
 class Queries(JobDoor):
     """Every action on query jobs, and the runs that search them.
 
-    A job of which everything is known may end without a run, if it ``settles_known``.
+    A job of which everything is known may end without a run, if it ``settles_known``. Query files may be fetched from
+    places that ``references`` lists.
 
     Attributes:
         results: All results, without a question of rights.
@@ -80,11 +81,12 @@ class Queries(JobDoor):
         notices: Notices,
         *,
         settles_known: bool = True,
+        references: tuple[str, ...] = (),
     ) -> None:
         super().__init__(JobKind.QUERY, engine.database, engine.jobs, accounts)
         self.results = engine.results
         self._engine = engine
-        self._recorder = Recorder(engine, limits)
+        self._recorder = Recorder(engine, limits, references)
         self._fair_queue = fair_queue
         self._notices = notices
         self._settles_known = settles_known
@@ -128,12 +130,21 @@ class Queries(JobDoor):
         if notify:
             self._notices.check(notify)
         submission = replace(submission, owner=requester.owner if add_to_collection else "")
+        count = self._accounts.usage.count_submission
         # Counted only after it is checked, so that bad input is not called too much.
-        with self._accounts.usage.count_submission(requester, lambda: self._recorder.count(submission)):
-            recorded = self._recorder.record(submission)
+        with self.at_hand(submission) as here, count(requester, lambda: self._recorder.count(here)):
+            recorded = self._recorder.record(here)
         if notify:
             self._notices.subscribe(recorded.job_id, notify)
         return recorded
+
+    def at_hand(self, submission: Submission) -> AbstractContextManager[Submission]:
+        """Give a submission whose query is on this machine for as long as the block runs, fetched if need be.
+
+        Raises:
+            InvalidInputError: the policy does not let us fetch it, or it is not there.
+        """
+        return self._recorder.at_hand(submission)
 
     def check(self, submission: Submission) -> int:
         """Check a submission as `submit` does, without recording it; return how many sequences it has."""

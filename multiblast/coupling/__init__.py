@@ -1,9 +1,10 @@
 """Couplings: how files reach a step, wherever it runs and wherever they are."""
 
+from multiblast.coupling.allowed import brought
 from multiblast.coupling.cache import InputCache
 from multiblast.coupling.choosing import Chosen, choose, connect, fetch, push
 from multiblast.coupling.coupling import Coupling, FilesystemCoupling, StoreCoupling
-from multiblast.coupling.reference import Reference
+from multiblast.coupling.reference import Reference, is_url
 
 __all__ = [
     "Chosen",
@@ -12,8 +13,10 @@ __all__ = [
     "InputCache",
     "Reference",
     "StoreCoupling",
+    "brought",
     "choose",
     "connect",
     "fetch",
+    "is_url",
     "push",
 ]

@@ -82,6 +82,12 @@ class Reference:
         return re.sub(r"[^\w. +-]", "_", self.name, flags=re.ASCII).lstrip(".")[-200:] or "data"
 
 
+def is_url(text: str) -> bool:
+    """Return whether a text is meant as a URL, ``data:`` and ``file:`` included, and not as a path or ``store:KEY``."""
+    form = _FORM.match(text)
+    return form is not None and form[1] != "store"
+
+
 def _of_file(text: str, key: str) -> Reference:
     parts = urlsplit(text)
     if parts.netloc not in {"", "localhost"} or not parts.path.startswith("/") or parts.query or parts.fragment:

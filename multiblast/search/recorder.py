@@ -12,6 +12,7 @@ from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import IO
 
 from multiblast.blast_versions import remedy_of_old, version_note
+from multiblast.coupling import Reference, brought
 from multiblast.database import QueryJob
 from multiblast.errors import InvalidInputError, ObjectMissingError, Problem, collecting
 from multiblast.jobs import JobConfig, NewSequence, sequence_digest
@@ -61,6 +62,8 @@ class Recorder:
 
     engine: SearchEngine
     limits: QueryLimits
+    references: tuple[str, ...] = ()
+    """Places from which query files may be fetched: see `multiblast.settings.Policy.references`."""
 
     def record(self, submission: Submission) -> Recorded:
         """Check a submission and record its job; one that exists already is found again.
@@ -115,14 +118,23 @@ class Recorder:
     @contextmanager
     def _checked(self, submission: Submission) -> Iterator[_Checked]:
         """Check targets, options and query together, so that a user mends all in one go; give what they mean."""
-        if isinstance(submission.query, StoreKey):
+        with self.at_hand(submission) as here:
+            yield self._check(here)
+
+    @contextmanager
+    def at_hand(self, submission: Submission) -> Iterator[Submission]:
+        """Give a submission whose query is here for as long as the block runs, wherever it was."""
+        if isinstance(submission.query, Reference):
+            with brought(submission.query, self.references, self.limits.query_bytes) as path:
+                yield replace(submission, query=path)
+        elif isinstance(submission.query, StoreKey):
             if not self.engine.store.exists(submission.query):
                 missing = ObjectMissingError(submission.query)
                 raise InvalidInputError(Problem(f"{missing}: upload the file first", "query_file"))
             with self._copied(submission.query) as path:
-                yield self._check(replace(submission, query=path))
+                yield replace(submission, query=path)
         else:
-            yield self._check(submission)
+            yield submission
 
     @contextmanager
     def _copied(self, key: str, *part: int) -> Iterator[Path]:
@@ -133,7 +145,9 @@ class Recorder:
             yield Path(file.name)
 
     def _check(self, submission: Submission) -> _Checked:
-        options = submission.options
+        options, source = submission.options, submission.query
+        if isinstance(source, Reference):
+            raise TypeError("the query is elsewhere: see at_hand")
         version = self.engine.installation.version(options.program)
         if remedy := remedy_of_old(version):
             raise InvalidInputError(Problem(f"BLAST+ {version} is too old: {remedy}", "program"))
@@ -143,7 +157,7 @@ class Recorder:
         with collecting(problems):
             databases = self.engine.resolver.databases(submission.site, submission.targets, options)
         with collecting(problems):
-            query, profile = self._check_query(submission.query, options, problems)
+            query, profile = self._check_query(source, options, problems)
         if problems:
             raise InvalidInputError(problems)
         if profile is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from multiblast.coupling import Reference, is_url
 from multiblast.errors import InvalidInputError, Problem, collecting
 from multiblast.ids import is_id
 from multiblast.jobs import TargetName, summary_problems
@@ -25,19 +26,22 @@ class StoreKey(str):
     __slots__ = ()
 
 
+_Source = str | bytes | Path | StoreKey | Reference
+
+
 @dataclass(frozen=True, slots=True)
 class Submission:
     """What a user sends.
 
     Attributes:
-        query: FASTA text, the path of a FASTA file or its key in the store; plain or gzipped. Nothing
+        query: FASTA text, the path of a FASTA file, its key in the store or its URL; plain or gzipped. Nothing
             for a search with a profile, which holds the query it was made for.
         targets: The databases to search, by their registered names.
         owner: Who to link the job to; empty for nobody.
         summary, description: What the owner writes about it.
     """
 
-    query: str | bytes | Path | StoreKey
+    query: str | bytes | Path | StoreKey | Reference
     site: str
     targets: tuple[TargetName, ...]
     options: Options
@@ -63,7 +67,7 @@ def read_submission(  # noqa: PLR0913 - the fields of a form
 
     Args:
         query: FASTA text.
-        query_file: Instead of text: a path, or ``store:KEY``.
+        query_file: Instead of text: a path, ``store:KEY``, or the URL of a file that the policy lets us fetch.
         site: The site of targets that do not name theirs.
         targets: ``TARGET/DATABASE`` or ``SITE/TARGET/DATABASE`` each, all of one site.
         options: Typed options, or names and values for ``program``.
@@ -77,7 +81,7 @@ def read_submission(  # noqa: PLR0913 - the fields of a form
         InvalidInputError: with all problems, by field.
     """
     problems: list[Problem] = []
-    source: str | Path | StoreKey = ""
+    source: _Source = ""
     names: list[TargetName] = []
     read: Options | None = None
     with collecting(problems, "program"):
@@ -92,13 +96,20 @@ def read_submission(  # noqa: PLR0913 - the fields of a form
     return Submission(source, site, tuple(names), read, user, summary, description)
 
 
-def _source(query: str, query_file: str | Path, files_under: Path | None, *, is_needed: bool) -> str | Path | StoreKey:
+def _source(query: str, query_file: str | Path, files_under: Path | None, *, is_needed: bool) -> _Source:
     if bool(query.strip()) == bool(str(query_file)) and (query.strip() or is_needed):
         raise InvalidInputError(Problem("give either FASTA text or a file, and not both", "query"))
     if not str(query_file):
         return query
     if isinstance(query_file, str) and query_file.startswith(IN_STORE):
         return StoreKey(check_key(query_file.removeprefix(IN_STORE)))
+    if isinstance(query_file, str) and is_url(query_file):
+        reference = Reference.parse(query_file, "query_file")
+        if reference.scheme == "data":
+            return reference.data
+        if reference.scheme != "file":
+            return reference
+        query_file = reference.path
     return _file(query_file, files_under, "query_file")
 
 
