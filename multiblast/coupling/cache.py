@@ -16,6 +16,7 @@ from multiblast.errors import InvalidInputError, Problem
 from multiblast.settings import COUPLING_BYTES, home
 
 _LIMIT_BYTES = 20_000_000_000
+_ABANDONED_AFTER_S = 24 * 3600
 
 
 class InputCache:
@@ -68,6 +69,7 @@ class InputCache:
         self._allowance -= size_bytes
         if self._allowance >= 0 and size_bytes <= shutil.disk_usage(self.root).free:
             return
+        self._sweep()
         kept = sorted(self._kept())
         total, margin = sum(size for _, size, _ in kept) + size_bytes, self._limit_bytes // 10
         is_over = total > self._limit_bytes
@@ -77,6 +79,13 @@ class InputCache:
             path.unlink(missing_ok=True)
             total -= size
         self._allowance = min(self._limit_bytes - total, margin)  # not all, since other processes add to it too
+
+    def _sweep(self) -> None:
+        """Remove what was left a day ago by steps that were killed."""
+        for path in self.root.glob(".incoming/*"):
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > _ABANDONED_AFTER_S:
+                    path.unlink()
 
     def _kept(self) -> list[tuple[int, int, Path]]:
         """Return when each kept file was last used, its size and its path."""

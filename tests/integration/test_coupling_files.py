@@ -6,7 +6,11 @@ import hashlib
 import json
 import os
 import re
+import signal
 import stat
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -72,7 +76,7 @@ def tree(tmp_path: Path) -> Path:
     return root
 
 
-@pytest.fixture(params=["filesystem", "local", "memory", "fsspec"])
+@pytest.fixture(params=["filesystem", "local", "memory", "fsspec", "s3"])
 def coupling(request: pytest.FixtureRequest, tmp_path: Path) -> Coupling:
     cache = InputCache(tmp_path / "cache", 1 << 30)
     stores: dict[str, Store] = {
@@ -80,6 +84,8 @@ def coupling(request: pytest.FixtureRequest, tmp_path: Path) -> Coupling:
         "memory": MemoryStore(),
         "fsspec": FsspecStore.from_url(urlsplit(f"memory://{uuid4().hex}")),
     }
+    if request.param == "s3":
+        return StoreCoupling(request.getfixturevalue("weed_s3").store(), cache)
     if request.param == "filesystem":
         return FilesystemCoupling(LocalStore(tmp_path / "store"), cache)
     return StoreCoupling(stores[request.param], cache)
@@ -326,10 +332,71 @@ def test_room_is_looked_for_before_the_first_byte(tmp_path: Path, cache: InputCa
     assert bytes_of_this_process()[1] - before[1] < 1000
 
 
-def test_push_goes_on_where_a_directory_broke_off(tree: Path, tmp_path: Path, coupling: StoreCoupling) -> None:
+def test_push_goes_on_where_a_directory_broke_off(tmp_path: Path, coupling: StoreCoupling) -> None:
+    for name in ("one", "two"):
+        _written(tmp_path / "tree" / name, name.encode())
     coupling.store.put("outputs/tree/1", b"of an earlier attempt")
-    reference = coupling.push(tree, "outputs/tree")
-    assert facts(coupling.fetch(reference, tmp_path / "into")) == facts(tree)
+    reference = coupling.push(tmp_path / "tree", "outputs/tree")
+    assert facts(coupling.fetch(reference, tmp_path / "into")) == facts(tmp_path / "tree")
+
+
+def test_memory_stays_flat_for_big_files(tmp_path: Path) -> None:
+    code = f"""
+import os, resource, sys
+from pathlib import Path
+from multiblast.coupling import InputCache, Reference, StoreCoupling
+from multiblast.stores import LocalStore
+here, size = Path({str(tmp_path)!r}), int(sys.argv[1]) << 20
+(here / "big").touch()
+os.truncate(here / "big", size)
+coupling = StoreCoupling(LocalStore(here / "store"), InputCache(here / "cache"))
+coupling.fetch(coupling.push(here / "big", f"big/{{size}}"), here / "into")
+assert (here / "into/big").stat().st_size == size
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+    small, big = (
+        int(subprocess.run([sys.executable, "-c", code, size], check=True, capture_output=True, text=True).stdout)
+        for size in ("32", "160")
+    )
+    assert big - small < 48  # MiB, of 128 more
+
+
+def test_step_killed_while_it_fetches_leaves_nothing_visible(tmp_path: Path) -> None:
+    code = f"""
+import time
+from pathlib import Path
+from multiblast.coupling import InputCache, Reference, StoreCoupling
+from multiblast.stores import LocalStore
+here = Path({str(tmp_path)!r})
+class Slow(LocalStore):
+    def open(self, key, start=0, length=None):
+        stream = super().open(key, start, length)
+        class Slowly:
+            def __enter__(self): return self
+            def __exit__(self, *_): stream.close()
+            def read(self, size):
+                print("read", flush=True)
+                time.sleep(0.01)
+                return stream.read(size)
+        return Slowly()
+coupling = StoreCoupling(Slow(here / "store"), InputCache(here / "cache", 1 << 30))
+coupling.fetch(Reference.parse("store:big"), here / "into")
+"""
+    store = LocalStore(tmp_path / "store")
+    store.put("big", bytes(50 << 20))
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as step:
+        assert step.stdout is not None
+        for _ in range(9):
+            assert step.stdout.readline() == b"read\n"
+        step.send_signal(signal.SIGKILL)
+        assert step.wait() == -signal.SIGKILL
+    cache = InputCache(tmp_path / "cache", 1 << 30)
+    assert [path for path in (tmp_path / "into").iterdir() if not path.name.startswith(".")] == []
+    assert list(cache.root.glob("[0-9a-f]*")) == []
+    left = next((cache.root / ".incoming").iterdir())
+    os.utime(left, (time.time() - 25 * 3600,) * 2)
+    found = StoreCoupling(store, cache).fetch(Reference.parse("store:big"), tmp_path / "into")
+    assert (found.stat().st_size, left.exists()) == (50 << 20, False)
 
 
 def test_directory_that_is_there_is_not_replaced(coupling: Coupling, tmp_path: Path) -> None:
