@@ -14,6 +14,7 @@ from multiblast.errors import InvalidInputError, Problem, StoreError
 from multiblast.settings import COUPLING, home
 from multiblast.stores import LocalStore, Store, open_store
 from multiblast.stores.filesystems import fsspec_schemes, has_driver
+from multiblast.stores.http import HttpStore
 
 FILESYSTEM = "filesystem"
 KNOWN = (FILESYSTEM, "s3", "https")
@@ -74,7 +75,7 @@ def connect(chosen: Chosen, store: Store, cache: InputCache | None = None) -> Co
     if chosen.name == FILESYSTEM:
         # A store elsewhere stays as it was before anybody chose: its files are copied.
         return FilesystemCoupling(store, cache) if isinstance(store, LocalStore) else StoreCoupling(store, cache)
-    if store.scheme == chosen.name:
+    if chosen.name == ("https" if isinstance(store, HttpStore) else store.scheme):
         return StoreCoupling(store, cache, chosen.name)
     raise StoreError(
         f"coupling {chosen}: results are kept in {store!r}; name the place, such as {chosen.name}://PLACE/DIRECTORY"

@@ -17,9 +17,10 @@ from multiblast.coupling.cache import InputCache
 from multiblast.coupling.downloads import open_url
 from multiblast.coupling.reference import WEB, Reference
 from multiblast.coupling.trees import MANIFEST, Tree, TreeFile
-from multiblast.errors import ConflictError, ObjectMissingError, StoreError
+from multiblast.errors import ConflictError, InvalidInputError, NotAllowedError, ObjectMissingError, Problem, StoreError
 from multiblast.stores import LocalStore, Store, open_store
 from multiblast.stores.base import check_key
+from multiblast.stores.http import HttpStore
 
 
 class Coupling(Protocol):
@@ -33,7 +34,8 @@ class Coupling(Protocol):
         What is fetched is checked before it is visible. It is for reading.
 
         Raises:
-            ObjectMissingError: there is nothing of that name.
+            InvalidInputError: there is no such file on this machine.
+            ObjectMissingError: there is nothing of that name elsewhere.
             StoreError: it did not arrive, or something else did.
         """
 
@@ -54,6 +56,8 @@ class StoreCoupling:
         self.store = store
         self.name = name
         self._cache = cache or InputCache()
+        # A grant names what may be asked for, and ends after a few requests beyond it.
+        self._may_look = not isinstance(store, HttpStore)
 
     def fetch(self, reference: Reference, into: Path) -> Path:
         """Copy it into the directory, unless it is on this machine: see `Coupling.fetch`."""
@@ -80,7 +84,7 @@ class StoreCoupling:
         reference = _of_tree(self._url(key), tree, manifest, path.name)
         if _is_there(self.store, f"{key}/{MANIFEST}", reference.sha256, len(manifest)):
             return reference
-        if self.store.exists(key):
+        if self._may_look and self.store.exists(key):
             raise ConflictError(f"{key!r} is a file already: push the directory to another key")
         for number, file in tree.numbered(key):
             self._put(path / file.path, number)
@@ -94,7 +98,9 @@ class StoreCoupling:
                 return
         try:
             tree, manifest = Tree.read(store, key)
-        except ObjectMissingError as error:
+        except (ObjectMissingError, NotAllowedError) as error:
+            if reference.is_directory and isinstance(error, NotAllowedError):
+                raise
             raise ObjectMissingError(key) from error
         found = _of_tree(reference.url, tree, manifest, reference.name)
         if reference.sha256 not in {"", found.sha256}:
@@ -120,7 +126,7 @@ class StoreCoupling:
         return Reference(self._url(key), digest, size_bytes, name=path.name)
 
     def _refuse_directory(self, key: str) -> None:
-        if self.store.exists(f"{key}/{MANIFEST}"):
+        if self._may_look and self.store.exists(f"{key}/{MANIFEST}"):
             raise ConflictError(f"{key!r} is a directory already: push the file to another key")
 
     def _put(self, path: Path, key: str) -> None:
@@ -184,7 +190,7 @@ class FilesystemCoupling(StoreCoupling):
 
 def _there(reference: Reference) -> Path:
     if not reference.path.exists():
-        raise ObjectMissingError(str(reference.path))
+        raise InvalidInputError(Problem(f"there is no file {str(reference.path)!r}", "reference"))
     return reference.path
 
 
@@ -194,7 +200,8 @@ def _is_there(store: Store, key: str, sha256: str, size_bytes: int) -> bool:
         found = store.stat(key)
     except ObjectMissingError:
         return False
-    if found.size_bytes != size_bytes or store.sha256(key) != sha256:
+    # Not every store knows the sha256 without reading.
+    if found.size_bytes != size_bytes or (store.sha256(key) or Store.sha256(store, key)) != sha256:
         raise ConflictError(f"something else is at {key!r} in the store: push to another key")
     return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from itertools import combinations
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from multiblast.coupling import Chosen, FilesystemCoupling, StoreCoupling, choose, connect
 from multiblast.errors import InvalidInputError, StoreError
 from multiblast.stores import LocalStore, MemoryStore, open_store
+from multiblast.stores.http import HttpStore
 
 _NAMES = {
     "this run": "s3://run/x",
@@ -55,5 +57,7 @@ def test_place_of_its_own_is_opened(tmp_path: Path) -> None:
 
 def test_word_without_a_place_is_of_the_store_where_results_are(tmp_path: Path) -> None:
     assert connect(choose("memory"), MemoryStore()).name == "memory"
+    with closing(HttpStore("http://127.0.0.1:9/gateway", lambda _afresh: "a grant")) as behind_a_gateway:
+        assert connect(choose("https"), behind_a_gateway).name == "https"
     with pytest.raises(StoreError, match=r"coupling s3 \(from this run\): .* such as s3://PLACE/DIRECTORY"):
         connect(choose("s3"), LocalStore(tmp_path))
