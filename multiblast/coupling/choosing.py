@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from multiblast.coupling.reference import Reference
 from multiblast.errors import InvalidInputError, Problem, StoreError
 from multiblast.settings import COUPLING, home
 from multiblast.stores import LocalStore, Store, open_store
-from multiblast.stores.filesystems import fsspec_schemes, has_driver
+from multiblast.stores.filesystems import driver_of, fsspec_schemes
 from multiblast.stores.http import HttpStore
 
 FILESYSTEM = "filesystem"
@@ -45,7 +46,7 @@ def choose(
         block: What the block says.
 
     Raises:
-        InvalidInputError: what counts is not known; the known ones are listed.
+        InvalidInputError: what counts is not known, of which the known ones are listed, or its driver is not installed.
     """
     environment = os.environ if environment is None else environment
     named = {
@@ -57,11 +58,25 @@ def choose(
     }
     source, told = next((source, told.strip()) for source, told in named.items() if told.strip())
     name, is_url, _ = told.partition("://")
-    if name not in KNOWN and not has_driver(name):
-        known = ", ".join([*KNOWN, *(scheme for scheme in fsspec_schemes() if has_driver(scheme))])
-        reason = f"{name!r} is no coupling that is known here: write one of {known}, or the URL of such a store"
-        raise InvalidInputError(Problem(f"{reason} ({source} says so)", "coupling"))
+    if name not in KNOWN:
+        try:
+            _check_driver(name)
+        except StoreError as error:
+            raise InvalidInputError(Problem(f"{error} ({source} says so)", "coupling")) from error
     return Chosen(name, source, told if is_url else "")
+
+
+def _check_driver(name: str) -> None:
+    if name in (there := fsspec_schemes()):
+        driver_of(name)
+        return
+    installed: list[str] = []
+    for scheme in there:
+        with suppress(StoreError):
+            driver_of(scheme)
+            installed.append(scheme)
+    known = ", ".join([*KNOWN, *installed])
+    raise StoreError(f"{name!r} is no coupling that is known here: write one of {known}, or the URL of such a store")
 
 
 def connect(chosen: Chosen, store: Store, cache: InputCache | None = None) -> Coupling:

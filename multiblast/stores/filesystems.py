@@ -44,17 +44,11 @@ class FsspecStore(Store):
         return cls(f"{url.scheme}://{url.netloc}{url.path}", **dict(parse_qsl(url.query)))
 
     def __init__(self, url: str, **options: Any) -> None:
-        import fsspec
-
         scheme, _, rest = url.partition("://")
-        try:
-            driver = fsspec.get_filesystem_class(scheme)
-        except ImportError as error:
-            raise StoreError(f"{scheme}:// needs a driver that is not installed here: {error}") from error
         self.scheme = scheme
         self._url = url
         self._options = options
-        self._root = str(driver._strip_protocol(url)).rstrip("/")  # noqa: SLF001 - fsspec has no other name for it
+        self._root = str(driver_of(scheme)._strip_protocol(url)).rstrip("/")  # noqa: SLF001 - fsspec has no other name for it
         host, slash, path = rest.partition("/")
         self._place = f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"  # without a password
         self._own = threading.local()
@@ -232,14 +226,14 @@ def fsspec_schemes() -> list[str]:
     return sorted(set(fsspec.available_protocols()) - _NO_PLACES)
 
 
-def has_driver(scheme: str) -> bool:
-    """Return whether there is a driver for a scheme, and it can be imported."""
+def driver_of(scheme: str) -> Any:
+    """Return the driver's class; a `StoreError` that says what to install if it cannot be imported."""
     import fsspec
 
     try:
-        return scheme in fsspec_schemes() and bool(fsspec.get_filesystem_class(scheme))
-    except ImportError:
-        return False
+        return fsspec.get_filesystem_class(scheme)
+    except ImportError as error:
+        raise StoreError(f"{scheme}:// needs a driver that is not installed here: {error}") from error
 
 
 def _written(found: Mapping[str, Any]) -> datetime:

@@ -36,11 +36,19 @@ def test_choice_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose("s3://bucket/prefix") == Chosen("s3", "this run", "s3://bucket/prefix")
 
 
-@pytest.mark.parametrize("word", ["carrier-pigeon", "gs", "gs://bucket", "zip", "Filesystem"])
+@pytest.mark.parametrize("word", ["carrier-pigeon", "pigeon://loft", "zip", "Filesystem"])
 def test_unknown_coupling_is_refused_with_the_known_ones(word: str) -> None:
     with pytest.raises(InvalidInputError, match=r"no coupling .* one of filesystem, s3, https, .*memory") as refusal:
         choose("", {}, word)
     assert "the plugin's configuration says so" in str(refusal.value)
+
+
+@pytest.mark.parametrize("word", ["gs", "gs://bucket"])
+def test_coupling_without_its_driver_is_refused_with_what_to_install(word: str) -> None:
+    with pytest.raises(
+        InvalidInputError, match=r"gs:// needs a driver .*: Please install gcsfs .*\(this run says so\)"
+    ):
+        choose(word)
 
 
 def test_filesystem_is_where_results_are_kept(tmp_path: Path) -> None:
