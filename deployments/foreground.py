@@ -70,6 +70,23 @@ def work() -> int:
     return supervise([*_WORKER, *_worker()])
 
 
+def work_for(site: str) -> int:
+    """Be a worker of a site, which searches for another installation with this machine's BLAST+ and databases."""
+    environment.apply_for_service()
+    missing = [name for name in ("MULTIBLAST_GATEWAY", "MULTIBLAST_SITE_KEY") if not os.environ.get(name)]
+    if missing:
+        raise ServerError(f"set {' and '.join(missing)}: `multiblast sites add {site}` there says what they are")
+    _wait_for_server()
+    os.environ.setdefault("MULTIBLAST_CHECKOUT", str(environment.CHECKOUT))
+    from deployments import register
+
+    register.offer_orders(site)
+    name = os.environ.setdefault(WORKER, environment.worker_name())
+    # One order at a time: each has all cores.
+    options = ["--pool", site, "--type", "process", "--name", name, "--limit", "1"]
+    return supervise([*_WORKER, "worker", "start", *options])
+
+
 def supervise(command: list[str], limit_s: float = _STOP_LIMIT_S) -> int:
     """Run a worker; once asked to end, let it and its runs end, but not for longer than a time.
 

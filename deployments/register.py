@@ -132,6 +132,23 @@ def remove_old_deployments() -> None:
                 client.delete_deployment(found.id)
 
 
+def offer_orders(site: str) -> None:
+    """Make the work pool of a site, and in it the flow that does orders, from this checkout."""
+    from flows.perform_order import perform_order
+
+    with get_client(sync_client=True) as client:
+        with suppress(ObjectAlreadyExists):
+            client.create_work_pool(WorkPoolCreate(name=site, type="process", description="Machines elsewhere"))
+        client.create_deployment(
+            flow_id=client.create_flow(perform_order),
+            name=site,
+            entrypoint="flows/perform_order.py:perform_order",
+            pull_steps=[{"prefect.deployments.steps.set_working_directory": {"directory": str(environment.CHECKOUT)}}],
+            work_pool_name=site,
+            tags=["search"],
+        )
+
+
 def offer_databases() -> None:
     """Make the databases that are there now the choices of the forms."""
     from tasks.maintenance import scan_targets, update_target_choices

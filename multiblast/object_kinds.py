@@ -23,6 +23,7 @@ class ObjectKind(StrEnum):
     SUBJECT_NAMES = "names"
     COMPARISON = "comparisons"
     EXPORT = "exports"
+    ORDER = "orders"
     PROBE = "health"
 
     def key(self, name: str) -> str:

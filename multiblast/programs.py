@@ -39,11 +39,12 @@ _BLAST_EXIT_CODES = {
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """How a program ended well; ``stderr`` is the last 64 KiB of it, ``seconds`` wall time."""
+    """How a program ended well; ``stderr`` is the last 64 KiB of it, ``seconds`` wall time, ``host`` empty if here."""
 
     command: tuple[str, ...]
     stderr: str
     seconds: float
+    host: str = ""
 
 
 class Program:

@@ -232,6 +232,9 @@ class GatewayRules(_Settings):
     enabled: bool = Field(
         default=False, description="Let machines elsewhere fetch and push the files of their jobs at /gateway."
     )
+    sites: tuple[str, ...] = Field(
+        default=(), description="Sites, added by `multiblast sites add`, that search batches of large jobs for us."
+    )
     redirect_s: int = Field(
         default=0,
         ge=0,

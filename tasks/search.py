@@ -6,6 +6,7 @@ import asyncio
 import platform
 from collections import deque
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -34,6 +35,7 @@ from multiblast.search import (
     Submission,
     board,
 )
+from tasks.orders import ORDERS_AT_A_TIME, search_at
 from tasks.page import RunPage, show_plan
 from tasks.recovery import cancel_at_once, dismiss_helpers
 from tasks.registry import record_if_wanted
@@ -70,9 +72,10 @@ def preview_search(submission: Submission) -> Plan:
         return services().queries.preview(submission)
 
 
-def _run(job_id: str) -> SearchRun:
-    """Return the run of a job, of which this process does a part."""
-    return services().queries.run(job_id, run_id=str(flow_run.id or ""), progress=partial(board.advance, job_id))
+def _run(job_id: str, site: str = "") -> SearchRun:
+    """Return the run of a job, of which this process does a part; the searches themselves may be done at a site."""
+    run = services().queries.run(job_id, run_id=str(flow_run.id or ""), progress=partial(board.advance, job_id))
+    return replace(run, start_search=search_at(site)) if site else run
 
 
 @task(cache_policy=NO_CACHE, task_run_name="plan the search", **RETRY_IF_TRANSIENT)
@@ -81,8 +84,8 @@ def plan_search(job_id: str) -> Plan:
     return _run(job_id).plan()
 
 
-def _search_batch(batch: Batch) -> Outcome:
-    return _run(batch.job_id).search(batch)
+def _search_batch(batch: Batch, site: str = "") -> Outcome:
+    return _run(batch.job_id, site).search(batch)
 
 
 # The function keeps its name, by which clusters of Dask's and Ray's find it.
@@ -191,7 +194,7 @@ class FlowSearch(Steps):
         record_if_wanted(self._job_id)
 
 
-async def search_batches(batches: Sequence[Batch], page: RunPage) -> list[Outcome]:
+async def search_batches(batches: Sequence[Batch], page: RunPage, site: str = "") -> list[Outcome]:
     """Run batches, as many at a time as there are cores (a cluster gets all), and keep the page up to date meanwhile.
 
     Raises:
@@ -199,11 +202,11 @@ async def search_batches(batches: Sequence[Batch], page: RunPage) -> list[Outcom
     """
     waiting, futures = deque(batches), list[PrefectFuture[Outcome]]()
     pending: dict[asyncio.Future[None], PrefectFuture[Outcome]] = {}
-    at_a_time = len(batches) if is_cluster() else services().installation.workers
+    at_a_time = ORDERS_AT_A_TIME if site else len(batches) if is_cluster() else services().installation.workers
     while pending or waiting:
         while waiting and len(pending) < at_a_time:
             batch = waiting.popleft()
-            futures.append(search_batch.with_options(refresh_cache=not batch.known).submit(batch))
+            futures.append(search_batch.with_options(refresh_cache=not batch.known).submit(batch, site))
             pending[_ended(futures[-1])] = futures[-1]
         await page.show_progress()  # while all cores are busy
         done, _ = await asyncio.wait(pending, timeout=_TICK_S, return_when=asyncio.FIRST_COMPLETED)
@@ -236,12 +239,13 @@ def plan_part(job_id: str, part: int, of: int) -> Plan:
     return _run(job_id).plan_part(part, of)
 
 
-async def search_part(job_id: str, part: int, of: int) -> State[Any]:
-    """Help with a job in progress until nothing is left to begin; return how that ended."""
+async def search_part(job_id: str, part: int, of: int, site: str = "") -> State[Any]:
+    """Help with a job in progress until nothing is left to begin, here or by a site; return how that ended."""
+    helper = site or platform.node()
     try:
         plan = plan_part(job_id, part, of)
+        outcomes = await search_batches(plan.batches, RunPage(job_id, shown=False), site)
     except (InvalidInputError, ConflictError, NotFoundError) as error:
-        return Completed(name="NotHere", message=f"{platform.node()} leaves the work to others: {error}")
-    outcomes = await search_batches(plan.batches, RunPage(job_id, shown=False))
+        return Completed(name="NotHere", message=f"{helper} leaves the work to others: {error}")
     searched = sum(outcome.searched for outcome in outcomes)
-    return Completed(message=f"{platform.node()} searched {searched:,} of {plan.unknown:,} sequences that were left.")
+    return Completed(message=f"{helper} searched {searched:,} of {plan.unknown:,} sequences that were left.")

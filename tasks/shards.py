@@ -68,14 +68,16 @@ async def call_helpers(plan: Plan) -> int:
     if not _is_large(plan) or chosen():
         return 0
     wanted = min(services().policy.helpers, int(plan.core_seconds // services().policy.large_job_s))
+    sites = services().policy.gateway.sites
     async with get_client() as client:
         try:
-            queues = (await _queues(client))[:wanted]
-            for part, queue in enumerate(queues, start=1):
+            helpers = [(queue, "") for queue in (await _queues(client))[:wanted]]
+            helpers += [(None, site) for site in sites]
+            for part, (queue, site) in enumerate(helpers, start=1):
                 await arun_deployment(
                     _SHARD,
                     client=client,
-                    parameters={"job": plan.job_id, "part": part, "of": len(queues)},
+                    parameters={"job": plan.job_id, "part": part, "of": len(helpers), "site": site},
                     timeout=0,
                     tags=[plan.job_id],
                     work_queue_name=queue,
@@ -84,7 +86,7 @@ async def call_helpers(plan: Plan) -> int:
         except (PrefectException, httpx.HTTPError) as error:  # not deployed, or the server is away: then without help
             get_run_logger().warning("No other worker was asked to help: %s", error)
             return 0
-    return len(queues)
+    return len(helpers)
 
 
 def _is_large(plan: Plan) -> bool:

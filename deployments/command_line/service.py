@@ -52,9 +52,13 @@ def serve_all(host: Host = "127.0.0.1", port: Port = 4200) -> None:
 
 
 @app.command()
-def worker() -> None:
+def worker(
+    site: Annotated[
+        str, typer.Option(help="Search for another installation, of which this machine is a site of this name.")
+    ] = "",
+) -> None:
     """Be a worker of the server at PREFECT_API_URL, in the foreground."""
-    raise typer.Exit(foreground.work())
+    raise typer.Exit(foreground.work_for(site) if site else foreground.work())
 
 
 @app.command()

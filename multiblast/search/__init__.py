@@ -1,7 +1,7 @@
 """Searching: a query is recorded, what must run is planned, searched in batches, and finished."""
 
-from multiblast.search.batch_search import Outcome, is_transient
-from multiblast.search.context import SearchContext, options_of
+from multiblast.search.batch_search import Outcome, Start, is_transient
+from multiblast.search.context import Resolver, SearchContext, options_of
 from multiblast.search.deflines import parse_deflines
 from multiblast.search.engine import SearchEngine
 from multiblast.search.plan import Batch, Plan
@@ -20,11 +20,13 @@ __all__ = [
     "Progress",
     "Recorded",
     "Recorder",
+    "Resolver",
     "SearchContext",
     "SearchEngine",
     "SearchRun",
     "SearchedJob",
     "SequenceRow",
+    "Start",
     "Steps",
     "StoreKey",
     "SubjectNames",

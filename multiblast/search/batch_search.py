@@ -10,6 +10,8 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import BinaryIO, Protocol, Self
 
 from multiblast.archive import Summary, split
 from multiblast.database import BatchRun
@@ -58,6 +60,59 @@ class Outcome:
     failed: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A search that is to be started: its files are in a directory, where its outputs go, too.
+
+    Attributes:
+        archive: What BLAST+ writes to standard output.
+        one_by_one: Whether it is to treat each sequence as if it were its only one.
+    """
+
+    context: SearchContext
+    command: list[str]
+    directory: Path
+    archive: Path
+    one_by_one: bool
+    time_limit_s: float
+    cancelled: Callable[[], bool]
+
+
+class Running(Protocol):
+    """A search that runs, here or elsewhere."""
+
+    command: tuple[str, ...]
+
+    def __enter__(self) -> Self:
+        """Begin."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave nothing running."""
+
+    def follow(self, path: Path) -> BinaryIO:
+        """Open the archive, which may still be written."""
+
+    def finish(self) -> Completed:
+        """Wait for the end; a `ProgramError` if it is a bad one."""
+
+
+Start = Callable[[Started], Running]
+"""Starts a search."""
+
+
+def start_here(search: Started) -> Running:
+    """Start a search on this machine."""
+    return Program(
+        search.command,
+        stdout=search.archive,
+        environment={"BLAST_USAGE_REPORT": "false", **({"BATCH_SIZE": "1"} if search.one_by_one else {})},
+        timeout_s=search.time_limit_s,
+        cancelled=search.cancelled,
+    )
+
+
 @dataclass
 class BatchSearch:
     """Searches sequences of one job on this machine, each one unless somebody else has or does.
@@ -66,6 +121,7 @@ class BatchSearch:
         threads: Of a BLAST+ process.
         progress: Called whenever a result is there.
         cancelled: Called several times a second; a BLAST+ process is killed once it returns True.
+        start_search: What starts BLAST+: here, or elsewhere.
     """
 
     engine: SearchEngine
@@ -73,6 +129,7 @@ class BatchSearch:
     threads: int
     progress: OnProgress
     cancelled: Callable[[], bool]
+    start_search: Start = start_here
     _holder: str = field(default_factory=new_holder, init=False)
     _lost: Collection[str] = field(default=(), init=False)
     _outcome: Outcome = field(default_factory=Outcome, init=False)
@@ -178,19 +235,15 @@ class BatchSearch:
             archive = place / "archive.asn1"
             self._write_input(sequences, place)
             run.command = self.context.command(installation.program(options.program), place, self.threads)
-            with Program(
-                run.command,
-                stdout=archive,
-                environment={"BLAST_USAGE_REPORT": "false", **({"BATCH_SIZE": "1"} if one_by_one else {})},
-                timeout_s=installation.time_limit_s,
-                cancelled=self.cancelled,
-            ) as program:
+            limit_s = installation.time_limit_s
+            search = Started(self.context, run.command, place, archive, one_by_one, limit_s, self.cancelled)
+            with self.start_search(search) as program:
                 size = self._store_results(sequences, program, archive, stored)
                 completed = program.finish()
         self._note_end(sequences, run, completed, stored, size)
 
     def _store_results(
-        self, sequences: Sequence[SearchedSequence], program: Program, archive: Path, stored: set[str]
+        self, sequences: Sequence[SearchedSequence], program: Running, archive: Path, stored: set[str]
     ) -> int:
         """Split the archive while BLAST+ writes it, and store what is there every few seconds."""
         size, has_outputs = 0, bool(outputs_of(self.context.options, ""))
@@ -241,6 +294,9 @@ class BatchSearch:
         if len(stored) < len(sequences):  # exit code 0 is not success
             reason = f"no result for {len(sequences) - len(stored)} of {len(sequences)} sequences\n"
             raise ProgramError(run.command, 0, completed.stderr + reason, FailureClass.BAD_QUERY_OR_OPTIONS)
+        if completed.host:  # its speed says nothing of ours
+            run.host = completed.host
+            return
         program, key = self.context.options.program, self.context.search_key
         Speeds(self.engine.database).record(program, key, run.letters, completed.seconds, size, self.threads)
 

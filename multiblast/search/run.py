@@ -19,7 +19,7 @@ from multiblast.files import working_space
 from multiblast.jobs import ACTIVE, Child
 from multiblast.outages import is_outage
 from multiblast.programs import throttled
-from multiblast.search.batch_search import BatchSearch, OnProgress, Outcome
+from multiblast.search.batch_search import BatchSearch, OnProgress, Outcome, Start, start_here
 from multiblast.search.context import SearchContext, SearchedSequence
 from multiblast.search.engine import SearchEngine
 from multiblast.search.plan import Batch, Plan, PlannedSequence, make_plan
@@ -50,6 +50,7 @@ class SearchRun:
         progress: Called with the sequences and letters that were just done.
         turn: What each batch waits for before it is searched.
         listed: How many sequences the job that it returns lists; 0 is all.
+        start_search: What starts BLAST+: here, or elsewhere.
     """
 
     engine: SearchEngine
@@ -58,6 +59,7 @@ class SearchRun:
     progress: OnProgress = no_progress
     turn: Turn = nullcontext
     listed: int = 0
+    start_search: Start = start_here
 
     def execute(self, plan: Plan | None = None) -> SearchedJob:
         """Run the job in this process from beginning to end, by a plan that was just made if there is one.
@@ -204,7 +206,7 @@ class SearchRun:
         engine = self.engine
         distinct = {sequence.key: sequence for sequence in self._residues(job, children)}
         cancelled = throttled(lambda: self._job().cancel_requested)
-        batch = BatchSearch(engine, engine.resolver.context(job), threads, self.progress, cancelled)
+        batch = BatchSearch(engine, engine.resolver.context(job), threads, self.progress, cancelled, self.start_search)
         return batch.run(list(distinct.values()))
 
     def _left(self, job: QueryJob, lost: Collection[str]) -> list[Child]:

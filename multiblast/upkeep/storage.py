@@ -227,6 +227,7 @@ KEPT_BY: Mapping[ObjectKind, _Keeper] = {
     ObjectKind.SUBJECT_NAMES: _subject_names,
     ObjectKind.COMPARISON: _nothing,
     ObjectKind.EXPORT: _nothing,
+    ObjectKind.ORDER: _nothing,
     ObjectKind.PROBE: _nothing,
 }
 """Of each kind of objects, what returns those that something still needs; all others are swept."""

@@ -1,0 +1,238 @@
+"""Orders: a search as one value, which any machine can do that has the program and the databases; and doing it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event, Thread
+from typing import Any, BinaryIO, Self
+
+import zstandard
+
+from multiblast.errors import ConflictError, FailureClass, MultiblastError, ProgramError, StoreError
+from multiblast.files import working_space
+from multiblast.ids import digest
+from multiblast.jobs import TargetName
+from multiblast.object_kinds import ObjectKind
+from multiblast.options import parse_options
+from multiblast.programs import Program
+from multiblast.search.context import Resolver
+from multiblast.search.profiles import OUTPUTS
+from multiblast.stores import Store
+from multiblast.stores.base import CHUNK_BYTES
+
+ARCHIVE, DONE, ALIVE = "archive.zst", "done.json", "alive.json"
+ALIVE_EVERY_S = 5.0
+_LEVEL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A search that is to be done, here or elsewhere.
+
+    Attributes:
+        search_key: Digest of program, version, options and databases: a machine where it is another one cannot do it.
+        options: As they were given.
+        inputs: SHA-256 of each file that the search reads, by name.
+        one_by_one: Whether BLAST+ is to treat each sequence as if it were its only one.
+        time_limit_s: Of the BLAST+ process; 0 is none.
+    """
+
+    job_id: str
+    search_key: str
+    program: str
+    options: Mapping[str, Any]
+    site: str
+    targets: tuple[tuple[str, str], ...]
+    inputs: Mapping[str, str]
+    one_by_one: bool = False
+    time_limit_s: float = field(default=0, compare=False)
+
+    @property
+    def id(self) -> str:
+        """Digest of all that decides what comes of it: the same order is done once."""
+        return digest("order/1", [self.search_key, dict(self.inputs), self.one_by_one])
+
+    @property
+    def prefix(self) -> str:
+        """Where its files are in the store."""
+        return ObjectKind.ORDER.spread_key(self.id, "/")
+
+    @property
+    def reads(self) -> list[str]:
+        """The keys of the files that it needs."""
+        return [f"{self.prefix}{name}" for name in self.inputs]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ConflictError: it is not so.
+        """
+        try:
+            targets = tuple((str(display), str(file)) for display, file in told["targets"])
+            return cls(**{**told, "targets": targets})
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConflictError(f"this is no order: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of an order.
+
+    Attributes:
+        host: Which machine did it.
+        outputs: SHA-256 of each file that the search wrote, by name.
+        failure: What kind of failure it was; empty if it went well.
+    """
+
+    host: str
+    seconds: float
+    stderr: str
+    exit_code: int = 0
+    failure: str = ""
+    outputs: Mapping[str, str] = field(default_factory=dict)
+
+
+def perform(order: Order, resolver: Resolver, store: Store, host: str) -> Done:
+    """Do an order on this machine, and keep what comes of it in the store, last of all that it is done.
+
+    A search that fails is done as well: with its failure.
+
+    Raises:
+        InvalidInputError: this machine does not have the databases.
+        ConflictError: it has others of their names, or another version of BLAST+; or an input is not what it was.
+        StoreError: the store is away, or the order is wanted no more.
+    """
+    options = parse_options(order.program, order.options)
+    targets = tuple(TargetName(*target) for target in order.targets)
+    context = resolver.resolve(order.site, targets, options, order.job_id)
+    if context.search_key != order.search_key:
+        raise ConflictError(f"{host} has another version of BLAST+, or of a database, than the job is searched with")
+    with TemporaryDirectory(prefix="multiblast-") as name, working_space():
+        directory = Path(name)
+        for file, sha256 in order.inputs.items():
+            _fetch(store, f"{order.prefix}{file}", directory / file, sha256)
+        with _telling(store, order) as is_unwanted:
+            installation = resolver.installation
+            command = context.command(installation.program(order.program), directory, installation.workers)
+            done = _search(order, command, directory, host, is_unwanted)
+        outputs = {path.name: _push(store, order, path) for path in _outputs(directory, done)}
+    done = Done(**{**asdict(done), "outputs": outputs})
+    store.put(f"{order.prefix}{DONE}", json.dumps(asdict(done)).encode())
+    return done
+
+
+def _search(order: Order, command: list[str], directory: Path, host: str, cancelled: Callable[[], bool]) -> Done:
+    program = Program(
+        command,
+        stdout=directory / "archive.asn1",
+        environment={"BLAST_USAGE_REPORT": "false", **({"BATCH_SIZE": "1"} if order.one_by_one else {})},
+        timeout_s=order.time_limit_s,
+        cancelled=cancelled,
+    )
+    try:
+        completed = program.run()
+    except ProgramError as error:
+        if error.failure_class in {FailureClass.CANCELLED, FailureClass.KILLED, FailureClass.MISSING_PROGRAM}:
+            raise
+        return Done(host, 0, error.stderr, error.exit_code, error.failure_class)
+    return Done(host, completed.seconds, completed.stderr)
+
+
+def _outputs(directory: Path, done: Done) -> Iterator[Path]:
+    """Yield the files that a search wrote and that are wanted, the archive compressed; none of one that failed."""
+    if done.failure:
+        return
+    packed = directory / ARCHIVE
+    with (directory / "archive.asn1").open("rb") as source, packed.open("wb") as target:
+        zstandard.ZstdCompressor(level=_LEVEL).copy_stream(source, target)
+    (directory / "archive.asn1").unlink()
+    yield packed
+    yield from (path for file in OUTPUTS.values() if (path := directory / file).is_file())
+
+
+@contextmanager
+def _telling(store: Store, order: Order) -> Iterator[Callable[[], bool]]:
+    """Say every few seconds that the order is being done; give what says whether it is wanted no more."""
+    ended, unwanted = Event(), Event()
+
+    def tell() -> None:
+        while True:
+            try:
+                store.put(f"{order.prefix}{ALIVE}", b"{}")
+            except StoreError:
+                pass  # it may be back the next time
+            except MultiblastError:  # the grant is for this no more: the job has ended
+                unwanted.set()
+            if ended.wait(ALIVE_EVERY_S):
+                return
+
+    teller = Thread(target=tell, name="order-alive", daemon=True)
+    teller.start()
+    try:
+        yield unwanted.is_set
+    finally:
+        ended.set()
+        teller.join()
+
+
+def _fetch(store: Store, key: str, path: Path, sha256: str) -> None:
+    found = hashlib.sha256()
+    with store.open(key) as source, path.open("wb") as target:
+        while data := source.read(CHUNK_BYTES):
+            found.update(data)
+            target.write(data)
+    if found.hexdigest() != sha256:
+        raise ConflictError(f"{key} is not what it was when the order was made")
+
+
+def _push(store: Store, order: Order, path: Path) -> str:
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0)
+        store.put(f"{order.prefix}{path.name}", file)
+    return sha256
+
+
+def fetch_output(store: Store, order: Order, done: Done, name: str, path: Path) -> None:
+    """Bring a file that came of an order here; the archive as BLAST+ wrote it.
+
+    Raises:
+        ConflictError: it is not what was said of it.
+        ObjectMissingError: it has gone.
+    """
+    packed = path.with_name(f".{path.name}.fetched")
+    _fetch(store, f"{order.prefix}{name}", packed, done.outputs[name])
+    if name != ARCHIVE:
+        packed.replace(path)
+        return
+    with packed.open("rb") as source, path.open("wb") as target:
+        _unpack(source, target)
+    packed.unlink()
+
+
+def _unpack(source: BinaryIO, target: BinaryIO) -> None:
+    try:
+        shutil.copyfileobj(zstandard.ZstdDecompressor().stream_reader(source), target, CHUNK_BYTES)
+    except zstandard.ZstdError as error:
+        raise ConflictError(f"the archive cannot be read: {error}") from error
+
+
+def is_done(store: Store, order: Order) -> Done | None:
+    """Return what came of an order, if it is done."""
+    with suppress(StoreError, ValueError, TypeError):
+        told = json.loads(store.read(f"{order.prefix}{DONE}"))
+        return Done(**told)
+    return None

@@ -1,0 +1,235 @@
+"""A machine elsewhere searches: it reaches the gateway only, and what comes of it is what comes of searching here."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlmodel import select
+
+from multiblast.database import BatchRun, Ticket
+from multiblast.errors import ConflictError, MultiblastError, NotAllowedError, ProgramError
+from multiblast.installation import Installation
+from multiblast.reports import Formatting
+from multiblast.search import Resolver, SearchedJob, read_submission
+from multiblast.search.elsewhere import Elsewhere, GivenBackError
+from multiblast.search.orders import Order, is_done, perform
+from multiblast.sequences import Sequence
+from multiblast.services import Services
+from multiblast.stores.gateway_client import site_grants
+from multiblast.stores.http import HttpStore
+from multiblast.targets import Targets
+from multiblast.targets.makeblastdb import build_database
+from tests.support.gateway import gateway
+from tests.support.people import ADMINISTRATOR
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
+
+
+@dataclass
+class HereCourier:
+    """Has orders done in threads of this process, by a machine that has nothing but a key and its own databases.
+
+    Attributes:
+        lost: How many of the first attempts are killed before they have done anything.
+        is_deaf: Whether nobody there takes orders.
+    """
+
+    url: str
+    key: str
+    root: Path
+    lost: int = 0
+    is_deaf: bool = False
+    sent: list[Order] = field(default_factory=list)
+    stopped: list[str] = field(default_factory=list)
+    _ends: dict[str, str | None] = field(default_factory=dict)
+
+    def send(self, order: Order, ticket: str, attempt: int) -> str:
+        order = Order.from_json(order.to_json())
+        run_id = f"{ticket}-{attempt}"
+        self.sent.append(order)
+        self._ends[run_id] = "Crashed" if len(self.sent) <= self.lost else None
+        if not (self._ends[run_id] or self.is_deaf):
+            threading.Thread(target=self._do, args=[order, ticket, run_id]).start()
+        return run_id
+
+    def ended(self, run_id: str) -> str | None:
+        return self._ends[run_id]
+
+    def stop(self, run_id: str) -> None:
+        self.stopped.append(run_id)
+
+    def _do(self, order: Order, ticket: str, run_id: str) -> None:
+        with closing(HttpStore(self.url, site_grants(self.url, self.key, ticket))) as store:
+            try:
+                targets = Targets(self.root, cache=self.root.with_name("known"))
+                perform(order, Resolver(Installation(cores=1), targets), store, "elsewhere")
+            except MultiblastError as error:
+                self._ends[run_id] = f"given back: {error}"
+            else:
+                self._ends[run_id] = "Completed"
+
+
+@pytest.fixture
+def root(targets_root: Path, tmp_path: Path) -> Path:
+    """A copy of the databases at another place, as another machine has them."""
+    return Path(shutil.copytree(targets_root, tmp_path / "elsewhere" / "databases"))
+
+
+@pytest.fixture
+def courier(services: Services, root: Path) -> Iterator[HereCourier]:
+    with gateway(services) as url:
+        yield HereCourier(url, services.gateway.sites.add("giessen"), root)
+
+
+def submit(services: Services, query: str, program: str = "blastp", **options: Any) -> str:
+    submission = read_submission(query=query, program=program, targets=["demo/examples/proteins"], options=options)
+    return services.queries.submit(ADMINISTRATOR, submission).job_id
+
+
+def run(services: Services, courier: HereCourier, job_id: str) -> SearchedJob:
+    at = Elsewhere(services.gateway, services.queries.jobs, "giessen", courier, patience_s=5)
+    return replace(services.queries.run(job_id), start_search=at.start).execute()
+
+
+def searched(services: Services, courier: HereCourier, query: str, **options: Any) -> SearchedJob:
+    return run(services, courier, submit(services, query, **options))
+
+
+def fasta(sequences: list[Sequence]) -> str:
+    return "".join(sequence.canonical.decode() for sequence in sequences)
+
+
+def report(services: Services, job_id: str, number: int) -> bytes:
+    made = services.reports.run(services.reports.submit(ADMINISTRATOR, job_id, Formatting.read(number))).execute()
+    with services.reports.file(ADMINISTRATOR, made.report_id, made.files[0].name) as stream:
+        return stream.read()
+
+
+def runs(services: Services) -> list[BatchRun]:
+    with services.database.read() as session:
+        return list(session.exec(select(BatchRun)))
+
+
+def test_search_elsewhere_gives_what_a_search_here_gives(
+    services: Services,
+    courier: HereCourier,
+    make_services: Callable[..., Services],
+    search_whole: Callable[..., SearchedJob],
+    proteins: list[Sequence],
+) -> None:
+    job = searched(services, courier, fasta(proteins))
+    here = make_services("another")
+    same = search_whole(here, fasta(proteins))
+    assert (job.status, job.searched, len(job.rows)) == ("complete", same.searched, len(proteins))
+    for number in (0, 5, 6, 15):
+        assert report(services, job.job_id, number) == report(here, same.job_id, number)
+    assert {one.host for one in runs(services)} == {"elsewhere"}
+    assert [found.key for found in services.store.list("orders/")] == []  # what came of it is in the results
+    transfers = services.gateway.tickets.transfers(job.job_id)
+    assert {(row.verb, row.outcome) for row in transfers} >= {("grant", "done"), ("fetch", "done"), ("push", "done")}
+    with services.database.read() as session:
+        assert all(ticket.revoked_at for ticket in session.exec(select(Ticket)))
+
+
+def test_what_a_search_writes_beside_its_result_comes_back_too(
+    services: Services, courier: HereCourier, make_services: Callable[..., Services], proteins: list[Sequence]
+) -> None:
+    options = {"program": "psiblast", "num_iterations": 2, "out_pssm": True, "out_ascii_pssm": True}
+    job = searched(services, courier, fasta(proteins[:1]), **options)
+    kept = sorted(services.store.read(found.key) for found in services.store.list("outputs/"))
+    assert (job.status, len(kept)) == ("complete", 2)
+    here = make_services("another")
+    here.queries.run(submit(here, fasta(proteins[:1]), **options)).execute()
+    assert kept == sorted(here.store.read(found.key) for found in here.store.list("outputs/"))
+
+
+def test_order_whose_run_was_killed_is_sent_again(
+    services: Services, courier: HereCourier, proteins: list[Sequence]
+) -> None:
+    courier.lost = 2
+    job = searched(services, courier, fasta(proteins[:1]))
+    assert (job.status, len(courier.sent), len({order.id for order in courier.sent})) == ("complete", 3, 1)
+
+
+@pytest.mark.parametrize("why", ["another database", "no database", "nobody there", "killed again and again"])
+def test_what_a_site_does_not_do_is_done_by_others(
+    services: Services, courier: HereCourier, proteins: list[Sequence], why: str
+) -> None:
+    if why == "another database":
+        place = courier.root / "demo" / "examples" / "blast"
+        build_database(EXAMPLES / "protein_query.fasta", place, "proteins", molecule="protein")
+    elif why == "no database":
+        shutil.rmtree(courier.root)
+    courier.is_deaf = why == "nobody there"
+    courier.lost = 100 if why == "killed again and again" else 0
+    job_id = submit(services, fasta(proteins[:2]))
+    with pytest.raises(GivenBackError, match="giessen"):
+        run(services, courier, job_id)
+    services.queries.restart(ADMINISTRATOR, job_id)
+    done = services.queries.run(job_id).execute()
+    assert (done.status, done.searched) == ("complete", 2)
+
+
+def test_failure_elsewhere_is_narrowed_down_as_one_here(
+    services: Services, courier: HereCourier, proteins: list[Sequence], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that fails at one sequence: the others are found all the same."""
+    directory = courier.root.with_name("programs")
+    directory.mkdir()
+    real, script = Installation.program, directory / "blastp"
+    guilty, program = proteins[1].residues.decode()[:40], real(Installation(), "blastp")
+    script.write_text(
+        f"""#!/bin/bash
+for word; do
+    case "$word" in
+    */query.fasta) ! grep -q {guilty} "$word" || {{ echo "bad_alloc" >&2; exit 4; }} ;;
+    esac
+done
+exec {program} "$@"
+"""
+    )
+    script.chmod(0o755)
+    monkeypatch.setattr(
+        Installation, "program", lambda self, name: str(script) if name == "blastp" else real(self, name)
+    )
+    job_id = submit(services, fasta(proteins[:4]))
+    with suppress(MultiblastError):
+        run(services, courier, job_id)
+    job = services.queries.searched_job(job_id)
+    assert [bool(row.hits) for row in job.rows] == [True, False, True, True]
+    assert job.status == "failed"
+
+
+def test_cancelled_job_ends_its_order(services: Services, courier: HereCourier, proteins: list[Sequence]) -> None:
+    courier.is_deaf = True
+    job_id = submit(services, fasta(proteins[:1]))
+    threading.Timer(1.0, lambda: services.queries.cancel(ADMINISTRATOR, job_id)).start()
+    with pytest.raises(ProgramError, match="cancelled"):
+        run(services, courier, job_id)
+    assert len(courier.stopped) == 1
+    with services.database.read() as session:
+        [ticket] = session.exec(select(Ticket))
+    with pytest.raises(NotAllowedError):
+        services.gateway.tickets.grant(ticket.id, "giessen")
+
+
+def test_order_that_was_changed_on_its_way_is_refused(
+    services: Services, courier: HereCourier, proteins: list[Sequence]
+) -> None:
+    searched(services, courier, fasta(proteins[:1]))
+    [order] = courier.sent
+    for told in ({**order.to_json(), "more": 1}, {"program": "blastp"}, {**order.to_json(), "targets": 5}):
+        with pytest.raises(ConflictError, match="no order"):
+            Order.from_json(told)
+    services.store.put(order.reads[0], b">q1\nWWWWWWWWWW\n")
+    resolver = Resolver(Installation(cores=1), Targets(courier.root))
+    with pytest.raises(ConflictError, match="not what it was"):
+        perform(order, resolver, services.store, "here")
+    assert is_done(services.store, order) is None
