@@ -47,3 +47,17 @@ def object_name(key: str) -> str:
 def subject_names_key(fingerprints: Iterable[str]) -> str:
     """Return where the names of the sequences of some databases lie, which are searched in this order."""
     return ObjectKind.SUBJECT_NAMES.key(digest("names/1", list(fingerprints)))
+
+
+PUBLISHED = "databases/"
+"""What keys of published databases begin with; they stay until somebody publishes others in their place."""
+
+
+def published_files_prefix(fingerprint: str) -> str:
+    """Return what the keys of a published database's files begin with."""
+    return f"{PUBLISHED}{fingerprint}/"
+
+
+def published_key(site: str, target: str, name: str, molecule: str) -> str:
+    """Return where it is kept which files a published database has."""
+    return f"{PUBLISHED}names/{digest('published/1', [site, target, name, molecule])}.json"

@@ -21,11 +21,13 @@ from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, P
 from multiblast.installation import Installation
 from multiblast.search import Resolver, Start
 from multiblast.search.elsewhere import Elsewhere, GivenBackError
-from multiblast.search.orders import Order, perform
+from multiblast.search.orders import Done, Order, perform
 from multiblast.settings import home
+from multiblast.stores import Store
 from multiblast.stores.gateway_client import site_grants
 from multiblast.stores.http import HttpStore
 from multiblast.targets import Targets
+from multiblast.transfer import sync_databases
 from tasks.runs import RETRY_IF_TRANSIENT
 
 ORDERS_AT_A_TIME = 2  # one that is done, and the next one, so that a site never waits for us
@@ -87,9 +89,24 @@ def perform_order(order: dict[str, Any], ticket: str) -> State[Any]:
     wanted = Order.from_json(order)
     with closing(HttpStore(url, site_grants(url, key, ticket))) as store:
         try:
-            resolver = Resolver(Installation(), Targets(home() / "targets"))
-            done = perform(wanted, resolver, store, platform.node())
+            done = _perform(wanted, store)
         except (InvalidInputError, ConflictError, NotFoundError) as error:
             return Completed(name=GIVEN_BACK, message=f"{platform.node()}: {error}")
     how = done.failure or f"searched in {done.seconds:.1f} s"
     return Completed(message=f"{platform.node()}: {how}")
+
+
+def _perform(order: Order, store: Store) -> Done:
+    """Do an order; databases that are not here, or not as they should be, are copied, if they were published."""
+    root = home() / "targets"
+    root.mkdir(parents=True, exist_ok=True)
+    targets = Targets(root)
+    resolver = Resolver(Installation(), targets)
+    try:
+        return perform(order, resolver, store, platform.node())
+    except (InvalidInputError, ConflictError, NotFoundError) as error:
+        try:
+            sync_databases(store, targets, [f"{order.site}/{display}/{name}" for display, name in order.targets])
+        except (ConflictError, NotFoundError):
+            raise error from None
+    return perform(order, resolver, store, platform.node())

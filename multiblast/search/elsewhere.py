@@ -14,6 +14,7 @@ from typing import BinaryIO, Protocol, Self
 from multiblast.errors import ConflictError, FailureClass, ObjectMissingError, ProgramError
 from multiblast.gateway import Gateway
 from multiblast.jobs import Jobs
+from multiblast.object_kinds import published_files_prefix, published_key
 from multiblast.programs import Completed
 from multiblast.search.batch_search import Started
 from multiblast.search.context import PROFILE_FILE, QUERY_FILE
@@ -74,18 +75,31 @@ class Elsewhere:
             one_by_one=search.one_by_one,
             time_limit_s=search.time_limit_s,
         )
-        return RunElsewhere(self, order, search.directory, search.cancelled, tuple(search.command))
+        databases = [
+            key
+            for one in search.context.databases
+            for key in (
+                published_key(one.site, one.target, one.name, one.molecule),
+                published_files_prefix(one.fingerprint),
+            )
+        ]
+        return RunElsewhere(self, order, search.directory, search.cancelled, tuple(search.command), databases)
 
 
 @dataclass
 class RunElsewhere:
-    """One search elsewhere, that is used as a `multiblast.programs.Program` here is."""
+    """One search elsewhere, that is used as a `multiblast.programs.Program` here is.
+
+    Attributes:
+        databases: Where in the store its databases are, if they were published: who lacks them may copy them.
+    """
 
     at: Elsewhere
     order: Order
     directory: Path
     cancelled: Callable[[], bool]
-    command: tuple[str, ...] = ()
+    command: tuple[str, ...]
+    databases: list[str]
     _run_id: str = ""
     _ticket: str = ""
     _done: Done | None = field(default=None)
@@ -99,7 +113,7 @@ class RunElsewhere:
                     store.put(f"{self.order.prefix}{name}", file)
             self._ticket = self.at.gateway.tickets.make(
                 site=self.at.site,
-                reads=self.order.reads,
+                reads=[*self.order.reads, *self.databases],
                 writes=[self.order.prefix],
                 max_bytes=_MOST_BYTES,
                 lasts=_TICKET_LASTS,

@@ -14,13 +14,14 @@ from pathlib import Path, PurePosixPath
 
 from multiblast.errors import ConflictError, InvalidInputError, ObjectMissingError, StoreError
 from multiblast.files import hashed
-from multiblast.ids import digest, is_id
+from multiblast.ids import is_id
 from multiblast.molecules import DatabaseKind
+from multiblast.object_kinds import PUBLISHED, published_files_prefix, published_key
 from multiblast.stores import Store
 from multiblast.stores.base import chunks
 from multiblast.targets import BlastDatabase
 
-_NAMES = "databases/names/"
+_NAMES = f"{PUBLISHED}names/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def publish(
     fingerprint = database.fingerprint
     files: list[PublishedFile] = []
     for number, path in enumerate(database.files(), start=1):
-        files.append(_put(store, f"databases/{fingerprint}/{number:04}", path, _below(path, database)))
+        files.append(_put(store, f"{published_files_prefix(fingerprint)}{number:04}", path, _below(path, database)))
         progress(sum(file.size_bytes for file in files))
     if database.fingerprint != fingerprint:
         raise ConflictError(f"{database.display} was rebuilt while it was published: publish it again")
@@ -142,7 +143,7 @@ def _below(path: Path, database: BlastDatabase) -> str:
 
 
 def _key(database: Published) -> str:
-    return f"{_NAMES}{digest('published/1', [database.site, database.target, database.name, database.molecule])}.json"
+    return published_key(database.site, database.target, database.name, database.molecule)
 
 
 def _is_plain(name: str) -> bool:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import platform
 import random
 import re
-import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -35,15 +32,17 @@ from multiblast.ids import digest
 from multiblast.installation import Installation as Programs
 from multiblast.reports import Formatting
 from multiblast.search import read_submission
-from multiblast.sequences import Sequence, read_fasta
+from multiblast.sequences import Sequence
 from multiblast.services import Services
 from multiblast.settings import QueryLimits, own_queue
 from multiblast.targets import Targets
 from multiblast.transfer import publish
 from tests.support.installation import Installation
+from tests.support.machines import SecondHost, network_of_its_own
 from tests.support.people import ADMINISTRATOR
 from tests.support.prefect_walk import Person
 from tests.support.processes import blast_processes, is_running, wait_for
+from tests.support.sequences import distinct_proteins
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.long]
 
@@ -55,26 +54,8 @@ _FLOWS = [item["name"] for item in _PREFECT_FILE["deployments"]]
 
 @pytest.fixture(scope="module")
 def network() -> Iterator[tuple[str, str]]:
-    """An address of this machine, and a name space whose network reaches it and nothing else; without root, none."""
-    if os.geteuid() != 0 or not shutil.which("ip"):
-        yield "127.0.0.1", ""
-        return
-    name, here = f"mb{os.getpid()}", f"10.{random.randrange(100, 200)}.{random.randrange(250)}"
-    commands = [
-        f"netns add {name}",
-        f"link add {name}a type veth peer name {name}b netns {name}",
-        f"addr add {here}.1/30 dev {name}a",
-        f"link set {name}a up",
-        f"-n {name} addr add {here}.2/30 dev {name}b",
-        f"-n {name} link set {name}b up",
-        f"-n {name} link set lo up",
-    ]
-    try:
-        for command in commands:
-            subprocess.run(["ip", *command.split()], check=True)
-        yield f"{here}.1", name
-    finally:
-        subprocess.run(["ip", "netns", "del", name], check=False)
+    with network_of_its_own() as network:
+        yield network
 
 
 @pytest.fixture(scope="module")
@@ -285,28 +266,6 @@ def plain_table(installation: Installation, query: Path) -> bytes:
     return subprocess.run(command, check=True, capture_output=True).stdout
 
 
-class SecondHost:
-    """A machine with a network, a name and a disk of its own, as far as its processes can tell."""
-
-    def __init__(self, installation: Installation, namespace: str, home: Path) -> None:
-        self.home, self._hidden, self._namespace = home, installation.home, namespace
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MULTIBLAST_"))}
-        own = {"HOME": str(home), "MULTIBLAST_HOME": str(home / "data"), "PREFECT_API_URL": f"{installation.url}/api"}
-        self._environment = kept | own | {"PREFECT_API_AUTH_STRING": installation.password}
-
-    def popen(self, *command: str | Path) -> subprocess.Popen[bytes]:
-        """Start a command there; it finds nothing where the first host has its home."""
-        there = f"hostname second && mount -t tmpfs none {self._hidden} && exec {shlex.join(map(str, command))}"
-        isolated = ["ip", "netns", "exec", self._namespace, "unshare", "--mount", "--uts", "sh", "-c", there]
-        return subprocess.Popen(isolated, cwd=_ROOT, env=self._environment, stdout=subprocess.PIPE)
-
-    def run(self, *command: str | Path) -> str:
-        with self.popen(*command) as process:
-            output, _ = process.communicate(timeout=60)
-        assert process.returncode == 0, output
-        return output.decode()
-
-
 @pytest.fixture
 def first(installation: Installation, tmp_path: Path) -> Iterator[Services]:
     """What the first host's workers work with."""
@@ -319,9 +278,7 @@ def first(installation: Installation, tmp_path: Path) -> Iterator[Services]:
 @pytest.fixture(scope="module")
 def proteins() -> list[Sequence]:
     """The distinct proteins of the demo database, shortest first."""
-    with gzip.open(_EXAMPLES / "proteins.fasta.gz") as stream:
-        distinct = {sequence.residues: sequence for sequence in read_fasta(stream.read())}.values()
-    return sorted(distinct, key=lambda sequence: sequence.length)
+    return distinct_proteins()
 
 
 def write(path: Path, sequences: list[Sequence]) -> Path:
