@@ -142,8 +142,15 @@ class _Fetched(PieceReader):
         self._client, self._key, self._path, self._at, self._end = client, key, path, start, end
         self._held = ExitStack()
         self._pieces: Iterator[bytes] | None = None
+        self._rest = b""
 
-    def next_piece(self, size: int) -> bytes:  # noqa: ARG002 - pieces are as they arrive
+    def next_piece(self, size: int) -> bytes:
+        if not self._rest:
+            self._rest = self._next_arriving()
+        piece, self._rest = self._rest[:size], self._rest[size:]
+        return piece
+
+    def _next_arriving(self) -> bytes:
         if self._at >= self._end:
             return b""
         for pause_s in (*PAUSES_S, 0.0):
