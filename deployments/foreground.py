@@ -19,7 +19,7 @@ from deployments.processes import Background, wait_for
 from deployments.server import ServerError, answers, ask, started_server
 from multiblast.files import own_scratch
 from multiblast.orphans import start_with_parent
-from multiblast.settings import WORKER, own_queue
+from multiblast.settings import GATEWAY, SITE_KEY, WORKER, own_queue
 
 _START_LIMIT_S = 300
 _STOP_LIMIT_S = 30
@@ -73,7 +73,7 @@ def work() -> int:
 def work_for(site: str) -> int:
     """Be a worker of a site, which searches for another installation with this machine's BLAST+ and databases."""
     environment.apply_for_service()
-    missing = [name for name in ("MULTIBLAST_GATEWAY", "MULTIBLAST_SITE_KEY") if not os.environ.get(name)]
+    missing = [name for name in (GATEWAY, SITE_KEY) if not os.environ.get(name)]
     if missing:
         raise ServerError(f"set {' and '.join(missing)}: `multiblast sites add {site}` there says what they are")
     _wait_for_server()

@@ -11,7 +11,7 @@ from tasks.search import search_part
 
 
 @flow(name="search-shard", flow_run_name="part {part} of {of} of {job:.8}")
-async def search_shard(job: str, part: int = 1, of: int = 1, site: str = "") -> State[Any]:
+async def search_shard(job: str, part: int = 1, of: int = 1, site: str = "", coupling: str = "") -> State[Any]:
     """Search batches of a job in progress that nobody has come to yet, until none is left.
 
     Started by the run of a large job on as many other workers as may help. Queries and results travel through the
@@ -22,8 +22,9 @@ async def search_shard(job: str, part: int = 1, of: int = 1, site: str = "") -> 
         part: Which helper this is, from 1 on; each begins at another place.
         of: How many helpers there are.
         site: A site elsewhere that does the searches; claiming, splitting and storing stay here.
+        coupling: How files reach the site: `https`, `filesystem`, or the URL of a store. Empty: as is configured.
 
     Returns:
         A state whose message says how much was done.
     """
-    return await search_part(job, part, of, site)
+    return await search_part(job, part, of, site, coupling)

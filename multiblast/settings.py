@@ -29,6 +29,8 @@ HTTP_URL = "MULTIBLAST_HTTP_URL"
 """The environment variable with the address of the HTTP service."""
 
 COUPLING = "MULTIBLAST_COUPLING"
+GATEWAY = "MULTIBLAST_GATEWAY"
+SITE_KEY = "MULTIBLAST_SITE_KEY"
 """The environment variable with how files reach a step."""
 
 COUPLING_BYTES = "MULTIBLAST_COUPLING_BYTES"
@@ -44,9 +46,9 @@ ENVIRONMENT = {
     "Default: the user who was bound last.",
     "MULTIBLAST_REGISTRY_TOKEN": "Token to write to a remote registry with, read by `multiblast registry remote`. "
     "Default: it is asked for.",
-    "MULTIBLAST_GATEWAY": "Address of the gateway that a machine elsewhere works with, such as "
+    GATEWAY: "Address of the gateway that a machine elsewhere works with, such as "
     "https://blast.example.org/gateway. Default: none.",
-    "MULTIBLAST_SITE_KEY": "What a machine elsewhere shows the gateway: the key of its site. Default: none.",
+    SITE_KEY: "What a machine elsewhere shows the gateway: the key of its site. Default: none.",
     PROXY_SECRET: "What a proxy sends in X-Proxy-Secret beside the name of a user it has authenticated; see "
     "policy.http.user_header. Default: none, and no proxy is trusted.",
     HTTP_URL: "Address at which people reach the HTTP service; links on runs' pages and of commands lead there. "
@@ -234,6 +236,12 @@ class GatewayRules(_Settings):
     )
     sites: tuple[str, ...] = Field(
         default=(), description="Sites, added by `multiblast sites add`, that search batches of large jobs for us."
+    )
+    coupling: str = Field(
+        default="",
+        description="How files reach what sites do: `filesystem`, `https`, or the URL of a store, such as "
+        "`s3://BUCKET/PREFIX`, unless a run or MULTIBLAST_COUPLING says otherwise. Empty: by the gateway, where a "
+        "machine has been told of one.",
     )
     redirect_s: int = Field(
         default=0,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -14,16 +15,18 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.exceptions import ObjectNotFound
+from prefect.logging import get_run_logger
 from prefect.states import Cancelled, Completed
 
 from blocks.services import services
+from multiblast.coupling import Chosen, StoreCoupling, choose, connect
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem
 from multiblast.installation import Installation
+from multiblast.object_kinds import ObjectKind
 from multiblast.search import Resolver, Start
 from multiblast.search.elsewhere import Elsewhere, GivenBackError
 from multiblast.search.orders import Done, Order, perform
-from multiblast.settings import home
-from multiblast.stores import Store
+from multiblast.settings import GATEWAY, SITE_KEY, home
 from multiblast.stores.gateway_client import site_grants
 from multiblast.stores.http import HttpStore
 from multiblast.targets import Targets
@@ -39,6 +42,7 @@ class PrefectCourier:
     """Sends orders to the deployment that the workers of a site serve."""
 
     site: str
+    coupling: str = ""
 
     def send(self, order: Order, ticket: str, attempt: int) -> str:
         """Have an order done: see `multiblast.search.elsewhere.Courier`."""
@@ -49,7 +53,7 @@ class PrefectCourier:
                 raise GivenBackError(f"no worker of {self.site} has ever come: start one there") from None
             run = client.create_flow_run_from_deployment(
                 deployment.id,
-                parameters={"order": order.to_json(), "ticket": ticket},
+                parameters={"order": order.to_json(), "ticket": ticket, "coupling": self.coupling},
                 tags=[order.job_id],
                 idempotency_key=f"{ticket}-{attempt}",
             )
@@ -69,7 +73,7 @@ class PrefectCourier:
             client.set_flow_run_state(UUID(run_id), Cancelled(message="Its order is wanted no more."), force=True)
 
 
-def search_at(site: str) -> Start:
+def search_at(site: str, coupling: str = "") -> Start:
     """Return what has searches done at a site.
 
     Raises:
@@ -77,36 +81,60 @@ def search_at(site: str) -> Start:
     """
     gateway = services().gateway
     gateway.sites.get(site)
-    return Elsewhere(gateway, services().queries.jobs, site, PrefectCourier(site)).start
+    return Elsewhere(gateway, services().queries.jobs, site, PrefectCourier(site, coupling)).start
 
 
 @task(cache_policy=NO_CACHE, task_run_name="perform the order", **RETRY_IF_TRANSIENT)
-def perform_order(order: dict[str, Any], ticket: str) -> State[Any]:
-    """Do an order on this machine, which has neither our database nor our storage, by its ticket."""
-    url, key = (os.environ.get(name, "") for name in ("MULTIBLAST_GATEWAY", "MULTIBLAST_SITE_KEY"))
-    if not (url and key):
-        raise InvalidInputError(Problem("a machine elsewhere needs both", "MULTIBLAST_GATEWAY, MULTIBLAST_SITE_KEY"))
-    wanted = Order.from_json(order)
-    with closing(HttpStore(url, site_grants(url, key, ticket))) as store:
+def perform_order(order: dict[str, Any], ticket: str, coupling: str = "") -> State[Any]:
+    """Do an order on this machine, and hand over what comes of it by the coupling that counts."""
+    wanted, host = Order.from_json(order), platform.node()
+    with _coupled(coupling, ticket) as (by, chosen):
+        get_run_logger().info("coupling: %s", chosen)
         try:
-            done = _perform(wanted, store)
+            done = _perform(wanted, by)
         except (InvalidInputError, ConflictError, NotFoundError) as error:
-            return Completed(name=GIVEN_BACK, message=f"{platform.node()}: {error}")
+            return Completed(name=GIVEN_BACK, message=f"{host}: {error}")
     how = done.failure or f"searched in {done.seconds:.1f} s"
-    return Completed(message=f"{platform.node()}: {how}")
+    return Completed(message=f"{host}: {how}; coupling: {chosen}")
 
 
-def _perform(order: Order, store: Store) -> Done:
+@contextmanager
+def _coupled(coupling: str, ticket: str) -> Iterator[tuple[StoreCoupling, Chosen]]:
+    """Give what the files of an order travel by, asked once whether it is there, and why it is that.
+
+    By default that is the gateway, where a machine has been told of one.
+
+    Raises:
+        InvalidInputError: there is no such coupling, or its settings are missing.
+    """
+    url, key = (os.environ.get(name, "") for name in (GATEWAY, SITE_KEY))
+    chosen = choose(coupling, block=services().policy.gateway.coupling)
+    if chosen.source == "the default" and url:
+        chosen = Chosen("https", GATEWAY)
+    with ExitStack() as held:
+        if chosen.name != "https" or chosen.place:
+            by = connect(chosen, services().store)
+            by.store.exists(ObjectKind.PROBE.key("probe"))
+        elif not (url and key):
+            raise InvalidInputError(Problem("a machine elsewhere needs both", f"{GATEWAY}, {SITE_KEY}"))
+        else:
+            store = held.enter_context(closing(HttpStore(url, site_grants(url, key, ticket))))
+            store.greet()
+            by = connect(chosen, store)
+        yield by, chosen
+
+
+def _perform(order: Order, by: StoreCoupling) -> Done:
     """Do an order; databases that are not here, or not as they should be, are copied, if they were published."""
     root = home() / "targets"
     root.mkdir(parents=True, exist_ok=True)
     targets = Targets(root)
     resolver = Resolver(Installation(), targets)
     try:
-        return perform(order, resolver, store, platform.node())
+        return perform(order, resolver, by, platform.node())
     except (InvalidInputError, ConflictError, NotFoundError) as error:
         try:
-            sync_databases(store, targets, [f"{order.site}/{display}/{name}" for display, name in order.targets])
+            sync_databases(by.store, targets, [f"{order.site}/{display}/{name}" for display, name in order.targets])
         except (ConflictError, NotFoundError):
             raise error from None
-    return perform(order, resolver, store, platform.node())
+    return perform(order, resolver, by, platform.node())

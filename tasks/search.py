@@ -72,10 +72,10 @@ def preview_search(submission: Submission) -> Plan:
         return services().queries.preview(submission)
 
 
-def _run(job_id: str, site: str = "") -> SearchRun:
+def _run(job_id: str, site: str = "", coupling: str = "") -> SearchRun:
     """Return the run of a job, of which this process does a part; the searches themselves may be done at a site."""
     run = services().queries.run(job_id, run_id=str(flow_run.id or ""), progress=partial(board.advance, job_id))
-    return replace(run, start_search=search_at(site)) if site else run
+    return replace(run, start_search=search_at(site, coupling)) if site else run
 
 
 @task(cache_policy=NO_CACHE, task_run_name="plan the search", **RETRY_IF_TRANSIENT)
@@ -84,8 +84,8 @@ def plan_search(job_id: str) -> Plan:
     return _run(job_id).plan()
 
 
-def _search_batch(batch: Batch, site: str = "") -> Outcome:
-    return _run(batch.job_id, site).search(batch)
+def _search_batch(batch: Batch, site: str = "", coupling: str = "") -> Outcome:
+    return _run(batch.job_id, site, coupling).search(batch)
 
 
 # The function keeps its name, by which clusters of Dask's and Ray's find it.
@@ -194,7 +194,7 @@ class FlowSearch(Steps):
         record_if_wanted(self._job_id)
 
 
-async def search_batches(batches: Sequence[Batch], page: RunPage, site: str = "") -> list[Outcome]:
+async def search_batches(batches: Sequence[Batch], page: RunPage, site: str = "", coupling: str = "") -> list[Outcome]:
     """Run batches, as many at a time as there are cores (a cluster gets all), and keep the page up to date meanwhile.
 
     Raises:
@@ -206,7 +206,7 @@ async def search_batches(batches: Sequence[Batch], page: RunPage, site: str = ""
     while pending or waiting:
         while waiting and len(pending) < at_a_time:
             batch = waiting.popleft()
-            futures.append(search_batch.with_options(refresh_cache=not batch.known).submit(batch, site))
+            futures.append(search_batch.with_options(refresh_cache=not batch.known).submit(batch, site, coupling))
             pending[_ended(futures[-1])] = futures[-1]
         await page.show_progress()  # while all cores are busy
         done, _ = await asyncio.wait(pending, timeout=_TICK_S, return_when=asyncio.FIRST_COMPLETED)
@@ -239,12 +239,12 @@ def plan_part(job_id: str, part: int, of: int) -> Plan:
     return _run(job_id).plan_part(part, of)
 
 
-async def search_part(job_id: str, part: int, of: int, site: str = "") -> State[Any]:
+async def search_part(job_id: str, part: int, of: int, site: str = "", coupling: str = "") -> State[Any]:
     """Help with a job in progress until nothing is left to begin, here or by a site; return how that ended."""
     helper = site or platform.node()
     try:
         plan = plan_part(job_id, part, of)
-        outcomes = await search_batches(plan.batches, RunPage(job_id, shown=False), site)
+        outcomes = await search_batches(plan.batches, RunPage(job_id, shown=False), site, coupling)
     except (InvalidInputError, ConflictError, NotFoundError) as error:
         return Completed(name="NotHere", message=f"{helper} leaves the work to others: {error}")
     searched = sum(outcome.searched for outcome in outcomes)

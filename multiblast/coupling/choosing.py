@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multiblast.coupling.cache import InputCache
-from multiblast.coupling.coupling import Coupling, FilesystemCoupling, StoreCoupling
+from multiblast.coupling.coupling import FilesystemCoupling, StoreCoupling
 from multiblast.coupling.reference import Reference
 from multiblast.errors import InvalidInputError, Problem, StoreError
 from multiblast.settings import COUPLING, home
@@ -79,7 +79,7 @@ def _check_driver(name: str) -> None:
     raise StoreError(f"{name!r} is no coupling that is known here: write one of {known}, or the URL of such a store")
 
 
-def connect(chosen: Chosen, store: Store, cache: InputCache | None = None) -> Coupling:
+def connect(chosen: Chosen, store: Store, cache: InputCache | None = None) -> StoreCoupling:
     """Return the coupling that was chosen, over its own place or else over the store where results are kept.
 
     Raises:
@@ -111,5 +111,5 @@ def push(path: Path | str, key: str, *, store: Store | None = None) -> Reference
     return _here(store).push(Path(path), key)
 
 
-def _here(store: Store | None) -> Coupling:
+def _here(store: Store | None) -> StoreCoupling:
     return connect(choose(), store or LocalStore(home() / "store"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -15,7 +16,15 @@ from typing import Any, BinaryIO, Self
 
 import zstandard
 
-from multiblast.errors import ConflictError, FailureClass, MultiblastError, ProgramError, StoreError
+from multiblast.coupling import Reference, StoreCoupling
+from multiblast.errors import (
+    ConflictError,
+    FailureClass,
+    MultiblastError,
+    ProgramError,
+    StoreAwayError,
+    StoreError,
+)
 from multiblast.files import working_space
 from multiblast.ids import digest
 from multiblast.jobs import TargetName
@@ -93,7 +102,7 @@ class Done:
 
     Attributes:
         host: Which machine did it.
-        outputs: SHA-256 of each file that the search wrote, by name.
+        outputs: SHA-256 of each file that the search wrote, by name; empty where it was not read to be handed over.
         failure: What kind of failure it was; empty if it went well.
     """
 
@@ -105,8 +114,8 @@ class Done:
     outputs: Mapping[str, str] = field(default_factory=dict)
 
 
-def perform(order: Order, resolver: Resolver, store: Store, host: str) -> Done:
-    """Do an order on this machine, and keep what comes of it in the store, last of all that it is done.
+def perform(order: Order, resolver: Resolver, coupling: StoreCoupling, host: str) -> Done:
+    """Do an order on this machine, and hand over what comes of it, last of all that it is done.
 
     A search that fails is done as well: with its failure.
 
@@ -123,14 +132,15 @@ def perform(order: Order, resolver: Resolver, store: Store, host: str) -> Done:
     with TemporaryDirectory(prefix="multiblast-") as name, working_space():
         directory = Path(name)
         for file, sha256 in order.inputs.items():
-            _fetch(store, f"{order.prefix}{file}", directory / file, sha256)
-        with _telling(store, order) as is_unwanted:
+            _bring(coupling, order, file, sha256, directory)
+        with _telling(coupling.store, order) as is_unwanted:
             installation = resolver.installation
             command = context.command(installation.program(order.program), directory, installation.workers)
             done = _search(order, command, directory, host, is_unwanted)
-        outputs = {path.name: _push(store, order, path) for path in _outputs(directory, done)}
+        paths = _outputs(directory, done)
+        outputs = {path.name: coupling.push(path, f"{order.prefix}{path.name}").sha256 for path in paths}
     done = Done(**{**asdict(done), "outputs": outputs})
-    store.put(f"{order.prefix}{DONE}", json.dumps(asdict(done)).encode())
+    coupling.store.put(f"{order.prefix}{DONE}", json.dumps(asdict(done)).encode())
     return done
 
 
@@ -171,7 +181,7 @@ def _telling(store: Store, order: Order) -> Iterator[Callable[[], bool]]:
     def tell() -> None:
         while True:
             try:
-                store.put(f"{order.prefix}{ALIVE}", b"{}")
+                store.put(f"{order.prefix}{ALIVE}", json.dumps({"at": time.time()}).encode())  # never the same twice
             except StoreError:
                 pass  # it may be back the next time
             except MultiblastError:  # the grant is for this no more: the job has ended
@@ -188,22 +198,27 @@ def _telling(store: Store, order: Order) -> Iterator[Callable[[], bool]]:
         teller.join()
 
 
+def _bring(coupling: StoreCoupling, order: Order, file: str, sha256: str, directory: Path) -> None:
+    """Have an input in the directory, under its name; where nothing needs to be copied, a link to it."""
+    reference = Reference(f"store:{order.prefix}{file}", sha256, name=file)
+    try:
+        path = coupling.fetch(reference, directory)
+    except StoreError as error:
+        if isinstance(error, StoreAwayError):
+            raise
+        raise ConflictError(f"{file} of the order cannot be had: {error}") from error
+    if path != directory / file:
+        (directory / file).symlink_to(path)
+
+
 def _fetch(store: Store, key: str, path: Path, sha256: str) -> None:
     found = hashlib.sha256()
     with store.open(key) as source, path.open("wb") as target:
         while data := source.read(CHUNK_BYTES):
             found.update(data)
             target.write(data)
-    if found.hexdigest() != sha256:
-        raise ConflictError(f"{key} is not what it was when the order was made")
-
-
-def _push(store: Store, order: Order, path: Path) -> str:
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        file.seek(0)
-        store.put(f"{order.prefix}{path.name}", file)
-    return sha256
+    if sha256 and found.hexdigest() != sha256:  # what was handed over by a link was not read
+        raise ConflictError(f"{key} is not what it was when the order was done")
 
 
 def fetch_output(store: Store, order: Order, done: Done, name: str, path: Path) -> None:

@@ -91,6 +91,10 @@ class HttpStore(Store):
         for key in keys:
             self._client.ask("DELETE", self._path(key), key=key)
 
+    def greet(self) -> None:
+        """Make sure that the gateway is there, and takes the grant; errors as of `GatewayClient.ask`."""
+        self._client.ask("GET", "/health")
+
     def sweep(self) -> int:
         """Leave it to the gateway, which sweeps what was left of uploads itself."""
         return 0

@@ -72,5 +72,6 @@ def test_deployments_have_distinct_names() -> None:
 
 
 def test_every_flow_file_is_deployed() -> None:
+    by_sites = {"flows/perform_order.py"}  # by each site's worker, from its own checkout
     deployed = {deployment["entrypoint"].partition(":")[0] for deployment in _DEPLOYMENTS}
-    assert deployed == {f"flows/{path.name}" for path in (_ROOT / "flows").glob("[!_]*.py")}
+    assert deployed | by_sites == {f"flows/{path.name}" for path in (_ROOT / "flows").glob("[!_]*.py")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -13,20 +14,22 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
+from multiblast.coupling import FilesystemCoupling, InputCache, StoreCoupling
 from multiblast.database import BatchRun, Ticket
 from multiblast.errors import ConflictError, MultiblastError, NotAllowedError, ProgramError
 from multiblast.installation import Installation
 from multiblast.reports import Formatting
 from multiblast.search import Resolver, SearchedJob, read_submission
 from multiblast.search.elsewhere import Elsewhere, GivenBackError
-from multiblast.search.orders import Order, is_done, perform
+from multiblast.search.orders import Order, fetch_output, is_done, perform
 from multiblast.sequences import Sequence
 from multiblast.services import Services
+from multiblast.stores import LocalStore, MemoryStore, open_store
 from multiblast.stores.gateway_client import site_grants
 from multiblast.stores.http import HttpStore
 from multiblast.targets import Targets
 from multiblast.targets.makeblastdb import build_database
-from tests.support.gateway import gateway
+from tests.support.gateway import gateway, granted
 from tests.support.people import ADMINISTRATOR
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
@@ -44,6 +47,7 @@ class HereCourier:
     url: str
     key: str
     root: Path
+    cache: InputCache
     lost: int = 0
     is_deaf: bool = False
     sent: list[Order] = field(default_factory=list)
@@ -69,7 +73,7 @@ class HereCourier:
         with closing(HttpStore(self.url, site_grants(self.url, self.key, ticket))) as store:
             try:
                 targets = Targets(self.root, cache=self.root.with_name("known"))
-                perform(order, Resolver(Installation(cores=1), targets), store, "elsewhere")
+                perform(order, Resolver(Installation(cores=1), targets), StoreCoupling(store, self.cache), "elsewhere")
             except MultiblastError as error:
                 self._ends[run_id] = f"given back: {error}"
             else:
@@ -85,7 +89,7 @@ def root(targets_root: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def courier(services: Services, root: Path) -> Iterator[HereCourier]:
     with gateway(services) as url:
-        yield HereCourier(url, services.gateway.sites.add("giessen"), root)
+        yield HereCourier(url, services.gateway.sites.add("giessen"), root, InputCache(root.with_name("inputs")))
 
 
 def submit(services: Services, query: str, program: str = "blastp", **options: Any) -> str:
@@ -230,6 +234,37 @@ def test_order_that_was_changed_on_its_way_is_refused(
             Order.from_json(told)
     services.store.put(order.reads[0], b">q1\nWWWWWWWWWW\n")
     resolver = Resolver(Installation(cores=1), Targets(courier.root))
-    with pytest.raises(ConflictError, match="not what it was"):
-        perform(order, resolver, services.store, "here")
+    with pytest.raises(ConflictError, match="not what was sent"):
+        perform(order, resolver, StoreCoupling(services.store), "here")
     assert is_done(services.store, order) is None
+
+
+@pytest.mark.parametrize("way", ["filesystem", "file", "memory", "https"])
+def test_order_by_any_coupling_gives_the_same_bytes(
+    services: Services, courier: HereCourier, proteins: list[Sequence], tmp_path: Path, way: str
+) -> None:
+    """The order is one that was done before, put anew where this coupling has its files."""
+    searched(services, courier, fasta(proteins[:2]))
+    order, found = courier.sent[0], []
+    data = b"".join(b">q%d\n%b\n" % (n, one.residues) for n, one in enumerate(proteins[:2], start=1))
+    order = replace(order, inputs={"query.fasta": hashlib.sha256(data).hexdigest()})
+    resolver = Resolver(Installation(cores=1), Targets(courier.root, cache=tmp_path / "known"))
+    for by in (StoreCoupling(MemoryStore(), courier.cache), _coupling(way, services, courier, order, tmp_path)):
+        by.store.put(f"{order.prefix}query.fasta", data)
+        done = perform(order, resolver, by, "here")
+        path = tmp_path / "archive"
+        fetch_output(by.store, order, done, "archive.zst", path)
+        found.append(path.read_bytes())
+    assert found[0] == found[1]
+    assert found[0].startswith(b"Blast4-archive")
+
+
+def _coupling(way: str, services: Services, courier: HereCourier, order: Order, tmp_path: Path) -> StoreCoupling:
+    if way == "filesystem":
+        return FilesystemCoupling(LocalStore(tmp_path / "shared"), courier.cache)
+    if way == "https":
+        token = granted(services, writes=[order.prefix], replaces=True)
+        return StoreCoupling(HttpStore(courier.url, lambda _afresh: token), courier.cache, "https")
+    return StoreCoupling(
+        open_store({"file": f"file://{tmp_path}/files", "memory": "memory://orders"}[way]), courier.cache
+    )
