@@ -21,6 +21,8 @@ async def make_report(  # noqa: PLR0913, PLR0917 - the fields of a form
     user: str = "",
     partial: bool = False,
     notify: str = "",
+    site: str = "",
+    coupling: str = "",
 ) -> MadeReport:
     """Format a query job's result exactly as BLAST+ prints it, and keep the files.
 
@@ -32,6 +34,8 @@ async def make_report(  # noqa: PLR0913, PLR0917 - the fields of a form
         user: Whose list of reports the report is added to. Empty for nobody's.
         partial: Also for a job that is not complete: the report shows the sequences that are.
         notify: An https address to notify, by a signed POST, of how the report ended. Empty for none.
+        site: A site elsewhere that formats it. Empty for here.
+        coupling: How files reach the site: `https`, `filesystem`, or the URL of a store. Empty: as is configured.
 
     Returns:
         The report job and its files.
@@ -40,6 +44,6 @@ async def make_report(  # noqa: PLR0913, PLR0917 - the fields of a form
         formatting = Formatting.read(format, fields=fields, options=options)
         report_id = record_report(job, formatting, user, partial, notify)
         await tag_run(job, report_id)
-        made = format_report(report_id)
+        made = format_report(report_id, site, coupling)
     await show_report(made)
     return made

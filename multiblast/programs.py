@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import IO, BinaryIO, Self, cast
+from typing import IO, BinaryIO, Protocol, Self, cast
 
 from multiblast.errors import FailureClass, ProgramError
 from multiblast.files import PieceReader
@@ -37,6 +37,14 @@ _BLAST_EXIT_CODES = {
 }
 
 
+FORMATTER_ENVIRONMENT = {
+    "BLAST_USAGE_REPORT": "false",
+    # Titles outside ASCII as they are; by default each of their bytes becomes "#".
+    "NCBI_CONFIG__SERIAL__WRONG_CHARS_READ": "ALLOW",
+}
+"""Variables that ``blast_formatter`` needs to print as the programs do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Completed:
     """How a program ended well; ``stderr`` is the last 64 KiB of it, ``seconds`` wall time, ``host`` empty if here."""
@@ -45,6 +53,26 @@ class Completed:
     stderr: str
     seconds: float
     host: str = ""
+
+
+class Running(Protocol):
+    """A program that runs, here or elsewhere."""
+
+    command: tuple[str, ...]
+
+    def __enter__(self) -> Self:
+        """Begin."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave nothing running."""
+
+    def follow(self, path: Path) -> BinaryIO:
+        """Open what it writes to standard output, which may not be whole yet."""
+
+    def finish(self) -> Completed:
+        """Wait for the end; a `ProgramError` if it is a bad one."""
 
 
 class Program:

@@ -23,7 +23,7 @@ from multiblast.coupling import Chosen, StoreCoupling, choose, connect
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem
 from multiblast.installation import Installation
 from multiblast.object_kinds import ObjectKind
-from multiblast.search import Resolver, Start
+from multiblast.search import Resolver
 from multiblast.search.elsewhere import Elsewhere, GivenBackError
 from multiblast.search.orders import Done, Order, perform
 from multiblast.settings import GATEWAY, SITE_KEY, home
@@ -73,15 +73,15 @@ class PrefectCourier:
             client.set_flow_run_state(UUID(run_id), Cancelled(message="Its order is wanted no more."), force=True)
 
 
-def search_at(site: str, coupling: str = "") -> Start:
-    """Return what has searches done at a site.
+def elsewhere(site: str, coupling: str = "") -> Elsewhere:
+    """Return what has searches and reports done at a site.
 
     Raises:
         NotFoundError: there is no such site.
     """
     gateway = services().gateway
     gateway.sites.get(site)
-    return Elsewhere(gateway, services().queries.jobs, site, PrefectCourier(site, coupling)).start
+    return Elsewhere(gateway, services().queries.jobs, site, PrefectCourier(site, coupling))
 
 
 @task(cache_policy=NO_CACHE, task_run_name="perform the order", **RETRY_IF_TRANSIENT)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.context import TaskRunContext
+from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from blocks.services import services
 from multiblast.log_lines import set_job
 from multiblast.reports import Formatting, MadeReport
+from multiblast.search.elsewhere import GivenBackError
+from tasks.orders import elsewhere
 from tasks.page import file_link, show_markdown
 from tasks.registry import record_if_wanted
 from tasks.runs import RETRY_IF_TRANSIENT, requester
@@ -23,11 +27,14 @@ def record_report(job_id: str, formatting: Formatting, user: str, partial: bool,
     return services().reports.submit(requester(user), job_id, formatting, partial=partial, notify=notify)
 
 
-def format_report(report_id: str) -> MadeReport:
-    """Make a report, or show it as Cached if it is there, made from the results as they are now."""
+def format_report(report_id: str, site: str = "", coupling: str = "") -> MadeReport:
+    """Make a report, or show it as Cached if it is there, made from the results as they are now.
+
+    With a site, it is formatted there, and here if that gives it back.
+    """
     set_job(report_id)
     version, is_made = services().reports.run(report_id).version()
-    made = _format_report.with_options(refresh_cache=not is_made)(report_id, version)
+    made = _format_report.with_options(refresh_cache=not is_made)(report_id, version, site, coupling)
     record_if_wanted(report_id)
     return made
 
@@ -37,8 +44,14 @@ def _version(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
 
 
 @task(cache_key_fn=_version, persist_result=True, task_run_name="format the report", **RETRY_IF_TRANSIENT)
-def _format_report(report_id: str, version: str) -> MadeReport:  # noqa: ARG001 - the version is for the cache key
-    return services().reports.run(report_id, run_id=str(flow_run.id or "")).execute()
+def _format_report(report_id: str, version: str, site: str = "", coupling: str = "") -> MadeReport:  # noqa: ARG001 - the version is for the cache key
+    run = services().reports.run(report_id, run_id=str(flow_run.id or ""))
+    if site:
+        try:
+            return replace(run, at=elsewhere(site, coupling)).execute()
+        except GivenBackError as error:
+            get_run_logger().warning("It is formatted here: %s", error)
+    return run.execute()
 
 
 async def show_report(report: MadeReport) -> None:

@@ -35,7 +35,7 @@ from multiblast.search import (
     Submission,
     board,
 )
-from tasks.orders import ORDERS_AT_A_TIME, search_at
+from tasks.orders import ORDERS_AT_A_TIME, elsewhere
 from tasks.page import RunPage, show_plan
 from tasks.recovery import cancel_at_once, dismiss_helpers
 from tasks.registry import record_if_wanted
@@ -75,7 +75,7 @@ def preview_search(submission: Submission) -> Plan:
 def _run(job_id: str, site: str = "", coupling: str = "") -> SearchRun:
     """Return the run of a job, of which this process does a part; the searches themselves may be done at a site."""
     run = services().queries.run(job_id, run_id=str(flow_run.id or ""), progress=partial(board.advance, job_id))
-    return replace(run, start_search=search_at(site, coupling)) if site else run
+    return replace(run, start_search=elsewhere(site, coupling).start) if site else run
 
 
 @task(cache_policy=NO_CACHE, task_run_name="plan the search", **RETRY_IF_TRANSIENT)

@@ -7,13 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from multiblast.programs import Program
-
-ENVIRONMENT = {
-    "BLAST_USAGE_REPORT": "false",
-    # Titles outside ASCII as they are; by default each of their bytes becomes "#".
-    "NCBI_CONFIG__SERIAL__WRONG_CHARS_READ": "ALLOW",
-}
+from multiblast.programs import FORMATTER_ENVIRONMENT, Program, Running
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +26,12 @@ class BlastFormatter:
     timeout_s: float = 0
     cancelled: Callable[[], bool] | None = None
 
-    def start(self, archive: Path, arguments: Sequence[str], stdout: Path | None = None) -> Program:
+    def start(self, archive: Path, arguments: Sequence[str], stdout: Path | None = None) -> Running:
         """Start formatting an archive."""
         return Program(
             [self.program, *arguments, "-archive", str(archive)],
             stdout=stdout,
-            environment=ENVIRONMENT,
+            environment=FORMATTER_ENVIRONMENT,
             timeout_s=self.timeout_s,
             cancelled=self.cancelled,
         )
@@ -57,3 +51,20 @@ class BlastFormatter:
 
         with ThreadPoolExecutor(self.processes) as pool:
             return list(pool.map(run, archives))
+
+
+@dataclass(frozen=True, slots=True)
+class FormatterElsewhere(BlastFormatter):
+    """The program on another machine; what writes more than one file is formatted here.
+
+    Attributes:
+        order: Orders the report of an archive: with which arguments, and where its output goes.
+    """
+
+    order: Callable[[Path, Sequence[str], Path], Running] | None = None
+
+    def start(self, archive: Path, arguments: Sequence[str], stdout: Path | None = None) -> Running:
+        """Have an archive formatted there."""
+        if self.order is None or stdout is None:
+            return BlastFormatter.start(self, archive, arguments, stdout)
+        return self.order(archive, arguments, stdout)

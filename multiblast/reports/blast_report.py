@@ -15,7 +15,7 @@ from typing import cast
 from multiblast.archive.notes import read_sections
 from multiblast.errors import ArchiveError
 from multiblast.options.declarations.shared import MOST_TARGETS
-from multiblast.programs import Program
+from multiblast.programs import Running
 from multiblast.reports import deltablast
 from multiblast.reports.blast_formatter import BlastFormatter
 from multiblast.reports.computed_fields import complete_table, computed_fields, printed_as
@@ -200,7 +200,7 @@ class _Report:
                 part.unlink()
         return self._raw
 
-    def _rewrite_meanwhile(self, rewriting: Rewriting, running: Program, raw: Path) -> None:
+    def _rewrite_meanwhile(self, rewriting: Rewriting, running: Running, raw: Path) -> None:
         """Write the completed report while the program still writes the raw one."""
         try:
             followed = cast("RawIOBase", running.follow(raw))

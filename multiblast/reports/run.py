@@ -15,6 +15,7 @@ from multiblast.programs import throttled
 from multiblast.reports.surroundings import surroundings
 from multiblast.reports.writer import ReportFile, ReportSource, write_report
 from multiblast.search import SearchContext, SearchEngine
+from multiblast.search.elsewhere import Elsewhere
 from multiblast.targets import database_argument
 
 _USED_EVERY = timedelta(minutes=1)
@@ -39,11 +40,12 @@ class MadeReport:
 
 @dataclass
 class ReportRun:
-    """A run of a recorded report job, from the results as they are now."""
+    """A run of a recorded report job, from the results as they are now; at a site, if any, the formatter runs there."""
 
     engine: SearchEngine
     job_id: str
     run_id: str = ""
+    at: Elsewhere | None = None
     _found: SearchContext | None = field(default=None, init=False)
 
     def version(self) -> tuple[str, bool]:
@@ -82,7 +84,8 @@ class ReportRun:
             self._move(JobStatus.IN_PROGRESS)
         cancelled = throttled(lambda: self.engine.jobs.report(report.id).status == JobStatus.CANCELLED)
         try:
-            source = ReportSource(self.engine, query, children, self._context(query), cancelled)
+            context = self._context(query)
+            source = ReportSource(self.engine, query, children, context, cancelled, report.id, self.at)
             files, command = write_report(source, report, version)
         except BaseException as error:
             if is_outage(error):  # the job stays in progress, and reconciling lets it be made again

@@ -19,10 +19,12 @@ from multiblast.errors import ConflictError, ObjectMissingError
 from multiblast.files import working_space
 from multiblast.jobs import Child
 from multiblast.object_kinds import ObjectKind
-from multiblast.reports.blast_formatter import BlastFormatter
+from multiblast.programs import Running
+from multiblast.reports.blast_formatter import BlastFormatter, FormatterElsewhere
 from multiblast.reports.blast_report import write_blast_report
 from multiblast.reports.report_options import Formatting
 from multiblast.search import SearchContext, SearchEngine, outputs_of, parse_deflines, titled
+from multiblast.search.elsewhere import Elsewhere
 from multiblast.sequences import Sequence as FastaSequence
 from multiblast.sequences import read_fasta
 from multiblast.stores import Store
@@ -47,7 +49,8 @@ class ReportFile:
 class ReportSource:
     """What one report is written from: the sequences of a query job that have a result, in order.
 
-    ``cancelled`` is called several times a second; the formatter is killed once it returns True.
+    ``cancelled`` is called several times a second; the formatter is killed once it returns True. With a site, it runs
+    there.
     """
 
     engine: SearchEngine
@@ -55,13 +58,23 @@ class ReportSource:
     children: Sequence[Child]
     context: SearchContext
     cancelled: Callable[[], bool]
+    report_id: str = ""
+    at: Elsewhere | None = None
 
     @property
     def formatter(self) -> BlastFormatter:
         """The program that formats, within this machine's limits."""
         installation = self.engine.installation
         program = installation.program("blast_formatter")
-        return BlastFormatter(program, installation.workers, installation.time_limit_s, self.cancelled)
+        limits = (program, installation.workers, installation.time_limit_s, self.cancelled)
+        return FormatterElsewhere(*limits, self._ordered) if self.at else BlastFormatter(*limits)
+
+    def _ordered(self, archive: Path, arguments: Sequence[str], stdout: Path) -> Running:
+        assert self.at is not None  # noqa: S101 - see `formatter`
+        limit_s, cancelled = self.engine.installation.time_limit_s, self.cancelled
+        return self.at.format(
+            self.report_id, self.context, archive, arguments, stdout, time_limit_s=limit_s, cancelled=cancelled
+        )
 
     @property
     def title(self) -> str:

@@ -10,14 +10,12 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
-from typing import BinaryIO, Protocol, Self
 
 from multiblast.archive import Summary, split
 from multiblast.database import BatchRun
 from multiblast.errors import ArchiveError, FailureClass, ProgramError, UnderivableError
 from multiblast.outages import is_outage
-from multiblast.programs import Completed, Program
+from multiblast.programs import Completed, Program, Running
 from multiblast.results import PackWriter, new_holder
 from multiblast.search.context import PROFILE_FILE, QUERY_FILE, SearchContext, SearchedSequence
 from multiblast.search.engine import SearchEngine
@@ -76,26 +74,6 @@ class Started:
     one_by_one: bool
     time_limit_s: float
     cancelled: Callable[[], bool]
-
-
-class Running(Protocol):
-    """A search that runs, here or elsewhere."""
-
-    command: tuple[str, ...]
-
-    def __enter__(self) -> Self:
-        """Begin."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Leave nothing running."""
-
-    def follow(self, path: Path) -> BinaryIO:
-        """Open the archive, which may still be written."""
-
-    def finish(self) -> Completed:
-        """Wait for the end; a `ProgramError` if it is a bad one."""
 
 
 Start = Callable[[Started], Running]

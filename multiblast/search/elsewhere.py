@@ -1,24 +1,36 @@
-"""Searches that are done elsewhere: ordered, waited for, fetched; all else of a batch stays here."""
+"""Searches and reports that are done elsewhere: ordered, waited for, fetched; all else stays here."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Protocol, Self
+from typing import Any, BinaryIO, Protocol, Self
 
+from multiblast.database import QueryJob
 from multiblast.errors import ConflictError, FailureClass, ObjectMissingError, ProgramError
 from multiblast.gateway import Gateway
 from multiblast.jobs import Jobs
 from multiblast.object_kinds import published_files_prefix, published_key
 from multiblast.programs import Completed
 from multiblast.search.batch_search import Started
-from multiblast.search.context import PROFILE_FILE, QUERY_FILE
-from multiblast.search.orders import ALIVE, ALIVE_EVERY_S, ARCHIVE, DONE, Done, Order, fetch_output, is_done
+from multiblast.search.context import PROFILE_FILE, QUERY_FILE, SearchContext
+from multiblast.search.orders import (
+    ALIVE,
+    ALIVE_EVERY_S,
+    ARCHIVE_FILE,
+    DONE,
+    STDOUT,
+    Done,
+    Order,
+    fetch_output,
+    is_done,
+)
+from multiblast.targets import database_argument
 
 _LOOK_S = 1.0
 _SILENT_S = 12 * ALIVE_EVERY_S
@@ -63,57 +75,73 @@ class Elsewhere:
     def start(self, search: Started) -> RunElsewhere:
         """Order a search, and wait for it when its archive is asked for."""
         job = self.jobs.query(search.context.job_id)
-        files = [path for name in (QUERY_FILE, PROFILE_FILE) if (path := search.directory / name).is_file()]
-        order = Order(
+        there = {name: search.directory / name for name in (QUERY_FILE, PROFILE_FILE)}
+        files = {name: path for name, path in there.items() if path.is_file()}
+        order = self._order(job, search.context, files, one_by_one=search.one_by_one, time_limit_s=search.time_limit_s)
+        return RunElsewhere(self, order, files, search.archive, search.cancelled, tuple(search.command), search.context)
+
+    def format(  # noqa: PLR0913 - an archive, its report, and how it is made
+        self,
+        report_id: str,
+        context: SearchContext,
+        archive: Path,
+        arguments: Sequence[str],
+        stdout: Path,
+        *,
+        time_limit_s: float,
+        cancelled: Callable[[], bool],
+    ) -> RunElsewhere:
+        """Order a report of an archive, and wait for it when it is asked for."""
+        files = {ARCHIVE_FILE: archive}
+        order = self._order(self.jobs.query(context.job_id), context, files, time_limit_s=time_limit_s)
+        database = database_argument(context.databases)
+        order = replace(order, job_id=report_id, formatter=tuple(arguments), database=database)
+        return RunElsewhere(self, order, files, stdout, cancelled, ("blast_formatter", *arguments), context)
+
+    def _order(self, job: QueryJob, context: SearchContext, files: Mapping[str, Path], **more: Any) -> Order:
+        return Order(
             job_id=job.id,
-            search_key=search.context.search_key,
+            search_key=context.search_key,
             program=job.program,
             options=job.recipe["options"],
             site=job.site,
             targets=tuple((target["targetDisplayName"], target["targetFile"]) for target in job.recipe["targets"]),
-            inputs={path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files},
-            one_by_one=search.one_by_one,
-            time_limit_s=search.time_limit_s,
+            inputs={name: _sha256(path) for name, path in files.items()},
+            **more,
         )
-        databases = [
-            key
-            for one in search.context.databases
-            for key in (
-                published_key(one.site, one.target, one.name, one.molecule),
-                published_files_prefix(one.fingerprint),
-            )
-        ]
-        return RunElsewhere(self, order, search.directory, search.cancelled, tuple(search.command), databases)
 
 
 @dataclass
 class RunElsewhere:
-    """One search elsewhere, that is used as a `multiblast.programs.Program` here is.
+    """A program that runs elsewhere, and is used as a `multiblast.programs.Program` here is.
 
     Attributes:
-        databases: Where in the store its databases are, if they were published: who lacks them may copy them.
+        files: What it reads, by name; other files that it writes go beside ``stdout``.
+        stdout: Where its standard output goes.
     """
 
     at: Elsewhere
     order: Order
-    directory: Path
+    files: Mapping[str, Path]
+    stdout: Path
     cancelled: Callable[[], bool]
     command: tuple[str, ...]
-    databases: list[str]
+    context: SearchContext
     _run_id: str = ""
     _ticket: str = ""
     _done: Done | None = field(default=None)
+    _is_here: bool = False
 
     def __enter__(self) -> Self:
         store = self.at.gateway.store
         self._done = is_done(store, self.order)  # by an attempt whose end nobody here has seen
         if self._done is None:
-            for name in self.order.inputs:
-                with (self.directory / name).open("rb") as file:
+            for name, path in self.files.items():
+                with path.open("rb") as file:
                     store.put(f"{self.order.prefix}{name}", file)
             self._ticket = self.at.gateway.tickets.make(
                 site=self.at.site,
-                reads=[*self.order.reads, *self.databases],
+                reads=[*self.order.reads, *_published(self.context)],
                 writes=[self.order.prefix],
                 max_bytes=_MOST_BYTES,
                 lasts=_TICKET_LASTS,
@@ -133,27 +161,32 @@ class RunElsewhere:
             self._clear()
 
     def follow(self, path: Path) -> BinaryIO:
-        """Wait until it is done, and open the archive.
+        """Wait until it is done, and open its standard output.
 
         Raises:
             ProgramError: it was cancelled.
             GivenBackError: nobody there can do it, or does.
         """
-        done = self._wait()
-        if done.failure:
-            path.touch()
-        else:
-            for name in done.outputs:
-                here = path if name == ARCHIVE else self.directory / name
-                fetch_output(self.at.gateway.store, self.order, done, name, here)
+        self._collect()
         return path.open("rb")
 
     def finish(self) -> Completed:
         """Return how it ended; errors as of a program here."""
-        done = self._wait()
+        done = self._collect()
         if done.failure:
             raise ProgramError(self.command, done.exit_code, done.stderr, FailureClass(done.failure))
         return Completed(self.command, done.stderr, done.seconds, done.host)
+
+    def _collect(self) -> Done:
+        """Wait until it is done, and have here what came of it."""
+        done = self._wait()
+        if not self._is_here:
+            self.stdout.touch()
+            for name in done.outputs:
+                path = self.stdout if name == STDOUT else self.stdout.with_name(name)
+                fetch_output(self.at.gateway.store, self.order, done, name, path)
+            self._is_here = True
+        return done
 
     def _wait(self) -> Done:
         for attempt in range(_ATTEMPTS):
@@ -204,3 +237,15 @@ class RunElsewhere:
         """Remove the order's files: what came of it is in the results, and the same is never ordered again."""
         names: Sequence[str] = [*self.order.inputs, *(self._done.outputs if self._done else ()), ALIVE, DONE]
         self.at.gateway.store.delete(f"{self.order.prefix}{name}" for name in names)
+
+
+def _published(context: SearchContext) -> Iterator[str]:
+    """Yield where in the store the databases are, if they were published: who lacks them may copy them."""
+    for one in context.databases:
+        yield published_key(one.site, one.target, one.name, one.molecule)
+        yield published_files_prefix(one.fingerprint)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

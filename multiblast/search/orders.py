@@ -1,4 +1,4 @@
-"""Orders: a search as one value, which any machine can do that has the program and the databases; and doing it."""
+"""Orders: a search, or a report of one, as one value that any machine can do which has the databases; and doing it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, Self
 
 import zstandard
 
+from multiblast.archive.text import encode_string
 from multiblast.coupling import Reference, StoreCoupling
 from multiblast.errors import (
     ConflictError,
@@ -27,29 +28,39 @@ from multiblast.errors import (
 )
 from multiblast.files import working_space
 from multiblast.ids import digest
+from multiblast.installation import Installation
 from multiblast.jobs import TargetName
 from multiblast.object_kinds import ObjectKind
 from multiblast.options import parse_options
-from multiblast.programs import Program
-from multiblast.search.context import Resolver
+from multiblast.programs import FORMATTER_ENVIRONMENT, Program
+from multiblast.search.context import Resolver, SearchContext
 from multiblast.search.profiles import OUTPUTS
 from multiblast.stores import Store
 from multiblast.stores.base import CHUNK_BYTES
+from multiblast.targets import database_argument
 
-ARCHIVE, DONE, ALIVE = "archive.zst", "done.json", "alive.json"
+STDOUT, DONE, ALIVE = "stdout.zst", "done.json", "alive.json"
+ARCHIVE_FILE = "archive.asn1"
 ALIVE_EVERY_S = 5.0
 _LEVEL = 3
+_FORMATTER_OPTIONS = {  # those that name no file
+    *("-outfmt", "-num_descriptions", "-num_alignments", "-max_target_seqs", "-line_length", "-html", "-show_gis"),
+    *("-sorthits", "-sorthsps", "-parse_deflines"),
+}
+_ENVIRONMENT = {"BLAST_USAGE_REPORT": "false"}
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A search that is to be done, here or elsewhere.
+    """A search that is to be done, here or elsewhere, or the formatting of an archive of it.
 
     Attributes:
         search_key: Digest of program, version, options and databases: a machine where it is another one cannot do it.
         options: As they were given.
-        inputs: SHA-256 of each file that the search reads, by name.
+        inputs: SHA-256 of each file that is read, by name.
         one_by_one: Whether BLAST+ is to treat each sequence as if it were its only one.
+        formatter: Arguments of ``blast_formatter``, if an archive is to be formatted.
+        database: What its report is to name as the databases, as the archive does.
         time_limit_s: Of the BLAST+ process; 0 is none.
     """
 
@@ -61,12 +72,16 @@ class Order:
     targets: tuple[tuple[str, str], ...]
     inputs: Mapping[str, str]
     one_by_one: bool = False
-    time_limit_s: float = field(default=0, compare=False)
+    formatter: tuple[str, ...] = ()
+    database: str = ""
+    time_limit_s: float = 0
 
     @property
     def id(self) -> str:
         """Digest of all that decides what comes of it: the same order is done once."""
-        return digest("order/1", [self.search_key, dict(self.inputs), self.one_by_one])
+        return digest(
+            "order/1", [self.search_key, dict(self.inputs), self.one_by_one, list(self.formatter), self.database]
+        )
 
     @property
     def prefix(self) -> str:
@@ -91,9 +106,13 @@ class Order:
         """
         try:
             targets = tuple((str(display), str(file)) for display, file in told["targets"])
-            return cls(**{**told, "targets": targets})
+            formatter = tuple(str(word) for word in told["formatter"])
+            made = cls(**{**told, "targets": targets, "formatter": formatter})
         except (KeyError, TypeError, ValueError) as error:
             raise ConflictError(f"this is no order: {error}") from error
+        if unknown := {word for word in formatter if word.startswith("-")} - _FORMATTER_OPTIONS:
+            raise ConflictError(f"this is no order: the formatter is not to be given {', '.join(sorted(unknown))}")
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,41 +153,67 @@ def perform(order: Order, resolver: Resolver, coupling: StoreCoupling, host: str
         for file, sha256 in order.inputs.items():
             _bring(coupling, order, file, sha256, directory)
         with _telling(coupling.store, order) as is_unwanted:
-            installation = resolver.installation
-            command = context.command(installation.program(order.program), directory, installation.workers)
-            done = _search(order, command, directory, host, is_unwanted)
+            done = _run(order, context, resolver.installation, directory, is_unwanted)
+        done = replace(done, host=host)
         paths = _outputs(directory, done)
         outputs = {path.name: coupling.push(path, f"{order.prefix}{path.name}").sha256 for path in paths}
-    done = Done(**{**asdict(done), "outputs": outputs})
+    done = replace(done, outputs=outputs)
     coupling.store.put(f"{order.prefix}{DONE}", json.dumps(asdict(done)).encode())
     return done
 
 
-def _search(order: Order, command: list[str], directory: Path, host: str, cancelled: Callable[[], bool]) -> Done:
+def _run(
+    order: Order, context: SearchContext, installation: Installation, directory: Path, cancelled: Callable[[], bool]
+) -> Done:
+    here = database_argument(context.databases)
+    if order.formatter:
+        _substitute(directory / ARCHIVE_FILE, _database_line(order.database), _database_line(here))
+        command = [installation.program("blast_formatter"), *order.formatter]
+        command += ["-archive", str(directory / ARCHIVE_FILE)]
+        environment = FORMATTER_ENVIRONMENT
+    else:
+        command = context.command(installation.program(order.program), directory, installation.workers)
+        environment = _ENVIRONMENT | ({"BATCH_SIZE": "1"} if order.one_by_one else {})
+    stdout = directory / "stdout"
     program = Program(
-        command,
-        stdout=directory / "archive.asn1",
-        environment={"BLAST_USAGE_REPORT": "false", **({"BATCH_SIZE": "1"} if order.one_by_one else {})},
-        timeout_s=order.time_limit_s,
-        cancelled=cancelled,
+        command, stdout=stdout, environment=environment, timeout_s=order.time_limit_s, cancelled=cancelled
     )
     try:
         completed = program.run()
     except ProgramError as error:
         if error.failure_class in {FailureClass.CANCELLED, FailureClass.KILLED, FailureClass.MISSING_PROGRAM}:
             raise
-        return Done(host, 0, error.stderr, error.exit_code, error.failure_class)
-    return Done(host, completed.seconds, completed.stderr)
+        return Done("", 0, error.stderr, error.exit_code, error.failure_class)
+    if order.formatter:
+        _substitute(stdout, here.encode(), order.database.encode())
+    return Done("", completed.seconds, completed.stderr)
+
+
+def _database_line(database: str) -> bytes:
+    return b"subject database " + encode_string(database)
+
+
+def _substitute(path: Path, old: bytes, new: bytes) -> None:
+    """Replace some bytes wherever they are in a file, a piece at a time; by a copy, for the file may be a link."""
+    beside, held = path.with_name(f".{path.name}.new"), b""
+    with path.open("rb") as source, beside.open("wb") as target:
+        while data := source.read(CHUNK_BYTES):
+            *whole, last = (held + data).split(old)
+            keep = min(len(old) - 1, len(last))  # it may go on in the next piece
+            held = last[len(last) - keep :]
+            target.write(new.join([*whole, last[: len(last) - keep]]))
+        target.write(held)
+    beside.replace(path)
 
 
 def _outputs(directory: Path, done: Done) -> Iterator[Path]:
-    """Yield the files that a search wrote and that are wanted, the archive compressed; none of one that failed."""
+    """Yield the files that were written and are wanted, standard output compressed; none where it failed."""
     if done.failure:
         return
-    packed = directory / ARCHIVE
-    with (directory / "archive.asn1").open("rb") as source, packed.open("wb") as target:
+    packed = directory / STDOUT
+    with (directory / "stdout").open("rb") as source, packed.open("wb") as target:
         zstandard.ZstdCompressor(level=_LEVEL).copy_stream(source, target)
-    (directory / "archive.asn1").unlink()
+    (directory / "stdout").unlink()
     yield packed
     yield from (path for file in OUTPUTS.values() if (path := directory / file).is_file())
 
@@ -222,7 +267,7 @@ def _fetch(store: Store, key: str, path: Path, sha256: str) -> None:
 
 
 def fetch_output(store: Store, order: Order, done: Done, name: str, path: Path) -> None:
-    """Bring a file that came of an order here; the archive as BLAST+ wrote it.
+    """Bring a file that came of an order here; standard output as BLAST+ wrote it.
 
     Raises:
         ConflictError: it is not what was said of it.
@@ -230,7 +275,7 @@ def fetch_output(store: Store, order: Order, done: Done, name: str, path: Path) 
     """
     packed = path.with_name(f".{path.name}.fetched")
     _fetch(store, f"{order.prefix}{name}", packed, done.outputs[name])
-    if name != ARCHIVE:
+    if name != STDOUT:
         packed.replace(path)
         return
     with packed.open("rb") as source, path.open("wb") as target:
@@ -242,7 +287,7 @@ def _unpack(source: BinaryIO, target: BinaryIO) -> None:
     try:
         shutil.copyfileobj(zstandard.ZstdDecompressor().stream_reader(source), target, CHUNK_BYTES)
     except zstandard.ZstdError as error:
-        raise ConflictError(f"the archive cannot be read: {error}") from error
+        raise ConflictError(f"what came of the order cannot be read: {error}") from error
 
 
 def is_done(store: Store, order: Order) -> Done | None:

@@ -126,10 +126,14 @@ def begun(home: Services, sequences: list[Sequence], **options: object) -> str:
 
 
 def plain_table(home: Services, tmp_path: Path, sequences: list[Sequence], *options: str) -> bytes:
+    return plain(home, tmp_path, sequences, "6", *options)
+
+
+def plain(home: Services, tmp_path: Path, sequences: list[Sequence], number: str, *options: str) -> bytes:
     query = tmp_path / "query.fasta"
     query.write_text(fasta(sequences))
     database = home.targets.resolve("demo", "examples", "proteins").path
-    command = ["blastp", "-query", query, "-db", database, "-outfmt", "6", *options]
+    command = ["blastp", "-query", query, "-db", database, "-outfmt", number, *options]
     return subprocess.run(command, check=True, capture_output=True).stdout
 
 
@@ -160,6 +164,13 @@ def test_machine_elsewhere_searches_a_job_of_500_sequences(
     assert searched(home, job_id) == {"second": 500}
     assert home.queries.run(job_id).finish().status == "complete"
     assert table(home, job_id) == plain_table(home, tmp_path, sequences)
+    report = installation.start("make-report", job=job_id, format="5 XML", site="giessen")
+    assert installation.wait(report, 120)["state_type"] == "COMPLETED"
+    made = home.reports.submit(ADMINISTRATOR, job_id, Formatting.read("5"))
+    (formatted,) = [found for found in installation.runs(tags={"all_": [made]}) if found["name"].startswith("order of")]
+    assert formatted["state_type"] == "COMPLETED"
+    with home.reports.file(ADMINISTRATOR, made, "report.xml") as stream:
+        assert stream.read() == plain(home, tmp_path, sequences, "5")
     orders = installation.runs(tags={"all_": [job_id]})
     parameters = str([found["parameters"] for found in orders])
     assert "'ticket': '" in parameters

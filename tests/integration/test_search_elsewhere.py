@@ -21,7 +21,7 @@ from multiblast.installation import Installation
 from multiblast.reports import Formatting
 from multiblast.search import Resolver, SearchedJob, read_submission
 from multiblast.search.elsewhere import Elsewhere, GivenBackError
-from multiblast.search.orders import Order, fetch_output, is_done, perform
+from multiblast.search.orders import STDOUT, Order, fetch_output, is_done, perform
 from multiblast.sequences import Sequence
 from multiblast.services import Services
 from multiblast.stores import LocalStore, MemoryStore, open_store
@@ -229,7 +229,8 @@ def test_order_that_was_changed_on_its_way_is_refused(
 ) -> None:
     searched(services, courier, fasta(proteins[:1]))
     [order] = courier.sent
-    for told in ({**order.to_json(), "more": 1}, {"program": "blastp"}, {**order.to_json(), "targets": 5}):
+    writes = {**order.to_json(), "formatter": ["-outfmt", "6", "-out", "x"]}
+    for told in ({**order.to_json(), "more": 1}, {"program": "blastp"}, {**order.to_json(), "targets": 5}, writes):
         with pytest.raises(ConflictError, match="no order"):
             Order.from_json(told)
     services.store.put(order.reads[0], b">q1\nWWWWWWWWWW\n")
@@ -237,6 +238,28 @@ def test_order_that_was_changed_on_its_way_is_refused(
     with pytest.raises(ConflictError, match="not what was sent"):
         perform(order, resolver, StoreCoupling(services.store), "here")
     assert is_done(services.store, order) is None
+
+
+@pytest.mark.parametrize("number", [0, 5, 6, 7, 15, 16, 17, 18, 13])
+def test_report_that_is_formatted_elsewhere_is_the_same(
+    services: Services,
+    courier: HereCourier,
+    search_whole: Callable[..., SearchedJob],
+    proteins: list[Sequence],
+    number: int,
+) -> None:
+    """It names the place of the database here. Of 13, which has many files, all is done here."""
+    program = "blastn" if number in {17, 18} else "blastp"
+    query = (EXAMPLES / "nucleotide_query.fasta").read_text() if program == "blastn" else fasta(proteins[:4])
+    job = search_whole(services, query, program=program)
+    report_id = services.reports.submit(ADMINISTRATOR, job.job_id, Formatting.read(number))
+    at = Elsewhere(services.gateway, services.queries.jobs, "giessen", courier, patience_s=5)
+    made = replace(services.reports.run(report_id), at=at).execute()
+    elsewhere = {file.name: services.store.read(file.key) for file in made.files}
+    assert len(courier.sent) == (0 if number == 13 else 1)
+    services.store.delete(file.key for file in made.files)
+    again = services.reports.run(report_id).execute()
+    assert {file.name: services.store.read(file.key) for file in again.files} == elsewhere
 
 
 @pytest.mark.parametrize("way", ["filesystem", "file", "memory", "https"])
@@ -253,7 +276,7 @@ def test_order_by_any_coupling_gives_the_same_bytes(
         by.store.put(f"{order.prefix}query.fasta", data)
         done = perform(order, resolver, by, "here")
         path = tmp_path / "archive"
-        fetch_output(by.store, order, done, "archive.zst", path)
+        fetch_output(by.store, order, done, STDOUT, path)
         found.append(path.read_bytes())
     assert found[0] == found[1]
     assert found[0].startswith(b"Blast4-archive")
