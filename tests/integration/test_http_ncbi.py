@@ -174,6 +174,7 @@ def test_biopython_does_not_wait_for_a_search_that_failed(
         qblast(module, sequence=f">{module.__name__}\nMKVLAAGIVGKVLLLPWQRTY\n")
     assert caught.value.code == 500
     page = caught.value.read().decode()
+    caught.value.close()
     assert STATUS.findall(page) == ["FAILED"]
     assert '<p class="error">Message ID#24 Error: out of memory</p></li></ul>' in page
 
