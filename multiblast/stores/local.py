@@ -145,7 +145,8 @@ class LocalStore(Store):
 
     def _path(self, key: str) -> Path:
         path = self.root / check_key(key)
-        if path.is_symlink() or not path.parent.resolve().is_relative_to(self.root.resolve()):
+        # Not within the store either: who may read or write below one key could reach what is below another.
+        if path.is_symlink() or path.parent.resolve() != self.root.resolve().joinpath(*key.split("/")[:-1]):
             raise StoreError(f"store key {key!r} leads outside {self.root}: remove the symbolic link on its way")
         return path
 

@@ -362,13 +362,15 @@ class TestLocalStore(SharedStoreContract):
         outside.mkdir()
         (outside / "secret").write_text("x")
         store.put("some", b"x")
+        store.put("deep/secret", b"x")
+        (store.root / "within").symlink_to(store.root / "deep")  # for whom only one of the two is meant
         (store.root / "directory").symlink_to(outside)
         (store.root / "file").symlink_to(outside / "secret")
-        for key in ("directory/secret", "directory/new", "file"):
+        for key in ("directory/secret", "directory/new", "file", "within/secret"):
             for act in (store.stat, store.open, lambda key: store.put(key, b"y"), lambda key: store.delete([key])):
                 with pytest.raises(StoreError, match="leads outside"):
                     act(key)
-        assert [found.key for found in store.list()] == ["some"]
+        assert [found.key for found in store.list()] == ["deep/secret", "some"]
         assert [path.name for path in outside.iterdir()] == ["secret"]
 
     def test_foreign_files_are_not_listed(self, store: LocalStore) -> None:
