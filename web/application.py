@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from multiblast.services import Services
 from web import operation_routes, query_routes, report_routes
 from web.errors import add_error_handlers
-from web.gateway import objects, uploads
+from web.gateway import objects, qiita, uploads
 from web.guard import Guard, HttpMetrics
 from web.legacy.application import legacy_application
 from web.memory import Memory
@@ -54,7 +54,8 @@ def make_application(services: Services, starter: Starter) -> ASGIApp:
     )
     add_error_handlers(app)
     own = (query_routes, report_routes, ncbi_routes, operation_routes)
-    gateway = (objects.router, uploads.router) if services.policy.gateway.enabled else ()
+    has_gateway = services.policy.gateway.enabled
+    gateway = (objects.router, uploads.router, qiita.router) if has_gateway else ()
     for router in (*(routes.router for routes in own), *gateway, *page_routers()):
         app.router.routes.extend(router.routes)  # as they are: to include a router makes each route again
     app.mount("/multi-blast", legacy)
@@ -67,4 +68,4 @@ def make_application(services: Services, starter: Starter) -> ASGIApp:
             allow_headers=["*"],
             expose_headers=exposed,
         )
-    return Guard(app, rules, metrics)
+    return Guard(app, rules, metrics, frozenset({qiita.PUSH}) if has_gateway else frozenset())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import sys
 import time
 from contextlib import suppress
 from urllib.parse import quote
@@ -58,20 +59,24 @@ class Guard:
         app: The application.
         rules: What may come, and from where.
         metrics: Where requests are counted.
+        unlimited: Paths whose bodies are of any size, since what stands there looks at who sends them first.
     """
 
-    def __init__(self, app: ASGIApp, rules: HttpRules, metrics: HttpMetrics) -> None:
-        self._app, self._rules, self._metrics = app, rules, metrics
+    def __init__(
+        self, app: ASGIApp, rules: HttpRules, metrics: HttpMetrics, unlimited: frozenset[str] = frozenset()
+    ) -> None:
+        self._app, self._rules, self._metrics, self._unlimited = app, rules, metrics, unlimited
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        passage = _Passage(scope, receive, send, self._rules.body_bytes)
+        body_bytes = sys.maxsize if scope["path"] in self._unlimited else self._rules.body_bytes
+        passage = _Passage(scope, receive, send, body_bytes)
         started = time.perf_counter()
         try:
-            if problem := _refusal(scope, self._rules):
+            if problem := _refusal(scope, self._rules, body_bytes):
                 await passage.refuse(problem)
             else:
                 await self._app(scope, passage.receive, passage.send)
@@ -146,9 +151,9 @@ class _Passage:
                     more = message.get("more_body", False)
 
 
-def _refusal(scope: Scope, rules: HttpRules) -> HttpError | None:
+def _refusal(scope: Scope, rules: HttpRules, body_bytes: int) -> HttpError | None:
     """Return why a request is refused by its head alone."""
-    headers, body_bytes = Headers(scope=scope), rules.body_bytes
+    headers = Headers(scope=scope)
     length, origin = headers.get("content-length", "0"), headers.get("origin", "")
     if not (length.isascii() and length.isdecimal() and len(length) < 20):  # noqa: PLR2004 - more digits than 64 bits
         return HttpError("bad-request", "Content-Length is no number", Connection="close")

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 from multiblast.coupling.arrival import check_plain, plain_files, sha256_of
@@ -75,6 +76,11 @@ class Tree:
         """Return the manifest."""
         found = {"files": [asdict(file) for file in self.files], "directories": self.directories}
         return json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode()
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the directory: that of its manifest."""
+        return sha256(self.to_json()).hexdigest()
 
     @property
     def size_bytes(self) -> int:

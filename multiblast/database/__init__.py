@@ -2,7 +2,7 @@
 
 from multiblast.database.engine import Database
 from multiblast.database.lease_renewal import LEASE, heartbeat
-from multiblast.database.site_tables import GrantKey, Site, Ticket, Transfer
+from multiblast.database.site_tables import GrantKey, QiitaJob, Site, Ticket, Transfer
 from multiblast.database.statements import among, database_now, in_portions, insert_missing, is_postgresql, upsert
 from multiblast.database.tables import (
     BatchRun,
@@ -48,6 +48,7 @@ __all__ = [
     "Lease",
     "Link",
     "Notice",
+    "QiitaJob",
     "QueryJob",
     "ReportJob",
     "RequestId",

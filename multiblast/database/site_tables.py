@@ -95,3 +95,30 @@ class GrantKey(Table, table=True):
     id: str = Field(primary_key=True, max_length=16)
     secret: str = Field(max_length=64)
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
+class QiitaJob(Table, table=True):
+    """What a plugin of Qiita is to do for the holder of a ticket, and what it said of it.
+
+    Attributes:
+        ticket: Whose files these are; also what the plugin calls its job.
+        base: The directory under which the plugin sees our keys.
+        command, parameters: What is to be done.
+        artifacts: By number: type, name, and keys by type of file.
+        preparations: By number: the keys of ``prep-file`` and ``sample-file``.
+        status: ``queued``, ``running``, ``success`` or ``error``; ``message`` says why.
+        outputs: As the plugin said at its end, with keys for paths; empty before.
+        summaries: Keys of the summaries of artifacts, by their numbers.
+    """
+
+    ticket: str = Field(primary_key=True, max_length=32)
+    base: str
+    command: str
+    parameters: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    artifacts: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    preparations: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    status: str = Field(default="queued", max_length=16)
+    step: str = ""
+    message: str = ""
+    outputs: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    summaries: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NoReturn
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
@@ -30,7 +30,13 @@ _LONGEST_REASON, _LONGEST_KEY = 500, 1000
 
 
 class UnknownGrantError(NotAllowedError):
-    """Whoever asks has not shown a grant, or none that is still good: a fresh one is needed."""
+    """Whoever asks has not shown a grant, or none that is still good: a fresh one is needed.
+
+    Attributes:
+        has_expired: Whether it was good once.
+    """
+
+    has_expired = False
 
 
 class GatewayMetrics:
@@ -112,6 +118,7 @@ class Gateway:
             UnknownGrantError: it is not one of ours, has expired, or was taken back.
         """
         transfer = Transfer(address=address, verb="grant", outcome="refused")
+        has_expired = False
         try:
             grant, has_expired = self.keys.read(token)
             transfer.ticket, transfer.job_id, transfer.site = grant.ticket, grant.job, grant.site
@@ -119,7 +126,9 @@ class Gateway:
         except NotAllowedError as error:
             transfer.reason = str(error)[:_LONGEST_REASON]
             self.note(transfer)
-            raise UnknownGrantError(str(error)) from None
+            refusal = UnknownGrantError(str(error))
+            refusal.has_expired = has_expired
+            raise refusal from None
         return Visit(self, grant, address)
 
     def note(self, transfer: Transfer) -> None:
@@ -187,12 +196,52 @@ class Visit:
             self._check_push(key)
             if hashlib.sha256(data).hexdigest() != sha256:
                 raise BrokenPieceError("the bytes that arrived are not those that were sent: send them again")
-            if self._is_there(key, len(data), sha256):
+        return self.keep(key, data, len(data), sha256)
+
+    def expect(self, key: str) -> None:
+        """Make sure that an object may be pushed, before its bytes come; other bytes are found out after that."""
+        with self._refusing("push", key):
+            self._check_push(key)
+            if not self.grant.may_write(key) and not self.gateway.store.exists(key):
+                raise NotAllowedError(f"the grant does not let {key[:200]!r} be made")
+
+    def holds(self, key: str, length: int, sha256: str) -> bool:
+        """Return whether these bytes are under a key already.
+
+        Raises:
+            ConflictError: there are others.
+        """
+        with self._refusing("push", key):
+            self._check_push(key)
+            return self._is_there(key, length, sha256)
+
+    def keep(self, key: str, data: BinaryIO | bytes, length: int, sha256: str) -> bool:
+        """Keep an object that is here whole, of which length and digest are known; return whether it is new.
+
+        Raises:
+            ConflictError: there are other bytes under its key, or it is more than may be pushed.
+        """
+        with self._refusing("push", key):
+            self._check_push(key)
+            if self._is_there(key, length, sha256):
                 return False
-            self._take_space(len(data))
+            self._take_space(length)
             self.gateway.store.put(key, data)
-        self.gateway.note(self._transfer("push", key, size=len(data), sha256=sha256))
+        self.gateway.note(self._transfer("push", key, size=length, sha256=sha256))
         return True
+
+    def refuse(self, name: str) -> NoReturn:
+        """Refuse, and count against the ticket, what is no key at all.
+
+        Raises:
+            NotAllowedError: always.
+        """
+        with self._refusing("fetch", name):
+            raise NotAllowedError(f"the grant does not name {name[:200]!r}")
+
+    def broke_off(self, key: str, size: int) -> None:
+        """Record that a push ended after some bytes, of which nothing was kept."""
+        self.gateway.note(self._transfer("push", key, size=size, outcome="failed", reason="it broke off"))
 
     def begin(self, key: str, length: int, sha256: str) -> Upload:
         """Begin an upload, or find it again; one of which all is here already has nothing left to send.

@@ -167,6 +167,13 @@ class Tickets:
             rows = select(Transfer).where(Transfer.job_id == job_id).order_by(col(Transfer.number))
             return list(session.exec(rows))
 
+    def has_broken_off(self, ticket_id: str, key: str) -> bool:
+        """Return whether the last push of a ticket to a key ended after some bytes, before it was whole."""
+        with self._database.read() as session:
+            pushes = select(Transfer).where(Transfer.ticket == ticket_id, Transfer.key == key, Transfer.verb == "push")
+            last = session.exec(pushes.order_by(col(Transfer.number).desc()).limit(1)).first()
+        return last is not None and last.outcome == "failed" and last.size > 0
+
     def pushed_digest(self, key: str) -> str:
         """Return the SHA-256 of what was pushed last to a key, whole; empty if nothing was."""
         with self._database.read() as session:

@@ -19,7 +19,7 @@ from web.errors import HttpError
 from web.files import StreamAnswer, wanted_range
 from web.gateway.digests import digest_field, read_digest_field
 from web.gateway.visits import GatewayOfRequest, VisitOfRequest, address_of, bearer, in_thread
-from web.service import ServiceOfRequest
+from web.service import Service, ServiceOfRequest
 
 router = APIRouter(prefix="/gateway", tags=["gateway"])
 
@@ -64,26 +64,7 @@ async def list_objects(visit: VisitOfRequest, prefix: str = "") -> Response:
 @router.api_route("/objects/{key:path}", methods=["GET", "HEAD"])
 async def fetch_object(request: Request, service: ServiceOfRequest, visit: VisitOfRequest, key: Key) -> Response:
     """Fetch an object, or a range of its bytes; `ETag` and `Repr-Digest` say what it is."""
-    found, sha256 = await in_thread(lambda: visit.stat(key))
-    rules, store = service.services.policy.gateway, visit.gateway.store
-    headers = {"ETag": _tag(found, sha256), "Accept-Ranges": "bytes", "Content-Type": _BYTES}
-    headers["Last-Modified"] = format_datetime(found.modified, usegmt=True)
-    if sha256:
-        headers["Repr-Digest"] = digest_field(sha256)
-    if request.method == "GET" and rules.redirect_s:
-        link = await in_thread(lambda: store.presign(key, rules.redirect_s))
-        if link:
-            await in_thread(lambda: visit.fetched(key, 0, found.size_bytes, "by a signed link"))
-            return RedirectResponse(link, headers={"Cache-Control": "no-store"})
-    if request.method == "GET" and rules.accelerated and isinstance(store, LocalStore):
-        await in_thread(lambda: visit.fetched(key, 0, found.size_bytes, "by the proxy"))
-        # The proxy sees to ranges.
-        return Response(headers={**headers, "X-Accel-Redirect": f"{rules.accelerated}/{key}"})
-    start, length = wanted_range(request, headers["ETag"], found.size_bytes)
-    code = 200
-    if (start, length) != (0, found.size_bytes):
-        code, headers["Content-Range"] = 206, f"bytes {start}-{start + length - 1}/{found.size_bytes}"
-    return StreamAnswer(lambda: _Recorded.of(visit, key, start, length), length, code, headers)
+    return await send_object(request, service, visit, key)
 
 
 @router.put("/objects/{key:path}")
@@ -104,6 +85,30 @@ async def remove_object(visit: VisitOfRequest, key: Key) -> Response:
     """Remove an object, where the grant lets replace."""
     await in_thread(lambda: visit.delete(key))
     return Response(status_code=204)
+
+
+async def send_object(request: Request, service: Service, visit: Visit, key: str) -> Response:
+    """Return the answer with an object, or where else to get it, as the policy says."""
+    found, sha256 = await in_thread(lambda: visit.stat(key))
+    rules, store = service.services.policy.gateway, visit.gateway.store
+    headers = {"ETag": _tag(found, sha256), "Accept-Ranges": "bytes", "Content-Type": _BYTES}
+    headers["Last-Modified"] = format_datetime(found.modified, usegmt=True)
+    if sha256:
+        headers["Repr-Digest"] = digest_field(sha256)
+    if request.method == "GET" and rules.redirect_s:
+        link = await in_thread(lambda: store.presign(key, rules.redirect_s))
+        if link:
+            await in_thread(lambda: visit.fetched(key, 0, found.size_bytes, "by a signed link"))
+            return RedirectResponse(link, headers={"Cache-Control": "no-store"})
+    if request.method == "GET" and rules.accelerated and isinstance(store, LocalStore):
+        await in_thread(lambda: visit.fetched(key, 0, found.size_bytes, "by the proxy"))
+        # The proxy sees to ranges.
+        return Response(headers={**headers, "X-Accel-Redirect": f"{rules.accelerated}/{key}"})
+    start, length = wanted_range(request, headers["ETag"], found.size_bytes)
+    code = 200
+    if (start, length) != (0, found.size_bytes):
+        code, headers["Content-Range"] = 206, f"bytes {start}-{start + length - 1}/{found.size_bytes}"
+    return StreamAnswer(lambda: _Recorded.of(visit, key, start, length), length, code, headers)
 
 
 def _line(found: StoredObject) -> bytes:

@@ -41,9 +41,14 @@ async def in_thread(action: Callable[[], ResultT]) -> ResultT:
     try:
         return await run_in_threadpool(action)
     except tuple(_WORDS) as error:
-        word = next(word for kind, word in _WORDS.items() if isinstance(error, kind))
-        headers = {"WWW_Authenticate": "Bearer"} if word == "unauthorized" else {}
-        raise HttpError(word, str(error), **headers) from error
+        raise as_http(error) from error
+
+
+def as_http(error: Exception) -> Exception:
+    """Return an error of the gateway as HTTP has it; any other as it is."""
+    word = next((word for kind, word in _WORDS.items() if isinstance(error, kind)), "")
+    headers = {"WWW_Authenticate": "Bearer"} if word == "unauthorized" else {}
+    return HttpError(word, str(error), **headers) if word else error
 
 
 def gateway_of(request: Request) -> Gateway:

@@ -1,0 +1,168 @@
+"""Directories as zips: read from a client entry by entry, and made for one while it reads."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import IO, Any, BinaryIO, cast
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+from zlib import error as ZlibError  # noqa: N812 - a class, whatever its name
+
+from multiblast.coupling.trees import Tree, TreeFile
+from multiblast.errors import ConflictError, InvalidInputError, Problem
+from multiblast.files import PieceReader
+from multiblast.stores.base import chunks
+
+_LONGEST_DIRECTORY = 16 << 20  # of a zip's own list of entries, which is read whole
+_ENCRYPTED = 1
+
+
+class ClientZip:
+    """A zip that a client sent: nothing in it is believed.
+
+    Raises:
+        InvalidInputError: it is no zip, or something in it is neither file nor directory, or has a bad name.
+        ConflictError: what is in it is more than may be pushed.
+    """
+
+    def __init__(self, file: BinaryIO, most_bytes: int) -> None:
+        try:
+            self._zip = ZipFile(cast("IO[bytes]", _Sparing(file)))
+        except (BadZipFile, NotImplementedError, UnicodeDecodeError, ValueError) as error:
+            raise _bad(str(error)) from error
+        self._entries = {entry.filename: entry for entry in self._zip.infolist()}
+        if len(self._entries) < len(self._zip.infolist()):
+            raise _bad("a name is there twice")
+        for entry in self._entries.values():
+            _check(entry)
+        if sum(entry.file_size for entry in self._entries.values()) > most_bytes:
+            raise ConflictError(f"this is more than the {most_bytes:,} bytes that may be pushed in all")
+
+    def tree(self) -> Tree:
+        """Return what is in it; each file is read once for that."""
+        files = [self._file(entry) for entry in self._entries.values() if not entry.is_dir()]
+        named = {entry.filename.rstrip("/") for entry in self._entries.values() if entry.is_dir()}
+        above = {str(up) for name in [*named, *(file.path for file in files)] for up in PurePosixPath(name).parents}
+        tree = Tree(tuple(sorted(files, key=_by_words)), tuple(sorted(named - above, key=lambda name: name.split("/"))))
+        try:
+            tree.check()
+        except ValueError as error:
+            raise _bad(str(error)) from error
+        return tree
+
+    def open(self, path: str) -> BinaryIO:
+        """Open a file of it."""
+        return cast("BinaryIO", self._zip.open(path))
+
+    def _file(self, entry: ZipInfo) -> TreeFile:
+        found, size = hashlib.sha256(), 0
+        try:
+            with self.open(entry.filename) as stream:
+                for piece in chunks(stream):
+                    found.update(piece)
+                    size += len(piece)
+        except (BadZipFile, EOFError, ZlibError, NotImplementedError) as error:
+            raise _bad(f"{entry.filename[:200]!r}: {error}") from error
+        if size != entry.file_size:
+            raise _bad(f"{entry.filename[:200]!r} has {size:,} bytes and not the {entry.file_size:,} announced")
+        return TreeFile(entry.filename, size, found.hexdigest(), bool(entry.external_attr >> 16 & 0o100))
+
+
+def _by_words(file: TreeFile) -> list[str]:
+    return file.path.split("/")  # the order in which `Tree.of` meets them
+
+
+def _check(entry: ZipInfo) -> None:
+    kind = stat.S_IFMT(entry.external_attr >> 16)
+    if entry.orig_filename != entry.filename or "\\" in entry.filename:
+        raise _bad(f"{entry.orig_filename[:200]!r} is no name of a file")
+    if kind not in {0, stat.S_IFREG, stat.S_IFDIR} or (kind == stat.S_IFDIR) > entry.is_dir():
+        raise _bad(f"{entry.filename[:200]!r} is neither a file nor a directory; links are not taken")
+    if entry.flag_bits & _ENCRYPTED or entry.compress_type not in {ZIP_STORED, ZIP_DEFLATED}:
+        raise _bad(f"{entry.filename[:200]!r} is encrypted, or compressed other than by deflate")
+
+
+def _bad(reason: str) -> InvalidInputError:
+    return InvalidInputError(Problem(f"the zip of the directory is refused: {reason}", "file"))
+
+
+class _Sparing:
+    """A file of which nobody reads much at once: a zip says itself how long its list of entries is."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        if size > _LONGEST_DIRECTORY:
+            raise BadZipFile("it has too many entries")
+        return self._file.read(_LONGEST_DIRECTORY if size < 0 else size)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file of a zip to be made, or by a name that ends in ``/`` an empty directory."""
+
+    name: str
+    size: int = 0
+    open: Callable[[], BinaryIO] | None = None
+    is_executable: bool = False
+
+
+class ZipStream(PieceReader):
+    """A zip that is made while it is read; what is in it is stored as it is."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self._pieces, self._left = _zipped(entries), b""
+
+    def next_piece(self, size: int) -> bytes:
+        """Return some more of it."""
+        while not self._left:
+            try:
+                self._left = next(self._pieces)
+            except StopIteration:
+                return b""
+        piece, self._left = self._left[:size], self._left[size:]
+        return piece
+
+
+class _Sink:
+    """What a zip is written to; it cannot be told where it is, so that sizes follow each file."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def write(self, data: bytes) -> int:
+        self._data += data
+        return len(data)
+
+    def flush(self) -> None:
+        """Keep it."""
+
+    def take(self) -> bytes:
+        data, self._data = bytes(self._data), bytearray()
+        return data
+
+
+def _zipped(entries: Iterable[Entry]) -> Iterator[bytes]:
+    sink = _Sink()
+    with ZipFile(cast("IO[bytes]", sink), "w") as archive:
+        for entry in entries:
+            head = ZipInfo(entry.name)
+            head.external_attr = (0o100755 if entry.is_executable else 0o100644) << 16
+            head.file_size = entry.size
+            if entry.open is None:
+                head.external_attr = 0o40755 << 16
+                archive.writestr(head, b"")
+                continue
+            with entry.open() as source, archive.open(head, "w") as target:
+                for piece in chunks(source):
+                    target.write(piece)
+                    yield sink.take()
+            yield sink.take()
+    yield sink.take()
