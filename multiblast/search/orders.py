@@ -7,14 +7,16 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
-from typing import Any, BinaryIO, Self
+from typing import Annotated, Any, BinaryIO, Literal, Self, cast
 
 import zstandard
+from pydantic import ConfigDict, Field, ValidationError
+from pydantic.dataclasses import dataclass as checked_dataclass
 
 from multiblast.archive.text import encode_string
 from multiblast.coupling import Reference, StoreCoupling
@@ -39,7 +41,8 @@ from multiblast.stores import Store
 from multiblast.stores.base import CHUNK_BYTES
 from multiblast.targets import database_argument
 
-STDOUT, DONE, ALIVE = "stdout.zst", "done.json", "alive.json"
+STDOUT: Literal["stdout.zst"] = "stdout.zst"
+DONE, ALIVE = "done.json", "alive.json"
 ARCHIVE_FILE = "archive.asn1"
 ALIVE_EVERY_S = 5.0
 _LEVEL = 3
@@ -115,7 +118,11 @@ class Order:
         return made
 
 
-@dataclass(frozen=True, slots=True)
+Sha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
+OutputName = Literal["stdout.zst", "pssm.asn1", "pssm.txt"]
+
+
+@checked_dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
 class Done:
     """What came of an order.
 
@@ -125,12 +132,12 @@ class Done:
         failure: What kind of failure it was; empty if it went well.
     """
 
-    host: str
-    seconds: float
-    stderr: str
+    host: Annotated[str, Field(max_length=255)]
+    seconds: Annotated[float, Field(ge=0)]
+    stderr: Annotated[str, Field(max_length=1 << 17)]
     exit_code: int = 0
-    failure: str = ""
-    outputs: Mapping[str, str] = field(default_factory=dict)
+    failure: FailureClass | Literal[""] = ""
+    outputs: Mapping[OutputName, Sha256] = field(default_factory=dict)
 
 
 def perform(order: Order, resolver: Resolver, coupling: StoreCoupling, host: str) -> Done:
@@ -156,7 +163,7 @@ def perform(order: Order, resolver: Resolver, coupling: StoreCoupling, host: str
             done = _run(order, context, resolver.installation, directory, is_unwanted)
         done = replace(done, host=host)
         paths = _outputs(directory, done)
-        outputs = {path.name: coupling.push(path, f"{order.prefix}{path.name}").sha256 for path in paths}
+        outputs = {cast("OutputName", path.name): _handed_over(coupling, order, path) for path in paths}
     done = replace(done, outputs=outputs)
     coupling.store.put(f"{order.prefix}{DONE}", json.dumps(asdict(done)).encode())
     return done
@@ -243,6 +250,10 @@ def _telling(store: Store, order: Order) -> Iterator[Callable[[], bool]]:
         teller.join()
 
 
+def _handed_over(coupling: StoreCoupling, order: Order, path: Path) -> str:
+    return coupling.push(path, f"{order.prefix}{path.name}").sha256
+
+
 def _bring(coupling: StoreCoupling, order: Order, file: str, sha256: str, directory: Path) -> None:
     """Have an input in the directory, under its name; where nothing needs to be copied, a link to it."""
     reference = Reference(f"store:{order.prefix}{file}", sha256, name=file)
@@ -266,7 +277,7 @@ def _fetch(store: Store, key: str, path: Path, sha256: str) -> None:
         raise ConflictError(f"{key} is not what it was when the order was done")
 
 
-def fetch_output(store: Store, order: Order, done: Done, name: str, path: Path) -> None:
+def fetch_output(store: Store, order: Order, done: Done, name: OutputName, path: Path) -> None:
     """Bring a file that came of an order here; standard output as BLAST+ wrote it.
 
     Raises:
@@ -291,8 +302,12 @@ def _unpack(source: BinaryIO, target: BinaryIO) -> None:
 
 
 def is_done(store: Store, order: Order) -> Done | None:
-    """Return what came of an order, if it is done."""
-    with suppress(StoreError, ValueError, TypeError):
+    """Return what came of an order, if it is done; what a machine elsewhere says of it is checked."""
+    try:
         told = json.loads(store.read(f"{order.prefix}{DONE}"))
+    except (StoreError, ValueError):
+        return None
+    try:
         return Done(**told)
-    return None
+    except (ValidationError, TypeError):
+        return None

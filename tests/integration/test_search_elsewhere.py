@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -238,6 +239,28 @@ def test_order_that_was_changed_on_its_way_is_refused(
     with pytest.raises(ConflictError, match="not what was sent"):
         perform(order, resolver, StoreCoupling(services.store), "here")
     assert is_done(services.store, order) is None
+
+
+def test_what_a_site_says_of_an_order_is_checked(
+    services: Services, courier: HereCourier, proteins: list[Sequence]
+) -> None:
+    searched(services, courier, fasta(proteins[:1]))
+    [order] = courier.sent
+    told: dict[str, Any] = {"host": "there", "seconds": 1.5, "stderr": "", "outputs": {"stdout.zst": ""}}
+    wrong: list[dict[str, Any]] = [
+        {"outputs": {"../../pssm.txt": ""}},
+        {"outputs": {"query.fasta": ""}},
+        {"outputs": {"stdout.zst": "x"}},
+        {"failure": "of no kind"},
+        {"seconds": "long"},
+        {"seconds": -1},
+        {"host": "x" * 300},
+        {"stderr": "x" * (1 << 20)},
+        {"more": 1},
+    ]
+    for more in ({}, *wrong):
+        services.store.put(f"{order.prefix}done.json", json.dumps(told | more).encode())
+        assert (is_done(services.store, order) is None) == bool(more)
 
 
 @pytest.mark.parametrize("number", [0, 5, 6, 7, 15, 16, 17, 18, 13])
