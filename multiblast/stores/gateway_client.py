@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -13,18 +13,12 @@ import httpx
 
 from multiblast.errors import ConflictError, NotAllowedError, ObjectMissingError, StoreAwayError, StoreError
 
-PAUSES_S = (0.2, 1.0, 3.0)  # before an interrupted request is tried again
-_TIMEOUT_S = 60.0
-_UNAUTHORIZED, _FORBIDDEN, _MISSING, _CONFLICT, _LOCKED, _BROKEN, _TROUBLE, _NO_SPACE = (
-    401,
-    403,
-    404,
-    409,
-    423,
-    460,
-    500,
-    507,
-)
+PATIENCE_S = 5.0
+_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 10.0
+_CONNECT_S, _TIMEOUT_S = 10.0, 60.0
+_UNAUTHORIZED, _FORBIDDEN, _MISSING, _CONFLICT, _TROUBLE = 401, 403, 404, 409, 500
+_NO_SPACE = 507
+_INTERRUPTED = {408, 423, 460, 502, 503, 504}  # it stopped, another piece arrives, it was changed; proxies' words
 
 Grant = Callable[[bool], str]
 """Returns a grant; a fresh one, if asked for that."""
@@ -34,6 +28,28 @@ class InterruptedTransferError(StoreAwayError):
     """It broke off: it is worth looking how far it came, and going on."""
 
 
+class Patience:
+    """Waits before something that broke off is tried again, each time longer, until too much time has gone by."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._pause_s = seconds, _SHORTEST_PAUSE_S
+        self._since: float | None = None
+
+    def wait(self, problem: StoreError) -> None:
+        """Wait; where that has gone on for too long, raise the problem.
+
+        What a gateway that is there calls its own trouble is seldom over soon: it is given a few seconds at most.
+        """
+        now = time.monotonic()
+        self._since = now if self._since is None else self._since
+        is_away = isinstance(problem, InterruptedTransferError)
+        left_s = self._since + (self._seconds if is_away else min(self._seconds, PATIENCE_S)) - now
+        if left_s <= 0:
+            raise problem
+        time.sleep(min(self._pause_s, left_s))
+        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+
+
 class GatewayClient:
     """Sends requests to a gateway.
 
@@ -41,12 +57,13 @@ class GatewayClient:
         url: The gateway's address.
         grant: Returns the grant to show.
         ca: A file with the certificates to trust, where the gateway's is of nobody whom this machine knows.
+        patience_s: For how long a request is tried again while the gateway is away.
     """
 
-    def __init__(self, url: str, grant: Grant, *, ca: Path | None = None) -> None:
-        self.url, self._grant = url.rstrip("/"), grant
+    def __init__(self, url: str, grant: Grant, *, ca: Path | None = None, patience_s: float = PATIENCE_S) -> None:
+        self.url, self.patience_s, self._grant = url.rstrip("/"), patience_s, grant
         verify = ssl.create_default_context(cafile=str(ca)) if ca else True
-        self._client = httpx.Client(verify=verify, timeout=_TIMEOUT_S)
+        self._client = httpx.Client(verify=verify, timeout=httpx.Timeout(_TIMEOUT_S, connect=_CONNECT_S))
 
     def close(self) -> None:
         """Close its connections."""
@@ -59,8 +76,8 @@ class GatewayClient:
         *,
         key: str = "",
         headers: Mapping[str, str] | None = None,
-        content: bytes | None = None,
-        attempts: int = len(PAUSES_S) + 1,
+        content: bytes | Iterable[bytes] | None = None,
+        once: bool = False,
     ) -> httpx.Response:
         """Send a request, and again if it was interrupted: all that a gateway takes may be sent twice.
 
@@ -71,17 +88,14 @@ class GatewayClient:
             StoreAwayError: the gateway is away or in trouble.
             StoreError: it refuses for another reason.
         """
-        problem: StoreError = StoreError("it was not tried")
-        for attempt in range(attempts):
-            if attempt:
-                time.sleep(PAUSES_S[attempt - 1])
+        patience = Patience(0 if once else self.patience_s)
+        while True:
             try:
                 with self.stream(method, path, key=key, headers=headers, content=content) as answer:
                     answer.read()
                     return answer
             except StoreAwayError as error:
-                problem = error
-        raise problem
+                patience.wait(error)
 
     @contextmanager
     def stream(
@@ -91,7 +105,7 @@ class GatewayClient:
         *,
         key: str = "",
         headers: Mapping[str, str] | None = None,
-        content: bytes | None = None,
+        content: bytes | Iterable[bytes] | None = None,
     ) -> Iterator[httpx.Response]:
         """Send a request once, and give its answer during the block; errors as of `ask`."""
         try:
@@ -108,7 +122,9 @@ class GatewayClient:
                 f"the gateway at {self.url} is away: {error or type(error).__name__}"
             ) from error
 
-    def _send(self, method: str, path: str, headers: Mapping[str, str], content: bytes | None) -> httpx.Response:
+    def _send(
+        self, method: str, path: str, headers: Mapping[str, str], content: bytes | Iterable[bytes] | None
+    ) -> httpx.Response:
         for afresh in (False, True):
             shown = {**headers, "Authorization": f"Bearer {self._grant(afresh)}"}
             request = self._client.build_request(method, f"{self.url}{path}", headers=shown, content=content)
@@ -132,19 +148,21 @@ class GatewayClient:
             return NotAllowedError(said)
         if code == _CONFLICT:
             return ConflictError(said)
-        if code in {_LOCKED, _BROKEN}:
+        if code in _INTERRUPTED:
             return InterruptedTransferError(said)
         is_trouble = code >= _TROUBLE and code != _NO_SPACE
         return StoreAwayError(said) if is_trouble else StoreError(said)
 
 
-def site_grants(url: str, site_key: str, ticket: str, *, ca: Path | None = None) -> Grant:
+def site_grants(
+    url: str, site_key: str, ticket: str, *, ca: Path | None = None, patience_s: float = PATIENCE_S
+) -> Grant:
     """Return what exchanges a site's key and a ticket for grants, each kept as long as it is good."""
     kept: list[str] = []
 
     def grant(afresh: bool) -> str:
         if afresh or not kept:
-            with closing(GatewayClient(url, lambda _afresh: site_key, ca=ca)) as client:
+            with closing(GatewayClient(url, lambda _afresh: site_key, ca=ca, patience_s=patience_s)) as client:
                 answer = client.ask("POST", "/grants", content=json.dumps({"ticket": ticket}).encode())
             kept[:] = [answer.json()["grant"]]
         return kept[0]

@@ -6,8 +6,7 @@ import base64
 import hashlib
 import json
 import tempfile
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -18,13 +17,14 @@ from urllib.parse import quote
 
 import httpx
 
-from multiblast.errors import StoreAwayError
+from multiblast.errors import ObjectMissingError, StoreAwayError
 from multiblast.files import PieceReader
 from multiblast.stores.base import CHUNK_BYTES, Store, StoredObject, check_key, chunks
-from multiblast.stores.gateway_client import PAUSES_S, GatewayClient, Grant, InterruptedTransferError
+from multiblast.stores.gateway_client import PATIENCE_S, GatewayClient, Grant, InterruptedTransferError, Patience
 
 _SMALL_BYTES = 1 << 20
 _PIECE_BYTES = 16 << 20
+_SENT_BYTES = 256 << 10  # of one that was given whole, httpx would copy the rest again and again
 _TUS = {"Tus-Resumable": "1.0.0"}
 
 
@@ -36,10 +36,13 @@ class HttpStore(Store):
         grant: Returns the grant to show: see `Grant`.
         prefix: What the keys there begin with, and ours do not.
         ca: A file with the certificates to trust, where the gateway's is of nobody whom this machine knows.
+        patience_s: For how long whatever breaks off is tried again, since anything arrived last.
     """
 
-    def __init__(self, url: str, grant: Grant, *, prefix: str = "", ca: Path | None = None) -> None:
-        self._client, self._prefix = GatewayClient(url, grant, ca=ca), prefix
+    def __init__(
+        self, url: str, grant: Grant, *, prefix: str = "", ca: Path | None = None, patience_s: float = PATIENCE_S
+    ) -> None:
+        self._client, self._prefix = GatewayClient(url, grant, ca=ca, patience_s=patience_s), prefix
 
     def __repr__(self) -> str:
         return f"HttpStore({self._client.url!r}, prefix={self._prefix!r})"
@@ -113,30 +116,55 @@ class HttpStore(Store):
     def _upload(self, key: str, stream: BinaryIO, size: int, sha256: str) -> None:
         metadata = f"key {_base64((self._prefix + key).encode())},sha256 {_base64(sha256.encode())}"
         headers = {**_TUS, "Upload-Length": str(size), "Upload-Metadata": metadata}
-        begun = self._client.ask("POST", "/uploads", key=key, headers=headers).headers
-        place, offset = f"/uploads/{begun['location'].rpartition('/')[2]}", int(begun["upload-offset"])
-        failures = 0
+        place, offset = self._begin(key, headers)
+        patience = Patience(self._client.patience_s)
         while offset < size:
-            stream.seek(offset)
+            piece = FilePart(stream, offset, min(_PIECE_BYTES, size - offset))
             try:
-                offset = self._send_piece(key, place, offset, stream.read(_PIECE_BYTES))
-                failures = 0
-            except StoreAwayError:  # it may have arrived all the same
-                if failures == len(PAUSES_S):
-                    raise
-                time.sleep(PAUSES_S[failures])
-                failures += 1
-                offset = int(self._client.ask("HEAD", place, key=key, headers=_TUS).headers["upload-offset"])
+                offset = self._send_piece(key, place, piece)
+                patience = Patience(self._client.patience_s)
+            except (StoreAwayError, ObjectMissingError) as error:  # it may have arrived all the same, also as the last
+                patience.wait(error)
+                place, offset = self._begin(key, headers)
 
-    def _send_piece(self, key: str, place: str, offset: int, piece: bytes) -> int:
+    def _begin(self, key: str, headers: Mapping[str, str]) -> tuple[str, int]:
+        """Return where an upload takes its pieces, and how much of it is there; all, if it is kept already."""
+        begun = self._client.ask("POST", "/uploads", key=key, headers=headers).headers
+        return f"/uploads/{begun['location'].rpartition('/')[2]}", int(begun["upload-offset"])
+
+    def _send_piece(self, key: str, place: str, piece: FilePart) -> int:
         headers = {
             **_TUS,
             "Content-Type": "application/offset+octet-stream",
-            "Upload-Offset": str(offset),
-            "Upload-Checksum": f"sha256 {_base64(hashlib.sha256(piece).digest())}",
+            "Content-Length": str(piece.length),
+            "Upload-Offset": str(piece.start),
+            "Upload-Checksum": f"sha256 {_base64(piece.sha256())}",
         }
-        answer = self._client.ask("PATCH", place, key=key, content=piece, headers=headers, attempts=1)
+        answer = self._client.ask("PATCH", place, key=key, content=piece, headers=headers, once=True)
         return int(answer.headers["upload-offset"])
+
+
+class FilePart:
+    """A part of a stream, to be read a little at a time, as often as it is wanted."""
+
+    def __init__(self, stream: BinaryIO, start: int, length: int) -> None:
+        self.start, self.length = start, length
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield its bytes."""
+        self._stream.seek(self.start)
+        left = self.length
+        while left and (data := self._stream.read(min(_SENT_BYTES, left))):
+            left -= len(data)
+            yield data
+
+    def sha256(self) -> bytes:
+        """Return its digest."""
+        found = hashlib.sha256()
+        for data in self:
+            found.update(data)
+        return found.digest()
 
 
 class _Fetched(PieceReader):
@@ -157,17 +185,19 @@ class _Fetched(PieceReader):
     def _next_arriving(self) -> bytes:
         if self._at >= self._end:
             return b""
-        for pause_s in (*PAUSES_S, 0.0):
+        patience = Patience(self._client.patience_s)
+        while True:
             try:
                 if piece := self._arriving():
                     self._at += len(piece)
                     return piece
-                problem: Exception = InterruptedTransferError(f"{self._key!r} ended before it was whole")
-            except (StoreAwayError, httpx.TransportError) as error:
+                problem: StoreAwayError = InterruptedTransferError(f"{self._key!r} ended before it was whole")
+            except StoreAwayError as error:
                 problem = error
+            except httpx.TransportError as error:
+                problem = InterruptedTransferError(f"fetching {self._key!r} broke off again and again: {error}")
             self._let_go()
-            time.sleep(pause_s)
-        raise StoreAwayError(f"fetching {self._key!r} broke off again and again: {problem}") from problem
+            patience.wait(problem)
 
     def _arriving(self) -> bytes:
         if self._pieces is None:
