@@ -22,9 +22,10 @@ async def expire_results(dry_run: bool = False) -> Expired:
     """
     done = services().clean_up(dry_run=dry_run)
     await show_facts("expired", "What would expire" if dry_run else "Expired", asdict(done.expired))
-    if done.compacted and done.swept:
+    if done.compacted and done.swept and done.gateway:
         await show_facts("compacted", "Compacted packs", asdict(done.compacted))
         await show_facts("swept", "Swept objects", asdict(done.swept))
+        await show_facts("swept-gateway", "Swept of machines elsewhere", asdict(done.gateway))
     return done.expired
 
 

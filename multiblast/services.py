@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multiblast.accounts import Access, Accounts, FairQueue, Requester
 from multiblast.actions import Queries, Reports
-from multiblast.database import Database, JobKind
+from multiblast.database import Database, JobKind, utc_now
 from multiblast.gateway import Gateway
 from multiblast.installation import Installation
 from multiblast.results.compaction import compact
@@ -137,8 +138,11 @@ class Services:
         expired = self.expiry.run(dry_run=dry_run)
         if dry_run:
             return CleanedUp(expired)
-        # In this order: packs lose entries by expiry, and are swept once compaction has discarded them.
-        return CleanedUp(expired, compact(self.database, self.store), self.storage_upkeep.sweep())
+        # In this order: packs lose entries by expiry, and are swept once compaction has discarded them; and tickets go
+        # with the jobs that have expired.
+        compacted, swept = compact(self.database, self.store), self.storage_upkeep.sweep()
+        cutoff = utc_now() - timedelta(days=self.policy.keep_days)
+        return CleanedUp(expired, compacted, swept, self.gateway.sweep(cutoff))
 
     def metrics(self) -> str:
         """Return the metrics in Prometheus' text format."""

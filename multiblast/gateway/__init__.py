@@ -1,7 +1,8 @@
 """The gateway: machines elsewhere fetch and push the files of their own job, and no others."""
 
-from multiblast.gateway.gateway import Gateway, GatewayMetrics, UnknownGrantError, Visit
+from multiblast.gateway.gateway import Gateway, SweptGateway, UnknownGrantError, Visit
 from multiblast.gateway.grants import Grant, GrantKeys
+from multiblast.gateway.metrics import GatewayMetrics
 from multiblast.gateway.sites import Sites
 from multiblast.gateway.tickets import Tickets, grant_of
 from multiblast.gateway.uploads import BrokenPieceError, BusyError, NoSpaceError, Upload, Uploads
@@ -15,6 +16,7 @@ __all__ = [
     "GrantKeys",
     "NoSpaceError",
     "Sites",
+    "SweptGateway",
     "Tickets",
     "UnknownGrantError",
     "Upload",

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
-
 from multiblast.database import Database, Transfer
-from multiblast.errors import ConflictError, MultiblastError, NotAllowedError, NotFoundError, ObjectMissingError
+from multiblast.errors import (
+    ConflictError,
+    MultiblastError,
+    NotAllowedError,
+    NotFoundError,
+    ObjectMissingError,
+    StoreError,
+)
 from multiblast.gateway.grants import ALL, Grant, GrantKeys
+from multiblast.gateway.metrics import GatewayMetrics
 from multiblast.gateway.sites import Sites
 from multiblast.gateway.tickets import Tickets
-from multiblast.gateway.uploads import BrokenPieceError, Upload, Uploads
-from multiblast.stores import Store, StoredObject
+from multiblast.gateway.uploads import BrokenPieceError, Upload, Uploads, noticing_full_disk
+from multiblast.stores import LocalStore, Store, StoredObject
 from multiblast.stores.base import CHUNK_BYTES
 
 _log = logging.getLogger(__name__)
 
 LARGEST_PUT = 1 << 20
 _LONGEST_REASON, _LONGEST_KEY = 500, 1000
+_CLASHES = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
 
 
 class UnknownGrantError(NotAllowedError):
@@ -39,21 +48,13 @@ class UnknownGrantError(NotAllowedError):
     has_expired = False
 
 
-class GatewayMetrics:
-    """Counts what travels."""
+@dataclass(frozen=True, slots=True)
+class SweptGateway:
+    """How much was removed that machines elsewhere have no use for any more."""
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.bytes = Counter("gateway_bytes", "Bytes that travelled.", ["verb", "outcome"], registry=self.registry)
-        self.seconds = Histogram("gateway_seconds", "Seconds a transfer took.", ["verb"], registry=self.registry)
-        self.refused = Counter("gateway_refused", "Requests that were refused.", ["verb"], registry=self.registry)
-
-    def count(self, transfer: Transfer) -> None:
-        """Count one request."""
-        self.bytes.labels(transfer.verb, transfer.outcome).inc(transfer.size)
-        self.seconds.labels(transfer.verb).observe(transfer.seconds)
-        if transfer.outcome == "refused":
-            self.refused.labels(transfer.verb).inc()
+    tickets: int
+    transfers: int
+    uploads: int  # of which nothing arrived for a day
 
 
 @dataclass
@@ -87,7 +88,7 @@ class Gateway:
     @cached_property
     def uploads(self) -> Uploads:
         """What is on its way to us."""
-        return Uploads(self.spool)
+        return Uploads(self.spool, self.store.root if isinstance(self.store, LocalStore) else None)
 
     def open(self, site_key: str, ticket_id: str, address: str = "") -> tuple[str, Grant]:
         """Return a grant, as a token and read, for the key of a site and a ticket of it.
@@ -131,6 +132,10 @@ class Gateway:
             raise refusal from None
         return Visit(self, grant, address)
 
+    def sweep(self, cutoff: datetime) -> SweptGateway:
+        """Remove uploads that were given up, and the records from before a time of jobs that are gone."""
+        return SweptGateway(*self.tickets.sweep(cutoff), self.uploads.sweep())
+
     def note(self, transfer: Transfer) -> None:
         """Record a request; one of somebody unknown in the log only, so that strangers cannot fill the database."""
         self.metrics.count(transfer)
@@ -165,7 +170,7 @@ class Visit:
                 found = self.gateway.store.stat(key)
             except ObjectMissingError:
                 raise NotFoundError("object", key, "it was not pushed yet, or is gone") from None
-        return found, self.gateway.tickets.pushed_digest(key)
+        return found, self.gateway.tickets.pushed_digest(key, found.modified)
 
     def fetched(self, key: str, start: int, size: int, how: str = "") -> None:
         """Record that some bytes of an object were sent, or who else sends them."""
@@ -226,7 +231,7 @@ class Visit:
             if self._is_there(key, length, sha256):
                 return False
             self._take_space(length)
-            self.gateway.store.put(key, data)
+            self._put(key, data)
         self.gateway.note(self._transfer("push", key, size=length, sha256=sha256))
         return True
 
@@ -253,6 +258,7 @@ class Visit:
         with self._refusing("push", key):
             self._check_push(key)
             if self._is_there(key, length, sha256):
+                self.gateway.uploads.forget(self.grant.ticket, key, length, sha256)
                 return Upload("", self.grant.ticket, key, length, sha256, length)
             upload, is_new = self.gateway.uploads.begin(self.grant.ticket, key, length, sha256)
             if is_new:
@@ -261,6 +267,11 @@ class Visit:
                 except ConflictError:
                     self.gateway.uploads.remove(upload)
                     raise
+        if upload.offset == length:  # there are no bytes, or whoever took the last ones ended before they were kept
+            try:
+                self.finish(upload)
+            except NotFoundError:  # somebody else has just done so
+                return self.begin(key, length, sha256)
         return upload
 
     def upload(self, upload_id: str) -> Upload:
@@ -287,7 +298,7 @@ class Visit:
         """
         with self._refusing("push", upload.key), self.gateway.uploads.whole(upload) as file:
             if not self._is_there(upload.key, upload.length, upload.sha256):
-                self.gateway.store.put(upload.key, file)
+                self._put(upload.key, file)
         self.gateway.note(self._transfer("push", upload.key, start=upload.length, sha256=upload.sha256))
 
     def delete(self, key: str) -> None:
@@ -315,10 +326,30 @@ class Visit:
         except ObjectMissingError:
             if not self.grant.may_write(key):
                 raise NotAllowedError(f"the grant does not let {key[:200]!r} be made") from None
+            self._check_place(key)
             return False
         if not is_same and not (self.grant.replaces and self.grant.may_write(key)):
             raise ConflictError(f"there are other bytes at {key!r} already, which stay as they are")
         return is_same
+
+    def _check_place(self, key: str) -> None:
+        """Raise a `ConflictError` where an object would be the directory of another, which no store has room for."""
+        store, words = self.gateway.store, key.split("/")
+        if next(store.list(f"{key}/"), None):
+            raise ConflictError(f"{key!r} is a directory already: choose another key")
+        for above in ("/".join(words[:count]) for count in range(1, len(words))):
+            if store.exists(above):
+                raise ConflictError(f"{key!r} lies below {above!r}, which is a file already: choose another key")
+
+    def _put(self, key: str, data: bytes | BinaryIO) -> None:
+        """Put an object into the store; errors as of `put`."""
+        try:
+            with noticing_full_disk():
+                self.gateway.store.put(key, data)
+        except StoreError as error:
+            if getattr(error.__cause__, "errno", None) not in _CLASHES:
+                raise
+            raise ConflictError(f"{key!r} is a directory, or lies below a file: choose another key") from error
 
     def _digest(self, key: str) -> str:
         with self.gateway.store.open(key) as stream:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import ColumnElement, delete, or_, update
 from sqlmodel import col, select
 
-from multiblast.database import Database, QueryJob, ReportJob, Site, Ticket, Transfer, utc_now
+from multiblast.database import Database, JobStatus, QueryJob, ReportJob, Site, Ticket, Transfer, among, utc_now
 from multiblast.errors import InvalidInputError, NotAllowedError, NotFoundError, Problem
 from multiblast.gateway.grants import ALL, GRANT_S, Grant
 from multiblast.jobs import ACTIVE
@@ -19,6 +20,7 @@ from multiblast.stores.base import is_key
 MOST_REFUSALS = 20
 ALIEN_FILES = "asked for files that are not its own"
 _LONGEST = timedelta(days=30)
+_ROWS_AT_A_TIME = 1000
 _LOOK_AGAIN_S = 2.0  # until when a ticket that was taken back may still be used
 
 
@@ -174,10 +176,39 @@ class Tickets:
             last = session.exec(pushes.order_by(col(Transfer.number).desc()).limit(1)).first()
         return last is not None and last.outcome == "failed" and last.size > 0
 
-    def pushed_digest(self, key: str) -> str:
-        """Return the SHA-256 of what was pushed last to a key, whole; empty if nothing was."""
+    def sweep(self, cutoff: datetime) -> tuple[int, int]:
+        """Remove tickets that ended, and transfers that were made, before a time, unless their job is there.
+
+        Returns:
+            How many tickets, and how many transfers.
+        """
+        tickets = self._remove(Ticket, col(Ticket.id), col(Ticket.expires_at) < cutoff)
+        return tickets, self._remove(Transfer, col(Transfer.number), col(Transfer.at) < cutoff)
+
+    def _remove(self, table: Any, number: Any, is_old: ColumnElement[bool]) -> int:
+        """Remove old rows a portion at a time, so that nobody waits long to write; return how many."""
+        kept = [
+            select(job.id).where(col(job.id) == table.job_id, col(job.status) != JobStatus.EXPIRED).exists()
+            for job in (QueryJob, ReportJob)
+        ]
+        removed = 0
+        while True:
+            with self._database.write() as session:
+                old = session.exec(select(number).where(is_old, ~or_(*kept)).limit(_ROWS_AT_A_TIME)).all()
+                session.exec(delete(table).where(among(session, number, old)))
+            removed += len(old)
+            if len(old) < _ROWS_AT_A_TIME:
+                return removed
+
+    def pushed_digest(self, key: str, modified: datetime) -> str:
+        """Return the SHA-256 of an object that was pushed whole; empty if that is not known.
+
+        What was written since a push was noted is something else, of which nobody may have lived to note the digest.
+        """
         with self._database.read() as session:
-            whole = select(Transfer.sha256).where(Transfer.key == key, Transfer.sha256 != "")
+            whole = select(Transfer.sha256).where(
+                Transfer.key == key, Transfer.sha256 != "", col(Transfer.at) >= modified
+            )
             return session.exec(whole.order_by(col(Transfer.number).desc()).limit(1)).first() or ""
 
     def _problem(self, ticket: Ticket) -> str:

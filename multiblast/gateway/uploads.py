@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -13,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from multiblast.errors import ConflictError, MultiblastError, NotFoundError
+from multiblast.errors import ConflictError, MultiblastError, NotFoundError, StoreError
 from multiblast.files import make_private, replacing
 from multiblast.ids import digest, is_id
 from multiblast.stores.base import CHUNK_BYTES
@@ -32,7 +33,27 @@ class BusyError(MultiblastError):
 
 
 class NoSpaceError(MultiblastError):
-    """There is no room here for what was announced."""
+    """There is no room here for what was announced, or no more."""
+
+
+@contextmanager
+def noticing_full_disk() -> Iterator[None]:
+    """Report as a `NoSpaceError` that the disk is full, if that is what ends the block."""
+    try:
+        yield
+    except OSError as error:
+        cause = error.__cause__ if isinstance(error, StoreError) else error
+        if getattr(cause, "errno", None) not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        reason = "the disk of the gateway is full: what is here of it stays; ask the administrator to free some"
+        raise NoSpaceError(reason) from error
+
+
+def write_all(file: BinaryIO, data: bytes) -> None:
+    """Write to a file of an upload: it has no buffer, which could not be emptied on a full disk, so may take less."""
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +93,7 @@ class Piece:
         if self._upload.offset + self.size > self._upload.length:
             raise ConflictError(f"the upload was announced with {self._upload.length:,} bytes, and this is more")
         self._hash.update(data)
-        self._file.write(data)
+        write_all(self._file, data)
 
     def keep(self, sha256: str = "") -> int:
         """Count it; return how many bytes are here now.
@@ -82,7 +103,6 @@ class Piece:
         """
         if sha256 and self._hash.hexdigest() != sha256:
             raise BrokenPieceError("the bytes that arrived are not those that were sent: send this piece again")
-        self._file.flush()
         offset = self._upload.offset + self.size
         with replacing(self._directory / _OFFSET) as file:
             file.write(b"%d" % offset)
@@ -90,10 +110,15 @@ class Piece:
 
 
 class Uploads:
-    """All uploads on their way, in one directory."""
+    """All uploads on their way, in one directory.
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    Args:
+        directory: Where they are kept.
+        lands: The directory that they are copied to when they are whole, if it is on this machine.
+    """
+
+    def __init__(self, directory: Path, lands: Path | None = None) -> None:
+        self._directory, self._lands = directory, lands
 
     def begin(self, ticket: str, key: str, length: int, sha256: str) -> tuple[Upload, bool]:
         """Return an upload, begun or found again, and whether it is a new one.
@@ -105,16 +130,21 @@ class Uploads:
         place = self._directory / upload_id
         with suppress(NotFoundError):
             return self.get(upload_id, ticket), False
-        make_private(self._directory)
-        self.sweep()
-        if shutil.disk_usage(self._directory).free < length + _SPARE_BYTES:
-            raise NoSpaceError(f"there is no room for {length:,} bytes: ask the administrator to free some")
-        place.mkdir(mode=0o700, exist_ok=True)
-        (place / _DATA).touch()
         upload = Upload(upload_id, ticket, key, length, sha256)
-        with replacing(place / _FACTS) as file:
-            file.write(json.dumps(asdict(upload)).encode())
+        with noticing_full_disk():
+            make_private(self._directory)
+            self.sweep()
+            self._check_room(length)
+            place.mkdir(mode=0o700, exist_ok=True)
+            (place / _DATA).touch()
+            with replacing(place / _FACTS) as file:
+                file.write(json.dumps(asdict(upload)).encode())
         return upload, True
+
+    def forget(self, ticket: str, key: str, length: int, sha256: str) -> None:
+        """Remove what is here of an upload that turned out not to be needed."""
+        with suppress(NotFoundError, BusyError):
+            self.remove(self.get(digest("upload/1", [ticket, key, length, sha256]), ticket))
 
     def get(self, upload_id: str, ticket: str) -> Upload:
         """Return an upload of a ticket, with as much of it as is here.
@@ -143,13 +173,16 @@ class Uploads:
             ConflictError: it begins elsewhere than where the last one ended.
         """
         place = self._directory / upload.id
-        with self._locked(place) as file:
+        with self._locked(place) as file, noticing_full_disk():
             upload = self.get(upload.id, upload.ticket)
             if offset != upload.offset:
                 raise ConflictError(f"{upload.offset:,} bytes are here: go on from there")
-            file.truncate(offset)  # of a piece that was never kept
+            file.truncate(offset)  # of a piece whose end was the end of this process
             file.seek(offset)
-            yield Piece(upload, file, place)
+            try:
+                yield Piece(upload, file, place)
+            finally:
+                file.truncate(self.get(upload.id, upload.ticket).offset)
 
     @contextmanager
     def whole(self, upload: Upload) -> Iterator[BinaryIO]:
@@ -181,16 +214,27 @@ class Uploads:
         removed = 0
         for place in self._directory.glob("*/"):
             with suppress(FileNotFoundError, BusyError, NotFoundError):  # just removed, or still arriving
-                if time.time() - (place / _DATA).stat().st_mtime > KEPT_S:
+                data = place / _DATA  # not there, if who began or removed it was killed
+                if time.time() - (data if data.exists() else place).stat().st_mtime > KEPT_S:
+                    data.touch()
                     with self._locked(place):
                         shutil.rmtree(place)
                     removed += 1
         return removed
 
+    def _check_room(self, length: int) -> None:
+        """Raise a `NoSpaceError` where an upload, or at its end the second copy of it, would fill a disk."""
+        places = [self._directory, *([self._lands] if self._lands and self._lands.exists() else [])]
+        devices = [place.stat().st_dev for place in places]
+        for place in places:
+            needed = length * devices.count(place.stat().st_dev) + _SPARE_BYTES
+            if shutil.disk_usage(place).free < needed:
+                raise NoSpaceError(f"there is no room for {length:,} bytes: ask the administrator to free some")
+
     @contextmanager
     def _locked(self, place: Path) -> Iterator[BinaryIO]:
         try:
-            file = (place / _DATA).open("r+b")
+            file = (place / _DATA).open("r+b", buffering=0)
         except FileNotFoundError:
             raise NotFoundError("upload", place.name, "begin it anew") from None
         with file:

@@ -24,6 +24,7 @@ from multiblast.database import (
     utc_now,
 )
 from multiblast.errors import ConflictError
+from multiblast.gateway import SweptGateway
 from multiblast.jobs import ACTIVE
 from multiblast.object_kinds import ObjectKind, object_name, subject_names_key
 from multiblast.results.compaction import Compacted
@@ -66,6 +67,7 @@ class CleanedUp:
     expired: Expired
     compacted: Compacted | None = None
     swept: Swept | None = None
+    gateway: SweptGateway | None = None
 
 
 class StorageUpkeep:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from asyncio import timeout
+from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -13,13 +15,14 @@ from multiblast.gateway import Upload, Visit
 from multiblast.gateway.uploads import KEPT_S
 from web.errors import HttpError
 from web.gateway.digests import read_checksum, read_metadata
-from web.gateway.visits import VisitOfRequest, in_thread
+from web.gateway.visits import VisitOfRequest, in_thread, raising_http
 
 router = APIRouter(prefix="/gateway/uploads", tags=["gateway"])
 
 _TUS = {"Tus-Resumable": "1.0.0", "Cache-Control": "no-store"}
 _NONE = "whole"  # the id of an upload of which nothing is left to send
 _MOST_DIGITS = 15
+SILENT_S = 30.0  # how long a piece may stop arriving
 
 
 @router.options("")
@@ -38,8 +41,6 @@ async def begin_upload(request: Request, visit: VisitOfRequest) -> Response:
     said = read_metadata(request.headers.get("upload-metadata", ""))
     length = _number(request, "upload-length")
     upload = await in_thread(lambda: visit.begin(said["key"], length, said["sha256"]))
-    if upload.id and not length:
-        await in_thread(lambda: visit.finish(upload))
     place = str(request.url_for("begin_upload")) + f"/{upload.id or _NONE}"
     return Response(status_code=201, headers={**_state(upload), "Location": place})
 
@@ -57,11 +58,11 @@ async def go_on_with_upload(request: Request, visit: VisitOfRequest, upload_id: 
         raise HttpError("unsupported-content-type", "Content-Type is to be application/offset+octet-stream")
     offset, checksum = _number(request, "upload-offset"), read_checksum(request.headers.get("upload-checksum", ""))
     upload = await in_thread(lambda: visit.upload(upload_id))
-    with ExitStack() as held:
+    with raising_http(), ExitStack() as held:  # a full disk is noticed with its end
         piece = await in_thread(lambda: held.enter_context(visit.gateway.uploads.piece(upload, offset)))
-        async for data in request.stream():
-            if data:
-                await in_thread(lambda data=data: piece.write(data))  # type: ignore[misc]  # bound here
+        arriving = aiter(request.stream())
+        while data := await _next(arriving):
+            await in_thread(lambda data=data: piece.write(data))  # type: ignore[misc]  # bound here
         reached = await in_thread(lambda: piece.keep(checksum))
     await in_thread(lambda: _took(visit, upload, offset, reached))
     return Response(status_code=204, headers={**_TUS, "Upload-Offset": str(reached)})
@@ -73,6 +74,19 @@ async def give_up_upload(visit: VisitOfRequest, upload_id: str) -> Response:
     upload = await in_thread(lambda: visit.upload(upload_id))
     await in_thread(lambda: visit.gateway.uploads.remove(upload))
     return Response(status_code=204, headers=_TUS)
+
+
+async def _next(arriving: AsyncIterator[bytes]) -> bytes:
+    """Return what comes next; nothing at the end.
+
+    Raises:
+        HttpError: nothing comes: whoever sends has gone without a word, and others shall not wait for it.
+    """
+    try:
+        async with timeout(SILENT_S):
+            return await anext(arriving, b"")
+    except TimeoutError:
+        raise HttpError("timeout", f"no byte came for {SILENT_S:.0f} s: send this piece again") from None
 
 
 def _took(visit: Visit, upload: Upload, offset: int, reached: int) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
@@ -38,8 +39,15 @@ async def in_thread(action: Callable[[], ResultT]) -> ResultT:
     Raises:
         HttpError: as `multiblast.gateway` says.
     """
-    try:
+    with raising_http():
         return await run_in_threadpool(action)
+
+
+@contextmanager
+def raising_http() -> Iterator[None]:
+    """Turn errors of `multiblast.gateway` in the block into those of HTTP."""
+    try:
+        yield
     except tuple(_WORDS) as error:
         raise as_http(error) from error
 
@@ -67,4 +75,13 @@ async def _visit(request: Request) -> Visit:
 VisitOfRequest = Annotated[Visit, Depends(_visit)]
 GatewayOfRequest = Annotated[Gateway, Depends(gateway_of)]
 
-__all__ = ["GatewayOfRequest", "NotAllowedError", "VisitOfRequest", "address_of", "bearer", "in_thread"]
+__all__ = [
+    "GatewayOfRequest",
+    "NotAllowedError",
+    "VisitOfRequest",
+    "address_of",
+    "as_http",
+    "bearer",
+    "in_thread",
+    "raising_http",
+]

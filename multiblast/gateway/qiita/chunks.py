@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem
 from multiblast.files import make_private, replacing
-from multiblast.gateway.uploads import NoSpaceError, Uploads
+from multiblast.gateway.uploads import NoSpaceError, Uploads, noticing_full_disk, write_all
 from multiblast.ids import digest
 from multiblast.stores.base import CHUNK_BYTES
 
@@ -83,8 +83,9 @@ class Chunks(Uploads):
             self._check_room(chunk.size)
             file.truncate(start)
             file.seek(start)
-            shutil.copyfileobj(data, file, CHUNK_BYTES)
-            file.flush()
+            with noticing_full_disk():
+                while piece := data.read(CHUNK_BYTES):
+                    write_all(file, piece)
             facts = (ticket, key, chunk.is_directory, chunk.number, start, start + chunk.size, chunk.sha256)
             _note(place, _Facts(*facts))
         # Of clients that say 1 of every total, a full chunk may be the last one or not.
