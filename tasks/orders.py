@@ -25,7 +25,7 @@ from multiblast.installation import Installation
 from multiblast.object_kinds import ObjectKind
 from multiblast.search import Resolver
 from multiblast.search.elsewhere import Elsewhere, GivenBackError
-from multiblast.search.orders import Done, Order, perform
+from multiblast.search.orders import Done, Order, perform, showing_life
 from multiblast.settings import GATEWAY, SITE_KEY, home
 from multiblast.stores.gateway_client import site_grants
 from multiblast.stores.http import HttpStore
@@ -35,6 +35,7 @@ from tasks.runs import RETRY_IF_TRANSIENT
 
 ORDERS_AT_A_TIME = 2  # one that is done, and the next one, so that a site never waits for us
 GIVEN_BACK = "GivenBack"
+PATIENCE_S = 300.0  # with a gateway that is away
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,8 @@ def _coupled(coupling: str, ticket: str) -> Iterator[tuple[StoreCoupling, Chosen
         elif not (url and key):
             raise InvalidInputError(Problem("a machine elsewhere needs both", f"{GATEWAY}, {SITE_KEY}"))
         else:
-            store = held.enter_context(closing(HttpStore(url, site_grants(url, key, ticket))))
+            grants = site_grants(url, key, ticket, patience_s=PATIENCE_S)
+            store = held.enter_context(closing(HttpStore(url, grants, patience_s=PATIENCE_S)))
             store.greet()
             by = connect(chosen, store)
         yield by, chosen
@@ -133,8 +135,10 @@ def _perform(order: Order, by: StoreCoupling) -> Done:
     try:
         return perform(order, resolver, by, platform.node())
     except (InvalidInputError, ConflictError, NotFoundError) as error:
+        names = [f"{order.site}/{display}/{name}" for display, name in order.targets]
         try:
-            sync_databases(by.store, targets, [f"{order.site}/{display}/{name}" for display, name in order.targets])
+            with showing_life(by.store, order):  # a large one takes its time
+                sync_databases(by.store, targets, names)
         except (ConflictError, NotFoundError):
             raise error from None
     return perform(order, resolver, by, platform.node())

@@ -33,7 +33,7 @@ from multiblast.search.orders import (
 from multiblast.targets import database_argument
 
 _LOOK_S = 1.0
-_SILENT_S = 12 * ALIVE_EVERY_S
+_SILENT_S = 24 * ALIVE_EVERY_S  # the gateway may be away for a minute, and nobody there is to blame for that
 _TICKET_LASTS = timedelta(days=2)
 _ATTEMPTS = 3
 _MOST_BYTES = 1 << 40

@@ -46,6 +46,13 @@ DONE, ALIVE = "done.json", "alive.json"
 ARCHIVE_FILE = "archive.asn1"
 ALIVE_EVERY_S = 5.0
 _LEVEL = 3
+_OF_THE_MACHINE = {  # others may well do it
+    FailureClass.CANCELLED,
+    FailureClass.KILLED,
+    FailureClass.MISSING_PROGRAM,
+    FailureClass.OUTPUT,
+    FailureClass.DATABASE,
+}
 _FORMATTER_OPTIONS = {  # those that name no file
     *("-outfmt", "-num_descriptions", "-num_alignments", "-max_target_seqs", "-line_length", "-html", "-show_gis"),
     *("-sorthits", "-sorthsps", "-parse_deflines"),
@@ -146,6 +153,7 @@ def perform(order: Order, resolver: Resolver, coupling: StoreCoupling, host: str
     A search that fails is done as well: with its failure.
 
     Raises:
+        ProgramError: it failed for a reason that lies in this machine.
         InvalidInputError: this machine does not have the databases.
         ConflictError: it has others of their names, or another version of BLAST+; or an input is not what it was.
         StoreError: the store is away, or the order is wanted no more.
@@ -157,13 +165,13 @@ def perform(order: Order, resolver: Resolver, coupling: StoreCoupling, host: str
         raise ConflictError(f"{host} has another version of BLAST+, or of a database, than the job is searched with")
     with TemporaryDirectory(prefix="multiblast-") as name, working_space():
         directory = Path(name)
-        for file, sha256 in order.inputs.items():
-            _bring(coupling, order, file, sha256, directory)
-        with _telling(coupling.store, order) as is_unwanted:
+        with showing_life(coupling.store, order) as is_unwanted:  # from the first transfer to the last
+            for file, sha256 in order.inputs.items():
+                _bring(coupling, order, file, sha256, directory)
             done = _run(order, context, resolver.installation, directory, is_unwanted)
-        done = replace(done, host=host)
-        paths = _outputs(directory, done)
-        outputs = {cast("OutputName", path.name): _handed_over(coupling, order, path) for path in paths}
+            done = replace(done, host=host)
+            paths = _outputs(directory, done)
+            outputs = {cast("OutputName", path.name): _handed_over(coupling, order, path) for path in paths}
     done = replace(done, outputs=outputs)
     coupling.store.put(f"{order.prefix}{DONE}", json.dumps(asdict(done)).encode())
     return done
@@ -188,7 +196,7 @@ def _run(
     try:
         completed = program.run()
     except ProgramError as error:
-        if error.failure_class in {FailureClass.CANCELLED, FailureClass.KILLED, FailureClass.MISSING_PROGRAM}:
+        if error.failure_class in _OF_THE_MACHINE:
             raise
         return Done("", 0, error.stderr, error.exit_code, error.failure_class)
     if order.formatter:
@@ -226,7 +234,7 @@ def _outputs(directory: Path, done: Done) -> Iterator[Path]:
 
 
 @contextmanager
-def _telling(store: Store, order: Order) -> Iterator[Callable[[], bool]]:
+def showing_life(store: Store, order: Order) -> Iterator[Callable[[], bool]]:
     """Say every few seconds that the order is being done; give what says whether it is wanted no more."""
     ended, unwanted = Event(), Event()
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
+import shlex
 import shutil
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +21,12 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from multiblast.coupling import FilesystemCoupling, InputCache, StoreCoupling
+from multiblast.coupling import FilesystemCoupling, InputCache, Reference, StoreCoupling
 from multiblast.database import BatchRun, Ticket
 from multiblast.errors import ConflictError, MultiblastError, NotAllowedError, ProgramError
 from multiblast.installation import Installation
 from multiblast.reports import Formatting
-from multiblast.search import Resolver, SearchedJob, read_submission
+from multiblast.search import Resolver, SearchedJob, elsewhere, orders, read_submission
 from multiblast.search.elsewhere import Elsewhere, GivenBackError
 from multiblast.search.orders import STDOUT, Order, fetch_output, is_done, perform
 from multiblast.sequences import Sequence
@@ -34,6 +40,22 @@ from tests.support.gateway import gateway, granted
 from tests.support.people import ADMINISTRATOR
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
+PERFORM = """
+import json, sys
+from pathlib import Path
+from multiblast.coupling import InputCache, StoreCoupling
+from multiblast.installation import Installation
+from multiblast.search import Resolver
+from multiblast.search.orders import Order, perform
+from multiblast.stores.gateway_client import site_grants
+from multiblast.stores.http import HttpStore
+from multiblast.targets import Targets
+url, key, ticket, root, order = sys.argv[1:]
+store = HttpStore(url, site_grants(url, key, ticket))
+resolver = Resolver(Installation(cores=1), Targets(Path(root), cache=Path(root).with_name("known")))
+coupling = StoreCoupling(store, InputCache(Path(root).with_name("inputs")))
+perform(Order.from_json(json.loads(order)), resolver, coupling, "elsewhere")
+"""
 
 
 @dataclass
@@ -182,6 +204,92 @@ def test_what_a_site_does_not_do_is_done_by_others(
     assert (done.status, done.searched) == ("complete", 2)
 
 
+def slow_blastp(directory: Path, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let blastp take its time, here and elsewhere."""
+    directory.mkdir()
+    real, script = Installation.program, directory / "blastp"
+    script.write_text(
+        f'#!/bin/sh\n[ "$1" = -version ] || sleep {seconds}\nexec {real(Installation(), "blastp")} "$@"\n'
+    )
+    script.chmod(0o755)
+    monkeypatch.setattr(
+        Installation, "program", lambda self, name: str(script) if name == "blastp" else real(self, name)
+    )
+
+
+def test_order_that_takes_its_time_is_not_thought_dead(
+    services: Services, courier: HereCourier, proteins: list[Sequence], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(elsewhere, "_SILENT_S", 2.5)
+    monkeypatch.setattr(orders, "ALIVE_EVERY_S", 0.5)
+    slow_blastp(courier.root.with_name("programs"), 6, monkeypatch)
+    job = searched(services, courier, fasta(proteins[:1]))
+    assert (job.status, len(courier.sent)) == ("complete", 1)
+
+
+def test_slow_transfer_of_a_result_is_a_sign_of_life(
+    services: Services, courier: HereCourier, proteins: list[Sequence], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(elsewhere, "_SILENT_S", 2.5)
+    monkeypatch.setattr(orders, "ALIVE_EVERY_S", 0.5)
+    push = StoreCoupling.push
+
+    def slowly(self: StoreCoupling, path: Path, key: str) -> Reference:
+        time.sleep(5)
+        return push(self, path, key)
+
+    monkeypatch.setattr(StoreCoupling, "push", slowly)
+    job = searched(services, courier, fasta(proteins[:1]))
+    assert (job.status, len(courier.sent)) == ("complete", 1)
+
+
+@dataclass
+class FullDiskCourier(HereCourier):
+    """The first order is done by a machine whose disk is full."""
+
+    printed: list[str] = field(default_factory=list)
+
+    def _do(self, order: Order, ticket: str, run_id: str) -> None:
+        if len(self.sent) > 1:
+            super()._do(order, ticket, run_id)
+            return
+        place = self.root.with_name("tmp")
+        place.mkdir()
+        command = [
+            sys.executable,
+            "-c",
+            PERFORM,
+            self.url,
+            self.key,
+            ticket,
+            str(self.root),
+            json.dumps(order.to_json()),
+        ]
+        mount = f"mount -t tmpfs -o size=8k none {shlex.quote(str(place))} && exec {shlex.join(command)}"
+        done = subprocess.run(
+            ["unshare", "-rm", "sh", "-c", mount],
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "TMPDIR": str(place)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.printed.append(done.stderr)
+        self._ends[run_id] = "Failed"
+
+
+def test_disk_that_is_full_elsewhere_loses_nothing(services: Services, root: Path, proteins: list[Sequence]) -> None:
+    with gateway(services) as url:
+        courier = FullDiskCourier(
+            url, services.gateway.sites.add("giessen"), root, InputCache(root.with_name("inputs"))
+        )
+        job = searched(services, courier, fasta(proteins))
+    assert (job.status, len(job.rows)) == ("complete", len(proteins))
+    assert courier.sent[0].id == courier.sent[1].id != courier.sent[2].id
+    assert re.search(r"no space left .* free some, or set TMPDIR to a larger disk", courier.printed[0].splitlines()[-1])
+    assert [found.key for found in services.store.list("orders/")] == []
+
+
 def test_failure_elsewhere_is_narrowed_down_as_one_here(
     services: Services, courier: HereCourier, proteins: list[Sequence], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -295,22 +403,29 @@ def test_order_by_any_coupling_gives_the_same_bytes(
     data = b"".join(b">q%d\n%b\n" % (n, one.residues) for n, one in enumerate(proteins[:2], start=1))
     order = replace(order, inputs={"query.fasta": hashlib.sha256(data).hexdigest()})
     resolver = Resolver(Installation(cores=1), Targets(courier.root, cache=tmp_path / "known"))
-    for by in (StoreCoupling(MemoryStore(), courier.cache), _coupling(way, services, courier, order, tmp_path)):
-        by.store.put(f"{order.prefix}query.fasta", data)
-        done = perform(order, resolver, by, "here")
-        path = tmp_path / "archive"
-        fetch_output(by.store, order, done, STDOUT, path)
-        found.append(path.read_bytes())
+    with _coupling(way, services, courier, order, tmp_path) as tried:
+        for by in (StoreCoupling(MemoryStore(), courier.cache), tried):
+            by.store.put(f"{order.prefix}query.fasta", data)
+            done = perform(order, resolver, by, "here")
+            path = tmp_path / "archive"
+            fetch_output(by.store, order, done, STDOUT, path)
+            found.append(path.read_bytes())
     assert found[0] == found[1]
     assert found[0].startswith(b"Blast4-archive")
 
 
-def _coupling(way: str, services: Services, courier: HereCourier, order: Order, tmp_path: Path) -> StoreCoupling:
+@contextmanager
+def _coupling(
+    way: str, services: Services, courier: HereCourier, order: Order, tmp_path: Path
+) -> Iterator[StoreCoupling]:
     if way == "filesystem":
-        return FilesystemCoupling(LocalStore(tmp_path / "shared"), courier.cache)
+        yield FilesystemCoupling(LocalStore(tmp_path / "shared"), courier.cache)
+        return
     if way == "https":
         token = granted(services, writes=[order.prefix], replaces=True)
-        return StoreCoupling(HttpStore(courier.url, lambda _afresh: token), courier.cache, "https")
-    return StoreCoupling(
+        with closing(HttpStore(courier.url, lambda _afresh: token)) as store:
+            yield StoreCoupling(store, courier.cache, "https")
+        return
+    yield StoreCoupling(
         open_store({"file": f"file://{tmp_path}/files", "memory": "memory://orders"}[way]), courier.cache
     )
