@@ -143,6 +143,7 @@ def test_empty_directory_comes_back(coupling: Coupling, tmp_path: Path) -> None:
     assert list(found.iterdir()) == []
 
 
+@pytest.mark.long
 def test_tree_of_one_coupling_is_fetched_by_another(tree: Path, tmp_path: Path, cache: InputCache) -> None:
     store = LocalStore(tmp_path / "store")
     reference = FilesystemCoupling(store, cache).push(tree, "outputs/tree")

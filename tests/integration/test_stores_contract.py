@@ -518,6 +518,10 @@ class TestHttpStore(SharedStoreContract):
             yield store
             store.close()
 
+    @pytest.mark.long
+    def test_list_goes_beyond_a_page(self, store: Store) -> None:
+        super().test_list_goes_beyond_a_page(store)
+
     @pytest.fixture
     def opened(self, store: HttpStore, grant: str) -> str:
         url = store.locate("x").removesuffix("/objects/x")

@@ -380,6 +380,7 @@ def test_registry_crate_is_read_by_the_library(chain: Any, tmp_path: Path) -> No
     assert {len(action["result"]) for action in actions} == {1}
 
 
+@pytest.mark.long
 def test_registry_crate_is_valid_by_the_validator(here: Any, tmp_path: Path) -> None:
     """With all that can be said of a product, a private one, a file that is gone, and two runs."""
     authors = [here.author("Ann"), here.author(None, "https://orcid.org/0000-0002-1825-0097")]
@@ -419,6 +420,7 @@ def test_registry_graph_goes_from_left_to_right(chain: Any) -> None:
     assert len(columns) == 6  # the background, and five steps
 
 
+@pytest.mark.long
 def test_registry_command_line_goes_from_config_to_export(tmp_path: Path) -> None:
     text = "run_metadata: {script: 'echo hello > $FDP_DATA_STORE/rich/r/n/0.0.1.txt'}\n"
     (tmp_path / "config.yaml").write_text(text + "write: [{data_product: r/n, file_type: txt}]\n")
