@@ -20,7 +20,7 @@ from multiblast.gateway import NoSpaceError
 from web.errors import HttpError
 
 _MOST_PARTS = 1000
-_LONGEST_FIELD, _LONGEST_HEADER = 64 << 10, 16 << 10
+_LONGEST_FIELD, _LONGEST_HEADER, _LONGEST_BOUNDARY = 64 << 10, 16 << 10, 70  # the last by RFC 2046
 _SPARE_BYTES = 64 << 20
 
 
@@ -74,7 +74,8 @@ class FormReader:
         announced_bytes: int = 0,
     ) -> None:
         kind, options = parse_options_header(content_type)
-        if kind != b"multipart/form-data" or b"boundary" not in options:
+        boundary = options.get(b"boundary", b"")
+        if kind != b"multipart/form-data" or not 0 < len(boundary) <= _LONGEST_BOUNDARY:
             raise HttpError("bad-request", "No files to upload defined: send multipart/form-data")
         self.fields: dict[str, str] = {}
         self.part: FilePart | None = None
@@ -87,7 +88,7 @@ class FormReader:
         if shutil.disk_usage(spool).free < announced_bytes + _SPARE_BYTES:
             self._error = _no_space()
         callbacks = {name[1:]: getattr(self, name) for name in dir(self) if name.startswith("_on_")}
-        self._parser = MultipartParser(options[b"boundary"], callbacks)  # type: ignore[arg-type]  # all that are there
+        self._parser = MultipartParser(boundary, callbacks)  # type: ignore[arg-type]  # all that are there
 
     def feed(self, data: bytes) -> None:
         """Take some more of the form."""

@@ -14,11 +14,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from multiblast.coupling import Reference
-from multiblast.coupling.trees import MANIFEST, Tree
 from multiblast.database import QiitaJob
 from multiblast.errors import InvalidInputError, MultiblastError, ObjectMissingError, Problem, ProgramError
 from multiblast.gateway.gateway import Gateway
 from multiblast.gateway.qiita.jobs import QiitaJobs, QiitaWork
+from multiblast.gateway.qiita.visit import tree_at
 from multiblast.gateway.tickets import grant_of
 from multiblast.programs import Program
 from multiblast.stores import Store
@@ -209,7 +209,7 @@ def _reference(store: Store, key: str) -> Reference:
     name = key.rpartition("/")[2]
     with suppress(ObjectMissingError):
         return Reference(f"store:{key}", size_bytes=store.stat(key).size_bytes, name=name)
-    if not store.exists(f"{key}/{MANIFEST}"):  # files below a common key, each an object of its own
+    tree = tree_at(store, key)
+    if tree is None:  # files below a common key, each an object of its own
         return Reference(f"store:{key}", is_directory=True, name=name)
-    tree, _ = Tree.read(store, key)
     return Reference(f"store:{key}", tree.sha256, tree.size_bytes, is_directory=True, name=name)

@@ -11,14 +11,14 @@ from typing import Any, BinaryIO, cast
 
 from multiblast.coupling.trees import MANIFEST, Tree
 from multiblast.database import QiitaJob
-from multiblast.errors import InvalidInputError, NotFoundError, ObjectMissingError, Problem
+from multiblast.errors import InvalidInputError, NotFoundError, ObjectMissingError, Problem, StoreError
 from multiblast.gateway.gateway import Visit
 from multiblast.gateway.grants import ALL
 from multiblast.gateway.qiita.chunks import Chunk, Chunks
 from multiblast.gateway.qiita.jobs import QiitaJobs
 from multiblast.gateway.qiita.zips import ClientZip, Entry, ZipStream
 from multiblast.gateway.uploads import BrokenPieceError
-from multiblast.stores import StoredObject
+from multiblast.stores import Store, StoredObject
 from multiblast.stores.base import is_key
 
 _PLAIN = {  # what Qiita says of artifacts besides, of one that is shown to nobody
@@ -232,10 +232,8 @@ class QiitaVisit:
 
     def _tree(self, key: str) -> Tree | None:
         """Return what a directory that was pushed whole consists of; None of keys that only begin alike."""
-        if self.visit.grant.may_read(f"{key}/{MANIFEST}"):
-            with suppress(ObjectMissingError):
-                return Tree.read(self.visit.gateway.store, key)[0]
-        return None
+        may_read = self.visit.grant.may_read(f"{key}/{MANIFEST}")
+        return tree_at(self.visit.gateway.store, key) if may_read else None
 
     def _entry(self, key: str, name: str, found: StoredObject, *, is_executable: bool = False) -> Entry:
         return Entry(PurePosixPath(name).as_posix(), found.size_bytes, partial(self._open, key, found), is_executable)
@@ -244,6 +242,14 @@ class QiitaVisit:
         stream = self.visit.gateway.store.open(key)
         self.visit.fetched(key, 0, found.size_bytes, "in a zip")
         return stream
+
+
+def tree_at(store: Store, key: str) -> Tree | None:
+    """Return what a directory that was pushed whole consists of; None if only files are below its key."""
+    # Plugins may call a file of theirs as a manifest is called.
+    with suppress(ObjectMissingError, StoreError):
+        return Tree.read(store, key)[0]
+    return None
 
 
 def _read_artifact(name: str, said: Any) -> tuple[str, list[tuple[str, str]]]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import stat
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from struct import error as StructError  # noqa: N812 - a class, whatever its name
 from typing import IO, Any, BinaryIO, cast
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 from zlib import error as ZlibError  # noqa: N812 - a class, whatever its name
@@ -29,10 +32,8 @@ class ClientZip:
     """
 
     def __init__(self, file: BinaryIO, most_bytes: int) -> None:
-        try:
+        with _refusing("it"):
             self._zip = ZipFile(cast("IO[bytes]", _Sparing(file)))
-        except (BadZipFile, NotImplementedError, UnicodeDecodeError, ValueError) as error:
-            raise _bad(str(error)) from error
         self._entries = {entry.filename: entry for entry in self._zip.infolist()}
         if len(self._entries) < len(self._zip.infolist()):
             raise _bad("a name is there twice")
@@ -59,16 +60,26 @@ class ClientZip:
 
     def _file(self, entry: ZipInfo) -> TreeFile:
         found, size = hashlib.sha256(), 0
-        try:
-            with self.open(entry.filename) as stream:
-                for piece in chunks(stream):
-                    found.update(piece)
-                    size += len(piece)
-        except (BadZipFile, EOFError, ZlibError, NotImplementedError) as error:
-            raise _bad(f"{entry.filename[:200]!r}: {error}") from error
+        with _refusing(repr(entry.filename[:200])), self.open(entry.filename) as stream:
+            for piece in chunks(stream):
+                found.update(piece)
+                size += len(piece)
         if size != entry.file_size:
             raise _bad(f"{entry.filename[:200]!r} has {size:,} bytes and not the {entry.file_size:,} announced")
         return TreeFile(entry.filename, size, found.hexdigest(), bool(entry.external_attr >> 16 & 0o100))
+
+
+@contextmanager
+def _refusing(what: str) -> Iterator[None]:
+    """Refuse a zip that cannot be read, of which Python says so in many ways."""
+    try:
+        yield
+    except (BadZipFile, EOFError, ZlibError, NotImplementedError, RuntimeError, ValueError, StructError) as error:
+        raise _bad(f"{what} cannot be read: {error}") from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a place before the file's beginning; others are of the disk
+            raise
+        raise _bad(f"{what} cannot be read") from error
 
 
 def _by_words(file: TreeFile) -> list[str]:
@@ -83,6 +94,8 @@ def _check(entry: ZipInfo) -> None:
         raise _bad(f"{entry.filename[:200]!r} is neither a file nor a directory; links are not taken")
     if entry.flag_bits & _ENCRYPTED or entry.compress_type not in {ZIP_STORED, ZIP_DEFLATED}:
         raise _bad(f"{entry.filename[:200]!r} is encrypted, or compressed other than by deflate")
+    if entry.compress_type == ZIP_STORED and entry.compress_size != entry.file_size:
+        raise _bad(f"{entry.filename[:200]!r} has two sizes")
 
 
 def _bad(reason: str) -> InvalidInputError:
