@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+import io
 import math
-from pathlib import PurePosixPath
+import os
+import stat
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import httpx
+from sqlmodel import col, select
+
+from multiblast.coupling import StoreCoupling
+from multiblast.database import Transfer
+from multiblast.gateway import grant_of
+from multiblast.gateway.qiita import Artifact, QiitaJobs, QiitaWork
+from multiblast.services import Services
+from tests.support.gateway import gateway
 
 CHUNK = 3 << 20
+BASE = "/tmp/run/data"  # noqa: S108 - nothing is there: a path that a plugin says
+OUT = f"{BASE}/a/out"
+LARGE = os.urandom(8 << 20)
+WORK = QiitaWork(
+    "Split libraries",
+    {"input_data": "7", "barcode": "x"},
+    {7: Artifact("FASTA", {"preprocessed_fasta": ["a/in"], "directory": ["a/tree"]}, "reads", preparation=3)},
+    {3: {"prep-file": "a/in", "sample-file": "a/in"}},
+)
 
 
 class QiitaRequests:
@@ -52,3 +78,67 @@ class QiitaRequests:
             self.chunk(path, chunk, number, total, is_directory=is_directory).status_code
             for number, chunk in enumerate(chunks, start=1)
         ]
+
+
+@contextmanager
+def qiita_plugins(services: Services, place: Path) -> Iterator[Callable[..., QiitaRequests]]:
+    """Serve until the end of the block; give what makes the client of a run.
+
+    A run reads three files and a directory, and writes below ``a/out``.
+    """
+    inputs = {"a/in": b"input of a", "a/empty": b"", "a/large": LARGE, "a/inn": b"of another", "b/in": b"input of b"}
+    for key, data in inputs.items():
+        services.store.put(key, data)
+    tree = place / "tree"
+    (tree / "nothing").mkdir(parents=True)
+    (tree / "größer").mkdir()
+    (tree / "größer" / "my reads.fq").write_bytes(b"@r\n")
+    (tree / "none").touch()
+    StoreCoupling(services.store).push(tree, "a/tree")
+
+    def make(lasts_s: float = 600, *, base: str = BASE, **what: Any) -> QiitaRequests:
+        said = {"reads": ["a/in", "a/empty", "a/large", "a/gone", "a/tree/"], "writes": ["a/out/"]}
+        limits = {"site": "", "max_bytes": 1 << 30, "lasts": timedelta(hours=1)}
+        ticket = services.gateway.tickets.make(**{**limits, **said, **what})
+        if base:
+            QiitaJobs(services.database).add(ticket.id, base, WORK)
+        made = QiitaRequests(url, ticket.id, services.gateway.keys.sign(grant_of(ticket, lasts_s)))
+        made.http.headers["Authorization"] = f"Bearer {made.secret}"
+        opened.callback(made.http.close)
+        return made
+
+    with gateway(services) as address, ExitStack() as opened:
+        url = address.replace("/gateway", "/qiita")
+        yield make
+
+
+def rows(services: Services) -> list[Transfer]:
+    with services.database.read() as session:
+        return list(session.exec(select(Transfer).order_by(col(Transfer.number))))
+
+
+def next_row(services: Services) -> Transfer:
+    """Return the first row, which is written after the client has its answer."""
+    deadline = time.monotonic() + 10
+    while not (found := rows(services)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found[0]
+
+
+def zip_of(files: dict[str, bytes], kind: int = stat.S_IFREG) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = (0 if name.endswith("/") else kind | 0o644) << 16
+            archive.writestr(entry, data, zipfile.ZIP_DEFLATED)
+    return made.getvalue()
+
+
+def complete(plugin: QiitaRequests, outputs: dict[str, list[str]], **said: Any) -> httpx.Response:
+    made = {
+        name: {"artifact_type": "BIOM", "filepaths": [[path, "biom"] for path in paths], "archive": {}}
+        for name, paths in outputs.items()
+    }
+    body = {"success": True, "error": "", "artifacts": made} | said
+    return plugin.http.post(f"/qiita_db/jobs/{plugin.client_id}/complete/", json=body)
