@@ -20,6 +20,7 @@ from multiblast.settings import Policy, QueryLimits
 from multiblast.stores import LocalStore
 from multiblast.targets import Targets
 from multiblast.targets.makeblastdb import build_database
+from tests.support.proxy import NoNginxError, find_nginx
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
 
@@ -123,3 +124,12 @@ def proteins() -> list[Sequence]:
 def nucleotides() -> list[Sequence]:
     """The twelve nucleotide queries of the demo."""
     return list(read_fasta(EXAMPLES / "nucleotide_query.fasta"))
+
+
+@pytest.fixture(scope="session")
+def nginx(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The program of Debian's package, which need not be installed."""
+    try:
+        return find_nginx(tmp_path_factory.mktemp("nginx"))
+    except NoNginxError as error:
+        pytest.skip(f"nginx is needed to try its configuration: {error}")

@@ -9,7 +9,6 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,6 +24,7 @@ from multiblast.settings import HttpRules, Policy, QueryLimits
 from multiblast.stores import LocalStore
 from multiblast.targets import Targets
 from tests.support.http_service import HereStarter, serving
+from tests.support.proxy import head_of, running_nginx
 from tests.support.servers import free_ports
 
 pytestmark = pytest.mark.long
@@ -116,19 +116,6 @@ class OAuth2(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(scope="module")
-def nginx(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The program of Debian's package, which need not be installed."""
-    if found := shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin"):
-        return found
-    place = tmp_path_factory.mktemp("nginx")
-    text = "apt-get download nginx && dpkg --extract nginx*.deb . && usr/sbin/nginx -v"
-    done = subprocess.run(["sh", "-c", text], cwd=place, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"nginx is needed to try its configuration: {done.stderr.strip()}")
-    return str(place / "usr" / "sbin" / "nginx")
-
-
 @contextmanager
 def _proxy(nginx: str, place: Path, url: str) -> Iterator[str]:
     """Run nginx with the handbook's configuration, but for its ports and its certificate."""
@@ -149,23 +136,13 @@ def _proxy(nginx: str, place: Path, url: str) -> Iterator[str]:
     ):
         assert theirs in text
         text = text.replace(theirs, ours)
-    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    temporary = "".join(f"{kind}_temp_path {place}/{kind};\n" for kind in kinds)
-    user = "user root;\n" if os.geteuid() == 0 else ""
-    head = f"{user}daemon off;\npid {place}/nginx.pid;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n"
-    (place / "nginx.conf").write_text(f"{head}{temporary}{text}}}\n")
     threading.Thread(target=login.serve_forever).start()
-    with subprocess.Popen([nginx, "-p", str(place), "-e", "stderr", "-c", str(place / "nginx.conf")]) as process:
-        try:
-            deadline = time.monotonic() + 20
-            while not (place / "nginx.pid").exists() and time.monotonic() < deadline:
-                assert process.poll() is None
-                time.sleep(0.05)
+    try:
+        with running_nginx(nginx, place, f"{head_of(place)}{text}}}\n"):
             yield f"https://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            login.shutdown()
-            login.server_close()
+    finally:
+        login.shutdown()
+        login.server_close()
 
 
 def test_proxy_of_the_handbook_logs_people_in(
