@@ -45,7 +45,7 @@ show_apt() {
 
 find_python() {
     local candidate
-    for candidate in python3 python3.11 python3.12 python3.13; do
+    for candidate in python3 python3.11 python3.12 python3.13 python3.14; do
         if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
             "$candidate" -c 'import sys; print(sys.executable)'
             return
