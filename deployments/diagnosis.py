@@ -9,6 +9,8 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 from deployments.server import authorization
+from multiblast.gateway import Sites
+from multiblast.settings import GATEWAY, SITE_KEY, GatewayRules
 from multiblast.upkeep.diagnosis import Check, Finding, Verdict, measure
 
 _TIMEOUT_S = 5.0
@@ -41,6 +43,49 @@ def diagnose_server(api_url: str, own_version: str) -> Iterator[Finding]:
     yield Finding("Prefect", Verdict.OK if same else Verdict.WARN, detail, remedy)
     if date := answer.headers.get("date"):
         yield _compare_clocks(now - parsedate_to_datetime(date).timestamp())
+
+
+def diagnose_gateway(url: str, site_key: str) -> Iterator[Finding]:
+    """Look at the gateway that this machine works for others by: whether it answers, and takes the key of the site."""
+    try:
+        greeting = httpx.get(f"{url.rstrip('/')}/health", timeout=_TIMEOUT_S).raise_for_status().json()
+        is_gateway = greeting["gateway"] == "multiblast"
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
+        remedy = f"mend {GATEWAY}, or have policy.gateway.enabled switched on there"
+        yield Finding("gateway", Verdict.FAIL, f"{url}: {error}", remedy)
+        return
+    yield Finding("gateway", Verdict.OK if is_gateway else Verdict.WARN, f"{url} answers")
+    if not site_key:
+        yield Finding(
+            "site key", Verdict.FAIL, "there is none", f"set {SITE_KEY}: multiblast sites add prints it there"
+        )
+        return
+    # With no ticket there is no grant; which of the two is refused says whether the key is good.
+    shown = {"Authorization": f"Bearer {site_key}"}
+    try:
+        answer = httpx.post(f"{url.rstrip('/')}/grants", json={"ticket": ""}, headers=shown, timeout=_TIMEOUT_S)
+    except (httpx.HTTPError, UnicodeError) as error:
+        yield Finding("site key", Verdict.FAIL, type(error).__name__, f"mend {SITE_KEY}")
+        return
+    if answer.status_code == httpx.codes.FORBIDDEN:
+        yield Finding("site key", Verdict.OK, "the gateway takes it")
+    else:
+        remedy = f"have the site added anew there, and set {SITE_KEY} to what that prints"
+        yield Finding("site key", Verdict.FAIL, f"the gateway refuses it (answer {answer.status_code})", remedy)
+
+
+def diagnose_sites(sites: Sites, rules: GatewayRules) -> Iterator[Finding]:
+    """Look whether the sites that are to help can: nothing is found where none are named."""
+    there = {site.name for site in sites.list() if site.removed_at is None} if rules.sites else set()
+    for name in rules.sites:
+        if name not in there:
+            remedy = f"multiblast sites add {name}, or take it out of policy.gateway.sites"
+            yield Finding("site", Verdict.WARN, f"{name!r} is to help, and does not exist", remedy)
+    if rules.sites and not rules.enabled:
+        detail = f"it is off, and {', '.join(rules.sites)} cannot help"
+        yield Finding("gateway", Verdict.WARN, detail, "switch policy.gateway.enabled on")
+    elif rules.sites and there.issuperset(rules.sites):
+        yield Finding("gateway", Verdict.OK, f"on, for {', '.join(rules.sites)}")
 
 
 def _compare_clocks(skew_s: float) -> Finding:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 
 import typer
 from rich.text import Text
+from sqlalchemy.exc import SQLAlchemyError
 
 from deployments import environment
 from deployments.command_line import display
 from deployments.command_line.arguments import Json
-from deployments.diagnosis import diagnose_server
+from deployments.diagnosis import diagnose_gateway, diagnose_server, diagnose_sites
 from deployments.server import answers, running_server
 from multiblast.errors import MultiblastError
+from multiblast.installation import Installation
 from multiblast.services import Services
-from multiblast.upkeep.diagnosis import Finding, Verdict, diagnose
+from multiblast.settings import GATEWAY, SITE_KEY, home
+from multiblast.targets import Targets
+from multiblast.upkeep.diagnosis import Finding, Verdict, diagnose, diagnose_machine
 
 _STYLES = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
 
@@ -39,6 +44,9 @@ def doctor(json: Json = False) -> None:
 
 def _examine() -> Iterator[Finding]:
     environment.apply()
+    if url := os.environ.get(GATEWAY):
+        yield from _examine_elsewhere(url)
+        return
     api_url = os.environ.get("PREFECT_API_URL") or running_server()
     if not api_url:
         yield Finding("Prefect", Verdict.WARN, "no server runs", "make up starts one; commands start one when needed")
@@ -59,6 +67,22 @@ def _examine() -> Iterator[Finding]:
             yield Finding("blocks", Verdict.FAIL, str(error), "mend the blocks named default, in Prefect under Blocks")
             return
     yield from diagnose(services.database, services.store, services.installation, services.targets)
+    with suppress(SQLAlchemyError):  # that the job database is away has been said
+        yield from diagnose_sites(services.gateway.sites, services.policy.gateway)
+
+
+def _examine_elsewhere(url: str) -> Iterator[Finding]:
+    """Look at a machine that works for others, whose records and storage it does not reach."""
+    from prefect import __version__
+
+    yield from diagnose_gateway(url, os.environ.get(SITE_KEY, ""))
+    if api_url := os.environ.get("PREFECT_API_URL"):
+        yield from diagnose_server(api_url, __version__)
+    else:
+        yield Finding("Prefect", Verdict.FAIL, "its address is not known", "set PREFECT_API_URL")
+    root = home() / "targets"
+    root.mkdir(parents=True, exist_ok=True)
+    yield from diagnose_machine(Installation(), Targets(root))
 
 
 def _look_at_server() -> Iterator[Finding]:

@@ -47,7 +47,7 @@ def health(database: Database, store: Store, installation: Installation, targets
     return [
         measure("job database", lambda: _look_at_database(database)),
         measure("result storage", lambda: _look_at_store(store)),
-        measure("BLAST+ programs", lambda: ", ".join(sorted(set(_versions(installation).values())))),
+        _check_programs(installation),
         measure("target databases", lambda: _look_at_targets(targets)),
     ]
 
@@ -103,19 +103,32 @@ def diagnose(database: Database, store: Store, installation: Installation, targe
 
     The database is opened, and so brought to the newest schema; an object is written to the store, read and deleted.
     """
-    for check in health(database, store, installation, targets):
-        if check.name == "result storage":
-            yield _try_store(store)
-        elif check.reachable:
-            yield Finding(check.name, Verdict.OK, check.detail)
-        else:
-            yield Finding(check.name, Verdict.FAIL, check.detail, _REMEDIES[check.name])
-        if check.name == "BLAST+ programs" and check.reachable:
-            yield from _compare_versions(installation)
+    yield _judged(measure("job database", lambda: _look_at_database(database)))
+    yield _try_store(store)
+    yield from diagnose_machine(installation, targets)
+
+
+def diagnose_machine(installation: Installation, targets: Targets) -> Iterator[Finding]:
+    """Look at what is on this machine: programs, databases and disks."""
+    check = _check_programs(installation)
+    yield _judged(check)
+    if check.reachable:
+        yield from _compare_versions(installation)
+    yield _judged(measure("target databases", lambda: _look_at_targets(targets)))
     for problem in (*targets.problems(), *targets.misplaced()):
         yield Finding("target database", Verdict.WARN, str(problem), "mend it, or take it out of the targets")
     for directory in dict.fromkeys((home(), targets.root, Path(tempfile.gettempdir()))):
         yield _measure_disk(directory)
+
+
+def _judged(check: Check) -> Finding:
+    if check.reachable:
+        return Finding(check.name, Verdict.OK, check.detail)
+    return Finding(check.name, Verdict.FAIL, check.detail, _REMEDIES[check.name])
+
+
+def _check_programs(installation: Installation) -> Check:
+    return measure("BLAST+ programs", lambda: ", ".join(sorted(set(_versions(installation).values()))))
 
 
 def _try_store(store: Store) -> Finding:

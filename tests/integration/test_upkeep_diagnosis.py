@@ -14,16 +14,20 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from deployments.diagnosis import diagnose_server
+from deployments.command_line import app
+from deployments.diagnosis import diagnose_gateway, diagnose_server, diagnose_sites
 from multiblast.database import Database
 from multiblast.errors import InvalidInputError
 from multiblast.installation import Installation
 from multiblast.search import read_submission
 from multiblast.services import Services
+from multiblast.settings import GATEWAY, SITE_KEY, GatewayRules
 from multiblast.stores import LocalStore
 from multiblast.targets import Targets
 from multiblast.upkeep.diagnosis import Finding, Verdict, diagnose
+from tests.support.gateway import gateway
 from tests.support.people import ADMINISTRATOR
 
 VERSION = "3.8.8"
@@ -154,3 +158,43 @@ def test_clock_that_is_off_is_told(server: HTTPServer, skew_s: float, verdict: V
 def test_server_that_does_not_answer_fails() -> None:
     (finding,) = diagnose_server("http://127.0.0.1:9/api", VERSION)
     assert (finding.verdict, "make up" in finding.remedy) == (Verdict.FAIL, True)
+
+
+def test_doctor_elsewhere_says_whether_the_gateway_takes_the_key(
+    services: Services, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with gateway(services) as url:
+        key = services.gateway.sites.add("giessen")
+        good = list(diagnose_gateway(url, key))
+        assert [(one.name, one.verdict) for one in good] == [("gateway", Verdict.OK), ("site key", Verdict.OK)]
+        services.gateway.sites.remove("giessen")
+        [_, removed] = diagnose_gateway(url, key)
+        assert (removed.verdict, "refuses it" in removed.detail, SITE_KEY in removed.remedy) == (
+            Verdict.FAIL,
+            True,
+            True,
+        )
+        [_, none] = diagnose_gateway(url, "")
+        assert (none.verdict, none.detail) == (Verdict.FAIL, "there is none")
+        assert key not in repr([*good, removed])
+        for name, value in ((GATEWAY, url), (SITE_KEY, key), ("MULTIBLAST_HOME", str(tmp_path / "away"))):
+            monkeypatch.setenv(name, value)
+        done = CliRunner().invoke(app, ["doctor", "--json"])
+        found = {one["name"]: one["verdict"] for one in json.loads(done.stdout)}
+        assert (found["gateway"], found["site key"], found["BLAST+ programs"]) == ("ok", "fail", "ok")
+        assert not {"job database", "result storage"} & set(found)  # those are not of this machine
+        assert key not in done.output
+    [away] = diagnose_gateway(url, key)
+    assert (away.name, away.verdict, GATEWAY in away.remedy) == ("gateway", Verdict.FAIL, True)
+
+
+def test_doctor_at_home_looks_at_the_sites_that_are_to_help(services: Services) -> None:
+    sites = services.gateway.sites
+    sites.add("ulm")
+    assert list(diagnose_sites(sites, GatewayRules())) == []
+    [fine] = diagnose_sites(sites, GatewayRules(enabled=True, sites=("ulm",)))
+    assert (fine.verdict, fine.detail) == (Verdict.OK, "on, for ulm")
+    missing, off = diagnose_sites(sites, GatewayRules(sites=("ulm", "giessen")))
+    assert (missing.verdict, missing.detail) == (Verdict.WARN, "'giessen' is to help, and does not exist")
+    assert "multiblast sites add giessen" in missing.remedy
+    assert (off.verdict, off.detail) == (Verdict.WARN, "it is off, and ulm, giessen cannot help")
