@@ -16,6 +16,7 @@ _Limit = Annotated[int, Field(ge=0)]
 _Place = Annotated[
     str, Field(pattern=r"^(https://|[a-z][a-z0-9+.-]*://[^/?#@\s]+(@[^/?#@\s]+)?(/[^#\s]*)?(\?[^#\s]*)?)$")
 ]
+_Prefix = Annotated[str, Field(pattern=r"^([A-Za-z0-9_][A-Za-z0-9._-]*/)+$")]
 
 WORKER = "MULTIBLAST_WORKER"
 """The environment variable with which a run finds the name of its worker."""
@@ -228,6 +229,15 @@ class HttpRules(_Settings):
         return cls(body_bytes=4 * _MIB)
 
 
+class QiitaPluginRules(_Settings):
+    """A plugin of Qiita that may be run, installed on the machines of the workers."""
+
+    version: str = Field(description="As the plugin calls it.")
+    start: tuple[str, ...] = Field(min_length=1, description="Its START_SCRIPT, as the words of a command.")
+    environment: dict[str, str] = Field(default={}, description="Variables that it needs; it sees no others but PATH.")
+    description: str = Field(default="", description="What it does.")
+
+
 class GatewayRules(_Settings):
     """How machines elsewhere fetch and push files."""
 
@@ -255,6 +265,15 @@ class GatewayRules(_Settings):
         pattern=r"^(/[A-Za-z0-9._-]+)*$",
         description="Internal location of the nginx before the service, such as /stored, from which it sends files of "
         "the storage's directory itself (X-Accel-Redirect). Empty: the service sends them.",
+    )
+    qiita_plugins: dict[str, QiitaPluginRules] = Field(
+        default={},
+        description="Plugins of Qiita that runs may start, by the names that they call themselves: version, start (the "
+        "words of a command), environment and description. All others are refused.",
+    )
+    qiita_reads: tuple[_Prefix, ...] = Field(
+        default=("uploads/",),
+        description="Prefixes of keys in the storage, such as uploads/, below which lies what such runs may read.",
     )
 
 

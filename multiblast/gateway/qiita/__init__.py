@@ -2,6 +2,7 @@
 
 from multiblast.gateway.qiita.chunks import Chunk, Chunks
 from multiblast.gateway.qiita.jobs import Artifact, QiitaJobs, QiitaWork
+from multiblast.gateway.qiita.named import named_plugin, read_work
 from multiblast.gateway.qiita.plugin import Output, QiitaPlugin, QiitaPluginError, run_plugin
 from multiblast.gateway.qiita.visit import QiitaVisit
 
@@ -15,5 +16,7 @@ __all__ = [
     "QiitaPluginError",
     "QiitaVisit",
     "QiitaWork",
+    "named_plugin",
+    "read_work",
     "run_plugin",
 ]

@@ -20,11 +20,12 @@ from multiblast.gateway.gateway import Gateway
 from multiblast.gateway.qiita.jobs import QiitaJobs, QiitaWork
 from multiblast.gateway.qiita.visit import tree_at
 from multiblast.gateway.tickets import grant_of
-from multiblast.programs import Program
+from multiblast.programs import Program, throttled
 from multiblast.stores import Store
 from multiblast.stores.base import is_key
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,99}")
+_STEP_S = 1.0
 _SPARE_S = 300.0  # for what a plugin says at its very end
 
 
@@ -117,6 +118,7 @@ def run_plugin(  # noqa: PLR0913 - what a run is made of
     max_bytes: int = 1 << 40,
     timeout_s: float = 24 * 3600,
     cancelled: Callable[[], bool] | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> list[Output]:
     """Run a plugin on this machine; it fetches and pushes through the gateway, and reaches nothing else of ours.
 
@@ -129,6 +131,7 @@ def run_plugin(  # noqa: PLR0913 - what a run is made of
         max_bytes: How much it may push.
         timeout_s: After how long it is killed.
         cancelled: Asked several times a second whether to kill it.
+        note: Told each step that the plugin says it is at, if it stays there for a second; the last one in any case.
 
     Returns:
         What it made.
@@ -154,7 +157,11 @@ def run_plugin(  # noqa: PLR0913 - what a run is made of
             # their end, and so pushes nothing in their place.
             plugin.configure(settings, ticket.id, gateway.keys.sign(grant_of(ticket, lasts.total_seconds())))
             command = _command(plugin, settings, base, [url.rstrip("/"), ticket.id, str(base / prefix)])
-            stderr = _run(command, timeout_s, cancelled)
+            steps = _Steps(jobs, ticket.id, note)
+            look = throttled(steps.look, _STEP_S)
+            # Steps come second: where they cannot be looked up, it is still asked.
+            stderr = _run(command, timeout_s, lambda: (cancelled is not None and cancelled()) or look())
+            steps.look()
             return _outputs(gateway.store, plugin, jobs.get(ticket.id), stderr)
     finally:
         gateway.tickets.revoke(ticket.id, "its run has ended")
@@ -184,6 +191,20 @@ def _command(plugin: QiitaPlugin, settings: Path, base: Path, words: list[str]) 
     }
     clean = [f"{name}={value}" for name, value in variables.items()]
     return ["env", f"--chdir={base}", "-i", *clean, *plugin.start, *words]
+
+
+class _Steps:
+    """Reports the steps of a job, looked up whenever it is asked whether to kill the plugin."""
+
+    def __init__(self, jobs: QiitaJobs, ticket: str, note: Callable[[str], None] | None) -> None:
+        self._jobs, self._ticket, self._note, self._last = jobs, ticket, note, ""
+
+    def look(self) -> bool:
+        """Report the step of the job if it is another one than before; none is a reason to kill the plugin."""
+        if self._note is not None and (step := self._jobs.get(self._ticket).step) != self._last:
+            self._last = step
+            self._note(step)
+        return False
 
 
 def _run(command: list[str], timeout_s: float, cancelled: Callable[[], bool] | None) -> str:
