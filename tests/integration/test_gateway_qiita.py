@@ -10,10 +10,12 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlmodel import select
 
 from multiblast.database import QiitaJob, Ticket
 from multiblast.gateway.qiita import QiitaJobs
 from multiblast.services import Services
+from multiblast.settings import QiitaPluginRules
 from tests.support.http_service import HereStarter, serving
 from tests.support.qiita import (
     BASE,
@@ -222,3 +224,74 @@ def test_summary_of_an_artifact_is_noted_once_it_is_here(services: Services, plu
     assert job(services, plugin).summaries == {"7": ["a/out/index.html", "a/out/support"]}
     said["path"] = "/name/"
     assert plugin.http.patch("/qiita_db/artifacts/7/", data=said).status_code == 400
+
+
+TRANSFORMS = {
+    "name": "Trim it all/twice",
+    "description": "trims",
+    "required_parameters": '{"input_data": ["artifact:[\\"FASTQ\\"]", null]}',
+    "optional_parameters": '{"length": ["integer", "150"]}',
+    "default_parameter_sets": "null",
+    "outputs": '{"trimmed": "FASTQ"}',
+    "analysis_only": "False",
+}
+TYPE = {"type_name": "BIOM", "description": "a table", "filepath_types": '[["biom", true]]'}
+
+
+@pytest.fixture
+def registering(services: Services, make: Callable[..., QiitaRequests]) -> QiitaRequests:
+    """A plugin that the policy names, and that registers itself."""
+    named = {"Trim reads": QiitaPluginRules(version="1.2", start=("true",), description="trims")}
+    rules = services.policy.gateway.model_copy(update={"qiita_plugins": named})
+    services.policy = services.policy.model_copy(update={"gateway": rules})
+    return make(base="", reads=[], writes=["a/register/"], max_bytes=0)
+
+
+def test_plugin_that_is_named_registers_itself_and_nothing_of_it_is_kept(
+    services: Services, registering: QiitaRequests
+) -> None:
+    assert registering.authenticate().status_code == 200
+    before = {found.key for found in services.store.list()}
+    for _ in range(2):
+        assert registering.http.post("/qiita_db/artifacts/types/", data=TYPE).status_code == 200
+        said = registering.http.get("/qiita_db/plugins/Trim reads/1.2/").json()
+        assert (said["name"], said["version"], said["commands"], said["active"]) == ("Trim reads", "1.2", [], True)
+        place = "/qiita_db/plugins/Trim%20reads/1.2/commands/"
+        assert registering.http.post(place, data=TRANSFORMS).status_code == 200
+        assert registering.http.post(f"{place}Trim%20it%20all/twice/activate/").status_code == 200
+    with services.database.read() as session:
+        assert session.exec(select(QiitaJob)).all() == []
+    assert {found.key for found in services.store.list()} == before
+
+
+@pytest.mark.parametrize("place", ["Other/1.2", "Trim reads/1.3", "trim reads/1.2", "..%2fTrim reads/1.2"])
+def test_plugin_that_is_not_named_does_not_exist(registering: QiitaRequests, place: str) -> None:
+    requests = [
+        registering.http.get(f"/qiita_db/plugins/{place}/"),
+        registering.http.post(f"/qiita_db/plugins/{place}/commands/", data=TRANSFORMS),
+        registering.http.post(f"/qiita_db/plugins/{place}/commands/x/activate/"),
+    ]
+    assert [answer.status_code for answer in requests] == [404] * 3
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("plugins/Trim reads/1.2/commands", TRANSFORMS | {"name": " "}),
+        ("plugins/Trim reads/1.2/commands", TRANSFORMS | {"outputs": "{"}),
+        ("plugins/Trim reads/1.2/commands", TRANSFORMS | {"optional_parameters": "[]"}),
+        ("plugins/Trim reads/1.2/commands", TRANSFORMS | {"outputs": "[" * 100_000}),
+        ("artifacts/types", {"description": "x"}),
+        ("artifacts/types", TYPE | {"filepath_types": "{}"}),
+    ],
+)
+def test_what_cannot_be_read_is_not_registered(registering: QiitaRequests, place: str, said: dict[str, str]) -> None:
+    assert registering.http.post(f"/qiita_db/{place}/", data=said).status_code == 400
+
+
+def test_grant_of_a_run_registers_nothing(registering: QiitaRequests, plugin: QiitaRequests) -> None:
+    assert registering.http.get("/qiita_db/plugins/Trim reads/1.2/").status_code == 200
+    place = "/qiita_db/plugins/Trim reads/1.2/"
+    codes = [plugin.http.get(place).status_code, plugin.http.post(f"{place}commands/", data=TRANSFORMS).status_code]
+    codes += [plugin.http.post("/qiita_db/artifacts/types/", data=TYPE).status_code]
+    assert codes == [403] * 3

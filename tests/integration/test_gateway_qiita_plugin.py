@@ -20,10 +20,19 @@ from sqlmodel import select
 from multiblast.coupling import Reference, StoreCoupling
 from multiblast.database import Ticket, Transfer
 from multiblast.errors import InvalidInputError
-from multiblast.gateway.qiita import Artifact, Output, QiitaPlugin, QiitaPluginError, QiitaWork, run_plugin
+from multiblast.gateway.qiita import (
+    Artifact,
+    Output,
+    QiitaPlugin,
+    QiitaPluginError,
+    QiitaWork,
+    register_plugin,
+    run_plugin,
+)
 from multiblast.services import Services
+from multiblast.settings import QiitaPluginRules
 from tests.support.gateway import gateway
-from tests.support.qiita_plugin import ENDS, SCRIPT
+from tests.support.qiita_plugin import ENDS, REGISTERS, SCRIPT
 
 CLIENTS = [path for path in os.environ.get("MULTIBLAST_TEST_QIITA_CLIENT", "").split(os.pathsep) if path]
 PYTHON = os.environ.get("MULTIBLAST_TEST_QIITA_PYTHON", sys.executable)
@@ -186,6 +195,35 @@ def test_what_cannot_be_run_is_refused_before_it_begins(
         run_plugin(services.gateway, url, plugin, work, prefix)
     with services.database.read() as session:
         assert session.exec(select(Ticket)).all() == []
+
+
+def name_in_policy(services: Services, name: str, version: str) -> None:
+    named = {name: QiitaPluginRules(version=version, start=("true",))}
+    rules = services.policy.gateway.model_copy(update={"qiita_plugins": named})
+    services.policy = services.policy.model_copy(update={"gateway": rules})
+
+
+def test_plugin_registers_itself_if_the_policy_names_it(services: Services, url: str, tmp_path: Path) -> None:
+    script = tmp_path / "plugin.py"
+    script.write_text(REGISTERS)
+    plugin = QiitaPlugin("plain", "1.0", (sys.executable, str(script)))
+    with pytest.raises(QiitaPluginError, match=r"(?s)could not register itself; it printed: .*404"):
+        register_plugin(services.gateway, url, plugin)
+    name_in_policy(services, "plain", "1.0")
+    register_plugin(services.gateway, url, plugin)
+    with services.database.read() as session:
+        tickets = session.exec(select(Ticket)).all()
+    assert {(ticket.max_bytes, ticket.why) for ticket in tickets} == {(0, "its run has ended")}
+
+
+@pytest.mark.skipif(not CLIENTS, reason="MULTIBLAST_TEST_QIITA_CLIENT names no directory with the package qiita_client")
+@pytest.mark.parametrize("client", CLIENTS)
+def test_real_qiita_client_registers(services: Services, url: str, tmp_path: Path, client: str) -> None:
+    script = tmp_path / "plugin.py"
+    script.write_text(REAL.replace("EMPTY", "True"))
+    name_in_policy(services, "real", "2026.1")
+    plugin = QiitaPlugin("real", "2026.1", (PYTHON, "-W", "ignore", str(script)), (("PYTHONPATH", client),))
+    register_plugin(services.gateway, url, plugin)
 
 
 @pytest.mark.skipif(not CLIENTS, reason="MULTIBLAST_TEST_QIITA_CLIENT names no directory with the package qiita_client")

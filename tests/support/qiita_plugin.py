@@ -41,3 +41,15 @@ made = {"x": {"artifact_type": "JSON", "filepaths": [[out + "/never", "plain_tex
 ask("/qiita_db/jobs/%s/complete/" % job, json.dumps({"success": True, "error": "", "artifacts": made}).encode(), **me)
 """,
 }
+
+# What a plugin does that is started to register itself.
+REGISTERS = (
+    SCRIPT.partition("facts =")[0]
+    + """
+assert job == "register"
+info = json.loads(ask("/qiita_db/plugins/plain/1.0/", **me))
+command = {"name": "Reverse", "description": "reverses", "required_parameters": "{}", "outputs": "{}"}
+assert command["name"] not in info["commands"]
+ask("/qiita_db/plugins/plain/1.0/commands/", urllib.parse.urlencode(command).encode(), **me)
+"""
+)

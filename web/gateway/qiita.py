@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from multiblast.errors import InvalidInputError
 from multiblast.gateway import UnknownGrantError
-from multiblast.gateway.qiita import QiitaVisit
+from multiblast.gateway.qiita import QiitaVisit, check_command, check_type, describe_plugin
 from web.bodies import parse_json, read_form, text_fields
 from web.errors import CODES, HttpError, describe
 from web.files import StreamAnswer
@@ -160,6 +160,48 @@ async def patch_artifact(request: Request, visit: VisitOfPlugin, number: str) ->
 async def read_preparation(visit: VisitOfPlugin, number: str) -> dict[str, str]:
     """See the files of a preparation."""
     return await run_in_threadpool(lambda: visit.preparation(number))
+
+
+@router.get("/qiita_db/plugins/{name}/{version}/")
+async def read_plugin(service: ServiceOfRequest, visit: VisitOfPlugin, name: str, version: str) -> dict[str, Any]:
+    """See a plugin that the policy names, as one that registers itself."""
+    await run_in_threadpool(visit.check_registers)
+    return describe_plugin(service.services.policy.gateway, name, version)
+
+
+@router.post("/qiita_db/plugins/{name}/{version}/commands/")
+async def register_command(
+    request: Request, service: ServiceOfRequest, visit: VisitOfPlugin, name: str, version: str
+) -> Response:
+    """Register a command; nothing of it is kept."""
+    await run_in_threadpool(visit.check_registers)
+    describe_plugin(service.services.policy.gateway, name, version)
+    async with read_form(request, _LONGEST_FORM) as form:
+        check_command(text_fields(form))
+    return Response()
+
+
+@router.post("/qiita_db/plugins/{name}/{version}/commands/{command:path}/activate/")
+async def activate_command(
+    service: ServiceOfRequest,
+    visit: VisitOfPlugin,
+    name: str,
+    version: str,
+    command: str,  # noqa: ARG001 - whatever a plugin has can be run
+) -> Response:
+    """Activate a command: all are active."""
+    await run_in_threadpool(visit.check_registers)
+    describe_plugin(service.services.policy.gateway, name, version)
+    return Response()
+
+
+@router.post("/qiita_db/artifacts/types/")
+async def register_type(request: Request, visit: VisitOfPlugin) -> Response:
+    """Register a type of artifacts; nothing of it is kept."""
+    await run_in_threadpool(visit.check_registers)
+    async with read_form(request, _LONGEST_FORM) as form:
+        check_type(text_fields(form))
+    return Response()
 
 
 async def _json(request: Request) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, TypeAdapter, ValidationError
 
-from multiblast.errors import InvalidInputError, Problem
+from multiblast.errors import InvalidInputError, NotFoundError, Problem
 from multiblast.gateway.qiita.jobs import Artifact, QiitaWork
 from multiblast.gateway.qiita.plugin import QiitaPlugin
 from multiblast.settings import GatewayRules
@@ -52,6 +53,56 @@ def named_plugin(rules: GatewayRules, name: str) -> QiitaPlugin:
         raise InvalidInputError(Problem(f"{reason}; policy.gateway.qiita_plugins names: {named}", "plugin"))
     environment = tuple(found.environment.items())
     return QiitaPlugin(name, found.version, found.start, environment, description=found.description)
+
+
+def describe_plugin(rules: GatewayRules, name: str, version: str) -> dict[str, Any]:
+    """Return what Qiita says of a plugin to one that registers itself.
+
+    It has no commands there, whatever it registered before: which there are is the plugin's own business, and nothing
+    of what it says of them is kept.
+
+    Raises:
+        NotFoundError: the policy names none of this name and version.
+    """
+    found = rules.qiita_plugins.get(name)
+    if found is None or found.version != version:
+        reason = "policy.gateway.qiita_plugins does not name it"
+        raise NotFoundError("plugin", f"{name[:100]} {version[:100]}", reason)
+    nothing: dict[str, Any] = {"commands": [], "publications": [], "default_workflows": []}
+    facts = {"name": name, "version": version, "description": found.description}
+    return {**facts, **nothing, "type": "artifact transformation", "active": True}
+
+
+def check_command(said: Mapping[str, str]) -> None:
+    """Make sure that what a plugin says of a command can be read.
+
+    Raises:
+        InvalidInputError: it cannot.
+    """
+    _check_form(said, "name", {"required_parameters", "optional_parameters", "outputs", "default_parameter_sets"}, dict)
+
+
+def check_type(said: Mapping[str, str]) -> None:
+    """Make sure that what a plugin says of a type of artifacts can be read.
+
+    Raises:
+        InvalidInputError: it cannot.
+    """
+    _check_form(said, "type_name", {"filepath_types"}, list)
+
+
+def _check_form(said: Mapping[str, str], name: str, structured: set[str], kind: type) -> None:
+    problems = [] if said.get(name, "").strip() else [Problem(f"No {name} defined", name)]
+    for field in sorted(structured):
+        try:
+            value = json.loads(said.get(field) or "null")
+        except (ValueError, RecursionError):
+            value = ""
+        if value is not None and not isinstance(value, kind):
+            what = "names and values" if kind is dict else "a list"
+            problems.append(Problem(f"{field} is to be JSON of {what}", field))
+    if problems:
+        raise InvalidInputError(problems)
 
 
 def read_work(

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from configparser import ConfigParser
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from multiblast.coupling import Reference
-from multiblast.database import QiitaJob
+from multiblast.database import QiitaJob, Ticket
 from multiblast.errors import InvalidInputError, MultiblastError, ObjectMissingError, Problem, ProgramError
 from multiblast.gateway.gateway import Gateway
 from multiblast.gateway.qiita.jobs import QiitaJobs, QiitaWork
@@ -25,6 +25,7 @@ from multiblast.stores import Store
 from multiblast.stores.base import is_key
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,99}")
+REGISTER = "register"  # what a plugin is told for a job if it is to register itself
 _STEP_S = 1.0
 _SPARE_S = 300.0  # for what a plugin says at its very end
 
@@ -146,23 +147,54 @@ def run_plugin(  # noqa: PLR0913 - what a run is made of
     lasts = timedelta(seconds=timeout_s + _SPARE_S)
     reads = [one for key in work.inputs() for one in _named(gateway.store, key)]
     ticket = gateway.tickets.make(site="", reads=reads, writes=[f"{prefix}/"], max_bytes=max_bytes, lasts=lasts)
+    with _prepared(gateway, plugin, ticket, lasts) as (base, settings):
+        jobs = QiitaJobs(gateway.database)
+        jobs.add(ticket.id, str(base), work)
+        command = _command(plugin, settings, base, [url.rstrip("/"), ticket.id, str(base / prefix)])
+        steps = _Steps(jobs, ticket.id, note)
+        look = throttled(steps.look, _STEP_S)
+        # Steps come second: where they cannot be looked up, it is still asked.
+        stderr = _run(command, timeout_s, lambda: (cancelled is not None and cancelled()) or look())
+        steps.look()
+        return _outputs(gateway.store, plugin, jobs.get(ticket.id), stderr)
+
+
+def register_plugin(gateway: Gateway, url: str, plugin: QiitaPlugin, *, timeout_s: float = 300.0) -> None:
+    """Let a plugin register itself, which changes nothing but shows that it is installed and reaches us.
+
+    Args:
+        gateway: Ours.
+        url: Where its routes for Qiita are.
+        plugin: One that the policy names.
+        timeout_s: After how long it is killed.
+
+    Raises:
+        InvalidInputError: it cannot be run so.
+        QiitaPluginError: it failed.
+    """
+    plugin.check()
+    lasts = timedelta(seconds=timeout_s + _SPARE_S)
+    ticket = gateway.tickets.make(site="", writes=["uploads/qiita/register/"], max_bytes=0, lasts=lasts)
+    with _prepared(gateway, plugin, ticket, lasts) as (base, settings):
+        command = _command(plugin, settings, base, [url.rstrip("/"), REGISTER, str(base)])
+        try:
+            Program(command, timeout_s=timeout_s).run()
+        except ProgramError as error:
+            raise QiitaPluginError(plugin.name, "it could not register itself", error.stderr) from error
+
+
+@contextmanager
+def _prepared(gateway: Gateway, plugin: QiitaPlugin, ticket: Ticket, lasts: timedelta) -> Iterator[tuple[Path, Path]]:
+    """Give a plugin's base directory, and the one with its configuration; at the end they and its ticket go."""
     try:
         with TemporaryDirectory(prefix="qiita-") as scratch:
             base, settings = Path(scratch).resolve() / "data", Path(scratch) / "plugins"
             for directory in (base, settings):
                 directory.mkdir(mode=0o700)
-            jobs = QiitaJobs(gateway.database)
-            jobs.add(ticket.id, str(base), work)
             # For as long as the run may last: the client repeats what an expired grant refuses with files read to
             # their end, and so pushes nothing in their place.
             plugin.configure(settings, ticket.id, gateway.keys.sign(grant_of(ticket, lasts.total_seconds())))
-            command = _command(plugin, settings, base, [url.rstrip("/"), ticket.id, str(base / prefix)])
-            steps = _Steps(jobs, ticket.id, note)
-            look = throttled(steps.look, _STEP_S)
-            # Steps come second: where they cannot be looked up, it is still asked.
-            stderr = _run(command, timeout_s, lambda: (cancelled is not None and cancelled()) or look())
-            steps.look()
-            return _outputs(gateway.store, plugin, jobs.get(ticket.id), stderr)
+            yield base, settings
     finally:
         gateway.tickets.revoke(ticket.id, "its run has ended")
 

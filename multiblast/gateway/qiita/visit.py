@@ -164,6 +164,15 @@ class QiitaVisit:
             self.visit.refuse(f"job {job_id}")
         return self.jobs.get(job_id)
 
+    def check_registers(self) -> None:
+        """Make sure that a plugin may register itself: by a grant that an administrator signed, not by that of a run.
+
+        Raises:
+            NotAllowedError: it is one of a run, or of a site.
+        """
+        if self.job is not None or self.visit.grant.job or self.visit.grant.site:
+            self.visit.refuse("register")
+
     def complete(self, said: dict[str, Any]) -> None:
         """Note how the job ended, by what the plugin says; with success only if all its outputs are here.
 
