@@ -135,7 +135,7 @@ class GatewayClient:
         if answer.is_redirect:  # to a bucket, which is to see no grant
             place = answer.headers["location"]
             answer.close()
-            plain = {name: value for name, value in headers.items() if name == "Range"}
+            plain = {name: value for name, value in headers.items() if name in {"Range", "If-Range"}}
             answer = self._client.send(self._client.build_request(method, place, headers=plain), stream=True)
         return answer
 

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import httpx
 
-from multiblast.errors import ObjectMissingError, StoreAwayError
+from multiblast.errors import ObjectMissingError, StoreAwayError, StoreError
 from multiblast.files import PieceReader
 from multiblast.stores.base import CHUNK_BYTES, Store, StoredObject, check_key, chunks
 from multiblast.stores.gateway_client import PATIENCE_S, GatewayClient, Grant, InterruptedTransferError, Patience
@@ -174,7 +174,7 @@ class _Fetched(PieceReader):
         self._client, self._key, self._path, self._at, self._end = client, key, path, start, end
         self._held = ExitStack()
         self._pieces: Iterator[bytes] | None = None
-        self._rest = b""
+        self._rest, self._tag = b"", ""
 
     def next_piece(self, size: int) -> bytes:
         if not self._rest:
@@ -201,8 +201,11 @@ class _Fetched(PieceReader):
 
     def _arriving(self) -> bytes:
         if self._pieces is None:
-            wanted = {"Range": f"bytes={self._at}-{self._end - 1}"}
+            wanted = {"Range": f"bytes={self._at}-{self._end - 1}"} | ({"If-Range": self._tag} if self._tag else {})
             answer = self._held.enter_context(self._client.stream("GET", self._path, key=self._key, headers=wanted))
+            if self._tag and answer.status_code != httpx.codes.PARTIAL_CONTENT:
+                raise StoreError(f"{self._key!r} was replaced while it was fetched: fetch it anew")
+            self._tag = answer.headers.get("etag", "")
             self._pieces = answer.iter_raw(CHUNK_BYTES)
         return next(self._pieces, b"")
 

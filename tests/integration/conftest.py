@@ -54,12 +54,15 @@ def services_under(
 
 
 @pytest.fixture
-def make_services(tmp_path: Path, targets_root: Path) -> Iterator[Callable[..., Services]]:
+def make_services(tmp_path: Path, _sqlite_template: Path, targets_root: Path) -> Iterator[Callable[..., Services]]:
     """``make_services(home_name="home", targets_root=…, **installation)``: embedded services."""
     opened = ExitStack()
 
     def make(home_name: str = "home", root: Path = targets_root, **installation: object) -> Services:
         home = tmp_path / home_name
+        if not (home / "jobs.sqlite").exists():  # to make the schema anew takes longer than most tests
+            home.mkdir(exist_ok=True)
+            shutil.copyfile(_sqlite_template, home / "jobs.sqlite")
         database = Database(f"sqlite:///{home / 'jobs.sqlite'}")
         opened.callback(database.close)
         return Services(

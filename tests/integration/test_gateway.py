@@ -23,7 +23,7 @@ from sqlalchemy import update
 from sqlmodel import col, select
 
 from multiblast.database import QueryJob, Ticket, Transfer, utc_now
-from multiblast.errors import ConflictError, InvalidInputError, NotAllowedError, ObjectMissingError
+from multiblast.errors import ConflictError, InvalidInputError, NotAllowedError, ObjectMissingError, StoreError
 from multiblast.gateway.tickets import ALIEN_FILES, MOST_REFUSALS
 from multiblast.services import Services
 from multiblast.stores.gateway_client import Grant, site_grants
@@ -135,6 +135,21 @@ def test_gateway_sends_ranges_and_says_what_it_sends(services: Services, url: st
         several = asking.get("/objects/a/x", headers={"Range": "bytes=0-1,4-5"})
         assert (several.status_code, several.content) == (200, b"0123456789")
         assert "repr-digest" not in asking.get("/objects/a/in").headers  # nobody said what it is
+
+
+def test_fetch_that_goes_on_takes_nothing_of_another_object(services: Services, store: Any) -> None:
+    services.store.put("a/big", bytes(8 << 20))
+    mine = store(granted(services, reads=["a/big"]))
+    for is_same in (True, False):
+        with mine.open("a/big") as stream:
+            assert len(stream.read(1 << 20)) == 1 << 20
+            stream.raw._let_go()  # the connection breaks
+            if is_same:
+                assert len(stream.read()) == 7 << 20
+            else:
+                services.store.put("a/big", b"1" * (8 << 20))
+                with pytest.raises(StoreError, match="was replaced while it was fetched"):
+                    stream.read()
 
 
 def test_push_of_the_same_sends_nothing_and_of_other_bytes_is_a_conflict(

@@ -57,6 +57,7 @@ def check_ranges(url: str, token: str, store: Store) -> None:
         assert answer.headers["content-range"] == f"bytes {start}-{start + length - 1}/{SIZE}"
 
 
+@pytest.mark.long
 def test_nginx_sends_the_bytes_and_the_gateway_rests(
     services: Services, streaming: GatewayProcess, nginx: str, tmp_path: Path
 ) -> None:
@@ -83,6 +84,7 @@ def test_nginx_sends_the_bytes_and_the_gateway_rests(
         assert services.store.stat("a/out/x").size_bytes == 20 * MIB
 
 
+@pytest.mark.long
 def test_bucket_sends_the_bytes_and_the_gateway_rests(services: Services, weed_s3: S3Server, tmp_path: Path) -> None:
     _ = services.database.engine
     bucket = weed_s3.store(f"tests/{uuid4().hex}")

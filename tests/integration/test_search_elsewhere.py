@@ -371,7 +371,9 @@ def test_what_a_site_says_of_an_order_is_checked(
         assert (is_done(services.store, order) is None) == bool(more)
 
 
-@pytest.mark.parametrize("number", [0, 5, 6, 7, 15, 16, 17, 18, 13])
+@pytest.mark.parametrize(
+    "number", [5, 7, 13, *(pytest.param(n, marks=pytest.mark.long) for n in (0, 6, 15, 16, 17, 18))]
+)
 def test_report_that_is_formatted_elsewhere_is_the_same(
     services: Services,
     courier: HereCourier,
