@@ -11,7 +11,18 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, or_, update
 from sqlmodel import col, select
 
-from multiblast.database import Database, JobStatus, QueryJob, ReportJob, Site, Ticket, Transfer, among, utc_now
+from multiblast.database import (
+    Database,
+    JobStatus,
+    QiitaJob,
+    QueryJob,
+    ReportJob,
+    Site,
+    Ticket,
+    Transfer,
+    among,
+    utc_now,
+)
 from multiblast.errors import InvalidInputError, NotAllowedError, NotFoundError, Problem
 from multiblast.gateway.grants import ALL, GRANT_S, Grant
 from multiblast.jobs import ACTIVE
@@ -179,22 +190,24 @@ class Tickets:
     def sweep(self, cutoff: datetime) -> tuple[int, int]:
         """Remove tickets that ended, and transfers that were made, before a time, unless their job is there.
 
+        What a plugin of Qiita was to do goes with its ticket.
+
         Returns:
             How many tickets, and how many transfers.
         """
-        tickets = self._remove(Ticket, col(Ticket.id), col(Ticket.expires_at) < cutoff)
-        return tickets, self._remove(Transfer, col(Transfer.number), col(Transfer.at) < cutoff)
+        tickets = self._remove(Ticket, col(Ticket.id), (col(Ticket.expires_at) < cutoff) & _is_of_no_job(Ticket))
+        has_ticket = select(Ticket.id).where(col(Ticket.id) == col(QiitaJob.ticket)).exists()
+        self._remove(QiitaJob, col(QiitaJob.ticket), ~has_ticket)
+        return tickets, self._remove(
+            Transfer, col(Transfer.number), (col(Transfer.at) < cutoff) & _is_of_no_job(Transfer)
+        )
 
     def _remove(self, table: Any, number: Any, is_old: ColumnElement[bool]) -> int:
         """Remove old rows a portion at a time, so that nobody waits long to write; return how many."""
-        kept = [
-            select(job.id).where(col(job.id) == table.job_id, col(job.status) != JobStatus.EXPIRED).exists()
-            for job in (QueryJob, ReportJob)
-        ]
         removed = 0
         while True:
             with self._database.write() as session:
-                old = session.exec(select(number).where(is_old, ~or_(*kept)).limit(_ROWS_AT_A_TIME)).all()
+                old = session.exec(select(number).where(is_old).limit(_ROWS_AT_A_TIME)).all()
                 session.exec(delete(table).where(among(session, number, old)))
             removed += len(old)
             if len(old) < _ROWS_AT_A_TIME:
@@ -225,6 +238,15 @@ class Tickets:
         if ticket.site and (site is None or site.removed_at is not None):
             return "its site was removed"
         return ""
+
+
+def _is_of_no_job(table: Any) -> ColumnElement[bool]:
+    """Return the condition that the job of a row is gone, or that it has none."""
+    kept = [
+        select(job.id).where(col(job.id) == table.job_id, col(job.status) != JobStatus.EXPIRED).exists()
+        for job in (QueryJob, ReportJob)
+    ]
+    return ~or_(*kept)
 
 
 def grant_of(ticket: Ticket, lasts_s: float = GRANT_S) -> Grant:

@@ -15,8 +15,8 @@ from threading import Event
 from typing import Any
 
 import pytest
-from sqlalchemy import delete
-from sqlmodel import Session, select
+from sqlalchemy import delete, update
+from sqlmodel import Session, col, select
 
 from multiblast.accounts import Requester
 from multiblast.database import (
@@ -28,10 +28,12 @@ from multiblast.database import (
     ReportJob,
     Result,
     Run,
+    Ticket,
     Transfer,
     utc_now,
 )
 from multiblast.errors import ConflictError
+from multiblast.gateway.qiita import QiitaJobs, QiitaWork
 from multiblast.object_kinds import ObjectKind, subject_names_key
 from multiblast.results.compaction import compact
 from multiblast.search import SearchedJob, read_submission
@@ -563,6 +565,20 @@ def test_tickets_and_transfers_go_with_their_job(
     services.expiry.run(LATER)
     swept = gateway.sweep(late)
     assert (swept.tickets, swept.transfers, gateway.tickets.transfers(job.job_id)) == (1, 1, [])
+
+
+def test_jobs_of_plugins_go_with_their_ticket(services: Services) -> None:
+    jobs, lasts = QiitaJobs(services.database), timedelta(hours=1)
+    old, living = (
+        services.gateway.tickets.make(site="", writes=[f"{name}/"], max_bytes=0, lasts=lasts) for name in ("a", "b")
+    )
+    for ticket in (old, living):
+        jobs.add(ticket.id, "/base", QiitaWork("Reverse"))
+    with services.database.write() as session:
+        long_ago = utc_now() - timedelta(days=services.policy.keep_days + 1)
+        session.exec(update(Ticket).where(col(Ticket.id) == old.id).values(expires_at=long_ago))
+    services.clean_up()
+    assert (jobs.find(old.id), jobs.get(living.id).command) == (None, "Reverse")
 
 
 def test_cleaning_up_removes_uploads_and_records_of_machines_elsewhere(services: Services) -> None:
