@@ -105,12 +105,28 @@ def test_client_that_miscounts_its_chunks_is_understood(services: Services, plug
 
 
 def test_full_chunk_that_may_be_the_last_is_kept_when_it_is_needed(services: Services, plugin: QiitaRequests) -> None:
+    """As the only one of a client that counts, or the first of one that says 1 of every file: nobody can tell yet."""
     assert plugin.push_2026(f"{OUT}/x", LARGE[:CHUNK]) == [200]
     assert plugin.push_2026(f"{OUT}/y", LARGE[: 2 * CHUNK], total=1) == [200, 200]
+    assert not services.store.exists("a/out/x")
     assert plugin.fetch(f"{OUT}/x").content == LARGE[:CHUNK]
+    assert services.store.read("a/out/x") == LARGE[:CHUNK]
     assert not services.store.exists("a/out/y")
     complete(plugin, {"y": [f"{OUT}/y"]}).raise_for_status()
     assert services.store.read("a/out/y") == LARGE[: 2 * CHUNK]
+
+
+def test_full_chunk_of_a_client_that_counts_is_kept_at_once(
+    services: Services, make: Callable[..., QiitaRequests]
+) -> None:
+    """It has said more than 1 before, of a file that has more."""
+    counting, other = make(), make()
+    assert counting.push_2026(f"{OUT}/x", LARGE[: 2 * CHUNK]) == [200, 200]
+    assert services.store.read("a/out/x") == LARGE[: 2 * CHUNK]
+    assert counting.push_2026(f"{OUT}/y", LARGE[:CHUNK]) == [200]
+    assert services.store.read("a/out/y") == LARGE[:CHUNK]
+    assert other.push_2026(f"{OUT}/z", LARGE[:CHUNK]) == [200]  # of another run, of which nothing is known
+    assert not services.store.exists("a/out/z")
 
 
 def test_empty_file_is_pushed_as_one_chunk(services: Services, plugin: QiitaRequests) -> None:

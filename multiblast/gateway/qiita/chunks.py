@@ -41,7 +41,10 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """How far an upload is; its last chunk lies from byte ``start`` to byte ``end``."""
+    """How far an upload is; its last chunk lies from byte ``start`` to byte ``end``.
+
+    Its sender counts its chunks, for sure, if it ``is_counted``.
+    """
 
     ticket: str
     key: str
@@ -51,6 +54,7 @@ class _Facts:
     end: int
     sha256: str
     is_kept: bool = False
+    is_counted: bool = False
 
 
 class Chunks(Uploads):
@@ -86,9 +90,13 @@ class Chunks(Uploads):
                 while piece := data.read(CHUNK_BYTES):
                     write_all(file, piece)
             facts = (ticket, key, chunk.is_directory, chunk.number, start, start + chunk.size, chunk.sha256)
-            _note(place, _Facts(*facts))
-        # Of clients that say 1 of every total, a full chunk may be the last one or not.
-        return chunk.number >= chunk.total and not (chunk.total <= 1 and chunk.size == FULL_CHUNK)
+            _note(place, _Facts(*facts, is_counted=chunk.total > 1))
+        if chunk.number < chunk.total:
+            return False
+        # Of clients that say 1 of every total, a full chunk may be the last one or not. The first chunk is the only one
+        # of a client that counts; a later one is of none.
+        may_go_on = chunk.total <= 1 and chunk.size == FULL_CHUNK
+        return not may_go_on or (chunk.number == 1 and self._counts(ticket))
 
     @contextmanager
     def complete(self, ticket: str, key: str) -> Iterator[tuple[BinaryIO, int, str]]:
@@ -115,6 +123,11 @@ class Chunks(Uploads):
         """Return the keys of uploads that were begun and not kept, and whether each is of a directory."""
         found = [self._facts(place.parent) for place in sorted(self._directory.glob(f"*/{_FACTS}"))]
         return [(one.key, one.is_directory) for one in found if one and one.ticket == ticket and not one.is_kept]
+
+    def _counts(self, ticket: str) -> bool:
+        """Return whether the one client that has a ticket is known to count chunks: it has done so before."""
+        found = (self._facts(place.parent) for place in self._directory.glob(f"*/{_FACTS}"))
+        return any(one.is_counted for one in found if one and one.ticket == ticket)
 
     @contextmanager
     def _in_order(self, place: Path, key: str, chunk: Chunk) -> Iterator[BinaryIO]:
