@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -232,13 +233,24 @@ def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[st
     return make
 
 
+@pytest.fixture(scope="session")
+def registry_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of an empty local registry, to be copied: to make its schema takes longer than most tests."""
+    made = Local(tmp_path_factory.mktemp("registry"))
+    _ = made.database.engine
+    made.database.close()
+    return made.directory / "registry.sqlite"
+
+
 @pytest.fixture
-def locals_(tmp_path: Path) -> Iterator[Callable[..., Local]]:
+def locals_(tmp_path: Path, registry_template: Path) -> Iterator[Callable[..., Local]]:
     """Makes local registries: ``locals_("name", url="")``."""
     made: list[Local] = []
 
     def make(name: str, url: str = "") -> Local:
         (tmp_path / name).mkdir()
+        if not url:
+            shutil.copyfile(registry_template, tmp_path / name / "registry.sqlite")
         made.append(Local(tmp_path / name, url))
         return made[-1]
 
