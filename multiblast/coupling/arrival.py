@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 from uuid import uuid4
 
-from multiblast.errors import InvalidInputError, StoreError
+from multiblast.errors import InvalidInputError, MultiblastError, StoreAwayError, StoreError
 from multiblast.files import hashed, replacing
 from multiblast.stores.base import CHUNK_BYTES, chunks
 
@@ -43,6 +44,52 @@ def arrive(
             raise
         raise _no_room(path.parent, come, what) from error
     return hasher.hexdigest()
+
+
+def go_on(opened: Callable[[int], BinaryIO], part: Path, what: str, *, sha256: str, size_bytes: int) -> bool:
+    """Have a file whole, going on with what an attempt that was killed left of it.
+
+    Args:
+        opened: Opens it from a byte on, 0-based.
+        part: What is there of it, and where the rest goes.
+        what: What it is called in errors.
+        sha256: What it must have.
+        size_bytes: How large it must be.
+
+    Returns:
+        False if another process is at it now, or what was left is of no use; then nothing is left.
+
+    Raises:
+        StoreError: there is no room, or what came is something else; what came stays only if the store is away.
+    """
+    part.parent.mkdir(parents=True, exist_ok=True)
+    left = 0
+    try:
+        with part.open("a+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file.seek(0)
+            hasher = hashlib.sha256()
+            come = left = sum(len(piece) for piece in hashed(chunks(cast("BinaryIO", file)), hasher))
+            if come != size_bytes:
+                with opened(come) as stream:
+                    for piece in hashed(chunks(stream), hasher):
+                        come += file.write(piece)
+            file.flush()
+            _check_arrived(what, come, size_bytes, hasher.hexdigest(), sha256)
+    except (BlockingIOError, PermissionError) as error:  # locked; or whole, and about to be moved
+        if isinstance(error, MultiblastError):
+            raise
+        return False
+    except OSError as error:
+        if isinstance(error, StoreAwayError):
+            raise
+        part.unlink(missing_ok=True)
+        if isinstance(error, StoreError) and left:
+            return False
+        if isinstance(error, StoreError) or error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        raise _no_room(part.parent, size_bytes, what) from error
+    return True
 
 
 def check_room(directory: Path, size_bytes: int, what: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from multiblast.coupling.arrival import arrive, check_room, link_or_copy
+from multiblast.coupling.arrival import arrive, check_room, go_on, link_or_copy
 from multiblast.errors import InvalidInputError, Problem
 from multiblast.settings import COUPLING_BYTES, home
 
@@ -37,23 +37,30 @@ class InputCache:
             return False
         return True
 
-    def fetch(self, opened: Callable[[], BinaryIO], path: Path, what: str, *, sha256: str, size_bytes: int) -> str:
+    def fetch(self, opened: Callable[[int], BinaryIO], path: Path, what: str, *, sha256: str, size_bytes: int) -> str:
         """Get a file, from what is kept or else from a stream, and keep it; return its sha256.
 
-        Arguments are those of `arrive`; without a sha256 the stream is read. Files larger than the limit are not kept.
+        Arguments are those of `arrive`; ``opened`` opens the file from a byte on. Without a sha256 the stream is read
+        whole; with one, it goes on where an attempt ended that was killed. Files larger than the limit are not kept.
         """
         if sha256 and self.take(sha256, path):
             return sha256
         check_room(path.parent, size_bytes, what)
         if size_bytes > self._limit_bytes:
-            with opened() as stream:
+            with opened(0) as stream:
                 return arrive(stream, path, what, sha256=sha256, size_bytes=size_bytes)
         self._make_room(size_bytes)
         check_room(self.root, size_bytes, what)
-        beside = self.root / ".incoming" / uuid4().hex
+        beside = self.root / ".incoming" / (sha256 or uuid4().hex)
+        if sha256 and go_on(opened, beside, what, sha256=sha256, size_bytes=size_bytes):
+            return self._keep(beside, path, sha256)
+        beside = beside.with_name(uuid4().hex)
+        with opened(0) as stream:
+            sha256 = arrive(stream, beside, what, sha256=sha256, size_bytes=size_bytes)
+        return self._keep(beside, path, sha256)
+
+    def _keep(self, beside: Path, path: Path, sha256: str) -> str:
         try:
-            with opened() as stream:
-                sha256 = arrive(stream, beside, what, sha256=sha256, size_bytes=size_bytes)
             beside.chmod(0o444)  # a step that wrote to it would change what others get
             kept = self._path(sha256)
             kept.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from shutil import rmtree
-from typing import Protocol
+from typing import BinaryIO, Protocol
 from uuid import uuid4
 
 from multiblast.coupling.arrival import arrive, check_plain, link_or_copy, sha256_of
@@ -19,7 +19,7 @@ from multiblast.coupling.reference import WEB, Reference
 from multiblast.coupling.trees import MANIFEST, Tree, TreeFile
 from multiblast.errors import ConflictError, InvalidInputError, NotAllowedError, ObjectMissingError, Problem, StoreError
 from multiblast.stores import LocalStore, Store, open_store
-from multiblast.stores.base import check_key
+from multiblast.stores.base import CHUNK_BYTES, check_key
 from multiblast.stores.http import HttpStore
 
 
@@ -68,7 +68,7 @@ class StoreCoupling:
             arrive(reference.data, path, "the data of a URL", sha256=reference.sha256)
         elif reference.scheme in WEB:
             size_bytes, wanted = reference.size_bytes, reference.sha256
-            opened = partial(open_url, reference.url)
+            opened = partial(_download, reference.url)
             self._cache.fetch(opened, path, reference.url, sha256=wanted, size_bytes=size_bytes)
         else:
             store, key = self._place(reference)
@@ -221,3 +221,11 @@ def _build(tree: Tree, path: Path, bring: Callable[[int, TreeFile, Path], None])
         beside.rename(path)
     finally:
         rmtree(beside, ignore_errors=True)
+
+
+def _download(url: str, start: int) -> BinaryIO:
+    """Open what is at an address from a byte on; what comes before is read, for not every server leaves it out."""
+    stream = open_url(url)
+    while start and (piece := stream.read(min(start, CHUNK_BYTES))):
+        start -= len(piece)
+    return stream

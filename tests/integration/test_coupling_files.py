@@ -483,3 +483,32 @@ def _memory(place: str) -> Store:
     from multiblast.stores import open_store
 
     return open_store(place)
+
+
+@pytest.mark.parametrize("left", ["half of it", "all of it", "something else", "more than it"])
+def test_fetch_goes_on_where_a_step_was_killed(tmp_path: Path, left: str) -> None:
+    """What a killed step left is taken, unless it is of no use; the digest is of the whole."""
+    data = os.urandom(5 << 20)
+    sha256 = hashlib.sha256(data).hexdigest()
+    incoming = tmp_path / "kept" / ".incoming" / sha256
+    incoming.parent.mkdir(parents=True)
+    incoming.write_bytes(
+        {"half of it": data[: 2 << 20], "all of it": data, "something else": b"x" * 99, "more than it": data + b"!"}[
+            left
+        ]
+    )
+    starts: list[int] = []
+
+    class Noting(MemoryStore):
+        def open(self, key: str, start: int = 0, length: int | None = None) -> Any:
+            starts.append(start)
+            return super().open(key, start, length)
+
+    store = Noting()
+    store.put("inputs/big", data)
+    by = StoreCoupling(store, InputCache(tmp_path / "kept"))
+    path = by.fetch(Reference("store:inputs/big", sha256), tmp_path)
+    assert path.read_bytes() == data
+    wanted = {"half of it": [2 << 20], "all of it": [], "something else": [99, 0], "more than it": [(5 << 20) + 1, 0]}
+    assert starts == wanted[left]
+    assert not incoming.exists()
