@@ -32,6 +32,7 @@ HTTP_URL = "MULTIBLAST_HTTP_URL"
 COUPLING = "MULTIBLAST_COUPLING"
 GATEWAY = "MULTIBLAST_GATEWAY"
 SITE_KEY = "MULTIBLAST_SITE_KEY"
+GRANT = "MULTIBLAST_GRANT"
 """The environment variable with how files reach a step."""
 
 COUPLING_BYTES = "MULTIBLAST_COUPLING_BYTES"
@@ -49,6 +50,8 @@ ENVIRONMENT = {
     "Default: it is asked for.",
     GATEWAY: "Address of the gateway that a machine elsewhere works with, such as "
     "https://blast.example.org/gateway. Default: none.",
+    GRANT: "What a script shows the gateway, as `multiblast grant` prints it, to fetch and push with "
+    "MULTIBLAST_COUPLING=https. Default: none.",
     SITE_KEY: "What a machine elsewhere shows the gateway: the key of its site. Default: none.",
     PROXY_SECRET: "What a proxy sends in X-Proxy-Secret beside the name of a user it has authenticated; see "
     "policy.http.user_header. Default: none, and no proxy is trusted.",

@@ -12,7 +12,7 @@ from multiblast.coupling.cache import InputCache
 from multiblast.coupling.coupling import FilesystemCoupling, StoreCoupling
 from multiblast.coupling.reference import Reference
 from multiblast.errors import InvalidInputError, Problem, StoreError
-from multiblast.settings import COUPLING, home
+from multiblast.settings import COUPLING, GATEWAY, GRANT, home
 from multiblast.stores import LocalStore, Store, open_store
 from multiblast.stores.filesystems import driver_of, fsspec_schemes
 from multiblast.stores.http import HttpStore
@@ -82,6 +82,8 @@ def _check_driver(name: str) -> None:
 def connect(chosen: Chosen, store: Store, cache: InputCache | None = None) -> StoreCoupling:
     """Return the coupling that was chosen, over its own place or else over the store where results are kept.
 
+    Of ``https`` the place is the gateway that MULTIBLAST_GATEWAY names, opened by the grant in MULTIBLAST_GRANT.
+
     Raises:
         StoreError: it names no place, and results are kept in another kind of place.
     """
@@ -92,6 +94,11 @@ def connect(chosen: Chosen, store: Store, cache: InputCache | None = None) -> St
         return FilesystemCoupling(store, cache) if isinstance(store, LocalStore) else StoreCoupling(store, cache)
     if chosen.name == ("https" if isinstance(store, HttpStore) else store.scheme):
         return StoreCoupling(store, cache, chosen.name)
+    if chosen.name == "https":
+        url, grant = os.environ.get(GATEWAY, ""), os.environ.get(GRANT, "")
+        if url and grant:
+            return StoreCoupling(HttpStore(url, lambda _afresh: grant), cache, chosen.name)
+        raise StoreError(f"coupling {chosen}: set {GATEWAY} and {GRANT}, as `multiblast grant` prints it")
     raise StoreError(
         f"coupling {chosen}: results are kept in {store!r}; name the place, such as {chosen.name}://PLACE/DIRECTORY"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -64,6 +65,7 @@ class GatewayClient:
         self.url, self.patience_s, self._grant = url.rstrip("/"), patience_s, grant
         verify = ssl.create_default_context(cafile=str(ca)) if ca else True
         self._client = httpx.Client(verify=verify, timeout=httpx.Timeout(_TIMEOUT_S, connect=_CONNECT_S))
+        weakref.finalize(self, self._client.close)  # a script that fetches one file closes nothing
 
     def close(self) -> None:
         """Close its connections."""

@@ -473,6 +473,20 @@ def test_scripts_fetch_and_push_where_the_environment_says(tmp_path: Path, monke
     assert not (tmp_path / "home/store").exists()
 
 
+def test_scripts_fetch_and_push_by_a_grant(services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MULTIBLAST_COUPLING", "https")
+    with gateway(services) as url:
+        monkeypatch.setenv("MULTIBLAST_GATEWAY", url)
+        with pytest.raises(StoreError, match="MULTIBLAST_GRANT"):
+            fetch("store:a/b", tmp_path)
+        monkeypatch.setenv("MULTIBLAST_GRANT", granted(services, writes=["a/"]))
+        reference = push(_written(tmp_path / "one", b"x"), "a/b")
+        assert fetch(reference, tmp_path / "into").read_bytes() == b"x"
+        with pytest.raises(NotAllowedError):
+            fetch("store:c/d", tmp_path)
+    assert services.store.read("a/b") == b"x"
+
+
 def _written(path: Path, data: bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
