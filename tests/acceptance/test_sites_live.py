@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.error import HTTPError
 
 import psutil
 import pytest
@@ -109,11 +110,20 @@ def away(
     (start,) = [command for command in COMMANDS if "--site" in command]
     program, *words = shlex.split(start)
     worker = host.popen(Path(sys.executable).with_name(program), *words)
+    wait_for(lambda: _has_workers(installation))
     yield host
     worker.kill()
     worker.wait()
     if worker.stdout:
         worker.stdout.close()
+
+
+def _has_workers(installation: Installation) -> bool:
+    try:
+        workers = installation.ask("/work_pools/giessen/workers/filter")
+    except HTTPError:  # it has not made its pool yet
+        return False
+    return any(worker["status"] == "ONLINE" for worker in workers)
 
 
 def begun(home: Services, sequences: list[Sequence], **options: object) -> str:
