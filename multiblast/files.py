@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import os
 import shutil
 import tempfile
@@ -47,6 +48,17 @@ def hashed(data: Iterable[bytes], hasher: _Hasher) -> Iterator[bytes]:
     for piece in data:
         hasher.update(piece)
         yield piece
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return sha256_of_rest(file)
+
+
+def sha256_of_rest(stream: BinaryIO) -> str:
+    """Return the SHA-256 of what is left to read of a stream, read in pieces."""
+    return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]  # a BinaryIO has what it needs
 
 
 def contained(base: Path, *parts: str) -> Path:

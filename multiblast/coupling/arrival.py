@@ -140,12 +140,6 @@ def _linked(source: Path, path: Path) -> bool:
     return True
 
 
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def plain_files(directory: Path) -> Iterator[tuple[Path, bool]]:
     """Yield what is below a directory, in the order of names: files, and with True empty directories.
 

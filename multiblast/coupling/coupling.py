@@ -12,12 +12,13 @@ from shutil import rmtree
 from typing import BinaryIO, Protocol
 from uuid import uuid4
 
-from multiblast.coupling.arrival import arrive, check_plain, link_or_copy, sha256_of
+from multiblast.coupling.arrival import arrive, check_plain, link_or_copy
 from multiblast.coupling.cache import InputCache
 from multiblast.coupling.downloads import open_url
 from multiblast.coupling.reference import WEB, Reference
 from multiblast.coupling.trees import MANIFEST, Tree, TreeFile
 from multiblast.errors import ConflictError, InvalidInputError, NotAllowedError, ObjectMissingError, Problem, StoreError
+from multiblast.files import sha256_of
 from multiblast.stores import LocalStore, Store, open_store
 from multiblast.stores.base import CHUNK_BYTES, check_key
 from multiblast.stores.http import HttpStore
@@ -201,7 +202,7 @@ def _is_there(store: Store, key: str, sha256: str, size_bytes: int) -> bool:
     except ObjectMissingError:
         return False
     # Not every store knows the sha256 without reading.
-    if found.size_bytes != size_bytes or (store.sha256(key) or Store.sha256(store, key)) != sha256:
+    if found.size_bytes != size_bytes or store.sha256(key) != sha256:
         raise ConflictError(f"something else is at {key!r} in the store: push to another key")
     return True
 

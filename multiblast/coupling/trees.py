@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
-from multiblast.coupling.arrival import check_plain, plain_files, sha256_of
+from multiblast.coupling.arrival import check_plain, plain_files
 from multiblast.coupling.reference import DIGEST
 from multiblast.errors import InvalidInputError, StoreError
+from multiblast.files import sha256_of
 from multiblast.stores import Store
 
 MANIFEST = "tree.json"

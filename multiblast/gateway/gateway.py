@@ -29,7 +29,6 @@ from multiblast.gateway.sites import Sites
 from multiblast.gateway.tickets import Tickets
 from multiblast.gateway.uploads import BrokenPieceError, Upload, Uploads, noticing_full_disk
 from multiblast.stores import LocalStore, Store, StoredObject
-from multiblast.stores.base import CHUNK_BYTES
 
 _log = logging.getLogger(__name__)
 
@@ -322,7 +321,7 @@ class Visit:
         """
         store = self.gateway.store
         try:
-            is_same = store.stat(key).size_bytes == length and self._digest(key) == sha256
+            is_same = store.stat(key).size_bytes == length and store.sha256(key) == sha256
         except ObjectMissingError:
             if not self.grant.may_write(key):
                 raise NotAllowedError(f"the grant does not let {key[:200]!r} be made") from None
@@ -350,13 +349,6 @@ class Visit:
             if getattr(error.__cause__, "errno", None) not in _CLASHES:
                 raise
             raise ConflictError(f"{key!r} is a directory, or lies below a file: choose another key") from error
-
-    def _digest(self, key: str) -> str:
-        with self.gateway.store.open(key) as stream:
-            found = hashlib.sha256()
-            while data := stream.read(CHUNK_BYTES):
-                found.update(data)
-        return found.hexdigest()
 
     def _take_space(self, size: int) -> None:
         if not self.gateway.tickets.take_space(self.grant.ticket, size):

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from multiblast.errors import ConflictError, MultiblastError, NotFoundError, StoreError
-from multiblast.files import make_private, replacing
+from multiblast.files import make_private, replacing, sha256_of_rest
 from multiblast.ids import digest, is_id
-from multiblast.stores.base import CHUNK_BYTES
 
 KEPT_S = 24 * 3600
 _SPARE_BYTES = 64 << 20
@@ -194,10 +193,8 @@ class Uploads:
         """
         place = self._directory / upload.id
         with self._locked(place) as file:
-            found = hashlib.sha256()
-            while data := file.read(CHUNK_BYTES):
-                found.update(data)
-            if found.hexdigest() != upload.sha256:
+            found = sha256_of_rest(file)
+            if found != upload.sha256:
                 shutil.rmtree(place)
                 raise BrokenPieceError("the whole is not what was announced: its SHA-256 is another one; send it anew")
             file.seek(0)

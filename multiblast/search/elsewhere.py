@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,6 +12,7 @@ from typing import Any, BinaryIO, Protocol, Self
 
 from multiblast.database import QueryJob
 from multiblast.errors import ConflictError, FailureClass, ObjectMissingError, ProgramError
+from multiblast.files import sha256_of
 from multiblast.gateway import Gateway
 from multiblast.jobs import Jobs
 from multiblast.object_kinds import published_files_prefix, published_key
@@ -106,7 +106,7 @@ class Elsewhere:
             options=job.recipe["options"],
             site=job.site,
             targets=tuple((target["targetDisplayName"], target["targetFile"]) for target in job.recipe["targets"]),
-            inputs={name: _sha256(path) for name, path in files.items()},
+            inputs={name: sha256_of(path) for name, path in files.items()},
             **more,
         )
 
@@ -244,8 +244,3 @@ def _published(context: SearchContext) -> Iterator[str]:
     for one in context.databases:
         yield published_key(one.site, one.target, one.name, one.molecule)
         yield published_files_prefix(one.fingerprint)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,7 +7,6 @@ once, whole, and is visible whole or not at all.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
@@ -17,6 +16,7 @@ from typing import BinaryIO, Self
 from urllib.parse import SplitResult
 
 from multiblast.errors import ObjectMissingError, StoreError
+from multiblast.files import sha256_of_rest
 
 CHUNK_BYTES = 1 << 20
 
@@ -107,12 +107,9 @@ class Store(ABC):
             return stream.read()
 
     def sha256(self, key: str) -> str:
-        """Return the sha256 of an object; by default by reading it."""
-        hasher = hashlib.sha256()
+        """Return the SHA-256 of an object; by reading it, where the store does not know it."""
         with self.open(key) as stream:
-            for piece in chunks(stream):
-                hasher.update(piece)
-        return hasher.hexdigest()
+            return sha256_of_rest(stream)
 
     def presign(self, key: str, expires_s: int, filename: str = "") -> str:  # noqa: ARG002 - most stores have no links
         """Return a URL by which anybody may download an object for ``expires_s`` seconds; empty if there are no links.

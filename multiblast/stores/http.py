@@ -74,9 +74,10 @@ class HttpStore(Store):
         return StoredObject(key, int(told["content-length"]), parsedate_to_datetime(told["last-modified"]))
 
     def sha256(self, key: str) -> str:
-        """Return the SHA-256 of an object that was pushed; empty if the gateway does not know it."""
-        told = self._client.ask("HEAD", self._path(key), key=key).headers
-        return base64.b64decode(told.get("repr-digest", "").partition(":")[2].rstrip(":")).hex()
+        """Return the SHA-256 of an object, which the gateway knows if it was pushed: see `Store.sha256`."""
+        headers = self._client.ask("HEAD", self._path(key), key=key).headers
+        known = base64.b64decode(headers.get("repr-digest", "").partition(":")[2].rstrip(":")).hex()
+        return known or super().sha256(key)
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         """List what the grant names: see `Store.list`."""

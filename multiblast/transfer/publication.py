@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
 from multiblast.errors import ConflictError, InvalidInputError, ObjectMissingError, StoreError
-from multiblast.files import hashed
+from multiblast.files import hashed, sha256_of
 from multiblast.ids import is_id
 from multiblast.molecules import DatabaseKind
 from multiblast.object_kinds import PUBLISHED, published_files_prefix, published_key
@@ -113,12 +113,6 @@ def published_databases(store: Store) -> list[Published]:
     """Return the databases in a store, in the order of their names."""
     found = (Published.from_json(store.read(item.key)) for item in store.list(_NAMES))
     return sorted(found, key=lambda database: (database.display, database.molecule))
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _put(store: Store, key: str, path: Path, relative: str) -> PublishedFile:

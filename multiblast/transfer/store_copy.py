@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from multiblast.errors import ObjectMissingError, StoreError
-from multiblast.files import hashed
+from multiblast.files import hashed, sha256_of_rest
 from multiblast.stores.base import Store, StoredObject, chunks
 
 
@@ -76,5 +76,6 @@ def _copy(key: str, source: Store, target: Store) -> None:
 
 
 def _digest(store: Store, key: str) -> str:
+    """Return the SHA-256 of what a store really gives; what it says of it is no proof of a copy."""
     with store.open(key) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]  # a BinaryIO has what it needs
+        return sha256_of_rest(stream)

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, StoreError
+from multiblast.files import sha256_of
 from multiblast.stores import Store
 from multiblast.targets import Targets
-from multiblast.transfer.publication import Published, PublishedFile, published_databases, sha256_of
+from multiblast.transfer.publication import Published, PublishedFile, published_databases
 
 _INDEX = (".pin", ".nin", ".pal", ".nal")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem
-from multiblast.files import make_private, replacing
+from multiblast.files import make_private, replacing, sha256_of_rest
 from multiblast.gateway.uploads import Uploads, noticing_full_disk, write_all
 from multiblast.ids import digest
 from multiblast.stores.base import CHUNK_BYTES
@@ -107,12 +106,10 @@ class Chunks(Uploads):
             if facts is None or facts.is_kept:
                 raise NotFoundError("upload", key[:200], "send it anew")
             file.truncate(facts.end)
-            found = hashlib.sha256()
-            while data := file.read(CHUNK_BYTES):
-                found.update(data)
+            found = sha256_of_rest(file)
             file.seek(0)
             try:
-                yield file, facts.end, found.hexdigest()
+                yield file, facts.end, found
             except BaseException:
                 shutil.rmtree(place)  # what was refused once is not tried again at the end of the run
                 raise
