@@ -18,7 +18,7 @@ from multiblast.jobs import Jobs
 from multiblast.object_kinds import published_files_prefix, published_key
 from multiblast.programs import Completed
 from multiblast.search.batch_search import Started
-from multiblast.search.context import PROFILE_FILE, QUERY_FILE, SearchContext
+from multiblast.search.context import PROFILE_FILE, QUERY_FILE, SearchContext, targets_of
 from multiblast.search.orders import (
     ALIVE,
     ALIVE_EVERY_S,
@@ -105,7 +105,7 @@ class Elsewhere:
             program=job.program,
             options=job.recipe["options"],
             site=job.site,
-            targets=tuple((target["targetDisplayName"], target["targetFile"]) for target in job.recipe["targets"]),
+            targets=tuple((target.display, target.file) for target in targets_of(job)),
             inputs={name: sha256_of(path) for name, path in files.items()},
             **more,
         )

@@ -9,7 +9,6 @@ from typing import Annotated, TypeVar
 from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 
-from multiblast.errors import NotAllowedError
 from multiblast.gateway import BrokenPieceError, BusyError, Gateway, NoSpaceError, UnknownGrantError, Visit
 from web.errors import HttpError
 
@@ -74,14 +73,3 @@ async def _visit(request: Request) -> Visit:
 
 VisitOfRequest = Annotated[Visit, Depends(_visit)]
 GatewayOfRequest = Annotated[Gateway, Depends(gateway_of)]
-
-__all__ = [
-    "GatewayOfRequest",
-    "NotAllowedError",
-    "VisitOfRequest",
-    "address_of",
-    "as_http",
-    "bearer",
-    "in_thread",
-    "raising_http",
-]
