@@ -254,7 +254,7 @@ class GatewayRules(_Settings):
         default="",
         description="How files reach what sites do: `filesystem`, `https`, or the URL of a store, such as "
         "`s3://BUCKET/PREFIX`, unless a run or MULTIBLAST_COUPLING says otherwise. Empty: by the gateway, where a "
-        "machine has been told of one.",
+        "machine knows one.",
     )
     redirect_s: int = Field(
         default=0,

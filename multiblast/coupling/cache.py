@@ -108,9 +108,9 @@ class InputCache:
 
 
 def _configured_limit() -> int:
-    told = os.environ.get(COUPLING_BYTES, "")
-    if told and not (told.isascii() and told.isdigit()):
+    text = os.environ.get(COUPLING_BYTES, "")
+    if text and not (text.isascii() and text.isdigit()):
         raise InvalidInputError(
-            Problem(f"{told!r} is no number of bytes: write for example 20000000000", COUPLING_BYTES)
+            Problem(f"{text!r} is no number of bytes: write for example 20000000000", COUPLING_BYTES)
         )
-    return int(told or _LIMIT_BYTES)
+    return int(text or _LIMIT_BYTES)

@@ -56,14 +56,14 @@ def choose(
         "the block": block,
         "the default": FILESYSTEM,
     }
-    source, told = next((source, told.strip()) for source, told in named.items() if told.strip())
-    name, is_url, _ = told.partition("://")
+    source, value = next((source, value.strip()) for source, value in named.items() if value.strip())
+    name, is_url, _ = value.partition("://")
     if name not in KNOWN:
         try:
             _check_driver(name)
         except StoreError as error:
             raise InvalidInputError(Problem(f"{error} ({source} says so)", "coupling")) from error
-    return Chosen(name, source, told if is_url else "")
+    return Chosen(name, source, value if is_url else "")
 
 
 def _check_driver(name: str) -> None:

@@ -38,7 +38,7 @@ _CLASHES = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
 
 
 class UnknownGrantError(NotAllowedError):
-    """Whoever asks has not shown a grant, or none that is still good: a fresh one is needed.
+    """Who asks has not shown a grant, or none that is still good: a fresh one is needed.
 
     Attributes:
         has_expired: Whether it was good once.
@@ -266,7 +266,7 @@ class Visit:
                 except ConflictError:
                     self.gateway.uploads.remove(upload)
                     raise
-        if upload.offset == length:  # there are no bytes, or whoever took the last ones ended before they were kept
+        if upload.offset == length:  # there are no bytes, or who took the last ones ended before they were kept
             try:
                 self.finish(upload)
             except NotFoundError:  # somebody else has just done so

@@ -82,8 +82,8 @@ class GrantKeys:
         # As bytes: of texts beyond ASCII the comparison would make an error.
         if key is None or not hmac.compare_digest(_signature(key, body).encode(), signature.encode(errors="replace")):
             raise NotAllowedError("this grant is not one of ours: ask for one with a site key and a ticket")
-        told = json.loads(base64.urlsafe_b64decode(facts))
-        grant = Grant(**{**told, "reads": tuple(told["reads"]), "writes": tuple(told["writes"])})
+        read = json.loads(base64.urlsafe_b64decode(facts))
+        grant = Grant(**{**read, "reads": tuple(read["reads"]), "writes": tuple(read["writes"])})
         return grant, grant.expires <= (time.time() if now is None else now)
 
     def rotate(self) -> str:

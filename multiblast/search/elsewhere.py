@@ -198,7 +198,7 @@ class RunElsewhere:
         return self._done
 
     def _attempt(self) -> Done | None:
-        """Wait for one attempt; return None if whoever did it has gone, so that another one is worth it."""
+        """Wait for one attempt; return None if who did it has gone, so that another one is worth it."""
         began, seen = time.monotonic(), 0.0
         while True:
             if done := is_done(self.at.gateway.store, self.order):

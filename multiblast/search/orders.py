@@ -108,16 +108,16 @@ class Order:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Self:
+    def from_json(cls, facts: Mapping[str, Any]) -> Self:
         """Read what `to_json` wrote.
 
         Raises:
             ConflictError: it is not so.
         """
         try:
-            targets = tuple((str(display), str(file)) for display, file in told["targets"])
-            formatter = tuple(str(word) for word in told["formatter"])
-            made = cls(**{**told, "targets": targets, "formatter": formatter})
+            targets = tuple((str(display), str(file)) for display, file in facts["targets"])
+            formatter = tuple(str(word) for word in facts["formatter"])
+            made = cls(**{**facts, "targets": targets, "formatter": formatter})
         except (KeyError, TypeError, ValueError) as error:
             raise ConflictError(f"this is no order: {error}") from error
         if unknown := {word for word in formatter if word.startswith("-")} - _FORMATTER_OPTIONS:
@@ -238,7 +238,7 @@ def showing_life(store: Store, order: Order) -> Iterator[Callable[[], bool]]:
     """Say every few seconds that the order is being done; give what says whether it is wanted no more."""
     ended, unwanted = Event(), Event()
 
-    def tell() -> None:
+    def report() -> None:
         while True:
             try:
                 store.put(f"{order.prefix}{ALIVE}", json.dumps({"at": time.time()}).encode())  # never the same twice
@@ -249,13 +249,13 @@ def showing_life(store: Store, order: Order) -> Iterator[Callable[[], bool]]:
             if ended.wait(ALIVE_EVERY_S):
                 return
 
-    teller = Thread(target=tell, name="order-alive", daemon=True)
-    teller.start()
+    reporter = Thread(target=report, name="order-alive", daemon=True)
+    reporter.start()
     try:
         yield unwanted.is_set
     finally:
         ended.set()
-        teller.join()
+        reporter.join()
 
 
 def _handed_over(coupling: StoreCoupling, order: Order, path: Path) -> str:
@@ -312,10 +312,10 @@ def _unpack(source: BinaryIO, target: BinaryIO) -> None:
 def is_done(store: Store, order: Order) -> Done | None:
     """Return what came of an order, if it is done; what a machine elsewhere says of it is checked."""
     try:
-        told = json.loads(store.read(f"{order.prefix}{DONE}"))
+        facts = json.loads(store.read(f"{order.prefix}{DONE}"))
     except (StoreError, ValueError):
         return None
     try:
-        return Done(**told)
+        return Done(**facts)
     except (ValidationError, TypeError):
         return None

@@ -237,10 +237,10 @@ def driver_of(scheme: str) -> Any:
 
 
 def _written(found: Mapping[str, Any]) -> datetime:
-    """Return when a file was written; now, if the driver does not tell in a form that we know."""
-    told = next((found[name] for name in _TIMES if found.get(name)), None)
+    """Return when a file was written; now, if the driver does not give it in a form that we know."""
+    when = next((found[name] for name in _TIMES if found.get(name)), None)
     with suppress(ValueError):
-        told = datetime.fromisoformat(told) if isinstance(told, str) else told
-    if isinstance(told, datetime):
-        return (told if told.tzinfo else told.replace(tzinfo=UTC)).astimezone(UTC)
-    return datetime.fromtimestamp(told, UTC) if isinstance(told, int | float) else datetime.now(UTC)
+        when = datetime.fromisoformat(when) if isinstance(when, str) else when
+    if isinstance(when, datetime):
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC)
+    return datetime.fromtimestamp(when, UTC) if isinstance(when, int | float) else datetime.now(UTC)

@@ -70,8 +70,8 @@ class HttpStore(Store):
 
     def stat(self, key: str) -> StoredObject:
         """Describe an object: see `Store.stat`."""
-        told = self._client.ask("HEAD", self._path(key), key=key).headers
-        return StoredObject(key, int(told["content-length"]), parsedate_to_datetime(told["last-modified"]))
+        facts = self._client.ask("HEAD", self._path(key), key=key).headers
+        return StoredObject(key, int(facts["content-length"]), parsedate_to_datetime(facts["last-modified"]))
 
     def sha256(self, key: str) -> str:
         """Return the SHA-256 of an object, which the gateway knows if it was pushed: see `Store.sha256`."""
@@ -85,9 +85,9 @@ class HttpStore(Store):
             "GET", f"/objects?prefix={quote(self._prefix + prefix, safe='')}", key=prefix
         ) as answer:
             for line in answer.iter_lines():
-                told = json.loads(line)
+                facts = json.loads(line)
                 yield StoredObject(
-                    told["key"].removeprefix(self._prefix), told["size"], datetime.fromisoformat(told["modified"])
+                    facts["key"].removeprefix(self._prefix), facts["size"], datetime.fromisoformat(facts["modified"])
                 )
 
     def delete(self, keys: Iterable[str]) -> None:

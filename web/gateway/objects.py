@@ -112,8 +112,8 @@ async def send_object(request: Request, service: Service, visit: Visit, key: str
 
 
 def _line(found: StoredObject) -> bytes:
-    told = {"key": found.key, "size": found.size_bytes, "modified": found.modified.isoformat()}
-    return json.dumps(told).encode() + b"\n"
+    facts = {"key": found.key, "size": found.size_bytes, "modified": found.modified.isoformat()}
+    return json.dumps(facts).encode() + b"\n"
 
 
 def _tag(found: StoredObject, sha256: str) -> str:

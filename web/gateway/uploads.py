@@ -80,7 +80,7 @@ async def _next(arriving: AsyncIterator[bytes]) -> bytes:
     """Return what comes next; nothing at the end.
 
     Raises:
-        HttpError: nothing comes: whoever sends has gone without a word, and others shall not wait for it.
+        HttpError: nothing comes: the sender has gone without a word, and others shall not wait for it.
     """
     try:
         async with timeout(SILENT_S):

@@ -25,7 +25,7 @@ from multiblast.stores import Store
 from multiblast.stores.base import is_key
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,99}")
-REGISTER = "register"  # what a plugin is told for a job if it is to register itself
+REGISTER = "register"  # what a plugin gets for a job if it is to register itself
 _STEP_S = 1.0
 _SPARE_S = 300.0  # for what a plugin says at its very end
 
@@ -132,7 +132,7 @@ def run_plugin(  # noqa: PLR0913 - what a run is made of
         max_bytes: How much it may push.
         timeout_s: After how long it is killed.
         cancelled: Asked several times a second whether to kill it.
-        note: Told each step that the plugin says it is at, if it stays there for a second; the last one in any case.
+        note: Called with each step of the plugin that lasts a second, and with the last one.
 
     Returns:
         What it made.
