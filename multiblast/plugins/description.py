@@ -1,0 +1,502 @@
+"""A plugin's table: what it is, what it takes and makes, and how it is run.
+
+The table is a file ``plugin.toml``, or ``[tool.multiblast.plugin]`` in the metadata block of a Python script (PEP 723).
+It is read without importing anything.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from multiblast.errors import InvalidInputError, Problem
+from multiblast.plugins.kinds import CONTENT_TYPE, DATA_TYPE
+
+TABLE_FILE = "plugin.toml"
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=60)]
+PortName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=60)]
+_Version = Annotated[str, StringConstraints(pattern=r"^[0-9][A-Za-z0-9.+_-]*$", max_length=60)]
+_Tag = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=60)]
+_DataType = Annotated[str, StringConstraints(pattern=f"^{DATA_TYPE}$")]
+_OutputType = Annotated[
+    str, StringConstraints(pattern=r"^(\*|[a-z][a-z0-9-]*(/([a-z][a-z0-9-]*|\{[A-Za-z0-9_]+\}))?)$")
+]
+_ContentType = Annotated[str, StringConstraints(pattern=f"^{CONTENT_TYPE}$")]
+_Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$")]
+
+PLACEHOLDER = re.compile(r"\{([a-z]+)(?:\.([A-Za-z0-9_]+))?\}")
+"""What stands in a word of a command for something else, such as ``{inputs.sequences}`` or ``{threads}``."""
+
+_CONDITION = re.compile(r"(inputs|parameters)\.([A-Za-z0-9_]+)(?:\s*=\s*(.+))?")
+_PLAIN_WORDS = {"threads", "work", "plugin"}
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Input(_Table):
+    """What a plugin takes at one port.
+
+    Attributes:
+        data: What it means, such as ``sequences/protein``: see `multiblast.plugins.kinds`.
+        content: How it may be written.
+        many: Whether any number of files is taken, in order.
+    """
+
+    data: _DataType = "*"
+    content: tuple[_ContentType, ...] = ("*",)
+    required: bool = True
+    many: bool = False
+    label: str = ""
+    help: str = ""
+
+
+class Output(_Table):
+    """What a plugin makes at one port.
+
+    Attributes:
+        data: What it means; ``alignment/{sequences}`` has the sub-type of what came in at the port ``sequences``.
+        content: How it is written.
+        edam: The EDAM format that this is, such as ``format_1929``.
+    """
+
+    data: _OutputType
+    content: _ContentType
+    required: bool = True
+    label: str = ""
+    help: str = ""
+    edam: Annotated[str, StringConstraints(pattern=r"^(format_[0-9]{4})?$")] = ""
+
+
+class Parameter(_Table):
+    """A value that a person chooses.
+
+    Attributes:
+        type: ``choice`` is one of ``choices``; a ``secret`` names a Secret block, whose text only the run sees.
+        pattern: What a text must match as a whole.
+        least, most: The range of a number.
+        private: Whether the value is kept out of pages, logs and the registry.
+    """
+
+    type: Literal["text", "integer", "number", "flag", "choice", "secret"] = "text"
+    choices: tuple[str, ...] = ()
+    default: str | bool | int | float | None = None
+    pattern: str = ""
+    least: float | None = None
+    most: float | None = None
+    label: str = ""
+    help: str = ""
+    private: bool = False
+
+    @property
+    def required(self) -> bool:
+        """Whether a value must be given."""
+        return self.default is None
+
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody is to see the value."""
+        return self.private or self.type == "secret"
+
+    def checked(self, value: Any, key: str) -> str | bool | int | float:
+        """Return a given value as its type; an `InvalidInputError` about the field ``key`` if it cannot be one."""
+        try:
+            return self._read(value)
+        except ValueError as error:
+            raise InvalidInputError(Problem(str(error), key)) from error
+
+    def _read(self, value: Any) -> str | bool | int | float:
+        if self.type == "flag":
+            return _read_flag(value)
+        if self.type in {"integer", "number"}:
+            return self._read_number(value)
+        if not isinstance(value, str):
+            raise ValueError(f"{value!r} is no text")  # noqa: TRY004 - bad input, whatever its type
+        if self.type == "choice" and value not in self.choices:
+            raise ValueError(f"{value!r} is not one of {', '.join(self.choices)}")
+        if self.pattern and not re.fullmatch(self.pattern, value):
+            raise ValueError(f"{value!r} does not match {self.pattern}")
+        if value.startswith("-") or not value.isprintable():
+            raise ValueError(f"{value!r} begins with a hyphen or has characters that cannot be printed: use others")
+        return value
+
+    def _read_number(self, value: Any) -> int | float:
+        try:
+            if isinstance(value, bool):
+                raise ValueError  # noqa: TRY301, TRY004 - one way out
+            number: int | float = float(value)
+            if number != number or number in {float("inf"), float("-inf")}:  # noqa: PLR0124 - not a number
+                raise ValueError  # noqa: TRY301
+            if self.type == "integer":
+                if number != int(number):
+                    raise ValueError  # noqa: TRY301
+                number = int(value)
+        except (TypeError, ValueError):
+            kind = "a whole number" if self.type == "integer" else "a number"
+            raise ValueError(f"{value!r} is not {kind}") from None
+        if (self.least is not None and number < self.least) or (self.most is not None and number > self.most):
+            low = "" if self.least is None else f" from {self.least:g}"
+            high = "" if self.most is None else f" up to {self.most:g}"
+            raise ValueError(f"{value} is not allowed: give a number{low}{high}")
+        return number
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.type == "choice") != bool(self.choices):
+            raise ValueError("choices are for type 'choice', which needs them")
+        if self.pattern:
+            _check_pattern(self.pattern)
+        if self.type == "secret" and self.default not in {None, ""}:
+            raise ValueError("a secret has no default")
+        if self.default is not None and self.default != "":
+            object.__setattr__(self, "default", self._read(self.default))
+        return self
+
+
+class Conditional(_Table):
+    """Words of a command that are left out where a condition does not hold.
+
+    Attributes:
+        when: ``parameters.NAME``, which holds for what is neither empty nor false, ``parameters.NAME = VALUE``, or
+            ``inputs.NAME``, which holds for what is given.
+    """
+
+    when: str
+    words: tuple[str, ...]
+
+    @property
+    def condition(self) -> tuple[str, str, str | None]:
+        """What is looked at, ``inputs`` or ``parameters``, its name, and the value that it must have, if any."""
+        found = _CONDITION.fullmatch(self.when.strip())
+        if found is None:
+            raise ValueError(
+                f"{self.when!r} is no condition: write parameters.NAME, parameters.NAME = VALUE or inputs.NAME"
+            )
+        return found[1], found[2], found[3]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _ = self.condition
+        return self
+
+
+class Run(_Table):
+    """How a plugin is run: a command, or a Python script in an environment of its own.
+
+    Attributes:
+        command: Its words; ``{inputs.NAME}``, ``{outputs.NAME}``, ``{parameters.NAME}``, ``{threads}``, ``{work}`` (the
+            directory that it may write to) and ``{plugin}`` (that of its own files) stand for what they say. A word
+            that is just one placeholder of several files becomes several words. There is no shell.
+        script: Instead: a Python script beside the table, run by the environment's Python.
+        stdout: The output to which what it prints goes.
+        network: Whether it may use the network.
+        cache: Whether equal inputs give equal outputs, so that it is never done twice.
+        queue: The work queue of its runs, instead of ``plugins``.
+        concurrency: How many runs of it there may be at a time; 0 is no limit.
+    """
+
+    command: tuple[str | Conditional, ...] = ()
+    script: Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_][A-Za-z0-9_-]*\.py)?$")] = ""
+    stdout: str = ""
+    timeout_s: Annotated[float, Field(gt=0, le=30 * 24 * 3600)] = 3600.0
+    memory_gb: Annotated[float, Field(gt=0, le=4096)] = 8.0
+    output_gb: Annotated[float, Field(gt=0, le=65536)] = 10.0
+    processes: Annotated[int, Field(ge=1, le=100_000)] = 512
+    threads: Annotated[int, Field(ge=0, le=1024)] = 0
+    network: bool = False
+    cache: bool = True
+    queue: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]*$")] = ""
+    concurrency: Annotated[int, Field(ge=0, le=10_000)] = 0
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if bool(self.command) == bool(self.script):
+            raise ValueError("give either a command or a script")
+        return self
+
+
+class Tool(_Table):
+    """The program that a plugin runs, which is installed apart.
+
+    Attributes:
+        command: What prints its version.
+        pattern: Matches the version in what is printed; its first group is the version.
+        requires: Versions that the plugin works with, as pip writes them, such as ``>=7.4,<8``.
+        debian: The Debian package that has it.
+    """
+
+    command: Annotated[tuple[str, ...], Field(min_length=1)]
+    pattern: str
+    requires: str = ""
+    debian: Annotated[str, StringConstraints(pattern=r"^[a-z0-9.+-]*$")] = ""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if _check_pattern(self.pattern).groups < 1:
+            raise ValueError("the pattern needs a group around the version")
+        _check_requirement(self.requires)
+        return self
+
+
+class Need(_Table):
+    """Another plugin that a plugin calls: by name, or any that fits.
+
+    Attributes:
+        tags: Tags that it must have; with ``!`` before it one that it must not have.
+        version: Versions, as pip writes them.
+    """
+
+    name: str = ""
+    tags: tuple[Annotated[str, StringConstraints(pattern=r"^!?[a-z0-9][a-z0-9.-]*$")], ...] = ()
+    version: str = ""
+    type: str = ""
+    required: bool = True
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _check_requirement(self.version)
+        return self
+
+
+class Schedule(_Table):
+    """When a plugin runs by itself: every ISO 8601 period such as ``PT24H``, or by a cron expression."""
+
+    every: Annotated[str, StringConstraints(pattern=r"^(P([0-9]+D|([0-9]+D)?T([0-9]+H([0-9]+M)?|[0-9]+M)))?$")] = ""
+    cron: str = ""
+    timezone: str = "UTC"
+    active: bool = False
+    parameters: Mapping[str, Any] = {}
+    inputs: Mapping[str, str | tuple[str, ...]] = {}
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if bool(self.every) == bool(self.cron):
+            raise ValueError("give either every or cron")
+        return self
+
+
+class State(_Table):
+    """A database of a plugin's own, kept from run to run, with migrations of Alembic in a directory of the plugin."""
+
+    migrations: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
+
+
+class Link(_Table):
+    """An address about a plugin, such as its documentation."""
+
+    type: str
+    href: Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
+
+
+class Words(_Table):
+    """What a person reads of a plugin, in another language; what is left out stays as it is."""
+
+    title: str = ""
+    description: str = ""
+    labels: Mapping[str, str] = {}
+    help: Mapping[str, str] = {}
+
+
+class Description(_Table):
+    """A plugin's table.
+
+    Attributes:
+        type: What it does. A ``visualization`` shows one input as a page, a ``dataloader`` has no inputs, and a
+            ``search`` finds hits of each query alone: see the table ``search``.
+        text: What a person reads, by language.
+        search: How a search plugin's queries are split, and its rows brought back.
+    """
+
+    name: Name
+    version: _Version
+    title: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    description: str = ""
+    type: Literal["processing", "conversion", "visualization", "dataloader", "interaction", "search"] = "processing"
+    tags: tuple[_Tag, ...] = ()
+    license: str = ""
+    links: tuple[Link, ...] = ()
+    inputs: Mapping[PortName, Input] = {}
+    outputs: Mapping[PortName, Output] = {}
+    parameters: Mapping[PortName, Parameter] = {}
+    run: Run
+    tool: Tool | None = None
+    needs: Mapping[PortName, Need] = {}
+    schedules: tuple[Schedule, ...] = ()
+    state: State | None = None
+    text: Mapping[_Language, Words] = {}
+    search: Mapping[str, Any] | None = None
+
+    @property
+    def identifier(self) -> str:
+        """Name and version: ``mafft@1.0.0``."""
+        return f"{self.name}@{self.version}"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        problems = [*self._check_command(), *self._check_type(), *self._check_outputs()]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _check_command(self) -> Iterator[str]:
+        """Yield what is wrong with the placeholders of the command, and with the texts that get into it."""
+        for word in self.run.command:
+            parts = (word,) if isinstance(word, str) else word.words
+            if not isinstance(word, str):
+                kind, name, _ = word.condition
+                if name not in (self.inputs if kind == "inputs" else self.parameters):
+                    yield f"run.command: there is no {kind}.{name}"
+            for part in parts:
+                yield from self._check_word(part)
+
+    def _check_word(self, word: str) -> Iterator[str]:
+        rooms: Mapping[str, Mapping[str, Any]] = {
+            "inputs": self.inputs,
+            "outputs": self.outputs,
+            "parameters": self.parameters,
+        }
+        for room, name in PLACEHOLDER.findall(word):
+            if name and name not in rooms.get(room, {}):
+                yield f"run.command: there is no {room}.{name}"
+            if not name and room not in _PLAIN_WORDS:
+                yield f"run.command: {{{room}}} stands for nothing: use inputs.NAME, outputs.NAME or parameters.NAME"
+            if room == "parameters" and name in self.parameters:
+                parameter = self.parameters[name]
+                if parameter.type == "text" and not parameter.pattern:
+                    yield f"parameters.{name}: a text that gets into the command needs a pattern"
+                if parameter.is_private:
+                    yield f"parameters.{name}: every user of the machine sees commands: let a script read it"
+
+    def _check_type(self) -> Iterator[str]:
+        required = [name for name, port in self.inputs.items() if port.required]
+        if self.type == "visualization" and (len(required) != 1 or "page" not in self.outputs):
+            yield "a visualization has one required input and an output named page"
+        if self.type == "dataloader" and self.inputs:
+            yield "a dataloader has no inputs"
+        if (self.type == "search") != (self.search is not None):
+            yield "the table search is for plugins of type 'search', which need it"
+
+    def _check_outputs(self) -> Iterator[str]:
+        if self.run.stdout and self.run.stdout not in self.outputs:
+            yield f"run.stdout: there is no output {self.run.stdout!r}"
+        for name, port in self.outputs.items():
+            copied = re.search(r"\{(.+)\}", port.data)
+            if copied and copied[1] not in self.inputs:
+                yield f"outputs.{name}.data: there is no input {copied[1]!r}"
+
+
+def read_table(text: str, where: str) -> Description:
+    """Read a ``plugin.toml``; ``where`` is what errors call it.
+
+    Raises:
+        InvalidInputError: with every problem, by key and line.
+    """
+    return _read(_toml(text, where), text, where, prefix="")
+
+
+def read_script(text: str, where: str) -> Description:
+    """Read the table in a script's metadata block (PEP 723); its run is the script itself, if it says nothing else.
+
+    Raises:
+        InvalidInputError: there is none, or something is wrong in it.
+    """
+    first, block = _block(text, where)
+    table = _toml(block, where)
+    plugin = table.get("tool", {}).get("multiblast", {}).get("plugin")
+    if not isinstance(plugin, dict):
+        raise InvalidInputError(Problem("its metadata block has no table [tool.multiblast.plugin]", where))
+    name = where.rpartition("/")[2]
+    plugin.setdefault("run", {})
+    if isinstance(plugin["run"], dict) and not plugin["run"].get("command"):
+        plugin["run"].setdefault("script", name)
+    return _read(plugin, block, where, prefix="tool.multiblast.plugin.", first_line=first)
+
+
+def has_table(text: str) -> bool:
+    """Return whether a script has a plugin's table, well-formed or not."""
+    return bool(re.search(r"(?m)^# \[tool\.multiblast\.plugin", text))
+
+
+def _block(text: str, where: str) -> tuple[int, str]:
+    found = list(re.finditer(r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$", text))
+    if len(found) != 1:
+        wrong = "has no metadata block that begins with # /// script" if not found else "has several metadata blocks"
+        raise InvalidInputError(Problem(f"it {wrong}, as PEP 723 wants one", where))
+    lines = found[0]["content"].splitlines()
+    content = "\n".join(line[2:] if line.startswith("# ") else line[1:] for line in lines)
+    return text[: found[0].start()].count("\n") + 1, content
+
+
+def _toml(text: str, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"at line (\d+)", str(error))
+        raise InvalidInputError(
+            Problem(f"this is no TOML: {error}", where, line=int(line[1]) if line else 0)
+        ) from error
+
+
+def _read(table: Mapping[str, Any], text: str, where: str, *, prefix: str, first_line: int = 0) -> Description:
+    try:
+        return Description.model_validate(table)
+    except ValidationError as error:
+        problems = []
+        for one in error.errors():
+            place = [str(part) for part in one["loc"] if not str(part).startswith("function-")]
+            message = one["msg"].removeprefix("Value error, ")
+            line = _line(text, [*prefix.split("."), *place] if prefix else place)
+            key = ".".join(place)
+            problems.append(
+                Problem(message, f"{where}: {key}" if key else where, line=line + first_line if line else 0)
+            )
+        raise InvalidInputError(problems) from error
+
+
+def _line(text: str, place: list[str]) -> int:
+    """Return the 1-based line of a key in a TOML text, or of the table it is in; 0 if it is not found."""
+    table: list[str] = []
+    best, deepest = 0, 0
+    place = [part for part in place if part]
+    for number, line in enumerate(text.splitlines(), 1):
+        if head := re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line):
+            table = [part.strip().strip('"') for part in head[1].split(".")]
+            here = table
+        elif key := re.match(r"\s*([A-Za-z0-9_.\"-]+)\s*=", line):
+            here = [*table, *(part.strip('"') for part in key[1].split("."))]
+        else:
+            continue
+        if here == place[: len(here)] and len(here) > deepest:
+            best, deepest = number, len(here)
+    return best
+
+
+def _read_flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    words = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
+    if str(value).lower() not in words:
+        raise ValueError(f"{value!r} is neither true nor false")
+    return words[str(value).lower()]
+
+
+def _check_pattern(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+
+
+def _check_requirement(text: str) -> None:
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    try:
+        SpecifierSet(text)
+    except InvalidSpecifier as error:
+        raise ValueError(f"{text!r} names no versions: write >=1.2,<2") from error
