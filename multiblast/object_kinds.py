@@ -24,6 +24,8 @@ class ObjectKind(StrEnum):
     COMPARISON = "comparisons"
     EXPORT = "exports"
     ORDER = "orders"
+    PLUGIN_OUTPUT = "plugins"
+    PLUGIN_INPUT = "inputs"
     PROBE = "health"
 
     def key(self, name: str) -> str:

@@ -14,6 +14,7 @@ PLACES = {
     JobStatus.COMPLETE: (620, 80),
     JobStatus.FAILED: (620, 200),
     JobStatus.CANCELLED: (620, 320),
+    JobStatus.PAUSED: (360, 410),
     JobStatus.EXPIRED: (880, 200),
 }
 # How far an arrow bends aside, as a part of its length; arrows there and back bend to opposite sides by themselves.
@@ -24,6 +25,7 @@ BENDS = {
     (JobStatus.FAILED, JobStatus.QUEUED): -0.16,
     (JobStatus.CANCELLED, JobStatus.QUEUED): -0.22,
     (JobStatus.CANCELLED, JobStatus.COMPLETE): 0.32,
+    (JobStatus.PAUSED, JobStatus.EXPIRED): -0.14,
 }
 BEND, WIDTH, HEIGHT = 0.09, 120, 44
 HEAD = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 990 470" font-family="sans-serif" font-size="16">

@@ -1,7 +1,7 @@
 """Who may read and change which job: the one place where that is decided.
 
 - To read a job: a link to it, to a job it is a sequence of, or (a report) to its query job;
-  or a share of one of these.
+  or a share of one of these. Who may read what a plugin took in may not for that read what it made.
 - To restart, cancel, pin, describe, share or unlink it: a link to the job itself.
 - An administrator may do everything.
 """
@@ -17,7 +17,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
 from multiblast.accounts.requester import Requester
-from multiblast.database import ChildJob, Database, JobKind, Link, QueryJob, ReportJob, among, job_table
+from multiblast.database import ChildJob, Database, JobKind, Link, PluginJob, QueryJob, ReportJob, among, job_table
 from multiblast.errors import InvalidInputError, NotAllowedError, NotFoundError
 from multiblast.ids import ID_LENGTH, is_id
 
@@ -60,7 +60,7 @@ class Access:
         return {job_id: found[job_id] for job_id in wanted if job_id in found}
 
     def whole_id(self, requester: Requester, beginning: str) -> str:
-        """Return the id of the one job, query or report, that a requester may read and whose id begins so.
+        """Return the id of the one job, of any kind, that a requester may read and whose id begins so.
 
         A whole id is returned as it is, whether or not there is such a job.
 
@@ -118,6 +118,8 @@ def readable(requester: Requester, kind: JobKind) -> ColumnElement[bool]:
         return _query_readable(requester, col(QueryJob.id))
     if requester.administrator:
         return true()
+    if kind is JobKind.PLUGIN:
+        return or_(_linked(requester, col(PluginJob.id)), col(PluginJob.id).in_(requester.shares))
     own = or_(_linked(requester, col(ReportJob.id)), col(ReportJob.id).in_(requester.shares))
     return or_(own, _query_readable(requester, col(ReportJob.query_job_id)))
 

@@ -10,7 +10,19 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from multiblast.accounts.requester import Requester
-from multiblast.database import ChildJob, Database, JobStatus, Link, QueryJob, ReportJob, Result, Run, Usage, utc_now
+from multiblast.database import (
+    ChildJob,
+    Database,
+    JobStatus,
+    Link,
+    PluginJob,
+    QueryJob,
+    ReportJob,
+    Result,
+    Run,
+    Usage,
+    utc_now,
+)
 from multiblast.errors import LimitError
 from multiblast.settings import Policy, UserLimits
 
@@ -95,14 +107,15 @@ class UsageLimits:
 
 
 def bytes_kept(session: Session, owner: str) -> int:
-    """Return the bytes of results and reports kept for an owner, results that several jobs share counted once."""
+    """Return the bytes kept for an owner: results, those that several jobs share once, reports, outputs of plugins."""
     linked = select(Link.job_id).where(Link.owner == owner)
     alone = select(QueryJob.result_key).where(col(QueryJob.id).in_(linked))
     in_parents = select(ChildJob.result_key).where(col(ChildJob.parent_id).in_(linked))
     total = func.coalesce(func.sum(Result.length), 0)
     results = session.exec(select(total).where(col(Result.key).in_(alone) | col(Result.key).in_(in_parents))).one()
     reports = session.exec(select(ReportJob.files).where(col(ReportJob.id).in_(linked)))
-    return int(results) + sum(int(file["size"]) for files in reports for file in files)
+    outputs = session.exec(select(PluginJob.outputs).where(col(PluginJob.id).in_(linked)))
+    return int(results) + sum(int(file["size"]) for files in (*reports, *outputs) for file in files)
 
 
 def _count(session: Session, owner: str, hour: datetime, sequences: int) -> None:

@@ -1,7 +1,9 @@
 """The job database: what exists, who it belongs to, and what happened to it."""
 
 from multiblast.database.engine import Database
+from multiblast.database.job_tables import AnyJob, JobT, job_table
 from multiblast.database.lease_renewal import LEASE, heartbeat
+from multiblast.database.plugin_tables import PluginJob, PluginSource
 from multiblast.database.site_tables import GrantKey, QiitaJob, Site, Ticket, Transfer
 from multiblast.database.statements import among, database_now, in_portions, insert_missing, is_postgresql, upsert
 from multiblast.database.tables import (
@@ -13,7 +15,6 @@ from multiblast.database.tables import (
     JobEvent,
     JobKind,
     JobStatus,
-    JobT,
     Lease,
     Link,
     Notice,
@@ -28,12 +29,12 @@ from multiblast.database.tables import (
     Usage,
     UserToken,
     UtcDateTime,
-    job_table,
     utc_now,
 )
 
 __all__ = [
     "LEASE",
+    "AnyJob",
     "BatchRun",
     "ChildJob",
     "Database",
@@ -48,6 +49,8 @@ __all__ = [
     "Lease",
     "Link",
     "Notice",
+    "PluginJob",
+    "PluginSource",
     "QiitaJob",
     "QueryJob",
     "ReportJob",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from sqlalchemy import JSON, BigInteger, Column, DateTime, Dialect, Index, Integer, MetaData, Text, TypeDecorator
 from sqlalchemy.orm import declared_attr
@@ -21,6 +21,7 @@ class JobStatus(StrEnum):
 
     QUEUED = "queued"
     IN_PROGRESS = "in-progress"
+    PAUSED = "paused"
     COMPLETE = "complete"
     FAILED = "failed"
     EXPIRED = "expired"
@@ -32,6 +33,7 @@ class JobKind(StrEnum):
 
     QUERY = "query"
     REPORT = "report"
+    PLUGIN = "plugin"
 
 
 def utc_now() -> datetime:
@@ -158,14 +160,6 @@ class ReportJob(Table, table=True):
     started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     used_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime, index=True)
-
-
-JobT = TypeVar("JobT", QueryJob, ReportJob)
-
-
-def job_table(kind: JobKind) -> type[QueryJob | ReportJob]:
-    """Return the table of a kind of jobs."""
-    return QueryJob if kind is JobKind.QUERY else ReportJob
 
 
 class Link(Table, table=True):

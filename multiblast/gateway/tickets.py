@@ -6,21 +6,22 @@ import secrets
 import time
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, delete, or_, update
 from sqlmodel import col, select
 
 from multiblast.database import (
+    AnyJob,
     Database,
+    JobKind,
     JobStatus,
     QiitaJob,
-    QueryJob,
-    ReportJob,
     Site,
     Ticket,
     Transfer,
     among,
+    job_table,
     utc_now,
 )
 from multiblast.errors import InvalidInputError, NotAllowedError, NotFoundError, Problem
@@ -232,7 +233,8 @@ class Tickets:
             return "it has expired"
         with self._database.read() as session:
             site = session.get(Site, ticket.site)
-            job = session.get(QueryJob, ticket.job_id) or session.get(ReportJob, ticket.job_id)
+            found = [session.get(job_table(kind), ticket.job_id) for kind in JobKind if ticket.job_id]
+            job = cast("AnyJob | None", next(filter(None, found), None))
         if ticket.job_id and (job is None or job.status not in ACTIVE or getattr(job, "cancel_requested", False)):
             return "its job has ended"
         if ticket.site and (site is None or site.removed_at is not None):
@@ -244,7 +246,7 @@ def _is_of_no_job(table: Any) -> ColumnElement[bool]:
     """Return the condition that the job of a row is gone, or that it has none."""
     kept = [
         select(job.id).where(col(job.id) == table.job_id, col(job.status) != JobStatus.EXPIRED).exists()
-        for job in (QueryJob, ReportJob)
+        for job in map(job_table, JobKind)
     ]
     return ~or_(*kept)
 

@@ -1,15 +1,16 @@
 """Jobs: their ids, their states, their links, their history."""
 
 from multiblast.jobs.addresses import address_of
-from multiblast.jobs.identity import JobConfig, TargetName, report_id, sequence_digest
+from multiblast.jobs.identity import JobConfig, TargetName, plugin_job_id, report_id, sequence_digest
 from multiblast.jobs.jobs import Child, Counts, Jobs, NewSequence
 from multiblast.jobs.ownership import Links, summary_problems
-from multiblast.jobs.states import ACTIVE, ENDED, MOVES, RESTARTABLE, move
+from multiblast.jobs.states import ACTIVE, ENDED, MOVES, OPEN, RESTARTABLE, move
 
 __all__ = [
     "ACTIVE",
     "ENDED",
     "MOVES",
+    "OPEN",
     "RESTARTABLE",
     "Child",
     "Counts",
@@ -20,6 +21,7 @@ __all__ = [
     "TargetName",
     "address_of",
     "move",
+    "plugin_job_id",
     "report_id",
     "sequence_digest",
     "summary_problems",

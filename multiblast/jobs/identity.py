@@ -65,6 +65,11 @@ def report_id(query_job_id: str, formatting: Mapping[str, Canonical]) -> str:
     return digest(f"report/{_SCHEMA}", [query_job_id, formatting])
 
 
+def plugin_job_id(facts: Mapping[str, Canonical]) -> str:
+    """Return the id of a plugin job: its plugin, tool, environment and parameters, and its inputs' digests."""
+    return digest(f"plugin-job/{_SCHEMA}", facts)
+
+
 def _query_id(config: str, sequences: Iterable[str]) -> str:
     # Hashed one after the other, so that a query of any length needs no list.
     hasher = hashlib.blake2b(digest_size=16)

@@ -12,6 +12,7 @@ from sqlalchemy import select as sa_select
 from sqlmodel import Session, col, select
 
 from multiblast.database import (
+    AnyJob,
     ChildJob,
     Database,
     Failure,
@@ -20,6 +21,8 @@ from multiblast.database import (
     JobStatus,
     JobT,
     Link,
+    PluginJob,
+    PluginSource,
     QueryJob,
     ReportJob,
     Result,
@@ -73,7 +76,7 @@ class Counts:
 
 
 class Jobs:
-    """All query and report jobs."""
+    """All query, report and plugin jobs."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -105,11 +108,24 @@ class Jobs:
         """Return one report job; `NotFoundError` if there is none of this id."""
         return self._get(ReportJob, job_id, "make the report first")
 
+    def plugin(self, job_id: str) -> PluginJob:
+        """Return one plugin job; `NotFoundError` if there is none of this id."""
+        return self._get(PluginJob, job_id, "run the plugin first")
+
+    def status(self, kind: JobKind, job_id: str) -> JobStatus:
+        """Return the status of a job of a kind; `NotFoundError` if there is none of this id."""
+        with self._database.read() as session:
+            table = job_table(kind)
+            status = session.exec(select(table.status).where(table.id == job_id)).first()
+        if status is None:
+            raise NotFoundError(f"{kind} job", job_id, "check the id")
+        return JobStatus(status)
+
     def _get(self, table: type[JobT], job_id: str, remedy: str) -> JobT:
         with self._database.read() as session:
             job = session.get(table, job_id)
         if job is None:
-            raise NotFoundError(f"{'query' if table is QueryJob else 'report'} job", job_id, remedy)
+            raise NotFoundError(str(table.__tablename__).replace("_", " "), job_id, remedy)
         return job
 
     def kind(self, job_id: str) -> JobKind:
@@ -148,11 +164,25 @@ class Jobs:
 
     def move_report(self, job_id: str, to: JobStatus, why: str = "", *, run_id: str = "", **values: Any) -> int:
         """Change the status of a report job, and other columns of it, in one transaction."""
+        return self._move_one(ReportJob, job_id, to, why, run_id, values)
+
+    def move_plugin(self, job_id: str, to: JobStatus, why: str = "", *, run_id: str = "", **values: Any) -> int:
+        """Change the status of a plugin job, and other columns of it, in one transaction."""
+        return self._move_one(PluginJob, job_id, to, why, run_id, values)
+
+    def _move_one(  # noqa: PLR0913, PLR0917 - a change of state has this many facts
+        self, table: type[AnyJob], job_id: str, to: JobStatus, why: str, run_id: str, values: dict[str, Any]
+    ) -> int:
         with self._database.write() as session:
-            mine: ColumnElement[bool] = col(ReportJob.id) == job_id
+            mine: ColumnElement[bool] = col(table.id) == job_id
             if values:
-                session.connection().execute(update(ReportJob).where(mine).values(values))
-            return move(session, ReportJob, mine, to, why, run_id=run_id)
+                session.connection().execute(update(table).where(mine).values(values))
+            return move(session, table, mine, to, why, run_id=run_id)
+
+    def note_plugin(self, job_id: str, **values: Any) -> None:
+        """Change columns of a plugin job, such as its progress, but not its status."""
+        with self._database.write() as session:
+            session.connection().execute(update(PluginJob).where(col(PluginJob.id) == job_id).values(values))
 
     def children(self, job: QueryJob, position: int | None = None) -> Iterator[Child]:
         """Yield a job's sequences in order, or that of a position; a job with one sequence is its own child."""
@@ -247,6 +277,25 @@ class Jobs:
                 insert_missing(session, JobEvent, [_first_event(report.id)])
             link = Link(owner=owner, job_id=report.id, kind=JobKind.REPORT, summary=summary, description=description)
             add_link(session, link)
+
+    def record_plugin(
+        self, job: PluginJob, sources: Collection[str], owner: str, *, summary: str = "", description: str = ""
+    ) -> None:
+        """Write a plugin job and whose outcome it takes in, unless it exists, and link its owner with their notes."""
+        with self._database.write() as session:
+            if session.get(PluginJob, job.id) is None:
+                insert_missing(session, PluginJob, [job.model_dump()])
+                insert_missing(session, PluginSource, [{"job_id": job.id, "source_id": one} for one in sorted(sources)])
+                insert_missing(session, JobEvent, [_first_event(job.id)])
+            link = Link(owner=owner, job_id=job.id, kind=JobKind.PLUGIN, summary=summary, description=description)
+            add_link(session, link)
+
+    def made_of(self, job_id: str) -> list[PluginJob]:
+        """Return the plugin jobs that take in a job's outcome, oldest first."""
+        with self._database.read() as session:
+            mine = select(PluginSource.job_id).where(PluginSource.source_id == job_id)
+            statement = select(PluginJob).where(col(PluginJob.id).in_(mine)).order_by(col(PluginJob.created_at))
+            return list(session.exec(statement))
 
     def touch(self, job_ids: Collection[str]) -> None:
         """Note that a job's result or report was read."""

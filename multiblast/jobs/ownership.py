@@ -8,7 +8,18 @@ from typing import Any
 from sqlalchemy import case, delete, false, or_
 from sqlmodel import Session, col, select
 
-from multiblast.database import ChildJob, Database, JobKind, JobT, Link, QueryJob, ReportJob, upsert
+from multiblast.database import (
+    ChildJob,
+    Database,
+    JobKind,
+    JobT,
+    Link,
+    PluginJob,
+    PluginSource,
+    QueryJob,
+    ReportJob,
+    upsert,
+)
 from multiblast.errors import NotFoundError, Problem
 
 _LONGEST_SUMMARY = 512
@@ -76,12 +87,13 @@ class Links:
         count: int,
         find: str = "",
     ) -> list[tuple[JobT, Link | None]]:
-        """Return an owner's query or report jobs, newest first, with what they note about each.
+        """Return an owner's jobs of one kind, newest first, with what they note about each.
 
         Args:
             table: Which jobs.
             owner: Whose; None is every job that was submitted, without what anybody notes about it.
-            filters: What the jobs have: a ``site``, a ``status``, reports a ``query_job_id``; an empty one is any.
+            filters: What the jobs have: a ``site``, a ``status``, reports a ``query_job_id``, plugin jobs a
+                ``plugin`` and a ``source``, which is a job whose outcome they take in; an empty one is any.
             first: Where in the list to begin, 1-based.
             count: How many at most; 0 is all.
             find: Words, in any case, each of which a query job's title or id, or what the owner notes, must hold.
@@ -97,7 +109,10 @@ class Links:
                 part = select(ChildJob.child_id).where(ChildJob.child_id == QueryJob.id).exists()
                 statement = statement.where(~part | (col(QueryJob.attempts) > 0))
         for name, value in filters.items():
-            if value:
+            if value and name == "source":
+                taking_in = select(PluginSource.job_id).where(PluginSource.source_id == value)
+                statement = statement.where(col(PluginJob.id).in_(taking_in))
+            elif value:
                 statement = statement.where(getattr(QueryJob if name == "site" else table, name) == value)
         for word in find.split():
             texts = [col(QueryJob.title), col(QueryJob.id), col(Link.summary), col(Link.description)]

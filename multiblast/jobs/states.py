@@ -7,6 +7,8 @@
       │  └──────────┴────────▶ cancelled      │
       └────── submitted again, restarted ─────┘
 
+A plugin job in progress may ask a person something: it is paused then, and queued again once it was answered.
+
 A job is complete when its results are there, so whatever it was before, finding
 them (another job may have searched the same sequences) completes it.
 """
@@ -20,11 +22,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, insert, literal, select, update
 from sqlmodel import Session, col
 
-from multiblast.database import JobEvent, JobStatus, QueryJob, ReportJob, UtcDateTime, among, utc_now
+from multiblast.database import AnyJob, JobEvent, JobStatus, UtcDateTime, among, utc_now
 
 MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
     JobStatus.QUEUED: frozenset({JobStatus.IN_PROGRESS, JobStatus.COMPLETE, JobStatus.FAILED, JobStatus.CANCELLED}),
-    JobStatus.IN_PROGRESS: frozenset({JobStatus.COMPLETE, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.QUEUED}),
+    JobStatus.IN_PROGRESS: frozenset(
+        {JobStatus.COMPLETE, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.QUEUED, JobStatus.PAUSED}
+    ),
+    JobStatus.PAUSED: frozenset({JobStatus.QUEUED, JobStatus.CANCELLED, JobStatus.EXPIRED}),
     JobStatus.COMPLETE: frozenset({JobStatus.EXPIRED, JobStatus.QUEUED}),
     JobStatus.FAILED: frozenset({JobStatus.QUEUED, JobStatus.COMPLETE, JobStatus.EXPIRED}),
     JobStatus.CANCELLED: frozenset({JobStatus.QUEUED, JobStatus.COMPLETE, JobStatus.EXPIRED}),
@@ -33,6 +38,9 @@ MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
 
 ACTIVE = frozenset({JobStatus.QUEUED, JobStatus.IN_PROGRESS})
 """Of jobs that wait or run."""
+
+OPEN = ACTIVE | {JobStatus.PAUSED}
+"""Of jobs that have not ended."""
 
 ENDED = frozenset({JobStatus.COMPLETE, JobStatus.FAILED, JobStatus.CANCELLED})
 """Of jobs that ran to some end, and have not expired since."""
@@ -48,7 +56,7 @@ _EVENT_COLUMNS = ["job_id", "at", "from_status", "to_status", "why", "flow_run"]
 
 def move(  # noqa: PLR0913 - a change of state has this many facts
     session: Session,
-    table: type[QueryJob | ReportJob],
+    table: type[AnyJob],
     which: ColumnElement[bool],
     to: JobStatus,
     why: str = "",

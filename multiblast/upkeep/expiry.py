@@ -26,6 +26,7 @@ from multiblast.database import (
     ChildJob,
     Database,
     JobStatus,
+    PluginJob,
     QueryJob,
     ReportJob,
     Result,
@@ -35,6 +36,7 @@ from multiblast.database import (
 )
 from multiblast.errors import MultiblastError
 from multiblast.jobs import ENDED, move
+from multiblast.plugins.kept_outputs import object_of, outputs_digest
 from multiblast.results.compaction import discard
 from multiblast.results.results import results_digest
 
@@ -50,6 +52,7 @@ class Expired:
 
     query_jobs: list[str] = field(default_factory=list)
     report_jobs: list[str] = field(default_factory=list)
+    plugin_jobs: list[str] = field(default_factory=list)
     results: int = 0
     result_bytes: int = 0
     errors: dict[str, str] = field(default_factory=dict)
@@ -77,6 +80,10 @@ class Expiry:
         why = f"not used for {self._keep.days} days"
         with self._database.read() as session:
             reports, queries = _candidates(session, cutoff)
+            plugins = _stale_plugins(session, cutoff)
+        for job_id in plugins:
+            if self._step(expired, job_id, partial(_expire_plugin, job_id=job_id, cutoff=cutoff, why=why)):
+                expired.plugin_jobs.append(job_id)
         for job_id in reports:
             still_stale = and_(col(ReportJob.id) == job_id, _stale(ReportJob, cutoff))
             if self._step(expired, job_id, partial(_end_reports, which=still_stale, why=why)):
@@ -100,7 +107,8 @@ class Expiry:
 
 def _stale(job: Any, cutoff: datetime) -> ColumnElement[bool]:
     """Return the condition that a job, of a table or its alias, has ended and was not used for long."""
-    return and_(job.status.in_(ENDED), job.used_at < cutoff, job.pinned.is_(False))
+    # A plugin job that is paused has asked somebody, who has not answered for as long.
+    return and_(job.status.in_(ENDED | {JobStatus.PAUSED}), job.used_at < cutoff, job.pinned.is_(False))
 
 
 def _may_expire(job: Any, cutoff: datetime) -> ColumnElement[bool]:
@@ -139,7 +147,23 @@ def _foresee(session: Session, cutoff: datetime) -> Expired:
     goes = or_(col(Result.created_at) < cutoff, _referred(lambda job: _stale_query(job, cutoff)))
     totals = select(func.count(), func.coalesce(func.sum(Result.length), 0)).where(not_(stays), goes)
     count, length = session.exec(totals).one()
-    return Expired(list(queries), list(reports), count, int(length), dry_run=True)
+    plugins = _stale_plugins(session, cutoff)
+    return Expired(list(queries), list(reports), plugins, count, int(length), dry_run=True)
+
+
+def _stale_plugins(session: Session, cutoff: datetime) -> list[str]:
+    return list(session.exec(select(PluginJob.id).where(_stale(PluginJob, cutoff)).order_by(col(PluginJob.id))))
+
+
+def _expire_plugin(session: Session, job_id: str, cutoff: datetime, why: str) -> int:
+    job = session.get_one(PluginJob, job_id, with_for_update=True)
+    still_stale = and_(col(PluginJob.id) == job_id, _stale(PluginJob, cutoff))
+    if not move(session, PluginJob, still_stale, JobStatus.EXPIRED, why):
+        return 0
+    discard(session, [object_of(output) for output in job.outputs])  # what else a directory has, nothing refers to then
+    job.expired_digest = outputs_digest(job.outputs)
+    job.outputs, job.rounds, job.progress = [], [], {}
+    return 1
 
 
 def _end_reports(session: Session, which: ColumnElement[bool], why: str) -> int:

@@ -76,7 +76,7 @@ class _JobMetrics:
 
 def _submitted(kind: JobKind) -> ColumnElement[bool]:
     """Return the condition that somebody asked for a job, not just for a larger one it is a part of."""
-    if kind is JobKind.REPORT:
+    if kind is not JobKind.QUERY:
         return literal(value=True)
     of_parent = exists().where(col(ChildJob.child_id) == QueryJob.id)
     return not_(of_parent) | (col(QueryJob.attempts) > 0)

@@ -12,7 +12,7 @@ from typing import Any, cast
 from sqlalchemy import update
 from sqlmodel import Session, col, func, select
 
-from multiblast.database import Database, JobEvent, JobKind, Notice, QueryJob, ReportJob, job_table, utc_now
+from multiblast.database import AnyJob, Database, JobEvent, JobKind, Notice, job_table, utc_now
 from multiblast.errors import MultiblastError
 from multiblast.ids import digest
 from multiblast.jobs import ENDED, address_of
@@ -82,7 +82,7 @@ class Notices:
                     .limit(_AT_A_TIME)
                 )
                 for notice, job, event in session.exec(statement):
-                    found.append((notice, _message(notice, cast("QueryJob | ReportJob", job), kind, event)))
+                    found.append((notice, _message(notice, cast("AnyJob", job), kind, event)))
         return found
 
     def _claim(self, notice: Notice, now: datetime) -> bool:
@@ -123,7 +123,7 @@ def _note(session: Session, notice: Notice, sent: str, problem: str, due_at: dat
     kept.notified, kept.problem, kept.due_at = sent, problem, due_at
 
 
-def _message(notice: Notice, job: QueryJob | ReportJob, kind: JobKind, event: int) -> dict[str, Any]:
+def _message(notice: Notice, job: AnyJob, kind: JobKind, event: int) -> dict[str, Any]:
     return {
         "event": f"{kind}.{job.status}",
         "job": job.id,

@@ -22,6 +22,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from multiblast.database import (
+    AnyJob,
     ChildJob,
     Database,
     JobEvent,
@@ -29,14 +30,13 @@ from multiblast.database import (
     JobStatus,
     Lease,
     QueryJob,
-    ReportJob,
     Result,
     Run,
     among,
     job_table,
     utc_now,
 )
-from multiblast.jobs import ACTIVE, Jobs, move
+from multiblast.jobs import ACTIVE, OPEN, Jobs, move
 from multiblast.results.holders import is_gone
 
 _log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class _Active:
     """A job that runs or waits: since when, by which run, and why."""
 
     job_id: str
-    table: type[QueryJob | ReportJob]
+    table: type[AnyJob]
     kind: JobKind
     event: int
     at: datetime
@@ -128,7 +128,7 @@ class Reconciliation:
 
     def cancelled(self, run_id: str) -> list[str]:
         """Cancel the jobs that a run was at, or waited for, when it was cancelled; return their ids."""
-        active = [job for status in ACTIVE for job in self._active(status)]
+        active = [job for status in OPEN for job in self._active(status)]
         return [job_id for job in active if job.run_id == run_id for job_id in self._cancel(job)]
 
     def begun(self, run_ids: set[str]) -> set[str]:
@@ -211,7 +211,7 @@ class Reconciliation:
         """Move a job unless it went on meanwhile, then those of its children that have no result."""
         table, later = job.table, aliased(JobEvent)
         went_on = exists().where(col(later.job_id) == job.job_id, col(later.number) > job.event)
-        mine = and_(col(table.id) == job.job_id, col(table.status).in_(ACTIVE), not_(went_on))
+        mine = and_(col(table.id) == job.job_id, col(table.status).in_(OPEN), not_(went_on))
         moved = move(session, table, mine, to, why, run_id=job.run_id)
         if moved and table is QueryJob:
             known = exists().where(col(Result.key) == ChildJob.result_key)
@@ -244,14 +244,14 @@ class Reconciliation:
             return ended + move(session, QueryJob, left, JobStatus.FAILED, "its job ended before it was searched")
 
 
-def _own(table: type[QueryJob | ReportJob]) -> ColumnElement[bool]:
+def _own(table: type[AnyJob]) -> ColumnElement[bool]:
     """Return the condition that a job has runs of its own, rather than those of the jobs whose sequence it is."""
     is_child = exists().where(col(ChildJob.child_id) == table.id)
     runs = exists().where(col(Run.job_id) == table.id, col(Run.finished_at).is_(None))
     return or_(not_(is_child), runs)
 
 
-def _quiet(table: type[QueryJob | ReportJob], before: datetime) -> ColumnElement[bool]:
+def _quiet(table: type[AnyJob], before: datetime) -> ColumnElement[bool]:
     """Return the condition that nothing has happened to a job since a time."""
     event = aliased(JobEvent)
     return not_(exists().where(col(event.job_id) == table.id, col(event.at) > before))

@@ -15,6 +15,7 @@ from multiblast.database import (
     Database,
     Discarded,
     JobStatus,
+    PluginJob,
     QueryJob,
     ReportJob,
     Result,
@@ -25,8 +26,9 @@ from multiblast.database import (
 )
 from multiblast.errors import ConflictError
 from multiblast.gateway import SweptGateway
-from multiblast.jobs import ACTIVE
+from multiblast.jobs import ACTIVE, OPEN
 from multiblast.object_kinds import ObjectKind, object_name, subject_names_key
+from multiblast.plugins.kept_outputs import belongs_to, object_of
 from multiblast.results.compaction import Compacted
 from multiblast.stores import Store
 from multiblast.upkeep.expiry import Expired
@@ -46,18 +48,19 @@ class Swept:
 
 @dataclass(slots=True)
 class Missing:
-    """What is referred to and is not there: packs, queries and files of reports by their store keys."""
+    """What is referred to and is not there, by store keys: packs, queries, files of reports, outputs of plugins."""
 
     packs: list[str] = field(default_factory=list)
     queries: list[str] = field(default_factory=list)
     report_files: list[str] = field(default_factory=list)
+    plugin_outputs: list[str] = field(default_factory=list)
     results: list[str] = field(default_factory=list)  # complete query jobs without: a restart brings it back
     forgotten: int = 0  # results whose packs are missing
 
     @property
     def is_nothing(self) -> bool:
         """Whether all is there."""
-        return not (self.packs or self.queries or self.report_files or self.results)
+        return not (self.packs or self.queries or self.report_files or self.plugin_outputs or self.results)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,8 @@ class StorageUpkeep:
             missing.queries = self._absent(session.exec(select(QueryJob.query_key).distinct()))
             files = session.exec(select(ReportJob.files).where(ReportJob.status == JobStatus.COMPLETE))
             missing.report_files = self._absent(file["key"] for listed in files for file in listed)
+            outputs = session.exec(select(PluginJob.outputs).where(PluginJob.status == JobStatus.COMPLETE))
+            missing.plugin_outputs = self._absent(object_of(output) for listed in outputs for output in listed)
         if repair and missing.packs:
             missing.forgotten = self._forget(missing.packs, of=len(packs))
         missing.results = self._without_results()
@@ -146,7 +151,9 @@ class StorageUpkeep:
             keys = session.exec(select(Discarded.key).where(col(Discarded.since) <= before)).all()
         for some in in_portions(keys):
             with self._database.write() as session:
-                again = {key for kept in (_packs, _report_files) for key in kept(session, some, before)}
+                again = {
+                    key for kept in (_packs, _report_files, _plugin_outputs) for key in kept(session, some, before)
+                }
                 gone = [key for key in some if key not in again]
                 self._store.delete(gone)
                 session.exec(delete(Discarded).where(among(session, col(Discarded.key), some)))
@@ -201,6 +208,26 @@ def _report_files(session: Session, keys: Sequence[str], _cutoff: datetime) -> s
     return kept
 
 
+def _plugin_outputs(session: Session, keys: Sequence[str], _cutoff: datetime) -> set[str]:
+    """Return those keys that a plugin job has, or whatever lies below an active one's."""
+    of_job: dict[str, list[str]] = {}
+    for key in keys:
+        if key.startswith(f"{ObjectKind.PLUGIN_OUTPUT}/"):
+            of_job.setdefault(object_name(key), []).append(key)
+    kept: set[str] = set()
+    for job in session.exec(select(PluginJob).where(among(session, col(PluginJob.id), of_job))):
+        if job.status in OPEN:
+            kept.update(of_job[job.id])
+        kept.update(key for key in of_job[job.id] if any(belongs_to(key, output) for output in job.outputs))
+    return kept
+
+
+def _plugin_inputs(session: Session, keys: Sequence[str], _cutoff: datetime) -> set[str]:
+    """Return those keys that plugin jobs take in which have not expired."""
+    rows = session.exec(select(PluginJob.inputs).where(col(PluginJob.status) != JobStatus.EXPIRED))
+    return set(keys) & {str(one["url"]).removeprefix("store:") for row in rows for one in row}
+
+
 def _subject_names(session: Session, keys: Sequence[str], cutoff: datetime) -> set[str]:
     """Return those keys of names of databases that results may be compared by.
 
@@ -230,6 +257,8 @@ KEPT_BY: Mapping[ObjectKind, _Keeper] = {
     ObjectKind.COMPARISON: _nothing,
     ObjectKind.EXPORT: _nothing,
     ObjectKind.ORDER: _nothing,
+    ObjectKind.PLUGIN_OUTPUT: _plugin_outputs,
+    ObjectKind.PLUGIN_INPUT: _plugin_inputs,
     ObjectKind.PROBE: _nothing,
 }
 """Of each kind of objects, what returns those that something still needs; all others are swept."""

@@ -10,6 +10,7 @@ from multiblast.database import (
     BatchRun,
     Database,
     JobKind,
+    PluginJob,
     QueryJob,
     ReportJob,
     Speed,
@@ -89,4 +90,4 @@ def test_time_of_the_database_is_now(database: Database) -> None:
 
 
 def test_each_kind_of_job_has_its_table() -> None:
-    assert [job_table(kind) for kind in JobKind] == [QueryJob, ReportJob]
+    assert [job_table(kind) for kind in JobKind] == [QueryJob, ReportJob, PluginJob]
