@@ -274,3 +274,18 @@ def _classify(code: int, stderr: str) -> FailureClass:
     if code < 0:
         return FailureClass.CRASHED if code in _CRASHES else FailureClass.KILLED
     return _BLAST_EXIT_CODES.get(code, FailureClass.UNKNOWN)
+
+
+def clean_command(
+    command: Sequence[str], variables: Mapping[str, str] | None = None, directory: Path | None = None
+) -> list[str]:
+    """Return a command that sees these variables and the path, and no others of ours, of which some may be secrets.
+
+    Args:
+        command: The argument list; its first word must not have ``=`` in it.
+        variables: What it sees; its ``PATH``, if there is one, takes the place of ours.
+        directory: Where it runs.
+    """
+    seen = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", **(variables or {})}
+    place = [f"--chdir={directory}"] if directory else []
+    return ["env", *place, "-i", *(f"{name}={value}" for name, value in seen.items()), *command]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -38,6 +38,10 @@ GRANT = "MULTIBLAST_GRANT"
 COUPLING_BYTES = "MULTIBLAST_COUPLING_BYTES"
 """The environment variable with how much of what was fetched is kept."""
 
+PLUGINS = "MULTIBLAST_PLUGINS"
+GIT_PLUGINS = "GIT_PLUGINS"
+"""The environment variables with further places of plugins; the second is QHAna's own."""
+
 ENVIRONMENT = {
     "MULTIBLAST_HOME": "Directory in which everything is kept that has no other place. "
     "Default: `~/.local/share/multiblast`, or `multiblast` in `$XDG_DATA_HOME`.",
@@ -65,6 +69,10 @@ ENVIRONMENT = {
     "`filesystem`, which is where results are kept.",
     COUPLING_BYTES: "Most bytes of fetched inputs that are kept in `coupling` in multiblast's home for the next step; "
     "those used longest ago go first. Default: 20000000000.",
+    PLUGINS: "Further folders with plugins, separated by colons; what they hold goes before what other places do. "
+    "Default: none.",
+    GIT_PLUGINS: "Further git repositories with plugins, a line `git+URL[@REF][#subdirectory=DIRECTORY]` each. "
+    "Default: none.",
     "MULTIBLAST_TASK_RUNNER": "Prefect task runner for batches, `MODULE.CLASS` with its parameters after `?`. "
     "Default: threads of the run's own process.",
 }
@@ -280,6 +288,33 @@ class GatewayRules(_Settings):
     )
 
 
+class PluginRules(_Settings):
+    """Where plugins are looked for, and what they may do; `multiblast plugins add` names further places."""
+
+    folders: tuple[str, ...] = Field(
+        default=(),
+        description="Folders with plugins: directories with a plugin.toml, and Python scripts with a plugin's table.",
+    )
+    git: tuple[str, ...] = Field(
+        default=(),
+        description="Git repositories with plugins, each written git+URL[@REF][#subdirectory=DIRECTORY].",
+    )
+    packages: bool = Field(
+        default=True,
+        description="Look for plugins in installed Python packages, under the entry points multiblast.plugins.",
+    )
+    sandbox: Literal["auto", "bwrap", "none"] = Field(
+        default="auto",
+        description="How plugins are confined: by bwrap of Debian's bubblewrap, which has to work; auto: by it where "
+        "it works; none: they may do what the worker's user may.",
+    )
+    licences: tuple[str, ...] = Field(
+        default=(),
+        description="Licences that plugins, their packages and tools may have, by their SPDX names, such as MIT. "
+        "Empty: any.",
+    )
+
+
 class Policy(_Settings):
     """Who may do what, and how long things are kept.
 
@@ -319,6 +354,7 @@ class Policy(_Settings):
     )
     http: HttpRules = Field(default=HttpRules(), description="What the HTTP service lets in.")
     gateway: GatewayRules = Field(default=GatewayRules(), description="How machines elsewhere reach files.")
+    plugins: PluginRules = Field(default=PluginRules(), description="Where plugins come from, and what they may do.")
     names_in_runs: bool = Field(
         default=True,
         description="Show names of sequences and of their best hits on the pages of runs in Prefect, which everybody "

@@ -418,6 +418,15 @@ def read_script(text: str, where: str) -> Description:
     return _read(plugin, block, where, prefix="tool.multiblast.plugin.", first_line=first)
 
 
+def script_metadata(text: str, where: str) -> dict[str, Any]:
+    """Return what the metadata block of a script says (PEP 723); nothing, if it has none.
+
+    Raises:
+        InvalidInputError: it has several, or it is no TOML.
+    """
+    return _toml(_block(text, where)[1], where) if re.search(r"(?m)^# /// script$", text) else {}
+
+
 def has_table(text: str) -> bool:
     """Return whether a script has a plugin's table, well-formed or not."""
     return bool(re.search(r"(?m)^# \[tool\.multiblast\.plugin", text))

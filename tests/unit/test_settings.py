@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from multiblast.settings import COUPLING_BYTES, ENVIRONMENT, HTTP_URL, PROXY_SECRET, WORKER, QueryLimits, home
+from multiblast.settings import (
+    COUPLING_BYTES,
+    ENVIRONMENT,
+    GIT_PLUGINS,
+    HTTP_URL,
+    PROXY_SECRET,
+    WORKER,
+    QueryLimits,
+    home,
+)
 
 
 def test_home_is_what_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -57,5 +66,5 @@ def test_environment_variables_are_those_that_are_read() -> None:
     files = [path for room in rooms for path in room.rglob("*") if path.suffix in {".py", ".yaml"}]
     elsewhere = [path.read_text() for path in files if path != root / "multiblast" / "settings.py"]
     named = {name for text in elsewhere for name in re.findall(r"MULTIBLAST_[A-Z_]+", text)}
-    assert named | {COUPLING_BYTES, HTTP_URL, PROXY_SECRET, WORKER, "MULTIBLAST_HOME"} == set(ENVIRONMENT)
+    assert named | {COUPLING_BYTES, GIT_PLUGINS, HTTP_URL, PROXY_SECRET, WORKER, "MULTIBLAST_HOME"} == set(ENVIRONMENT)
     assert all(" Default: " in text for text in ENVIRONMENT.values())
