@@ -94,11 +94,14 @@ def confinement_check() -> tuple[bool, str]:
     return True, "each in a sandbox of its own, made by bubblewrap"
 
 
-def clean_environment(directory: Path, threads: int) -> dict[str, str]:
-    """Return all variables of a plugin: of ours it sees only PATH, as the others may hold keys."""
-    scratch = str(directory / "tmp")
+def clean_environment(directory: Path, threads: int, python: Path | None = None) -> dict[str, str]:
+    """Return all variables of a plugin: of ours it sees only PATH, as the others may hold keys.
+
+    The programs beside its Python, those of its environment, go before others.
+    """
+    scratch, path = str(directory / "tmp"), os.environ.get("PATH", os.defpath)
     return {
-        "PATH": os.environ.get("PATH", os.defpath),
+        "PATH": f"{python.parent}{os.pathsep}{path}" if python else path,
         "LANG": "C.UTF-8",
         "HOME": scratch,
         "TMPDIR": scratch,
@@ -174,13 +177,13 @@ def prefixes_of(python: Path) -> Iterator[Path]:
         yield real.parent.parent
 
 
-def place_of(program: str) -> Iterator[Path]:
+def place_of(program: str, path: str) -> Iterator[Path]:
     """Yield what a program that is not the system's needs: its directory, or the whole environment of Conda."""
-    found = shutil.which(program)
-    for path in dict.fromkeys((Path(found).absolute(), Path(found).resolve())) if found else ():
-        if not _is_of_system(path):
-            prefix = path.parent.parent
-            yield prefix if any((prefix / mark).exists() for mark in ("conda-meta", "pyvenv.cfg")) else path.parent
+    found = shutil.which(program, path=path)
+    for place in dict.fromkeys((Path(found).absolute(), Path(found).resolve())) if found else ():
+        if not _is_of_system(place):
+            prefix = place.parent.parent
+            yield prefix if any((prefix / mark).exists() for mark in ("conda-meta", "pyvenv.cfg")) else place.parent
 
 
 def _is_of_system(path: Path) -> bool:

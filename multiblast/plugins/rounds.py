@@ -123,7 +123,7 @@ def run_round(  # noqa: PLR0913 - what a run is made of
 
     Args:
         plugin: What to run.
-        python: That of its environment; None is the one that ours is made from.
+        python: That of its environment, whose programs go before others; None is the one that ours is made from.
         request: What it shall do.
         directory: Where: ``request.json``, ``outputs/``, ``state/`` and ``tmp/`` are made in it.
         sandbox: ``auto`` confines it where that can be done, ``bwrap`` does not run it otherwise, ``none`` never does.
@@ -138,9 +138,8 @@ def run_round(  # noqa: PLR0913 - what a run is made of
     request = replace(request, parameters=_checked(plugin, request))
     directory = directory.absolute()
     hide = _hider(request.secrets)
-    one = _Round(
-        plugin, (python or default_python()).absolute(), request, directory, confines(sandbox, plugin.identifier)
-    )
+    own = python.absolute() if python else None
+    one = _Round(plugin, own, request, directory, confines(sandbox, plugin.identifier))
     events = Events(
         plugin.identifier,
         directory,
@@ -170,7 +169,7 @@ def run_round(  # noqa: PLR0913 - what a run is made of
 @dataclass(frozen=True, slots=True)
 class _Round:
     plugin: Plugin
-    python: Path
+    python: Path | None
     request: RoundRequest
     directory: Path
     is_confined: bool
@@ -221,7 +220,7 @@ class _Round:
     def command(self) -> list[str]:
         """Return the plugin's own words; directories that it shall fill are made."""
         if self.plugin.script is not None:
-            return [str(self.python), str(self.plugin.script.absolute())]
+            return [str(self.python or default_python()), str(self.plugin.script.absolute())]
         description = self.plugin.description
         for port, output in description.outputs.items():
             if output.content == DIRECTORY:
@@ -235,13 +234,13 @@ class _Round:
     def run(self, events: Events, database: str, cancelled: Callable[[], bool] | None) -> tuple[tuple[str, ...], Ended]:
         """Run the process; return its own words, and how it ended."""
         run, command = self.plugin.description.run, self.command()
-        self._check_there(command[0])
+        environment = clean_environment(self.directory, self.request.threads, self.python)
+        self._check_there(command[0], environment["PATH"])
         writes = database_room(database, network=run.network, plugin=self.plugin.identifier)
-        environment = clean_environment(self.directory, self.request.threads)
         environment[PLUGIN_EVENTS] = str(events.path)
         if database:
             environment[PLUGIN_DATABASE] = database
-        room = Room(self.directory, self._reads(command[0]), writes, run.network)
+        room = Room(self.directory, self._reads(command[0], environment["PATH"]), writes, run.network)
         stdout = output_path(self.plugin.description, run.stdout, self.directory) if run.stdout else None
         process = Supervised(
             self.plugin.identifier,
@@ -256,14 +255,14 @@ class _Round:
         )
         return tuple(command), process.run()
 
-    def _reads(self, program: str) -> tuple[Path, ...]:
-        uses_python = self.plugin.script is not None
-        needs = prefixes_of(self.python) if uses_python else place_of(program)
+    def _reads(self, program: str, path: str) -> tuple[Path, ...]:
+        python = self.python or (default_python() if self.plugin.script else None)
+        needs = [*(prefixes_of(python) if python else ()), *place_of(program, path)]
         return tuple(dict.fromkeys((*needs, self.plugin.path, *self.given)))
 
-    def _check_there(self, program: str) -> None:
+    def _check_there(self, program: str, path: str) -> None:
         tool = self.plugin.description.tool
-        if shutil.which(program) is None:
+        if shutil.which(program, path=path) is None:
             remedy = f"install the package {tool.debian}" if tool and tool.debian else "install it"
             reason = f"{program} is not installed: {remedy}"
             raise PluginError(self.plugin.identifier, reason, "", FailureClass.MISSING_PROGRAM)

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from multiblast.errors import FailureClass, InvalidInputError
+from multiblast.plugins.confinement import default_python
 from multiblast.plugins.contents import wrong_content
-from multiblast.plugins.rounds import PluginError, Progress
+from multiblast.plugins.rounds import PluginError, Progress, RoundRequest, run_round
 from tests.support.plugin_rounds import command_plugin, given, run, script_plugin
 
 ALIGNER = """
@@ -95,6 +96,18 @@ def test_a_missing_program_is_named_with_its_package(tmp_path: Path) -> None:
         run(plugin, tmp_path, inputs={"sequences": (given(tmp_path / "a", ">x"),)})
     assert caught.value.failure_class is FailureClass.MISSING_PROGRAM
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)  # noqa: S301 - our own
+
+
+def test_programs_of_an_environment_go_before_others(tmp_path: Path) -> None:
+    programs = tmp_path / "environment" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "python3").symlink_to(default_python())
+    (programs / "echo").write_text("#!/bin/sh\nprintf '>own\\n'\n")
+    (programs / "echo").chmod(0o755)
+    plugin = command_plugin(tmp_path, ALIGNER % '["echo", ">the system\'s"]')
+    request = RoundRequest(1, {"sequences": (given(tmp_path / "a", ">x"),)}, {}, 1)
+    end = run_round(plugin, programs / "python3", request, tmp_path / "work")
+    assert end.outputs[0].path.read_text() == ">own\n"
 
 
 def test_a_script_gets_its_request_and_reports_while_it_runs(tmp_path: Path) -> None:
