@@ -266,9 +266,9 @@ class _Round:
             remedy = f"install the package {tool.debian}" if tool and tool.debian else "install it"
             reason = f"{program} is not installed: {remedy}"
             raise PluginError(self.plugin.identifier, reason, "", FailureClass.MISSING_PROGRAM)
-        for path in self.given:
-            if not path.exists():
-                raise PluginError(self.plugin.identifier, f"its input {path} is not there", "", FailureClass.OUTPUT)
+        for given in self.given:
+            if not given.exists():
+                raise PluginError(self.plugin.identifier, f"its input {given} is not there", "", FailureClass.OUTPUT)
 
     def end(self, events: Events, ran: tuple[tuple[str, ...], Ended], hide: Callable[[str], str]) -> RoundEnd:
         """Look at what the process has left."""
