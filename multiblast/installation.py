@@ -1,4 +1,4 @@
-"""What is installed on this machine: BLAST+ programs and how many of them may run."""
+"""What is installed on this machine: programs to search with, and how many of them may run."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
 from multiblast.errors import FailureClass, ProgramError
+from multiblast.options import added_program
 
 _VERSION = re.compile(r"^\S+: (\S+)", re.MULTILINE)
 
@@ -35,6 +36,8 @@ class Installation:
 
     def program(self, name: str) -> str:
         """Return the path of a program; `ProgramError` if it is not installed."""
+        if added := added_program(name):
+            return added.find()
         path = str(self.directory or os.environ.get("PATH", os.defpath))
         for directory in path.split(os.pathsep):
             # Debian gives rpsblast another name, since a program of that name came before BLAST+, and can be there too.
@@ -46,6 +49,8 @@ class Installation:
 
     def version(self, name: str) -> str:
         """Return a program's version, e.g. ``2.12.0+``."""
+        if added := added_program(name):
+            return added.version()
         path = self.program(name)
         return _version(path, Path(path).stat().st_mtime_ns)
 

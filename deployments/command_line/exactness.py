@@ -21,7 +21,7 @@ from multiblast.molecules import Molecule
 from multiblast.options import ProgramName, needs_own_process, options_for
 from multiblast.reports.exactness import Exactness, incomplete_in_blast
 from multiblast.search import Submission, read_submission
-from multiblast.search.context import Resolver
+from multiblast.search.resolver import Resolver
 from multiblast.sequences import read_fasta
 from multiblast.targets import Targets, database_argument
 from multiblast.targets.makeblastdb import build_database

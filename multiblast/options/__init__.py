@@ -1,23 +1,39 @@
-"""Typed options of all nine BLAST+ programs, one declaration per option."""
+"""Typed options of all programs; for those of BLAST+, one declaration per option."""
 
 from __future__ import annotations
 
+from multiblast.options.added import AddedOptions, AddedProgram, add_programs
 from multiblast.options.base import Options
 from multiblast.options.excluded import EXCLUDED, EXCLUDED_OF
 from multiblast.options.independence import Independence, independence_of, needs_own_process
 from multiblast.options.parser import options_from_config, parse_options
-from multiblast.options.programs import PROGRAMS, ProgramName, options_for
+from multiblast.options.programs import (
+    PROGRAMS,
+    ProgramName,
+    added_program,
+    is_program,
+    make_model,
+    options_for,
+    program_names,
+)
 
 __all__ = [
     "EXCLUDED",
     "EXCLUDED_OF",
     "PROGRAMS",
+    "AddedOptions",
+    "AddedProgram",
     "Independence",
     "Options",
     "ProgramName",
+    "add_programs",
+    "added_program",
     "independence_of",
+    "is_program",
+    "make_model",
     "needs_own_process",
     "options_for",
     "options_from_config",
     "parse_options",
+    "program_names",
 ]

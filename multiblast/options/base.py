@@ -96,10 +96,13 @@ class Options(BaseModel):
 
     @model_validator(mode="after")
     def _refuse_contradictions(self) -> Self:
-        problems = contradictions(self)
-        if problems:
+        if problems := self.contradictions():
             raise InvalidInputError(problems)
         return self
+
+    def contradictions(self) -> list[Problem]:
+        """Return every contradiction among options whose values are right by themselves."""
+        return contradictions(self)
 
     @model_serializer(mode="wrap")
     def _leave_out_unset(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from multiblast.errors import InvalidInputError, Problem
 from multiblast.plugins.kinds import CONTENT_TYPE, DATA_TYPE
+from multiblast.plugins.search_table import SEARCH_WORDS, SearchTable
 
 TABLE_FILE = "plugin.toml"
 
@@ -330,7 +331,7 @@ class Description(_Table):
     schedules: tuple[Schedule, ...] = ()
     state: State | None = None
     text: Mapping[_Language, Words] = {}
-    search: Mapping[str, Any] | None = None
+    search: SearchTable | None = None
 
     @property
     def identifier(self) -> str:
@@ -362,9 +363,9 @@ class Description(_Table):
             "parameters": self.parameters,
         }
         for room, name in PLACEHOLDER.findall(word):
-            if name and name not in rooms.get(room, {}):
+            if name and name not in rooms.get(room, {}) and (room, name) != ("columns", "joined"):
                 yield f"run.command: there is no {room}.{name}"
-            if not name and room not in _PLAIN_WORDS:
+            if not name and room not in _PLAIN_WORDS | (SEARCH_WORDS if self.search else set()):
                 yield f"run.command: {{{room}}} stands for nothing: use inputs.NAME, outputs.NAME or parameters.NAME"
             if room == "parameters" and name in self.parameters:
                 parameter = self.parameters[name]
@@ -381,6 +382,24 @@ class Description(_Table):
             yield "a dataloader has no inputs"
         if (self.type == "search") != (self.search is not None):
             yield "the table search is for plugins of type 'search', which need it"
+        if self.search is not None:
+            yield from self._check_search(self.search)
+
+    def _check_search(self, search: SearchTable) -> Iterator[str]:
+        if search.query not in self.inputs:
+            yield f"search.query: there is no input {search.query!r}"
+        outputs = {search.hits, search.no_hits.output} - {""}
+        for name in sorted(outputs - set(self.outputs)):
+            yield f"search: there is no output {name!r}"
+        for name in sorted({*search.deciding, *search.together, search.keeps_case} - {"", *self.parameters}):
+            yield f"search: there is no parameter {name!r}"
+        for name, parameter in self.parameters.items():
+            if parameter.is_private or parameter.required:
+                yield f"parameters.{name}: a search has no secrets, and a default for everything"
+        if self.tool is None:
+            yield "a search needs the table tool: its version is part of what a result is kept under"
+        if not self.run.command:
+            yield "a search is run by a command"
 
     def _check_outputs(self) -> Iterator[str]:
         if self.run.stdout and self.run.stdout not in self.outputs:

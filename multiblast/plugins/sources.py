@@ -92,8 +92,7 @@ class Sources:
         yield from self._git(self.git_lines(configured))
         if self._rules.packages:
             yield from _packages()
-        if BUILT_IN.is_dir():
-            yield from _scan(BUILT_IN, Source(SourceKind.BUILT_IN, "multiblast"))
+        yield from _scan(BUILT_IN, Source(SourceKind.BUILT_IN, "multiblast"))
 
     def git_lines(self, configured: Configuration | None = None) -> list[str]:
         """Return the git lines of the policy, of GIT_PLUGINS and of ``plugins.toml``, each once."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from multiblast.options import Options
+from multiblast.options import Options, added_program
 
 _FEW_TARGETS = 5  # below this, BLAST+ itself warns
 _SHORT_WORD = 7  # of nucleotides: shorter ones are found nearly everywhere by chance
@@ -14,6 +14,8 @@ _SHORT = {"blastp": 30, "blastn": 50}  # letters, as the program's own short tas
 
 def advice(options: Options, lengths: Sequence[int]) -> Iterator[str]:
     """Yield caveats of a search for sequences of these lengths in letters."""
+    if added_program(options.program):
+        return  # what is known of BLAST+ does not hold
     most = options.most_targets
     if most < _FEW_TARGETS:
         yield (

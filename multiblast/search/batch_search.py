@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from multiblast.archive import Summary, split
+from multiblast.archive import Summary
 from multiblast.database import BatchRun
 from multiblast.errors import ArchiveError, FailureClass, ProgramError, UnderivableError
 from multiblast.outages import is_outage
@@ -63,7 +63,7 @@ class Started:
     """A search that is to be started: its files are in a directory, where its outputs go, too.
 
     Attributes:
-        archive: What BLAST+ writes to standard output.
+        archive: What the program writes to standard output.
         one_by_one: Whether it is to treat each sequence as if it were its only one.
     """
 
@@ -212,6 +212,7 @@ class BatchSearch:
             place = Path(directory)
             archive = place / "archive.asn1"
             self._write_input(sequences, place)
+            self.context.prepare(installation, place, self.cancelled)
             run.command = self.context.command(installation.program(options.program), place, self.threads)
             limit_s = installation.time_limit_s
             search = Started(self.context, run.command, place, archive, one_by_one, limit_s, self.cancelled)
@@ -235,7 +236,7 @@ class BatchSearch:
             program.follow(archive) as stream,
         ):
             try:
-                for part in split(stream, self.context.database_size):
+                for part in self.context.results(stream, archive.parent, len(sequences), program.finish):
                     sequence = sequences[part.position]
                     if has_outputs:  # kept before the result says that they are there
                         self._keep_outputs(sequence, archive.parent)
@@ -254,7 +255,7 @@ class BatchSearch:
     def _write_input(self, sequences: Sequence[SearchedSequence], directory: Path) -> None:
         with (directory / QUERY_FILE).open("wb") as file:
             for number, sequence in enumerate(sequences, start=1):
-                file.write(b">q%d\n%b\n" % (number, sequence.residues))
+                file.write(b">q%d\n%b\n" % (number, self.context.written(sequence.residues)))
         if profile := self.context.options.profile:
             (directory / PROFILE_FILE).write_bytes(self.engine.store.read(profile_key(profile)))
 

@@ -1,18 +1,17 @@
-"""What a search works with on this machine: the databases, files and result keys that its options and targets mean."""
+"""What all batches of a job share, and how its program is called and its results are read."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
-from multiblast.archive import DatabaseSize
+from multiblast.archive import DatabaseSize, SplitArchive, split
 from multiblast.database import QueryJob
-from multiblast.errors import ConflictError, InvalidInputError, Problem
 from multiblast.installation import Installation
 from multiblast.jobs import TargetName
-from multiblast.molecules import DatabaseKind
 from multiblast.options import (
     Independence,
     Options,
@@ -20,14 +19,14 @@ from multiblast.options import (
     needs_own_process,
     parse_options,
 )
-from multiblast.results import ResultKeys
 from multiblast.search.profiles import OUTPUTS
-from multiblast.targets import BlastDatabase, Targets, database_argument
-from multiblast.targets.indices import index_files, index_fingerprint, index_path
+from multiblast.targets import BlastDatabase, database_argument
+
+if TYPE_CHECKING:
+    from multiblast.plugins.search_programs import SearchPlugin
 
 QUERY_FILE, PROFILE_FILE = "query.fasta", "profile.asn1"
 
-_DATABASE_OPTIONS = {"rpsdb"}
 _LONGEST_ADJUSTMENT = 50  # letters by which edge effects shorten sequences at most; the real search space is larger
 
 
@@ -41,13 +40,19 @@ class SearchedSequence:
 
 @dataclass(frozen=True)
 class SearchContext:
-    """What all batches of one job share; ``paths`` are of options that name a database or file."""
+    """What all batches of one job share.
+
+    Attributes:
+        paths: Of options that name a database or file.
+        plugin: What searches, if it is not BLAST+: see `multiblast.search.plugin_context`.
+    """
 
     job_id: str
     search_key: str
     options: Options
     databases: tuple[BlastDatabase, ...]
     paths: Mapping[str, str] = field(default_factory=dict)
+    plugin: SearchPlugin | None = None
 
     @cached_property
     def database_size(self) -> DatabaseSize:
@@ -89,6 +94,30 @@ class SearchContext:
         files = {name: str(directory / file) for name, file in {"in_pssm": PROFILE_FILE, **OUTPUTS}.items()}
         return self.options.arguments({**files, **self.paths})
 
+    def written(self, residues: bytes) -> bytes:
+        """Return a sequence as it is given to the program."""
+        return residues
+
+    def prepare(self, installation: Installation, directory: Path, cancelled: Callable[[], bool]) -> None:
+        """Make what a search in a directory needs beside the databases and the query: nothing, here."""
+
+    def results(
+        self, stream: BinaryIO, directory: Path, sequences: int, finish: Callable[[], object]
+    ) -> Iterator[SplitArchive]:
+        """Yield the results of the sequences of a search, from what its program writes to standard output.
+
+        Args:
+            stream: That, which grows until the program has ended.
+            directory: Where its other files are.
+            sequences: How many there are.
+            finish: Waits for the end of the program, and raises a `ProgramError` if it is a bad one.
+
+        Raises:
+            ArchiveError: the program wrote something else than it should.
+        """
+        _ = directory, sequences, finish
+        yield from split(stream, self.database_size)
+
     def command(self, program: str, directory: Path, threads: int) -> list[str]:
         """Return the argument list of a search that writes its archive to standard output.
 
@@ -100,79 +129,6 @@ class SearchContext:
         return command + (["-num_threads", str(threads)] if threads > 1 else [])
 
 
-@dataclass
-class Resolver:
-    """Finds the databases and files that submissions and recipes name, as they are on this machine now."""
-
-    installation: Installation
-    targets: Targets
-
-    def context(self, job: QueryJob) -> SearchContext:
-        """Return what a job's batches share.
-
-        Raises:
-            InvalidInputError: this machine does not have the databases.
-            ConflictError: it has others of their names, or another version of BLAST+.
-        """
-        context = self.resolve(job.site, targets_of(job), options_of(job), job.id)
-        self.targets.note_use(context.databases)
-        if context.search_key != job.search_key:
-            raise ConflictError(f"a database or the BLAST+ version changed since job {job.id} was recorded: restart it")
-        return context
-
-    def resolve(self, site: str, targets: tuple[TargetName, ...], options: Options, job_id: str = "") -> SearchContext:
-        """Return what a search of some targets works with, also one that is no job."""
-        databases = self.databases(site, targets, options)
-        search_key = self.result_keys(options, databases).search
-        return SearchContext(job_id, search_key, options, databases, self._paths(options, databases))
-
-    def databases(self, site: str, targets: tuple[TargetName, ...], options: Options) -> tuple[BlastDatabase, ...]:
-        """Return the databases of some targets, in the order in which they are always searched.
-
-        Raises:
-            InvalidInputError: unknown or unfit targets, all of them; or there is no such index.
-        """
-        names = [(target.display, target.file) for target in targets]
-        databases = self.targets.resolve_all(site, names, options.database_kind)
-        _index_files(options, databases)
-        return databases
-
-    def result_keys(self, options: Options, databases: Collection[BlastDatabase]) -> ResultKeys:
-        """Return the maker of result keys for a search of these databases as they are now."""
-        named = {option: database.fingerprint for option, database in self.named_databases(options).items()}
-        files = _index_files(options, databases)
-        index = {"index_name": index_fingerprint(files)} if files else {}
-        return ResultKeys(
-            options.program,
-            self.installation.version(options.program),
-            {**options.deciding(), **named, **index},
-            [database.fingerprint for database in databases],
-            keeps_case=options.keeps_case,
-        )
-
-    def named_databases(self, options: Options) -> dict[str, BlastDatabase]:
-        """Return the databases that options name, by option: the domain database of deltablast."""
-        return {
-            option: self._profile_database(option, name)
-            for option, name in options.named().items()
-            if option in _DATABASE_OPTIONS
-        }
-
-    def _paths(self, options: Options, databases: Collection[BlastDatabase]) -> dict[str, str]:
-        paths = {option: str(database.path) for option, database in self.named_databases(options).items()}
-        name = options.megablast_index
-        return paths | ({"index_name": str(index_path(databases, name))} if name else {})
-
-    def _profile_database(self, option: str, name: str) -> BlastDatabase:
-        """Return the profile database of this name: ``DATABASE``, or more of ``SITE/TARGET/DATABASE``."""
-        profiles = [database for database in self.targets.databases() if database.molecule is DatabaseKind.PROFILE]
-        for database in profiles:
-            if f"/{database.display}".endswith(f"/{name}"):
-                return database
-        there = ", ".join(database.display for database in profiles) or "none: add one to the targets"
-        raise InvalidInputError(Problem(f"no profile database {name!r} is registered; there is {there}", option))
-
-
 def options_of(job: QueryJob) -> Options:
     """Return a job's program and options."""
     return parse_options(job.program, job.recipe["options"])
@@ -181,9 +137,3 @@ def options_of(job: QueryJob) -> Options:
 def targets_of(job: QueryJob) -> tuple[TargetName, ...]:
     """Return what a job searches."""
     return tuple(TargetName(target["targetDisplayName"], target["targetFile"]) for target in job.recipe["targets"])
-
-
-def _index_files(options: Options, databases: Collection[BlastDatabase]) -> list[Path]:
-    """Return the files of the index that a search uses, if it uses one."""
-    name = options.megablast_index
-    return [] if name is None else index_files(databases, name)

@@ -74,6 +74,8 @@ class Elsewhere:
 
     def start(self, search: Started) -> RunElsewhere:
         """Order a search, and wait for it when its archive is asked for."""
+        if search.context.plugin is not None:
+            raise GivenBackError(f"{search.context.options.program} searches at home only, not at {self.site}")
         job = self.jobs.query(search.context.job_id)
         there = {name: search.directory / name for name in (QUERY_FILE, PROFILE_FILE)}
         files = {name: path for name, path in there.items() if path.is_file()}

@@ -9,7 +9,8 @@ from multiblast.database import Database
 from multiblast.installation import Installation
 from multiblast.jobs import Jobs
 from multiblast.results import Results
-from multiblast.search.context import Resolver, SearchContext
+from multiblast.search.context import SearchContext
+from multiblast.search.resolver import Resolver
 from multiblast.stores import Store
 from multiblast.targets import Targets
 

@@ -35,8 +35,9 @@ from multiblast.jobs import TargetName
 from multiblast.object_kinds import ObjectKind
 from multiblast.options import parse_options
 from multiblast.programs import FORMATTER_ENVIRONMENT, Program
-from multiblast.search.context import Resolver, SearchContext
+from multiblast.search.context import SearchContext
 from multiblast.search.profiles import OUTPUTS
+from multiblast.search.resolver import Resolver
 from multiblast.stores import Store
 from multiblast.stores.base import CHUNK_BYTES
 from multiblast.targets import database_argument

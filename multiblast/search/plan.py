@@ -15,6 +15,7 @@ from sqlmodel import col
 from multiblast.database import Database, Result, Speed, upsert, utc_now
 from multiblast.ids import digest
 from multiblast.search.engine import SearchEngine
+from multiblast.search.plugins import search_plugin
 
 _BATCH_S = 20.0  # of one process, where its speed is known: short enough to lose little, long enough to cost nothing
 _LEAST_BATCH_S = 3.0  # a shorter one gains less than the start of its process costs
@@ -168,7 +169,10 @@ def make_plan(  # noqa: PLR0913 - a search, and the job it is for
     speed = Speeds(engine.database).get(search_key) if unknown else None
     per_second = speed.letters_per_second if speed else None
     workers = engine.installation.workers
-    batches = pack_batches(job_id, program, unknown, workers=workers, letters_per_second=per_second)
+    if plugin := search_plugin(program):
+        batches = pack_large_batches(job_id, unknown, plugin.table.batch_letters, workers)
+    else:
+        batches = pack_batches(job_id, program, unknown, workers=workers, letters_per_second=per_second)
     letters = _letters(unknown)
     return Plan(
         job_id=job_id,
@@ -240,7 +244,28 @@ def pack_batches(
         items.append(item)
         heapq.heapreplace(bins, (room + item.letters, number, items))
     filled = sorted((items for _, _, items in bins if items), key=_letters, reverse=True)
-    threads = max(1, workers // len(filled))
+    return _numbered(job_id, filled, workers)
+
+
+def pack_large_batches(job_id: str, unknown: Sequence[PlannedSequence], most_letters: int, workers: int) -> list[Batch]:
+    """Pack sequences into as few batches as may be, for programs whose processes take long to start and use all cores.
+
+    Sequences stay in their order; a batch has at most so many letters, or one sequence.
+    """
+    filled: list[list[PlannedSequence]] = []
+    room = 0
+    for item in unknown:
+        if item.letters > room:
+            filled.append([])
+            room = most_letters
+        filled[-1].append(item)
+        room -= item.letters
+    return _numbered(job_id, filled, workers)
+
+
+def _numbered(job_id: str, filled: Sequence[Sequence[PlannedSequence]], workers: int) -> list[Batch]:
+    """Return batches of some sequences each; fewer batches than workers run with several threads each."""
+    threads = max(1, workers // max(1, len(filled)))
     return [
         Batch(
             id=_batch_id(items),
@@ -274,7 +299,11 @@ def _shares(seconds: float, workers: int) -> Iterator[float]:
 
 def core_seconds(program: str, letters: int, letters_per_second: float | None) -> float:
     """Return how long one core searches some letters; where the speed is not known, as long as is usual."""
-    return letters / (letters_per_second or _BATCH_LETTERS.get(program, _BATCH_LETTERS_ELSE) / _BATCH_S)
+    if letters_per_second:
+        return letters / letters_per_second
+    if plugin := search_plugin(program):
+        return letters / (plugin.table.batch_letters / _BATCH_S)
+    return letters / (_BATCH_LETTERS.get(program, _BATCH_LETTERS_ELSE) / _BATCH_S)
 
 
 def estimated_seconds(letters: int, workers: int, batches: int, letters_per_second: float | None) -> float | None:

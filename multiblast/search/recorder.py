@@ -17,7 +17,7 @@ from multiblast.database import QueryJob
 from multiblast.errors import InvalidInputError, ObjectMissingError, Problem, collecting
 from multiblast.jobs import JobConfig, NewSequence, sequence_digest
 from multiblast.object_kinds import ObjectKind
-from multiblast.options import Options
+from multiblast.options import Options, added_program
 from multiblast.results import ResultKeys
 from multiblast.search.advice import advice
 from multiblast.search.context import options_of, targets_of
@@ -149,7 +149,8 @@ class Recorder:
         if isinstance(source, Reference):
             raise TypeError("the query is elsewhere: see at_hand")
         version = self.engine.installation.version(options.program)
-        if remedy := remedy_of_old(version):
+        is_added = added_program(options.program) is not None
+        if not is_added and (remedy := remedy_of_old(version)):
             raise InvalidInputError(Problem(f"BLAST+ {version} is too old: {remedy}", "program"))
         problems = list(options.missing_in(version))
         with collecting(problems):
@@ -163,7 +164,7 @@ class Recorder:
         if profile is not None:
             options = options.model_copy(update={"in_pssm": profile.id})
         keys = self.engine.resolver.result_keys(options, databases)
-        return _Checked(options, keys, query, profile, version_note(version))
+        return _Checked(options, keys, query, profile, "" if is_added else version_note(version))
 
     def _check_query(
         self, source: str | bytes | Path, options: Options, problems: list[Problem]

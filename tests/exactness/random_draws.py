@@ -38,7 +38,7 @@ from multiblast.reports import Formatting  # noqa: E402
 from multiblast.reports.exactness import first_difference  # noqa: E402
 from multiblast.reports.formats import FORMATS  # noqa: E402
 from multiblast.search import read_submission  # noqa: E402
-from multiblast.search.context import Resolver  # noqa: E402
+from multiblast.search.resolver import Resolver  # noqa: E402
 from multiblast.sequences import read_fasta  # noqa: E402
 from multiblast.services import Services  # noqa: E402
 from tests.exactness.listed_exceptions import is_listed  # noqa: E402
