@@ -189,7 +189,7 @@ class Program:
 
     def _watch(self) -> None:
         deadline = self._started + self._timeout_s if self._timeout_s else float("inf")
-        while not _ended_within(self._process, min(_WATCH_PERIOD_S, max(0.0, deadline - time.monotonic()))):
+        while not ended_within(self._process, min(_WATCH_PERIOD_S, max(0.0, deadline - time.monotonic()))):
             if time.monotonic() >= deadline:
                 self.kill(FailureClass.TIME_LIMIT)
             elif self._is_cancelled():
@@ -202,7 +202,8 @@ class Program:
             return False
 
 
-def _ended_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
+def ended_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Wait at most so long for the end of a process; return whether it has ended."""
     if process.returncode is not None:
         return True
     # A pidfd wakes at the very end of the process; Popen.wait(timeout) polls and may be 50 ms late.
@@ -240,7 +241,7 @@ class _Followed(PieceReader):
     def next_piece(self, size: int) -> bytes:
         while True:
             # Asked first: what the writer wrote before its end is read below.
-            ended = _ended_within(self._writer, _FOLLOW_PERIOD_S if self._at_end else 0)
+            ended = ended_within(self._writer, _FOLLOW_PERIOD_S if self._at_end else 0)
             piece = self._file.read(size)
             self._at_end = len(piece) < size
             if piece or ended:

@@ -78,6 +78,14 @@ ENVIRONMENT = {
 }
 """What each environment variable of ours means, and what holds without it."""
 
+PLUGIN_EVENTS = "MULTIBLAST_EVENTS"
+PLUGIN_DATABASE = "MULTIBLAST_PLUGIN_DATABASE"
+PLUGIN_ENVIRONMENT = {
+    PLUGIN_EVENTS: "File to which a plugin adds lines of JSON: progress, log, outputs, questions and calls.",
+    PLUGIN_DATABASE: "Address of the plugin's own database, if its table has `[state]`.",
+}
+"""What each environment variable means that we set for plugins, and never read."""
+
 
 def home() -> Path:
     """Return the one directory under which everything is kept, whether or not it exists yet.

@@ -38,6 +38,7 @@ COMMANDS = {
     "sync-targets": "targets",
     "fetch": "files",
     "push": "files",
+    "plugins": "plugins",
     "expire": "upkeep",
     "verify": "upkeep",
     "copy-records": "upkeep",
@@ -62,6 +63,7 @@ _SUMMARIES = {  # of what is no function with a docstring
     "guests": "People without a name, known by a token.",
     "users": "Tokens by which users are known over HTTP.",
     "sites": "Machines elsewhere that take part, known by a key of their site.",
+    "plugins": "Tools of others that go on from a search: which there are, and what they need.",
     "registry": "Exchange data and its provenance with FAIR data registries.",
     "service": "Start, stop and register Prefect servers and workers.",
 }

@@ -19,6 +19,7 @@ from multiblast.settings import TASK_RUNNER
 if TYPE_CHECKING:
     from multiblast.accounts import Requester
     from multiblast.services import Services
+    from multiblast.settings import Policy
 
 ResultT = TypeVar("ResultT")
 
@@ -92,11 +93,25 @@ class Session:
 
 def local_services(targets_root: Path | None = None) -> Services:
     """Return the services that are configured: by the blocks of the server that is in use, else embedded."""
+    return _services(targets_root, of_blocks=_uses_blocks())
+
+
+def local_policy() -> Policy:
+    """Return the policy that is configured; unlike `local_services` it makes no directory."""
+    if not _uses_blocks():
+        from multiblast.settings import Policy
+
+        return Policy()
+    return _services(None, of_blocks=True).policy
+
+
+def _uses_blocks() -> bool:
+    """Return whether blocks of a server count, and connect to it."""
     api_url = os.environ.get("PREFECT_API_URL", "") or running_server()
     of_blocks = "PREFECT_PROFILE" in os.environ or bool(api_url and not _has_default_blocks(api_url))
     if of_blocks and api_url:
         use(api_url)
-    return _services(targets_root, of_blocks=of_blocks)
+    return of_blocks
 
 
 def _services(targets_root: Path | None, *, of_blocks: bool) -> Services:

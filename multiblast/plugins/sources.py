@@ -92,7 +92,8 @@ class Sources:
         yield from self._git(self.git_lines(configured))
         if self._rules.packages:
             yield from _packages()
-        yield from _scan(BUILT_IN, Source(SourceKind.BUILT_IN, "multiblast"))
+        if BUILT_IN.is_dir():
+            yield from _scan(BUILT_IN, Source(SourceKind.BUILT_IN, "multiblast"))
 
     def git_lines(self, configured: Configuration | None = None) -> list[str]:
         """Return the git lines of the policy, of GIT_PLUGINS and of ``plugins.toml``, each once."""

@@ -19,6 +19,7 @@ from multiblast.database import Database
 from multiblast.installation import Installation
 from multiblast.object_kinds import ObjectKind
 from multiblast.options import PROGRAMS
+from multiblast.plugins.confinement import REMEDY, confinement_check
 from multiblast.settings import home
 from multiblast.stores import Store
 from multiblast.targets import Targets
@@ -117,6 +118,7 @@ def diagnose_machine(installation: Installation, targets: Targets) -> Iterator[F
     yield _judged(measure("target databases", lambda: _look_at_targets(targets)))
     for problem in (*targets.problems(), *targets.misplaced()):
         yield Finding("target database", Verdict.WARN, str(problem), "mend it, or take it out of the targets")
+    yield _look_at_confinement()
     for directory in dict.fromkeys((home(), targets.root, Path(tempfile.gettempdir()))):
         yield _measure_disk(directory)
 
@@ -155,6 +157,12 @@ def _compare_versions(installation: Installation) -> Iterator[Finding]:
             yield Finding("BLAST+ version", Verdict.FAIL, f"{version} is too old", remedy)
         elif note := version_note(version):
             yield Finding("BLAST+ version", Verdict.WARN, note, "compare with your own queries: multiblast exactness")
+
+
+def _look_at_confinement() -> Finding:
+    are_confined, detail = confinement_check()
+    verdict, remedy = (Verdict.OK, "") if are_confined else (Verdict.WARN, REMEDY)
+    return Finding("plugins", verdict, detail, remedy)
 
 
 def _measure_disk(directory: Path) -> Finding:
