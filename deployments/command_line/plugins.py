@@ -250,4 +250,5 @@ def _installed(one: Installed, dry_run: bool) -> str:
         words.append("packages: " + (" ".join(one.packages) or "none"))
     if one.tool:
         words.append(f"tool {one.tool}")
-    return "; ".join(words) if len(words) > 1 else f"{one.plugin}: nothing to install"
+    is_empty = len(words) == 1 and not one.problems
+    return f"{one.plugin}: nothing to install" if is_empty else "; ".join(words)

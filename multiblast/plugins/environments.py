@@ -252,7 +252,11 @@ def _python_for(plugin: Plugin, wanted: str) -> _Python:
     ours = f"{sys.version_info.major}.{sys.version_info.minor}"
     if SpecifierSet(wanted).contains(f"{ours}.{sys.version_info.micro}", prereleases=True):
         return _Python(sys.executable, ours)
-    found = _uv(plugin, ["python", "find", "--no-project", "--show-version", wanted]).strip()
+    try:
+        found = _uv(plugin, ["python", "find", "--no-project", "--show-version", wanted]).strip()
+    except PreparationError as error:
+        remedy = f"it needs Python {wanted}, which is not installed. Type: uv python install '{wanted}'"
+        raise PreparationError(plugin.identifier, remedy) from error
     version = ".".join(found.split(".")[:2])
     return _Python(version, version)
 

@@ -163,6 +163,18 @@ def test_offline_what_was_fetched_suffices_and_what_was_not_is_named(
     assert refused.value.missing == "toposort"
 
 
+def test_python_that_is_not_there_is_named(tmp_path: Path) -> None:
+    path = write_script(tmp_path / "one.py")
+    path.write_text(path.read_text().replace("# dependencies", '# requires-python = ">=3.99"\n# dependencies'))
+    with pytest.raises(PreparationError, match=r"it needs Python >=3\.99, which is not installed"):
+        Environments().prepare(described(Candidate(path, _SOURCE)))
+
+
+def test_requirements_that_nothing_satisfies_are_said(tmp_path: Path) -> None:
+    with pytest.raises(PreparationError, match=r"one@1\.0.*six>=99"):
+        Environments().lock(_script(tmp_path / "one.py", "six>=99"))
+
+
 def test_project_and_requirements_beside_the_table_are_read(tmp_path: Path) -> None:
     (write_table(tmp_path / "a", run='script = "a.py"') / "a.py").touch()
     (tmp_path / "a" / "requirements.txt").write_text("# ours\nsix==1.17.0 \\\n    --hash=sha256:00\n\n")
