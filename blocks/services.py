@@ -15,6 +15,8 @@ from blocks.database import JobDatabase
 from blocks.installation import BlastInstallation
 from blocks.limits import BlastQueryLimits
 from blocks.policy import ServicePolicy
+from blocks.registry import LocalRegistry
+from blocks.secrets import load_secret
 from blocks.storage import ResultStorage
 from multiblast.services import Services
 
@@ -63,6 +65,8 @@ def _load() -> Services:
         targets=installation.targets(),
         limits=_default(BlastQueryLimits).limits,
         policy=_default(ServicePolicy).policy,
+        secret=load_secret,
+        registry=lambda: _default(LocalRegistry).registry(),
     )
 
 

@@ -9,6 +9,7 @@ from prefect import flow
 from blocks.services import services
 from multiblast.database import JobKind
 from tasks.page import problems_on_page, show_facts
+from tasks.plugins import run_rounds, show_outcome, wake_who_asked
 from tasks.recovery import HOOKS, check_queued, reconcile, replace_dead_runs, run_again, signing_secret
 from tasks.reports import format_report, show_report
 from tasks.runs import task_runner
@@ -38,11 +39,17 @@ async def run_job(job: str) -> str:
     """Run a queued job, as reconcile-jobs does with those whose run died. To run a job that has ended: restart-job.
 
     Args:
-        job: The query or report job's id.
+        job: The query, report or plugin job's id.
     """
     async with problems_on_page():
-        if check_queued(job) is JobKind.REPORT:
+        kind = check_queued(job)
+        if kind is JobKind.REPORT:
             await show_report(format_report(job))
+            return job
+        if kind is JobKind.PLUGIN:
+            await wake_who_asked(job)
+            await run_rounds(job)
+            await show_outcome(job)
             return job
         await FlowSearch(job).execute()
     return job

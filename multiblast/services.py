@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from multiblast.accounts import Access, Accounts, FairQueue, Requester
 from multiblast.actions import Queries, Reports
 from multiblast.database import Database, JobKind, utc_now
+from multiblast.errors import InvalidInputError, Problem
 from multiblast.gateway import Gateway
 from multiblast.installation import Installation
 from multiblast.results.compaction import compact
@@ -21,14 +23,37 @@ from multiblast.targets import Targets
 from multiblast.upkeep import CleanedUp, Expiry, Notices, StorageUpkeep
 
 if TYPE_CHECKING:
+    from multiblast.actions.plugin_jobs import PluginJobs
     from multiblast.actions.provenance import Provenance
     from multiblast.actions.registered_queries import RegisteredQueries
+    from multiblast.plugins.catalogue import Catalogue
+    from multiblast.plugins.environments import Environments
+    from multiblast.registry.local.registry import Registry
     from multiblast.upkeep.diagnosis import Check
+
+    Door = Queries | Reports | PluginJobs
+
+
+def no_secret(name: str) -> str:
+    """Refuse to look up a secret where there are none."""
+    raise InvalidInputError(Problem(f"no secret {name!r} can be read here: run the plugin by its flow", "parameters"))
+
+
+def own_registry() -> Registry:
+    """Open the registry that needs nothing but a directory."""
+    from multiblast.registry.local.registry import Registry
+
+    return Registry.embedded()
 
 
 @dataclass
 class Services:
-    """The places multiblast works with, and the services over them."""
+    """The places multiblast works with, and the services over them.
+
+    Attributes:
+        secret: Returns the text that a plugin's parameter names as a secret.
+        registry: Opens the registry of data products.
+    """
 
     database: Database
     store: Store
@@ -36,6 +61,8 @@ class Services:
     targets: Targets
     limits: QueryLimits
     policy: Policy = field(default_factory=Policy)
+    secret: Callable[[str], str] = no_secret
+    registry: Callable[[], Registry] = own_registry
 
     @classmethod
     def embedded(cls, targets_root: Path | None = None) -> Services:
@@ -71,12 +98,43 @@ class Services:
         """Every action on report jobs, and the runs that make them."""
         return Reports(self._engine, self.accounts, self.notices)
 
-    def job_door(self, job_id: str) -> Queries | Reports:
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """All plugins of this machine."""
+        from multiblast.plugins.catalogue import Catalogue
+
+        return Catalogue(self.policy.plugins)
+
+    @cached_property
+    def environments(self) -> Environments:
+        """What plugins run in that need packages of Python."""
+        from multiblast.plugins.environments import Environments
+
+        return Environments()
+
+    @cached_property
+    def plugin_jobs(self) -> PluginJobs:
+        """Every action on plugin jobs, and the runs that do them."""
+        from multiblast.actions.plugin_inputs import PluginInputs
+        from multiblast.actions.plugin_jobs import PluginJobs
+        from multiblast.plugins.workshop import Workshop
+
+        rules, threads = self.policy.plugins, self.installation.workers
+        workshop = Workshop(
+            self.database, self.store, self.catalogue, self.environments, rules.sandbox, threads, secret=self.secret
+        )
+        access, references = Access(self.database), self.policy.references
+        inputs = PluginInputs(workshop.jobs, access, self.queries, self.reports, self.store, references, self.registry)
+        return PluginJobs(workshop, inputs, self.accounts, self.notices)
+
+    def job_door(self, job_id: str) -> Door:
         """Return the door of a job's kind; `NotFoundError` if there is no such job."""
         return self.door(self._engine.jobs.kind(job_id))
 
-    def door(self, kind: JobKind) -> Queries | Reports:
+    def door(self, kind: JobKind) -> Door:
         """Return the door of a kind of jobs."""
+        if kind is JobKind.PLUGIN:
+            return self.plugin_jobs
         return self.queries if kind is JobKind.QUERY else self.reports
 
     def whole_id(self, requester: Requester, beginning: str) -> str:

@@ -89,7 +89,9 @@ class RunPage:
             await aupdate_progress_artifact(self._progress, progress=100.0, description="done")
         job = replace(job, rows=job.rows[:_ROWS_SHOWN])
         await self._show_rows(job, f"Sequences{_cut(job)}")
-        await show_markdown(f"job-{self._short}", _job_text(job, await _report_form(job.job_id)), "Job")
+        await show_markdown(
+            f"job-{self._short}", _job_text(job, await run_form("make-report/make-report", {"job": job.job_id})), "Job"
+        )
 
     @best_effort()
     async def show_failure(self) -> None:
@@ -190,14 +192,14 @@ def file_link(report_id: str, key: str, name: str) -> str:
     return f"[download, for a day]({location})" if location.startswith("http") else f"`{location}`"
 
 
-async def _report_form(job_id: str) -> str:
-    """Return the address of the report form with the job filled in; empty if the form is not deployed."""
+async def run_form(deployed: str, filled_in: Mapping[str, Any]) -> str:
+    """Return the address of the form of a deployment, some of it filled in; empty if it is not deployed."""
     async with get_client() as client:
         try:
-            deployment = await client.read_deployment_by_name("make-report/make-report")
+            deployment = await client.read_deployment_by_name(deployed)
         except ObjectNotFound:
             return ""
-    parameters = quote(json.dumps({"job": job_id}))
+    parameters = quote(json.dumps(filled_in))
     return f"{_ui_path()}/deployments/deployment/{deployment.id}/run?parameters={parameters}"
 
 

@@ -18,13 +18,13 @@ from prefect.flows import Flow
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Cancelling
 
+from blocks.secrets import load_secret
 from blocks.services import services
 from multiblast.database import JobKind, JobStatus, in_portions
 from multiblast.errors import ConflictError
 from multiblast.options import PROGRAMS
 from multiblast.upkeep.reconciliation import Reconciled, Reconciliation, RunState, Waiting
 from tasks.page import lead_on
-from tasks.runs import load_secret
 
 _SIGNING_SECRET = "multiblast-notices"  # noqa: S105 - the name of the block that holds it
 
@@ -33,7 +33,13 @@ _STARTS = 3
 _PATIENCE = timedelta(minutes=5)  # with a run that a worker is starting
 _AGAIN = re.compile(r"again-(\d+)-")  # how the idempotency key of a run in place of another begins
 _REMEMBERED = timedelta(days=1)  # a run that crashed
-_SUBMISSIONS = ["submit-query", *(f"submit-{program}" for program in PROGRAMS), "make-report", "restart-job"]
+_SUBMISSIONS = [
+    "submit-query",
+    *(f"submit-{program}" for program in PROGRAMS),
+    "make-report",
+    "run-plugin",
+    "restart-job",
+]
 
 
 def reconcile() -> Reconciled:
@@ -129,7 +135,7 @@ def check_queued(job: str) -> JobKind:
     """Return what a queued job makes, or raise an error if there is none."""
     jobs = services().queries.jobs
     kind = jobs.kind(job)
-    status = (jobs.query(job) if kind is JobKind.QUERY else jobs.report(job)).status
+    status = jobs.status(kind, job)
     if status != JobStatus.QUEUED:
         raise ConflictError(f"job {job} is {status}: only a queued job can be run; restart-job runs others again")
     return kind

@@ -14,7 +14,6 @@ from urllib.parse import parse_qsl
 from uuid import UUID
 
 from httpx import HTTPError
-from prefect.blocks.system import Secret
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.exceptions import Pause, PrefectException
@@ -24,6 +23,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from prefect.tasks import Task
 from prefect.utilities.engine import propose_state
 
+from blocks.secrets import load_secret
 from blocks.services import services
 from multiblast.accounts import Requester
 from multiblast.errors import InvalidInputError, Problem
@@ -125,11 +125,6 @@ def _token(name: str, key: str) -> str:
         return load_secret(name)
     except ValueError as error:
         raise InvalidInputError(Problem(f"there is no Secret block {name!r}: save the token in one", key)) from error
-
-
-def load_secret(name: str) -> str:
-    """Return the text in a Secret block, or raise a `ValueError`."""
-    return str(Secret.load(name, _sync=True).get())  # type: ignore[call-arg, union-attr]  # added by Prefect's decorator
 
 
 def upload_directory() -> Path | None:

@@ -10,7 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from multiblast.services import Services
-from web import operation_routes, query_routes, report_routes
+from web import operation_routes, plugin_routes, query_routes, report_routes
 from web.errors import add_error_handlers
 from web.gateway import objects, qiita, uploads
 from web.guard import Guard, HttpMetrics
@@ -53,7 +53,7 @@ def make_application(services: Services, starter: Starter) -> ASGIApp:
         title="multiblast", version="2.0", description=_DESCRIPTION, lifespan=life, docs_url=None, redoc_url=None
     )
     add_error_handlers(app)
-    own = (query_routes, report_routes, ncbi_routes, operation_routes)
+    own = (query_routes, report_routes, plugin_routes, ncbi_routes, operation_routes)
     has_gateway = services.policy.gateway.enabled
     gateway = (objects.router, uploads.router, qiita.router) if has_gateway else ()
     for router in (*(routes.router for routes in own), *gateway, *page_routers()):

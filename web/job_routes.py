@@ -1,4 +1,4 @@
-"""The routes that query jobs and report jobs have in common."""
+"""The routes that all kinds of jobs have in common."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
 
 from multiblast.accounts import Requester
-from multiblast.actions.answers import Errors, Event
+from multiblast.actions.answers import CreatedPlugin, Errors, Event
 from multiblast.actions.requests import read_update
 from multiblast.database import JobKind, JobStatus
 from multiblast.errors import InvalidInputError, NotAllowedError, NotFoundError, Problem
@@ -31,18 +31,21 @@ def body_of(schema: dict[str, Any], media_type: str = "application/json") -> dic
     return {"requestBody": {"required": True, "content": {media_type: {"schema": schema}}}}
 
 
-async def restart(service: Service, kind: JobKind, who: Requester, job_id: str) -> None:
-    """Let a job run again.
+async def restart(service: Service, kind: JobKind, who: Requester, job_id: str) -> str:
+    """Let a job run again; return its id, or that of a plugin job in its place whose inputs are others now.
 
     Raises:
         HttpError: it cannot, because what it was searched in is not as its recipe needs it.
     """
     door = service.services.door(kind)
     try:
-        await run_in_threadpool(door.restart, who, job_id)
+        restarted = await run_in_threadpool(door.restart, who, job_id)
     except InvalidInputError as error:
         raise HttpError("gone", str(error)) from error
+    if isinstance(restarted, CreatedPlugin):
+        job_id = restarted.plugin_job_id
     service.runs.begin(await run_in_threadpool(door.begin, job_id))
+    return job_id
 
 
 def unlink(service: Service, kind: JobKind, who: Requester, job_id: str) -> None:
@@ -96,8 +99,8 @@ def _add_changes(router: APIRouter, kind: JobKind) -> None:
     )
     async def restart_job(service: ServiceOfRequest, caller: CallerOfRequest, job_id: JobId) -> Response:
         """Run an expired, failed or cancelled job again."""
-        await restart(service, kind, await run_in_threadpool(caller.member), job_id)
-        return Response(status_code=204)
+        again = await restart(service, kind, await run_in_threadpool(caller.member), job_id)
+        return Response(status_code=204, headers={} if again == job_id else {"Location": f"/{kind}/jobs/{again}"})
 
     @router.patch(
         "/jobs/{job_id}",
@@ -232,7 +235,7 @@ def _add_guest_link(router: APIRouter) -> None:
         ),
     )
     async def link_a_guest(request: Request, caller: CallerOfRequest) -> Response:
-        """Move everything of a guest, query jobs and reports, into your list: `{"guestID": the guest's token}`."""
+        """Move everything of a guest, jobs of all kinds, into your list: `{"guestID": the guest's token}`."""
         body = await read_object(request)
         await run_in_threadpool(link_guest, caller, body)
         return Response(status_code=204)
@@ -257,7 +260,9 @@ def _broken_job(door: Any, kind: JobKind, item: Mapping[str, Any]) -> dict[str, 
     job = door.lookup(_EVERYBODY, item[name], link=False).to_json()
     return {
         name: job[name],
-        "rawConfig": {part: job[part] for part in ("jobConfig", "blastConfig") if part in job},
+        "rawConfig": {
+            part: job[part] for part in ("jobConfig", "blastConfig", "plugin", "inputs", "parameters") if part in job
+        },
         "createdOn": job["createdOn"],
         "failedOn": door.history(_EVERYBODY, job[name])[-1].to_json()["at"],
         "reason": job.get("reason", ""),

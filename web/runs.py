@@ -102,7 +102,7 @@ class Runs:
     async def _done_here(self, waiting: Waiting) -> bool:
         """Search or make a report here if it is small, and not too many wait for that."""
         policy = self._services.policy
-        if policy.provenance:  # which runs record
+        if policy.provenance or waiting.kind is JobKind.PLUGIN:  # which runs record; of plugins nobody knows how long
             return False
         if waiting.kind is JobKind.REPORT:
             return await self.here(lambda: self._made(waiting.job_id))

@@ -126,8 +126,12 @@ def _count(session: Session, owner: str, hour: datetime, sequences: int) -> None
 
 def _jobs_waiting(session: Session, owner: str) -> int:
     linked = select(Link.job_id).where(Link.owner == owner)
-    active = col(QueryJob.status).in_([JobStatus.QUEUED, JobStatus.IN_PROGRESS])
-    return session.exec(select(func.count()).select_from(QueryJob).where(active, col(QueryJob.id).in_(linked))).one()
+    waiting = 0
+    for table in (QueryJob, PluginJob):
+        active = col(table.status).in_([JobStatus.QUEUED, JobStatus.IN_PROGRESS])
+        mine = select(func.count()).select_from(table).where(active, col(table.id).in_(linked))
+        waiting += session.exec(mine).one()
+    return waiting
 
 
 def _usual_duration(session: Session) -> timedelta:

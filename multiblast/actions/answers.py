@@ -151,6 +151,69 @@ class ReportListedFile(Answer):
     size: int
 
 
+class CreatedPlugin(Answer):
+    """The id of a plugin job that was made or found."""
+
+    plugin_job_id: str = Field(alias="pluginJobID")
+
+
+class PluginItem(Answer):
+    """A plugin job in a list; the plugin as ``NAME@VERSION``."""
+
+    plugin_job_id: str = Field(alias="pluginJobID")
+    plugin: str
+    status: str
+    created_on: Time
+    user_meta: UserMeta | None = None
+
+
+class PluginFile(Answer):
+    """A file or directory that a plugin made; ``size`` is in bytes."""
+
+    name: str
+    port: str
+    size: int
+    sha256: str
+    data_type: str
+    content_type: str
+    directory: bool = False
+
+
+class PluginStep(Answer):
+    """A question of a plugin job, to a person (``form``) or to another plugin (its job); cleared once answered."""
+
+    step_id: str
+    title: str
+    cleared: bool
+    form: dict[str, Any] | None = None
+    plugin_job_id: str | None = Field(default=None, alias="pluginJobID")
+
+
+class PluginDetails(PluginItem):
+    """A plugin job.
+
+    Attributes:
+        inputs: What it takes in, as it was named, by port.
+        parameters: Those that are not default; private ones are not shown.
+        facts: What else decides what it makes: files, tool, environment; and where the plugin came from.
+        progress: ``{value, start, target, unit}``, as the plugin reported last.
+        outputs_as_before: After an expiry: whether its outputs are byte for byte the same again.
+    """
+
+    inputs: dict[str, list[str]]
+    parameters: dict[str, Any]
+    facts: dict[str, Any]
+    steps: tuple[PluginStep, ...] = ()
+    progress: dict[str, Any] | None = None
+    log: str = ""
+    outputs: tuple[PluginFile, ...] = ()
+    started_on: Time | None = None
+    finished_on: Time | None = None
+    reason: str | None = None
+    pinned: bool = False
+    outputs_as_before: bool | None = None
+
+
 class ProgramFailure(Answer):
     """One BLAST+ process that wrote to standard error or failed; its class is empty if it did not fail."""
 

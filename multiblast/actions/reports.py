@@ -18,6 +18,7 @@ from multiblast.actions.catalogue import action
 from multiblast.actions.job_door import JobDoor
 from multiblast.actions.requests import read_create_report
 from multiblast.actions.stored_file import StoredFile
+from multiblast.archive.summary import read_subjects
 from multiblast.database import ChildJob, JobKind, JobStatus, QueryJob, ReportJob, Result
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem
 from multiblast.files import save
@@ -363,6 +364,26 @@ class Reports(JobDoor):
                 databases = self._engine.resolver.context(self.jobs.query(query_job_id)).databases
                 program = self._engine.installation.program("blastdbcmd")
                 write_subjects(databases, [subject.id for subject in chosen], output, program)
+            return output.open("rb")  # it can be read although the directory goes
+
+    def all_subjects(self, requester: Requester, query_job_id: str) -> BinaryIO:
+        """Open the whole sequences of all subjects of a complete query job, each once, as FASTA.
+
+        Raises:
+            ConflictError: a database changed since it was searched.
+        """
+        self._access.check_read(requester, query_job_id, JobKind.QUERY)
+        query = self.jobs.query(query_job_id)
+        databases = self._engine.resolver.context(query).databases
+        keys = [child.result_key for child in self.jobs.children(query) if child.pack]
+        found = dict.fromkeys(
+            subject for archive in self._engine.results.archives(keys) for subject in read_subjects(archive)
+        )
+        with TemporaryDirectory(prefix="multiblast-") as name:
+            output = Path(name) / "subjects.fasta"
+            output.touch()
+            if found:
+                write_subjects(databases, list(found), output, self._engine.installation.program("blastdbcmd"))
             return output.open("rb")  # it can be read although the directory goes
 
     @action("errors")

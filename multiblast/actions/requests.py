@@ -65,11 +65,19 @@ class _Report(_Part):
     user_meta: _Meta | None = None
 
 
+class _Plugin(_Part):
+    plugin: _Name
+    inputs: dict[str, str | list[str]] | list[str] | None = None
+    parameters: dict[str, str | bool | int | float | None] | None = None
+    add_to_user_collection: bool | None = None
+    user_meta: _Meta | None = None
+
+
 class _Update(_Part):
     user_meta: _Meta
 
 
-_PartT = TypeVar("_PartT", _Query, _Report, _Update)
+_PartT = TypeVar("_PartT", _Query, _Report, _Plugin, _Update)
 
 
 def read_create_query(config: Mapping[str, Any], query: str | bytes | Path | StoreKey = "") -> tuple[Submission, bool]:
@@ -126,6 +134,29 @@ def read_create_report(config: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "query_job_id": body.query_job_id,
         "formatting": formatting,
+        "add_to_collection": body.add_to_user_collection is not False,
+        "summary": meta.summary or "",
+        "description": meta.description or "",
+    }
+
+
+def read_create_plugin(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Read a request for a plugin job: ``{"plugin", "inputs"?, "parameters"?, "addToUserCollection"?, "userMeta"?}``.
+
+    Returns:
+        What `multiblast.actions.plugin_jobs.PluginJobs.submit` takes.
+    """
+    problems: list[Problem] = []
+    body = _read(_Plugin, config, problems)
+    if problems or body is None:
+        raise InvalidInputError(problems)
+    meta, inputs = body.user_meta or _Meta(), body.inputs or []
+    if isinstance(inputs, dict):
+        inputs = {port: [texts] if isinstance(texts, str) else texts for port, texts in inputs.items()}
+    return {
+        "plugin": body.plugin,
+        "inputs": inputs,
+        "parameters": body.parameters or {},
         "add_to_collection": body.add_to_user_collection is not False,
         "summary": meta.summary or "",
         "description": meta.description or "",

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from multiblast.errors import InvalidInputError, Problem
-from multiblast.plugins.kinds import CONTENT_TYPE, DATA_TYPE
+from multiblast.plugins.kinds import CONTENT_TYPE, DATA_TYPE, UNKNOWN, matches
 from multiblast.plugins.search_table import SEARCH_WORDS, SearchTable
 
 TABLE_FILE = "plugin.toml"
@@ -56,6 +56,11 @@ class Input(_Table):
     many: bool = False
     label: str = ""
     help: str = ""
+
+    def takes(self, data: str, content: str) -> bool:
+        """Return whether something fits by its types; what is not known of it fits."""
+        is_fit = content == UNKNOWN or any(matches(content, one) for one in self.content)
+        return is_fit and (data == "*" or matches(data, self.data))
 
 
 class Output(_Table):
@@ -193,7 +198,8 @@ class Run(_Table):
     Attributes:
         command: Its words; ``{inputs.NAME}``, ``{outputs.NAME}``, ``{parameters.NAME}``, ``{threads}``, ``{work}`` (the
             directory that it may write to) and ``{plugin}`` (that of its own files) stand for what they say. A word
-            that is just one placeholder of several files becomes several words. There is no shell.
+            that is just one placeholder of several files becomes several words. ``python3`` as its first word is the
+            Python of the plugin's environment. There is no shell.
         script: Instead: a Python script beside the table, run by the environment's Python.
         stdout: The output to which what it prints goes.
         network: Whether it may use the network.
@@ -340,7 +346,7 @@ class Description(_Table):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        problems = [*self._check_texts(), *self._check_command(), *self._check_type(), *self._check_outputs()]
+        problems = [*self._check_command(), *self._check_type(), *self._check_outputs()]
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -373,12 +379,6 @@ class Description(_Table):
                     yield f"parameters.{name}: a text that gets into the command needs a pattern"
                 if parameter.is_private:
                     yield f"parameters.{name}: every user of the machine sees commands: let a script read it"
-
-    def _check_texts(self) -> Iterator[str]:
-        """Yield what could command the terminal of somebody who lists plugins."""
-        for key in ("title", "license"):
-            if not getattr(self, key).isprintable():
-                yield f"{key}: it has characters that cannot be printed"
 
     def _check_type(self) -> Iterator[str]:
         required = [name for name, port in self.inputs.items() if port.required]

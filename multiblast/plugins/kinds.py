@@ -38,6 +38,9 @@ SUFFIXES = {
 DIRECTORY = "inode/directory"
 """The content type of a directory."""
 
+UNKNOWN = "application/octet-stream"
+"""The content type of a file whose name does not say."""
+
 
 def matches(have: str, want: str) -> bool:
     """Return whether something of one type is fit for a port of another, be they data types or content types."""
@@ -48,11 +51,11 @@ def matches(have: str, want: str) -> bool:
 
 
 def content_of(name: str) -> str:
-    """Return the content type of a file by its name; ``application/octet-stream`` if that does not say."""
+    """Return the content type of a file by its name; `UNKNOWN` if that does not say."""
     for content, suffix in SUFFIXES.items():
         if name.lower().endswith(suffix):
             return content
-    return "text/x-fasta" if re.search(r"\.(fa|faa|fna|fas)$", name, re.IGNORECASE) else "application/octet-stream"
+    return "text/x-fasta" if re.search(r"\.(fa|faa|fna|fas)$", name, re.IGNORECASE) else UNKNOWN
 
 
 def _plain(type_: str) -> str:

@@ -44,6 +44,7 @@ __all__ = [
     "run_round",
 ]
 
+_PYTHONS = ("python", "python3")
 _REQUEST = "request.json"
 _SANDBOX_PROCESSES = 2  # bubblewrap itself, and the first process of its name space
 _SHORTEST_SECRET = 4  # a shorter one would be found in words that are none
@@ -227,9 +228,10 @@ class _Round:
                 output_path(description, port, self.directory).mkdir()
         inputs = {port: [file.path.absolute() for file in files] for port, files in self.request.inputs.items()}
         place = self.plugin.directory.absolute()
-        return Words(
+        words = Words(
             description, inputs, self.request.parameters, self.request.threads, self.directory, place
         ).command()
+        return [str(self.python or default_python()), *words[1:]] if words[0] in _PYTHONS else words
 
     def run(self, events: Events, database: str, cancelled: Callable[[], bool] | None) -> tuple[tuple[str, ...], Ended]:
         """Run the process; return its own words, and how it ended."""
@@ -256,7 +258,7 @@ class _Round:
         return tuple(command), process.run()
 
     def _reads(self, program: str, path: str) -> tuple[Path, ...]:
-        python = self.python or (default_python() if self.plugin.script else None)
+        python = self.python or (default_python() if program == str(default_python()) else None)
         needs = [*(prefixes_of(python) if python else ()), *place_of(program, path)]
         return tuple(dict.fromkeys((*needs, self.plugin.path, *self.given)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import reduce
 from typing import Any
 
 import httpx
@@ -11,11 +12,12 @@ import pytest
 
 from multiblast.accounts import Requester
 from multiblast.accounts.user_tokens import hash_of
-from multiblast.database import JobStatus, UserToken, utc_now
+from multiblast.database import JobKind, JobStatus, UserToken, utc_now
 from multiblast.reports import Formatting
 from multiblast.services import Services
-from multiblast.settings import PROXY_SECRET, HttpRules, Policy
+from multiblast.settings import PROXY_SECRET, HttpRules, PluginRules, Policy
 from tests.support.http_service import HereStarter, config, serving
+from tests.support.plugins import SORT, write_plugin
 
 FASTA = ">First\nIYSLVCWPLDDPFSRPDMLSLSERMLDVWRGKQVAEDLSPLINQLSLADMIRSCERNETL\n"
 
@@ -69,6 +71,13 @@ ROUTES = [
     ("GET", "/report/jobs/{job_id}/files", None, READ),
     ("GET", "/report/jobs/{job_id}/files/{name}", None, READ),
     ("POST", "/report/jobs", {"queryJobID": "JOB"}, rights(200, share=401)),
+    *job_rows("plugin"),
+    ("GET", "/plugin/jobs/{job_id}/files", None, READ),
+    ("GET", "/plugin/jobs/{job_id}/files/{name}", None, READ),
+    ("POST", "/plugin/jobs", {"plugin": "sort-lines", "inputs": {"text": "data:text/plain,b"}}, OWN),
+    ("POST", "/plugin/jobs/{job_id}/steps/first", {}, rights(409)),
+    ("GET", "/plugin/plugins", None, OPEN),
+    ("GET", "/plugin/plugins/sort-lines", None, OPEN),
     ("POST", "/guests", None, OPEN),
     ("GET", "/health", None, OPEN),
     ("GET", "/metrics", None, OPEN),
@@ -77,6 +86,8 @@ ROUTES = [
     ("GET", "/query/jobs/{job_id}/comparisons/{comparison}", None, READ),
     ("DELETE", "/admin/tokens/{user}/{name}", None, {**ADMINISTRATION, "administrator": 204}),
     ("DELETE", "/report/jobs/{job_id}/shares", None, rights(204)),
+    ("DELETE", "/plugin/jobs/{job_id}/shares", None, rights(204)),
+    ("DELETE", "/plugin/jobs/{job_id}", None, rights(204, strangers=404, administrator=404)),
     ("DELETE", "/query/jobs/{job_id}/shares", None, rights(204)),
     ("DELETE", "/report/jobs/{job_id}", None, rights(204, strangers=404, administrator=404)),
     ("DELETE", "/query/jobs/{job_id}", None, rights(204, strangers=404, administrator=404)),
@@ -84,9 +95,11 @@ ROUTES = [
 
 
 @pytest.fixture(scope="module")
-def services(services_under: Callable[..., Services]) -> Services:
-    rules = HttpRules(user_header="X-User")
-    policy = Policy(trust_unnamed=False, administrators=frozenset({"root"}), http=rules)
+def services(services_under: Callable[..., Services], tmp_path_factory: pytest.TempPathFactory) -> Services:
+    rules, folder = HttpRules(user_header="X-User"), tmp_path_factory.mktemp("plugins")
+    write_plugin(folder, SORT)
+    plugins = PluginRules(folders=(str(folder),))
+    policy = Policy(trust_unnamed=False, administrators=frozenset({"root"}), http=rules, plugins=plugins)
     return services_under(policy)
 
 
@@ -127,7 +140,14 @@ def report(services: Services, owner: Requester, job: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def headers(services: Services, owner: Requester, job: str, report: str) -> dict[str, dict[str, str]]:
+def plugin(services: Services, owner: Requester) -> str:
+    made = services.plugin_jobs.submit(owner, "sort-lines", ["data:text/plain,a"])
+    services.plugin_jobs.execute(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def headers(services: Services, owner: Requester, job: str, report: str, plugin: str) -> dict[str, dict[str, str]]:
     """What each of `WHO` sends."""
     accounts, tokens = services.accounts, services.accounts.tokens
     revoked, expired = tokens.make("ann", "revoked"), tokens.make("ann", "expired", lasts=timedelta(days=1))
@@ -148,15 +168,16 @@ def headers(services: Services, owner: Requester, job: str, report: str) -> dict
         "administrator": tokens.make("root", "own"),
         "owner": tokens.make("ann", "own"),
     }
-    shares = [services.queries.share(owner, job), services.reports.share(owner, report)]
+    shares = [services.door(kind).share(owner, made) for kind, made in zip(JobKind, (job, report, plugin), strict=True)]
     bearers = {who: {"Authorization": f"Bearer {token}"} for who, token in made.items()}
-    return {"nobody": {}, "share": {"Share-Token": shares[0]}, "report share": {"Share-Token": shares[1]}, **bearers}
+    tokens_of = {f"{kind} share": {"Share-Token": share} for kind, share in zip(JobKind, shares, strict=True)}
+    return {"nobody": {}, "share": {"Share-Token": shares[0]}, **tokens_of, **bearers}
 
 
 @pytest.fixture(autouse=True)
-def _lists(services: Services, job: str, report: str) -> None:
+def _lists(services: Services, job: str, report: str, plugin: str) -> None:
     """Only the owner has the jobs in the list, whatever the test before did."""
-    for door, made in ((services.queries, job), (services.reports, report)):
+    for door, made in ((services.queries, job), (services.reports, report), (services.plugin_jobs, plugin)):
         door._links.add("ann", made, door.kind)
         door._links.remove("root", made)
 
@@ -171,6 +192,7 @@ def test_http_route_is_for_whom_it_is_for(  # noqa: PLR0913, PLR0917 - a row of 
     comparison: str,
     job: str,
     report: str,
+    plugin: str,
     method: str,
     path: str,
     body: Any,
@@ -178,11 +200,12 @@ def test_http_route_is_for_whom_it_is_for(  # noqa: PLR0913, PLR0917 - a row of 
 ) -> None:
     if path == "/admin/tokens/{user}/{name}":
         services.accounts.tokens.make("bob", "t")
-    of_report = path.startswith("/report")
-    names = {"name": "report.tsv" if of_report else "t", "user": "bob", "comparison": comparison}
-    address = path.format(job_id=report if of_report else job, **names)
+    kind = next((kind for kind in ("report", "plugin") if path.startswith(f"/{kind}/jobs")), "query")
+    names = {"name": {"report": "report.tsv", "plugin": "sorted.txt"}.get(kind, "t"), "user": "bob"}
+    made = {"query": job, "report": report, "plugin": plugin}[kind]
+    address = path.format(job_id=made, comparison=comparison, **names)
     sent = {"queryJobID": job} if body == {"queryJobID": "JOB"} else body
-    given = {**headers, "share": headers["report share"]} if of_report else headers
+    given = {**headers, "share": headers[f"{kind} share"]}
     found = {who: client.request(method, address, json=sent, headers=given[who]).status_code for who in WHO}
     assert found == codes
 
@@ -190,7 +213,11 @@ def test_http_route_is_for_whom_it_is_for(  # noqa: PLR0913, PLR0917 - a row of 
 def test_http_every_route_is_in_the_table(url: str) -> None:
     document = httpx.get(f"{url}/openapi.json").json()
     served = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
-    assert served == {(method, path.replace("{comparison}", "{name}")) for method, path, *_ in ROUTES}
+    named = {"{comparison}": "{name}", "steps/first": "steps/{step}", "plugins/sort-lines": "plugins/{name}"}
+    listed = {
+        (method, reduce(lambda text, pair: text.replace(*pair), named.items(), path)) for method, path, *_ in ROUTES
+    }
+    assert served == listed
 
 
 def test_http_person_who_opens_a_link_is_asked_to_log_in(

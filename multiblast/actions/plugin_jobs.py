@@ -1,0 +1,532 @@
+"""The door of plugin jobs: every action on them, where rights are checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+from uuid import uuid4
+
+from multiblast.accounts import Accounts, Requester
+from multiblast.accounts.job_rights import first_owner
+from multiblast.actions.answers import (
+    CreatedPlugin,
+    Errors,
+    PluginDetails,
+    PluginFile,
+    PluginItem,
+    PluginStep,
+    UserMeta,
+)
+from multiblast.actions.catalogue import action
+from multiblast.actions.job_door import JobDoor
+from multiblast.actions.plugin_inputs import PluginInputs, sources_of
+from multiblast.actions.requests import read_create_plugin
+from multiblast.actions.stored_file import StoredFile
+from multiblast.coupling import Reference
+from multiblast.database import JobKind, JobStatus, PluginJob
+from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem, collecting
+from multiblast.files import save
+from multiblast.ids import digest
+from multiblast.jobs import OPEN, RESTARTABLE
+from multiblast.plugins.chains import Chain, Made, find_chains, following, shown, the_chain
+from multiblast.plugins.description import Parameter
+from multiblast.plugins.kept_outputs import object_of, outputs_digest
+from multiblast.plugins.plugin import Plugin
+from multiblast.plugins.run import PluginRun, Stop
+from multiblast.plugins.workshop import Workshop, job_id_of
+from multiblast.reports.run import is_long_ago
+from multiblast.upkeep import Notices
+from multiblast.upkeep.reconciliation import Waiting
+
+Inputs = Mapping[str, Sequence[str]] | Sequence[str]
+
+
+class PluginJobs(JobDoor):
+    """Every action on plugin jobs, and the runs that do them.
+
+    Attributes:
+        inputs: Finds what texts stand for that name inputs.
+    """
+
+    def __init__(self, workshop: Workshop, inputs: PluginInputs, accounts: Accounts, notices: Notices) -> None:
+        super().__init__(JobKind.PLUGIN, workshop.database, workshop.jobs, accounts)
+        self.workshop = workshop
+        self.inputs = inputs
+        self._notices = notices
+
+    @action("create", flow="run-plugin", command="plugins run")
+    def create(self, requester: Requester, config: Mapping[str, Any]) -> CreatedPlugin:
+        """Record a plugin job from a request in the form of the HTTP API; the same request finds the same job.
+
+        Args:
+            requester: The person who makes the request; the job is added to their list unless the request opts out.
+            config: ``{"plugin", "inputs"?, "parameters"?, "addToUserCollection"?, "userMeta"?}``.
+
+        Raises:
+            InvalidInputError: with every problem, by key; nothing was recorded.
+            NotFoundError: there is no such plugin.
+            NotAllowedError: an input is a job that they may not read.
+            ConflictError: an input is a job that is not complete.
+        """
+        wanted = read_create_plugin(config)
+        self._accounts.check_submitter(requester, has_link=wanted["add_to_collection"])
+        return CreatedPlugin(plugin_job_id=self.submit(requester, files_under=Path("/nonexistent"), **wanted))
+
+    def submit(  # noqa: PLR0913 - a job, and what is noted about it
+        self,
+        requester: Requester,
+        plugin: str,
+        inputs: Inputs = (),
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        add_to_collection: bool = True,
+        summary: str = "",
+        description: str = "",
+        notify: str = "",
+        files_under: Path | None = None,
+    ) -> str:
+        """Check a request, then record its job and return its id; the same request finds the same job.
+
+        Args:
+            requester: Who makes the request.
+            plugin: ``NAME`` of the newest version, or ``NAME@VERSION``.
+            inputs: Texts by port, or texts alone: see `multiblast.actions.plugin_inputs`.
+            parameters: By name; those left out have their defaults.
+            add_to_collection: Whether the job is added to the requester's list.
+            summary: One line about it.
+            description: More about it.
+            notify: A URL to notify of how it ends; empty for none.
+            files_under: The only directory that paths may lead into; None allows any path.
+
+        Raises:
+            InvalidInputError: with every problem, by key; nothing was recorded.
+            NotFoundError: there is no such plugin, or no job that is an input.
+            LimitError: the requester has as much as they may have for now.
+            MultiblastError: the plugin is not installed; the message says how to install it.
+        """
+        if notify:
+            self._notices.check(notify)
+        found = self.workshop.catalogue.get(plugin)
+        problems: list[Problem] = []
+        chosen: dict[str, Any] = {}
+        rows: list[dict[str, Any]] = []
+        texts: dict[str, list[str]] = {}
+        with collecting(problems):
+            chosen = checked_parameters(found, parameters or {})
+        with collecting(problems):
+            rows, texts = self.inputs.resolve(requester, found.description, inputs, files_under=files_under)
+        if problems:
+            raise InvalidInputError(problems)
+        owner = requester.owner if add_to_collection else ""
+        with self._accounts.usage.count_submission(requester, lambda: 0):
+            job_id = self._record(found, chosen, texts, rows, owner, summary=summary, description=description)
+        if notify:
+            self._notices.subscribe(job_id, notify)
+        return job_id
+
+    def chains(
+        self, requester: Requester, source: str, to: str, through: Sequence[str] = ()
+    ) -> list[tuple[Chain, list[str]]]:
+        """Return the shortest chains of plugins from what there is to what is wanted, those that can run here first.
+
+        Args:
+            requester: Who wants it.
+            source: What there is: see `multiblast.actions.plugin_inputs`.
+            to: A data type such as ``tree``, or the name of the last plugin.
+            through: Names of plugins that are to be in it.
+
+        Returns:
+            Each chain with the names of its plugins that are not installed.
+
+        Raises:
+            NotFoundError: there is none, or no such job.
+        """
+        have, besides = self.inputs.beginning(requester, source)
+        chains = find_chains(self.workshop.catalogue.newest(), have, besides, to, through)
+        if not chains:
+            what = ", ".join(dict.fromkeys(one.data for one in have))
+            raise NotFoundError("chain of plugins to", to, f"there is none from {what}; see: multiblast plugins list")
+        missing = [
+            [link.plugin.name for link in chain if not self.workshop.is_installed(link.plugin)] for chain in chains
+        ]
+        return sorted(zip(chains, missing, strict=True), key=lambda pair: bool(pair[1]))
+
+    def chain(self, requester: Requester, source: str, to: str, through: Sequence[str] = ()) -> Chain:
+        """Return the chain that is meant, all of whose plugins are installed: see `chains`.
+
+        Raises:
+            InvalidInputError: there are several.
+            ConflictError: each needs a plugin that is not installed.
+        """
+        found = self.chains(requester, source, to, through)
+        if lacking := found[0][1]:
+            raise ConflictError(
+                f"{shown(found[0][0])} needs more. Type: multiblast plugins install {' '.join(lacking)}"
+            )
+        return the_chain([chain for chain, missing in found if not missing], to)
+
+    def following(self, job_id: str) -> list[tuple[Plugin, str]]:
+        """Return the plugins that can go on with what a job made, each with the input that takes it."""
+        made = [Made(one["data"], one["content"]) for one in self.jobs.plugin(job_id).outputs]
+        return following(self.workshop.catalogue, made)
+
+    def called(self, parent: str, stop: Stop) -> str:
+        """Record the job that another plugin job calls for in a round, with the files that it hands over.
+
+        Raises:
+            InvalidInputError: the plugin that is called does not take these.
+            NotFoundError: there is no such plugin.
+        """
+        caller = self.jobs.plugin(parent)
+        name = stop.call["plugin"]
+        if name not in caller.facts["needs"]:
+            raise NotFoundError("plugin", name, f"{caller.plugin} may call what its table needs, by the need's name")
+        found = self.workshop.catalogue.get(caller.facts["needs"][name])
+        own = Requester(administrator=True)  # the files are the caller's
+        rows, texts = self.inputs.resolve(own, found.description, stop.call["inputs"])
+        chosen = checked_parameters(found, stop.call["parameters"])
+        return self._record(
+            found, chosen, texts, [{**row, "job": parent} for row in rows], first_owner(self._database, parent)
+        )
+
+    def _record(  # noqa: PLR0913 - what a job is made of
+        self,
+        plugin: Plugin,
+        chosen: Mapping[str, Any],
+        texts: Mapping[str, Sequence[str]],
+        rows: list[dict[str, Any]],
+        owner: str,
+        *,
+        summary: str = "",
+        description: str = "",
+    ) -> str:
+        facts = self.workshop.facts(plugin)
+        digests: dict[str, list[str]] = {}
+        for row in rows:
+            digests.setdefault(row["port"], []).append(row["sha256"])
+        unique = "" if plugin.description.run.cache and plugin.description.state is None else uuid4().hex
+        job_id = job_id_of(plugin, facts, chosen, digests, unique=unique)
+        recipe = {"inputs": {port: list(some) for port, some in texts.items()}, "parameters": dict(chosen)}
+        job = PluginJob(
+            id=job_id,
+            plugin=plugin.name,
+            version=plugin.description.version,
+            recipe=recipe,
+            facts=facts | {"unique": unique},
+            inputs=rows,
+        )
+        self.jobs.record_plugin(job, sources_of(rows), owner, summary=summary, description=description)
+        return job_id
+
+    def run(self, job_id: str, *, run_id: str = "", coupling: str = "") -> PluginRun:
+        """Return a run of a recorded job, for whatever executes jobs; ``run_id`` is noted in the job's history."""
+        return PluginRun(self.workshop, job_id, run_id=run_id, coupling=coupling)
+
+    def execute(self, job_id: str) -> PluginJob:
+        """Run a job in this process to its end, with the jobs that it calls for.
+
+        Raises:
+            JobFailedError: it is not complete, perhaps since a person is to answer.
+        """
+        run = self.run(job_id)
+        if run.begin():
+            try:
+                while (stop := run.stopped_at() or run.round(run.next_number())).end == "call":
+                    child = self.called(job_id, stop)
+                    self.execute(child)
+                    run.answer(stop.number, {}, child=child)
+            except BaseException as error:
+                run.fail(error)
+                raise
+        return run.ended()
+
+    def begin(self, job_id: str) -> Waiting | None:
+        """Let a submitted job go its way, unless it has its outputs, runs or is paused: see `Queries.begin`."""
+        job = self.jobs.plugin(job_id)
+        if job.status in {JobStatus.IN_PROGRESS, JobStatus.PAUSED} or (
+            job.status == JobStatus.COMPLETE and self.is_made(job)
+        ):
+            return None
+        if job.status != JobStatus.QUEUED:
+            self._renew(job, "submitted again")
+        return self.waiting(job_id)
+
+    def is_made(self, job: PluginJob) -> bool:
+        """Return whether a job is complete and all that it made is there."""
+        there = all(self.workshop.store.exists(object_of(output)) for output in job.outputs)
+        return job.status == JobStatus.COMPLETE and there
+
+    @action("list", columns=("pluginJobID", "plugin", "status", "summary"))
+    def list_jobs(  # noqa: PLR0913 - filters
+        self,
+        requester: Requester,
+        *,
+        plugin: str = "",
+        source: str = "",
+        status: str = "",
+        first: int = 1,
+        count: int = 50,
+    ) -> list[PluginItem]:
+        """Return the plugin jobs in the requester's list, newest first; of an administrator without a name, all.
+
+        Args:
+            requester: Whose list.
+            plugin: Only jobs of this plugin.
+            source: Only jobs that take in what came of this job.
+            status: Only jobs of this status.
+            first: Where in the list to begin, 1-based.
+            count: How many at most; 0 is all.
+        """
+        filters = {"plugin": plugin, "source": source, "status": status}
+        return [
+            PluginItem(
+                plugin_job_id=job.id,
+                plugin=f"{job.plugin}@{job.version}",
+                status=job.status,
+                created_on=job.created_at,
+                user_meta=UserMeta.of(link),
+            )
+            for job, link in self._listed(PluginJob, requester, filters, first=first, count=count)
+        ]
+
+    @action("show")
+    def lookup(self, requester: Requester, job_id: str, *, link: bool = True) -> PluginDetails:
+        """Return a plugin job with what it takes in and made, and add it to the requester's list.
+
+        Args:
+            requester: The person who makes the request.
+            job_id: The plugin job.
+            link: Whether to add it to their list.
+        """
+        meta = self._look_up(requester, job_id, link=link)
+        job = self.jobs.plugin(job_id)
+        return PluginDetails(
+            plugin_job_id=job.id,
+            plugin=f"{job.plugin}@{job.version}",
+            status=job.status,
+            created_on=job.created_at,
+            user_meta=meta,
+            inputs=job.recipe["inputs"],
+            parameters=self._shown(job),
+            facts={name: value for name, value in job.facts.items() if value},
+            steps=tuple(
+                PluginStep(
+                    step_id=one["step"],
+                    title=one["title"],
+                    cleared=one["answers"] is not None,
+                    form=one["form"] or None,
+                    plugin_job_id=one["job"] or None,
+                )
+                for one in job.rounds
+                if one["end"] != "done"
+            ),
+            progress=job.progress or None,
+            log=job.log,
+            outputs=tuple(self._files(job)),
+            started_on=job.started_at,
+            finished_on=job.finished_at,
+            reason=job.reason or None,
+            pinned=job.pinned,
+            outputs_as_before=_as_before(job),
+        )
+
+    @action("restart", flow="restart-job", command="plugins restart")
+    def restart(self, requester: Requester, job_id: str) -> CreatedPlugin:
+        """Let an expired, failed or cancelled job be done again, with what its inputs are now.
+
+        Where its inputs or its plugin are others now, this is another job, which is recorded.
+
+        Raises:
+            ConflictError: it waits, runs or has all that it made.
+        """
+        self._access.check_change(requester, job_id, self.kind)
+        job = self.jobs.plugin(job_id)
+        if job.status not in RESTARTABLE and (job.status != JobStatus.COMPLETE or self.is_made(job)):
+            raise ConflictError(f"plugin job {job_id} is {job.status}: there is nothing to restart")
+        found = self.workshop.catalogue.get(f"{job.plugin}@{job.version}")
+        if job.facts["unique"]:
+            self._renew(job, "restarted")
+            return CreatedPlugin(plugin_job_id=job_id)
+        rows, texts = self.inputs.resolve(requester, found.description, job.recipe["inputs"])
+        now = self._record(found, job.recipe["parameters"], texts, rows, requester.owner)
+        if now == job_id:
+            self.jobs.note_plugin(job_id, inputs=rows)
+            self._renew(job, "restarted")
+        return CreatedPlugin(plugin_job_id=now)
+
+    def _renew(self, job: PluginJob, why: str) -> None:
+        """Let a job wait for a run; a round that asked something asks it again unless it was answered."""
+        rounds = [one for one in job.rounds if one["end"] != "done" and one["answers"] is not None]
+        kept = rounds if len(rounds) == len(job.rounds) else []
+        self.jobs.move_plugin(job.id, JobStatus.QUEUED, why, rounds=kept, outputs=job.outputs if kept else [])
+
+    @action("cancel", flow="cancel-job", done="job {job_id} is cancelled")
+    def cancel(self, requester: Requester, job_id: str) -> None:
+        """Stop a job that waits, runs or is paused; its plugin is killed within a second or so.
+
+        Raises:
+            ConflictError: it has ended already.
+        """
+        self._access.check_change(requester, job_id, self.kind)
+        status = self.jobs.plugin(job_id).status
+        if status not in OPEN:
+            raise ConflictError(f"plugin job {job_id} is {status}: only one that has not ended can be cancelled")
+        self.jobs.move_plugin(job_id, JobStatus.CANCELLED, "cancelled by its user")
+
+    def answer(self, requester: Requester, job_id: str, step: str, answers: Mapping[str, Any]) -> Waiting | None:
+        """Answer what a paused job asks, and let it go on.
+
+        Args:
+            requester: Who answers; the job is in their list.
+            job_id: The job.
+            step: The id of the step that asks.
+            answers: By name, as the step's form has them.
+
+        Returns:
+            What a run of it is to be started for.
+
+        Raises:
+            InvalidInputError: with every problem, by name.
+            ConflictError: the job is not paused, or at another step.
+        """
+        self._access.check_change(requester, job_id, self.kind)
+        job = self.jobs.plugin(job_id)
+        if job.status != JobStatus.PAUSED or job.rounds[-1]["step"] != step:
+            at = f" at step {job.rounds[-1]['step']!r}" if job.rounds else ""
+            raise ConflictError(f"plugin job {job_id} is {job.status}{at}, and step {step!r} asks nothing now")
+        form = {name: Parameter.model_validate(one) for name, one in job.rounds[-1]["form"].items()}
+        checked = _checked(form, answers, "answers", keep_defaults=True)
+        self.run(job_id).answer(len(job.rounds), checked)
+        self.jobs.move_plugin(job_id, JobStatus.QUEUED, f"step {step} was answered")
+        return self.waiting(job_id)
+
+    @action("files", columns=("name", "port", "size", "dataType", "contentType"))
+    def files(self, requester: Requester, job_id: str) -> list[PluginFile]:
+        """List what a complete job made."""
+        return list(self._files(self._complete(requester, job_id)))
+
+    @action("get", answer="the file")
+    def file(self, requester: Requester, job_id: str, name: str) -> BinaryIO:
+        """Open a file that a complete job made; this counts as use of the job.
+
+        Args:
+            requester: The person who makes the request.
+            job_id: The plugin job.
+            name: The file, as `files` lists it.
+
+        Raises:
+            NotFoundError: there is no such job or file.
+            ConflictError: it is not complete.
+        """
+        return self.stored_file(requester, job_id, name).open()
+
+    def stored_file(self, requester: Requester, job_id: str, name: str) -> StoredFile:
+        """Look up a file that a complete job made, to be read as its reader likes; this counts as use of the job.
+
+        Raises:
+            NotFoundError, NotAllowedError, ConflictError: as `file`.
+        """
+        job = self._complete(requester, job_id)
+        found = next((one for one in job.outputs if one["name"] == name), None)
+        if found is None or found["directory"]:
+            there = ", ".join(one["name"] for one in job.outputs if not one["directory"])
+            raise NotFoundError("output", name[:60], f"the job has {there}")
+        if is_long_ago(job.used_at):
+            self.jobs.touch([job_id])
+        store, key = self.workshop.store, found["key"]
+        return StoredFile(name, found["size"], found["content"], digest("file/1", found["sha256"]), store, key)
+
+    def fetch(self, requester: Requester, job_id: str, directory: Path) -> list[Path]:
+        """Write what a complete job made into a directory, each file whole or not at all."""
+        job, by = self._complete(requester, job_id), self.workshop.coupled("")
+        directory.mkdir(parents=True, exist_ok=True)
+        written = []
+        for one in job.outputs:
+            path = directory / one["name"]
+            if one["directory"]:
+                by.fetch(
+                    Reference(f"store:{one['key']}", one["sha256"], is_directory=True, name=one["name"]), directory
+                )
+            else:
+                save(self.workshop.store.open(one["key"]), path)
+            written.append(path)
+        return written
+
+    @action("errors")
+    def errors(self, requester: Requester, job_id: str) -> Errors:
+        """Return what the plugin wrote to standard error; often nothing."""
+        self._access.check_read(requester, job_id, self.kind)
+        return Errors(stderr=self.jobs.plugin(job_id).stderr)
+
+    def _files(self, job: PluginJob) -> list[PluginFile]:
+        return [
+            PluginFile(
+                name=one["name"],
+                port=one["port"],
+                size=one["size"],
+                sha256=one["sha256"],
+                data_type=one["data"],
+                content_type=one["content"],
+                directory=one["directory"],
+            )
+            for one in job.outputs
+        ]
+
+    def _shown(self, job: PluginJob) -> dict[str, Any]:
+        """Return a job's parameters without those that nobody is to see."""
+        try:
+            declared = self.workshop.catalogue.get(f"{job.plugin}@{job.version}").description.parameters
+        except NotFoundError:  # it is not here any more
+            declared = {}
+        private = {name for name, one in declared.items() if one.is_private}
+        return {name: "…" if name in private else value for name, value in job.recipe["parameters"].items()}
+
+    def _complete(self, requester: Requester, job_id: str) -> PluginJob:
+        self._access.check_read(requester, job_id, self.kind)
+        job = self.jobs.plugin(job_id)
+        if job.status != JobStatus.COMPLETE:
+            raise ConflictError(f"plugin job {job.id} is {job.status}: wait until it is complete, or restart it")
+        return job
+
+
+def checked_parameters(plugin: Plugin, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that are not default, each as its type.
+
+    Raises:
+        InvalidInputError: with every problem, by name.
+    """
+    return _checked(plugin.description.parameters, given, "parameters")
+
+
+def _checked(
+    declared: Mapping[str, Parameter], given: Mapping[str, Any], key: str, *, keep_defaults: bool = False
+) -> dict[str, Any]:
+    problems = [
+        Problem(f"there is no such parameter; there is {', '.join(declared) or 'none'}", f"{key}.{name}")
+        for name in given
+        if name not in declared
+    ]
+    checked: dict[str, Any] = {}
+    for name, parameter in declared.items():
+        if given.get(name) in {None, ""} and not (
+            name in given and parameter.type == "text" and not parameter.required
+        ):
+            if parameter.required:
+                problems.append(Problem("this is needed", f"{key}.{name}"))
+            elif keep_defaults:
+                checked[name] = parameter.default
+            continue
+        with collecting(problems):
+            value = given[name] if given[name] == "" else parameter.checked(given[name], f"{key}.{name}")
+            if keep_defaults or value != parameter.default:
+                checked[name] = value
+    if problems:
+        raise InvalidInputError(problems)
+    return checked
+
+
+def _as_before(job: PluginJob) -> bool | None:
+    if not job.expired_digest or job.status != JobStatus.COMPLETE:
+        return None
+    return outputs_digest(job.outputs) == job.expired_digest

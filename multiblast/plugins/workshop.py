@@ -1,0 +1,117 @@
+"""What all plugin jobs of a process share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from multiblast.coupling import StoreCoupling, choose, connect
+from multiblast.database import Database, PluginJob
+from multiblast.errors import ConflictError, MultiblastError
+from multiblast.ids import Canonical
+from multiblast.jobs import Jobs, plugin_job_id
+from multiblast.plugins.catalogue import Catalogue
+from multiblast.plugins.environments import Environment, Environments
+from multiblast.plugins.needs import resolved_needs
+from multiblast.plugins.plugin import Plugin
+from multiblast.plugins.records import Configuration
+from multiblast.plugins.tools import tool_version
+from multiblast.stores import Store
+
+
+@dataclass
+class Workshop:
+    """Where plugin jobs are recorded and their files are kept, and the plugins of this machine.
+
+    Attributes:
+        sandbox: Whether plugins are confined: ``auto``, ``bwrap`` or ``none``.
+        threads: How many a plugin may use.
+        coupling: What a block says of how files reach a plugin.
+    """
+
+    database: Database
+    store: Store
+    catalogue: Catalogue
+    environments: Environments
+    sandbox: str = "auto"
+    threads: int = 1
+    coupling: str = ""
+    secret: Callable[[str], str] = field(default=lambda _: "")
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """All jobs."""
+        return Jobs(self.database)
+
+    def facts(self, plugin: Plugin) -> dict[str, Any]:
+        """Return what decides what a plugin makes, beside its inputs and parameters.
+
+        Raises:
+            ToolError: its tool is not installed, or is of another version than it needs.
+            ConflictError: the plugin is not installed.
+            NotFoundError: a plugin that it calls is not here.
+        """
+        environment = self.environments.find(plugin)
+        if environment is None:
+            raise ConflictError(
+                f"the plugin {plugin.name} is not installed here. Type: multiblast plugins install {plugin.name}"
+            )
+        return {
+            "files": plugin.digest,
+            "tool": tool_version(plugin, environment),
+            "environment": environment.digest,
+            "needs": resolved_needs(self.catalogue, plugin.description),
+            "source": str(plugin.source),
+        }
+
+    def is_installed(self, plugin: Plugin) -> bool:
+        """Return whether a plugin can run here."""
+        try:
+            self.facts(plugin)
+        except MultiblastError:
+            return False
+        return True
+
+    def plugin(self, job: PluginJob) -> tuple[Plugin, Environment]:
+        """Return a job's plugin and its environment, which must be as when the job was recorded.
+
+        Raises:
+            NotFoundError: it is not here.
+            ConflictError: it is another one now.
+        """
+        plugin = self.catalogue.get(f"{job.plugin}@{job.version}")
+        environment = self.environments.prepare(plugin)  # which may have been swept
+        now = self.facts(plugin)
+        for name, what in (("files", "its files"), ("tool", "its tool"), ("environment", "its environment")):
+            if now[name] != job.facts[name]:
+                raise ConflictError(f"the plugin {plugin.identifier} is not as it was, {what} changed: restart the job")
+        return plugin, environment
+
+    def coupled(self, plugin: str, run: str = "") -> StoreCoupling:
+        """Return what a plugin's files travel by: as the run, the environment, its configuration or the block says."""
+        chosen = choose(run, configured=Configuration.read().coupling(plugin), block=self.coupling)
+        return connect(chosen, self.store)
+
+
+def job_id_of(
+    plugin: Plugin,
+    facts: Mapping[str, Any],
+    parameters: Mapping[str, Canonical],
+    inputs: Mapping[str, list[str]],
+    *,
+    unique: str = "",
+) -> str:
+    """Return the id of a plugin job.
+
+    Args:
+        plugin: What does it.
+        facts: See `Workshop.facts`.
+        parameters: Those that are not default.
+        inputs: The SHA-256 of each input, by port.
+        unique: What makes it another job than any other, for a plugin whose work is never the same.
+    """
+    same: dict[str, Canonical] = {name: facts[name] for name in ("files", "tool", "environment", "needs")}
+    same |= {"plugin": plugin.name, "version": plugin.description.version}
+    return plugin_job_id(same | {"parameters": parameters, "inputs": inputs, "unique": unique})
