@@ -6,7 +6,6 @@ from typing import Any
 
 from prefect import flow
 
-from multiblast.options import ProgramName
 from multiblast.search import Plan, read_submission
 from tasks.page import problems_on_page, show_plan
 from tasks.runs import submission_name, upload_directory
@@ -17,7 +16,7 @@ from tasks.search import preview_search
 async def plan_query(  # noqa: PLR0913, PLR0917 - the fields of a form
     query: str = "",
     query_file: str = "",
-    program: ProgramName = "blastp",
+    program: str = "blastp",
     site: str = "",
     targets: list[str] = [],  # noqa: B006 - Prefect's forms need a plain default; it is never changed
     options: dict[str, Any] = {},  # noqa: B006 - as above
@@ -29,10 +28,10 @@ async def plan_query(  # noqa: PLR0913, PLR0917 - the fields of a form
             open Prefect can read what is typed here; the page to search in, of the HTTP service, keeps it private.
         query_file: Instead of text, a FASTA file: its path, store:KEY if it is in the result storage, or a URL of a
             place that the policy lists.
-        program: The BLAST+ program.
+        program: A program of BLAST+, or a search plugin such as diamond-blastp.
         site: The site whose databases are searched. May stay empty if the targets name it.
         targets: The databases to search, each as TARGET/DATABASE or SITE/TARGET/DATABASE.
-        options: BLAST+ options by their names, such as evalue or word_size. Left alone, the program's defaults hold.
+        options: The program's options by their names, such as evalue or word_size. Left alone, its defaults hold.
 
     Returns:
         Sequences known and unknown, batches, estimated time and size, and warnings.

@@ -23,7 +23,7 @@ from tasks.shards import job_waited_for
 async def submit_query(  # noqa: PLR0913, PLR0917 - the fields of a form
     query: str = "",
     query_file: str = "",
-    program: ProgramName = "blastp",
+    program: str = "blastp",
     site: str = "",
     targets: list[str] = [],  # noqa: B006 - Prefect's forms need a plain default; it is never changed
     user: str = "",
@@ -39,13 +39,14 @@ async def submit_query(  # noqa: PLR0913, PLR0917 - the fields of a form
             open Prefect can read what is typed here; the page to search in, of the HTTP service, keeps it private.
         query_file: Instead of text, a FASTA file: its path, store:KEY if it is in the result storage, or a URL of a
             place that the policy lists.
-        program: The BLAST+ program. A form with all options of one program: submit-blastp and so on.
+        program: A program of BLAST+, or a search plugin such as diamond-blastp. Forms with all options of a program of
+            BLAST+: submit-blastp and so on.
         site: The site whose databases are searched. May stay empty if the targets name it.
         targets: The databases to search, each as TARGET/DATABASE or SITE/TARGET/DATABASE.
         user: Whose job list the job is added to. Empty for nobody's.
         summary: One line that says what this is for.
         description: More about it, if you like.
-        options: BLAST+ options by their names, such as evalue or word_size. Left alone, the program's defaults hold.
+        options: The program's options by their names, such as evalue or word_size. Left alone, its defaults hold.
         notify: An https address to notify, by a signed POST, when the job has ended. Empty for none.
 
     Returns:
@@ -93,8 +94,10 @@ def _form(program: ProgramName) -> Flow[..., Any]:
 
     submit.__name__ = f"submit_{program}"
     # The form describes its fields as that of all programs does, of which it has no `program`.
-    described = re.sub(r"(?m)^ +program: .*\n", "", str(submit_query.fn.__doc__))
-    submit.__doc__ = described.replace(" by their names, such as evalue or word_size", "")
+    described = re.sub(r"(?m)^ +program: .*\n( {12}.*\n)*", "", str(submit_query.fn.__doc__))
+    submit.__doc__ = described.replace(
+        "The program's options by their names, such as evalue or word_size", "BLAST+ options"
+    )
     return flow(name=f"submit-{program}", flow_run_name=submission_name, task_runner=task_runner(), **HOOKS)(submit)
 
 

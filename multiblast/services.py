@@ -17,6 +17,7 @@ from multiblast.gateway import Gateway
 from multiblast.installation import Installation
 from multiblast.results.compaction import compact
 from multiblast.search import SearchEngine
+from multiblast.search.plugins import find_plugins_by
 from multiblast.settings import Policy, QueryLimits, home
 from multiblast.stores import LocalStore, Store
 from multiblast.targets import Targets
@@ -63,6 +64,10 @@ class Services:
     policy: Policy = field(default_factory=Policy)
     secret: Callable[[str], str] = no_secret
     registry: Callable[[], Registry] = own_registry
+
+    def __post_init__(self) -> None:
+        """Have search plugins found by the policy's rules."""
+        find_plugins_by(self.policy.plugins)
 
     @classmethod
     def embedded(cls, targets_root: Path | None = None) -> Services:
@@ -200,6 +205,9 @@ class Services:
         # with the jobs that have expired.
         compacted, swept = compact(self.database, self.store), self.storage_upkeep.sweep()
         cutoff = utc_now() - timedelta(days=self.policy.keep_days)
+        from multiblast.plugins.search_databases import sweep_databases
+
+        sweep_databases(cutoff)
         return CleanedUp(expired, compacted, swept, self.gateway.sweep(cutoff))
 
     def metrics(self) -> str:

@@ -18,7 +18,7 @@ from blocks.storage import ResultStorage
 from multiblast.errors import InvalidInputError, NotFoundError, Problem, ProgramError
 from multiblast.installation import Installation
 from multiblast.molecules import DatabaseKind
-from multiblast.options import PROGRAMS, options_for
+from multiblast.options import PROGRAMS, options_for, program_names
 from multiblast.stores import Store
 from multiblast.targets import BlastDatabase
 from multiblast.transfer import (
@@ -170,6 +170,8 @@ def _with_choices(
     schema["required"] = sorted({*schema.get("required", ()), "targets"})
     if program in PROGRAMS:
         _leave_out_missing_options(schema, program, installation)
+    if "program" in schema["properties"]:
+        schema["properties"]["program"]["enum"] = list(program_names())
     return schema | _QUERY_OR_FILE
 
 

@@ -21,7 +21,6 @@ from multiblast.actions import Queries
 from multiblast.database import JobStatus
 from multiblast.errors import ConflictError, InvalidInputError, JobFailedError, MultiblastError, Problem, collecting
 from multiblast.jobs import ACTIVE
-from multiblast.options import ProgramName
 from multiblast.reports import Formatting
 from multiblast.reports.formats import FORMAT_NAMES
 from multiblast.search import SearchedJob, Submission, board, read_submission
@@ -34,9 +33,12 @@ def search(
     target: Annotated[
         list[str], typer.Option(help="A database as SITE/TARGET/DATABASE; may be repeated.", show_default=False)
     ],
-    program: Annotated[ProgramName, typer.Option(help="The BLAST+ program.")] = "blastp",
+    program: Annotated[
+        str, typer.Option(help="A program of BLAST+, or a search plugin such as diamond-blastp or mmseqs-search.")
+    ] = "blastp",
     option: Annotated[
-        list[str] | None, typer.Option(help="A BLAST+ option as NAME=VALUE, e.g. evalue=1e-5; may be repeated.")
+        list[str] | None,
+        typer.Option(help="An option of the program as NAME=VALUE, e.g. evalue=1e-5; may be repeated."),
     ] = None,
     targets_root: TargetsRoot = None,
     format: Annotated[  # noqa: A002 - BLAST+'s own word for it
@@ -90,7 +92,7 @@ def run_search(
     running: Session,
     *,
     query_file: str,
-    program: ProgramName,
+    program: str,
     targets: list[str],
     options: list[str],
     summary: str = "",

@@ -11,6 +11,7 @@ from typing import Literal, TextIO
 
 from sqlmodel import col, select
 
+from multiblast.archive.rows import is_rows, subjects_of_rows
 from multiblast.archive.summary import ArchivedSubject, read_subjects
 from multiblast.database import QueryJob, Run
 from multiblast.errors import ConflictError, ObjectMissingError
@@ -119,7 +120,7 @@ class Comparisons:
                 comparison.not_comparable += 1
                 continue
             comparison.sequences += 1
-            then_found, now_found = read_subjects(next(archives)), read_subjects(next(archives))
+            then_found, now_found = _subjects(next(archives)), _subjects(next(archives))
             if before == after:
                 continue
             for change in _compare(position, name, names[0].named(then_found), names[1].named(now_found)):
@@ -166,6 +167,10 @@ class _Names:
     def close(self) -> None:
         if "_known" in vars(self):
             self._known.close()
+
+
+def _subjects(archive: bytes) -> dict[str, ArchivedSubject]:
+    return subjects_of_rows(archive) if is_rows(archive) else read_subjects(archive)
 
 
 def write_changes(changes: Iterable[HitChange], output: TextIO, delimiter: str = "\t") -> None:

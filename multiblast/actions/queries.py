@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing
 from dataclasses import replace
@@ -49,6 +50,7 @@ from multiblast.search import (
     StoreKey,
     Submission,
     options_of,
+    search_plugin,
 )
 from multiblast.search.batch_search import OnProgress
 from multiblast.search.run import no_progress
@@ -60,6 +62,8 @@ from multiblast.upkeep import Notices
 from multiblast.upkeep.reconciliation import Waiting
 
 _CHILDREN = 1000
+
+_MADE_DATABASE = re.compile(r"/plugins/databases/[0-9a-f]{32}/")  # one that a search plugin searches in
 
 
 class Queries(JobDoor):
@@ -325,6 +329,8 @@ class Queries(JobDoor):
         if not command:
             raise NotFoundError("run of query job", job_id, "wait until it runs")
         names = (f"{job.site}/{target['targetDisplayName']}/{target['targetFile']}" for target in job.recipe["targets"])
+        if search_plugin(job.program):
+            return [" ".join(names) if _MADE_DATABASE.search(word) else word for word in command]
         command[command.index("-db") + 1] = " ".join(names)
         return [word.rpartition("/")[2] if word.startswith("/") else word for word in command]
 
@@ -338,7 +344,10 @@ class Queries(JobDoor):
             ConflictError: it is not complete.
         """
         self._access.check_read(requester, job_id, JobKind.QUERY)
-        self._complete(job_id)
+        if search_plugin(program := self._complete(job_id).program):
+            raise ConflictError(
+                f"what {program} finds is no BLAST archive: make a report, in format 6, 7, 10, parquet or html"
+            )
         self.jobs.touch([job_id])
         job = self._complete(job_id)  # an expiry that begins now leaves it alone; one before took it away
         return merge(self._parts(job), output, self._database_argument(job))
@@ -441,7 +450,7 @@ class Queries(JobDoor):
     def _elsewhere(self, job: QueryJob) -> Iterator[Problem]:
         """Yield where a job was last searched, if that was below another targets root."""
         run, targets = self.jobs.last_run(job.id), self._engine.targets
-        if run is None or "{build}" in targets.layout.pattern:
+        if run is None or "-db" not in run.command or "{build}" in targets.layout.pattern:
             return
         searched, roots = run.command[run.command.index("-db") + 1], []
         for target in job.recipe["targets"]:

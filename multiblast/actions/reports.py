@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sqlalchemy import func, or_
 from sqlmodel import col, select
@@ -23,18 +23,23 @@ from multiblast.database import ChildJob, JobKind, JobStatus, QueryJob, ReportJo
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem
 from multiblast.files import save
 from multiblast.ids import digest
-from multiblast.jobs import ACTIVE, RESTARTABLE, report_id
+from multiblast.jobs import ACTIVE, RESTARTABLE, Child, report_id
 from multiblast.options import Options
 from multiblast.reports import Formatting, ReportRun, files_of
 from multiblast.reports.formats import FORMATS
 from multiblast.reports.hits import HitPage, read_hits
 from multiblast.reports.html.archive_reader import QueryResult, read_results
 from multiblast.reports.letters import check_letters
+from multiblast.reports.plugin_hits import PluginHits
 from multiblast.reports.run import is_long_ago
-from multiblast.reports.subjects import write_aligned_parts, write_subjects
-from multiblast.search import SearchEngine, options_of, outputs_of
+from multiblast.reports.subjects import write_aligned_parts, write_named, write_subjects
+from multiblast.search import SearchEngine, options_of, outputs_of, search_plugin
+from multiblast.sequences import read_fasta
 from multiblast.upkeep import Notices
 from multiblast.upkeep.reconciliation import Waiting
+
+if TYPE_CHECKING:
+    from multiblast.plugins.search_programs import SearchPlugin
 
 _SMALL_BYTES = 16 << 20  # of archives, uncompressed
 
@@ -317,7 +322,7 @@ class Reports(JobDoor):
 
         Raises:
             NotFoundError: there is no such sequence, or it has no result yet.
-            ConflictError: a database changed since it was searched.
+            ConflictError: a database changed since it was searched, and that of BLAST+ is needed.
         """
         self._access.check_read(requester, query_job_id, JobKind.QUERY)
         query = self.jobs.query(query_job_id)
@@ -326,6 +331,8 @@ class Reports(JobDoor):
             raise NotFoundError("result of sequence", str(position), "it has none yet")
         if is_long_ago(query.used_at):
             self.jobs.touch([query_job_id])
+        if plugin := search_plugin(query.program):
+            return self._view_of_plugin(plugin, query, children[0])
         of_one, letters = Formatting(format="15"), children[0].letters
         job_id = self.submit(requester, children[0].job_id, of_one, partial=True, add_to_collection=False)
         printed = self.run(job_id).execute(at_once=True).files[0]
@@ -335,6 +342,13 @@ class Reports(JobDoor):
             name, _, title = self.jobs.query(children[0].job_id).title.partition(" ")
             return replace(result, name=name or result.name, title=title.strip())
         return result
+
+    def _view_of_plugin(self, plugin: SearchPlugin, query: QueryJob, child: Child) -> QueryResult:
+        with self._engine.store.open(query.query_key, child.query_offset, child.query_bytes) as stream:
+            (sequence,) = read_fasta(stream)
+        (archive,) = self._engine.results.archives([child.result_key])
+        matrix = str(options_of(query).value("matrix") or "")
+        return PluginHits(plugin, child.position, sequence, archive, matrix).result()
 
     def subjects(
         self, requester: Requester, query_job_id: str, position: int, ranks: Collection[int], *, aligned: bool
@@ -363,7 +377,8 @@ class Reports(JobDoor):
             else:
                 databases = self._engine.resolver.context(self.jobs.query(query_job_id)).databases
                 program = self._engine.installation.program("blastdbcmd")
-                write_subjects(databases, [subject.id for subject in chosen], output, program)
+                write = write_named if search_plugin(self.jobs.query(query_job_id).program) else write_subjects
+                write(databases, [subject.id for subject in chosen], output, program)
             return output.open("rb")  # it can be read although the directory goes
 
     def all_subjects(self, requester: Requester, query_job_id: str) -> BinaryIO:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from multiblast.options.added import AddedOptions, AddedProgram, add_programs
+from multiblast.options.added import AddedOptions, AddedProgram, add_programs, added_programs
 from multiblast.options.base import Options
 from multiblast.options.excluded import EXCLUDED, EXCLUDED_OF
 from multiblast.options.independence import Independence, independence_of, needs_own_process
@@ -28,6 +28,7 @@ __all__ = [
     "ProgramName",
     "add_programs",
     "added_program",
+    "added_programs",
     "independence_of",
     "is_program",
     "make_model",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from multiblast.errors import InvalidInputError, Problem
-from multiblast.plugins.description import PLACEHOLDER, Description
+from multiblast.plugins.description import PLACEHOLDER, Conditional, Description
 from multiblast.plugins.kinds import DIRECTORY, SUFFIXES
 
 OUTPUTS = "outputs"
@@ -23,6 +23,7 @@ class Words:
     Attributes:
         work: The directory that it may write to.
         plugin: That of the plugin's own files.
+        more: What stands for further placeholders, as those of searches.
     """
 
     description: Description
@@ -31,6 +32,7 @@ class Words:
     threads: int
     work: Path
     plugin: Path
+    more: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def command(self) -> list[str]:
         """Return the whole command.
@@ -38,8 +40,12 @@ class Words:
         Raises:
             InvalidInputError: a word wants one value where there are none or many.
         """
+        return self.filled(self.description.run.command)
+
+    def filled(self, words: Sequence[str | Conditional]) -> list[str]:
+        """Return a command of these words; errors are as of `command`."""
         found: list[str] = []
-        for word in self.description.run.command:
+        for word in words:
             if isinstance(word, str):
                 found += self._expanded(word)
             elif self._holds(*word.condition):
@@ -74,6 +80,8 @@ class Words:
             return [str(output_path(self.description, name, self.work))]
         if room == "parameters":
             return [_written(self.parameters[name])] if name in self.parameters else []
+        if (key := f"{room}.{name}" if name else room) in self.more:
+            return list(self.more[key])
         return [{"threads": str(self.threads), "work": str(self.work), "plugin": str(self.plugin)}[room]]
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from multiblast.errors import ConflictError, FailureClass, ProgramError
 from multiblast.ids import digest, is_id
 from multiblast.installation import Installation
-from multiblast.plugins.search_command import filled
+from multiblast.plugins.commands import Words
 from multiblast.plugins.search_programs import SearchPlugin
 from multiblast.programs import Program
 from multiblast.settings import home
@@ -103,15 +103,10 @@ class SearchDatabase:
     def _run(self, installation: Installation, making: Path, work: Path, cancelled: Callable[[], bool]) -> None:
         kind = "nucl" if self.sources[0].molecule.letter == "n" else "prot"
         source = [installation.program("blastdbcmd"), "-db", database_argument(self.sources), "-dbtype", kind]
-        made = filled(
-            self.plugin.table.database.make,
-            {
-                "fasta": [str(making / _FASTA)],
-                "database": [str(making / _DATABASE)],
-                "threads": [str(installation.workers)],
-                "work": [str(work)],
-            },
-        )
+        more = {"fasta": [str(making / _FASTA)], "database": [str(making / _DATABASE)]}
+        threads, own = installation.workers, self.plugin.directory
+        words = Words(self.plugin.description, {}, {}, threads, work, own, more)
+        made = words.filled(self.plugin.table.database.make)
         made[0] = installation.program(self.plugin.name)
         try:
             Program([*source, "-entry", "all"], stdout=making / _FASTA, cancelled=cancelled).run()

@@ -19,6 +19,7 @@ from multiblast.plugins.description import Description, Parameter, Tool
 from multiblast.plugins.plugin import Plugin
 from multiblast.plugins.search_table import SearchTable
 from multiblast.plugins.tools import ToolError, tool_version
+from multiblast.settings import PluginRules
 
 _REMEMBERED_S = 2.0
 
@@ -58,9 +59,9 @@ class SearchPlugin(Plugin):
         return self.table.standard
 
 
-def look_in(catalogue: Catalogue) -> None:
-    """Have search plugins looked for there; by default in all places, by the rules that hold without a policy."""
-    _lookup.catalogue = catalogue
+def look_by(rules: PluginRules) -> None:
+    """Have search plugins looked for by these rules; by default by those that hold without a policy."""
+    _lookup.catalogue = Catalogue(rules)
     _lookup.looked_at = -inf
 
 
@@ -73,7 +74,7 @@ class _Lookup:
     """Looks in the catalogue, and remembers for a moment what was there: a search asks for its plugin many times."""
 
     def __init__(self) -> None:
-        self.catalogue: Catalogue | None = None
+        self.catalogue = Catalogue()
         self.looked_at = -inf
         self._found: Mapping[str, SearchPlugin] = {}
         self._models: dict[str, tuple[Description, type[Options]]] = {}
@@ -81,7 +82,6 @@ class _Lookup:
     def plugins(self) -> Mapping[str, SearchPlugin]:
         now = time.monotonic()
         if now - self.looked_at > _REMEMBERED_S:
-            self.catalogue = self.catalogue or Catalogue()
             self._found = {
                 plugin.name: SearchPlugin(plugin.description, plugin.path, plugin.source)
                 for plugin in self.catalogue.newest()
@@ -102,16 +102,10 @@ class _Lookup:
 _lookup = _Lookup()
 
 
-def programs() -> Mapping[str, AddedProgram]:
-    """Return the search plugins that there are, as programs."""
-    return {name: _program(plugin) for name, plugin in search_plugins().items()}
-
-
-def _program(plugin: SearchPlugin) -> AddedProgram:
-    name = plugin.name
-    return AddedProgram(
-        name, plugin.description.title, partial(_lookup.model, name), partial(_find, plugin), partial(_version, plugin)
-    )
+def as_program(plugin: SearchPlugin) -> AddedProgram:
+    """Return a search plugin as a program."""
+    name, find, version = plugin.name, partial(_find, plugin), partial(_version, plugin)
+    return AddedProgram(name, plugin.description.title, partial(_lookup.model, name), find, version)
 
 
 def _find(plugin: SearchPlugin) -> str:

@@ -16,6 +16,7 @@ from multiblast.reports.hits import write_hits_report
 from multiblast.reports.html import write_html_report
 from multiblast.reports.joined_output import PostProcessor, annotate, join_pairwise, join_sam, join_tables
 from multiblast.reports.profiles import write_profiles
+from multiblast.search import search_plugin
 
 if TYPE_CHECKING:
     from multiblast.reports.writer import ReportSource
@@ -52,6 +53,7 @@ class ReportFormat:
         post_process: What makes of the formatter's output that which BLAST+ prints; None if it is that already.
         deltablast: Where reports of deltablast name the program, which the formatter takes for psiblast.
         from_profiles: Whether it is made of the profiles that a search kept, not of its results.
+        from_rows: Whether it can be made of rows of hits, as search plugins find them.
         write: For a format of ours, what writes its files into a directory, the one to open first before others.
     """
 
@@ -70,6 +72,7 @@ class ReportFormat:
     post_process: PostProcessor | None = None
     deltablast: deltablast.Renaming | None = None
     from_profiles: bool = False
+    from_rows: bool = False
     write: Callable[[ReportSource, Path], list[Path]] | None = None
 
     @property
@@ -102,6 +105,7 @@ def _table(name: str, label: str, extension: str, media_type: str, **more: Any) 
         joinable=True,
         together=True,
         names_rounds=True,
+        from_rows=True,
         **more,
     )
 
@@ -149,8 +153,15 @@ _ROWS = (
     ReportFormat(
         "18", "organism report", "txt", joinable=True, together=True, names_rounds=True, deltablast=deltablast.TEXT
     ),
-    ReportFormat("html", "page, to look at", "html", "text/html", write=write_html_report),
-    ReportFormat("parquet", "table of hits", "parquet", "application/vnd.apache.parquet", write=write_hits_report),
+    ReportFormat("html", "page, to look at", "html", "text/html", from_rows=True, write=write_html_report),
+    ReportFormat(
+        "parquet",
+        "table of hits",
+        "parquet",
+        "application/vnd.apache.parquet",
+        from_rows=True,
+        write=write_hits_report,
+    ),
     ReportFormat(
         "pssm",
         "files, the profiles that psiblast or deltablast kept",
@@ -171,6 +182,13 @@ FormatChoice = Annotated[
     WithJsonSchema({"type": "string", "enum": [row.choice for row in _ROWS], "title": "format"}),
 ]
 """A format as a form offers it."""
+
+
+def formats_of(program: str) -> list[ReportFormat]:
+    """Return the formats that results of a program can have."""
+    if search_plugin(program):
+        return [row for row in _ROWS if row.from_rows]
+    return [row for row in _ROWS if not row.programs or program in row.programs]
 
 
 def find_format(given: object) -> ReportFormat:

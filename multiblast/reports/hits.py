@@ -84,7 +84,8 @@ class HitPage:
 
 _OURS = ("query", "qtitle")
 # The first field is a number, so that no row looks like a comment; the last may hold what it likes.
-_FIELDS = ("qlen", *(f.name for f in fields(Hit) if f.name not in (*_OURS, "qlen")))
+HIT_FIELDS = ("qlen", *(f.name for f in fields(Hit) if f.name not in (*_OURS, "qlen")))
+"""The columns that do not come from the query's place in its job, by BLAST+'s names."""
 
 
 def write_hits_report(source: ReportSource, directory: Path) -> list[Path]:
@@ -107,16 +108,26 @@ def write_hits(
         ProgramError: ``blast_formatter`` failed.
         ArchiveError: it printed something else than its tabular format.
     """
+    with TemporaryDirectory(dir=output.parent, prefix=".hits-") as directory:
+        table = Path(directory) / "table"
+        # Format 7 has a comment for every query, and so gives their positions; names may repeat.
+        (formatter or BlastFormatter()).run(archive, ["-outfmt", " ".join(("7", *HIT_FIELDS))], table)
+        with table.open("rb") as stream:
+            return write_hit_rows(_read_rows(stream, count(1) if positions is None else positions), output)
+
+
+def write_hit_rows(rows: Iterable[list[str]], output: Path) -> int:
+    """Write hits as rows of a Parquet file; return how many. The file appears whole or not at all.
+
+    Each has the position and the title of its query, then the values of `HIT_FIELDS`.
+    """
     from pyarrow import parquet
 
-    written = 0
+    written, left = 0, iter(rows)
     with TemporaryDirectory(dir=output.parent, prefix=".hits-") as directory:
-        table, temporary = Path(directory) / "table", Path(directory) / "parquet"
-        # Format 7 has a comment for every query, and so gives their positions; names may repeat.
-        (formatter or BlastFormatter()).run(archive, ["-outfmt", " ".join(("7", *_FIELDS))], table)
-        with table.open("rb") as stream, parquet.ParquetWriter(temporary, _schema(), compression="zstd") as writer:
-            rows = _read_rows(stream, count(1) if positions is None else positions)
-            while group := list(islice(rows, _ROW_GROUP_ROWS)):
+        temporary = Path(directory) / "parquet"
+        with parquet.ParquetWriter(temporary, _schema(), compression="zstd") as writer:
+            while group := list(islice(left, _ROW_GROUP_ROWS)):
                 writer.write_table(_to_table(group))
                 written += len(group)
         temporary.replace(output)
@@ -221,7 +232,7 @@ def _schema() -> pa.Schema:
 
 
 def _read_rows(stream: BinaryIO, positions: Iterable[int]) -> Iterator[list[str]]:
-    """Yield the values of `_FIELDS` after the position and the title of their query; of psiblast's rounds the last."""
+    """Yield the values of `HIT_FIELDS`, after position and title of their query; of rounds of psiblast the last."""
     position, title, rows, again = 0, "", list[list[str]](), False
     numbers = iter(positions)
     for line in stream:
@@ -233,9 +244,9 @@ def _read_rows(stream: BinaryIO, positions: Iterable[int]) -> Iterator[list[str]
                 position, title = next(numbers), as_text(line[len(_QUERY) : -1])
             rows = []
         elif not line.startswith(b"#"):
-            values = as_text(line[:-1]).split("\t", len(_FIELDS) - 1)
-            if len(values) != len(_FIELDS):
-                raise ArchiveError(f"blast_formatter printed {len(values)} of {len(_FIELDS)} fields: {line[:200]!r}")
+            values = as_text(line[:-1]).split("\t", len(HIT_FIELDS) - 1)
+            if len(values) != len(HIT_FIELDS):
+                raise ArchiveError(f"blast_formatter printed {len(values)} of {len(HIT_FIELDS)} fields: {line[:200]!r}")
             rows.append([str(position), title, *values])
     yield from rows
 
@@ -243,7 +254,7 @@ def _read_rows(stream: BinaryIO, positions: Iterable[int]) -> Iterator[list[str]
 def _to_table(rows: list[list[str]]) -> pa.Table:
     import pyarrow as pa
 
-    columns = dict(zip((*_OURS, *_FIELDS), zip(*rows, strict=True), strict=True))
+    columns = dict(zip((*_OURS, *HIT_FIELDS), zip(*rows, strict=True), strict=True))
     arrays = []
     for column in _schema():
         values = columns[column.name]

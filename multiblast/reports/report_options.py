@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from multiblast.errors import InvalidInputError, Problem
 from multiblast.ids import Canonical
 from multiblast.reports.formats import FORMATS, ReportFormat, find_format
+from multiblast.search.plugins import search_plugin, search_plugins
+
+if TYPE_CHECKING:
+    from multiblast.plugins.search_programs import SearchPlugin
 
 _LARGEST = 999_999_999
 _FIELDS_OF_BLASTN = {"qcovus"}
@@ -82,13 +86,39 @@ class Formatting(BaseModel):
 
     def check_program(self, program: str) -> None:
         """Refuse what the program that searched has no such report of."""
+        if plugin := search_plugin(program):
+            self._check_plugin(plugin)
+            return
         problems = []
+        if self.row.fields and (unknown := [field for field in self.fields if field not in self.row.fields]):
+            names = ", ".join(unknown)
+            problems.append(Problem(f"{program} knows no field {names}, which is of other programs", "formatFields"))
         if self.row.programs and program not in self.row.programs:
             able = " and ".join(self.row.programs)
             reason = f"only results of {able} can be written as {self.row.label}, not those of {program}"
             problems.append(Problem(reason, "formatType"))
         if program != "blastn" and (unfit := _FIELDS_OF_BLASTN.intersection(self.fields)):
             problems.append(Problem(f"only blastn knows the field {', '.join(unfit)}, not {program}", "formatFields"))
+        if problems:
+            raise InvalidInputError(problems)
+
+    def _check_plugin(self, plugin: SearchPlugin) -> None:
+        """Refuse what cannot be made of the rows that a search plugin finds."""
+        problems = []
+        if not self.row.from_rows:
+            able = ", ".join(row.choice for row in FORMATS.values() if row.from_rows)
+            reason = (
+                f"what {plugin.name} finds is kept as rows, and cannot be written as {self.row.choice}: choose {able}"
+            )
+            problems.append(Problem(reason, "formatType"))
+        elif unknown := [field for field in self.fields if field not in plugin.fields and field != "std"]:
+            names = ", ".join(map(repr, unknown))
+            there = " ".join(sorted({"std", *plugin.fields}))
+            problems.append(Problem(f"{plugin.name} has no field {names}: choose from {there}", "formatFields"))
+        for name in ("html", "show_gis"):
+            if getattr(self, name):
+                key = type(self).model_fields[name].alias or name
+                problems.append(Problem(f"tables of {plugin.name} do not have this option: leave it out", key))
         if problems:
             raise InvalidInputError(problems)
 
@@ -140,7 +170,10 @@ def _check_fields(row: ReportFormat, fields: tuple[str, ...]) -> None:
     if not row.fields:
         having = [one.name for one in FORMATS.values() if one.fields]
         raise ValueError(f"format {row.name} has no fields to choose; {_listed(having)}")
-    if unknown := [field for field in fields if field not in row.fields]:
+    unknown = [field for field in fields if field not in row.fields]
+    if row.from_rows and unknown:  # whether the program has them, is checked once that is known
+        unknown = [field for field in unknown if not any(field in one.fields for one in search_plugins().values())]
+    if unknown:
         names = ", ".join(map(repr, unknown))
         raise ValueError(f"format {row.name} knows no field {names}: choose from {' '.join(row.fields)}")
 

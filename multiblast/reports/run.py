@@ -140,6 +140,8 @@ class ReportRun:
         version = "report/5" if is_part else "report/4" if of_domains else "report/3" if several else "report/2"
         if context.options.reads_titles:
             version = "report/6"
+        if context.plugin is not None:
+            version = "rows/1"
         return results[:half] + digest(version, [databases, surroundings()])[half:]
 
     def _is_made(self, report: ReportJob, version: str) -> bool:

@@ -56,6 +56,31 @@ def _write_by_ordinal(command: Sequence[str], ordinals: set[int], output: Path) 
             reading.finish()
 
 
+def write_named(
+    databases: Sequence[BlastDatabase], names: Sequence[str], output: Path, program: str = "blastdbcmd"
+) -> None:
+    """Write subjects as FASTA, by the first words of their titles, as search plugins know them.
+
+    Not every database can be looked up by these, so all of it is read; they are written in its order.
+
+    Raises:
+        ProgramError: the program is missing, or a database cannot be read.
+    """
+    kind = "nucl" if databases[0].molecule is DatabaseKind.NUCLEOTIDE else "prot"
+    command = [program, "-db", database_argument(databases), "-dbtype", kind, "-entry", "all"]
+    wanted, is_wanted = {name.encode("utf-8", "surrogateescape") for name in names}, False
+    with TemporaryDirectory(dir=output.parent, prefix=".subjects-") as directory, output.open("wb") as file:
+        printed = Path(directory) / "all.fasta"
+        with Program(command, stdout=printed) as reading:
+            with BufferedReader(cast("RawIOBase", reading.follow(printed))) as lines:
+                for line in lines:
+                    if line.startswith(b">"):
+                        is_wanted = not wanted.isdisjoint(line[1:].split(maxsplit=1)[:1])
+                    if is_wanted:
+                        file.write(line)
+            reading.finish()
+
+
 def write_aligned_parts(subjects: Iterable[Subject], output: Path) -> None:
     """Write the parts of subjects that are aligned, one for each alignment, as they are in it but for gaps."""
     with output.open("wb") as file:

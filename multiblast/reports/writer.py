@@ -151,6 +151,11 @@ class ReportSource:
                 with suppress(ObjectMissingError):
                     yield child.position, name, titled(self.engine.store.read(key), sequence.defline)
 
+    def results(self) -> Iterator[tuple[FastaSequence, bytes]]:
+        """Yield the sequences that have a result, and what is kept of it, in order."""
+        archives = self.engine.results.archives([child.result_key for child in self.children])
+        yield from zip(self._sequences(), archives, strict=True)
+
     def _parts(self, *, with_ids: bool) -> Iterator[tuple[bytes | Head, bytes]]:
         """Yield the title of each sequence that has a result, or what BLAST+ reads in it, and its archive, in order."""
         titles = (sequence.defline for sequence in self._sequences())
@@ -185,7 +190,11 @@ def write_report(source: ReportSource, report: ReportJob, version: str) -> tuple
         made = directory / "report"
         made.mkdir()
         command: tuple[str, ...] = ()
-        if write := formatting.row.write:
+        if source.context.plugin is not None:
+            from multiblast.reports.plugin_reports import write_plugin_report
+
+            paths = write_plugin_report(source, formatting, made)
+        elif write := formatting.row.write:
             paths = write(source, made)
         else:
             paths = source.blast_report(formatting, made, with_ids=True)

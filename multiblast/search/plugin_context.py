@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from multiblast.archive import SplitArchive, Summary
+from multiblast.archive.rows import write_rows
 from multiblast.errors import ArchiveError, ProgramError
 from multiblast.ids import Canonical
 from multiblast.installation import Installation
 from multiblast.options import Options
-from multiblast.plugins.search_command import filled
+from multiblast.plugins.commands import OUTPUTS, Words, output_path
 from multiblast.plugins.search_databases import SearchDatabase
 from multiblast.plugins.search_programs import SearchPlugin
 from multiblast.plugins.search_table import SearchTable
@@ -84,7 +85,7 @@ class PluginContext(SearchContext):
 
     def prepare(self, installation: Installation, directory: Path, cancelled: Callable[[], bool]) -> None:
         """Make the plugin's own database of what is searched, unless it is there, and a directory to work in."""
-        (directory / _WORK).mkdir()
+        (directory / _WORK / OUTPUTS).mkdir(parents=True)
         self.database.make(installation, cancelled)
 
     def arguments(self, directory: Path = Path()) -> list[str]:  # noqa: ARG002 - as of BLAST+
@@ -94,19 +95,18 @@ class PluginContext(SearchContext):
     def command(self, program: str, directory: Path, threads: int) -> list[str]:
         """Return the argument list of a search whose query, outputs and work directory are in the directory."""
         description, table = self.plugin.description, self.plugin.table
-        words: dict[str, Sequence[str]] = {
-            f"inputs.{table.query}": [str(directory / QUERY_FILE)],
+        work, columns = directory / _WORK, table.printed_columns
+        given = ((name, self.options.value(name)) for name in description.parameters)
+        parameters = {name: value for name, value in given if value is not None}
+        more = {
             "database": [str(self.database.path)],
-            "threads": [str(threads)],
-            "work": [str(directory / _WORK)],
-            "plugin": [str(self.plugin.directory)],
-            "columns": table.printed_columns,
-            "columns.joined": [",".join(table.printed_columns)],
+            "columns": columns,
+            "columns.joined": [",".join(columns)],
             "pinned": self._pinned,
         }
-        words |= {f"outputs.{name}": [str(directory / name)] for name in description.outputs}
-        words |= {f"parameters.{name}": [_text(self.options.value(name))] for name in description.parameters}
-        own, *others = filled(description.run.command, words)
+        inputs = {table.query: (directory / QUERY_FILE,)}
+        words = Words(description, inputs, parameters, threads, work, self.plugin.directory, more)
+        own, *others = words.command()
         return [own if program == self.plugin.name else program, *others]
 
     def results(
@@ -124,7 +124,7 @@ class PluginContext(SearchContext):
             for piece in iter(lambda: stream.read(1 << 16), b""):
                 log = (log + piece)[-_LOG_KEPT_BYTES:]
             _finish(finish, log)
-            with self._opened(directory / self.plugin.table.hits) as rows:
+            with self._opened(self._output(directory, self.plugin.table.hits)) as rows:
                 yield from reader.read(rows)
         yield from reader.last()
         self._note_silent(directory, answered)
@@ -136,7 +136,7 @@ class PluginContext(SearchContext):
         """Note the queries that the program says to have done; of the others nothing is known."""
         no_hits = self.plugin.table.no_hits
         if no_hits.output:
-            with self._opened(directory / no_hits.output) as names:
+            with self._opened(self._output(directory, no_hits.output)) as names:
                 for line in names:
                     if found := _RECORD.match(line):
                         answered[_position(found[1], len(answered))] = True
@@ -145,6 +145,9 @@ class PluginContext(SearchContext):
                 count = sum(1 for line in lines if line.strip())
             if count == len(answered):
                 answered[:] = [True] * count
+
+    def _output(self, directory: Path, name: str) -> Path:
+        return output_path(self.plugin.description, name, directory / _WORK)
 
     @staticmethod
     def _opened(path: Path) -> BinaryIO:
@@ -166,7 +169,6 @@ class _Rows:
         self._answered = answered
         self._name = b""
         self._rows: list[bytes] = []
-        self._head = b"#" + "\t".join(table.columns).encode() + b"\n"
         self._columns = len(table.columns)
         self.found: set[int] = set()
 
@@ -199,7 +201,7 @@ class _Rows:
         if rows:
             self.found.add(position)
             hits = [row.rstrip(b"\n").decode("utf-8", "replace").split("\t") for row in rows]
-            yield SplitArchive(position, self._head + b"".join(rows), _summary(self._table, hits))
+            yield SplitArchive(position, write_rows(self._table.columns, rows), _summary(self._table, hits))
         self._rows = []
 
 

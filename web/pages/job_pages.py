@@ -17,7 +17,7 @@ from multiblast.database import JobKind, QueryJob, utc_now
 from multiblast.errors import ConflictError, MultiblastError, NotFoundError
 from multiblast.jobs import ACTIVE
 from multiblast.jobs.jobs import Counts
-from multiblast.reports.formats import FORMATS
+from multiblast.reports.formats import FORMATS, formats_of
 from multiblast.reports.html import page_data
 from multiblast.search.searched_job import RowChoice
 from web.bodies import read_form
@@ -259,7 +259,7 @@ def job_page(
         **_overview(request, service, visitor, job_id),
         problem=problem,
         view=view,
-        formats=[row for row in FORMATS.values() if not row.programs or details.blast_config["tool"] in row.programs],
+        formats=formats_of(str(details.blast_config["tool"])),
         command=command,
         base=str(request.base_url),
         share_link=share_link,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from multiblast.accounts import Requester
 from multiblast.errors import InvalidInputError, MultiblastError, Problem, ProgramError
 from multiblast.molecules import Molecule
-from multiblast.options import PROGRAMS, options_for
+from multiblast.options import PROGRAMS, added_programs, is_program, options_for
 from multiblast.options.option import Option
 from multiblast.search import Submission, options_of
 from multiblast.search.submission import read_submission
@@ -179,7 +179,7 @@ def show_form(
     request: Request, service: ServiceOfRequest, visitor: VisitorOfRequest, job: str = "", program: str = ""
 ) -> Response:
     """Show the form; for a job, filled in as that was."""
-    values = _values_of(service, visitor.who, job) if job else Values(program=program if program in PROGRAMS else "")
+    values = _values_of(service, visitor.who, job) if job else Values(program=program if is_program(program) else "")
     return _form(request, service, visitor, values)
 
 
@@ -290,7 +290,7 @@ def _form(
     groups: dict[str, list[BlastDatabase]] = {}
     for database in service.services.targets.databases():
         groups.setdefault(f"{database.site} / {database.target}", []).append(database)
-    if values.program not in PROGRAMS:
+    if not is_program(values.program):
         values = replace(values, program="")
     return page(
         request,
@@ -300,8 +300,18 @@ def _form(
         problems=str(error).splitlines() if error else [],
         values=values,
         groups=sorted(groups.items()),
-        programs=texts.PROGRAMS.items(),
+        programs=_programs(),
         presets=_PRESETS,
         options=_option_fields(service, values.program) if values.program else [],
         may_submit=visitor.has_account or service.services.policy.http.guests,
     )
+
+
+def _programs() -> list[tuple[str, str]]:
+    """Return all programs, with what each compares; of those that were added, the ones that are installed."""
+    found = list(texts.PROGRAMS.items())
+    for name, program in added_programs().items():
+        with suppress(ProgramError):
+            program.version()
+            found.append((name, program.title))
+    return found

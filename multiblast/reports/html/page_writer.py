@@ -52,8 +52,14 @@ def write_html(
     Raises:
         ArchiveError: the report is not as BLAST+ writes it.
     """
-    with printed.open("rb") as stream, replacing(output) as page:
-        _write_page(page, read_results(stream, queries), title, facts)
+    with printed.open("rb") as stream:
+        write_page(read_results(stream, queries), output, title=title, facts=facts)
+
+
+def write_page(results: Iterable[QueryResult], output: Path, *, title: str, facts: Mapping[str, str]) -> None:
+    """Write a page of results, whole or not at all: see `write_html`."""
+    with replacing(output) as page:
+        _write_page(page, results, title, facts)
 
 
 def _write_page(page: IO[bytes], results: Iterable[QueryResult], title: str, facts: Mapping[str, str]) -> None:
