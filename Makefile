@@ -46,6 +46,7 @@ tests: install
 		chosen="$$chosen and not browser"; }; \
 	deployments/install.sh postgresql || { echo "The tests that need PostgreSQL are left out."; \
 		chosen="$$chosen and not postgresql"; }; \
+	deployments/install.sh tools || echo "The tests of plugins without their programs are left out."; \
 	unshare --net --mount --uts true 2>/dev/null || { echo "The tests that need name spaces of networks are left out."; \
 		chosen="$$chosen and not namespaces"; }; \
 	wait $$lint || { cat "$$log"; rm "$$log"; exit 1; }; cat "$$log"; rm "$$log"; \

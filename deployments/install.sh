@@ -5,6 +5,7 @@
 #   deployments/install.sh blast         BLAST+ from the system's packages
 #   deployments/install.sh chromium      a browser for the browser tests
 #   deployments/install.sh postgresql    a database server for the tests with PostgreSQL
+#   deployments/install.sh tools         what plugins run and are confined by, for the tests of plugins
 #   deployments/install.sh blast 2.17    another version of BLAST+ for the tests, in .venv/blast-2.17/bin
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -158,7 +159,17 @@ postgresql() {
     system_packages postgresql
 }
 
+tools() {
+    local missing=()
+    for one in bwrap:bubblewrap diamond:diamond-aligner fasttree:fasttree mafft:mafft mmseqs:mmseqs2; do
+        type -P "${one%:*}" >/dev/null || missing+=("${one#*:}")
+    done
+    [ ${#missing[@]} = 0 ] && return
+    may_install || fail "some tools of plugins may not be installed by us. Type: sudo apt-get install ${missing[*]}"
+    system_packages "${missing[@]}"
+}
+
 case "${1:-}" in
-    environment | blast | chromium | postgresql) "$@" ;;
-    *) fail "usage: $0 environment|blast [2.16|2.17]|chromium|postgresql" ;;
+    environment | blast | chromium | postgresql | tools) "$@" ;;
+    *) fail "usage: $0 environment|blast [2.16|2.17]|chromium|postgresql|tools" ;;
 esac

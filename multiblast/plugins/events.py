@@ -1,7 +1,8 @@
 """What a plugin says while it runs: lines of JSON in the file that ``$MULTIBLAST_EVENTS`` names.
 
 ``{"progress": {"value": 3, "target": 10, "unit": "files"}}``, ``{"log": "…"}``,
-``{"output": {"port": "tree", "path": "outputs/a.nwk", "name": "genes.nwk"}}``,
+``{"output": {"port": "tree", "path": "outputs/a.nwk", "name": "genes.nwk", "data": "tree"}}``, with ``name`` and
+``data`` (the data type, where it depends on what was found) only if the plugin knows better,
 ``{"ask": {"step": "step1", "title": "…", "parameters": {…}}}`` with parameters as in its table, and
 ``{"call": {"step": "step1", "plugin": "mafft", "inputs": {"sequences": ["some.fasta"]}, "parameters": {…}}}``.
 """
@@ -21,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from multiblast.plugins.description import Parameter, PortName
 from multiblast.plugins.failure import PluginError
+from multiblast.plugins.kinds import DATA_TYPE
 
 _FILE = "events.jsonl"
 _LONGEST_LINE = 1 << 20
@@ -77,11 +79,12 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A plugin says which file is the output of a port, and what a person should call it."""
+    """A plugin says which file is the output of a port, what a person should call it, and what it means."""
 
     port: str
     path: Path
     name: str
+    data: str = ""
 
 
 @dataclass
@@ -193,7 +196,10 @@ class Events:
         name = str(value.get("name") or path.name)
         if "/" in name or name in {".", ".."} or not name.isprintable() or len(name.encode("utf-8", "replace")) > 200:  # noqa: PLR2004
             raise ValueError(f"{name!r} is no name of a file: use up to 200 characters without '/'")
-        self.claims[port] = Claim(port, path, name)
+        data = str(value.get("data", ""))
+        if data and not re.fullmatch(DATA_TYPE, data):
+            raise ValueError(f"{data!r} is no data type: write words with '/', such as sequences/protein")
+        self.claims[port] = Claim(port, path, name, data)
 
     def _read_ask(self, value: Mapping[str, Any]) -> None:
         try:

@@ -17,7 +17,7 @@ from multiblast.plugins.contents import wrong_content
 from multiblast.plugins.description import Description
 from multiblast.plugins.events import Claim
 from multiblast.plugins.failure import PluginError
-from multiblast.plugins.kinds import DIRECTORY, content_of
+from multiblast.plugins.kinds import DIRECTORY, content_of, matches
 
 _KINDS = {
     stat.S_IFLNK: "a link",
@@ -160,6 +160,9 @@ class OutputCheck:
             sha256 = sha256_of(path)
             content = content_of(claim.name) if "*" in content else content
         data = resolved(output.data, kinds)
+        if claim.data and not matches(claim.data, data):
+            raise self._wrong(f"the output {claim.port} is said to be {claim.data}, but its table says {data}")
+        data = claim.data or data
         return MadeOutput(claim.port, claim.name, path, data, content, size, sha256, is_directory)
 
     def _tree(self, path: Path, port: str) -> Tree:

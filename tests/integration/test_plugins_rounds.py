@@ -211,6 +211,7 @@ else:
         ({"other": 1}, "'other' is none of progress, log, output, ask, call"),
         ({"output": {"port": "absent", "path": "x"}}, "there is no output 'absent' in its table"),
         ({"output": {"port": "text", "path": "x", "name": "a/b"}}, "'a/b' is no name of a file"),
+        ({"output": {"port": "text", "path": "x", "data": "A b"}}, "'A b' is no data type"),
         ([1], "write an object with one key"),
     ],
 )
@@ -275,6 +276,17 @@ def test_an_output_of_the_wrong_form_fails_with_its_port(tmp_path: Path) -> None
     plugin = command_plugin(tmp_path, ALIGNER % '["echo", "no sequences"]')
     with pytest.raises(PluginError, match=r"the output alignment \(alignment.fasta\) is no FASTA"):
         run(plugin, tmp_path, inputs={"sequences": (given(tmp_path / "a", ">x"),)})
+
+
+@pytest.mark.parametrize("data", ["note/short", "tree"])
+def test_a_plugin_may_say_what_it_made_within_its_table(tmp_path: Path, data: str) -> None:
+    body = f"Path('a').write_text('x'); say(output={{'port': 'text', 'path': 'a', 'name': 'b.txt', 'data': {data!r}}})"
+    if data == "tree":
+        with pytest.raises(PluginError, match="is said to be tree, but its table says note"):
+            run(script_plugin(tmp_path, body), tmp_path)
+    else:
+        [made] = run(script_plugin(tmp_path, body), tmp_path).outputs
+        assert (made.name, made.data, made.path) == ("b.txt", "note/short", tmp_path / "work/a")
 
 
 def test_directories_that_nobody_may_enter_are_opened_again(tmp_path: Path) -> None:
