@@ -73,8 +73,8 @@ def report(tmp_path_factory: pytest.TempPathFactory, targets_root: Path) -> Call
         subjects.write_bytes(gzip.decompress((EXAMPLES / f"{target}.fasta.gz").read_bytes()))
         return {
             "hits": GivenFile(table, "report.parquet", "hits/blast", "application/vnd.apache.parquet"),
-            "subjects": GivenFile(subjects, "subjects.fasta", "sequences/subjects", "text/x-fasta"),
-            "queries": GivenFile(queries, "query.fasta", "sequences/query", "text/x-fasta"),
+            "subjects": GivenFile(subjects, "subjects.fasta", f"subjects/{target[:-1]}", "text/x-fasta"),
+            "queries": GivenFile(queries, "query.fasta", f"sequences/{query}", "text/x-fasta"),
         }
 
     return make

@@ -7,7 +7,7 @@
 # version = "1.0.0"
 # title = "Tree with FastTree"
 # description = "A tree by approximate maximum likelihood, with local supports; quick also for thousands of sequences."
-# tags = ["tree"]
+# tags = ["tree", "usual"]
 # license = "GPL-2.0-or-later"
 # links = [{ type = "documentation", href = "http://www.microbesonline.org/fasttree/" }]
 #

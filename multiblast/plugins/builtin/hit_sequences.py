@@ -8,26 +8,26 @@
 # title = "Sequences of hits"
 # description = """The query and the subjects that it hit, as FASTA to be aligned: the query first, then each subject \
 # once, the best first. Where one of them is DNA that was searched in translation, it is translated (standard code)."""
-# tags = ["sequences"]
+# tags = ["sequences", "usual"]
 # license = "Apache-2.0"
 #
 # [tool.multiblast.plugin.inputs.hits]
-# data = "hits/blast"
+# data = "hits/*"
 # content = ["application/vnd.apache.parquet"]
 # label = "Hits"
 #
 # [tool.multiblast.plugin.inputs.subjects]
-# data = "sequences/subjects"
+# data = "subjects/*"
 # content = ["text/x-fasta"]
 # label = "Sequences of the subjects"
 #
 # [tool.multiblast.plugin.inputs.queries]
-# data = "sequences/query"
+# data = "sequences/*"
 # content = ["text/x-fasta"]
 # label = "Queries"
 #
 # [tool.multiblast.plugin.outputs.sequences]
-# data = "sequences"
+# data = "sequences/{subjects}"
 # content = "text/x-fasta"
 # edam = "format_1929"
 # label = "Query and subjects"
@@ -88,7 +88,7 @@ from typing import Any
 
 from pyarrow import compute, parquet
 
-_COLUMNS = ["query", "sseqid", "saccver", "sstart", "send", "sframe", "qstart", "qend", "qframe", "evalue", "pident"]
+_COLUMNS = ["query", "sseqid", "saccver", "sstart", "send", "qstart", "qend", "evalue", "pident"]
 _COMPLEMENT = str.maketrans("ACGTURYSWKMBDHVNacgturyswkmbdhvn", "TGCAAYRSWMKVHDBNtgcaayrswmkvhdbn")
 _AMINO_ACIDS = "FFLLSSSSYY**CC*WLLLLPPPPHHQQRRRRIIIMTTTTNNKKSSRRVVVVAAAADDEEGGGG"
 _CODE = dict(zip(map("".join, product("TCAG", repeat=3)), _AMINO_ACIDS, strict=True))
@@ -108,16 +108,26 @@ def main() -> None:
     best = best_hits(Path(given["hits"][0]["path"]), chosen)
     if not best:
         sys.exit(f"query {chosen['query']} has no hit that fits: allow a larger E-value or less identity")
+    are_protein = is_protein(given["queries"][0], queries), is_protein(given["subjects"][0], subjects)
     name = title.split()[0] if title.split() else f"Query_{chosen['query']}"
-    rows = [(name, title, part_of_query(query, best[0]))]
+    rows = [(name, title, part_of_query(query, best[0]) if are_protein == (False, True) else query)]
     known = by_name(subjects)
     for hit in best:
         found = next((known[key] for key in (hit["sseqid"], hit["saccver"]) if key in known), None)
         if found is None:
             sys.exit(f"the sequence of the subject {hit['sseqid']} is missing")
         if hit["sseqid"] != name or found[1].upper() != query.upper():  # else it is the query itself
-            rows.append((hit["sseqid"], found[0], part_of(found[1], hit, chosen)))
-    write(rows, in_translation=not (best[0]["qframe"] and best[0]["sframe"]))
+            part = translated_part if are_protein == (True, False) else part_of
+            rows.append((hit["sseqid"], found[0], part(found[1], hit, chosen)))
+    write(rows, "sequences/protein" if any(are_protein) else "sequences/nucleotide")
+
+
+def is_protein(file: dict[str, str], records: list[tuple[str, str]]) -> bool:
+    """Return whether sequences are proteins: as their data type says, else because some can be nothing else."""
+    sub_type = file["data"].partition("/")[2]
+    if sub_type in {"protein", "nucleotide"}:
+        return sub_type == "protein"
+    return any(set(letters.upper()) & _PROTEIN_ONLY for _, letters in records)
 
 
 def best_hits(table: Path, chosen: dict[str, Any]) -> list[dict[str, Any]]:
@@ -134,22 +144,23 @@ def best_hits(table: Path, chosen: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def part_of_query(query: str, best: dict[str, Any]) -> str:
-    """Return the query; DNA that was compared with proteins, which have no frame: the aligned part, translated."""
-    if best["sframe"]:
-        return query
-    return translated(between(query, best["qstart"], best["qend"]), minus=best["qframe"] < 0)
+    """Return of DNA that was compared with proteins what its best alignment covers, translated."""
+    return translated(between(query, best["qstart"], best["qend"]), minus=best["qstart"] > best["qend"])
 
 
 def part_of(letters: str, hit: dict[str, Any], chosen: dict[str, Any]) -> str:
-    """Return what is wanted of a subject, on the strand of the alignment; DNA compared with a protein translated."""
+    """Return what is wanted of a subject, on the strand of the alignment."""
     start, end = sorted((hit["sstart"], hit["send"]))
-    is_minus = hit["sstart"] > hit["send"]
-    if not hit["qframe"]:  # whole codons, so that the frame stays
-        before, after = (3 * min(chosen["flank"], left // 3) for left in (start - 1, len(letters) - end))
-        return translated(between(letters, start - before, end + after), minus=is_minus)
     if chosen["part"] == "aligned":
         letters = between(letters, start - chosen["flank"], end + chosen["flank"])
-    return letters.translate(_COMPLEMENT)[::-1] if is_minus else letters
+    return letters.translate(_COMPLEMENT)[::-1] if hit["sstart"] > hit["send"] else letters
+
+
+def translated_part(letters: str, hit: dict[str, Any], chosen: dict[str, Any]) -> str:
+    """Return the aligned part of DNA that was compared with a protein, translated; the flank is of whole codons."""
+    start, end = sorted((hit["sstart"], hit["send"]))
+    before, after = (3 * min(chosen["flank"], left // 3) for left in (start - 1, len(letters) - end))
+    return translated(between(letters, start - before, end + after), minus=hit["sstart"] > hit["send"])
 
 
 def between(letters: str, start: int, end: int) -> str:
@@ -191,7 +202,7 @@ def by_name(records: list[tuple[str, str]]) -> dict[str, tuple[str, str]]:
     return found
 
 
-def write(rows: list[tuple[str, str, str]], *, in_translation: bool) -> None:
+def write(rows: list[tuple[str, str, str]], data: str) -> None:
     """Write the sequences, each under a name of its own, and say what they are."""
     path, used = Path("outputs/sequences.fasta"), dict[str, str]()
     with path.open("w", encoding="utf-8") as file:
@@ -205,8 +216,6 @@ def write(rows: list[tuple[str, str, str]], *, in_translation: bool) -> None:
             print(f">{single} {rest}".rstrip(), file=file)
             for at in range(0, len(letters), _LINE):
                 print(letters[at : at + _LINE], file=file)
-    is_protein = in_translation or any(set(letters.upper()) & _PROTEIN_ONLY for letters in used.values())
-    data = "sequences/protein" if is_protein else "sequences/nucleotide"
     say(log=f"{len(used)} sequences")
     say(output={"port": "sequences", "path": str(path), "data": data})
 
