@@ -16,13 +16,17 @@ import pytest
 from Bio import Phylo
 from pyarrow import parquet
 
+from multiblast.database import JobStatus
 from multiblast.errors import InvalidInputError
 from multiblast.plugins.catalogue import Catalogue
+from multiblast.plugins.chains import Made, find_chains, inputs_of, shown
 from multiblast.plugins.environments import Environments
 from multiblast.plugins.rounds import GivenFile, MadeOutput, PluginError, RoundRequest, run_round
 from multiblast.plugins.tools import ToolError, tool_version
 from multiblast.reports.hits import write_hits
+from multiblast.services import Services
 from multiblast.settings import PluginRules
+from tests.support.people import ADMINISTRATOR
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
 ODD = "a(b:1),[c];é"
@@ -321,3 +325,48 @@ def test_primers_amplify_the_sequence(
         assert len(part) == int(row["product"])
         assert part.startswith(row["forward"])
         assert part.endswith(row["reverse"].translate(complement)[::-1])
+
+
+def test_chains_lead_from_hits_to_what_can_be_made_of_them(catalogue: Catalogue) -> None:
+    def ways(query: str, subject: str, to: str) -> list[str]:
+        besides = [Made(f"sequences/{query}", "text/x-fasta"), Made(f"subjects/{subject}", "text/x-fasta")]
+        hits = [Made("hits/blast", "application/vnd.apache.parquet")]
+        return [shown(chain) for chain in find_chains(catalogue.newest(), hits, besides, to)]
+
+    assert ways("protein", "protein", "tree")[0] == "hit-sequences → mafft → fasttree"
+    assert ways("nucleotide", "nucleotide", "tree")[0] == "hit-sequences → mafft → fasttree"
+    assert ways("nucleotide", "nucleotide", "primers") == ["hit-sequences → primers"]
+    assert ways("protein", "protein", "alignment-picture")[0] == "hit-sequences → mafft → alignment-picture"
+    assert ways("protein", "protein", "page")[0] == "taxa-page"
+
+
+@pytest.mark.long
+def test_a_job_becomes_a_tree_whose_leaves_are_query_and_subjects(services: Services, submit: Any) -> None:
+    """Needs the network, or uv's cache. A second run re-uses all three steps."""
+    for name in ("hit-sequences", "mafft", "fasttree"):
+        plugin = services.catalogue.get(name)
+        services.environments.prepare(plugin)
+        try:
+            tool_version(plugin)
+        except ToolError as error:
+            pytest.skip(str(error))
+    query = records(EXAMPLES / "protein_query.fasta")
+    name, letters = next((name, letters) for name, letters in query.items() if name.startswith("sp|B4RQP4"))
+    job = submit(f">{name} is asked\n{letters}\n", evalue=1e-5).job_id
+    door, who = services.plugin_jobs, ADMINISTRATOR
+
+    def grow() -> list[str]:
+        made: list[str] = []
+        for link in door.chain(who, f"job:{job}", "tree"):
+            made.append(door.submit(who, link.plugin.name, inputs_of(link, f"job:{job}", made)))
+            assert door.execute(made[-1]).status == JobStatus.COMPLETE
+        return made
+
+    made = grow()
+    with door.file(who, made[-1], "tree.nwk") as stream:
+        tree = stream.read().decode()
+    with services.reports.all_subjects(who, job) as stream:
+        subjects = {line.split()[0][1:].decode() for line in stream if line.startswith(b">")}
+    assert len(subjects) > 20
+    assert {leaf.name for leaf in Phylo.read(StringIO(tree), "newick").get_terminals()} == {name, *subjects}
+    assert grow() == made
