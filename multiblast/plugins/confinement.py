@@ -28,7 +28,8 @@ SandboxChoice = Literal["auto", "bwrap", "none"]
 REMEDY = "install bubblewrap 0.8 or later, and let users make name spaces (sysctl kernel.unprivileged_userns_clone=1)"
 """What makes a sandbox possible."""
 
-_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/nix/store", "/gnu/store")
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store")
+_PACKAGES = Path("/opt")  # which may hold anything: only the package of a program is seen
 # Of /etc only what programs need to run: as root the rest, such as /etc/shadow, could be read too.
 _ETC = (
     *("alternatives", "ca-certificates", "debian_version", "fonts", "group", "hosts", "ld.so.cache", "ld.so.conf"),
@@ -178,11 +179,13 @@ def prefixes_of(python: Path) -> Iterator[Path]:
 
 
 def place_of(program: str, path: str) -> Iterator[Path]:
-    """Yield what a program that is not the system's needs: its directory, or the whole environment of Conda."""
+    """Yield what a program needs that is not the system's: its directory, or the whole package where that is known."""
     found = shutil.which(program, path=path)
     for place in dict.fromkeys((Path(found).absolute(), Path(found).resolve())) if found else ():
-        if not _is_of_system(place):
-            prefix = place.parent.parent
+        if place.is_relative_to(_PACKAGES) and len(place.parts) > len(_PACKAGES.parts) + 1:
+            yield Path(*place.parts[: len(_PACKAGES.parts) + 1])
+        elif not _is_of_system(place):
+            prefix = place.parent.parent  # as Conda, or an environment of Python, has it
             yield prefix if any((prefix / mark).exists() for mark in ("conda-meta", "pyvenv.cfg")) else place.parent
 
 

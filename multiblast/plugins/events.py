@@ -28,6 +28,7 @@ _FILE = "events.jsonl"
 _LONGEST_LINE = 1 << 20
 _MOST_LINES = 1_000_000
 _LONGEST_NOTE = 2000
+_MOST_NOTES = 10_000
 _STEP = re.compile(r"[A-Za-z0-9_-]{1,60}(\.[A-Za-z0-9_-]{1,60}){0,30}")
 _PLUGIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,60}(@[0-9][A-Za-z0-9.+_-]{0,60})?")
 _FORM: TypeAdapter[dict[PortName, Parameter]] = TypeAdapter(dict[PortName, Parameter])
@@ -111,6 +112,9 @@ class Events:
     log: list[str] = field(default_factory=list)
     _left: bytes = b""
     _lines: int = 0
+    _logged: int = 0
+    _progress: Progress | None = None
+    _has_begun: bool = False
 
     def __enter__(self) -> Self:
         # Made before the plugin starts, and read by this handle: by name it might be a link by then.
@@ -126,7 +130,7 @@ class Events:
         return self.directory / _FILE
 
     def read(self) -> None:
-        """Read what was added, but for a line that is not whole.
+        """Read what was added, but for a line that is not whole; of progress, the first at all and the last now count.
 
         Raises:
             PluginError: it is not as it should be; it names the line.
@@ -137,12 +141,14 @@ class Events:
                 self._take(line)
             if len(self._left) > _LONGEST_LINE:
                 raise self._wrong(f"it is longer than {_LONGEST_LINE} bytes", self._lines + 1)
+        self._note_progress()
 
     def finish(self) -> None:
         """Read what is left, also where the last line does not end."""
         self.read()
         left, self._left = self._left, b""
         self._take(left)
+        self._note_progress()
         if self.ask and self.call:
             raise self._wrong("it both asks and calls: end the process with one of them")
 
@@ -181,15 +187,23 @@ class Events:
             float(value.get("target", 100)),
             _line(str(value.get("unit", "%")))[:20],
         )
-        if self.note is not None:
-            self.note(progress)
+        self._progress = progress
+        if not self._has_begun:
+            self._has_begun = True
+            self._note_progress()
+
+    def _note_progress(self) -> None:
+        if self._progress is not None and self.note is not None:
+            self.note(self._progress)
+        self._progress = None
 
     def _read_log(self, value: object) -> None:
         text = self.hide(_line(str(value))[:_LONGEST_NOTE])
         self.log.append(text)
         del self.log[:-1000]
-        if self.note is not None:
-            self.note(text)
+        self._logged += 1
+        if self.note is not None and self._logged <= _MOST_NOTES:
+            self.note(text if self._logged < _MOST_NOTES else "further lines are left out here")
 
     def _read_output(self, value: Mapping[str, Any]) -> None:
         port, path = str(value["port"]), self._inside(value["path"])

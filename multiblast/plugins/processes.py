@@ -70,6 +70,8 @@ class Ended:
         if not self.code:
             return
         kind, reason = FailureClass.UNKNOWN, f"it ended with code {self.code}"
+        if self.code < 0:
+            kind, reason = FailureClass.KILLED, "the process that watches over it was killed"
         if self.code > 128:  # noqa: PLR2004 - how shells, too, say that it was a signal
             with suppress(ValueError):
                 number = signal.Signals(self.code - 128)
@@ -117,6 +119,7 @@ class Supervised:
                 wrong = self._watch(process, started + self.limits.timeout_s, printed, complaints)
             finally:
                 _end(process)
+                self._end_strays(process)
         seconds = time.monotonic() - started
         self.look()
         if wrong := wrong or self._beyond_output(printed, complaints):
@@ -168,6 +171,16 @@ class Supervised:
                 return wrong
             period = max(_PERIOD_S, _SHARE * (time.monotonic() - began))
         return None
+
+    def _end_strays(self, process: subprocess.Popen[bytes]) -> None:
+        """End what a plugin that is not confined left running by killing the process above it."""
+        if process.returncode >= 0:
+            return
+        ours = set(self.environment.items())
+        for one in psutil.process_iter():
+            with suppress(psutil.Error):
+                if ours <= set(one.environ().items()):
+                    one.kill()
 
     def _is_cancelled(self) -> bool:
         try:

@@ -258,16 +258,19 @@ class _Round:
         return tuple(command), process.run()
 
     def _reads(self, program: str, path: str) -> tuple[Path, ...]:
-        python = self.python or (default_python() if program == str(default_python()) else None)
+        python = self.python or (default_python() if self.plugin.script else None)
         needs = [*(prefixes_of(python) if python else ()), *place_of(program, path)]
+        if tool := self.plugin.description.tool:
+            needs += place_of(tool.command[0], path)
         return tuple(dict.fromkeys((*needs, self.plugin.path, *self.given)))
 
     def _check_there(self, program: str, path: str) -> None:
         tool = self.plugin.description.tool
-        if shutil.which(program, path=path) is None:
-            remedy = f"install the package {tool.debian}" if tool and tool.debian else "install it"
-            reason = f"{program} is not installed: {remedy}"
-            raise PluginError(self.plugin.identifier, reason, "", FailureClass.MISSING_PROGRAM)
+        for needed in (program, *(tool.command[:1] if tool else ())):
+            if shutil.which(needed, path=path) is None:
+                remedy = f"install the package {tool.debian}" if tool and tool.debian else "install it"
+                reason = f"{needed} is not installed: {remedy}"
+                raise PluginError(self.plugin.identifier, reason, "", FailureClass.MISSING_PROGRAM)
         for given in self.given:
             if not given.exists():
                 raise PluginError(self.plugin.identifier, f"its input {given} is not there", "", FailureClass.OUTPUT)

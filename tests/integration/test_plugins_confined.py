@@ -162,6 +162,28 @@ def test_outputs_are_plain_files_of_its_own(tmp_path: Path, sandbox: str, body: 
     assert reason in error.reason
 
 
+@each_way
+def test_a_database_of_its_own_is_kept(tmp_path: Path, sandbox: str) -> None:
+    body = """
+import sqlite3
+with sqlite3.connect(os.environ["MULTIBLAST_PLUGIN_DATABASE"].removeprefix("sqlite:///")) as database:
+    database.execute("create table if not exists seen (at text)")
+    database.execute("insert into seen values ('now')")
+    Path("outputs/text.txt").write_text(str(database.execute("select count(*) from seen").fetchone()[0]))
+"""
+    place, plugin = tmp_path / "own", script_plugin(tmp_path, body)
+    place.mkdir()
+    for number in (1, 2):
+        (tmp_path / str(number)).mkdir()
+        end = run(plugin, tmp_path / str(number), sandbox, database=f"sqlite:///{place}/kept.sqlite")
+        assert end.outputs[0].path.read_text() == str(number)
+
+
+def test_a_database_behind_the_network_needs_the_network(tmp_path: Path) -> None:
+    error = failure(tmp_path, "pass", "none", database="postgresql://u:p@db.example.org/plugin")
+    assert error.reason == "its database is behind the network: write network = true under [run], or use SQLite"
+
+
 def test_hard_links_to_files_elsewhere_are_refused_and_others_taken(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text("x")
     error = failure(tmp_path, f"os.link({str(tmp_path / 'elsewhere')!r}, 'outputs/text.txt')", "none")
@@ -205,6 +227,14 @@ def test_daemons_end_when_our_process_is_killed(tmp_path: Path, sandbox: str) ->
     process.kill()
     process.wait()
     wait_for(lambda: not [one for one in psutil.process_iter(["cmdline"]) if "a daemon" in (one.info["cmdline"] or [])])
+
+
+def test_killing_the_process_above_it_frees_nothing(tmp_path: Path) -> None:
+    """Without a sandbox a plugin can do so; in it that process is not to be seen."""
+    body = "import subprocess, signal\nsubprocess.Popen(['sleep', '987654'], start_new_session=True)\n"
+    error = failure(tmp_path, body + "os.kill(os.getppid(), signal.SIGKILL); time.sleep(60)", "none")
+    assert error.failure_class is FailureClass.KILLED
+    wait_for(lambda: not [one for one in psutil.process_iter(["cmdline"]) if "987654" in (one.info["cmdline"] or [])])
 
 
 @each_way

@@ -152,6 +152,23 @@ with open(os.environ["MULTIBLAST_EVENTS"], "a") as file:
     assert (made.path / "ü b" / "cwd").read_text() == str(tmp_path / "work")
 
 
+def test_many_events_are_few_notes(tmp_path: Path) -> None:
+    body = """
+with open(os.environ["MULTIBLAST_EVENTS"], "a") as file:
+    for value in range(50_000):
+        file.write(json.dumps({"progress": {"value": value, "target": 50_000}}) + "\\n")
+    for value in range(12_000):
+        file.write(json.dumps({"log": str(value)}) + "\\n")
+Path("outputs/text.txt").write_text("done")
+"""
+    notes: list[object] = []
+    end = run(script_plugin(tmp_path, body), tmp_path, note=notes.append)
+    progress = [note for note in notes if isinstance(note, Progress)]
+    assert (progress[0].value, progress[-1].value, len(progress) < 50) == (0, 49_999, True)
+    assert len(notes) - len(progress) == 10_000
+    assert end.log.splitlines() == [str(value) for value in range(11_000, 12_000)]
+
+
 def test_asking_ends_a_round_and_the_next_one_has_answer_and_state(tmp_path: Path) -> None:
     body = f"""
 if "step1.step2b" not in request["answers"]:
