@@ -19,8 +19,8 @@ import pytest
 
 from multiblast.errors import FailureClass
 from multiblast.plugins.confinement import confinement_check, what_prevents_it
-from multiblast.plugins.rounds import PluginError
-from tests.support.plugin_rounds import run, script_plugin
+from multiblast.plugins.rounds import GivenFile, PluginError
+from tests.support.plugin_rounds import TEXT, given, run, script_plugin
 
 OURS = """
 import sys
@@ -160,6 +160,30 @@ Path("outputs/text.txt").write_text("done")
 def test_outputs_are_plain_files_of_its_own(tmp_path: Path, sandbox: str, body: str, reason: str) -> None:
     error = failure(tmp_path, body, sandbox)
     assert reason in error.reason
+
+
+@confined
+def test_inputs_are_read_only(tmp_path: Path, sandbox: str) -> None:
+    table = TEXT + '[tool.multiblast.plugin.inputs.a]\ndata = "*"\n[tool.multiblast.plugin.inputs.b]\ndata = "*"\n'
+    body = """
+[one], [tree] = request["inputs"]["a"], request["inputs"]["b"]
+done = []
+for act in (lambda: open(one["path"], "w"), lambda: os.unlink(one["path"]), lambda: open(tree["path"] + "/new", "w"),
+            lambda: os.chmod(one["path"], 0o777), lambda: os.rename(one["path"], one["path"] + "x")):
+    try:
+        act()
+        done.append("done")
+    except OSError:
+        pass
+Path("outputs/text.txt").write_text(f"{done} {Path(one['path']).read_text()} {os.listdir(tree['path'])}")
+"""
+    file = given(tmp_path / "input.txt", "as it was", "note", "text/plain")
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "leaf").touch()
+    tree = GivenFile(tmp_path / "tree", "tree", "note", "inode/directory")
+    plugin = script_plugin(tmp_path, body, table)
+    end = run(plugin, tmp_path, sandbox, inputs={"a": (file,), "b": (tree,)})
+    assert end.outputs[0].path.read_text() == "[] as it was ['leaf']"
 
 
 @each_way
