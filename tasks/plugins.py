@@ -104,18 +104,20 @@ async def run_rounds(job_id: str, coupling: str = "") -> PluginJob:
     set_job(job_id)
     jobs = services().plugin_jobs
     run = jobs.run(job_id, run_id=str(flow_run.id or ""), coupling=coupling)
+    plugin = jobs.jobs.plugin(job_id).plugin
     try:
         number = 1
         while await _begun(run, number):
             is_over = await asyncio.to_thread(run.is_over, number)
-            stop = _run_round.with_options(refresh_cache=not is_over)(job_id, number, coupling)
+            stop = _run_round.with_options(refresh_cache=not is_over)(job_id, number, plugin, coupling)
             if stop.end == "done":
                 break
-            if stop.end == "call" and run.stopped_at() is not None:
+            waits = run.stopped_at() == stop  # rounds before were answered
+            if stop.end == "call" and waits:
                 child = await asyncio.to_thread(jobs.called, job_id, stop)
                 await run_rounds(child, coupling)
                 await asyncio.to_thread(run.answer, number, {}, child=child)
-            elif stop.end == "ask" and run.stopped_at() is not None:
+            elif stop.end == "ask" and waits:
                 await _ask(job_id, stop)
             number += 1
         record_if_wanted(job_id)
@@ -141,8 +143,8 @@ def _round_key(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
     return f"multiblast-plugin-{parameters['job_id']}-{parameters['number']}"
 
 
-@task(cache_key_fn=_round_key, persist_result=True, task_run_name="round {number}", **RETRY_IF_TRANSIENT)
-def _run_round(job_id: str, number: int, coupling: str = "") -> Stop:
+@task(cache_key_fn=_round_key, persist_result=True, task_run_name="{plugin}, round {number}", **RETRY_IF_TRANSIENT)
+def _run_round(job_id: str, number: int, plugin: str, coupling: str) -> Stop:  # noqa: ARG001 - the name is shown
     context = copy_context()  # what a plugin reports comes in a thread that knows neither the run nor its server
     shown = _Shown(job_id)
     run = services().plugin_jobs.run(job_id, run_id=str(flow_run.id or ""), coupling=coupling)
