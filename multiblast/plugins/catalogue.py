@@ -17,7 +17,7 @@ from multiblast.plugins.description import TABLE_FILE, Description, read_script,
 from multiblast.plugins.kinds import matches
 from multiblast.plugins.plugin import Plugin
 from multiblast.plugins.requirements import requirements_of
-from multiblast.plugins.sources import Broken, Candidate, Skipped, Sources, stamp
+from multiblast.plugins.sources import LARGEST_BYTES, Broken, Candidate, Skipped, Sources, stamp
 from multiblast.settings import PluginRules
 
 
@@ -170,6 +170,8 @@ def _describe(path: Path) -> Description:
         now = stamp(table)
         known = _described.get(table)
         if known is None or known[0] != now:
+            if now[1] > LARGEST_BYTES:
+                raise InvalidInputError(Problem(f"it has more than {LARGEST_BYTES:,} bytes", table.name))
             text = table.read_text(encoding="utf-8")
             read = read_script if is_script else read_table
             try:

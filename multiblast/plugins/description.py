@@ -346,7 +346,7 @@ class Description(_Table):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        problems = [*self._check_command(), *self._check_type(), *self._check_outputs()]
+        problems = [*self._check_texts(), *self._check_command(), *self._check_type(), *self._check_outputs()]
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -379,6 +379,12 @@ class Description(_Table):
                     yield f"parameters.{name}: a text that gets into the command needs a pattern"
                 if parameter.is_private:
                     yield f"parameters.{name}: every user of the machine sees commands: let a script read it"
+
+    def _check_texts(self) -> Iterator[str]:
+        """Yield what could command the terminal of somebody who lists plugins."""
+        for key in ("title", "license"):
+            if not getattr(self, key).isprintable():
+                yield f"{key}: it has characters that cannot be printed"
 
     def _check_type(self) -> Iterator[str]:
         required = [name for name, port in self.inputs.items() if port.required]

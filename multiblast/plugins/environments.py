@@ -18,11 +18,10 @@ from multiblast.errors import FailureClass, MultiblastError, ProgramError
 from multiblast.files import replacing
 from multiblast.ids import digest, is_id
 from multiblast.plugins.plugin import Plugin
-from multiblast.plugins.records import PinFile, file_lock, plugins_home
+from multiblast.plugins.records import KEEP_DAYS, PinFile, file_lock, plugins_home
 from multiblast.plugins.requirements import Requirements, requirements_of
 from multiblast.programs import Program, clean_command
 
-KEEP_DAYS = 30
 _MAKE_S = 1800.0
 _TOUCH_S = 3600.0
 _READY = "ready"
@@ -143,24 +142,33 @@ class Environments:
             return Environment()
         known = self._pins.read().locks.get(needed.digest, "")
         place = self._directory / known
-        return Environment(place / "bin" / "python", known) if known and (place / _READY).exists() else None
+        return Environment(place / "bin" / "python", known) if known and _is_ready(place) else None
 
-    def prepare(self, plugin: Plugin, *, offline: bool = False) -> Environment:
+    def prepare(self, plugin: Plugin, *, offline: bool = False, lock: Lock | None = None) -> Environment:
         """Return a plugin's environment, made if it is not there; see `lock`.
+
+        Args:
+            plugin: Whose.
+            offline: Do without the network, with what was fetched before.
+            lock: That of another machine, which counts instead of what is pinned here.
 
         Raises:
             PreparationError: a package cannot be had, or uv is missing.
+            InvalidInputError: its requirements cannot be read.
         """
-        lock = self.lock(plugin, offline=offline)
+        lock = lock or self.lock(plugin, offline=offline)
         if lock is None:
             return Environment()
         place = self._directory / lock.digest
-        if not (place / _READY).exists() or _age_s(place / _READY) > _TOUCH_S:
-            with file_lock(place.with_suffix(".flock")):
-                if (place / _READY).exists():
-                    os.utime(place / _READY)  # it is in use
-                else:
-                    self._make(plugin, lock, place, offline=offline)
+        if not _is_ready(place) or _age_s(place / _READY) > _TOUCH_S:
+            try:
+                with file_lock(place.with_suffix(".flock")):
+                    if _is_ready(place):
+                        os.utime(place / _READY)  # it is in use
+                    else:
+                        self._make(plugin, lock, place, offline=offline)
+            except OSError as error:
+                raise PreparationError(plugin.identifier, str(error)) from error
         return Environment(place / "bin" / "python", lock.digest)
 
     def sweep(self, days: float = KEEP_DAYS) -> list[str]:
@@ -287,6 +295,11 @@ def _why(plugin: Plugin, error: ProgramError) -> PreparationError:
     missing = next((group for group in found.groups() if group), "") if found else ""
     reason = " ".join(error.stderr.split())[:1000] or str(error)
     return PreparationError(plugin.identifier, reason, missing.rstrip(",.;"))
+
+
+def _is_ready(place: Path) -> bool:
+    """Return whether an environment is whole; the Python that it was made from may be gone since."""
+    return (place / _READY).exists() and (place / "bin" / "python").exists()
 
 
 def _age_s(path: Path) -> float:

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import tarfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -14,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from multiblast.errors import InvalidInputError, MultiblastError, Problem, ProgramError
 from multiblast.ids import digest
-from multiblast.plugins.records import PinFile, file_lock, plugins_home
+from multiblast.plugins.records import KEEP_DAYS, PinFile, file_lock, plugins_home
 from multiblast.programs import Program, clean_command
 
 _SCHEMES = ("https", "ssh", "file")
@@ -134,6 +135,18 @@ class Checkouts:
     def update(self, source: GitSource) -> tuple[Path, str]:
         """Fetch what a line stands for now, and pin it; see `ensure`."""
         return self._fetch(source, source.ref)
+
+    def sweep(self, days: float = KEEP_DAYS) -> list[str]:
+        """Remove checkouts that are not pinned any more and older than some days; return their commits."""
+        pinned = set(self._pins.read().commits.values())
+        removed = []
+        for checkout in sorted(self._directory.glob("*/*")):
+            if checkout.name not in pinned and time.time() - checkout.lstat().st_ctime > days * 86400:
+                with file_lock(checkout.parent.with_suffix(".flock"), wait=False) as is_free:
+                    if is_free:
+                        shutil.rmtree(checkout)
+                        removed.append(checkout.name)
+        return removed
 
     def _place(self, source: GitSource) -> Path:
         return self._directory / digest("git-source/1", source.url)

@@ -23,10 +23,10 @@ def _lines(description: Description, head: str) -> Iterator[str]:
     yield f"{head} {description.name}"
     yield ""
     yield f"*{_text(description.title)}* · {description.identifier} · {description.type}"
-    for text in (description.description, _facts(description)):
-        if text:
+    for text in (*description.description.splitlines(), _facts(description)):
+        if text.strip():
             yield ""
-            yield text.strip()
+            yield _text(text)
     inputs = {
         name: (port.data, ", ".join(port.content), _count(port.required, many=port.many), _about(port.label, port.help))
         for name, port in description.inputs.items()
@@ -44,7 +44,7 @@ def _lines(description: Description, head: str) -> Iterator[str]:
     yield from _table("Parameter", ("Value", "Default", "Meaning"), parameters)
     for link in description.links:
         yield ""
-        yield f"- {_text(link.type)}: <{link.href}>"
+        yield f"- {_text(link.type)}: <{link.href.replace('>', '%3E')}>"
 
 
 def _facts(description: Description) -> str:
@@ -99,5 +99,6 @@ def _about(label: str, text: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Return a text that stays in its cell, and is no HTML."""
-    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())
+    """Return a text that stays in its cell, and is neither HTML nor a command to a terminal."""
+    plain = "".join(letter if letter.isprintable() else " " for letter in text)
+    return " ".join(plain.replace("|", "\\|").replace("<", "&lt;").split())

@@ -22,6 +22,9 @@ from multiblast.errors import InvalidInputError, Problem
 from multiblast.files import replacing
 from multiblast.settings import home
 
+KEEP_DAYS = 30
+"""For how long what nobody uses any more is kept."""
+
 
 def plugins_home() -> Path:
     """Return the directory with all that is kept of plugins."""

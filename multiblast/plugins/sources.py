@@ -22,6 +22,9 @@ from multiblast.settings import GIT_PLUGINS, PLUGINS, PluginRules
 ENTRY_POINTS = "multiblast.plugins"
 """The group of entry points under which packages name packages or modules with plugins."""
 
+LARGEST_BYTES = 4_000_000
+"""A larger file is no script or table that somebody wrote."""
+
 BUILT_IN = Path(__file__).with_name("builtin")
 
 
@@ -131,9 +134,10 @@ def _folder(folder: Path, kind: SourceKind) -> Iterator[Found]:
 def _scan(place: Path, source: Source) -> Iterator[Found]:
     """Yield what is in a folder, or what it is itself: a directory with a table, or a script."""
     try:
+        place.stat()  # an error, if it is not there
         if not place.is_dir():
             yield _candidate(place, source)
-        elif (place / TABLE_FILE).exists():
+        elif (place / TABLE_FILE).is_file():
             yield Candidate(place, source)
         else:
             for path in sorted(place.iterdir()):
@@ -153,10 +157,11 @@ def _candidate(path: Path, source: Source) -> Candidate | Skipped:
     if path.name.startswith((".", "_")):
         return Skipped(path, "it is hidden")
     if path.is_dir():
-        return Candidate(path, source) if (path / TABLE_FILE).exists() else Skipped(path, f"it has no {TABLE_FILE}")
-    if path.suffix != ".py":
-        path.stat()  # an error, if it is not there
+        return Candidate(path, source) if (path / TABLE_FILE).is_file() else Skipped(path, f"it has no {TABLE_FILE}")
+    if path.suffix != ".py" or not path.is_file():  # of a pipe, reading would never end
         return Skipped(path, "it is no Python script")
+    if path.stat().st_size > LARGEST_BYTES:
+        return Skipped(path, f"it has more than {LARGEST_BYTES:,} bytes")
     return Candidate(path, source) if _has_table(path) else Skipped(path, "it has no table of a plugin")
 
 

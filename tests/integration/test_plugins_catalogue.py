@@ -264,3 +264,49 @@ def test_fifty_plugins_are_listed_without_delay(tmp_path: Path) -> None:
             text=True,
         ).stdout.split()
     )
+
+
+def test_package_that_is_installed_to_be_edited_is_found_without_its_being_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, project = tmp_path / "site", tmp_path / "project"
+    (site / "editable-1.dist-info").mkdir(parents=True)
+    (site / "editable-1.dist-info" / "entry_points.txt").write_text(
+        "[console_scripts]\nx = y:z\n[multiblast.plugins]\none = edited_plugins.one:any\ntwo = edited_plugins.absent\n"
+    )
+    write_script(project / "edited_plugins" / "one.py", "one")
+    (project / "edited_plugins" / "__init__.py").write_text("raise RuntimeError('imported')")
+    for place in (project, site):
+        monkeypatch.syspath_prepend(str(place))
+    catalogue = _catalogue()
+    assert [str(plugin.source) for plugin in catalogue.all()] == ["package editable"]
+    assert "edited_plugins.absent" in catalogue.broken()[0].reason
+    assert Catalogue(PluginRules(packages=False)).all() == []
+
+
+def test_odd_files_of_a_folder_stop_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "f"
+    write_table(folder / "one", "one")
+    os.mkfifo(folder / "pipe.py")
+    (folder / "pipes").mkdir()
+    os.mkfifo(folder / "pipes" / "plugin.toml")
+    (folder / "gone.py").symlink_to("nowhere")
+    (folder / "circle").symlink_to("circle")
+    (folder / "large.py").write_bytes(b"# /// script\n# [tool.multiblast.plugin]\n# ///\n" + b"#" * 4_000_000)
+    plugins, broken, skipped = _catalogue(folder).look()
+    assert [plugin.name for plugin in plugins] == ["one"]
+    assert broken == []
+    assert len(skipped) == 5
+
+
+def test_checkout_that_is_pinned_no_more_is_swept(tmp_path: Path) -> None:
+    line = _repository(tmp_path / "r")
+    checkouts = Checkouts()
+    place, _ = checkouts.ensure(GitSource.parse(line))
+    assert checkouts.sweep(days=0) == []
+    git = ["git", "-C", str(tmp_path / "r"), "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "3"], check=True)
+    newer, _ = checkouts.update(GitSource.parse(line))
+    assert checkouts.sweep() == []
+    assert checkouts.sweep(days=0) == [place.name]
+    assert newer.is_dir()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -217,3 +218,16 @@ def test_environment_is_shared_by_plugins_of_the_same_needs(tmp_path: Path, run:
     first, second = json.loads(run("install", "--json")[1])
     assert first["environment"] == second["environment"]
     assert Environments().sweep() == []
+
+
+@pytest.mark.parametrize("kind", ["--script", "--command"])
+def test_new_plugin_has_a_test_that_passes_at_once(tmp_path: Path, run: Run, kind: str) -> None:
+    code, *said = run("new", "my-plugin", kind, "--into", str(tmp_path))
+    assert code == 0
+    assert "plugin.toml" in "".join(said)
+    command = [sys.executable, "-m", "pytest", "-q", str(tmp_path / "my-plugin")]
+    subprocess.run(command, check=True, cwd=tmp_path)
+    assert run("add", str(tmp_path / "my-plugin"))[0] == 0
+    assert run("install", "my-plugin")[0] == 0
+    assert run("new", "my-plugin", "--into", str(tmp_path))[0] == 2
+    assert run("new", "My plugin", "--into", str(tmp_path))[0] == 2

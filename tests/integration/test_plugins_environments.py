@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -81,6 +83,39 @@ def test_environment_that_a_killed_process_left_is_made_anew(tmp_path: Path, hom
     (place / "bin" / "python").unlink()
     assert Environments().prepare(plugin) == made
     assert _run(made.python, "import six; print(six.__version__)") == "1.17.0"
+
+
+def test_environment_whose_making_was_killed_is_made_by_the_next(tmp_path: Path, home: Path) -> None:
+    plugin = _script(tmp_path / "one.py", "six==1.17.0")
+    code = (
+        "import sys; from pathlib import Path; from multiblast.plugins.catalogue import described; "
+        "from multiblast.plugins.environments import Environments; from multiblast.plugins.plugin import *; "
+        "from multiblast.plugins.sources import Candidate; "
+        "Environments().prepare(described(Candidate(Path(sys.argv[1]), Source(SourceKind.FOLDER, 'x'))))"
+    )
+    place = home / "plugins" / "environments" / Environments().digest(plugin)
+    with subprocess.Popen([sys.executable, "-c", code, str(plugin.path)]) as process:
+        while not place.exists():
+            time.sleep(0.001)
+        process.kill()
+    assert not (place / "ready").exists()
+    made = Environments().prepare(plugin)
+    assert _run(made.python, "import six; print(six.__version__)") == "1.17.0"
+
+
+def test_several_that_need_an_environment_at_once_make_it_once(tmp_path: Path) -> None:
+    plugin = _script(tmp_path / "one.py", "six==1.17.0")
+    with ThreadPoolExecutor() as threads:
+        made = list(threads.map(lambda _: Environments().prepare(plugin), range(4)))
+    assert len(set(made)) == 1
+    assert _run(made[0].python, "import six; print(six.__version__)") == "1.17.0"
+
+
+def test_lock_of_another_machine_counts(tmp_path: Path) -> None:
+    theirs = Environments(tmp_path / "theirs").lock(_script(tmp_path / "old.py", "six==1.16.0"))
+    made = Environments().prepare(_script(tmp_path / "one.py", "six"), lock=theirs)
+    assert made.digest == theirs.digest  # type: ignore[union-attr]
+    assert _run(made.python, "import six; print(six.__version__)") == "1.16.0"
 
 
 def test_environment_shares_no_file_with_the_cache(tmp_path: Path) -> None:
