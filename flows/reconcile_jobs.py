@@ -9,7 +9,7 @@ from prefect import flow
 from blocks.services import services
 from multiblast.database import JobKind
 from tasks.page import problems_on_page, show_facts
-from tasks.plugins import run_rounds, show_outcome, wake_who_asked
+from tasks.plugins import run_following, run_rounds, show_outcome, wake_who_asked
 from tasks.recovery import HOOKS, check_queued, reconcile, replace_dead_runs, run_again, signing_secret
 from tasks.reports import format_report, show_report
 from tasks.runs import task_runner
@@ -50,6 +50,7 @@ async def run_job(job: str) -> str:
             await wake_who_asked(job)
             await run_rounds(job)
             await show_outcome(job)
+            await run_following(job)
             return job
         await FlowSearch(job).execute()
     return job

@@ -8,7 +8,7 @@ from prefect import flow
 
 from multiblast.plugins.chains import inputs_of
 from tasks.page import problems_on_page
-from tasks.plugins import PluginOutcome, outcome_of, plan_chain, record_plugin, run_rounds, show_outcome
+from tasks.plugins import PluginOutcome, outcome_of, plan_chain, record_plugin, run_following, run_rounds, show_outcome
 from tasks.recovery import HOOKS
 from tasks.runs import tag_run
 
@@ -42,7 +42,9 @@ async def run_plugin(  # noqa: PLR0913, PLR0917 - the fields of a form
         job_id = record_plugin(plugin, inputs, parameters, user, summary, notify)
         await tag_run(job_id)
         await run_rounds(job_id, coupling)
-    return await show_outcome(job_id)
+        outcome = await show_outcome(job_id)
+        await run_following(job_id)  # where somebody has begun a chain with the same job
+    return outcome
 
 
 @flow(name="run-chain", flow_run_name="{source} to {to}", **HOOKS)

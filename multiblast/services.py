@@ -24,6 +24,7 @@ from multiblast.targets import Targets
 from multiblast.upkeep import CleanedUp, Expiry, Notices, StorageUpkeep
 
 if TYPE_CHECKING:
+    from multiblast.actions.plugin_chains import PluginChains
     from multiblast.actions.plugin_jobs import PluginJobs
     from multiblast.actions.provenance import Provenance
     from multiblast.actions.registered_queries import RegisteredQueries
@@ -131,6 +132,13 @@ class Services:
         access, references = Access(self.database), self.policy.references
         inputs = PluginInputs(workshop.jobs, access, self.queries, self.reports, self.store, references, self.registry)
         return PluginJobs(workshop, inputs, self.accounts, self.notices)
+
+    @cached_property
+    def plugin_chains(self) -> PluginChains:
+        """Plugin jobs one after the other."""
+        from multiblast.actions.plugin_chains import PluginChains
+
+        return PluginChains(self.plugin_jobs)
 
     def job_door(self, job_id: str) -> Door:
         """Return the door of a job's kind; `NotFoundError` if there is no such job."""

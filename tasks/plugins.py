@@ -175,6 +175,18 @@ async def _ask(job_id: str, stop: Stop) -> None:
         await asyncio.to_thread(jobs.answer, _ANYBODY, job_id, stop.step, given)
 
 
+async def run_following(job_id: str) -> None:
+    """Run what comes after a complete job, in the chains that it is a step of.
+
+    Raises:
+        JobFailedError, PluginError, Pause: as `run_rounds`, of a job after it.
+    """
+    for waiting in await asyncio.to_thread(services().plugin_chains.go_on, job_id):
+        await run_rounds(waiting.job_id)
+        await show_outcome(waiting.job_id)
+        await run_following(waiting.job_id)
+
+
 async def wake_who_asked(job_id: str) -> None:
     """Let the run go on that asked what was answered elsewhere: it finds the answer, and shows how its job ends."""
     jobs = services().plugin_jobs.jobs

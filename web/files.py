@@ -22,6 +22,9 @@ _SANDBOX = {  # a report shows titles that strangers wrote
     "Content-Security-Policy": "sandbox allow-scripts allow-popups; default-src 'none'; script-src 'unsafe-inline'; "
     "style-src 'unsafe-inline'; img-src data:"
 }
+_INERT = {  # a picture or document whose scripts would run with our pages' rights
+    "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+}
 
 
 class StreamAnswer(Response):
@@ -113,7 +116,7 @@ def content_headers(media_type: str, *, download: bool, name: str) -> dict[str, 
     return {
         "Content-Type": f"{media_type}; charset=utf-8" if text else media_type,
         **({"Content-Disposition": f'attachment; filename="{quote(name, safe=" ._-")}"'} if download else {}),
-        **(_SANDBOX if media_type == "text/html" else {}),
+        **(_SANDBOX if media_type == "text/html" else _INERT if re.search("html|xml", media_type) else {}),
     }
 
 

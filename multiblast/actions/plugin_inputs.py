@@ -7,6 +7,7 @@
 ``product:NS:NAME@V``     a data product of the registry
 ``store:KEY``             an object of the storage, below ``uploads/`` unless an administrator names it
 ``https://…``, ``data:``  what the policy lets us fetch
+``upload:SHA256/NAME``    a file that was sent to the pages: see `PluginInputs.upload`
 a path                    a file of this machine, from a script or the command line
 ========================  =============================================================================================
 """
@@ -47,6 +48,8 @@ from multiblast.stores.base import is_key
 
 _UPLOADS = "uploads/"
 _LONGEST_DATA = 16 << 20
+_LONGEST_NAME = 100  # of a file that was sent
+_UPLOADED = re.compile(r"([0-9a-f]{64})/([A-Za-z0-9_][A-Za-z0-9._-]{0,100})")
 PARQUET, FASTA, TABLE = "application/vnd.apache.parquet", "text/x-fasta", "text/tab-separated-values"
 
 
@@ -126,11 +129,22 @@ class PluginInputs:
             return [self._of_product(requester, rest, text, key)]
         if kind == "store":
             return [self._of_key(requester, rest, text, key)]
-        if kind == "data":
-            return [self._of_data(text, key)]
+        if kind in {"data", "upload"}:
+            return [self._of_data(text, key) if kind == "data" else self._of_upload(rest, text, key)]
         if is_url(text) and kind != "file":
             return [self._of_url(text, key)]
         return [self._of_path(_path(text, key, files_under), text)]
+
+    def upload(self, path: Path, name: str) -> str:
+        """Keep a file that was sent, and return the text by which whoever has its SHA-256 can name it as an input.
+
+        Args:
+            path: Where it lies now.
+            name: What its sender calls it.
+        """
+        digest = self._kept(path, "", name, "*", UNKNOWN).sha256
+        plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name.replace("\\", "/").rpartition("/")[2])[-_LONGEST_NAME:]
+        return f"upload:{digest}/{plain.lstrip('.-') or 'file'}"
 
     def beginning(self, requester: Requester, text: str) -> tuple[list[Made], list[Made]]:
         """Return what a chain from a text begins with, and what there is besides: see `multiblast.plugins.chains`.
@@ -355,6 +369,21 @@ class PluginInputs:
                 return self._kept(path, shown, "data", "*", content)
 
         return Offer("*", content, take)
+
+    def _of_upload(self, rest: str, text: str, key: str) -> Offer:
+        found = _UPLOADED.fullmatch(rest)
+        if found is None:
+            raise InvalidInputError(Problem(f"{text[:200]!r} names no file that was sent: choose the file", key))
+        digest, name = found.groups()
+        kept = ObjectKind.PLUGIN_INPUT.spread_key(digest)
+        if not self.store.exists(kept):
+            raise InvalidInputError(Problem(f"the file {name} is not kept any more: choose it again", key))
+
+        def take() -> Taken:
+            with self.store.open(kept) as stream:
+                return self._stored(stream, text, name, "*", "")
+
+        return Offer("*", content_of(name), take)
 
     def _of_url(self, text: str, key: str) -> Offer:
         reference = Reference.parse(text, key)

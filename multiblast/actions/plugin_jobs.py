@@ -108,6 +108,8 @@ class PluginJobs(JobDoor):
         if notify:
             self._notices.check(notify)
         found = self.workshop.catalogue.get(plugin)
+        if found.description.search is not None:
+            raise InvalidInputError(Problem(f"{found.name} searches: choose it as the program of a search", "plugin"))
         problems: list[Problem] = []
         chosen: dict[str, Any] = {}
         rows: list[dict[str, Any]] = []
@@ -124,6 +126,18 @@ class PluginJobs(JobDoor):
         if notify:
             self._notices.subscribe(job_id, notify)
         return job_id
+
+    def submit_for(self, owner: str, plugin: str, inputs: Inputs) -> str:
+        """Record the next job of a chain, whose inputs come of the jobs before it, and put it into the owner's list.
+
+        Raises:
+            InvalidInputError: the plugin does not take these.
+            NotFoundError: there is no such plugin, or no such job.
+            MultiblastError: the plugin is not installed.
+        """
+        found = self.workshop.catalogue.get(plugin)
+        rows, texts = self.inputs.resolve(Requester(administrator=True), found.description, inputs)
+        return self._record(found, checked_parameters(found, {}), texts, rows, owner)
 
     def chains(
         self, requester: Requester, source: str, to: str, through: Sequence[str] = ()

@@ -80,7 +80,7 @@ def find_chains(
         want: The data type that the last step must make, or the name of the last plugin.
         through: Names of plugins that must be in the chain, in this order.
     """
-    choice = [plugin for plugin in plugins if plugin.description.inputs]
+    choice = [one for one in plugins if one.description.inputs and one.description.search is None]
     found: list[Chain] = []
     beginnings: list[tuple[Chain, tuple[Made, ...], tuple[Made, ...]]] = [((), tuple(have), (*have, *besides))]
     for _ in range(_LONGEST):
@@ -98,6 +98,23 @@ def find_chains(
             break
         beginnings = longer
     return sorted(found, key=lambda chain: (-_usual(chain), shown(chain)))
+
+
+def reachable(plugins: Iterable[Plugin], have: Sequence[Made]) -> list[str]:
+    """Return what kinds of things chains can lead to from what there is, without their sub-types, in order.
+
+    To each there may be a chain: `find_chains` finds it, or that the plugins do not fit one after the other.
+    """
+    left = [one.description for one in plugins if one.description.inputs and one.description.search is None]
+    there = list(have)
+    found: set[str] = set()
+    while fed := [one for one in left if _inputs(one, there, there)]:
+        for description in fed:
+            left.remove(description)
+            inputs = dict(_inputs(description, there, there))
+            there += _outputs(description, inputs, 1)
+        found = {one.data.partition("/")[0] for one in there if one.step}
+    return sorted(found - {one.data.partition("/")[0] for one in have})
 
 
 def the_chain(chains: Sequence[Chain], want: str) -> Chain:
@@ -120,7 +137,7 @@ def following(catalogue: Catalogue, made: Sequence[Made]) -> list[tuple[Plugin, 
     found = []
     for plugin in catalogue.newest():
         inputs = _inputs(plugin.description, made, made)
-        if inputs:
+        if inputs and plugin.description.search is None:
             found.append((plugin, inputs[0][0]))
     return found
 

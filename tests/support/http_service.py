@@ -44,8 +44,11 @@ class HereStarter:
         return [Check("Prefect", not self.away, 0.0, "")]
 
     def _run(self, waiting: Waiting) -> None:
-        door: Any = self.services.queries if waiting.kind is JobKind.QUERY else self.services.reports
         with suppress(MultiblastError):
+            if waiting.kind is JobKind.PLUGIN:
+                self.services.plugin_chains.execute(waiting.job_id)
+                return
+            door: Any = self.services.queries if waiting.kind is JobKind.QUERY else self.services.reports
             door.run(waiting.job_id).execute()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,9 +23,9 @@ from multiblast.reports.html import page_data
 from multiblast.search.searched_job import RowChoice
 from web.bodies import read_form
 from web.files import StreamAnswer, file_answer
-from web.job_routes import restart
 from web.pages import texts
 from web.pages.charts import spread
+from web.pages.next_steps import what_next
 from web.pages.page import PageRoute, page, redirect
 from web.pages.visitor import Visitor, VisitorOfRequest, sent_fields
 from web.parameters import JobId, wait_s
@@ -52,6 +53,8 @@ _COLUMNS = (  # of the overview: title, what it is sorted by, whether the larges
 @router.get("/jobs/{job_id}")
 async def show_job(request: Request, service: ServiceOfRequest, visitor: VisitorOfRequest, job_id: JobId) -> Response:
     """Show how a job goes and what it found; with `Prefer: wait=N` when it has ended, or then."""
+    if await run_in_threadpool(is_plugin_job, service, job_id):  # as where a link leads by which one is shared
+        return redirect(f"/plugins/jobs/{job_id}")
     details = await run_in_threadpool(job_details, service, visitor, job_id)
     if (limit_s := wait_s(request)) and details.status in ACTIVE:
         await service.watch.ended(JobKind.QUERY, job_id, limit_s)
@@ -90,24 +93,6 @@ async def download_subjects(
     name = f"{job_id[:8]}-{position}-{'aligned' if aligned else 'subjects'}.fasta"
     headers = {"Content-Type": "text/x-fasta", "Content-Disposition": f'attachment; filename="{name}"'}
     return StreamAnswer(lambda: stream, None, 200, headers | {"X-Content-Type-Options": "nosniff"})
-
-
-@router.post("/jobs/{job_id}/cancel")
-async def cancel_job(request: Request, service: ServiceOfRequest, visitor: VisitorOfRequest, job_id: JobId) -> Response:
-    """Stop a job."""
-    await sent_fields(request, visitor)
-    await run_in_threadpool(service.services.queries.cancel, visitor.who, job_id)
-    return redirect(f"/jobs/{job_id}")
-
-
-@router.post("/jobs/{job_id}/restart")
-async def restart_job(
-    request: Request, service: ServiceOfRequest, visitor: VisitorOfRequest, job_id: JobId
-) -> Response:
-    """Let a job run again."""
-    await sent_fields(request, visitor)
-    await restart(service, JobKind.QUERY, visitor.who, job_id)
-    return redirect(f"/jobs/{job_id}")
 
 
 @router.post("/jobs/{job_id}/report")
@@ -163,6 +148,13 @@ def download_query(request: Request, service: ServiceOfRequest, visitor: Visitor
     """Download the sequences of a job."""
     file = service.services.queries.query_file(visitor.who, job_id)
     return file_answer(request, file, download=True, name=f"{job_id[:8]}-query.fasta")
+
+
+def is_plugin_job(service: Service, job_id: str) -> bool:
+    """Return whether a job is that of a plugin; of one that there is not, nothing is said."""
+    with suppress(NotFoundError):
+        return service.services.job_door(job_id).kind is JobKind.PLUGIN
+    return False
 
 
 def job_details(service: Service, visitor: Visitor, job_id: str) -> QueryDetails:
@@ -268,6 +260,7 @@ def job_page(
         can_compare=details.status == "complete" and queries.can_compare(job_id),
         time_left=_time_left(job, counts) if details.status in ACTIVE else "",
         history=queries.history(visitor.who, job_id) if visitor.who.administrator else [],
+        next=what_next(request, service, visitor, job_id) if details.status == "complete" else None,
     )
 
 

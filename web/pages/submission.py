@@ -209,7 +209,7 @@ async def submit(request: Request, service: ServiceOfRequest, visitor: VisitorOf
 
         def record() -> tuple[str, Any, str]:
             submission = values.submission(query)
-            who, token = _submitter(service, visitor)
+            who, token = submitter(service, visitor)
             service.services.accounts.check_submitter(who, has_link=True)
             job_id = service.services.queries.submit(who, submission).job_id
             return job_id, service.services.queries.begin(job_id), token
@@ -240,7 +240,7 @@ async def _sent(request: Request, service: Service, visitor: Visitor) -> AsyncIt
             yield form, text_fields(form).get("query", "")
 
 
-def _submitter(service: Service, visitor: Visitor) -> tuple[Requester, str]:
+def submitter(service: Service, visitor: Visitor) -> tuple[Requester, str]:
     """Return who submits, and the token of the guest that they have just become."""
     if visitor.has_account or not service.services.policy.http.guests:
         return visitor.who, ""

@@ -32,6 +32,19 @@ STATUSES = {
     ),
 }
 
+PLUGIN_STATUSES = {
+    "queued": STATUSES["queued"],
+    "in-progress": StatusText("It runs", "What it makes appears here. You can close this page and come back."),
+    "paused": StatusText("It asks you something", "It goes on once you have answered the question below."),
+    "complete": StatusText("Done", "Look at what it made below, or go on with that."),
+    "failed": StatusText("It failed", "Read the reason and what the program printed, then change that and try again."),
+    "cancelled": StatusText("Cancelled", "Running it again begins where it was stopped, if it works in several steps."),
+    "expired": StatusText(
+        "What it made has expired",
+        "Nobody used it for some time, so that its space was freed. Running it again brings it back.",
+    ),
+}
+
 PARTLY = StatusText(
     "Done, but for some sequences", "Some sequences failed: the table says which. The others are complete."
 )

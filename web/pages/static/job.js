@@ -1,13 +1,14 @@
 "use strict";
-// The page of a job that goes on is looked at again and again, also after the server was away.
+// What goes on in a page is looked at again and again, also after the server was away; by itself if it has an address.
 const look = async () => {
-  const live = document.getElementById("live");
+  const live = document.querySelector("[data-active]");
+  if (!live) return;
   try {
-    const answer = await fetch(location.href, { headers: { Prefer: "wait=2" } });
+    const answer = await fetch(live.dataset.from || location.href, { headers: { Prefer: "wait=2" } });
     if (answer.ok) {
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      const next = page.getElementById("live");
-      if (!next || !("active" in next.dataset)) { location.reload(); return; }
+      const next = page.getElementById(live.id);
+      if (!next || !("active" in next.dataset) && !live.dataset.from) { location.reload(); return; }
       if (!live.contains(document.activeElement)) live.replaceWith(next);
     }
   } catch { /* the server is away: it is asked again */ }

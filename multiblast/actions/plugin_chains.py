@@ -1,0 +1,214 @@
+"""Chains that run by themselves: each plugin job of one knows what comes after it, whoever runs it.
+
+What is left of a chain stands in the recipe of its job, under ``then``. The process that has run the job goes on with
+it, so that nobody has to wait with a browser open; a page that shows the job does so too, should that process be gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from multiblast.accounts import Requester
+from multiblast.actions.plugin_jobs import PluginJobs
+from multiblast.database import JobStatus, PluginJob
+from multiblast.errors import MultiblastError
+from multiblast.plugins.chains import Chain, Link, find_chains, inputs_of, reachable, shown, the_chain
+from multiblast.upkeep.reconciliation import Waiting
+
+_THEN = "then"
+_MOST_KINDS = 20
+_MOST_WAYS = 3  # to one kind
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A chain that can be run from what there is.
+
+    Attributes:
+        to: What it leads to, such as ``tree``; of a plugin that makes several things, all of them.
+        missing: Names of its plugins that are not installed.
+    """
+
+    to: tuple[str, ...]
+    chain: Chain
+    missing: tuple[str, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of its plugins."""
+        return [link.plugin.name for link in self.chain]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of a chain that was begun; without a job, its turn has not come yet.
+
+    Attributes:
+        plugin: As ``NAME@VERSION``.
+        problem: Why it cannot be done.
+    """
+
+    plugin: str
+    job: PluginJob | None = None
+    problem: str = ""
+
+
+class PluginChains:
+    """Runs chains of plugin jobs.
+
+    Attributes:
+        jobs: The door of plugin jobs.
+    """
+
+    def __init__(self, jobs: PluginJobs) -> None:
+        self.jobs = jobs
+
+    def offered(self, requester: Requester, source: str) -> list[Offered]:
+        """Return the chains from what there is to all that they can lead to, without those that need to be told more.
+
+        Of several shortest ways that nothing distinguishes, all are returned, up to three.
+
+        Raises:
+            NotFoundError, NotAllowedError, ConflictError: there is no such job, or it is not complete.
+        """
+        have, besides = self.jobs.inputs.beginning(requester, source)
+        plugins = [
+            one
+            for one in self.jobs.workshop.catalogue.newest()
+            if not any(parameter.required for parameter in one.description.parameters.values())
+        ]
+        installed = {one.identifier: self.jobs.workshop.is_installed(one) for one in plugins}
+        found: dict[str, Offered] = {}
+        for to in reachable(plugins, [*have, *besides])[:_MOST_KINDS]:
+            for chain in _meant(find_chains(plugins, have, besides, to)):
+                missing = tuple(link.plugin.name for link in chain if not installed[link.plugin.identifier])
+                before = found[shown(chain)].to if shown(chain) in found else ()
+                found[shown(chain)] = Offered((*before, to), chain, missing)
+        return sorted(found.values(), key=lambda one: len(one.chain))
+
+    def begin(
+        self, requester: Requester, source: str, to: str, through: Sequence[str] = ()
+    ) -> tuple[str, list[Waiting]]:
+        """Record the first job of a chain, and those after it for which nothing has to be run.
+
+        Returns:
+            The first job, and what a run is to be started for.
+
+        Raises:
+            InvalidInputError: there are several such chains, or a plugin needs to be told more.
+            NotFoundError: there is none, or no such job.
+            ConflictError: something is not installed, or not complete.
+        """
+        chain = self.jobs.chain(requester, source, to, through)
+        first = self.jobs.submit(requester, chain[0].plugin.identifier, inputs_of(chain[0], source, []))
+        steps = [_written(link) for link in chain[1:]]
+        if steps:
+            self._note(first, {"owner": requester.owner, "source": source, "steps": steps, "jobs": [first]})
+        waiting = self.jobs.begin(first)
+        return first, [waiting] if waiting else self.go_on(first)
+
+    def go_on(self, job_id: str) -> list[Waiting]:
+        """Record the jobs that come after one that is complete, in each chain that it is a step of.
+
+        Returns:
+            What runs are to be started for: jobs that come next, or after those if those are complete already.
+        """
+        job = self.jobs.jobs.plugin(job_id)
+        if job.status != JobStatus.COMPLETE:
+            return []
+        waiting: list[Waiting] = []
+        for entry in job.recipe.get(_THEN, ()):
+            if not _goes_on(entry):
+                continue
+            try:
+                following = self._next(job_id, entry)
+            except MultiblastError as error:
+                self._note(job_id, {**entry, "problem": str(error)})
+                continue
+            begun = self.jobs.begin(following)
+            waiting += [begun] if begun else self.go_on(following)
+        return waiting
+
+    def execute(self, job_id: str) -> PluginJob:
+        """Run a job in this process to its end, and all that come after it in its chains; return the job.
+
+        Raises:
+            JobFailedError: it, or one after it, is not complete.
+        """
+        job = self.jobs.execute(job_id)
+        for following in self.go_on(job_id):
+            self.execute(following.job_id)
+        return job
+
+    def steps(self, job_id: str) -> list[list[Step]]:
+        """Return the chains that a job is a step of, each with its steps from the first to the last."""
+        job = self.jobs.jobs.plugin(job_id)
+        return [self._steps(entry) for entry in job.recipe.get(_THEN, ())]
+
+    def is_under_way(self, job_id: str) -> bool:
+        """Return whether something is to come after a complete job, and was not recorded yet."""
+        entries = self.jobs.jobs.plugin(job_id).recipe.get(_THEN, ())
+        return any(map(_goes_on, entries))
+
+    def descendants(self, job_id: str) -> list[PluginJob]:
+        """Return the plugin jobs that take in a job's outcome, and those that take in theirs, oldest first."""
+        found: dict[str, PluginJob] = {}
+        left = [job_id]
+        while left:
+            for job in self.jobs.jobs.made_of(left.pop(0)):
+                if job.id not in found:
+                    found[job.id] = job
+                    left.append(job.id)
+        return sorted(found.values(), key=lambda job: job.created_at)
+
+    def _next(self, job_id: str, entry: Mapping[str, Any]) -> str:
+        """Record the next job of a chain, for whoever began it: they were allowed to when they did."""
+        step, *rest = entry["steps"]
+        inputs = {
+            port: [f"plugin:{entry['jobs'][number - 1]}/{output}" if number else entry["source"]]
+            for port, (number, output) in step["inputs"].items()
+        }
+        following = self.jobs.submit_for(entry["owner"], step["plugin"], inputs)
+        self._note(following, {**entry, "steps": rest, "jobs": [*entry["jobs"], following]})
+        self._note(job_id, {**entry, "next": following})
+        return following
+
+    def _note(self, job_id: str, entry: Mapping[str, Any]) -> None:
+        """Write what is left of a chain into the recipe of a job, in the place of what stood there of the same."""
+        job = self.jobs.jobs.plugin(job_id)
+
+        def is_same(other: Mapping[str, Any]) -> bool:
+            return all(other[name] == entry[name] for name in ("owner", "source", "jobs", "steps"))
+
+        others = [one for one in job.recipe.get(_THEN, ()) if not is_same(one)]
+        self.jobs.jobs.note_plugin(job_id, recipe={**job.recipe, _THEN: [*others, dict(entry)]})
+
+    def _steps(self, entry: Mapping[str, Any]) -> list[Step]:
+        jobs = [self.jobs.jobs.plugin(one) for one in entry["jobs"]]
+        done = [Step(f"{one.plugin}@{one.version}", one) for one in jobs]
+        if entry.get("next"):
+            rest = self.jobs.jobs.plugin(entry["next"])
+            for other in rest.recipe.get(_THEN, ()):
+                if other["jobs"][: len(entry["jobs"])] == entry["jobs"] and other["owner"] == entry["owner"]:
+                    return self._steps(other)
+        left = [Step(one["plugin"], problem=entry.get("problem", "")) for one in entry["steps"]]
+        return done + left
+
+
+def _written(link: Link) -> dict[str, Any]:
+    return {"plugin": link.plugin.identifier, "inputs": {port: [made.step, made.port] for port, made in link.inputs}}
+
+
+def _goes_on(entry: Mapping[str, Any]) -> bool:
+    """Return whether a job is to come that was not recorded yet."""
+    return bool(entry["steps"]) and not entry.get("next") and not entry.get("problem")
+
+
+def _meant(chains: Sequence[Chain]) -> Sequence[Chain]:
+    """Return the chain that is meant, if one is, else some of them."""
+    try:
+        return [the_chain(chains, "")] if chains else []
+    except MultiblastError:
+        return chains[:_MOST_WAYS]
