@@ -206,11 +206,15 @@ class Services:
 
     def clean_up(self, *, dry_run: bool = False) -> CleanedUp:
         """Let go what nobody used for the policy's time, and free its space."""
+        from multiblast.plugins.git_sources import Checkouts
+
         expired = self.expiry.run(dry_run=dry_run)
         if dry_run:
             return CleanedUp(expired)
         # In this order: packs lose entries by expiry, and are swept once compaction has discarded them; and tickets go
         # with the jobs that have expired.
+        self.environments.sweep()
+        Checkouts().sweep()
         compacted, swept = compact(self.database, self.store), self.storage_upkeep.sweep()
         cutoff = utc_now() - timedelta(days=self.policy.keep_days)
         from multiblast.plugins.search_databases import sweep_databases

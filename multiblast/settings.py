@@ -39,6 +39,7 @@ COUPLING_BYTES = "MULTIBLAST_COUPLING_BYTES"
 """The environment variable with how much of what was fetched is kept."""
 
 PLUGINS = "MULTIBLAST_PLUGINS"
+PLUGINS_DATABASE = "MULTIBLAST_PLUGINS_DATABASE"
 GIT_PLUGINS = "GIT_PLUGINS"
 """The environment variables with further places of plugins; the second is QHAna's own."""
 
@@ -71,6 +72,8 @@ ENVIRONMENT = {
     "those used longest ago go first. Default: 20000000000.",
     PLUGINS: "Further folders with plugins, separated by colons; what they hold goes before what other places do. "
     "Default: none.",
+    PLUGINS_DATABASE: "URL of a PostgreSQL database, not that of jobs, in which plugins with migrations have a schema "
+    "each. Default: an SQLite file each in multiblast's home.",
     GIT_PLUGINS: "Further git repositories with plugins, a line `git+URL[@REF][#subdirectory=DIRECTORY]` each. "
     "Default: none.",
     "MULTIBLAST_TASK_RUNNER": "Prefect task runner for batches, `MODULE.CLASS` with its parameters after `?`. "

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import quote
 
 from sqlmodel import col, select
 
@@ -19,6 +22,7 @@ from multiblast.registry.local.files import file_checksums
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.names import ProductName
 from multiblast.registry.runs.blast_jobs import BlastJob, JobFile, record_blast_job
+from multiblast.registry.runs.plugin_jobs import NAMESPACE, PluginJobFacts, record_plugin_job
 from multiblast.reports import files_of
 from multiblast.results.results import results_digest
 from multiblast.search import options_of
@@ -34,7 +38,7 @@ class Provenance:
         self._jobs = Jobs(database)
 
     def record(self, registry: Registry, job_id: str) -> str:
-        """Record a complete query or report job as a code run; return the run's UUID.
+        """Record a complete job as a code run, and before it the jobs whose outcome it takes in; return its UUID.
 
         A job that was recorded is recorded again only once it was searched with
         other databases, or another version of its program.
@@ -44,7 +48,9 @@ class Provenance:
             ConflictError: it is not complete.
             StoreError: a file cannot be kept.
         """
-        is_report = self._jobs.kind(job_id) is JobKind.REPORT
+        if (kind := self._jobs.kind(job_id)) is JobKind.PLUGIN:
+            return self._record_plugin(registry, job_id)
+        is_report = kind is JobKind.REPORT
         report = self._jobs.report(job_id) if is_report else None
         query = self._jobs.query(report.query_job_id if report else job_id)
         if (report or query).status != JobStatus.COMPLETE:
@@ -105,8 +111,71 @@ class Provenance:
                 found.append(JobFile(name, path, path.suffix.removeprefix("."), f"report of query job {query.id}"))
         return found
 
+    def _record_plugin(self, registry: Registry, job_id: str) -> str:
+        job = self._jobs.plugin(job_id)
+        if job.status != JobStatus.COMPLETE:
+            raise ConflictError(f"job {job_id} is {job.status}: it can be recorded once it is complete")
+        owner = first_owner(self._database, job_id)
+        sources = dict.fromkeys(row["job"] for row in job.inputs if row["job"])
+        made_of = [name for source in sources for name in self._record_source(registry, source)]
+        with TemporaryDirectory(prefix="multiblast-") as name:
+            directory = Path(name)
+            return record_plugin_job(
+                registry,
+                PluginJobFacts(
+                    job_id=job_id,
+                    plugin=f"{job.plugin}@{job.version}",
+                    at=job.finished_at or job.created_at,
+                    user="" if owner.startswith(GUEST) else owner,
+                    command=job.command,
+                    recipe=job.recipe,
+                    made_of=made_of,
+                    inputs=[
+                        self._copied(row["url"].removeprefix("store:"), directory / f"in-{at}", _input_name(row), row)
+                        for at, row in enumerate(job.inputs)
+                        if not row["job"] and not row["directory"]
+                    ],
+                    outputs=[
+                        self._copied(row["key"], directory / f"out-{at}", _output_name(job_id, row), row)
+                        for at, row in enumerate(job.outputs)
+                        if not row["directory"]
+                    ],
+                    facts={name: str(job.facts[name]) for name in ("files", "tool", "environment") if job.facts[name]},
+                    repository=job.facts.get("repository", ""),
+                    commit=job.facts.get("commit", ""),
+                ),
+            )
+
+    def _record_source(self, registry: Registry, job_id: str) -> list[ProductName]:
+        """Record a job whose outcome a plugin took in; return what that is called."""
+        kind = self._jobs.kind(job_id)
+        try:
+            self.record(registry, job_id)
+        except (ConflictError, NotFoundError):  # expired since, or never run by itself
+            return []
+        if kind is JobKind.PLUGIN:
+            return [_output_name(job_id, row) for row in self._jobs.plugin(job_id).outputs if not row["directory"]]
+        if kind is JobKind.REPORT:
+            job_id = self._jobs.report(job_id).query_job_id
+        query = self._jobs.query(job_id)
+        return [ProductName(query.site, f"results/{job_id}", f"0.0.0+{self.searched(job_id).results_digest}")]
+
+    def _copied(self, key: str, path: Path, name: ProductName, row: Mapping[str, Any]) -> JobFile:
+        save(self._store.open(key), path)
+        file_type = Path(row["name"]).suffix.removeprefix(".")
+        return JobFile(name, path, file_type, f"{row['data']}, {row['content']}")
+
     def _run(self, job_id: str) -> Run:
         run = self._jobs.last_run(job_id)
         if run is None:
             raise NotFoundError("run of query job", job_id, "name the job that it was searched in, or search it")
         return run
+
+
+def _input_name(row: Mapping[str, Any]) -> ProductName:
+    return ProductName(NAMESPACE, f"inputs/{row['sha256'][:40]}", "1.0.0")
+
+
+def _output_name(job_id: str, row: Mapping[str, Any]) -> ProductName:
+    name = quote(row["name"], safe="")
+    return ProductName(NAMESPACE, f"outputs/{job_id}/{row['port']}/{name}", f"0.0.0+{row['sha256'][:32]}")

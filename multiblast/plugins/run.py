@@ -18,6 +18,7 @@ from multiblast.object_kinds import ObjectKind
 from multiblast.outages import is_outage
 from multiblast.plugins.rounds import Call, GivenFile, MadeOutput, PluginError, Progress, RoundEnd, RoundRequest
 from multiblast.plugins.rounds import run_round as run_program
+from multiblast.plugins.state import open_state
 from multiblast.plugins.workshop import Workshop
 from multiblast.programs import throttled
 
@@ -121,6 +122,7 @@ class PluginRun:
                     request,
                     directory,
                     sandbox=self.workshop.sandbox,
+                    database=open_state(plugin, environment.python, self.workshop.sandbox),
                     cancelled=throttled(lambda: self._job().status not in ACTIVE),
                     note=noted.note,
                 )

@@ -14,8 +14,9 @@ from multiblast.ids import Canonical
 from multiblast.jobs import Jobs, plugin_job_id
 from multiblast.plugins.catalogue import Catalogue
 from multiblast.plugins.environments import Environment, Environments
+from multiblast.plugins.git_sources import GitSource
 from multiblast.plugins.needs import resolved_needs
-from multiblast.plugins.plugin import Plugin
+from multiblast.plugins.plugin import Plugin, SourceKind
 from multiblast.plugins.records import Configuration
 from multiblast.plugins.tools import tool_version
 from multiblast.stores import Store
@@ -58,12 +59,15 @@ class Workshop:
             raise ConflictError(
                 f"the plugin {plugin.name} is not installed here. Type: multiblast plugins install {plugin.name}"
             )
+        source = plugin.source
         return {
             "files": plugin.digest,
             "tool": tool_version(plugin, environment),
             "environment": environment.digest,
             "needs": resolved_needs(self.catalogue, plugin.description),
-            "source": str(plugin.source),
+            "source": str(source),
+            "commit": source.commit,
+            "repository": GitSource.parse(source.place).url if source.kind is SourceKind.GIT else "",
         }
 
     def is_installed(self, plugin: Plugin) -> bool:
