@@ -20,6 +20,7 @@ from multiblast.plugins.installer import Fetched, Installed, Installer
 from multiblast.plugins.licences import is_allowed, licences
 from multiblast.plugins.pages import page, pages
 from multiblast.plugins.plugin import Plugin
+from multiblast.plugins.qhana import import_plugins, qhana_folder
 from multiblast.plugins.scaffold import write_plugin
 from multiblast.plugins.sources import Broken, Skipped
 from multiblast.plugins.tools import tool_version
@@ -120,6 +121,39 @@ def update(
 ) -> None:
     """Fetch what git lines stand for now, and the newest packages that plugins allow; nothing else changes either."""
     _report(Installer(_rules()).update(names or ()), json=json)
+
+
+@plugins.command("import-qhana")
+def import_qhana(
+    place: Annotated[
+        str, typer.Argument(help="A folder with plugins of QHAna, or git+URL[@REF][#subdirectory=DIRECTORY].")
+    ],
+    runner: Annotated[
+        str, typer.Option(help="The same of QHAna's runner. Default: what the plugins are beside, else its repository.")
+    ] = "",
+    network: Annotated[bool, typer.Option("--network", help="Let these plugins use the network.")] = False,
+    json: Json = False,
+) -> None:
+    """Import plugins of QHAna, with an environment for each; imported again, they are replaced by what is there now.
+
+    The exit code is 1 if one cannot be imported.
+    """
+    rules = _rules()
+    rows, imported = [], 0
+    for one in import_plugins(place, runner, network=network, rules=rules):
+        rows.append(asdict(one) | {"directory": str(one.directory or "")})
+        imported += bool(one.plugin)
+        if not json:
+            said = Text(f"{one.module}: {one.plugin}") if one.plugin else Text.assemble(f"{one.module}: ", one.problem)
+            display.console.print(said)
+    if imported:
+        Installer(rules).add(str(qhana_folder()))
+    if json:
+        display.print_json(rows)
+    if imported < len(rows) or not rows:
+        if not rows:
+            display.print_errors([f"there is no plugin of QHAna in {place}"])
+        raise typer.Exit(1)
 
 
 @plugins.command("licences")

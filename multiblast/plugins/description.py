@@ -70,6 +70,7 @@ class Output(_Table):
         data: What it means; ``alignment/{sequences}`` has the sub-type of what came in at the port ``sequences``.
         content: How it is written.
         edam: The EDAM format that this is, such as ``format_1929``.
+        many: Whether any number of files is made, each of which the plugin names by an event.
     """
 
     data: _OutputType
@@ -78,6 +79,7 @@ class Output(_Table):
     label: str = ""
     help: str = ""
     edam: Annotated[str, StringConstraints(pattern=r"^(format_[0-9]{4})?$")] = ""
+    many: bool = False
 
 
 class Parameter(_Table):
@@ -86,6 +88,7 @@ class Parameter(_Table):
     Attributes:
         type: ``choice`` is one of ``choices``; a ``secret`` names a Secret block, whose text only the run sees.
         pattern: What a text must match as a whole.
+        lines: Whether a text may have several lines, and begin as it likes; such a text gets into no command.
         least, most: The range of a number.
         private: Whether the value is kept out of pages, logs and the registry.
     """
@@ -94,6 +97,7 @@ class Parameter(_Table):
     choices: tuple[str, ...] = ()
     default: str | bool | int | float | None = None
     pattern: str = ""
+    lines: bool = False
     least: float | None = None
     most: float | None = None
     label: str = ""
@@ -128,6 +132,10 @@ class Parameter(_Table):
             raise ValueError(f"{value!r} is not one of {', '.join(self.choices)}")
         if self.pattern and not re.fullmatch(self.pattern, value):
             raise ValueError(f"{value!r} does not match {self.pattern}")
+        if self.lines:
+            if not "".join(value.split()).isprintable():
+                raise ValueError(f"{value[:200]!r} has characters that cannot be printed: use others")
+            return value
         if value.startswith("-") or not value.isprintable():
             raise ValueError(f"{value!r} begins with a hyphen or has characters that cannot be printed: use others")
         return value
@@ -158,6 +166,8 @@ class Parameter(_Table):
             raise ValueError("choices are for type 'choice', which needs them")
         if self.pattern:
             _check_pattern(self.pattern)
+        if self.lines and self.type != "text":
+            raise ValueError("lines is for type 'text'")
         if self.type == "secret" and self.default not in {None, ""}:
             raise ValueError("a secret has no default")
         if self.default is not None and self.default != "":
@@ -377,6 +387,8 @@ class Description(_Table):
                 parameter = self.parameters[name]
                 if parameter.type == "text" and not parameter.pattern:
                     yield f"parameters.{name}: a text that gets into the command needs a pattern"
+                if parameter.lines:
+                    yield f"parameters.{name}: a text of several lines gets into no command: let a script read it"
                 if parameter.is_private:
                     yield f"parameters.{name}: every user of the machine sees commands: let a script read it"
 

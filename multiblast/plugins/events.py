@@ -1,8 +1,8 @@
 """What a plugin says while it runs: lines of JSON in the file that ``$MULTIBLAST_EVENTS`` names.
 
 ``{"progress": {"value": 3, "target": 10, "unit": "files"}}``, ``{"log": "…"}``,
-``{"output": {"port": "tree", "path": "outputs/a.nwk", "name": "genes.nwk", "data": "tree"}}``, with ``name`` and
-``data`` (the data type, where it depends on what was found) only if the plugin knows better,
+``{"output": {"port": "tree", "path": "outputs/a.nwk", "name": "genes.nwk", "data": "tree"}}``, with ``name``,
+``data`` (the data type, where it depends on what was found) and ``content`` only if the plugin knows better,
 ``{"ask": {"step": "step1", "title": "…", "parameters": {…}}}`` with parameters as in its table, and
 ``{"call": {"step": "step1", "plugin": "mafft", "inputs": {"sequences": ["some.fasta"]}, "parameters": {…}}}``.
 """
@@ -22,7 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from multiblast.plugins.description import Parameter, PortName
 from multiblast.plugins.failure import PluginError
-from multiblast.plugins.kinds import DATA_TYPE
+from multiblast.plugins.kinds import CONTENT_TYPE, DATA_TYPE
 
 _FILE = "events.jsonl"
 _LONGEST_LINE = 1 << 20
@@ -80,12 +80,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A plugin says which file is the output of a port, what a person should call it, and what it means."""
+    """A plugin says which file is an output of a port, its name for people, its meaning and how it is written."""
 
     port: str
     path: Path
     name: str
     data: str = ""
+    content: str = ""
 
 
 @dataclass
@@ -106,7 +107,7 @@ class Events:
     given: frozenset[Path] = frozenset()
     note: Note | None = None
     hide: Callable[[str], str] = str
-    claims: dict[str, Claim] = field(default_factory=dict)
+    claims: dict[str, list[Claim]] = field(default_factory=dict)
     ask: Ask | None = None
     call: Call | None = None
     log: list[str] = field(default_factory=list)
@@ -213,7 +214,10 @@ class Events:
         data = str(value.get("data", ""))
         if data and not re.fullmatch(DATA_TYPE, data):
             raise ValueError(f"{data!r} is no data type: write words with '/', such as sequences/protein")
-        self.claims[port] = Claim(port, path, name, data)
+        content = str(value.get("content", ""))
+        if content and not re.fullmatch(CONTENT_TYPE, content):
+            raise ValueError(f"{content!r} is no content type: write one such as text/plain")
+        self.claims.setdefault(port, []).append(Claim(port, path, name, data, content))
 
     def _read_ask(self, value: Mapping[str, Any]) -> None:
         try:

@@ -64,7 +64,7 @@ class OutputCheck:
     directory: Path
     limit_bytes: int
 
-    def take(self, claims: Mapping[str, Claim], kinds: Mapping[str, Sequence[str]]) -> tuple[MadeOutput, ...]:
+    def take(self, claims: Mapping[str, Sequence[Claim]], kinds: Mapping[str, Sequence[str]]) -> tuple[MadeOutput, ...]:
         """Return the outputs, in the order of the table.
 
         Args:
@@ -79,14 +79,16 @@ class OutputCheck:
         self.check_plain(self.directory / OUTPUTS)
         made = []
         for port, output in self.description.outputs.items():
-            claim = claims.get(port) or self._found(port)
-            if claim is None:
-                if output.required:
-                    raise self._wrong(f"the output {port} is missing: {self._there()}")
-                continue
-            self.check_plain(claim.path)
-            if (one := self._taken(claim, kinds)) is not None:
-                made.append(one)
+            found = list(claims.get(port, ())) if output.many else [*claims.get(port, ())][-1:]
+            found = found or self._found(port)
+            if not found and output.required:
+                raise self._wrong(f"the output {port} is missing: {self._there()}")
+            for claim in found:
+                self.check_plain(claim.path)
+                if (one := self._taken(claim, kinds)) is not None:
+                    made.append(one)
+        if len({one.name for one in made}) < len(made) and any(one.many for one in self.description.outputs.values()):
+            raise self._wrong("several of its outputs have one name: give each a name of its own")
         if sum(one.size_bytes for one in made) > self.limit_bytes:
             raise self._wrong(f"its outputs are larger than {self.limit_bytes / 1e9:g} GB (run.output_gb)")
         return tuple(made)
@@ -129,16 +131,16 @@ class OutputCheck:
             if found.st_nlink > links[found.st_dev, found.st_ino]:
                 raise self._wrong(f"{path.relative_to(self.directory)} is a hard link to a file elsewhere: copy it")
 
-    def _found(self, port: str) -> Claim | None:
+    def _found(self, port: str) -> list[Claim]:
         first = output_path(self.description, port, self.directory)
         if first.exists():
-            return Claim(port, first, first.name)
+            return [Claim(port, first, first.name)]
         directory = self.directory / OUTPUTS
         names = sorted(os.listdir(directory)) if directory.is_dir() else []  # noqa: PTH208 - names are wanted
         found = [name for name in names if name == port or name.startswith(f"{port}.")]
         if len(found) > 1:
             raise self._wrong(f"the output {port} may be any of {', '.join(found)}: leave one, or name it by an event")
-        return Claim(port, directory / found[0], found[0]) if found else None
+        return [Claim(port, directory / name, name) for name in found]
 
     def _taken(self, claim: Claim, kinds: Mapping[str, Sequence[str]]) -> MadeOutput | None:
         output, path = self.description.outputs[claim.port], claim.path
@@ -158,7 +160,8 @@ class OutputCheck:
             if problem := "is empty" if not size else wrong_content(path, content):
                 raise self._wrong(f"the output {claim.port} ({claim.name}) {problem}")
             sha256 = sha256_of(path)
-            content = content_of(claim.name) if "*" in content else content
+            if "*" in content:
+                content = claim.content if claim.content and matches(claim.content, content) else content_of(claim.name)
         data = resolved(output.data, kinds)
         # Where the table takes the sub-type from an input, the plugin may know better: it may have translated it.
         if claim.data and not matches(claim.data, output.data.partition("/{")[0]):

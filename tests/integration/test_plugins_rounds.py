@@ -311,3 +311,32 @@ def test_directories_that_nobody_may_enter_are_opened_again(tmp_path: Path) -> N
     run(script_plugin(tmp_path, body), tmp_path)
     assert os.access(tmp_path / "work/tmp/a/b", os.X_OK)
     assert (tmp_path / "work/tmp/a").stat().st_mode & 0o700 == 0o700
+
+
+MANY = """
+[tool.multiblast.plugin.outputs.parts]
+data = "parts/*"
+content = "*"
+many = true
+[tool.multiblast.plugin.parameters.words]
+lines = true
+"""
+
+
+def test_a_port_may_have_many_outputs_each_of_its_own_types(tmp_path: Path) -> None:
+    """As a plugin names them by events; a text of several lines reaches a script whole."""
+    text = """
+import json, os
+request = json.load(open("request.json"))
+events = open(os.environ["MULTIBLAST_EVENTS"], "a")
+for number, line in enumerate(request["parameters"]["words"].splitlines()):
+    path = f"outputs/part{number}"
+    print(line, file=open(path, "w"))
+    kinds = {"data": f"parts/p{number}", "content": "text/plain"}
+    print(json.dumps({"output": {"port": "parts", "path": path, "name": f"{number}.txt", **kinds}}), file=events)
+"""
+    end = run(script_plugin(tmp_path, text, MANY), tmp_path, parameters={"words": "one\n-two"})
+    assert [(one.port, one.name, one.data, one.content, one.path.read_text()) for one in end.outputs] == [
+        ("parts", "0.txt", "parts/p0", "text/plain", "one\n"),
+        ("parts", "1.txt", "parts/p1", "text/plain", "-two\n"),
+    ]
