@@ -22,6 +22,7 @@ from multiblast.services import Services
 from multiblast.settings import GATEWAY, SITE_KEY, home
 from multiblast.targets import Targets
 from multiblast.upkeep.diagnosis import Finding, Verdict, diagnose, diagnose_machine
+from multiblast.upkeep.plugin_diagnosis import diagnose_plugins
 
 _STYLES = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
 
@@ -67,6 +68,7 @@ def _examine() -> Iterator[Finding]:
             yield Finding("blocks", Verdict.FAIL, str(error), "mend the blocks named default, in Prefect under Blocks")
             return
     yield from diagnose(services.database, services.store, services.installation, services.targets)
+    yield from diagnose_plugins(services.policy.plugins)
     with suppress(SQLAlchemyError):  # that the job database is away has been said
         yield from diagnose_sites(services.gateway.sites, services.policy.gateway)
 

@@ -47,7 +47,10 @@ class Input(_Table):
     Attributes:
         data: What it means, such as ``sequences/protein``: see `multiblast.plugins.kinds`.
         content: How it may be written.
+        required: Whether it has to be given.
         many: Whether any number of files is taken, in order.
+        label: What a person reads before its field.
+        help: What a person reads about it.
     """
 
     data: _DataType = "*"
@@ -69,6 +72,9 @@ class Output(_Table):
     Attributes:
         data: What it means; ``alignment/{sequences}`` has the sub-type of what came in at the port ``sequences``.
         content: How it is written.
+        required: Whether a run that does not make it has failed. One that is not required may be left out or empty.
+        label: What a person reads before it.
+        help: What a person reads about it.
         edam: The EDAM format that this is, such as ``format_1929``.
         many: Whether any number of files is made, each of which the plugin names by an event.
     """
@@ -87,9 +93,14 @@ class Parameter(_Table):
 
     Attributes:
         type: ``choice`` is one of ``choices``; a ``secret`` names a Secret block, whose text only the run sees.
-        pattern: What a text must match as a whole.
+        choices: What may be chosen.
+        default: What holds where nothing is given. Without one, a value has to be given.
+        pattern: The regular expression that a text must match as a whole.
         lines: Whether a text may have several lines, and begin as it likes; such a text gets into no command.
-        least, most: The range of a number.
+        least: The least number.
+        most: The greatest number.
+        label: What a person reads before its field.
+        help: What a person reads about it.
         private: Whether the value is kept out of pages, logs and the registry.
     """
 
@@ -181,6 +192,7 @@ class Conditional(_Table):
     Attributes:
         when: ``parameters.NAME``, which holds for what is neither empty nor false, ``parameters.NAME = VALUE``, or
             ``inputs.NAME``, which holds for what is given.
+        words: What stands in the command where it holds.
     """
 
     when: str
@@ -212,6 +224,11 @@ class Run(_Table):
             Python of the plugin's environment. There is no shell.
         script: Instead: a Python script beside the table, run by the environment's Python.
         stdout: The output to which what it prints goes.
+        timeout_s: How many seconds it may take.
+        memory_gb: How much memory all its processes may have together.
+        output_gb: How much it may write.
+        processes: How many processes it may have at a time.
+        threads: How many threads it is given at most; 0 is as many as the worker gives.
         network: Whether it may use the network.
         cache: Whether equal inputs give equal outputs, so that it is never done twice.
         queue: The work queue of its runs, instead of ``plugins``.
@@ -265,8 +282,11 @@ class Need(_Table):
     """Another plugin that a plugin calls: by name, or any that fits.
 
     Attributes:
+        name: Its name; empty for any that fits.
         tags: Tags that it must have; with ``!`` before it one that it must not have.
         version: Versions, as pip writes them.
+        type: What it must be, such as ``processing``; empty for anything.
+        required: Whether the plugin cannot do without it.
     """
 
     name: str = ""
@@ -282,7 +302,16 @@ class Need(_Table):
 
 
 class Schedule(_Table):
-    """When a plugin runs by itself: every ISO 8601 period such as ``PT24H``, or by a cron expression."""
+    """When a plugin runs by itself.
+
+    Attributes:
+        every: An ISO 8601 period, such as ``PT24H``.
+        cron: Instead: a cron expression, such as ``0 4 * * 0``.
+        timezone: That of the cron expression.
+        active: Whether it is on from the beginning; else an administrator switches it on.
+        parameters: Values by name; those left out have their defaults.
+        inputs: Texts that name inputs, by port.
+    """
 
     every: Annotated[str, StringConstraints(pattern=r"^(P([0-9]+D|([0-9]+D)?T([0-9]+H([0-9]+M)?|[0-9]+M)))?$")] = ""
     cron: str = ""
@@ -299,20 +328,36 @@ class Schedule(_Table):
 
 
 class State(_Table):
-    """A database of a plugin's own, kept from run to run, with migrations of Alembic in a directory of the plugin."""
+    """A database of a plugin's own, kept from run to run.
+
+    Attributes:
+        migrations: The directory, beside the table, with migrations of Alembic.
+    """
 
     migrations: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
 
 
 class Link(_Table):
-    """An address about a plugin, such as its documentation."""
+    """An address about a plugin.
+
+    Attributes:
+        type: What is there, such as ``documentation``.
+        href: The address.
+    """
 
     type: str
     href: Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
 
 
 class Words(_Table):
-    """What a person reads of a plugin, in another language; what is left out stays as it is."""
+    """What a person reads of a plugin, in another language; what is left out stays as it is.
+
+    Attributes:
+        title: Of the plugin.
+        description: Of the plugin.
+        labels: By the name of an input, output or parameter.
+        help: As ``labels``.
+    """
 
     title: str = ""
     description: str = ""
@@ -324,8 +369,24 @@ class Description(_Table):
     """A plugin's table.
 
     Attributes:
+        name: What it is called: small letters, digits and single hyphens.
+        version: By PEP 440, such as ``1.2.0``. Change it whenever the plugin changes.
+        title: What it does, in a few words.
+        description: What it does, in some sentences.
         type: What it does. A ``visualization`` shows one input as a page, a ``dataloader`` has no inputs, and a
             ``search`` finds hits of each query alone: see the table ``search``.
+        tags: Words to find it by. Where several chains lead to the same, that with most plugins tagged ``usual`` is
+            taken.
+        license: That of the plugin itself, by its SPDX name, such as ``MIT``.
+        links: Addresses about it.
+        inputs: What it takes, by port.
+        outputs: What it makes, by port.
+        parameters: What a person chooses, by name.
+        run: How it is run. A script that has its table in itself needs none of this.
+        tool: The program that it runs, if that is installed apart.
+        needs: Other plugins that it calls, by a name of its own for each.
+        schedules: When it runs by itself.
+        state: Its own database, if it keeps one.
         text: What a person reads, by language.
         search: How a search plugin's queries are split, and its rows brought back.
     """

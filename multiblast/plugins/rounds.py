@@ -136,7 +136,8 @@ def run_round(  # noqa: PLR0913 - what a run is made of
         InvalidInputError: the request does not fit its table.
         PluginError: it failed, went beyond a limit, or what it made is not what its table says.
     """
-    request = replace(request, parameters=_checked(plugin, request))
+    threads = min(request.threads, plugin.description.run.threads or request.threads)
+    request = replace(request, parameters=_checked(plugin, request), threads=threads)
     directory = directory.absolute()
     hide = _hider(request.secrets)
     own = python.absolute() if python else None

@@ -34,6 +34,7 @@ class Pinned(_Table):
 
     Attributes:
         up_to_letters: Of the databases together, for which they are meant; 0 is any number.
+        words: The words.
     """
 
     up_to_letters: Annotated[int, Field(ge=0)] = 0
@@ -81,7 +82,15 @@ class Database(_Table):
 
 
 class Summary(_Table):
-    """Which columns the table of sequences shows of the best hit, the first of a query."""
+    """Which columns the table of sequences shows of the best hit, the first of a query.
+
+    Attributes:
+        best_hit: Its name.
+        evalue: Its E-value.
+        bit_score: Its bit score.
+        identity_percent: How much of the alignment is identical.
+        coverage_percent: How much of the query is covered; empty if no column has it.
+    """
 
     best_hit: _Column = "sseqid"
     evalue: _Column = "evalue"

@@ -162,7 +162,7 @@ def _compare_versions(installation: Installation) -> Iterator[Finding]:
 def _look_at_confinement() -> Finding:
     are_confined, detail = confinement_check()
     verdict, remedy = (Verdict.OK, "") if are_confined else (Verdict.WARN, REMEDY)
-    return Finding("plugins", verdict, detail, remedy)
+    return Finding("sandbox of plugins", verdict, detail, remedy)
 
 
 def _measure_disk(directory: Path) -> Finding:

@@ -23,12 +23,14 @@ from multiblast.errors import InvalidInputError
 from multiblast.installation import Installation
 from multiblast.search import read_submission
 from multiblast.services import Services
-from multiblast.settings import GATEWAY, SITE_KEY, GatewayRules
+from multiblast.settings import GATEWAY, SITE_KEY, GatewayRules, PluginRules
 from multiblast.stores import LocalStore
 from multiblast.targets import Targets
 from multiblast.upkeep.diagnosis import Finding, Verdict, diagnose
+from multiblast.upkeep.plugin_diagnosis import diagnose_plugins
 from tests.support.gateway import gateway
 from tests.support.people import ADMINISTRATOR
+from tests.support.plugins import write_table
 
 VERSION = "3.8.8"
 
@@ -198,3 +200,28 @@ def test_doctor_at_home_looks_at_the_sites_that_are_to_help(services: Services) 
     assert (missing.verdict, missing.detail) == (Verdict.WARN, "'giessen' is to help, and does not exist")
     assert "multiblast sites add giessen" in missing.remedy
     assert (off.verdict, off.detail) == (Verdict.WARN, "it is off, and ulm, giessen cannot help")
+
+
+def test_doctor_counts_plugins_and_names_the_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MULTIBLAST_HOME", str(tmp_path / "home"))
+    rules = PluginRules(folders=(str(tmp_path / "plugins"),), packages=False)
+    (tmp_path / "plugins").mkdir()
+    plugins, uv, git = diagnose_plugins(rules)
+    assert (plugins.verdict, uv.verdict, git.verdict) == (Verdict.OK, Verdict.OK, Verdict.OK)
+    before = int(plugins.detail.split()[0])
+    write_table(tmp_path / "plugins" / "good", "good")
+    (write_table(tmp_path / "plugins" / "bad", "bad") / "plugin.toml").write_text("name = 1")
+    plugins, *_ = diagnose_plugins(rules)
+    assert plugins.verdict is Verdict.WARN
+    assert plugins.detail.startswith(f"{before + 1} found")
+    assert "1 broken" in plugins.detail
+    assert str(tmp_path / "plugins" / "bad") in plugins.detail
+
+
+def test_doctor_misses_git_where_plugins_come_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MULTIBLAST_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    git = list(diagnose_plugins(PluginRules(packages=False)))[-1]
+    assert git.verdict is Verdict.OK
+    git = list(diagnose_plugins(PluginRules(git=("git+https://example.org/a/b",), packages=False)))[-1]
+    assert (git.verdict, git.remedy) == (Verdict.WARN, "apt-get install git")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from multiblast.plugins.events import Events
+
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
 PICTURE = re.compile(r"!\[[^]]*\]\(([^)]+)\)")
@@ -21,11 +23,25 @@ PICTURE = re.compile(r"!\[[^]]*\]\(([^)]+)\)")
         ("make_flows.py", "flows.md"),
         ("make_formats.py", "formats.md"),
         ("make_actions.py", "actions.md"),
+        ("make_plugins.py", "plugins.md"),
     ],
 )
 def test_docs_reference_page_is_current(script: str, page: str) -> None:
     made = runpy.run_path(str(REFERENCE / script))["page"]()
     assert (REFERENCE / page).read_text(encoding="utf-8") == made, f"run docs/reference/{script}"
+
+
+def test_docs_reference_examples_of_events_are_read(tmp_path: Path) -> None:
+    """Each line that the page shows is one that a plugin may write; there is one of every kind."""
+    page = (REFERENCE / "plugins.md").read_text(encoding="utf-8")
+    lines = re.findall(r'(?m)^\{"(\w+)": .*\}$', page)
+    assert sorted(lines) == ["ask", "call", "log", "output", "progress"]
+    for line in re.findall(r'(?m)^\{"\w+": .*\}$', page):
+        directory = tmp_path / line[2:6].strip('"')
+        directory.mkdir()
+        with Events("page", directory) as events:
+            events.path.write_text(f"{line}\n", encoding="utf-8")
+            events.finish()
 
 
 @pytest.mark.parametrize(
