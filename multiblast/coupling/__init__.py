@@ -3,7 +3,7 @@
 from multiblast.coupling.allowed import brought
 from multiblast.coupling.cache import InputCache
 from multiblast.coupling.choosing import Chosen, choose, connect, fetch, push
-from multiblast.coupling.coupling import Coupling, FilesystemCoupling, StoreCoupling
+from multiblast.coupling.coupling import Coupling, FilesystemCoupling, RelayingCoupling, StoreCoupling
 from multiblast.coupling.reference import Reference, is_url
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "FilesystemCoupling",
     "InputCache",
     "Reference",
+    "RelayingCoupling",
     "StoreCoupling",
     "brought",
     "choose",

@@ -145,6 +145,29 @@ class StoreCoupling:
         return f"store:{check_key(key)}"
 
 
+class RelayingCoupling(StoreCoupling):
+    """Over a store other than that where results are kept: what is fetched goes there first, what is pushed comes back.
+
+    Steps on machines that reach only that store, and those here, then work alike.
+    """
+
+    def __init__(self, store: Store, results: Store, cache: InputCache | None = None, name: str = "store") -> None:
+        super().__init__(store, cache, name)
+        self._results = results
+
+    def fetch(self, reference: Reference, into: Path) -> Path:
+        """Copy it to the store unless it is there, then as `Coupling.fetch`."""
+        if reference.scheme == "store":
+            _copy(self._results, self.store, reference.url.removeprefix("store:"))
+        return super().fetch(reference, into)
+
+    def push(self, path: Path, key: str) -> Reference:
+        """Take it to the store, and from there to where results are kept: see `Coupling.push`."""
+        reference = super().push(path, key)
+        _copy(self.store, self._results, key)
+        return reference
+
+
 class FilesystemCoupling(StoreCoupling):
     """Over a store in a directory of this machine: what is fetched is the store's own file, and nothing is copied.
 
@@ -187,6 +210,24 @@ class FilesystemCoupling(StoreCoupling):
         except OSError:  # another disk, no links in this file system, or something of an earlier attempt is there
             if not (there.exists() and there.samefile(path)):
                 super()._put(path, key)
+
+
+def _copy(source: Store, target: Store, key: str) -> None:
+    """Copy a file or directory from store to store, but for what is there."""
+    keys = [key]
+    with suppress(ObjectMissingError):
+        tree, _ = Tree.read(source, key)
+        keys = [*(number for number, _ in tree.numbered(key)), f"{key}/{MANIFEST}"]
+    for one in keys:
+        size_bytes = source.stat(one).size_bytes
+        if (
+            target.exists(one)
+            and target.stat(one).size_bytes == size_bytes
+            and target.sha256(one) == source.sha256(one)
+        ):
+            continue
+        with source.open(one) as stream:
+            target.put_resumably(one, stream)
 
 
 def _there(reference: Reference) -> Path:

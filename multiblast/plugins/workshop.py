@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from multiblast.coupling import StoreCoupling, choose, connect
+from multiblast.coupling import RelayingCoupling, StoreCoupling, choose, connect
 from multiblast.database import Database, PluginJob
 from multiblast.errors import ConflictError, MultiblastError
 from multiblast.ids import Canonical
@@ -96,7 +96,8 @@ class Workshop:
     def coupled(self, plugin: str, run: str = "") -> StoreCoupling:
         """Return what a plugin's files travel by: as the run, the environment, its configuration or the block says."""
         chosen = choose(run, configured=Configuration.read().coupling(plugin), block=self.coupling)
-        return connect(chosen, self.store)
+        by = connect(chosen, self.store)
+        return by if by.store is self.store else RelayingCoupling(by.store, self.store, name=by.name)
 
 
 def job_id_of(

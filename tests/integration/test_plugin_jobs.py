@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,10 +20,12 @@ from multiblast.errors import (
     ConflictError,
     InvalidInputError,
     JobFailedError,
+    MultiblastError,
     NotAllowedError,
     NotFoundError,
 )
 from multiblast.plugins.rounds import PluginError
+from multiblast.plugins.workshop import job_id_of
 from multiblast.search import SearchedJob
 from multiblast.sequences import Sequence
 from multiblast.services import Services
@@ -325,3 +329,61 @@ def test_others_see_a_job_that_was_shared_only(jobs: PluginJobs, lines: str, ser
     assert services.job_door(job) is jobs
     assert services.whole_id(ANN, job[:8]) == job
     assert json.dumps(jobs.lookup(ANN, job).to_json())
+
+
+DIRECTORY = """
+name = "unpack"
+version = "1.0.0"
+title = "Make a directory of lines"
+inputs.text = { content = ["text/plain"] }
+outputs.files = { data = "files", content = "inode/directory" }
+run = { command = ["split", "-l", "1", "{inputs.text}", "{outputs.files}/line-"] }
+"""
+
+
+@pytest.mark.parametrize("coupling", ["", "filesystem", "memory://plugins", "file:///PLACE"])
+def test_any_coupling_gives_the_same_job_and_bytes(  # noqa: PLR0913, PLR0917 - what it is made of
+    jobs: PluginJobs, lines: str, folder: Path, coupling: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files and directories; named by the run, or by the configuration of the plugin."""
+    monkeypatch.setenv("MULTIBLAST_HOME", str(tmp_path / "home"))
+    coupling = coupling.replace("/PLACE", str(tmp_path / "place"))
+    (tmp_path / "place").mkdir()
+    write_plugin(folder, DIRECTORY)
+    sort = jobs.submit(ANN, "sort-lines", [lines])
+    assert jobs.run(sort, coupling=coupling).begin()
+    assert jobs.run(sort, coupling=coupling).round(1).end == "done"
+    assert read(jobs, sort, "sorted.txt") == "apple\nfig\npear\n"
+    (tmp_path / "home" / "plugins").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "home" / "plugins" / "plugins.toml").write_text(f'[plugins.unpack]\ncoupling = "{coupling}"\n')
+    files = jobs.submit(ANN, "unpack", [f"plugin:{sort}/sorted"])
+    jobs.execute(files)
+    (written,) = jobs.fetch(ANN, files, tmp_path / "out")
+    assert [path.read_text() for path in sorted(written.iterdir())] == ["apple\n", "fig\n", "pear\n"]
+    assert (sort, files) == ("dd98d5906bb5d2a46479d87e2059ae99", "8efbfe484f4c971b21afa2265adfa185")
+
+
+def test_another_version_of_the_tool_or_of_a_package_makes_another_job(
+    jobs: PluginJobs, lines: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bin" / "our-sort"
+    program.parent.mkdir()
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    tool = 'tool = { command = ["our-sort", "--version"], pattern = "version ([0-9.]+)", requires = ">=1" }'
+    write_plugin(
+        folder, SORT.replace("sort-lines", "our-sort").replace("[parameters.order]", f"{tool}\n[parameters.order]")
+    )
+    ids = []
+    for version in ("1.0", "1.0", "1.1"):
+        program.write_text(f"#!/bin/sh\necho version {version}\n")
+        program.chmod(0o755)
+        ids.append(jobs.submit(ANN, "our-sort", [lines]))
+    assert ids[0] == ids[1] != ids[2]
+    program.write_text("#!/bin/sh\necho version 0.9\n")
+    with pytest.raises(MultiblastError, match=r"0\.9"):
+        jobs.submit(ANN, "our-sort", [lines])
+    found = jobs.workshop.environments.find
+    plugin = jobs.workshop.catalogue.get("sort-lines")
+    facts = jobs.workshop.facts(plugin)
+    monkeypatch.setattr(jobs.workshop.environments, "find", lambda one: replace(found(one), digest="another lock"))
+    assert job_id_of(plugin, facts, {}, {}) != job_id_of(plugin, jobs.workshop.facts(plugin), {}, {})
