@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from tests.support.plugins import write_plugin
@@ -43,12 +44,24 @@ words = " ".join(answers[step]["word"] * answers[step]["times"] for step in ("fi
 pathlib.Path("outputs/words.txt").write_text(f"{request['parameters']['greeting']} {words}\n")
 """
 
+SLOW = """
+name = "slow"
+version = "1.0.0"
+title = "Take a while"
+outputs.done = { data = "lines", content = "text/plain" }
+parameters.greeting = { pattern = "[a-z]+" }
+parameters.seconds = { type = "integer", default = 600 }
+run = { command = ["python3", "-c", "import sys, time; time.sleep(int(sys.argv[2])); print(sys.argv[1])", \
+                   "{parameters.greeting}", "{parameters.seconds}"], stdout = "done" }
+"""
+
 
 @pytest.fixture(scope="module")
 def asking(live: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> str:
     """The name of a plugin that asks two things; workers find it in a folder that was added."""
     folder = tmp_path_factory.mktemp("plugins")
     write_plugin(folder, ASKING, work=ASKS)
+    write_plugin(folder, SLOW)
     command = [Path(sys.executable).with_name("multiblast"), "plugins", "add", str(folder)]
     subprocess.run(command, env=live, check=True, capture_output=True)
     return "asking"
@@ -63,11 +76,11 @@ def url(live: dict[str, str]) -> str:
 
 @pytest.fixture
 def start(prefect_api: httpx.Client, asking: str) -> Callable[..., str]:
-    """``start(greeting)``: start a run of the plugin as from its form; return its id."""
+    """``start(greeting, plugin=…)``: start a run of a plugin as from the form; return its id."""
 
-    def begin(greeting: str) -> str:
+    def begin(greeting: str, plugin: str = asking, **more: int) -> str:
         found = prefect_api.get("/deployments/name/run-plugin/run-plugin").raise_for_status().json()
-        parameters = {"plugin": asking, "parameters": {"greeting": greeting}}
+        parameters = {"plugin": plugin, "parameters": {"greeting": greeting, **more}}
         body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
         made = prefect_api.post(f"/deployments/{found['id']}/create_flow_run", json=body)
         return str(made.raise_for_status().json()["id"])
@@ -152,3 +165,35 @@ def test_a_question_is_answered_over_http_and_the_run_that_asked_ends_well(
         wait_for(lambda: job(live, "ahoy")["status"] == "complete")
         assert client.get(f"{made}/files/words.txt").text == "ahoy abab ccc\n"
     wait_for(lambda: state(prefect_api, run) == "Completed")
+
+
+def sleepers(greeting: str) -> list[int]:
+    """Return the processes of a plugin's run."""
+    return [one.pid for one in psutil.process_iter(["cmdline"]) if greeting in (one.info["cmdline"] or [])]
+
+
+def test_a_cancelled_run_leaves_nothing_running(
+    live: dict[str, str], prefect_api: httpx.Client, start: Callable[..., str]
+) -> None:
+    run = start("goodbye", "slow")
+    wait_for(lambda: sleepers("goodbye"))
+    cancelling = {"state": {"type": "CANCELLING"}}  # as from its page
+    prefect_api.post(f"/flow_runs/{run}/set_state", json=cancelling).raise_for_status()
+    wait_for(lambda: job(live, "goodbye")["status"] == "cancelled")
+    wait_for(lambda: not sleepers("goodbye"))
+    wait_for(lambda: state(prefect_api, run) == "Cancelled")
+
+
+def test_a_run_killed_in_a_round_is_done_again(
+    live: dict[str, str], prefect_api: httpx.Client, start: Callable[..., str], url: str
+) -> None:
+    run = start("again", "slow", seconds=6)
+    wait_for(lambda: sleepers("again"))
+    pid = prefect_api.get(f"/flow_runs/{run}").json()["infrastructure_pid"]
+    os.kill(int(pid.rpartition(":")[2]), signal.SIGKILL)
+    wait_for(lambda: not sleepers("again"))  # it does not outlive its run
+    wait_for(lambda: state(prefect_api, run) == "Crashed")
+    found = prefect_api.get("/deployments/name/reconcile-jobs/reconcile-jobs").raise_for_status().json()
+    prefect_api.post(f"/deployments/{found['id']}/create_flow_run", json={"state": {"type": "SCHEDULED"}})
+    wait_for(lambda: job(live, "again")["status"] == "complete")
+    assert httpx.get(f"{url}/{job(live, 'again')['id']}/files/done.txt").text == "again\n"
