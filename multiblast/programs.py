@@ -27,6 +27,9 @@ _LEAST_FREE_BYTES = 65536
 _WATCH_PERIOD_S = 0.25
 _FOLLOW_PERIOD_S = 0.05
 _CRASHES = {-number for number in (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV)}
+EXIT_CODES = {1: FailureClass.BAD_QUERY_OR_OPTIONS}
+"""What exit codes mean of programs that have no table of them."""
+
 _BLAST_EXIT_CODES = {
     1: FailureClass.BAD_QUERY_OR_OPTIONS,
     2: FailureClass.DATABASE,
@@ -88,6 +91,7 @@ class Program:
         environment: Variables to add to this process' own.
         timeout_s: Wall-clock limit in seconds; 0 is none.
         cancelled: Asked several times a second; the program is killed once it returns True.
+        exit_codes: What each means, by default what it does to BLAST+.
 
     Raises:
         ProgramError: at once if the program is not installed, and from `finish`.
@@ -102,8 +106,10 @@ class Program:
         environment: Mapping[str, str] | None = None,
         timeout_s: float = 0,
         cancelled: Callable[[], bool] | None = None,
+        exit_codes: Mapping[int, FailureClass] | None = None,
     ) -> None:
         self.command = tuple(command)
+        self._exit_codes = _BLAST_EXIT_CODES if exit_codes is None else exit_codes
         self._timeout_s = timeout_s
         self._cancelled = cancelled
         self._stdout = stdout
@@ -175,13 +181,23 @@ class Program:
             reason = f"no space left for {self._stdout}: free some, or set TMPDIR to a larger disk\n"
             raise ProgramError(self.command, code, stderr + reason, FailureClass.OUTPUT)
         if code or self._killed_for:
-            raise ProgramError(self.command, code, stderr, self._killed_for or _classify(code, stderr))
+            raise ProgramError(self.command, code, stderr, self._classify(code, stderr))
         return Completed(self.command, stderr, time.monotonic() - self._started)
 
     def run(self) -> Completed:
         """Wait for the end, and leave nothing behind: see `finish`."""
         with self:
             return self.finish()
+
+    def _classify(self, code: int, stderr: str) -> FailureClass:
+        """Return what an exit code means; a SIGKILL nobody here sent is the kernel's, for memory."""
+        if self._killed_for:
+            return self._killed_for
+        if code == -signal.SIGKILL or "bad_alloc" in stderr or "out of memory" in stderr.lower():
+            return FailureClass.OUT_OF_MEMORY
+        if code < 0:
+            return FailureClass.CRASHED if code in _CRASHES else FailureClass.KILLED
+        return self._exit_codes.get(code, FailureClass.UNKNOWN)
 
     def _is_disk_full(self) -> bool:
         """Return whether nothing more could be written; BLAST+ then aborts without a word."""
@@ -266,15 +282,6 @@ def throttled(question: Callable[[], bool], period_s: float = 0.5) -> Callable[[
         return answer
 
     return ask
-
-
-def _classify(code: int, stderr: str) -> FailureClass:
-    """Return what an exit code means, by BLAST+'s own table; a SIGKILL nobody here sent is the kernel's, for memory."""
-    if code == -signal.SIGKILL or "bad_alloc" in stderr or "out of memory" in stderr.lower():
-        return FailureClass.OUT_OF_MEMORY
-    if code < 0:
-        return FailureClass.CRASHED if code in _CRASHES else FailureClass.KILLED
-    return _BLAST_EXIT_CODES.get(code, FailureClass.UNKNOWN)
 
 
 def clean_command(

@@ -11,14 +11,14 @@ from pydantic import ValidationError
 from multiblast.errors import InvalidInputError, Problem
 from multiblast.options.base import Options
 from multiblast.options.excluded import EXCLUDED, EXCLUDED_OF
-from multiblast.options.programs import PROGRAMS, options_for
+from multiblast.options.programs import is_program, options_for, program_names
 
 
 def parse_options(program: str, options: Mapping[str, Any] | Iterable[str] = (), *, key: str = "") -> Options:
     """Read the options of a program; their names are BLAST+'s or those of a ``blastConfig``.
 
     Args:
-        program: One of the nine programs.
+        program: The name of a program.
         options: A mapping, in which ``None`` means not given, or texts such as ``"evalue=1e-5"`` (``"ungapped"``
             alone switches on).
         key: What stands before each name in the key of a problem, e.g. ``"blastConfig."``.
@@ -44,8 +44,8 @@ def options_from_config(config: Mapping[str, Any]) -> Options:
         InvalidInputError: with every problem, by key (``blastConfig.eValue``).
     """
     program = config.get("tool")
-    if program not in PROGRAMS:
-        choices = ", ".join(PROGRAMS)
+    if not isinstance(program, str) or not is_program(program):
+        choices = ", ".join(program_names())
         raise InvalidInputError(Problem(f"{program!r} is no program; choose one of {choices}", "blastConfig.tool"))
     options = {name: value for name, value in config.items() if name != "tool"}
     return parse_options(program, options, key="blastConfig.")

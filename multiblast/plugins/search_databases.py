@@ -107,7 +107,6 @@ class SearchDatabase:
         threads, own = installation.workers, self.plugin.directory
         words = Words(self.plugin.description, {}, {}, threads, work, own, more)
         made = words.filled(self.plugin.table.database.make)
-        made[0] = installation.program(self.plugin.name)
         try:
             Program([*source, "-entry", "all"], stdout=making / _FASTA, cancelled=cancelled).run()
             Program(made, cancelled=cancelled).run()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping
-from functools import partial
+from functools import cached_property, partial
 from math import inf
 from typing import Annotated, Any, Literal
 
@@ -43,7 +43,7 @@ class SearchPlugin(Plugin):
         """Whether a query has the same hits alone and together with others, with these options."""
         return options.changed().keys() <= set(self.table.together)
 
-    @property
+    @cached_property
     def fields(self) -> dict[str, str]:
         """What reports can have as columns, by name, and where it comes from: a kept column, or the query.
 
@@ -110,7 +110,8 @@ def as_program(plugin: SearchPlugin) -> AddedProgram:
 
 def _find(plugin: SearchPlugin) -> str:
     _version(plugin)  # which says what to install
-    return shutil.which(plugin.tool.command[0]) or plugin.tool.command[0]
+    name = plugin.tool.command[0]
+    return shutil.which(name) or name
 
 
 def _version(plugin: SearchPlugin) -> str:

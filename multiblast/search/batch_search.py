@@ -15,7 +15,7 @@ from multiblast.archive import Summary
 from multiblast.database import BatchRun
 from multiblast.errors import ArchiveError, FailureClass, ProgramError, UnderivableError
 from multiblast.outages import is_outage
-from multiblast.programs import Completed, Program, Running
+from multiblast.programs import EXIT_CODES, Completed, Program, Running
 from multiblast.results import PackWriter, new_holder
 from multiblast.search.context import PROFILE_FILE, QUERY_FILE, SearchContext, SearchedSequence
 from multiblast.search.engine import SearchEngine
@@ -88,6 +88,7 @@ def start_here(search: Started) -> Running:
         environment={"BLAST_USAGE_REPORT": "false", **({"BATCH_SIZE": "1"} if search.one_by_one else {})},
         timeout_s=search.time_limit_s,
         cancelled=search.cancelled,
+        exit_codes=EXIT_CODES if search.context.plugin is not None else None,
     )
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -32,6 +33,7 @@ _NAME = re.compile(rb"q([1-9][0-9]*)")
 _RECORD = re.compile(rb"^>q([1-9][0-9]*)\b", re.MULTILINE)
 _LOG_KEPT_BYTES = 4096
 _WORK = "work"
+_BUFFER_BYTES = 1 << 20
 
 
 def plugin_keys(
@@ -92,7 +94,7 @@ class PluginContext(SearchContext):
         """Return the options that were chosen, and the words that are pinned, for people."""
         return [*self.options.arguments(), *self._pinned]
 
-    def command(self, program: str, directory: Path, threads: int) -> list[str]:
+    def command(self, program: str, directory: Path, threads: int) -> list[str]:  # noqa: ARG002 - the table has it
         """Return the argument list of a search whose query, outputs and work directory are in the directory."""
         description, table = self.plugin.description, self.plugin.table
         work, columns = directory / _WORK, table.printed_columns
@@ -106,8 +108,7 @@ class PluginContext(SearchContext):
         }
         inputs = {table.query: (directory / QUERY_FILE,)}
         words = Words(description, inputs, parameters, threads, work, self.plugin.directory, more)
-        own, *others = words.command()
-        return [own if program == self.plugin.name else program, *others]
+        return words.command()
 
     def results(
         self, stream: BinaryIO, directory: Path, sequences: int, finish: Callable[[], object]
@@ -117,7 +118,8 @@ class PluginContext(SearchContext):
         is_printed = self.plugin.description.run.stdout == self.plugin.table.hits
         reader = _Rows(self.plugin.table, answered)
         if is_printed:
-            yield from reader.read(stream)
+            with BufferedReader(cast("RawIOBase", stream), _BUFFER_BYTES) as lines:
+                yield from reader.read(lines)
             finish()
         else:
             log = b""

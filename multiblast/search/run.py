@@ -128,7 +128,8 @@ class SearchRun:
         engine.jobs.start(job, run_id=self.run_id)
         with engine.database.write() as session:
             session.add(self._record(job, plan, context))
-        if plan.unknown:  # after the run was recorded, which keeps the names from being swept
+        # After the run was recorded, which keeps the names from being swept. What plugins find has names.
+        if plan.unknown and context.plugin is None:
             keep_names(engine.store, context.databases)
 
     def search(self, batch: Batch) -> Outcome:

@@ -14,7 +14,7 @@ from multiblast.sequences import Sequence, read_fasta
 from multiblast.settings import home
 from multiblast.targets.makeblastdb import build_database
 
-__all__ = ["back_translated", "cut", "nucleotides", "proteins", "shuffled"]
+__all__ = ["back_translated", "cut", "many_proteins", "nucleotides", "proteins", "shuffled"]
 
 console = Console(highlight=False)
 
@@ -43,6 +43,21 @@ def proteins(directory: Path) -> tuple[list[Sequence], Path]:
     with gzip.open(source / "QUERY.fasta.gz") as stream:
         queries = list(read_fasta(stream.read()))
     return queries, _database(directory, "proteins", source / "DB.fasta.gz", "protein")
+
+
+def many_proteins(directory: Path, decoys: int) -> tuple[list[Sequence], Path]:
+    """Return the same queries, and a larger database: with each protein so many more of the same letters, shuffled."""
+    source = _example_data() / "usr/share/doc/mmseqs2/example-data"
+    queries, _ = proteins(directory)
+    generator, name = random.Random(decoys), f"proteins-{decoys}"
+    larger = directory / f"{name}.fasta"
+    with gzip.open(source / "DB.fasta.gz") as stream, larger.open("wb") as file:
+        for number, one in enumerate(read_fasta(stream.read())):
+            file.write(one.canonical)
+            for decoy in range(decoys):
+                residues = bytes(generator.sample(one.residues, len(one.residues)))
+                file.write(b">decoy_%d_%d\n%b\n" % (number, decoy, residues))
+    return queries, _database(directory, name, larger, "protein")
 
 
 def _example_data() -> Path:

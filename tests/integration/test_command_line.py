@@ -360,3 +360,20 @@ def test_a_small_report_needs_neither_prefect_nor_a_server(
     assert done.stdout.splitlines()[-1] == "0"
     assert Path("results/report.xml").read_text().startswith("<?xml")
     assert not (home / "prefect").exists()
+
+
+def test_search_by_a_search_plugin(
+    run: Callable[..., Printed], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MULTIBLAST_HOME", str(tmp_path / "made"))
+    wanted = ("search", "query.fasta", *TARGET, "--program", "diamond-blastp", "--option", "sensitivity=fast")
+    done = run(*wanted, "--format", "6", "--out", "out")
+    assert done.code == 0, done.err
+    assert Path("out/report.tsv").exists()
+    refused = run(*wanted, "--format", "0")
+    assert refused.code != 0
+    assert "cannot be written as 0 pairwise text: choose 6 tabular" in refused.err
+    unknown = run("search", "query.fasta", *TARGET, "--program", "diamond-nothing")
+    assert unknown.code != 0
+    assert "no program 'diamond-nothing'; choose one of blastn" in unknown.err
+    assert "mmseqs-search" in unknown.err

@@ -19,7 +19,7 @@ from multiblast.sequences import Sequence
 from multiblast.services import Services
 from tests.benchmarks.bench_data import back_translated
 from tests.support.search_plugins import PROGRAMS, PlainProgram
-from tests.support.sequences import fasta
+from tests.support.sequences import distinct_proteins, fasta
 
 Submit = Callable[..., SearchedJob]
 Queries = Callable[[str], list[Sequence]]
@@ -190,3 +190,22 @@ def test_actions_without_an_answer_say_so(services: Services, submit: Submit, pr
     sensitive = submit(fasta(proteins[2:3]), program="diamond-blastp", target="proteins", sensitivity="sensitive")
     compared = services.queries.compare(ANYBODY, sensitive.job_id, job.job_id)
     assert (compared.sequences, compared.lost) == (1, 0)
+
+
+@pytest.mark.parametrize("program", ["diamond-blastp", pytest.param("mmseqs-search", marks=pytest.mark.long)])
+def test_five_hundred_are_searched_once(  # noqa: PLR0913, PLR0917 - its fixtures
+    program: str,
+    submit: Submit,
+    services: Services,
+    searches_run: Callable[[Services], list[int]],
+    report: Report,
+    plain: Plain,
+) -> None:
+    sequences = distinct_proteins()[500:1000]
+    first = submit(fasta(sequences), program=program, target="proteins")
+    assert (first.searched, searches_run(services)) == (500, [500])  # one process: each takes long to start
+    others = [Sequence(b"other_%d of us" % number, one.residues) for number, one in enumerate(sequences)]
+    random.Random(2).shuffle(others)
+    again = submit(fasta(others), program=program, target="proteins")
+    assert (again.searched, again.reused, searches_run(services)) == (0, 500, [500])
+    assert report(again.job_id) == plain(program).rows(others)

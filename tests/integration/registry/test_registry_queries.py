@@ -84,6 +84,25 @@ def test_registry_query_gives_what_blast_gives_and_is_recorded(
     assert told["fingerprint"] == services.targets.resolve("demo", "examples", "proteins").fingerprint
 
 
+def test_registry_query_by_a_search_plugin_is_recorded_as_those_of_blast(
+    here: Any, services: Services, config: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MULTIBLAST_HOME", str(tmp_path / "made"))
+    here.product("queries/q", FASTA, file_type="fasta")
+    by_diamond = SEARCH.replace("search:\n", "search:\n  program: diamond-blastp\n")
+    with pytest.raises(InvalidInputError, match=r"reports.results/text.*cannot be written as 0 pairwise text"):
+        run(config(by_diamond), here, here.user(), queries=services.registered_queries)
+    rows = by_diamond.replace("outfmt: 0, numDescriptions: 3", "outfmt: 7")
+    done = run(config(rows), here, here.user(), queries=services.registered_queries)
+    (row,) = here.since(CodeRunRow, 0)
+    assert row.uuid == done.uuid
+    assert products(here, row.inputs) == {"queries/q", "databases/examples/proteins"}
+    told = {one.key: one.value for one in here.since(KeyValueRow, 0)}
+    assert told["program_version"] == services.installation.version("diamond-blastp")
+    (job,) = (one.query_job_id for one in services.queries.list_jobs(ADMINISTRATOR))
+    assert services.provenance.record(here, job)
+
+
 def test_registry_query_records_as_inputs_what_it_read_alone(
     here: Any, services: Services, config: Callable[[str], Path]
 ) -> None:
