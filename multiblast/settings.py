@@ -41,7 +41,10 @@ COUPLING_BYTES = "MULTIBLAST_COUPLING_BYTES"
 PLUGINS = "MULTIBLAST_PLUGINS"
 PLUGINS_DATABASE = "MULTIBLAST_PLUGINS_DATABASE"
 GIT_PLUGINS = "GIT_PLUGINS"
-"""The environment variables with further places of plugins; the second is QHAna's own."""
+"""The environment variables about plugins: further folders, their databases, git repositories (QHAna's own word)."""
+
+CONTAINER_MODE = "CONTAINER_MODE"
+"""The environment variable that says what a container is for; QHAna's own word."""
 
 ENVIRONMENT = {
     "MULTIBLAST_HOME": "Directory in which everything is kept that has no other place. "
@@ -76,6 +79,8 @@ ENVIRONMENT = {
     "each. Default: an SQLite file each in multiblast's home.",
     GIT_PLUGINS: "Further git repositories with plugins, a line `git+URL[@REF][#subdirectory=DIRECTORY]` each. "
     "Default: none.",
+    CONTAINER_MODE: "What a container is for: `server` (Prefect's), `worker`, `web` (the HTTP service), `register` or "
+    "`all`; the images set it. Default: `server`.",
     "MULTIBLAST_TASK_RUNNER": "Prefect task runner for batches, `MODULE.CLASS` with its parameters after `?`. "
     "Default: threads of the run's own process.",
 }

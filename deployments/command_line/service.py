@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from deployments import foreground, stack
+from deployments import container, foreground, stack
 
 app = typer.Typer(name="service", no_args_is_help=True, help="Start, stop and register Prefect servers and workers.")
 
@@ -59,6 +59,12 @@ def worker(
 ) -> None:
     """Be a worker of the server at PREFECT_API_URL, in the foreground."""
     raise typer.Exit(foreground.work_for(site) if site else foreground.work())
+
+
+@app.command("container")
+def start_container() -> None:
+    """Be what CONTAINER_MODE says (server, worker, web, register or all), with the plugins of GIT_PLUGINS."""
+    raise typer.Exit(container.start())
 
 
 @app.command()

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from deployments import container
+
 _ROOT = Path(__file__).resolve().parents[2]
 _CONTAINERS = _ROOT / "deployments" / "containers"
 _DOCKERFILE = (_CONTAINERS / "Dockerfile").read_text()
@@ -42,6 +44,22 @@ def test_compose_lets_prefect_ask_for_what_all_others_have() -> None:
 def test_compose_declares_the_volumes_it_uses() -> None:
     used = {text.partition(":")[0] for service in _COMPOSE["services"].values() for text in service.get("volumes", ())}
     assert {name for name in used if name.isalnum()} == _COMPOSE["volumes"].keys()
+
+
+def test_containers_are_for_modes_that_there_are() -> None:
+    named = re.findall(r"CONTAINER_MODE=(\S+)$", _DOCKERFILE, re.MULTILINE)
+    services = _COMPOSE["services"].values()
+    named += [service["environment"]["CONTAINER_MODE"] for service in services if "CONTAINER_MODE" in str(service)]
+    assert sorted({*named}) == sorted(container.MODES)
+
+
+def test_image_has_what_plugins_need_and_looks_in_the_mounted_folder() -> None:
+    (installed,) = re.findall(r"--no-install-recommends (.*?) \\$", _DOCKERFILE, re.MULTILINE)
+    assert {"bubblewrap", "git", "openssh-client"} <= set(installed.split())
+    (folder,) = re.findall(r"MULTIBLAST_PLUGINS=(\S+)", _DOCKERFILE)
+    mounted = _COMPOSE["x-image"]["volumes"]
+    assert any(volume.split(":")[-2] == folder for volume in mounted if volume.endswith(":ro"))
+    assert "GIT_PLUGINS" in _COMPOSE["x-image"]["environment"]
 
 
 @pytest.mark.parametrize("command", _COMMANDS, ids=" ".join)
