@@ -74,14 +74,11 @@ class Services:
     def embedded(cls, targets_root: Path | None = None) -> Services:
         """Return services that need nothing but a directory: SQLite and files under `settings.home`."""
         base = home()
-        if targets_root is None:
-            targets_root = base / "targets"
-            targets_root.mkdir(parents=True, exist_ok=True)
         return cls(
             Database(f"sqlite:///{base / 'jobs.sqlite'}"),
             LocalStore(base / "store"),
             Installation(),
-            Targets(targets_root),
+            Targets(targets_root) if targets_root else Targets.own(),
             QueryLimits(),
         )
 

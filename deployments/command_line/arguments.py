@@ -12,7 +12,6 @@ from typing import Annotated
 import typer
 
 from deployments.command_line.display import only_json
-from multiblast.coupling.reference import is_url
 
 USER = "MULTIBLAST_USER"
 GUEST_TOKEN = "MULTIBLAST_GUEST"  # noqa: S105 - the name of a variable
@@ -32,6 +31,8 @@ def spooled(path: Path) -> Path:
 
 def spooled_query(text: str) -> str:
     """Return a query's path or reference; a pipe is `spooled`."""
+    from multiblast.coupling.reference import is_url  # with what fetches from everywhere
+
     return text if text.startswith("store:") or is_url(text) else str(spooled(Path(text)))
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from multiblast.accounts import Requester
     from multiblast.services import Services
     from multiblast.settings import Policy
+    from multiblast.targets import Targets
 
 ResultT = TypeVar("ResultT")
 
@@ -94,6 +95,15 @@ class Session:
 def local_services(targets_root: Path | None = None) -> Services:
     """Return the services that are configured: by the blocks of the server that is in use, else embedded."""
     return _services(targets_root, of_blocks=_uses_blocks())
+
+
+def local_targets(targets_root: Path | None = None) -> Targets:
+    """Return the databases that are configured; unlike `local_services` it imports nothing else."""
+    if _uses_blocks():
+        return _services(targets_root, of_blocks=True).targets
+    from multiblast.targets import Targets
+
+    return Targets(targets_root) if targets_root else Targets.own()
 
 
 def local_policy() -> Policy:

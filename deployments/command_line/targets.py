@@ -9,7 +9,7 @@ import typer
 
 from deployments.command_line import display
 from deployments.command_line.arguments import Fasta, TargetsRoot
-from deployments.command_line.session import Session, local_services
+from deployments.command_line.session import Session, local_targets
 from multiblast.molecules import Molecule
 from multiblast.targets.new_target import read_new_target
 
@@ -21,7 +21,7 @@ def targets(
     ] = False,
 ) -> None:
     """List the databases that can be searched, by the names to give to --target."""
-    found = local_services(targets_root).targets
+    found = local_targets(targets_root)
     if json:
         display.print_json(found.tree())
         return

@@ -57,6 +57,13 @@ class Targets:
         self._lock = Lock()
         self._last: _Scan | None = None
 
+    @classmethod
+    def own(cls) -> Targets:
+        """Return what is below ``targets`` in multiblast's home, which is made if need be."""
+        root = home() / "targets"
+        root.mkdir(parents=True, exist_ok=True)
+        return cls(root)
+
     def rescan(self) -> None:
         """Forget what was found, so that the next question looks again."""
         with self._lock:  # a scan that is under way may have passed what its caller has just written
