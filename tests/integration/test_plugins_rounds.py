@@ -315,7 +315,7 @@ def test_directories_that_nobody_may_enter_are_opened_again(tmp_path: Path) -> N
 
 MANY = """
 [tool.multiblast.plugin.outputs.parts]
-data = "parts/*"
+data = "parts"
 content = "*"
 many = true
 [tool.multiblast.plugin.parameters.words]
