@@ -22,13 +22,14 @@ async def reconcile_jobs() -> int:
 
     A job whose run was cancelled is cancelled. One that loses its third run in a row has failed.
     Another run takes the place of one that died before its job began.
-    Notices of ended jobs that could not be sent then are sent now.
+    Notices and webhooks that could not be sent then are sent now.
 
     Returns:
         How many jobs are on their way to be run.
     """
     reconciled = reconcile()
     replaced, notices = replace_dead_runs(), services().notices.send(signing_secret)
+    services().webhooks.send(signing_secret)
     facts = asdict(reconciled) | {"runs started again": replaced} | asdict(notices)
     await show_facts("reconciled", "Jobs and their runs", facts)
     return len(run_again(reconciled.waiting)) if reconciled.waiting else 0

@@ -21,7 +21,7 @@ from multiblast.search.plugins import find_plugins_by
 from multiblast.settings import Policy, QueryLimits, home
 from multiblast.stores import LocalStore, Store
 from multiblast.targets import Targets
-from multiblast.upkeep import CleanedUp, Expiry, Notices, StorageUpkeep
+from multiblast.upkeep import CleanedUp, Expiry, Notices, StorageUpkeep, Webhooks
 
 if TYPE_CHECKING:
     from multiblast.actions.plugin_chains import PluginChains
@@ -190,6 +190,11 @@ class Services:
     def notices(self) -> Notices:
         """Notifications of ended jobs."""
         return Notices(self.database, self.policy.notices)
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """Notifications of what changes of plugin jobs."""
+        return Webhooks(self.database, self.policy.notices)
 
     @property
     def expiry(self) -> Expiry:

@@ -324,6 +324,11 @@ class PluginRules(_Settings):
         description="How plugins are confined: by bwrap of Debian's bubblewrap, which has to work; auto: by it where "
         "it works; none: they may do what the worker's user may.",
     )
+    qhana: bool = Field(
+        default=False,
+        description="Offer plugins at /qhana, too, in the form of QHAna's plugin runner. Whoever has the link of a "
+        "task there may read it and answer what it asks.",
+    )
     licences: tuple[str, ...] = Field(
         default=(),
         description="Licences that plugins, their packages and tools may have, by their SPDX names, such as MIT. "

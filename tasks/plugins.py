@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass
+from threading import Thread
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -35,7 +37,7 @@ from multiblast.plugins.forms import answer_model
 from multiblast.plugins.rounds import Progress
 from multiblast.plugins.run import PluginRun, Stop
 from tasks.page import location_of, run_form, show_markdown, show_table
-from tasks.recovery import cancel_at_once
+from tasks.recovery import cancel_at_once, signing_secret
 from tasks.registry import record_if_wanted
 from tasks.runs import RETRY_IF_TRANSIENT, best_effort, leave_as, requester, upload_directory
 
@@ -108,6 +110,7 @@ async def run_rounds(job_id: str, coupling: str = "") -> PluginJob:
     try:
         number = 1
         while await _begun(run, number):
+            await asyncio.to_thread(send_webhooks)
             is_over = await asyncio.to_thread(run.is_over, number)
             stop = _run_round.with_options(refresh_cache=not is_over)(job_id, number, plugin, coupling)
             if stop.end == "done":
@@ -161,6 +164,7 @@ async def _ask(job_id: str, stop: Stop) -> None:
     if not deployment.id:
         raise ConflictError(f"plugin job {job_id} asks: {stop.title}. Answer it: multiblast plugins answer {job_id:.8}")
     address = address_of(JobKind.PLUGIN, job_id)
+    await asyncio.to_thread(send_webhooks)
     lines = [f"## {stop.title}", "", "Press *Resume* above and fill in the form."]
     await show_markdown(
         f"asks-{job_id:.8}", "\n".join(lines + ([f"Or answer [here]({address})."] if address else [])), "A question"
@@ -265,6 +269,7 @@ class _Shown:
 
     def __init__(self, job_id: str) -> None:
         self._job_id, self._progress, self._at = job_id, None, 0.0
+        self._sending: Thread | None = None
 
     _progress: UUID | None
 
@@ -278,6 +283,7 @@ class _Shown:
         if self._progress is not None and share < 100 and time.monotonic() - self._at < _PERIOD_S:  # noqa: PLR2004 - percent
             return
         self._at = time.monotonic()
+        self._send_webhooks()
         text = f"{what.value:g} of {what.target:g} {what.unit}".strip()
         try:
             with get_client(sync_client=True) as client:
@@ -289,3 +295,17 @@ class _Shown:
                 self._progress = client.create_artifact(made).id
         except (HTTPError, PrefectException) as error:
             get_run_logger().warning("The progress of the plugin was not shown: %s", error)
+
+    def _send_webhooks(self) -> None:
+        """Send what has changed, in a thread: whoever is to hear of it may be slow, and the plugin is watched here."""
+        if self._sending is None or not self._sending.is_alive():
+            self._sending = Thread(target=copy_context().run, args=[send_webhooks], name="webhooks", daemon=True)
+            self._sending.start()
+
+
+def send_webhooks() -> None:
+    """Send what has changed of plugin jobs to whoever wants to hear of it; what fails is sent later."""
+    try:
+        services().webhooks.send(signing_secret)
+    except Exception as error:  # noqa: BLE001 - never at a job's cost
+        logging.getLogger("multiblast.webhooks").warning("webhooks were not sent: %s", error)

@@ -171,6 +171,7 @@ def dismiss_helpers(run_id: UUID, *, at_once: bool = True) -> None:
 def notify(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect names them
     """Send notices of ended jobs: a hook, so that the run itself has ended before."""
     services().notices.send(signing_secret)
+    services().webhooks.send(signing_secret)
 
 
 HOOKS: dict[str, Any] = {"on_completion": [notify], "on_failure": [notify], "on_cancellation": [cancel_jobs, notify]}

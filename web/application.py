@@ -18,6 +18,7 @@ from web.legacy.application import legacy_application
 from web.memory import Memory
 from web.ncbi import routes as ncbi_routes
 from web.pages import routers as page_routers
+from web.qhana import routes as qhana_routes
 from web.runs import Runs, Starter
 from web.service import Service
 from web.watch import Watch
@@ -56,7 +57,8 @@ def make_application(services: Services, starter: Starter) -> ASGIApp:
     own = (query_routes, report_routes, plugin_routes, ncbi_routes, operation_routes)
     has_gateway = services.policy.gateway.enabled
     gateway = (objects.router, uploads.router, qiita.router) if has_gateway else ()
-    for router in (*(routes.router for routes in own), *gateway, *page_routers()):
+    qhana = (qhana_routes.router,) if services.policy.plugins.qhana else ()
+    for router in (*(routes.router for routes in own), *gateway, *qhana, *page_routers()):
         app.router.routes.extend(router.routes)  # as they are: to include a router makes each route again
     app.mount("/multi-blast", legacy)
     if rules.origins:

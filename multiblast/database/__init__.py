@@ -3,7 +3,7 @@
 from multiblast.database.engine import Database
 from multiblast.database.job_tables import AnyJob, JobT, job_table
 from multiblast.database.lease_renewal import LEASE, heartbeat
-from multiblast.database.plugin_tables import PluginJob, PluginSource
+from multiblast.database.plugin_tables import PluginJob, PluginSource, Webhook
 from multiblast.database.site_tables import GrantKey, QiitaJob, Site, Ticket, Transfer
 from multiblast.database.statements import among, database_now, in_portions, insert_missing, is_postgresql, upsert
 from multiblast.database.tables import (
@@ -66,6 +66,7 @@ __all__ = [
     "Usage",
     "UserToken",
     "UtcDateTime",
+    "Webhook",
     "among",
     "database_now",
     "heartbeat",

@@ -58,3 +58,25 @@ class PluginSource(Table, table=True):
 
     job_id: str = Field(primary_key=True, max_length=32)
     source_id: str = Field(primary_key=True, max_length=32, index=True)
+
+
+class Webhook(Table, table=True):
+    """A URL that hears of what changes of a plugin job.
+
+    Attributes:
+        event: Of what: ``status``, ``steps`` or ``details``; empty for all.
+        source: What the job is called there.
+        seen: By event, the state that was sent last, or that there was at the beginning.
+        attempts: How often it was tried to send what has changed.
+        due_at: When to try next; while somebody tries, when to believe that they are gone.
+        problem: Why the last attempt failed.
+    """
+
+    job_id: str = Field(primary_key=True, max_length=32)
+    url: str = Field(primary_key=True, max_length=2000)
+    event: str = Field(default="", primary_key=True, max_length=20)
+    source: str = Field(default="", max_length=2000)
+    seen: dict[str, str] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    attempts: int = 0
+    due_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime, index=True)
+    problem: str = Field(default="", sa_type=Text)

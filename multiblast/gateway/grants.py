@@ -18,7 +18,7 @@ from multiblast.stores.base import is_key
 
 GRANT_S = 600
 ALL = "/"  # as a prefix: every key
-_PREFIX = "mbg1"
+_PREFIX, _SEAL = "mbg1", "seal1"
 _REREAD_S = 10.0
 
 
@@ -85,6 +85,19 @@ class GrantKeys:
         read = json.loads(base64.urlsafe_b64decode(facts))
         grant = Grant(**{**read, "reads": tuple(read["reads"]), "writes": tuple(read["writes"])})
         return grant, grant.expires <= (time.time() if now is None else now)
+
+    def seal(self, text: str) -> str:
+        """Return what shows that we wrote a text, such as what a link stands for; made worthless as grants are."""
+        if not self._keys():
+            self.rotate()
+        key = self._keys()[-1]
+        return f"{key.id}-{_signature(key, f'{_SEAL}:{text}')}".rstrip("=")
+
+    def is_sealed(self, text: str, seal: str) -> bool:
+        """Return whether we made a seal for a text."""
+        key = next((key for key in self._keys() if seal.startswith(f"{key.id}-")), None)
+        made = f"{key.id}-{_signature(key, f'{_SEAL}:{text}')}".rstrip("=") if key else ""
+        return bool(made) and hmac.compare_digest(made.encode(), seal.encode(errors="replace"))
 
     def rotate(self) -> str:
         """Let a new key sign from now on; return its id.

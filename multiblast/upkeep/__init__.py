@@ -3,5 +3,6 @@
 from multiblast.upkeep.expiry import Expired, Expiry
 from multiblast.upkeep.notices import Notices, SentNotices
 from multiblast.upkeep.storage import CleanedUp, Missing, StorageUpkeep, Swept
+from multiblast.upkeep.webhooks import Webhooks
 
-__all__ = ["CleanedUp", "Expired", "Expiry", "Missing", "Notices", "SentNotices", "StorageUpkeep", "Swept"]
+__all__ = ["CleanedUp", "Expired", "Expiry", "Missing", "Notices", "SentNotices", "StorageUpkeep", "Swept", "Webhooks"]

@@ -39,6 +39,10 @@ OPEN = dict.fromkeys(WHO, 200)
 ADMINISTRATION = {**WORTHLESS, **STRANGERS, "owner": 403, "share": 401, "administrator": 200}
 
 
+class Form(dict[str, str]):
+    """A body that is sent as a form."""
+
+
 def job_rows(kind: str) -> list[tuple[str, str, Any, dict[str, int]]]:
     job, end = f"/{kind}/jobs/{{job_id}}", {"guestID": "nobody's"}
     return [
@@ -78,6 +82,15 @@ ROUTES = [
     ("POST", "/plugin/jobs/{job_id}/steps/first", {}, rights(409)),
     ("GET", "/plugin/plugins", None, OPEN),
     ("GET", "/plugin/plugins/sort-lines", None, OPEN),
+    ("GET", "/qhana/plugins/", None, OPEN),
+    ("GET", "/qhana/plugins/sort-lines/", None, dict.fromkeys(WHO, 307)),
+    ("GET", "/qhana/plugins/sort-lines/ui/", None, OPEN),
+    ("POST", "/qhana/plugins/sort-lines/process/", Form(text="data:text/plain,b"), rights(303, strangers=303)),
+    ("GET", "/qhana/tasks/{job_id}/", None, READ),
+    ("POST", "/qhana/tasks/{job_id}/", {"command": "unsubscribe", "webhookHref": "https://example.org/"}, READ),
+    ("GET", "/qhana/tasks/{job_id}/steps/first/ui/", None, rights(404, share=404)),
+    ("POST", "/qhana/tasks/{job_id}/steps/first/", Form(word="a"), rights(409)),
+    ("GET", "/qhana/files/{name}/", None, dict.fromkeys(WHO, 404)),
     ("POST", "/guests", None, OPEN),
     ("GET", "/health", None, OPEN),
     ("GET", "/metrics", None, OPEN),
@@ -98,7 +111,7 @@ ROUTES = [
 def services(services_under: Callable[..., Services], tmp_path_factory: pytest.TempPathFactory) -> Services:
     rules, folder = HttpRules(user_header="X-User"), tmp_path_factory.mktemp("plugins")
     write_plugin(folder, SORT)
-    plugins = PluginRules(folders=(str(folder),))
+    plugins = PluginRules(folders=(str(folder),), qhana=True)
     policy = Policy(trust_unnamed=False, administrators=frozenset({"root"}), http=rules, plugins=plugins)
     return services_under(policy)
 
@@ -201,12 +214,14 @@ def test_http_route_is_for_whom_it_is_for(  # noqa: PLR0913, PLR0917 - a row of 
     if path == "/admin/tokens/{user}/{name}":
         services.accounts.tokens.make("bob", "t")
     kind = next((kind for kind in ("report", "plugin") if path.startswith(f"/{kind}/jobs")), "query")
+    kind = "plugin" if path.startswith("/qhana") else kind
     names = {"name": {"report": "report.tsv", "plugin": "sorted.txt"}.get(kind, "t"), "user": "bob"}
     made = {"query": job, "report": report, "plugin": plugin}[kind]
     address = path.format(job_id=made, comparison=comparison, **names)
     sent = {"queryJobID": job} if body == {"queryJobID": "JOB"} else body
     given = {**headers, "share": headers[f"{kind} share"]}
-    found = {who: client.request(method, address, json=sent, headers=given[who]).status_code for who in WHO}
+    written = {"data" if isinstance(sent, Form) else "json": sent}
+    found = {who: client.request(method, address, headers=given[who], **written).status_code for who in WHO}
     assert found == codes
 
 

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from multiblast.services import Services
-from multiblast.settings import HttpRules, Policy
+from multiblast.settings import HttpRules, PluginRules, Policy
 from tests.support.http_service import HereStarter, config, serving
 
 REQUESTS_AT_A_TIME = 25
@@ -80,6 +80,12 @@ PATHS = [
     "/report/jobs/{}",
     "/report/jobs/{}/files",
     "/report/jobs/{}/files/{}",
+    "/qhana/plugins/{}/",
+    "/qhana/plugins/{}/ui/",
+    "/qhana/plugins/{}/process/",
+    "/qhana/tasks/{}/",
+    "/qhana/tasks/{}/steps/{}/",
+    "/qhana/files/{}/",
     "/admin/tokens",
     "/admin/tokens/{}/{}",
     "/multi-blast/jobs",
@@ -92,6 +98,7 @@ PATHS = [
 ]
 NAMES = ["site", "status", "first", "count", "lines", "download", "children", "page", "sort", "evalue_max", "query"]
 NAMES += ["CMD", "RID", "PROGRAM", "DATABASE", "QUERY", "FORMAT_TYPE", "EXPECT", "job-id", "save_job", "share_token"]
+NAMES += ["access", "file-id"]
 HEADERS = ["Range", "If-Range", "If-None-Match", "Prefer", "Accept", "Origin", "traceid", "Content-Range"]
 HEADERS += ["Content-Max-Length", "Auth-Key", "Cookie", "X-User", "X-Proxy-Secret", "Content-Type", "Expect"]
 VALUES = [
@@ -207,7 +214,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def url(home: Path, services_under: Callable[..., Services]) -> Iterator[str]:
     rules = HttpRules(user_header="X-User", body_bytes=200_000)
-    services = services_under(Policy(trust_unnamed=False, http=rules), home)
+    services = services_under(Policy(trust_unnamed=False, http=rules, plugins=PluginRules(qhana=True)), home)
     TOKENS.append(services.accounts.tokens.make("ann", "tests"))
     ann = services.accounts.requester("ann")
     JOBS.append(services.queries.create(ann, config(FASTA)).query_job_id)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from multiblast.services import Services
-from multiblast.settings import Policy
+from multiblast.settings import PluginRules, Policy
 from tests.support.http_service import HereStarter, serving
 
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
@@ -20,7 +20,8 @@ EXAMPLES = os.environ.get("SCHEMA_EXAMPLES", "2")  # of each route; 60 take thre
 
 def test_http_document_holds(services_under: Callable[..., Services]) -> None:
     """As an administrator, who gets furthest; everybody else's refusals are in the authorization table."""
-    services = services_under(Policy(trust_unnamed=False, administrators=frozenset({"root"})))
+    plugins = PluginRules(qhana=True)
+    services = services_under(Policy(trust_unnamed=False, administrators=frozenset({"root"}), plugins=plugins))
     token = services.accounts.tokens.make("root", "tests")
     with serving(services, HereStarter(services)) as url:
         command = [
