@@ -18,6 +18,7 @@ from multiblast.actions.catalogue import action
 from multiblast.actions.job_door import JobDoor
 from multiblast.actions.requests import read_create_report
 from multiblast.actions.stored_file import StoredFile
+from multiblast.archive.rows import names_in_rows
 from multiblast.archive.summary import read_subjects
 from multiblast.database import ChildJob, JobKind, JobStatus, QueryJob, ReportJob, Result
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem
@@ -391,14 +392,14 @@ class Reports(JobDoor):
         query = self.jobs.query(query_job_id)
         databases = self._engine.resolver.context(query).databases
         keys = [child.result_key for child in self.jobs.children(query) if child.pack]
-        found = dict.fromkeys(
-            subject for archive in self._engine.results.archives(keys) for subject in read_subjects(archive)
-        )
+        is_rows = search_plugin(query.program) is not None
+        read, write = (names_in_rows, write_named) if is_rows else (read_subjects, write_subjects)
+        found = dict.fromkeys(subject for archive in self._engine.results.archives(keys) for subject in read(archive))
         with TemporaryDirectory(prefix="multiblast-") as name:
             output = Path(name) / "subjects.fasta"
             output.touch()
             if found:
-                write_subjects(databases, list(found), output, self._engine.installation.program("blastdbcmd"))
+                write(databases, list(found), output, self._engine.installation.program("blastdbcmd"))
             return output.open("rb")  # it can be read although the directory goes
 
     @action("errors")

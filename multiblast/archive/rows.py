@@ -32,6 +32,13 @@ def read_rows(archive: bytes) -> tuple[tuple[str, ...], list[list[bytes]]]:
     return columns, [row.split(b"\t") for row in rows]
 
 
+def names_in_rows(archive: bytes) -> list[str]:
+    """Return what a database calls the subjects of a result: the first words of their titles, if these are kept."""
+    columns, rows = read_rows(archive)
+    at = columns.index("stitle" if "stitle" in columns else "sseqid") if rows else 0
+    return [row[at].decode("utf-8", "surrogateescape").partition(" ")[0] for row in rows]
+
+
 def subjects_of_rows(archive: bytes) -> dict[str, ArchivedSubject]:
     """Return the subjects of a result, by id, in their order."""
     columns, rows = read_rows(archive)

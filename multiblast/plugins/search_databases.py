@@ -56,6 +56,11 @@ class SearchDatabase:
         """What the program knows it by."""
         return self.directory / _DATABASE
 
+    @property
+    def is_made(self) -> bool:
+        """Whether it is there."""
+        return (self.directory / _MADE).exists()
+
     def make(self, installation: Installation, cancelled: Callable[[], bool]) -> None:
         """Make it, unless it is there; who comes while another makes it waits for that.
 

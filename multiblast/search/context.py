@@ -98,6 +98,11 @@ class SearchContext:
         """Return a sequence as it is given to the program."""
         return residues
 
+    @property
+    def is_prepared(self) -> bool:
+        """Whether nothing that takes long must be made before a search."""
+        return True
+
     def prepare(self, installation: Installation, directory: Path, cancelled: Callable[[], bool]) -> None:
         """Make what a search in a directory needs beside the databases and the query: nothing, here."""
 

@@ -169,7 +169,8 @@ def make_plan(  # noqa: PLR0913 - a search, and the job it is for
     speed = Speeds(engine.database).get(search_key) if unknown else None
     per_second = speed.letters_per_second if speed else None
     workers = engine.installation.workers
-    if plugin := search_plugin(program):
+    plugin = search_plugin(program)
+    if plugin:
         batches = pack_large_batches(job_id, unknown, plugin.table.batch_letters, workers)
     else:
         batches = pack_batches(job_id, program, unknown, workers=workers, letters_per_second=per_second)
@@ -183,7 +184,8 @@ def make_plan(  # noqa: PLR0913 - a search, and the job it is for
         letters=letters,
         batches=(*_known_batches(job_id, first, known), *batches),
         core_seconds=core_seconds(program, letters, per_second),
-        seconds=estimated_seconds(letters, workers, len(batches), per_second),
+        # The one batch of a plugin uses all cores.
+        seconds=estimated_seconds(letters, workers, workers if plugin else len(batches), per_second),
         result_bytes=speed.bytes_per_letter * letters if speed else None,
         warnings=(*warnings, *_lost_warnings(len(found) - len(known))),
         lost=lost,

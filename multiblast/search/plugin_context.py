@@ -33,6 +33,7 @@ _NAME = re.compile(rb"q([1-9][0-9]*)")
 _RECORD = re.compile(rb"^>q([1-9][0-9]*)\b", re.MULTILINE)
 _LOG_KEPT_BYTES = 4096
 _WORK = "work"
+_MADE_AT_ONCE = 20_000_000  # letters: within a second or so
 _BUFFER_BYTES = 1 << 20
 
 
@@ -84,6 +85,11 @@ class PluginContext(SearchContext):
         """What the program searches in."""
         fingerprints = tuple(database.fingerprint for database in self.databases)
         return SearchDatabase(self.plugin, self.version, self.databases, fingerprints)
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether the plugin's own database is there, or so small that it is made at once."""
+        return self.database_size.letters <= _MADE_AT_ONCE or self.database.is_made
 
     def prepare(self, installation: Installation, directory: Path, cancelled: Callable[[], bool]) -> None:
         """Make the plugin's own database of what is searched, unless it is there, and a directory to work in."""

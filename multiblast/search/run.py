@@ -99,9 +99,12 @@ class SearchRun:
         """
         if not plan.unknown:
             return True
+        context = self.engine.resolver.context(self._job())
+        if not context.is_prepared:
+            return False
         if plan.seconds is not None:
             return plan.core_seconds <= limit_s
-        databases = self.engine.resolver.context(self._job()).databases
+        databases = context.databases
         return plan.letters * sum(database.letters for database in databases) <= limit_s * _COMPARED_PER_S
 
     def settle_known(self, job: QueryJob) -> bool:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,12 @@ from sqlmodel import select
 from multiblast.accounts import Requester
 from multiblast.database import Lease
 from multiblast.errors import FailureClass, InvalidInputError, MultiblastError, ProgramError
-from multiblast.options import program_names
+from multiblast.jobs import TargetName
+from multiblast.options import parse_options, program_names
 from multiblast.search import SearchedJob, read_submission, search_plugin
+from multiblast.search.plugin_context import PluginContext
 from multiblast.search.plugins import find_plugins_by
+from multiblast.search.resolver import Resolver
 from multiblast.sequences import Sequence
 from multiblast.services import Services
 from multiblast.settings import PluginRules
@@ -167,6 +171,21 @@ def test_database_is_made_once_and_swept_when_it_was_not_used(
     services.clean_up()
     assert [path.name for path in place.iterdir() if path.is_dir()] == []
     assert submit(fasta(proteins[1:3]), program="diamond-blastp", target="proteins").status == "complete"
+
+
+def test_database_is_made_by_one_of_two_that_come_at_once(services: Services, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    context = Resolver(services.installation, services.targets).resolve(
+        "demo", (TargetName("examples", "proteins"),), parse_options("mmseqs-search")
+    )
+    assert isinstance(context, PluginContext)
+    database = context.database
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: database.make(services.installation, lambda: False), range(4)))
+    assert database.is_made
+    assert [one.message for one in caplog.records if one.message.startswith("making")] == [
+        "making the mmseqs-search database of demo/examples/proteins, 2,139 sequences"
+    ]
 
 
 def test_database_that_cannot_be_made_fails_the_job_at_once(  # noqa: PLR0913, PLR0917 - its fixtures

@@ -14,9 +14,10 @@ from multiblast.errors import ConflictError, InvalidInputError
 from multiblast.options import options_for
 from multiblast.reports import Formatting
 from multiblast.reports.formats import FORMATS
-from multiblast.search import SearchedJob
-from multiblast.sequences import Sequence
+from multiblast.search import SearchedJob, read_submission
+from multiblast.sequences import Sequence, read_fasta
 from multiblast.services import Services
+from multiblast.targets.makeblastdb import build_database
 from tests.benchmarks.bench_data import back_translated
 from tests.support.search_plugins import PROGRAMS, PlainProgram
 from tests.support.sequences import distinct_proteins, fasta
@@ -209,3 +210,44 @@ def test_five_hundred_are_searched_once(  # noqa: PLR0913, PLR0917 - its fixture
     again = submit(fasta(others), program=program, target="proteins")
     assert (again.searched, again.reused, searches_run(services)) == (0, 500, [500])
     assert report(again.job_id) == plain(program).rows(others)
+
+
+@pytest.mark.parametrize("program", ["diamond-blastp", "mmseqs-search"])
+def test_sequences_of_all_subjects_are_found_by_what_tables_call_them(
+    program: str, services: Services, submit: Submit, proteins: list[Sequence]
+) -> None:
+    """So plugins can go on with them."""
+    job = submit(fasta(proteins[9:11]), program=program, target="proteins")
+    hits = services.reports.hits(ANYBODY, job.job_id).rows
+    with services.reports.all_subjects(ANYBODY, job.job_id) as stream:
+        subjects = list(read_fasta(stream.read()))
+    names = [{one.name, *one.name.split("|")} for one in subjects]
+    assert len(subjects) == len(hits) == job.rows[0].hits
+    assert all(any(hit.sseqid in name for name in names) for hit in hits)
+    assert proteins[9].residues in {one.residues for one in subjects}
+
+
+def test_large_query_is_planned_as_one_process_of_all_cores(services: Services) -> None:
+    text = fasta(distinct_proteins()[:300])
+    submission = read_submission(query=text, program="diamond-blastp", targets=["demo/examples/proteins"])
+    plan = services.queries.preview(submission)
+    (batch,) = plan.to_run
+    assert (len(batch.positions), batch.threads) == (300, services.installation.workers)
+    assert plan.warnings == ()
+
+
+def test_several_databases_are_searched_together(
+    make_services: Callable[..., Services], proteins: list[Sequence], tmp_path: Path
+) -> None:
+    """They are one database to the program, in the one order in which several are always searched."""
+    root = tmp_path / "targets"
+    half = len(proteins) // 2
+    for name, some in (("one", proteins[:half]), ("two", proteins[half:])):
+        (tmp_path / f"{name}.fasta").write_text(fasta(some))
+        build_database(tmp_path / f"{name}.fasta", root / "s/t/blast", name, molecule="protein", title=name)
+    services = make_services(root=root)
+    submission = read_submission(
+        query=fasta(proteins), program="diamond-blastp", targets=["s/t/two", "s/t/one"], options={"max_target_seqs": 1}
+    )
+    job = services.queries.run(services.queries.submit(ANYBODY, submission).job_id).execute()
+    assert [row.best_hit for row in job.rows[:-1]] == [one.name for one in proteins[:-1]]
