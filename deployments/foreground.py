@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from ipaddress import ip_address
 from types import FrameType
 from urllib.parse import quote
@@ -60,14 +61,22 @@ def serve_web(host: str, port: int) -> int:
     return 0
 
 
-def work() -> int:
-    """Be a worker of the server at ``PREFECT_API_URL``, once it has its work pool."""
+def work(queues: Sequence[str] = ()) -> int:
+    """Be a worker of the server at ``PREFECT_API_URL``, once it has its work pool.
+
+    Args:
+        queues: The only work queues that it takes runs from, such as those that plugins name; by default all of ours.
+    """
     environment.apply_for_service()
+    if queues:  # beside another worker on this machine, perhaps
+        os.environ.setdefault(WORKER, f"{environment.worker_name()}-{'-'.join(queues)}")
     _wait_for_server()
     _make_own_queue()
+    for queue in queues:
+        _make_queue(queue, "For workers that are told to take it")
     if storage := _task_result_storage():
         os.environ.setdefault("PREFECT_DEFAULT_RESULT_STORAGE_BLOCK", storage)
-    return supervise([*_WORKER, *_worker()])
+    return supervise([*_WORKER, *_worker(queues)])
 
 
 def work_for(site: str) -> int:
@@ -114,6 +123,7 @@ def register() -> int:
     register.watch_runs()
     register.deploy()
     register.offer_databases()
+    register.offer_plugins()
     return 0
 
 
@@ -142,9 +152,9 @@ def _server(host: str, port: int) -> list[str]:
     return [sys.executable, "-m", "deployments.prefect_server", host, str(port)]
 
 
-def _worker() -> list[str]:
+def _worker(only: Sequence[str] = ()) -> list[str]:
     name, limit = os.environ[WORKER], str(_RUNS_PER_CORE * len(os.sched_getaffinity(0)))
-    chosen = (*environment.queues(), "default", own_queue(name))
+    chosen = (*(only or (*environment.queues(), "default")), own_queue(name))
     queues = [word for queue in chosen for word in ("--work-queue", queue)]
     options = ["--pool", environment.POOL, "--type", "process", "--name", name, "--limit", limit]
     return ["worker", "start", *options, *queues]
@@ -156,9 +166,14 @@ def _make_own_queue() -> None:
     api_url, pool = os.environ["PREFECT_API_URL"], f"/work_pools/{environment.POOL}"
     if not wait_for(lambda: _is_there(api_url, pool), _START_LIMIT_S, every_s=0.5):
         raise ServerError(f"{api_url} has no work pool {environment.POOL!r}: run `python -m deployments register`")
-    queue = own_queue(name)
-    if not _is_there(api_url, f"{pool}/queues/{quote(queue)}"):
-        ask(api_url, f"{pool}/queues", {"name": queue, "description": "What only this worker takes"})
+    _make_queue(own_queue(name), "What only this worker takes")
+
+
+def _make_queue(name: str, description: str) -> None:
+    """Have a work queue in the work pool, which is there."""
+    api_url, queues = os.environ["PREFECT_API_URL"], f"/work_pools/{environment.POOL}/queues"
+    if not _is_there(api_url, f"{queues}/{quote(name)}"):
+        ask(api_url, queues, {"name": name, "description": description})
 
 
 def _is_there(api_url: str, path: str) -> bool:

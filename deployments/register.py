@@ -123,12 +123,15 @@ def deploy() -> None:
 
 def remove_old_deployments() -> None:
     """Remove deployments of ours that ``prefect.yaml`` no longer names, as an earlier version left them."""
-    wanted = {entry["name"] for entry in environment.prefect_file()["deployments"]}
+    entries = environment.prefect_file()["deployments"]
+    wanted = {entry["name"] for entry in entries}
+    plugins = next(entry["entrypoint"] for entry in entries if entry["name"] == "run-plugin")
     with get_client(sync_client=True) as client:
         for found in client.read_deployments(limit=200):
             # Deployments of somebody else's flows may share the server, and even the pool.
             is_ours = found.work_pool_name == POOL and (found.entrypoint or "").startswith("flows/")
-            if is_ours and found.name not in wanted:
+            # Those of plugins are `offer_plugins`'s to remove.
+            if is_ours and found.name not in wanted and found.entrypoint != plugins:
                 client.delete_deployment(found.id)
 
 
@@ -154,6 +157,13 @@ def offer_databases() -> None:
     from tasks.maintenance import scan_targets, update_target_choices
 
     update_target_choices(scan_targets())
+
+
+def offer_plugins() -> None:
+    """Make the deployments of the plugins that can be run here now."""
+    from tasks import plugin_deployments
+
+    plugin_deployments.offer_plugins()
 
 
 def workers_online() -> int:

@@ -125,6 +125,7 @@ class Stack:
             self._start_workers(settings)
             register.deploy()
             register.offer_databases()
+            register.offer_plugins()
             wanted = 2 if own else 1
             processes.wait_until(lambda: register.workers_online() >= wanted, self.processes[-1])
         with _step("Starting the HTTP service"):

@@ -8,7 +8,7 @@ from blocks.services import services
 from multiblast.actions.answers import CreatedPlugin
 from multiblast.database import JobKind
 from tasks.page import problems_on_page, show_changes
-from tasks.plugins import run_rounds, show_outcome
+from tasks.plugins import run_following, run_rounds, show_outcome
 from tasks.recovery import HOOKS
 from tasks.reports import format_report, show_report
 from tasks.runs import requester
@@ -36,6 +36,7 @@ async def restart_job(job: str, user: str = "") -> str:
         if service.kind is JobKind.PLUGIN:
             await run_rounds(job)
             await show_outcome(job)
+            await run_following(job)
             return job
         await FlowSearch(job).execute()
         await show_changes(who, job)

@@ -11,6 +11,7 @@ from multiblast.molecules import Molecule
 from multiblast.targets import new_target
 from tasks.maintenance import publish_database, scan_targets, sync_here, update_target_choices
 from tasks.page import show_facts, show_table
+from tasks.plugin_deployments import offer_plugins
 from tasks.runs import upload_directory
 
 
@@ -57,11 +58,14 @@ async def make_target(  # noqa: PLR0913, PLR0917 - the fields of a form
 async def rescan_targets() -> int:
     """List all databases under the targets root, and make them the choices of the submission forms.
 
+    The deployments of plugins, too, are those of the plugins that can be run here now.
+
     Returns:
         How many databases there are.
     """
     databases = scan_targets()
     update_target_choices(databases)
+    await show_facts("plugins-offered", "Plugins with a form of their own", asdict(offer_plugins()))
     rows = [
         {
             "target": database.display,

@@ -1,4 +1,4 @@
-"""``multiblast jobs`` and ``multiblast reports``: a command for each action in the catalogue."""
+"""``multiblast jobs``, ``reports`` and ``plugins``: a command for each action in the catalogue."""
 
 from __future__ import annotations
 
@@ -16,32 +16,39 @@ from deployments.command_line.arguments import Job, Json, User
 from deployments.command_line.session import local_services, requester
 from multiblast.accounts import Requester
 from multiblast.actions import Queries, Reports
-from multiblast.actions.answers import Answer, ReportListedFile
+from multiblast.actions.answers import Answer, PluginFile, ReportListedFile
 from multiblast.actions.catalogue import Action, Parameter, actions_of
 from multiblast.actions.comparison import Comparison, write_changes
+from multiblast.actions.plugin_jobs import PluginJobs
 from multiblast.database import JobKind
 from multiblast.errors import NotFoundError
 from multiblast.jobs import address_of
 from multiblast.services import Services
 
-Group = Literal["jobs", "reports"]
+Group = Literal["jobs", "reports", "plugins"]
 _TIME = timedelta | None
+_FILES: dict[type[Answer], JobKind] = {ReportListedFile: JobKind.REPORT, PluginFile: JobKind.PLUGIN}
 _IDS = {"job_id", "before_id", "query_job_id"}
 
-_DOORS: dict[Group, type] = {"jobs": Queries, "reports": Reports}
-_ON_BOTH = {one.name for one in actions_of(Queries)} & {one.name for one in actions_of(Reports)}
+DOORS: dict[Group, type] = {"jobs": Queries, "reports": Reports, "plugins": PluginJobs}
+"""The doors whose actions are commands of a group."""
+
+OTHER_NAMES = {"plugins": {"list": "jobs", "show": "job", "update": "describe"}}
+"""What actions are called in a group whose commands of these names are about something else: plugins, not jobs."""
+
+_ON_ALL = set.intersection(*({one.name for one in actions_of(door)} for door in DOORS.values()))
 
 
 def add_actions(app: typer.Typer, group: Group) -> None:
     """Add a command for each action of a door, but those that have a command written by hand."""
-    for one in actions_of(_DOORS[group]):
+    for one in actions_of(DOORS[group]):
         if not one.command:
-            app.command(one.name)(_command(one, group))
+            app.command(OTHER_NAMES.get(group, {}).get(one.name, one.name))(_command(one, group))
 
 
 def command_of(name: str, group: Group = "jobs") -> Callable[..., None]:
     """Return the command of an action, for another place where it is offered."""
-    return next(_command(one, group) for one in actions_of(_DOORS[group]) if one.name == name)
+    return next(_command(one, group) for one in actions_of(DOORS[group]) if one.name == name)
 
 
 def _command(one: Action, group: Group) -> Callable[..., None]:
@@ -91,12 +98,11 @@ def _complete_ids(services: Services, who: Requester, given: dict[str, Any]) -> 
 
 
 def _doors(services: Services, one: Action, given: dict[str, Any], group: Group) -> list[Any]:
-    """Return the door of the job, whichever group the command is in; the doors of both kinds if there are many jobs."""
-    if "job_id" in given and one.name in _ON_BOTH:
+    """Return the door of the job, whichever group the command is in; the doors of all kinds if there are many jobs."""
+    if "job_id" in given and one.name in _ON_ALL:
         return [services.job_door(given["job_id"])]
-    if "job_ids" in given:
-        return [services.queries, services.reports]
-    return [services.queries if group == "jobs" else services.reports]
+    doors = {"jobs": services.queries, "reports": services.reports, "plugins": services.plugin_jobs}
+    return list(doors.values()) if "job_ids" in given else [doors[group]]
 
 
 def _option(one: Action, given: Parameter) -> tuple[Any, Any]:
@@ -135,10 +141,11 @@ def _print(one: Action, answers: list[Any], given: dict[str, Any], *, json: bool
         sys.stdout.buffer.flush()
     elif isinstance(answer, list):
         rows, columns = [item.to_json() for item in answer], one.columns
-        if answer and isinstance(answer[0], ReportListedFile) and address_of(JobKind.REPORT, given["job_id"]):
+        kind = next((_FILES[type(item)] for item in answer if type(item) in _FILES), None)
+        if kind and address_of(kind, given["job_id"]):
             columns = (*columns, "address")
             for row in rows:
-                row["address"] = address_of(JobKind.REPORT, given["job_id"], "files", row["name"])
+                row["address"] = address_of(kind, given["job_id"], "files", row["name"])
         display.print_rows(rows, json=json, columns=columns)
     elif not isinstance(answer, int):  # the count of what was written to standard output
         display.print_json(answer.to_json() if isinstance(answer, Answer) else answer or {})

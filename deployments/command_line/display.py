@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 
 # Elsewhere than at a terminal nothing gives the width: a table of usual names fits.
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 140, soft_wrap=True)
-_errors = Console(stderr=True, highlight=False)
+errors = Console(stderr=True, highlight=False)
 _ROWS_SHOWN = 50
 _STYLES = {"complete": "green", "failed": "bold red", "cancelled": "yellow", "queued": "dim"}
 
 
 def say(text: str) -> None:
     """Print what goes on, on standard error: standard output is for what a command answers."""
-    _errors.print(text, style="dim")
+    errors.print(text, style="dim")
 
 
 def print_errors(problems: Iterable[object]) -> None:
     """Print problems, one per line, on standard error."""
     for problem in problems:
-        _errors.print(Text.assemble(("error: ", "bold red"), str(problem)), soft_wrap=True)  # ids and paths stay whole
+        errors.print(Text.assemble(("error: ", "bold red"), str(problem)), soft_wrap=True)  # ids and paths stay whole
 
 
 def only_json(wanted: bool) -> bool:
@@ -54,7 +54,7 @@ def print_json(value: Any) -> None:
 @contextmanager
 def working(text: str) -> Iterator[None]:
     """Show what is being waited for, on standard error, while the block runs."""
-    with _errors.status(text):
+    with errors.status(text):
         yield
 
 
@@ -69,7 +69,7 @@ def searching() -> Iterator[None]:
         MofNCompleteColumn(),
         TextColumn("sequences · {task.fields[reused]} reused · {task.fields[speed]:,.0f} letters/s"),
         TimeRemainingColumn(),
-        console=_errors,
+        console=errors,
     )
     bar = progress.add_task("search", total=None, reused=0, speed=0.0)
 
@@ -81,7 +81,7 @@ def searching() -> Iterator[None]:
             )
         return progress
 
-    with Live(get_renderable=renderable, console=_errors, refresh_per_second=4, transient=True):
+    with Live(get_renderable=renderable, console=errors, refresh_per_second=4, transient=True):
         yield
 
 

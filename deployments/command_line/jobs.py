@@ -31,13 +31,13 @@ cancel = command_of("cancel")
 
 
 def show(job: Job, user: User = "", json: Json = False) -> None:
-    """Show a job: one row per sequence; of a report, what it was made of."""
+    """Show a job: one row per sequence; of a report or a plugin, what it was made of, and what it made."""
     services = local_services()
     who = requester(services, user)
     job = services.whole_id(who, job)
     door = services.job_door(job)
     details = door.lookup(who, job, link=False)
-    if door.kind == "report":
+    if door.kind != "query":
         display.print_json(details.to_json())
         return
     found = services.queries.searched_job(job)
@@ -53,12 +53,12 @@ def restart(job: Job, targets_root: TargetsRoot = None, user: User = "") -> None
     """Run an expired, failed or cancelled job again, with the databases as they are now."""
     running = Session(targets_root, user)
     job = running.services.whole_id(running.requester, job)
-    is_query = running.services.job_door(job).kind == "query"
+    kind = running.services.job_door(job).kind
     with running.connected(display.searching()):
         from flows.control_job import restart_job
 
-        running.run(lambda: restart_job(job=job, user=running.user))
-    if is_query:
+        job = running.run(lambda: restart_job(job=job, user=running.user))
+    if kind == "query":
         display.searched_job(running.services.queries.searched_job(job))
     else:
-        display.console.print(f"report job {job} is complete")
+        display.console.print(f"{kind} job {job} is complete")

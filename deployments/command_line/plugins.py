@@ -1,4 +1,4 @@
-"""``multiblast plugins``: which there are, where they come from, and what they need."""
+"""``multiblast plugins``: which there are, where they come from, what they need; and the jobs that they do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import typer
 from rich.text import Text
 
 from deployments.command_line import display
+from deployments.command_line.actions import add_actions
 from deployments.command_line.arguments import Json
+from deployments.command_line.plugin_runs import add_runs
 from deployments.command_line.session import local_policy
 from multiblast.errors import InvalidInputError, MultiblastError, Problem
 from multiblast.plugins.catalogue import Catalogue
@@ -85,6 +87,7 @@ def add(place: _Place) -> None:
     display.console.print(Text(f"{place} was added. What its plugins need: multiblast plugins install"))
     if not found:
         raise typer.Exit(1)
+    _offer()
 
 
 @plugins.command("remove")
@@ -93,6 +96,7 @@ def remove(
 ) -> None:
     """Look no more in a place that was added; nothing in it is removed."""
     display.console.print(Text(f"{Installer(_rules()).remove(place)} was removed"))
+    _offer()
 
 
 @plugins.command("install")
@@ -111,7 +115,10 @@ def install(
         _report(installer.try_install(names or ()), json=json, dry_run=True)
         return
     fetched: list[Fetched | Installed] = [] if offline else list(installer.fetch())
-    _report([*fetched, *installer.install(names or (), offline=offline)], json=json)
+    try:
+        _report([*fetched, *installer.install(names or (), offline=offline)], json=json)
+    finally:
+        _offer()
 
 
 @plugins.command("update")
@@ -120,7 +127,10 @@ def update(
     json: Json = False,
 ) -> None:
     """Fetch what git lines stand for now, and the newest packages that plugins allow; nothing else changes either."""
-    _report(Installer(_rules()).update(names or ()), json=json)
+    try:
+        _report(Installer(_rules()).update(names or ()), json=json)
+    finally:
+        _offer()
 
 
 @plugins.command("import-qhana")
@@ -286,3 +296,28 @@ def _installed(one: Installed, dry_run: bool) -> str:
         words.append(f"tool {one.tool}")
     is_empty = len(words) == 1 and not one.problems
     return f"{one.plugin}: nothing to install" if is_empty else "; ".join(words)
+
+
+def _offer() -> None:
+    """Renew the forms of plugins at the server that runs, if one does: it need not know of it at once."""
+    from deployments.server import find_prefect
+
+    if not ((found := find_prefect()) and found.api_url):
+        return
+    with display.working("Renewing the forms …"):
+        from tasks.plugin_deployments import offer_plugins
+
+        try:
+            offered = offer_plugins()
+        except Exception as error:  # noqa: BLE001 - the server is away or not ours: the next rescan does it
+            display.say(f"the forms are renewed at the next rescan of targets, as the server said: {error}")
+            return
+    for word, names in (("new", offered.made), ("gone", offered.removed)):
+        if names:
+            display.say(f"forms that are {word}: {', '.join(names)}")
+    for name, problem in offered.problems.items():
+        display.print_errors([f"{name} has no form: {problem}"])
+
+
+add_runs(plugins)
+add_actions(plugins, "plugins")

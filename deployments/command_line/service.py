@@ -56,9 +56,13 @@ def worker(
     site: Annotated[
         str, typer.Option(help="Search for another installation, of which this machine is a site of this name.")
     ] = "",
+    queue: Annotated[
+        list[str] | None,
+        typer.Option(help="Take runs from this work queue only, as a plugin's table names one; may be repeated."),
+    ] = None,
 ) -> None:
     """Be a worker of the server at PREFECT_API_URL, in the foreground."""
-    raise typer.Exit(foreground.work_for(site) if site else foreground.work())
+    raise typer.Exit(foreground.work_for(site) if site else foreground.work(queue or ()))
 
 
 @app.command("container")

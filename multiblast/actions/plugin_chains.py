@@ -7,14 +7,17 @@ it, so that nobody has to wait with a browser open; a page that shows the job do
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from multiblast.accounts import Requester
 from multiblast.actions.plugin_jobs import PluginJobs
 from multiblast.database import JobStatus, PluginJob
-from multiblast.errors import MultiblastError
+from multiblast.errors import ConflictError, MultiblastError
 from multiblast.plugins.chains import Chain, Link, find_chains, inputs_of, reachable, shown, the_chain
+from multiblast.plugins.kinds import matches
+from multiblast.plugins.plugin import Plugin
 from multiblast.upkeep.reconciliation import Waiting
 
 _THEN = "then"
@@ -68,7 +71,8 @@ class PluginChains:
     def offered(self, requester: Requester, source: str) -> list[Offered]:
         """Return the chains from what there is to all that they can lead to, without those that need to be told more.
 
-        Of several shortest ways that nothing distinguishes, all are returned, up to three.
+        Of several shortest ways that nothing distinguishes, all are returned, up to three. Pictures of what chains
+        lead to are no ends of their own: `begin` has them made.
 
         Raises:
             NotFoundError, NotAllowedError, ConflictError: there is no such job, or it is not complete.
@@ -83,15 +87,24 @@ class PluginChains:
         found: dict[str, Offered] = {}
         for to in reachable(plugins, [*have, *besides])[:_MOST_KINDS]:
             for chain in _meant(find_chains(plugins, have, besides, to)):
+                if len(chain) > 1 and _is_view(chain[-1].plugin):
+                    continue
                 missing = tuple(link.plugin.name for link in chain if not installed[link.plugin.identifier])
                 before = found[shown(chain)].to if shown(chain) in found else ()
                 found[shown(chain)] = Offered((*before, to), chain, missing)
         return sorted(found.values(), key=lambda one: len(one.chain))
 
     def begin(
-        self, requester: Requester, source: str, to: str, through: Sequence[str] = ()
+        self, requester: Requester, source: str, to: str, through: Sequence[str] = (), *, pictures: bool = False
     ) -> tuple[str, list[Waiting]]:
         """Record the first job of a chain, and those after it for which nothing has to be run.
+
+        Args:
+            requester: Who wants it.
+            source: What there is.
+            to: A data type, or the name of the last plugin.
+            through: Names of plugins that are to be in it.
+            pictures: Whether plugins that show what a step makes are to do so.
 
         Returns:
             The first job, and what a run is to be started for.
@@ -104,8 +117,9 @@ class PluginChains:
         chain = self.jobs.chain(requester, source, to, through)
         first = self.jobs.submit(requester, chain[0].plugin.identifier, inputs_of(chain[0], source, []))
         steps = [_written(link) for link in chain[1:]]
-        if steps:
-            self._note(first, {"owner": requester.owner, "source": source, "steps": steps, "jobs": [first]})
+        if steps or pictures:
+            entry = {"owner": requester.owner, "source": source, "steps": steps, "jobs": [first], "pictures": pictures}
+            self._note(first, entry)
         waiting = self.jobs.begin(first)
         return first, [waiting] if waiting else self.go_on(first)
 
@@ -122,13 +136,18 @@ class PluginChains:
         for entry in job.recipe.get(_THEN, ()):
             if not _goes_on(entry):
                 continue
-            try:
-                following = self._next(job_id, entry)
-            except MultiblastError as error:
-                self._note(job_id, {**entry, "problem": str(error)})
-                continue
-            begun = self.jobs.begin(following)
-            waiting += [begun] if begun else self.go_on(following)
+            now = {**entry, "pictured": True}
+            if entry["steps"]:
+                try:
+                    now["next"] = self._next(now)
+                except MultiblastError as error:
+                    now["problem"] = str(error)
+            self._note(job_id, now)
+            if "next" in now:
+                begun = self.jobs.begin(now["next"])
+                waiting += [begun] if begun else self.go_on(now["next"])
+            if entry.get("pictures") and not entry.get("pictured"):
+                waiting += self._views(job, entry["owner"])
         return waiting
 
     def execute(self, job_id: str) -> PluginJob:
@@ -147,6 +166,26 @@ class PluginChains:
         job = self.jobs.jobs.plugin(job_id)
         return [self._steps(entry) for entry in job.recipe.get(_THEN, ())]
 
+    def last(self, job_id: str, to: str) -> PluginJob:
+        """Return the last job of a complete chain that began with a job.
+
+        Args:
+            job_id: The first job.
+            to: What the chain was to lead to: a kind of things, or the name of its last plugin.
+
+        Raises:
+            ConflictError: it is not complete.
+        """
+        first = self.jobs.jobs.plugin(job_id)
+        for steps in [*reversed(self.steps(job_id)), [Step("", first)]]:
+            job = steps[-1].job
+            if job is not None and (job.plugin == to or any(matches(one["data"], to) for one in job.outputs)):
+                return job
+        problems = [step.problem for steps in self.steps(job_id) for step in steps if step.problem]
+        raise ConflictError(
+            f"the chain to {to} ended before: {problems[0] if problems else 'see the jobs of its steps'}"
+        )
+
     def is_under_way(self, job_id: str) -> bool:
         """Return whether something is to come after a complete job, and was not recorded yet."""
         entries = self.jobs.jobs.plugin(job_id).recipe.get(_THEN, ())
@@ -163,7 +202,7 @@ class PluginChains:
                     left.append(job.id)
         return sorted(found.values(), key=lambda job: job.created_at)
 
-    def _next(self, job_id: str, entry: Mapping[str, Any]) -> str:
+    def _next(self, entry: Mapping[str, Any]) -> str:
         """Record the next job of a chain, for whoever began it: they were allowed to when they did."""
         step, *rest = entry["steps"]
         inputs = {
@@ -171,9 +210,19 @@ class PluginChains:
             for port, (number, output) in step["inputs"].items()
         }
         following = self.jobs.submit_for(entry["owner"], step["plugin"], inputs)
-        self._note(following, {**entry, "steps": rest, "jobs": [*entry["jobs"], following]})
-        self._note(job_id, {**entry, "next": following})
+        self._note(following, {**entry, "steps": rest, "jobs": [*entry["jobs"], following], "pictured": False})
         return following
+
+    def _views(self, job: PluginJob, owner: str) -> list[Waiting]:
+        """Record the jobs that show what a job made; what cannot be shown is left."""
+        waiting = []
+        for plugin, port in self.jobs.following(job.id):
+            if _is_view(plugin) and self.jobs.workshop.is_installed(plugin):
+                with suppress(MultiblastError):
+                    waiting.append(
+                        self.jobs.begin(self.jobs.submit_for(owner, plugin.identifier, {port: [f"plugin:{job.id}"]}))
+                    )
+        return [one for one in waiting if one]
 
     def _note(self, job_id: str, entry: Mapping[str, Any]) -> None:
         """Write what is left of a chain into the recipe of a job, in the place of what stood there of the same."""
@@ -203,7 +252,14 @@ def _written(link: Link) -> dict[str, Any]:
 
 def _goes_on(entry: Mapping[str, Any]) -> bool:
     """Return whether a job is to come that was not recorded yet."""
+    if entry.get("pictures") and not entry.get("pictured"):
+        return True
     return bool(entry["steps"]) and not entry.get("next") and not entry.get("problem")
+
+
+def _is_view(plugin: Plugin) -> bool:
+    """Return whether all that a plugin does is to show what it takes in."""
+    return plugin.description.type == "visualization"
 
 
 def _meant(chains: Sequence[Chain]) -> Sequence[Chain]:

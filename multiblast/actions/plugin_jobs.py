@@ -33,7 +33,7 @@ from multiblast.plugins.chains import Chain, Made, find_chains, following, shown
 from multiblast.plugins.description import Parameter
 from multiblast.plugins.kept_outputs import object_of, outputs_digest
 from multiblast.plugins.plugin import Plugin
-from multiblast.plugins.run import PluginRun, Stop
+from multiblast.plugins.run import OnNote, PluginRun, Stop
 from multiblast.plugins.workshop import Workshop, job_id_of
 from multiblast.reports.run import is_long_ago
 from multiblast.upkeep import Notices
@@ -237,18 +237,23 @@ class PluginJobs(JobDoor):
         """Return a run of a recorded job, for whatever executes jobs; ``run_id`` is noted in the job's history."""
         return PluginRun(self.workshop, job_id, run_id=run_id, coupling=coupling)
 
-    def execute(self, job_id: str) -> PluginJob:
+    def execute(self, job_id: str, *, note: OnNote | None = None) -> PluginJob:
         """Run a job in this process to its end, with the jobs that it calls for.
+
+        Args:
+            job_id: The job.
+            note: Called with each progress and line of log that the plugin reports.
 
         Raises:
             JobFailedError: it is not complete, perhaps since a person is to answer.
         """
         run = self.run(job_id)
+        run.note = note
         if run.begin():
             try:
                 while (stop := run.stopped_at() or run.round(run.next_number())).end == "call":
                     child = self.called(job_id, stop)
-                    self.execute(child)
+                    self.execute(child, note=note)
                     run.answer(stop.number, {}, child=child)
             except BaseException as error:
                 run.fail(error)

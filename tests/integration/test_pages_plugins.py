@@ -39,7 +39,7 @@ license = "MIT"
 tags = ["alignment", "usual"]
 inputs.hits = { data = "hits/*", content = ["text/tab-separated-values"] }
 inputs.subjects = { data = "subjects/*", content = ["text/x-fasta"], label = "Sequences" }
-outputs.alignment = { data = "alignment/{subjects}", content = "text/x-fasta", label = "Alignment" }
+outputs.alignment = { data = "pile/{subjects}", content = "text/x-fasta", label = "Alignment" }
 run = { command = ["cat", "{inputs.subjects}"], stdout = "alignment" }
 text.de = { title = "Treffer alignieren", labels = { subjects = "Sequenzen" } }
 """
@@ -47,8 +47,8 @@ DRAW = """
 name = "draw-tree"
 version = "1.0.0"
 title = "Draw a tree"
-inputs.alignment = { data = "alignment/*", content = ["text/x-fasta"] }
-outputs.tree = { data = "tree", content = "text/x-newick" }
+inputs.alignment = { data = "pile/*", content = ["text/x-fasta"] }
+outputs.tree = { data = "shrub", content = "text/x-newick" }
 outputs.picture = { data = "picture", content = "image/svg+xml", label = "The tree" }
 outputs.table = { data = "lengths", content = "text/tab-separated-values", label = "Lengths" }
 outputs.page = { data = "page", content = "text/html", label = "As a page" }
@@ -159,7 +159,7 @@ def test_biologist_goes_on_from_hits_to_a_tree(new_context: NewContext) -> None:
     page = new_context(bypass_csp=True).new_page()
     job = submit(page, f">q\n{PROTEIN}\n")
     check_accessible(page)
-    page.get_by_role("button", name="tree align-all → draw-tree").click()
+    page.get_by_role("button", name=re.compile("shrub align-all → draw-tree")).click()
     expect(page.get_by_role("heading", name="It goes on")).to_be_visible()
     expect(page.get_by_role("img", name="picture.svg, made by Draw a tree")).to_be_visible()
     expect(page.get_by_role("heading", name="What came of it")).to_be_visible()

@@ -102,8 +102,8 @@ async def begin_chain(
     def begin() -> str:
         who, token = submitter(service, visitor)
         service.services.accounts.check_submitter(who, has_link=True)
-        begun = service.services.plugin_chains.begin(who, f"job:{job_id}", names[-1] if names else "", names)
-        waiting.extend(begun[1])
+        to = names[-1] if names else ""
+        waiting.extend(service.services.plugin_chains.begin(who, f"job:{job_id}", to, names, pictures=True)[1])
         return token
 
     waiting: list[Waiting] = []

@@ -1,0 +1,211 @@
+"""A deployment for each plugin that can be run here, with a form made from its table; renewed when plugins change."""
+
+from __future__ import annotations
+
+import logging
+import re
+from contextlib import suppress
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from httpx import HTTPError
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectException
+from pydantic import ValidationError
+
+from blocks.services import chosen, services
+from multiblast.plugins.description import Schedule
+from multiblast.plugins.forms import form_schema
+from multiblast.plugins.plugin import Plugin
+
+FLOW = "run-plugin"
+"""The flow of these deployments, and the deployment of it in which the plugin is a field."""
+
+_QUEUE = "plugins"
+_PAGE = 200  # of deployments, which is the most that a server gives at once
+_PERIOD = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?)?")
+_GROUPS = ("inputs", "parameters")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Offered:
+    """What was done: names of plugins whose deployment was made, renewed or removed; problems by plugin."""
+
+    made: list[str] = field(default_factory=list)
+    renewed: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    problems: dict[str, str] = field(default_factory=dict)
+
+
+def offer_plugins() -> Offered:
+    """Give each plugin that can be run here its deployment, in its newest version, and remove those of others.
+
+    Nothing happens at a server that does not have our flows, nor for a command with databases of its own.
+    """
+    offered = Offered()
+    if chosen():
+        return offered
+    jobs = services().plugin_jobs
+    plugins = [
+        one
+        for one in services().catalogue.newest()
+        if one.description.search is None and jobs.workshop.is_installed(one)
+    ]
+    with get_client(sync_client=True) as client:
+        try:
+            pattern = client.read_deployment_by_name(f"{FLOW}/{FLOW}")
+        except ObjectNotFound:
+            return offered
+        there = {one.name: one for one in _deployments(client) if one.flow_id == pattern.flow_id}
+        for plugin in plugins:
+            try:
+                _offer(client, plugin, pattern, there.get(plugin.name))
+            except (HTTPError, PrefectException, ValidationError, ValueError) as error:  # it alone is wrong
+                offered.problems[plugin.name] = str(error)
+                _log.warning("plugin %s has no deployment: %s", plugin.identifier, error)
+            else:
+                (offered.renewed if plugin.name in there else offered.made).append(plugin.name)
+        for name in sorted(there.keys() - {FLOW, *(one.name for one in plugins)}):
+            client.delete_deployment(there[name].id)
+            offered.removed.append(name)
+    return offered
+
+
+def plugin_form(plugin: Plugin, pattern: dict[str, Any]) -> dict[str, Any]:
+    """Return the JSON schema of the parameters of a plugin's deployment.
+
+    Args:
+        plugin: The plugin.
+        pattern: That of the deployment in which the plugin is a field: of all that plugins have in common.
+    """
+    groups = form_schema(plugin.description)
+    common = {name: deepcopy(one) for name, one in pattern["properties"].items() if name not in {"plugin", *_GROUPS}}
+    for position, one in enumerate(common.values(), len(_GROUPS)):
+        one["position"] = position
+    fixed = {
+        "title": "Plugin",
+        "type": "string",
+        "description": "What this form is for.",
+        "enum": [plugin.identifier],
+        "default": plugin.identifier,
+        "position": len(_GROUPS) + len(common),
+    }
+    needed = [name for name, group in groups.items() if group["required"]]
+    return {
+        "title": "Parameters",
+        "type": "object",
+        "properties": {**groups, **common, "plugin": fixed},
+        "required": needed,
+        "definitions": {},
+    }
+
+
+def schedules_of(plugin: Plugin) -> list[DeploymentScheduleCreate]:
+    """Return when a plugin runs by itself, as its table says."""
+    return [
+        DeploymentScheduleCreate(
+            schedule=_schedule(one),
+            active=one.active,
+            slug=f"{plugin.name}-{number}",
+            parameters={
+                **({"inputs": _plain(one.inputs)} if one.inputs else {}),
+                **({"parameters": dict(one.parameters)} if one.parameters else {}),
+            },
+        )
+        for number, one in enumerate(plugin.description.schedules, 1)
+    ]
+
+
+def _offer(
+    client: SyncPrefectClient, plugin: Plugin, pattern: DeploymentResponse, there: DeploymentResponse | None
+) -> UUID:
+    table = plugin.description
+    queue = table.run.queue or _QUEUE
+    if pattern.work_pool_name and table.run.queue:
+        with suppress(ObjectAlreadyExists):
+            client.create_work_queue(queue, work_pool_name=pattern.work_pool_name)
+    common: dict[str, Any] = {
+        "version": table.version,
+        "description": _description(plugin),
+        "parameters": {"plugin": plugin.identifier},
+        "tags": _tags(plugin),
+        "concurrency_limit": table.run.concurrency or None,
+        "work_pool_name": pattern.work_pool_name,
+        "work_queue_name": queue,
+        "entrypoint": pattern.entrypoint,
+        "path": pattern.path,
+        "pull_steps": pattern.pull_steps,
+        "job_variables": pattern.job_variables,
+        "parameter_openapi_schema": plugin_form(plugin, pattern.parameter_openapi_schema or {"properties": {}}),
+        "enforce_parameter_schema": True,
+    }
+    schedules = schedules_of(plugin)
+    if there is None:
+        return client.create_deployment(flow_id=pattern.flow_id, name=plugin.name, schedules=schedules, **common)
+    # Where a table has the same schedules as before, they stay as somebody has switched them on or off.
+    if _said(schedules) != _said(there.schedules):
+        common["schedules"] = schedules
+    client.update_deployment(there.id, DeploymentUpdate(**common))
+    return there.id
+
+
+def _said(schedules: list[Any]) -> list[tuple[str, str, str]]:
+    """Return what schedules say, in order, but for whether they are switched on."""
+    return sorted((one.slug or "", _written(one.schedule), repr(sorted(one.parameters.items()))) for one in schedules)
+
+
+def _written(schedule: Any) -> str:
+    if isinstance(schedule, IntervalSchedule):  # it also has the time when it was made
+        return f"{schedule.interval} {schedule.timezone}"
+    return f"{schedule.cron} {schedule.timezone}" if isinstance(schedule, CronSchedule) else repr(schedule)
+
+
+def _schedule(one: Schedule) -> IntervalSchedule | CronSchedule:
+    if one.cron:
+        return CronSchedule(cron=one.cron, timezone=one.timezone)
+    found = _PERIOD.fullmatch(one.every)
+    days, hours, minutes = (int(number or 0) for number in found.groups()) if found else (0, 0, 0)
+    return IntervalSchedule(interval=timedelta(days=days, hours=hours, minutes=minutes), timezone=one.timezone)
+
+
+def _tags(plugin: Plugin) -> list[str]:
+    """Return the tags of a plugin, and the content types that it takes in and makes."""
+    table = plugin.description
+    contents = [content for port in table.inputs.values() for content in port.content]
+    contents += [port.content for port in table.outputs.values()]
+    return list(dict.fromkeys(["plugins", *table.tags, *(one for one in contents if one != "*")]))
+
+
+def _description(plugin: Plugin) -> str:
+    table = plugin.description
+    lines = [f"**{table.title}**", table.description]
+    lines += [f"`{plugin.identifier}`" + (f", licence {table.license}" if table.license else "")]
+    lines += [
+        f"Makes {', '.join(port.label or name for name, port in table.outputs.items())}." if table.outputs else ""
+    ]
+    lines += [f"[{link.type}]({link.href})" for link in table.links]
+    if table.run.queue:
+        lines.append(f"Its runs wait for a worker of their own: `multiblast service worker --queue {table.run.queue}`.")
+    return "\n\n".join(line for line in lines if line)
+
+
+def _plain(inputs: Any) -> dict[str, Any]:
+    return {name: list(one) if isinstance(one, tuple) else one for name, one in inputs.items()}
+
+
+def _deployments(client: SyncPrefectClient) -> list[DeploymentResponse]:
+    """Return all deployments of the server, however many pages of them there are."""
+    found: list[DeploymentResponse] = []
+    while page := client.read_deployments(limit=_PAGE, offset=len(found)):
+        found += page
+        if len(page) < _PAGE:
+            break
+    return found
