@@ -142,12 +142,13 @@ class PluginChains:
                     now["next"] = self._next(now)
                 except MultiblastError as error:
                     now["problem"] = str(error)
-            self._note(job_id, now)
+            shows = entry.get("pictures") and not entry.get("pictured")
+            views = self._views(job, entry["owner"]) if shows else []
+            self._note(job_id, now)  # once all that comes next is there, for who looks whether something is to come
             if "next" in now:
                 begun = self.jobs.begin(now["next"])
                 waiting += [begun] if begun else self.go_on(now["next"])
-            if entry.get("pictures") and not entry.get("pictured"):
-                waiting += self._views(job, entry["owner"])
+            waiting += views
         return waiting
 
     def execute(self, job_id: str) -> PluginJob:
@@ -186,10 +187,9 @@ class PluginChains:
             f"the chain to {to} ended before: {problems[0] if problems else 'see the jobs of its steps'}"
         )
 
-    def is_under_way(self, job_id: str) -> bool:
-        """Return whether something is to come after a complete job, and was not recorded yet."""
-        entries = self.jobs.jobs.plugin(job_id).recipe.get(_THEN, ())
-        return any(map(_goes_on, entries))
+    def is_under_way(self, job: PluginJob) -> bool:
+        """Return whether something is to come after a job, and was not recorded when the job was looked up."""
+        return job.status == JobStatus.COMPLETE and any(map(_goes_on, job.recipe.get(_THEN, ())))
 
     def descendants(self, job_id: str) -> list[PluginJob]:
         """Return the plugin jobs that take in a job's outcome, and those that take in theirs, oldest first."""

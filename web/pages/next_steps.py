@@ -118,10 +118,8 @@ async def begin_chain(
 
 async def go_on(service: Service, job: PluginJob) -> None:
     """Go on with the chains of a job that ended a while ago, should who has run it be gone."""
-    if job.finished_at is None or utc_now() - job.finished_at < _GIVEN_UP:
-        return
     chains = service.services.plugin_chains
-    if await run_in_threadpool(chains.is_under_way, job.id):
+    if job.finished_at and utc_now() - job.finished_at > _GIVEN_UP and chains.is_under_way(job):
         for waiting in await service.runs.here(lambda: chains.go_on(job.id)):
             service.runs.begin(waiting)
 
@@ -137,16 +135,21 @@ def what_next(request: Request, service: Service, visitor: Visitor, job_id: str)
     found = chains.descendants(job_id)[:_MOST_JOBS]
     seen = chains.jobs.statuses(who, [job.id for job in found])
     jobs = [job for job in found if job.id in seen]
-    plugins = service.services.catalogue.newest()
     return WhatNext(
         offered=[one for one in offered if not one.missing],
         lacking=[one for one in offered if one.missing] if who.administrator else [],
         tools=tools(request, service, [*have, *besides], f"job:{job_id}"),
         jobs=jobs,
-        titles={one.name: one.description.title for one in plugins},
+        titles=titles(request, service),
         pictures=[picture for job in jobs for picture in pictures(job)][-_MOST_PICTURES:],
-        active=any(job.status in OPEN or chains.is_under_way(job.id) for job in jobs),
+        active=any(job.status in OPEN or chains.is_under_way(job) for job in jobs),
     )
+
+
+def titles(request: Request, service: Service) -> dict[str, str]:
+    """Return what plugins are called in a visitor's language, by name."""
+    tables = [one.description for one in service.services.catalogue.newest()]
+    return {one.name: localized(one, language_of(request, one)).title for one in tables}
 
 
 def tools(request: Request, service: Service, made: list[Made], source: str) -> list[Tool]:

@@ -24,7 +24,7 @@ from web.files import file_answer
 from web.pages import texts
 from web.pages.job_changes import add_changes
 from web.pages.languages import language_of
-from web.pages.next_steps import go_on, tools
+from web.pages.next_steps import go_on, titles, tools
 from web.pages.page import PageRoute, page, redirect
 from web.pages.plugin_forms import other_problems, parameter_fields, sent_form, typed_parameters
 from web.pages.plugin_outputs import shown_outputs
@@ -66,7 +66,6 @@ def list_jobs(  # noqa: PLR0913, PLR0917 - the parameters of the address
         jobs = service.services.plugin_jobs.list_jobs(
             visitor.who, plugin=plugin[:100], status=chosen, first=first, count=_COUNT + 1
         )
-    plugins = service.services.catalogue.newest()
     return page(
         request,
         visitor,
@@ -74,8 +73,7 @@ def list_jobs(  # noqa: PLR0913, PLR0917 - the parameters of the address
         jobs=jobs[:_COUNT],
         more=len(jobs) > _COUNT,
         plugin=plugin,
-        plugins=[one.name for one in plugins],
-        titles={one.name: localized(one.description, language_of(request, one.description)).title for one in plugins},
+        titles=titles(request, service),
         status=chosen,
         statuses=[str(one) for one in JobStatus],
         first=first,
@@ -87,8 +85,11 @@ def list_jobs(  # noqa: PLR0913, PLR0917 - the parameters of the address
 async def show_job(request: Request, service: ServiceOfRequest, visitor: VisitorOfRequest, job_id: JobId) -> Response:
     """Show how a plugin job goes; with `Prefer: wait=N` when it has ended, or then."""
     details = await run_in_threadpool(_details, service, visitor, job_id)
-    if (limit_s := wait_s(request)) and details.status in ACTIVE:
-        await service.watch.ended(JobKind.PLUGIN, job_id, limit_s)
+    if limit_s := wait_s(request):
+        chains = await run_in_threadpool(service.services.plugin_chains.steps, job_id)
+        others = [step.job.id for chain in chains for step in chain if step.job and step.job.status in ACTIVE]
+        if others or details.status in ACTIVE:
+            await service.watch.ended(JobKind.PLUGIN, job_id if details.status in ACTIVE else others[0], limit_s)
     await go_on(service, await run_in_threadpool(service.services.plugin_jobs.jobs.plugin, job_id))
     return await run_in_threadpool(_job_page, request, service, visitor, job_id)
 
@@ -150,7 +151,7 @@ def _job_page(  # noqa: PLR0913 - what a page shows, and what is wrong with an a
     table, language = _table(request, service, details.plugin)
     question = _question(details)
     fields = parameter_fields(_asked(question.form), answers or {}, error, "answers") if question else []
-    under_way = service.services.plugin_chains.is_under_way(job_id) and details.status == JobStatus.COMPLETE
+    steps = _readable(service, visitor, service.services.plugin_chains.steps(job_id))
     labels = {name: port.label for name, port in table.outputs.items()} if table else {}
     made = [Made(one["data"], one["content"]) for one in row.outputs]
     complete = details.status == JobStatus.COMPLETE
@@ -166,7 +167,7 @@ def _job_page(  # noqa: PLR0913 - what a page shows, and what is wrong with an a
         language=language,
         labels={name: port.label or name for name, port in table.parameters.items()} if table else {},
         status=texts.PLUGIN_STATUSES[details.status],
-        active=details.status in ACTIVE or under_way,
+        active=details.status in ACTIVE or any(_is_open(step) for chain in steps for step in chain),
         running=details.status in ACTIVE,
         progress=_progress(details),
         log=details.log[-_LONGEST_LOG:],
@@ -177,9 +178,9 @@ def _job_page(  # noqa: PLR0913 - what a page shows, and what is wrong with an a
         problems=other_problems(error, fields),
         outputs=shown_outputs(jobs, who, job_id, labels) if complete else [],
         tools=tools(request, service, made, f"plugin:{job_id}") if complete else [],
-        steps=_readable(service, visitor, service.services.plugin_chains.steps(job_id)),
+        steps=steps,
         following=_made_of(service, visitor, job_id),
-        titles={one.name: one.description.title for one in service.services.catalogue.newest()},
+        titles=titles(request, service),
         again=_again(details),
         command=_command(details),
         may_change=jobs.may_change(who, job_id),
@@ -188,6 +189,11 @@ def _job_page(  # noqa: PLR0913 - what a page shows, and what is wrong with an a
         history=jobs.history(who, job_id) if who.administrator else [],
         base=str(request.base_url),
     )
+
+
+def _is_open(step: Step) -> bool:
+    """Return whether a step of a chain goes on or is to come."""
+    return step.job.status in ACTIVE if step.job else not step.problem
 
 
 def _question(details: PluginDetails) -> Any:

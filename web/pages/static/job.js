@@ -8,7 +8,8 @@ const look = async () => {
     if (answer.ok) {
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const next = page.getElementById(live.id);
-      if (!next || !("active" in next.dataset) && !live.dataset.from) { location.reload(); return; }
+      const same = next && (live.dataset.from || next.dataset.active === live.dataset.active);
+      if (!same) { location.reload(); return; } // there is more to see than what goes on
       if (!live.contains(document.activeElement)) live.replaceWith(next);
     }
   } catch { /* the server is away: it is asked again */ }
