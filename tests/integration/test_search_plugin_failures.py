@@ -17,7 +17,7 @@ import pytest
 from sqlmodel import select
 
 from multiblast.accounts import Requester
-from multiblast.database import Lease
+from multiblast.database import Lease, Result
 from multiblast.errors import FailureClass, InvalidInputError, MultiblastError, ProgramError
 from multiblast.jobs import TargetName
 from multiblast.options import parse_options, program_names
@@ -269,12 +269,17 @@ def test_killed_submission_loses_nothing_that_was_stored(
     monkeypatch.setenv("MULTIBLAST_PLUGINS", str(ODD.parent))
     find_plugins_by(PluginRules())
     sequences = distinct_proteins()[100:140]
+
+    def stored() -> bool:
+        with services.database.read() as session:
+            return session.exec(select(Result.key)).first() is not None
+
     query = tmp_path / "query.fasta"
     query.write_text(fasta(sequences).replace(">", ">x slow", 1))
     monkeypatch.setenv("ODD_SEARCH_SLOW_S", "0.4")  # of each sequence; results are stored every five seconds
     process = subprocess.Popen([sys.executable, "-c", _SUBMIT, tmp_path / "home", targets_root, query])
     try:
-        wait_for(lambda: list(services.store.list("packs/")), 60)
+        wait_for(stored, 60)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
