@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 import zipfile
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from multiblast.actions.plugin_jobs import PluginJobs
 from multiblast.database import JobStatus
 from multiblast.errors import InvalidInputError
 from multiblast.plugins.description import read_table
-from multiblast.plugins.qhana import import_plugins
+from multiblast.plugins.qhana import adapter, fields, import_plugins
 from multiblast.plugins.qhana.runner import requirements_of_runner
 from multiblast.plugins.qhana.tables import table_of, written
 from multiblast.plugins.rounds import PluginError
@@ -42,13 +43,14 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> str:
     place = tmp_path_factory.mktemp("qhana")
     tree, given = place / "tree", Path(REPOSITORY)
     tree.mkdir()
-    is_bare = (given / "HEAD").exists()
-    git_directory = given if is_bare else given / ".git"
-    packed = subprocess.run(
-        ["git", f"--git-dir={git_directory}", "archive", "HEAD", *PARTS], check=False, capture_output=True
-    )
-    # What is asked for is in it, though other files may be missing from a partial copy.
-    subprocess.run(["tar", "x", "-C", str(tree)], input=packed.stdout, check=True)
+    git_directory = given if (given / "HEAD").exists() else given / ".git"
+    if git_directory.exists():
+        command = ["git", f"--git-dir={git_directory}", "archive", "HEAD", *PARTS]
+        packed = subprocess.run(command, check=False, capture_output=True).stdout
+        # What is asked for is in it, though other files may be missing from a partial copy.
+        subprocess.run(["tar", "x", "-C", str(tree)], input=packed, check=True)
+    else:
+        shutil.copytree(given, tree, dirs_exist_ok=True)
     commit = ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "--quiet", "-m", "as it is"]
     for words in (["init", "--quiet"], ["add", "--all"], commit):
         subprocess.run(["git", "-C", str(tree), *words], check=True)
@@ -199,7 +201,7 @@ def test_metadata_of_qhana_become_a_table() -> None:
     }
     metadata = {"title": 'A "title"', "type": "processing", "tags": ["Some Tag", "b"], "entryPoint": entry}
     metadata["links"] = [{"type": "docs", "href": "https://example.org/docs"}]
-    fields = {
+    declared = {
         "entitiesUrl": field(file=True, label="Entities"),
         "extraUrl": field(file=True, required=False, data="any", content=["text/csv"]),
         "executor": field(required=False),
@@ -208,7 +210,7 @@ def test_metadata_of_qhana_become_a_table() -> None:
         "isQuick": field(type="flag", required=False),
         "token": field(secret=True, required=False),
     }
-    facts = {"identifier": "i", "name": "Some_Plugin", "version": "v1.0.0", "metadata": metadata, "fields": fields}
+    facts = {"identifier": "i", "name": "Some_Plugin", "version": "v1.0.0", "metadata": metadata, "fields": declared}
     read = read_table(written(table_of(facts)), "plugin.toml")
     assert read.identifier == "some-plugin@1.0.0"
     assert read.title == 'A "title"'
@@ -231,3 +233,38 @@ def test_metadata_of_qhana_become_a_table() -> None:
     assert types["token"] == ("secret", "")
     assert read.needs["executor"].tags == ("qasm-2", "!remote")
     assert read.needs["executor"].version == ">=1.0.0,<2.0.0"
+
+
+def test_what_a_page_has_filled_in_is_the_default_of_a_question() -> None:
+    page = fields.FilledForm()
+    page.feed(
+        '<form><textarea name="text">a &amp; b</textarea><input name="count" value="3"><input type="submit" name="go">'
+        '<select name="kind"><option value="x"><option value="y" selected></select></form>'
+    )
+    assert page.values == {"text": "a & b", "count": "3", "kind": "y"}
+    count = field(type="integer", least=1, most=None)
+    assert fields.parameter(count, page.values["count"])["default"] == 3
+    assert "default" not in fields.parameter(count)  # it has to be given
+    assert fields.parameter({**count, "required": False})["default"] == ""
+    assert fields.parameter(field(type="choice", choices=["x", "y"]), "y")["default"] == "y"
+    assert fields.parameter(field(), "a & b") == {"type": "text", "label": "", "help": "", "lines": True} | {
+        "default": "a & b"
+    }
+
+
+def test_outputs_go_to_the_ports_that_they_fit() -> None:
+    """By name and types; a plugin that declares other types than it makes fills what has to be filled."""
+    made = [
+        {"name": "a.json", "dataType": "Entity_Stuff", "contentType": "application/json"},
+        {"name": "b.csv", "dataType": "entity/list", "contentType": "text/csv"},
+        {"name": "c.txt", "dataType": "note", "contentType": "text/plain"},
+    ]
+    ports = [
+        {"port": "entities", "name": "", "data": "entity/*", "content": ["text/csv"], "required": True},
+        {"port": "plot", "name": "plot", "data": "*", "content": ["*"], "required": False},
+        {"port": "stuff", "name": "", "data": "other", "content": ["text/html"], "required": True},
+    ]
+    placed = adapter._placed(made, ports)
+    assert [port and port["port"] for _, port in placed] == ["stuff", "entities", None]
+    assert adapter._kinds(*placed[0]) == {"content": "application/json"}
+    assert adapter._kinds(*placed[2]) == {"data": "note", "content": "text/plain"}

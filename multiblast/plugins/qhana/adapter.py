@@ -28,6 +28,8 @@ _PERIOD_S = 0.1
 _SEE_OTHER, _UNPROCESSABLE = 303, 422
 _STATE = Path("state")
 _LONGEST_LOG = 1900
+_DATA = re.compile(r"[a-z][a-z0-9-]*(/[a-z][a-z0-9-]*)?")
+_CONTENT = re.compile(r"[a-z]+/[a-z0-9][a-z0-9.+-]*")
 
 
 class Runner:
@@ -262,21 +264,18 @@ class Job:
 
     def _take(self, outputs: list[Mapping[str, Any]]) -> None:
         """Write what the plugin made, each to the first port that it fits."""
-        free, names = list(self._settings["outputs"]), set[str]()
-        for output in outputs:
-            port = next((one for one in free if _fits(output, one)), None)
-            if port is not None:
-                free.remove(port)
+        names = set[str]()
+        for output, port in _placed(outputs, self._settings["outputs"]):
             name = re.sub(r"[^\w.+ -]", "_", str(output.get("name") or "output")).lstrip(".") or "output"
             for number in range(2, 100_000):
                 if name not in names:
                     break
                 name = f"{number}-{name.removeprefix(f'{number - 1}-')}"
             names.add(name)
-            path = self._work / "outputs" / f"{port['port'] if port else 'more'}-{len(names)}"
+            place = port["port"] if port else self._settings["more"]
+            path = self._work / "outputs" / f"{place}-{len(names)}"
             self._download(output["href"], path)
-            claim = {"port": port["port"] if port else self._settings["more"], "path": str(path), "name": name}
-            self._note({"output": claim | _kinds(output)})
+            self._note({"output": {"port": place, "path": str(path), "name": name, **_kinds(output, port)}})
 
     def _download(self, href: str, path: Path) -> None:
         if urlsplit(href).hostname not in {_HOST, None}:
@@ -318,14 +317,32 @@ def _parameter(facts: Mapping[str, Any], filled: str | None) -> dict[str, Any]:
     return made
 
 
+def _placed(
+    outputs: list[Mapping[str, Any]], ports: list[Mapping[str, Any]]
+) -> list[tuple[Mapping[str, Any], Mapping[str, Any] | None]]:
+    """Return each output with the port that it fits; None for those that were not declared.
+
+    Some plugins declare other types than they then make: what is left goes to ports that have to be filled.
+    """
+    free, placed = list(ports), list[tuple[Mapping[str, Any], Mapping[str, Any] | None]]()
+    for output in outputs:
+        port = next((one for one in free if _fits(output, one)), None)
+        if port is not None:
+            free.remove(port)
+        placed.append((output, port))
+    needed = [port for port in free if port["required"]]
+    for at, (output, port) in enumerate(placed):
+        if port is None and needed:
+            placed[at] = (output, needed.pop(0))
+    return placed
+
+
 def _fits(output: Mapping[str, Any], port: Mapping[str, Any]) -> bool:
     """Return whether an output is what was declared for a port, by QHAna's rules for types."""
     if port["name"] and port["name"] != output.get("name"):
         return False
-    kinds = [(str(output["dataType"]), port["data"])]
-    return all(_matches(*pair) for pair in kinds) and any(
-        _matches(str(output["contentType"]), one) for one in port["content"]
-    )
+    is_so_written = any(_matches(str(output["contentType"]), one) for one in port["content"])
+    return is_so_written and _matches(str(output["dataType"]), port["data"])
 
 
 def _matches(have: str, want: str) -> bool:
@@ -333,9 +350,12 @@ def _matches(have: str, want: str) -> bool:
     return want in {"*", have} or ("/" not in want and have.partition("/")[0] == want)
 
 
-def _kinds(output: Mapping[str, Any]) -> dict[str, str]:
-    kinds = {"data": str(output["dataType"]), "content": str(output["contentType"]).partition(";")[0].strip()}
-    return {name: kind for name, kind in kinds.items() if "*" not in kind}
+def _kinds(output: Mapping[str, Any], port: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return what is said of an output's types, where they are such as tables have, and its port leaves them open."""
+    data = str(output["dataType"]).strip().lower().replace("_", "-")
+    content = str(output["contentType"]).partition(";")[0].strip().lower()
+    found = {"data": data} if _DATA.fullmatch(data) and (port is None or _matches(data, port["data"])) else {}
+    return found | ({"content": content} if _CONTENT.fullmatch(content) else {})
 
 
 def move(work: Path) -> None:
@@ -371,10 +391,9 @@ def main() -> None:
     else:
         request = json.loads((work / "request.json").read_text(encoding="utf-8"))
         Job(runner, settings, request, work).run()
-    # Threads of QHAna's and Celery's would keep the process.
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(0)  # else threads of Celery's would keep the process
 
 
 if __name__ == "__main__":

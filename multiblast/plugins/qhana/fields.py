@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from html.parser import HTMLParser
 from typing import Any
@@ -28,7 +29,7 @@ def field_facts(field: Any) -> dict[str, Any]:
         "secret": meta.get("input_type") == "password",
         "default": default,
         "label": str(meta.get("label") or ""),
-        "help": str(meta.get("description") or ""),
+        "help": re.sub(r"[ \t]+", " ", str(meta.get("description") or "")),
         "data": str(meta.get("data_input_type") or "*"),
         "content": meta.get("data_content_types") or "*",
     }
@@ -81,6 +82,7 @@ def parameter(facts: Mapping[str, Any], filled: str | None = None) -> dict[str, 
         default = None if facts["required"] else choices[0]
     elif kind in {"integer", "number", "flag"}:
         default = _number(default, facts)
+        default = "" if default is None and not facts["required"] else default
     elif default is not None or not facts["required"]:
         default = str(default or "")
     made: dict[str, Any] = {"type": kind, "label": facts["label"], "help": facts["help"]}

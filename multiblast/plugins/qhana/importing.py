@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -99,22 +100,24 @@ class _Import:
         with TemporaryDirectory(prefix="qhana-") as scratch:
             whole = Path(scratch) / "whole"
             self._write(whole, module, [], {"describe": True})
-            asked = self._described(whole, Path(scratch) / "asked")
+            asked, why = self._described(whole, Path(scratch) / "asked")
             needs = sorted({line for one in asked for line in one["requirements"]})
             if needs:  # some say the rest only where what they need is there
                 self._write(whole, module, needs, {"describe": True})
-                asked = self._described(whole, Path(scratch) / "again")
+                asked, why = self._described(whole, Path(scratch) / "again")
             if not asked:
-                yield Imported(module.name, problem="QHAna's runner loads no plugin from it")
+                yield Imported(module.name, problem=f"QHAna's runner loads no plugin from it: {why or 'it has none'}")
             for facts in asked:
                 yield self._one(module, facts)
 
-    def _described(self, whole: Path, work: Path) -> list[dict[str, Any]]:
+    def _described(self, whole: Path, work: Path) -> tuple[list[dict[str, Any]], str]:
+        """Return what the plugins of a directory say of themselves, and the last error that was printed meanwhile."""
         plugin = Plugin(_DESCRIBER, whole, Source(SourceKind.EXTRA, str(whole)))
         environment = Environments(self.directory).prepare(plugin)
         ended = run_round(plugin, environment.python, RoundRequest(1, {}, {}, 1), work, sandbox=self.sandbox)
         found: list[dict[str, Any]] = json.loads(ended.outputs[0].path.read_bytes())
-        return found
+        errors = re.findall(r"(?m)^(?:\w+\.)*\w*(?:Error|Exception)\b.*$", ended.stderr)
+        return found, errors[-1] if errors else ""
 
     def _one(self, module: Path, facts: dict[str, Any]) -> Imported:
         """Write the directory of one plugin."""

@@ -72,6 +72,7 @@ def outputs_of(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
             "label": str(one.get("name") or ""),
         }
         facts = {"name": one.get("name") or "", "data": one["dataType"], "content": one["contentType"]}
+        facts["required"] = bool(one["required"])
         found.append({"port": name, "table": table, "facts": facts})
     return found
 
