@@ -72,6 +72,7 @@ class RunPage:
         text = f"{now.searched:,} of {now.to_search:,} sequences searched, {now.reused:,} reused"
         text += f" · {now.letters_per_second:,.0f} letters/s"
         text += f" · about {_duration(left)} left" if left else ""
+        text += f" · {now.doing}" if now.doing else ""
         if self._progress is None:
             created = await acreate_progress_artifact(
                 progress=100 * now.fraction, key=f"progress-{self._short}", description=text

@@ -67,18 +67,17 @@ def searching() -> Iterator[None]:
         TextColumn("[bold]searching"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("sequences · {task.fields[reused]} reused · {task.fields[speed]:,.0f} letters/s"),
+        TextColumn("sequences · {task.fields[reused]} reused · {task.fields[doing]}"),
         TimeRemainingColumn(),
         console=errors,
     )
-    bar = progress.add_task("search", total=None, reused=0, speed=0.0)
+    bar = progress.add_task("search", total=None, reused=0, doing="")
 
     def renderable() -> Progress:
         for job_id in board.jobs:
             now = board.get(job_id)
-            progress.update(
-                bar, total=now.to_search, completed=now.searched, reused=now.reused, speed=now.letters_per_second
-            )
+            doing = now.doing or f"{now.letters_per_second:,.0f} letters/s"
+            progress.update(bar, total=now.to_search, completed=now.searched, reused=now.reused, doing=doing)
         return progress
 
     with Live(get_renderable=renderable, console=errors, refresh_per_second=4, transient=True):

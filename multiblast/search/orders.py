@@ -162,6 +162,8 @@ def perform(order: Order, resolver: Resolver, coupling: StoreCoupling, host: str
     options = parse_options(order.program, order.options)
     targets = tuple(TargetName(*target) for target in order.targets)
     context = resolver.resolve(order.site, targets, options, order.job_id)
+    if context.plugin is not None:
+        raise ConflictError(f"{order.program} searches where its job is, not for others")
     if context.search_key != order.search_key:
         raise ConflictError(f"{host} has another version of BLAST+, or of a database, than the job is searched with")
     with TemporaryDirectory(prefix="multiblast-") as name, working_space():

@@ -27,6 +27,7 @@ from multiblast.plugins.search_programs import SearchPlugin
 from multiblast.plugins.search_table import SearchTable
 from multiblast.results import ResultKeys
 from multiblast.search.context import QUERY_FILE, SearchContext, SearchedSequence
+from multiblast.search.progress import board
 from multiblast.targets import BlastDatabase
 
 _NAME = re.compile(rb"q([1-9][0-9]*)")
@@ -94,7 +95,11 @@ class PluginContext(SearchContext):
     def prepare(self, installation: Installation, directory: Path, cancelled: Callable[[], bool]) -> None:
         """Make the plugin's own database of what is searched, unless it is there, and a directory to work in."""
         (directory / _WORK / OUTPUTS).mkdir(parents=True)
-        self.database.make(installation, cancelled)
+        if self.database.is_made:
+            self.database.make(installation, cancelled)  # which notes that it is used
+            return
+        with board.doing(self.job_id, f"making the {self.plugin.name} database, once for all searches"):
+            self.database.make(installation, cancelled)
 
     def arguments(self, directory: Path = Path()) -> list[str]:  # noqa: ARG002 - as of BLAST+
         """Return the options that were chosen, and the words that are pinned, for people."""

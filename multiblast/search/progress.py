@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 
@@ -16,6 +18,7 @@ class Progress:
         reused: Sequences that had a result.
         letters, letters_searched: Of the sequences to search.
         since: When searching began, by the monotonic clock.
+        doing: What is done before it goes on, if that takes long; empty while sequences are searched.
     """
 
     to_search: int = 0
@@ -24,6 +27,7 @@ class Progress:
     letters: int = 0
     letters_searched: int = 0
     since: float = field(default_factory=time.monotonic)
+    doing: str = ""
 
     @property
     def fraction(self) -> float:
@@ -69,6 +73,20 @@ class Board:
                 searched = max(now.searched, now.to_search - sequences_left)
                 letters = max(now.letters_searched, now.letters - letters_left)
                 self._jobs[job_id] = replace(now, searched=searched, letters_searched=letters)
+
+    @contextmanager
+    def doing(self, job_id: str, what: str) -> Iterator[None]:
+        """Note what is done for a job while the block runs."""
+        self._note(job_id, what)
+        try:
+            yield
+        finally:
+            self._note(job_id, "")
+
+    def _note(self, job_id: str, what: str) -> None:
+        with self._lock:
+            if (now := self._jobs.get(job_id)) is not None:
+                self._jobs[job_id] = replace(now, doing=what)
 
     def get(self, job_id: str) -> Progress:
         """Return how far a job is; nothing done if it is not known here."""

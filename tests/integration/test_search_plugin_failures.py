@@ -12,16 +12,21 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, cast
 
 import pytest
 from sqlmodel import select
 
 from multiblast.accounts import Requester
 from multiblast.database import Lease, Result
-from multiblast.errors import FailureClass, InvalidInputError, MultiblastError, ProgramError
+from multiblast.errors import ConflictError, FailureClass, InvalidInputError, MultiblastError, ProgramError
 from multiblast.jobs import TargetName
 from multiblast.options import parse_options, program_names
-from multiblast.search import SearchedJob, read_submission, search_plugin
+from multiblast.search import SearchedJob, board, read_submission, search_plugin
+from multiblast.search.batch_search import Started
+from multiblast.search.elsewhere import Elsewhere, GivenBackError
+from multiblast.search.orders import Order, perform
 from multiblast.search.plugin_context import PluginContext
 from multiblast.search.plugins import find_plugins_by
 from multiblast.search.resolver import Resolver
@@ -290,3 +295,32 @@ def test_killed_submission_loses_nothing_that_was_stored(
     assert job.searched + job.reused == len(sequences)
     with services.database.read() as session:
         assert session.exec(select(Lease)).all() == []
+
+
+def test_machines_elsewhere_are_not_asked(services: Services) -> None:
+    resolver = Resolver(services.installation, services.targets)
+    order = Order("", "", "diamond-blastp", {}, "demo", (("examples", "proteins"),), {})
+    with pytest.raises(ConflictError, match="searches where its job is, not for others"):
+        perform(order, resolver, cast("Any", None), "there")
+    context = resolver.resolve("demo", (TargetName("examples", "proteins"),), parse_options("diamond-blastp"))
+    started = Started(context, [], Path(), Path(), False, 0, lambda: False)
+    with pytest.raises(GivenBackError, match="searches at home only, not at giessen"):
+        Elsewhere(services.gateway, services.queries.jobs, "giessen", cast("Any", None)).start(started)
+
+
+def test_making_of_a_database_is_progress(services: Services) -> None:
+    board.begin("job", to_search=1, reused=0, letters=9)
+    targets = (TargetName("examples", "proteins"),)
+    context = Resolver(services.installation, services.targets).resolve(
+        "demo", targets, parse_options("diamond-blastp"), "job"
+    )
+    seen: list[str] = []
+    with TemporaryDirectory() as name, ThreadPoolExecutor(1) as pool:
+        made = pool.submit(context.prepare, services.installation, Path(name), lambda: False)
+        while not made.done():
+            seen.append(board.get("job").doing)
+            time.sleep(0.001)
+        made.result()
+    assert "making the diamond-blastp database, once for all searches" in seen
+    assert board.get("job").doing == ""
+    board.end("job")
