@@ -50,6 +50,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, str]:
     blocks = re.findall(r"```python\n(.*?)```", ASKING, re.DOTALL)
     picking, calling = (block for block in blocks if "[tool.multiblast.plugin]" in block)
     (trial,) = (block for block in blocks if "try_plugin" in block)
+    monkeypatch.setenv("MULTIBLAST_HOME", str(tmp_path / "home"))
     folder = tmp_path / "asking"
     folder.mkdir()
     (folder / "pick_sequences.py").write_text(picking)
