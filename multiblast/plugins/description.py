@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from multiblast.errors import InvalidInputError, Problem
 from multiblast.plugins.kinds import CONTENT_TYPE, DATA_TYPE, UNKNOWN, matches
 from multiblast.plugins.search_table import SEARCH_WORDS, SearchTable
+from multiblast.plugins.table_problems import UnfittingKeysError, table_problems
 
 TABLE_FILE = "plugin.toml"
 
@@ -174,7 +176,8 @@ class Parameter(_Table):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.type == "choice") != bool(self.choices):
-            raise ValueError("choices are for type 'choice', which needs them")
+            wrong = "a choice needs choices" if self.type == "choice" else 'choices are for type = "choice" alone'
+            raise ValueError(wrong)
         if self.pattern:
             _check_pattern(self.pattern)
         if self.lines and self.type != "text":
@@ -419,7 +422,7 @@ class Description(_Table):
     def _check(self) -> Self:
         problems = [*self._check_texts(), *self._check_command(), *self._check_type(), *self._check_outputs()]
         if problems:
-            raise ValueError("; ".join(problems))
+            raise UnfittingKeysError(problems)
         return self
 
     def _check_command(self) -> Iterator[str]:
@@ -440,8 +443,12 @@ class Description(_Table):
             "parameters": self.parameters,
         }
         for room, name in PLACEHOLDER.findall(word):
-            if name and name not in rooms.get(room, {}) and (room, name) != ("columns", "joined"):
-                yield f"run.command: there is no {room}.{name}"
+            if name and room in rooms and name not in rooms[room]:
+                there = ", ".join(f"{room}.{one}" for one in rooms[room]) or f"no {room}"
+                yield f"run.command: there is no {room}.{name}; there is {there}"
+            elif name and room not in rooms and (room, name) != ("columns", "joined"):
+                remedy = "use inputs.NAME, outputs.NAME or parameters.NAME"
+                yield f"run.command: {{{room}.{name}}} stands for nothing: {remedy}"
             if not name and room not in _PLAIN_WORDS | (SEARCH_WORDS if self.search else set()):
                 yield f"run.command: {{{room}}} stands for nothing: use inputs.NAME, outputs.NAME or parameters.NAME"
             if room == "parameters" and name in self.parameters:
@@ -560,34 +567,10 @@ def _read(table: Mapping[str, Any], text: str, where: str, *, prefix: str, first
     try:
         return Description.model_validate(table)
     except ValidationError as error:
-        problems = []
-        for one in error.errors():
-            place = [str(part) for part in one["loc"] if not str(part).startswith("function-")]
-            message = one["msg"].removeprefix("Value error, ")
-            line = _line(text, [*prefix.split("."), *place] if prefix else place)
-            key = ".".join(place)
-            problems.append(
-                Problem(message, f"{where}: {key}" if key else where, line=line + first_line if line else 0)
-            )
-        raise InvalidInputError(problems) from error
-
-
-def _line(text: str, place: list[str]) -> int:
-    """Return the 1-based line of a key in a TOML text, or of the table it is in; 0 if it is not found."""
-    table: list[str] = []
-    best, deepest = 0, 0
-    place = [part for part in place if part]
-    for number, line in enumerate(text.splitlines(), 1):
-        if head := re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line):
-            table = [part.strip().strip('"') for part in head[1].split(".")]
-            here = table
-        elif key := re.match(r"\s*([A-Za-z0-9_.\"-]+)\s*=", line):
-            here = [*table, *(part.strip('"') for part in key[1].split("."))]
-        else:
-            continue
-        if here == place[: len(here)] and len(here) > deepest:
-            best, deepest = number, len(here)
-    return best
+        problems = table_problems(error, Description, table, text, where, prefix)
+        raise InvalidInputError(
+            replace(problem, line=problem.line + first_line) if problem.line else problem for problem in problems
+        ) from error
 
 
 def _read_flag(value: Any) -> bool:

@@ -23,6 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 from multiblast.plugins.description import Parameter, PortName
 from multiblast.plugins.failure import PluginError
 from multiblast.plugins.kinds import CONTENT_TYPE, DATA_TYPE
+from multiblast.plugins.table_problems import plain_message
 
 _FILE = "events.jsonl"
 _LONGEST_LINE = 1 << 20
@@ -224,7 +225,7 @@ class Events:
             form = _FORM.validate_python(value.get("parameters", {}))
         except ValidationError as error:
             first = error.errors()[0]
-            raise ValueError(f"parameters.{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+            raise ValueError(f"parameters.{'.'.join(map(str, first['loc']))}: {plain_message(first)}") from error
         if any(parameter.is_private for parameter in form.values()):
             raise ValueError("parameters: answers are kept, so a secret cannot be asked for; make it a parameter")
         self.ask = Ask(self._step(value["step"]), _line(str(value.get("title", "")))[:200], form)

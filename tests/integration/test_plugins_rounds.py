@@ -218,7 +218,7 @@ else:
         ({"ask": {"step": "step 1"}}, "line 1 of its events: 'step 1' is no id of a step"),
         ({"ask": {"step": "done"}}, "the step 'done' has its answer: give each step an id of its own"),
         ({"ask": {"title": "x"}}, "'step' is missing"),
-        ({"ask": {"step": "a", "parameters": {"x": {"type": "word"}}}}, "parameters.x.type: Input should be 'text'"),
+        ({"ask": {"step": "a", "parameters": {"x": {"type": "word"}}}}, "parameters.x.type: 'word' is not"),
         ({"ask": {"step": "a", "parameters": {"x": {"type": "secret"}}}}, "a secret cannot be asked for"),
         ({"call": {"step": "a", "plugin": "../x"}}, "'../x' is no plugin"),
         ({"call": {"step": "a", "plugin": "x", "inputs": {"p": ["/etc/passwd"]}}}, "not in the directory of the run"),

@@ -19,7 +19,7 @@ TABLE = (ROOT / "tests" / "data" / "plugins" / "odd-search" / "plugin.toml").rea
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
-        ('query = "queries"', 'query = "none"', "search.query: there is no input 'none'"),
+        ('query = "queries"', 'query = "none"', "search.query, line 32: there is no input 'none'"),
         ('hits = "table"', 'hits = "none"', "there is no output 'none'"),
         ('deciding = ["together", "case"]', 'deciding = ["speed"]', "there is no parameter 'speed'"),
         ('keeps_case = "case"', 'keeps_case = "other"', "there is no parameter 'other'"),
@@ -27,7 +27,7 @@ TABLE = (ROOT / "tests" / "data" / "plugins" / "odd-search" / "plugin.toml").rea
         ('"sseqid", "evalue"]', '"sseqid", "colour"]', "colour is not among the columns"),
         ('marker = "*"', 'marker = "*"\noutput = "table"', "give just one of marker, output and index"),
         ('marker = "*"', 'index = "../../etc/passwd"', "search.no_hits.index"),
-        ("{columns.joined}", "{columns.split}", "there is no columns.split"),
+        ("{columns.joined}", "{columns.split}", "{columns.split} stands for nothing"),
         ("{database}", "{databases}", "{databases} stands for nothing"),
         ('"{fasta}", "{database}"]', '"{fasta}", "{output}"]', "{output} stands for nothing"),
         ('"{fasta}", "{database}"]', '"{fasta}"]', "{database} does not stand in it"),
