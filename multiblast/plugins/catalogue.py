@@ -214,7 +214,9 @@ def unknown_imports(plugin: Plugin, imported: Iterable[str]) -> Iterator[Problem
     for name in sorted(imported):
         beside = plugin.directory / name
         if name not in sys.stdlib_module_names and not beside.is_dir() and not beside.with_suffix(".py").exists():
-            yield Problem(f"it imports {name!r}, which nothing that it requires has: name its package", "run.script")
+            yield Problem(
+                f"it imports {name!r}, which no package that it requires has: add one to its dependencies", "run.script"
+            )
 
 
 def imports_of(script: Path) -> frozenset[str] | Problem:

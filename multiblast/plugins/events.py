@@ -175,6 +175,8 @@ class Events:
             if kind not in readers:
                 raise ValueError(f"{kind!r} is none of {', '.join(readers)}")  # noqa: TRY301 - one way out
             readers[kind](value)
+        except json.JSONDecodeError as error:
+            raise self._wrong(f"it is no JSON: {error}; write an object with one key") from error
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             missing = f"{error} is missing" if isinstance(error, KeyError) else str(error)
             raise self._wrong(missing) from error

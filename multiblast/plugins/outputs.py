@@ -82,7 +82,8 @@ class OutputCheck:
             found = list(claims.get(port, ())) if output.many else [*claims.get(port, ())][-1:]
             found = found or self._found(port)
             if not found and output.required:
-                raise self._wrong(f"the output {port} is missing: {self._there()}")
+                expected = output_path(self.description, port, Path())
+                raise self._wrong(f"the output {port} is missing: write {expected}; {self._there()}")
             for claim in found:
                 self.check_plain(claim.path)
                 if (one := self._taken(claim, kinds)) is not None:

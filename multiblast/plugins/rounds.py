@@ -47,6 +47,7 @@ __all__ = [
 _PYTHONS = ("python", "python3")
 _REQUEST = "request.json"
 _SANDBOX_PROCESSES = 2  # bubblewrap itself, and the first process of its name space
+_SIGNS_OF_NO_NETWORK = ("Temporary failure in name resolution", "Network is unreachable", "Could not resolve host")
 _SHORTEST_SECRET = 4  # a shorter one would be found in words that are none
 
 
@@ -279,7 +280,13 @@ class _Round:
     def end(self, events: Events, ran: tuple[tuple[str, ...], Ended], hide: Callable[[str], str]) -> RoundEnd:
         """Look at what the process has left."""
         command, ended = ran
-        ended.check(self.plugin.identifier)
+        try:
+            ended.check(self.plugin.identifier)
+        except PluginError as error:
+            if self.plugin.description.run.network or not any(sign in ended.stderr for sign in _SIGNS_OF_NO_NETWORK):
+                raise
+            reason = f"{error.reason}; it has no network unless its table says network = true under [run]"
+            raise PluginError(error.plugin, reason, error.stderr, FailureClass.NETWORK) from error
         description = self.plugin.description
         check = OutputCheck(
             self.plugin.identifier, description, self.directory, Limits.of(description.run).output_bytes

@@ -39,13 +39,13 @@ def try_plugin(
     """
     plugin = described(Candidate(path.absolute(), Source(SourceKind.FOLDER, str(path))))
     python = Environments().prepare(plugin).python
+    kinds = {port: one.data.removesuffix("/*") for port, one in plugin.description.inputs.items()}
     given = {
         port: tuple(
-            GivenFile(file, file.name, plugin.description.inputs[port].data.removesuffix("/*"), content_of(file.name))
+            GivenFile(file, file.name, kinds.get(port, "*"), content_of(file.name))
             for file in ([files] if isinstance(files, Path) else files)
         )
         for port, files in (inputs or {}).items()
-        if port in plugin.description.inputs
     }
     known, state, threads = dict(answers or {}), None, len(os.sched_getaffinity(0))
     answered: dict[str, Mapping[str, object]] = {}

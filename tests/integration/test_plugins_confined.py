@@ -148,7 +148,7 @@ Path("outputs/text.txt").write_text("done")
         ("Path('outputs/text.txt').write_text('x'); os.chmod('outputs/text.txt', 0o4755)", "setuid"),
         ("Path('outputs/text.txt').write_text('x'); os.symlink('/etc', 'state/x')", "state/x is a link"),
         ("os.mkdir('outputs/text.txt')", "is a directory, it should be a file"),
-        ("pass", "the output text is missing: there is nothing in outputs/"),
+        ("pass", "the output text is missing: write outputs/text.txt; there is nothing in outputs/"),
         ("Path('outputs/text.txt').touch()", "is empty"),
         ("say(output={'port': 'text', 'path': '../probe.py'})", "is not in the directory of the run"),
         ("say(output={'port': 'text', 'path': '/etc/passwd'})", "is not in the directory of the run"),
