@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -13,7 +14,8 @@ from uuid import UUID
 
 from httpx import HTTPError
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate
+from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentScheduleUpdate, DeploymentUpdate
+from prefect.client.schemas.objects import DeploymentSchedule
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectException
@@ -23,6 +25,7 @@ from blocks.services import chosen, services
 from multiblast.plugins.description import Schedule
 from multiblast.plugins.forms import form_schema
 from multiblast.plugins.plugin import Plugin
+from multiblast.plugins.workshop import Workshop
 
 FLOW = "run-plugin"
 """The flow of these deployments, and the deployment of it in which the plugin is a field."""
@@ -48,17 +51,15 @@ class Offered:
 def offer_plugins() -> Offered:
     """Give each plugin that can be run here its deployment, in its newest version, and remove those of others.
 
-    Nothing happens at a server that does not have our flows, nor for a command with databases of its own.
+    A command with databases of its own changes nothing: the forms are for the server's workers.
     """
-    offered = Offered()
-    if chosen():
-        return offered
-    jobs = services().plugin_jobs
-    plugins = [
-        one
-        for one in services().catalogue.newest()
-        if one.description.search is None and jobs.workshop.is_installed(one)
-    ]
+    return Offered() if chosen() else offer(services().plugin_jobs.workshop)
+
+
+def offer(workshop: Workshop) -> Offered:
+    """Do what `offer_plugins` does, with the plugins of a workshop; nothing at a server that has none of our flows."""
+    offered, newest = Offered(), workshop.catalogue.newest()
+    plugins = [one for one in newest if one.description.search is None and workshop.is_installed(one)]
     with get_client(sync_client=True) as client:
         try:
             pattern = client.read_deployment_by_name(f"{FLOW}/{FLOW}")
@@ -150,16 +151,29 @@ def _offer(
     schedules = schedules_of(plugin)
     if there is None:
         return client.create_deployment(flow_id=pattern.flow_id, name=plugin.name, schedules=schedules, **common)
-    # Where a table has the same schedules as before, they stay as somebody has switched them on or off.
-    if _said(schedules) != _said(there.schedules):
-        common["schedules"] = schedules
+    renewed = [_renewed(one, there.schedules) for one in schedules]
+    if _said(renewed) != _said(there.schedules):  # to send them makes all runs anew that they are about to begin
+        common["schedules"] = renewed
     client.update_deployment(there.id, DeploymentUpdate(**common))
     return there.id
 
 
-def _said(schedules: list[Any]) -> list[tuple[str, str, str]]:
-    """Return what schedules say, in order, but for whether they are switched on."""
-    return sorted((one.slug or "", _written(one.schedule), repr(sorted(one.parameters.items()))) for one in schedules)
+def _renewed(schedule: DeploymentScheduleCreate, there: Sequence[DeploymentSchedule]) -> DeploymentScheduleUpdate:
+    """Return what becomes of a schedule: one of the same times stays as somebody has switched it on or off."""
+    same = [one for one in there if one.slug == schedule.slug and _written(one.schedule) == _written(schedule.schedule)]
+    active = same[0].active if same else schedule.active
+    times = same[0].schedule if same else schedule.schedule  # with the time from which periods count
+    return DeploymentScheduleUpdate(
+        **schedule.model_dump(exclude={"active", "schedule"}), active=active, schedule=times
+    )
+
+
+def _said(schedules: Sequence[Any]) -> list[tuple[str, str, str, bool]]:
+    """Return what schedules say, in order."""
+    return sorted(
+        (one.slug or "", _written(one.schedule), repr(sorted(one.parameters.items())), bool(one.active))
+        for one in schedules
+    )
 
 
 def _written(schedule: Any) -> str:

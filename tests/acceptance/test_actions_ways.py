@@ -19,11 +19,14 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from deployments.command_line.actions import DOORS
 from deployments.server import PrefectServer
-from multiblast.actions import Queries, Reports
 from multiblast.actions.catalogue import actions_of
+from multiblast.database import JobStatus
 from multiblast.sequences import read_fasta
+from multiblast.settings import PluginRules, Policy
 from tests.support.people import ADMINISTRATOR
+from tests.support.plugins import SORT, write_plugin
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,6 +46,8 @@ class World:
     job: str
     report: str
     target: str
+    plugin: str = ""
+    lines: str = ""
 
     def flow(self, name: str, /, **parameters: Any) -> Any:
         from prefect.flows import load_flow_from_entrypoint
@@ -69,6 +74,11 @@ class World:
         query = f">n{number}\n{'MKVLAAGIVQ' * (number + 2)}\n"
         return str(self.services.queries.submit(self.ann, read_submission(query=query, targets=[self.target])).job_id)
 
+    def new_plugin_job(self, number: int) -> str:
+        """Record a plugin job that waits."""
+        inputs = {"text": [f"data:text/plain,line%20{number}"]}
+        return str(self.services.plugin_jobs.submit(self.ann, "sort-lines", inputs, {"order": "down"}))
+
     @property
     def ann(self) -> Any:
         return self.services.accounts.requester("ann")
@@ -89,19 +99,24 @@ def world(tmp_path_factory: pytest.TempPathFactory, temporary_prefect: str) -> I
 
         build_demo_targets(home / "targets")
         services = Services.embedded()
+        write_plugin(home / "plugins", SORT)
+        services.policy = Policy(plugins=PluginRules(folders=(str(home / "plugins"),)))
+        patch.setattr("multiblast.services.Services.embedded", lambda _root=None: services)
+        (home / "lines.txt").write_text("pear\napple\n")
         settings = temporary_settings({PREFECT_API_URL: temporary_prefect})
         with settings, using(services), asyncio.Runner() as loop:
-            yield _fill(services, loop)
+            yield _fill(services, loop, str(home / "lines.txt"))
         services.database.close()
     gc.collect()
 
 
-def _fill(services: Any, loop: asyncio.Runner) -> World:
-    world = World(services, CliRunner(), loop, "", "", "demo/examples/proteins")
+def _fill(services: Any, loop: asyncio.Runner, lines: str) -> World:
+    world = World(services, CliRunner(), loop, "", "", "demo/examples/proteins", lines=lines)
     query = (ROOT / "examples" / "data" / "protein_query.fasta").read_text().split(">")
     found = world.flow("submit-query", query=">" + ">".join(query[9:11]), targets=[world.target], user="ann")
     world.job = found.job_id
     world.report = world.flow("make-report", job=world.job, format="7", user="ann").report_id
+    world.plugin = world.flow("run-plugin", plugin="sort-lines", inputs={"text": lines}, user="ann").job_id
     return world
 
 
@@ -131,11 +146,17 @@ def _list_reports(w: World) -> None:
     assert [item["reportJobID"] for item in told] == [w.report]
 
 
+def _list_plugins(w: World) -> None:
+    told = [item.to_json() for item in w.services.plugin_jobs.list_jobs(w.ann, plugin="sort-lines")]
+    assert told == w.json("plugins", "jobs", "--plugin", "sort-lines", "--json")
+    assert w.plugin in [item["pluginJobID"] for item in told]
+
+
 def _lookup(kind: str) -> Callable[[World], None]:
     def look(w: World) -> None:
-        job = w.job if kind == "jobs" else w.report
+        job = {"jobs": w.job, "reports": w.report, "plugins": w.plugin}[kind]
         told = w.services.job_door(job).lookup(w.ann, job).to_json()
-        assert told == w.json(kind, "show", job)
+        assert told == w.json(kind, "job" if kind == "plugins" else "show", job)
         assert told["status"] == "complete"
 
     return look
@@ -165,6 +186,27 @@ def _restart_report(w: World) -> None:
         w.services.queries.jobs.move_report(w.report, JobStatus.EXPIRED)
         act()
     assert w.services.reports.lookup(w.ann, w.report).status == "complete"
+
+
+def _create_plugin(w: World) -> None:
+    assert w.json("plugins", "run", "sort-lines", w.lines, "--json")["pluginJobID"] == w.plugin
+    config = {"plugin": "sort-lines", "inputs": {"text": "data:text/plain,pear%0Aapple%0A"}}
+    assert w.services.plugin_jobs.create(w.ann, config).plugin_job_id == w.plugin
+
+
+def _restart_plugin(w: World) -> None:
+    job = w.new_plugin_job(1)
+    for act in (
+        lambda: w.services.plugin_jobs.restart(w.ann, job),
+        lambda: w.flow("restart-job", job=job, user="ann"),
+        lambda: w.command("plugins", "restart", job),
+    ):
+        if w.services.plugin_jobs.lookup(w.ann, job).status == "complete":
+            w.services.queries.jobs.move_plugin(job, JobStatus.EXPIRED)
+        else:
+            w.services.plugin_jobs.cancel(w.ann, job)
+        act()
+    assert w.services.plugin_jobs.lookup(w.ann, job).status == "complete"
 
 
 def _update(w: World, job: str) -> None:
@@ -217,11 +259,11 @@ def _history(w: World, job: str) -> None:
 
 
 def _status(w: World) -> None:
-    asked = [w.job, w.report]
-    unknown = [*asked, "0" * 32]
-    told = w.services.queries.statuses(w.ann, unknown) | w.services.reports.statuses(w.ann, unknown)
+    asked = [w.job, w.report, w.plugin]
+    unknown, doors = [*asked, "0" * 32], (w.services.queries, w.services.reports, w.services.plugin_jobs)
+    told = {key: value for door in doors for key, value in door.statuses(w.ann, unknown).items()}
     assert told == w.json("status", *asked) == w.json("jobs", "status", *asked)
-    assert told == {w.job: "complete", w.report: "complete"}
+    assert told == dict.fromkeys(asked, "complete")
 
 
 def _targets(w: World) -> None:
@@ -249,6 +291,14 @@ def _cancel_report(w: World) -> None:
     assert set(w.services.reports.statuses(w.ann, reports).values()) == {"cancelled"}
 
 
+def _cancel_plugin(w: World) -> None:
+    jobs = [w.new_plugin_job(number) for number in (40, 41, 42)]
+    w.services.plugin_jobs.cancel(w.ann, jobs[0])
+    w.flow("cancel-job", job=jobs[1], user="ann")
+    w.command("plugins", "cancel", jobs[2])
+    assert set(w.services.plugin_jobs.statuses(w.ann, jobs).values()) == {"cancelled"}
+
+
 def _pin(w: World, job: str) -> None:
     service = w.services.job_door(job)
     for act, pinned in (
@@ -268,8 +318,8 @@ def _share(w: World, job: str) -> None:
     service = w.services.job_door(job)
     tokens = [service.share(w.ann, job), w.command("jobs", "share", job).strip()]
     w.runner.env["MULTIBLAST_SHARES"] = " ".join(tokens)
-    kind = "jobs" if job == w.job else "reports"
-    assert w.json(kind, "show", job, "--user", "bob", "--no-link")["status"] == "complete"
+    words = {w.job: ("jobs", "show"), w.report: ("reports", "show"), w.plugin: ("plugins", "job")}[job]
+    assert w.json(*words, job, "--user", "bob", "--no-link")["status"] == "complete"
     del w.runner.env["MULTIBLAST_SHARES"]
     for token in tokens:
         bob = w.services.accounts.requester("bob", share_tokens=[token])
@@ -322,6 +372,17 @@ def _file(w: World) -> None:
     assert told.startswith(b"# BLASTP 2.")
 
 
+def _plugin_files(w: World) -> None:
+    told = [file.to_json() for file in w.services.plugin_jobs.files(w.ann, w.plugin)]
+    assert told == w.json("plugins", "files", w.plugin, "--json")
+    assert [file["name"] for file in told] == ["sorted.txt"]
+
+
+def _plugin_file(w: World) -> None:
+    with w.services.plugin_jobs.file(w.ann, w.plugin, "sorted.txt") as stream:
+        assert stream.read() == w.command("plugins", "get", w.plugin, "sorted.txt").encode() == b"apple\npear\n"
+
+
 def _expire(w: World) -> None:
     from dataclasses import asdict
 
@@ -370,10 +431,23 @@ WAYS: dict[str, Callable[[World], None]] = {
     "reports pin": lambda w: _pin(w, w.report),
     "reports share": lambda w: _share(w, w.report),
     "reports end-shares": lambda w: _share(w, w.report),
+    "plugins create": _create_plugin,
+    "plugins list": _list_plugins,
+    "plugins show": _lookup("plugins"),
+    "plugins restart": _restart_plugin,
+    "plugins update": lambda w: _update(w, w.plugin),
+    "plugins unlink": lambda w: _unlink(w, w.plugin, lambda: _create_plugin(w)),
+    "plugins files": _plugin_files,
+    "plugins get": _plugin_file,
+    "plugins errors": lambda w: _errors(w, w.plugin),
+    "plugins history": lambda w: _history(w, w.plugin),
+    "plugins status": _status,
+    "plugins cancel": _cancel_plugin,
+    "plugins pin": lambda w: _pin(w, w.plugin),
+    "plugins share": lambda w: _share(w, w.plugin),
+    "plugins end-shares": lambda w: _share(w, w.plugin),
 }
-ACTIONS = [
-    f"{group} {one.name}" for group, door in (("jobs", Queries), ("reports", Reports)) for one in actions_of(door)
-]
+ACTIONS = [f"{group} {one.name}" for group, door in DOORS.items() for one in actions_of(door)]
 
 
 @pytest.mark.parametrize("action", ACTIONS)

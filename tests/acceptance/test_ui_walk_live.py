@@ -15,6 +15,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
+from tests.support.plugins import SORT, write_plugin
 from tests.support.prefect_walk import Person
 
 pytestmark = [pytest.mark.long, pytest.mark.browser]
@@ -107,3 +108,25 @@ def test_run_that_waits_is_called_queued_until_it_goes_on(
     pause(False)
     person.see_state("Completed")
     assert prefect_api.get(f"/flow_runs/{run}").json()["run_count"] == 2
+
+
+def test_person_fills_in_the_form_of_a_plugin(person: Person, multiblast: Any, tmp_path: Path) -> None:
+    """It is there as soon as the plugin was added, and shows title, help, choices, and what is needed."""
+    table = SORT.replace('["text/plain"] }', '["text/plain"], label = "Lines", help = "To be sorted." }', 1)
+    write_plugin(tmp_path / "plugins", table)
+    done = multiblast("plugins", "add", tmp_path / "plugins")
+    assert "forms that are new: sort-lines" in " ".join(done.stderr.split()), done.stderr
+    person.open_form("sort-lines", "Lines")
+    person.see("To be sorted. It takes *, as text/plain: job:ID")
+    person.submit()
+    person.see("should be non-empty")
+    person.page.get_by_role("combobox").filter(has_text="up").click()
+    person.page.get_by_role("option", name="down").click()
+    person.fill("Lines", "data:text/plain,apple%0Apear%0A")
+    person.submit()
+    person.open_run()
+    person.see_state("Completed")
+    person.open_artifact("plugin-")
+    person.see(re.compile("sort-lines@1.0.0"))
+    expect(person.page.get_by_text("sorted.txt").first).to_be_visible()
+    assert multiblast("plugins", "remove", tmp_path / "plugins").returncode == 0

@@ -77,7 +77,7 @@ def input_fields(description: Description, typed: Typed, error: InvalidInputErro
             "\n".join(typed.inputs.get(name, ())),
             port.required,
             many=port.many,
-            takes=f"{port.data}{'' if '*' in port.content else ', as ' + ' or '.join(port.content)}",
+            takes=f"{port.data.removesuffix('/*')}{'' if '*' in port.content else ', as ' + ' or '.join(port.content)}",
             errors=_errors(error, f"inputs.{name}"),
         )
         for name, port in description.inputs.items()
