@@ -27,8 +27,13 @@ _LEAST_FREE_BYTES = 65536
 _WATCH_PERIOD_S = 0.25
 _FOLLOW_PERIOD_S = 0.05
 _CRASHES = {-number for number in (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV)}
-EXIT_CODES = {1: FailureClass.BAD_QUERY_OR_OPTIONS}
-"""What exit codes mean of programs that have no table of them."""
+EXIT_CODES = {
+    1: FailureClass.BAD_QUERY_OR_OPTIONS,
+    127: FailureClass.MISSING_PROGRAM,
+    128 + signal.SIGKILL: FailureClass.OUT_OF_MEMORY,
+    **{128 - crash: FailureClass.CRASHED for crash in _CRASHES},
+}
+"""What exit codes mean of programs that have no table of them; those beyond 128 are a shell's or a sandbox's."""
 
 _BLAST_EXIT_CODES = {
     1: FailureClass.BAD_QUERY_OR_OPTIONS,
@@ -92,6 +97,7 @@ class Program:
         timeout_s: Wall-clock limit in seconds; 0 is none.
         cancelled: Asked several times a second; the program is killed once it returns True.
         exit_codes: What each means, by default what it does to BLAST+.
+        shown: What errors call the command, if what it is run by stands before it.
 
     Raises:
         ProgramError: at once if the program is not installed, and from `finish`.
@@ -107,8 +113,10 @@ class Program:
         timeout_s: float = 0,
         cancelled: Callable[[], bool] | None = None,
         exit_codes: Mapping[int, FailureClass] | None = None,
+        shown: Sequence[str] = (),
     ) -> None:
-        self.command = tuple(command)
+        self.command = tuple(shown or command)
+        self._words = tuple(command)
         self._exit_codes = _BLAST_EXIT_CODES if exit_codes is None else exit_codes
         self._timeout_s = timeout_s
         self._cancelled = cancelled
@@ -129,7 +137,7 @@ class Program:
         target = stdout.open("wb") if stdout else subprocess.DEVNULL
         try:
             return start_with_parent(
-                self.command,
+                self._words,
                 stdin=source,
                 stdout=target,
                 stderr=self._stderr,

@@ -18,8 +18,9 @@ from multiblast.errors import ConflictError, FailureClass, ProgramError
 from multiblast.ids import digest, is_id
 from multiblast.installation import Installation
 from multiblast.plugins.commands import Words
+from multiblast.plugins.search_process import confined
 from multiblast.plugins.search_programs import SearchPlugin
-from multiblast.programs import Program
+from multiblast.programs import EXIT_CODES, Program
 from multiblast.settings import home
 from multiblast.targets import BlastDatabase, database_argument
 
@@ -96,8 +97,9 @@ class SearchDatabase:
             self._run(installation, making, work, cancelled)
             if tuple(database.fingerprint for database in self.sources) != self.fingerprints:
                 raise ConflictError(f"{names} was rebuilt meanwhile: restart the job")
-            shutil.rmtree(work)
-            (making / _FASTA).unlink()
+            for left in making.iterdir():  # of what it worked with
+                if not left.name.startswith(_DATABASE):
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
             facts = {"plugin": self.plugin.identifier, "version": self.version, "databases": names}
             (making / _MADE).write_text(json.dumps({**facts, "fingerprints": self.fingerprints}))
             making.rename(self.directory)
@@ -114,7 +116,8 @@ class SearchDatabase:
         made = words.filled(self.plugin.table.database.make)
         try:
             Program([*source, "-entry", "all"], stdout=making / _FASTA, cancelled=cancelled).run()
-            Program(made, cancelled=cancelled).run()
+            command = confined(self.plugin, made, making, (), threads)
+            Program(command, shown=made, cancelled=cancelled, exit_codes=EXIT_CODES).run()
         except ProgramError as error:
             if error.failure_class in _NOT_THE_DATABASE:
                 raise

@@ -61,8 +61,13 @@ class SearchPlugin(Plugin):
 
 def look_by(rules: PluginRules) -> None:
     """Have search plugins looked for by these rules; by default by those that hold without a policy."""
-    _lookup.catalogue = Catalogue(rules)
+    _lookup.catalogue, _lookup.sandbox = Catalogue(rules), rules.sandbox
     _lookup.looked_at = -inf
+
+
+def sandbox_choice() -> str:
+    """Return what the rules say of sandboxes."""
+    return _lookup.sandbox
 
 
 def search_plugins() -> Mapping[str, SearchPlugin]:
@@ -75,6 +80,7 @@ class _Lookup:
 
     def __init__(self) -> None:
         self.catalogue = Catalogue()
+        self.sandbox: str = PluginRules().sandbox
         self.looked_at = -inf
         self._found: Mapping[str, SearchPlugin] = {}
         self._models: dict[str, tuple[Description, type[Options]]] = {}

@@ -65,6 +65,7 @@ class Started:
     Attributes:
         archive: What the program writes to standard output.
         one_by_one: Whether it is to treat each sequence as if it were its only one.
+        threads: Of its process.
     """
 
     context: SearchContext
@@ -74,6 +75,7 @@ class Started:
     one_by_one: bool
     time_limit_s: float
     cancelled: Callable[[], bool]
+    threads: int = 1
 
 
 Start = Callable[[Started], Running]
@@ -83,7 +85,8 @@ Start = Callable[[Started], Running]
 def start_here(search: Started) -> Running:
     """Start a search on this machine."""
     return Program(
-        search.command,
+        search.context.confined(search.command, search.directory, search.threads),
+        shown=search.command,
         stdout=search.archive,
         environment={"BLAST_USAGE_REPORT": "false", **({"BATCH_SIZE": "1"} if search.one_by_one else {})},
         timeout_s=search.time_limit_s,
@@ -216,7 +219,9 @@ class BatchSearch:
             self.context.prepare(installation, place, self.cancelled)
             run.command = self.context.command(installation.program(options.program), place, self.threads)
             limit_s = installation.time_limit_s
-            search = Started(self.context, run.command, place, archive, one_by_one, limit_s, self.cancelled)
+            search = Started(
+                self.context, run.command, place, archive, one_by_one, limit_s, self.cancelled, self.threads
+            )
             with self.start_search(search) as program:
                 size = self._store_results(sequences, program, archive, stored)
                 completed = program.finish()

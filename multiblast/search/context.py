@@ -106,6 +106,11 @@ class SearchContext:
     def prepare(self, installation: Installation, directory: Path, cancelled: Callable[[], bool]) -> None:
         """Make what a search in a directory needs beside the databases and the query: nothing, here."""
 
+    def confined(self, command: Sequence[str], directory: Path, threads: int) -> list[str]:
+        """Return the command as it is started in a directory: as it is."""
+        _ = directory, threads
+        return list(command)
+
     def results(
         self, stream: BinaryIO, directory: Path, sequences: int, finish: Callable[[], object]
     ) -> Iterator[SplitArchive]:

@@ -23,6 +23,7 @@ from multiblast.installation import Installation
 from multiblast.options import Options
 from multiblast.plugins.commands import OUTPUTS, Words, output_path
 from multiblast.plugins.search_databases import SearchDatabase
+from multiblast.plugins.search_process import confined
 from multiblast.plugins.search_programs import SearchPlugin
 from multiblast.plugins.search_table import SearchTable
 from multiblast.results import ResultKeys
@@ -120,6 +121,10 @@ class PluginContext(SearchContext):
         inputs = {table.query: (directory / QUERY_FILE,)}
         words = Words(description, inputs, parameters, threads, work, self.plugin.directory, more)
         return words.command()
+
+    def confined(self, command: Sequence[str], directory: Path, threads: int) -> list[str]:
+        """Return the command as it is started in a directory: with a clean environment, in a sandbox if it can be."""
+        return confined(self.plugin, command, directory, (self.database.directory,), threads)
 
     def results(
         self, stream: BinaryIO, directory: Path, sequences: int, finish: Callable[[], object]

@@ -23,6 +23,7 @@ from multiblast.database import Lease, Result
 from multiblast.errors import ConflictError, FailureClass, InvalidInputError, MultiblastError, ProgramError
 from multiblast.jobs import TargetName
 from multiblast.options import parse_options, program_names
+from multiblast.plugins.confinement import what_prevents_it
 from multiblast.search import SearchedJob, board, read_submission, search_plugin
 from multiblast.search.batch_search import Started
 from multiblast.search.elsewhere import Elsewhere, GivenBackError
@@ -147,6 +148,31 @@ def test_plugin_of_somebody_else_searches_too(
     assert "no result for 1 of 1 sequences" in silent.rows[0].note
 
 
+@pytest.mark.skipif(bool(what_prevents_it()), reason="there is no sandbox here")
+def test_program_sees_no_secrets_and_writes_nowhere_else(
+    submit: Submit, services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(ODD, tmp_path / "plugins" / "nosy")
+    table, script = (tmp_path / "plugins" / "nosy" / name for name in ("plugin.toml", "search.py"))
+    table.write_text(table.read_text().replace("odd-search", "nosy-search"))
+    nosy = f"""import os, sys
+for name in os.environ: sys.stderr.write(name + "\\n")
+open({str(tmp_path / "outside")!r}, "w")  # in its own /tmp
+sys.stderr.write(str(os.path.exists({str(tmp_path / "home" / "jobs.sqlite")!r})))
+"""
+    script.write_text(nosy + script.read_text())
+    monkeypatch.setenv("MULTIBLAST_PLUGINS", str(tmp_path / "plugins"))
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    find_plugins_by(PluginRules())
+    job = submit(">a\nMKVLAAGIVGL\n", program="nosy-search", target="proteins")
+    assert job.status == "complete"
+    stderr = services.queries.errors(ANYBODY, job.job_id).stderr
+    assert "PATH" in stderr
+    assert "AWS" not in stderr
+    assert stderr.endswith("False")  # our data is not there
+    assert not (tmp_path / "outside").exists()
+
+
 def test_case_counts_where_it_has_a_meaning(
     submit: Submit, services: Services, searches_run: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,6 +244,7 @@ def test_database_that_cannot_be_made_fails_the_job_at_once(  # noqa: PLR0913, P
 def test_cancel_kills_the_program_and_what_it_started(
     services: Services, proteins: list[Sequence], faulty: Callable[..., None], tmp_path: Path
 ) -> None:
+    find_plugins_by(PluginRules(sandbox="none"))  # in one, a process has another number
     pid_file = tmp_path / "pid"
     faulty("mmseqs", ">", f"sleep 60 & echo $! > {pid_file}; wait")
     submission = read_submission(query=fasta(proteins[:2]), program="mmseqs-search", targets=["demo/examples/proteins"])
@@ -257,7 +284,9 @@ from multiblast.targets import Targets
 home, targets, query = map(Path, sys.argv[1:])
 services = Services(Database(f"sqlite:///{home / 'jobs.sqlite'}"), LocalStore(home / "store"), Installation(cores=1),
                     Targets(targets), QueryLimits())
-submission = read_submission(query_file=query, program="odd-search", targets=["demo/examples/proteins"])
+# Results are stored every five seconds.
+submission = read_submission(query_file=query, program="odd-search", targets=["demo/examples/proteins"],
+                             options={"pause_s": 0.4})
 job = services.queries.submit(Requester(administrator=True), submission).job_id
 services.queries.run(job).execute()
 """
@@ -281,14 +310,12 @@ def test_killed_submission_loses_nothing_that_was_stored(
 
     query = tmp_path / "query.fasta"
     query.write_text(fasta(sequences).replace(">", ">x slow", 1))
-    monkeypatch.setenv("ODD_SEARCH_SLOW_S", "0.4")  # of each sequence; results are stored every five seconds
     process = subprocess.Popen([sys.executable, "-c", _SUBMIT, tmp_path / "home", targets_root, query])
     try:
         wait_for(stored, 60)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    monkeypatch.setenv("ODD_SEARCH_SLOW_S", "0")
     job = submit(query.read_text(), program="odd-search", target="proteins")
     assert job.status == "complete"
     assert 0 < job.reused < len(sequences)

@@ -19,7 +19,7 @@ TABLE = (ROOT / "tests" / "data" / "plugins" / "odd-search" / "plugin.toml").rea
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
-        ('query = "queries"', 'query = "none"', "search.query, line 32: there is no input 'none'"),
+        ('query = "queries"', 'query = "none"', "search.query, line 37: there is no input 'none'"),
         ('hits = "table"', 'hits = "none"', "there is no output 'none'"),
         ('deciding = ["together", "case"]', 'deciding = ["speed"]', "there is no parameter 'speed'"),
         ('keeps_case = "case"', 'keeps_case = "other"', "there is no parameter 'other'"),

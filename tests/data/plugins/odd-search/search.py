@@ -1,13 +1,12 @@
 """Find the first sequence of a FASTA file with each query of another, but with short ones; of some say nothing."""
 
-import os
 import sys
 import time
 from pathlib import Path
 
 SHORT = 5
 
-queries, database, columns = sys.argv[1:]
+queries, database, columns, pause_s = sys.argv[1:]
 with Path(database).open() as file:
     subject = file.readline()[1:].split()[0]
 name = ""
@@ -15,7 +14,7 @@ for line in Path(queries).read_text().splitlines():
     if line.startswith(">"):
         name = line[1:]
         continue
-    time.sleep(float(os.environ.get("ODD_SEARCH_SLOW_S", "0")))
+    time.sleep(float(pause_s))
     if line == "WWWWWW":
         continue
     values = dict.fromkeys(columns.split(","), "1") | {"query": name, "sseqid": "*" if len(line) < SHORT else subject}
