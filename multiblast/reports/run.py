@@ -141,7 +141,7 @@ class ReportRun:
         if context.options.reads_titles:
             version = "report/6"
         if context.plugin is not None:
-            version = "rows/1"
+            version = f"rows/1/{context.plugin.identifier}"
         return results[:half] + digest(version, [databases, surroundings()])[half:]
 
     def _is_made(self, report: ReportJob, version: str) -> bool:

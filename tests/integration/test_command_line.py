@@ -25,6 +25,7 @@ from multiblast.reports import Formatting, ReportRun
 from multiblast.search import read_submission
 from multiblast.services import Services
 from multiblast.settings import HTTP_URL
+from tests.support.search_plugins import NEEDS_TOOLS
 
 A, B = "MKVLAAGIVGLLLAQWERTYIPMKVLAAGIVGLLLAQWERTYIP", "SLSTRNLTSKSNNKRAFLISTADARIAWAEVKDELSLQLTYYW"
 TARGET = ("--target", "demo/examples/proteins")
@@ -362,6 +363,7 @@ def test_a_small_report_needs_neither_prefect_nor_a_server(
     assert not (home / "prefect").exists()
 
 
+@NEEDS_TOOLS
 def test_search_by_a_search_plugin(
     run: Callable[..., Printed], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

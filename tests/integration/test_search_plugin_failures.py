@@ -35,7 +35,10 @@ from multiblast.sequences import Sequence
 from multiblast.services import Services
 from multiblast.settings import PluginRules
 from tests.support.processes import is_running, wait_for
+from tests.support.search_plugins import NEEDS_TOOLS
 from tests.support.sequences import distinct_proteins, fasta
+
+pytestmark = NEEDS_TOOLS
 
 ANYBODY = Requester(administrator=True)
 Submit = Callable[..., SearchedJob]

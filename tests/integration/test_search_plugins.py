@@ -19,8 +19,10 @@ from multiblast.sequences import Sequence, read_fasta
 from multiblast.services import Services
 from multiblast.targets.makeblastdb import build_database
 from tests.benchmarks.bench_data import back_translated
-from tests.support.search_plugins import PROGRAMS, PlainProgram
+from tests.support.search_plugins import NEEDS_TOOLS, PROGRAMS, PlainProgram
 from tests.support.sequences import distinct_proteins, fasta
+
+pytestmark = NEEDS_TOOLS
 
 Submit = Callable[..., SearchedJob]
 Queries = Callable[[str], list[Sequence]]

@@ -20,6 +20,9 @@ from multiblast.services import Services
 from multiblast.settings import HttpRules, Policy
 from tasks import maintenance
 from tests.support.http_service import HereStarter, config, ended, serving
+from tests.support.search_plugins import NEEDS_TOOLS
+
+pytestmark = NEEDS_TOOLS
 
 QUERY = (Path(__file__).parents[2] / "examples" / "data" / "protein_query.fasta").read_text()
 ONE = ">" + QUERY.split(">")[3]

@@ -22,8 +22,10 @@ from multiblast.search.resolver import Resolver
 from multiblast.sequences import Sequence as FastaSequence
 from multiblast.services import Services
 from tests.benchmarks.bench_data import back_translated
-from tests.support.search_plugins import PROGRAMS
+from tests.support.search_plugins import NEEDS_TOOLS, PROGRAMS
 from tests.support.sequences import distinct_proteins
+
+pytestmark = NEEDS_TOOLS
 
 # Another value than the default of each option; of those with choices, each is tried by the long test.
 VALUES: dict[str, dict[str, object]] = {

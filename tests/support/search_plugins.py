@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Sequence as Words
 from pathlib import Path
+
+import pytest
 
 from multiblast.search.plugins import search_plugins
 from multiblast.sequences import Sequence
 from multiblast.targets import BlastDatabase
 
 PROGRAMS = ("diamond-blastp", "diamond-blastx", "mmseqs-search")
+NEEDS_TOOLS = pytest.mark.skipif(
+    not all(map(shutil.which, ("diamond", "mmseqs"))), reason="no diamond or mmseqs here: deployments/install.sh tools"
+)
 _COMMANDS = {"diamond-blastp": ("diamond", "blastp"), "diamond-blastx": ("diamond", "blastx")}
 
 

@@ -32,6 +32,7 @@ from multiblast.settings import Policy, UserLimits
 from multiblast.targets import Targets
 from multiblast.targets.makeblastdb import build_database
 from tests.support.people import ADMINISTRATOR
+from tests.support.search_plugins import NEEDS_TOOLS
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "data"
 SEARCH = """\
@@ -84,6 +85,7 @@ def test_registry_query_gives_what_blast_gives_and_is_recorded(
     assert told["fingerprint"] == services.targets.resolve("demo", "examples", "proteins").fingerprint
 
 
+@NEEDS_TOOLS
 def test_registry_query_by_a_search_plugin_is_recorded_as_those_of_blast(
     here: Any, services: Services, config: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
