@@ -17,12 +17,15 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from blocks.services import using
 from flows.run_plugin import run_chain, run_plugin
+from multiblast.accounts import Requester
 from multiblast.errors import InvalidInputError, NotFoundError
 from multiblast.plugins.rounds import PluginError
 from multiblast.services import Services
 from multiblast.settings import PluginRules, Policy
+from tasks.recovery import signing_secret
 from tests.support.plugins import SORT, write_plugin
 from tests.support.processes import wait_for
+from tests.support.webhooks import listening
 
 # Prefect leaves the sockets of a run's clients to the garbage collector, which is made to come while they are forgiven.
 pytestmark = pytest.mark.filterwarnings(
@@ -168,3 +171,19 @@ def test_a_chain_is_found_by_types_and_done_step_by_step(services: Services) -> 
         asyncio.run(run_chain(text, "counts", parameters={"sort-lines": {"order": "up"}}))
     with pytest.raises(NotFoundError, match="no chain of plugins to 'trees'"):
         asyncio.run(run_chain(text, "trees"))
+
+
+def test_webhook_hears_of_a_run_while_it_goes_on(services: Services, tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_text("b\na\n")
+    given = {"text": [str(tmp_path / "lines.txt")]}
+    job_id = services.plugin_jobs.submit(Requester(administrator=True), "calling", given)
+    secret = signing_secret()  # read here, as the server's thread knows nothing of this Prefect
+    with listening(lambda: secret) as (address, taken):
+        services.webhooks.subscribe(job_id, address, "", "https://example.org/task")
+        outcome = asyncio.run(run_plugin("calling", {"text": given["text"][0]}))
+        assert outcome.job_id == job_id
+        wait_for(lambda: taken and any(one["body"]["status"] == "complete" for one in taken))
+    heard = [(one["event"][0], one["body"]["status"]) for one in taken]
+    assert ("status", "in-progress") in heard
+    assert ("details", "complete") in heard
+    assert all(one["is_ours"] and one["source"] == ["https://example.org/task"] for one in taken)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import re
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -18,10 +14,10 @@ import pytest
 from multiblast.database import JobStatus
 from multiblast.services import Services
 from multiblast.settings import HttpRules, PluginRules, Policy
-from multiblast.upkeep.notice_delivery import signature
 from tests.integration.test_plugin_jobs import ASKING, ASKS
 from tests.support.http_service import HereStarter, serving
 from tests.support.plugins import SORT, write_plugin
+from tests.support.webhooks import listening
 
 SECRET = "known to both"  # noqa: S105 - of a test
 NASTY = SORT.replace('"Sort lines"', "'''<script>alert(\"1\")</script>'''").replace("sort-lines", "nasty")
@@ -141,26 +137,8 @@ def test_it_is_off_by_default(services_under: Callable[..., Services]) -> None:
 @pytest.fixture
 def heard() -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """The address of a webhook, and what it heard."""
-    taken: list[dict[str, Any]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            signed = self.headers["Multiblast-Signature"]
-            is_ours = signature(SECRET, body, int(re.findall(r"t=(\d+)", signed)[0])) == signed
-            taken.append({**parse_qs(urlsplit(self.path).query), "body": json.loads(body), "is_ours": is_ours})
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_arguments: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/hear?by=us", taken
-        server.shutdown()
-        thread.join()
+    with listening(lambda: SECRET) as found:
+        yield found
 
 
 def test_webhook_hears_status_steps_and_details(
