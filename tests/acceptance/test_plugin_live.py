@@ -22,6 +22,8 @@ from tests.support.processes import wait_for
 
 pytestmark = pytest.mark.long
 
+ROOT = Path(__file__).resolve().parents[2]
+
 ASKING = """
 name = "asking"
 version = "1.0.0"
@@ -53,6 +55,15 @@ parameters.greeting = { pattern = "[a-z]+" }
 parameters.seconds = { type = "integer", default = 600 }
 run = { command = ["python3", "-c", "import sys, time; time.sleep(int(sys.argv[2])); print(sys.argv[1])", \
                    "{parameters.greeting}", "{parameters.seconds}"], stdout = "done" }
+"""
+
+TICKING = """
+name = "ticking"
+version = "1.0.0"
+title = "Write down the time"
+outputs.time = { data = "lines", content = "text/plain" }
+run = { command = ["date", "+%s"], stdout = "time", cache = false }
+schedules = [{ every = "PT1M", active = true }]
 """
 
 
@@ -197,3 +208,45 @@ def test_a_run_killed_in_a_round_is_done_again(
     prefect_api.post(f"/deployments/{found['id']}/create_flow_run", json={"state": {"type": "SCHEDULED"}})
     wait_for(lambda: job(live, "again")["status"] == "complete")
     assert httpx.get(f"{url}/{job(live, 'again')['id']}/files/done.txt").text == "again\n"
+
+
+def test_a_schedule_starts_one_run_each_time_however_many_workers_there_are(
+    live: dict[str, str], prefect_api: httpx.Client, asking: str, tmp_path: Path
+) -> None:
+    """Three workers; the deployment of the plugin is there as soon as its folder was added."""
+    assert asking
+    write_plugin(tmp_path / "timers", TICKING)
+    program = Path(sys.executable).with_name("multiblast")
+    subprocess.run([program, "plugins", "add", str(tmp_path / "timers")], env=live, check=True, capture_output=True)
+    more = [
+        subprocess.Popen(
+            [sys.executable, "-m", "deployments", "worker"],
+            env={**live, "PREFECT_API_URL": f"{live['UI_URL']}/api", "MULTIBLAST_WORKER": f"more-{number}"},
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for number in (1, 2)
+    ]
+
+    def runs() -> list[dict[str, Any]]:
+        body = {"deployments": {"name": {"any_": ["ticking"]}}, "sort": "EXPECTED_START_TIME_ASC"}
+        found = prefect_api.post("/flow_runs/filter", json=body).raise_for_status().json()
+        return [run for run in found if run["state_type"] == "COMPLETED"]
+
+    try:
+        wait_for(lambda: len(runs()) >= 3, 300)
+        workers = prefect_api.post("/work_pools/search/workers/filter", json={}).raise_for_status().json()
+        assert len([one for one in workers if one["status"] == "ONLINE"]) == 3
+        times = [run["expected_start_time"][:16] for run in runs()]
+    finally:
+        subprocess.run([program, "plugins", "remove", str(tmp_path / "timers")], env=live, check=True)
+        for worker in more:
+            worker.terminate()
+        for worker in more:
+            worker.wait(60)
+    assert len(set(times)) == len(times)
+    path = f"file:{live['MULTIBLAST_HOME']}/jobs.sqlite?mode=ro"
+    with closing(sqlite3.connect(path, uri=True)) as connection:
+        (count,) = connection.execute("SELECT count(*) FROM plugin_job WHERE plugin = 'ticking'").fetchone()
+    assert count == len(times)
