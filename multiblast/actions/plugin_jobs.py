@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import uuid4
@@ -376,9 +377,10 @@ class PluginJobs(JobDoor):
 
     def _renew(self, job: PluginJob, why: str) -> None:
         """Let a job wait for a run; a round that asked something asks it again unless it was answered."""
-        rounds = [one for one in job.rounds if one["end"] != "done" and one["answers"] is not None]
-        kept = rounds if len(rounds) == len(job.rounds) else []
-        self.jobs.move_plugin(job.id, JobStatus.QUEUED, why, rounds=kept, outputs=job.outputs if kept else [])
+        kept = list(takewhile(lambda one: one["end"] != "done" and one["answers"] is not None, job.rounds))
+        numbers = {str(one["number"]) for one in kept}
+        outputs = [one for one in job.outputs if one["key"].split("/")[3] in numbers]
+        self.jobs.move_plugin(job.id, JobStatus.QUEUED, why, rounds=kept, outputs=outputs)
 
     @action("cancel", flow="cancel-job", done="job {job_id} is cancelled")
     def cancel(self, requester: Requester, job_id: str) -> None:

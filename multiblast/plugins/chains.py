@@ -7,14 +7,13 @@ the only one with so many; else they are all listed, and which one is meant must
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from multiblast.errors import InvalidInputError, NotFoundError, Problem
 from multiblast.plugins.catalogue import Catalogue
 from multiblast.plugins.description import Description, Input
-from multiblast.plugins.kinds import matches
+from multiblast.plugins.kinds import matches, resolved
 from multiblast.plugins.plugin import Plugin
 
 USUAL = "usual"
@@ -158,16 +157,7 @@ def _inputs(description: Description, last: Sequence[Made], there: Sequence[Made
 
 def _outputs(description: Description, inputs: dict[str, Made], step: int) -> Iterator[Made]:
     for name, port in description.outputs.items():
-        yield Made(resolved(port.data, {key: one.data for key, one in inputs.items()}), port.content, step, name)
-
-
-def resolved(data: str, inputs: dict[str, str]) -> str:
-    """Return the data type of an output, ``alignment/{sequences}`` with the sub-type of what came in at that port."""
-    found = re.fullmatch(r"(.+)/\{(.+)\}", data)
-    if found is None:
-        return data
-    sub_type = inputs.get(found[2], "").partition("/")[2]
-    return f"{found[1]}/{sub_type}" if sub_type not in {"", "*"} else found[1]
+        yield Made(resolved(port.data, {key: [one.data] for key, one in inputs.items()}), port.content, step, name)
 
 
 def _leads_to(chain: Chain, made: Sequence[Made], want: str) -> bool:

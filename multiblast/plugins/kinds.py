@@ -8,6 +8,7 @@ types are media types, which match alike: ``text/*`` takes ``text/html``.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 
 DATA_TYPE = r"(\*|[a-z][a-z0-9-]*(/([a-z][a-z0-9-]*|\*)?)?)"
 """The pattern of a data type."""
@@ -56,6 +57,16 @@ def content_of(name: str) -> str:
         if name.lower().endswith(suffix):
             return content
     return "text/x-fasta" if re.search(r"\.(fa|faa|fna|fas)$", name, re.IGNORECASE) else UNKNOWN
+
+
+def resolved(data: str, kinds: Mapping[str, Sequence[str]]) -> str:
+    """Return an output's data type; ``alignment/{sequences}`` has the sub-type of what came in at ``sequences``."""
+    head, braced, port = data.partition("/{")
+    if not braced:
+        return data
+    under = {kind.partition("/")[2].removesuffix("*") for kind in kinds.get(port.removesuffix("}"), ())}
+    sub_type = min(under) if len(under) == 1 else ""
+    return f"{head}/{sub_type}" if sub_type else head
 
 
 def _plain(type_: str) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from multiblast.errors import NotFoundError
+from multiblast.errors import ConflictError, NotFoundError
 from multiblast.plugins.catalogue import Catalogue
+from multiblast.plugins.chains import USUAL
 from multiblast.plugins.description import Description, Need
 
 
@@ -15,12 +16,19 @@ def resolved_needs(catalogue: Catalogue, description: Description) -> dict[str, 
 
     Raises:
         NotFoundError: there is none that is required.
+        ConflictError: several fit, of which not just one has the tag ``usual``.
     """
     found: dict[str, str] = {}
     for name, need in description.needs.items():
-        fitting = [plugin.identifier for plugin in catalogue.all() if _fits(plugin.description, need)]
-        if fitting:
-            found[name] = fitting[0]  # of those that fit equally well the first by name, in its newest version
+        fitting = [plugin for plugin in catalogue.all() if _fits(plugin.description, need)]
+        usual = [plugin for plugin in fitting if USUAL in plugin.description.tags] or fitting
+        if len(names := {plugin.name for plugin in usual}) > 1:
+            listed = ", ".join(sorted(names))
+            raise ConflictError(
+                f"{description.name} needs a plugin as {name!r}, and several fit: {listed}: name one of them"
+            )
+        if usual:
+            found[name] = usual[0].identifier  # the newest version
         elif need.required:
             raise NotFoundError("plugin", need.name or ", ".join(need.tags) or name, f"{description.name} needs it")
     return found

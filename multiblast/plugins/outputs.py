@@ -17,7 +17,7 @@ from multiblast.plugins.contents import wrong_content
 from multiblast.plugins.description import Description
 from multiblast.plugins.events import Claim
 from multiblast.plugins.failure import PluginError
-from multiblast.plugins.kinds import DIRECTORY, content_of, matches
+from multiblast.plugins.kinds import DIRECTORY, content_of, matches, resolved
 
 _KINDS = {
     stat.S_IFLNK: "a link",
@@ -183,16 +183,6 @@ class OutputCheck:
 
     def _wrong(self, reason: str) -> PluginError:
         return PluginError(self.plugin, reason, "", FailureClass.OUTPUT)
-
-
-def resolved(data: str, kinds: Mapping[str, Sequence[str]]) -> str:
-    """Return an output's data type; ``alignment/{sequences}`` has the sub-type of what came in at ``sequences``."""
-    head, braced, port = data.partition("/{")
-    if not braced:
-        return data
-    under = {kind.partition("/")[2].removesuffix("*") for kind in kinds.get(port.removesuffix("}"), ())}
-    sub_type = min(under) if len(under) == 1 else ""
-    return f"{head}/{sub_type}" if sub_type else head
 
 
 def _below(directory: Path) -> Iterator[Path]:

@@ -198,6 +198,36 @@ def test_a_person_is_asked_and_the_job_goes_on_with_the_answers(jobs: PluginJobs
     assert [step.cleared for step in jobs.lookup(ANN, job).steps] == [True, True]
 
 
+def test_answers_stay_where_a_later_question_is_not_answered(jobs: PluginJobs) -> None:
+    job = jobs.submit(ANN, "asking")
+    with pytest.raises(JobFailedError, match="paused"):
+        jobs.execute(job)
+    jobs.answer(ANN, job, "first", {"word": "ab"})
+    with pytest.raises(JobFailedError, match="paused"):
+        jobs.execute(job)
+    jobs.cancel(ANN, job)
+    jobs.restart(ANN, job)
+    with pytest.raises(JobFailedError, match="paused"):
+        jobs.execute(job)
+    assert [step.step_id for step in jobs.lookup(ANN, job).steps] == ["first", "second"]
+
+
+def test_a_need_that_several_fit_is_not_guessed(jobs: PluginJobs, lines: str, folder: Path) -> None:
+    by_tag = CALLING.replace('name = "sort-lines", version = ">=1,<2"', 'tags = ["sorter", "!slow"]')
+    write_plugin(folder, by_tag.replace('"calling"', '"by-tag"'), work=CALLS)
+    with pytest.raises(NotFoundError, match="by-tag needs it"):
+        jobs.submit(ANN, "by-tag", [lines])
+    for name, tags in (("one", '"sorter"'), ("two", '"sorter"'), ("three", '"sorter", "slow"')):
+        write_plugin(
+            folder, SORT.replace("sort-lines", name).replace("inputs.text", f"tags = [{tags}]\ninputs.text", 1)
+        )
+    with pytest.raises(ConflictError, match="several fit: one, two"):
+        jobs.submit(ANN, "by-tag", [lines])
+    table = folder / "two" / "plugin.toml"
+    table.write_text(table.read_text().replace('"sorter"', '"sorter", "usual"'))
+    assert jobs.jobs.plugin(jobs.submit(ANN, "by-tag", [lines])).facts["needs"] == {"sorter": "two@1.0.0"}
+
+
 def test_a_plugin_calls_another_one_that_it_needs(jobs: PluginJobs, lines: str) -> None:
     """The called job is a job like any other, found again, and the first is made of it, too."""
     job = jobs.submit(ANN, "calling", [lines])
