@@ -24,8 +24,8 @@ from multiblast.database import JobKind, JobStatus, PluginJob
 from multiblast.errors import ConflictError, InvalidInputError, JobFailedError, Problem
 from multiblast.jobs import address_of
 from multiblast.plugins.chains import shown
-from multiblast.plugins.description import Parameter
 from multiblast.plugins.events import Progress as Reported
+from multiblast.plugins.parameters import Parameter
 from multiblast.services import Services
 
 Out = Annotated[

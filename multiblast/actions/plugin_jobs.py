@@ -31,8 +31,8 @@ from multiblast.files import save
 from multiblast.ids import digest
 from multiblast.jobs import OPEN, RESTARTABLE
 from multiblast.plugins.chains import Chain, Made, find_chains, following, shown, the_chain
-from multiblast.plugins.description import Parameter
 from multiblast.plugins.kept_outputs import object_of, outputs_digest
+from multiblast.plugins.parameters import Parameter
 from multiblast.plugins.plugin import Plugin
 from multiblast.plugins.run import OnNote, PluginRun, Stop
 from multiblast.plugins.workshop import Workshop, job_id_of

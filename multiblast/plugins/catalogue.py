@@ -13,11 +13,12 @@ from typing import Protocol
 from packaging.version import InvalidVersion, Version
 
 from multiblast.errors import InvalidInputError, NotFoundError, Problem
-from multiblast.plugins.description import TABLE_FILE, Description, read_script, read_table
+from multiblast.plugins.description import Description
 from multiblast.plugins.kinds import matches
 from multiblast.plugins.plugin import Plugin
 from multiblast.plugins.requirements import requirements_of
 from multiblast.plugins.sources import LARGEST_BYTES, Broken, Candidate, Skipped, Sources, stamp
+from multiblast.plugins.table_files import TABLE_FILE, read_script, read_table
 from multiblast.settings import PluginRules
 
 

@@ -7,19 +7,15 @@ It is read without importing anything.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from multiblast.errors import InvalidInputError, Problem
 from multiblast.plugins.kinds import CONTENT_TYPE, DATA_TYPE, UNKNOWN, matches
+from multiblast.plugins.parameters import Parameter, TableModel, check_pattern
 from multiblast.plugins.search_table import SEARCH_WORDS, SearchTable
-from multiblast.plugins.table_problems import UnfittingKeysError, table_problems
-
-TABLE_FILE = "plugin.toml"
+from multiblast.plugins.table_problems import UnfittingKeysError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=60)]
 PortName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=60)]
@@ -39,11 +35,7 @@ _CONDITION = re.compile(r"(inputs|parameters)\.([A-Za-z0-9_]+)(?:\s*=\s*(.+))?")
 _PLAIN_WORDS = {"threads", "work", "plugin"}
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Input(_Table):
+class Input(TableModel):
     """What a plugin takes at one port.
 
     Attributes:
@@ -68,7 +60,7 @@ class Input(_Table):
         return is_fit and (data == "*" or matches(data, self.data))
 
 
-class Output(_Table):
+class Output(TableModel):
     """What a plugin makes at one port.
 
     Attributes:
@@ -90,106 +82,7 @@ class Output(_Table):
     many: bool = False
 
 
-class Parameter(_Table):
-    """A value that a person chooses.
-
-    Attributes:
-        type: ``choice`` is one of ``choices``; a ``secret`` names a Secret block, whose text only the run sees.
-        choices: What may be chosen.
-        default: What holds where nothing is given. Without one, a value has to be given.
-        pattern: The regular expression that a text must match as a whole.
-        lines: Whether a text may have several lines, and begin as it likes; such a text gets into no command.
-        least: The least number.
-        most: The greatest number.
-        label: What a person reads before its field.
-        help: What a person reads about it.
-        private: Whether the value is kept out of pages, logs and the registry.
-    """
-
-    type: Literal["text", "integer", "number", "flag", "choice", "secret"] = "text"
-    choices: tuple[str, ...] = ()
-    default: str | bool | int | float | None = None
-    pattern: str = ""
-    lines: bool = False
-    least: float | None = None
-    most: float | None = None
-    label: str = ""
-    help: str = ""
-    private: bool = False
-
-    @property
-    def required(self) -> bool:
-        """Whether a value must be given."""
-        return self.default is None
-
-    @property
-    def is_private(self) -> bool:
-        """Whether nobody is to see the value."""
-        return self.private or self.type == "secret"
-
-    def checked(self, value: Any, key: str) -> str | bool | int | float:
-        """Return a given value as its type; an `InvalidInputError` about the field ``key`` if it cannot be one."""
-        try:
-            return self._read(value)
-        except ValueError as error:
-            raise InvalidInputError(Problem(str(error), key)) from error
-
-    def _read(self, value: Any) -> str | bool | int | float:
-        if self.type == "flag":
-            return _read_flag(value)
-        if self.type in {"integer", "number"}:
-            return self._read_number(value)
-        if not isinstance(value, str):
-            raise ValueError(f"{value!r} is no text")  # noqa: TRY004 - bad input, whatever its type
-        if self.type == "choice" and value not in self.choices:
-            raise ValueError(f"{value!r} is not one of {', '.join(self.choices)}")
-        if self.pattern and not re.fullmatch(self.pattern, value):
-            raise ValueError(f"{value!r} does not match {self.pattern}")
-        if self.lines:
-            if not "".join(value.split()).isprintable():
-                raise ValueError(f"{value[:200]!r} has characters that cannot be printed: use others")
-            return value
-        if value.startswith("-") or not value.isprintable():
-            raise ValueError(f"{value!r} begins with a hyphen or has characters that cannot be printed: use others")
-        return value
-
-    def _read_number(self, value: Any) -> int | float:
-        try:
-            if isinstance(value, bool):
-                raise ValueError  # noqa: TRY301, TRY004 - one way out
-            number: int | float = float(value)
-            if number != number or number in {float("inf"), float("-inf")}:  # noqa: PLR0124 - not a number
-                raise ValueError  # noqa: TRY301
-            if self.type == "integer":
-                if number != int(number):
-                    raise ValueError  # noqa: TRY301
-                number = int(value)
-        except (TypeError, ValueError):
-            kind = "a whole number" if self.type == "integer" else "a number"
-            raise ValueError(f"{value!r} is not {kind}") from None
-        if (self.least is not None and number < self.least) or (self.most is not None and number > self.most):
-            low = "" if self.least is None else f" from {self.least:g}"
-            high = "" if self.most is None else f" up to {self.most:g}"
-            raise ValueError(f"{value} is not allowed: give a number{low}{high}")
-        return number
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if (self.type == "choice") != bool(self.choices):
-            wrong = "a choice needs choices" if self.type == "choice" else 'choices are for type = "choice" alone'
-            raise ValueError(wrong)
-        if self.pattern:
-            _check_pattern(self.pattern)
-        if self.lines and self.type != "text":
-            raise ValueError("lines is for type 'text'")
-        if self.type == "secret" and self.default not in {None, ""}:
-            raise ValueError("a secret has no default")
-        if self.default is not None and self.default != "":
-            object.__setattr__(self, "default", self._read(self.default))
-        return self
-
-
-class Conditional(_Table):
+class Conditional(TableModel):
     """Words of a command that are left out where a condition does not hold.
 
     Attributes:
@@ -217,7 +110,7 @@ class Conditional(_Table):
         return self
 
 
-class Run(_Table):
+class Run(TableModel):
     """How a plugin is run: a command, or a Python script in an environment of its own.
 
     Attributes:
@@ -258,7 +151,7 @@ class Run(_Table):
         return self
 
 
-class Tool(_Table):
+class Tool(TableModel):
     """The program that a plugin runs, which is installed apart.
 
     Attributes:
@@ -275,13 +168,13 @@ class Tool(_Table):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if _check_pattern(self.pattern).groups < 1:
+        if check_pattern(self.pattern).groups < 1:
             raise ValueError("the pattern needs a group around the version")
         _check_requirement(self.requires)
         return self
 
 
-class Need(_Table):
+class Need(TableModel):
     """Another plugin that a plugin calls: by name, or any that fits.
 
     Attributes:
@@ -304,7 +197,7 @@ class Need(_Table):
         return self
 
 
-class Schedule(_Table):
+class Schedule(TableModel):
     """When a plugin runs by itself.
 
     Attributes:
@@ -330,7 +223,7 @@ class Schedule(_Table):
         return self
 
 
-class State(_Table):
+class State(TableModel):
     """A database of a plugin's own, kept from run to run.
 
     Attributes:
@@ -340,7 +233,7 @@ class State(_Table):
     migrations: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
 
 
-class Link(_Table):
+class Link(TableModel):
     """An address about a plugin.
 
     Attributes:
@@ -352,7 +245,7 @@ class Link(_Table):
     href: Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
 
 
-class Words(_Table):
+class Words(TableModel):
     """What a person reads of a plugin, in another language; what is left out stays as it is.
 
     Attributes:
@@ -368,7 +261,7 @@ class Words(_Table):
     help: Mapping[str, str] = {}
 
 
-class Description(_Table):
+class Description(TableModel):
     """A plugin's table.
 
     Attributes:
@@ -500,93 +393,6 @@ class Description(_Table):
             copied = re.search(r"\{(.+)\}", port.data)
             if copied and copied[1] not in self.inputs:
                 yield f"outputs.{name}.data: there is no input {copied[1]!r}"
-
-
-def read_table(text: str, where: str) -> Description:
-    """Read a ``plugin.toml``; ``where`` is what errors call it.
-
-    Raises:
-        InvalidInputError: with every problem, by key and line.
-    """
-    return _read(_toml(text, where), text, where, prefix="")
-
-
-def read_script(text: str, where: str) -> Description:
-    """Read the table in a script's metadata block (PEP 723); its run is the script itself, if it says nothing else.
-
-    Raises:
-        InvalidInputError: there is none, or something is wrong in it.
-    """
-    first, block = _block(text, where)
-    table = _toml(block, where)
-    plugin = table.get("tool", {}).get("multiblast", {}).get("plugin")
-    if not isinstance(plugin, dict):
-        raise InvalidInputError(Problem("its metadata block has no table [tool.multiblast.plugin]", where))
-    name = where.rpartition("/")[2]
-    plugin.setdefault("run", {})
-    if isinstance(plugin["run"], dict) and not plugin["run"].get("command"):
-        plugin["run"].setdefault("script", name)
-    return _read(plugin, block, where, prefix="tool.multiblast.plugin.", first_line=first)
-
-
-def script_metadata(text: str, where: str) -> dict[str, Any]:
-    """Return what the metadata block of a script says (PEP 723); nothing, if it has none.
-
-    Raises:
-        InvalidInputError: it has several, or it is no TOML.
-    """
-    return _toml(_block(text, where)[1], where) if re.search(r"(?m)^# /// script$", text) else {}
-
-
-def has_table(text: str) -> bool:
-    """Return whether a script has a plugin's table, well-formed or not."""
-    return bool(re.search(r"(?m)^# \[tool\.multiblast\.plugin", text))
-
-
-def _block(text: str, where: str) -> tuple[int, str]:
-    found = list(re.finditer(r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$", text))
-    if len(found) != 1:
-        wrong = "has no metadata block that begins with # /// script" if not found else "has several metadata blocks"
-        raise InvalidInputError(Problem(f"it {wrong}, as PEP 723 wants one", where))
-    lines = found[0]["content"].splitlines()
-    content = "\n".join(line[2:] if line.startswith("# ") else line[1:] for line in lines)
-    return text[: found[0].start()].count("\n") + 1, content
-
-
-def _toml(text: str, where: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        line = re.search(r"at line (\d+)", str(error))
-        raise InvalidInputError(
-            Problem(f"this is no TOML: {error}", where, line=int(line[1]) if line else 0)
-        ) from error
-
-
-def _read(table: Mapping[str, Any], text: str, where: str, *, prefix: str, first_line: int = 0) -> Description:
-    try:
-        return Description.model_validate(table)
-    except ValidationError as error:
-        problems = table_problems(error, Description, table, text, where, prefix)
-        raise InvalidInputError(
-            replace(problem, line=problem.line + first_line) if problem.line else problem for problem in problems
-        ) from error
-
-
-def _read_flag(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    words = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
-    if str(value).lower() not in words:
-        raise ValueError(f"{value!r} is neither true nor false")
-    return words[str(value).lower()]
-
-
-def _check_pattern(pattern: str) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
 
 
 def _check_requirement(text: str) -> None:

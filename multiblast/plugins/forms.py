@@ -7,7 +7,8 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field, create_model
 
-from multiblast.plugins.description import Description, Input, Parameter
+from multiblast.plugins.description import Description, Input
+from multiblast.plugins.parameters import Parameter
 
 BaseT = TypeVar("BaseT", bound=BaseModel)
 

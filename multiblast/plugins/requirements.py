@@ -14,8 +14,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from multiblast.errors import InvalidInputError, Problem
 from multiblast.ids import digest
-from multiblast.plugins.description import script_metadata
 from multiblast.plugins.plugin import Plugin
+from multiblast.plugins.table_files import script_metadata
 
 PROJECT, LOCK, REQUIREMENTS = "pyproject.toml", "uv.lock", "requirements.txt"
 

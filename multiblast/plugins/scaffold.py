@@ -8,7 +8,8 @@ from string import Template
 from pydantic import TypeAdapter, ValidationError
 
 from multiblast.errors import ConflictError, InvalidInputError, Problem
-from multiblast.plugins.description import TABLE_FILE, Name
+from multiblast.plugins.description import Name
+from multiblast.plugins.table_files import TABLE_FILE
 
 _TEMPLATES = Path(__file__).with_name("templates")
 

@@ -15,7 +15,8 @@ from multiblast.errors import FailureClass, ProgramError
 from multiblast.options import AddedOptions, AddedProgram, Options, make_model
 from multiblast.options.option import NOWHERE, Option
 from multiblast.plugins.catalogue import Catalogue
-from multiblast.plugins.description import Description, Parameter, Tool
+from multiblast.plugins.description import Description, Tool
+from multiblast.plugins.parameters import Parameter
 from multiblast.plugins.plugin import Plugin
 from multiblast.plugins.search_table import SearchTable
 from multiblast.plugins.tools import ToolError, tool_version

@@ -13,10 +13,10 @@ from importlib.metadata import PathDistribution
 from pathlib import Path
 
 from multiblast.errors import InvalidInputError, MultiblastError, Problem
-from multiblast.plugins.description import TABLE_FILE, has_table
 from multiblast.plugins.git_sources import Checkouts, GitSource
 from multiblast.plugins.plugin import Source, SourceKind
 from multiblast.plugins.records import Configuration, PinFile
+from multiblast.plugins.table_files import TABLE_FILE, has_table
 from multiblast.settings import GIT_PLUGINS, PLUGINS, PluginRules
 
 ENTRY_POINTS = "multiblast.plugins"

@@ -19,11 +19,11 @@ from multiblast.accounts import Requester
 from multiblast.actions.plugin_jobs import PluginJobs
 from multiblast.database import JobStatus
 from multiblast.errors import InvalidInputError
-from multiblast.plugins.description import read_table
 from multiblast.plugins.qhana import adapter, fields, import_plugins
 from multiblast.plugins.qhana.runner import requirements_of_runner
 from multiblast.plugins.qhana.tables import table_of, written
 from multiblast.plugins.rounds import PluginError
+from multiblast.plugins.table_files import read_table
 from multiblast.services import Services
 from multiblast.settings import PluginRules, Policy
 

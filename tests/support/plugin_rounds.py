@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from multiblast.plugins import Plugin, Source, SourceKind, read_script, read_table
-from multiblast.plugins.description import TABLE_FILE
 from multiblast.plugins.rounds import GivenFile, RoundEnd, RoundRequest, run_round
+from multiblast.plugins.table_files import TABLE_FILE
 
 SOURCE = Source(SourceKind.FOLDER, "tests")
 HEAD = """# /// script

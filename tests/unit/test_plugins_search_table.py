@@ -8,8 +8,8 @@ import pytest
 
 from multiblast.errors import InvalidInputError
 from multiblast.options import parse_options
-from multiblast.plugins.description import read_table
 from multiblast.plugins.search_table import NEEDED_COLUMNS
+from multiblast.plugins.table_files import read_table
 from multiblast.search.plugins import search_plugins
 
 ROOT = Path(__file__).parents[2]

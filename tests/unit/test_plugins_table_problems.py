@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from multiblast.errors import InvalidInputError
-from multiblast.plugins.description import read_script, read_table
 from multiblast.plugins.events import Events
 from multiblast.plugins.failure import PluginError
+from multiblast.plugins.table_files import read_script, read_table
 
 TABLE = """name = "x"
 version = "1.0"

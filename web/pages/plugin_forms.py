@@ -16,7 +16,8 @@ from starlette.datastructures import FormData, UploadFile
 
 from multiblast.actions.plugin_inputs import PluginInputs
 from multiblast.errors import InvalidInputError
-from multiblast.plugins.description import Description, Parameter
+from multiblast.plugins.description import Description
+from multiblast.plugins.parameters import Parameter
 from web.bodies import read_form, text_fields
 from web.pages.visitor import Visitor
 from web.service import Service

@@ -18,8 +18,9 @@ from multiblast.database import JobKind, JobStatus, PluginJob
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError
 from multiblast.jobs import ACTIVE
 from multiblast.plugins.chains import Made
-from multiblast.plugins.description import Description, Parameter
+from multiblast.plugins.description import Description
 from multiblast.plugins.forms import localized
+from multiblast.plugins.parameters import Parameter
 from web.files import file_answer
 from web.pages import texts
 from web.pages.job_changes import add_changes

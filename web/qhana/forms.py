@@ -7,7 +7,8 @@ from html import escape
 
 from starlette.responses import HTMLResponse
 
-from multiblast.plugins.description import Input, Parameter
+from multiblast.plugins.description import Input
+from multiblast.plugins.parameters import Parameter
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">

@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from multiblast.accounts import Requester
 from multiblast.database import PluginJob
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem
-from multiblast.plugins.description import Parameter
+from multiblast.plugins.parameters import Parameter
 from multiblast.plugins.plugin import Plugin
 from web.bodies import read_form, read_object
 from web.files import file_answer
