@@ -147,7 +147,23 @@ def keep_pages(opened: Browser, directory: Path) -> None:
             page.goto(f"/jobs/{job}/sequences/1")
             expect(page.get_by_role("img", name="Map of where")).to_be_visible(timeout=PATIENCE_MS)
             walk.keep("pages-hits")
+            keep_plugin(walk, services)
             keep_states(walk, services)
+
+
+def keep_plugin(walk: Pictures, services: Services) -> None:
+    """Keep a picture of the page of a plugin job that made one: of a tree."""
+    names = ["KC1D_MOUSE", "KC1D_HUMAN", "CSNK1E_RAT", "KC1A_BOVIN", "KC1G1_MOUSE", "HRR25_YEAST", "PSKH1_HUMAN"]
+    tree = "(((({}:.02,{}:.03):.12,{}:.2):.1,{}:.41):.08,({}:.5,{}:.72):.1,{}:1.3);".format(*names)
+    services.environments.prepare(services.catalogue.get("tree-picture"))
+    who, jobs = Requester(administrator=True), services.plugin_jobs
+    job = jobs.submit(who, "tree-picture", {"tree": [f"data:text/x-newick,{tree}"]}, {"highlight": names[0]})
+    jobs.begin(job)
+    jobs.execute(job)
+    walk.page.goto(f"/plugins/jobs/{job}")
+    expect(walk.page.get_by_role("img", name="Picture: picture.svg")).to_be_visible(timeout=PATIENCE_MS)
+    walk.page.evaluate("document.getElementById('outputs-heading').scrollIntoView()")
+    walk.keep("pages-plugin")
 
 
 def keep_states(walk: Pictures, services: Services) -> None:

@@ -73,7 +73,7 @@ def shown_outputs(jobs: PluginJobs, who: Requester, job_id: str, labels: Mapping
         elif number <= _MOST_SHOWN and any(matches(one.content_type, kind) for kind in _TEXTS):
             output = _with_text(output, jobs, who, job_id)
         found.append(output)
-    return found
+    return sorted(found, key=lambda one: not one.picture)  # pictures first
 
 
 def _with_text(output: Output, jobs: PluginJobs, who: Requester, job_id: str) -> Output:
