@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentS
 from prefect.client.schemas.objects import DeploymentSchedule
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
+from prefect.events import Event, Resource
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectException
 from pydantic import ValidationError
 
@@ -49,7 +51,9 @@ class Offered:
 
 
 def offer_plugins() -> Offered:
-    """Give each plugin that can be run here its deployment, in its newest version, and remove those of others.
+    """Give each plugin that can be run here its deployment, and remove those of others.
+
+    That of the newest version has the plugin's name, those of others have ``NAME@VERSION``.
 
     A command with databases of its own changes nothing: the forms are for the server's workers.
     """
@@ -58,26 +62,46 @@ def offer_plugins() -> Offered:
 
 def offer(workshop: Workshop) -> Offered:
     """Do what `offer_plugins` does, with the plugins of a workshop; nothing at a server that has none of our flows."""
-    offered, newest = Offered(), workshop.catalogue.newest()
-    plugins = [one for one in newest if one.description.search is None and workshop.is_installed(one)]
+    offered, newest = Offered(), {one.identifier for one in workshop.catalogue.newest()}
+    plugins = {
+        one.name if one.identifier in newest else one.identifier: one
+        for one in workshop.catalogue.all()
+        if one.description.search is None and workshop.is_installed(one)
+    }
     with get_client(sync_client=True) as client:
         try:
             pattern = client.read_deployment_by_name(f"{FLOW}/{FLOW}")
         except ObjectNotFound:
             return offered
         there = {one.name: one for one in _deployments(client) if one.flow_id == pattern.flow_id}
-        for plugin in plugins:
+        for name, plugin in plugins.items():
             try:
-                _offer(client, plugin, pattern, there.get(plugin.name))
+                _offer(client, name, plugin, pattern, there.get(name))
             except (HTTPError, PrefectException, ValidationError, ValueError) as error:  # it alone is wrong
-                offered.problems[plugin.name] = str(error)
+                offered.problems[name] = str(error)
                 _log.warning("plugin %s has no deployment: %s", plugin.identifier, error)
             else:
-                (offered.renewed if plugin.name in there else offered.made).append(plugin.name)
-        for name in sorted(there.keys() - {FLOW, *(one.name for one in plugins)}):
+                (offered.renewed if name in there else offered.made).append(name)
+        for name in sorted(there.keys() - {FLOW, *plugins}):
             client.delete_deployment(there[name].id)
             offered.removed.append(name)
+        _announce(client, offered)
     return offered
+
+
+def _announce(client: SyncPrefectClient, offered: Offered) -> None:
+    """Send an event for each plugin that has come or gone, on which automations can act."""
+    events = [
+        Event(
+            event=f"multiblast.plugin.{what}",
+            resource=Resource({"prefect.resource.id": f"multiblast.plugin.{name}", "prefect.resource.name": name}),
+        ).model_dump(mode="json")
+        for what, names in (("offered", offered.made), ("removed", offered.removed))
+        for name in names
+    ]
+    if events:
+        with suppress(HTTPError, PrefectException):  # of no use to anybody who needs the plugin itself
+            client.request("POST", "/events", content=json.dumps(events))
 
 
 def plugin_form(plugin: Plugin, pattern: dict[str, Any]) -> dict[str, Any]:
@@ -126,7 +150,7 @@ def schedules_of(plugin: Plugin) -> list[DeploymentScheduleCreate]:
 
 
 def _offer(
-    client: SyncPrefectClient, plugin: Plugin, pattern: DeploymentResponse, there: DeploymentResponse | None
+    client: SyncPrefectClient, name: str, plugin: Plugin, pattern: DeploymentResponse, there: DeploymentResponse | None
 ) -> UUID:
     table = plugin.description
     queue = table.run.queue or _QUEUE
@@ -148,9 +172,9 @@ def _offer(
         "parameter_openapi_schema": plugin_form(plugin, pattern.parameter_openapi_schema or {"properties": {}}),
         "enforce_parameter_schema": True,
     }
-    schedules = schedules_of(plugin)
+    schedules = schedules_of(plugin) if name == plugin.name else []  # once, by the newest version
     if there is None:
-        return client.create_deployment(flow_id=pattern.flow_id, name=plugin.name, schedules=schedules, **common)
+        return client.create_deployment(flow_id=pattern.flow_id, name=name, schedules=schedules, **common)
     renewed = [_renewed(one, there.schedules) for one in schedules]
     if _said(renewed) != _said(there.schedules):  # to send them makes all runs anew that they are about to begin
         common["schedules"] = renewed

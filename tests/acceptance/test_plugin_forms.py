@@ -16,6 +16,7 @@ from multiblast.settings import PluginRules, Policy, QueryLimits
 from multiblast.stores import LocalStore
 from multiblast.targets import Targets
 from tests.support.plugins import SORT, write_plugin
+from tests.support.processes import wait_for
 
 # As in test_actions_ways.py: sockets of clients are left to the garbage collector.
 pytestmark = pytest.mark.filterwarnings(
@@ -150,6 +151,34 @@ def test_deployments_follow_the_plugins(
     (watch / "plugin.toml").write_text(WATCH.replace("30 3 * * 0", "at dawn"))
     assert "watch" in offer(workshop).problems
     assert server.get("/deployments/name/run-plugin/run-plugin").is_success
+
+
+def test_each_version_has_its_form_and_events_say_what_came_and_went(
+    server: httpx.Client, services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest has the plugin's name, and alone the schedules."""
+    from tasks.plugin_deployments import offer
+
+    monkeypatch.setattr("multiblast.plugins.sources.BUILT_IN", tmp_path / "builtin")
+    write_plugin(tmp_path / "plugins", WATCH.replace('"watch"', '"guard"'))
+    older = tmp_path / "plugins" / "older"
+    older.mkdir()
+    (older / "plugin.toml").write_text(WATCH.replace('"watch"', '"guard"').replace("1.2.0", "1.1.9"))
+    made = offer(services.plugin_jobs.workshop).made
+    assert {"guard", "guard@1.1.9"} <= set(made)
+    assert _deployment(server, "guard")["parameters"] == {"plugin": "guard@1.2.0"}
+    pinned = _deployment(server, "guard@1.1.9")
+    assert (pinned["parameters"], pinned["schedules"]) == ({"plugin": "guard@1.1.9"}, [])
+    (older / "plugin.toml").unlink()
+    assert offer(services.plugin_jobs.workshop).removed == ["guard@1.1.9"]
+
+    def events() -> set[tuple[str, str]]:
+        wanted = {"filter": {"event": {"prefix": ["multiblast.plugin."]}}, "limit": 50}
+        found = server.post("/events/filter", json=wanted).raise_for_status().json()["events"]
+        return {(one["event"], one["resource"]["prefect.resource.name"]) for one in found}
+
+    wait_for(lambda: ("multiblast.plugin.removed", "guard@1.1.9") in events())
+    assert ("multiblast.plugin.offered", "guard") in events()
 
 
 def test_server_refuses_what_does_not_fit_the_form(
