@@ -13,9 +13,8 @@ from multiblast.molecules import Molecule
 _MIB = 1 << 20
 
 _Limit = Annotated[int, Field(ge=0)]
-_Place = Annotated[
-    str, Field(pattern=r"^(https://|[a-z][a-z0-9+.-]*://[^/?#@\s]+(@[^/?#@\s]+)?(/[^#\s]*)?(\?[^#\s]*)?)$")
-]
+_URL = r"[a-z][a-z0-9+.-]*://[^/?#@\s]+(@[^/?#@\s]+)?(/[^#\s]*)?(\?[^#\s]*)?"
+_Place = Annotated[str, Field(pattern=rf"^(https://|{_URL}( -> {_URL})?)$")]
 _Prefix = Annotated[str, Field(pattern=r"^([A-Za-z0-9_][A-Za-z0-9._-]*/)+$")]
 
 WORKER = "MULTIBLAST_WORKER"
@@ -369,9 +368,10 @@ class Policy(_Settings):
     notices: NoticeRules = Field(default=NoticeRules(), description="Where notices of finished jobs may be sent.")
     references: tuple[_Place, ...] = Field(
         default=(),
-        description="Places from which a query file may be fetched that somebody names by its URL, such as "
+        description="Places from which a file may be fetched that somebody names by its URL, such as "
         "https://example.org/data or s3://BUCKET/PREFIX: what is below them. https:// alone is every public host; "
-        "hosts that are named may be private ones. Empty: only files and store:KEY.",
+        "hosts that are named may be private ones. A place that is another one for this machine is written "
+        "https://example.org/data -> http://10.0.0.5/data. Empty: only files and store:KEY.",
     )
     http: HttpRules = Field(default=HttpRules(), description="What the HTTP service lets in.")
     gateway: GatewayRules = Field(default=GatewayRules(), description="How machines elsewhere reach files.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import BinaryIO
@@ -16,11 +17,14 @@ from multiblast.network import is_public
 from multiblast.stores import open_store
 from multiblast.stores.base import chunks
 
+REALLY = " -> "
+"""What stands in an allowed place between how people name it and where it really is."""
+
 
 def check_allowed(reference: Reference, allowed: Sequence[str], key: str = "query_file") -> None:
     """Raise an `InvalidInputError` about the field ``key`` unless a reference is below one of the allowed URLs."""
-    if not any(_is_below(reference.url, place) for place in allowed):
-        listed = f"only those below {', '.join(allowed)}" if allowed else "none"
+    if not any(_is_below(reference.url, place) for place, _ in _pairs(allowed)):
+        listed = f"only those below {', '.join(place for place, _ in _pairs(allowed))}" if allowed else "none"
         remedy = "fetch the file yourself, or have its place listed in policy.references"
         raise InvalidInputError(Problem(f"{reference.url!r} may not be fetched here, {listed}: {remedy}", key))
 
@@ -58,16 +62,33 @@ def brought(
 
 
 def _opened(reference: Reference, allowed: Sequence[str], key: str) -> BinaryIO:
+    reference = _really(reference, allowed, key)
+    places = [place for pair in _pairs(allowed) for place in pair if place]
     if reference.scheme not in WEB:
         url, name = reference.place
         return open_store(url).open(name)
 
     def check(url: str) -> Callable[[str], None]:
-        check_allowed(Reference.parse(url, key), allowed, key)  # a server may redirect to anywhere
-        is_listed = any(urlsplit(place).netloc and _is_below(url, place) for place in allowed)
+        check_allowed(Reference.parse(url, key), places, key)  # a server may redirect to anywhere
+        is_listed = any(urlsplit(place).netloc and _is_below(url, place) for place in places)
         return lambda address: _check_address(address, is_listed=is_listed)
 
     return open_url(reference.url, check)
+
+
+def _pairs(allowed: Sequence[str]) -> list[tuple[str, str]]:
+    """Return each allowed place as people name it, and where it really is; empty if it is there."""
+    return [(place, real) for place, _, real in (one.partition(REALLY) for one in allowed)]
+
+
+def _really(reference: Reference, allowed: Sequence[str], key: str) -> Reference:
+    """Return where the file really is that a reference names, by the longest of the places that it is below."""
+    below = [(place, real) for place, real in _pairs(allowed) if real and _is_below(reference.url, place)]
+    if not below:
+        return reference
+    place, real = max(below, key=lambda pair: len(pair[0]))
+    rest = reference.url[len(place.rstrip("/")) :]
+    return replace(Reference.parse(f"{real.rstrip('/')}{rest}", key), name=reference.name)
 
 
 def _check_address(address: str, *, is_listed: bool) -> None:

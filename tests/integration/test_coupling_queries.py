@@ -185,6 +185,23 @@ def test_query_that_is_not_there_is_named(services_with: Callable[..., Services]
             submit(services_with(web.url, place), url)
 
 
+def test_place_that_is_another_one_for_this_machine(web: Web, place: str) -> None:
+    """As where a proxy stands before it: people name its public address, and it is read where it really is."""
+    web.files = {"/inner/queries/a.fasta": FASTA, "/other.fasta": b"secret"}
+    public = "https://public.example.org/data"
+    for real in (f"{web.url}/inner", f"{place}/inner"):
+        open_store(place).put("inner/queries/a.fasta", FASTA)
+        allowed = Policy(references=(f"{public} -> {real}",)).references
+        with brought(Reference.parse(f"{public}/queries/a.fasta"), allowed) as path:
+            assert path.read_bytes() == FASTA
+        for refused in (f"{real}/queries/a.fasta", f"{public}/../other.fasta", "https://public.example.org/other"):
+            with (
+                pytest.raises(InvalidInputError, match="may not be fetched"),
+                brought(Reference.parse(refused), allowed),
+            ):
+                pass
+
+
 def test_nothing_is_left_of_a_fetched_query(web: Web) -> None:
     web.files["/one"] = FASTA
     with brought(Reference.parse(f"{web.url}/one"), [web.url]) as path:
