@@ -132,6 +132,8 @@ async def run_rounds(job_id: str, coupling: str = "") -> PluginJob:
         if jobs.jobs.plugin(job_id).status == JobStatus.CANCELLED:
             await leave_as(Cancelled(message=f"Plugin job {job_id} was cancelled."))
         raise
+    finally:
+        run.close()
     return run.ended()
 
 

@@ -41,6 +41,7 @@ from multiblast.plugins.description import Description, Input
 from multiblast.plugins.kinds import DIRECTORY, UNKNOWN, content_of
 from multiblast.registry.local.registry import Registry
 from multiblast.reports import Formatting
+from multiblast.reports.run import is_long_ago
 from multiblast.search import options_of
 from multiblast.sequences.recognition import recognise
 from multiblast.stores import Store
@@ -307,6 +308,8 @@ class PluginInputs:
             raise InvalidInputError(Problem(f"plugin job {job_id} has no output {part!r}; it has {there}", key))
 
         def take(one: dict[str, Any]) -> Taken:
+            if is_long_ago(job.used_at):  # what a job takes in is kept for as long
+                self.jobs.touch([job_id])
             url = f"store:{one['key']}"
             return Taken(
                 text,

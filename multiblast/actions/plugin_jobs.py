@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,6 +26,7 @@ from multiblast.actions.plugin_inputs import PluginInputs, sources_of
 from multiblast.actions.requests import read_create_plugin
 from multiblast.actions.stored_file import StoredFile
 from multiblast.coupling import Reference
+from multiblast.coupling.trees import MANIFEST
 from multiblast.database import JobKind, JobStatus, PluginJob
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem, collecting
 from multiblast.files import save
@@ -34,7 +36,7 @@ from multiblast.plugins.chains import Chain, Made, find_chains, following, shown
 from multiblast.plugins.kept_outputs import object_of, outputs_digest
 from multiblast.plugins.parameters import Parameter
 from multiblast.plugins.plugin import Plugin
-from multiblast.plugins.run import OnNote, PluginRun, Stop
+from multiblast.plugins.run import OnNote, PluginRun, Stop, answered, check_secret
 from multiblast.plugins.workshop import Workshop, job_id_of
 from multiblast.reports.run import is_long_ago
 from multiblast.upkeep import Notices
@@ -228,7 +230,7 @@ class PluginJobs(JobDoor):
             plugin=plugin.name,
             version=plugin.description.version,
             recipe=recipe,
-            facts=facts | {"unique": unique},
+            facts=facts | {"unique": unique, "private": _private(plugin)},
             inputs=rows,
         )
         self.jobs.record_plugin(job, sources_of(rows), owner, summary=summary, description=description)
@@ -250,15 +252,16 @@ class PluginJobs(JobDoor):
         """
         run = self.run(job_id)
         run.note = note
-        if run.begin():
-            try:
-                while (stop := run.stopped_at() or run.round(run.next_number())).end == "call":
-                    child = self.called(job_id, stop)
-                    self.execute(child, note=note)
-                    run.answer(stop.number, {}, child=child)
-            except BaseException as error:
-                run.fail(error)
-                raise
+        with closing(run):
+            if run.begin():
+                try:
+                    while (stop := run.stopped_at() or run.round(run.next_number())).end == "call":
+                        child = self.called(job_id, stop)
+                        self.execute(child, note=note)
+                        run.answer(stop.number, {}, child=child)
+                except BaseException as error:
+                    run.fail(error)
+                    raise
         return run.ended()
 
     def begin(self, job_id: str) -> Waiting | None:
@@ -376,11 +379,20 @@ class PluginJobs(JobDoor):
         return CreatedPlugin(plugin_job_id=now)
 
     def _renew(self, job: PluginJob, why: str) -> None:
-        """Let a job wait for a run; a round that asked something asks it again unless it was answered."""
-        kept = list(takewhile(lambda one: one["end"] != "done" and one["answers"] is not None, job.rounds))
+        """Let a job wait for a run, which goes on after the last round whose question was answered."""
+        kept = list(takewhile(self._can_go_on, job.rounds))
         numbers = {str(one["number"]) for one in kept}
         outputs = [one for one in job.outputs if one["key"].split("/")[3] in numbers]
         self.jobs.move_plugin(job.id, JobStatus.QUEUED, why, rounds=kept, outputs=outputs)
+
+    def _can_go_on(self, round_: Mapping[str, Any]) -> bool:
+        """Return whether the round after one can begin: what it left and what was answered are still there."""
+        if round_["end"] == "done" or round_["answers"] is None:
+            return False
+        state = round_["state"]
+        if state and not self.workshop.store.exists(f"{state['url'].removeprefix('store:')}/{MANIFEST}"):
+            return False
+        return round_["end"] != "call" or self.is_made(self.jobs.plugin(round_["job"]))
 
     @action("cancel", flow="cancel-job", done="job {job_id} is cancelled")
     def cancel(self, requester: Requester, job_id: str) -> None:
@@ -394,6 +406,10 @@ class PluginJobs(JobDoor):
         if status not in OPEN:
             raise ConflictError(f"plugin job {job_id} is {status}: only one that has not ended can be cancelled")
         self.jobs.move_plugin(job_id, JobStatus.CANCELLED, "cancelled by its user")
+        owner = first_owner(self._database, job_id)
+        for called in self.jobs.made_of(job_id):  # of a job that is not complete, nothing else is made
+            if called.status in OPEN and first_owner(self._database, called.id) == owner:
+                self.jobs.move_plugin(called.id, JobStatus.CANCELLED, "the job that called it was cancelled")
 
     def answer(self, requester: Requester, job_id: str, step: str, answers: Mapping[str, Any]) -> Waiting | None:
         """Answer what a paused job asks, and let it go on.
@@ -418,8 +434,9 @@ class PluginJobs(JobDoor):
             raise ConflictError(f"plugin job {job_id} is {job.status}{at}, and step {step!r} asks nothing now")
         form = {name: Parameter.model_validate(one) for name, one in job.rounds[-1]["form"].items()}
         checked = _checked(form, answers, "answers", keep_defaults=True)
-        self.run(job_id).answer(len(job.rounds), checked)
-        self.jobs.move_plugin(job_id, JobStatus.QUEUED, f"step {step} was answered")
+        rounds, why = answered(job.rounds, len(job.rounds), checked), f"step {step} was answered"
+        if not self.jobs.change_plugin(job_id, JobStatus.PAUSED, JobStatus.QUEUED, why, rounds=rounds):
+            raise ConflictError(f"step {step!r} of plugin job {job_id} was answered by somebody else just now")
         return self.waiting(job_id)
 
     @action("files", columns=("name", "port", "size", "dataType", "contentType"))
@@ -500,7 +517,7 @@ class PluginJobs(JobDoor):
             declared = self.workshop.catalogue.get(f"{job.plugin}@{job.version}").description.parameters
         except NotFoundError:  # it is not here any more
             declared = {}
-        private = {name for name, one in declared.items() if one.is_private}
+        private = {*job.facts.get("private", ()), *(name for name, one in declared.items() if one.is_private)}
         return {name: "…" if name in private else value for name, value in job.recipe["parameters"].items()}
 
     def _complete(self, requester: Requester, job_id: str) -> PluginJob:
@@ -511,13 +528,26 @@ class PluginJobs(JobDoor):
         return job
 
 
+def _private(plugin: Plugin) -> list[str]:
+    """Return the parameters whose values nobody is to see, also when the plugin is not here any more."""
+    return sorted(name for name, one in plugin.description.parameters.items() if one.is_private)
+
+
 def checked_parameters(plugin: Plugin, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters that are not default, each as its type.
 
     Raises:
         InvalidInputError: with every problem, by name.
     """
-    return _checked(plugin.description.parameters, given, "parameters")
+    checked = _checked(plugin.description.parameters, given, "parameters")
+    problems: list[Problem] = []
+    for name, value in checked.items():
+        if value and plugin.description.parameters[name].type == "secret":
+            with collecting(problems):
+                check_secret(plugin.name, str(value), f"parameters.{name}")
+    if problems:
+        raise InvalidInputError(problems)
+    return checked
 
 
 def _checked(

@@ -12,7 +12,7 @@ from sqlmodel import col, select
 
 from multiblast.accounts import GUEST
 from multiblast.accounts.job_rights import first_owner
-from multiblast.database import BatchRun, Database, JobKind, JobStatus, QueryJob, ReportJob, Run
+from multiblast.database import BatchRun, Database, JobKind, JobStatus, PluginJob, QueryJob, ReportJob, Run
 from multiblast.errors import ConflictError, NotFoundError
 from multiblast.files import save
 from multiblast.ids import digest
@@ -128,7 +128,7 @@ class Provenance:
                     at=job.finished_at or job.created_at,
                     user="" if owner.startswith(GUEST) else owner,
                     command=job.command,
-                    recipe=job.recipe,
+                    recipe=_shown(job),
                     made_of=made_of,
                     inputs=[
                         self._copied(row["url"].removeprefix("store:"), directory / f"in-{at}", _input_name(row), row)
@@ -170,6 +170,13 @@ class Provenance:
         if run is None:
             raise NotFoundError("run of query job", job_id, "name the job that it was searched in, or search it")
         return run
+
+
+def _shown(job: PluginJob) -> dict[str, Any]:
+    """Return what of a plugin job's recipe others may see."""
+    private = set(job.facts.get("private", ()))
+    parameters = {name: "…" if name in private else value for name, value in job.recipe["parameters"].items()}
+    return {"inputs": job.recipe["inputs"], "parameters": parameters}
 
 
 def _input_name(row: Mapping[str, Any]) -> ProductName:

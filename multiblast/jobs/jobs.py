@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, func, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, update
 from sqlalchemy import select as sa_select
 from sqlmodel import Session, col, select
 
@@ -178,6 +178,22 @@ class Jobs:
             if values:
                 session.connection().execute(update(table).where(mine).values(values))
             return move(session, table, mine, to, why, run_id=run_id)
+
+    def change_plugin(
+        self, job_id: str, expected: JobStatus, to: JobStatus | None, why: str = "", *, run_id: str = "", **values: Any
+    ) -> bool:
+        """Change columns and, unless it is None, the status of a plugin job that has a status; return whether it had.
+
+        All in one transaction: of two who change it at once, the second finds another status.
+        """
+        mine = and_(col(PluginJob.id) == job_id, col(PluginJob.status) == expected)
+        with self._database.write() as session:
+            if session.exec(select(PluginJob.id).where(mine).with_for_update()).first() is None:
+                return False
+            session.connection().execute(update(PluginJob).where(mine).values(values))
+            if to is not None:
+                move(session, PluginJob, mine, to, why, run_id=run_id)
+            return True
 
     def note_plugin(self, job_id: str, **values: Any) -> None:
         """Change columns of a plugin job, such as its progress, but not its status."""

@@ -23,7 +23,9 @@ def parameter_schema(name: str, parameter: Parameter, position: int) -> dict[str
         "type": _TYPES.get(parameter.type, "number"),
         "position": position,
     }
-    text = parameter.help + (" Name a Secret block." if parameter.type == "secret" else "")
+    text = parameter.help + (
+        " Name a Secret block, plugin-NAME-… of this plugin's name." if parameter.type == "secret" else ""
+    )
     optional: dict[str, Any] = {
         "description": text.strip(),
         "default": parameter.default,

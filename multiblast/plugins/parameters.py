@@ -20,7 +20,8 @@ class Parameter(TableModel):
     """A value that a person chooses.
 
     Attributes:
-        type: ``choice`` is one of ``choices``; a ``secret`` names a Secret block, whose text only the run sees.
+        type: ``choice`` is one of ``choices``; a ``secret`` names a Secret block that begins with ``plugin-NAME-``,
+            whose text only the run sees.
         choices: What may be chosen.
         default: What holds where nothing is given. Without one, a value has to be given.
         pattern: The regular expression that a text must match as a whole.

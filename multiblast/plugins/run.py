@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +12,7 @@ from typing import Any
 
 from multiblast.coupling import Reference, StoreCoupling
 from multiblast.database import JobStatus, PluginJob
-from multiblast.errors import ConflictError, JobFailedError, ProgramError
+from multiblast.errors import ConflictError, InvalidInputError, JobFailedError, Problem, ProgramError
 from multiblast.files import working_space
 from multiblast.jobs import ACTIVE
 from multiblast.object_kinds import ObjectKind
@@ -21,6 +22,7 @@ from multiblast.plugins.rounds import run_round as run_program
 from multiblast.plugins.state import open_state
 from multiblast.plugins.workshop import Workshop
 from multiblast.programs import throttled
+from multiblast.results import Results, new_holder
 
 _SHOW_EVERY_S = 0.5
 _LONGEST_LOG = 65_536
@@ -62,9 +64,13 @@ class PluginRun:
     run_id: str = ""
     coupling: str = ""
     note: OnNote | None = None
+    _holder: str = field(default="", init=False)
+    _held: ExitStack = field(default_factory=ExitStack, init=False, repr=False)
 
     def begin(self) -> bool:
-        """Note that the job runs now; wait while another run is at it. Return whether there is anything left to do.
+        """Note that the job runs now, once no other run is at it, and hold it; return whether anything is left to do.
+
+        It is held until `close`.
 
         Raises:
             ConflictError: it is paused, since a person was asked something.
@@ -72,17 +78,36 @@ class PluginRun:
         while True:
             job = self._job()
             if job.status == JobStatus.QUEUED:
-                if self.workshop.jobs.move_plugin(self.job_id, JobStatus.IN_PROGRESS, run_id=self.run_id):
-                    return True
+                if self._take():
+                    if self.workshop.jobs.move_plugin(self.job_id, JobStatus.IN_PROGRESS, run_id=self.run_id):
+                        return True
+                    self.close()
             elif job.status == JobStatus.PAUSED:
                 raise ConflictError(
                     f"plugin job {job.id} waits for an answer to step {job.rounds[-1]['step']!r}: give it"
                 )
             elif job.status != JobStatus.IN_PROGRESS:
                 return False
-            elif self._is_mine():
+            elif self._holder or self._is_mine():
+                self._take()
                 return True
             time.sleep(_POLL_S)
+
+    def _take(self) -> bool:
+        """Hold the job, so that it is seen to be worked at; return False while another run still does."""
+        if self._holder:
+            return True
+        results, holder = Results(self.workshop.database, self.workshop.store), new_holder()
+        if self.job_id not in results.claim([self.job_id], holder).mine:
+            return False
+        self._held.enter_context(results.keep_leases_alive(holder))
+        self._holder = holder
+        return True
+
+    def close(self) -> None:
+        """Let go of the job."""
+        self._held.close()
+        self._holder = ""
 
     def stopped_at(self) -> Stop | None:
         """Return how the last round ended, if it waits for an answer that is not there yet."""
@@ -131,10 +156,14 @@ class PluginRun:
             return self._keep(job, number, ended, by, directory)
 
     def answer(self, number: int, answers: Mapping[str, Any], *, child: str = "") -> None:
-        """Keep what a person or another plugin answered to the question with which a round ended."""
-        rounds = self._job().rounds
-        rounds[number - 1] = {**rounds[number - 1], "answers": dict(answers), "job": child}
-        self.workshop.jobs.note_plugin(self.job_id, rounds=rounds)
+        """Keep what another plugin answered to the question with which a round ended.
+
+        Raises:
+            ConflictError: the job was cancelled meanwhile.
+        """
+        rounds = answered(self._job().rounds, number, answers, child)
+        if not self.workshop.jobs.change_plugin(self.job_id, JobStatus.IN_PROGRESS, None, rounds=rounds):
+            raise ConflictError(f"plugin job {self.job_id} was cancelled while it ran")
 
     def fail(self, error: BaseException) -> None:
         """Note that the run ended in an error; what finished rounds made stays. Of an outage, nothing is noted."""
@@ -189,6 +218,8 @@ class PluginRun:
         given = {name: one.default for name, one in declared.items() if one.default is not None}
         given |= job.recipe["parameters"]
         names = {name for name, one in declared.items() if one.type == "secret" and given.get(name)}
+        for name in names:
+            check_secret(job.plugin, str(given[name]), f"parameters.{name}")
         secrets = {name: self.workshop.secret(str(given[name])) for name in names}
         return {name: value for name, value in given.items() if name not in names}, secrets
 
@@ -221,10 +252,9 @@ class PluginRun:
         values: dict[str, Any] = {"rounds": [*job.rounds, round_], "outputs": kept, "stderr": ended.stderr}
         values["command"] = list(ended.command)
         jobs, to = self.workshop.jobs, {"done": JobStatus.COMPLETE, "ask": JobStatus.PAUSED}.get(round_["end"])
-        if to is None:
-            jobs.note_plugin(job.id, **values)
-        else:
-            jobs.move_plugin(job.id, to, ended.ask.title if ended.ask else "", run_id=self.run_id, **values)
+        why = ended.ask.title if ended.ask else ""
+        if not jobs.change_plugin(job.id, JobStatus.IN_PROGRESS, to, why, run_id=self.run_id, **values):
+            raise ConflictError(f"plugin job {job.id} was cancelled while it ran")
         return _stop(round_)
 
     def _push(self, made: MadeOutput, key: str, by: StoreCoupling) -> dict[str, Any]:
@@ -247,6 +277,22 @@ class PluginRun:
             for port, paths in call.inputs.items()
         }
         return {"plugin": call.plugin, "inputs": inputs, "parameters": dict(call.parameters)}
+
+
+def answered(
+    rounds: Sequence[Mapping[str, Any]], number: int, answers: Mapping[str, Any], child: str = ""
+) -> list[dict[str, Any]]:
+    """Return rounds with what was answered to the question of one of them, a 1-based number."""
+    kept = [dict(one) for one in rounds]
+    kept[number - 1] |= {"answers": dict(answers), "job": child}
+    return kept
+
+
+def check_secret(plugin: str, name: str, key: str) -> None:
+    """Refuse a secret that is not meant for a plugin: else anybody could have it read any of the server's."""
+    if not name.startswith(f"plugin-{plugin}-"):
+        reason = f"{name!r} is not for this plugin: name a Secret block that begins with plugin-{plugin}-"
+        raise InvalidInputError(Problem(reason, key))
 
 
 class _Noted:

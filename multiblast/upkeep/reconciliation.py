@@ -179,6 +179,7 @@ class Reconciliation:
     def _holders(self, job: _Active, now: datetime) -> list[str]:
         """Return who holds leases for sequences of the job."""
         keys = or_(
+            col(Lease.key) == job.job_id,  # of a plugin job
             col(Lease.key).in_(select(QueryJob.result_key).where(QueryJob.id == job.job_id)),
             col(Lease.key).in_(select(ChildJob.result_key).where(ChildJob.parent_id == job.job_id)),
         )

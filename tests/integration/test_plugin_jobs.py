@@ -7,15 +7,18 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from multiblast.accounts import Requester
 from multiblast.actions.plugin_jobs import PluginJobs
-from multiblast.database import JobStatus, utc_now
+from multiblast.database import JobStatus, Lease, PluginJob, utc_now
 from multiblast.errors import (
     ConflictError,
     InvalidInputError,
@@ -30,6 +33,7 @@ from multiblast.search import SearchedJob
 from multiblast.sequences import Sequence
 from multiblast.services import Services
 from multiblast.settings import PluginRules, Policy
+from multiblast.upkeep.reconciliation import Reconciliation
 from tests.support.people import ADMINISTRATOR
 from tests.support.plugins import SORT, write_plugin
 from tests.support.sequences import fasta
@@ -210,6 +214,97 @@ def test_answers_stay_where_a_later_question_is_not_answered(jobs: PluginJobs) -
     with pytest.raises(JobFailedError, match="paused"):
         jobs.execute(job)
     assert [step.step_id for step in jobs.lookup(ANN, job).steps] == ["first", "second"]
+
+
+def test_what_is_gone_of_answered_rounds_is_done_again(jobs: PluginJobs, services: Services) -> None:
+    """A failed job keeps its answers, but not for ever what its rounds left behind."""
+    job = jobs.submit(ANN, "asking")
+    with pytest.raises(JobFailedError, match="paused"):
+        jobs.execute(job)
+    jobs.answer(ANN, job, "first", {"word": "ab"})
+    jobs.cancel(ANN, job)
+    services.storage_upkeep.sweep(utc_now() + timedelta(days=2))
+    jobs.restart(ANN, job)
+    with pytest.raises(JobFailedError, match="paused"):
+        jobs.execute(job)
+    assert [step.step_id for step in jobs.lookup(ANN, job).steps] == ["first"]
+
+
+def test_a_job_that_runs_is_left_alone_and_one_whose_process_died_is_not(jobs: PluginJobs, services: Services) -> None:
+    """It is held by a lease, whoever runs it and however long; two do not run it at once."""
+    job = jobs.submit(ANN, "sleeping")
+    run, other = jobs.run(job), jobs.run(job)
+    assert run.begin()
+    reconciliation = Reconciliation(services.database)
+    assert reconciliation.run(lambda _: {}, utc_now() + timedelta(seconds=30)).queued == []
+    later = utc_now() + timedelta(hours=1)
+    with services.database.write() as session:
+        session.exec(update(Lease).values(expires_at=later + timedelta(minutes=1)))
+    assert reconciliation.run(lambda _: {}, later).queued == []
+    run.close()
+    assert reconciliation.run(lambda _: {}, later).queued == [job]
+    assert other.begin()
+    other.close()
+
+
+def test_of_two_answers_at_once_one_counts(jobs: PluginJobs) -> None:
+    job = jobs.submit(ANN, "asking")
+    with pytest.raises(JobFailedError, match="paused"):
+        jobs.execute(job)
+    with ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(jobs.answer, ANN, job, "first", {"word": word}) for word in "abcdefgh"]
+        problems = [answer.exception() for answer in answers]
+    assert [type(problem) for problem in problems if problem] == [ConflictError] * 7
+    assert "abcdefgh"[problems.index(None)] == jobs.jobs.plugin(job).rounds[0]["answers"]["word"]
+    assert [event.to_status for event in jobs.history(ANN, job)][-1] == "queued"
+
+
+def test_a_cancelled_job_takes_the_one_that_it_called_with_it(jobs: PluginJobs, lines: str) -> None:
+    """And what an old run still brings then is not taken."""
+    job = jobs.submit(ANN, "calling", [lines])
+    run = jobs.run(job)
+    with closing(run):
+        assert run.begin()
+        stop = run.round(1)
+        child = jobs.called(job, stop)
+        jobs.cancel(ANN, job)
+        assert jobs.jobs.plugin(child).status == JobStatus.CANCELLED
+        with pytest.raises(ConflictError, match="was cancelled while it ran"):
+            run.answer(1, {}, child=child)
+    assert jobs.jobs.plugin(job).status == JobStatus.CANCELLED
+
+
+def test_secrets_are_those_meant_for_the_plugin_and_private_values_stay_hidden(
+    jobs: PluginJobs, folder: Path, services: Services
+) -> None:
+    table = SORT.replace("sort-lines", "keeping").replace(
+        "[parameters.order]",
+        '[parameters.token]\ntype = "secret"\ndefault = ""\n[parameters.pin]\nprivate = true\n[parameters.order]',
+    )
+    place = write_plugin(folder, table)
+    text = ["data:text/plain,a"]
+    for other in ("multiblast-notices", "plugin-other-token", "plugin-keeping"):
+        with pytest.raises(InvalidInputError, match="begins with plugin-keeping-"):
+            jobs.submit(ANN, "keeping", text, {"token": other, "pin": "1234"})
+    job = jobs.submit(ANN, "keeping", text, {"token": "plugin-keeping-x", "pin": "1234"})
+    hidden = {"token": "…", "pin": "…"}
+    assert jobs.lookup(ANN, job).parameters == hidden
+    (place / "plugin.toml").unlink()  # also once the plugin is gone
+    assert jobs.lookup(ANN, job).parameters == hidden
+    assert "1234" not in json.dumps(jobs.lookup(ANN, job).to_json())
+    assert services.whole_id(ANN, job) == job
+
+
+def test_what_a_job_takes_in_is_kept_as_long_as_it_may_be_needed(
+    jobs: PluginJobs, lines: str, services: Services
+) -> None:
+    first = jobs.submit(ANN, "sort-lines", [lines])
+    jobs.execute(first)
+    with services.database.write() as session:
+        session.exec(update(PluginJob).values(used_at=utc_now() - timedelta(days=29)))
+    second = jobs.submit(ANN, "sort-lines", [f"plugin:{first}/sorted"], {"order": "down"})
+    assert services.expiry.run(utc_now() + timedelta(days=5)).plugin_jobs == []
+    assert jobs.execute(second).status == JobStatus.COMPLETE
 
 
 def test_a_need_that_several_fit_is_not_guessed(jobs: PluginJobs, lines: str, folder: Path) -> None:

@@ -105,7 +105,11 @@ def _field(
     kinds = {"choice": "choice", "flag": "flag", "integer": "number", "number": "number"}
     value = given.get(name, parameter.default)
     text = "" if value is None or parameter.is_private else str(value)
-    notes = [parameter.help, _range(parameter), "Name a Secret block." if parameter.type == "secret" else ""]
+    notes = [
+        parameter.help,
+        _range(parameter),
+        "Name a Secret block, plugin-NAME-… of this plugin's name." if parameter.type == "secret" else "",
+    ]
     return Field(
         key,
         name,
