@@ -10,16 +10,19 @@ from pathlib import Path
 import pytest
 from sqlmodel import col, select
 
+from multiblast.actions.plugin_jobs import PluginJobs
 from multiblast.database import BatchRun, Database
 from multiblast.errors import JobFailedError
 from multiblast.installation import Installation
 from multiblast.search import SearchedJob, read_submission
 from multiblast.sequences import Sequence, read_fasta
 from multiblast.services import Services
-from multiblast.settings import Policy, QueryLimits
+from multiblast.settings import PluginRules, Policy, QueryLimits
 from multiblast.stores import LocalStore
 from multiblast.targets import Targets
 from multiblast.targets.makeblastdb import build_database
+from tests.support.plugin_tables import ASKING, ASKS, CALLING, CALLS, FAILING, SLEEPING, TAKING
+from tests.support.plugins import SORT, write_plugin
 from tests.support.proxy import NoNginxError, find_nginx
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
@@ -136,3 +139,28 @@ def nginx(tmp_path_factory: pytest.TempPathFactory) -> str:
         return find_nginx(tmp_path_factory.mktemp("nginx"))
     except NoNginxError as error:
         pytest.skip(f"nginx is needed to try its configuration: {error}")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with plugins."""
+    folder = tmp_path / "plugins"
+    for table in (SORT, FAILING, SLEEPING, TAKING):
+        write_plugin(folder, table)
+    write_plugin(folder, ASKING, work=ASKS)
+    write_plugin(folder, CALLING, work=CALLS)
+    return folder
+
+
+@pytest.fixture
+def jobs(services: Services, folder: Path) -> PluginJobs:
+    """The door of plugin jobs, with the plugins of a folder."""
+    services.policy = Policy(plugins=PluginRules(folders=(str(folder),)))
+    return services.plugin_jobs
+
+
+@pytest.fixture
+def lines(tmp_path: Path) -> str:
+    """The path of a file with lines."""
+    (tmp_path / "lines.txt").write_text("pear\napple\nfig\n")
+    return str(tmp_path / "lines.txt")
