@@ -213,6 +213,7 @@ class Services:
         expired = self.expiry.run(dry_run=dry_run)
         if dry_run:
             return CleanedUp(expired)
+        self.notices.sweep()
         # In this order: packs lose entries by expiry, and are swept once compaction has discarded them; and tickets go
         # with the jobs that have expired.
         self.environments.sweep()

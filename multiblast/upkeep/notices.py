@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from sqlmodel import Session, col, func, select
 
-from multiblast.database import AnyJob, Database, JobEvent, JobKind, Notice, job_table, utc_now
+from multiblast.database import AnyJob, Database, JobEvent, JobKind, JobStatus, Notice, job_table, utc_now
 from multiblast.errors import MultiblastError
 from multiblast.ids import digest
 from multiblast.jobs import ENDED, address_of
@@ -67,6 +67,13 @@ class Notices:
             if self._claim(notice, now):
                 self._send(notice, message, secret(), done, now)
         return done
+
+    def sweep(self) -> None:
+        """Remove the notices of jobs that have expired: whoever has one done anew asks for another."""
+        with self._database.write() as session:
+            for table in map(job_table, JobKind):
+                gone = select(table.id).where(col(table.status) == JobStatus.EXPIRED)
+                session.connection().execute(delete(Notice).where(col(Notice.job_id).in_(gone)))
 
     def _due(self, now: datetime) -> list[tuple[Notice, dict[str, Any]]]:
         last = select(func.max(JobEvent.number)).where(JobEvent.job_id == Notice.job_id).scalar_subquery()

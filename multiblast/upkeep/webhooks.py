@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import count
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, or_, update
+from sqlalchemy import select as sa_select
 from sqlmodel import col, select
 
-from multiblast.database import Database, PluginJob, Webhook, utc_now
+from multiblast.database import Database, JobStatus, PluginJob, Webhook, utc_now
 from multiblast.errors import InvalidInputError, MultiblastError, NotFoundError, Problem
 from multiblast.ids import digest
+from multiblast.jobs import ENDED
 from multiblast.settings import NoticeRules
 from multiblast.upkeep.notice_delivery import check_url, deliver, signature
 
@@ -24,6 +28,7 @@ EVENTS = ("status", "steps", "details")
 _ATTEMPTS = 8
 _FIRST_WAIT = timedelta(minutes=1)  # doubled each time: about two hours in all
 _BELIEVED_GONE = timedelta(minutes=2)
+_CLOCKS_DIFFER = timedelta(minutes=10)  # at most, between the machine that ends a job and the one that sends
 _AT_A_TIME = 100
 _MOST = 20  # of one job
 
@@ -60,7 +65,8 @@ class Webhooks:
                 return
             if len(there) >= _MOST:
                 raise InvalidInputError(Problem(f"a job has at most {_MOST} webhooks", "webhookHref"))
-            session.add(Webhook(job_id=job_id, url=url, event=event, source=source, seen=_state(job)))
+            due = utc_now() - _CLOCKS_DIFFER
+            session.add(Webhook(job_id=job_id, url=url, event=event, source=source, seen=_state(job), due_at=due))
 
     def unsubscribe(self, job_id: str, url: str, event: str | None) -> None:
         """Let a URL hear no more of an event of a job, or of any if it is None; nothing happens if it did not."""
@@ -85,21 +91,56 @@ class Webhooks:
         return sent
 
     def _due(self, now: datetime) -> list[tuple[Webhook, dict[str, str]]]:
+        """Return what is to be sent; of a job that has ended nothing, once its end was looked at, until it goes on."""
+        names = ("status", "progress", "log", "outputs", "rounds", "finished_at")
+        columns = [col(getattr(PluginJob, name)) for name in names]  # a whole row has much more
+        changing = or_(
+            col(PluginJob.status).not_in(ENDED),
+            col(Webhook.attempts) > 0,
+            col(PluginJob.finished_at) >= col(Webhook.due_at),
+        )
+        statement = (
+            sa_select(Webhook, *columns)
+            .join(PluginJob, col(PluginJob.id) == Webhook.job_id)
+            .where(col(Webhook.due_at) <= now, changing)
+            .order_by(*(col(name) for name in (Webhook.due_at, Webhook.job_id, Webhook.url, Webhook.event)))
+            .limit(_AT_A_TIME)
+        )
+        found: list[tuple[Webhook, dict[str, str]]] = []
+        done: list[Webhook] = []
+        gone: list[Webhook] = []
         with self._database.read() as session:
-            statement = (
-                select(Webhook, PluginJob)
-                .join(PluginJob, col(PluginJob.id) == Webhook.job_id)
-                .where(col(Webhook.due_at) <= now)
-                .order_by(col(Webhook.due_at))
-            )
-            found = [(hook, _state(job)) for hook, job in session.exec(statement)]
-        return [(hook, state) for hook, state in found if _changed(hook, state)][:_AT_A_TIME]
+            for page in count():
+                rows = session.execute(statement.offset(page * _AT_A_TIME)).all()
+                for hook, *values in rows:
+                    job = SimpleNamespace(**dict(zip(names, values, strict=True)))
+                    if _changed(hook, state := _state(job)):
+                        found.append((hook, state))
+                    elif job.status == JobStatus.EXPIRED:
+                        gone.append(hook)
+                    elif job.status in ENDED and job.finished_at < now - _CLOCKS_DIFFER:
+                        done.append(hook)
+                if len(rows) < _AT_A_TIME or len(found) >= _AT_A_TIME:
+                    break
+        if done or gone:
+            self._leave(done, gone, now)
+        return found[:_AT_A_TIME]
+
+    def _leave(self, done: Sequence[Webhook], gone: Sequence[Webhook], now: datetime) -> None:
+        """Look no more at webhooks that have heard all, of jobs that have ended; and remove those of expired jobs."""
+        values = {"due_at": now - _CLOCKS_DIFFER, "attempts": 0}
+        with self._database.write() as session:
+            for hook in done:
+                session.connection().execute(update(Webhook).where(*_as_read(hook)).values(values))
+            for hook in gone:
+                session.connection().execute(delete(Webhook).where(*_as_read(hook)))
 
     def _claim(self, hook: Webhook, now: datetime) -> bool:
         """Take a webhook to send it, unless somebody else did."""
         with self._database.write() as session:
-            claim = update(Webhook).where(*_mine(hook), col(Webhook.due_at) == hook.due_at)
-            return bool(session.connection().execute(claim.values({"due_at": now + _BELIEVED_GONE})).rowcount)
+            claim = update(Webhook).where(*_as_read(hook))
+            values = {"due_at": now + _BELIEVED_GONE, "attempts": hook.attempts + 1}
+            return bool(session.connection().execute(claim.values(values)).rowcount)
 
     def _send(self, hook: Webhook, state: Mapping[str, str], secret: str, now: datetime) -> int:
         seen, sent, problem = dict(hook.seen), 0, ""
@@ -111,9 +152,9 @@ class Webhooks:
                 break
             seen[event], sent = state[event], sent + 1
         attempts = hook.attempts + 1 if problem else 0
-        due = now + _FIRST_WAIT * 2**hook.attempts if problem else now
+        due = now + _FIRST_WAIT * 2**hook.attempts if problem else now - _CLOCKS_DIFFER
         if attempts >= _ATTEMPTS:  # what has changed until now is given up
-            seen, attempts, due = dict(state), 0, now
+            seen, attempts, due = dict(state), 0, now - _CLOCKS_DIFFER
         values = {"seen": seen, "attempts": attempts, "due_at": due, "problem": problem}
         with self._database.write() as session:
             session.connection().execute(update(Webhook).where(*_mine(hook)).values(values))
@@ -138,13 +179,18 @@ def _mine(hook: Webhook) -> tuple[Any, ...]:
     return col(Webhook.job_id) == hook.job_id, col(Webhook.url) == hook.url, col(Webhook.event) == hook.event
 
 
+def _as_read(hook: Webhook) -> tuple[Any, ...]:
+    """Return the condition that nobody has taken a webhook since it was read."""
+    return *_mine(hook), col(Webhook.due_at) == hook.due_at
+
+
 def _changed(hook: Webhook, state: Mapping[str, str]) -> list[str]:
     """Return the events that a webhook has not heard of."""
     return [event for event in EVENTS if hook.event in {"", event} and hook.seen.get(event) != state[event]]
 
 
-def _state(job: PluginJob) -> dict[str, str]:
-    """Return what tells each state of a job from the others."""
+def _state(job: PluginJob | SimpleNamespace) -> dict[str, str]:
+    """Return what tells each state of a job, or of its columns that are asked here, from the others."""
     steps = [[one["step"], one["answers"] is not None] for one in job.rounds if one["end"] == "ask"]
     details = [job.status, job.progress, job.log, job.outputs, len(steps)]
     return {

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from sqlmodel import select
 
-from multiblast.database import JobStatus
+from multiblast.accounts import Requester
+from multiblast.database import JobStatus, Notice, Webhook, utc_now
 from multiblast.services import Services
 from multiblast.settings import HttpRules, PluginRules, Policy
 from tests.integration.test_plugin_jobs import ASKING, ASKS
@@ -114,6 +117,24 @@ def test_steps_are_answered_by_their_forms(url: str, member: dict[str, str]) -> 
     assert httpx.get(found["outputs"][0]["href"]).text == "a b 1,2,3,"
 
 
+def test_who_may_only_read_a_task_gets_no_address_to_answer_it(
+    url: str, services: Services, member: dict[str, str]
+) -> None:
+    started = httpx.post(f"{url}/qhana/plugins/asking@1-0-0/process/", data={}, headers={**member, **FORM})
+    address = started.headers["location"]
+    assert ended(address)["steps"][0]["href"]
+    plain, job_id = address.partition("?")[0], urlsplit(address).path.split("/")[3]
+    reader = {"Share-Token": services.plugin_jobs.share(Requester("ann"), job_id)}
+    read = httpx.get(plain, headers=reader)
+    assert read.status_code == 200
+    assert read.json()["steps"] == [{"stepId": "first", "cleared": False}]
+    assert "access=" not in read.text
+    assert httpx.get(f"{plain}steps/first/ui/", headers=reader).status_code == 403
+    subscribe = {"command": "subscribe", "webhookHref": "https://example.org/"}
+    assert httpx.post(plain, json=subscribe, headers=reader).status_code == 403
+    assert httpx.get(plain, headers=member).json()["steps"][0]["href"].startswith(f"{plain}steps/first/?access=")
+
+
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -170,3 +191,51 @@ def test_webhook_hears_status_steps_and_details(
     services.webhooks.send(lambda: SECRET)
     assert [(one["event"], one["body"]["status"]) for one in taken[sent:]] == [(["status"], JobStatus.COMPLETE)]
     assert httpx.post(link, json={"command": "subscribe", "webhookHref": "http://10.0.0.1/"}).status_code == 422
+
+
+def test_webhook_of_an_ended_job_is_not_looked_at_until_it_goes_on(
+    url: str, services: Services, member: dict[str, str], heard: tuple[str, list[dict[str, Any]]]
+) -> None:
+    address, taken = heard
+    form = {"text": "data:text/plain,b"}
+    task = httpx.post(f"{url}/qhana/plugins/sort-lines/process/", data=form, headers=member).headers["location"]
+    ended(task)
+    job_id = urlsplit(task).path.split("/")[3]
+    services.webhooks.subscribe(job_id, address, "", task)
+
+    def send() -> list[tuple[str, str]]:
+        taken.clear()
+        services.webhooks.send(lambda: SECRET)
+        return [(one["event"][0], one["body"]["status"]) for one in taken]
+
+    services.plugin_jobs.jobs.note_plugin(job_id, log="late")
+    assert send() == [("details", "complete")]  # it has ended just now: the clock of the machine may be another
+    services.plugin_jobs.jobs.note_plugin(job_id, finished_at=utc_now() - timedelta(hours=1))
+    assert send() == []
+    services.plugin_jobs.jobs.note_plugin(job_id, log="later")
+    assert send() == []  # nobody looks
+    services.plugin_jobs.jobs.move_plugin(job_id, JobStatus.QUEUED, "again")
+    assert send() == [("status", "queued"), ("details", "queued")]
+    services.plugin_jobs.jobs.move_plugin(job_id, JobStatus.IN_PROGRESS)
+    services.plugin_jobs.jobs.move_plugin(job_id, JobStatus.COMPLETE)
+    assert ("status", "complete") in send()
+
+
+def test_expired_job_is_the_last_that_a_webhook_hears_of(
+    url: str, services: Services, member: dict[str, str], heard: tuple[str, list[dict[str, Any]]]
+) -> None:
+    address, taken = heard
+    form = {"text": "data:text/plain,b"}
+    task = httpx.post(f"{url}/qhana/plugins/sort-lines/process/", data=form, headers=member).headers["location"]
+    ended(task)
+    job_id = urlsplit(task).path.split("/")[3]
+    services.webhooks.subscribe(job_id, address, "status", task)
+    services.notices.subscribe(job_id, address)
+    services.plugin_jobs.jobs.note_plugin(job_id, used_at=utc_now() - timedelta(days=10_000))
+    services.clean_up()
+    assert services.webhooks.send(lambda: SECRET) == 1
+    assert [one["body"]["status"] for one in taken] == ["expired"]
+    assert services.webhooks.send(lambda: SECRET) == 0
+    with services.database.read() as session:
+        assert session.exec(select(Webhook)).all() == []
+        assert session.exec(select(Notice)).all() == []

@@ -65,25 +65,21 @@ def _need(name: str, need: Need) -> dict[str, Any]:
     return found | {key: value for key, value in optional.items() if value}
 
 
-def task(job: PluginJob, details: PluginDetails, links: Links) -> dict[str, Any]:
-    """Return how a job is."""
+def task(job: PluginJob, details: PluginDetails, links: Links, *, is_open: bool) -> dict[str, Any]:
+    """Return how a job is; only if it is open to the reader, with addresses by which it can be answered."""
     status = _STATUSES.get(JobStatus(job.status), "PENDING")
     lines = [details.log.rstrip(), *([job.reason or f"the job is {job.status}"] if status == "FAILURE" else [])]
     found: dict[str, Any] = {"status": status, "log": "\n".join(filter(None, lines))}
     if job.progress:
         found["progress"] = {name: _whole(value) for name, value in job.progress.items()}
     steps = [
-        {
-            "href": links.task(job.id, "steps", one["step"]),
-            "uiHref": links.task(job.id, "steps", one["step"], "ui"),
-            "stepId": one["step"],
-            "cleared": one["answers"] is not None,
-        }
+        (_addresses(job, one["step"], links) if is_open else {})
+        | {"stepId": one["step"], "cleared": one["answers"] is not None}
         for one in job.rounds
         if one["end"] == "ask"
     ]
     found |= {"steps": steps} if steps else {}
-    found["links"] = [{"type": "subscribe", "href": links.task(job.id)}]
+    found["links"] = [{"type": "subscribe", "href": links.task(job.id)}] if is_open else []
     if status == "SUCCESS":
         found["outputs"] = [
             {
@@ -98,6 +94,10 @@ def task(job: PluginJob, details: PluginDetails, links: Links) -> dict[str, Any]
     elif status == "FAILURE":
         found["outputs"] = []
     return found
+
+
+def _addresses(job: PluginJob, step: str, links: Links) -> dict[str, Any]:
+    return {"href": links.task(job.id, "steps", step), "uiHref": links.task(job.id, "steps", step, "ui")}
 
 
 def _whole(value: Any) -> Any:

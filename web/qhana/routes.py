@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 
 from multiblast.accounts import Requester
 from multiblast.database import PluginJob
-from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem
+from multiblast.errors import ConflictError, InvalidInputError, NotAllowedError, NotFoundError, Problem
 from multiblast.plugins.parameters import Parameter
 from multiblast.plugins.plugin import Plugin
 from web.bodies import read_form, read_object
@@ -114,7 +114,7 @@ def look_up_task(  # noqa: PLR0913, PLR0917 - the parameters of the address
 ) -> Response:
     """See how a task is: its status, log, progress, steps and outputs."""
     who = _reader(caller, links, job_id, access)
-    return json_answer(request, _task(service, links, who, job_id))
+    return json_answer(request, _task(service, links, who, job_id, access))
 
 
 @router.post(
@@ -135,7 +135,8 @@ async def change_webhooks(  # noqa: PLR0913, PLR0917 - the parameters of the add
 
     def change() -> dict[str, Any]:
         who = _reader(caller, links, job_id, access)
-        found = _task(service, links, who, job_id)
+        found = _task(service, links, who, job_id, access)
+        _check_open(service, links, who, job_id, access)
         command, url, event = body.get("command"), body.get("webhookHref"), body.get("event")
         if not isinstance(url, str) or not (event is None or isinstance(event, str)):
             raise InvalidInputError(Problem("webhookHref is an address, and event a word or null", "webhookHref"))
@@ -165,11 +166,12 @@ def show_step(  # noqa: PLR0913, PLR0917 - the parameters of the address
 ) -> Response:
     """See the form of what a task asks."""
     who = _reader(caller, links, job_id, access)
-    _task(service, links, who, job_id)
+    _task(service, links, who, job_id, access)
     job = service.services.plugin_jobs.jobs.plugin(job_id)
     asked = next((one for one in job.rounds if one["end"] == "ask" and one["step"] == step), None)
     if asked is None:
         raise NotFoundError("step", step[:60], "the task lists its steps")
+    _check_open(service, links, who, job_id, access)
     if asked["answers"] is not None:
         raise ConflictError(f"step {step} of plugin job {job_id} was answered")
     form = {name: Parameter.model_validate(one) for name, one in asked["form"].items()}
@@ -299,6 +301,19 @@ def _reader(caller: Caller, links: Links, job_id: str, access: str) -> Requester
     return caller.reader()
 
 
-def _task(service: Service, links: Links, who: Requester, job_id: str) -> dict[str, Any]:
-    details = service.services.plugin_jobs.lookup(who, job_id, link=False)
-    return answers.task(service.services.plugin_jobs.jobs.plugin(job_id), details, links)
+def _task(service: Service, links: Links, who: Requester, job_id: str, access: str) -> dict[str, Any]:
+    jobs = service.services.plugin_jobs
+    details = jobs.lookup(who, job_id, link=False)
+    return answers.task(jobs.jobs.plugin(job_id), details, links, is_open=_is_open(service, links, who, job_id, access))
+
+
+def _is_open(service: Service, links: Links, who: Requester, job_id: str, access: str) -> bool:
+    """Return whether somebody may have the address of a task, with which they may answer it, not only read it."""
+    return links.opens_task(job_id, access) or service.services.plugin_jobs.may_change(who, job_id)
+
+
+def _check_open(service: Service, links: Links, who: Requester, job_id: str, access: str) -> None:
+    if not _is_open(service, links, who, job_id, access):
+        raise NotAllowedError(
+            f"{who} may only read plugin job {job_id}: ask somebody who has it for the task's address"
+        )
