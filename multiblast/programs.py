@@ -184,7 +184,7 @@ class Program:
         code = self._process.wait()
         self._watcher.join()
         self._stderr.seek(max(0, self._stderr.seek(0, os.SEEK_END) - _STDERR_KEPT_BYTES))
-        stderr = self._stderr.read().decode("utf-8", "replace")
+        stderr = printed_text(self._stderr.read())
         if code and not self._killed_for and self._is_disk_full():
             reason = f"no space left for {self._stdout}: free some, or set TMPDIR to a larger disk\n"
             raise ProgramError(self.command, code, stderr + reason, FailureClass.OUTPUT)
@@ -224,6 +224,11 @@ class Program:
             return self._cancelled is not None and self._cancelled()
         except Exception:  # noqa: BLE001 - such as a database that is away: ask again, and keep the time limit
             return False
+
+
+def printed_text(printed: bytes) -> str:
+    """Return what a program printed as a text that every database keeps: PostgreSQL keeps no NUL."""
+    return printed.decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def ended_within(process: subprocess.Popen[bytes], seconds: float) -> bool:

@@ -15,12 +15,14 @@ from multiblast.accounts import Requester
 from multiblast.actions.plugin_jobs import PluginJobs
 from multiblast.database import JobStatus, PluginJob
 from multiblast.errors import ConflictError, MultiblastError
+from multiblast.jobs import descendants, newest_plugin_jobs
 from multiblast.plugins.chains import Chain, Link, find_chains, inputs_of, reachable, shown, the_chain
 from multiblast.plugins.kinds import matches
 from multiblast.plugins.plugin import Plugin
 from multiblast.upkeep.reconciliation import Waiting
 
 _THEN = "then"
+_ASKED_AT_ONCE = 10_000
 _MOST_KINDS = 20
 _MOST_WAYS = 3  # to one kind
 
@@ -191,16 +193,20 @@ class PluginChains:
         """Return whether something is to come after a job, and was not recorded when the job was looked up."""
         return job.status == JobStatus.COMPLETE and any(map(_goes_on, job.recipe.get(_THEN, ())))
 
-    def descendants(self, job_id: str) -> list[PluginJob]:
-        """Return the plugin jobs that take in a job's outcome, and those that take in theirs, oldest first."""
-        found: dict[str, PluginJob] = {}
-        left = [job_id]
-        while left:
-            for job in self.jobs.jobs.made_of(left.pop(0)):
-                if job.id not in found:
-                    found[job.id] = job
-                    left.append(job.id)
-        return sorted(found.values(), key=lambda job: job.created_at)
+    def descendants(self, job_id: str, requester: Requester | None = None, most: int | None = None) -> list[PluginJob]:
+        """Return the plugin jobs that take in a job's outcome, and those that take in theirs, oldest first.
+
+        Args:
+            job_id: The job.
+            requester: Who may read them; None for all.
+            most: How many; of more, the newest.
+        """
+        database = self.jobs.workshop.database
+        found = descendants(database, job_id)
+        if requester is not None:
+            parts = (found[at : at + _ASKED_AT_ONCE] for at in range(0, len(found), _ASKED_AT_ONCE))
+            found = [one for part in parts for one in self.jobs.statuses(requester, part)]
+        return newest_plugin_jobs(database, found, most)
 
     def _next(self, entry: Mapping[str, Any]) -> str:
         """Record the next job of a chain, for whoever began it: they were allowed to when they did."""

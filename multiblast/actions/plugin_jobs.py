@@ -560,7 +560,7 @@ def _checked(
     ]
     checked: dict[str, Any] = {}
     for name, parameter in declared.items():
-        if given.get(name) in {None, ""} and not (
+        if given.get(name) in (None, "") and not (
             name in given and parameter.type == "text" and not parameter.required
         ):
             if parameter.required:

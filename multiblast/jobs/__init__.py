@@ -3,6 +3,7 @@
 from multiblast.jobs.addresses import address_of
 from multiblast.jobs.identity import JobConfig, TargetName, plugin_job_id, report_id, sequence_digest
 from multiblast.jobs.jobs import Child, Counts, Jobs, NewSequence
+from multiblast.jobs.lineage import descendants, newest_plugin_jobs
 from multiblast.jobs.ownership import Links, summary_problems
 from multiblast.jobs.states import ACTIVE, ENDED, MOVES, OPEN, RESTARTABLE, move
 
@@ -20,7 +21,9 @@ __all__ = [
     "NewSequence",
     "TargetName",
     "address_of",
+    "descendants",
     "move",
+    "newest_plugin_jobs",
     "plugin_job_id",
     "report_id",
     "sequence_digest",

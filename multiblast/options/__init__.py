@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from multiblast.options.added import AddedOptions, AddedProgram, add_programs, added_programs
+from multiblast.options.added import AddedOptions, AddedProgram, add_programs, added_programs, is_taken
 from multiblast.options.base import Options
 from multiblast.options.excluded import EXCLUDED, EXCLUDED_OF
 from multiblast.options.independence import Independence, independence_of, needs_own_process
@@ -31,6 +31,7 @@ __all__ = [
     "added_programs",
     "independence_of",
     "is_program",
+    "is_taken",
     "make_model",
     "needs_own_process",
     "options_for",

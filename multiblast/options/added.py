@@ -51,6 +51,11 @@ def added_programs() -> dict[str, AddedProgram]:
     return found
 
 
+def is_taken(name: str) -> bool:
+    """Return whether no option of a program that is added can be called so, as all options have something of it."""
+    return hasattr(AddedOptions, name) or name in {*AddedOptions.model_fields, *AddedOptions.__class_vars__}
+
+
 class AddedOptions(Options):
     """The options of a program that was added; they have no versions, presets or profiles, and exclude nothing."""
 

@@ -211,10 +211,12 @@ def _missing(plugin: Plugin) -> Iterator[Problem]:
 
 
 def unknown_imports(plugin: Plugin, imported: Iterable[str]) -> Iterator[Problem]:
-    """Yield the modules that a script imports which are neither Python's nor beside it."""
+    """Yield the modules that a script imports which are neither Python's nor beside it, in the plugin's directory."""
+    has_more = plugin.path.is_dir()  # a script that is a plugin by itself runs without what lies beside it
     for name in sorted(imported):
         beside = plugin.directory / name
-        if name not in sys.stdlib_module_names and not beside.is_dir() and not beside.with_suffix(".py").exists():
+        is_beside = has_more and (beside.is_dir() or beside.with_suffix(".py").exists())
+        if name not in sys.stdlib_module_names and not is_beside:
             yield Problem(
                 f"it imports {name!r}, which no package that it requires has: add one to its dependencies", "run.script"
             )

@@ -13,6 +13,9 @@ from multiblast.plugins.kinds import DIRECTORY, SUFFIXES
 OUTPUTS = "outputs"
 """The directory, in that of a run, in which outputs are looked for."""
 
+PYTHONS = frozenset({"python", "python3"})
+"""As the first word of a command, the Python of the plugin's environment."""
+
 Value = str | bool | int | float
 
 

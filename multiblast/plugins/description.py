@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from multiblast.options import is_taken
 from multiblast.plugins.kinds import CONTENT_TYPE, DATA_TYPE, UNKNOWN, matches
 from multiblast.plugins.parameters import Parameter, TableModel, check_pattern
 from multiblast.plugins.search_table import SEARCH_WORDS, SearchTable
@@ -381,6 +382,8 @@ class Description(TableModel):
         for name, parameter in self.parameters.items():
             if parameter.is_private or parameter.required:
                 yield f"parameters.{name}: a search has no secrets, and a default for everything"
+            if is_taken(name):
+                yield f"parameters.{name}: no option of a search can have this name: give it another"
         if self.tool is None:
             yield "a search needs the table tool: its version is part of what a result is kept under"
         if not self.run.command:

@@ -263,7 +263,7 @@ class Events:
         return path
 
     def _wrong(self, reason: str, line: int = 0) -> PluginError:
-        return PluginError(self.plugin, self.hide(f"line {line or self._lines} of its events: {reason}"))
+        return PluginError(self.plugin, self.hide(f"line {line or self._lines} of its events: {_line(reason)}"))
 
 
 def _line(text: str) -> str:

@@ -88,8 +88,9 @@ class OutputCheck:
                 self.check_plain(claim.path)
                 if (one := self._taken(claim, kinds)) is not None:
                     made.append(one)
-        if len({one.name for one in made}) < len(made) and any(one.many for one in self.description.outputs.values()):
-            raise self._wrong("several of its outputs have one name: give each a name of its own")
+        names = Counter(one.name for one in made)
+        if several := [name for name, count in names.items() if count > 1]:
+            raise self._wrong(f"several of its outputs are called {several[0]}: give each a name of its own")
         if sum(one.size_bytes for one in made) > self.limit_bytes:
             raise self._wrong(f"its outputs are larger than {self.limit_bytes / 1e9:g} GB (run.output_gb)")
         return tuple(made)

@@ -91,7 +91,7 @@ class Parameter(TableModel):
                 if number != int(number):
                     raise ValueError  # noqa: TRY301
                 number = int(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             kind = "a whole number" if self.type == "integer" else "a number"
             raise ValueError(f"{value!r} is not {kind}") from None
         if (self.least is not None and number < self.least) or (self.most is not None and number > self.most):

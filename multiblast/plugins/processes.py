@@ -22,7 +22,7 @@ from multiblast.orphans import start_with_parent
 from multiblast.plugins import supervisor
 from multiblast.plugins.description import Run
 from multiblast.plugins.failure import PluginError
-from multiblast.programs import ended_within
+from multiblast.programs import ended_within, printed_text
 
 _KEPT_BYTES = 65536
 _PERIOD_S = 0.1
@@ -236,7 +236,7 @@ class _Tail(threading.Thread):
 
     def text(self) -> str:
         """Return what was kept."""
-        return self._kept.decode("utf-8", "replace")
+        return printed_text(self._kept)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from multiblast.errors import FailureClass, InvalidInputError, Problem, collecting
-from multiblast.plugins.commands import OUTPUTS, Words, output_path
+from multiblast.plugins.commands import OUTPUTS, PYTHONS, Words, output_path
 from multiblast.plugins.confinement import (
     Room,
     clean_environment,
@@ -44,7 +44,6 @@ __all__ = [
     "run_round",
 ]
 
-_PYTHONS = ("python", "python3")
 _REQUEST = "request.json"
 _SANDBOX_PROCESSES = 2  # bubblewrap itself, and the first process of its name space
 _SIGNS_OF_NO_NETWORK = ("Temporary failure in name resolution", "Network is unreachable", "Could not resolve host")
@@ -233,7 +232,7 @@ class _Round:
         words = Words(
             description, inputs, self.request.parameters, self.request.threads, self.directory, place
         ).command()
-        return [str(self.python or default_python()), *words[1:]] if words[0] in _PYTHONS else words
+        return [str(self.python or default_python()), *words[1:]] if words[0] in PYTHONS else words
 
     def run(self, events: Events, database: str, cancelled: Callable[[], bool] | None) -> tuple[tuple[str, ...], Ended]:
         """Run the process; return its own words, and how it ended."""

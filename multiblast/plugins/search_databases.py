@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from multiblast.errors import ConflictError, FailureClass, ProgramError
-from multiblast.ids import digest, is_id
+from multiblast.ids import Canonical, digest, is_id
 from multiblast.installation import Installation
 from multiblast.plugins.commands import Words
 from multiblast.plugins.search_process import confined
@@ -49,7 +49,13 @@ class SearchDatabase:
     def directory(self) -> Path:
         """Where its files are: another program version or content, another directory."""
         make = self.plugin.table.database.make
-        facts = {"make": list(make), "version": self.version, "databases": list(self.fingerprints)}
+        facts: dict[str, Canonical] = {
+            "make": list(make),
+            "version": self.version,
+            "databases": list(self.fingerprints),
+        }
+        if self.plugin.runs_own_files(make):
+            facts["files"] = self.plugin.digest
         return databases_directory() / digest("search-database/1", facts)
 
     @property
@@ -102,6 +108,7 @@ class SearchDatabase:
                     shutil.rmtree(left) if left.is_dir() else left.unlink()
             facts = {"plugin": self.plugin.identifier, "version": self.version, "databases": names}
             (making / _MADE).write_text(json.dumps({**facts, "fingerprints": self.fingerprints}))
+            shutil.rmtree(self.directory, ignore_errors=True)  # what a sweep that was killed has left of an earlier one
             making.rename(self.directory)
         finally:
             shutil.rmtree(making, ignore_errors=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from multiblast.plugins.commands import PYTHONS
 from multiblast.plugins.confinement import (
     Room,
     clean_environment,
@@ -17,7 +18,6 @@ from multiblast.plugins.confinement import (
 from multiblast.plugins.search_programs import SearchPlugin, sandbox_choice
 from multiblast.programs import clean_command
 
-_PYTHONS = {"python", "python3"}
 _SCRATCH = "tmp"
 
 
@@ -38,7 +38,7 @@ def confined(
     """
     (directory / _SCRATCH).mkdir(exist_ok=True)
     environment = clean_environment(directory, threads)
-    python = default_python() if command[0] in _PYTHONS else None
+    python = default_python() if command[0] in PYTHONS else None
     words = [str(python), *command[1:]] if python else list(command)
     if confines(sandbox_choice(), plugin.identifier):
         needs = prefixes_of(python) if python else place_of(words[0], environment["PATH"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from math import inf
 from typing import Annotated, Any, Literal
@@ -15,7 +15,8 @@ from multiblast.errors import FailureClass, ProgramError
 from multiblast.options import AddedOptions, AddedProgram, Options, make_model
 from multiblast.options.option import NOWHERE, Option
 from multiblast.plugins.catalogue import Catalogue
-from multiblast.plugins.description import Description, Tool
+from multiblast.plugins.commands import PYTHONS
+from multiblast.plugins.description import Conditional, Description, Tool
 from multiblast.plugins.parameters import Parameter
 from multiblast.plugins.plugin import Plugin
 from multiblast.plugins.search_table import SearchTable
@@ -43,6 +44,12 @@ class SearchPlugin(Plugin):
     def shares_process(self, options: Options) -> bool:
         """Whether a query has the same hits alone and together with others, with these options."""
         return options.changed().keys() <= set(self.table.together)
+
+    @staticmethod
+    def runs_own_files(command: Sequence[str | Conditional]) -> bool:
+        """Whether what a command finds may depend on the plugin's own files, not on the tool's version alone."""
+        words = [one for word in command for one in ((word,) if isinstance(word, str) else word.words)]
+        return words[0] in PYTHONS or any("{plugin}" in word for word in words)
 
     @cached_property
     def fields(self) -> dict[str, str]:

@@ -26,6 +26,7 @@ from multiblast.plugins.search_databases import SearchDatabase
 from multiblast.plugins.search_process import confined
 from multiblast.plugins.search_programs import SearchPlugin
 from multiblast.plugins.search_table import SearchTable
+from multiblast.programs import printed_text
 from multiblast.results import ResultKeys
 from multiblast.search.context import QUERY_FILE, SearchContext, SearchedSequence
 from multiblast.search.progress import board
@@ -55,6 +56,8 @@ def plugin_keys(
         "columns": [table.query_column, *(list(column) for column in table.columns.items())],
         "database": list(table.database.make),
     }
+    if plugin.runs_own_files(plugin.description.run.command):
+        decided["files"] = plugin.digest
     fingerprints = [database.fingerprint for database in databases]
     keeps_case = _keeps_case(table, options)
     return ResultKeys(plugin.name, version, decided, fingerprints, keeps_case=keeps_case)
@@ -260,7 +263,7 @@ def _finish(finish: Callable[[], object], log: bytes) -> None:
     try:
         finish()
     except ProgramError as error:
-        stderr = error.stderr + log.decode("utf-8", "replace")
+        stderr = error.stderr + printed_text(log)
         raise ProgramError(error.command, error.exit_code, stderr, error.failure_class) from error
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from multiblast.accounts import Requester
 from multiblast.actions.plugin_chains import PluginChains
-from multiblast.database import JobStatus
+from multiblast.database import JobKind, JobStatus
 from multiblast.errors import ConflictError, JobFailedError, NotAllowedError, NotFoundError
+from multiblast.jobs import Links
 from multiblast.search import SearchedJob
 from multiblast.sequences import Sequence
 from multiblast.services import Services
@@ -166,3 +167,14 @@ def test_a_restarted_step_goes_on_with_its_chain(chains: PluginChains, searched:
     assert chains.jobs.restart(ANN, first).plugin_job_id == first
     chains.execute(first)
     assert [job.plugin for job in chains.descendants(searched)] == ["align-all", "grow-tree"]
+
+
+def test_the_newest_jobs_that_a_person_may_read_are_shown(chains: PluginChains, searched: str) -> None:
+    """Whatever others have made of the same search before."""
+    Links(chains.jobs.workshop.database).add("bob", searched, JobKind.QUERY)
+    first, _ = chains.begin(BOB, f"job:{searched}", "paint")
+    chains.execute(first)
+    own = chains.jobs.submit(ANN, "align-all", [f"job:{searched}"])
+    assert own == first
+    assert [job.plugin for job in chains.descendants(searched, ANN, 2)] == ["align-all"]
+    assert [job.plugin for job in chains.descendants(searched, BOB, 2)] == ["grow-tree", "paint"]

@@ -136,6 +136,18 @@ def test_newest_version_has_the_plain_name(tmp_path: Path) -> None:
         catalogue.get("toll")
 
 
+def test_script_that_is_a_plugin_runs_without_what_lies_beside_it(tmp_path: Path) -> None:
+    write_script(tmp_path / "f" / "import.py", "imports", body="import helper")
+    (tmp_path / "f" / "helper.py").write_text("")
+    plugins, (broken,), _ = _catalogue(tmp_path / "f").look()
+    assert plugins == []
+    assert "it imports 'helper'" in broken.reason
+    write_table(tmp_path / "f" / "whole", "whole", run='script = "run.py"')
+    (tmp_path / "f" / "whole" / "run.py").write_text("import helper")
+    (tmp_path / "f" / "whole" / "helper.py").write_text("")
+    assert [plugin.name for plugin in _catalogue(tmp_path / "f").all()] == ["whole"]
+
+
 def test_twelve_broken_plugins_are_named_and_the_good_one_works(tmp_path: Path) -> None:
     folder = tmp_path / "f"
     write_table(folder / "a-good", "good", "1.0")

@@ -14,7 +14,7 @@ from multiblast.errors import FailureClass, InvalidInputError
 from multiblast.plugins.confinement import default_python
 from multiblast.plugins.contents import wrong_content
 from multiblast.plugins.rounds import PluginError, Progress, RoundRequest, run_round
-from tests.support.plugin_rounds import command_plugin, given, run, script_plugin
+from tests.support.plugin_rounds import TEXT, command_plugin, given, run, script_plugin
 
 ALIGNER = """
 [inputs.sequences]
@@ -340,3 +340,32 @@ for number, line in enumerate(request["parameters"]["words"].splitlines()):
         ("parts", "0.txt", "parts/p0", "text/plain", "one\n"),
         ("parts", "1.txt", "parts/p1", "text/plain", "-two\n"),
     ]
+
+
+def test_zero_bytes_that_a_plugin_prints_are_replaced(tmp_path: Path) -> None:
+    """As PostgreSQL keeps no text with one."""
+    body = """
+say(log="a\\0b")
+print("c\\0d")
+print("e\\0f", file=sys.stderr)
+Path("outputs/text.txt").write_text("x")
+"""
+    end = run(script_plugin(tmp_path, body), tmp_path)
+    assert end.log.splitlines() == ["a b", "c\ufffdd"]
+    assert end.stderr == "e\ufffdf\n"
+    asks = 'say(ask={"step": "one", "parameters": {"\\0": {}}})'
+    with pytest.raises(PluginError) as caught:
+        run(script_plugin(tmp_path, asks), tmp_path / "again")
+    assert caught.value.reason.isprintable()
+
+
+def test_outputs_of_two_ports_have_names_of_their_own(tmp_path: Path) -> None:
+    """The second of one name could never be fetched."""
+    table = TEXT + TEXT.replace("outputs.text", "outputs.more")
+    body = """
+for port in ("text", "more"):
+    Path("outputs", port + ".txt").write_text(port)
+    say(output={"port": port, "path": f"outputs/{port}.txt", "name": "out.txt"})
+"""
+    with pytest.raises(PluginError, match=r"several of its outputs are called out\.txt: give each"):
+        run(script_plugin(tmp_path, body, table), tmp_path)

@@ -207,6 +207,29 @@ def test_database_is_made_once_and_swept_when_it_was_not_used(
     assert submit(fasta(proteins[1:3]), program="diamond-blastp", target="proteins").status == "complete"
 
 
+def test_rest_of_a_database_is_in_nobodys_way(submit: Submit, proteins: list[Sequence], tmp_path: Path) -> None:
+    """As a sweep that is killed leaves it."""
+    submit(fasta(proteins[:1]), program="diamond-blastp", target="proteins")
+    (made,) = (path for path in (tmp_path / "home" / "plugins" / "databases").iterdir() if path.is_dir())
+    (made / "made.json").unlink()
+    assert submit(fasta(proteins[1:3]), program="diamond-blastp", target="proteins").status == "complete"
+    assert (made / "made.json").exists()
+
+
+def test_other_script_of_a_plugin_searches_anew(
+    submit: Submit, services: Services, searches_run: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if its table is the same."""
+    shutil.copytree(ODD, tmp_path / "plugins" / "odd")
+    monkeypatch.setenv("MULTIBLAST_PLUGINS", str(tmp_path / "plugins"))
+    script = tmp_path / "plugins" / "odd" / "search.py"
+    for more, runs in (("", [1]), ("", [1]), ("# another\n", [1, 1])):
+        script.write_text(script.read_text() + more)
+        find_plugins_by(PluginRules())
+        submit(">a\nMKVLAAGIVGL\n", program="odd-search", target="proteins")
+        assert searches_run(services) == runs
+
+
 def test_database_is_made_by_one_of_two_that_come_at_once(services: Services, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     context = Resolver(services.installation, services.targets).resolve(

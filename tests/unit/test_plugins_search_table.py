@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from multiblast.errors import InvalidInputError
 from multiblast.options import parse_options
+from multiblast.plugins.description import Conditional
+from multiblast.plugins.search_databases import SearchDatabase
+from multiblast.plugins.search_programs import SearchPlugin
 from multiblast.plugins.search_table import NEEDED_COLUMNS
 from multiblast.plugins.table_files import read_table
+from multiblast.search.plugin_context import plugin_keys
 from multiblast.search.plugins import search_plugins
+from multiblast.targets import BlastDatabase
 
 ROOT = Path(__file__).parents[2]
 TABLE = (ROOT / "tests" / "data" / "plugins" / "odd-search" / "plugin.toml").read_text()
@@ -40,6 +47,10 @@ TABLE = (ROOT / "tests" / "data" / "plugins" / "odd-search" / "plugin.toml").rea
             "smallest databases",
         ),
         ("[tool]\n", '[parameters.must]\ntype = "text"\npattern = "a"\n\n[tool]\n', "a default for everything"),
+        *(
+            ("[tool]\n", f'[parameters.{name}]\ntype = "flag"\ndefault = true\n\n[tool]\n', "can have this name")
+            for name in ("value", "changed", "deciding", "arguments", "declared", "program", "model_dump")
+        ),
         ('type = "search"', 'type = "processing"', "the table search is for plugins of type 'search'"),
     ],
 )
@@ -76,3 +87,27 @@ def test_options_have_one_spelling_and_defaults_are_part_of_what_decides() -> No
 def test_no_text_of_a_user_becomes_an_option(word: str) -> None:
     with pytest.raises(InvalidInputError):
         parse_options("diamond-blastp", {"matrix": word})
+
+
+@pytest.mark.parametrize(
+    ("program", "key", "directory"),
+    [
+        ("diamond-blastp", "12be00e8924b4e205b0f5ea8b14679b7", "d166bbab5f2435ffc4fc4f4773dcea9a"),
+        ("diamond-blastx", "700ead20fed640c01f68d5c144e8fc81", "d166bbab5f2435ffc4fc4f4773dcea9a"),
+        ("mmseqs-search", "21bfc98738e97df11241997c2e3e1725", "6c28e289c7557df141fe4214477c4815"),
+    ],
+)
+def test_keys_of_results_are_pinned(program: str, key: str, directory: str) -> None:
+    """A key that changes has all that was searched searched anew."""
+    plugin = search_plugins()[program]
+    database = cast("BlastDatabase", SimpleNamespace(letters=1000, fingerprint="f" * 32))
+    assert plugin_keys(plugin, "1.0", parse_options(program, []), [database]).key(b"MKV") == key
+    assert SearchDatabase(plugin, "1.0", (database,), ("f" * 32,)).directory.name == directory
+
+
+def test_own_files_decide_where_they_are_run() -> None:
+    """Even under a condition, or by the Python that is here."""
+    assert SearchPlugin.runs_own_files(["odd", "--script={plugin}/odd.py"])
+    assert SearchPlugin.runs_own_files(["odd", Conditional(when="parameters.x", words=("{plugin}/odd.py",))])
+    assert SearchPlugin.runs_own_files(["python3", "-c", "print()"])
+    assert not SearchPlugin.runs_own_files(["diamond", "{database}"])

@@ -79,13 +79,15 @@ class WhatNext:
 @router.get("/jobs/{job_id}/next")
 async def show_next(request: Request, service: ServiceOfRequest, visitor: VisitorOfRequest, job_id: JobId) -> Response:
     """Show what can be done next, and what goes on, for the page that has all else already."""
-    found = await run_in_threadpool(what_next, request, service, visitor, job_id)
-    open_jobs = [job.id for job in found.jobs if job.status in OPEN]
-    if (limit_s := wait_s(request)) and open_jobs:
+    jobs: list[PluginJob] | None = await run_in_threadpool(made_of, service, visitor, job_id)
+    open_jobs = [job.id for job in jobs or () if job.status in OPEN]
+    has_waited = bool((limit_s := wait_s(request)) and open_jobs)
+    if has_waited:
         await service.watch.ended(JobKind.PLUGIN, open_jobs[0], limit_s)
-    for job in found.jobs:
-        await go_on(service, job)
-    found = await run_in_threadpool(what_next, request, service, visitor, job_id)
+    went_on = [await go_on(service, job) for job in jobs or ()]
+    if has_waited or any(went_on):
+        jobs = None  # they are others by now
+    found = await run_in_threadpool(what_next, request, service, visitor, job_id, jobs)
     return await run_in_threadpool(
         lambda: page(request, visitor, "next.html", next=found, job_id=job_id, place="/jobs", alone=True)
     )
@@ -116,25 +118,36 @@ async def begin_chain(
     return response
 
 
-async def go_on(service: Service, job: PluginJob) -> None:
-    """Go on with the chains of a job that ended a while ago, should who has run it be gone."""
+async def go_on(service: Service, job: PluginJob) -> bool:
+    """Go on with the chains of a job that ended a while ago, should who has run it be gone; return whether that was.
+
+    What comes of it may be there already, and needs no run.
+    """
     chains = service.services.plugin_chains
-    if job.finished_at and utc_now() - job.finished_at > _GIVEN_UP and chains.is_under_way(job):
-        for waiting in await service.runs.here(lambda: chains.go_on(job.id)):
-            service.runs.begin(waiting)
+    if not (job.finished_at and utc_now() - job.finished_at > _GIVEN_UP and chains.is_under_way(job)):
+        return False
+    for waiting in await service.runs.here(lambda: chains.go_on(job.id)):
+        service.runs.begin(waiting)
+    return True
 
 
-def what_next(request: Request, service: Service, visitor: Visitor, job_id: str) -> WhatNext:
-    """Return what can be done next with a complete query job, and what was."""
+def made_of(service: Service, visitor: Visitor, job_id: str) -> list[PluginJob]:
+    """Return the newest jobs that were made of a job, of those that a visitor may read."""
+    return service.services.plugin_chains.descendants(job_id, visitor.who, _MOST_JOBS)
+
+
+def what_next(
+    request: Request, service: Service, visitor: Visitor, job_id: str, jobs: list[PluginJob] | None = None
+) -> WhatNext:
+    """Return what can be done next with a complete query job, and what was: ``jobs``, if they were looked up."""
     chains, who = service.services.plugin_chains, visitor.who
     try:
         have, besides = chains.jobs.inputs.beginning(who, f"job:{job_id}")
         offered = chains.offered(who, f"job:{job_id}")
     except MultiblastError:  # it is not complete any more
         have, besides, offered = [], [], []
-    found = chains.descendants(job_id)[:_MOST_JOBS]
-    seen = chains.jobs.statuses(who, [job.id for job in found])
-    jobs = [job for job in found if job.id in seen]
+    if jobs is None:
+        jobs = made_of(service, visitor, job_id)
     return WhatNext(
         offered=[one for one in offered if not one.missing],
         lacking=[one for one in offered if one.missing] if who.administrator else [],
