@@ -63,6 +63,7 @@ def job_rows(kind: str) -> list[tuple[str, str, Any, dict[str, int]]]:
     ]
 
 
+UNSUBSCRIBE = {"command": "unsubscribe", "webhookHref": "https://example.org/"}
 ROUTES = [
     *job_rows("query"),
     ("GET", "/query/jobs/{job_id}/query", None, READ),
@@ -87,7 +88,7 @@ ROUTES = [
     ("GET", "/qhana/plugins/sort-lines/ui/", None, OPEN),
     ("POST", "/qhana/plugins/sort-lines/process/", Form(text="data:text/plain,b"), rights(303, strangers=303)),
     ("GET", "/qhana/tasks/{job_id}/", None, READ),
-    ("POST", "/qhana/tasks/{job_id}/", {"command": "unsubscribe", "webhookHref": "https://example.org/"}, rights(200, share=403)),
+    ("POST", "/qhana/tasks/{job_id}/", UNSUBSCRIBE, rights(200, share=403)),
     ("GET", "/qhana/tasks/{job_id}/steps/first/ui/", None, rights(404, share=404)),
     ("POST", "/qhana/tasks/{job_id}/steps/first/", Form(word="a"), rights(409)),
     ("GET", "/qhana/files/{name}/", None, dict.fromkeys(WHO, 404)),

@@ -195,3 +195,12 @@ def test_what_a_living_job_has_is_not_swept(jobs: PluginJobs, lines: str, servic
     services.storage_upkeep.sweep(utc_now() + timedelta(days=9))
     assert services.storage_upkeep.verify().is_nothing
     assert read(jobs, taking, "sorted.txt") == "apple\nfig\npear\n"
+
+
+@pytest.mark.parametrize("value", [[], {}, 10**400, -(10**400)])
+def test_values_of_any_kind_are_refused_by_name(jobs: PluginJobs, value: object) -> None:
+    job_id = jobs.submit(ANN, "asking")
+    with pytest.raises(JobFailedError):
+        jobs.execute(job_id)
+    with pytest.raises(InvalidInputError, match=r"answers\.times: .* is not a whole number"):
+        jobs.answer(ANN, job_id, "first", {"word": "a", "times": value})

@@ -236,12 +236,3 @@ def test_another_version_of_the_tool_or_of_a_package_makes_another_job(
     facts = jobs.workshop.facts(plugin)
     monkeypatch.setattr(jobs.workshop.environments, "find", lambda one: replace(found(one), digest="another lock"))
     assert job_id_of(plugin, facts, {}, {}) != job_id_of(plugin, jobs.workshop.facts(plugin), {}, {})
-
-
-@pytest.mark.parametrize("value", [[], {}, 10**400, -(10**400)])
-def test_values_of_any_kind_are_refused_by_name(jobs: PluginJobs, value: object) -> None:
-    job_id = jobs.submit(ANN, "asking")
-    with pytest.raises(JobFailedError):
-        jobs.execute(job_id)
-    with pytest.raises(InvalidInputError, match=r"answers\.times: .* is not a whole number"):
-        jobs.answer(ANN, job_id, "first", {"word": "a", "times": value})
