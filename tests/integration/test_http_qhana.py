@@ -17,8 +17,8 @@ from multiblast.accounts import Requester
 from multiblast.database import JobStatus, Notice, Webhook, utc_now
 from multiblast.services import Services
 from multiblast.settings import HttpRules, PluginRules, Policy
-from tests.integration.test_plugin_jobs import ASKING, ASKS
 from tests.support.http_service import HereStarter, serving
+from tests.support.plugin_tables import ASKING, ASKS
 from tests.support.plugins import SORT, write_plugin
 from tests.support.webhooks import listening
 
