@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -154,6 +155,8 @@ def _done(jobs: PluginJobs, who: Requester, job_id: str) -> PluginJob:
     Raises:
         JobFailedError: it has failed, or asks where nobody can answer.
     """
+    for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: the plugin ends, and its job is cancelled
+        signal.signal(number, signal.default_int_handler)
     while True:
         job = jobs.jobs.plugin(job_id)
         if job.status == JobStatus.IN_PROGRESS:
@@ -162,7 +165,9 @@ def _done(jobs: PluginJobs, who: Requester, job_id: str) -> PluginJob:
             step, form = _question(job)
             if not sys.stdin.isatty():
                 remedy = f"multiblast plugins answer {job_id:.8} " + " ".join(f"{name}=…" for name in form)
-                raise ConflictError(f"plugin job {job_id} asks: {job.rounds[-1]['title'] or step}. Type: {remedy}")
+                raise ConflictError(
+                    f"plugin job {job_id} is paused and asks: {job.rounds[-1]['title'] or step} Type: {remedy}"
+                )
             jobs.answer(who, job_id, step, _asked(job, form))
         try:
             with _showing(job.plugin) as note:

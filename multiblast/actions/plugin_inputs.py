@@ -47,6 +47,9 @@ from multiblast.sequences.recognition import recognise
 from multiblast.stores import Store
 from multiblast.stores.base import is_key
 
+NOWHERE = Path("/nonexistent")
+"""Below which there is no path that somebody could name."""
+
 _UPLOADS = "uploads/"
 _LONGEST_DATA = 16 << 20
 _LONGEST_NAME = 100  # of a file that was sent
@@ -180,6 +183,8 @@ class PluginInputs:
         """
         problems: list[Problem] = []
         named = self._by_port(requester, description, inputs, problems, files_under)
+        if problems and not isinstance(inputs, Mapping):  # what is missing then is what was wrong
+            raise InvalidInputError(problems)
         rows: list[dict[str, Any]] = []
         for port, declared in description.inputs.items():
             texts = named.get(port, [])
@@ -215,13 +220,17 @@ class PluginInputs:
                 offers = self.offers(requester, text, files_under=files_under)
                 fitting = [name for name, port in description.inputs.items() if any(one.fits(port) for one in offers)]
                 if not fitting:
-                    have = ", ".join(dict.fromkeys(one.data for one in offers))
-                    raise InvalidInputError(
-                        Problem(f"{text!r} is {have}, which {description.name} does not take", "inputs")
+                    taken = (
+                        "; ".join(f"{name}: {_wanted(port)}" for name, port in description.inputs.items()) or "nothing"
                     )
-                for name in fitting:
-                    if description.inputs[name].many or not named.get(name):
-                        named.setdefault(name, []).append(text)
+                    reason = f"{text!r} is {_found(offers)}, which {description.name} does not take: it takes {taken}"
+                    raise InvalidInputError(Problem(reason, "inputs"))
+                free = [name for name in fitting if description.inputs[name].many or not named.get(name)]
+                if not free:
+                    reason = f"{text!r} is one too many: {description.name} takes one as {' and '.join(fitting)}"
+                    raise InvalidInputError(Problem(reason, "inputs"))
+                for name in free:
+                    named.setdefault(name, []).append(text)
         return named
 
     def _take(self, requester: Requester, text: str, port: str, declared: Input, files_under: Path | None) -> Taken:
@@ -229,8 +238,9 @@ class PluginInputs:
         for offer in offers:
             if offer.fits(declared):
                 return offer.take()
-        have = ", ".join(dict.fromkeys(f"{one.data} ({one.content})" for one in offers))
-        raise InvalidInputError(Problem(f"{text!r} is {have}, and here goes {_wanted(declared)}", f"inputs.{port}"))
+        raise InvalidInputError(
+            Problem(f"{text!r} is {_found(offers)}, and here goes {_wanted(declared)}", f"inputs.{port}")
+        )
 
     def _of_query(self, requester: Requester, job_id: str, part: str, text: str, key: str) -> list[Offer]:
         self.access.check_read(requester, job_id, JobKind.QUERY)
@@ -427,11 +437,19 @@ class PluginInputs:
 
 def _path(text: str, key: str, files_under: Path | None) -> Path:
     path = Reference.parse(text, key).path.resolve()
+    if files_under == NOWHERE:
+        forms = "job:ID, plugin:ID/PORT, report:ID/FILE, product:NAMESPACE:NAME@VERSION, store:KEY, data:… or a URL"
+        raise InvalidInputError(Problem(f"{text[:200]!r} is no input: write {forms}", key))
     if files_under is not None and not path.is_relative_to(files_under.resolve()):
         raise InvalidInputError(Problem(f"only files below {files_under} can be named here: upload it first", key))
     if not path.exists():
         raise InvalidInputError(Problem(f"there is no file {str(path)!r}", key))
     return path
+
+
+def _found(offers: Sequence[Offer]) -> str:
+    """Return in words what a text can stand for; of a file of which only the form is known, that."""
+    return ", ".join(dict.fromkeys(one.content if one.data == "*" else f"{one.data} ({one.content})" for one in offers))
 
 
 def _wanted(port: Input) -> str:

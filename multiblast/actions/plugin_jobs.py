@@ -22,7 +22,7 @@ from multiblast.actions.answers import (
 )
 from multiblast.actions.catalogue import action
 from multiblast.actions.job_door import JobDoor
-from multiblast.actions.plugin_inputs import PluginInputs, sources_of
+from multiblast.actions.plugin_inputs import NOWHERE, PluginInputs, sources_of
 from multiblast.actions.requests import read_create_plugin
 from multiblast.actions.stored_file import StoredFile
 from multiblast.coupling import Reference
@@ -74,7 +74,7 @@ class PluginJobs(JobDoor):
         """
         wanted = read_create_plugin(config)
         self._accounts.check_submitter(requester, has_link=wanted["add_to_collection"])
-        return CreatedPlugin(plugin_job_id=self.submit(requester, files_under=Path("/nonexistent"), **wanted))
+        return CreatedPlugin(plugin_job_id=self.submit(requester, files_under=NOWHERE, **wanted))
 
     def submit(  # noqa: PLR0913 - a job, and what is noted about it
         self,
@@ -163,6 +163,8 @@ class PluginJobs(JobDoor):
         chains = find_chains(self.workshop.catalogue.newest(), have, besides, to, through)
         if not chains:
             what = ", ".join(dict.fromkeys(one.data for one in have))
+            if through and find_chains(self.workshop.catalogue.newest(), have, besides, to):
+                what = f"{what} through {' and then '.join(through)}"
             raise NotFoundError("chain of plugins to", to, f"there is none from {what}; see: multiblast plugins list")
         missing = [
             [link.plugin.name for link in chain if not self.workshop.is_installed(link.plugin)] for chain in chains
@@ -296,11 +298,12 @@ class PluginJobs(JobDoor):
         Args:
             requester: Whose list.
             plugin: Only jobs of this plugin.
-            source: Only jobs that take in what came of this job.
+            source: Only jobs that take in what came of this job: its id, or ``job:ID``.
             status: Only jobs of this status.
             first: Where in the list to begin, 1-based.
             count: How many at most; 0 is all.
         """
+        source = source.rpartition(":")[2]  # as inputs are written, too
         filters = {"plugin": plugin, "source": source, "status": status}
         return [
             PluginItem(
@@ -523,6 +526,9 @@ class PluginJobs(JobDoor):
     def _complete(self, requester: Requester, job_id: str) -> PluginJob:
         self._access.check_read(requester, job_id, self.kind)
         job = self.jobs.plugin(job_id)
+        if job.status == JobStatus.PAUSED:
+            step = job.rounds[-1]["step"]
+            raise ConflictError(f"plugin job {job.id} is paused: answer its step {step!r}, then it goes on")
         if job.status != JobStatus.COMPLETE:
             raise ConflictError(f"plugin job {job.id} is {job.status}: wait until it is complete, or restart it")
         return job

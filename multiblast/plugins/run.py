@@ -88,8 +88,7 @@ class PluginRun:
                 )
             elif job.status != JobStatus.IN_PROGRESS:
                 return False
-            elif self._holder or self._is_mine():
-                self._take()
+            elif self._take():  # it is this run's already, or that of a process that has died
                 return True
             time.sleep(_POLL_S)
 
@@ -190,10 +189,6 @@ class PluginRun:
 
     def _job(self) -> PluginJob:
         return self.workshop.jobs.plugin(self.job_id)
-
-    def _is_mine(self) -> bool:
-        begun = [event for event in self.workshop.jobs.history(self.job_id) if event.to_status == JobStatus.IN_PROGRESS]
-        return bool(self.run_id) and begun[-1].flow_run == self.run_id
 
     def _request(self, job: PluginJob, by: StoreCoupling, directory: Path) -> RoundRequest:
         """Fetch what the plugin needs for its next round."""

@@ -47,6 +47,8 @@ def test_a_person_is_asked_and_the_job_goes_on_with_the_answers(jobs: PluginJobs
     assert details.steps[0].title == "The first word?"
     with pytest.raises(InvalidInputError, match=r"answers.word: this is needed[\s\S]*times"):
         jobs.answer(ANN, job, "first", {"times": 0})
+    with pytest.raises(ConflictError, match="answer its step 'first'"):
+        jobs.files(ANN, job)
     with pytest.raises(ConflictError, match="at step 'first'"):
         jobs.answer(ANN, job, "second", {"word": "x"})
     with pytest.raises(NotAllowedError):
@@ -100,9 +102,9 @@ def test_a_job_that_runs_is_left_alone_and_one_whose_process_died_is_not(jobs: P
         session.exec(update(Lease).values(expires_at=later + timedelta(minutes=1)))
     assert reconciliation.run(lambda _: {}, later).queued == []
     run.close()
-    assert reconciliation.run(lambda _: {}, later).queued == [job]
-    assert other.begin()
+    assert other.begin()  # at once, where nobody holds it
     other.close()
+    assert reconciliation.run(lambda _: {}, later).queued == [job]
 
 
 def test_of_two_answers_at_once_one_counts(jobs: PluginJobs) -> None:

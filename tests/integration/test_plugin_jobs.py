@@ -126,6 +126,10 @@ def test_all_that_is_wrong_is_said_before_anything_is_recorded(jobs: PluginJobs,
     }  # fmt: skip
     with pytest.raises(InvalidInputError, match=r"inputs.text: this is needed: \* \(text/plain\)"):
         jobs.submit(ANN, "sort-lines")
+    with pytest.raises(InvalidInputError, match="is one too many: sort-lines takes one as text"):
+        jobs.submit(ANN, "sort-lines", [lines, lines])
+    with pytest.raises(InvalidInputError, match="is no input: write job:ID"):
+        jobs.create(ANN, {"plugin": "sort-lines", "inputs": {"text": "/etc/passwd"}})
     with pytest.raises(InvalidInputError, match="no file"):
         jobs.submit(ANN, "sort-lines", ["/no/such/file.txt"])
     with pytest.raises(InvalidInputError, match="only files below"):
@@ -155,7 +159,7 @@ def test_what_a_search_found_is_taken_in_by_types(
     assert [item.plugin_job_id for item in jobs.list_jobs(ADMINISTRATOR, source=searched)] == [job]
     with pytest.raises(NotAllowedError):
         jobs.submit(BOB, "taking", [f"job:{searched}"])
-    with pytest.raises(InvalidInputError, match="which sort-lines does not take"):
+    with pytest.raises(InvalidInputError, match=r"which sort-lines does not take: it takes text: \* \(text/plain\)"):
         jobs.submit(ADMINISTRATOR, "sort-lines", [f"job:{searched}"])
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from multiblast.accounts import Requester
+from multiblast.actions.plugin_inputs import NOWHERE
 from multiblast.errors import (
     ConflictError,
     InvalidInputError,
@@ -42,7 +42,6 @@ from web.service import Service, ServiceOfRequest
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 _LONGEST_TEXT = 2000  # of an input that the address names
-_NOWHERE = Path("/nonexistent")  # no path of this machine can be named here
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ async def run_plugin(request: Request, service: ServiceOfRequest, visitor: Visit
     def record() -> tuple[str, Waiting | None]:
         try:
             job_id = jobs.submit(
-                who, plugin.identifier, typed.inputs, typed.parameters, summary=summary, files_under=_NOWHERE
+                who, plugin.identifier, typed.inputs, typed.parameters, summary=summary, files_under=NOWHERE
             )
         except (NotFoundError, NotAllowedError, ConflictError) as error:
             raise InvalidInputError(_located(service, who, typed) or Problem(str(error))) from error
@@ -179,7 +178,7 @@ def _prefilled(request: Request, service: Service, visitor: Visitor, table: Desc
 def _fitting(service: Service, who: Requester, table: Description, source: str) -> list[str]:
     """Return the inputs for which something will do; none if it cannot be had."""
     try:
-        offers = service.services.plugin_jobs.inputs.offers(who, source, files_under=_NOWHERE)
+        offers = service.services.plugin_jobs.inputs.offers(who, source, files_under=NOWHERE)
     except MultiblastError:
         return []
     return [name for name, port in table.inputs.items() if any(one.fits(port) for one in offers)]
@@ -191,5 +190,5 @@ def _located(service: Service, who: Requester, typed: Typed) -> list[Problem]:
     for port, texts in typed.inputs.items():
         for text in texts:
             with collecting(problems, f"inputs.{port}"):
-                service.services.plugin_jobs.inputs.offers(who, text, f"inputs.{port}", files_under=_NOWHERE)
+                service.services.plugin_jobs.inputs.offers(who, text, f"inputs.{port}", files_under=NOWHERE)
     return problems
