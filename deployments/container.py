@@ -12,7 +12,7 @@ from deployments.server import ServerError
 from multiblast.plugins.installer import Fetched, Installed, Installer
 from multiblast.settings import CONTAINER_MODE, PLUGINS
 
-_EVERYWHERE = "0.0.0.0"  # noqa: S104 - of a container, which publishes what it is told to
+_EVERYWHERE = "0.0.0.0"  # noqa: S104 - of a container, which publishes the ports it is started with
 MODES: dict[str, Callable[[], int]] = {
     "server": lambda: foreground.serve(_EVERYWHERE, 4200),
     "worker": foreground.work,

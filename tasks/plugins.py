@@ -299,14 +299,14 @@ class _Shown:
             get_run_logger().warning("The progress of the plugin was not shown: %s", error)
 
     def _send_webhooks(self) -> None:
-        """Send what has changed, in a thread: whoever is to hear of it may be slow, and the plugin is watched here."""
+        """Send what has changed, in a thread: the receiver may be slow, and the plugin is watched here."""
         if self._sending is None or not self._sending.is_alive():
             self._sending = Thread(target=copy_context().run, args=[send_webhooks], name="webhooks", daemon=True)
             self._sending.start()
 
 
 def send_webhooks() -> None:
-    """Send what has changed of plugin jobs to whoever wants to hear of it; what fails is sent later."""
+    """Send what has changed of plugin jobs to those who asked for it; what fails is sent later."""
     try:
         services().webhooks.send(signing_secret)
     except Exception as error:  # noqa: BLE001 - never at a job's cost

@@ -71,7 +71,7 @@ class PluginChains:
         self.jobs = jobs
 
     def offered(self, requester: Requester, source: str) -> list[Offered]:
-        """Return the chains from what there is to all that they can lead to, without those that need to be told more.
+        """Return the chains from what there is to all that they can lead to, without those that need more parameters.
 
         Of several shortest ways that nothing distinguishes, all are returned, up to three. Pictures of what chains
         lead to are no ends of their own: `begin` has them made.

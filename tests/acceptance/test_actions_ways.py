@@ -135,29 +135,29 @@ def _create_report(w: World) -> None:
 
 
 def _list(w: World) -> None:
-    told = [item.to_json() for item in w.services.queries.list_jobs(w.ann)]
-    assert told == w.json("jobs", "list", "--json")
-    assert w.job in {item["queryJobID"] for item in told}
+    returned = [item.to_json() for item in w.services.queries.list_jobs(w.ann)]
+    assert returned == w.json("jobs", "list", "--json")
+    assert w.job in {item["queryJobID"] for item in returned}
 
 
 def _list_reports(w: World) -> None:
-    told = [item.to_json() for item in w.services.reports.list_jobs(w.ann, query_job_id=w.job)]
-    assert told == w.json("reports", "list", "--job", w.job, "--json")
-    assert [item["reportJobID"] for item in told] == [w.report]
+    returned = [item.to_json() for item in w.services.reports.list_jobs(w.ann, query_job_id=w.job)]
+    assert returned == w.json("reports", "list", "--job", w.job, "--json")
+    assert [item["reportJobID"] for item in returned] == [w.report]
 
 
 def _list_plugins(w: World) -> None:
-    told = [item.to_json() for item in w.services.plugin_jobs.list_jobs(w.ann, plugin="sort-lines")]
-    assert told == w.json("plugins", "jobs", "--plugin", "sort-lines", "--json")
-    assert w.plugin in [item["pluginJobID"] for item in told]
+    returned = [item.to_json() for item in w.services.plugin_jobs.list_jobs(w.ann, plugin="sort-lines")]
+    assert returned == w.json("plugins", "jobs", "--plugin", "sort-lines", "--json")
+    assert w.plugin in [item["pluginJobID"] for item in returned]
 
 
 def _lookup(kind: str) -> Callable[[World], None]:
     def look(w: World) -> None:
         job = {"jobs": w.job, "reports": w.report, "plugins": w.plugin}[kind]
-        told = w.services.job_door(job).lookup(w.ann, job).to_json()
-        assert told == w.json(kind, "job" if kind == "plugins" else "show", job)
-        assert told["status"] == "complete"
+        returned = w.services.job_door(job).lookup(w.ann, job).to_json()
+        assert returned == w.json(kind, "job" if kind == "plugins" else "show", job)
+        assert returned["status"] == "complete"
 
     return look
 
@@ -235,21 +235,21 @@ def _unlink_report(w: World) -> None:
 
 def _query(w: World) -> None:
     with w.services.queries.query(w.ann, w.job) as stream:
-        told = stream.read()
-    assert told == w.command("jobs", "query", w.job).encode()
+        returned = stream.read()
+    assert returned == w.command("jobs", "query", w.job).encode()
 
 
 def _result(w: World) -> None:
     output = io.BytesIO()
     assert w.services.queries.result(w.ann, w.job, output) == 2
-    told = output.getvalue()
-    assert told == w.command("jobs", "result", w.job).encode()
+    returned = output.getvalue()
+    assert returned == w.command("jobs", "result", w.job).encode()
 
 
 def _errors(w: World, job: str) -> None:
-    told = w.services.job_door(job).errors(w.ann, job).to_json()
-    assert told == w.json("jobs", "errors", job)
-    assert told["stderr"] == ""
+    returned = w.services.job_door(job).errors(w.ann, job).to_json()
+    assert returned == w.json("jobs", "errors", job)
+    assert returned["stderr"] == ""
 
 
 def _history(w: World, job: str) -> None:
@@ -261,15 +261,15 @@ def _history(w: World, job: str) -> None:
 def _status(w: World) -> None:
     asked = [w.job, w.report, w.plugin]
     unknown, doors = [*asked, "0" * 32], (w.services.queries, w.services.reports, w.services.plugin_jobs)
-    told = {key: value for door in doors for key, value in door.statuses(w.ann, unknown).items()}
-    assert told == w.json("status", *asked) == w.json("jobs", "status", *asked)
-    assert told == dict.fromkeys(asked, "complete")
+    returned = {key: value for door in doors for key, value in door.statuses(w.ann, unknown).items()}
+    assert returned == w.json("status", *asked) == w.json("jobs", "status", *asked)
+    assert returned == dict.fromkeys(asked, "complete")
 
 
 def _targets(w: World) -> None:
-    told = w.services.queries.targets()
-    assert told == w.json("targets", "--json")
-    assert told == {"demo": {"examples": {"naTargets": ["nucleotides"], "aaTargets": ["proteins"]}}}
+    returned = w.services.queries.targets()
+    assert returned == w.json("targets", "--json")
+    assert returned == {"demo": {"examples": {"naTargets": ["nucleotides"], "aaTargets": ["proteins"]}}}
 
 
 def _cancel(w: World) -> None:
@@ -359,23 +359,23 @@ def _compare(w: World) -> None:
 
 
 def _files(w: World) -> None:
-    told = [file.to_json() for file in w.services.reports.files(w.ann, w.report)]
-    assert told == w.json("reports", "files", w.report, "--json")
-    assert [file["name"] for file in told] == ["report.tsv", "report.zip"]
+    returned = [file.to_json() for file in w.services.reports.files(w.ann, w.report)]
+    assert returned == w.json("reports", "files", w.report, "--json")
+    assert [file["name"] for file in returned] == ["report.tsv", "report.zip"]
 
 
 def _file(w: World) -> None:
     with w.services.reports.file(w.ann, w.report, "report.tsv", line_range="1-3") as stream:
-        told = stream.read()
+        returned = stream.read()
     command = w.command("reports", "get", w.report, "report.tsv", "--lines", "1-3")
-    assert told == command.encode()
-    assert told.startswith(b"# BLASTP 2.")
+    assert returned == command.encode()
+    assert returned.startswith(b"# BLASTP 2.")
 
 
 def _plugin_files(w: World) -> None:
-    told = [file.to_json() for file in w.services.plugin_jobs.files(w.ann, w.plugin)]
-    assert told == w.json("plugins", "files", w.plugin, "--json")
-    assert [file["name"] for file in told] == ["sorted.txt"]
+    returned = [file.to_json() for file in w.services.plugin_jobs.files(w.ann, w.plugin)]
+    assert returned == w.json("plugins", "files", w.plugin, "--json")
+    assert [file["name"] for file in returned] == ["sorted.txt"]
 
 
 def _plugin_file(w: World) -> None:
@@ -386,17 +386,17 @@ def _plugin_file(w: World) -> None:
 def _expire(w: World) -> None:
     from dataclasses import asdict
 
-    told = asdict(w.services.expiry.run(dry_run=True))
-    assert told == asdict(w.flow("expire-results", dry_run=True)) == w.json("expire", "--dry-run")["expired"]
-    assert told["query_jobs"] == []
+    returned = asdict(w.services.expiry.run(dry_run=True))
+    assert returned == asdict(w.flow("expire-results", dry_run=True)) == w.json("expire", "--dry-run")["expired"]
+    assert returned["query_jobs"] == []
 
 
 def _verify(w: World) -> None:
     from dataclasses import asdict
 
-    told = asdict(w.services.storage_upkeep.verify())
-    assert told == asdict(w.flow("verify-storage")) == w.json("verify")
-    assert not any(told.values())
+    returned = asdict(w.services.storage_upkeep.verify())
+    assert returned == asdict(w.flow("verify-storage")) == w.json("verify")
+    assert not any(returned.values())
 
 
 WAYS: dict[str, Callable[[World], None]] = {
