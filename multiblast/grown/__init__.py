@@ -1,0 +1,20 @@
+"""Searching only what is new in a database that has grown, with the statistics of the whole of it."""
+
+from __future__ import annotations
+
+from multiblast.grown.difference import Difference, Runs
+from multiblast.grown.oids import OidSet, stored
+from multiblast.grown.partial import KnownResult, PartialSearch, partial_search
+from multiblast.grown.way import Way, way_for
+
+__all__ = [
+    "Difference",
+    "KnownResult",
+    "OidSet",
+    "PartialSearch",
+    "Runs",
+    "Way",
+    "partial_search",
+    "stored",
+    "way_for",
+]
