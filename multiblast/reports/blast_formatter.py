@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from multiblast.programs import FORMATTER_ENVIRONMENT, Program, Running
+
+_TAKEN_AHEAD = 2  # archives for each process, so that none waits for its next one
+
+Complete = Callable[[Path, Path], None]
+"""Changes what was printed of an archive: the archive, and the print."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +47,29 @@ class BlastFormatter:
         with self.start(archive, arguments, stdout) as running:
             running.finish()
 
-    def print_each(self, archives: Iterable[Path], arguments: Sequence[str]) -> list[Path]:
-        """Format several archives at the same time, each as soon as it is there; return what is printed, in order."""
+    def print_each(
+        self, archives: Iterable[Path], arguments: Sequence[str], complete: Complete | None = None
+    ) -> Iterator[Path]:
+        """Format several archives at the same time, each as soon as it is there; yield what is printed, in order.
+
+        ``complete`` changes what was printed of an archive. Few archives are taken ahead of those that are printed.
+        """
 
         def run(archive: Path) -> Path:
             output = archive.with_suffix(".part")
             self.run(archive, arguments, output)
+            if complete:
+                complete(archive, output)
             return output
 
+        waiting = deque[Future[Path]]()
         with ThreadPoolExecutor(self.processes) as pool:
-            return list(pool.map(run, archives))
+            for archive in archives:
+                waiting.append(pool.submit(run, archive))
+                if len(waiting) > _TAKEN_AHEAD * self.processes:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
 
 
 @dataclass(frozen=True, slots=True)

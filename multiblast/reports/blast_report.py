@@ -21,8 +21,9 @@ from multiblast.reports.blast_formatter import BlastFormatter
 from multiblast.reports.computed_fields import complete_table, computed_fields, printed_as
 from multiblast.reports.formats import ReportFormat
 from multiblast.reports.joined_output import PrintedArchive, Rewriting, substitute
+from multiblast.reports.joints import Joint, join_documents
 from multiblast.reports.report_options import Formatting
-from multiblast.reports.rounds import QueryRounds, complete, join_structured, split_rounds
+from multiblast.reports.rounds import QueryRounds, complete, split_rounds
 from multiblast.stores.base import chunks
 
 ARCHIVE = "11"
@@ -44,7 +45,7 @@ def write_blast_report(  # noqa: PLR0913 - an archive, its report, and how it is
     """Write a report into an existing directory; return its files, the one to open before those of single queries.
 
     Args:
-        archive: What `multiblast.archive.merge` wrote; for a format that is joinable several such
+        archive: What `multiblast.archive.merge` wrote; for a format that is made in parts several such
             files, one continuing the other's numbers: each is formatted while the next one is made.
         formatting: Format and options.
         program: The program that searched.
@@ -117,6 +118,9 @@ class _Report:
 
     def write(self, archive: Path, others: Iterable[Path] = ()) -> list[Path]:
         """Format all queries of a file by one process; other files at the same time."""
+        if joint := self.format.joint:
+            self._write_documents(itertools.chain([archive], others), joint)
+            return [self.output]
         if self.format.joinable:
             raw = self._join(itertools.chain([archive], others))
             _rewrite(raw, self._rewriting(PrintedArchive(archive, self.queries)), self.output)
@@ -143,8 +147,8 @@ class _Report:
                 # Each query alone: something goes between, and the formatter mixes up rounds in XML2 and JSON.
                 if self.format.file_per_query:
                     return self._write_file_per_query(archives[0], rounds)
-                if self.format.structured:
-                    return self._write_structured(rounds)
+                if (joint := self.format.joint) and not joint.number:
+                    return self._write_structured(rounds, joint)
                 if self.format.names_rounds:
                     return self._write_text(rounds)
             return self.write(archives[0], archives[1:])
@@ -158,13 +162,19 @@ class _Report:
             _rewrite(single.with_name(f"{single.stem}_1{single.suffix}"), rewriting, path)
         return [self.output, *files]
 
-    def _write_structured(self, rounds: Sequence[QueryRounds]) -> list[Path]:
-        parts = self.formatter.print_each((query.archive for query in rounds), self.arguments)
-        for part, query in zip(parts, rounds, strict=True):
-            _rewrite(part, self._rewriting(PrintedArchive(query.archive, sections=query.sections)))
-        with self.output.open("wb") as output:
-            join_structured(parts, output, is_json=self.format.extension == "json")
+    def _write_structured(self, rounds: Sequence[QueryRounds], joint: Joint) -> list[Path]:
+        self._write_documents((query.archive for query in rounds), joint, rounds)
         return [self.output]
+
+    def _write_documents(self, archives: Iterable[Path], joint: Joint, rounds: Sequence[QueryRounds] = ()) -> None:
+        """Format several archives at the same time, complete each document, and put them together."""
+        sections = {query.archive: query.sections for query in rounds}
+
+        def complete_document(archive: Path, document: Path) -> None:
+            _rewrite(document, self._rewriting(PrintedArchive(archive, sections=sections.get(archive))))
+
+        with self.output.open("wb") as output:
+            join_documents(self.formatter.print_each(archives, self.arguments, complete_document), output, joint)
 
     def _write_text(self, rounds: Sequence[QueryRounds]) -> list[Path]:
         raw = self._join((query.archive for query in rounds), rounds)

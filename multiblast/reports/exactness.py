@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
@@ -13,7 +14,7 @@ from multiblast.blast_versions import version_numbers
 from multiblast.programs import Program
 from multiblast.reports.blast_formatter import BlastFormatter
 from multiblast.reports.blast_report import ARCHIVE, write_blast_report
-from multiblast.reports.formats import FORMATS
+from multiblast.reports.formats import FORMATS, ReportFormat
 from multiblast.reports.joined_output import without_command_line
 from multiblast.reports.report_options import Formatting
 from multiblast.sequences import read_fasta
@@ -61,11 +62,9 @@ class Exactness:
         self._environment = {"BLAST_USAGE_REPORT": "false", **({"BATCH_SIZE": "1"} if alone else {})}
         self._sequences = list(read_fasta(query))
         results = self._search(size)
-        self._merged = {together: directory / f"merged-{together}.asn1" for together in (False, True)}
-        for together, path in self._merged.items():
-            parts = ((sequence.defline, results[sequence.residues]) for sequence in self._sequences)
-            with path.open("wb") as output:
-                merge(parts, output, databases, together=together)
+        self._parts = [(sequence.defline, results[sequence.residues]) for sequence in self._sequences]
+        self._databases = databases
+        self._rounds = int(self._options[self._options.index(_ROUNDS) + 1]) if _ROUNDS in self._options else 1
 
     def differences(self, formatting: Formatting) -> list[str]:
         """Return the names of the report's files that are not the same, each with its first differing line.
@@ -83,18 +82,33 @@ class Exactness:
         output = plain / f"report.{formatting.row.extension}"
         self._run(self._query, formatting.arguments(), output)
         write_blast_report(
-            self._merged[formatting.row.together],
+            self._merged(formatting.row),
             formatting,
             program=self._program,
             queries=len(self._sequences),
             directory=ours,
-            rounds=int(self._options[self._options.index(_ROUNDS) + 1]) if _ROUNDS in self._options else 1,
+            rounds=self._rounds,
             formatter=BlastFormatter(self._executables.get("blast_formatter", "blast_formatter")),
         )
         names = sorted({file.name for directory in (plain, ours) for file in directory.iterdir()})
         return [
             f"{name}: {line}" for name in names if (line := _first_difference(plain / name, ours / name, formatting))
         ]
+
+    def _merged(self, row: ReportFormat) -> Iterator[Path]:
+        """Yield the results as a file, or as two if such reports are made in parts."""
+        size = math.ceil(len(self._parts) / (2 if row.is_made_in_parts(self._rounds) else 1))
+        for first in range(0, len(self._parts), size):
+            path = self._directory / f"merged-{first}.asn1"
+            with path.open("wb") as output:
+                merge(
+                    self._parts[first : first + size],
+                    output,
+                    self._databases,
+                    first=first + 1,
+                    together=row.together,
+                )
+            yield path
 
     def all_differences(self, names: Sequence[str] = ()) -> dict[str, list[str]]:
         """Return what differs, by format, each with its default options: of all of BLAST+'s if none is named."""

@@ -15,6 +15,7 @@ from multiblast.reports import deltablast
 from multiblast.reports.hits import write_hits_report
 from multiblast.reports.html import write_html_report
 from multiblast.reports.joined_output import PostProcessor, annotate, join_pairwise, join_sam, join_tables
+from multiblast.reports.joints import JSON, XML, XML2, Joint
 from multiblast.reports.profiles import write_profiles
 from multiblast.search import search_plugin
 
@@ -49,7 +50,8 @@ class ReportFormat:
         together: Whether it prints no statistics of a query, so that the query's archive may hold others.
         file_per_query: Whether it is an index, and one file for each query.
         names_rounds: Whether psiblast itself prints something between the rounds of a query, or after them.
-        structured: Whether reports of single queries can be put together by their brackets.
+        joint: How documents of some queries and of others are put together, so that parts of it can be formatted at the
+            same time; None if they cannot.
         post_process: What makes of the formatter's output that which BLAST+ prints; None if it is that already.
         deltablast: Where reports of deltablast name the program, which the formatter takes for psiblast.
         from_profiles: Whether it is made of the profiles that a search kept, not of its results.
@@ -68,12 +70,19 @@ class ReportFormat:
     together: bool = False
     file_per_query: bool = False
     names_rounds: bool = False
-    structured: bool = False
+    joint: Joint | None = None
     post_process: PostProcessor | None = None
     deltablast: deltablast.Renaming | None = None
     from_profiles: bool = False
     from_rows: bool = False
     write: Callable[[ReportSource, Path], list[Path]] | None = None
+
+    def is_made_in_parts(self, rounds: int) -> bool:
+        """Whether parts of a report can be formatted apart; ``rounds`` is how many the search has at most, 0 for any.
+
+        Of several rounds the formatter mixes up documents, which are made query by query then.
+        """
+        return self.joinable or (self.joint is not None and rounds == 1)
 
     @property
     def choice(self) -> str:
@@ -128,7 +137,7 @@ _ROWS = (
     _pairwise("2", "query-anchored text"),
     _pairwise("3", "flat query-anchored text, identities as dots"),
     _pairwise("4", "flat query-anchored text"),
-    _document("5", "BLAST XML", "xml"),
+    _document("5", "BLAST XML", "xml", joint=XML),
     _table("6", "tabular", *_TSV),
     _table("7", "tabular with comment lines", *_TSV, post_process=join_tables, deltablast=deltablast.TABLE),
     ReportFormat("8", "Seqalign, text ASN.1", "asn1", deltablast=deltablast.SEQALIGN),
@@ -138,8 +147,8 @@ _ROWS = (
     ReportFormat("12", "Seqalign, JSON", "json", _JSON, joinable=True, together=True, deltablast=deltablast.SEQALIGN),
     _document("13", "BLAST JSON, one file per query", "json", file_per_query=True),
     _document("14", "BLAST XML2, one file per query", "xml", file_per_query=True),
-    _document("15", "BLAST JSON", "json", structured=True),
-    _document("16", "BLAST XML2", "xml", structured=True),
+    _document("15", "BLAST JSON", "json", joint=JSON),
+    _document("16", "BLAST XML2", "xml", joint=XML2),
     ReportFormat(
         "17",
         "SAM",

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from multiblast.archive.notes import Section, read_search, read_sections
 from multiblast.archive.summary import ArchivedSubject, read_subjects
@@ -16,8 +15,6 @@ _CONVERGED = b"Search has CONVERGED!\n"
 _LISTED = re.compile(rb"(Sequences producing significant alignments:[^\n]*\n)\n((?:[^\n]+\n)+)")
 _LEAST_WIDTH = 6  # of an E-value, and the blank before it
 _LAST, _FOOTER = b"\nEffective search space used: ", b"\n\n  Database: "
-_JSON_ENDS = (b'{\n"BlastOutput2": [\n', b"]\n}\n", b",\n")
-_XML_START, _XML_END = b"<BlastOutput2>\n", b"</BlastXML2>\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +83,3 @@ def _aligned(lines: list[bytes]) -> bytes:
     cut = [line.rstrip() for line in lines]
     width = max(_LEAST_WIDTH, *(len(line) - line.rfind(b" ") for line in cut)) if cut else 0
     return b"".join(line.ljust(line.rfind(b" ") + width) + b"\n" for line in cut)
-
-
-def join_structured(reports: Sequence[Path], output: BinaryIO, *, is_json: bool) -> None:
-    """Write JSON or XML2 reports of single queries as the report of all."""
-    start, end, between = _JSON_ENDS if is_json else (_XML_START, _XML_END, b"\n" + _XML_START)
-    for number, path in enumerate(reports):
-        before, _, rest = path.read_bytes().partition(start)
-        output.write(before + start if number == 0 else between)
-        output.write(rest[: rest.rindex(end)])
-    output.write(end)

@@ -22,6 +22,7 @@ from multiblast.object_kinds import ObjectKind
 from multiblast.programs import Running
 from multiblast.reports.blast_formatter import BlastFormatter, FormatterElsewhere
 from multiblast.reports.blast_report import write_blast_report
+from multiblast.reports.formats import ReportFormat
 from multiblast.reports.report_options import Formatting
 from multiblast.search import SearchContext, SearchEngine, outputs_of, parse_deflines, titled
 from multiblast.search.elsewhere import Elsewhere
@@ -31,7 +32,8 @@ from multiblast.stores import Store
 from multiblast.targets import database_argument
 
 _ZIP = "report.zip"
-_LEAST_QUERIES_PER_FORMATTER = 25  # fewer are formatted sooner than another process starts
+_LEAST_QUERIES_PER_FORMATTER = 1  # fewer are formatted sooner than another process starts
+_MOST_QUERIES_PER_DOCUMENT = 250  # the formatter's time for JSON and XML grows with the square of their number
 _KEPT_AT_A_TIME = 4
 _FILES_PER_WORKER = 2  # so that the first is formatted while others are merged
 
@@ -111,7 +113,7 @@ class ReportSource:
         with_ids = with_ids and self.context.options.reads_titles
         with TemporaryDirectory(dir=directory, prefix=".archives-") as name:
             return write_blast_report(
-                self.archives(Path(name), joinable=row.joinable, together=row.together, with_ids=with_ids),
+                self.archives(Path(name), size=self._queries_per_file(row), together=row.together, with_ids=with_ids),
                 formatting,
                 program=self.query.program,
                 queries=len(self.reported),
@@ -128,11 +130,10 @@ class ReportSource:
         return path
 
     def archives(
-        self, directory: Path, *, joinable: bool = False, together: bool = False, with_ids: bool = False
+        self, directory: Path, *, size: int = 0, together: bool = False, with_ids: bool = False
     ) -> Iterator[Path]:
-        """Merge the results into one file, or into several: see `ReportFormat` for what a format allows."""
-        files = self.formatter.processes * _FILES_PER_WORKER if joinable else 1
-        size = max(math.ceil(len(self.children) / files), _LEAST_QUERIES_PER_FORMATTER if joinable else 1)
+        """Merge the results into one file, or into several of some sequences each: see `ReportFormat`."""
+        size = size or max(1, len(self.children))
         if self.children and not self.reported:
             raise ConflictError("query_loc begins beyond the end of every sequence: there is nothing to report")
         databases = database_argument(self.context.databases)
@@ -143,6 +144,14 @@ class ReportSource:
                 merge(islice(parts, size), output, databases, first=first, together=together)
             if archive.stat().st_size or not self.children:
                 yield archive
+
+    def _queries_per_file(self, row: ReportFormat) -> int:
+        """Return how many sequences are formatted by one process; 0 for all."""
+        if not row.is_made_in_parts(self.context.options.most_rounds):
+            return 0
+        files = self.formatter.processes * _FILES_PER_WORKER
+        size = max(math.ceil(len(self.children) / files), _LEAST_QUERIES_PER_FORMATTER)
+        return min(size, _MOST_QUERIES_PER_DOCUMENT) if row.joint else size
 
     def profiles(self) -> Iterator[tuple[int, str, bytes]]:
         """Yield the files that the search kept beside its results: position of the query, name, content."""

@@ -15,7 +15,7 @@ def test_no_more_formatters_run_at_a_time_than_there_are_processes(processes: in
     program.write_text(f"#!/bin/sh\necho 1 >> {log}\nsleep 0.3\necho -1 >> {log}\n")
     program.chmod(0o755)
     archives = [tmp_path / f"{number}.asn1" for number in range(4)]
-    printed = BlastFormatter(str(program), processes).print_each(archives, [])
+    printed = list(BlastFormatter(str(program), processes).print_each(archives, []))
     assert printed == [archive.with_suffix(".part") for archive in archives]
     changes = [int(line) for line in log.read_text().split()]
     assert max(sum(changes[:end]) for end in range(len(changes) + 1)) <= processes

@@ -163,7 +163,7 @@ def test_html_report_is_one_file_that_names_its_making(
     assert "demo/examples/proteins" in page
 
 
-@pytest.mark.parametrize("number", [0, 7, 12, 17])
+@pytest.mark.parametrize("number", [0, 5, 7, 12, 15, 16, 17])
 def test_report_formatted_in_parts_equals_plain_blast(  # noqa: PLR0913, PLR0917 - its fixtures
     number: int,
     make_services: Callable[..., Services],
