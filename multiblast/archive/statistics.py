@@ -97,6 +97,16 @@ class SearchRequest:
         """Below which E-value psiblast takes a hit for its profile."""
         return self._real("InclusionThreshold") or 0.0
 
+    @property
+    def evalue(self) -> float:
+        """The E-value up to which hits were to be kept."""
+        return self._real("EvalueThreshold") or 0.0
+
+    @property
+    def query_code(self) -> int:
+        """The genetic code of the query, by its NCBI number."""
+        return self._number("QueryGeneticCode") or 1
+
     def derive(
         self, queries: Sequence[ArchivedQuery], database: DatabaseSize, strands: Sequence[int] = (1, -1)
     ) -> list[QueryStatistics]:
@@ -211,9 +221,8 @@ class SearchRequest:
             else:
                 yield masked(residues, masks, "X")
             return
-        code = self._number("QueryGeneticCode") or 1
         for strand, frame in itertools.product(strands, (1, 2, 3)):
-            yield translate(residues, strand * frame, code, masks)
+            yield translate(residues, strand * frame, self.query_code, masks)
 
     def _is_masked(self, residues: str, user_masks: bytes) -> bool:
         """Return whether some of ``residues`` must have been masked."""

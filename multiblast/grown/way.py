@@ -1,4 +1,9 @@
-"""For which searches a part of a database is enough: the table of what was tested."""
+"""For which searches a part of a database is enough: the table of what was tested.
+
+A query whose result of an earlier state is known needs to be searched only in what is new or changed, and in its known
+hits, if the checks of `multiblast.grown.partial` hold. That was compared for the programs and options below by
+``tests/exactness/grown_databases.py``; anything else is searched whole.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +11,47 @@ from dataclasses import dataclass
 
 from multiblast.options import Options
 
+_PROTEIN_SCORES = {"matrix", "gapopen", "gapextend", "word_size", "threshold", "window_size", "xdrop_ungap"}
+_DROPS = {"xdrop_gap", "xdrop_gap_final"}
+_LIMITS = {"evalue", "max_target_seqs", "max_hsps", "qcov_hsp_perc"}
+_MASKS = {"seg", "soft_masking", "lcase_masking"}
+_PROTEIN = _LIMITS | _PROTEIN_SCORES | _DROPS | _MASKS | {"comp_based_stats", "task"}
+_NUCLEOTIDE = {
+    *_LIMITS,
+    *("task", "word_size", "reward", "penalty", "gapopen", "gapextend", "dust", "soft_masking", "lcase_masking"),
+    *("strand", "perc_identity", "xdrop_ungap", "xdrop_gap", "xdrop_gap_final", "no_greedy"),
+}
+
+TABLE: dict[str, frozenset[str]] = {
+    "blastp": frozenset(_PROTEIN | {"use_sw_tback"}),
+    "psiblast": frozenset(_PROTEIN - {"task"}),
+    "blastx": frozenset(_PROTEIN | {"query_gencode", "strand", "sum_stats", "max_intron_length"}),
+    "tblastn": frozenset(_PROTEIN | {"db_gencode", "sum_stats", "max_intron_length"}),
+    "tblastx": frozenset(
+        (_LIMITS | _MASKS | _PROTEIN_SCORES | {"query_gencode", "db_gencode", "strand"}) - {"gapopen", "gapextend"}
+    ),
+    "blastn": frozenset(_NUCLEOTIDE),
+}
+"""The options that may be changed, by program."""
+
 
 @dataclass(frozen=True, slots=True)
 class Way:
     """How the new state is searched for queries whose results of an earlier state are known.
 
     Attributes:
-        row: What the table calls it, by which it is switched off.
+        row: The row of the table, by which it is switched off.
+        linked: Whether several alignments with a subject are judged together (sum statistics).
     """
 
     row: str
+    linked: bool
 
 
 def way_for(options: Options) -> Way | None:
     """Return how a search can be made of a part of its databases; None if they must be searched whole."""
-    _ = options
-    return None
+    allowed = TABLE.get(options.program)
+    if allowed is None or not options.deciding().keys() <= allowed:
+        return None
+    linked = options.program in {"blastx", "tblastn", "tblastx"} and options.value("sum_stats") != "false"
+    return Way(options.program, linked)

@@ -1,0 +1,328 @@
+"""Searches of a part of grown databases, compared with searches of the whole: ``make exactness ARGS="--grown 60"``.
+
+A draw is a program, options of the table, a state of a database and a later one: with 1, 10 or 50 % more sequences, or
+some removed or changed, of one or several volumes, with or without ids of their own, or a second database searched
+with it. Some queries are searched in the earlier state, and in the later one both whole and as far as
+`multiblast.grown` finds exact; each archive must be the same, byte for byte.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from multiblast.archive import DatabaseSize, split  # noqa: E402 - first make the checkout importable
+from multiblast.errors import FailureClass, ProgramError  # noqa: E402
+from multiblast.grown import Difference, KnownResult, OidSet, Runs, partial_search  # noqa: E402
+from multiblast.options import Options, parse_options  # noqa: E402
+from multiblast.search.context import SearchContext, SearchedSequence  # noqa: E402
+from multiblast.sequences import read_fasta  # noqa: E402
+from multiblast.targets import BlastDatabase, Targets  # noqa: E402
+
+DATA = ROOT / "tests" / "data"
+EXAMPLES = ROOT / "examples" / "data"
+QUERIES = 30
+FAMILIES, LARGE_FAMILY = 4, 1200
+CODONS = dict(zip("ARNDCQEGHILKMFPSTWYV", (
+    "GCT CGT AAT GAT TGT CAA GAA GGT CAT ATT CTG AAA ATG TTT CCG AGC ACC TGG TAT GTG".split()  # noqa: SIM905 - a table
+), strict=True))  # fmt: skip
+PROTEIN_QUERY = {"blastp", "psiblast", "tblastn"}
+PROTEIN_SUBJECT = {"blastp", "psiblast", "blastx"}
+
+_SCORES = ("-matrix BLOSUM80 -gapopen 10 -gapextend 1", "-word_size 4", "-threshold 16", "-window_size 0")
+_COMMON = (
+    *("", "-evalue 1e-3", "-evalue 1000", "-max_target_seqs 1000", "-max_target_seqs 20", "-max_hsps 1"),
+    *("-seg yes", "-seg yes -soft_masking true", "-lcase_masking", "-qcov_hsp_perc 40", "-xdrop_ungap 10"),
+)
+_ADJUSTED = ("-comp_based_stats 0", "-comp_based_stats 1", "-comp_based_stats 3", "-xdrop_gap 20 -xdrop_gap_final 40")
+_LINKED = ("-sum_stats false", "-max_intron_length 500")
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "blastp": (*_COMMON, *_SCORES, *_ADJUSTED, "-task blastp-fast", "-task blastp-short", "-use_sw_tback"),
+    "psiblast": (*_COMMON, *_SCORES, *_ADJUSTED),
+    "blastx": (*_COMMON, *_SCORES, *_ADJUSTED, *_LINKED, "-task blastx-fast", "-strand minus", "-query_gencode 11"),
+    "tblastn": (*_COMMON, *_SCORES, *_ADJUSTED, *_LINKED, "-task tblastn-fast", "-db_gencode 11"),
+    "tblastx": (*_COMMON, "-matrix BLOSUM80", "-threshold 16", "-strand plus", "-query_gencode 11 -db_gencode 4"),
+    "blastn": (
+        *("", "-task blastn", "-task dc-megablast", "-task blastn-short", "-evalue 1e-3", "-task blastn -evalue 1000"),
+        *("-max_target_seqs 1000", "-max_hsps 1", "-dust no", "-task blastn -soft_masking false", "-strand minus"),
+        *("-perc_identity 90", "-qcov_hsp_perc 50", "-word_size 16", "-task blastn -reward 1 -penalty -1"),
+        *("-task blastn -xdrop_gap 40", "-no_greedy", "-lcase_masking", "-task blastn -gapopen 3 -gapextend 3"),
+    ),
+}
+GROWTH = {"1 %": (0.01, 0, 0), "10 %": (0.1, 0, 0), "50 %": (0.5, 0, 0), "second": (0.2, 0, 0)}
+GROWTH |= {"-1 %": (0.03, 0.01, 0), "-10 %": (0.15, 0.1, 0), "changed": (0.02, 0, 0.02), "shrunk": (0.01, 0.1, 0)}
+FORMS = ("plain", "ids", "volumes", "volumes ids")
+_console = Console(highlight=False, markup=False, soft_wrap=True)
+
+Records = list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One comparison; the same seed and number give the same one."""
+
+    seed: str
+    program: str
+    options: str
+    growth: str
+    form: str
+
+
+@dataclass
+class Found:
+    """What came of a draw: how many results were equal, and CPU seconds for both ways."""
+
+    same: int = 0
+    different: list[str] = field(default_factory=list)
+    refused: Counter[str] = field(default_factory=Counter)
+    whole_s: float = 0
+    partial_s: float = 0
+
+
+def draw(seed: str, number: int, only: str = "") -> Draw:
+    """Return a draw; programs and options take turns, so that each comes up."""
+    rng = random.Random(f"{seed}-{number}")
+    programs = [only] if only else list(OPTIONS)
+    program = programs[number % len(programs)]
+    options = OPTIONS[program][number // len(programs) % len(OPTIONS[program])]
+    return Draw(f"{seed}-{number}", program, options, rng.choice(list(GROWTH)), rng.choice(FORMS))
+
+
+def _mutated(rng: random.Random, sequence: str, rate: float, letters: str) -> str:
+    return "".join(rng.choice(letters) if rng.random() < rate else letter for letter in sequence)
+
+
+def pool(kind: str, rng: random.Random) -> list[str]:
+    """Return sequences of proteins or nucleotides, real ones and families of near-copies."""
+    letters = "ACGT" if kind == "nucleotides" else "ACDEFGHIKLMNPQRSTVWY"
+    texts = [gzip.decompress(path.read_bytes()) for path in (EXAMPLES / f"{kind}.fasta.gz",)]
+    texts.append(gzip.decompress((DATA / f"exactness_{kind}.fasta.gz").read_bytes()))
+    found = [one.residues.decode().upper() for text in texts for one in read_fasta(text)]
+    if kind == "nucleotides":
+        proteins = [one for one in pool("proteins", rng)[:1500] if len(one) < 800]
+        found += ["".join(CODONS.get(letter, "NNN") for letter in one) for one in rng.sample(proteins, 400)]
+        found += ["".join(rng.choices(letters, k=rng.randint(200, 3000))) for _ in range(300)]
+    else:
+        found = rng.sample(found, 1400)
+    for size in (*(rng.randint(20, 150) for _ in range(FAMILIES)), LARGE_FAMILY * (rng.random() < 0.4)):
+        ancestor = rng.choice([one for one in found if 60 < len(one) < 400])
+        found += [_mutated(rng, ancestor, rng.choice((0, 0.02, 0.1, 0.3)), letters) for _ in range(int(size))]
+    rng.shuffle(found)
+    return [one for one in found if one]
+
+
+def queries_of(pool_: Sequence[str], program: str, rng: random.Random) -> list[bytes]:
+    """Return queries: known sequences, mutated, cut, masked, and some that are like nothing."""
+    protein = program in PROTEIN_QUERY
+    letters = "ACDEFGHIKLMNPQRSTVWY" if protein else "ACGT"
+    found = []
+    while len(found) < QUERIES:
+        one = _mutated(rng, rng.choice(pool_)[: 1500 if protein else 2500], rng.choice((0, 0.1, 0.3, 0.5)), letters)
+        kind = rng.random()
+        if kind < 0.1:
+            one = one[: rng.randint(12, 40)]
+        elif kind < 0.15:
+            one = "".join(rng.choices(letters, k=rng.randint(50, 400)))
+        elif kind < 0.3:
+            at = rng.randrange(len(one))
+            one = one[:at] + one[at : at + 40].lower() + one[at + 40 :]
+        if len(one) > 10:
+            found.append(one.encode())
+    return list(dict.fromkeys(found))
+
+
+@dataclass
+class States:
+    """An earlier state of a database, or of several, and the later one."""
+
+    earlier: tuple[BlastDatabase, ...]
+    later: tuple[BlastDatabase, ...]
+    difference: Difference
+
+
+def build_states(drawn: Draw, sequences: list[str], kind: str, directory: Path, rng: random.Random) -> States:
+    """Build both states and say how they differ."""
+    grown, removed, changed = GROWTH[drawn.growth]
+    records = [(f"P{number:06d}.1 number {number}", one) for number, one in enumerate(sequences)]
+    count = round(len(records) / (1 + grown))
+    earlier, new = records[:count], records[count:]
+    later = [record for record in earlier if rng.random() >= removed]
+    letters = "ACGT" if kind == "nucleotides" else "ACDEFGHIKLMNPQRSTVWY"
+    later = [(title, _mutated(rng, one, 0.1, letters) if rng.random() < changed else one) for title, one in later]
+    if drawn.growth == "second":
+        databases = {"a": earlier, "b": new}
+        whole = [*later, *new]
+    elif drawn.growth == "changed" or rng.random() < 0.3:
+        whole = [*later, *new]
+        rng.shuffle(whole)
+        databases = {"a": earlier, "later": whole}
+    else:
+        whole = [*later, *new]
+        databases = {"a": earlier, "later": whole}
+    for name, content in databases.items():
+        _build(directory / "targets" / "grown" / "of" / "blast", name, content, kind, drawn.form)
+    found = {one.name: one for one in Targets(directory / "targets", cache=directory / "cache").databases()}
+    states = (found["a"], found["b"]) if drawn.growth == "second" else (found["later"],)
+    return States((found["a"],), states, difference(earlier, whole))
+
+
+def _build(directory: Path, name: str, records: Records, kind: str, form: str) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    text = "".join(f">{title}\n{residues}\n" for title, residues in records)
+    command = ["makeblastdb", "-in", "-", "-title", name, "-out", name]
+    command += ["-dbtype", "nucl" if kind == "nucleotides" else "prot"]
+    command += ["-parse_seqids"] if "ids" in form else []
+    command += (
+        ["-max_file_sz", f"{len(text) // 4 // (4 if kind == 'nucleotides' else 1)}B"] if "volumes" in form else []
+    )
+    subprocess.run(command, cwd=directory, input=text.encode(), check=True, capture_output=True)
+
+
+def difference(earlier: Records, later: Records) -> Difference:
+    """Compare two states sequence by sequence."""
+    places = {record: oid for oid, record in enumerate(later)}
+    kept = [(oid, places[record]) for oid, record in enumerate(earlier) if record in places]
+    added = OidSet(len(later))
+    added.add(set(range(len(later))) - {new for _, new in kept})
+    ones = array("I", [1] * len(kept))
+    runs = Runs(array("I", [old for old, _ in kept]), array("I", [new for _, new in kept]), ones)
+    return Difference(_size(later), _size(earlier), added, len(earlier) - len(kept), runs)
+
+
+def _size(records: Records) -> DatabaseSize:
+    return DatabaseSize(sum(len(residues) for _, residues in records), len(records))
+
+
+def run(command: Sequence[str], output: Path, *, alone: bool = False) -> None:
+    """Run a program of BLAST+."""
+    environment = {**os.environ, "BLAST_USAGE_REPORT": "false", **({"BATCH_SIZE": "1"} if alone else {})}
+    with output.open("wb") as file:
+        done = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, env=environment, check=False)
+    if done.returncode:
+        error = done.stderr.decode()
+        raise ProgramError(list(command), done.returncode, error, FailureClass.BAD_QUERY_OR_OPTIONS)
+
+
+def search(context: SearchContext, queries: Iterable[bytes], directory: Path, database: str = "") -> dict[bytes, bytes]:
+    """Return the result of each query, searched as a job's batches are; in another database if one is given."""
+    found = {}
+    for group in context.by_independence([SearchedSequence("", one) for one in queries]):
+        text = b"".join(b">q%d\n%b\n" % (number, one.residues) for number, one in enumerate(group, start=1))
+        (directory / "query.fasta").write_bytes(text)
+        command = context.command(context.options.program, directory, 1)
+        if database:
+            command[command.index("-db") + 1] = database
+        archive = directory / "archive"
+        run(command, archive, alone=not context.is_independent(group[0].residues))
+        with archive.open("rb") as stream:
+            for part in split(stream, context.database_size):
+                found[group[part.position].residues] = part.archive
+    return found
+
+
+def compare(options: Options, states: States, queries: Sequence[bytes], directory: Path) -> Found:
+    """Search whole and in part; return what came out."""
+    found = Found()
+    known = search(SearchContext("", "", options, states.earlier), queries, directory)
+    context = SearchContext("", "", options, states.later)
+    start = _cpu()
+    whole = search(context, queries, directory)
+    middle = _cpu()
+    parts = directory / "parts"
+    parts.mkdir()
+    results = [KnownResult(one.decode(), one, known[one]) for one in queries]
+    partial = partial_search(options, states.later, states.difference, results, parts, run)
+    found.refused.update(partial.refused.values())
+    again = search(context, [key.encode() for key in partial.keys], directory, partial.database)
+    found.whole_s, found.partial_s = middle - start, _cpu() - middle
+    for query, archive in again.items():
+        if archive == whole[query]:
+            found.same += 1
+        else:
+            found.different.append(query.decode())
+    return found
+
+
+def _cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def examine(drawn: Draw) -> Found:
+    """Build the states of a draw and compare."""
+    rng = random.Random(drawn.seed)
+    options = parse_options(drawn.program, _read_options(drawn.options))
+    kind = "proteins" if drawn.program in PROTEIN_SUBJECT else "nucleotides"
+    sequences = pool(kind, rng)
+    like = (
+        sequences
+        if (drawn.program in PROTEIN_QUERY) == (kind == "proteins")
+        else pool("proteins" if drawn.program in PROTEIN_QUERY else "nucleotides", rng)
+    )
+    with tempfile.TemporaryDirectory(prefix="multiblast-") as name:
+        directory = Path(name)
+        states = build_states(drawn, sequences, kind, directory, rng)
+        return compare(options, states, queries_of(like, drawn.program, rng), directory)
+
+
+def _read_options(text: str) -> dict[str, str]:
+    words, given = text.split(), dict[str, str]()
+    while words:
+        name = words.pop(0).removeprefix("-")
+        value = words.pop(0) if words and (not words[0].startswith("-") or words[0][1:].isdigit()) else "true"
+        given[name] = value
+    return given
+
+
+def main() -> int:
+    """Draw, compare and say what came out."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--grown", type=int, default=60, help="how many draws")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--program", default="", choices=["", *OPTIONS], help="this program alone")
+    parser.add_argument("--only", type=int, help="this draw alone")
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    arguments = parser.parse_args()
+    numbers = range(arguments.grown) if arguments.only is None else [arguments.only]
+    total, by_program = Found(), dict[str, list[float]]()
+    with ProcessPoolExecutor(arguments.workers) as workers:
+        draws = [draw(str(arguments.seed), number, arguments.program) for number in numbers]
+        for future in as_completed(futures := {workers.submit(examine, one): one for one in draws}):
+            drawn, found = futures[future], future.result()
+            total.same += found.same
+            total.different += found.different
+            total.refused.update(found.refused)
+            counts = by_program.setdefault(drawn.program, [0, 0, 0, 0, 0])
+            new = (found.same, len(found.different), found.refused.total(), found.whole_s, found.partial_s)
+            counts[:] = [old + more for old, more in zip(counts, new, strict=True)]
+            if found.different:
+                _console.print(f"{drawn.seed}: {drawn.program} {drawn.options}, {drawn.growth}, {drawn.form}")
+                _console.print("".join(f"  {query}\n" for query in found.different), end="")
+    for reason, times in total.refused.most_common():
+        _console.print(f"refused {times} times: {reason}")
+    for program, (same, different, refused, whole_s, partial_s) in sorted(by_program.items()):
+        counted = f"{same} same, {different} different, {refused} refused"
+        _console.print(f"{program}: {counted}; {partial_s:.1f} s of CPU for these, {whole_s:.1f} s for all as a whole")
+    _console.print(f"{total.same} results are the same, {len(total.different)} are not")
+    return 1 if total.different else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

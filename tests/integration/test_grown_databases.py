@@ -1,0 +1,92 @@
+"""Parts of grown databases give what the whole gives, and what cannot is refused."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from multiblast.errors import InvalidInputError
+from multiblast.grown import KnownResult, OidSet, partial_search
+from multiblast.grown.alias import write_alias
+from multiblast.options import parse_options
+from multiblast.search.context import SearchContext
+from tests.exactness.grown_databases import Draw, States, build_states, compare, pool, queries_of, run, search
+
+SEED = "short"
+
+
+def states_of(directory: Path, growth: str, form: str, program: str = "blastp") -> tuple[States, list[bytes]]:
+    """Return two states of a small database, and queries."""
+    rng = random.Random(SEED)
+    kind = "proteins" if program == "blastp" else "nucleotides"
+    sequences = rng.sample(pool(kind, rng)[:600], 300)
+    states = build_states(Draw(SEED, program, "", growth, form), sequences, kind, directory, rng)
+    return states, queries_of(sequences, program, rng)
+
+
+@pytest.mark.parametrize(
+    ("program", "growth", "form"),
+    [("blastp", "1 %", "volumes ids"), ("blastp", "changed", "plain"), ("blastn", "second", "ids")],
+)
+def test_part_gives_what_the_whole_gives(tmp_path: Path, program: str, growth: str, form: str) -> None:
+    states, queries = states_of(tmp_path, growth, form, program)
+    found = compare(parse_options(program, {}), states, queries, tmp_path)
+    assert found.different == []
+    assert found.same > len(queries) / 2
+
+
+def test_alias_of_several_volumes_and_databases_numbers_as_the_whole(tmp_path: Path) -> None:
+    """A mask over volumes is silently taken for the first one's."""
+    states, queries = states_of(tmp_path, "second", "volumes")
+    context = SearchContext("", "", parse_options("blastp", {}), states.later)
+    assert all(len(database.volumes) > 1 for database in states.later)
+    everything = OidSet(states.difference.sequences)
+    everything.add_range(0, everything.size)
+    alias = write_alias(states.later, context.database_size, everything, tmp_path, "all")
+    assert search(context, queries[:8], tmp_path, str(alias)) == search(context, queries[:8], tmp_path)
+
+
+def test_alias_of_other_databases_than_were_compared_is_refused(tmp_path: Path) -> None:
+    states, _ = states_of(tmp_path, "1 %", "plain")
+    with pytest.raises(InvalidInputError, match="have 300 sequences, but 7 were compared"):
+        write_alias(states.later, states.difference.size, OidSet(7), tmp_path, "part")
+
+
+def test_selection_of_a_database_is_searched_whole(tmp_path: Path) -> None:
+    """An alias that selects sequences has other statistics than its volumes."""
+    states, _ = states_of(tmp_path, "1 %", "plain")
+    (later,) = states.later
+    selection = replace(later, path=later.path.with_name("some"))
+    selection.path.with_name("some.pal").write_text(f"TITLE some\nDBLIST {later.name}\nOIDLIST some.msk\n")
+    selection.path.with_name("some.msk").write_bytes(bytes(64))
+    with pytest.raises(InvalidInputError, match="search it whole"):
+        write_alias([selection], states.difference.size, states.difference.added, tmp_path, "part")
+
+
+@pytest.mark.parametrize(
+    ("program", "given", "reason"),
+    [
+        ("blastp", {"culling_limit": "1"}, "not in the table"),
+        ("deltablast", {}, "not in the table"),
+        ("psiblast", {"num_iterations": "2"}, "not in the table"),
+    ],
+)
+def test_what_was_not_shown_to_be_exact_is_refused(
+    tmp_path: Path, program: str, given: dict[str, str], reason: str
+) -> None:
+    states, queries = states_of(tmp_path, "1 %", "plain")
+    known = [KnownResult("key", queries[0], b"")]
+    found = partial_search(parse_options(program, given), states.later, states.difference, known, tmp_path, run)
+    assert (found.way, found.keys, found.database) == (None, [], "")
+    assert reason in found.refused["key"]
+
+
+def test_databases_that_shrank_are_searched_whole(tmp_path: Path) -> None:
+    """A smaller space makes hits of what was none: those are not known."""
+    states, queries = states_of(tmp_path, "shrunk", "ids")
+    found = compare(parse_options("blastp", {}), states, queries, tmp_path)
+    assert (found.same, found.different) == (0, [])
+    assert any("shrunk" in reason for reason in found.refused)

@@ -1,0 +1,67 @@
+"""E-values with the correction for finite sizes, against those that BLAST+ 2.12.0 printed."""
+
+from __future__ import annotations
+
+import pytest
+
+from multiblast.archive.gap_costs import PROTEIN
+from multiblast.grown.candidates import Sample, preliminary_list
+from multiblast.grown.cutoffs import finite_size_evalue
+from multiblast.options import parse_options
+
+UNGAPPED = PROTEIN["BLOSUM62"][0]
+USUAL = next(row for row in PROTEIN["BLOSUM62"] if (row.open, row.extend) == (11, 1))
+LETTERS = 93_191
+
+
+@pytest.mark.parametrize(
+    ("query", "subject", "score", "evalue"),
+    [
+        (361, 537, 44, "8.26328214768929"),
+        (361, 871, 44, "8.61561959247288"),
+        (361, 234, 43, "9.3856325521176"),
+        (635, 549, 51, "2.30547644822539"),
+    ],
+)
+def test_evalue_of_a_protein_alignment_is_that_of_blast(query: int, subject: int, score: int, evalue: str) -> None:
+    assert f"{finite_size_evalue(score, USUAL, UNGAPPED, (query, subject), LETTERS):.15g}" == evalue
+
+
+def test_evalue_is_proportional_to_the_letters() -> None:
+    one, three = (finite_size_evalue(60, USUAL, UNGAPPED, (300, 300), LETTERS * times) for times in (1, 3))
+    assert three == pytest.approx(3 * one)
+
+
+@pytest.mark.parametrize(
+    ("program", "given", "expected"),
+    [
+        ("blastp", {}, 1050),
+        ("blastp", {"max_target_seqs": "1000"}, 2050),
+        ("blastp", {"comp_based_stats": "0"}, 550),
+        ("blastn", {"max_target_seqs": "3"}, 10),
+        ("tblastx", {}, 550),
+    ],
+)
+def test_preliminary_list_is_that_of_blast(program: str, given: dict[str, str], expected: int) -> None:
+    assert preliminary_list(parse_options(program, given)) == expected
+
+
+def test_sample_is_random_and_always_the_same() -> None:
+    sample = Sample(parse_options("blastp", {}), 100_003)
+    subjects = sample.subjects()
+    assert subjects.bits == Sample(parse_options("blastp", {}), 100_003).subjects().bits
+    assert 0.9 * 100_003 / 32 < subjects.count() < 1.1 * 100_003 / 32
+    assert (sample.is_needed, sample.pays, sample.most_hits) == (True, True, 9)
+
+
+def test_sample_of_few_targets_is_no_small_one() -> None:
+    assert not Sample(parse_options("blastp", {"comp_based_stats": "0", "max_target_seqs": "50"}), 10**6).pays
+
+
+def test_sample_is_searched_without_what_leaves_hits_out() -> None:
+    given = {"qcov_hsp_perc": "40", "evalue": "0.001", "seg": "yes", "lcase_masking": "true", "max_target_seqs": "900"}
+    arguments = Sample(parse_options("blastp", given), 10**6).arguments(0.001)
+    assert "-qcov_hsp_perc" not in arguments
+    assert {"-seg", "-lcase_masking"} <= set(arguments)
+    assert arguments[arguments.index("-evalue") + 1] == "0.005"
+    assert arguments[arguments.index("-comp_based_stats") + 1] == "0"
