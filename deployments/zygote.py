@@ -24,15 +24,18 @@ from pathlib import Path
 from deployments.environment import CHECKOUT
 from multiblast.files import own_scratch
 
-_LATE = (  # what Prefect and SQLAlchemy import only when it is first used
+_LATE = (  # what Prefect, SQLAlchemy and we import only when it is first used
     "_strptime",
     "anyio._backends._asyncio",
     "httpx._transports.default",
+    "multiblast.actions.reports",
+    "multiblast.upkeep.webhooks",
     "prefect.engine",
     "prefect.flow_engine",
     "prefect.task_engine",
     "prefect.deployments.steps.pull",
     "prefect.runner._workspace_supervisor",
+    "sqlalchemy.dialects.postgresql.psycopg",
     "sqlalchemy.dialects.sqlite.pysqlite",
 )
 

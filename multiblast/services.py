@@ -10,27 +10,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multiblast.accounts import Access, Accounts, FairQueue, Requester
-from multiblast.actions import Queries, Reports
 from multiblast.database import Database, JobKind, utc_now
 from multiblast.errors import InvalidInputError, Problem
-from multiblast.gateway import Gateway
 from multiblast.installation import Installation
-from multiblast.results.compaction import compact
-from multiblast.search import SearchEngine
 from multiblast.search.plugins import find_plugins_by
 from multiblast.settings import Policy, QueryLimits, home
 from multiblast.stores import LocalStore, Store
 from multiblast.targets import Targets
-from multiblast.upkeep import CleanedUp, Expiry, Notices, StorageUpkeep, Webhooks
 
 if TYPE_CHECKING:
+    from multiblast.actions import Queries, Reports
     from multiblast.actions.plugin_chains import PluginChains
     from multiblast.actions.plugin_jobs import PluginJobs
     from multiblast.actions.provenance import Provenance
     from multiblast.actions.registered_queries import RegisteredQueries
+    from multiblast.gateway import Gateway
     from multiblast.plugins.catalogue import Catalogue
     from multiblast.plugins.environments import Environments
     from multiblast.registry.local.registry import Registry
+    from multiblast.search import SearchEngine
+    from multiblast.upkeep import CleanedUp, Expiry, Notices, StorageUpkeep, Webhooks
     from multiblast.upkeep.diagnosis import Check
 
     Door = Queries | Reports | PluginJobs
@@ -85,6 +84,8 @@ class Services:
     @cached_property
     def queries(self) -> Queries:
         """Every action on query jobs, and the runs that search them."""
+        from multiblast.actions.queries import Queries
+
         settles_known = not self.policy.provenance  # which runs record
         return Queries(
             self._engine,
@@ -99,6 +100,8 @@ class Services:
     @cached_property
     def reports(self) -> Reports:
         """Every action on report jobs, and the runs that make them."""
+        from multiblast.actions.reports import Reports
+
         return Reports(self._engine, self.accounts, self.notices)
 
     @cached_property
@@ -164,6 +167,8 @@ class Services:
     @cached_property
     def gateway(self) -> Gateway:
         """What machines elsewhere fetch from and push to."""
+        from multiblast.gateway import Gateway
+
         return Gateway(self.database, self.store, home() / "gateway")
 
     @cached_property
@@ -184,31 +189,44 @@ class Services:
 
     @cached_property
     def _engine(self) -> SearchEngine:
+        from multiblast.search import SearchEngine
+
         return SearchEngine(self.database, self.store, self.installation, self.targets)
 
     @property
     def notices(self) -> Notices:
         """Notifications of ended jobs."""
+        from multiblast.upkeep import Notices
+
         return Notices(self.database, self.policy.notices)
 
     @property
     def webhooks(self) -> Webhooks:
         """Notifications of what changes of plugin jobs."""
+        from multiblast.upkeep import Webhooks
+
         return Webhooks(self.database, self.policy.notices)
 
     @property
     def expiry(self) -> Expiry:
         """Removal of results that nobody used."""
+        from multiblast.upkeep import Expiry
+
         return Expiry(self.database, self.policy.keep_days)
 
     @property
     def storage_upkeep(self) -> StorageUpkeep:
         """What keeps store and database in step."""
+        from multiblast.upkeep import StorageUpkeep
+
         return StorageUpkeep(self.database, self.store, self.policy.keep_days)
 
     def clean_up(self, *, dry_run: bool = False) -> CleanedUp:
         """Let go what nobody used for the policy's time, and free its space."""
         from multiblast.plugins.git_sources import Checkouts
+        from multiblast.plugins.search_databases import sweep_databases
+        from multiblast.results.compaction import compact
+        from multiblast.upkeep import CleanedUp
 
         expired = self.expiry.run(dry_run=dry_run)
         if dry_run:
@@ -220,8 +238,6 @@ class Services:
         Checkouts().sweep()
         compacted, swept = compact(self.database, self.store), self.storage_upkeep.sweep()
         cutoff = utc_now() - timedelta(days=self.policy.keep_days)
-        from multiblast.plugins.search_databases import sweep_databases
-
         sweep_databases(cutoff)
         return CleanedUp(expired, compacted, swept, self.gateway.sweep(cutoff))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import sys
 from collections.abc import Iterable
 from functools import cache
@@ -26,7 +27,7 @@ COMMANDS = {
     "status": "jobs",
     "cancel": "jobs",
     "jobs": "jobs",
-    "reports": "jobs",
+    "reports": "report_jobs",
     "serve": "service",
     "guests": "upkeep",
     "users": "upkeep",
@@ -109,9 +110,11 @@ def _multiblast() -> None:
 
 
 def load(name: str) -> Any:
-    """Return a command, with everything it needs imported."""
+    """Return a command, with everything it needs imported, and from now on collect garbage, but none of that."""
     module, _, attribute = COMMANDS[name].partition(":")
     found = getattr(import_module(f"deployments.command_line.{module}"), attribute or name.replace("-", "_"))
+    gc.freeze()
+    gc.enable()
     if isinstance(found, typer.Typer):
         found.info.help = found.info.help or _SUMMARIES[name]
         return typer.main.get_group(found)

@@ -7,48 +7,55 @@ import shutil
 import sys
 from collections.abc import Callable, Collection
 from datetime import timedelta
-from typing import Annotated, Any, BinaryIO, Literal, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal, get_args, get_origin
 
 import typer
 
 from deployments.command_line import display
 from deployments.command_line.arguments import Job, Json, User
 from deployments.command_line.session import local_services, requester
-from multiblast.accounts import Requester
-from multiblast.actions import Queries, Reports
 from multiblast.actions.answers import Answer, PluginFile, ReportListedFile
 from multiblast.actions.catalogue import Action, Parameter, actions_of
-from multiblast.actions.comparison import Comparison, write_changes
-from multiblast.actions.plugin_jobs import PluginJobs
 from multiblast.database import JobKind
 from multiblast.errors import NotFoundError
 from multiblast.jobs import address_of
-from multiblast.services import Services
+
+if TYPE_CHECKING:
+    from multiblast.accounts import Requester
+    from multiblast.services import Services
 
 Group = Literal["jobs", "reports", "plugins"]
 _TIME = timedelta | None
 _FILES: dict[type[Answer], JobKind] = {ReportListedFile: JobKind.REPORT, PluginFile: JobKind.PLUGIN}
 _IDS = {"job_id", "before_id", "query_job_id"}
 
-DOORS: dict[Group, type] = {"jobs": Queries, "reports": Reports, "plugins": PluginJobs}
-"""The doors whose actions are commands of a group."""
+GROUPS: tuple[Group, ...] = get_args(Group)
 
 OTHER_NAMES = {"plugins": {"list": "jobs", "show": "job", "update": "describe"}}
 """What actions are called in a group whose commands of these names are about something else: plugins, not jobs."""
 
-_ON_ALL = set.intersection(*({one.name for one in actions_of(door)} for door in DOORS.values()))
+
+def door_of(group: Group) -> type:
+    """Return the door whose actions are commands of a group; the others are not imported."""
+    if group == "jobs":
+        from multiblast.actions.queries import Queries as Door
+    elif group == "reports":
+        from multiblast.actions.reports import Reports as Door  # type: ignore[assignment]  # one or the other
+    else:
+        from multiblast.actions.plugin_jobs import PluginJobs as Door  # type: ignore[assignment]  # as above
+    return Door
 
 
 def add_actions(app: typer.Typer, group: Group) -> None:
     """Add a command for each action of a door, but those that have a command written by hand."""
-    for one in actions_of(DOORS[group]):
+    for one in actions_of(door_of(group)):
         if not one.command:
             app.command(OTHER_NAMES.get(group, {}).get(one.name, one.name))(_command(one, group))
 
 
 def command_of(name: str, group: Group = "jobs") -> Callable[..., None]:
     """Return the command of an action, for another place where it is offered."""
-    return next(_command(one, group) for one in actions_of(DOORS[group]) if one.name == name)
+    return next(_command(one, group) for one in actions_of(door_of(group)) if one.name == name)
 
 
 def _command(one: Action, group: Group) -> Callable[..., None]:
@@ -99,10 +106,16 @@ def _complete_ids(services: Services, who: Requester, given: dict[str, Any]) -> 
 
 def _doors(services: Services, one: Action, given: dict[str, Any], group: Group) -> list[Any]:
     """Return the door of the job, whichever group the command is in; the doors of all kinds if there are many jobs."""
-    if "job_id" in given and one.name in _ON_ALL:
-        return [services.job_door(given["job_id"])]
-    doors = {"jobs": services.queries, "reports": services.reports, "plugins": services.plugin_jobs}
-    return list(doors.values()) if "job_ids" in given else [doors[group]]
+    if "job_id" in given and one.name in _names(door_of("jobs")):
+        door = services.job_door(given["job_id"])
+        if one.name in _names(type(door)):
+            return [door]
+    doors = {"jobs": "queries", "reports": "reports", "plugins": "plugin_jobs"}
+    return [getattr(services, doors[name]) for name in (GROUPS if "job_ids" in given else (group,))]
+
+
+def _names(door: type) -> set[str]:
+    return {one.name for one in actions_of(door)}
 
 
 def _option(one: Action, given: Parameter) -> tuple[Any, Any]:
@@ -130,7 +143,9 @@ def _print(one: Action, answers: list[Any], given: dict[str, Any], *, json: bool
     answer: Any = {key: value for part in answers for key, value in part.items()} if len(answers) > 1 else answers[0]
     if one.done:
         display.console.print(one.done.format(**given, answer=answer))
-    elif isinstance(answer, Comparison):
+    elif one.name == "compare":
+        from multiblast.actions.comparison import write_changes
+
         write_changes(answer.changes, sys.stdout)
         typer.echo(answer.text, err=True)
     elif isinstance(answer, str):

@@ -1,4 +1,4 @@
-"""``multiblast jobs``, ``multiblast reports``, and their short forms ``show``, ``status`` and ``cancel``."""
+"""``multiblast jobs``, and its short forms ``show``, ``status`` and ``cancel``."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ from deployments.command_line.session import Session, local_services, requester
 _ALIASES = {"lookup": "show", "ls": "list", "stop": "cancel"}
 
 
-class _Actions(TyperGroup):
+class Actions(TyperGroup):
     """Knows commands by the names that people guess, too."""
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command by its name or another for it."""
         return super().get_command(ctx, _ALIASES.get(cmd_name, cmd_name))
 
 
-jobs = typer.Typer(cls=_Actions, no_args_is_help=True)
-reports = typer.Typer(cls=_Actions, no_args_is_help=True)
+jobs = typer.Typer(cls=Actions, no_args_is_help=True)
 add_actions(jobs, "jobs")
-add_actions(reports, "reports")
 status = command_of("status")
 cancel = command_of("cancel")
 
@@ -48,7 +47,6 @@ def show(job: Job, user: User = "", json: Json = False) -> None:
 
 
 @jobs.command("restart")
-@reports.command("restart")
 def restart(job: Job, targets_root: TargetsRoot = None, user: User = "") -> None:
     """Run an expired, failed or cancelled job again, with the databases as they are now."""
     running = Session(targets_root, user)

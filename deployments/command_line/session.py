@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -83,6 +82,8 @@ class Session:
 
     def run(self, flow: Callable[[], Coroutine[Any, Any, ResultT]]) -> ResultT:
         """Run one flow to its end, as the requester, once `connected`."""
+        import asyncio
+
         from blocks.services import using
         from tasks.runs import requested_by
 

@@ -31,7 +31,7 @@ Time = Annotated[datetime, PlainSerializer(_written, when_used="json")]
 class Answer(BaseModel):
     """Base of all answers."""
 
-    model_config = ConfigDict(frozen=True, populate_by_name=True, alias_generator=to_camel)
+    model_config = ConfigDict(frozen=True, populate_by_name=True, alias_generator=to_camel, defer_build=True)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for JSON, in the design's names; what is not known is left out."""

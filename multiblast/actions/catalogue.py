@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
+from types import SimpleNamespace
 from typing import Any, TypeVar, get_type_hints
+
+from multiblast.lazy_exports import imported_for_types
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
@@ -28,7 +34,7 @@ class Parameter:
         return self.default is inspect.Parameter.empty
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Action:
     """An action on jobs.
 
@@ -49,10 +55,40 @@ class Action:
     spelled: Mapping[str, str] = field(default_factory=dict)
     flow: str = ""
     command: str = ""
-    method: str = ""
-    summary: str = ""
-    parameters: tuple[Parameter, ...] = ()
-    returns: Any = None
+    function: Callable[..., Any] = field(kw_only=True)
+
+    @property
+    def method(self) -> str:
+        """The name of the door's method."""
+        return self.function.__name__
+
+    @property
+    def summary(self) -> str:
+        """What it does, in a sentence or two."""
+        return " ".join((inspect.getdoc(self.function) or "").partition("\n\n")[0].split())
+
+    @property
+    def returns(self) -> Any:
+        """The type of what it answers."""
+        return self._type("return")
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """What it is given."""
+        helps = _argument_helps(inspect.getdoc(self.function) or "")
+        _self, _requester, *rest = inspect.signature(self.function).parameters.values()
+        return tuple(
+            Parameter(given.name, self._type(given.name), given.default, helps.get(given.name, "")) for given in rest
+        )
+
+    def _type(self, name: str) -> Any:
+        """Return the type of a parameter, also where its module imports that for types only."""
+        module, written = sys.modules[self.function.__module__], self.function.__annotations__[name]
+        late = {}
+        for word in re.findall(r"\w+", written):
+            with suppress(KeyError):
+                late[word] = imported_for_types(module, word)
+        return get_type_hints(SimpleNamespace(__annotations__={name: written}), vars(module), late)[name]
 
 
 def action(name: str, **more: Any) -> Callable[[FunctionT], FunctionT]:
@@ -69,23 +105,7 @@ def actions_of(door: type) -> list[Action]:
     """Return the actions of a door, its own before those that all doors have, in the order of their files."""
     names = dict.fromkeys(name for kind in door.__mro__ for name in vars(kind))
     found = [getattr(door, name) for name in names]
-    return [_read(function) for function in found if hasattr(function, _MARK)]
-
-
-def _read(function: Callable[..., Any]) -> Action:
-    hints = get_type_hints(function)
-    text = inspect.getdoc(function) or ""
-    helps = _argument_helps(text)
-    _self, _requester, *rest = inspect.signature(function).parameters.values()
-    return Action(
-        **getattr(function, _MARK),
-        method=function.__name__,
-        summary=" ".join(text.partition("\n\n")[0].split()),
-        parameters=tuple(
-            Parameter(given.name, hints[given.name], given.default, helps.get(given.name, "")) for given in rest
-        ),
-        returns=hints["return"],
-    )
+    return [Action(**getattr(one, _MARK), function=one) for one in found if hasattr(one, _MARK)]
 
 
 def _argument_helps(docstring: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import update
 from sqlmodel import col
@@ -16,7 +16,9 @@ from multiblast.database import Database, JobKind, JobStatus, JobT, Link, job_ta
 from multiblast.errors import InvalidInputError, NotAllowedError, Problem
 from multiblast.ids import is_id
 from multiblast.jobs import Jobs, Links, summary_problems
-from multiblast.upkeep.reconciliation import Waiting
+
+if TYPE_CHECKING:
+    from multiblast.upkeep.reconciliation import Waiting
 
 _LONGEST_BULK = 100_000
 
@@ -146,6 +148,8 @@ class JobDoor:
 
     def waiting(self, job_id: str) -> Waiting:
         """Return what a run of a queued job is started for."""
+        from multiblast.upkeep.reconciliation import Waiting
+
         queued = [event.number for event in self.jobs.history(job_id) if event.to_status == JobStatus.QUEUED]
         return Waiting(job_id, self.kind, queued[-1] or 0)
 

@@ -21,11 +21,10 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from multiblast.accounts import Access, Requester
 from multiblast.actions.queries import Queries
-from multiblast.actions.registered_products import product_file
 from multiblast.actions.reports import Reports
 from multiblast.coupling import Reference, brought, is_url
 from multiblast.coupling.trees import MANIFEST, Tree
@@ -39,13 +38,15 @@ from multiblast.object_kinds import ObjectKind
 from multiblast.plugins.chains import Made
 from multiblast.plugins.description import Description, Input
 from multiblast.plugins.kinds import DIRECTORY, UNKNOWN, content_of
-from multiblast.registry.local.registry import Registry
 from multiblast.reports import Formatting
 from multiblast.reports.run import is_long_ago
 from multiblast.search import options_of
 from multiblast.sequences.recognition import recognise
 from multiblast.stores import Store
 from multiblast.stores.base import is_key
+
+if TYPE_CHECKING:
+    from multiblast.registry.local.registry import Registry
 
 NOWHERE = Path("/nonexistent")
 """Below which there is no path that somebody could name."""
@@ -357,6 +358,8 @@ class PluginInputs:
         return Offer("*", content, take)
 
     def _of_product(self, requester: Requester, name: str, text: str, key: str) -> Offer:
+        from multiblast.actions.registered_products import product_file
+
         hidden = not requester.administrator
         with product_file(self.registry, name, key, only_public=hidden) as (_, file_name):
             content = content_of(file_name)

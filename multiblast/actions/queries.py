@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from io import StringIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
@@ -29,37 +29,23 @@ from multiblast.actions.answers import (
     UserMeta,
 )
 from multiblast.actions.catalogue import action
-from multiblast.actions.comparison import Comparison, Comparisons, write_changes
 from multiblast.actions.job_door import JobDoor
-from multiblast.actions.requests import read_create_query, renamed
 from multiblast.actions.stored_file import StoredFile
-from multiblast.archive import merge
 from multiblast.database import BatchRun, ChildJob, JobEvent, JobKind, JobStatus, QueryJob
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem
 from multiblast.ids import digest, is_id
 from multiblast.jobs import ACTIVE, RESTARTABLE
 from multiblast.object_kinds import ObjectKind
-from multiblast.results.results import results_digest
-from multiblast.search import (
-    Plan,
-    Recorded,
-    Recorder,
-    SearchedJob,
-    SearchEngine,
-    SearchRun,
-    StoreKey,
-    Submission,
-    options_of,
-    search_plugin,
-)
-from multiblast.search.batch_search import OnProgress
-from multiblast.search.run import no_progress
 from multiblast.search.searched_job import RowChoice, SequenceRow, chosen_rows, left_to_search, searched_job
-from multiblast.sequences import read_fasta
-from multiblast.settings import QueryLimits
-from multiblast.targets import database_argument
-from multiblast.upkeep import Notices
-from multiblast.upkeep.reconciliation import Waiting
+
+if TYPE_CHECKING:  # what only some actions need, most commands do without
+    from multiblast.actions.comparison import Comparison, Comparisons
+    from multiblast.results import Results
+    from multiblast.search import Plan, Recorded, Recorder, SearchedJob, SearchEngine, SearchRun, StoreKey, Submission
+    from multiblast.search.batch_search import OnProgress
+    from multiblast.settings import QueryLimits
+    from multiblast.upkeep import Notices
+    from multiblast.upkeep.reconciliation import Waiting
 
 _CHILDREN = 1000
 
@@ -71,9 +57,6 @@ class Queries(JobDoor):
 
     A job of which everything is known may end without a run, if it ``settles_known``. Query files may be fetched from
     places that ``references`` lists.
-
-    Attributes:
-        results: All results, without a question of rights.
     """
 
     def __init__(  # noqa: PLR0913 - the services beneath it
@@ -88,13 +71,29 @@ class Queries(JobDoor):
         references: tuple[str, ...] = (),
     ) -> None:
         super().__init__(JobKind.QUERY, engine.database, engine.jobs, accounts)
-        self.results = engine.results
         self._engine = engine
-        self._recorder = Recorder(engine, limits, references)
+        self._limits = limits
+        self._references = references
         self._fair_queue = fair_queue
         self._notices = notices
         self._settles_known = settles_known
-        self._comparisons = Comparisons(engine)
+
+    @property
+    def results(self) -> Results:
+        """All results, without a question of rights."""
+        return self._engine.results
+
+    @cached_property
+    def _recorder(self) -> Recorder:
+        from multiblast.search import Recorder
+
+        return Recorder(self._engine, self._limits, self._references)
+
+    @cached_property
+    def _comparisons(self) -> Comparisons:
+        from multiblast.actions.comparison import Comparisons
+
+        return Comparisons(self._engine)
 
     @action("create", flow="submit-query", command="search")
     def create(
@@ -112,6 +111,8 @@ class Queries(JobDoor):
             NotAllowedError: nobody in particular requests it, who could not read it afterwards.
             LimitError: the requester has as much as they may have for now.
         """
+        from multiblast.actions.requests import read_create_query, renamed
+
         submission, add = read_create_query(config, query)
         self._accounts.check_submitter(requester, has_link=add)
         try:
@@ -158,13 +159,15 @@ class Queries(JobDoor):
         """Plan a submission, checked as by `submit`, without recording it."""
         return self._recorder.preview(submission)
 
-    def run(self, job_id: str, *, run_id: str = "", progress: OnProgress = no_progress) -> SearchRun:
+    def run(self, job_id: str, *, run_id: str = "", progress: OnProgress | None = None) -> SearchRun:
         """Return a run of a recorded job, for whatever executes jobs; ``run_id`` is noted in the job's history.
 
         ``progress`` is called with the sequences and letters that were just done.
         """
+        from multiblast.search.run import SearchRun, no_progress
+
         turn = partial(self._fair_queue.turn, job_id, given_up=lambda: self.jobs.query(job_id).cancel_requested)
-        return SearchRun(self._engine, job_id, run_id=run_id, progress=progress, turn=turn)
+        return SearchRun(self._engine, job_id, run_id=run_id, progress=progress or no_progress, turn=turn)
 
     def begin(self, job_id: str) -> Waiting | None:
         """Let a submitted job go its way: if every result is known it ends at once, else a run must be started.
@@ -245,6 +248,8 @@ class Queries(JobDoor):
         with self._database.read() as session:
             as_before = None
             if job.expired_digest and job.status == JobStatus.COMPLETE:
+                from multiblast.results.results import results_digest
+
                 as_before = results_digest(session, job) == job.expired_digest
             listed = tuple(_children(session, job, children)) if job.sequences > 1 else ()
             return QueryDetails(
@@ -329,6 +334,8 @@ class Queries(JobDoor):
         if not command:
             raise NotFoundError("run of query job", job_id, "wait until it runs")
         names = (f"{job.site}/{target['targetDisplayName']}/{target['targetFile']}" for target in job.recipe["targets"])
+        from multiblast.search import search_plugin
+
         if search_plugin(job.program):
             return [" ".join(names) if _MADE_DATABASE.search(word) else word for word in command]
         command[command.index("-db") + 1] = " ".join(names)
@@ -344,6 +351,9 @@ class Queries(JobDoor):
             ConflictError: it is not complete.
         """
         self._access.check_read(requester, job_id, JobKind.QUERY)
+        from multiblast.archive import merge
+        from multiblast.search import search_plugin
+
         if search_plugin(program := self._complete(job_id).program):
             raise ConflictError(
                 f"what {program} finds is no BLAST archive: make a report, in format 6, 7, 10, parquet or html"
@@ -413,6 +423,8 @@ class Queries(JobDoor):
 
     def keep_comparison(self, job_id: str, comparison: Comparison) -> str:
         """Keep a comparison of a job as a file, by its content, so that what was handed out stays; return its name."""
+        from multiblast.actions.comparison import write_changes
+
         text = StringIO()
         write_changes(comparison.changes, text)
         name = f"{digest('comparison/1', text.getvalue())}.tsv"
@@ -442,6 +454,8 @@ class Queries(JobDoor):
         return job
 
     def _parts(self, job: QueryJob) -> Iterator[tuple[bytes, bytes]]:
+        from multiblast.sequences import read_fasta
+
         keys = [child.result_key for child in self.jobs.children(job)]
         with closing(self._engine.store.open(job.query_key, job.query_offset, job.query_bytes)) as stream:
             for sequence, archive in zip(read_fasta(stream), self.results.archives(keys), strict=True):
@@ -464,6 +478,8 @@ class Queries(JobDoor):
 
     def _database_argument(self, job: QueryJob) -> str:
         """Return where the databases are now, or were when the job was searched if they have changed since."""
+        from multiblast.targets import database_argument
+
         try:
             return database_argument(self._engine.resolver.context(job).databases)
         except (ConflictError, InvalidInputError) as error:
@@ -479,6 +495,8 @@ def comparison_key(job_id: str, name: str) -> str:
 
 
 def _blast_config(job: QueryJob) -> dict[str, Any]:
+    from multiblast.search import options_of
+
     options = options_of(job)
     return {"tool": job.program} | {options.declared[name].config: value for name, value in options.changed().items()}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,6 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlmodel import Session
-from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from multiblast.errors import MultiblastError, NotFoundError
 
@@ -136,20 +136,19 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _is_busy(error: BaseException) -> bool:
-    # The low byte: SQLite's extended codes say beside it what it is busy with.
-    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-
-
-@retry(
-    retry=retry_if_exception(_is_busy),
-    stop=stop_after_delay(_BUSY_TIMEOUT_S),
-    wait=wait_fixed(_BUSY_PAUSE_S),
-    reraise=True,
-)
 def _turn_to_wal(connection: sqlite3.Connection) -> None:
     """Write ahead from now on; where several programs do that to a new file at once, SQLite lets none wait."""
-    connection.execute("PRAGMA journal_mode=WAL")
+    deadline = time.monotonic() + _BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            # The low byte: SQLite's extended codes say beside it what it is busy with.
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_BUSY_PAUSE_S)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from sqlalchemy import ARRAY, ColumnElement, cast, func, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlmodel import Session
 
 from multiblast.database.tables import utc_now
@@ -85,4 +85,8 @@ def in_portions(items: Iterable[_Item], size: int = 1000) -> Iterator[list[_Item
 
 
 def _insert(session: Session, table: Any) -> Any:
-    return (postgresql if is_postgresql(session) else sqlite).insert(table)
+    if is_postgresql(session):
+        from sqlalchemy.dialects import postgresql  # here: where it is SQLite, its drivers are not imported
+
+        return postgresql.insert(table)
+    return sqlite.insert(table)

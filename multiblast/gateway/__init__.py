@@ -1,11 +1,16 @@
 """The gateway: machines elsewhere fetch and push the files of their own job, and no others."""
 
-from multiblast.gateway.gateway import Gateway, SweptGateway, UnknownGrantError, Visit
-from multiblast.gateway.grants import Grant, GrantKeys
-from multiblast.gateway.metrics import GatewayMetrics
-from multiblast.gateway.sites import Sites
-from multiblast.gateway.tickets import Tickets, grant_of
-from multiblast.gateway.uploads import BrokenPieceError, BusyError, NoSpaceError, Upload, Uploads
+from typing import TYPE_CHECKING
+
+from multiblast.lazy_exports import lazy_exports
+
+if TYPE_CHECKING:
+    from multiblast.gateway.gateway import Gateway, SweptGateway, UnknownGrantError, Visit
+    from multiblast.gateway.grants import Grant, GrantKeys
+    from multiblast.gateway.metrics import GatewayMetrics
+    from multiblast.gateway.sites import Sites
+    from multiblast.gateway.tickets import Tickets, grant_of
+    from multiblast.gateway.uploads import BrokenPieceError, BusyError, NoSpaceError, Upload, Uploads
 
 __all__ = [
     "BrokenPieceError",
@@ -24,3 +29,5 @@ __all__ = [
     "Visit",
     "grant_of",
 ]
+
+__getattr__ = lazy_exports(__name__)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from multiblast.database import Database
 from multiblast.installation import Installation
 from multiblast.jobs import Jobs
-from multiblast.results import Results
-from multiblast.search.context import SearchContext
-from multiblast.search.resolver import Resolver
 from multiblast.stores import Store
 from multiblast.targets import Targets
+
+if TYPE_CHECKING:  # what reading jobs does without
+    from multiblast.results import Results
+    from multiblast.search.context import SearchContext
+    from multiblast.search.resolver import Resolver
 
 
 @dataclass
@@ -32,11 +35,15 @@ class SearchEngine:
     @cached_property
     def results(self) -> Results:
         """All results."""
+        from multiblast.results import Results
+
         return Results(self.database, self.store)
 
     @cached_property
     def resolver(self) -> Resolver:
         """What finds the databases that jobs name."""
+        from multiblast.search.resolver import Resolver
+
         return Resolver(self.installation, self.targets)
 
     def context(self, job_id: str) -> SearchContext:

@@ -19,7 +19,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from deployments.command_line.actions import DOORS
+from deployments.command_line.actions import GROUPS, door_of
 from deployments.server import PrefectServer
 from multiblast.actions.catalogue import actions_of
 from multiblast.database import JobStatus
@@ -447,7 +447,7 @@ WAYS: dict[str, Callable[[World], None]] = {
     "plugins share": lambda w: _share(w, w.plugin),
     "plugins end-shares": lambda w: _share(w, w.plugin),
 }
-ACTIONS = [f"{group} {one.name}" for group, door in DOORS.items() for one in actions_of(door)]
+ACTIONS = [f"{group} {one.name}" for group in GROUPS for one in actions_of(door_of(group))]
 
 
 @pytest.mark.parametrize("action", ACTIONS)
