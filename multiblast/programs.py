@@ -268,9 +268,14 @@ class _Followed(PieceReader):
         return self._file.seek(offset, whence)
 
     def next_piece(self, size: int) -> bytes:
+        if not self._at_end:  # as for each of the results in a portion: whether the writer has ended does not matter
+            piece = self._file.read(size)
+            self._at_end = len(piece) < size
+            if piece:
+                return piece
         while True:
             # Asked first: what the writer wrote before its end is read below.
-            ended = ended_within(self._writer, _FOLLOW_PERIOD_S if self._at_end else 0)
+            ended = ended_within(self._writer, _FOLLOW_PERIOD_S)
             piece = self._file.read(size)
             self._at_end = len(piece) < size
             if piece or ended:

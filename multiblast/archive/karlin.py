@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from multiblast.archive.matrices import COLUMNS, MATRICES
@@ -61,8 +61,15 @@ def protein_parameters(
 def nucleotide_parameters(sequences: Iterable[str], match: int, mismatch: int) -> list[KarlinAltschul | None]:
     """Return the ungapped parameters of nucleotides, upper case and N where masked; None where there are none."""
     scores = _nucleotide_scores(match, mismatch)
-    compositions = ([(base, sequence.count(base)) for base in _NUCLEOTIDE_CODES[:-1]] for sequence in sequences)
-    return _all_parameters([_solve(composition, scores) for composition in compositions])
+    return _all_parameters([_solve(_bases(sequence), scores) for sequence in sequences])
+
+
+def _bases(sequence: str) -> list[tuple[str, int]]:
+    """Return how often each base occurs, in BLAST+'s order; ambiguous ones are only looked for if any can be there."""
+    found = [(base, sequence.count(base)) for base in _NUCLEOTIDE_CODES[:4]]
+    if found[0][1] + found[1][1] + found[2][1] + found[3][1] < len(sequence):
+        found += [(base, sequence.count(base)) for base in _NUCLEOTIDE_CODES[4:-1]]
+    return found
 
 
 Scores = dict[str, list[tuple[int, float]]]
@@ -124,7 +131,7 @@ def _solve(composition: list[tuple[str, int]], scores: Scores) -> _System | None
     total = sum(count for _, count in composition)
     if not total:
         return None
-    return _solve_distribution(_distribution(((residue, count / total) for residue, count in composition), scores))
+    return _solve_distribution(_distribution([(residue, count / total) for residue, count in composition], scores))
 
 
 def _all_parameters(systems: list[_System | None], ideal: KarlinAltschul | None = None) -> list[KarlinAltschul | None]:
@@ -142,14 +149,15 @@ def _all_parameters(systems: list[_System | None], ideal: KarlinAltschul | None 
         # Each once: nucleotide queries have but a few, which differ by rounding errors.
         group = list(dict.fromkeys(system for place in places if (system := systems[place])))
         prefactors = dict(zip(group, _prefactors(group), strict=True))
+        parameters = {system: KarlinAltschul(system.lambda_, k, system.h) for system, k in prefactors.items()}
         for place in places:
             if system := systems[place]:
-                found[place] = KarlinAltschul(system.lambda_, prefactors[system], system.h)
+                found[place] = parameters[system]
     return found
 
 
-def _distribution(frequencies: Iterable[tuple[str, float]], scores: Scores) -> dict[int, float]:
-    """Return the probability of each score that occurs, scores ascending and without holes."""
+def _distribution(frequencies: Iterable[tuple[str, float]], scores: Scores) -> tuple[int, tuple[float, ...]]:
+    """Return the lowest score that occurs, and the probabilities of it and of all scores up to the highest."""
     summed: dict[int, float] = {}
     for residue, frequency in frequencies:
         if frequency:
@@ -159,11 +167,13 @@ def _distribution(frequencies: Iterable[tuple[str, float]], scores: Scores) -> d
     total = 0.0
     for score in range(low, high + 1):
         total += summed.get(score, 0.0)
-    return {score: summed.get(score, 0.0) / total for score in range(low, high + 1)}
+    return low, tuple([summed.get(score, 0.0) / total for score in range(low, high + 1)])
 
 
-def _solve_distribution(probabilities: dict[int, float]) -> _System | None:
-    low, high = min(probabilities), max(probabilities)
+@lru_cache(maxsize=1024)  # nucleotide queries without ambiguous bases have but a few, which differ by rounding errors
+def _solve_distribution(distribution: tuple[int, tuple[float, ...]]) -> _System | None:
+    low, listed = distribution
+    high, probabilities = low + len(listed) - 1, dict(enumerate(listed, start=low))
     average = 0.0
     for score, probability in probabilities.items():
         average += score * probability

@@ -50,6 +50,8 @@ def read_residues(instance: bytes) -> str:
 
 def masked(residues: str, masks: bytes, letter: str) -> str:
     """Return ``residues`` with what the mask elements cover replaced by ``letter``."""
+    if not masks:
+        return residues
     letters = list(residues)
     for start, to in intervals(masks):
         letters[start : to + 1] = letter * (min(to + 1, len(letters)) - start)

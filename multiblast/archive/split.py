@@ -24,7 +24,7 @@ from multiblast.errors import ArchiveError, UnderivableError
 # Stands for the databases, whose place may change between search and report.
 PLACEHOLDER = b'      subject database "",\n'
 
-TOGETHER = 64  # queries whose statistics are derived at once
+TOGETHER = 512  # queries whose statistics are derived at once
 
 _DATABASE = re.compile(rb'\A((?:          \}\n        \}\n      \},\n)?)      subject database "(?:[^"]|"")*",\n')
 

@@ -119,13 +119,17 @@ class SearchRequest:
         """
         contexts = [self._contexts(query, strands) for query in queries]
         found: list[QueryStatistics] = [QueryStatistics(None, None, 0, 0)] * len(queries)
+        completed: dict[tuple[KarlinAltschul, int], QueryStatistics] = {}  # many reads are of one length
         pending = list(range(len(queries)))
         while pending:  # BLAST+ states the first strand or frame that it could search with
             tried = [(place, residues) for place in pending if (residues := next(contexts[place], None)) is not None]
             parameters = self._ungapped([residues for _, residues in tried])
             for (place, residues), ungapped in zip(tried, parameters, strict=True):
                 if ungapped:
-                    found[place] = self._complete(ungapped, len(residues), database)
+                    kind = ungapped, len(residues)
+                    if kind not in completed:
+                        completed[kind] = self._complete(*kind, database)
+                    found[place] = completed[kind]
             pending = [place for (place, _), ungapped in zip(tried, parameters, strict=True) if not ungapped]
         return found
 

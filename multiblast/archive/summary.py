@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from multiblast.archive.batch import ArchivedQuery
@@ -13,8 +12,7 @@ from multiblast.archive.statistics import SearchRequest
 from multiblast.errors import ArchiveError
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(NamedTuple):
     """The result of one query at a glance; the best hit is the first in BLAST+'s own order, its HSP the first of it.
 
     Attributes:

@@ -74,14 +74,16 @@ class PackWriter:
     def add(self, key: str, archive: bytes) -> PackEntry:
         """Compress one archive and append it."""
         frame, digest = self._compressor.compress(archive), hashlib.sha256(archive).hexdigest()
-        return self.add_frame(PackEntry(key, 0, len(frame), digest, len(archive)), frame)
+        return self._append(PackEntry(key, self._file.tell(), len(frame), digest, len(archive)), frame)
 
     def add_frame(self, entry: PackEntry, frame: bytes) -> PackEntry:
         """Append an archive that is compressed already, from another pack."""
-        moved = replace(entry, offset=self._file.tell())
+        return self._append(replace(entry, offset=self._file.tell()), frame)
+
+    def _append(self, entry: PackEntry, frame: bytes) -> PackEntry:
         self._file.write(frame)
-        self.entries.append(moved)
-        return moved
+        self.entries.append(entry)
+        return entry
 
     def store(self) -> str:
         """Write the index, store the pack, and return its store key."""

@@ -37,7 +37,7 @@ from multiblast.stores import Store
 
 _CHECKS_AT_A_TIME = 8
 _PLACE = tuple(field.name for field in fields(PackEntry))
-_SUMMARY = tuple(field.name for field in fields(Summary) if field.name in Result.model_fields)
+_SUMMARY = tuple(name for name in Summary._fields if name in Result.model_fields)
 
 
 @dataclass(frozen=True, slots=True)

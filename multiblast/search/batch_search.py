@@ -7,7 +7,7 @@ import platform
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -312,7 +312,7 @@ class _ResultWriter:
     def flush(self) -> None:
         """Store what was taken since the last time."""
         best = name_subjects(self._databases, [summary.best_hit for summary in self._summaries])
-        named = [replace(summary, best_hit=name) for summary, name in zip(self._summaries, best, strict=True)]
+        named = [summary._replace(best_hit=name) for summary, name in zip(self._summaries, best, strict=True)]
         self._keep(self._pack, named)
         self._pack.close()
         self._begin()

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -99,7 +98,7 @@ def _job(home: Path, queries: int, hits: int) -> str:
         with PackWriter(services.store) as pack:
             for child in some:
                 pack.add(child.result_key, part.archive)
-            named = [replace(part.summary, best_hit=f"mutant{child.position % 89}") for child in some]
+            named = [part.summary._replace(best_hit=f"mutant{child.position % 89}") for child in some]
             services.queries.results.add(pack, named, holder)
     services.queries.run(job_id).execute()
     services.database.close()
