@@ -21,6 +21,8 @@ class ObjectKind(StrEnum):
     OUTPUT = "outputs"
     PROFILE = "profiles"
     SUBJECT_NAMES = "names"
+    DIGESTS = "digests"
+    DIFFERENCE = "differences"
     COMPARISON = "comparisons"
     EXPORT = "exports"
     ORDER = "orders"

@@ -5,6 +5,7 @@ from multiblast.database.job_tables import AnyJob, JobT, job_table
 from multiblast.database.lease_renewal import LEASE, heartbeat
 from multiblast.database.plugin_tables import PluginJob, PluginSource, Webhook
 from multiblast.database.site_tables import GrantKey, QiitaJob, Site, Ticket, Transfer
+from multiblast.database.state_tables import DatabaseState, RefusedWay
 from multiblast.database.statements import among, database_now, in_portions, insert_missing, is_postgresql, upsert
 from multiblast.database.tables import (
     BatchRun,
@@ -38,6 +39,7 @@ __all__ = [
     "BatchRun",
     "ChildJob",
     "Database",
+    "DatabaseState",
     "Discarded",
     "Failure",
     "GrantKey",
@@ -53,6 +55,7 @@ __all__ = [
     "PluginSource",
     "QiitaJob",
     "QueryJob",
+    "RefusedWay",
     "ReportJob",
     "RequestId",
     "Result",

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import ascii_lowercase
 
 from multiblast.errors import InvalidInputError
 from multiblast.targets.volume import PROFILE_FILES, Volume, check_together, check_whole, read_volume
@@ -54,6 +55,17 @@ def volume_files(volume: Volume) -> Iterator[Path]:
     profiles = (volume.path.with_name(f"{volume.path.name}.{extension}") for extension in PROFILE_FILES)
     optional = [*map(volume.file, _EXTRA_FILES), *profiles]
     yield from (path for path in optional if path.exists())
+    for files in columns(volume):
+        yield from files
+
+
+def columns(volume: Volume) -> Iterator[tuple[Path, Path]]:
+    """Yield the index and data file of each further column that a volume has, such as masks."""
+    for letter in ascii_lowercase:
+        index, data = volume.file(f"{letter}a"), volume.file(f"{letter}b")
+        if not index.exists():
+            return
+        yield index, data
 
 
 def read_content(path: Path, kind: str, root: Path) -> Content:

@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 from multiblast.database import (
     ChildJob,
     Database,
+    DatabaseState,
     Discarded,
     JobStatus,
     PluginJob,
@@ -35,6 +36,7 @@ from multiblast.upkeep.expiry import Expired
 
 _READ_ON_FOR = timedelta(hours=1)  # so long a reader may go on reading what was discarded
 _UNKNOWN_FOR = timedelta(days=1)  # so long an object may wait for the row that refers to it
+_AS_LONG_AS_RESULTS = {ObjectKind.COMPARISON, ObjectKind.DIFFERENCE}  # no row refers to them
 
 
 @dataclass(slots=True)
@@ -74,7 +76,11 @@ class CleanedUp:
 
 
 class StorageUpkeep:
-    """Sweeps and verifies the result storage; comparisons, and what they are made of, are kept ``keep_days`` days."""
+    """Sweeps and verifies the result storage.
+
+    Comparisons, and what they are made of, are kept ``keep_days`` days, and states of databases so long after they
+    were last seen.
+    """
 
     def __init__(self, database: Database, store: Store, keep_days: int) -> None:
         self._database = database
@@ -85,8 +91,10 @@ class StorageUpkeep:
         """Remove what was discarded an hour ago, and what was written a day ago and nothing refers to."""
         now = now or utc_now()
         swept = Swept(discarded=self._remove_discarded(now - _READ_ON_FOR))
+        with self._database.write() as session:
+            session.exec(delete(DatabaseState).where(col(DatabaseState.seen_at) <= now - self._keep))
         for kind in KEPT_BY:
-            patience = self._keep if kind is ObjectKind.COMPARISON else _UNKNOWN_FOR
+            patience = self._keep if kind in _AS_LONG_AS_RESULTS else _UNKNOWN_FOR
             swept.unknown += self._remove_unknown(kind, now - patience, now - self._keep)
         swept.pieces = self._store.sweep()
         return swept
@@ -254,6 +262,8 @@ KEPT_BY: Mapping[ObjectKind, _Keeper] = {
     ObjectKind.OUTPUT: _named_by(col(Result.key)),  # files beside a result
     ObjectKind.PROFILE: _named_by(cast("Any", QueryJob.recipe)["options"]["in_pssm"].as_string()),
     ObjectKind.SUBJECT_NAMES: _subject_names,
+    ObjectKind.DIGESTS: _named_by(col(DatabaseState.fingerprint)),
+    ObjectKind.DIFFERENCE: _nothing,
     ObjectKind.COMPARISON: _nothing,
     ObjectKind.EXPORT: _nothing,
     ObjectKind.ORDER: _nothing,
