@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from ipaddress import ip_address
+from threading import Thread
 from types import FrameType
 from urllib.parse import quote
 
@@ -24,6 +25,7 @@ from multiblast.settings import GATEWAY, SITE_KEY, WORKER, own_queue
 
 _START_LIMIT_S = 300
 _STOP_LIMIT_S = 30
+_SCAN_EVERY_S = 60  # of databases: a tenth of a second of computing where there are thousands
 _RUNS_PER_CORE = 4  # most of a run is waiting; what computes in it has its own limits
 _RESULT_STORAGE = "/block_types/slug/blast-result-storage/block_documents/name/default"
 _WORKER = [sys.executable, "-m", "deployments.warm_worker"]
@@ -54,6 +56,7 @@ def serve_web(host: str, port: int) -> int:
         sys.stdout.write(f"http://{host}:{listener.getsockname()[1]}/api\n")
         sys.stdout.flush()
         services = local_services()
+        Thread(target=services.targets.keep_renewing, args=(_SCAN_EVERY_S,), name="targets", daemon=True).start()
         if services.policy.trust_unnamed and not ip_address(listener.getsockname()[0]).is_loopback:
             message = "others can reach this service, and everybody without a name may do everything: see trust_unnamed"
             logging.getLogger("multiblast.http").warning(message)

@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
+from rich.control import strip_control_codes
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 140, soft_wrap=True)
 errors = Console(stderr=True, highlight=False)
 _ROWS_SHOWN = 50
+_LEAST_WIDTH = 10
 _STYLES = {"complete": "green", "failed": "bold red", "cancelled": "yellow", "queued": "dim"}
 
 
@@ -90,6 +93,27 @@ def table_of(*columns: str, right: Collection[str] = (), overflow: OverflowMetho
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow=overflow)
     return table
+
+
+def print_long_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str] = ()) -> None:
+    """Print a table as `table_of` looks, but for thousands of rows, for each of which that takes half a millisecond.
+
+    Where it is wider than the terminal, the last column is cut.
+    """
+    lines = [columns, *([" ".join(strip_control_codes(cell).split()) for cell in row] for row in rows)]
+    *widths, _last = (max(map(cell_len, column)) for column in zip(*lines, strict=True))
+    left = max(_LEAST_WIDTH, console.width - sum(widths) - 2 * len(widths))
+
+    def line(cells: Sequence[str]) -> str:
+        padded = [
+            " " * (width - cell_len(cell)) + cell if name in right else cell + " " * (width - cell_len(cell))
+            for name, cell, width in zip(columns, cells, widths, strict=False)
+        ]
+        last = cells[-1] if cell_len(cells[-1]) <= left else set_cell_size(cells[-1], left - 1) + "…"
+        return "  ".join([*padded, last]).rstrip()
+
+    console.print(Text(line(columns), "bold"))
+    console.file.writelines(f"{line(cells)}\n" for cells in lines[1:])
 
 
 def searched_job(job: SearchedJob) -> None:

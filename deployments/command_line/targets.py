@@ -26,11 +26,11 @@ def targets(
         display.print_json(found.tree())
         return
     columns = ("target", "molecule", "sequences", "letters", "built", "title")
-    table = display.table_of(*columns, right={"sequences", "letters"})
-    for one in found.databases():
-        counts = (f"{one.sequences:,}", f"{one.letters:,}")
-        table.add_row(one.display, one.molecule, *counts, f"{one.date:%Y-%m-%d}", one.title)
-    display.console.print(table)
+    rows = [
+        (one.display, one.molecule, f"{one.sequences:,}", f"{one.letters:,}", f"{one.date:%Y-%m-%d}", one.title)
+        for one in found.databases()
+    ]
+    display.print_long_table(columns, rows, right={"sequences", "letters"})
     for problem in (*found.problems(), *found.misplaced()):
         display.console.print(f"[yellow]not usable:[/yellow] {problem}")
     if not found.databases():

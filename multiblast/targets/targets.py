@@ -5,18 +5,22 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from threading import Lock
+from typing import NoReturn
 
 from multiblast.errors import InvalidInputError, NotFoundError, Problem
 from multiblast.ids import digest
 from multiblast.molecules import DatabaseKind
 from multiblast.settings import home
-from multiblast.targets.content import Alias, Content, read_alias, read_content
+from multiblast.targets.content import Alias, read_alias
 from multiblast.targets.database import BlastDatabase, in_canonical_order
+from multiblast.targets.directories import Directories, Found
 from multiblast.targets.layout import DEFAULT_LAYOUT, Layout, Place
 from multiblast.targets.volume import check_together, read_volume
 
@@ -54,6 +58,8 @@ class Targets:
         self.cache = cache or home() / "cache" / "fingerprints"
         if not self.root.is_dir():
             raise NotFoundError("targets root", str(root), "give the directory that has the sites' databases in it")
+        remembered = f"{digest('scan/1', [str(self.root), layout])}.json"
+        self._directories = Directories(self.root, self.cache.with_name("scans") / remembered)
         self._lock = Lock()
         self._last: _Scan | None = None
 
@@ -68,6 +74,18 @@ class Targets:
         """Forget what was found, so that the next question looks again."""
         with self._lock:  # a scan that is under way may have passed what its caller has just written
             self._last = None
+
+    def renew(self) -> None:
+        """Look again now; until that is done, questions are answered from what was found before."""
+        with self._lock:
+            self._last = self._scanned()
+
+    def keep_renewing(self, every_s: float) -> NoReturn:
+        """Look again and again, so that who asks never waits for that: for a thread of a process that stays."""
+        while True:
+            with suppress(OSError):  # of a disk that is away for a while
+                self.renew()
+            time.sleep(every_s)
 
     def databases(self) -> tuple[BlastDatabase, ...]:
         """Return all databases, ordered by site, target and name."""
@@ -134,8 +152,10 @@ class Targets:
 
     def at(self, path: Path, site: str, target: str, molecule: DatabaseKind) -> BlastDatabase:
         """Return the whole database at ``path`` (without extension) below the root as if it were registered."""
-        content = read_content(path, molecule.letter, self.root)
-        return self._database(Place(site, target, (), path.parent), path.name, content)
+        found = Found.read(path.parent, path.name, molecule.letter, self.root)
+        if found.problem:
+            raise InvalidInputError(found.problem)
+        return self._database(Place(site, target, (), path.parent), found)
 
     def note(self, database: BlastDatabase) -> Path:
         """Return the file that records that a database was copied here, if it was: see `multiblast.transfer`."""
@@ -161,15 +181,15 @@ class Targets:
         problems: list[Problem] = []
         broken: dict[tuple[str, str, str], str] = {}
         # The newest build comes last and so replaces the others.
-        for place in sorted(self.layout.places(self.root), key=lambda place: (place.build, place.directory)):
-            for name, kind in _database_names(place.directory):
-                path = place.directory / name
-                try:
-                    database = self._database(place, name, read_content(path, kind, self.root))
-                except (InvalidInputError, OSError) as error:
-                    problems.append(self._problem(path, str(error)))
-                    broken[place.site, place.target, name] = str(error)
+        places = sorted(self.layout.places(self.root), key=lambda place: (place.build, place.directory))
+        lying = self._directories.look((place.directory for place in places), _database_names)
+        for place in places:
+            for one in lying[place.directory]:
+                if one.problem:
+                    problems.append(self._problem(place.directory / one.name, one.problem))
+                    broken[place.site, place.target, one.name] = one.problem
                     continue
+                database = self._database(place, one)
                 key = (database.site, database.target, database.name, database.molecule)
                 earlier = found.get(key)
                 if earlier and earlier[0].build == place.build:
@@ -183,21 +203,18 @@ class Targets:
     def _problem(self, path: Path, message: str) -> Problem:
         return Problem(message, key=str(path.relative_to(self.root)))
 
-    def _database(self, place: Place, name: str, content: Content) -> BlastDatabase:
-        volumes = content.volumes
-        alias = content.aliases[0].fields if content.aliases else {}
-        kind = DatabaseKind.PROTEIN if volumes[0].kind == "p" else DatabaseKind.NUCLEOTIDE
+    def _database(self, place: Place, found: Found) -> BlastDatabase:
         return BlastDatabase(
             site=place.site,
             target=place.target,
-            name=name,
-            title=alias.get("TITLE", volumes[0].title),
-            molecule=DatabaseKind.PROFILE if all(volume.is_profile for volume in volumes) else kind,
-            sequences=_number(alias, "NSEQ", sum(volume.sequences for volume in volumes)),
-            letters=_number(alias, "LENGTH", sum(volume.letters for volume in volumes)),
-            date=max(volume.date for volume in volumes),
-            path=place.directory / name,
-            volumes=tuple(volume.path for volume in volumes),
+            name=found.name,
+            title=found.title,
+            molecule=DatabaseKind(found.molecule),
+            sequences=found.sequences,
+            letters=found.letters,
+            date=datetime.fromisoformat(found.date),
+            path=place.directory / found.name,
+            volumes=tuple(place.directory / volume for volume in found.volumes),
             root=self.root,
             cache=self.cache,
         )
@@ -273,10 +290,6 @@ def _entries(directory: Path) -> list[tuple[str, str]]:
     except OSError:
         return []  # not ours to read, or gone meanwhile
     return sorted({(match[1], match[2]) for name in names if (match := _ENTRY.fullmatch(name))})
-
-
-def _number(fields: dict[str, str], key: str, default: int) -> int:
-    return int(fields[key]) if fields.get(key, "").isdecimal() else default
 
 
 def _alike(name: str, names: Iterable[str]) -> str:

@@ -336,7 +336,7 @@ def test_rescan_is_not_lost_to_a_scan_that_began_before(
         built.wait()
         return read_content(path, kind, under)
 
-    monkeypatch.setattr("multiblast.targets.targets.read_content", slow)
+    monkeypatch.setattr("multiblast.targets.directories.read_content", slow)
     with ThreadPoolExecutor(2) as pool:
         scanning = pool.submit(targets.databases)
         begun.wait()
