@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from multiblast.grown.difference import Difference, Runs
 from multiblast.grown.oids import OidSet, stored
-from multiblast.grown.partial import KnownResult, PartialSearch, partial_search
+from multiblast.grown.partial import KnownResult, Part, PartialSearch, partial_search
 from multiblast.grown.way import Way, way_for
 
 __all__ = [
     "Difference",
     "KnownResult",
     "OidSet",
+    "Part",
     "PartialSearch",
     "Runs",
     "Way",

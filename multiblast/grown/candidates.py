@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 
 from multiblast.grown.oids import OidSet
@@ -22,7 +21,7 @@ from multiblast.options import Options, parse_options
 _LEAST_EXPECTED = 32
 """How many subjects of a full list must be in the sample on average."""
 
-_LARGEST_SAMPLE = 1 / 8
+_LEAST_HALVINGS, _LARGER = 3, 2
 _CHUNK_BYTES = 1 << 16
 _SEED = 20  # any; the same sample each time
 _STRETCH = 5
@@ -47,24 +46,27 @@ def _adjusts(options: Options) -> bool:
     return options.program not in _NO_COMPOSITION and options.explicit().get("comp_based_stats") != "0"
 
 
-class Sample:
-    """A random sample of the databases, and how many hits in it a query may have."""
+def samples(options: Options, sequences: int) -> list[Sample]:
+    """Return a small sample, and a larger one for the queries that the small one leaves in doubt.
 
-    def __init__(self, options: Options, sequences: int) -> None:
+    None is needed where databases have no more sequences than the list holds; and none is of use where only a large
+    part of the databases would tell.
+    """
+    limit = preliminary_list(options)
+    halvings = int(math.log2(limit / _LEAST_EXPECTED)) if limit > _LEAST_EXPECTED else 0
+    if sequences <= limit or halvings < _LEAST_HALVINGS:
+        return []
+    return [Sample(options, sequences, number) for number in (halvings, halvings - _LARGER) if number]
+
+
+class Sample:
+    """A random sample of the databases, halved some times, and how many hits in it a query may have."""
+
+    def __init__(self, options: Options, sequences: int, halvings: int) -> None:
         self.limit = preliminary_list(options)
         self._options = options
-        self._halvings = max(0, int(math.log2(self.limit / _LEAST_EXPECTED)))
+        self._halvings = halvings
         self._sequences = sequences
-
-    @property
-    def is_needed(self) -> bool:
-        """Whether there are more subjects than the list holds."""
-        return self._sequences > self.limit
-
-    @property
-    def pays(self) -> bool:
-        """Whether a small part is large enough."""
-        return 2.0**-self._halvings <= _LARGEST_SAMPLE
 
     @property
     def most_hits(self) -> int:
@@ -80,7 +82,7 @@ class Sample:
 
     def subjects(self) -> OidSet:
         """Return the sample, each sequence with the same chance."""
-        generator, found = random.Random(_SEED), OidSet(self._sequences)  # noqa: S311 - no secret
+        generator, found = random.Random(_SEED + self._halvings), OidSet(self._sequences)  # noqa: S311 - no secret
         for start in range(0, len(found.bits), _CHUNK_BYTES):
             length = min(_CHUNK_BYTES, len(found.bits) - start)
             bits = (1 << length * 8) - 1
@@ -102,15 +104,16 @@ class Sample:
         if self._options.program not in _NO_COMPOSITION:
             given |= _UNADJUSTED
             evalue *= _STRETCH if self._options.explicit().get("comp_based_stats") in {"2", "3"} else 1
-        given |= {"evalue": evalue, "max_target_seqs": max(1000, self.limit), "max_hsps": 1}
+        # More than these need not be told apart, and are not aligned in full.
+        given |= {"evalue": evalue, "max_target_seqs": self.most_hits + 1, "max_hsps": 1}
         texts = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in given.items()}
         arguments = parse_options(self._options.program, texts).arguments()
         return [*arguments, "-outfmt", "6 qseqid sseqid"]
 
 
-def hits_in(output: Path, queries: Iterable[str]) -> Counter[str]:
+def hits_in(output: Path) -> Counter[str]:
     """Return how many subjects each query has in the output of the search of a sample."""
-    found: Counter[str] = Counter(dict.fromkeys(queries, 0))
+    found = Counter[str]()
     with output.open(encoding="utf-8", errors="replace") as lines:
         last = ""
         for line in lines:

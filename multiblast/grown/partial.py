@@ -9,7 +9,7 @@ from pathlib import Path
 from multiblast.archive.summary import read_subjects
 from multiblast.errors import InvalidInputError, UnderivableError
 from multiblast.grown.alias import argument_of, write_alias
-from multiblast.grown.candidates import Sample, hits_in
+from multiblast.grown.candidates import hits_in, preliminary_list, samples
 from multiblast.grown.cutoffs import EarlierSearch
 from multiblast.grown.difference import Difference
 from multiblast.grown.known_hits import KnownHits, Run
@@ -19,6 +19,9 @@ from multiblast.options import Options
 from multiblast.targets import BlastDatabase
 
 _MOST_REMOVED = 0.25
+_SMALL_PART = 500
+"""Known hits for which a process of its own pays: it starts in the time in which one query is searched in ten times
+as many sequences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +40,41 @@ class KnownResult:
     archive: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Queries that are searched together, and what they are searched in.
+
+    Attributes:
+        keys: The queries.
+        subjects: How many sequences are searched: all that are new or changed, and the known hits of the queries.
+        database: What follows ``-db``; all else of the command is as for the whole. It names an alias in the
+            directory that was given to `partial_search`, which must stay until the end.
+    """
+
+    keys: tuple[str, ...]
+    subjects: int
+    database: str
+
+
 @dataclass(slots=True)
 class PartialSearch:
     """What of the new state is to be searched for some queries, so that they get the whole's result.
 
     Attributes:
         way: How; None if nothing can be searched so.
-        keys: The queries that can, in the order in which they were given.
+        parts: What to search, each as a batch of its own. Each query is in one of them, in the order in which they
+            were given, or refused.
         refused: Why the others must be searched whole, by key.
-        subjects: The sequences to search: all that are new or changed, and the known hits of all ``keys``.
-        database: What follows ``-db`` in the search of ``keys``; all else of the command is as for the whole. It
-            names an alias in the directory that was given to `partial_search`, which must stay until the end.
     """
 
     way: Way | None = None
-    keys: list[str] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
-    subjects: OidSet = field(default_factory=lambda: OidSet(0))
-    database: str = ""
+
+    @property
+    def keys(self) -> list[str]:
+        """The queries that need not be searched whole."""
+        return [key for part in self.parts for key in part.keys]
 
 
 def partial_search(  # noqa: PLR0913, PLR0917 - what is searched, what is known, and the means
@@ -65,16 +85,16 @@ def partial_search(  # noqa: PLR0913, PLR0917 - what is searched, what is known,
     directory: Path,
     run: Run,
 ) -> PartialSearch:
-    """Find out which queries of a batch need a part of the databases only, and write the alias to search it by.
+    """Find out which queries need a part of the databases only, and write the aliases to search them by.
 
-    The batch is then searched as any other, with ``database`` in its command; what `multiblast.archive.split` makes
-    of its archive are the results that the whole databases would give, byte for byte.
+    Each part is then searched as any other batch, with its ``database`` in the command; what
+    `multiblast.archive.split` makes of its archive are the results that the whole databases would give, byte for byte.
 
     Args:
         options: Program and options; `way_for` says whether they allow it at all.
         databases: The new state, in canonical order.
         difference: From the earlier state, of all databases together.
-        known: The batch's sequences; read once, one by one.
+        known: The sequences, some hundreds at a time; read once, one by one.
         directory: An empty one for alias files, which are some bytes and a bit for each sequence of the databases.
         run: Runs a short search of a sample, which shows how many subjects each query has about, and ``blastdbcmd``.
 
@@ -83,102 +103,104 @@ def partial_search(  # noqa: PLR0913, PLR0917 - what is searched, what is known,
         ArchiveError: a known result is not as it should be.
     """
     way = way_for(options)
-    result = PartialSearch(way)
     reason = "the options are not in the table" if way is None else _hindrance(options, difference)
     if way is None or reason:
-        result.refused = {one.key: reason for one in known}
-        return result
-    hits: dict[str, list[str]] = {}
-    query_file, evalue = directory / "sample.fasta", 0.0
-    with query_file.open("wb") as file:
-        for one in known:
-            search = EarlierSearch(one.archive, way.linked) if one.archive else None
-            subjects = list(read_subjects(one.archive))
-            if reason := _refusal(options, difference, search, len(subjects)):
-                result.refused[one.key] = reason
-            elif search is not None:
-                evalue = search.request.evalue
-                file.write(b">%d\n%b\n" % (len(hits), one.residues))
-                hits[one.key] = subjects
-    try:
-        if hits:
-            full = _with_full_lists(options, databases, difference, list(hits), evalue, directory, run)
-            for key in full:
-                result.refused[key] = "so many subjects are similar that BLAST+ may drop some"
-                del hits[key]
-        _write(result, databases, difference, hits, directory, run)
-    except InvalidInputError as error:
-        result.refused |= dict.fromkeys(hits, str(error))
-        result.keys = []
-    return result
+        return PartialSearch(way, refused={one.key: reason for one in known})
+    return _Preparation(options, databases, difference, directory, run, PartialSearch(way)).prepare(way, known)
 
 
 def _hindrance(options: Options, difference: Difference) -> str:
     """Return why no query can be searched in a part; empty if some can."""
-    sample = Sample(options, difference.sequences)
     if difference.removed > _MOST_REMOVED * difference.earlier_sequences:
         return "too much was removed from the databases"
-    if sample.is_needed and not sample.pays:
+    if preliminary_list(options) < difference.sequences and not samples(options, difference.sequences):
         return f"too few subjects are kept for {options.most_targets} targets: BLAST+ may drop some"
     return ""
 
 
-def _refusal(options: Options, difference: Difference, search: EarlierSearch | None, hits: int) -> str:
-    """Return why one query must be searched whole, as far as its earlier result says; empty if it need not."""
-    if search is None or not search.was_searched:
-        return "nothing of it can be searched"
-    if hits >= options.most_targets:
-        return "its list of hits is full"
-    try:
-        return _refusal_by_size(search, difference)
-    except UnderivableError as error:
-        return str(error)
+@dataclass
+class _Preparation:
+    """The way from known results to parts."""
 
+    options: Options
+    databases: Sequence[BlastDatabase]
+    difference: Difference
+    directory: Path
+    run: Run
+    result: PartialSearch
+    residues: dict[str, bytes] = field(default_factory=dict)
+    evalue: float = 0.0
 
-def _refusal_by_size(search: EarlierSearch, difference: Difference) -> str:
-    new, earlier = difference.size, difference.earlier_size
-    if search.space(earlier) != search.stated_space:
-        return "its statistics cannot be derived"
-    if search.space(new) < search.stated_space or new.letters < earlier.letters:
-        return "the databases have shrunk, so that weaker hits count"
-    return "" if search.cutoffs(new) == search.cutoffs(earlier) else "the least score of a hit has changed"
+    def prepare(self, way: Way, known: Iterable[KnownResult]) -> PartialSearch:
+        hits: dict[str, list[str]] = {}
+        for one in known:
+            search = EarlierSearch(one.archive, way.linked) if one.archive else None
+            subjects = list(read_subjects(one.archive))
+            if reason := self._refusal(search, len(subjects)):
+                self.result.refused[one.key] = reason
+            elif search is not None:
+                self.evalue = search.request.evalue
+                self.residues[one.key] = one.residues
+                hits[one.key] = subjects
+        try:
+            for key in self._with_full_lists():
+                self.result.refused[key] = "so many subjects are similar that BLAST+ may drop some"
+                del hits[key]
+            self._write(KnownHits(self.databases, self.difference, self.directory, self.run).find(hits))
+        except InvalidInputError as error:
+            self.result.refused |= dict.fromkeys(hits, str(error))
+            self.result.parts = []
+        return self.result
 
+    def _refusal(self, search: EarlierSearch | None, hits: int) -> str:
+        """Return why one query must be searched whole, as far as its earlier result says; empty if it need not."""
+        if search is None or not search.was_searched:
+            return "nothing of it can be searched"
+        if hits >= self.options.most_targets:
+            return "its list of hits is full"
+        try:
+            return self._refusal_by_size(search)
+        except UnderivableError as error:
+            return str(error)
 
-def _with_full_lists(  # noqa: PLR0913, PLR0917 - as its caller
-    options: Options,
-    databases: Sequence[BlastDatabase],
-    difference: Difference,
-    keys: Sequence[str],
-    evalue: float,
-    directory: Path,
-    run: Run,
-) -> list[str]:
-    """Return the queries for which BLAST+ may have more subjects than it keeps."""
-    sample = Sample(options, difference.sequences)
-    if not sample.is_needed:
-        return []
-    alias = write_alias(databases, difference.size, sample.subjects(), directory, "sample")
-    command = [options.program, "-query", str(directory / "sample.fasta"), "-db", argument_of(alias)]
-    output = directory / "sample.out"
-    run([*command, *sample.arguments(evalue)], output)
-    found = hits_in(output, map(str, range(len(keys))))
-    return [key for number, key in enumerate(keys) if found[str(number)] > sample.most_hits]
+    def _refusal_by_size(self, search: EarlierSearch) -> str:
+        new, earlier = self.difference.size, self.difference.earlier_size
+        if search.space(earlier) != search.stated_space:
+            return "its statistics cannot be derived"
+        if search.space(new) < search.stated_space or new.letters < earlier.letters:
+            return "the databases have shrunk, so that weaker hits count"
+        return "" if search.cutoffs(new) == search.cutoffs(earlier) else "the least score of a hit has changed"
 
+    def _with_full_lists(self) -> list[str]:
+        """Return the queries for which BLAST+ may have more subjects than it keeps."""
+        tried = samples(self.options, self.difference.sequences)
+        doubtful = list(self.residues) if tried else []
+        for number, sample in enumerate(tried):
+            if not doubtful:
+                break
+            alias = self._alias(sample.subjects(), f"sample{number}")
+            query, output = self.directory / "sample.fasta", self.directory / "sample.out"
+            query.write_bytes(b"".join(b">%d\n%b\n" % (at, self.residues[key]) for at, key in enumerate(doubtful)))
+            command = [self.options.program, "-query", str(query), "-db", argument_of(alias)]
+            self.run([*command, *sample.arguments(self.evalue)], output)
+            found = hits_in(output)
+            doubtful = [key for at, key in enumerate(doubtful) if found[str(at)] > sample.most_hits]
+        return doubtful
 
-def _write(  # noqa: PLR0913, PLR0917 - as its caller
-    result: PartialSearch,
-    databases: Sequence[BlastDatabase],
-    difference: Difference,
-    hits: Mapping[str, Sequence[str]],
-    directory: Path,
-    run: Run,
-) -> None:
-    if not hits:
-        return
-    found = KnownHits(databases, difference, directory, run).find(hits)
-    result.subjects = OidSet(difference.sequences, bytearray(difference.added.bits[: len(difference.added.bits)]))
-    for numbers in found.values():
-        result.subjects.add(numbers)
-    alias = write_alias(databases, difference.size, result.subjects, directory, "part")
-    result.database = argument_of(alias)
-    result.keys = list(hits)
+    def _write(self, hits: Mapping[str, Sequence[int]]) -> None:
+        """Make parts: a process each, so as small as starts of processes allow, since all search each other's hits."""
+        most = max(_SMALL_PART, self.difference.added.count() // 2)
+        groups: list[tuple[list[str], set[int]]] = []
+        for key, numbers in hits.items():
+            if not groups or len(groups[-1][1]) >= most:
+                groups.append(([], set()))
+            groups[-1][0].append(key)
+            groups[-1][1].update(numbers)
+        for number, (keys, together) in enumerate(groups):
+            subjects = OidSet(self.difference.sequences, bytearray(self.difference.added.bits[:]))
+            subjects.add(together)
+            alias = self._alias(subjects, f"part{number}")
+            self.result.parts.append(Part(tuple(keys), subjects.count(), argument_of(alias)))
+
+    def _alias(self, subjects: OidSet, name: str) -> Path:
+        return write_alias(self.databases, self.difference.size, subjects, self.directory, name)

@@ -38,8 +38,10 @@ from multiblast.targets import BlastDatabase, Targets  # noqa: E402
 
 DATA = ROOT / "tests" / "data"
 EXAMPLES = ROOT / "examples" / "data"
-QUERIES = 30
-FAMILIES, LARGE_FAMILY = 4, 1200
+QUERIES, FEW_QUERIES = 24, 6
+SHORTEST = 10
+SEQUENCES, FAMILIES, LARGE_FAMILY, SHARE_OF_LARGE = 900, 3, 1200, 0.25
+LETTERS = {"nucleotides": "ACGT", "proteins": "ACDEFGHIKLMNPQRSTVWY"}
 CODONS = dict(zip("ARNDCQEGHILKMFPSTWYV", (
     "GCT CGT AAT GAT TGT CAA GAA GGT CAT ATT CTG AAA ATG TTT CCG AGC ACC TGG TAT GTG".split()  # noqa: SIM905 - a table
 ), strict=True))  # fmt: skip
@@ -63,7 +65,8 @@ OPTIONS: dict[str, tuple[str, ...]] = {
         *("", "-task blastn", "-task dc-megablast", "-task blastn-short", "-evalue 1e-3", "-task blastn -evalue 1000"),
         *("-max_target_seqs 1000", "-max_hsps 1", "-dust no", "-task blastn -soft_masking false", "-strand minus"),
         *("-perc_identity 90", "-qcov_hsp_perc 50", "-word_size 16", "-task blastn -reward 1 -penalty -1"),
-        *("-task blastn -xdrop_gap 40", "-no_greedy", "-lcase_masking", "-task blastn -gapopen 3 -gapextend 3"),
+        *("-task blastn -xdrop_gap 40", "-no_greedy -gapopen 5 -gapextend 2", "-lcase_masking"),
+        "-task blastn -gapopen 3 -gapextend 3",
     ),
 }
 GROWTH = {"1 %": (0.01, 0, 0), "10 %": (0.1, 0, 0), "50 %": (0.5, 0, 0), "second": (0.2, 0, 0)}
@@ -109,32 +112,35 @@ def _mutated(rng: random.Random, sequence: str, rate: float, letters: str) -> st
     return "".join(rng.choice(letters) if rng.random() < rate else letter for letter in sequence)
 
 
-def pool(kind: str, rng: random.Random) -> list[str]:
-    """Return sequences of proteins or nucleotides, real ones and families of near-copies."""
-    letters = "ACGT" if kind == "nucleotides" else "ACDEFGHIKLMNPQRSTVWY"
-    texts = [gzip.decompress(path.read_bytes()) for path in (EXAMPLES / f"{kind}.fasta.gz",)]
+def pool(kind: str, rng: random.Random) -> tuple[list[str], list[str]]:
+    """Return sequences of proteins or nucleotides, with families of near-copies, and the ancestors of these."""
+    letters = LETTERS[kind]
+    texts = [gzip.decompress((EXAMPLES / f"{kind}.fasta.gz").read_bytes())]
     texts.append(gzip.decompress((DATA / f"exactness_{kind}.fasta.gz").read_bytes()))
     found = [one.residues.decode().upper() for text in texts for one in read_fasta(text)]
     if kind == "nucleotides":
-        proteins = [one for one in pool("proteins", rng)[:1500] if len(one) < 800]
-        found += ["".join(CODONS.get(letter, "NNN") for letter in one) for one in rng.sample(proteins, 400)]
-        found += ["".join(rng.choices(letters, k=rng.randint(200, 3000))) for _ in range(300)]
-    else:
-        found = rng.sample(found, 1400)
-    for size in (*(rng.randint(20, 150) for _ in range(FAMILIES)), LARGE_FAMILY * (rng.random() < 0.4)):
-        ancestor = rng.choice([one for one in found if 60 < len(one) < 400])
-        found += [_mutated(rng, ancestor, rng.choice((0, 0.02, 0.1, 0.3)), letters) for _ in range(int(size))]
+        proteins = rng.sample(pool("proteins", rng)[0], 200)
+        found += ["".join(CODONS.get(letter, "NNN") for letter in one[:600]) for one in proteins]
+        found += ["".join(rng.choices(letters, k=rng.randint(200, 3000))) for _ in range(200)]
+    found = rng.sample([one for one in found if one], min(len(found), SEQUENCES))
+    sizes = [rng.randint(20, 150) for _ in range(FAMILIES)] + [LARGE_FAMILY] * (rng.random() < SHARE_OF_LARGE)
+    ancestors = rng.sample([one for one in found if 60 < len(one) < 400], len(sizes))
+    for ancestor, size in zip(ancestors, sizes, strict=True):
+        found += [_mutated(rng, ancestor, rng.choice((0, 0.02, 0.1, 0.3)), letters) for _ in range(size)]
     rng.shuffle(found)
-    return [one for one in found if one]
+    return found, ancestors
 
 
-def queries_of(pool_: Sequence[str], program: str, rng: random.Random) -> list[bytes]:
+def queries_of(known: tuple[list[str], list[str]], program: str, count: int, rng: random.Random) -> list[bytes]:
     """Return queries: known sequences, mutated, cut, masked, and some that are like nothing."""
-    protein = program in PROTEIN_QUERY
-    letters = "ACDEFGHIKLMNPQRSTVWY" if protein else "ACGT"
-    found = []
-    while len(found) < QUERIES:
-        one = _mutated(rng, rng.choice(pool_)[: 1500 if protein else 2500], rng.choice((0, 0.1, 0.3, 0.5)), letters)
+    letters = LETTERS["proteins" if program in PROTEIN_QUERY else "nucleotides"]
+    sequences, ancestors = known
+    # Few of the large families, whose results are large.
+    rare = set(ancestors)
+    usual = [one for one in sequences if one not in rare]
+    found = [_mutated(rng, one, 0.1, letters).encode() for one in ancestors[: count // 4]]
+    while len(found) < count:
+        one = _mutated(rng, rng.choice(usual)[:1000], rng.choice((0, 0.1, 0.3, 0.5)), letters)
         kind = rng.random()
         if kind < 0.1:
             one = one[: rng.randint(12, 40)]
@@ -143,7 +149,7 @@ def queries_of(pool_: Sequence[str], program: str, rng: random.Random) -> list[b
         elif kind < 0.3:
             at = rng.randrange(len(one))
             one = one[:at] + one[at : at + 40].lower() + one[at + 40 :]
-        if len(one) > 10:
+        if len(one) > SHORTEST:
             found.append(one.encode())
     return list(dict.fromkeys(found))
 
@@ -164,8 +170,7 @@ def build_states(drawn: Draw, sequences: list[str], kind: str, directory: Path, 
     count = round(len(records) / (1 + grown))
     earlier, new = records[:count], records[count:]
     later = [record for record in earlier if rng.random() >= removed]
-    letters = "ACGT" if kind == "nucleotides" else "ACDEFGHIKLMNPQRSTVWY"
-    later = [(title, _mutated(rng, one, 0.1, letters) if rng.random() < changed else one) for title, one in later]
+    later = [(title, _mutated(rng, one, 0.1, LETTERS[kind]) if rng.random() < changed else one) for title, one in later]
     if drawn.growth == "second":
         databases = {"a": earlier, "b": new}
         whole = [*later, *new]
@@ -250,7 +255,9 @@ def compare(options: Options, states: States, queries: Sequence[bytes], director
     results = [KnownResult(one.decode(), one, known[one]) for one in queries]
     partial = partial_search(options, states.later, states.difference, results, parts, run)
     found.refused.update(partial.refused.values())
-    again = search(context, [key.encode() for key in partial.keys], directory, partial.database)
+    again = {}
+    for part in partial.parts:
+        again |= search(context, [key.encode() for key in part.keys], directory, part.database)
     found.whole_s, found.partial_s = middle - start, _cpu() - middle
     for query, archive in again.items():
         if archive == whole[query]:
@@ -270,16 +277,26 @@ def examine(drawn: Draw) -> Found:
     rng = random.Random(drawn.seed)
     options = parse_options(drawn.program, _read_options(drawn.options))
     kind = "proteins" if drawn.program in PROTEIN_SUBJECT else "nucleotides"
-    sequences = pool(kind, rng)
-    like = (
-        sequences
-        if (drawn.program in PROTEIN_QUERY) == (kind == "proteins")
-        else pool("proteins" if drawn.program in PROTEIN_QUERY else "nucleotides", rng)
-    )
+    known = pool(kind, rng)
+    asked = "proteins" if drawn.program in PROTEIN_QUERY else "nucleotides"
+    like = known if asked == kind else _translated(known, asked)
+    count = FEW_QUERIES if "1000" in drawn.options else QUERIES
     with tempfile.TemporaryDirectory(prefix="multiblast-") as name:
         directory = Path(name)
-        states = build_states(drawn, sequences, kind, directory, rng)
-        return compare(options, states, queries_of(like, drawn.program, rng), directory)
+        states = build_states(drawn, known[0], kind, directory, rng)
+        return compare(options, states, queries_of(like, drawn.program, count, rng), directory)
+
+
+def _translated(known: tuple[list[str], list[str]], asked: str) -> tuple[list[str], list[str]]:
+    """Return what has hits among sequences of the other kind."""
+    residues = {codon: residue for residue, codon in CODONS.items()}
+
+    def other(one: str) -> str:
+        if asked == "nucleotides":
+            return "".join(CODONS.get(letter, "NNN") for letter in one)
+        return "".join(residues.get(one[at : at + 3], "G") for at in range(0, len(one) - 2, 3))
+
+    return [other(one) for one in known[0]], [other(one) for one in known[1]]
 
 
 def _read_options(text: str) -> dict[str, str]:
@@ -298,6 +315,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--program", default="", choices=["", *OPTIONS], help="this program alone")
     parser.add_argument("--only", type=int, help="this draw alone")
+    parser.add_argument("--shown", action="store_true", help="name each draw")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
     numbers = range(arguments.grown) if arguments.only is None else [arguments.only]
@@ -312,6 +330,11 @@ def main() -> int:
             counts = by_program.setdefault(drawn.program, [0, 0, 0, 0, 0])
             new = (found.same, len(found.different), found.refused.total(), found.whole_s, found.partial_s)
             counts[:] = [old + more for old, more in zip(counts, new, strict=True)]
+            if arguments.only is not None or arguments.shown:
+                counted = f"{found.same} same, {len(found.different)} different, {found.refused.total()} refused"
+                _console.print(
+                    f"{drawn.seed}: {drawn.program} {drawn.options}, {drawn.growth}, {drawn.form}: {counted}"
+                )
             if found.different:
                 _console.print(f"{drawn.seed}: {drawn.program} {drawn.options}, {drawn.growth}, {drawn.form}")
                 _console.print("".join(f"  {query}\n" for query in found.different), end="")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from multiblast.archive.gap_costs import PROTEIN
-from multiblast.grown.candidates import Sample, preliminary_list
+from multiblast.grown.candidates import preliminary_list, samples
 from multiblast.grown.cutoffs import finite_size_evalue
 from multiblast.options import parse_options
 
@@ -47,20 +47,23 @@ def test_preliminary_list_is_that_of_blast(program: str, given: dict[str, str], 
 
 
 def test_sample_is_random_and_always_the_same() -> None:
-    sample = Sample(parse_options("blastp", {}), 100_003)
-    subjects = sample.subjects()
-    assert subjects.bits == Sample(parse_options("blastp", {}), 100_003).subjects().bits
+    small, large = samples(parse_options("blastp", {}), 100_003)
+    subjects = small.subjects()
+    assert subjects.bits == samples(parse_options("blastp", {}), 100_003)[0].subjects().bits
     assert 0.9 * 100_003 / 32 < subjects.count() < 1.1 * 100_003 / 32
-    assert (sample.is_needed, sample.pays, sample.most_hits) == (True, True, 9)
+    assert 0.9 * 100_003 / 8 < large.subjects().count() < 1.1 * 100_003 / 8
+    assert (small.most_hits, large.most_hits) == (9, 80)
 
 
-def test_sample_of_few_targets_is_no_small_one() -> None:
-    assert not Sample(parse_options("blastp", {"comp_based_stats": "0", "max_target_seqs": "50"}), 10**6).pays
+@pytest.mark.parametrize(("targets", "sequences"), [("50", 10**6), ("1000", 1000)])
+def test_sample_is_not_searched_where_it_is_large_or_not_needed(targets: str, sequences: int) -> None:
+    options = parse_options("blastp", {"comp_based_stats": "0", "max_target_seqs": targets})
+    assert samples(options, sequences) == []
 
 
 def test_sample_is_searched_without_what_leaves_hits_out() -> None:
     given = {"qcov_hsp_perc": "40", "evalue": "0.001", "seg": "yes", "lcase_masking": "true", "max_target_seqs": "900"}
-    arguments = Sample(parse_options("blastp", given), 10**6).arguments(0.001)
+    arguments = samples(parse_options("blastp", given), 10**6)[0].arguments(0.001)
     assert "-qcov_hsp_perc" not in arguments
     assert {"-seg", "-lcase_masking"} <= set(arguments)
     assert arguments[arguments.index("-evalue") + 1] == "0.005"
