@@ -75,6 +75,7 @@ bench: install ## compare the speed with that of plain BLAST+, and tell that of 
 	@$(PYTHON) tests/benchmarks/bench_http.py
 	@$(PYTHON) tests/benchmarks/bench_gateway.py
 	@$(PYTHON) tests/benchmarks/bench_plugins.py
+	@$(PYTHON) tests/benchmarks/bench_start.py
 
 chaos: install ## kill servers and workers while jobs run, and see that nothing is lost: ARGS="--seed 2"
 	@$(PYTHON) tests/chaos/chaos.py $(ARGS)

@@ -1,7 +1,4 @@
-"""Prefect's server as we run it: ``python -m deployments.prefect_server HOST PORT``.
-
-With ``--temporary LISTENING_FD`` it is one without services and pages, on an inherited socket.
-"""
+"""Prefect's server as we run it: ``python -m deployments.prefect_server HOST PORT``."""
 
 from __future__ import annotations
 
@@ -178,8 +175,4 @@ def serve(*, temporary: bool = False, sockets: list[socket.socket] | None = None
 
 
 if __name__ == "__main__":
-    first, second = sys.argv[1:]
-    if first == "--temporary":
-        serve(temporary=True, sockets=[socket.socket(fileno=int(second))])
-    else:
-        serve(host=first, port=int(second))
+    serve(host=sys.argv[1], port=int(sys.argv[2]))

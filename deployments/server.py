@@ -181,7 +181,7 @@ def temporary_server() -> PrefectServer:
     starting = f"Starting Prefect, which keeps the record of the run ({how_long}; `make up` keeps it running)…"
     with socket.create_server(("127.0.0.1", 0)) as listener, environment.log_file("temporary-server").open("ab") as log:
         process = start_with_parent(
-            [sys.executable, "-m", "deployments.prefect_server", "--temporary", str(listener.fileno())],
+            [sys.executable, "-m", "deployments.temporary_server", str(listener.fileno())],
             cwd=environment.CHECKOUT,
             env={**os.environ, "PREFECT_SERVER_UI_ENABLED": "false"},
             pass_fds=[listener.fileno()],

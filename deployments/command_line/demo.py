@@ -24,7 +24,7 @@ def demo() -> None:
     for name in build_demo_targets(home() / "targets"):
         console.print(f"built the database demo/examples/{name}")
     wanted = read_formats(["0", "5", "6", "html"], "", Path("results"))
-    running = Session()
+    running = Session(early=False)
     job = run_search(
         running,
         query_file=str(_DATA / "protein_query.fasta"),

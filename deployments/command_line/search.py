@@ -58,7 +58,7 @@ def search(
     Example: multiblast search proteins.fasta --target demo/examples/proteins --option evalue=1e-5 --format 5
     """
     wanted = read_formats(format or [], fields, out)
-    running = Session(targets_root, user)
+    running = Session(targets_root, user, early=False)
     failures: list[str] = []
     try:
         job = run_search(
@@ -100,15 +100,15 @@ def run_search(
 ) -> SearchedJob:
     """Check a submission at once, and that it can have these reports; then search it with live progress.
 
-    With `make up` running, what is known or small is done here, and the rest by its worker. Without it, or where that
-    would search elsewhere, this process runs the flow.
+    What is known or small is done here. The rest is done by the worker of `make up` if that runs, and else by the flow
+    in this process.
     """
     submission = read_submission(
         query_file=query_file, program=program, targets=targets, options=options, user=running.user, summary=summary
     )
     with running.services.queries.at_hand(submission) as here:  # so that what is elsewhere is fetched once
         _check(running, here, formats)
-        if running.stack and not running.services.policy.provenance and (job := _search_by_stack(running, here)):
+        if running.works_here and not running.services.policy.provenance and (job := _search_directly(running, here)):
             return job
         if isinstance(here.query, Path):
             query_file = str(here.query)
@@ -138,8 +138,8 @@ def _check(running: Session, submission: Submission, formats: Iterable[Formattin
         raise InvalidInputError(problems)
 
 
-def _search_by_stack(running: Session, submission: Submission) -> SearchedJob | None:
-    """Search without Prefect in this process, which takes seconds to import; None if that needs a worker there is not.
+def _search_directly(running: Session, submission: Submission) -> SearchedJob | None:
+    """Search without Prefect in this process; None if that needs a worker there is not.
 
     Raises:
         JobFailedError: the job is not complete now.
@@ -170,7 +170,7 @@ def _start_run(running: Session, job_id: str) -> bool | None:
     from deployments.run_starter import RunStarter
     from deployments.stack import Stack
 
-    if not ((stack := Stack.load()) and stack.complete):
+    if not (running.stack and (stack := Stack.load()) and stack.complete):
         return None
     waiting = running.services.queries.begin(job_id)
     try:

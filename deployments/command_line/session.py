@@ -63,6 +63,14 @@ class Session:
         return self._other.api_url if self._other.api_url == started_server() else ""
 
     @property
+    def works_here(self) -> bool:
+        """Whether what is known or small is done without Prefect, which takes seconds to import, and more to serve.
+
+        Not where the user has chosen a server or a cluster, which then has the record or the work.
+        """
+        return bool(self.stack) or (self._other is None and TASK_RUNNER not in os.environ)
+
+    @property
     def requester(self) -> Requester:
         """Who requests what the command does."""
         return requester(self.services, self.user)
@@ -78,6 +86,8 @@ class Session:
         """Wait for the server, and show that if it takes a moment."""
         with working("Connecting to Prefect …"):
             self._server = self._server or start_prefect()
+            if self._server.process:
+                import prefect.flows  # noqa: F401 - while the server starts, which takes longer
             self._server.wait(say)
 
     def run(self, flow: Callable[[], Coroutine[Any, Any, ResultT]]) -> ResultT:

@@ -184,7 +184,26 @@ def test_the_job_of_a_search_that_failed_is_shown(
     assert "blastp failed" in done.err
 
 
-def test_json_is_all_of_standard_output_when_the_server_starts_slowly(run: Callable[..., Printed]) -> None:
+def test_a_small_search_needs_neither_prefect_nor_a_server(
+    run: Callable[..., Printed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import flows.submit_query
+
+    whole, called = flows.submit_query.submit_query, []
+    monkeypatch.setattr(flows.submit_query, "submit_query", lambda **given: called.append(given) or whole(**given))
+    done = run("search", "query.fasta", *TARGET)
+    assert "2 sequences searched" in done.out
+    assert ("Starting Prefect" in done.err, called) == (False, [])
+    monkeypatch.setenv("MULTIBLAST_TASK_RUNNER", "somebody.Cluster")  # which is to do the work
+    assert "Starting Prefect" in run("search", "query.fasta", *TARGET, "--option", "evalue=1e-7").err
+    assert len(called) == 1
+
+
+def test_json_is_all_of_standard_output_when_the_server_starts_slowly(
+    run: Callable[..., Printed], services: Services
+) -> None:
+    http = services.policy.http.model_copy(update={"small_search_s": 0})  # so that a flow runs
+    services.policy = services.policy.model_copy(update={"http": http})
     done = run("search", "query.fasta", *TARGET, "--json")
     assert "Starting Prefect" in done.err
     job = json.loads(done.out)["job"]["job_id"]
