@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from multiblast.archive.batch import Head
 from multiblast.archive.split import PLACEHOLDER
@@ -22,7 +21,10 @@ _MASKS = b"\n    masks {\n"
 _BLOCKS = b"\n    ka-blocks {\n"
 _END = b"    },"
 _TOGETHER_BYTES, _TOGETHER_QUERIES = 16 << 20, 1000
+_PROFILE_SEARCHES = (b'service "psi"', b'service "delta_blast"')
+_SERVICE_BYTES = 512  # within which an archive names its service
 # An ungapped search has no parameters of gapped alignment; BLAST+ itself then reports the ungapped ones.
+_NEGATIVE = b"        lambda { -1, "
 _NO_GAPPED = re.compile(
     rb"(\{\n)(        lambda \{ \d.*?gapped )FALSE(\n      \},\n      \{\n)        lambda \{ -1, .*?gapped TRUE",
     re.DOTALL,
@@ -71,6 +73,9 @@ def merge(
 
 def _rounds(archive: bytes) -> Iterator[bytes]:
     """Yield the archives of a query's rounds, of which only psiblast makes several."""
+    if not _has_profiles(archive):
+        yield archive
+        return
     start = 0
     while (end := archive.find(_NEXT_ROUND, start)) >= 0:
         yield archive[start : end + len(_ROUND_END)]
@@ -78,8 +83,11 @@ def _rounds(archive: bytes) -> Iterator[bytes]:
     yield archive[start:] if start else archive
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+def _has_profiles(archive: bytes) -> bool:
+    return any(archive.find(service, 0, _SERVICE_BYTES) >= 0 for service in _PROFILE_SEARCHES)
+
+
+class _Part(NamedTuple):
     """One query's archive, under its own name."""
 
     opening: bytes
@@ -92,7 +100,7 @@ class _Part:
     @property
     def is_alone(self) -> bool:
         """Whether it is a search with profiles, whose rounds are one archive each."""
-        return b'service "psi"' in self.opening or b'service "delta_blast"' in self.opening
+        return _has_profiles(self.opening)
 
 
 class _Group:
@@ -133,13 +141,14 @@ def _listed(elements: Iterable[bytes]) -> bytes:
 
 
 def _read_part(archive: bytes, head: Head, database: bytes) -> _Part:
-    query, place = archive.find(_QUERY), archive.find(PLACEHOLDER)
+    query = archive.find(_QUERY)
+    place = archive.find(PLACEHOLDER, query)
     results = archive.find(_ALIGNMENTS, place)
-    masks = archive.find(_MASKS, results)
-    blocks = archive.find(_BLOCKS, masks)
+    blocks = archive.rfind(_BLOCKS)  # from the end: most of an archive is its alignments
+    masks = archive.rfind(_MASKS, 0, blocks + 1)
     if not 0 < query < place < results < masks < blocks:
         raise ArchiveError("an archive to be merged is not one of a single query as made by a split")
-    instance = archive[query + len(_QUERY) : place]
+    instance, statistics = archive[query + len(_QUERY) : place], archive[blocks:]
     # The end of the list of queries lies between the query and the database; it belongs after the last query.
     closing = _QUERIES_END if instance.endswith(_QUERIES_END) else b""
     return _Part(
@@ -151,7 +160,7 @@ def _read_part(archive: bytes, head: Head, database: bytes) -> _Part:
         masks=_elements(archive[masks + len(_MASKS) : blocks]).replace(
             b" id %s\n" % query_id(1), b" id %s\n" % head.id
         ),
-        blocks=_NO_GAPPED.sub(rb"\1\2FALSE\3\2TRUE", archive[blocks:]),
+        blocks=_NO_GAPPED.sub(rb"\1\2FALSE\3\2TRUE", statistics) if _NEGATIVE in statistics else statistics,
     )
 
 

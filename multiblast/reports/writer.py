@@ -32,6 +32,7 @@ from multiblast.stores import Store
 from multiblast.targets import database_argument
 
 _ZIP = "report.zip"
+_ZIP_LEVEL = 4  # three times as fast as the default, for a file larger by a twentieth
 _LEAST_QUERIES_PER_FORMATTER = 1  # fewer are formatted sooner than another process starts
 _MOST_QUERIES_PER_DOCUMENT = 250  # the formatter's time for JSON and XML grows with the square of their number
 _KEPT_AT_A_TIME = 4
@@ -221,11 +222,9 @@ def _keep(store: Store, path: Path, key: str) -> ReportFile:
 
 
 def _zip(path: Path, files: Sequence[Path]) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=_ZIP_LEVEL) as archive:
         for file in files:
-            # A fixed date, so that equal reports are equal files.
-            info = zipfile.ZipInfo(file.name, (1980, 1, 1, 0, 0, 0))
-            info.compress_type = zipfile.ZIP_DEFLATED
-            with file.open("rb") as source, archive.open(info, "w", force_zip64=True) as target:
+            # Opened by name, a member has the date 1980-01-01, so that equal reports are equal files.
+            with file.open("rb") as source, archive.open(file.name, "w", force_zip64=True) as target:
                 shutil.copyfileobj(source, target)
     return path
