@@ -14,7 +14,7 @@ from multiblast.sequences import Sequence, read_fasta
 from multiblast.settings import home
 from multiblast.targets.makeblastdb import build_database
 
-__all__ = ["back_translated", "cut", "many_proteins", "nucleotides", "proteins", "shuffled"]
+__all__ = ["back_translated", "changed", "cut", "many_proteins", "nucleotides", "proteins", "shuffled"]
 
 console = Console(highlight=False)
 
@@ -24,6 +24,16 @@ def shuffled(queries: list[Sequence], seed: int) -> list[Sequence]:
     renamed = [Sequence(b"renamed %d" % number, sequence.residues) for number, sequence in enumerate(queries)]
     random.Random(seed).shuffle(renamed)
     return renamed
+
+
+def changed(queries: list[Sequence], every: int) -> list[Sequence]:
+    """Return the sequences with the first letter of every so manieth another one, so that it is not known."""
+    return [
+        Sequence(one.defline, (b"A" if one.residues[:1] != b"A" else b"G") + one.residues[1:])
+        if number % every == 0
+        else one
+        for number, one in enumerate(queries)
+    ]
 
 
 def cut(whole: list[Sequence], count: int, residues: int) -> list[Sequence]:
