@@ -45,8 +45,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByServer:
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses by markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what uses PostgreSQL, so that it can be left out where there is none."""
+    """Mark what uses PostgreSQL, so that it can be left out where there is none; give long tests more time."""
     for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.timeout(3600))
         if "live" in getattr(item, "fixturenames", ()) and not item.path.name.endswith("_live.py"):
             raise pytest.UsageError(f"{item.path.name} uses the live server: end its name in _live.py")
         parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()

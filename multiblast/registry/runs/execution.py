@@ -285,7 +285,7 @@ class _Execution:
         except ProgramError as error:
             why = error.failure_class if error.failure_class in _OF_ANY_PROGRAM else FailureClass.UNKNOWN
             refused = [f"the registry refused {one}" for one in self._api.refusals]
-            stderr = "\n".join([error.stderr, *refused, *self._hints])
+            stderr = "\n".join([error.stderr, *self._hints, *refused])
             raise ProgramError([name, str(private)], error.exit_code, stderr.strip(), why) from error
         finally:
             private.unlink(missing_ok=True)
