@@ -14,15 +14,16 @@ from functools import lru_cache
 from sqlalchemy import ColumnElement, Select, SQLColumnExpression, bindparam, exists, false, or_, true
 from sqlalchemy import select as sa_select
 from sqlalchemy.orm import aliased
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from multiblast.accounts.requester import Requester
-from multiblast.database import ChildJob, Database, JobKind, Link, PluginJob, QueryJob, ReportJob, among, job_table
+from multiblast.database import ChildJob, Database, JobKind, Link, PluginJob, QueryJob, ReportJob, among, job_table, raw
 from multiblast.errors import InvalidInputError, NotAllowedError, NotFoundError
 from multiblast.ids import ID_LENGTH, is_id
+from multiblast.jobs import child_rows, child_status
 
 # Names of their own, so that these conditions fit statements that have the tables already.
-_Position, _Link = aliased(ChildJob), aliased(Link)
+_Position, _Parent, _Link = aliased(ChildJob), aliased(QueryJob), aliased(Link)
 _SHOWN = 3
 
 
@@ -37,7 +38,7 @@ class Access:
 
     def check_read(self, requester: Requester, job_id: str, kind: JobKind) -> None:
         """Make sure that a requester may read a job."""
-        if not self._answer(job_id, kind, _read_question(requester, kind)):
+        if not self._answer(job_id, kind, _read_question(requester, kind), _parent_readable(requester)):
             raise NotAllowedError(
                 f"{requester} has no right to read {kind} job {job_id}: ask somebody who has it to share it"
             )
@@ -45,7 +46,9 @@ class Access:
     def check_change(self, requester: Requester, job_id: str, kind: JobKind) -> None:
         """Make sure that a requester may restart, cancel, pin, describe, share or unlink a job."""
         linked = true() if requester.administrator else _linked(requester, col(job_table(kind).id))
-        if not self._answer(job_id, kind, _question(kind, linked)):
+        # What is a part of a larger job and no more is in nobody's list.
+        of_child = true() if requester.administrator else false()
+        if not self._answer(job_id, kind, _question(kind, linked), of_child):
             raise NotAllowedError(
                 f"{kind} job {job_id} is not in the job list of {requester}: submit it, or look it up, to add it"
             )
@@ -57,6 +60,8 @@ class Access:
             mine = select(table.id, table.status).where(among(session, col(table.id), wanted))
             rows = session.connection().execute(mine.where(readable(requester, kind)))  # a session takes twice as long
             found = {job_id: status for job_id, status in rows}  # noqa: C416 - rows are no pairs to mypy
+            left = [job_id for job_id in wanted if job_id not in found] if kind is JobKind.QUERY else []
+            found |= _child_statuses(session, requester, left)
         return {job_id: found[job_id] for job_id in wanted if job_id in found}
 
     def whole_id(self, requester: Requester, beginning: str) -> str:
@@ -78,7 +83,10 @@ class Access:
                     own = col(job_table(kind).id)
                     # A range, for which the index serves: ids are of lower-case hexadecimal digits.
                     ids = select(own).where(own >= text, own < f"{text}g", readable(requester, kind)).order_by(own)
-                    found += session.exec(ids.limit(_SHOWN + 1))
+                    several = set(session.exec(ids.limit(_SHOWN + 1)))
+                    if kind is JobKind.QUERY:
+                        several |= _children_beginning(session, requester, text)
+                    found += sorted(several)
         if not found:
             raise NotFoundError("job", beginning, "give its id, or as much of it as no other job has")
         if len(found) > 1:
@@ -86,9 +94,13 @@ class Access:
             raise InvalidInputError(f"{beginning!r} begins the ids of several jobs, {some}: give more of it")
         return found[0]
 
-    def _answer(self, job_id: str, kind: JobKind, question: Select[bool]) -> bool:
+    def _answer(self, job_id: str, kind: JobKind, question: Select[bool], of_child: ColumnElement[bool]) -> bool:
         with self._database.read() as session:
             allowed = session.connection().execute(question, {"job_id": job_id}).scalar()
+            if allowed is None and kind is JobKind.QUERY:
+                parents = child_rows(of_child).where(col(ChildJob.child_id) == job_id)
+                found = session.connection().execute(parents).scalars().all()
+                allowed = any(found) if found else None
         if allowed is None:
             raise NotFoundError(f"{kind} job", job_id, "check the id, or submit it")
         return bool(allowed)
@@ -127,12 +139,48 @@ def readable(requester: Requester, kind: JobKind) -> ColumnElement[bool]:
 def _query_readable(requester: Requester, job_id: SQLColumnExpression[str]) -> ColumnElement[bool]:
     if requester.administrator:
         return true()
-    parent = col(_Position.parent_id)
-    of_parent = exists().where(col(_Position.child_id) == job_id)
-    conditions = [_linked(requester, job_id), of_parent.where(_linked(requester, parent))]
-    if requester.shares:
-        conditions += [job_id.in_(requester.shares), of_parent.where(parent.in_(requester.shares))]
-    return or_(*conditions)
+    if not requester.owner and not requester.shares:
+        return false()
+    of_parent = exists().where(
+        col(_Position.child_id) == raw(job_id),
+        col(_Parent.list_number) == _Position.list_number,
+        _linked_or_shared(requester, col(_Parent.id)),
+    )
+    return or_(_linked_or_shared(requester, job_id), of_parent)
+
+
+def _linked_or_shared(requester: Requester, job_id: SQLColumnExpression[str]) -> ColumnElement[bool]:
+    linked = _linked(requester, job_id)
+    return or_(linked, job_id.in_(requester.shares)) if requester.shares else linked
+
+
+def _parent_readable(requester: Requester) -> ColumnElement[bool]:
+    """Return the condition that a requester may read the parent that children are joined with."""
+    return true() if requester.administrator else _linked_or_shared(requester, col(QueryJob.id))
+
+
+def _child_statuses(session: Session, requester: Requester, job_ids: Collection[str]) -> dict[str, str]:
+    """Return the status of those children, without rows of their own, of which a requester may read a parent."""
+    if not job_ids:
+        return {}
+    rows = child_rows(ChildJob.child_id, child_status(), _parent_readable(requester))
+    statement = rows.where(among(session, col(ChildJob.child_id), job_ids))
+    found: dict[str, str] = {}
+    readable_ids: set[str] = set()
+    for job_id, status, is_readable in session.connection().execute(statement):
+        found[job_id] = status
+        if is_readable:
+            readable_ids.add(job_id)
+    return {job_id: status for job_id, status in found.items() if job_id in readable_ids}
+
+
+def _children_beginning(session: Session, requester: Requester, text: str) -> set[str]:
+    """Return some children whose ids begin so, and of which a requester may read a parent."""
+    own = col(ChildJob.child_id)
+    within = own.between(text.ljust(ID_LENGTH, "0"), text.ljust(ID_LENGTH, "f"))
+    parents = select(own).join(QueryJob, col(QueryJob.list_number) == ChildJob.list_number)
+    some = parents.where(within, _parent_readable(requester)).distinct().order_by(own).limit(_SHOWN + 1)
+    return set(session.exec(some))
 
 
 def _linked(requester: Requester, job_id: SQLColumnExpression[str]) -> ColumnElement[bool]:

@@ -110,7 +110,8 @@ def bytes_kept(session: Session, owner: str) -> int:
     """Return the bytes kept for an owner: results, those that several jobs share once, reports, outputs of plugins."""
     linked = select(Link.job_id).where(Link.owner == owner)
     alone = select(QueryJob.result_key).where(col(QueryJob.id).in_(linked))
-    in_parents = select(ChildJob.result_key).where(col(ChildJob.parent_id).in_(linked))
+    parents = select(QueryJob.list_number).where(col(QueryJob.id).in_(linked))
+    in_parents = select(ChildJob.result_key).where(col(ChildJob.list_number).in_(parents))
     total = func.coalesce(func.sum(Result.length), 0)
     results = session.exec(select(total).where(col(Result.key).in_(alone) | col(Result.key).in_(in_parents))).one()
     reports = session.exec(select(ReportJob.files).where(col(ReportJob.id).in_(linked)))

@@ -60,7 +60,7 @@ class JobDoor:
         """
         if problems := summary_problems(summary):
             raise InvalidInputError(problems)
-        self._access.check_change(requester, job_id, self.kind)
+        self._check_change(requester, job_id)
         if not requester.owner:
             raise InvalidInputError(Problem("give a user name: summary and description belong to a user", "user"))
         if requester.administrator:
@@ -115,7 +115,7 @@ class JobDoor:
             job_id: The job.
             pinned: Whether to keep it for good.
         """
-        self._access.check_change(requester, job_id, self.kind)
+        self._check_change(requester, job_id)
         table = job_table(self.kind)
         with self._database.write() as session:
             session.exec(update(table).where(col(table.id) == job_id).values(pinned=pinned))
@@ -131,7 +131,7 @@ class JobDoor:
         """
         if lasts is not None and lasts <= timedelta():
             raise InvalidInputError(Problem(f"{lasts} is no time to share a job for: give a positive one", "lasts"))
-        self._access.check_change(requester, job_id, self.kind)
+        self._check_change(requester, job_id)
         return self._accounts.share(job_id, granted_by=requester.owner, lasts=lasts)
 
     @action("end-shares", answer="how many", done="{answer} tokens are worthless now")
@@ -152,6 +152,12 @@ class JobDoor:
 
         queued = [event.number for event in self.jobs.history(job_id) if event.to_status == JobStatus.QUEUED]
         return Waiting(job_id, self.kind, queued[-1] or 0)
+
+    def _check_change(self, requester: Requester, job_id: str) -> None:
+        """Make sure that a requester may change a job; a sequence of a larger one is then a job of its own."""
+        self._access.check_change(requester, job_id, self.kind)
+        if self.kind is JobKind.QUERY:
+            self.jobs.adopt(job_id)
 
     def _listed(  # noqa: PLR0913 - filters, and a part of the list
         self,

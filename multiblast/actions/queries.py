@@ -34,7 +34,7 @@ from multiblast.actions.stored_file import StoredFile
 from multiblast.database import BatchRun, ChildJob, JobEvent, JobKind, JobStatus, QueryJob
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem
 from multiblast.ids import digest, is_id
-from multiblast.jobs import ACTIVE, RESTARTABLE
+from multiblast.jobs import ACTIVE, RESTARTABLE, child_rows, child_status, is_child
 from multiblast.object_kinds import ObjectKind
 from multiblast.search.searched_job import RowChoice, SequenceRow, chosen_rows, left_to_search, searched_job
 
@@ -283,7 +283,7 @@ class Queries(JobDoor):
             ConflictError: it waits or runs, or is complete with its whole result and nothing changed.
             LimitError: the requester has as much as they may have for now.
         """
-        self._access.check_change(requester, job_id, JobKind.QUERY)
+        self._check_change(requester, job_id)
         job = self.jobs.query(job_id)
         if job.status in ACTIVE:
             raise ConflictError(f"job {job_id} is {job.status} already: cancel it first if it hangs")
@@ -305,7 +305,7 @@ class Queries(JobDoor):
         Raises:
             ConflictError: it has ended.
         """
-        self._access.check_change(requester, job_id, JobKind.QUERY)
+        self._check_change(requester, job_id)
         job = self.jobs.query(job_id)
         if job.status not in ACTIVE:
             raise ConflictError(f"job {job_id} is {job.status}: only a queued or running job can be cancelled")
@@ -502,20 +502,16 @@ def _blast_config(job: QueryJob) -> dict[str, Any]:
 
 
 def _children(session: Session, job: QueryJob, count: int) -> Iterator[ChildItem]:
-    statement = (
-        select(ChildJob.position, QueryJob.id, QueryJob.status, QueryJob.title)
-        .join(QueryJob, col(QueryJob.id) == ChildJob.child_id)
-        .where(ChildJob.parent_id == job.id, ChildJob.position <= count)
-        .order_by(col(ChildJob.position))
-    )
-    for position, child_id, status, title in session.exec(statement):
+    columns = (ChildJob.position, ChildJob.child_id, child_status(), ChildJob.title)
+    mine = child_rows(*columns).where(ChildJob.list_number == job.list_number, ChildJob.position <= count)
+    for position, child_id, status, title in session.execute(mine.order_by(None).order_by(ChildJob.position)):
         yield ChildItem(query_job_id=child_id, position=position, status=status, title=title)
 
 
 def _parents(session: Session, requester: Requester, job_id: str) -> list[str]:
     statement = (
         select(QueryJob.id)
-        .join(ChildJob, col(ChildJob.parent_id) == QueryJob.id)
+        .join(ChildJob, col(ChildJob.list_number) == QueryJob.list_number)
         .where(ChildJob.child_id == job_id, readable(requester, JobKind.QUERY))
         .distinct()
         .order_by(QueryJob.id)
@@ -527,11 +523,10 @@ def _queue_position(session: Session, job: QueryJob) -> int:
     """Return how many jobs that were submitted wait since before this one, and itself."""
     since = func.max(JobEvent.number)  # a queued job's last event is that it was queued
     own = session.exec(select(since).where(JobEvent.job_id == job.id)).one()
-    children = select(ChildJob.child_id).where(ChildJob.child_id == QueryJob.id).exists()
     earlier = (
         select(QueryJob.id)
         .join(JobEvent, col(JobEvent.job_id) == QueryJob.id)
-        .where(QueryJob.status == JobStatus.QUEUED, ~children)
+        .where(QueryJob.status == JobStatus.QUEUED, ~is_child())
         .group_by(QueryJob.id)
         .having(since < (own or 0))
     )

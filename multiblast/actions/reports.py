@@ -142,7 +142,8 @@ class Reports(JobDoor):
         """Whether a report is made in about a second, so that it is not worth a run of its own."""
         query_id = select(ReportJob.query_job_id).where(ReportJob.id == job_id).scalar_subquery()
         own = select(QueryJob.result_key).where(QueryJob.id == query_id)
-        of_children = select(ChildJob.result_key).where(ChildJob.parent_id == query_id)
+        number = select(QueryJob.list_number).where(QueryJob.id == query_id).scalar_subquery()
+        of_children = select(ChildJob.result_key).where(ChildJob.list_number == number)
         keys = or_(col(Result.key).in_(own), col(Result.key).in_(of_children))
         with self._database.read() as session:
             return (session.exec(select(func.sum(Result.archive_bytes)).where(keys)).one() or 0) <= _SMALL_BYTES

@@ -15,6 +15,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, m
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlmodel import Session
 
+from multiblast.database.tables import bytes_of
 from multiblast.errors import MultiblastError, NotFoundError
 
 _BUSY_TIMEOUT_S = 60
@@ -132,8 +133,14 @@ def _create_engine(url: str) -> Engine:
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None  # transactions are begun by _begin_sqlite, not by the driver
     _turn_to_wal(connection)
+    add_functions(connection)
     for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "temp_store=MEMORY"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def add_functions(connection: sqlite3.Connection) -> None:
+    """Give a connection what newer versions of SQLite have."""
+    connection.create_function("unhex", 1, lambda text: text if text is None else bytes_of(text), deterministic=True)
 
 
 def _turn_to_wal(connection: sqlite3.Connection) -> None:

@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ARRAY, ColumnElement, cast, func, select
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import GenericFunction
 from sqlmodel import Session
 
-from multiblast.database.tables import utc_now
+from multiblast.database.tables import HexBytes, utc_now
 
 _Item = TypeVar("_Item")
 
@@ -73,8 +75,42 @@ def among(session: Session, column: Any, values: Collection[Any]) -> ColumnEleme
     if is_postgresql(session):
         condition = column == func.any(cast(list(values), ARRAY(column.type)))
     else:
-        condition = column.in_(select(func.json_each(json.dumps(list(values))).table_valued("value").c.value))
+        value = func.json_each(json.dumps(list(values))).table_valued("value").c.value
+        condition = column.in_(select(raw(value) if isinstance(column.type, HexBytes) else value))
     return condition
+
+
+class raw(GenericFunction[str]):  # noqa: N801 - a function of SQL
+    """An id that is kept as text, as it is kept where it is bytes; NULL if it has other characters than digits."""
+
+    type = HexBytes()
+    inherit_cache = True
+
+
+class digits(GenericFunction[str]):  # noqa: N801 - as above
+    """An id that is kept as bytes, as text."""
+
+    inherit_cache = True
+
+
+@compiles(raw, "sqlite")
+def _raw_on_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    return f"unhex({compiler.process(element.clauses, **options)})"  # of our own: see `multiblast.database.engine`
+
+
+@compiles(raw, "postgresql")
+def _raw_on_postgresql(element: Any, compiler: Any, **options: Any) -> str:
+    return f"decode({compiler.process(element.clauses, **options)}, 'hex')"
+
+
+@compiles(digits, "sqlite")
+def _digits_on_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    return f"lower(hex({compiler.process(element.clauses, **options)}))"
+
+
+@compiles(digits, "postgresql")
+def _digits_on_postgresql(element: Any, compiler: Any, **options: Any) -> str:
+    return f"encode({compiler.process(element.clauses, **options)}, 'hex')"
 
 
 def in_portions(items: Iterable[_Item], size: int = 1000) -> Iterator[list[_Item]]:

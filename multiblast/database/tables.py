@@ -1,7 +1,8 @@
 """The tables of the job database.
 
 Objects themselves live in a store; rows say which exist and where. All times
-are UTC. Ids are 32 hexadecimal digits (`multiblast.ids`).
+are UTC. Ids are 32 hexadecimal digits (`multiblast.ids`). Tables with a row for
+each sequence (`ChildJob`, `Result`) are kept small: a job may have a million.
 """
 
 from __future__ import annotations
@@ -12,7 +13,19 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from pydantic import ConfigDict
-from sqlalchemy import JSON, BigInteger, Column, DateTime, Dialect, Index, Integer, MetaData, Text, TypeDecorator
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Text,
+    TypeDecorator,
+)
 from sqlalchemy.orm import declared_attr
 from sqlmodel import Field, SQLModel
 
@@ -57,6 +70,32 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
 
 
+class HexBytes(TypeDecorator[str]):
+    """Hexadecimal digits, kept as bytes, which are half as many.
+
+    What is no such text equals no row: it is NULL to the database.
+    """
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:  # noqa: ARG002 - as above
+        """Write bytes."""
+        return None if value is None else bytes_of(value)
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - as above
+        """Read digits."""
+        return None if value is None else value.hex()
+
+
+def bytes_of(digits: str) -> bytes | None:
+    """Return what hexadecimal digits stand for; None if it is something else."""
+    try:
+        return bytes.fromhex(digits)
+    except ValueError:
+        return None
+
+
 def numbered() -> Any:
     """Return a key that the database counts up; SQLite does so with its own kind of integers only."""
     return Field(default=None, sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True))
@@ -84,7 +123,8 @@ class Table(SQLModel):
 class QueryJob(Table, table=True):
     """One submission's configuration, and how far it is.
 
-    A child is the job one would get by submitting its sequence alone.
+    A child is the job one would get by submitting its sequence alone. It has a row here only once it is needed as a
+    job of its own; until then it is what its parent and its `ChildJob` make it: see `multiblast.jobs.children`.
 
     Attributes:
         recipe: Everything needed to run it again: targets and options as given.
@@ -93,6 +133,7 @@ class QueryJob(Table, table=True):
         sequences: How many; 1 for a job without children.
         search_key: Digest of program, version, options and database fingerprints it is searched with.
         result_key: Of a job with one sequence; empty for a parent.
+        list_number: Of a parent, which children it has.
         notes: What is legal but should be known, e.g. residues that BLAST+ replaces.
         expired_digest: SHA-256 over the results it had when they expired; empty if they never did.
     """
@@ -112,7 +153,8 @@ class QueryJob(Table, table=True):
     query_offset: int = Field(default=0, sa_type=BigInteger)
     query_bytes: int = Field(sa_type=BigInteger)
     search_key: str = Field(default="", max_length=32)
-    result_key: str = Field(default="", index=True, max_length=32)
+    result_key: str = Field(default="", index=True, sa_type=HexBytes)
+    list_number: int | None = Field(default=None, index=True, sa_type=BigInteger)
     notes: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     attempts: int = 0
     expired_digest: str = Field(default="", max_length=64)
@@ -124,20 +166,35 @@ class QueryJob(Table, table=True):
     used_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime, index=True)
 
 
+class SequenceList(Table, table=True):
+    """The children of a parent, which are written before the parent itself.
+
+    One to which no job refers is one that is being written, or what a killed process left, or what a job had before
+    its databases changed; upkeep removes it after a time.
+    """
+
+    number: int | None = numbered()
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
 class ChildJob(Table, table=True):
     """A parent's sequence at one position (1-based): where in its query it stands, and the result it has there.
 
-    The result key stands here beside the child's own, because a database may have
-    been rebuilt between two parents that share a child.
+    The result key stands here, because a database may have been rebuilt between two
+    parents that share a child.
     """
 
-    parent_id: str = Field(primary_key=True, max_length=32)
+    # Rows of a list lie together, in order, and take a fifth less than with numbers of their own.
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    list_number: int = Field(primary_key=True, sa_type=BigInteger)
     position: int = Field(primary_key=True)
-    child_id: str = Field(index=True, max_length=32)
-    result_key: str = Field(index=True, max_length=32)
+    child_id: str = Field(index=True, sa_type=HexBytes)
+    result_key: str = Field(index=True, sa_type=HexBytes)
     query_offset: int = Field(sa_type=BigInteger)
     query_bytes: int = Field(sa_type=BigInteger)
     letters: int
+    title: str = Field(default="", sa_type=Text)
 
 
 class ReportJob(Table, table=True):
@@ -217,37 +274,46 @@ class Run(Table, table=True):
     search_key: str = Field(default="", max_length=32)
 
 
+class Pack(Table, table=True):
+    """A stored object with results.
+
+    Attributes:
+        key: Where it is in the store.
+        created_at: When its results were found; compaction, which moves them to another pack, changes nothing of that.
+    """
+
+    number: int | None = numbered()
+    key: str = Field(unique=True)
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime, index=True)
+
+
 class Result(Table, table=True):
     """One sequence's result: where its archive lies, and what is in it in short.
 
     Attributes:
-        pack: Store key of the pack; the compressed archive is ``length`` bytes from ``offset``.
+        pack_number: The pack; the compressed archive is ``length`` bytes from ``offset``.
         digest: SHA-256 of the uncompressed archive.
         identity_percent, coverage_percent: Of the best hit's first HSP; coverage is of the query.
     """
 
-    key: str = Field(primary_key=True, max_length=32)
-    pack: str = Field(index=True)
+    key: str = Field(primary_key=True, sa_type=HexBytes)
+    pack_number: int = Field(index=True, sa_type=BigInteger)
     offset: int = Field(sa_type=BigInteger)
     length: int = Field(sa_type=BigInteger)
-    digest: str = Field(max_length=64)
+    digest: str = Field(sa_type=HexBytes)
     archive_bytes: int = Field(sa_type=BigInteger)
-    query_length: int = 0
     hits: int = 0
-    hsps: int = 0
     best_hit: str = Field(default="", sa_type=Text)
     evalue: float | None = None
-    bit_score: float | None = None
     identity_percent: float | None = None
     coverage_percent: float | None = None
     note: str = Field(default="", sa_type=Text)
-    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
 
 class Lease(Table, table=True):
     """The right to search for one result key, until a time."""
 
-    key: str = Field(primary_key=True, max_length=32)
+    key: str = Field(primary_key=True, sa_type=HexBytes)
     holder: str = Field(index=True, max_length=64)
     expires_at: datetime = Field(sa_type=UtcDateTime)
 
@@ -255,7 +321,7 @@ class Lease(Table, table=True):
 class Failure(Table, table=True):
     """A sequence that could not be searched, with the reason; a restart removes it."""
 
-    key: str = Field(primary_key=True, max_length=32)
+    key: str = Field(primary_key=True, sa_type=HexBytes)
     failure_class: str
     message: str = Field(default="", sa_type=Text)
     batch_run: int | None = None

@@ -1,10 +1,12 @@
 """Jobs: their ids, their states, their links, their history."""
 
 from multiblast.jobs.addresses import address_of
+from multiblast.jobs.children import adopted, child_rows, child_status, has_result, is_child
 from multiblast.jobs.identity import JobConfig, TargetName, plugin_job_id, report_id, sequence_digest
-from multiblast.jobs.jobs import Child, Counts, Jobs, NewSequence
+from multiblast.jobs.jobs import Child, Counts, Jobs
 from multiblast.jobs.lineage import descendants, newest_plugin_jobs
 from multiblast.jobs.ownership import Links, summary_problems
+from multiblast.jobs.recording import NewSequence
 from multiblast.jobs.states import ACTIVE, ENDED, MOVES, OPEN, RESTARTABLE, move
 
 __all__ = [
@@ -21,7 +23,12 @@ __all__ = [
     "NewSequence",
     "TargetName",
     "address_of",
+    "adopted",
+    "child_rows",
+    "child_status",
     "descendants",
+    "has_result",
+    "is_child",
     "move",
     "newest_plugin_jobs",
     "plugin_job_id",

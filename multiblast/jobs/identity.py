@@ -8,7 +8,7 @@ the site changes the id.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from multiblast.ids import Canonical, digest, digests
@@ -51,10 +51,10 @@ class JobConfig:
         """Return the job id for sequences given by their `sequence_digest`, in order."""
         return _query_id(self.digest, sequences)
 
-    def child_ids(self, sequences: Iterable[str]) -> list[str]:
-        """Return for each sequence the id of the job one would get by submitting it alone."""
+    def child_ids(self, sequences: Iterable[str]) -> Iterator[str]:
+        """Yield for each sequence the id of the job one would get by submitting it alone."""
         of = digests(_QUERY, self.digest)
-        return [of(_digest_of([sequence])) for sequence in sequences]
+        return (of(_digest_of([sequence])) for sequence in sequences)
 
 
 def sequence_digest(canonical: bytes) -> str:

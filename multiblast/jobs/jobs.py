@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, update
+from sqlalchemy import ColumnElement, and_, func, not_, update
 from sqlalchemy import select as sa_select
 from sqlmodel import Session, col, select
 
@@ -21,6 +21,7 @@ from multiblast.database import (
     JobStatus,
     JobT,
     Link,
+    Pack,
     PluginJob,
     PluginSource,
     QueryJob,
@@ -30,26 +31,18 @@ from multiblast.database import (
     among,
     insert_missing,
     job_table,
-    upsert,
     utc_now,
 )
 from multiblast.errors import NotFoundError
+from multiblast.jobs.children import COULD_NOT, adopt, adopted, child_ids, find_child, has_failed, has_result, parent_of
 from multiblast.jobs.ownership import add_link
+from multiblast.jobs.recording import NewSequence, first_event, record
 from multiblast.jobs.states import WAITS, move
 
 _log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class NewSequence:
-    """One sequence of a query that is being recorded, and its place in the query's canonical FASTA."""
-
-    child_id: str
-    result_key: str
-    query_offset: int
-    query_bytes: int
-    letters: int
-    title: str
+_FEW = 10_000  # sequences, which are counted in a twentieth of a second
+_ROWS_AT_A_TIME = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,25 +77,35 @@ class Jobs:
     def add(
         self,
         job: QueryJob,
-        sequences: Sequence[NewSequence],
+        sequences: Iterable[NewSequence] = (),
         *,
         owner: str = "",
         summary: str = "",
         description: str = "",
     ) -> None:
-        """Write a query job, its children and its owner's link in one transaction.
+        """Write a query job, its children and its owner's link: whole, or nothing that can be seen.
 
         What exists already is left as it is, but for jobs whose database or program changed
         since: they get the new result keys and wait to be run again. A job with one sequence
-        is its own child, and needs no ``sequences``; equal ones share a child.
+        is its own child, and needs no ``sequences``; equal ones share a child. They are read once, if at all.
         """
-        with self._database.write() as session:
-            _record_jobs(session, job, sequences)
-            add_link(session, Link(owner=owner, job_id=job.id, summary=summary, description=description))
+        link = Link(owner=owner, job_id=job.id, summary=summary, description=description)
+        record(self._database, job, sequences, link)
 
     def query(self, job_id: str) -> QueryJob:
-        """Return one query job; `NotFoundError` if there is none of this id."""
-        return self._get(QueryJob, job_id, "submit the query first")
+        """Return one query job, or a child as one; `NotFoundError` if there is none of this id."""
+        with self._database.read() as session:
+            if (job := session.get(QueryJob, job_id) or find_child(session, job_id)) is not None:
+                return job
+        raise _missing(QueryJob, job_id, "submit the query first")
+
+    def adopt(self, job_id: str) -> None:
+        """Let a child be a job of its own from now on; nothing happens if it is one, or if there is no such child."""
+        with self._database.read() as session:
+            if session.get(QueryJob, job_id) is not None:
+                return
+        with self._database.write() as session:
+            adopt(session, job_id)
 
     def report(self, job_id: str) -> ReportJob:
         """Return one report job; `NotFoundError` if there is none of this id."""
@@ -117,6 +120,8 @@ class Jobs:
         with self._database.read() as session:
             table = job_table(kind)
             status = session.exec(select(table.status).where(table.id == job_id)).first()
+            if status is None and kind is JobKind.QUERY and (child := find_child(session, job_id)) is not None:
+                status = child.status
         if status is None:
             raise NotFoundError(f"{kind} job", job_id, "check the id")
         return JobStatus(status)
@@ -125,7 +130,7 @@ class Jobs:
         with self._database.read() as session:
             job = session.get(table, job_id)
         if job is None:
-            raise NotFoundError(str(table.__tablename__).replace("_", " "), job_id, remedy)
+            raise _missing(table, job_id, remedy)
         return job
 
     def kind(self, job_id: str) -> JobKind:
@@ -134,6 +139,8 @@ class Jobs:
             for kind in JobKind:
                 if session.get(job_table(kind), job_id) is not None:
                     return kind
+            if child_ids(session, [job_id]):
+                return JobKind.QUERY
         raise NotFoundError("job", job_id, "check the id")
 
     def last_run(self, job_id: str) -> Run | None:
@@ -203,24 +210,22 @@ class Jobs:
     def children(self, job: QueryJob, position: int | None = None) -> Iterator[Child]:
         """Yield a job's sequences in order, or that of a position; a job with one sequence is its own child."""
         with self._database.read() as session:
-            if job.sequences == 1:
-                if position not in {None, 1}:
-                    return
-                result, failure = session.get(Result, job.result_key), session.get(Failure, job.result_key)
-                pack = result.pack if result else None
-                yield Child(1, job.id, job.result_key, job.query_offset, job.query_bytes, job.letters, pack, failure)
+            if job.list_number is None:
+                if position in {None, 1}:
+                    yield _own_child(session, job)
                 return
             columns = [col(getattr(ChildJob, field.name)) for field in fields(Child)[2:6]]
             statement = (  # columns: rows of 10 000 sequences as objects would take seconds
-                sa_select(col(ChildJob.position), col(ChildJob.child_id), *columns, col(Result.pack), Failure)
-                .where(col(ChildJob.parent_id) == job.id)
+                sa_select(col(ChildJob.position), col(ChildJob.child_id), *columns, col(Pack.key), Failure)
+                .where(col(ChildJob.list_number) == job.list_number)
                 .outerjoin(Result, col(Result.key) == ChildJob.result_key)
+                .outerjoin(Pack, col(Pack.number) == Result.pack_number)
                 .outerjoin(Failure, col(Failure.key) == ChildJob.result_key)
                 .order_by(col(ChildJob.position))
             )
             if position is not None:
                 statement = statement.where(col(ChildJob.position) == position)
-            for row in session.execute(statement):
+            for row in session.execute(statement.execution_options(yield_per=_ROWS_AT_A_TIME)):
                 yield Child(*row)
 
     def counts(self, job: QueryJob) -> Counts:
@@ -229,18 +234,19 @@ class Jobs:
             return _counts(session, job)
 
     def start(self, job: QueryJob, *, run_id: str = "") -> None:
-        """Note that a job runs now, and those of its children that have no result."""
+        """Note that a job runs now, and with it those of its children that have no result."""
         with self._database.write() as session:
+            adopt(session, job.id)
             again = session.get_one(QueryJob, job.id, with_for_update=True)
             again.cancel_requested, again.attempts = False, again.attempts + 1
             session.flush()
-            searched = _unfinished(job.id)
-            move(session, QueryJob, searched, JobStatus.QUEUED, "submitted again", run_id=run_id)
-            move(session, QueryJob, searched, JobStatus.IN_PROGRESS, run_id=run_id)
+            for searched in _with_parts(again, not_(has_result())):
+                move(session, QueryJob, searched, JobStatus.QUEUED, "submitted again", run_id=run_id)
+                move(session, QueryJob, searched, JobStatus.IN_PROGRESS, run_id=run_id)
         _log.info("runs now", extra={"job": job.id})
 
     def stop(self, job: QueryJob, to: JobStatus, why: str, *, run_id: str = "") -> None:
-        """Note that a job fails or is cancelled, and so are those of its children that have no result.
+        """Note that a job fails or is cancelled, and with it those of its children that have no result.
 
         Of a cancelled job, what still runs is stopped.
         """
@@ -248,20 +254,22 @@ class Jobs:
             held = session.get_one(QueryJob, job.id, with_for_update=True)
             held.cancel_requested = held.cancel_requested or to is JobStatus.CANCELLED
             session.flush()
-            move(session, QueryJob, _unfinished(job.id), to, why, run_id=run_id)
+            for left in _with_parts(held, not_(has_result())):
+                move(session, QueryJob, left, to, why, run_id=run_id)
         _log.info("%s: %s", to, why, extra={"job": job.id})
 
     def settle(self, job: QueryJob, *, run_id: str = "", run: Run | None = None) -> JobStatus:
-        """Complete the children with a result, fail those that cannot have one, then the parent; return its status.
+        """Complete a job if all its sequences have a result, or fail it if some cannot have one; return its status.
 
-        A ``run`` that is over with this is recorded in the same transaction.
+        So are those of its children that are jobs of their own. A ``run`` that is over with this is recorded in the
+        same transaction.
         """
+        counts = self.counts(job)  # before the transaction: of a million sequences this takes a second
         with self._database.write() as session:
             held = session.get_one(QueryJob, job.id, with_for_update=True)  # the parent before its children, always
-            if job.sequences > 1:
-                _settle_children(session, job.id, run_id)
-            counts, status = _counts(session, job), JobStatus(held.status)
-            mine = col(QueryJob.id) == job.id
+            if (held.attempts, held.list_number) != (job.attempts, job.list_number) or held.sequences <= _FEW:
+                counts = _counts(session, held)  # a restart forgets failures
+            status, mine = JobStatus(held.status), col(QueryJob.id) == job.id
             to, why = status, ""
             if counts.done == counts.sequences:
                 to = JobStatus.COMPLETE
@@ -269,6 +277,10 @@ class Jobs:
                 to, why = JobStatus.FAILED, f"{counts.failed} of {counts.sequences} sequences could not be searched"
             if to != status and move(session, QueryJob, mine, to, why, run_id=run_id):
                 status = to
+            if held.list_number is not None:
+                move(session, QueryJob, adopted(held, has_result()), JobStatus.COMPLETE, run_id=run_id)
+                failed = adopted(held, has_failed(), not_(has_result()))
+                move(session, QueryJob, failed, JobStatus.FAILED, COULD_NOT, run_id=run_id)
             if run is not None:
                 held.attempts += 1
                 session.add(run)
@@ -276,10 +288,14 @@ class Jobs:
         return status
 
     def history(self, job_id: str) -> list[JobEvent]:
-        """Return what happened to a job, oldest first."""
+        """Return what happened to a job, oldest first; to a child that is no job of its own, what did to its parent."""
         with self._database.read() as session:
             statement = select(JobEvent).where(JobEvent.job_id == job_id).order_by(col(JobEvent.number))
-            return list(session.exec(statement))
+            if events := list(session.exec(statement)):
+                return events
+        with self._database.read() as session:
+            parent = parent_of(session, job_id)
+        return self.history(parent) if parent else []
 
     def record_report(self, report: ReportJob, owner: str, *, summary: str = "", description: str = "") -> None:
         """Write a report job unless it exists, and link its owner with what they note about it."""
@@ -289,8 +305,9 @@ class Jobs:
                     return
         with self._database.write() as session:
             if session.get(ReportJob, report.id) is None:
+                adopt(session, report.query_job_id)
                 insert_missing(session, ReportJob, [report.model_dump()])
-                insert_missing(session, JobEvent, [_first_event(report.id)])
+                insert_missing(session, JobEvent, [first_event(report.id)])
             link = Link(owner=owner, job_id=report.id, kind=JobKind.REPORT, summary=summary, description=description)
             add_link(session, link)
 
@@ -302,7 +319,7 @@ class Jobs:
             if session.get(PluginJob, job.id) is None:
                 insert_missing(session, PluginJob, [job.model_dump()])
                 insert_missing(session, PluginSource, [{"job_id": job.id, "source_id": one} for one in sorted(sources)])
-                insert_missing(session, JobEvent, [_first_event(job.id)])
+                insert_missing(session, JobEvent, [first_event(job.id)])
             link = Link(owner=owner, job_id=job.id, kind=JobKind.PLUGIN, summary=summary, description=description)
             add_link(session, link)
 
@@ -314,93 +331,45 @@ class Jobs:
             return list(session.exec(statement))
 
     def touch(self, job_ids: Collection[str]) -> None:
-        """Note that a job's result or report was read."""
+        """Note that a job's result or report was read; a child that was is kept for that, and so is its own job."""
         with self._database.write() as session:
+            for job_id in child_ids(session, job_ids):
+                adopt(session, job_id)
             for table in map(job_table, JobKind):
                 read = select(table.id).where(among(session, col(table.id), job_ids)).order_by(col(table.id))
                 session.exec(update(table).where(col(table.id).in_(read.with_for_update())).values(used_at=utc_now()))
 
 
+def _missing(table: type[AnyJob], job_id: str, remedy: str) -> NotFoundError:
+    return NotFoundError(str(table.__tablename__).replace("_", " "), job_id, remedy)
+
+
+def _own_child(session: Session, job: QueryJob) -> Child:
+    """Return the sequence of a job that has one."""
+    of_result = (
+        select(Pack.key).join(Result, col(Result.pack_number) == Pack.number).where(Result.key == job.result_key)
+    )
+    pack, failure = session.exec(of_result).first(), session.get(Failure, job.result_key)
+    return Child(1, job.id, job.result_key, job.query_offset, job.query_bytes, job.letters, pack, failure)
+
+
 def _counts(session: Session, job: QueryJob) -> Counts:
-    if job.sequences == 1:
+    if job.list_number is None:
         done = session.get(Result, job.result_key) is not None
         failed = session.get(Failure, job.result_key) is not None
         return Counts(1, int(done), int(failed))
     statement = (
         sa_select(func.count(), func.count(col(Result.key)), func.count(col(Failure.key)))
         .select_from(ChildJob)
-        .where(col(ChildJob.parent_id) == job.id)
+        .where(col(ChildJob.list_number) == job.list_number)
         .outerjoin(Result, col(Result.key) == ChildJob.result_key)
         .outerjoin(Failure, col(Failure.key) == ChildJob.result_key)
     )
     return Counts(*map(int, session.connection().execute(statement).one()))
 
 
-def _unfinished(job_id: str) -> ColumnElement[bool]:
-    """Return the condition for a job and those of its children that have no result."""
-    children = (
-        sa_select(col(ChildJob.child_id))
-        .outerjoin(Result, col(Result.key) == ChildJob.result_key)
-        .where(col(ChildJob.parent_id) == job_id, col(Result.key).is_(None))
-    )
-    return col(QueryJob.id).in_(children) | (col(QueryJob.id) == job_id)
-
-
-def _settle_children(session: Session, parent_id: str, run_id: str) -> None:
-    for table, to in ((Result, JobStatus.COMPLETE), (Failure, JobStatus.FAILED)):
-        children = select(ChildJob.child_id).where(ChildJob.parent_id == parent_id)
-        settled = children.join(table, col(table.key) == ChildJob.result_key)
-        which: ColumnElement[bool] = col(QueryJob.id).in_(settled)
-        move(session, QueryJob, which, to, "could not be searched" if to is JobStatus.FAILED else "", run_id=run_id)
-
-
-def _record_jobs(session: Session, job: QueryJob, sequences: Sequence[NewSequence]) -> None:
-    """Write a query job and its children, but for those that exist."""
-    parent = job.model_dump()
-    _record_rows(session, [parent])
-    if not sequences:
-        return
-    children: dict[str, dict[str, Any]] = {}
-    positions = []
-    for position, sequence in enumerate(sequences, start=1):
-        facts = {name: getattr(sequence, name) for name in ("result_key", "query_offset", "query_bytes", "letters")}
-        own = {"id": sequence.child_id, "sequences": 1, "title": sequence.title, "notes": []}
-        children.setdefault(sequence.child_id, {**parent, **facts, **own})
-        positions.append({"parent_id": job.id, "position": position, "child_id": sequence.child_id, **facts})
-    # In the same order everywhere, so that two transactions never wait for each other.
-    _record_rows(session, [children[child_id] for child_id in sorted(children)])
-    upsert(session, ChildJob, positions, lambda new: {"result_key": new.result_key})
-
-
-def _first_event(job_id: str) -> dict[str, Any]:
-    """Return the first line of a job's history."""
-    return {"job_id": job_id, "to_status": JobStatus.QUEUED, "why": "submitted"}
-
-
-def _record_rows(session: Session, rows: Sequence[dict[str, Any]]) -> None:
-    ids = [row["id"] for row in rows]
-    jobs = select(QueryJob.id, QueryJob.search_key).where(among(session, col(QueryJob.id), ids))
-    known = dict(session.exec(jobs).all())
-    _insert_jobs(session, [row for row in rows if row["id"] not in known])
-    _renew(session, [row for row in rows if known.get(row["id"], row["search_key"]) != row["search_key"]])
-
-
-def _insert_jobs(session: Session, rows: list[dict[str, Any]]) -> None:
-    """Insert jobs, each with its first line of history, but for those that somebody else inserts right now."""
-    insert_missing(session, QueryJob, rows)
-    ids = [row["id"] for row in rows]
-    begun = set(session.exec(select(JobEvent.job_id).where(among(session, col(JobEvent.job_id), ids))))
-    insert_missing(session, JobEvent, [_first_event(job_id) for job_id in ids if job_id not in begun])
-
-
-def _renew(session: Session, rows: Sequence[dict[str, Any]]) -> None:
-    """Give jobs that were recorded for other databases or another program version their new result keys."""
-    if not rows:
-        return
-    why = "a database or the program changed since it was searched"
-    ids = [row["id"] for row in rows]
-    move(session, QueryJob, among(session, col(QueryJob.id), ids), JobStatus.QUEUED, why)
-    renewed = update(QueryJob).where(col(QueryJob.id) == bindparam("job"))
-    values: dict[str, Any] = {"result_key": bindparam("result"), "search_key": bindparam("search")}
-    changes = [{"job": row["id"], "result": row["result_key"], "search": row["search_key"]} for row in rows]
-    session.connection().execute(renewed.values(values), changes)
+def _with_parts(job: QueryJob, *conditions: ColumnElement[bool]) -> Iterator[ColumnElement[bool]]:
+    """Yield the condition for a job, and that for those children under conditions that are jobs of their own."""
+    yield col(QueryJob.id) == job.id
+    if job.list_number is not None:
+        yield adopted(job, *conditions)

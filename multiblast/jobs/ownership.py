@@ -9,7 +9,6 @@ from sqlalchemy import case, delete, false, or_
 from sqlmodel import Session, col, select
 
 from multiblast.database import (
-    ChildJob,
     Database,
     JobKind,
     JobT,
@@ -21,6 +20,7 @@ from multiblast.database import (
     upsert,
 )
 from multiblast.errors import NotFoundError, Problem
+from multiblast.jobs.children import adopt, is_child
 
 _LONGEST_SUMMARY = 512
 _WORDS = ("summary", "description")
@@ -106,8 +106,7 @@ class Links:
         else:
             statement = statement.outerjoin(Link, false())
             if table is QueryJob:  # not those that are there as a part of a larger one only
-                part = select(ChildJob.child_id).where(ChildJob.child_id == QueryJob.id).exists()
-                statement = statement.where(~part | (col(QueryJob.attempts) > 0))
+                statement = statement.where(~is_child() | (col(QueryJob.attempts) > 0))
         for name, value in filters.items():
             if value and name == "source":
                 taking_in = select(PluginSource.job_id).where(PluginSource.source_id == value)
@@ -129,4 +128,6 @@ def add_link(session: Session, link: Link) -> None:
         # Without new words the old ones stay.
         return {name: case((new[name] != "", new[name]), else_=col(getattr(Link, name))) for name in _WORDS}
 
+    if link.owner and link.kind == JobKind.QUERY:
+        adopt(session, link.job_id)
     upsert(session, Link, [link.model_dump()] if link.owner else [], words)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import func, update
+from sqlalchemy import and_, delete, exists, func, not_, update
 from sqlmodel import Session, col, select
 
-from multiblast.database import Database, Discarded, Result, insert_missing
+from multiblast.database import Database, Discarded, Pack, Result, among, in_portions, insert_missing
 from multiblast.errors import StoreError
 from multiblast.results.packs import PackEntry, PackReader, PackWriter
 from multiblast.stores import Store
@@ -52,8 +52,8 @@ def _live_bytes(database: Database) -> Iterator[tuple[str, int]]:
     """Yield each pack that is referred to, and how many of its bytes are."""
     last = ""
     while True:
-        statement = select(Result.pack, func.sum(Result.length)).where(Result.pack > last)
-        statement = statement.group_by(Result.pack).order_by(Result.pack).limit(_PACKS_AT_A_TIME)
+        statement = select(Pack.key, func.sum(Result.length)).join(Result, col(Result.pack_number) == Pack.number)
+        statement = statement.where(Pack.key > last).group_by(Pack.key).order_by(Pack.key).limit(_PACKS_AT_A_TIME)
         with database.read() as session:
             rows = session.exec(statement).all()
         yield from ((pack, int(length)) for pack, length in rows)
@@ -65,15 +65,32 @@ def _live_bytes(database: Database) -> Iterator[tuple[str, int]]:
 def _rewrite(database: Database, store: Store, pack: str) -> int:
     """Write what is referred to of a pack as a new one; return its size in bytes."""
     with database.read() as session:
-        rows = session.exec(select(Result).where(Result.pack == pack).order_by(col(Result.offset))).all()
+        old = session.exec(select(Pack).where(Pack.key == pack)).one()
+        mine = select(Result).where(Result.pack_number == old.number).order_by(col(Result.offset))
+        rows = session.exec(mine).all()
     with PackReader(store, {pack: len(rows)}) as reader, PackWriter(store) as writer:
         for row in rows:
             entry = PackEntry(row.key, row.offset, row.length, row.digest, row.archive_bytes)
             writer.add_frame(entry, reader.frame(pack, entry))
-        new = writer.store()
+        new = Pack(key=writer.store(), created_at=old.created_at)
         with database.write() as session:
-            for moved in writer.entries:
-                here = (col(Result.key) == moved.key) & (col(Result.pack) == pack)
-                session.exec(update(Result).where(here).values(pack=new, offset=moved.offset))
-            discard(session, [pack])
-    return store.stat(new).size_bytes
+            session.add(new)
+            session.flush()
+            number, key = new.number, new.key
+        for some in in_portions(writer.entries):
+            with database.write() as session:
+                for moved in some:
+                    here = (col(Result.key) == moved.key) & (col(Result.pack_number) == old.number)
+                    session.exec(update(Result).where(here).values(pack_number=number, offset=moved.offset))
+        with database.write() as session:
+            forget_empty(session, [old.number])
+    return store.stat(key).size_bytes
+
+
+def forget_empty(session: Session, numbers: Collection[int | None]) -> None:
+    """Forget those packs in which nothing is left that anything refers to, and discard them."""
+    of_pack = col(Result.pack_number) == Pack.number
+    empty = and_(among(session, col(Pack.number), numbers), not_(exists().where(of_pack)))
+    packs = session.exec(select(Pack.key).where(empty)).all()
+    session.exec(delete(Pack).where(among(session, col(Pack.key), packs)))
+    discard(session, packs)

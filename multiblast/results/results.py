@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields
 from functools import partial
-from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, func, update
+from sqlalchemy import select as sa_select
 from sqlmodel import Session, col, select
 
 from multiblast.archive import Summary
@@ -22,13 +22,14 @@ from multiblast.database import (
     Database,
     Failure,
     Lease,
+    Pack,
     QueryJob,
     Result,
     among,
     database_now,
     heartbeat,
+    in_portions,
     upsert,
-    utc_now,
 )
 from multiblast.errors import NotFoundError
 from multiblast.results.holders import is_gone
@@ -36,6 +37,7 @@ from multiblast.results.packs import PackEntry, PackReader, PackWriter
 from multiblast.stores import Store
 
 _CHECKS_AT_A_TIME = 8
+_SLICE = 5000  # rows of one transaction
 _PLACE = tuple(field.name for field in fields(PackEntry))
 _SUMMARY = tuple(name for name in Summary._fields if name in Result.model_fields)
 
@@ -49,17 +51,34 @@ class Claim:
     others: frozenset[str] = field(default_factory=frozenset)
 
 
+@dataclass(frozen=True, slots=True)
+class StoredResult:
+    """Where the archive of one result lies: its bytes in a pack, by the pack's store key; see `PackEntry`."""
+
+    key: str
+    pack: str
+    offset: int
+    length: int
+    digest: str
+    archive_bytes: int
+
+    @property
+    def entry(self) -> PackEntry:
+        """Its place in the pack."""
+        return PackEntry(self.key, self.offset, self.length, self.digest, self.archive_bytes)
+
+
 class Results:
     """Every result there is: rows in the database, archives in packs in the store."""
 
     def __init__(self, database: Database, store: Store) -> None:
         self._database, self._store = database, store
 
-    def known(self, keys: Collection[str]) -> dict[str, Result]:
-        """Return the rows of those keys that have a result."""
+    def known(self, keys: Collection[str]) -> dict[str, StoredResult]:
+        """Return where the results of those keys are that have one."""
         with self._database.read() as session:
-            rows = session.exec(select(Result).where(among(session, col(Result.key), keys)))
-            return {row.key: row for row in rows}
+            known = _STORED.where(among(session, col(Result.key), keys))
+            return {row[0]: StoredResult(*row) for row in session.connection().execute(known)}
 
     def claim(self, keys: Collection[str], holder: str, *, lost: Collection[str] = ()) -> Claim:
         """Lease those keys to ``holder`` that nobody has searched or is searching.
@@ -67,17 +86,21 @@ class Results:
         A lease lasts 60 s unless kept alive (`keep_leases_alive`): what a killed holder had is taken over, and at once
         if it was a process of this machine. What packs of ``lost`` held, which are not in the store, is not known.
         """
-        with self._database.write() as session:
-            known = _known_keys(session, keys, lost)
-            left = sorted(set(keys) - known)  # in one order everywhere, so that two claims never wait for each other
-            gone = sorted(filter(is_gone, set(_holders(session, left).values())))
-            mine = _take_leases(session, left, holder, gone)
-            late = _known_keys(
-                session, mine, lost
-            )  # their searches ended, and gave their leases back, since the first look
-            _give_back(session, late, holder)
-        others = frozenset(left) - mine
-        return Claim(frozenset(known | late), frozenset(mine - late), others)
+        known, mine, others = set[str](), set[str](), set[str]()
+        # In one order everywhere, so that two claims never wait for each other; a slice is a twentieth of a second.
+        for some in in_portions(sorted(set(keys)), _SLICE):
+            with self._database.write() as session:
+                found = _known_keys(session, some, lost)
+                left = [key for key in some if key not in found]
+                gone = sorted(filter(is_gone, set(_holders(session, left).values())))
+                taken = _take_leases(session, left, holder, gone)
+                # Their searches ended, and gave their leases back, since the first look.
+                late = _known_keys(session, taken, lost)
+                _give_back(session, late, holder)
+            known |= found | late
+            mine |= taken - late
+            others |= set(left) - taken
+        return Claim(frozenset(known), frozenset(mine), frozenset(others))
 
     def keep_leases_alive(self, holder: str) -> AbstractContextManager[None]:
         """Keep the holder's leases alive while the block runs, and give back what is left of them after it."""
@@ -89,27 +112,33 @@ class Results:
             _delete(session, Lease, col(Lease.holder) == holder)
 
     def add(self, pack: PackWriter, summaries: Sequence[Summary], holder: str, *, lost: Collection[str] = ()) -> None:
-        """Store a pack, then record its results and give their leases back, in one transaction.
+        """Store a pack, then record its results and give their leases back.
 
         A key that got a result meanwhile keeps the one it has, unless that is in a pack of ``lost``.
         """
         if not pack.entries:
             return
-        name, now = pack.store(), utc_now()
-        rows = [
-            {"pack": name, "created_at": now}
-            | {column: getattr(entry, column) for column in _PLACE}
-            | _columns(summary)
-            for entry, summary in zip(pack.entries, summaries, strict=True)
-        ]
-        keys = [entry.key for entry in pack.entries]
-        rows.sort(key=itemgetter("key"))  # in one order everywhere, so that two writers never wait for each other
-        with self._database.write() as session:
-            is_lost = among(session, col(Result.pack), lost)
-            values = [name for name in rows[0] if name != "key"]
-            upsert(session, Result, rows, lambda new: {name: new[name] for name in values}, where=is_lost)
-            _give_back(session, keys, holder)
-            _clear_failures(session, keys)
+        stored = Pack(key=pack.store())
+        # In one order everywhere, so that two writers never wait for each other.
+        found = sorted(zip(pack.entries, summaries, strict=True), key=lambda one: one[0].key)
+        for some in in_portions(found, _SLICE):
+            with self._database.write() as session:
+                if stored.number is None:
+                    session.add(stored)
+                    session.flush()
+                    session.refresh(stored)
+                    session.expunge(stored)
+                rows = [
+                    {"pack_number": stored.number}
+                    | {column: getattr(entry, column) for column in _PLACE}
+                    | _columns(summary)
+                    for entry, summary in some
+                ]
+                is_lost = among(session, col(Result.pack_number), _numbers(session, lost))
+                upsert(session, Result, rows, _all_but_key, where=is_lost)
+                keys = [entry.key for entry, _ in some]
+                _give_back(session, keys, holder)
+                _clear_failures(session, keys)
 
     def fail(  # noqa: PLR0913 - the facts of a failure
         self,
@@ -124,7 +153,8 @@ class Results:
         """Record that a sequence cannot be searched, and why, in place of a result in a pack of ``lost``."""
         with self._database.write() as session:
             _give_back(session, [key], holder)  # not that of somebody who took it over meanwhile
-            session.exec(delete(Result).where(col(Result.key) == key, among(session, col(Result.pack), lost)))
+            is_lost = among(session, col(Result.pack_number), _numbers(session, lost))
+            session.exec(delete(Result).where(col(Result.key) == key, is_lost))
             session.merge(Failure(key=key, failure_class=failure_class, message=message, batch_run=batch_run))
 
     def failures(self) -> dict[str, int]:
@@ -154,15 +184,19 @@ class Results:
         with PackReader(self._store, dict(Counter(rows[key].pack for key in keys))) as reader:
             for key in keys:
                 row = rows[key]
-                yield reader.archive(row.pack, PackEntry(key, row.offset, row.length, row.digest, row.archive_bytes))
+                yield reader.archive(row.pack, row.entry)
 
-    def lost_packs(self, rows: Iterable[Result]) -> frozenset[str]:
+    def lost_packs(self, rows: Iterable[StoredResult]) -> frozenset[str]:
         """Return the packs that some results are said to be in and that are not in the store.
 
         This only looks: another store may be meant, or it may be back in a while. What is lost is searched again,
         and `add` then replaces its rows; only `multiblast.upkeep.StorageUpkeep.verify` forgets rows.
         """
-        packs = sorted({row.pack for row in rows})
+        return self.absent({row.pack for row in rows})
+
+    def absent(self, packs: Iterable[str]) -> frozenset[str]:
+        """Return those packs that are not in the store."""
+        packs = sorted(packs)
         with ThreadPoolExecutor(_CHECKS_AT_A_TIME) as pool:
             present = pool.map(self._store.exists, packs)
             return frozenset(pack for pack, is_present in zip(packs, present, strict=True) if not is_present)
@@ -189,9 +223,25 @@ def _columns(summary: Summary) -> dict[str, Any]:
     return {column: getattr(summary, column) for column in _SUMMARY} | {"note": note}
 
 
+_STORED = sa_select(col(Result.key), col(Pack.key), *(col(getattr(Result, name)) for name in _PLACE[1:])).join(
+    Pack, col(Pack.number) == Result.pack_number
+)
+
+
+def _all_but_key(new: Any) -> dict[str, Any]:
+    return {name: new[name] for name in Result.model_fields if name != "key"}
+
+
+def _numbers(session: Session, packs: Collection[str]) -> list[int]:
+    """Return the numbers of packs."""
+    if not packs:
+        return []
+    return [number or 0 for number in session.exec(select(Pack.number).where(among(session, col(Pack.key), packs)))]
+
+
 def _known_keys(session: Session, keys: Collection[str], lost: Collection[str]) -> set[str]:
-    packs = session.exec(select(Result.key, Result.pack).where(among(session, col(Result.key), keys)))
-    return {key for key, pack in packs if pack not in lost}
+    known = select(Result.key).where(among(session, col(Result.key), keys))
+    return set(session.exec(known.where(col(Result.pack_number).not_in(_numbers(session, lost))) if lost else known))
 
 
 def _holders(session: Session, keys: Collection[str]) -> dict[str, str]:
@@ -234,7 +284,7 @@ def results_digest(session: Session, job: QueryJob) -> str:
     statement = (
         select(Result.digest)
         .join(ChildJob, col(ChildJob.result_key) == Result.key)
-        .where(ChildJob.parent_id == job.id)
+        .where(ChildJob.list_number == job.list_number)
         .order_by(col(ChildJob.position))
     )
     for digest in session.exec(statement):

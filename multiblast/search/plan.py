@@ -12,8 +12,9 @@ from typing import Any
 from sqlalchemy import case
 from sqlmodel import col
 
-from multiblast.database import Database, Result, Speed, upsert, utc_now
+from multiblast.database import Database, Speed, upsert, utc_now
 from multiblast.ids import digest
+from multiblast.results import StoredResult
 from multiblast.search.engine import SearchEngine
 from multiblast.search.plugins import search_plugin
 
@@ -201,7 +202,7 @@ def _lost_warnings(count: int) -> Iterator[str]:
 
 
 def _known_batches(
-    job_id: str, sequences: Mapping[str, PlannedSequence], known: Mapping[str, Result]
+    job_id: str, sequences: Mapping[str, PlannedSequence], known: Mapping[str, StoredResult]
 ) -> Iterator[Batch]:
     """Yield one batch for each of the first packs that hold known results, so that they can be shown."""
     packs: dict[str, list[PlannedSequence]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from multiblast.blast_versions import remedy_of_old, version_note
 from multiblast.coupling import Reference, brought
 from multiblast.database import QueryJob
 from multiblast.errors import InvalidInputError, ObjectMissingError, Problem, collecting
+from multiblast.ids import ID_LENGTH
 from multiblast.jobs import JobConfig, NewSequence, sequence_digest
 from multiblast.object_kinds import ObjectKind
 from multiblast.options import Options, added_program
@@ -27,6 +29,7 @@ from multiblast.search.plan import Plan, PlannedSequence, make_plan
 from multiblast.search.profiles import Profile, profile_key, read_profile
 from multiblast.search.submission import StoreKey, Submission
 from multiblast.sequences import Query, check_query
+from multiblast.sequences.sequence import as_text
 from multiblast.settings import QueryLimits
 
 
@@ -75,23 +78,25 @@ class Recorder:
             options, profile = checked.options, checked.profile
             config = JobConfig(submission.site, options.program, options.changed(), frozenset(submission.targets))
             with TemporaryFile() as file:
-                sequences, digests = _write_canonical(checked, config, file)
-                job_id = config.query_id(digests)
+                facts = _write_canonical(checked, config, file)
+                job_id = config.query_id(facts.digests)
                 query_key = ObjectKind.QUERY.spread_key(job_id, ".fasta")
                 if not self.engine.store.exists(query_key):
                     file.seek(0)
                     self.engine.store.put(query_key, file)
-            if profile is not None and not self.engine.store.exists(profile_key(profile.id)):
-                self.engine.store.put(profile_key(profile.id), BytesIO(profile.text))
-            job = _job(config, sequences, job_id=job_id, query_key=query_key, search_key=checked.keys.search)
-            job.notes = checked.warnings([sequence.letters for sequence in sequences])
-            self.engine.jobs.add(
-                job,
-                sequences if len(sequences) > 1 else (),
-                owner=submission.owner,
-                summary=submission.summary,
-                description=submission.description,
-            )
+                if profile is not None and not self.engine.store.exists(profile_key(profile.id)):
+                    self.engine.store.put(profile_key(profile.id), BytesIO(profile.text))
+                sequences = facts.sequences(file)
+                alone = next(sequences) if len(facts) == 1 else None
+                job = _job(config, facts, alone, job_id=job_id, query_key=query_key, search_key=checked.keys.search)
+                job.notes = checked.warnings(facts.letters)
+                self.engine.jobs.add(
+                    job,
+                    sequences,
+                    owner=submission.owner,
+                    summary=submission.summary,
+                    description=submission.description,
+                )
             return Recorded(job_id, checked.query.sequences, checked.query.letters, tuple(job.notes))
 
     def record_again(self, job: QueryJob) -> None:
@@ -190,25 +195,68 @@ class Recorder:
         return query, profile
 
 
-def _write_canonical(checked: _Checked, config: JobConfig, file: IO[bytes]) -> tuple[list[NewSequence], list[str]]:
-    """Write a query as canonical FASTA; return its sequences, and the digests that make the job's id."""
-    facts: list[tuple[str, int, int, int, str]] = []
-    digests: list[str] = []
-    offset = 0
+class _Facts:
+    """What is noted of each sequence of a query while it is written as canonical FASTA: a million take 50 MB.
+
+    Attributes:
+        letters: Of each sequence.
+    """
+
+    def __init__(self, config: JobConfig) -> None:
+        self._config = config
+        self._digests, self._keys = bytearray(), bytearray()
+        self._sizes, self.letters = array("Q"), array("Q")
+
+    def __len__(self) -> int:
+        return len(self.letters)
+
+    def add(self, canonical: bytes, key: str, letters: int) -> None:
+        """Note the next sequence, and its result key."""
+        self._digests += bytes.fromhex(sequence_digest(canonical))
+        self._keys += bytes.fromhex(key)
+        self._sizes.append(len(canonical))
+        self.letters.append(letters)
+
+    @property
+    def query_bytes(self) -> int:
+        """The size of the canonical FASTA."""
+        return sum(self._sizes)
+
+    @property
+    def digests(self) -> Iterator[str]:
+        """The digests that make the job's id."""
+        return _ids(self._digests)
+
+    def sequences(self, file: IO[bytes]) -> Iterator[NewSequence]:
+        """Yield the sequences; ``file`` has the canonical FASTA, and is read along for their titles."""
+        file.seek(0)
+        offset = 0
+        children = self._config.child_ids(self.digests)
+        for child, key, size, letters in zip(children, _ids(self._keys), self._sizes, self.letters, strict=True):
+            defline = file.read(size).partition(b"\n")[0][1:]
+            title = as_text(defline[1:] if defline.startswith(b" ?") else defline)
+            yield NewSequence(child, key, offset, size, letters, title)
+            offset += size
+
+
+def _ids(packed: bytearray) -> Iterator[str]:
+    size = ID_LENGTH // 2
+    return (packed[place : place + size].hex() for place in range(0, len(packed), size))
+
+
+def _write_canonical(checked: _Checked, config: JobConfig, file: IO[bytes]) -> _Facts:
+    """Write a query as canonical FASTA; return what its sequences are."""
+    facts = _Facts(config)
     for sequence in checked.query:
         canonical = sequence.canonical
         file.write(canonical)
-        digests.append(sequence_digest(canonical))
-        facts.append((checked.keys.key(sequence.residues), offset, len(canonical), sequence.length, sequence.title))
-        offset += len(canonical)
-    children = config.child_ids(digests)
-    return [NewSequence(child, *fact) for child, fact in zip(children, facts, strict=True)], digests
+        facts.add(canonical, checked.keys.key(sequence.residues), sequence.length)
+    return facts
 
 
-def _job(
-    config: JobConfig, sequences: Sequence[NewSequence], *, job_id: str, query_key: str, search_key: str
+def _job(  # noqa: PLR0913 - the columns of a job
+    config: JobConfig, facts: _Facts, alone: NewSequence | None, *, job_id: str, query_key: str, search_key: str
 ) -> QueryJob:
-    alone = sequences[0] if len(sequences) == 1 else None
     targets = [{"targetDisplayName": target.display, "targetFile": target.file} for target in sorted(config.targets)]
     return QueryJob(
         id=job_id,
@@ -217,9 +265,9 @@ def _job(
         site=config.site,
         program=config.program,
         recipe={"targets": targets, "options": dict(config.options)},
-        sequences=len(sequences),
-        letters=sum(sequence.letters for sequence in sequences),
+        sequences=len(facts),
+        letters=sum(facts.letters),
         title=alone.title if alone else "",
-        query_bytes=sum(sequence.query_bytes for sequence in sequences),
+        query_bytes=facts.query_bytes,
         result_key=alone.result_key if alone else "",
     )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, literal, or_
 from sqlmodel import col, select
 
-from multiblast.database import ChildJob, Database, Failure, QueryJob, Result
+from multiblast.database import ChildJob, Database, Failure, Pack, QueryJob, Result
 from multiblast.jobs import Jobs
 
 _OF_RESULT = ("hits", "best_hit", "evalue", "identity_percent", "coverage_percent", "note")
@@ -116,12 +116,12 @@ def chosen_rows(database: Database, job_id: str, choice: RowChoice) -> tuple[lis
     jobs = Jobs(database)
     job, run = jobs.query(job_id), jobs.last_run(job_id)
     since = run.started_at if run else None
-    if job.sequences == 1:
+    if job.list_number is None:
         return _sequence_rows(database, job, since=since, count=1), 1
     with database.read() as session:
-        statement = _joined(job.id)
+        statement = _joined(job)
         for word in choice.find.split():
-            found = [col(column).icontains(word, autoescape=True) for column in (QueryJob.title, Result.best_hit)]
+            found = [col(column).icontains(word, autoescape=True) for column in (ChildJob.title, Result.best_hit)]
             statement = statement.where(or_(*found))
         conditions = {
             "hits": col(Result.hits) > 0,
@@ -131,7 +131,7 @@ def chosen_rows(database: Database, job_id: str, choice: RowChoice) -> tuple[lis
         }
         if choice.only in conditions:
             statement = statement.where(conditions[choice.only])
-        columns: dict[str, Any] = {"title": QueryJob.title, "length": ChildJob.letters}
+        columns: dict[str, Any] = {"title": ChildJob.title, "length": ChildJob.letters}
         columns |= {name: getattr(Result, name) for name in _OF_RESULT}
         order: list[Any] = [
             col(ChildJob.position).desc() if choice.descending and choice.sort == "position" else col(ChildJob.position)
@@ -145,23 +145,20 @@ def chosen_rows(database: Database, job_id: str, choice: RowChoice) -> tuple[lis
         some = statement.with_only_columns(*wanted).order_by(*order).offset(choice.first - 1).limit(choice.count)
         counted = session.execute(some).all()
         total = int(counted[0][1]) if counted else 0 if is_part else job.sequences
-        page = _joined(job.id).where(col(ChildJob.position).in_([row[0] for row in counted])).order_by(*order)
-        return [
-            _row(link.position, child, link.result_key, result, failure, since)
-            for link, child, result, failure in session.exec(page)
-        ], total
+        page = _joined(job).where(col(ChildJob.position).in_([row[0] for row in counted])).order_by(*order)
+        return [_row_of(columns, job, since) for columns in session.execute(page.with_only_columns(*_COLUMNS))], total
 
 
 def left_to_search(database: Database, job_id: str) -> tuple[int, int]:
     """Return how many distinct sequences of a job have no result yet, and their letters."""
     job = Jobs(database).query(job_id)
     with database.read() as session:
-        if job.sequences == 1:
+        if job.list_number is None:
             return (0, 0) if session.get(Result, job.result_key) else (1, job.letters)
         left = (
             select(ChildJob.result_key, ChildJob.letters)
             .outerjoin(Result, col(Result.key) == ChildJob.result_key)
-            .where(ChildJob.parent_id == job_id, col(Result.key).is_(None))
+            .where(ChildJob.list_number == job.list_number, col(Result.key).is_(None))
             .distinct()
             .subquery()
         )
@@ -172,57 +169,44 @@ def left_to_search(database: Database, job_id: str) -> tuple[int, int]:
 def _sequence_rows(database: Database, job: QueryJob, *, since: datetime | None, count: int) -> list[SequenceRow]:
     """Return the rows of a job's sequences; results made from ``since`` on count as searched, others as reused."""
     with database.read() as session:
-        if job.sequences == 1:
+        if job.list_number is None:
             result, failure = session.get(Result, job.result_key), session.get(Failure, job.result_key)
-            return [_row(1, job, job.result_key, result, failure, since)]
-        statement = _joined(job.id).order_by(col(ChildJob.position))
+            found = (failure.failure_class, failure.message) if failure else (None, None)
+            pack = session.get(Pack, result.pack_number) if result else None
+            of_result = [getattr(result, name) for name in _OF_RESULT] if result else []
+            own = (1, job.id, job.result_key, job.title, job.letters)
+            return [_row_of((*own, *found, pack.created_at if pack else None, *of_result), job, since)]
+        statement = _joined(job).order_by(col(ChildJob.position))
         if count:
             statement = statement.limit(count)
-        return [_row_of(columns, since) for columns in session.execute(statement.with_only_columns(*_COLUMNS))]
+        return [_row_of(columns, job, since) for columns in session.execute(statement.with_only_columns(*_COLUMNS))]
 
 
-def _joined(job_id: str) -> Any:
+def _joined(job: QueryJob) -> Any:
     return (
-        select(ChildJob, QueryJob, Result, Failure)
-        .join(QueryJob, col(QueryJob.id) == ChildJob.child_id)
+        select(ChildJob)
         .outerjoin(Result, col(Result.key) == ChildJob.result_key)
+        .outerjoin(Pack, col(Pack.number) == Result.pack_number)
         .outerjoin(Failure, col(Failure.key) == ChildJob.result_key)
-        .where(ChildJob.parent_id == job_id)
+        .where(ChildJob.list_number == job.list_number)
     )
 
 
 _COLUMNS = (
-    *(col(column) for column in (ChildJob.position, QueryJob.id, ChildJob.result_key, QueryJob.title)),
-    *(col(column) for column in (ChildJob.letters, QueryJob.status, Failure.failure_class, Failure.message)),
-    col(Result.created_at),
+    *(col(column) for column in (ChildJob.position, ChildJob.child_id, ChildJob.result_key, ChildJob.title)),
+    *(col(column) for column in (ChildJob.letters, Failure.failure_class, Failure.message, Pack.created_at)),
     *(col(getattr(Result, name)) for name in _OF_RESULT),
 )
 """What a row is made of: objects of 10 000 rows with all their columns would take seconds."""
 
 
-def _row_of(columns: Any, since: datetime | None) -> SequenceRow:
-    """Return a row of `_COLUMNS`."""
-    position, child_id, key, title, letters, status, failure_class, message, created_at, *of_result = columns
+def _row_of(columns: Any, job: QueryJob, since: datetime | None) -> SequenceRow:
+    """Return a row of `_COLUMNS`; what has neither result nor failure is as its job is."""
+    position, child_id, key, title, letters, failure_class, message, created_at, *of_result = columns
     if created_at is None:
         if failure_class is None:
-            return SequenceRow(position, child_id, key, title, letters, status)
+            return SequenceRow(position, child_id, key, title, letters, job.status)
         return SequenceRow(position, child_id, key, title, letters, "failed", note=f"{failure_class}: {message}")
     origin = "searched" if since and created_at >= since else "reused"
     values = dict(zip(_OF_RESULT, of_result, strict=True))
     return SequenceRow(position, child_id, key, title, letters, "complete", origin=origin, **values)
-
-
-def _row(  # noqa: PLR0913, PLR0917 - the columns of one row
-    position: int, child: QueryJob, key: str, result: Result | None, failure: Failure | None, since: datetime | None
-) -> SequenceRow:
-    row = SequenceRow(position, child.id, key, child.title, child.letters, child.status)
-    if result is None:
-        if failure is None:
-            return row
-        return replace(row, status="failed", note=f"{failure.failure_class}: {failure.message}")
-    return replace(
-        row,
-        status="complete",
-        origin="searched" if since and result.created_at >= since else "reused",
-        **{name: getattr(result, name) for name in _OF_RESULT},
-    )

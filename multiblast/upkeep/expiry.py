@@ -5,12 +5,14 @@
 - A sequence of a larger job stays as long as one of these is there.
 - A result goes with the last job that refers to it and is not expired. Its object goes later
   (`multiblast.upkeep.storage`), when nobody can still be reading it.
-- Each job expires in a transaction of its own, whole or not at all, and one that cannot stops no other.
+- Each job expires in a transaction of its own, whole or not at all, and one that cannot stops no other. Its results
+  go after that, a slice at a time, so that nobody waits long for a job with a million; what a killed process leaves of
+  them goes with the old results that no job refers to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -26,18 +28,22 @@ from multiblast.database import (
     ChildJob,
     Database,
     JobStatus,
+    Pack,
     PluginJob,
     QueryJob,
     ReportJob,
     Result,
     among,
+    digits,
+    in_portions,
     is_postgresql,
+    raw,
     utc_now,
 )
 from multiblast.errors import MultiblastError
-from multiblast.jobs import ENDED, move
+from multiblast.jobs import ENDED, adopted, move
 from multiblast.plugins.kept_outputs import object_of, outputs_digest
-from multiblast.results.compaction import discard
+from multiblast.results.compaction import discard, forget_empty
 from multiblast.results.results import results_digest
 
 _ROWS_AT_A_TIME = 1000
@@ -89,12 +95,41 @@ class Expiry:
             if self._step(expired, job_id, partial(_end_reports, which=still_stale, why=why)):
                 expired.report_jobs.append(job_id)
         for job_id in queries:
-            expire = partial(_expire_query, job_id=job_id, cutoff=cutoff, why=why, expired=expired)
-            if self._step(expired, job_id, expire):
+            if self._expire_query(expired, job_id, cutoff, why):
                 expired.query_jobs.append(job_id)
-        while self._step(expired, "results", partial(_remove_old_results, cutoff=cutoff, expired=expired)):
-            pass
+        with self._database.read() as session:
+            old = select(Result.key).join(Pack, col(Pack.number) == Result.pack_number)
+            left = old.where(col(Pack.created_at) < cutoff, _unreferenced())
+            keys = session.exec(left.execution_options(yield_per=_ROWS_AT_A_TIME))
+            self._remove(expired, "results", keys)
         return expired
+
+    def _expire_query(self, expired: Expired, job_id: str, cutoff: datetime, why: str) -> bool:
+        """Let a query job expire, then its results go; return whether it did."""
+        try:
+            with self._database.read() as session:
+                job = session.get_one(QueryJob, job_id)
+                # Before the transaction, since of a million results this takes seconds.
+                digest = results_digest(session, job) if job.status == JobStatus.COMPLETE else ""
+        except (MultiblastError, SQLAlchemyError, ValueError) as error:
+            expired.errors[job_id] = f"{type(error).__name__}: {error}"
+            return False
+        expire = partial(_expire_query, job=job, digest=digest, cutoff=cutoff, why=why)
+        if not self._step(expired, job_id, expire):
+            return False
+        if job.list_number is None:
+            self._remove(expired, job_id, [job.result_key])
+            return True
+        with self._database.read() as session:
+            mine = select(ChildJob.result_key).where(ChildJob.list_number == job.list_number)
+            ordered = mine.order_by(col(ChildJob.position)).execution_options(yield_per=_ROWS_AT_A_TIME)
+            self._remove(expired, job_id, session.exec(ordered))
+        return True
+
+    def _remove(self, expired: Expired, name: str, keys: Iterable[str]) -> None:
+        """Remove those of some results that no job refers to, a slice at a time."""
+        for some in in_portions(keys, _ROWS_AT_A_TIME):
+            self._step(expired, name, partial(_remove_results, keys=some, expired=expired))
 
     def _step(self, expired: Expired, name: str, step: Callable[[Session], int]) -> int:
         try:
@@ -121,7 +156,7 @@ def _may_expire(job: Any, cutoff: datetime) -> ColumnElement[bool]:
 def _parent_stays(job: Any, cutoff: datetime | None = None) -> ColumnElement[bool]:
     """Return the condition that a larger job of which a job is a part is there; with a ``cutoff``: and will be."""
     parent, position = aliased(QueryJob), aliased(ChildJob)
-    of_parent = [col(position.child_id) == job.id, col(parent.id) == position.parent_id]
+    of_parent = [col(position.child_id) == raw(job.id), col(parent.list_number) == position.list_number]
     stays = exists().where(*of_parent, col(parent.status) != JobStatus.EXPIRED)
     return stays if cutoff is None else stays.where(not_(_may_expire(parent, cutoff)))
 
@@ -144,8 +179,9 @@ def _foresee(session: Session, cutoff: datetime) -> Expired:
     stays = _referred(lambda job: and_(
         job.status != JobStatus.EXPIRED, not_(_may_expire(job, cutoff)) | _parent_stays(job, cutoff)
     ))  # fmt: skip
-    goes = or_(col(Result.created_at) < cutoff, _referred(lambda job: _stale_query(job, cutoff)))
-    totals = select(func.count(), func.coalesce(func.sum(Result.length), 0)).where(not_(stays), goes)
+    goes = or_(col(Pack.created_at) < cutoff, _referred(lambda job: _stale_query(job, cutoff)))
+    totals = select(func.count(), func.coalesce(func.sum(Result.length), 0)).select_from(Result)
+    totals = totals.join(Pack, col(Pack.number) == Result.pack_number).where(not_(stays), goes)
     count, length = session.exec(totals).one()
     plugins = _stale_plugins(session, cutoff)
     return Expired(list(queries), list(reports), plugins, count, int(length), dry_run=True)
@@ -176,39 +212,35 @@ def _end_reports(session: Session, which: ColumnElement[bool], why: str) -> int:
     return move(session, ReportJob, ended, JobStatus.EXPIRED, why)
 
 
-def _expire_query(session: Session, job_id: str, cutoff: datetime, why: str, expired: Expired) -> int:
+def _expire_query(session: Session, job: QueryJob, digest: str, cutoff: datetime, why: str) -> int:
     _keep_out_submissions(session)
-    job = session.get_one(QueryJob, job_id)
-    digest = results_digest(session, job) if job.status == JobStatus.COMPLETE else ""
-    still_stale = and_(col(QueryJob.id) == job_id, _stale_query(QueryJob, cutoff))
+    # If it was run again since it was looked at, its digest may be another one; but then it was used, too.
+    still_stale = and_(col(QueryJob.id) == job.id, col(QueryJob.status) == job.status, _stale_query(QueryJob, cutoff))
     if not move(session, QueryJob, still_stale, JobStatus.EXPIRED, why):
         return 0
-    job.expired_digest = digest
-    session.flush()
-    _end_reports(session, col(ReportJob.query_job_id) == job_id, f"its query job was {why}")
-    keys = col(Result.key) == job.result_key
-    if job.sequences > 1:
-        _expire_children(session, job_id, cutoff, why)
-        keys = col(Result.key).in_(select(ChildJob.result_key).where(ChildJob.parent_id == job_id))
-    _remove_results(session, keys, expired)
+    session.exec(update(QueryJob).where(col(QueryJob.id) == job.id).values(expired_digest=digest))
+    _end_reports(session, col(ReportJob.query_job_id) == job.id, f"its query job was {why}")
+    if job.list_number is not None:
+        _expire_children(session, job, cutoff, why)
     return 1
 
 
-def _expire_children(session: Session, parent_id: str, cutoff: datetime, why: str) -> None:
-    mine = select(ChildJob.child_id).where(ChildJob.parent_id == parent_id)
-    stale = session.exec(select(QueryJob.id).where(col(QueryJob.id).in_(mine), _stale_query(QueryJob, cutoff))).all()
-    children = among(session, col(QueryJob.id), stale)
+def _expire_children(session: Session, parent: QueryJob, cutoff: datetime, why: str) -> None:
+    """Let those children expire that are jobs of their own, and that nothing else keeps."""
+    stale = session.exec(select(QueryJob.id).where(adopted(parent), _stale_query(QueryJob, cutoff))).all()
+    parts = among(session, col(QueryJob.id), stale)
     digest = sa_select(col(Result.digest)).where(col(Result.key) == QueryJob.result_key).scalar_subquery()
-    session.connection().execute(update(QueryJob).where(children).values(expired_digest=func.coalesce(digest, "")))
+    session.connection().execute(update(QueryJob).where(parts).values(expired_digest=func.coalesce(digits(digest), "")))
     _end_reports(session, among(session, col(ReportJob.query_job_id), stale), why)
-    move(session, QueryJob, children, JobStatus.EXPIRED, why)
+    move(session, QueryJob, parts, JobStatus.EXPIRED, why)
 
 
 def _referred(by: Callable[[Any], ColumnElement[bool]]) -> ColumnElement[bool]:
     """Return the condition that a result is that of a job which meets a condition, or of one of its sequences."""
     job, position, parent = aliased(QueryJob), aliased(ChildJob), aliased(QueryJob)
     alone = exists().where(col(job.result_key) == Result.key, by(job))
-    in_parent = exists().where(col(position.result_key) == Result.key, col(parent.id) == position.parent_id, by(parent))
+    of_parent = [col(position.result_key) == Result.key, col(parent.list_number) == position.list_number]
+    in_parent = exists().where(*of_parent, by(parent))
     return or_(alone, in_parent)
 
 
@@ -217,26 +249,18 @@ def _unreferenced() -> ColumnElement[bool]:
     return not_(_referred(lambda job: job.status != JobStatus.EXPIRED))
 
 
-def _remove_old_results(session: Session, cutoff: datetime, expired: Expired) -> int:
-    """Remove some results that were made before ``cutoff`` and that no job refers to; return how many."""
-    _keep_out_submissions(session)
-    old = select(Result.key).where(col(Result.created_at) < cutoff, _unreferenced()).limit(_ROWS_AT_A_TIME)
-    keys = session.exec(old).all()
-    _remove_results(session, among(session, col(Result.key), keys), expired)
-    return len(keys)
-
-
-def _remove_results(session: Session, which: ColumnElement[bool], expired: Expired) -> None:
+def _remove_results(session: Session, keys: Sequence[str], expired: Expired) -> int:
     """Remove those of some results that no job refers to, and discard packs with nothing left in them."""
-    gone = session.exec(
-        select(Result.pack, func.count(), func.sum(Result.length)).where(which, _unreferenced()).group_by(Result.pack)
-    ).all()
-    session.connection().execute(delete(Result).where(which, _unreferenced()))
-    expired.results += sum(count for _, count, _ in gone)
-    expired.result_bytes += sum(int(length) for _, _, length in gone)
-    packs = [pack for pack, _, _ in gone]
-    left = set(session.exec(select(Result.pack).where(among(session, col(Result.pack), packs)).distinct()))
-    discard(session, [pack for pack in packs if pack not in left])
+    _keep_out_submissions(session)
+    mine = select(Result.key, Result.pack_number, Result.length).where(among(session, col(Result.key), keys))
+    gone = session.exec(mine.where(_unreferenced())).all()
+    if gone:
+        removed = [key for key, _, _ in gone]
+        session.connection().execute(delete(Result).where(among(session, col(Result.key), removed)))
+        forget_empty(session, {number for _, number, _ in gone})
+        expired.results += len(gone)
+        expired.result_bytes += sum(length for _, _, length in gone)
+    return len(gone)
 
 
 def _keep_out_submissions(session: Session) -> None:

@@ -12,13 +12,12 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from sqlalchemy import ColumnElement, SQLColumnExpression, case, exists, extract, func, literal, not_, select
+from sqlalchemy import ColumnElement, SQLColumnExpression, case, extract, func, literal, not_, select
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
 from multiblast.database import (
     BatchRun,
-    ChildJob,
     Database,
     JobEvent,
     JobKind,
@@ -28,6 +27,7 @@ from multiblast.database import (
     is_postgresql,
     job_table,
 )
+from multiblast.jobs import is_child
 
 _QUEUE_BUCKETS_S = (1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
 _COMMAND_BUCKETS_MS = (100, 500, 1000, 5000, 15_000, 60_000, 300_000, 900_000, 3_600_000)
@@ -78,8 +78,7 @@ def _submitted(kind: JobKind) -> ColumnElement[bool]:
     """Return the condition that somebody asked for a job, not just for a larger one it is a part of."""
     if kind is not JobKind.QUERY:
         return literal(value=True)
-    of_parent = exists().where(col(ChildJob.child_id) == QueryJob.id)
-    return not_(of_parent) | (col(QueryJob.attempts) > 0)
+    return not_(is_child()) | (col(QueryJob.attempts) > 0)
 
 
 def _ended(session: Session, kind: JobKind, status: JobStatus) -> int:

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias
 
-from sqlalchemy import ColumnElement, and_, exists, not_, or_
+from sqlalchemy import ColumnElement, and_, exists, not_, or_, true
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
@@ -34,9 +34,10 @@ from multiblast.database import (
     Run,
     among,
     job_table,
+    raw,
     utc_now,
 )
-from multiblast.jobs import ACTIVE, OPEN, Jobs, move
+from multiblast.jobs import ACTIVE, OPEN, Jobs, adopted, has_result, is_child, move
 from multiblast.results.holders import is_gone
 
 _log = logging.getLogger(__name__)
@@ -178,10 +179,12 @@ class Reconciliation:
 
     def _holders(self, job: _Active, now: datetime) -> list[str]:
         """Return who holds leases for sequences of the job."""
+        of_child = exists().where(col(QueryJob.list_number) == ChildJob.list_number, col(QueryJob.id) == job.job_id)
         keys = or_(
             col(Lease.key) == job.job_id,  # of a plugin job
             col(Lease.key).in_(select(QueryJob.result_key).where(QueryJob.id == job.job_id)),
-            col(Lease.key).in_(select(ChildJob.result_key).where(ChildJob.parent_id == job.job_id)),
+            # Of each lease: there are fewer of them than a job may have sequences.
+            exists().where(col(ChildJob.result_key) == Lease.key, of_child),
         )
         with self._database.read() as session:
             return list(session.exec(select(Lease.holder).where(keys, col(Lease.expires_at) > now).distinct()))
@@ -215,9 +218,8 @@ class Reconciliation:
         mine = and_(col(table.id) == job.job_id, col(table.status).in_(OPEN), not_(went_on))
         moved = move(session, table, mine, to, why, run_id=job.run_id)
         if moved and table is QueryJob:
-            known = exists().where(col(Result.key) == ChildJob.result_key)
-            unknown = select(ChildJob.child_id).where(ChildJob.parent_id == job.job_id, not_(known))
-            of_job = and_(col(QueryJob.id).in_(unknown), col(QueryJob.status).in_(ACTIVE))
+            parts = adopted(session.get_one(QueryJob, job.job_id), not_(has_result()))
+            of_job = and_(parts, col(QueryJob.status).in_(ACTIVE))
             move(session, QueryJob, of_job, to, why, run_id=job.run_id)
         return moved
 
@@ -236,7 +238,9 @@ class Reconciliation:
         """Bring those sequences to an end whose jobs have all ended, as by an error that was not theirs."""
         position, parent = aliased(ChildJob), aliased(QueryJob)
         active = exists().where(
-            col(position.child_id) == QueryJob.id, col(parent.id) == position.parent_id, col(parent.status).in_(ACTIVE)
+            col(position.child_id) == raw(col(QueryJob.id)),
+            col(parent.list_number) == position.list_number,
+            col(parent.status).in_(ACTIVE),
         )
         left = and_(col(QueryJob.status).in_(ACTIVE), not_(_own(QueryJob)), not_(active), _quiet(QueryJob, before))
         known = exists().where(col(Result.key) == QueryJob.result_key)
@@ -247,9 +251,8 @@ class Reconciliation:
 
 def _own(table: type[AnyJob]) -> ColumnElement[bool]:
     """Return the condition that a job has runs of its own, rather than those of the jobs whose sequence it is."""
-    is_child = exists().where(col(ChildJob.child_id) == table.id)
     runs = exists().where(col(Run.job_id) == table.id, col(Run.finished_at).is_(None))
-    return or_(not_(is_child), runs)
+    return or_(not_(is_child()), runs) if table is QueryJob else true()
 
 
 def _quiet(table: type[AnyJob], before: datetime) -> ColumnElement[bool]:

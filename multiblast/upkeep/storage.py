@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias, cast
 
-from sqlalchemy import delete, or_
+from sqlalchemy import ColumnElement, delete, exists, func, not_, or_
 from sqlmodel import Session, col, select
 
 from multiblast.database import (
@@ -16,11 +16,13 @@ from multiblast.database import (
     DatabaseState,
     Discarded,
     JobStatus,
+    Pack,
     PluginJob,
     QueryJob,
     ReportJob,
     Result,
     Run,
+    SequenceList,
     among,
     in_portions,
     utc_now,
@@ -35,6 +37,7 @@ from multiblast.stores import Store
 from multiblast.upkeep.expiry import Expired
 
 _READ_ON_FOR = timedelta(hours=1)  # so long a reader may go on reading what was discarded
+_ROWS_AT_A_TIME = 5000
 _UNKNOWN_FOR = timedelta(days=1)  # so long an object may wait for the row that refers to it
 _AS_LONG_AS_RESULTS = {ObjectKind.COMPARISON, ObjectKind.DIFFERENCE}  # no row refers to them
 
@@ -96,8 +99,29 @@ class StorageUpkeep:
         for kind in KEPT_BY:
             patience = self._keep if kind in _AS_LONG_AS_RESULTS else _UNKNOWN_FOR
             swept.unknown += self._remove_unknown(kind, now - patience, now - self._keep)
+        self._forget_leftovers(now - _UNKNOWN_FOR)
         swept.pieces = self._store.sweep()
         return swept
+
+    def _forget_leftovers(self, before: datetime) -> None:
+        """Remove lists of children that no job has, a slice at a time, and packs without results."""
+        with self._database.read() as session:
+            has_job = exists().where(col(QueryJob.list_number) == SequenceList.number)
+            old = select(SequenceList.number).where(col(SequenceList.created_at) <= before, not_(has_job))
+            lists = session.exec(old).all()
+        for number in lists:
+            mine = col(ChildJob.list_number) == number
+            left = True
+            while left:
+                with self._database.write() as session:
+                    first = session.exec(select(func.min(ChildJob.position)).where(mine)).one()
+                    left = first is not None
+                    if left:
+                        session.exec(delete(ChildJob).where(mine, col(ChildJob.position) < first + _ROWS_AT_A_TIME))
+                    else:
+                        session.exec(delete(SequenceList).where(col(SequenceList.number) == number))
+        with self._database.write() as session:
+            session.exec(delete(Pack).where(col(Pack.created_at) <= before, not_(_is_needed())))
 
     def verify(self, *, repair: bool = False) -> Missing:
         """Return what is referred to and is not there.
@@ -110,7 +134,7 @@ class StorageUpkeep:
         """
         missing = Missing()
         with self._database.read() as session:
-            packs = session.exec(select(Result.pack).distinct().order_by(Result.pack)).all()
+            packs = session.exec(select(Pack.key).where(_is_needed()).order_by(Pack.key)).all()
             missing.packs = self._absent(packs)
             missing.queries = self._absent(session.exec(select(QueryJob.query_key).distinct()))
             files = session.exec(select(ReportJob.files).where(ReportJob.status == JobStatus.COMPLETE))
@@ -133,8 +157,13 @@ class StorageUpkeep:
             )
         with self._database.write() as session:
             # By what the rows say now: compaction may have moved a result to another pack meanwhile.
-            lost = delete(Result).where(among(session, col(Result.pack), packs))
-            return session.connection().execute(lost).rowcount
+            numbers = [
+                number or 0 for number in session.exec(select(Pack.number).where(among(session, col(Pack.key), packs)))
+            ]
+            lost = delete(Result).where(among(session, col(Result.pack_number), numbers))
+            forgotten = session.connection().execute(lost).rowcount
+            session.exec(delete(Pack).where(among(session, col(Pack.number), numbers)))
+            return forgotten
 
     def _without_results(self) -> list[str]:
         complete = QueryJob.status == JobStatus.COMPLETE
@@ -145,7 +174,7 @@ class StorageUpkeep:
         )
         parents = (
             select(QueryJob.id)
-            .join(ChildJob, col(ChildJob.parent_id) == QueryJob.id)
+            .join(ChildJob, col(ChildJob.list_number) == QueryJob.list_number)
             .outerjoin(Result, col(Result.key) == ChildJob.result_key)
             .where(complete, col(Result.key).is_(None))
             .distinct()
@@ -199,7 +228,12 @@ def _named_by(column: Any) -> _Keeper:
 
 
 def _packs(session: Session, keys: Sequence[str], _cutoff: datetime) -> set[str]:
-    return set(session.exec(select(Result.pack).where(among(session, col(Result.pack), keys)).distinct()))
+    return set(session.exec(select(Pack.key).where(among(session, col(Pack.key), keys), _is_needed())))
+
+
+def _is_needed() -> ColumnElement[bool]:
+    """Return the condition that a pack has a result."""
+    return exists().where(col(Result.pack_number) == Pack.number)
 
 
 def _report_files(session: Session, keys: Sequence[str], _cutoff: datetime) -> set[str]:

@@ -18,7 +18,7 @@ PARENT = f"{10**6:032x}"
 IDS = [f"{number:032x}" for number in range(10_000)]
 
 
-def query_job(job_id: str, sequences: int = 1) -> dict[str, object]:
+def query_job(job_id: str, sequences: int = 1, number: int | None = None) -> dict[str, object]:
     row = QueryJob(
         id=job_id,
         site="demo",
@@ -26,6 +26,7 @@ def query_job(job_id: str, sequences: int = 1) -> dict[str, object]:
         recipe={"targets": [{"targetDisplayName": "examples", "targetFile": "proteins"}], "options": {}},
         status="complete",
         sequences=sequences,
+        list_number=number,
         title=f"sequence {job_id}",
         query_key="queries/x",
         query_bytes=1,
@@ -41,16 +42,17 @@ def services(make_services: Callable[..., Services], database: Database) -> Serv
     services.database = database
     with database.write() as session:
         connection = session.connection()
-        connection.execute(insert(QueryJob), [query_job(PARENT, len(IDS)), *map(query_job, IDS)])
+        connection.execute(insert(QueryJob), [query_job(PARENT, len(IDS), 1), *map(query_job, IDS[:500])])
         positions = [
             {
-                "parent_id": PARENT,
+                "list_number": 1,
                 "position": number,
                 "child_id": job_id,
                 "result_key": job_id,
                 "query_offset": 0,
                 "query_bytes": 1,
                 "letters": 1,
+                "title": job_id,
             }
             for number, job_id in enumerate(IDS, start=1)
         ]

@@ -24,6 +24,7 @@ from multiblast.database import (
     Database,
     Discarded,
     JobStatus,
+    Pack,
     QueryJob,
     ReportJob,
     Result,
@@ -276,8 +277,7 @@ def test_compaction_drops_what_expired_from_a_pack(
     job = search_whole(replace(services, installation=replace(services.installation, cores=1)), fasta(proteins[:4]))
     kept = job.rows[-1]
     before = list(services.queries.results.archives([kept.result_key]))
-    with services.database.write() as session:
-        session.get_one(QueryJob, kept.job_id).pinned = True
+    services.queries.pin(Requester(administrator=True), kept.job_id)
     services.expiry.run(LATER)
     assert results(services) == {kept.result_key}
     done = compact(services.database, services.store)
@@ -293,32 +293,33 @@ def random_world(services: Services, seed: int) -> None:
     choose = random.Random(seed)
     old, new = LATER - timedelta(days=60), LATER - timedelta(days=1)
 
-    def row(job_id: str, sequences: int = 1) -> QueryJob:
+    def row(job_id: str, sequences: int = 1, number: int | None = None) -> QueryJob:
         status = choose.choice([JobStatus.COMPLETE] * 5 + [JobStatus.EXPIRED, JobStatus.FAILED, JobStatus.IN_PROGRESS])
         return QueryJob(
             id=job_id, site="s", program="blastp", recipe={}, status=status, sequences=sequences, query_key="q",
-            query_bytes=1, result_key="" if sequences > 1 else f"r{choose.randrange(4)}",
+            query_bytes=1, result_key="" if sequences > 1 else f"{choose.randrange(4):032x}", list_number=number,
             pinned=choose.random() < 0.1, used_at=choose.choice([old, old, old, new]),
         )  # fmt: skip
 
-    singles = [row(f"single{number}") for number in range(14)]
-    parents = [row(f"parent{number}", 3) for number in range(5)]
+    singles = [row(f"{number + 100:032x}") for number in range(14)]
+    parents = [row(f"{number + 200:032x}", 3, number) for number in range(5)]
     with services.database.write() as session:
-        for table in (ChildJob, ReportJob, QueryJob, Result):
+        for table in (ChildJob, ReportJob, QueryJob, Result, Pack):
             session.exec(delete(table))
         session.add_all([*singles, *parents])
         session.flush()
         for parent in parents:
             for position, child in enumerate(choose.sample(singles, 3), start=1):
-                key = child.result_key if choose.random() < 0.8 else f"r{choose.randrange(4)}"
+                key = child.result_key if choose.random() < 0.8 else f"{choose.randrange(4):032x}"
                 values = {"query_offset": 0, "query_bytes": 1, "letters": 1}
-                session.add(
-                    ChildJob(parent_id=parent.id, position=position, child_id=child.id, result_key=key, **values)
-                )
+                values |= {"list_number": parent.list_number, "position": position}
+                session.add(ChildJob(child_id=child.id, result_key=key, **values))
+        session.add_all(
+            Pack(number=number, key=f"p{number}", created_at=choose.choice([old, new])) for number in (1, 2)
+        )
         for number in range(4):
-            made = choose.choice([old, new])
-            place = {"pack": f"p{number // 3}", "offset": 0, "length": 10**number, "digest": "", "archive_bytes": 1}
-            session.add(Result(key=f"r{number}", created_at=made, **place))
+            place = {"pack_number": 1 + number // 3, "offset": 0, "length": 10**number}
+            session.add(Result(key=f"{number:032x}", digest="", archive_bytes=1, **place))
         for number in range(6):
             of = choose.choice([*singles, *parents]).id
             kept = {"pinned": choose.random() < 0.3, "used_at": choose.choice([old, new])}

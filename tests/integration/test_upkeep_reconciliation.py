@@ -43,7 +43,7 @@ def jobs(database: Database) -> Jobs:
 @pytest.fixture
 def alone(jobs: Jobs) -> QueryJob:
     """A job of one sequence in progress."""
-    job = row("alone", result_key="r" * 32)
+    job = row("alone", result_key="e" * 32)
     jobs.add(job, ())
     jobs.start(jobs.query(job.id), run_id=RUN)
     return jobs.query(job.id)
@@ -53,7 +53,7 @@ def alone(jobs: Jobs) -> QueryJob:
 def parent(jobs: Jobs) -> QueryJob:
     """A job of two sequences in progress."""
     job = row("parent", sequences=2)
-    jobs.add(job, [NewSequence(child, f"{child[:31]}r", 0, 1, 1, "") for child in ("a" * 32, "b" * 32)])
+    jobs.add(job, [NewSequence(child, f"{child[:31]}0", 0, 1, 1, "") for child in ("a" * 32, "b" * 32)])
     jobs.start(jobs.query(job.id), run_id=RUN)
     return jobs.query(job.id)
 
@@ -110,7 +110,7 @@ def test_lease_that_has_expired_keeps_no_job(database: Database, alone: QueryJob
 
 
 def test_lease_of_one_sequence_keeps_its_job(database: Database, parent: QueryJob) -> None:
-    lease(database, f"{'b' * 31}r", GONE)
+    lease(database, f"{'b' * 31}0", GONE)
     assert Reconciliation(database).run(NOBODY, utc_now() + LATER).queued == []
     assert parent.status == JobStatus.IN_PROGRESS
 
@@ -122,6 +122,8 @@ def test_sequences_go_with_their_job_and_are_not_run_alone(database: Database, j
 
 
 def test_sequences_of_a_job_that_failed_without_them_fail(database: Database, jobs: Jobs, parent: QueryJob) -> None:
+    jobs.adopt("a" * 32)
+    jobs.adopt("b" * 32)
     jobs.move_query([parent.id], JobStatus.FAILED, "the disk is full")
     assert Reconciliation(database).run(ENDED).children == 0
     assert Reconciliation(database).run(ENDED, utc_now() + LATER).children == 2
@@ -177,7 +179,7 @@ def test_job_that_was_never_started_waits_to_be_run(database: Database, jobs: Jo
 def waiting(jobs: Jobs) -> QueryJob:
     """A job whose run waits for its turn."""
     job = row("large", sequences=2)
-    jobs.add(job, [NewSequence(child, f"{child[:31]}r", 0, 1, 1, "") for child in ("a" * 32, "b" * 32)])
+    jobs.add(job, [NewSequence(child, f"{child[:31]}0", 0, 1, 1, "") for child in ("a" * 32, "b" * 32)])
     assert jobs.wait(job.id, RUN)
     return jobs.query(job.id)
 
