@@ -33,7 +33,7 @@ from multiblast.targets import database_argument
 
 _ZIP = "report.zip"
 _ZIP_LEVEL = 4  # three times as fast as the default, for a file larger by a twentieth
-_LEAST_QUERIES_PER_FORMATTER = 1  # fewer are formatted sooner than another process starts
+_LEAST_QUERIES_PER_FORMATTER = 25  # fewer are formatted sooner than another process starts
 _MOST_QUERIES_PER_DOCUMENT = 250  # the formatter's time for JSON and XML grows with the square of their number
 _KEPT_AT_A_TIME = 4
 _FILES_PER_WORKER = 2  # so that the first is formatted while others are merged
