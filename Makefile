@@ -83,8 +83,8 @@ chaos: install ## kill servers and workers while jobs run, and see that nothing 
 hostile: install ## send the HTTP service 10 000 and more hostile requests
 	@$(PYTHON) -m pytest -n 0 -s --hypothesis-profile=hostile tests/integration/test_http_hostile.py $(ARGS)
 
-exactness: install ## compare our reports with plain BLAST+'s: ARGS="query.fasta --target SITE/TARGET/DATABASE", or "--random 500 --seed 1"
-	@$(if $(findstring --random,$(ARGS)),$(PYTHON) tests/exactness/random_draws.py,$(BIN)/multiblast exactness) $(ARGS)
+exactness: install ## compare our reports with plain BLAST+'s: ARGS="query.fasta --target SITE/TARGET/DATABASE", "--random 500 --seed 1", or "--grown 240"
+	@$(if $(findstring --random,$(ARGS)),$(PYTHON) tests/exactness/random_draws.py,$(if $(findstring --grown,$(ARGS)),$(PYTHON) tests/exactness/grown_databases.py,$(BIN)/multiblast exactness)) $(ARGS)
 
 screenshots: install ## walk through the UI of `make up`, and renew the pictures that the documentation shows
 	@place=$$(mktemp -d) && $(PYTHON) docs/make_screenshots.py http://127.0.0.1:$(PORT) "$$place" && \

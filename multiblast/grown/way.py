@@ -11,28 +11,32 @@ from dataclasses import dataclass
 
 from multiblast.options import Options
 
-_PROTEIN_SCORES = {"matrix", "gapopen", "gapextend", "word_size", "threshold", "window_size", "xdrop_ungap"}
-_DROPS = {"xdrop_gap", "xdrop_gap_final"}
 _LIMITS = {"evalue", "max_target_seqs", "max_hsps", "qcov_hsp_perc"}
 _MASKS = {"seg", "soft_masking", "lcase_masking"}
-_PROTEIN = _LIMITS | _PROTEIN_SCORES | _DROPS | _MASKS | {"comp_based_stats", "task"}
-_NUCLEOTIDE = {
-    *_LIMITS,
-    *("task", "word_size", "reward", "penalty", "gapopen", "gapextend", "dust", "soft_masking", "lcase_masking"),
-    *("strand", "perc_identity", "xdrop_ungap", "xdrop_gap", "xdrop_gap_final", "no_greedy"),
+_GAPS = {"gapopen", "gapextend", "xdrop_gap", "xdrop_gap_final"}
+_PROTEIN = {
+    *(_LIMITS | _MASKS | _GAPS),
+    *("matrix", "word_size", "threshold", "window_size", "xdrop_ungap", "comp_based_stats"),
 }
 
 TABLE: dict[str, frozenset[str]] = {
-    "blastp": frozenset(_PROTEIN | {"use_sw_tback"}),
-    "psiblast": frozenset(_PROTEIN - {"task"}),
-    "blastx": frozenset(_PROTEIN | {"query_gencode", "strand", "sum_stats", "max_intron_length"}),
-    "tblastn": frozenset(_PROTEIN | {"db_gencode", "sum_stats", "max_intron_length"}),
+    "blastp": frozenset(_PROTEIN | {"task", "use_sw_tback"}),
+    "psiblast": frozenset(_PROTEIN),
+    "blastx": frozenset(_PROTEIN | {"task", "query_gencode", "strand", "sum_stats", "max_intron_length"}),
+    "tblastn": frozenset(_PROTEIN | {"task", "db_gencode", "sum_stats", "max_intron_length"}),
     "tblastx": frozenset(
-        (_LIMITS | _MASKS | _PROTEIN_SCORES | {"query_gencode", "db_gencode", "strand"}) - {"gapopen", "gapextend"}
+        {*(_LIMITS | _MASKS), "matrix", "threshold", "xdrop_ungap", "query_gencode", "db_gencode", "strand"}
     ),
-    "blastn": frozenset(_NUCLEOTIDE),
+    "blastn": frozenset(
+        {
+            *(_LIMITS | {"dust", "soft_masking", "lcase_masking", "perc_identity", "strand"}),
+            *("task", "word_size", "reward", "penalty", "gapopen", "gapextend", "xdrop_gap", "no_greedy"),
+        }
+    ),
 }
 """The options that may be changed, by program."""
+
+_OTHER_TASKS = {"rmblastn"}  # its scores are a matrix, without statistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ class Way:
 def way_for(options: Options) -> Way | None:
     """Return how a search can be made of a part of its databases; None if they must be searched whole."""
     allowed = TABLE.get(options.program)
-    if allowed is None or not options.deciding().keys() <= allowed:
+    if allowed is None or not options.deciding().keys() <= allowed or options.chosen_task in _OTHER_TASKS:
         return None
     linked = options.program in {"blastx", "tblastn", "tblastx"} and options.value("sum_stats") != "false"
     return Way(options.program, linked)

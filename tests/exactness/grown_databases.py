@@ -71,7 +71,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 }
 GROWTH = {"1 %": (0.01, 0, 0), "10 %": (0.1, 0, 0), "50 %": (0.5, 0, 0), "second": (0.2, 0, 0)}
 GROWTH |= {"-1 %": (0.03, 0.01, 0), "-10 %": (0.15, 0.1, 0), "changed": (0.02, 0, 0.02), "shrunk": (0.01, 0.1, 0)}
-FORMS = ("plain", "ids", "volumes", "volumes ids")
+FORMS = ("plain", "ids", "volumes", "volumes ids", "version 4", "version 4 ids")
 _console = Console(highlight=False, markup=False, soft_wrap=True)
 
 Records = list[tuple[str, str]]
@@ -312,13 +312,14 @@ def main() -> int:
     """Draw, compare and say what came out."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--grown", type=int, default=60, help="how many draws")
+    parser.add_argument("--first", type=int, default=0, help="the number of the first draw")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--program", default="", choices=["", *OPTIONS], help="this program alone")
     parser.add_argument("--only", type=int, help="this draw alone")
     parser.add_argument("--shown", action="store_true", help="name each draw")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
-    numbers = range(arguments.grown) if arguments.only is None else [arguments.only]
+    numbers = range(arguments.first, arguments.first + arguments.grown) if arguments.only is None else [arguments.only]
     total, by_program = Found(), dict[str, list[float]]()
     with ProcessPoolExecutor(arguments.workers) as workers:
         draws = [draw(str(arguments.seed), number, arguments.program) for number in numbers]
