@@ -137,7 +137,7 @@ class SearchRequest:
         costs = self.costs()
         gapped = KarlinAltschul(costs.lambda_, costs.k, costs.h) if costs and self.gapped else None
         parameters = gapped or ungapped
-        correction = (costs.alpha, costs.beta) if costs else (ungapped.lambda_ / ungapped.h, self._ungapped_beta())
+        correction = self.length_correction(ungapped)
         # BLAST+ rounds down once, over all sequences together, not per sequence.
         letters = (self._number("DbLength") or database.letters) // self.subject_step
         adjustment = length_adjustment(parameters, correction, length, DatabaseSize(letters, database.sequences))
@@ -201,6 +201,11 @@ class SearchRequest:
         default = (1, -2) if self._is_greedy else (2, -3)
         pair = (default[0] if match is None else match, default[1] if mismatch is None else mismatch)
         return (1, -3) if pair == (0, 0) else pair  # rmblastn scores by a matrix file and takes these for statistics
+
+    def length_correction(self, ungapped: KarlinAltschul) -> tuple[float, float]:
+        """Return alpha and beta of the mean length of alignments: see `length_adjustment`."""
+        costs = self.costs()
+        return (costs.alpha, costs.beta) if costs else (ungapped.lambda_ / ungapped.h, self._ungapped_beta())
 
     def _ungapped_beta(self) -> float:
         return -2.0 if self.program == "blastn" and self._rewards() in {(1, -1), (2, -3)} else 0.0

@@ -20,7 +20,7 @@ from multiblast.archive.batch import read_batches
 from multiblast.archive.gap_costs import PROTEIN, GapCosts
 from multiblast.archive.karlin import KarlinAltschul, protein_parameters
 from multiblast.archive.residues import length_of, read_residues, translate
-from multiblast.archive.statistics import SearchRequest, length_adjustment, read_statistics
+from multiblast.archive.statistics import QueryStatistics, SearchRequest, length_adjustment, read_statistics
 
 _STRETCH = 5
 """How much weaker than asked for alignments may be before scores are adjusted to compositions."""
@@ -60,9 +60,12 @@ class EarlierSearch:
         return self._batch[0]
 
     @cached_property
+    def _stated(self) -> QueryStatistics:
+        return read_statistics(self.archive)
+
+    @property
     def _parameters(self) -> KarlinAltschul | None:
-        statistics = read_statistics(self.archive)
-        return statistics.gapped or statistics.ungapped
+        return self._stated.gapped or self._stated.ungapped
 
     @cached_property
     def _lengths(self) -> list[int]:
@@ -77,19 +80,22 @@ class EarlierSearch:
 
     def space(self, size: DatabaseSize) -> int:
         """Return the effective search space in databases of a size: see `SearchRequest.derive`."""
-        costs, parameters = self.request.costs(), self._parameters
-        if parameters is None or costs is None:
+        parameters, ungapped = self._parameters, self._stated.ungapped
+        if parameters is None or ungapped is None:
             return 0
         letters = size.letters // self.request.subject_step
         adjustment = length_adjustment(
-            parameters, (costs.alpha, costs.beta), self._lengths[0], DatabaseSize(letters, size.sequences)
+            parameters,
+            self.request.length_correction(ungapped),
+            self._lengths[0],
+            DatabaseSize(letters, size.sequences),
         )
         return max(1, letters - size.sequences * adjustment) * (self._lengths[0] - adjustment)
 
-    @cached_property
+    @property
     def stated_space(self) -> int:
         """The effective search space that the result states."""
-        return read_statistics(self.archive).search_space
+        return self._stated.search_space
 
     def cutoffs(self, size: DatabaseSize) -> tuple[int, ...]:
         """Return the least scores that decide what is kept in databases of a size, some of them for each frame."""
@@ -125,7 +131,7 @@ class EarlierSearch:
         request, instance, masks = self._batch
         residues = read_residues(instance)
         if request.query_step == 1:
-            return [read_statistics(self.archive).ungapped]
+            return [self._stated.ungapped]
         frames = [translate(residues, frame, request.query_code, masks) for frame in _FRAMES]
         return protein_parameters(frames, request.matrix, translated=True)
 
