@@ -131,7 +131,7 @@ class QueryLimits(_Settings):
     The defaults suit one's own machine; `public` is for a service open to everybody.
     """
 
-    sequences: _Limit = Field(default=10_000, description="Most sequences in one job. 0: no limit.")
+    sequences: _Limit = Field(default=100_000, description="Most sequences in one job. 0: no limit.")
     query_bytes: _Limit = Field(
         default=100 * _MIB, description="Largest query in bytes, after decompression. 0: no limit."
     )

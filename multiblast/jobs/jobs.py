@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, not_, update
+from sqlalchemy import ColumnElement, and_, exists, func, not_, or_, update
 from sqlalchemy import select as sa_select
 from sqlmodel import Session, col, select
 
@@ -214,19 +214,41 @@ class Jobs:
                 if position in {None, 1}:
                     yield _own_child(session, job)
                 return
-            columns = [col(getattr(ChildJob, field.name)) for field in fields(Child)[2:6]]
-            statement = (  # columns: rows of 10 000 sequences as objects would take seconds
-                sa_select(col(ChildJob.position), col(ChildJob.child_id), *columns, col(Pack.key), Failure)
-                .where(col(ChildJob.list_number) == job.list_number)
-                .outerjoin(Result, col(Result.key) == ChildJob.result_key)
-                .outerjoin(Pack, col(Pack.number) == Result.pack_number)
-                .outerjoin(Failure, col(Failure.key) == ChildJob.result_key)
-                .order_by(col(ChildJob.position))
-            )
+            statement = _children(job)
             if position is not None:
                 statement = statement.where(col(ChildJob.position) == position)
             for row in session.execute(statement.execution_options(yield_per=_ROWS_AT_A_TIME)):
                 yield Child(*row)
+
+    def children_at(self, job: QueryJob, positions: Collection[int]) -> Iterator[Child]:
+        """Yield a job's sequences at some positions, in order; best if these are not far apart."""
+        if job.list_number is None or not positions:
+            yield from (child for child in self.children(job) if child.position in positions)
+            return
+        wanted = set(positions)
+        between = _children(job).where(col(ChildJob.position).between(min(wanted), max(wanted)))
+        with self._database.read() as session:
+            for row in session.execute(between.execution_options(yield_per=_ROWS_AT_A_TIME)):
+                if row[0] in wanted:
+                    yield Child(*row)
+
+    def unfinished(self, job: QueryJob, lost: Collection[str], most: int) -> list[Child]:
+        """Return some of a job's sequences that have no failure and no result, or one in a pack of ``lost``."""
+        if job.list_number is None:
+            children = self.children(job)
+            return [child for child in children if not child.failure and (child.pack is None or child.pack in lost)]
+        with self._database.read() as session:
+            left = or_(col(Result.key).is_(None), among(session, col(Pack.key), lost))
+            statement = _children(job).where(left, col(Failure.key).is_(None)).limit(most)
+            return [Child(*row) for row in session.execute(statement)]
+
+    def failed_keys(self, job: QueryJob) -> list[str]:
+        """Return the result keys of a job's sequences that could not be searched."""
+        if job.list_number is None:
+            return [child.result_key for child in self.children(job) if child.failure]
+        of_job = exists().where(col(ChildJob.result_key) == Failure.key, col(ChildJob.list_number) == job.list_number)
+        with self._database.read() as session:  # from the failures, which are few
+            return list(session.exec(select(Failure.key).where(of_job)))
 
     def counts(self, job: QueryJob) -> Counts:
         """Count a job's sequences, done and failed, in one query."""
@@ -351,6 +373,19 @@ def _own_child(session: Session, job: QueryJob) -> Child:
     )
     pack, failure = session.exec(of_result).first(), session.get(Failure, job.result_key)
     return Child(1, job.id, job.result_key, job.query_offset, job.query_bytes, job.letters, pack, failure)
+
+
+def _children(job: QueryJob) -> Any:
+    """Return a statement that selects what a `Child` is made of, of all of a job's sequences, in order."""
+    columns = [col(getattr(ChildJob, field.name)) for field in fields(Child)[2:6]]
+    return (  # columns: rows of 10 000 sequences as objects would take seconds
+        sa_select(col(ChildJob.position), col(ChildJob.child_id), *columns, col(Pack.key), Failure)
+        .where(col(ChildJob.list_number) == job.list_number)
+        .outerjoin(Result, col(Result.key) == ChildJob.result_key)
+        .outerjoin(Pack, col(Pack.number) == Result.pack_number)
+        .outerjoin(Failure, col(Failure.key) == ChildJob.result_key)
+        .order_by(col(ChildJob.position))
+    )
 
 
 def _counts(session: Session, job: QueryJob) -> Counts:

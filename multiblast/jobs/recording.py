@@ -24,7 +24,7 @@ from multiblast.jobs.children import adopt, adopted
 from multiblast.jobs.ownership import add_link
 from multiblast.jobs.states import move
 
-_SLICE = 5000  # rows of one transaction: about a twentieth of a second
+_SLICE = 2000  # rows of one transaction: about a twentieth of a second
 _CHANGED = "a database or the program changed since it was searched"
 
 

@@ -37,7 +37,7 @@ from multiblast.results.packs import PackEntry, PackReader, PackWriter
 from multiblast.stores import Store
 
 _CHECKS_AT_A_TIME = 8
-_SLICE = 5000  # rows of one transaction
+_SLICE = 1000  # rows of one transaction
 _PLACE = tuple(field.name for field in fields(PackEntry))
 _SUMMARY = tuple(name for name in Summary._fields if name in Result.model_fields)
 
@@ -79,6 +79,13 @@ class Results:
         with self._database.read() as session:
             known = _STORED.where(among(session, col(Result.key), keys))
             return {row[0]: StoredResult(*row) for row in session.connection().execute(known)}
+
+    def packs(self, keys: Collection[str]) -> dict[str, str]:
+        """Return in which packs the results of those keys are that have one."""
+        statement = sa_select(col(Result.key), col(Pack.key)).join(Pack, col(Pack.number) == Result.pack_number)
+        with self._database.read() as session:
+            rows = session.connection().execute(statement.where(among(session, col(Result.key), keys)))
+            return {key: pack for key, pack in rows}  # noqa: C416 - rows are no pairs to mypy
 
     def claim(self, keys: Collection[str], holder: str, *, lost: Collection[str] = ()) -> Claim:
         """Lease those keys to ``holder`` that nobody has searched or is searching.

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import heapq
 import platform
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
-from typing import Any
+from dataclasses import dataclass, field, replace
+from itertools import islice, pairwise
+from typing import Any, overload
 
 from sqlalchemy import case
 from sqlmodel import col
 
-from multiblast.database import Database, Speed, upsert, utc_now
-from multiblast.ids import digest
-from multiblast.results import StoredResult
+from multiblast.database import Database, Speed, in_portions, upsert, utc_now
+from multiblast.ids import ID_LENGTH, digest
+from multiblast.results import Results
 from multiblast.search.engine import SearchEngine
 from multiblast.search.plugins import search_plugin
 
@@ -23,6 +24,10 @@ _LEAST_BATCH_S = 3.0  # a shorter one gains less than the start of its process c
 _BATCH_LETTERS = {"blastn": 5_000_000, "blastx": 60_000, "rpstblastn": 60_000, "tblastx": 60_000}
 _BATCH_LETTERS_ELSE = 40_000  # where the speed is not known yet
 _SHOWN_KNOWN_BATCHES = 10
+_SLICE = 5000  # sequences that are looked up at a time
+_MANY = 20_000  # sequences, of which it does not matter any more in which batch each is
+_MOST_SEQUENCES = 20_000  # of a batch, since all of them are held in memory
+_KEY = ID_LENGTH // 2  # bytes
 
 
 _SMOOTHING = 0.5
@@ -160,13 +165,10 @@ def make_plan(  # noqa: PLR0913 - a search, and the job it is for
     Known results are looked for in the store; lost ones are searched again. A few batches of known results are in the
     plan too, to be shown. All sequences of the query are given, in order; equal ones are searched once.
     """
-    count, first = 0, dict[str, PlannedSequence]()
-    for count, sequence in enumerate(sequences, start=1):  # noqa: B007 - the last one is how many there are
-        first.setdefault(sequence.key, sequence)
-    found = engine.results.known(first)
-    lost = engine.results.lost_packs(found.values())
-    known = {key: row for key, row in found.items() if row.pack not in lost}
-    unknown = [sequence for key, sequence in first.items() if key not in known]
+    found = _Found()
+    for some in in_portions(sequences, _SLICE):
+        found.add(some, engine.results)
+    unknown = found.unknown
     speed = Speeds(engine.database).get(search_key) if unknown else None
     per_second = speed.letters_per_second if speed else None
     workers = engine.installation.workers
@@ -179,17 +181,17 @@ def make_plan(  # noqa: PLR0913 - a search, and the job it is for
     return Plan(
         job_id=job_id,
         program=program,
-        sequences=count,
-        distinct=len(first),
-        known=len(known),
+        sequences=found.sequences,
+        distinct=len(found.seen),
+        known=len(found.seen) - len(unknown),
         letters=letters,
-        batches=(*_known_batches(job_id, first, known), *batches),
+        batches=(*_known_batches(job_id, found.shown), *batches),
         core_seconds=core_seconds(program, letters, per_second),
         # The one batch of a plugin uses all cores.
         seconds=estimated_seconds(letters, workers, workers if plugin else len(batches), per_second),
         result_bytes=speed.bytes_per_letter * letters if speed else None,
-        warnings=(*warnings, *_lost_warnings(len(found) - len(known))),
-        lost=lost,
+        warnings=(*warnings, *_lost_warnings(found.lost)),
+        lost=frozenset(found.lost_packs),
     )
 
 
@@ -201,21 +203,83 @@ def _lost_warnings(count: int) -> Iterator[str]:
         )
 
 
-def _known_batches(
-    job_id: str, sequences: Mapping[str, PlannedSequence], known: Mapping[str, StoredResult]
-) -> Iterator[Batch]:
+class _Unknown(Sequence[PlannedSequence]):
+    """Sequences to search, of which a million take 30 MB."""
+
+    def __init__(self) -> None:
+        self._keys, self._positions, self._letters = bytearray(), array("Q"), array("Q")
+
+    def append(self, sequence: PlannedSequence) -> None:
+        """Take one more."""
+        self._keys += bytes.fromhex(sequence.key)
+        self._positions.append(sequence.position)
+        self._letters.append(sequence.letters)
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    @overload
+    def __getitem__(self, index: int) -> PlannedSequence: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[PlannedSequence]: ...
+
+    def __getitem__(self, index: int | slice) -> PlannedSequence | Sequence[PlannedSequence]:
+        if isinstance(index, slice):
+            return [self[one] for one in range(*index.indices(len(self)))]
+        key = self._keys[index * _KEY : (index + 1) * _KEY].hex()
+        return PlannedSequence(key, self._positions[index], self._letters[index])
+
+
+@dataclass(slots=True)
+class _Found:
+    """What was found of the sequences of a query so far.
+
+    Attributes:
+        seen: The keys of distinct sequences.
+        lost: How many are known, but in ``lost_packs``.
+        shown: Some known sequences of each of the first packs.
+    """
+
+    sequences: int = 0
+    seen: set[bytes] = field(default_factory=set)
+    unknown: _Unknown = field(default_factory=_Unknown)
+    lost: int = 0
+    lost_packs: set[str] = field(default_factory=set)
+    shown: dict[str, list[PlannedSequence]] = field(default_factory=dict)
+    _packs: set[str] = field(default_factory=set)
+
+    def add(self, sequences: Sequence[PlannedSequence], results: Results) -> None:
+        """Look up the next sequences."""
+        self.sequences += len(sequences)
+        new: dict[str, PlannedSequence] = {}
+        for sequence in sequences:
+            if (short := bytes.fromhex(sequence.key)) not in self.seen:
+                self.seen.add(short)
+                new[sequence.key] = sequence
+        packs = results.packs(new)
+        others = set(packs.values()) - self._packs
+        self._packs |= others
+        self.lost_packs |= results.absent(others)
+        for key, sequence in new.items():
+            pack = packs.get(key)
+            if pack is None or pack in self.lost_packs:
+                self.lost += pack is not None
+                self.unknown.append(sequence)
+            elif pack in self.shown or len(self.shown) < _SHOWN_KNOWN_BATCHES:
+                shown = self.shown.setdefault(pack, [])
+                if len(shown) < _MANY:
+                    shown.append(sequence)
+
+
+def _known_batches(job_id: str, packs: Mapping[str, Sequence[PlannedSequence]]) -> Iterator[Batch]:
     """Yield one batch for each of the first packs that hold known results, so that they can be shown."""
-    packs: dict[str, list[PlannedSequence]] = {}
-    for key, sequence in sequences.items():
-        if key in known:
-            packs.setdefault(known[key].pack, []).append(sequence)
-    shown = list(packs.values())[:_SHOWN_KNOWN_BATCHES]
-    for number, some in enumerate(shown, start=1):
+    for number, some in enumerate(packs.values(), start=1):
         yield Batch(
             id=_batch_id(some),
             job_id=job_id,
             number=number,
-            of=len(shown),
+            of=len(packs),
             positions=tuple(sequence.position for sequence in some),
             letters=_letters(some),
             known=True,
@@ -227,10 +291,10 @@ def pack_batches(
 ) -> list[Batch]:
     """Pack sequences into batches, so that all workers are busy to the end.
 
-    Longest first, each into the batch that has most room left. Batches take 20 s each where the
-    speed is known, and ever less towards the end (guided self-scheduling), so that what one
-    worker still does when another finds nothing more is short. Fewer sequences than
-    workers run with several threads each.
+    Longest first (but for tens of thousands of short ones: see `_consecutive`), each into the batch that has most
+    room left. Batches take 20 s each where the speed is known, and ever less towards the end (guided
+    self-scheduling), so that what one worker still does when another finds nothing more is short. Fewer sequences
+    than workers run with several threads each.
 
     The speed is the measured one of a single-threaded process; None if there is none.
     """
@@ -239,6 +303,11 @@ def pack_batches(
     letters = max(1, sum(item.letters for item in unknown))
     seconds = core_seconds(program, letters, letters_per_second)
     shares = islice(_shares(seconds, workers), len(unknown))
+    if len(unknown) > _MANY:
+        per_share = [letters * share / seconds for share in shares]
+        if max(item.letters for item in unknown) <= min(per_share):
+            return _consecutive(job_id, unknown, per_share)
+        shares = islice(_shares(seconds, workers), len(unknown))
     # The room that is left, negative since the heap gives the least first; which batch it is; what is in it.
     bins = [(-letters * share / seconds, number, list[PlannedSequence]()) for number, share in enumerate(shares)]
     heapq.heapify(bins)
@@ -248,6 +317,32 @@ def pack_batches(
         heapq.heapreplace(bins, (room + item.letters, number, items))
     filled = sorted((items for _, _, items in bins if items), key=_letters, reverse=True)
     return _numbered(job_id, filled, workers)
+
+
+def _consecutive(job_id: str, unknown: Sequence[PlannedSequence], letters: Sequence[float]) -> list[Batch]:
+    """Pack many sequences, each short, as they follow each other, so that what a batch reads lies together.
+
+    ``letters`` are those of each batch; one has no more sequences than fit into memory well.
+    """
+    ends = [0]
+    shares = iter(letters)
+    target = next(shares)
+    filled = 0.0
+    for index, item in enumerate(unknown, start=1):
+        filled += item.letters
+        if filled >= target or index - ends[-1] == _MOST_SEQUENCES:
+            # What one has too much, the next has too little.
+            filled, target = (
+                (filled - target, next(shares, letters[-1])) if filled >= target else (0.0, target - filled)
+            )
+            ends.append(index)
+    if ends[-1] < len(unknown):
+        ends.append(len(unknown))
+    parts = list(pairwise(ends))
+    return [
+        replace(_numbered(job_id, [unknown[start:end]], 1)[0], number=number, of=len(parts), threads=1)
+        for number, (start, end) in enumerate(parts, start=1)
+    ]
 
 
 def pack_large_batches(job_id: str, unknown: Sequence[PlannedSequence], most_letters: int, workers: int) -> list[Batch]:

@@ -107,13 +107,15 @@ class Recorder:
     def preview(self, submission: Submission) -> Plan:
         """Check a submission and plan its search, without recording anything."""
         with self._checked(submission) as checked:
-            sequences = [
-                PlannedSequence(checked.keys.key(sequence.residues), position, sequence.length)
-                for position, sequence in enumerate(checked.query, start=1)
-            ]
-            warnings = checked.warnings([sequence.letters for sequence in sequences])
-            program, search_key = checked.options.program, checked.keys.search
-            return make_plan(self.engine, program, search_key, sequences, warnings=warnings)
+            lengths = array("Q")
+
+            def planned() -> Iterator[PlannedSequence]:
+                for position, sequence in enumerate(checked.query, start=1):
+                    lengths.append(sequence.length)
+                    yield PlannedSequence(checked.keys.key(sequence.residues), position, sequence.length)
+
+            plan = make_plan(self.engine, checked.options.program, checked.keys.search, planned())
+            return replace(plan, warnings=(*checked.warnings(lengths), *plan.warnings))
 
     def count(self, submission: Submission) -> int:
         """Check a submission, and count its sequences."""

@@ -28,6 +28,7 @@ from multiblast.search.subject_names import keep_names
 from multiblast.targets import BlastDatabase
 
 _POLL_S = 0.5
+_AT_A_TIME = 20_000  # sequences that the end of a run takes over from others
 _COMPARED_PER_S = 2e9  # letters of query times letters of databases: blastp does five times as much
 
 Turn = Callable[[], AbstractContextManager[None]]
@@ -127,7 +128,7 @@ class SearchRun:
         """Note that the job now runs, with which program and databases."""
         engine, job = self.engine, self._job()
         context = engine.resolver.context(job)
-        engine.results.clear_failures([child.result_key for child in engine.jobs.children(job) if child.failure])
+        engine.results.clear_failures(engine.jobs.failed_keys(job))
         engine.jobs.start(job, run_id=self.run_id)
         with engine.database.write() as session:
             session.add(self._record(job, plan, context))
@@ -143,9 +144,8 @@ class SearchRun:
             ConflictError: the job was cancelled while the batch waited, or its databases have changed.
         """
         with self.turn():
-            job, wanted = self._job(), set(batch.positions)
-            children = [child for child in self.engine.jobs.children(job) if child.position in wanted]
-            return self._search(job, children, batch.threads)
+            job = self._job()
+            return self._search(job, list(self.engine.jobs.children_at(job, batch.positions)), batch.threads)
 
     def finish(self, lost: Collection[str] = ()) -> SearchedJob:
         """Bring the job to its end: wait for what others search, take over what they drop, settle.
@@ -214,11 +214,9 @@ class SearchRun:
         return batch.run(list(distinct.values()))
 
     def _left(self, job: QueryJob, lost: Collection[str]) -> list[Child]:
-        """Return one sequence of each result key that has neither a result nor a failure."""
-        first = {child.result_key: child for child in self.engine.jobs.children(job)}
-        return [
-            child for child in first.values() if (child.pack is None or child.pack in lost) and child.failure is None
-        ]
+        """Return sequences of different result keys that have neither a result nor a failure, some of many."""
+        first = {child.result_key: child for child in self.engine.jobs.unfinished(job, lost, _AT_A_TIME)}
+        return list(first.values())
 
     def _residues(self, job: QueryJob, children: Sequence[Child]) -> Iterator[SearchedSequence]:
         store = self.engine.store
