@@ -71,6 +71,7 @@ check: lint ## run the quick checks: lint and the unit tests
 bench: install ## compare the speed with that of plain BLAST+, and tell that of the registry
 	@$(PYTHON) tests/benchmarks/bench.py $(ARGS)
 	@$(PYTHON) tests/benchmarks/bench_scale.py
+	@$(PYTHON) tests/benchmarks/bench_grown.py
 	@$(PYTHON) tests/benchmarks/bench_registry.py
 	@$(PYTHON) tests/benchmarks/bench_service.py
 	@$(PYTHON) tests/benchmarks/bench_http.py

@@ -58,13 +58,15 @@ async def make_target(  # noqa: PLR0913, PLR0917 - the fields of a form
 async def rescan_targets() -> int:
     """List all databases under the targets root, and make them the choices of the submission forms.
 
-    The deployments of plugins, too, are those of the plugins that can be run here now.
+    The deployments of plugins, too, are those of the plugins that can be run here now. New databases are read once, so
+    that only what is new needs to be searched when they have grown.
 
     Returns:
         How many databases there are.
     """
     databases = scan_targets()
     update_target_choices(databases)
+    services().keep_states()
     await show_facts("plugins-offered", "Plugins with a form of their own", asdict(offer_plugins()))
     rows = [
         {

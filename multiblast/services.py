@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from multiblast.actions.provenance import Provenance
     from multiblast.actions.registered_queries import RegisteredQueries
     from multiblast.gateway import Gateway
+    from multiblast.grown.refused_ways import RefusedWays
     from multiblast.plugins.catalogue import Catalogue
     from multiblast.plugins.environments import Environments
     from multiblast.registry.local.registry import Registry
@@ -191,7 +192,7 @@ class Services:
     def _engine(self) -> SearchEngine:
         from multiblast.search import SearchEngine
 
-        return SearchEngine(self.database, self.store, self.installation, self.targets)
+        return SearchEngine(self.database, self.store, self.installation, self.targets, self.policy.grown)
 
     @property
     def notices(self) -> Notices:
@@ -220,6 +221,17 @@ class Services:
         from multiblast.upkeep import StorageUpkeep
 
         return StorageUpkeep(self.database, self.store, self.policy.keep_days)
+
+    @property
+    def refused_ways(self) -> RefusedWays:
+        """Ways of searching parts of databases that are switched off."""
+        from multiblast.grown.refused_ways import RefusedWays
+
+        return RefusedWays(self.database)
+
+    def keep_states(self) -> int:
+        """Note what the databases are now, for the time when they have grown; return for how many that was new."""
+        return self._engine.states.keep(self.targets.databases()) if self.policy.grown.enabled else 0
 
     def clean_up(self, *, dry_run: bool = False) -> CleanedUp:
         """Let go what nobody used for the policy's time, and free its space."""

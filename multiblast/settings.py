@@ -335,6 +335,31 @@ class PluginRules(_Settings):
     )
 
 
+class GrownRules(_Settings):
+    """When a database that has grown is searched only in what is new of it, by results of an earlier state."""
+
+    enabled: bool = Field(
+        default=True,
+        description="Search only what is new of a database, and what was found before, for sequences whose results of "
+        "an earlier state are kept: where the programs and options are those for which that was compared.",
+    )
+    checked_share: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="Share of such sequences that are searched whole as well and compared. A difference switches the "
+        "way off until an administrator allows it again.",
+    )
+    sequences: _Limit = Field(
+        default=20_000_000,
+        description="Most sequences of a database whose states are compared: the first search of a state reads all "
+        "of them, about 2 s a million. 0: no limit.",
+    )
+    new_share: float = Field(
+        default=0.5, ge=0, le=1, description="Largest share of new and changed sequences with which a part is searched."
+    )
+
+
 class Policy(_Settings):
     """Who may do what, and how long things are kept.
 
@@ -376,6 +401,9 @@ class Policy(_Settings):
     http: HttpRules = Field(default=HttpRules(), description="What the HTTP service lets in.")
     gateway: GatewayRules = Field(default=GatewayRules(), description="How machines elsewhere reach files.")
     plugins: PluginRules = Field(default=PluginRules(), description="Where plugins come from, and what they may do.")
+    grown: GrownRules = Field(
+        default=GrownRules(), description="When only what is new of a grown database is searched."
+    )
     names_in_runs: bool = Field(
         default=True,
         description="Show names of sequences and of their best hits on the pages of runs in Prefect, which everybody "

@@ -36,6 +36,7 @@ from multiblast.database import JobKind
 from multiblast.errors import ConflictError, InvalidInputError, MultiblastError
 from multiblast.jobs import address_of
 from multiblast.search import Plan, SearchedJob, SequenceRow, board
+from multiblast.search.plan import duration_text
 from tasks.runs import best_effort, unnamed
 
 _FIRST_S = 0.5  # a search that takes no longer shows its end alone
@@ -71,7 +72,7 @@ class RunPage:
         left = now.seconds_left
         text = f"{now.searched:,} of {now.to_search:,} sequences searched, {now.reused:,} reused"
         text += f" · {now.letters_per_second:,.0f} letters/s"
-        text += f" · about {_duration(left)} left" if left else ""
+        text += f" · about {duration_text(left)} left" if left else ""
         text += f" · {now.doing}" if now.doing else ""
         if self._progress is None:
             created = await acreate_progress_artifact(
@@ -255,6 +256,7 @@ def _plan_text(plan: Plan) -> str:
         "sequences": f"{plan.sequences:,} ({plan.distinct:,} distinct)",
         "known already": f"{plan.known:,}",
         "to search": f"{plan.unknown:,} ({plan.letters:,} letters)",
+        **({"of these": plan.before} if plan.before else {}),
         "batches": f"{len(plan.to_run)}",
         "estimated time": _estimate(plan),
     }
@@ -272,13 +274,7 @@ def _table_text(title: str, cells: Mapping[str, str], warnings: Iterable[str] = 
 def _estimate(plan: Plan) -> str:
     if plan.seconds is None:
         return "not known yet: the first search of this kind here"
-    return _duration(plan.seconds) if plan.seconds else "none: everything is known"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{max(rest, 1)} s"
+    return duration_text(plan.seconds) if plan.seconds else "none: everything is known"
 
 
 def table_row(row: SequenceRow, *, named: bool) -> dict[str, Any]:

@@ -43,6 +43,7 @@ COMMANDS = {
     "expire": "upkeep",
     "verify": "upkeep",
     "copy-records": "upkeep",
+    "ways": "upkeep",
     "health": "upkeep",
     "metrics": "upkeep",
     "exactness": "exactness",

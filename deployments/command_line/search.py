@@ -149,6 +149,8 @@ def _search_directly(running: Session, submission: Submission) -> SearchedJob | 
     job_id = queries.submit(who, submission).job_id
     run = queries.run(job_id, progress=partial(board.advance, job_id))
     plan = run.plan()
+    if plan.before:
+        display.say(plan.before)
     board.begin(job_id, to_search=plan.unknown, reused=plan.known, letters=plan.letters)
     with display.searching():
         if run.is_small(plan, running.services.policy.http.small_search_s):

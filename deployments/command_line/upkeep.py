@@ -108,6 +108,32 @@ def copy_records(
     display.say("The results themselves are copied by the flow copy-results.")
 
 
+def ways(
+    allow: Annotated[
+        str, typer.Option("--allow", metavar="WAY", help="Switch a way on again, after you looked at its results.")
+    ] = "",
+    json: Json = False,
+) -> None:
+    """List the ways of searching only what is new of grown databases, and why some are switched off."""
+    from multiblast.grown.way import TABLE
+
+    services = local_services()
+    if allow:
+        services.refused_ways.allow(allow)
+    refused = {row.way: row for row in services.refused_ways.list()}
+    rows = [
+        {
+            "way": way,
+            "state": "switched off" if (row := refused.get(way)) else "on" if services.policy.grown.enabled else "off",
+            "since": row.at.isoformat() if row else "",
+            "job": row.job_id if row else "",
+            "reason": row.reason if row else "",
+        }
+        for way in sorted({*TABLE, *refused})
+    ]
+    display.print_rows(rows, json=json, columns=("way", "state", "since", "job", "reason"))
+
+
 def health(json: Json = False) -> None:
     """Check whether each dependency is reachable, and how fast it is; ends with code 1 if one is not."""
     from deployments.diagnosis import check_server

@@ -67,10 +67,10 @@ class Provenance:
         job = self._jobs.query(job_id)
         run = self._run(job_id)
         with self._database.read() as session:
-            ran = select(BatchRun.command).where(
+            ran = select(BatchRun.command, BatchRun.part).where(
                 BatchRun.job_id == job.id, BatchRun.started_at >= run.started_at, BatchRun.failure_class == ""
             )
-            commands = session.exec(ran.order_by(col(BatchRun.number))).all()
+            done = session.exec(ran.order_by(col(BatchRun.number))).all()
             found = results_digest(session, job)
         return SearchRecord(
             job_id=job.id,
@@ -78,7 +78,8 @@ class Provenance:
             program_version=run.program_version,
             databases={f"{job.site}/{one['target']}/{one['database']}": one["fingerprint"] for one in run.databases},
             options=options_of(job).changed(),
-            commands=commands or [run.command],  # if all was known, what would have found it
+            commands=[command for command, _ in done] or [run.command],  # if all was known, what would have found it
+            parts=[part for _, part in done if part],
             results_digest=found,
         )
 

@@ -258,6 +258,7 @@ class Run(Table, table=True):
     Attributes:
         databases: ``[{"target", "database", "fingerprint", "sequences", "letters", "date"}]``.
         searched: Sequences searched by this run; the others were known.
+        known_before: Those of them whose results of an earlier state of the databases were known.
         search_key: As the job's at that time; with it the result keys of that time can be computed again.
     """
 
@@ -270,6 +271,7 @@ class Run(Table, table=True):
     command: list[str] = Field(sa_column=Column(JSON, nullable=False))
     searched: int = 0
     reused: int = 0
+    known_before: int = 0
     flow_run: str = ""
     search_key: str = Field(default="", max_length=32)
 
@@ -329,7 +331,11 @@ class Failure(Table, table=True):
 
 
 class BatchRun(Table, table=True):
-    """One BLAST+ process: what it ran and how it ended."""
+    """One BLAST+ process: what it ran and how it ended.
+
+    Attributes:
+        part: Of what part of the databases it was a search, and by which way; empty if of the whole.
+    """
 
     number: int | None = numbered()
     job_id: str = Field(index=True, max_length=32)
@@ -342,6 +348,7 @@ class BatchRun(Table, table=True):
     exit_code: int = 0
     failure_class: str = ""
     stderr: str = Field(default="", sa_type=Text)
+    part: str = Field(default="", sa_type=Text)
 
 
 class Speed(Table, table=True):

@@ -6,6 +6,7 @@ database the runs of sequences that both have, found once.
 
 from __future__ import annotations
 
+import logging
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -31,6 +32,8 @@ from multiblast.object_kinds import ObjectKind
 from multiblast.stores import Store
 from multiblast.targets import BlastDatabase
 from multiblast.targets.digests import sequence_digests
+
+_log = logging.getLogger(__name__)
 
 _SEEN_AGAIN = timedelta(hours=1)
 _STATES = 3  # earlier ones of a database that are looked at, the newest
@@ -59,15 +62,21 @@ class States:
     """States of databases, and their differences."""
 
     def __init__(self, database: Database, store: Store, most: int) -> None:
-        """Keep them there; databases of more than ``most`` sequences are left out."""
+        """Keep them there; databases of more than ``most`` sequences are left out, but none if that is 0."""
         self._database, self._store, self._most = database, store, most
 
     def keep(self, databases: Sequence[BlastDatabase]) -> int:
         """Note what databases are now, so that later states can be compared; return for how many that was new.
 
-        Those that cannot be compared are passed over: see `volumes_of`.
+        Those that cannot be compared are passed over (see `volumes_of`), and what is being replaced waits for later.
         """
-        return sum(self._keep(database) for database in databases if self._is_comparable(database))
+        count = 0
+        for database in databases:
+            try:
+                count += self._is_comparable(database) and self._keep(database)
+            except (ConflictError, InvalidInputError) as error:
+                _log.warning("the state of %s is not kept: %s", database.display, error)
+        return count
 
     def earlier(self, databases: Sequence[BlastDatabase]) -> list[EarlierState]:
         """Return the states that are known of databases beside the present one, the most alike first.
@@ -89,6 +98,15 @@ class States:
                 found.append(EarlierState(fingerprints, size))
         found.sort(key=lambda state: (state.fingerprints.count(""), sum(map(str.__ne__, state.fingerprints, now))))
         return found[:_COMBINATIONS]
+
+    def is_compared(self, state: EarlierState, databases: Sequence[BlastDatabase], most: int) -> bool:
+        """Whether it is known how databases differ from an earlier state, or soon found since they are so small."""
+        return all(
+            fingerprint in {"", database.fingerprint}
+            or database.sequences <= most
+            or self._store.exists(_difference_key(fingerprint, database))
+            for fingerprint, database in zip(state.fingerprints, databases, strict=True)
+        )
 
     @contextmanager
     def difference(self, state: EarlierState, databases: Sequence[BlastDatabase]) -> Iterator[Difference]:
@@ -118,7 +136,7 @@ class States:
             yield _difference(state, databases, Runs(*joined))
 
     def _is_comparable(self, database: BlastDatabase) -> bool:
-        if database.sequences > self._most:
+        if self._most and database.sequences > self._most:
             return False
         with suppress(InvalidInputError):
             # An alias may state another size than its volumes'.
@@ -171,7 +189,7 @@ class States:
 
     def _bring_runs(self, earlier: str, database: BlastDatabase, path: Path) -> None:
         """Write into a file which sequences of an earlier state a database has, from the storage or found now."""
-        key = ObjectKind.DIFFERENCE.key(digest("difference/1", [earlier, database.fingerprint]))
+        key = _difference_key(earlier, database)
         if not self._store.exists(key):
             self._keep(database)
             if not all(
@@ -188,6 +206,10 @@ class States:
             old.unlink()
             new.unlink()
         save(self._store.open(key), path)
+
+
+def _difference_key(earlier: str, database: BlastDatabase) -> str:
+    return ObjectKind.DIFFERENCE.key(digest("difference/1", [earlier, database.fingerprint]))
 
 
 def _join(joined: tuple[array[int], array[int], array[int]], runs: Runs, then: int, now: int) -> None:

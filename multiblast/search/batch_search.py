@@ -7,18 +7,20 @@ import platform
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from multiblast.archive import Summary
 from multiblast.database import BatchRun
-from multiblast.errors import ArchiveError, FailureClass, ProgramError, UnderivableError
+from multiblast.errors import ArchiveError, FailureClass, MultiblastError, ProgramError, UnderivableError
 from multiblast.outages import is_outage
 from multiblast.programs import EXIT_CODES, Completed, Program, Running
 from multiblast.results import PackWriter, new_holder
+from multiblast.search.checked_part import CheckedPart
 from multiblast.search.context import PROFILE_FILE, QUERY_FILE, SearchContext, SearchedSequence
 from multiblast.search.engine import SearchEngine
+from multiblast.search.known_before import EarlierResults
 from multiblast.search.plan import Speeds
 from multiblast.search.profiles import outputs_of, profile_key
 from multiblast.stores import Store
@@ -40,6 +42,7 @@ _NOT_THE_SEQUENCES = {
     FailureClass.NETWORK,
     FailureClass.OUTPUT,
 }
+_FROM_OUTSIDE = {FailureClass.CANCELLED, FailureClass.KILLED, FailureClass.TIME_LIMIT}
 
 
 @dataclass(slots=True)
@@ -104,6 +107,7 @@ class BatchSearch:
         progress: Called whenever a result is there.
         cancelled: Called several times a second; a BLAST+ process is killed once it returns True.
         start_search: What starts BLAST+: here, or elsewhere.
+        earlier: The state of the databases in which the sequences were searched before: see `Batch.earlier`.
     """
 
     engine: SearchEngine
@@ -112,9 +116,11 @@ class BatchSearch:
     progress: OnProgress
     cancelled: Callable[[], bool]
     start_search: Start = start_here
+    earlier: tuple[str, ...] = ()
     _holder: str = field(default_factory=new_holder, init=False)
     _lost: Collection[str] = field(default=(), init=False)
     _outcome: Outcome = field(default_factory=Outcome, init=False)
+    _compared: CheckedPart | None = field(default=None, init=False)
 
     def run(self, sequences: Sequence[SearchedSequence]) -> Outcome:
         """Search those sequences that nobody has searched or is searching.
@@ -131,9 +137,43 @@ class BatchSearch:
             self._outcome.elsewhere = len(claim.others)
             mine = [sequence for sequence in sequences if sequence.key in claim.mine]
             mine = self._without_left_out(mine)
-            for group in self.context.by_independence(mine):
-                self._search(group, one_by_one=not self.context.is_independent(group[0].residues))
+            if self.earlier and self.start_search is start_here:
+                mine = self._search_part(mine)
+            self._search_groups(mine)
         return self._outcome
+
+    def _search_groups(self, sequences: Sequence[SearchedSequence]) -> None:
+        for group in self.context.by_independence(sequences):
+            self._search(group, one_by_one=not self.context.is_independent(group[0].residues))
+
+    def _search_part(self, sequences: Sequence[SearchedSequence]) -> list[SearchedSequence]:
+        """Search what is new of the databases for sequences that are known of an earlier state; return the others.
+
+        Some are searched whole as well, first, and compared before any other result is kept. Whatever goes wrong, the
+        whole can be searched all the same.
+        """
+        whole = self.context
+        with TemporaryDirectory(prefix="multiblast-") as directory:
+            try:
+                found = EarlierResults(self.engine, whole).part(
+                    self.earlier, sequences, Path(directory), self.cancelled
+                )
+                if found.way is None:
+                    return list(sequences)
+                parts = [CheckedPart(self.engine, part, found.way.row, whole.job_id) for part in found.parts]
+                checked = {key for part in parts for key in part.checked}
+                self._search_groups([one for one in sequences if one.key in checked])
+                for part in parts:
+                    self.context, self._compared = replace(whole, part=part.database), part
+                    self._search_groups(part.ordered(sequences))
+            except (MultiblastError, OSError) as error:
+                if isinstance(error, ProgramError) and error.failure_class in _FROM_OUTSIDE:
+                    raise
+                self._log(f"searches the whole databases after all: {error}", sequences)
+            finally:
+                self.context, self._compared = whole, None
+        known = self.engine.results.known([one.key for one in sequences])
+        return [one for one in sequences if one.key not in known or known[one.key].pack in self._lost]
 
     def _without_left_out(self, sequences: Sequence[SearchedSequence]) -> list[SearchedSequence]:
         """Keep empty results of the sequences that BLAST+ passes over; return the others."""
@@ -164,6 +204,7 @@ class BatchSearch:
             host=platform.node(),
             sequences=len(sequences),
             letters=sum(len(sequence.residues) for sequence in sequences),
+            part=self._compared.text if self._compared else "",
         )
         stored: set[str] = set()
         try:
@@ -176,7 +217,7 @@ class BatchSearch:
             run.failure_class = error.failure_class
             run.stderr = error.stderr
             number = self._record(run)
-            if error.failure_class in _NOT_THE_SEQUENCES:
+            if error.failure_class in _NOT_THE_SEQUENCES or self._compared is not None:
                 raise
             self._narrow([one for one in sequences if one.key not in stored], error, number, one_by_one=one_by_one)
         else:
@@ -217,11 +258,12 @@ class BatchSearch:
             archive = place / "archive.asn1"
             self._write_input(sequences, place)
             self.context.prepare(installation, place, self.cancelled)
-            run.command = self.context.command(installation.program(options.program), place, self.threads)
+            program_path = installation.program(options.program)
+            command = self.context.command(program_path, place, self.threads)
+            # What is recorded gives the same by itself: the alias of a part is gone after the search.
+            run.command = replace(self.context, part="").command(program_path, place, self.threads)
             limit_s = installation.time_limit_s
-            search = Started(
-                self.context, run.command, place, archive, one_by_one, limit_s, self.cancelled, self.threads
-            )
+            search = Started(self.context, command, place, archive, one_by_one, limit_s, self.cancelled, self.threads)
             with self.start_search(search) as program:
                 size = self._store_results(sequences, program, archive, stored)
                 completed = program.finish()
@@ -236,6 +278,7 @@ class BatchSearch:
         def keep(pack: PackWriter, summaries: list[Summary]) -> None:
             self.engine.results.add(pack, summaries, self._holder, lost=self._lost)
             stored.update(entry.key for entry in pack.entries)
+            self._outcome.searched += len(pack.entries)
 
         with (
             closing(_ResultWriter(self.engine.store, self.context.databases, keep)) as writer,
@@ -244,6 +287,9 @@ class BatchSearch:
             try:
                 for part in self.context.results(stream, archive.parent, len(sequences), program.finish):
                     sequence = sequences[part.position]
+                    if self._compared and self._compared.is_checked(sequence.key, part.archive):
+                        stored.add(sequence.key)
+                        continue
                     if has_outputs:  # kept before the result says that they are there
                         self._keep_outputs(sequence, archive.parent)
                     size += writer.add(sequence.key, part.archive, part.summary)
@@ -255,7 +301,6 @@ class BatchSearch:
                 raise ProgramError(program.command, 0, f"{error}\n", FailureClass.ENGINE) from error
             finally:
                 writer.flush()
-                self._outcome.searched += len(stored)
         return size
 
     def _write_input(self, sequences: Sequence[SearchedSequence], directory: Path) -> None:
@@ -281,6 +326,8 @@ class BatchSearch:
             raise ProgramError(run.command, 0, completed.stderr + reason, FailureClass.BAD_QUERY_OR_OPTIONS)
         if completed.host:  # its speed says nothing of ours
             run.host = completed.host
+            return
+        if self._compared:
             return
         program, key = self.context.options.program, self.context.search_key
         Speeds(self.engine.database).record(program, key, run.letters, completed.seconds, size, self.threads)

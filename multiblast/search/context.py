@@ -45,6 +45,7 @@ class SearchContext:
     Attributes:
         paths: Of options that name a database or file.
         plugin: What searches, if it is not BLAST+: see `multiblast.search.plugin_context`.
+        part: What follows ``-db`` where a part of the databases is searched: see `multiblast.grown`; empty for all.
     """
 
     job_id: str
@@ -53,6 +54,7 @@ class SearchContext:
     databases: tuple[BlastDatabase, ...]
     paths: Mapping[str, str] = field(default_factory=dict)
     plugin: SearchPlugin | None = None
+    part: str = ""
 
     @cached_property
     def database_size(self) -> DatabaseSize:
@@ -134,7 +136,7 @@ class SearchContext:
         In the directory is the query, or the profile that takes its place, and there other outputs go.
         """
         query = [] if self.options.profile else ["-query", str(directory / QUERY_FILE)]
-        database = ["-db", database_argument(self.databases)]
+        database = ["-db", self.part or database_argument(self.databases)]
         command = [program, *query, *database, "-outfmt", "11", *self.arguments(directory)]
         return command + (["-num_threads", str(threads)] if threads > 1 else [])
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from multiblast.database import Database
 from multiblast.installation import Installation
 from multiblast.jobs import Jobs
+from multiblast.settings import GrownRules
 from multiblast.stores import Store
 from multiblast.targets import Targets
 
 if TYPE_CHECKING:  # what reading jobs does without
+    from multiblast.grown.states import States
     from multiblast.results import Results
     from multiblast.search.context import SearchContext
     from multiblast.search.resolver import Resolver
@@ -26,6 +28,7 @@ class SearchEngine:
     store: Store
     installation: Installation
     targets: Targets
+    grown: GrownRules = field(default_factory=GrownRules)
 
     @cached_property
     def jobs(self) -> Jobs:
@@ -38,6 +41,13 @@ class SearchEngine:
         from multiblast.results import Results
 
         return Results(self.database, self.store)
+
+    @cached_property
+    def states(self) -> States:
+        """What databases were before."""
+        from multiblast.grown.states import States
+
+        return States(self.database, self.store, self.grown.sequences)
 
     @cached_property
     def resolver(self) -> Resolver:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import heapq
 import platform
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice, pairwise
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from sqlalchemy import case
 from sqlmodel import col
@@ -18,6 +19,9 @@ from multiblast.ids import ID_LENGTH, digest
 from multiblast.results import Results
 from multiblast.search.engine import SearchEngine
 from multiblast.search.plugins import search_plugin
+
+if TYPE_CHECKING:
+    from multiblast.search.known_before import KnownBefore
 
 _BATCH_S = 20.0  # of one process, where its speed is known: short enough to lose little, long enough to cost nothing
 _LEAST_BATCH_S = 3.0  # a shorter one gains less than the start of its process costs
@@ -51,6 +55,8 @@ class Batch:
         id: The hash of what it computes.
         positions: 1-based positions in the job's query, of distinct sequences.
         known: Whether all its results were there when it was planned; it then only shows them.
+        earlier: The state of the databases in which all its sequences were searched before: see
+            `multiblast.grown.states.EarlierState`. Only what is new is then searched; empty for a whole search.
     """
 
     id: str
@@ -61,12 +67,14 @@ class Batch:
     letters: int
     threads: int = 1
     known: bool = False
+    earlier: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
         """How a person reads it: ``40 sequences · batch 2 of 7``."""
         noun = "sequence" if len(self.positions) == 1 else "sequences"
-        return f"{len(self.positions):,} {noun} · batch {self.number} of {self.of}"
+        part = " in what is new" if self.earlier else ""
+        return f"{len(self.positions):,} {noun}{part} · batch {self.number} of {self.of}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +85,11 @@ class Plan:
         sequences: Positions in the query.
         distinct: Sequences of different residues among them.
         known: Distinct sequences that have a result.
+        known_before: Distinct sequences to search whose results of an earlier state of the databases are known.
         letters: Letters of the distinct sequences to search.
         core_seconds: Estimated time of one core; by the letters alone where no speed is known yet.
         seconds: Estimated wall time; 0 if nothing must run, None if no speed is known yet.
+        whole_seconds: What it would be if nothing were known of an earlier state.
         result_bytes: Estimated size of the results to come; None if unknown.
         lost: Packs that results are said to be in and that are not in the store: these are searched again.
     """
@@ -94,6 +104,8 @@ class Plan:
     core_seconds: float = 0.0
     seconds: float | None = None
     result_bytes: float | None = None
+    known_before: int = 0
+    whole_seconds: float | None = None
     warnings: tuple[str, ...] = field(default_factory=tuple)
     lost: frozenset[str] = field(default_factory=frozenset)
 
@@ -103,9 +115,26 @@ class Plan:
         return self.distinct - self.known
 
     @property
+    def before(self) -> str:
+        """What is known of an earlier state of the databases, and what that saves, in words; empty for nothing."""
+        if not self.known_before:
+            return ""
+        text = f"{self.known_before:,} known before the update"
+        if not self.seconds or not self.whole_seconds:
+            return f"{text}: only what is new is searched for them"
+        return f"{text}: about {duration_text(self.seconds)} instead of {duration_text(self.whole_seconds)}"
+
+    @property
     def to_run(self) -> tuple[Batch, ...]:
         """The batches that search; the others only show what is known."""
         return tuple(batch for batch in self.batches if not batch.known)
+
+
+def duration_text(seconds: float) -> str:
+    """Return how a person reads a duration."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{max(rest, 1)} s"
 
 
 class Speeds:
@@ -159,25 +188,30 @@ def make_plan(  # noqa: PLR0913 - a search, and the job it is for
     *,
     job_id: str = "",
     warnings: Sequence[str] = (),
+    before: Callable[[Sequence[PlannedSequence]], Iterable[KnownBefore]] | None = None,
 ) -> Plan:
     """Find out which sequences are known, and pack the others into batches; planning changes nothing.
 
     Known results are looked for in the store; lost ones are searched again. A few batches of known results are in the
-    plan too, to be shown. All sequences of the query are given, in order; equal ones are searched once.
+    plan too, to be shown. All sequences of the query are given, in order; equal ones are searched once. Among those to
+    search, ``before`` finds the ones that are known for an earlier state of the databases.
     """
     found = _Found()
     for some in in_portions(sequences, _SLICE):
         found.add(some, engine.results)
     unknown = found.unknown
-    speed = Speeds(engine.database).get(search_key) if unknown else None
+    earlier = list(before(unknown)) if before and unknown else []
+    speed = _speed(Speeds(engine.database), search_key, earlier) if unknown else None
     per_second = speed.letters_per_second if speed else None
     workers = engine.installation.workers
     plugin = search_plugin(program)
     if plugin:
         batches = pack_large_batches(job_id, unknown, plugin.table.batch_letters, workers)
     else:
-        batches = pack_batches(job_id, program, unknown, workers=workers, letters_per_second=per_second)
+        pack = partial(pack_batches, job_id, program, workers=workers, letters_per_second=per_second)
+        batches = _with_parts(pack, unknown, earlier, found.sequences, workers)
     letters = _letters(unknown)
+    left = letters - sum(round((1 - one.share) * _letters(one.sequences)) for one in earlier)
     return Plan(
         job_id=job_id,
         program=program,
@@ -186,13 +220,55 @@ def make_plan(  # noqa: PLR0913 - a search, and the job it is for
         known=len(found.seen) - len(unknown),
         letters=letters,
         batches=(*_known_batches(job_id, found.shown), *batches),
-        core_seconds=core_seconds(program, letters, per_second),
+        core_seconds=core_seconds(program, left, per_second),
         # The one batch of a plugin uses all cores.
-        seconds=estimated_seconds(letters, workers, workers if plugin else len(batches), per_second),
+        seconds=estimated_seconds(left, workers, workers if plugin else len(batches), per_second),
+        known_before=sum(len(one.sequences) for one in earlier),
+        whole_seconds=estimated_seconds(letters, workers, workers, per_second) if earlier else None,
         result_bytes=speed.bytes_per_letter * letters if speed else None,
         warnings=(*warnings, *_lost_warnings(found.lost)),
         lost=frozenset(found.lost_packs),
     )
+
+
+def _with_parts(
+    pack: Callable[..., list[Batch]],
+    unknown: Sequence[PlannedSequence],
+    earlier: Sequence[KnownBefore],
+    count: int,
+    workers: int,
+) -> list[Batch]:
+    """Return batches of sequences to search whole, then those of sequences known for an earlier state.
+
+    Args:
+        pack: Packs some sequences into batches.
+        unknown: All of them.
+        earlier: Those known for earlier states.
+        count: How many sequences the query has.
+        workers: How many batches may run at a time.
+    """
+    if not earlier:
+        return pack(unknown)
+    is_before = bytearray(count + 1)
+    for one in earlier:
+        for sequence in one.sequences:
+            is_before[sequence.position] = 1
+    batches = pack(PlannedSequences(sequence for sequence in unknown if not is_before[sequence.position]))
+    for one in earlier:
+        parts = pack(one.sequences, part=one.share)
+        batches += [replace(batch, earlier=one.state.fingerprints) for batch in parts]
+    of, threads = len(batches), max(1, workers // len(batches))
+    return [replace(batch, number=number, of=of, threads=threads) for number, batch in enumerate(batches, start=1)]
+
+
+def _speed(speeds: Speeds, search_key: str, earlier: Iterable[KnownBefore]) -> Speed | None:
+    """Return the speed of searches of the whole; where none were made in this state, by that of an earlier one."""
+    speed = speeds.get(search_key)
+    for one in earlier:
+        if speed is None and (then := speeds.get(one.search_key)):
+            per_second = then.letters_per_second * one.letters
+            speed = Speed(key="", letters_per_second=per_second, bytes_per_letter=then.bytes_per_letter)
+    return speed
 
 
 def _lost_warnings(count: int) -> Iterator[str]:
@@ -203,11 +279,13 @@ def _lost_warnings(count: int) -> Iterator[str]:
         )
 
 
-class _Unknown(Sequence[PlannedSequence]):
+class PlannedSequences(Sequence[PlannedSequence]):
     """Sequences to search, of which a million take 30 MB."""
 
-    def __init__(self) -> None:
+    def __init__(self, sequences: Iterable[PlannedSequence] = ()) -> None:
         self._keys, self._positions, self._letters = bytearray(), array("Q"), array("Q")
+        for sequence in sequences:
+            self.append(sequence)
 
     def append(self, sequence: PlannedSequence) -> None:
         """Take one more."""
@@ -243,7 +321,7 @@ class _Found:
 
     sequences: int = 0
     seen: set[bytes] = field(default_factory=set)
-    unknown: _Unknown = field(default_factory=_Unknown)
+    unknown: PlannedSequences = field(default_factory=PlannedSequences)
     lost: int = 0
     lost_packs: set[str] = field(default_factory=set)
     shown: dict[str, list[PlannedSequence]] = field(default_factory=dict)
@@ -286,8 +364,14 @@ def _known_batches(job_id: str, packs: Mapping[str, Sequence[PlannedSequence]]) 
         )
 
 
-def pack_batches(
-    job_id: str, program: str, unknown: Sequence[PlannedSequence], *, workers: int, letters_per_second: float | None
+def pack_batches(  # noqa: PLR0913 - what is packed, and what each batch may take
+    job_id: str,
+    program: str,
+    unknown: Sequence[PlannedSequence],
+    *,
+    workers: int,
+    letters_per_second: float | None,
+    part: float = 1.0,
 ) -> list[Batch]:
     """Pack sequences into batches, so that all workers are busy to the end.
 
@@ -296,12 +380,13 @@ def pack_batches(
     self-scheduling), so that what one worker still does when another finds nothing more is short. Fewer sequences
     than workers run with several threads each.
 
-    The speed is the measured one of a single-threaded process; None if there is none.
+    The speed is the measured one of a single-threaded process; None if there is none. Of the time that it says, a
+    search takes a ``part``.
     """
     if not unknown:
         return []
     letters = max(1, sum(item.letters for item in unknown))
-    seconds = core_seconds(program, letters, letters_per_second)
+    seconds = core_seconds(program, letters, letters_per_second) * part
     shares = islice(_shares(seconds, workers), len(unknown))
     if len(unknown) > _MANY:
         per_share = [letters * share / seconds for share in shares]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from multiblast.blast_versions import remedy_of_old, version_note
 from multiblast.coupling import Reference, brought
@@ -22,7 +23,7 @@ from multiblast.object_kinds import ObjectKind
 from multiblast.options import Options, added_program
 from multiblast.results import ResultKeys
 from multiblast.search.advice import advice
-from multiblast.search.context import options_of, targets_of
+from multiblast.search.context import SearchedSequence, options_of, targets_of
 from multiblast.search.deflines import check_deflines
 from multiblast.search.engine import SearchEngine
 from multiblast.search.plan import Plan, PlannedSequence, make_plan
@@ -31,6 +32,9 @@ from multiblast.search.submission import StoreKey, Submission
 from multiblast.sequences import Query, check_query
 from multiblast.sequences.sequence import as_text
 from multiblast.settings import QueryLimits
+
+if TYPE_CHECKING:
+    from multiblast.search.known_before import KnownBefore
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +118,22 @@ class Recorder:
                     lengths.append(sequence.length)
                     yield PlannedSequence(checked.keys.key(sequence.residues), position, sequence.length)
 
-            plan = make_plan(self.engine, checked.options.program, checked.keys.search, planned())
+            before = partial(self._known_before, submission, checked)
+            plan = make_plan(self.engine, checked.options.program, checked.keys.search, planned(), before=before)
             return replace(plan, warnings=(*checked.warnings(lengths), *plan.warnings))
+
+    def _known_before(
+        self, submission: Submission, checked: _Checked, unknown: Sequence[PlannedSequence]
+    ) -> Iterator[KnownBefore]:
+        from multiblast.search.known_before import EarlierResults
+
+        def residues(positions: Collection[int]) -> Iterator[SearchedSequence]:
+            for position, sequence in enumerate(checked.query, start=1):
+                if position in positions:
+                    yield SearchedSequence(checked.keys.key(sequence.residues), sequence.residues)
+
+        context = self.engine.resolver.resolve(submission.site, submission.targets, checked.options)
+        return EarlierResults(self.engine, context).find(unknown, residues, quick=True)
 
     def count(self, submission: Submission) -> int:
         """Check a submission, and count its sequences."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,8 +65,10 @@ class Resolver:
         _index_files(options, databases)
         return databases
 
-    def result_keys(self, options: Options, databases: Collection[BlastDatabase]) -> ResultKeys:
-        """Return the maker of result keys for a search of these databases as they are now."""
+    def result_keys(
+        self, options: Options, databases: Collection[BlastDatabase], fingerprints: Sequence[str] = ()
+    ) -> ResultKeys:
+        """Return the maker of result keys for a search of these databases as they are now, or as they were once."""
         if plugin := search_plugin(options.program):
             from multiblast.search.plugin_context import plugin_keys
 
@@ -78,7 +80,7 @@ class Resolver:
             options.program,
             self.installation.version(options.program),
             {**options.deciding(), **named, **index},
-            [database.fingerprint for database in databases],
+            fingerprints or [database.fingerprint for database in databases],
             keeps_case=options.keeps_case,
         )
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import update
 from sqlmodel import col
@@ -17,6 +18,7 @@ from multiblast.database import JobStatus, QueryJob, Run, utc_now
 from multiblast.errors import ConflictError, InvalidInputError, JobFailedError, MultiblastError
 from multiblast.files import working_space
 from multiblast.jobs import ACTIVE, Child
+from multiblast.options import added_program
 from multiblast.outages import is_outage
 from multiblast.programs import throttled
 from multiblast.search.batch_search import BatchSearch, OnProgress, Outcome, Start, start_here
@@ -26,6 +28,9 @@ from multiblast.search.plan import Batch, Plan, PlannedSequence, make_plan
 from multiblast.search.searched_job import SearchedJob, searched_job
 from multiblast.search.subject_names import keep_names
 from multiblast.targets import BlastDatabase
+
+if TYPE_CHECKING:
+    from multiblast.search.known_before import KnownBefore
 
 _POLL_S = 0.5
 _AT_A_TIME = 20_000  # sequences that the end of a run takes over from others
@@ -72,7 +77,7 @@ class SearchRun:
 
     def plan(self) -> Plan:
         """Find out which sequences are known, and pack the others into batches: see `make_plan`."""
-        return self._plan(self._job())
+        return self._plan(self._job(), look_back=True)
 
     def plan_part(self, part: int, of: int) -> Plan:
         """Plan how this machine, the part-th of those that help, helps with a job that another one runs.
@@ -145,7 +150,8 @@ class SearchRun:
         """
         with self.turn():
             job = self._job()
-            return self._search(job, list(self.engine.jobs.children_at(job, batch.positions)), batch.threads)
+            children = list(self.engine.jobs.children_at(job, batch.positions))
+            return self._search(job, children, batch.threads, batch.earlier)
 
     def finish(self, lost: Collection[str] = ()) -> SearchedJob:
         """Bring the job to its end: wait for what others search, take over what they drop, settle.
@@ -164,6 +170,7 @@ class SearchRun:
         with engine.database.write() as session:
             unfinished = update(Run).where(col(Run.job_id) == job.id, col(Run.finished_at).is_(None))
             session.exec(unfinished.values(finished_at=utc_now()))
+        self._keep_states(job)
         done = searched_job(engine.database, job.id, count=self.listed)
         if done.status != JobStatus.COMPLETE:
             raise JobFailedError(job.id, done.status, done.reason)
@@ -194,23 +201,48 @@ class SearchRun:
             command=context.command(job.program, Path(), 1),
             searched=plan.unknown,
             reused=plan.known,
+            known_before=plan.known_before,
             flow_run=self.run_id,
         )
 
     def _job(self) -> QueryJob:
         return self.engine.jobs.query(self.job_id)
 
-    def _plan(self, job: QueryJob) -> Plan:
+    def _plan(self, job: QueryJob, *, look_back: bool = False) -> Plan:
+        """Plan a job; with ``look_back``, also by what is known of earlier states of its databases."""
         children = self.engine.jobs.children(job)
         sequences = (PlannedSequence(child.result_key, child.position, child.letters) for child in children)
-        return make_plan(self.engine, job.program, job.search_key, sequences, job_id=job.id, warnings=job.notes)
+        before = partial(self._known_before, job) if look_back else None
+        return make_plan(
+            self.engine, job.program, job.search_key, sequences, job_id=job.id, warnings=job.notes, before=before
+        )
+
+    def _known_before(self, job: QueryJob, unknown: Sequence[PlannedSequence]) -> Iterator[KnownBefore]:
+        def residues(positions: Collection[int]) -> Iterator[SearchedSequence]:
+            return self._residues(job, self.engine.jobs.children_at(job, positions))
+
+        from multiblast.search.known_before import EarlierResults
+
+        try:
+            context = self.engine.resolver.context(job)
+        except (ConflictError, InvalidInputError):  # its run will say so
+            return iter(())
+        return EarlierResults(self.engine, context).find(unknown, residues)
+
+    def _keep_states(self, job: QueryJob) -> None:
+        """Note what the databases are, for the time when they have grown; that is no part of the job's search."""
+        if self.engine.grown.enabled and added_program(job.program) is None:
+            with suppress(ConflictError, InvalidInputError):  # they are others by now, or gone
+                self.engine.states.keep(self.engine.resolver.context(job).databases)
 
     @working_space()
-    def _search(self, job: QueryJob, children: Sequence[Child], threads: int) -> Outcome:
+    def _search(self, job: QueryJob, children: Sequence[Child], threads: int, earlier: tuple[str, ...] = ()) -> Outcome:
         engine = self.engine
         distinct = {sequence.key: sequence for sequence in self._residues(job, children)}
         cancelled = throttled(lambda: self._job().cancel_requested)
-        batch = BatchSearch(engine, engine.resolver.context(job), threads, self.progress, cancelled, self.start_search)
+        batch = BatchSearch(
+            engine, engine.resolver.context(job), threads, self.progress, cancelled, self.start_search, earlier
+        )
         return batch.run(list(distinct.values()))
 
     def _left(self, job: QueryJob, lost: Collection[str]) -> list[Child]:
@@ -218,7 +250,7 @@ class SearchRun:
         first = {child.result_key: child for child in self.engine.jobs.unfinished(job, lost, _AT_A_TIME)}
         return list(first.values())
 
-    def _residues(self, job: QueryJob, children: Sequence[Child]) -> Iterator[SearchedSequence]:
+    def _residues(self, job: QueryJob, children: Iterable[Child]) -> Iterator[SearchedSequence]:
         store = self.engine.store
         with store.open(job.query_key) as stream:
             data = stream if stream.seekable() else None

@@ -16,6 +16,7 @@ from sqlalchemy import text
 
 from multiblast.blast_versions import remedy_of_old, version_note
 from multiblast.database import Database
+from multiblast.grown.refused_ways import RefusedWays
 from multiblast.installation import Installation
 from multiblast.object_kinds import ObjectKind
 from multiblast.options import PROGRAMS
@@ -104,7 +105,10 @@ def diagnose(database: Database, store: Store, installation: Installation, targe
 
     The database is opened, and so brought to the newest schema; an object is written to the store, read and deleted.
     """
-    yield _judged(measure("job database", lambda: _look_at_database(database)))
+    check = measure("job database", lambda: _look_at_database(database))
+    yield _judged(check)
+    if check.reachable:
+        yield from _look_at_refused_ways(database)
     yield _try_store(store)
     yield from diagnose_machine(installation, targets)
 
@@ -121,6 +125,12 @@ def diagnose_machine(installation: Installation, targets: Targets) -> Iterator[F
     yield _look_at_confinement()
     for directory in dict.fromkeys((home(), targets.root, Path(tempfile.gettempdir()))):
         yield _measure_disk(directory)
+
+
+def _look_at_refused_ways(database: Database) -> Iterator[Finding]:
+    for row in RefusedWays(database).list():
+        remedy = f"report it with the job's query; then: multiblast ways --allow {row.way}"
+        yield Finding("search of what is new", Verdict.WARN, f"{row.way} is switched off: {row.reason}", remedy)
 
 
 def _judged(check: Check) -> Finding:

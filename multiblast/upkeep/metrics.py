@@ -23,6 +23,7 @@ from multiblast.database import (
     JobKind,
     JobStatus,
     QueryJob,
+    RefusedWay,
     ReportJob,
     is_postgresql,
     job_table,
@@ -63,6 +64,7 @@ class _JobMetrics:
         commands = HistogramMetricFamily(
             "blast_command_time_millis", "Run time of BLAST+ programs in milliseconds.", labels=["blast_tool"]
         )
+        refused = GaugeMetricFamily("refused_ways", "Ways of searching what is new that gave other results.")
         with self._database.read() as session:
             for kind in JobKind:
                 failures.add_metric([kind], _ended(session, kind, JobStatus.FAILED))
@@ -71,7 +73,8 @@ class _JobMetrics:
                 _add(times, kind, _queue_times(session, kind), _QUEUE_BUCKETS_S)
             for tool, row in _command_times(session):
                 _add(commands, tool, row, _COMMAND_BUCKETS_MS)
-        yield from (failures, successes, waiting, times, commands)
+            refused.add_metric([], session.connection().execute(select(func.count(col(RefusedWay.way)))).scalar_one())
+        yield from (failures, successes, waiting, times, commands, refused)
 
 
 def _submitted(kind: JobKind) -> ColumnElement[bool]:

@@ -257,7 +257,7 @@ def _recognised(service: Service, values: Values, query: str | Path) -> dict[str
         if program and values.databases:
             plan = service.services.queries.preview(values.submission(query))
             found |= {"sequences": plan.sequences, "distinct": plan.distinct, "known": plan.known}
-            found |= {"warnings": list(plan.warnings)}
+            found |= {"before": plan.before, "warnings": list(plan.warnings)}
     except MultiblastError as error:
         return {"problems": str(error).splitlines()}
     return found

@@ -36,6 +36,8 @@ class SearchRecord:
         options: As given; left alone, the defaults of that version hold.
         commands: What was run, as argument lists.
         results_digest: Of all results, in the order of the query.
+        parts: Of which parts of the databases some commands were run, with results of an earlier state: the same came
+            of it as of the whole.
         made: How those of the databases were made that come from data products, by name.
     """
 
@@ -46,6 +48,7 @@ class SearchRecord:
     options: Mapping[str, Any]
     commands: Sequence[Sequence[str]]
     results_digest: str
+    parts: Sequence[str] = ()
     made: Mapping[str, DatabaseOrigin] = field(default_factory=dict)
 
     @property

@@ -77,6 +77,7 @@ class BlastJob:
             "program_version": self.searched.program_version,
             "databases": dict(self.searched.databases),
             "options": dict(self.searched.options),
+            **({"parts": list(self.searched.parts)} if self.searched.parts else {}),
         }
         return yaml.safe_dump(requested | ({"report": self.report_id} if self.report_id else {}))
 

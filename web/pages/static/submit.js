@@ -11,7 +11,8 @@ const describe = (found) => {
   if (!found.sequences) return `These are ${found.molecule} sequences.${found.program ? ` Program: ${found.program}.` : ""}`;
   const known = found.known === found.distinct ? "all known: the result is there at once"
     : found.known ? `${found.known.toLocaleString("en")} known already` : "none known yet";
-  return [`${count(found.sequences, `${found.molecule} sequence`)}, ${known}. Program: ${found.program}.`, ...found.warnings].join("\n");
+  return [`${count(found.sequences, `${found.molecule} sequence`)}, ${known}. Program: ${found.program}.`,
+    ...(found.before ? [`${found.before}.`] : []), ...found.warnings].join("\n");
 };
 const recognise = async () => {
   const number = latest += 1;

@@ -1,0 +1,67 @@
+"""Some sequences of a search of a part are searched whole as well, and compared: a difference switches the way off."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from multiblast.errors import ArchiveError
+from multiblast.grown import Part
+from multiblast.grown.refused_ways import RefusedWays
+from multiblast.search.context import SearchedSequence
+from multiblast.search.engine import SearchEngine
+
+_DIGITS = 8
+_KEYS = 16**_DIGITS
+
+
+class PartDiffersError(ArchiveError):
+    """A part of the databases gave another result than the whole."""
+
+
+class CheckedPart:
+    """A search of a part of the databases, and which of its sequences are checked.
+
+    These are drawn by their keys, a share of all, however few a batch has: of a single sequence, that was searched
+    whole whenever it comes, nothing would be gained.
+
+    Attributes:
+        database: What follows ``-db``.
+        checked: The keys of those.
+        text: What is recorded of the search.
+    """
+
+    def __init__(self, engine: SearchEngine, part: Part, way: str, job_id: str) -> None:
+        self._engine = engine
+        self.database = part.database
+        self._keys = set(part.keys)
+        self._way, self._job_id = way, job_id
+        share = engine.grown.checked_share
+        self.checked = {key for key in part.keys if int(key[:_DIGITS], 16) < share * _KEYS}
+        self._digests: dict[str, str] = {}
+        whole = f"with results of an earlier state; {len(self.checked):,} compared"
+        self.text = f"{way}: {len(part.keys):,} sequences in {part.subjects:,} subjects, {whole}"
+
+    def ordered(self, sequences: Sequence[SearchedSequence]) -> list[SearchedSequence]:
+        """Return the sequences to search in the part: those first that are compared, which were searched whole by now.
+
+        One that could not be is left out.
+        """
+        rows = self._engine.results.known(self.checked)
+        self._digests = {key: row.digest for key, row in rows.items()}
+        mine = [one for one in sequences if one.key in self._keys - (self.checked - self._digests.keys())]
+        return sorted(mine, key=lambda one: one.key not in self.checked)
+
+    def is_checked(self, key: str, archive: bytes) -> bool:
+        """Return whether a result was compared with that of the whole search, which is kept; if not, it is to be kept.
+
+        Raises:
+            PartDiffersError: it is another one; the way is switched off.
+        """
+        if key not in self._digests:
+            return False
+        if hashlib.sha256(archive).hexdigest() != self._digests[key]:
+            reason = f"the result {key} of job {self._job_id} is not that of the whole databases"
+            RefusedWays(self._engine.database).refuse(self._way, result_key=key, job_id=self._job_id, reason=reason)
+            raise PartDiffersError(reason)
+        return True

@@ -1,0 +1,169 @@
+"""Sequences that were searched in an earlier state of their databases: only what is new is left to search."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from multiblast.database import in_portions
+from multiblast.errors import ConflictError, InvalidInputError
+from multiblast.grown import KnownResult, PartialSearch, partial_search, way_for
+from multiblast.grown.refused_ways import RefusedWays
+from multiblast.programs import Program
+from multiblast.results import ResultKeys
+from multiblast.search.context import SearchContext, SearchedSequence
+from multiblast.search.engine import SearchEngine
+from multiblast.search.plan import PlannedSequence, PlannedSequences
+
+if TYPE_CHECKING:
+    from multiblast.grown.states import EarlierState
+
+_AT_A_TIME = 5000
+_QUICK_SEQUENCES = 1_000_000
+_LEAST_SHARE, _SHARE_OF_NEW = 0.4, 2.0  # of a whole search: measured by `make bench`
+
+Residues = Callable[[Collection[int]], Iterable[SearchedSequence]]
+"""Returns the sequences at some positions of a query."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBefore:
+    """Sequences to search whose results of one earlier state are known.
+
+    Attributes:
+        search_key: Of the search then.
+        letters: Of the databases then, to those now.
+        share: About which part of the time of a whole search it takes to search what is new.
+    """
+
+    state: EarlierState
+    search_key: str
+    sequences: Sequence[PlannedSequence]
+    letters: float
+    share: float
+
+
+@dataclass
+class EarlierResults:
+    """Finds results of earlier states, and makes what is to be searched with them.
+
+    Attributes:
+        context: Of the search now.
+    """
+
+    engine: SearchEngine
+    context: SearchContext
+
+    def find(
+        self, unknown: Sequence[PlannedSequence], residues: Residues, *, quick: bool = False
+    ) -> Iterator[KnownBefore]:
+        """Yield sequences whose results of an earlier state are known, by states, if it pays to search with them.
+
+        Args:
+            unknown: Those without a result now.
+            residues: What gives their residues.
+            quick: Leave out large databases whose states were not compared yet.
+        """
+        if not self._is_possible:
+            return
+        left: Sequence[PlannedSequence] = unknown
+        databases = self.context.databases
+        for state in self.engine.states.earlier(databases) if left else ():
+            if quick and not self.engine.states.is_compared(state, databases, _QUICK_SEQUENCES):
+                continue
+            keys, found, others = self._keys(state.fingerprints), PlannedSequences(), PlannedSequences()
+            for some in in_portions(left, len(left) if quick else _AT_A_TIME):
+                known = self._known(keys, residues({sequence.position for sequence in some}))
+                for sequence in some:
+                    (found if sequence.key in known else others).append(sequence)
+            share = self._share(state) if found else None
+            if share is not None:
+                letters = state.size.letters / max(1, self.context.database_size.letters)
+                yield KnownBefore(state, keys.search, found, letters, share)
+                left = others
+            if not left:
+                return
+
+    def part(
+        self,
+        fingerprints: Sequence[str],
+        sequences: Sequence[SearchedSequence],
+        directory: Path,
+        cancelled: Callable[[], bool],
+    ) -> PartialSearch:
+        """Find out for which sequences what part is to be searched: see `multiblast.grown.partial_search`.
+
+        Args:
+            fingerprints: The earlier state: one for each database, empty for one that was not searched.
+            sequences: To search, with results in that state or without.
+            directory: An empty one, for the files of the search.
+            cancelled: Asked while programs run.
+
+        Raises:
+            MultiblastError: something is not as it should be; the whole can be searched all the same.
+        """
+        if not self._is_possible:
+            return PartialSearch()
+        state = next(
+            (one for one in self.engine.states.earlier(self.context.databases) if one.fingerprints == fingerprints),
+            None,
+        )
+        if state is None:
+            return PartialSearch()
+        keys = self._keys(fingerprints)
+        with self.engine.states.difference(state, self.context.databases) as difference:
+            return partial_search(
+                self.context.options,
+                self.context.databases,
+                difference,
+                self._results(keys, sequences),
+                directory,
+                lambda command, output: self._run(command, output, cancelled),
+            )
+
+    @property
+    def _is_possible(self) -> bool:
+        if not self.engine.grown.enabled or self.context.plugin is not None:
+            return False
+        way = way_for(self.context.options)
+        return way is not None and not RefusedWays(self.engine.database).holds(way.row)
+
+    def _keys(self, fingerprints: Sequence[str]) -> ResultKeys:
+        searched = list(filter(None, fingerprints))
+        return self.engine.resolver.result_keys(self.context.options, self.context.databases, searched)
+
+    def _known(self, keys: ResultKeys, sequences: Iterable[SearchedSequence]) -> set[str]:
+        """Return the present keys of those sequences that have a result under their earlier ones."""
+        then = {keys.key(one.residues): one.key for one in sequences}
+        return {then[key] for key in self.engine.results.packs(then)}
+
+    def _results(self, keys: ResultKeys, sequences: Sequence[SearchedSequence]) -> Iterator[KnownResult]:
+        then = {keys.key(one.residues): one for one in sequences}
+        rows = self.engine.results.known(then)
+        lost = self.engine.results.lost_packs(rows.values())
+        there = [key for key, row in rows.items() if row.pack not in lost]
+        for key, archive in zip(there, self.engine.results.archives(there), strict=True):
+            yield KnownResult(then[key].key, then[key].residues, archive)
+
+    def _share(self, state: EarlierState) -> float | None:
+        """Return about which part of a whole search's time is left; None if too much is new, or that is not known."""
+        with (
+            suppress(ConflictError, InvalidInputError),
+            self.engine.states.difference(state, self.context.databases) as difference,
+        ):
+            new = difference.added.count() / max(1, difference.sequences)
+            return min(1.0, _LEAST_SHARE + _SHARE_OF_NEW * new) if new <= self.engine.grown.new_share else None
+        return None
+
+    def _run(self, command: Sequence[str], output: Path, cancelled: Callable[[], bool]) -> None:
+        program, *arguments = command
+        Program(
+            [self.engine.installation.program(program), *arguments],
+            stdout=output,
+            environment={"BLAST_USAGE_REPORT": "false"},
+            timeout_s=self.engine.installation.time_limit_s,
+            cancelled=cancelled,
+        ).run()

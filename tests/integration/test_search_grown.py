@@ -1,0 +1,188 @@
+"""A database grew: known sequences are searched in what is new only, checked, and found as in the whole."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlmodel import col, select
+
+from multiblast.database import BatchRun, Run
+from multiblast.grown.refused_ways import RefusedWays
+from multiblast.object_kinds import ObjectKind
+from multiblast.search import SearchedJob, SearchRun, read_submission
+from multiblast.services import Services
+from multiblast.settings import GrownRules
+from multiblast.targets.makeblastdb import build_database
+from multiblast.upkeep.diagnosis import diagnose
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
+QUERIES = 12
+
+
+@pytest.fixture(scope="module")
+def subjects() -> list[str]:
+    with gzip.open(EXAMPLES / "proteins.fasta.gz", "rt") as file:
+        return [f">{one}" for one in file.read().split(">")[1:]][:400]
+
+
+@pytest.fixture(scope="module")
+def query(subjects: list[str]) -> str:
+    """Some of the subjects, in pieces."""
+    residues = ["".join(one.splitlines()[1:]) for one in subjects[5 : 5 + QUERIES]]
+    return "".join(f">q{number}\n{one[: len(one) * 3 // 4]}\n" for number, one in enumerate(residues))
+
+
+@dataclass
+class Place:
+    """A database ``db``, services that search it, and others that know nothing of what these found."""
+
+    root: Path
+    services: Services
+    others: Services
+
+    def build(self, records: Sequence[str], name: str = "db") -> None:
+        """Make a database in place of what had its name."""
+        fasta = self.root / "in.fasta"
+        fasta.write_text("".join(records))
+        build_database(fasta, self.root / "demo" / "examples" / "blast", name, molecule="protein")
+
+    def rules(self, **rules: Any) -> None:
+        self.services.queries._engine.grown = GrownRules(**rules)
+
+
+@pytest.fixture
+def place(make_services: Callable[..., Services], tmp_path: Path, subjects: list[str]) -> Place:
+    root = tmp_path / "root"
+    root.mkdir()
+    found = Place(root, make_services(root=root), make_services("other", root=root))
+    found.build(subjects[:350])
+    return found
+
+
+def prepared(services: Services, query: str, targets: Sequence[str] = ("db",), **options: object) -> SearchRun:
+    names = [f"demo/examples/{name}" for name in targets]
+    submission = read_submission(query=query, program="blastp", targets=names, options=options)
+    job_id = services.queries.submit(services.accounts.requester(""), submission).job_id
+    return services.queries.run(job_id)
+
+
+def archives(services: Services, job: SearchedJob) -> list[bytes]:
+    return list(services.queries._engine.results.archives([row.result_key for row in job.rows]))
+
+
+def parts(services: Services) -> list[str]:
+    """Return of what part each search was, in order; nothing is the whole."""
+    with services.database.read() as session:
+        return list(session.exec(select(BatchRun.part).order_by(col(BatchRun.number))))
+
+
+def test_known_sequences_are_searched_in_what_is_new(place: Place, subjects: list[str], query: str) -> None:
+    """Their results are those of a whole search to the byte, and what is told is what was done."""
+    place.rules(checked_share=0)
+    prepared(place.services, query).execute()
+    place.build(subjects)
+    run = prepared(place.services, query + ">other\n" + subjects[300].split("\n", 1)[1])
+    plan = run.plan()
+    assert (plan.unknown, plan.known_before) == (QUERIES + 1, QUERIES)
+    assert {bool(batch.earlier) for batch in plan.to_run} == {False, True}
+    assert plan.before.startswith("12 known before the update")
+    done = run.execute(plan)
+    assert any(part.startswith("blastp: ") for part in parts(place.services))
+    with place.services.database.read() as session:
+        last = session.exec(select(Run).where(Run.job_id == done.job_id)).one()
+        assert (last.searched, last.known_before) == (QUERIES + 1, QUERIES)
+    whole = prepared(place.others, query + ">other\n" + subjects[300].split("\n", 1)[1]).execute()
+    assert not any(parts(place.others))
+    assert [row.result_key for row in done.rows] == [row.result_key for row in whole.rows]
+    assert archives(place.services, done) == archives(place.others, whole)
+
+
+def test_second_database_is_searched_with_what_the_first_gave(place: Place, subjects: list[str], query: str) -> None:
+    """``db`` is known, now ``db`` and ``more`` are searched together."""
+    place.build(subjects[350:], "more")
+    place.rules(checked_share=0)
+    prepared(place.services, query).execute()
+    run = prepared(place.services, query, ["db", "more"])
+    plan = run.plan()
+    assert plan.known_before == QUERIES
+    done = run.execute(plan)
+    assert any(parts(place.services))
+    assert archives(place.services, done) == archives(
+        place.others, prepared(place.others, query, ["db", "more"]).execute()
+    )
+
+
+def test_preview_says_what_is_known_of_an_earlier_state(place: Place, subjects: list[str], query: str) -> None:
+    prepared(place.services, query).execute()
+    place.build(subjects)
+    submission = read_submission(query=query, program="blastp", targets=["demo/examples/db"], options={})
+    assert place.services.queries.preview(submission).known_before == QUERIES
+
+
+@pytest.mark.parametrize(
+    ("rules", "options"),
+    [({"enabled": False}, {}), ({"new_share": 0.1}, {}), ({}, {"culling_limit": 1})],
+    ids=["switched off", "too much is new", "not in the table"],
+)
+def test_whole_is_searched(
+    place: Place, subjects: list[str], query: str, rules: dict[str, Any], options: dict[str, Any]
+) -> None:
+    place.rules(**rules)
+    prepared(place.services, query, **options).execute()
+    place.build(subjects)
+    run = prepared(place.services, query, **options)
+    assert run.plan().known_before == 0
+    run.execute()
+    assert not any(parts(place.services))
+
+
+def test_checked_results_are_searched_twice_and_kept_once(place: Place, subjects: list[str], query: str) -> None:
+    place.rules(checked_share=1)
+    prepared(place.services, query).execute()
+    place.build(subjects)
+    run = prepared(place.services, query)
+    done = run.execute()
+    compared = [part.rpartition("; ")[2] for part in parts(place.services) if part]
+    assert compared
+    assert all(int(part.split()[0]) for part in compared)
+    assert {row.status for row in done.rows} == {"complete"}
+    assert not RefusedWays(place.services.database).list()
+
+
+def test_changed_sequence_under_an_unchanged_digest_is_caught(place: Place, subjects: list[str], query: str) -> None:
+    """The lie: what is kept of the earlier state says that it had the sequences of the new one.
+
+    The way is then switched off, which `doctor` says, until somebody allows it again.
+    """
+    place.rules(checked_share=1)
+    prepared(place.services, query).execute()
+    residues = "".join(subjects[5].splitlines()[1:])
+    lie = f"{subjects[200].splitlines()[0]}\n{residues}\n"
+    changed = [*subjects[:200], lie, *subjects[201:]]
+    place.build(changed[:350])
+    states = place.services.queries._engine.states
+    [database] = place.services.queries._engine.targets.resolve_all("demo", [("examples", "db")])
+    earlier = states.earlier([database])[0].fingerprints[0]
+    states._put_digests(database, database.fingerprint)
+    digests = place.services.store.read(ObjectKind.DIGESTS.spread_key(database.fingerprint))
+    place.services.store.put(ObjectKind.DIGESTS.spread_key(earlier), digests)
+    place.build(changed)
+    run = prepared(place.services, query)
+    assert run.plan().known_before == QUERIES
+    done = run.execute()
+    [refused] = RefusedWays(place.services.database).list()
+    assert (refused.way, refused.job_id) == ("blastp", done.job_id)
+    assert refused.result_key in {row.result_key for row in done.rows}
+    services = place.services
+    findings = diagnose(services.database, services.store, services.installation, services.targets)
+    assert any("blastp is switched off" in finding.detail for finding in findings)
+    assert archives(place.services, done) == archives(place.others, prepared(place.others, query).execute())
+    place.build([*changed, ">last\nMKVLAAGIVGLCAKAYW\n"])
+    assert prepared(place.services, query).plan().known_before == 0
+    RefusedWays(place.services.database).allow("blastp")
+    assert prepared(place.services, query).plan().known_before == QUERIES
