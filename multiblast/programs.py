@@ -45,6 +45,9 @@ _BLAST_EXIT_CODES = {
 }
 
 
+_CHANGES_RESULTS = ("ADAPTIVE_CBS", "BATCH_SIZE", "OLD_FSC")
+"""Variables by which BLAST+ would answer otherwise than its options say: never inherited."""
+
 FORMATTER_ENVIRONMENT = {
     "BLAST_USAGE_REPORT": "false",
     # Titles outside ASCII as they are; by default each of their bytes becomes "#".
@@ -93,7 +96,7 @@ class Program:
         command: The argument list; the first word is looked up on the path.
         stdout: A file to write standard output to; None throws it away. `follow` reads it meanwhile.
         stdin: A file to read standard input from; none by default.
-        environment: Variables to add to this process' own.
+        environment: Variables to add to this process' own, of which it gets all but those that change results.
         timeout_s: Wall-clock limit in seconds; 0 is none.
         cancelled: Asked several times a second; the program is killed once it returns True.
         exit_codes: What each means, by default what it does to BLAST+.
@@ -125,7 +128,8 @@ class Program:
         self._started = time.monotonic()
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
         try:
-            self._process = self._start(stdout, stdin, {**os.environ, **(environment or {})})
+            own = {name: value for name, value in os.environ.items() if name not in _CHANGES_RESULTS}
+            self._process = self._start(stdout, stdin, own | dict(environment or {}))
         except BaseException:
             self._stderr.close()
             raise

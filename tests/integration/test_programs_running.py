@@ -72,6 +72,17 @@ def test_program_gets_our_environment_and_more(tmp_path: Path, monkeypatch: pyte
     assert (tmp_path / "out").read_text() == "1 2\n"
 
 
+def test_variables_that_change_results_of_blast_are_not_handed_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "output"
+    for name in ("ADAPTIVE_CBS", "OLD_FSC", "BATCH_SIZE"):
+        monkeypatch.setenv(name, "7")
+    Program(["env"], stdout=output, environment={"BATCH_SIZE": "1"}).run()
+    lines = output.read_text().splitlines()
+    assert [line for line in lines if line.startswith(("ADAPTIVE_CBS", "OLD_FSC", "BATCH_SIZE"))] == ["BATCH_SIZE=1"]
+
+
 @pytest.mark.parametrize(
     ("command", "failure"),
     [
