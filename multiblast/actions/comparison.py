@@ -78,6 +78,9 @@ class Comparisons:
         """Compare a job with what it found before its databases changed, or with another: see `Queries.compare`."""
         other = before or job
         search_before = before.search_key if before else self.search_before(job)
+        fingerprints = self._fingerprints(other.id, search_before) if search_before else []
+        if search_before is None:
+            search_before, fingerprints = self._earlier_state(job)
         if search_before is None:
             raise ConflictError(
                 f"job {job.id} was only searched with the databases as they are: there is nothing to compare"
@@ -85,8 +88,8 @@ class Comparisons:
         comparison = Comparison()
         with ExitStack() as stack:
             names = tuple(
-                stack.enter_context(closing(_Names(self._engine.store, self._fingerprints(of.id, search_key))))
-                for of, search_key in ((other, search_before), (job, job.search_key))
+                stack.enter_context(closing(_Names(self._engine.store, databases)))
+                for databases in (fingerprints, self._fingerprints(job.id, job.search_key))
             )
             comparison.changes.extend(self._changes(job, other, search_before, comparison, names))
         return comparison
@@ -97,6 +100,23 @@ class Comparisons:
             runs = select(Run).where(Run.job_id == job_id, Run.search_key == search_key).limit(1)
             run = session.exec(runs).first()
         return [database["fingerprint"] for database in run.databases] if run else []
+
+    def can_compare(self, job: QueryJob) -> bool:
+        """Whether there is something to compare: an earlier search of the job, or results that others found before."""
+        with self._engine.database.read() as session:
+            known = select(Run.number).where(Run.job_id == job.id, Run.known_before > 0).limit(1)
+            if session.exec(known).first() is not None:
+                return True
+        return self.search_before(job) is not None
+
+    def _earlier_state(self, job: QueryJob) -> tuple[str | None, list[str]]:
+        """Return the key of the same search in an earlier state of its databases, for which others had results."""
+        context = self._engine.context(job.id)
+        for state in self._engine.states.earlier(context.databases):
+            keys = self._engine.resolver.result_keys(context.options, context.databases, state.searched)
+            if self._engine.results.packs({key for _, _, key in self._keys(job, keys.search)}):
+                return keys.search, state.searched
+        return None, []
 
     def search_before(self, job: QueryJob) -> str | None:
         """Return the key of a job's last search with other databases or another program version, if there was one."""

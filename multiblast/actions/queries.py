@@ -395,8 +395,8 @@ class Queries(JobDoor):
         )
 
     def can_compare(self, job_id: str) -> bool:
-        """Whether a job was searched before with other databases or another program version."""
-        return self._comparisons.search_before(self.jobs.query(job_id)) is not None
+        """Whether results of a job are known from before, with other databases or another program version."""
+        return self._comparisons.can_compare(self.jobs.query(job_id))
 
     @action(
         "compare",

@@ -139,8 +139,10 @@ class States:
         if self._most and database.sequences > self._most:
             return False
         with suppress(InvalidInputError):
-            # An alias may state another size than its volumes'.
-            return sum(volume.sequences for volume in volumes_of([database])) == database.sequences
+            # An alias may state another size than its volumes'; these may have been replaced since they were scanned.
+            volumes = list(volumes_of([database]))
+            sizes = sum(volume.sequences for volume in volumes), sum(volume.letters for volume in volumes)
+            return sizes == (database.sequences, database.letters)
         return False
 
     def _earlier_of(self, session: Session, database: BlastDatabase) -> list[tuple[str, int, int]]:

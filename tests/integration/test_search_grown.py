@@ -186,3 +186,24 @@ def test_changed_sequence_under_an_unchanged_digest_is_caught(place: Place, subj
     assert prepared(place.services, query).plan().known_before == 0
     RefusedWays(place.services.database).allow("blastp")
     assert prepared(place.services, query).plan().known_before == QUERIES
+
+
+def test_job_is_compared_with_what_others_found_before(place: Place, subjects: list[str], query: str) -> None:
+    """The same sequences were searched in other company, before the database grew: all that is gained is new."""
+    place.rules(checked_share=0)
+    prepared(place.services, query).execute()
+    place.build([*subjects[:350], *(f">new{n}\n{one.split(chr(10), 1)[1]}" for n, one in enumerate(subjects[5:8]))])
+    job = prepared(place.services, query.replace(">q0", ">other\nMKVLAAGIVGLCAKAYW\n>q0")).execute()
+    queries = place.services.queries
+    assert queries.can_compare(job.job_id)
+    found = queries.compare(place.services.accounts.requester(""), job.job_id)
+    assert (found.sequences, found.not_comparable) == (QUERIES, 1)
+    assert {change.subject for change in found.changes if change.change == "gained"} >= {"new0", "new1", "new2"}
+
+
+def test_scanned_databases_are_compared_though_they_were_not_searched(place: Place, subjects: list[str]) -> None:
+    assert place.services.keep_states() == 1
+    place.build(subjects)
+    place.services.targets.rescan()
+    [database] = place.services.targets.databases()
+    assert place.services.queries._engine.states.earlier([database])
