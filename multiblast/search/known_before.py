@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _AT_A_TIME = 5000
 _QUICK_SEQUENCES = 1_000_000
-_LEAST_SHARE, _SHARE_OF_NEW = 0.4, 2.0  # of a whole search: measured by `make bench`
+_LEAST_SHARE, _SHARE_OF_NEW = 0.45, 2.5  # of a whole search: measured by `make bench`
 
 Residues = Callable[[Collection[int]], Iterable[SearchedSequence]]
 """Returns the sequences at some positions of a query."""

@@ -398,3 +398,15 @@ def test_search_by_a_search_plugin(
     assert unknown.code != 0
     assert "no program 'diamond-nothing'; choose one of blastn" in unknown.err
     assert "mmseqs-search" in unknown.err
+
+
+def test_way_that_was_switched_off_is_allowed_again(run: Callable[..., Printed], services: Services) -> None:
+    """What searches of new parts were found wrong is listed with its reason, until somebody allows it."""
+    services.refused_ways.refuse("blastp", result_key="a" * 32, job_id="b" * 32, reason="it was another one")
+    rows = {row["way"]: row for row in json.loads(run("ways", "--json").out)}
+    assert (rows["blastp"]["state"], rows["blastp"]["reason"]) == ("switched off", "it was another one")
+    assert rows["blastn"]["state"] == "on"
+    assert {row["state"] for row in json.loads(run("ways", "--allow", "blastp", "--json").out)} == {"on"}
+    unknown = run("ways", "--allow", "blastp")
+    assert unknown.code == 2
+    assert "no way that is switched off 'blastp'" in unknown.err

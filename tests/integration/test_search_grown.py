@@ -96,6 +96,9 @@ def test_known_sequences_are_searched_in_what_is_new(place: Place, subjects: lis
     with place.services.database.read() as session:
         last = session.exec(select(Run).where(Run.job_id == done.job_id)).one()
         assert (last.searched, last.known_before) == (QUERIES + 1, QUERIES)
+    record = place.services.provenance.searched(done.job_id)
+    assert list(record.parts) == [part for part in parts(place.services) if part]
+    assert {Path(command[command.index("-db") + 1]).name for command in record.commands} == {"db"}
     whole = prepared(place.others, query + ">other\n" + subjects[300].split("\n", 1)[1]).execute()
     assert not any(parts(place.others))
     assert [row.result_key for row in done.rows] == [row.result_key for row in whole.rows]
