@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, exists, insert, literal
+from sqlalchemy import ColumnElement, case, exists, insert, literal, text
 from sqlalchemy import select as sa_select
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
@@ -25,6 +25,7 @@ from multiblast.database import (
     among,
     digits,
     insert_missing,
+    is_postgresql,
     raw,
     utc_now,
 )
@@ -49,7 +50,7 @@ def child_rows(*columns: Any) -> Any:
     """Return a statement that selects columns of children, their parents, results and failures.
 
     Of a child of several parents, the last row is of the one that says what became of it: the newest of those that
-    have not expired.
+    have not expired. Of equal sequences of one parent, it is the first.
     """
     return (
         sa_select(*columns)
@@ -57,7 +58,7 @@ def child_rows(*columns: Any) -> Any:
         .join(QueryJob, col(QueryJob.list_number) == ChildJob.list_number)
         .outerjoin(Result, col(Result.key) == ChildJob.result_key)
         .outerjoin(Failure, col(Failure.key) == ChildJob.result_key)
-        .order_by(col(QueryJob.status) != JobStatus.EXPIRED, col(ChildJob.list_number))
+        .order_by(col(QueryJob.status) != JobStatus.EXPIRED, col(ChildJob.list_number), col(ChildJob.position).desc())
     )
 
 
@@ -95,10 +96,20 @@ def _find(session: Session, job_id: str) -> tuple[QueryJob, QueryJob] | None:
 
 def adopt(session: Session, job_id: str) -> None:
     """Write a child as a job of its own, with its parent's history so far, unless it has a row; others are left."""
-    if session.get(QueryJob, job_id) is not None or (found := _find(session, job_id)) is None:
+    if is_postgresql(session):  # what keeps new jobs out, such as expiry, is waited for before anything is read
+        session.connection().execute(text("LOCK TABLE query_job IN ROW EXCLUSIVE MODE"))
+    if session.get(QueryJob, job_id) is not None or not (held := parent_of(session, job_id)):
+        return
+    # While it is held, its parent does not end without the new row.
+    session.get_one(QueryJob, held, with_for_update=True)
+    if (found := _find(session, job_id)) is None:
         return
     job, parent = found
+    if job.status != parent.status:
+        job.finished_at = job.finished_at or utc_now()
     insert_missing(session, QueryJob, [job.model_dump()])
+    if session.exec(select(JobEvent.number).where(JobEvent.job_id == job_id).limit(1)).first() is not None:
+        return  # somebody else was faster
     mine = literal(job_id)
     columns = [col(getattr(JobEvent, name)) for name in _EVENT_COLUMNS]
     history = sa_select(mine, *columns).where(col(JobEvent.job_id) == parent.id).order_by(col(JobEvent.number))
@@ -142,4 +153,5 @@ def has_failed() -> ColumnElement[bool]:
 
 def child_ids(session: Session, job_ids: Collection[str]) -> set[str]:
     """Return those ids that are of children."""
-    return set(session.exec(select(ChildJob.child_id).where(among(session, col(ChildJob.child_id), job_ids))))
+    children = select(ChildJob.child_id).join(QueryJob, col(QueryJob.list_number) == ChildJob.list_number)
+    return set(session.exec(children.where(among(session, col(ChildJob.child_id), job_ids))))

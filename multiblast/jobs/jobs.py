@@ -339,6 +339,8 @@ class Jobs:
         """Write a plugin job and whose outcome it takes in, unless it exists, and link its owner with their notes."""
         with self._database.write() as session:
             if session.get(PluginJob, job.id) is None:
+                for source in sorted(sources):
+                    adopt(session, source)
                 insert_missing(session, PluginJob, [job.model_dump()])
                 insert_missing(session, PluginSource, [{"job_id": job.id, "source_id": one} for one in sorted(sources)])
                 insert_missing(session, JobEvent, [first_event(job.id)])
@@ -355,7 +357,7 @@ class Jobs:
     def touch(self, job_ids: Collection[str]) -> None:
         """Note that a job's result or report was read; a child that was is kept for that, and so is its own job."""
         with self._database.write() as session:
-            for job_id in child_ids(session, job_ids):
+            for job_id in sorted(child_ids(session, job_ids)):  # in order, so that two never wait for each other
                 adopt(session, job_id)
             for table in map(job_table, JobKind):
                 read = select(table.id).where(among(session, col(table.id), job_ids)).order_by(col(table.id))

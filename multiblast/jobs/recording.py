@@ -96,6 +96,8 @@ def _record_job(session: Session, job: QueryJob) -> None:
 
 def _renew(session: Session, job: QueryJob) -> None:
     """Give a job, and those of its children that have a row, new result keys if those are of another search."""
+    if job.sequences > 1 and job.list_number is None:
+        return  # it was recorded so before, and if it is another now, somebody has just renewed it
     other = col(QueryJob.search_key) != job.search_key
     move(session, QueryJob, other & (col(QueryJob.id) == job.id), JobStatus.QUEUED, _CHANGED)
     renewed = {"result_key": job.result_key, "search_key": job.search_key, "list_number": job.list_number}

@@ -37,7 +37,7 @@ from multiblast.stores import Store
 from multiblast.upkeep.expiry import Expired
 
 _READ_ON_FOR = timedelta(hours=1)  # so long a reader may go on reading what was discarded
-_ROWS_AT_A_TIME = 5000
+_ROWS_AT_A_TIME = 2000
 _UNKNOWN_FOR = timedelta(days=1)  # so long an object may wait for the row that refers to it
 _AS_LONG_AS_RESULTS = {ObjectKind.COMPARISON, ObjectKind.DIFFERENCE}  # no row refers to them
 
