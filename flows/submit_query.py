@@ -11,6 +11,7 @@ from prefect import flow
 from prefect.flows import Flow
 
 from multiblast.options import PROGRAMS, ProgramName, options_for
+from multiblast.reports import Formatting
 from multiblast.search import SearchedJob, read_submission
 from tasks.page import problems_on_page
 from tasks.recovery import HOOKS
@@ -31,6 +32,7 @@ async def submit_query(  # noqa: PLR0913, PLR0917 - the fields of a form
     description: str = "",
     options: dict[str, Any] = {},  # noqa: B006 - as above
     notify: str = "",
+    formats: list[str] = [],  # noqa: B006 - as above
 ) -> SearchedJob:
     """Search sequences, each distinct one once, and keep what was found.
 
@@ -48,14 +50,16 @@ async def submit_query(  # noqa: PLR0913, PLR0917 - the fields of a form
         description: More about it, if you like.
         options: The program's options by their names, such as evalue or word_size. Left alone, its defaults hold.
         notify: An https address to notify, by a signed POST, when the job has ended. Empty for none.
+        formats: Reports to make when it is complete, as -outfmt has them, such as "6 std stitle"; or html or parquet.
 
     Returns:
         The job with one row per sequence.
     """
     await tag_run()
     async with problems_on_page():
+        wanted = [Formatting.read_outfmt(text) for text in formats]
         if job_id := await job_waited_for():
-            return await FlowSearch(job_id, may_wait=True).execute()
+            return await FlowSearch(job_id, may_wait=True, formattings=wanted, user=user).execute()
         submission = read_submission(
             query=query,
             query_file=query_file,
@@ -69,7 +73,7 @@ async def submit_query(  # noqa: PLR0913, PLR0917 - the fields of a form
             files_under=upload_directory(),
         )
         job_id = record_query(submission, notify).job_id
-        return await FlowSearch(job_id, may_wait=True).execute()
+        return await FlowSearch(job_id, may_wait=True, formattings=wanted, user=user).execute()
 
 
 def _form(program: ProgramName) -> Flow[..., Any]:
@@ -86,10 +90,11 @@ def _form(program: ProgramName) -> Flow[..., Any]:
         description: str = "",
         options: typed = typed(program=program),  # noqa: B008 - it is frozen
         notify: str = "",
+        formats: list[str] = [],  # noqa: B006 - as in submit_query
     ) -> SearchedJob:
         changed = options.changed()
         return await submit_query.fn(
-            query, query_file, program, site, targets, user, summary, description, changed, notify
+            query, query_file, program, site, targets, user, summary, description, changed, notify, formats
         )
 
     submit.__name__ = f"submit_{program}"

@@ -101,6 +101,7 @@ class Program:
         cancelled: Asked several times a second; the program is killed once it returns True.
         exit_codes: What each means, by default what it does to BLAST+.
         shown: What errors call the command, if what it is run by stands before it.
+        niceness: How much it lets others have the cores first, as for ``nice``.
 
     Raises:
         ProgramError: at once if the program is not installed, and from `finish`.
@@ -117,6 +118,7 @@ class Program:
         cancelled: Callable[[], bool] | None = None,
         exit_codes: Mapping[int, FailureClass] | None = None,
         shown: Sequence[str] = (),
+        niceness: int = 0,
     ) -> None:
         self.command = tuple(shown or command)
         self._words = tuple(command)
@@ -133,6 +135,8 @@ class Program:
         except BaseException:
             self._stderr.close()
             raise
+        if niceness:
+            _give_way(self._process.pid, niceness)
         self._watcher = threading.Thread(target=self._watch, name="program-watch", daemon=True)
         self._watcher.start()
 
@@ -228,6 +232,14 @@ class Program:
             return self._cancelled is not None and self._cancelled()
         except Exception:  # noqa: BLE001 - such as a database that is away: ask again, and keep the time limit
             return False
+
+
+def _give_way(pid: int, niceness: int) -> None:
+    """Let others have the cores first; on Linux sessions share them, and it is the session that must be nice."""
+    with suppress(OSError):  # it has ended
+        os.setpriority(os.PRIO_PROCESS, pid, niceness)
+    with suppress(OSError):  # no such file, or not to be written: then the first suffices, or little can be done
+        Path(f"/proc/{pid}/autogroup").write_text(str(niceness))
 
 
 def printed_text(printed: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,8 +13,10 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from blocks.services import services
+from multiblast.errors import MultiblastError
 from multiblast.log_lines import set_job
 from multiblast.reports import Formatting, MadeReport
+from multiblast.reports.early_parts import EarlyParts
 from multiblast.search.elsewhere import GivenBackError
 from tasks.orders import elsewhere
 from tasks.page import file_link, show_markdown
@@ -37,6 +40,26 @@ def format_report(report_id: str, site: str = "", coupling: str = "") -> MadeRep
     made = _format_report.with_options(refresh_cache=not is_made)(report_id, version, site, coupling)
     record_if_wanted(report_id)
     return made
+
+
+def make_reports(job_id: str, formattings: Sequence[Formatting], user: str, early: EarlyParts) -> None:
+    """Make the reports that were wanted with a query job that is complete now; why one is not made is logged.
+
+    Parts of them may have been made early.
+    """
+    for formatting in formattings:
+        try:
+            report_id = record_report(job_id, formatting, user, partial=False)
+            _make_report(report_id, early)
+        except MultiblastError as error:
+            get_run_logger().warning("There is no report in format %s: %s", formatting.format, error)
+        else:
+            record_if_wanted(report_id)
+
+
+@task(cache_policy=NO_CACHE, task_run_name="format the report")
+def _make_report(report_id: str, early: EarlyParts) -> MadeReport:
+    return replace(services().reports.run(report_id, run_id=str(flow_run.id or "")), early=early).execute()
 
 
 def _version(_context: TaskRunContext, parameters: dict[str, Any]) -> str:

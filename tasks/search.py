@@ -23,6 +23,7 @@ from prefect.states import Completed
 from blocks.services import services
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError
 from multiblast.log_lines import set_job
+from multiblast.reports import Formatting
 from multiblast.search import (
     Batch,
     Outcome,
@@ -39,6 +40,7 @@ from tasks.orders import ORDERS_AT_A_TIME, elsewhere
 from tasks.page import RunPage, show_plan
 from tasks.recovery import cancel_at_once, dismiss_helpers
 from tasks.registry import record_if_wanted
+from tasks.reports import make_reports
 from tasks.runs import RETRY_IF_TRANSIENT, is_cluster, names_kept_out, requester, sequence_name, tag_run
 from tasks.shards import call_helpers, wait_for_turn
 
@@ -119,12 +121,16 @@ class FlowSearch(Steps):
     cancels its job.
     """
 
-    def __init__(self, job_id: str, *, may_wait: bool = False) -> None:
+    def __init__(
+        self, job_id: str, *, may_wait: bool = False, formattings: Sequence[Formatting] = (), user: str = ""
+    ) -> None:
         """Begin.
 
         Args:
             job_id: The job.
             may_wait: Whether the run of a large job waits for its turn.
+            formattings: The reports to make, parts of them while others are searched.
+            user: Whose list of reports they are added to.
         """
         super().__init__(_run(job_id))
         set_job(job_id)
@@ -132,6 +138,9 @@ class FlowSearch(Steps):
         self._may_wait = may_wait
         self._page = RunPage(job_id)
         self._helpers = 0
+        self._user = user
+        self._formattings = formattings
+        self._early = services().reports.early_parts(job_id, formattings)
 
     async def plan(self) -> Plan:
         """Find out what is known and what must be searched; the run of a large job then waits for its turn."""
@@ -150,6 +159,8 @@ class FlowSearch(Steps):
 
     async def search(self, plan: Plan) -> None:
         """Search all batches: see `search_batches`."""
+        if plan.unknown:
+            self._early.start()
         await search_batches(plan.batches, self._page)
 
     async def finish(self, plan: Plan) -> SearchedJob:
@@ -180,11 +191,15 @@ class FlowSearch(Steps):
 
     async def execute(self) -> SearchedJob:
         """Do all steps; where they fail, the page says so too."""
-        try:
-            return await super().execute()
-        except Exception:
-            await self._page.show_failure()
-            raise
+        with self._early:
+            try:
+                job = await super().execute()
+            except Exception:
+                await self._page.show_failure()
+                raise
+            await asyncio.to_thread(self._early.stop)
+            make_reports(self._job_id, self._formattings, self._user, self._early)
+        return job
 
     async def show(self, job: SearchedJob) -> None:
         """Show what was found, each child of a small job also in the run's graph; record it if that is wanted."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
@@ -20,6 +20,7 @@ from deployments.command_line.session import Session
 from multiblast.actions import Queries
 from multiblast.database import JobStatus
 from multiblast.errors import ConflictError, InvalidInputError, JobFailedError, MultiblastError, Problem, collecting
+from multiblast.files import own_scratch
 from multiblast.jobs import ACTIVE
 from multiblast.reports import Formatting
 from multiblast.reports.formats import FORMAT_NAMES
@@ -96,7 +97,7 @@ def run_search(
     targets: list[str],
     options: list[str],
     summary: str = "",
-    formats: Iterable[Formatting] = (),
+    formats: Collection[Formatting] = (),
 ) -> SearchedJob:
     """Check a submission at once, and that it can have these reports; then search it with live progress.
 
@@ -112,7 +113,7 @@ def run_search(
             return job
         if isinstance(here.query, Path):
             query_file = str(here.query)
-        with running.connected(display.searching()):
+        with own_scratch(), running.connected(display.searching()):
             from flows.submit_query import submit_query
 
             return running.run(
@@ -123,11 +124,12 @@ def run_search(
                     options=dict(submission.options.changed()),
                     user=running.user,
                     summary=summary,
+                    formats=[formatting.outfmt for formatting in formats],
                 )
             )
 
 
-def _check(running: Session, submission: Submission, formats: Iterable[Formatting]) -> None:
+def _check(running: Session, submission: Submission, formats: Collection[Formatting]) -> None:
     problems: list[Problem] = []
     for formatting in formats:
         with collecting(problems):

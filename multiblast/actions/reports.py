@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
@@ -27,6 +27,7 @@ from multiblast.ids import digest
 from multiblast.jobs import ACTIVE, RESTARTABLE, Child, report_id
 from multiblast.options import Options
 from multiblast.reports import Formatting, ReportRun, files_of
+from multiblast.reports.early_parts import EarlyParts
 from multiblast.reports.formats import FORMATS
 from multiblast.reports.hits import HitPage, read_hits
 from multiblast.reports.html.archive_reader import QueryResult, read_results
@@ -128,6 +129,10 @@ class Reports(JobDoor):
     def run(self, job_id: str, *, run_id: str = "") -> ReportRun:
         """Return a run of a recorded job, for whatever executes jobs; ``run_id`` is noted in the job's history."""
         return ReportRun(self._engine, job_id, run_id=run_id)
+
+    def early_parts(self, query_job_id: str, formattings: Iterable[Formatting]) -> EarlyParts:
+        """Return what formats parts of reports of a query job while it runs, for whatever executes jobs."""
+        return EarlyParts(self._engine, query_job_id, tuple(formattings))
 
     def begin(self, job_id: str) -> Waiting | None:
         """Let a submitted report go its way, unless it is made of the results as they are now: see `Queries.begin`."""

@@ -207,16 +207,17 @@ class Jobs:
         with self._database.write() as session:
             session.connection().execute(update(PluginJob).where(col(PluginJob.id) == job_id).values(values))
 
-    def children(self, job: QueryJob, position: int | None = None) -> Iterator[Child]:
-        """Yield a job's sequences in order, or that of a position; a job with one sequence is its own child."""
+    def children(self, job: QueryJob, position: int | range | None = None) -> Iterator[Child]:
+        """Yield a job's sequences in order, or those of one or some positions; one with one is its own child."""
+        positions = range(position, position + 1) if isinstance(position, int) else position
         with self._database.read() as session:
             if job.list_number is None:
-                if position in {None, 1}:
+                if positions is None or 1 in positions:
                     yield _own_child(session, job)
                 return
             statement = _children(job)
-            if position is not None:
-                statement = statement.where(col(ChildJob.position) == position)
+            if positions is not None:
+                statement = statement.where(col(ChildJob.position).between(positions.start, positions.stop - 1))
             for row in session.execute(statement.execution_options(yield_per=_ROWS_AT_A_TIME)):
                 yield Child(*row)
 

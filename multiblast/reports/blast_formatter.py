@@ -25,12 +25,14 @@ class BlastFormatter:
         processes: How many may run at the same time.
         timeout_s: Wall-clock limit of each in seconds; 0 is none.
         cancelled: Called several times a second; the program is killed once it returns True.
+        niceness: How much it lets others have the cores first, as for ``nice``.
     """
 
     program: str = "blast_formatter"
     processes: int = 1
     timeout_s: float = 0
     cancelled: Callable[[], bool] | None = None
+    niceness: int = 0
 
     def start(self, archive: Path, arguments: Sequence[str], stdout: Path | None = None) -> Running:
         """Start formatting an archive."""
@@ -40,6 +42,7 @@ class BlastFormatter:
             environment=FORMATTER_ENVIRONMENT,
             timeout_s=self.timeout_s,
             cancelled=self.cancelled,
+            niceness=self.niceness,
         )
 
     def run(self, archive: Path, arguments: Sequence[str], stdout: Path | None = None) -> None:
@@ -47,20 +50,28 @@ class BlastFormatter:
         with self.start(archive, arguments, stdout) as running:
             running.finish()
 
+    def print(self, archive: Path, arguments: Sequence[str], complete: Complete | None = None) -> Path:
+        """Format an archive into the file beside it, unless that is there already.
+
+        ``complete`` changes what was printed.
+        """
+        output = archive.with_suffix(".part")
+        if not output.exists():
+            self.run(archive, arguments, output)
+            if complete:
+                complete(archive, output)
+        return output
+
     def print_each(
         self, archives: Iterable[Path], arguments: Sequence[str], complete: Complete | None = None
     ) -> Iterator[Path]:
         """Format several archives at the same time, each as soon as it is there; yield what is printed, in order.
 
-        ``complete`` changes what was printed of an archive. Few archives are taken ahead of those that are printed.
+        Few archives are taken ahead of those that are printed. See `print`.
         """
 
         def run(archive: Path) -> Path:
-            output = archive.with_suffix(".part")
-            self.run(archive, arguments, output)
-            if complete:
-                complete(archive, output)
-            return output
+            return self.print(archive, arguments, complete)
 
         waiting = deque[Future[Path]]()
         with ThreadPoolExecutor(self.processes) as pool:

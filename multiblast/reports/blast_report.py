@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from io import BufferedReader, RawIOBase
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import cast
 
-from multiblast.archive.notes import read_sections
+from multiblast.archive.notes import Section, read_sections
 from multiblast.errors import ArchiveError
 from multiblast.options.declarations.shared import MOST_TARGETS
 from multiblast.programs import Running
@@ -68,14 +69,8 @@ def write_blast_report(  # noqa: PLR0913 - an archive, its report, and how it is
     if formatting.format == ARCHIVE:
         shutil.copyfile(first, output)
         return [output]
-    search, row = PrintedArchive(first).search(), formatting.row
-    printed = _as_many_as_searched(formatting, search.most_subjects)
-    if computed_fields(search, formatting.fields):
-        printed = printed_as(printed)
-        row = replace(row, post_process=partial(complete_table, formatting=formatting))
-    arguments = [*printed.arguments(), *(["-parse_deflines"] if parse_deflines else [])]
-    report = _Report(row, arguments, formatter or BlastFormatter(), output, queries, part)
-    service = search.service
+    report = _report(first, formatting, formatter or BlastFormatter(), output, queries, part, parse_deflines)
+    service = PrintedArchive(first).search().service
     if service == _PSIBLAST or (service == _DELTABLAST and rounds != 1):
         files = report.write_rounds([first, *archives], several=rounds != 1)
     else:
@@ -85,6 +80,33 @@ def write_blast_report(  # noqa: PLR0913 - an archive, its report, and how it is
         for path in files:
             _rewrite(path, lambda stream: substitute(chunks(stream), *renaming))
     return files
+
+
+def print_part(
+    archive: Path, formatting: Formatting, *, part: tuple[int, int] | None, formatter: BlastFormatter
+) -> Path:
+    """Print a part of a report, of which the archive is one, into the file beside that, where a report takes it."""
+    report = _report(archive, formatting, formatter, archive, 0, part)
+    return formatter.print(archive, report.arguments, report.complete_document if formatting.row.joint else None)
+
+
+def _report(  # noqa: PLR0913, PLR0917 - what makes a report
+    archive: Path,
+    formatting: Formatting,
+    formatter: BlastFormatter,
+    output: Path,
+    queries: int,
+    part: tuple[int, int] | None,
+    parse_deflines: bool = False,
+) -> _Report:
+    """Return a report of what was searched as this archive states."""
+    search, row = PrintedArchive(archive).search(), formatting.row
+    printed = _as_many_as_searched(formatting, search.most_subjects)
+    if computed_fields(search, formatting.fields):
+        printed = printed_as(printed)
+        row = replace(row, post_process=partial(complete_table, formatting=formatting))
+    arguments = [*printed.arguments(), *(["-parse_deflines"] if parse_deflines else [])]
+    return _Report(row, arguments, formatter, output, queries, part)
 
 
 def _as_many_as_searched(formatting: Formatting, most: int | None) -> Formatting:
@@ -169,12 +191,15 @@ class _Report:
     def _write_documents(self, archives: Iterable[Path], joint: Joint, rounds: Sequence[QueryRounds] = ()) -> None:
         """Format several archives at the same time, complete each document, and put them together."""
         sections = {query.archive: query.sections for query in rounds}
-
-        def complete_document(archive: Path, document: Path) -> None:
-            _rewrite(document, self._rewriting(PrintedArchive(archive, sections=sections.get(archive))))
-
+        complete = partial(self.complete_document, sections=sections)
         with self.output.open("wb") as output:
-            join_documents(self.formatter.print_each(archives, self.arguments, complete_document), output, joint)
+            join_documents(self.formatter.print_each(archives, self.arguments, complete), output, joint)
+
+    def complete_document(
+        self, archive: Path, document: Path, sections: Mapping[Path, Sequence[Section]] = MappingProxyType({})
+    ) -> None:
+        """Put into a document of an archive what BLAST+ prints and the formatter does not."""
+        _rewrite(document, self._rewriting(PrintedArchive(archive, sections=sections.get(archive))))
 
     def _write_text(self, rounds: Sequence[QueryRounds]) -> list[Path]:
         raw = self._join((query.archive for query in rounds), rounds)

@@ -74,6 +74,21 @@ class Formatting(BaseModel):
         except ValidationError as error:
             raise InvalidInputError([_problem(item) for item in error.errors()]) from error
 
+    @classmethod
+    def read_outfmt(cls, text: str) -> Self:
+        """Read a format and its fields as ``-outfmt`` has them, such as ``6 std stitle``.
+
+        Raises:
+            InvalidInputError: with all problems, by key.
+        """
+        name, _, fields = text.strip().partition(" ")
+        return cls.read(name, fields=fields)
+
+    @property
+    def outfmt(self) -> str:
+        """The format and its fields as `read_outfmt` reads them."""
+        return " ".join([self.format, *self.fields])
+
     @property
     def row(self) -> ReportFormat:
         """The format."""

@@ -12,6 +12,7 @@ from multiblast.ids import digest
 from multiblast.jobs import Child
 from multiblast.outages import is_outage
 from multiblast.programs import throttled
+from multiblast.reports.early_parts import EarlyParts
 from multiblast.reports.surroundings import surroundings
 from multiblast.reports.writer import ReportFile, ReportSource, write_report
 from multiblast.search import SearchContext, SearchEngine
@@ -40,12 +41,16 @@ class MadeReport:
 
 @dataclass
 class ReportRun:
-    """A run of a recorded report job, from the results as they are now; at a site, if any, the formatter runs there."""
+    """A run of a recorded report job, from the results as they are now.
+
+    At a site, if any, the formatter runs there. Parts of it may have been made ``early``.
+    """
 
     engine: SearchEngine
     job_id: str
     run_id: str = ""
     at: Elsewhere | None = None
+    early: EarlyParts | None = None
     _found: SearchContext | None = field(default=None, init=False)
 
     def version(self) -> tuple[str, bool]:
@@ -85,7 +90,9 @@ class ReportRun:
         cancelled = throttled(lambda: self.engine.jobs.report(report.id).status == JobStatus.CANCELLED)
         try:
             context = self._context(query)
-            source = ReportSource(self.engine, query, children, context, cancelled, report.id, self.at)
+            source = ReportSource(
+                self.engine, query, children, context, cancelled, report.id, self.at, early=self.early
+            )
             files, command = write_report(source, report, version)
         except BaseException as error:
             if is_outage(error):  # the job stays in progress, and reconciling lets it be made again

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from multiblast.archive import Head, merge
 from multiblast.database import QueryJob, ReportJob
@@ -30,6 +31,9 @@ from multiblast.sequences import Sequence as FastaSequence
 from multiblast.sequences import read_fasta
 from multiblast.stores import Store
 from multiblast.targets import database_argument
+
+if TYPE_CHECKING:
+    from multiblast.reports.early_parts import EarlyParts
 
 _ZIP = "report.zip"
 _ZIP_LEVEL = 4  # three times as fast as the default, for a file larger by a twentieth
@@ -53,7 +57,7 @@ class ReportSource:
     """What one report is written from: the sequences of a query job that have a result, in order.
 
     ``cancelled`` is called several times a second; the formatter is killed once it returns True. With a site, it runs
-    there.
+    there. The first sequence has the number ``first``. Parts that were made before are ``early``.
     """
 
     engine: SearchEngine
@@ -63,6 +67,8 @@ class ReportSource:
     cancelled: Callable[[], bool]
     report_id: str = ""
     at: Elsewhere | None = None
+    first: int = 1
+    early: EarlyParts | None = None
 
     @property
     def formatter(self) -> BlastFormatter:
@@ -70,7 +76,7 @@ class ReportSource:
         installation = self.engine.installation
         program = installation.program("blast_formatter")
         limits = (program, installation.workers, installation.time_limit_s, self.cancelled)
-        return FormatterElsewhere(*limits, self._ordered) if self.at else BlastFormatter(*limits)
+        return FormatterElsewhere(*limits, order=self._ordered) if self.at else BlastFormatter(*limits)
 
     def _ordered(self, archive: Path, arguments: Sequence[str], stdout: Path) -> Running:
         assert self.at is not None  # noqa: S101 - see `formatter`
@@ -87,7 +93,7 @@ class ReportSource:
     @property
     def reported(self) -> list[tuple[int, int]]:
         """The numbers that the sequences have in reports, and their lengths; without those that BLAST+ passes over."""
-        numbered = enumerate((child.letters for child in self.children), start=1)
+        numbered = enumerate((child.letters for child in self.children), start=self.first)
         return [(number, length) for number, length in numbered if not self.context.options.leaves_out(length)]
 
     def facts(self) -> dict[str, str]:
@@ -110,18 +116,20 @@ class ReportSource:
 
         Its queries are called as BLAST+ reads their titles ``with_ids``, if the search was to read them.
         """
-        row = formatting.row
-        with_ids = with_ids and self.context.options.reads_titles
+        row, options = formatting.row, self.context.options
+        with_ids = with_ids and options.reads_titles
+        size = queries_per_file(row, len(self.children), self.formatter.processes, options.most_rounds)
         with TemporaryDirectory(dir=directory, prefix=".archives-") as name:
+            early = self._take_early(formatting, size, Path(name))
             return write_blast_report(
-                self.archives(Path(name), size=self._queries_per_file(row), together=row.together, with_ids=with_ids),
+                self.archives(Path(name), size=size, together=row.together, with_ids=with_ids, printed=early),
                 formatting,
                 program=self.query.program,
                 queries=len(self.reported),
                 directory=directory,
                 parse_deflines=with_ids,
-                part=self.context.options.part,
-                rounds=self.context.options.most_rounds,
+                part=options.part,
+                rounds=options.most_rounds,
                 formatter=self.formatter,
             )
 
@@ -131,32 +139,54 @@ class ReportSource:
         return path
 
     def archives(
-        self, directory: Path, *, size: int = 0, together: bool = False, with_ids: bool = False
+        self,
+        directory: Path,
+        *,
+        size: int = 0,
+        together: bool = False,
+        with_ids: bool = False,
+        printed: Collection[int] = (),
     ) -> Iterator[Path]:
-        """Merge the results into one file, or into several of some sequences each: see `ReportFormat`."""
-        size = size or max(1, len(self.children))
+        """Merge the results into one file, or into several of some sequences each: see `ReportFormat`.
+
+        Of those that are ``printed`` already, by their first numbers, only what they state of the search is needed.
+        """
+        step = size or max(1, len(self.children))
         if self.children and not self.reported:
             raise ConflictError("query_loc begins beyond the end of every sequence: there is nothing to report")
         databases = database_argument(self.context.databases)
-        parts = self._parts(with_ids=with_ids)
-        for first in range(1, max(len(self.children), 1) + 1, size):
-            archive = directory / f"archive-{first}.asn1"
+        firsts = range(self.first, self.first + max(len(self.children), 1), step)
+        files = {first: self._file(first, step, whole=first not in printed) for first in firsts}
+        parts = self._parts([child for file in files.values() for child in file], with_ids=with_ids)
+        for first, file in files.items():
+            archive = _archive(directory, first)
             with archive.open("wb") as output:
-                merge(islice(parts, size), output, databases, first=first, together=together)
+                merge(islice(parts, len(file)), output, databases, first=first, together=together)
             if archive.stat().st_size or not self.children:
                 yield archive
 
-    def _queries_per_file(self, row: ReportFormat) -> int:
-        """Return how many sequences are formatted by one process; 0 for all."""
-        if not row.is_made_in_parts(self.context.options.most_rounds):
-            return 0
-        files = self.formatter.processes * _FILES_PER_WORKER
-        size = max(math.ceil(len(self.children) / files), _LEAST_QUERIES_PER_FORMATTER)
-        return min(size, _MOST_QUERIES_PER_DOCUMENT) if row.joint else size
+    def _file(self, first: int, size: int, *, whole: bool) -> Sequence[Child]:
+        """Return the sequences of a file, or only the first of them that is reported."""
+        children = self.children[first - self.first :][:size]
+        if whole:
+            return children
+        return [next(child for child in children if not self.context.options.leaves_out(child.letters))]
+
+    def _take_early(self, formatting: Formatting, size: int, directory: Path) -> list[int]:
+        """Put what was printed before beside the archives to come; return the first numbers of these."""
+        taken = list[int]()
+        if self.early is None or self.at is not None or not size:
+            return taken
+        for first in range(self.first, self.first + len(self.children), size):
+            children = self._file(first, size, whole=True)
+            if part := self.early.take(children, first, formatting, self.context):
+                shutil.move(part, _archive(directory, first).with_suffix(".part"))
+                taken.append(first)
+        return taken
 
     def profiles(self) -> Iterator[tuple[int, str, bytes]]:
         """Yield the files that the search kept beside its results: position of the query, name, content."""
-        for child, sequence in zip(self.children, self._sequences(), strict=True):
+        for child, sequence in zip(self.children, self._sequences(self.children), strict=True):
             for name, key in outputs_of(self.context.options, child.result_key).items():
                 with suppress(ObjectMissingError):
                     yield child.position, name, titled(self.engine.store.read(key), sequence.defline)
@@ -164,22 +194,45 @@ class ReportSource:
     def results(self) -> Iterator[tuple[FastaSequence, bytes]]:
         """Yield the sequences that have a result, and what is kept of it, in order."""
         archives = self.engine.results.archives([child.result_key for child in self.children])
-        yield from zip(self._sequences(), archives, strict=True)
+        yield from zip(self._sequences(self.children), archives, strict=True)
 
-    def _parts(self, *, with_ids: bool) -> Iterator[tuple[bytes | Head, bytes]]:
-        """Yield the title of each sequence that has a result, or what BLAST+ reads in it, and its archive, in order."""
-        titles = (sequence.defline for sequence in self._sequences())
+    def _parts(self, children: Sequence[Child], *, with_ids: bool) -> Iterator[tuple[bytes | Head, bytes]]:
+        """Yield the title of each sequence, or what BLAST+ reads in it, and its archive, in order."""
+        titles = (sequence.defline for sequence in self._sequences(children))
         molecule, installation = self.context.options.query_molecule, self.engine.installation
         heads = parse_deflines(titles, molecule, installation) if with_ids else titles
-        archives = self.engine.results.archives([child.result_key for child in self.children])
+        archives = self.engine.results.archives([child.result_key for child in children])
         yield from zip(heads, archives, strict=True)
 
-    def _sequences(self) -> Iterator[FastaSequence]:
-        """Yield those sequences of the query that have a result, in order."""
-        wanted = {child.position for child in self.children}
-        query = self.query
-        with self.engine.store.open(query.query_key, query.query_offset, query.query_bytes) as stream:
-            yield from (sequence for sequence in read_fasta(stream) if sequence.number in wanted)
+    def _sequences(self, children: Sequence[Child]) -> Iterator[FastaSequence]:
+        """Yield some sequences of the query, in order; only of a part of a report, not all before it are read."""
+        query, before = self.query, self.first - 1
+        wanted = {child.position - before for child in children}
+        start = self.children[0].query_offset if before else query.query_offset
+        size = query.query_offset + query.query_bytes - start
+        with self.engine.store.open(query.query_key, start, size) as stream:
+            left = len(wanted)
+            for sequence in read_fasta(stream):
+                if sequence.number in wanted:
+                    yield sequence
+                    left -= 1
+                if not left:
+                    return
+
+
+def queries_per_file(row: ReportFormat, queries: int, processes: int, rounds: int) -> int:
+    """Return how many queries of a report are formatted by one process, of which some may run; 0 for all.
+
+    The search has that many rounds at most.
+    """
+    if not row.is_made_in_parts(rounds):
+        return 0
+    size = max(math.ceil(queries / (processes * _FILES_PER_WORKER)), _LEAST_QUERIES_PER_FORMATTER)
+    return min(size, _MOST_QUERIES_PER_DOCUMENT) if row.joint else size
+
+
+def _archive(directory: Path, first: int) -> Path:
+    return directory / f"archive-{first}.asn1"
 
 
 @working_space()

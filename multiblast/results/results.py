@@ -87,6 +87,12 @@ class Results:
             rows = session.connection().execute(statement.where(among(session, col(Result.key), keys)))
             return {key: pack for key, pack in rows}  # noqa: C416 - rows are no pairs to mypy
 
+    def digests(self, keys: Collection[str]) -> dict[str, str]:
+        """Return the SHA-256 of the archives of those keys that have a result."""
+        with self._database.read() as session:
+            rows = session.exec(select(Result.key, Result.digest).where(among(session, col(Result.key), keys)))
+            return {key: found for key, found in rows}  # noqa: C416 - rows are no pairs to mypy
+
     def claim(self, keys: Collection[str], holder: str, *, lost: Collection[str] = ()) -> Claim:
         """Lease those keys to ``holder`` that nobody has searched or is searching.
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice, pairwise
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, overload
 
 from sqlalchemy import case
@@ -27,6 +28,7 @@ _BATCH_S = 20.0  # of one process, where its speed is known: short enough to los
 _LEAST_BATCH_S = 3.0  # a shorter one gains less than the start of its process costs
 _BATCH_LETTERS = {"blastn": 5_000_000, "blastx": 60_000, "rpstblastn": 60_000, "tblastx": 60_000}
 _BATCH_LETTERS_ELSE = 40_000  # where the speed is not known yet
+_LEAST_PER_BATCH = 16  # sequences in the last batch, so that in the order of the query it fills as well as by length
 _SHOWN_KNOWN_BATCHES = 10
 _SLICE = 5000  # sequences that are looked up at a time
 _MANY = 20_000  # sequences, of which it does not matter any more in which batch each is
@@ -375,10 +377,13 @@ def pack_batches(  # noqa: PLR0913 - what is packed, and what each batch may tak
 ) -> list[Batch]:
     """Pack sequences into batches, so that all workers are busy to the end.
 
-    Longest first (but for tens of thousands of short ones: see `_consecutive`), each into the batch that has most
-    room left. Batches take 20 s each where the speed is known, and ever less towards the end (guided
-    self-scheduling), so that what one worker still does when another finds nothing more is short. Fewer sequences
-    than workers run with several threads each.
+    Batches take 20 s each where the speed is known, and ever less towards the end (guided self-scheduling), so that
+    what one worker still does when another finds nothing more is short. Fewer sequences than workers run with several
+    threads each.
+
+    The long ones, of which few fill the last batch, go first, longest first, each into the batch that has most room
+    left. The others fill the batches in the order of the query, so that its beginning is done first and a report of
+    it can be begun; of tens of thousands of short ones see `_consecutive`.
 
     The speed is the measured one of a single-threaded process; None if there is none. Of the time that it says, a
     search takes a ``part``.
@@ -388,20 +393,28 @@ def pack_batches(  # noqa: PLR0913 - what is packed, and what each batch may tak
     letters = max(1, sum(item.letters for item in unknown))
     seconds = core_seconds(program, letters, letters_per_second) * part
     shares = islice(_shares(seconds, workers), len(unknown))
-    if len(unknown) > _MANY:
-        per_share = [letters * share / seconds for share in shares]
-        if max(item.letters for item in unknown) <= min(per_share):
-            return _consecutive(job_id, unknown, per_share)
-        shares = islice(_shares(seconds, workers), len(unknown))
-    # The room that is left, negative since the heap gives the least first; which batch it is; what is in it.
-    bins = [(-letters * share / seconds, number, list[PlannedSequence]()) for number, share in enumerate(shares)]
+    rooms = [letters * share / seconds for share in shares]
+    if len(unknown) > _MANY and max(item.letters for item in unknown) <= min(rooms):
+        return _consecutive(job_id, unknown, rooms)
+    filled = [list[PlannedSequence]() for _ in rooms]
+    limit = rooms[-1] / _LEAST_PER_BATCH
+    # The room that is left, negative since the heap gives the least first; which batch it is.
+    bins = [(-room, number) for number, room in enumerate(rooms)]
     heapq.heapify(bins)
-    for item in sorted(unknown, key=lambda item: (-item.letters, item.position)):
-        room, number, items = bins[0]
-        items.append(item)
-        heapq.heapreplace(bins, (room + item.letters, number, items))
-    filled = sorted((items for _, _, items in bins if items), key=_letters, reverse=True)
-    return _numbered(job_id, filled, workers)
+    long = (item for item in unknown if item.letters > limit)
+    for item in sorted(long, key=lambda item: (-item.letters, item.position)):
+        room, number = bins[0]
+        filled[number].append(item)
+        heapq.heapreplace(bins, (room + item.letters, number))
+    left = dict(sorted((number, -room) for room, number in bins))
+    number, begun = 0, 0.0  # what earlier batches have too much or too little, the next ones make up for
+    for item in sorted((item for item in unknown if item.letters <= limit), key=attrgetter("position")):
+        while number + 1 < len(filled) and begun + item.letters / 2 > left[number]:
+            begun -= max(0, left[number])
+            number += 1
+        filled[number].append(item)
+        begun += item.letters
+    return _numbered(job_id, [items for items in filled if items], workers)
 
 
 def _consecutive(job_id: str, unknown: Sequence[PlannedSequence], letters: Sequence[float]) -> list[Batch]:

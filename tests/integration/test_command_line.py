@@ -54,7 +54,7 @@ def run(services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
     import flows.make_report
     import flows.submit_query
 
-    async def submit_query(*, user: str, **given: Any) -> Any:
+    async def submit_query(*, user: str, formats: list[str], **given: Any) -> Any:  # noqa: ARG001 - reports come after
         who = services.accounts.requester(user)
         job_id = services.queries.submit(who, read_submission(user=user, **given)).job_id
         return services.queries.run(job_id).execute()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -239,3 +240,11 @@ def test_program_beside_an_older_one_of_its_name_is_that_of_blast(
     assert Installation().program("rpsblast") == str(system / "rpsblast+")
     assert Installation().program("blastp") == str(own / "blastp")
     assert Installation(directory=system).program("blastp") == str(system / "blastp")
+
+
+def test_nice_program_lets_others_have_the_cores_first() -> None:
+    with Program(["sleep", "60"], niceness=19) as running:
+        pid = running._process.pid
+        assert os.getpriority(os.PRIO_PROCESS, pid) == 19
+        group = Path(f"/proc/{pid}/autogroup")  # the kernel may be built without
+        assert not group.exists() or group.read_text().split()[-1] == "19"

@@ -1,0 +1,158 @@
+"""Parts of reports that are formatted while other sequences of the job are searched."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from sqlmodel import col, update
+
+from multiblast.database import Result
+from multiblast.installation import Installation
+from multiblast.reports import Formatting
+from multiblast.reports.early_parts import EarlyParts
+from multiblast.reports.exactness import first_difference
+from multiblast.search import Batch, SearchRun, read_submission
+from multiblast.sequences import Sequence
+from multiblast.services import Services
+from tests.support.people import ADMINISTRATOR
+from tests.support.sequences import fasta
+
+FORMATS = [Formatting.read_outfmt(text) for text in ("0", "5", "6 std stitle", "15", "17")]
+
+
+@dataclass
+class Halves:
+    """A job of two batches, the first of which is searched."""
+
+    services: Services
+    run: SearchRun
+    last: Batch
+    early: EarlyParts
+
+    def report(self, formatting: Formatting, early: EarlyParts | None = None) -> bytes:
+        reports = self.services.reports
+        report_id = reports.submit(ADMINISTRATOR, self.run.job_id, formatting)
+        made = replace(reports.run(report_id), early=early).execute()
+        with reports.file(ADMINISTRATOR, report_id, made.files[0].name) as stream:
+            return stream.read()
+
+    def finish(self) -> None:
+        self.run.search(self.last)
+        self.run.finish()
+
+    def format_all_ready(self) -> int:
+        count = 0
+        while made := self.early.format_ready():
+            count += made
+        return count
+
+    @property
+    def kept(self) -> list[Path]:
+        return [path for path in Path(self.early._place.name).iterdir() if path.is_file()]
+
+
+@pytest.fixture
+def start(
+    make_services: Callable[..., Services], nucleotides: list[Sequence], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Halves]:
+    """``start(most_bytes=…)``: half a job of twelve sequences, of which reports are made in parts of three."""
+    monkeypatch.setattr("multiblast.reports.writer._LEAST_QUERIES_PER_FORMATTER", 1)
+    services = make_services(cores=2)
+
+    def start(**settings: int) -> Halves:
+        targets = ["demo/examples/nucleotides"]
+        submission = read_submission(query=fasta(nucleotides), program="blastn", targets=targets, options={})
+        run = services.queries.run(services.queries.submit(ADMINISTRATOR, submission).job_id)
+        plan = run.plan()
+        whole = replace(plan.batches[0], positions=tuple(range(1, 13)))
+        run.start(plan)
+        run.search(replace(whole, positions=(1, 2, 3, 4, 5, 6, 7)))
+        early = EarlyParts(services.reports._engine, run.job_id, FORMATS, **settings)
+        return Halves(services, run, replace(whole, positions=(8, 9, 10, 11, 12)), early)
+
+    return start
+
+
+def test_reports_take_parts_that_were_made_before_the_last_batch(
+    start: Callable[..., Halves], nucleotides: list[Sequence], tmp_path: Path
+) -> None:
+    """Their bytes are those of plain BLAST+."""
+    job = start()
+    with job.early:
+        assert job.format_all_ready() == 2 * len(FORMATS)
+        assert job.early.format_ready() == 0  # the third part waits for its sequences
+        job.finish()
+        assert len(job.kept) == 2 * len(FORMATS)
+        reports = [job.report(formatting, job.early) for formatting in FORMATS]
+        assert job.kept == []
+    query, out = tmp_path / "query.fasta", tmp_path / "plain.out"
+    query.write_text(fasta(nucleotides))
+    database = job.services.targets.resolve("demo", "examples", "nucleotides").path
+    for formatting, report in zip(FORMATS, reports, strict=True):
+        command = ["blastn", "-query", query, "-db", database, "-outfmt", formatting.outfmt, "-out", out]
+        subprocess.run(command, check=True)
+        with out.open("rb") as plain:
+            assert first_difference(plain, BytesIO(report), formatting) == ""
+
+
+def test_part_of_another_result_is_not_taken(start: Callable[..., Halves]) -> None:
+    job = start()
+    with job.early:
+        made = job.format_all_ready()
+        job.finish()
+        children = list(job.services.queries.jobs.children(job.services.queries.jobs.query(job.run.job_id)))
+        with job.services.database.write() as session:
+            changed = update(Result).where(col(Result.key) == children[0].result_key)
+            before = session.get_one(Result, children[0].result_key).digest
+            session.exec(changed.values(digest="0" * 64))
+        context = job.services.reports._engine.resolver.context(job.services.queries.jobs.query(job.run.job_id))
+        assert job.early.take(children[:3], 1, FORMATS[0], context) is None
+        assert job.early.take(children[3:6], 4, FORMATS[0], context) is not None
+        assert job.early.take(children[3:6], 4, Formatting.read_outfmt("1"), context) is None
+        with job.services.database.write() as session:
+            session.exec(changed.values(digest=before))
+        assert len(job.kept) == made  # nobody has moved it
+        assert job.early.take(children[:3], 1, FORMATS[0], context) is not None
+
+
+def test_no_more_is_kept_than_is_allowed(start: Callable[..., Halves]) -> None:
+    job = start(most_bytes=0)
+    with job.early:
+        assert job.format_all_ready() == len(FORMATS)
+
+
+def test_run_that_ends_half_way_leaves_nothing(start: Callable[..., Halves]) -> None:
+    job = start()
+    with job.early:
+        job.early.start()
+        place = Path(job.early._place.name)
+        assert place.exists()
+    assert not place.exists()
+    assert not job.early.is_at_work
+
+
+def test_parts_that_cannot_be_made_are_left_to_the_report(
+    start: Callable[..., Halves], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = start()
+    (tmp_path / "programs").mkdir()
+    for name in ("blastn", "blastdbcmd"):
+        (tmp_path / "programs" / name).symlink_to(job.services.installation.program(name))
+    formatter = tmp_path / "programs" / "blast_formatter"
+    formatter.write_text('#!/bin/sh\n[ "$1" = -version ] && echo "blast_formatter: 2.12.0+" && exit\nexit 3\n')
+    formatter.chmod(0o755)
+    engine = replace(job.services.reports._engine, installation=Installation(tmp_path / "programs"))
+    broken = EarlyParts(engine, job.run.job_id, FORMATS)
+    with broken, caplog.at_level("INFO"):
+        broken.start()
+        while broken.is_at_work:
+            time.sleep(0.01)
+        assert "formats no parts of reports early" in caplog.text
+        job.finish()
+        assert job.report(FORMATS[0], broken).count(b"Query=") == 12
