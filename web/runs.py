@@ -143,7 +143,7 @@ class Runs:
     def _searched(self, job_id: str) -> bool:
         def find() -> Callable[[], object] | None:
             run = self._services.queries.run(job_id)
-            plan = run.plan()
+            plan = run.plan(quick=True)
             return partial(run.execute, plan) if run.is_small(plan, self._services.policy.http.small_search_s) else None
 
         return self._done(job_id, find)

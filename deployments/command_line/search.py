@@ -150,7 +150,7 @@ def _search_directly(running: Session, submission: Submission) -> SearchedJob | 
     running.services.accounts.check_submitter(who, has_link=True)
     job_id = queries.submit(who, submission).job_id
     run = queries.run(job_id, progress=partial(board.advance, job_id))
-    plan = run.plan()
+    plan = run.plan(quick=True)
     if plan.before:
         display.say(plan.before)
     board.begin(job_id, to_search=plan.unknown, reused=plan.known, letters=plan.letters)

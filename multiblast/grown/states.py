@@ -170,7 +170,7 @@ class States:
             row = session.get(DatabaseState, key)
         if row is not None and now - row.seen_at < _SEEN_AGAIN:
             return False
-        is_new = not self._store.exists(ObjectKind.DIGESTS.spread_key(fingerprint))
+        is_new = not self._store.exists(_digests_key(fingerprint))
         if is_new:
             self._put_digests(database, fingerprint)
         names = dict(zip(("site", "target", "name", "molecule", "fingerprint"), key, strict=True))
@@ -187,20 +187,18 @@ class States:
             if database.fingerprint != fingerprint:
                 raise ConflictError(f"{database.display} was replaced while it was read: try again")
             file.seek(0)
-            self._store.put(ObjectKind.DIGESTS.spread_key(fingerprint), file)
+            self._store.put(_digests_key(fingerprint), file)
 
     def _bring_runs(self, earlier: str, database: BlastDatabase, path: Path) -> None:
         """Write into a file which sequences of an earlier state a database has, from the storage or found now."""
         key = _difference_key(earlier, database)
         if not self._store.exists(key):
             self._keep(database)
-            if not all(
-                self._store.exists(ObjectKind.DIGESTS.spread_key(one)) for one in (earlier, database.fingerprint)
-            ):
+            if not all(self._store.exists(_digests_key(one)) for one in (earlier, database.fingerprint)):
                 raise ConflictError(f"the state {earlier} of {database.display} is not known any more")
             old, new = path.with_suffix(".old"), path.with_suffix(".new")
             for fingerprint, copy in ((earlier, old), (database.fingerprint, new)):
-                save(self._store.open(ObjectKind.DIGESTS.spread_key(fingerprint)), copy)
+                save(self._store.open(_digests_key(fingerprint)), copy)
             with TemporaryFile() as file:
                 write_runs(old, new, file)
                 file.seek(0)
@@ -208,6 +206,11 @@ class States:
             old.unlink()
             new.unlink()
         save(self._store.open(key), path)
+
+
+def _digests_key(fingerprint: str) -> str:
+    """Return where digests are kept; another way to make them needs another suffix, and tag of differences."""
+    return ObjectKind.DIGESTS.spread_key(fingerprint, ".1")
 
 
 def _difference_key(earlier: str, database: BlastDatabase) -> str:

@@ -21,7 +21,7 @@ from multiblast.search.plan import PlannedSequence, PlannedSequences
 if TYPE_CHECKING:
     from multiblast.grown.states import EarlierState
 
-_AT_A_TIME = 5000
+_AT_A_TIME = 20_000
 _QUICK_SEQUENCES = 1_000_000
 _LEAST_SHARE, _SHARE_OF_NEW = 0.45, 2.5  # of a whole search: measured by `make bench`
 
@@ -75,7 +75,7 @@ class EarlierResults:
             if quick and not self.engine.states.is_compared(state, databases, _QUICK_SEQUENCES):
                 continue
             keys, found, others = self._keys(state.fingerprints), PlannedSequences(), PlannedSequences()
-            for some in in_portions(left, len(left) if quick else _AT_A_TIME):
+            for some in in_portions(left, _AT_A_TIME):
                 known = self._known(keys, residues({sequence.position for sequence in some}))
                 for sequence in some:
                     (found if sequence.key in known else others).append(sequence)

@@ -49,6 +49,10 @@ class PlannedSequence:
     letters: int
 
 
+Before = Callable[[Sequence[PlannedSequence]], Iterable["KnownBefore"]]
+"""Finds those of some sequences to search that are known for an earlier state of the databases."""
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Sequences that one BLAST+ process searches.
@@ -190,7 +194,7 @@ def make_plan(  # noqa: PLR0913 - a search, and the job it is for
     *,
     job_id: str = "",
     warnings: Sequence[str] = (),
-    before: Callable[[Sequence[PlannedSequence]], Iterable[KnownBefore]] | None = None,
+    before: Before | None = None,
 ) -> Plan:
     """Find out which sequences are known, and pack the others into batches; planning changes nothing.
 

@@ -24,7 +24,7 @@ from multiblast.programs import throttled
 from multiblast.search.batch_search import BatchSearch, OnProgress, Outcome, Start, start_here
 from multiblast.search.context import SearchContext, SearchedSequence
 from multiblast.search.engine import SearchEngine
-from multiblast.search.plan import Batch, Plan, PlannedSequence, make_plan
+from multiblast.search.plan import Batch, Before, Plan, PlannedSequence, make_plan
 from multiblast.search.searched_job import SearchedJob, searched_job
 from multiblast.search.subject_names import keep_names
 from multiblast.targets import BlastDatabase
@@ -75,9 +75,13 @@ class SearchRun:
         """
         return _without_waiting(Steps(self, plan).execute())
 
-    def plan(self) -> Plan:
-        """Find out which sequences are known, and pack the others into batches: see `make_plan`."""
-        return self._plan(self._job(), look_back=True)
+    def plan(self, *, quick: bool = False) -> Plan:
+        """Find out which sequences are known, and pack the others into batches: see `make_plan`.
+
+        With ``quick``, large databases are not compared with earlier states, unless that was done before.
+        """
+        before = partial(self._known_before, quick=quick)
+        return self._plan(self._job(), before)
 
     def plan_part(self, part: int, of: int) -> Plan:
         """Plan how this machine, the part-th of those that help, helps with a job that another one runs.
@@ -208,16 +212,17 @@ class SearchRun:
     def _job(self) -> QueryJob:
         return self.engine.jobs.query(self.job_id)
 
-    def _plan(self, job: QueryJob, *, look_back: bool = False) -> Plan:
-        """Plan a job; with ``look_back``, also by what is known of earlier states of its databases."""
+    def _plan(self, job: QueryJob, before: Before | None = None) -> Plan:
+        """Plan a job, also by what ``before`` knows of earlier states of its databases."""
         children = self.engine.jobs.children(job)
         sequences = (PlannedSequence(child.result_key, child.position, child.letters) for child in children)
-        before = partial(self._known_before, job) if look_back else None
         return make_plan(
             self.engine, job.program, job.search_key, sequences, job_id=job.id, warnings=job.notes, before=before
         )
 
-    def _known_before(self, job: QueryJob, unknown: Sequence[PlannedSequence]) -> Iterator[KnownBefore]:
+    def _known_before(self, unknown: Sequence[PlannedSequence], *, quick: bool) -> Iterator[KnownBefore]:
+        job = self._job()
+
         def residues(positions: Collection[int]) -> Iterator[SearchedSequence]:
             return self._residues(job, self.engine.jobs.children_at(job, positions))
 
@@ -227,7 +232,7 @@ class SearchRun:
             context = self.engine.resolver.context(job)
         except (ConflictError, InvalidInputError):  # its run will say so
             return iter(())
-        return EarlierResults(self.engine, context).find(unknown, residues)
+        return EarlierResults(self.engine, context).find(unknown, residues, quick=quick)
 
     def _keep_states(self, job: QueryJob) -> None:
         """Note what the databases are, for the time when they have grown; that is no part of the job's search."""

@@ -172,8 +172,8 @@ def test_changed_sequence_under_an_unchanged_digest_is_caught(place: Place, subj
     [database] = place.services.queries._engine.targets.resolve_all("demo", [("examples", "db")])
     earlier = states.earlier([database])[0].fingerprints[0]
     states._put_digests(database, database.fingerprint)
-    digests = place.services.store.read(ObjectKind.DIGESTS.spread_key(database.fingerprint))
-    place.services.store.put(ObjectKind.DIGESTS.spread_key(earlier), digests)
+    digests = place.services.store.read(ObjectKind.DIGESTS.spread_key(database.fingerprint, ".1"))
+    place.services.store.put(ObjectKind.DIGESTS.spread_key(earlier, ".1"), digests)
     place.build(changed)
     run = prepared(place.services, query)
     assert run.plan().known_before == QUERIES
