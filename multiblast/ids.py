@@ -26,11 +26,8 @@ def digest(tag: str, value: Canonical) -> str:
     Returns:
         32 lower-case hexadecimal digits (BLAKE2b, 128 bits).
     """
-    parts: list[bytes] = []
-    _encode((tag, value), parts)
     hasher = hashlib.blake2b(digest_size=ID_LENGTH // 2)
-    for part in parts:
-        hasher.update(part)
+    _encode((tag, value), hasher.update)
     return hasher.hexdigest()
 
 
@@ -39,13 +36,12 @@ def digests(tag: str, *head: Canonical) -> Callable[[str | bytes], str]:
 
     The function returns for ``last`` what ``digest(tag, [*head, last])`` does; without a head, ``digest(tag, last)``.
     """
-    parts = [b"l2:"]
-    _encode(tag, parts)
+    begun = hashlib.blake2b(b"l2:", digest_size=ID_LENGTH // 2)
+    _encode(tag, begun.update)
     if head:
-        parts.append(b"l%d:" % (len(head) + 1))
+        begun.update(b"l%d:" % (len(head) + 1))
     for value in head:
-        _encode(value, parts)
-    begun = hashlib.blake2b(b"".join(parts), digest_size=ID_LENGTH // 2)
+        _encode(value, begun.update)
 
     def of(last: str | bytes) -> str:
         data = last.encode() if isinstance(last, str) else last
@@ -62,29 +58,29 @@ def is_id(text: str) -> bool:
     return len(text) == ID_LENGTH and all(c in "0123456789abcdef" for c in text)
 
 
-def _encode(value: Canonical, parts: list[bytes]) -> None:  # noqa: C901 - one case a type
+def _encode(value: Canonical, write: Callable[[bytes], object]) -> None:  # noqa: C901 - one case a type
     if isinstance(value, str):
         data = value.encode()
-        parts += (b"s%d:" % len(data), data)
+        write(b"s%d:%b" % (len(data), data))
     elif isinstance(value, bytes):
-        parts += (b"y%d:" % len(value), value)
+        write(b"y%d:%b" % (len(value), value))
     elif value is None:
-        parts.append(b"n")
+        write(b"n")
     elif isinstance(value, bool):  # before int: bool is an int
-        parts.append(b"b1" if value else b"b0")
+        write(b"b1" if value else b"b0")
     elif isinstance(value, int):
-        parts.append(b"i%d;" % value)
+        write(b"i%d;" % value)
     elif isinstance(value, float):
-        parts.append(b"f" + repr(value).encode() + b";")
+        write(b"f" + repr(value).encode() + b";")
     elif isinstance(value, Mapping):
-        parts.append(b"d%d:" % len(value))
+        write(b"d%d:" % len(value))
         for key in sorted(value):
-            _encode(key, parts)
-            _encode(value[key], parts)
+            _encode(key, write)
+            _encode(value[key], write)
     elif isinstance(value, Sequence):
-        parts.append(b"l%d:" % len(value))
+        write(b"l%d:" % len(value))
         for item in value:
-            _encode(item, parts)
+            _encode(item, write)
     else:
         message = f"cannot hash a {type(value).__name__}: only plain data has an id"
         raise TypeError(message)

@@ -131,9 +131,9 @@ class QueryLimits(_Settings):
     The defaults suit one's own machine; `public` is for a service open to everybody.
     """
 
-    sequences: _Limit = Field(default=100_000, description="Most sequences in one job. 0: no limit.")
+    sequences: _Limit = Field(default=1_000_000, description="Most sequences in one job. 0: no limit.")
     query_bytes: _Limit = Field(
-        default=100 * _MIB, description="Largest query in bytes, after decompression. 0: no limit."
+        default=256 * _MIB, description="Largest query in bytes, after decompression. 0: no limit."
     )
     longest_nucleotide: _Limit = Field(
         default=100 * _MIB, description="Longest nucleotide sequence, in letters. 0: no limit."
@@ -198,7 +198,7 @@ class HttpRules(_Settings):
     """What the HTTP service lets in, and from where."""
 
     body_bytes: int = Field(
-        default=110 * _MIB, ge=1024, description="Largest body of a request, in bytes; more is refused unread."
+        default=280 * _MIB, ge=1024, description="Largest body of a request, in bytes; more is refused unread."
     )
     guests: bool = Field(default=True, description="Let anybody become a guest, with a token and a job list.")
     origins: tuple[str, ...] = Field(

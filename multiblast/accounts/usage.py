@@ -55,6 +55,8 @@ class UsageLimits:
             return
         now, sequences = now or utc_now(), count()
         hour = now.replace(minute=0, second=0, microsecond=0)
+        with self._database.read() as session:  # before the transaction: of a million results it takes a second
+            self._check_bytes(session, requester.owner, now)
         with self._database.write() as session:
             self._check(session, requester.owner, sequences, now)
             _count(session, requester.owner, hour, sequences)
@@ -85,6 +87,9 @@ class UsageLimits:
             raise LimitError("jobs_queued", message, now + _usual_duration(session))
         if limits.sequences_per_day:
             self._check_day(session, owner, sequences, now)
+
+    def _check_bytes(self, session: Session, owner: str, now: datetime) -> None:
+        limits = self._limits
         if limits.bytes_kept and (kept := bytes_kept(session, owner)) >= limits.bytes_kept:
             message = f"{kept:,} bytes are kept for you, and {limits.bytes_kept:,} may be: remove jobs from your list"
             raise LimitError("bytes_kept", message, max(now + _SHORTEST_WAIT, _oldest_use(session, owner) + self._keep))

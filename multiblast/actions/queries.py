@@ -389,7 +389,7 @@ class Queries(JobDoor):
                     failure_class=child.failure.failure_class,
                     message=child.failure.message,
                 )
-                for child in self.jobs.children(job)
+                for child in self.jobs.failed(job)
                 if child.failure is not None
             ),
         )
@@ -456,7 +456,7 @@ class Queries(JobDoor):
     def _parts(self, job: QueryJob) -> Iterator[tuple[bytes, bytes]]:
         from multiblast.sequences import read_fasta
 
-        keys = [child.result_key for child in self.jobs.children(job)]
+        keys = (child.result_key for child in self.jobs.children(job))
         with closing(self._engine.store.open(job.query_key, job.query_offset, job.query_bytes)) as stream:
             for sequence, archive in zip(read_fasta(stream), self.results.archives(keys), strict=True):
                 yield sequence.defline, archive

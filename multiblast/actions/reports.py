@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from sqlalchemy import func, or_
+from sqlalchemy import func
 from sqlmodel import col, select
 
 from multiblast.accounts import Accounts, Requester
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from multiblast.plugins.search_programs import SearchPlugin
 
 _SMALL_BYTES = 16 << 20  # of archives, uncompressed
+_SMALL_SEQUENCES = 10_000  # whose sizes are summed in some hundredths of a second
 
 
 class Reports(JobDoor):
@@ -145,11 +146,11 @@ class Reports(JobDoor):
 
     def is_small(self, job_id: str) -> bool:
         """Whether a report is made in about a second, so that it is not worth a run of its own."""
-        query_id = select(ReportJob.query_job_id).where(ReportJob.id == job_id).scalar_subquery()
-        own = select(QueryJob.result_key).where(QueryJob.id == query_id)
-        number = select(QueryJob.list_number).where(QueryJob.id == query_id).scalar_subquery()
-        of_children = select(ChildJob.result_key).where(ChildJob.list_number == number)
-        keys = or_(col(Result.key).in_(own), col(Result.key).in_(of_children))
+        query = self.jobs.query(self.jobs.report(job_id).query_job_id)
+        if query.sequences > _SMALL_SEQUENCES:
+            return False
+        of_children = select(ChildJob.result_key).where(ChildJob.list_number == query.list_number)
+        keys = col(Result.key).in_([query.result_key] if query.list_number is None else of_children)
         with self._database.read() as session:
             return (session.exec(select(func.sum(Result.archive_bytes)).where(keys)).one() or 0) <= _SMALL_BYTES
 
@@ -397,7 +398,7 @@ class Reports(JobDoor):
         self._access.check_read(requester, query_job_id, JobKind.QUERY)
         query = self.jobs.query(query_job_id)
         databases = self._engine.resolver.context(query).databases
-        keys = [child.result_key for child in self.jobs.children(query) if child.pack]
+        keys = (child.result_key for child in self.jobs.children(query) if child.pack)
         is_rows = search_plugin(query.program) is not None
         read, write = (names_in_rows, write_named) if is_rows else (read_subjects, write_subjects)
         found = dict.fromkeys(subject for archive in self._engine.results.archives(keys) for subject in read(archive))

@@ -208,17 +208,24 @@ class Jobs:
             session.connection().execute(update(PluginJob).where(col(PluginJob.id) == job_id).values(values))
 
     def children(self, job: QueryJob, position: int | range | None = None) -> Iterator[Child]:
-        """Yield a job's sequences in order, or those of one or some positions; one with one is its own child."""
+        """Yield a job's sequences in order, or those of one or some positions; one with one is its own child.
+
+        They are read some at a time, so that no transaction is open while something is done with them.
+        """
         positions = range(position, position + 1) if isinstance(position, int) else position
-        with self._database.read() as session:
-            if job.list_number is None:
-                if positions is None or 1 in positions:
-                    yield _own_child(session, job)
-                return
-            statement = _children(job)
-            if positions is not None:
-                statement = statement.where(col(ChildJob.position).between(positions.start, positions.stop - 1))
-            for row in session.execute(statement.execution_options(yield_per=_ROWS_AT_A_TIME)):
+        wanted = range(1, job.sequences + 1) if positions is None else positions
+        if job.list_number is None:
+            if 1 in wanted:
+                with self._database.read() as session:
+                    child = _own_child(session, job)
+                yield child
+            return
+        last = min(wanted.stop - 1, job.sequences)
+        for first in range(wanted.start, last + 1, _ROWS_AT_A_TIME):
+            between = col(ChildJob.position).between(first, min(first + _ROWS_AT_A_TIME - 1, last))
+            with self._database.read() as session:
+                rows = session.execute(_children(job).where(between)).all()
+            for row in rows:
                 yield Child(*row)
 
     def children_at(self, job: QueryJob, positions: Collection[int]) -> Iterator[Child]:
@@ -250,6 +257,15 @@ class Jobs:
         of_job = exists().where(col(ChildJob.result_key) == Failure.key, col(ChildJob.list_number) == job.list_number)
         with self._database.read() as session:  # from the failures, which are few
             return list(session.exec(select(Failure.key).where(of_job)))
+
+    def failed(self, job: QueryJob) -> list[Child]:
+        """Return a job's sequences that could not be searched, in order."""
+        keys = self.failed_keys(job)
+        if job.list_number is None or not keys:
+            return list(self.children(job)) if keys else []
+        with self._database.read() as session:
+            statement = _children(job).where(among(session, col(ChildJob.result_key), keys))
+            return [Child(*row) for row in session.execute(statement)]
 
     def counts(self, job: QueryJob) -> Counts:
         """Count a job's sequences, done and failed, in one query."""

@@ -18,7 +18,7 @@ from typing import Self
 from multiblast.database import QueryJob
 from multiblast.files import working_space
 from multiblast.ids import Canonical, digest
-from multiblast.jobs import Child
+from multiblast.jobs import Child, ChildColumns
 from multiblast.reports.blast_formatter import BlastFormatter
 from multiblast.reports.blast_report import print_part
 from multiblast.reports.report_options import Formatting
@@ -146,8 +146,8 @@ class EarlyParts:
         engine, chunk = self._engine, list(children)
         context, first = engine.resolver.context(query), chunk[0].position
         identity = self._identity(chunk, first, formatting, context)
-        source = ReportSource(engine, query, chunk, context, self._dropped.is_set, first=first)
-        if not source.reported:
+        source = ReportSource(engine, query, ChildColumns(chunk), context, self._dropped.is_set, first=first)
+        if not source.queries:
             return 0
         installation = engine.installation
         formatter = BlastFormatter(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from multiblast.database import JobStatus, QueryJob, ReportJob, utc_now
 from multiblast.errors import ConflictError, InvalidInputError, ProgramError
 from multiblast.ids import digest
-from multiblast.jobs import Child
+from multiblast.jobs import ChildColumns
 from multiblast.outages import is_outage
 from multiblast.programs import throttled
 from multiblast.reports.early_parts import EarlyParts
@@ -112,9 +111,9 @@ class ReportRun:
     def _move(self, status: JobStatus, why: str = "", **facts: object) -> None:
         self.engine.jobs.move_report(self.job_id, status, why, run_id=self.run_id, **facts)
 
-    def _children(self, query: QueryJob) -> list[Child]:
+    def _children(self, query: QueryJob) -> ChildColumns:
         """Return the sequences of the query job that have a result, in order."""
-        return [child for child in self.engine.jobs.children(query) if child.pack is not None]
+        return ChildColumns(self.engine.jobs.children(query))
 
     def _context(self, query: QueryJob) -> SearchContext:
         """Return what the query job was searched with, which must be what there is now."""
@@ -122,12 +121,12 @@ class ReportRun:
             self._found = self.engine.resolver.context(query)
         return self._found
 
-    def _version(self, report: ReportJob, query: QueryJob, children: Sequence[Child]) -> str:
+    def _version(self, report: ReportJob, query: QueryJob, children: ChildColumns) -> str:
         """Return a digest of results in one half, and in the other of all else that decides the report's bytes.
 
         Where the databases are not as they were searched, no other report can be made of these results than there is.
         """
-        results = digest("results/1", [child.result_key for child in children])
+        results = digest("results/1", children.result_keys)
         half = len(results) // 2
         try:
             context = self._context(query)

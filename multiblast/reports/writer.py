@@ -18,7 +18,7 @@ from multiblast.archive import Head, merge
 from multiblast.database import QueryJob, ReportJob
 from multiblast.errors import ConflictError, ObjectMissingError
 from multiblast.files import working_space
-from multiblast.jobs import Child
+from multiblast.jobs import Child, ChildColumns
 from multiblast.object_kinds import ObjectKind
 from multiblast.programs import Running
 from multiblast.reports.blast_formatter import BlastFormatter, FormatterElsewhere
@@ -62,7 +62,7 @@ class ReportSource:
 
     engine: SearchEngine
     query: QueryJob
-    children: Sequence[Child]
+    children: ChildColumns
     context: SearchContext
     cancelled: Callable[[], bool]
     report_id: str = ""
@@ -93,8 +93,14 @@ class ReportSource:
     @property
     def reported(self) -> list[tuple[int, int]]:
         """The numbers that the sequences have in reports, and their lengths; without those that BLAST+ passes over."""
-        numbered = enumerate((child.letters for child in self.children), start=self.first)
+        numbered = enumerate(self.children.letters, start=self.first)
         return [(number, length) for number, length in numbered if not self.context.options.leaves_out(length)]
+
+    @property
+    def queries(self) -> int:
+        """How many sequences are reported: see `reported`."""
+        options, letters = self.context.options, self.children.letters
+        return len(letters) - (0 if options.part is None else sum(map(options.leaves_out, letters)))
 
     def facts(self) -> dict[str, str]:
         """Return what a reader must know of the search."""
@@ -125,7 +131,7 @@ class ReportSource:
                 self.archives(Path(name), size=size, together=row.together, with_ids=with_ids, printed=early),
                 formatting,
                 program=self.query.program,
-                queries=len(self.reported),
+                queries=self.queries,
                 directory=directory,
                 parse_deflines=with_ids,
                 part=options.part,
@@ -152,12 +158,13 @@ class ReportSource:
         Of those that are ``printed`` already, by their first numbers, only what they state of the search is needed.
         """
         step = size or max(1, len(self.children))
-        if self.children and not self.reported:
+        if self.children and not self.queries:
             raise ConflictError("query_loc begins beyond the end of every sequence: there is nothing to report")
         databases = database_argument(self.context.databases)
         firsts = range(self.first, self.first + max(len(self.children), 1), step)
         files = {first: self._file(first, step, whole=first not in printed) for first in firsts}
-        parts = self._parts([child for file in files.values() for child in file], with_ids=with_ids)
+        needed = ChildColumns(child for file in files.values() for child in file) if printed else self.children
+        parts = self._parts(needed, with_ids=with_ids)
         for first, file in files.items():
             archive = _archive(directory, first)
             with archive.open("wb") as output:
@@ -193,30 +200,30 @@ class ReportSource:
 
     def results(self) -> Iterator[tuple[FastaSequence, bytes]]:
         """Yield the sequences that have a result, and what is kept of it, in order."""
-        archives = self.engine.results.archives([child.result_key for child in self.children])
+        archives = self.engine.results.archives(self.children.result_keys)
         yield from zip(self._sequences(self.children), archives, strict=True)
 
-    def _parts(self, children: Sequence[Child], *, with_ids: bool) -> Iterator[tuple[bytes | Head, bytes]]:
+    def _parts(self, children: ChildColumns, *, with_ids: bool) -> Iterator[tuple[bytes | Head, bytes]]:
         """Yield the title of each sequence, or what BLAST+ reads in it, and its archive, in order."""
         titles = (sequence.defline for sequence in self._sequences(children))
         molecule, installation = self.context.options.query_molecule, self.engine.installation
         heads = parse_deflines(titles, molecule, installation) if with_ids else titles
-        archives = self.engine.results.archives([child.result_key for child in children])
+        archives = self.engine.results.archives(children.result_keys)
         yield from zip(heads, archives, strict=True)
 
-    def _sequences(self, children: Sequence[Child]) -> Iterator[FastaSequence]:
+    def _sequences(self, children: ChildColumns) -> Iterator[FastaSequence]:
         """Yield some sequences of the query, in order; only of a part of a report, not all before it are read."""
         query, before = self.query, self.first - 1
-        wanted = {child.position - before for child in children}
+        wanted = iter(children.positions)
+        position = next(wanted, 0) - before
         start = self.children[0].query_offset if before else query.query_offset
         size = query.query_offset + query.query_bytes - start
         with self.engine.store.open(query.query_key, start, size) as stream:
-            left = len(wanted)
             for sequence in read_fasta(stream):
-                if sequence.number in wanted:
+                if sequence.number == position:
                     yield sequence
-                    left -= 1
-                if not left:
+                    position = next(wanted, 0) - before
+                if position <= 0:
                     return
 
 

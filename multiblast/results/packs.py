@@ -11,9 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from contextlib import ExitStack
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from tempfile import TemporaryFile
+from types import MappingProxyType
 from typing import IO, BinaryIO, Self
 from uuid import uuid4
 
@@ -27,6 +28,7 @@ _LEVEL = 3
 _SKIPPABLE = struct.Struct("<II")  # magic number, length
 _SKIPPABLE_MAGIC = 0x184D2A50
 _LENGTH = struct.Struct("<Q")
+_MOST_OPEN = 64  # packs of one report: a process may have some hundred files open
 _SPOOL_AT_LEAST = 4  # results read from one pack, before copying it here beats reading ranges
 
 
@@ -98,33 +100,37 @@ class PackWriter:
 
 
 class PackReader:
-    """Reads archives out of packs, each pack opened once; results come back checked.
+    """Reads archives out of packs, each pack opened once if there are not too many; results come back checked.
 
     Args:
         store: Where the packs are.
-        wanted: How many results will be read from each pack; from a few on, a pack
+        wanted: How many results will be read next from each pack; from a few on, a pack
             that cannot seek (a remote one) is first copied to a temporary file.
     """
 
-    def __init__(self, store: Store, wanted: dict[str, int]) -> None:
-        self._store, self._wanted = store, wanted
+    def __init__(self, store: Store, wanted: Mapping[str, int] = MappingProxyType({})) -> None:
+        self.wanted = wanted
+        self._store = store
         self._open: dict[str, BinaryIO] = {}
-        self._exit = ExitStack()
         self._decompressor = zstandard.ZstdDecompressor()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._exit.close()
+        while self._open:
+            self._open.popitem()[1].close()
 
     def frame(self, pack: str, entry: PackEntry) -> bytes:
         """Return one compressed archive as it lies in the pack."""
-        if self._wanted.get(pack, 1) < _SPOOL_AT_LEAST:
-            return self._store.read(pack, entry.offset, entry.length)
-        file = self._open.get(pack)
+        file = self._open.pop(pack, None)
         if file is None:
-            file = self._open[pack] = self._exit.enter_context(_seekable(self._store.open(pack)))
+            if self.wanted.get(pack, 1) < _SPOOL_AT_LEAST:
+                return self._store.read(pack, entry.offset, entry.length)
+            if len(self._open) >= _MOST_OPEN:
+                self._open.pop(next(iter(self._open))).close()
+            file = _seekable(self._store.open(pack))
+        self._open[pack] = file  # last: the one that was read longest ago is the first to be closed
         file.seek(entry.offset)
         return file.read(entry.length)
 

@@ -38,6 +38,7 @@ from multiblast.stores import Store
 
 _CHECKS_AT_A_TIME = 8
 _SLICE = 1000  # rows of one transaction
+_READ_AT_A_TIME = 10_000  # results, whose rows take some megabytes
 _PLACE = tuple(field.name for field in fields(PackEntry))
 _SUMMARY = tuple(name for name in Summary._fields if name in Result.model_fields)
 
@@ -183,21 +184,22 @@ class Results:
             with self._database.write() as session:
                 _clear_failures(session, keys)
 
-    def archives(self, keys: Sequence[str]) -> Iterator[bytes]:
-        """Yield the archive of each key, in order, reading each pack as little as possible.
+    def archives(self, keys: Iterable[str]) -> Iterator[bytes]:
+        """Yield the archive of each key, in order, reading each pack as little as possible, in memory for some.
 
         Raises:
             NotFoundError: a key has no result.
             StoreError: a pack is missing or damaged.
         """
-        rows = self.known(set(keys))
-        missing = next((key for key in keys if key not in rows), None)
-        if missing is not None:
-            raise NotFoundError("result", missing, "run its job again")
-        with PackReader(self._store, dict(Counter(rows[key].pack for key in keys))) as reader:
-            for key in keys:
-                row = rows[key]
-                yield reader.archive(row.pack, row.entry)
+        with PackReader(self._store) as reader:
+            for some in in_portions(keys, _READ_AT_A_TIME):
+                rows = self.known(set(some))
+                missing = next((key for key in some if key not in rows), None)
+                if missing is not None:
+                    raise NotFoundError("result", missing, "run its job again")
+                reader.wanted = Counter(rows[key].pack for key in some)
+                for key in some:
+                    yield reader.archive(rows[key].pack, rows[key].entry)
 
     def lost_packs(self, rows: Iterable[StoredResult]) -> frozenset[str]:
         """Return the packs that some results are said to be in and that are not in the store.

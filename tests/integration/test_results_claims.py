@@ -352,6 +352,18 @@ def test_archives_come_in_the_order_asked_for(results: Results) -> None:
     assert list(results.archives(order)) == [f"archive of {key} ".encode() for key in order]
 
 
+def test_archives_of_many_keys_are_read_some_at_a_time(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With more packs than are kept open, and keys that come back to one that was closed."""
+    monkeypatch.setattr("multiblast.results.results._READ_AT_A_TIME", 5)
+    monkeypatch.setattr("multiblast.results.packs._MOST_OPEN", 1)
+    monkeypatch.setattr("multiblast.results.packs._SPOOL_AT_LEAST", 2)
+    keys = _keys(12)
+    for some in (keys[:4], keys[4:8], keys[8:]):
+        _add(results, some)
+    order = [*keys, *keys[::-1], *keys[::5]]
+    assert list(results.archives(order)) == [f"archive of {key} ".encode() for key in order]
+
+
 def test_archives_of_an_unknown_key_name_it(results: Results) -> None:
     with pytest.raises(NotFoundError, match=f"no result '{_keys(1)[0]}'; run its job again"):
         next(results.archives(_keys(1)))
