@@ -163,9 +163,10 @@ class BatchSearch:
                 parts = [CheckedPart(self.engine, part, found.way.row, whole.job_id) for part in found.parts]
                 checked = {key for part in parts for key in part.checked}
                 self._search_groups([one for one in sequences if one.key in checked])
-                for part in parts:
+                chosen = [(part, part.to_compare(sequences)) for part in parts]
+                for part, some in (*chosen, *((part, part.others(sequences)) for part in parts)):
                     self.context, self._compared = replace(whole, part=part.database), part
-                    self._search_groups(part.ordered(sequences))
+                    self._search_groups(some)
             except (MultiblastError, OSError) as error:
                 if isinstance(error, ProgramError) and error.failure_class in _FROM_OUTSIDE:
                     raise

@@ -42,15 +42,15 @@ class CheckedPart:
         whole = f"with results of an earlier state; {len(self.checked):,} compared"
         self.text = f"{way}: {len(part.keys):,} sequences in {part.subjects:,} subjects, {whole}"
 
-    def ordered(self, sequences: Sequence[SearchedSequence]) -> list[SearchedSequence]:
-        """Return the sequences to search in the part: those first that are compared, which were searched whole by now.
-
-        One that could not be is left out.
-        """
+    def to_compare(self, sequences: Sequence[SearchedSequence]) -> list[SearchedSequence]:
+        """Return the sequences that are compared, which were searched whole by now; without those that could not be."""
         rows = self._engine.results.known(self.checked)
         self._digests = {key: row.digest for key, row in rows.items()}
-        mine = [one for one in sequences if one.key in self._keys - (self.checked - self._digests.keys())]
-        return sorted(mine, key=lambda one: one.key not in self.checked)
+        return [one for one in sequences if one.key in self._digests]
+
+    def others(self, sequences: Sequence[SearchedSequence]) -> list[SearchedSequence]:
+        """Return the sequences that are searched in the part only."""
+        return [one for one in sequences if one.key in self._keys - self.checked]
 
     def is_checked(self, key: str, archive: bytes) -> bool:
         """Return whether a result was compared with that of the whole search, which is kept; if not, it is to be kept.
