@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, exists, insert, literal, text
+from sqlalchemy import ColumnElement, case, exists, literal, text
 from sqlalchemy import select as sa_select
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
@@ -32,7 +32,6 @@ from multiblast.database import (
 
 _FEW = 10_000  # children; of more, it is faster to look for each job among them than for each of them among jobs
 _OF_PARENT = ("site", "program", "recipe", "query_key", "search_key", "created_at", "used_at")
-_EVENT_COLUMNS = ("at", "from_status", "to_status", "why", "flow_run")
 COULD_NOT = "could not be searched"
 
 
@@ -110,15 +109,26 @@ def adopt(session: Session, job_id: str) -> None:
     insert_missing(session, QueryJob, [job.model_dump()])
     if session.exec(select(JobEvent.number).where(JobEvent.job_id == job_id).limit(1)).first() is not None:
         return  # somebody else was faster
-    mine = literal(job_id)
-    columns = [col(getattr(JobEvent, name)) for name in _EVENT_COLUMNS]
-    history = sa_select(mine, *columns).where(col(JobEvent.job_id) == parent.id).order_by(col(JobEvent.number))
-    session.connection().execute(insert(JobEvent).from_select(["job_id", *_EVENT_COLUMNS], history))
+    session.add_all(_history(session, job, parent))
+    session.flush()
+
+
+def child_history(session: Session, job_id: str) -> list[JobEvent]:
+    """Return the history of a child without a row: its parent's so far, and what became of it if that is another."""
+    found = _find(session, job_id)
+    return _history(session, *found) if found else []
+
+
+def _history(session: Session, job: QueryJob, parent: QueryJob) -> list[JobEvent]:
+    statement = select(JobEvent).where(JobEvent.job_id == parent.id).order_by(col(JobEvent.number))
+    columns = ("at", "from_status", "to_status", "why", "flow_run")
+    events = [
+        JobEvent(job_id=job.id, **{name: getattr(event, name) for name in columns}) for event in session.exec(statement)
+    ]
     if job.status != parent.status:
-        session.add(
-            JobEvent(job_id=job_id, at=utc_now(), from_status=parent.status, to_status=job.status, why=job.reason)
-        )
-        session.flush()
+        at = events[-1].at if events else utc_now()
+        events.append(JobEvent(job_id=job.id, at=at, from_status=parent.status, to_status=job.status, why=job.reason))
+    return events
 
 
 def parent_of(session: Session, job_id: str) -> str:

@@ -34,7 +34,16 @@ from multiblast.database import (
     utc_now,
 )
 from multiblast.errors import NotFoundError
-from multiblast.jobs.children import COULD_NOT, adopt, adopted, child_ids, find_child, has_failed, has_result, parent_of
+from multiblast.jobs.children import (
+    COULD_NOT,
+    adopt,
+    adopted,
+    child_history,
+    child_ids,
+    find_child,
+    has_failed,
+    has_result,
+)
 from multiblast.jobs.ownership import add_link
 from multiblast.jobs.recording import NewSequence, first_event, record
 from multiblast.jobs.states import WAITS, move
@@ -330,11 +339,7 @@ class Jobs:
         """Return what happened to a job, oldest first; to a child that is no job of its own, what did to its parent."""
         with self._database.read() as session:
             statement = select(JobEvent).where(JobEvent.job_id == job_id).order_by(col(JobEvent.number))
-            if events := list(session.exec(statement)):
-                return events
-        with self._database.read() as session:
-            parent = parent_of(session, job_id)
-        return self.history(parent) if parent else []
+            return list(session.exec(statement)) or child_history(session, job_id)
 
     def record_report(self, report: ReportJob, owner: str, *, summary: str = "", description: str = "") -> None:
         """Write a report job unless it exists, and link its owner with what they note about it."""

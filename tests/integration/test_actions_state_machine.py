@@ -21,7 +21,7 @@ from sqlalchemy import delete
 
 from multiblast.accounts import Requester
 from multiblast.archive import Summary
-from multiblast.database import Database, Result, utc_now
+from multiblast.database import Database, QueryJob, Result, utc_now
 from multiblast.database.tables import Table
 from multiblast.errors import ConflictError, JobFailedError, MultiblastError, NotAllowedError, NotFoundError
 from multiblast.object_kinds import ObjectKind
@@ -63,6 +63,14 @@ class Model:
 
     def children(self, job: Job) -> list[Job]:
         return [self.jobs[part,] for part in dict.fromkeys(job.parts)] if len(job.parts) > 1 else []
+
+    def said_by_parents(self, part: int) -> str:
+        """Return the status of a sequence that is no job of its own: that of its newest parent, unless it is done."""
+        parents = [job.status for job in self.jobs.values() if len(job.parts) > 1 and part in job.parts]
+        newest = ([status for status in parents if status != "expired"] or parents)[-1]
+        if newest == "expired":
+            return newest
+        return "complete" if part in self.results else "failed" if part in self.failures else newest
 
     def has_live_parent(self, job: Job) -> bool:
         parents = [other for other in self.jobs.values() if len(other.parts) > 1 and job.parts[0] in other.parts]
@@ -385,6 +393,14 @@ class Actions(RuleBasedStateMachine):
         ):
             with pytest.raises(MultiblastError):
                 act()
+
+    @invariant()
+    def a_child_without_a_row_is_what_its_parents_say(self) -> None:
+        """The first invariant, by its name: the model follows, as it does not know which child has a row."""
+        with self.services.database.read() as session:
+            for parts, job in self.model.jobs.items():
+                if len(parts) == 1 and session.get(QueryJob, self.ids[parts]) is None:
+                    job.status = self.model.said_by_parents(parts[0])
 
     @invariant()
     def statuses_are_those_of_the_model(self) -> None:
