@@ -308,7 +308,7 @@ def test_search_command_takes_a_url(
     web.files["/one"] = FASTA
     asked: list[str] = []
 
-    async def submit_query(*, query_file: str, user: str, **given: Any) -> Any:
+    async def submit_query(*, query_file: str, user: str, formats: list[str], **given: Any) -> Any:  # noqa: ARG001 - reports come after
         asked.append(query_file)
         submission = read_submission(query_file=query_file, user=user, **given)
         job_id = services.queries.submit(services.accounts.requester(user), submission).job_id

@@ -108,7 +108,8 @@ def _check(database: Database) -> None:
         job = jobs.query(child)
         assert (job.title, job.letters, job.sequences, job.result_key) == (f"title {number}", 3, 1, _key(child))
         assert (job.search_key, job.pinned, job.recipe["options"]) == ("1" * 32, child == _PINNED, {"evalue": 0.1})
-        assert [event.to_status for event in jobs.history(child)] == ["queued", "complete"]
+        ends = ["failed"] if child == _FAILED else []
+        assert [event.to_status for event in jobs.history(child)] == ["queued", "complete", *ends]
         assert jobs.kind(child) is JobKind.QUERY
         assert (job.status, job.reason) == (
             (JobStatus.FAILED, "could not be searched") if child == _FAILED else (JobStatus.COMPLETE, "")
