@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, cast
@@ -59,6 +59,12 @@ _CREATE = {
                     },
                 },
                 "blastConfig": {"type": "object", "required": ["tool"], "properties": {"tool": {"type": "string"}}},
+                "formats": {
+                    "type": "array",
+                    "items": {"type": "string"},
+                    "description": "Reports that will be wanted, as `-outfmt` has them, such as `6 std stitle`: a long "
+                    "search makes them itself, so that they are there soon after it is complete. Create them then.",
+                },
                 "userMeta": {"type": "object"},
             },
         },
@@ -112,7 +118,8 @@ def create(
     """Record a job; return it, and what its run is to be started for."""
     queries = service.services.queries
     created = queries.create(who, config, query)
-    return created, queries.begin(created.query_job_id)
+    waiting = queries.begin(created.query_job_id)
+    return created, waiting and replace(waiting, formats=tuple(config.get("formats") or ()))
 
 
 @router.get("/jobs/{job_id}", response_model=QueryDetails, responses=errors("not-found", "forbidden", "invalid-input"))

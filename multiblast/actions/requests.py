@@ -1,7 +1,7 @@
 """What users send in the API's own form, read and checked; an `InvalidInputError` has every problem, by key.
 
 ``{"jobConfig": {"site", "targets": [{"targetDisplayName", "targetFile"}], "query"?, "addToUserCollection"?},
-"blastConfig": {"tool", …}, "userMeta"?: {"summary"?, "description"?}}``
+"blastConfig": {"tool", …}, "formats"?, "userMeta"?: {"summary"?, "description"?}}``
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ _MESSAGES = {
     "missing": "this is needed",
     "extra_forbidden": "there is no such field",
     "string_pattern_mismatch": "a text is needed here, not an empty one",
+    "too_long": "these are too many: at most 20",
     "too_short": "a list of at least one is needed here",
 }
 
@@ -55,6 +56,7 @@ class _Job(_Part):
 class _Query(_Part):
     job_config: _Job
     blast_config: dict[str, Any]
+    formats: list[str] | None = Field(default=None, max_length=20)
     user_meta: _Meta | None = None
 
 
@@ -98,6 +100,11 @@ def read_create_query(config: Mapping[str, Any], query: str | bytes | Path | Sto
             options = options_from_config(blast_config)
     if body is None or options is None:
         raise InvalidInputError(problems)
+    of_formats: list[Problem] = []
+    for text in body.formats or ():  # the run of the job makes these reports
+        with collecting(of_formats):
+            Formatting.read_outfmt(text).check_program(options.program)
+    problems += under("formats", of_formats)
     job, meta = body.job_config, body.user_meta or _Meta()
     text = job.query or ""
     is_given = isinstance(query, Path) or bool(query.strip())

@@ -65,11 +65,15 @@ RunStates: TypeAlias = Callable[[set[str]], Mapping[str, RunState]]
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A queued job that nobody is about to run, and the number of the event that queued it."""
+    """A queued job that nobody is about to run, and the number of the event that queued it.
+
+    Of a query job, the run also makes reports in some ``formats``, as ``-outfmt`` has them.
+    """
 
     job_id: str
     kind: JobKind
     event: int
+    formats: tuple[str, ...] = ()
 
     def key(self, start: int = 0) -> str:
         """Return the idempotency key of a run for it, so that it is started once, whatever starts it.

@@ -139,6 +139,17 @@ def test_http_submission_is_queued_while_nothing_can_be_started(client: httpx.Cl
     assert [one.job_id for one in starter.started].count(made) == 1
 
 
+def test_http_run_of_a_submission_is_told_which_reports_are_wanted(client: httpx.Client, starter: HereStarter) -> None:
+    residues, wanted = "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQAPILSRVGDGTQDNLSGAEKAVQVKVKALPDAQFECC", ("15", "6 std stitle")
+    made = submit(client, f">wanted\n{residues}\n", formats=list(wanted))
+    assert ended(client, f"/query/jobs/{made}")["status"] == "complete"
+    assert [one.formats for one in starter.started if one.job_id == made] == [wanted]
+    for wrong, keys in ((["99"], {"formats.formatType"}), (["6 nonsense"], {"formats.formatFields"})):
+        answer = client.post("/query/jobs", json={**config(ONE), "formats": wrong})
+        assert (answer.status_code, set(answer.json()["errors"]["byKey"])) == (422, keys)
+    assert client.post("/query/jobs", json={**config(ONE), "formats": ["5"] * 21}).status_code == 422
+
+
 @pytest.mark.parametrize(("limit_s", "runs"), [(2.0, 0), (1e-6, 1)])
 def test_http_small_search_is_done_without_a_run(services: Services, limit_s: float, runs: int) -> None:
     starter, query = HereStarter(services), f">small\nMKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQ{'W' * (1 + runs)}\n"

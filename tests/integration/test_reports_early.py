@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,6 +15,7 @@ import pytest
 from sqlmodel import col, update
 
 from multiblast.database import Result
+from multiblast.files import own_scratch
 from multiblast.installation import Installation
 from multiblast.reports import Formatting
 from multiblast.reports.early_parts import EarlyParts
@@ -21,6 +24,7 @@ from multiblast.search import Batch, SearchRun, read_submission
 from multiblast.sequences import Sequence
 from multiblast.services import Services
 from tests.support.people import ADMINISTRATOR
+from tests.support.processes import is_running, wait_for
 from tests.support.sequences import fasta
 
 FORMATS = [Formatting.read_outfmt(text) for text in ("0", "5", "6 std stitle", "15", "17")]
@@ -137,17 +141,66 @@ def test_run_that_ends_half_way_leaves_nothing(start: Callable[..., Halves]) -> 
     assert not job.early.is_at_work
 
 
+def _with_formatter(job: Halves, directory: Path, does: str) -> Path:
+    """Return a directory of programs whose formatter does something else."""
+    programs = directory / "programs"
+    programs.mkdir()
+    for name in ("blastn", "blastdbcmd"):
+        (programs / name).symlink_to(job.services.installation.program(name))
+    formatter = programs / "blast_formatter"
+    formatter.write_text(f'#!/bin/sh\n[ "$1" = -version ] && echo "blast_formatter: 2.12.0+" && exit\n{does}\n')
+    formatter.chmod(0o755)
+    return programs
+
+
+_RUN = """
+import sys
+from pathlib import Path
+from multiblast.database import Database
+from multiblast.files import own_scratch
+from multiblast.installation import Installation
+from multiblast.reports import Formatting, writer
+from multiblast.services import Services
+from multiblast.settings import QueryLimits
+from multiblast.stores import LocalStore
+from multiblast.targets import Targets
+url, store, programs, targets, job = sys.argv[1:]
+writer._LEAST_QUERIES_PER_FORMATTER = 1
+installation = Installation(Path(programs), cores=2)
+services = Services(Database(url), LocalStore(store), installation, Targets(Path(targets)), QueryLimits())
+with own_scratch(), services.reports.early_parts(job, [Formatting.read("0")]) as early:
+    early.start()
+    sys.stdin.read()
+"""
+
+
+def test_killed_process_leaves_neither_formatter_nor_files(
+    start: Callable[..., Halves], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it had in its directory for temporary files, the next process removes."""
+    services, job_id = (job := start()).services, job.run.job_id
+    scratch, pid = tmp_path / "scratch", tmp_path / "pid"
+    scratch.mkdir()
+    programs = _with_formatter(job, tmp_path, f'echo $$ > "{pid}.new"; mv "{pid}.new" "{pid}"; exec sleep 60')
+    places = [services.database.url, tmp_path / "home" / "store", programs, services.targets.root]
+    command = [sys.executable, "-c", _RUN, *map(str, places), job_id]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env={**os.environ, "TMPDIR": str(scratch)}) as process:
+        wait_for(pid.exists, 25)
+        assert list(scratch.rglob("*.asn1"))
+        process.kill()
+    wait_for(lambda: not is_running(int(pid.read_text())), 10)
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    with own_scratch():
+        pass
+    assert list(scratch.iterdir()) == []
+
+
 def test_parts_that_cannot_be_made_are_left_to_the_report(
     start: Callable[..., Halves], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     job = start()
-    (tmp_path / "programs").mkdir()
-    for name in ("blastn", "blastdbcmd"):
-        (tmp_path / "programs" / name).symlink_to(job.services.installation.program(name))
-    formatter = tmp_path / "programs" / "blast_formatter"
-    formatter.write_text('#!/bin/sh\n[ "$1" = -version ] && echo "blast_formatter: 2.12.0+" && exit\nexit 3\n')
-    formatter.chmod(0o755)
-    engine = replace(job.services.reports._engine, installation=Installation(tmp_path / "programs"))
+    programs = _with_formatter(job, tmp_path, "exit 3")
+    engine = replace(job.services.reports._engine, installation=Installation(programs))
     broken = EarlyParts(engine, job.run.job_id, FORMATS)
     with broken, caplog.at_level("INFO"):
         broken.start()
