@@ -89,12 +89,12 @@ def test_worker_whose_clock_is_off_respects_leases_of_others(
     database, keys = Database(postgres_url), ["a" * 32, "b" * 32]
     results = Results(database, MemoryStore())
     with monkeypatch.context() as patch:
-        patch.setattr("multiblast.results.results.utc_now", lambda: utc_now() + off)
+        patch.setattr("multiblast.database.statements.utc_now", lambda: utc_now() + off)
         assert results.claim(keys[:1], "elsewhere-1-1-x").mine == {keys[0]}
     claim = results.claim(keys, "elsewhere-2-2-x")
     assert claim.mine == {keys[1]}
     with monkeypatch.context() as patch:
-        patch.setattr("multiblast.results.results.utc_now", lambda: utc_now() + off)
+        patch.setattr("multiblast.database.statements.utc_now", lambda: utc_now() + off)
         assert results.claim(keys, "elsewhere-3-3-x").mine == set()
     database.close()
 
