@@ -45,7 +45,10 @@ class RunStarter:
                     self._deployments[api_url] = deployment
                 for start in range(_STARTS):
                     body = {
-                        "parameters": {"job": waiting.job_id, "formats": list(waiting.formats)},
+                        "parameters": {
+                            "job": waiting.job_id,
+                            **({"formats": list(waiting.formats)} if waiting.formats else {}),
+                        },
                         "tags": [waiting.job_id],
                         "idempotency_key": waiting.key(start),
                         "state": {"type": "SCHEDULED"},
