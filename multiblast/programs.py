@@ -45,11 +45,15 @@ _BLAST_EXIT_CODES = {
 }
 
 
-_CHANGES_RESULTS = ("ADAPTIVE_CBS", "BATCH_SIZE", "OLD_FSC")
-"""Variables by which BLAST+ would answer otherwise than its options say: never inherited."""
-
-FORMATTER_ENVIRONMENT = {
+BLAST_ENVIRONMENT: dict[str, str | None] = {
     "BLAST_USAGE_REPORT": "false",
+    # With these set, it would answer otherwise than its options say.
+    **dict.fromkeys(("ADAPTIVE_CBS", "BATCH_SIZE", "OLD_FSC")),
+}
+"""What programs of BLAST+ are started with."""
+ONE_BY_ONE = BLAST_ENVIRONMENT | {"BATCH_SIZE": "1"}
+"""With it, they treat each query as if it were their only one."""
+FORMATTER_ENVIRONMENT = BLAST_ENVIRONMENT | {
     # Titles outside ASCII as they are; by default each of their bytes becomes "#".
     "NCBI_CONFIG__SERIAL__WRONG_CHARS_READ": "ALLOW",
 }
@@ -96,7 +100,7 @@ class Program:
         command: The argument list; the first word is looked up on the path.
         stdout: A file to write standard output to; None throws it away. `follow` reads it meanwhile.
         stdin: A file to read standard input from; none by default.
-        environment: Variables to add to this process' own, of which it gets all but those that change results.
+        environment: Variables to add to this process' own, or with None to leave out.
         timeout_s: Wall-clock limit in seconds; 0 is none.
         cancelled: Asked several times a second; the program is killed once it returns True.
         exit_codes: What each means, by default what it does to BLAST+.
@@ -113,7 +117,7 @@ class Program:
         *,
         stdout: Path | None = None,
         stdin: Path | None = None,
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, str | None] | None = None,
         timeout_s: float = 0,
         cancelled: Callable[[], bool] | None = None,
         exit_codes: Mapping[int, FailureClass] | None = None,
@@ -130,8 +134,9 @@ class Program:
         self._started = time.monotonic()
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
         try:
-            own = {name: value for name, value in os.environ.items() if name not in _CHANGES_RESULTS}
-            self._process = self._start(stdout, stdin, own | dict(environment or {}))
+            given = {**os.environ, **(environment or {})}
+            seen = {name: value for name, value in given.items() if value is not None}
+            self._process = self._start(stdout, stdin, seen)
         except BaseException:
             self._stderr.close()
             raise

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from multiblast.archive import DatabaseSize, merge, split
 from multiblast.blast_versions import version_numbers
-from multiblast.programs import Program
+from multiblast.programs import BLAST_ENVIRONMENT, ONE_BY_ONE, Program
 from multiblast.reports.blast_formatter import BlastFormatter
 from multiblast.reports.blast_report import ARCHIVE, write_blast_report
 from multiblast.reports.formats import FORMATS, ReportFormat
@@ -59,7 +59,7 @@ class Exactness:
         self._directory = directory
         self._executables = executables or {}
         self._options = ["-db", databases, *options]
-        self._environment = {"BLAST_USAGE_REPORT": "false", **({"BATCH_SIZE": "1"} if alone else {})}
+        self._environment = ONE_BY_ONE if alone else BLAST_ENVIRONMENT
         self._sequences = list(read_fasta(query))
         results = self._search(size)
         self._parts = [(sequence.defline, results[sequence.residues]) for sequence in self._sequences]

@@ -15,7 +15,7 @@ from multiblast.archive import Summary
 from multiblast.database import BatchRun
 from multiblast.errors import ArchiveError, FailureClass, MultiblastError, ProgramError, UnderivableError
 from multiblast.outages import is_outage
-from multiblast.programs import EXIT_CODES, Completed, Program, Running
+from multiblast.programs import BLAST_ENVIRONMENT, EXIT_CODES, ONE_BY_ONE, Completed, Program, Running
 from multiblast.results import PackWriter, new_holder
 from multiblast.search.checked_part import CheckedPart
 from multiblast.search.context import PROFILE_FILE, QUERY_FILE, SearchContext, SearchedSequence
@@ -91,7 +91,7 @@ def start_here(search: Started) -> Running:
         search.context.confined(search.command, search.directory, search.threads),
         shown=search.command,
         stdout=search.archive,
-        environment={"BLAST_USAGE_REPORT": "false", **({"BATCH_SIZE": "1"} if search.one_by_one else {})},
+        environment=ONE_BY_ONE if search.one_by_one else BLAST_ENVIRONMENT,
         timeout_s=search.time_limit_s,
         cancelled=search.cancelled,
         exit_codes=EXIT_CODES if search.context.plugin is not None else None,

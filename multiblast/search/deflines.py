@@ -16,14 +16,13 @@ from multiblast.archive.batch import read_heads
 from multiblast.errors import FailureClass, Problem, ProgramError
 from multiblast.installation import Installation
 from multiblast.molecules import Molecule
-from multiblast.programs import Program
+from multiblast.programs import BLAST_ENVIRONMENT, Program
 from multiblast.sequences import Sequence
 from multiblast.targets.makeblastdb import build_database
 
 _RESIDUES = {Molecule.PROTEIN: b"MKRISTTITTTITITTGNGAG", Molecule.NUCLEOTIDE: b"ACGTTGCATTGACCATGACATTACGATCGA"}
 _PROGRAM = {Molecule.PROTEIN: "blastp", Molecule.NUCLEOTIDE: "blastn"}
-_ENVIRONMENT = {
-    "BLAST_USAGE_REPORT": "false",
+_ENVIRONMENT = BLAST_ENVIRONMENT | {
     # Titles outside ASCII as they are.
     "NCBI_CONFIG__SERIAL__WRONG_CHARS_READ": "ALLOW",
     "NCBI_CONFIG__SERIAL__WRONG_CHARS_WRITE": "ALLOW",

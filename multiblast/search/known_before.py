@@ -12,7 +12,7 @@ from multiblast.database import in_portions
 from multiblast.errors import ConflictError, InvalidInputError
 from multiblast.grown import KnownResult, PartialSearch, partial_search, way_for
 from multiblast.grown.refused_ways import RefusedWays
-from multiblast.programs import Program
+from multiblast.programs import BLAST_ENVIRONMENT, Program
 from multiblast.results import ResultKeys
 from multiblast.search.context import SearchContext, SearchedSequence
 from multiblast.search.engine import SearchEngine
@@ -163,7 +163,7 @@ class EarlierResults:
         Program(
             [self.engine.installation.program(program), *arguments],
             stdout=output,
-            environment={"BLAST_USAGE_REPORT": "false"},
+            environment=BLAST_ENVIRONMENT,
             timeout_s=self.engine.installation.time_limit_s,
             cancelled=cancelled,
         ).run()

@@ -34,7 +34,7 @@ from multiblast.installation import Installation
 from multiblast.jobs import TargetName
 from multiblast.object_kinds import ObjectKind
 from multiblast.options import parse_options
-from multiblast.programs import FORMATTER_ENVIRONMENT, Program
+from multiblast.programs import BLAST_ENVIRONMENT, FORMATTER_ENVIRONMENT, ONE_BY_ONE, Program
 from multiblast.search.context import SearchContext
 from multiblast.search.profiles import OUTPUTS
 from multiblast.search.resolver import Resolver
@@ -58,7 +58,6 @@ _FORMATTER_OPTIONS = {  # those that name no file
     *("-outfmt", "-num_descriptions", "-num_alignments", "-max_target_seqs", "-line_length", "-html", "-show_gis"),
     *("-sorthits", "-sorthsps", "-parse_deflines"),
 }
-_ENVIRONMENT = {"BLAST_USAGE_REPORT": "false"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +190,7 @@ def _run(
         environment = FORMATTER_ENVIRONMENT
     else:
         command = context.command(installation.program(order.program), directory, installation.workers)
-        environment = _ENVIRONMENT | ({"BATCH_SIZE": "1"} if order.one_by_one else {})
+        environment = ONE_BY_ONE if order.one_by_one else BLAST_ENVIRONMENT
     stdout = directory / "stdout"
     program = Program(
         command, stdout=stdout, environment=environment, timeout_s=order.time_limit_s, cancelled=cancelled

@@ -14,7 +14,7 @@ import pytest
 
 from multiblast.errors import FailureClass, ProgramError
 from multiblast.installation import Installation
-from multiblast.programs import Program
+from multiblast.programs import BLAST_ENVIRONMENT, ONE_BY_ONE, Program
 from tests.support.processes import is_running
 
 
@@ -79,9 +79,10 @@ def test_variables_that_change_results_of_blast_are_not_handed_on(
     output = tmp_path / "output"
     for name in ("ADAPTIVE_CBS", "OLD_FSC", "BATCH_SIZE"):
         monkeypatch.setenv(name, "7")
-    Program(["env"], stdout=output, environment={"BATCH_SIZE": "1"}).run()
-    lines = output.read_text().splitlines()
-    assert [line for line in lines if line.startswith(("ADAPTIVE_CBS", "OLD_FSC", "BATCH_SIZE"))] == ["BATCH_SIZE=1"]
+    for environment, expected in ((BLAST_ENVIRONMENT, []), (ONE_BY_ONE, ["BATCH_SIZE=1"])):
+        Program(["env"], stdout=output, environment=environment).run()
+        lines = output.read_text().splitlines()
+        assert [line for line in lines if line.startswith(("ADAPTIVE_CBS", "OLD_FSC", "BATCH_SIZE"))] == expected
 
 
 @pytest.mark.parametrize(
@@ -192,7 +193,7 @@ def test_program_that_ended_takes_its_children_along(tmp_path: Path) -> None:
 
 def test_programs_die_with_a_parent_killed_by_9(tmp_path: Path) -> None:
     command = ["sh", "-c", f"echo $$ > {tmp_path / 'pids'}; exec sleep 60"]
-    code = f"from multiblast.programs import Program\nProgram({command!r}).run()"
+    code = f"from multiblast.programs import BLAST_ENVIRONMENT, ONE_BY_ONE, Program\nProgram({command!r}).run()"
     with subprocess.Popen([sys.executable, "-c", code]) as parent:
         pids = _wait_for(tmp_path / "pids")
         assert all(map(is_running, pids))
