@@ -1,7 +1,7 @@
 """Jobs: their ids, their states, their links, their history."""
 
 from multiblast.jobs.addresses import address_of
-from multiblast.jobs.child_columns import ChildColumns
+from multiblast.jobs.child_columns import ChildColumns, Ids
 from multiblast.jobs.children import adopted, child_rows, child_status, has_result, is_child
 from multiblast.jobs.identity import JobConfig, TargetName, plugin_job_id, report_id, sequence_digest
 from multiblast.jobs.jobs import Child, Counts, Jobs
@@ -19,6 +19,7 @@ __all__ = [
     "Child",
     "ChildColumns",
     "Counts",
+    "Ids",
     "JobConfig",
     "Jobs",
     "Links",

@@ -6,10 +6,11 @@ from multiblast.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from multiblast.search.batch_search import Outcome, Start, is_transient
+    from multiblast.search.batches import Batch
     from multiblast.search.context import SearchContext, options_of
     from multiblast.search.deflines import parse_deflines
     from multiblast.search.engine import SearchEngine
-    from multiblast.search.plan import Batch, Plan
+    from multiblast.search.plan import Plan
     from multiblast.search.plugins import search_plugin
     from multiblast.search.profiles import outputs_of, titled
     from multiblast.search.progress import Progress, board

@@ -21,8 +21,8 @@ from multiblast.search.checked_part import CheckedPart
 from multiblast.search.context import PROFILE_FILE, QUERY_FILE, SearchContext, SearchedSequence
 from multiblast.search.engine import SearchEngine
 from multiblast.search.known_before import EarlierResults
-from multiblast.search.plan import Speeds
 from multiblast.search.profiles import outputs_of, profile_key
+from multiblast.search.speeds import Speeds
 from multiblast.stores import Store
 from multiblast.targets import BlastDatabase, name_subjects
 

@@ -16,7 +16,7 @@ from multiblast.programs import BLAST_ENVIRONMENT, Program
 from multiblast.results import ResultKeys
 from multiblast.search.context import SearchContext, SearchedSequence
 from multiblast.search.engine import SearchEngine
-from multiblast.search.plan import PlannedSequence, PlannedSequences
+from multiblast.search.planned_sequences import PlannedSequence, PlannedSequences
 
 if TYPE_CHECKING:
     from multiblast.grown.states import EarlierState

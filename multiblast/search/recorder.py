@@ -26,7 +26,8 @@ from multiblast.search.advice import advice
 from multiblast.search.context import SearchedSequence, options_of, targets_of
 from multiblast.search.deflines import check_deflines
 from multiblast.search.engine import SearchEngine
-from multiblast.search.plan import Plan, PlannedSequence, make_plan
+from multiblast.search.plan import Plan, make_plan
+from multiblast.search.planned_sequences import PlannedSequence
 from multiblast.search.profiles import Profile, profile_key, read_profile
 from multiblast.search.submission import StoreKey, Submission
 from multiblast.sequences import Query, check_query

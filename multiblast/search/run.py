@@ -22,9 +22,11 @@ from multiblast.options import added_program
 from multiblast.outages import is_outage
 from multiblast.programs import throttled
 from multiblast.search.batch_search import BatchSearch, OnProgress, Outcome, Start, start_here
+from multiblast.search.batches import Batch
 from multiblast.search.context import SearchContext, SearchedSequence
 from multiblast.search.engine import SearchEngine
-from multiblast.search.plan import Batch, Before, Plan, PlannedSequence, make_plan
+from multiblast.search.plan import Before, Plan, make_plan
+from multiblast.search.planned_sequences import PlannedSequence
 from multiblast.search.searched_job import SearchedJob, searched_job
 from multiblast.search.subject_names import keep_names
 from multiblast.targets import BlastDatabase

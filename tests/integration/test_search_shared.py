@@ -16,7 +16,7 @@ from multiblast.database import Database
 from multiblast.errors import ConflictError, InvalidInputError, MultiblastError
 from multiblast.installation import Installation
 from multiblast.search import Batch, read_submission
-from multiblast.search.plan import Speeds
+from multiblast.search.speeds import Speeds
 from multiblast.sequences import read_fasta
 from multiblast.services import Services
 from multiblast.settings import QueryLimits

@@ -2,7 +2,8 @@
 
 import pytest
 
-from multiblast.search.plan import Batch, PlannedSequence, pack_batches
+from multiblast.search.batches import Batch, pack_batches
+from multiblast.search.planned_sequences import PlannedSequence
 
 SPEED = 100.0
 

@@ -1,0 +1,169 @@
+"""Batches: which sequences are searched together."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice, pairwise
+from operator import attrgetter
+
+from multiblast.ids import digest
+from multiblast.search.planned_sequences import PlannedSequence, letters_of
+from multiblast.search.speeds import BATCH_S, LEAST_BATCH_S, core_seconds
+
+_LEAST_PER_BATCH = 16  # sequences in the last batch, so that in the order of the query it fills as well as by length
+MANY = 20_000  # sequences: of more, it does not matter in which batch each is, and no batch holds more in memory
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Sequences that one BLAST+ process searches.
+
+    Attributes:
+        id: The hash of what it computes.
+        positions: 1-based positions in the job's query, of distinct sequences.
+        known: Whether all its results were there when it was planned; it then only shows them.
+        earlier: The state of the databases in which all its sequences were searched before: see
+            `multiblast.grown.states.EarlierState`. Only what is new is then searched; empty for a whole search.
+    """
+
+    id: str
+    job_id: str
+    number: int
+    of: int
+    positions: tuple[int, ...]
+    letters: int
+    threads: int = 1
+    known: bool = False
+    earlier: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """How a person reads it: ``40 sequences · batch 2 of 7``."""
+        noun = "sequence" if len(self.positions) == 1 else "sequences"
+        part = " in what is new" if self.earlier else ""
+        return f"{len(self.positions):,} {noun}{part} · batch {self.number} of {self.of}"
+
+
+def pack_batches(  # noqa: PLR0913 - what is packed, and what each batch may take
+    job_id: str,
+    program: str,
+    unknown: Sequence[PlannedSequence],
+    *,
+    workers: int,
+    letters_per_second: float | None,
+    part: float = 1.0,
+) -> list[Batch]:
+    """Pack sequences into batches, so that all workers are busy to the end.
+
+    Batches take 20 s each where the speed is known, and ever less towards the end (guided self-scheduling), so that
+    what one worker still does when another finds nothing more is short. Fewer sequences than workers run with several
+    threads each.
+
+    The long ones, of which few fill the last batch, go first, longest first, each into the batch that has most room
+    left. The others fill the batches in the order of the query, so that its beginning is done first and a report of
+    it can be begun; of tens of thousands of short ones see `_consecutive`.
+
+    The speed is the measured one of a single-threaded process; None if there is none. Of the time that it says, a
+    search takes a ``part``.
+    """
+    if not unknown:
+        return []
+    letters = max(1, sum(item.letters for item in unknown))
+    seconds = core_seconds(program, letters, letters_per_second) * part
+    shares = islice(_shares(seconds, workers), len(unknown))
+    rooms = [letters * share / seconds for share in shares]
+    if len(unknown) > MANY and max(item.letters for item in unknown) <= min(rooms):
+        return _consecutive(job_id, unknown, rooms)
+    filled = [list[PlannedSequence]() for _ in rooms]
+    limit = rooms[-1] / _LEAST_PER_BATCH
+    # The room that is left, negative since the heap gives the least first; which batch it is.
+    bins = [(-room, number) for number, room in enumerate(rooms)]
+    heapq.heapify(bins)
+    long = (item for item in unknown if item.letters > limit)
+    for item in sorted(long, key=lambda item: (-item.letters, item.position)):
+        room, number = bins[0]
+        filled[number].append(item)
+        heapq.heapreplace(bins, (room + item.letters, number))
+    left = dict(sorted((number, -room) for room, number in bins))
+    number, begun = 0, 0.0  # what earlier batches have too much or too little, the next ones make up for
+    for item in sorted((item for item in unknown if item.letters <= limit), key=attrgetter("position")):
+        while number + 1 < len(filled) and begun + item.letters / 2 > left[number]:
+            begun -= max(0, left[number])
+            number += 1
+        filled[number].append(item)
+        begun += item.letters
+    return numbered(job_id, [items for items in filled if items], workers)
+
+
+def _consecutive(job_id: str, unknown: Sequence[PlannedSequence], letters: Sequence[float]) -> list[Batch]:
+    """Pack many sequences, each short, as they follow each other, so that what a batch reads lies together.
+
+    ``letters`` are those of each batch; one has no more sequences than fit into memory well.
+    """
+    ends = [0]
+    shares = iter(letters)
+    target = next(shares)
+    filled = 0.0
+    for index, item in enumerate(unknown, start=1):
+        filled += item.letters
+        if filled >= target or index - ends[-1] == MANY:
+            # What one has too much, the next has too little.
+            filled, target = (
+                (filled - target, next(shares, letters[-1])) if filled >= target else (0.0, target - filled)
+            )
+            ends.append(index)
+    if ends[-1] < len(unknown):
+        ends.append(len(unknown))
+    parts = list(pairwise(ends))
+    return [
+        replace(numbered(job_id, [unknown[start:end]], 1)[0], number=number, of=len(parts), threads=1)
+        for number, (start, end) in enumerate(parts, start=1)
+    ]
+
+
+def pack_large_batches(job_id: str, unknown: Sequence[PlannedSequence], most_letters: int, workers: int) -> list[Batch]:
+    """Pack sequences into as few batches as may be, for programs whose processes take long to start and use all cores.
+
+    Sequences stay in their order; a batch has at most so many letters, or one sequence.
+    """
+    filled: list[list[PlannedSequence]] = []
+    room = 0
+    for item in unknown:
+        if item.letters > room:
+            filled.append([])
+            room = most_letters
+        filled[-1].append(item)
+        room -= item.letters
+    return numbered(job_id, filled, workers)
+
+
+def numbered(job_id: str, filled: Sequence[Sequence[PlannedSequence]], workers: int) -> list[Batch]:
+    """Return batches of some sequences each; fewer batches than workers run with several threads each."""
+    threads = max(1, workers // max(1, len(filled)))
+    return [
+        Batch(
+            id=_batch_id(items),
+            job_id=job_id,
+            number=number,
+            of=len(filled),
+            positions=tuple(sorted(item.position for item in items)),
+            letters=letters_of(items),
+            threads=threads,
+        )
+        for number, items in enumerate(filled, start=1)
+    ]
+
+
+def _batch_id(items: Sequence[PlannedSequence]) -> str:
+    return digest("batch/1", sorted(item.key for item in items))
+
+
+def _shares(seconds: float, workers: int) -> Iterator[float]:
+    """Yield what each batch takes of some core seconds: at most 20, and towards the end ever less."""
+    least = min(LEAST_BATCH_S, seconds / workers)
+    while seconds > least / 2:
+        share = min(seconds, BATCH_S, max(least, seconds / (2 * workers)))
+        yield share
+        seconds -= share
