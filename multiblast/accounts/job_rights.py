@@ -168,7 +168,7 @@ def _child_statuses(session: Session, requester: Requester, job_ids: Collection[
     found: dict[str, str] = {}
     readable_ids: set[str] = set()
     for job_id, status, is_readable in session.connection().execute(statement):
-        found[job_id] = status
+        found.setdefault(job_id, status)
         if is_readable:
             readable_ids.add(job_id)
     return {job_id: status for job_id, status in found.items() if job_id in readable_ids}

@@ -48,7 +48,7 @@ def child_status(parent: Any = QueryJob) -> ColumnElement[str]:
 def child_rows(*columns: Any) -> Any:
     """Return a statement that selects columns of children, their parents, results and failures.
 
-    Of a child of several parents, the last row is of the one that says what became of it: the newest of those that
+    Of a child of several parents, the first row is of the one that says what became of it: the newest of those that
     have not expired. Of equal sequences of one parent, it is the first.
     """
     return (
@@ -57,7 +57,7 @@ def child_rows(*columns: Any) -> Any:
         .join(QueryJob, col(QueryJob.list_number) == ChildJob.list_number)
         .outerjoin(Result, col(Result.key) == ChildJob.result_key)
         .outerjoin(Failure, col(Failure.key) == ChildJob.result_key)
-        .order_by(col(QueryJob.status) != JobStatus.EXPIRED, col(ChildJob.list_number), col(ChildJob.position).desc())
+        .order_by(col(QueryJob.status) == JobStatus.EXPIRED, col(ChildJob.list_number).desc(), col(ChildJob.position))
     )
 
 
@@ -70,10 +70,10 @@ def find_child(session: Session, job_id: str) -> QueryJob | None:
 def _find(session: Session, job_id: str) -> tuple[QueryJob, QueryJob] | None:
     """Return a child, and the parent that it is made from."""
     statement = child_rows(ChildJob, QueryJob, child_status(), Failure.key).where(col(ChildJob.child_id) == job_id)
-    rows = session.execute(statement).all()
-    if not rows:
+    row = session.execute(statement.limit(1)).first()
+    if row is None:
         return None
-    child, parent, status, failure = rows[-1]
+    child, parent, status, failure = row
     shared = {name: getattr(parent, name) for name in _OF_PARENT}
     is_own = status != parent.status
     job = QueryJob(

@@ -82,7 +82,7 @@ def parts(services: Services) -> list[str]:
 
 
 def test_known_sequences_are_searched_in_what_is_new(place: Place, subjects: list[str], query: str) -> None:
-    """Their results are those of a whole search to the byte, and what is told is what was done."""
+    """Their results are those of a whole search to the byte, and what is said is what was done."""
     place.rules(checked_share=0)
     prepared(place.services, query).execute()
     place.build(subjects)
