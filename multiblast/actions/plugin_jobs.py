@@ -33,10 +33,11 @@ from multiblast.files import save
 from multiblast.ids import digest
 from multiblast.jobs import OPEN, RESTARTABLE
 from multiblast.plugins.chains import Chain, Made, find_chains, following, shown, the_chain
+from multiblast.plugins.given_values import checked_parameters, checked_values
 from multiblast.plugins.kept_outputs import object_of, outputs_digest
 from multiblast.plugins.parameters import Parameter
 from multiblast.plugins.plugin import Plugin
-from multiblast.plugins.run import OnNote, PluginRun, Stop, answered, check_secret
+from multiblast.plugins.run import OnNote, PluginRun, Stop, answered
 from multiblast.plugins.workshop import Workshop, job_id_of
 from multiblast.reports.run import is_long_ago
 from multiblast.upkeep import Notices
@@ -436,7 +437,7 @@ class PluginJobs(JobDoor):
             at = f" at step {job.rounds[-1]['step']!r}" if job.rounds else ""
             raise ConflictError(f"plugin job {job_id} is {job.status}{at}, and step {step!r} asks nothing now")
         form = {name: Parameter.model_validate(one) for name, one in job.rounds[-1]["form"].items()}
-        checked = _checked(form, answers, "answers", keep_defaults=True)
+        checked = checked_values(form, answers, "answers", keep_defaults=True)
         rounds, why = answered(job.rounds, len(job.rounds), checked), f"step {step} was answered"
         if not self.jobs.change_plugin(job_id, JobStatus.PAUSED, JobStatus.QUEUED, why, rounds=rounds):
             raise ConflictError(f"step {step!r} of plugin job {job_id} was answered by somebody else just now")
@@ -537,50 +538,6 @@ class PluginJobs(JobDoor):
 def _private(plugin: Plugin) -> list[str]:
     """Return the parameters whose values nobody is to see, also when the plugin is not here any more."""
     return sorted(name for name, one in plugin.description.parameters.items() if one.is_private)
-
-
-def checked_parameters(plugin: Plugin, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters that are not default, each as its type.
-
-    Raises:
-        InvalidInputError: with every problem, by name.
-    """
-    checked = _checked(plugin.description.parameters, given, "parameters")
-    problems: list[Problem] = []
-    for name, value in checked.items():
-        if value and plugin.description.parameters[name].type == "secret":
-            with collecting(problems):
-                check_secret(plugin.name, str(value), f"parameters.{name}")
-    if problems:
-        raise InvalidInputError(problems)
-    return checked
-
-
-def _checked(
-    declared: Mapping[str, Parameter], given: Mapping[str, Any], key: str, *, keep_defaults: bool = False
-) -> dict[str, Any]:
-    problems = [
-        Problem(f"there is no such parameter; there is {', '.join(declared) or 'none'}", f"{key}.{name}")
-        for name in given
-        if name not in declared
-    ]
-    checked: dict[str, Any] = {}
-    for name, parameter in declared.items():
-        if given.get(name) in (None, "") and not (
-            name in given and parameter.type == "text" and not parameter.required
-        ):
-            if parameter.required:
-                problems.append(Problem("this is needed", f"{key}.{name}"))
-            elif keep_defaults:
-                checked[name] = parameter.default
-            continue
-        with collecting(problems):
-            value = given[name] if given[name] == "" else parameter.checked(given[name], f"{key}.{name}")
-            if keep_defaults or value != parameter.default:
-                checked[name] = value
-    if problems:
-        raise InvalidInputError(problems)
-    return checked
 
 
 def _as_before(job: PluginJob) -> bool | None:
