@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from multiblast.grown.difference import Difference, Runs
-from multiblast.grown.oids import OidSet, stored
+from multiblast.grown.oids import OidSet
 from multiblast.grown.partial import KnownResult, Part, PartialSearch, partial_search
 from multiblast.grown.way import Way, way_for
 
@@ -16,6 +16,5 @@ __all__ = [
     "Runs",
     "Way",
     "partial_search",
-    "stored",
     "way_for",
 ]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 _CHUNK_BYTES = 1 << 20
 _BITS = 8
@@ -14,11 +11,10 @@ _BITS = 8
 class OidSet:
     """Some of the sequences 0 to ``size`` - 1 of a database, over all its volumes in order.
 
-    One bit each, the most significant of a byte first, as in the masks of BLAST+. The bits of 600 million sequences
-    are 75 MB: they may lie in a file (see `stored`), of which only what is looked at is in memory.
+    One bit each, the most significant of a byte first, as in the masks of BLAST+: 75 MB for 600 million sequences.
     """
 
-    def __init__(self, size: int, bits: bytearray | mmap.mmap | None = None) -> None:
+    def __init__(self, size: int, bits: bytearray | None = None) -> None:
         """Take the bits as they are; without, make an empty set in memory."""
         self.size = size
         self.bits = bytearray(bytes_for(size)) if bits is None else bits
@@ -49,18 +45,6 @@ class OidSet:
                 raise ValueError(f"there is no sequence {oid} among {self.size}")
             self.bits[oid // _BITS] |= 1 << (_BITS - 1 - oid % _BITS)
 
-    def add_range(self, start: int, end: int) -> None:
-        """Add the sequences from ``start`` up to before ``end``."""
-        whole = -(-start // _BITS), end // _BITS
-        if whole[0] >= whole[1]:
-            self.add(range(start, end))
-            return
-        self.add(range(start, whole[0] * _BITS))
-        for first in range(*whole, _CHUNK_BYTES):
-            last = min(whole[1], first + _CHUNK_BYTES)
-            self.bits[first:last] = b"\xff" * (last - first)
-        self.add(range(whole[1] * _BITS, end))
-
     def pieces(self, start: int, end: int) -> Iterator[bytes]:
         """Yield the bits of the sequences from ``start`` up to before ``end``, as if ``start`` were the first.
 
@@ -74,15 +58,6 @@ class OidSet:
             bits = bits >> (_BITS - shift) & ((1 << length * _BITS) - 1)
             spare = length * _BITS - count
             yield (bits >> spare << spare).to_bytes(length)
-
-
-@contextmanager
-def stored(path: Path, size: int) -> Iterator[OidSet]:
-    """Open a set that is kept in a file; where there is none, an empty one is made."""
-    with path.open("r+b" if path.exists() else "w+b") as file:
-        file.truncate(max(1, bytes_for(size)))
-        with mmap.mmap(file.fileno(), 0) as bits:
-            yield OidSet(size, bits)
 
 
 def bytes_for(count: int) -> int:

@@ -197,7 +197,7 @@ class _Preparation:
             groups[-1][0].append(key)
             groups[-1][1].update(numbers)
         for number, (keys, together) in enumerate(groups):
-            subjects = OidSet(self.difference.sequences, bytearray(self.difference.added.bits[:]))
+            subjects = OidSet(self.difference.sequences, bytearray(self.difference.added.bits))
             subjects.add(together)
             alias = self._alias(subjects, f"part{number}")
             self.result.parts.append(Part(tuple(keys), subjects.count(), argument_of(alias)))

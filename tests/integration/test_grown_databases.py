@@ -44,7 +44,7 @@ def test_alias_of_several_volumes_and_databases_numbers_as_the_whole(tmp_path: P
     context = SearchContext("", "", parse_options("blastp", {}), states.later)
     assert all(len(database.volumes) > 1 for database in states.later)
     everything = OidSet(states.difference.sequences)
-    everything.add_range(0, everything.size)
+    everything.add(range(everything.size))
     alias = write_alias(states.later, context.database_size, everything, tmp_path, "all")
     assert search(context, queries[:8], tmp_path, str(alias)) == search(context, queries[:8], tmp_path)
 

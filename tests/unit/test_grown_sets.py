@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from array import array
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiblast.grown import OidSet, Runs, stored
+from multiblast.grown import OidSet, Runs
 
 SIZE = 300
 
@@ -22,7 +21,7 @@ SIZE = 300
 def test_set_is_as_one_of_numbers(oids: set[int], span: list[int], part: list[int]) -> None:
     found = OidSet(SIZE)
     found.add(oids)
-    found.add_range(*span)
+    found.add(range(*span))
     expected = oids | set(range(*span))
     assert list(found) == sorted(expected)
     assert found.count() == len(expected)
@@ -37,15 +36,6 @@ def test_set_is_as_one_of_numbers(oids: set[int], span: list[int], part: list[in
 def test_set_refuses_what_is_not_in_the_database() -> None:
     with pytest.raises(ValueError, match="no sequence 300 among 300"):
         OidSet(SIZE).add([SIZE])
-
-
-def test_set_is_kept_in_a_file(tmp_path: Path) -> None:
-    many = 20_000_003
-    with stored(tmp_path / "bits", many) as found:
-        found.add_range(11, many)
-    with stored(tmp_path / "bits", many) as found:
-        assert found.count() == many - 11
-        assert sum(map(len, found.pieces(12, many))) == -(-(many - 12) // 8)
 
 
 def test_runs_find_what_both_states_have() -> None:
