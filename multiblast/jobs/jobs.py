@@ -239,7 +239,9 @@ class Jobs:
 
     def children_at(self, job: QueryJob, positions: Collection[int]) -> Iterator[Child]:
         """Yield a job's sequences at some positions, in order; best if these are not far apart."""
-        if job.list_number is None or not positions:
+        if not positions:
+            return
+        if job.list_number is None:
             yield from (child for child in self.children(job) if child.position in positions)
             return
         wanted = set(positions)

@@ -89,11 +89,6 @@ class EarlyParts:
             self._thread = Thread(target=self._format_all, name="early-parts", daemon=True)
             self._thread.start()
 
-    @property
-    def is_at_work(self) -> bool:
-        """Whether parts are formatted, or waited for."""
-        return self._thread is not None and self._thread.is_alive()
-
     def stop(self) -> None:
         """Format no more; what is being formatted is finished."""
         self._stopped.set()

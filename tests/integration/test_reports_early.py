@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -138,7 +137,8 @@ def test_run_that_ends_half_way_leaves_nothing(start: Callable[..., Halves]) -> 
         place = Path(job.early._place.name)
         assert place.exists()
     assert not place.exists()
-    assert not job.early.is_at_work
+    assert job.early._thread is not None
+    assert not job.early._thread.is_alive()
 
 
 def _with_formatter(job: Halves, directory: Path, does: str) -> Path:
@@ -204,8 +204,8 @@ def test_parts_that_cannot_be_made_are_left_to_the_report(
     broken = EarlyParts(engine, job.run.job_id, FORMATS)
     with broken, caplog.at_level("INFO"):
         broken.start()
-        while broken.is_at_work:
-            time.sleep(0.01)
+        assert broken._thread is not None
+        broken._thread.join()
         assert "formats no parts of reports early" in caplog.text
         job.finish()
         assert job.report(FORMATS[0], broken).count(b"Query=") == 12
