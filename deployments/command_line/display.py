@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Any
 
+import typer
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.control import strip_control_codes
@@ -42,9 +43,10 @@ def print_errors(problems: Iterable[object]) -> None:
         errors.print(Text.assemble(("error: ", "bold red"), str(problem)), soft_wrap=True)  # ids and paths stay whole
 
 
-def only_json(wanted: bool) -> bool:
-    """Keep standard output for the JSON that was asked for, whatever else a command prints; return the same."""
+def only_json(context: typer.Context, wanted: bool) -> bool:
+    """Keep standard output for the JSON that was asked for, until the command ends; return the same."""
     console.stderr = wanted
+    context.call_on_close(lambda: setattr(console, "stderr", False))
     return wanted
 
 

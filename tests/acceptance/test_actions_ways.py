@@ -57,9 +57,8 @@ class World:
         return self.loop.run(load_flow_from_entrypoint(entrypoint, use_placeholder_flow=False)(**parameters))
 
     def command(self, *words: str) -> Any:
-        from deployments.command_line import app, display
+        from deployments.command_line import app
 
-        display.only_json(False)  # as at the start of a process
         done = self.runner.invoke(app, list(words), catch_exceptions=False)
         assert done.exit_code == 0, done.output
         return done.stdout

@@ -81,9 +81,6 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Run:
     """``run("plugins", "list")``: exit code, standard output, standard error."""
 
     def command(*words: str) -> tuple[int, str, str]:
-        from deployments.command_line import display
-
-        display.only_json(False)  # as at the start of a process
         monkeypatch.setattr("sys.argv", ["multiblast", *words])
         code = main()
         return code, *capsys.readouterr()

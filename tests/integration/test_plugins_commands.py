@@ -62,7 +62,7 @@ def test_place_is_added_shown_and_removed(tmp_path: Path, run: Run) -> None:
     assert [(row["name"], row["where"]["place"]) for row in listed["plugins"]] == [("sorter", str(folder))]
     assert [row["place"] for row in listed["broken"]] == [str(folder / "b")]
     assert [row["path"] for row in listed["skipped"]] == [str(folder / "notes.txt")]
-    _, out, _ = run("show", "sorter")
+    _, out, _ = run("show", "sorter")  # on standard output again, after the JSON before
     assert f"path: {folder / 'a'}" in out
     assert run("remove", "sorter")[0] == 0
     assert json.loads(run("list", "--json")[1]) == {"plugins": [], "broken": []}

@@ -10,12 +10,6 @@ COLUMNS = ("target", "letters", "title")
 ROWS = [("A/t/db", "5,568", "Twelve proteins"), ("Long/target/name", "12", "日本 title"), ("x", "1", "")]
 
 
-@pytest.fixture(autouse=True)
-def _on_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command that printed JSON in this process has sent the console's output to standard error."""
-    monkeypatch.setattr(display.console, "stderr", False)
-
-
 def test_long_table_looks_as_that_of_rich(capsys: pytest.CaptureFixture[str]) -> None:
     table = display.table_of(*COLUMNS, right={"letters"})
     for row in ROWS:

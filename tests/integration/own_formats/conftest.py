@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from multiblast.archive import merge, split
-from multiblast.programs import FORMATTER_ENVIRONMENT
+from multiblast.programs import FORMATTER_ENVIRONMENT, Program
 from multiblast.sequences import read_fasta
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "data"
@@ -82,10 +82,9 @@ def tabular() -> Callable[[Path, str], list[dict[str, str]]]:
 
     def read(archive: Path, names: str) -> list[dict[str, str]]:
         command = ["blast_formatter", "-archive", str(archive), "-outfmt", f"6 {names}"]
-        printed = subprocess.run(
-            command, check=True, capture_output=True, env=os.environ | FORMATTER_ENVIRONMENT
-        ).stdout
-        lines = printed.decode("utf-8", "replace").splitlines()
+        printed = archive.with_suffix(".tabular")
+        Program(command, stdout=printed, environment=FORMATTER_ENVIRONMENT).run()
+        lines = printed.read_bytes().decode("utf-8", "replace").splitlines()
         return list(csv.DictReader(lines, names.split(), delimiter="\t", quoting=csv.QUOTE_NONE))
 
     return read
