@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -204,8 +205,9 @@ def test_any_coupling_gives_the_same_job_and_bytes(  # noqa: PLR0913, PLR0917 - 
     (tmp_path / "place").mkdir()
     write_plugin(folder, DIRECTORY)
     sort = jobs.submit(ANN, "sort-lines", [lines])
-    assert jobs.run(sort, coupling=coupling).begin()
-    assert jobs.run(sort, coupling=coupling).round(1).end == "done"
+    with closing(jobs.run(sort, coupling=coupling)) as run:
+        assert run.begin()
+        assert run.round(1).end == "done"
     assert read(jobs, sort, "sorted.txt") == "apple\nfig\npear\n"
     (tmp_path / "home" / "plugins").mkdir(parents=True, exist_ok=True)
     (tmp_path / "home" / "plugins" / "plugins.toml").write_text(f'[plugins.unpack]\ncoupling = "{coupling}"\n')

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -116,8 +117,9 @@ def test_hello_world_multi_step_asks_once(jobs: PluginJobs) -> None:
     """Its question has what its page has filled in already, and its second step knows of the first."""
     job_id = jobs.submit(ANN, "hello-world-multi-step", parameters={"inputStr": "one"})
     run = jobs.run(job_id)
-    assert run.begin()
-    stop = run.round(1)
+    with closing(run):
+        assert run.begin()
+        stop = run.round(1)
     assert (stop.end, stop.step) == ("ask", "demo-step")
     assert stop.form["inputStr"]["default"] == "Input from preprocessing: one"
     waiting = jobs.jobs.plugin(job_id)
