@@ -3,6 +3,7 @@
 from multiblast.jobs.addresses import address_of
 from multiblast.jobs.child_columns import ChildColumns, Ids
 from multiblast.jobs.children import adopted, child_rows, child_status, has_result, is_child
+from multiblast.jobs.id_set import IdSet
 from multiblast.jobs.identity import JobConfig, TargetName, plugin_job_id, report_id, sequence_digest
 from multiblast.jobs.jobs import Child, Counts, Jobs
 from multiblast.jobs.lineage import descendants, newest_plugin_jobs
@@ -19,6 +20,7 @@ __all__ = [
     "Child",
     "ChildColumns",
     "Counts",
+    "IdSet",
     "Ids",
     "JobConfig",
     "Jobs",

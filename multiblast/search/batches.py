@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice, pairwise
-from operator import attrgetter
 
 from multiblast.ids import digest
 from multiblast.search.planned_sequences import PlannedSequence, letters_of
@@ -22,7 +22,7 @@ class Batch:
 
     Attributes:
         id: The hash of what it computes.
-        positions: 1-based positions in the job's query, of distinct sequences.
+        positions: 1-based positions in the job's query, of distinct sequences, in order.
         known: Whether all its results were there when it was planned; it then only shows them.
         earlier: The state of the databases in which all its sequences were searched before: see
             `multiblast.grown.states.EarlierState`. Only what is new is then searched; empty for a whole search.
@@ -32,7 +32,7 @@ class Batch:
     job_id: str
     number: int
     of: int
-    positions: tuple[int, ...]
+    positions: Sequence[int]
     letters: int
     threads: int = 1
     known: bool = False
@@ -70,31 +70,40 @@ def pack_batches(  # noqa: PLR0913 - what is packed, and what each batch may tak
     """
     if not unknown:
         return []
-    letters = max(1, sum(item.letters for item in unknown))
-    seconds = core_seconds(program, letters, letters_per_second) * part
+    letters = array("Q", (item.letters for item in unknown))
+    total = max(1, sum(letters))
+    seconds = core_seconds(program, total, letters_per_second) * part
     shares = islice(_shares(seconds, workers), len(unknown))
-    rooms = [letters * share / seconds for share in shares]
-    if len(unknown) > MANY and max(item.letters for item in unknown) <= min(rooms):
+    rooms = [total * share / seconds for share in shares]
+    if len(unknown) > MANY and max(letters) <= min(rooms):
         return _consecutive(job_id, unknown, rooms)
-    filled = [list[PlannedSequence]() for _ in rooms]
+    filled = [places for places in _fill(letters, rooms) if places]
+    return numbered(job_id, ([unknown[place] for place in places] for places in filled), len(filled), workers)
+
+
+def _fill(letters: Sequence[int], rooms: Sequence[float]) -> list[array[int]]:
+    """Return which sequences are in each batch: see `pack_batches`."""
+    filled = [array("I") for _ in rooms]
     limit = rooms[-1] / _LEAST_PER_BATCH
     # The room that is left, negative since the heap gives the least first; which batch it is.
     bins = [(-room, number) for number, room in enumerate(rooms)]
     heapq.heapify(bins)
-    long = (item for item in unknown if item.letters > limit)
-    for item in sorted(long, key=lambda item: (-item.letters, item.position)):
+    long = (place for place, count in enumerate(letters) if count > limit)
+    for place in sorted(long, key=letters.__getitem__, reverse=True):  # those of one length in the order of the query
         room, number = bins[0]
-        filled[number].append(item)
-        heapq.heapreplace(bins, (room + item.letters, number))
+        filled[number].append(place)
+        heapq.heapreplace(bins, (room + letters[place], number))
     left = dict(sorted((number, -room) for room, number in bins))
     number, begun = 0, 0.0  # what earlier batches have too much or too little, the next ones make up for
-    for item in sorted((item for item in unknown if item.letters <= limit), key=attrgetter("position")):
-        while number + 1 < len(filled) and begun + item.letters / 2 > left[number]:
+    for place, count in enumerate(letters):
+        if count > limit:
+            continue
+        while number + 1 < len(filled) and begun + count / 2 > left[number]:
             begun -= max(0, left[number])
             number += 1
-        filled[number].append(item)
-        begun += item.letters
-    return numbered(job_id, [items for items in filled if items], workers)
+        filled[number].append(place)
+        begun += count
+    return filled
 
 
 def _consecutive(job_id: str, unknown: Sequence[PlannedSequence], letters: Sequence[float]) -> list[Batch]:
@@ -117,10 +126,7 @@ def _consecutive(job_id: str, unknown: Sequence[PlannedSequence], letters: Seque
     if ends[-1] < len(unknown):
         ends.append(len(unknown))
     parts = list(pairwise(ends))
-    return [
-        replace(numbered(job_id, [unknown[start:end]], 1)[0], number=number, of=len(parts), threads=1)
-        for number, (start, end) in enumerate(parts, start=1)
-    ]
+    return numbered(job_id, (unknown[start:end] for start, end in parts), len(parts), 1)
 
 
 def pack_large_batches(job_id: str, unknown: Sequence[PlannedSequence], most_letters: int, workers: int) -> list[Batch]:
@@ -128,32 +134,38 @@ def pack_large_batches(job_id: str, unknown: Sequence[PlannedSequence], most_let
 
     Sequences stay in their order; a batch has at most so many letters, or one sequence.
     """
-    filled: list[list[PlannedSequence]] = []
+    starts = list[int]()
     room = 0
-    for item in unknown:
-        if item.letters > room:
-            filled.append([])
+    for place, item in enumerate(unknown):
+        if not starts or item.letters > room:
+            starts.append(place)
             room = most_letters
-        filled[-1].append(item)
         room -= item.letters
-    return numbered(job_id, filled, workers)
+    parts = list(pairwise([*starts, len(unknown)]))
+    return numbered(job_id, (unknown[start:end] for start, end in parts), len(parts), workers)
 
 
-def numbered(job_id: str, filled: Sequence[Sequence[PlannedSequence]], workers: int) -> list[Batch]:
-    """Return batches of some sequences each; fewer batches than workers run with several threads each."""
-    threads = max(1, workers // max(1, len(filled)))
+def numbered(job_id: str, filled: Iterable[Sequence[PlannedSequence]], of: int, workers: int) -> list[Batch]:
+    """Return so many batches of some sequences each; fewer batches than workers run with several threads each."""
+    threads = max(1, workers // max(1, of))
     return [
         Batch(
             id=_batch_id(items),
             job_id=job_id,
             number=number,
-            of=len(filled),
-            positions=tuple(sorted(item.position for item in items)),
+            of=of,
+            positions=_compact(sorted(item.position for item in items)),
             letters=letters_of(items),
             threads=threads,
         )
         for number, items in enumerate(filled, start=1)
     ]
+
+
+def _compact(positions: Sequence[int]) -> Sequence[int]:
+    """Return positions, which are in order, as what takes little memory."""
+    first, last = positions[0], positions[-1]
+    return range(first, last + 1) if last - first == len(positions) - 1 else array("Q", positions)
 
 
 def _batch_id(items: Sequence[PlannedSequence]) -> str:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from multiblast.database import Speed, in_portions
+from multiblast.jobs import IdSet
 from multiblast.results import Results
 from multiblast.search.batches import MANY, Batch, numbered, pack_batches, pack_large_batches
 from multiblast.search.engine import SearchEngine
@@ -117,7 +118,7 @@ def make_plan(  # noqa: PLR0913 - a search, and the job it is for
         batches = _with_parts(pack, unknown, earlier, found.sequences, workers)
     letters = letters_of(unknown)
     left = letters - sum(round((1 - one.share) * letters_of(one.sequences)) for one in earlier)
-    shown = [replace(batch, known=True) for batch in numbered(job_id, list(found.shown.values()), 1)]
+    shown = [replace(batch, known=True) for batch in numbered(job_id, found.shown.values(), len(found.shown), 1)]
     return Plan(
         job_id=job_id,
         program=program,
@@ -196,11 +197,11 @@ class _Found:
     """
 
     sequences: int = 0
-    seen: set[bytes] = field(default_factory=set)
+    seen: IdSet = field(default_factory=IdSet)
     unknown: PlannedSequences = field(default_factory=PlannedSequences)
     lost: int = 0
     lost_packs: set[str] = field(default_factory=set)
-    shown: dict[str, list[PlannedSequence]] = field(default_factory=dict)
+    shown: dict[str, PlannedSequences] = field(default_factory=dict)
     _packs: set[str] = field(default_factory=set)
 
     def add(self, sequences: Sequence[PlannedSequence], results: Results) -> None:
@@ -208,8 +209,7 @@ class _Found:
         self.sequences += len(sequences)
         new: dict[str, PlannedSequence] = {}
         for sequence in sequences:
-            if (short := bytes.fromhex(sequence.key)) not in self.seen:
-                self.seen.add(short)
+            if self.seen.add(sequence.key):
                 new[sequence.key] = sequence
         packs = results.packs(new)
         others = set(packs.values()) - self._packs
@@ -221,6 +221,6 @@ class _Found:
                 self.lost += pack is not None
                 self.unknown.append(sequence)
             elif pack in self.shown or len(self.shown) < _SHOWN_KNOWN_BATCHES:
-                shown = self.shown.setdefault(pack, [])
+                shown = self.shown.setdefault(pack, PlannedSequences())
                 if len(shown) < MANY:
                     shown.append(sequence)

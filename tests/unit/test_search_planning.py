@@ -1,5 +1,7 @@
 """Batches: everything in one of them, none too long, the last ones short, all workers busy."""
 
+from array import array
+
 import pytest
 
 from multiblast.search.batches import Batch, pack_batches
@@ -43,8 +45,14 @@ def test_planning_gives_a_small_job_to_all_workers_at_once() -> None:
 
 def test_planning_gives_fewer_sequences_than_workers_several_threads() -> None:
     batches = pack([5000, 4000], 8)
-    assert [(batch.positions, batch.threads) for batch in batches] == [((1,), 4), ((2,), 4)]
+    assert [(list(batch.positions), batch.threads) for batch in batches] == [([1], 4), ([2], 4)]
 
 
 def test_planning_leaves_a_sequence_that_fills_a_batch_alone() -> None:
-    assert pack([50_000, *[10] * 500], 2)[0].positions == (1,)
+    assert pack([50_000, *[10] * 500], 2)[0].positions == range(1, 2)
+
+
+def test_planning_keeps_positions_in_little_memory() -> None:
+    batches = pack([50_000, *[10, 20] * 500], 2)
+    assert all(isinstance(batch.positions, range | array) for batch in batches)
+    assert [list(batch.positions) for batch in batches] == [sorted(batch.positions) for batch in batches]
