@@ -138,8 +138,8 @@ def searched_job(job: SearchedJob) -> None:
             Text(row.note, "dim"),
         )
     console.print(table)
-    if len(job.rows) > _ROWS_SHOWN:
-        console.print(f"… and {len(job.rows) - _ROWS_SHOWN:,} more sequences")
+    if job.sequences > _ROWS_SHOWN:
+        console.print(f"… and {job.sequences - _ROWS_SHOWN:,} more sequences")
     for warning in job.warnings:
         console.print(Text.assemble(("note: ", "yellow"), warning))
     if job.command:

@@ -13,14 +13,16 @@ from sqlmodel import col, select
 
 from multiblast.archive.rows import is_rows, subjects_of_rows
 from multiblast.archive.summary import ArchivedSubject, read_subjects
-from multiblast.database import QueryJob, Run
+from multiblast.database import QueryJob, Run, in_portions
 from multiblast.errors import ConflictError, ObjectMissingError
-from multiblast.jobs import sequence_digest
+from multiblast.jobs import IdSet, sequence_digest
 from multiblast.results import ResultKeys
 from multiblast.search import SearchEngine, SubjectNames, options_of
-from multiblast.sequences import read_fasta
+from multiblast.sequences import Sequence, read_fasta
 from multiblast.stores import Store
 from multiblast.targets import ordinal_of
+
+_AT_A_TIME = 5000  # sequences whose results are looked up at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,8 @@ class Comparisons:
         context = self._engine.context(job.id)
         for state in self._engine.states.earlier(context.databases):
             keys = self._engine.resolver.result_keys(context.options, context.databases, state.searched)
-            if self._engine.results.packs({key for _, _, key in self._keys(job, keys.search)}):
+            found = (keys.key(sequence.residues) for sequence in self._sequences(job))
+            if any(self._engine.results.packs(some) for some in in_portions(found, _AT_A_TIME)):
                 return keys.search, state.searched
         return None, []
 
@@ -129,32 +132,43 @@ class Comparisons:
     def _changes(
         self, job: QueryJob, other: QueryJob, search_before: str, comparison: Comparison, names: tuple[_Names, ...]
     ) -> Iterator[HitChange]:
-        now, then = self._keys(job, job.search_key), self._keys(other, search_before)
-        of_then = {residues: key for _, residues, key in then}
-        pairs = [(name, of_then.get(residues, ""), key) for name, residues, key in now]
-        known = self._engine.results.known({key for _, before, after in pairs for key in (before, after) if key})
-        wanted = [key for _, before, after in pairs if {before, after} <= known.keys() for key in (before, after)]
-        archives = self._engine.results.archives(wanted)
-        for position, (name, before, after) in enumerate(pairs, start=1):
-            if not {before, after} <= known.keys():
-                comparison.not_comparable += 1
-                continue
-            comparison.sequences += 1
-            then_found, now_found = _subjects(next(archives)), _subjects(next(archives))
-            if before == after:
-                continue
-            for change in _compare(position, name, names[0].named(then_found), names[1].named(now_found)):
-                setattr(comparison, change.change, getattr(comparison, change.change) + 1)
-                yield change
+        results = self._engine.results
+        pairs = enumerate(self._pairs(job, other, search_before), start=1)
+        for some in in_portions(pairs, _AT_A_TIME):
+            known = results.known({key for _, (_, *keys) in some for key in keys if key})
+            both = [(position, *pair) for position, pair in some if {*pair[1:]} <= known.keys()]
+            comparison.not_comparable += len(some) - len(both)
+            comparison.sequences += len(both)
+            wanted = (keys for _, _, *keys in both if keys[0] != keys[1])
+            archives = results.archives(key for keys in wanted for key in keys)
+            for position, name, before, after in both:
+                if before == after:
+                    continue
+                then_found, now_found = _subjects(next(archives)), _subjects(next(archives))
+                for change in _compare(position, name, names[0].named(then_found), names[1].named(now_found)):
+                    setattr(comparison, change.change, getattr(comparison, change.change) + 1)
+                    yield change
 
-    def _keys(self, job: QueryJob, search_key: str) -> list[tuple[str, str, str]]:
-        """Return name, digest of residues and result key of each sequence of a job in one search."""
-        keys = ResultKeys.of_search(search_key, keeps_case=options_of(job).keeps_case)
+    def _pairs(self, job: QueryJob, other: QueryJob, search_before: str) -> Iterator[tuple[str, str, str]]:
+        """Yield name, key of the result before and of that after, of each sequence; the former is empty if unknown."""
+        then, now = _keys(other, search_before), _keys(job, job.search_key)
+        known = None if other.id == job.id else IdSet()
+        if known is not None:
+            for sequence in self._sequences(other):
+                known.add(sequence_digest(sequence.residues))
+        for sequence in self._sequences(job):
+            residues = sequence.residues
+            has_before = known is None or sequence_digest(residues) in known
+            yield sequence.name, then.key(residues) if has_before else "", now.key(residues)
+
+    def _sequences(self, job: QueryJob) -> Iterator[Sequence]:
         with closing(self._engine.store.open(job.query_key, job.query_offset, job.query_bytes)) as stream:
-            return [
-                (sequence.name, sequence_digest(sequence.residues), keys.key(sequence.residues))
-                for sequence in read_fasta(stream)
-            ]
+            yield from read_fasta(stream)
+
+
+def _keys(job: QueryJob, search_key: str) -> ResultKeys:
+    """Return what gives the keys of a job's results in one search."""
+    return ResultKeys.of_search(search_key, keeps_case=options_of(job).keeps_case)
 
 
 class _Names:

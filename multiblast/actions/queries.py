@@ -36,7 +36,7 @@ from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, P
 from multiblast.ids import digest, is_id
 from multiblast.jobs import ACTIVE, RESTARTABLE, child_rows, child_status, is_child
 from multiblast.object_kinds import ObjectKind
-from multiblast.search.searched_job import RowChoice, SequenceRow, chosen_rows, left_to_search, searched_job
+from multiblast.search.searched_job import MOST_ROWS, RowChoice, SequenceRow, chosen_rows, left_to_search, searched_job
 
 if TYPE_CHECKING:  # what only some actions need, most commands do without
     from multiblast.actions.comparison import Comparison, Comparisons
@@ -186,7 +186,7 @@ class Queries(JobDoor):
             return None
         return self.waiting(job_id)
 
-    def searched_job(self, job_id: str, *, count: int = 0) -> SearchedJob:
+    def searched_job(self, job_id: str, *, count: int = MOST_ROWS) -> SearchedJob:
         """Return what became of a job, without a check of rights, for its run: see `multiblast.search.searched_job`."""
         return searched_job(self._database, job_id, count=count)
 

@@ -21,31 +21,42 @@ class IdSet:
         """Return how many there are."""
         return self._count
 
+    def __contains__(self, one: str) -> bool:
+        """Whether an id is one of them."""
+        packed = bytes.fromhex(one)
+        return self._has_empty if packed == _EMPTY else self._at(self._place(packed)) == packed
+
     def add(self, one: str) -> bool:
         """Add an id; return whether it is new."""
         packed = bytes.fromhex(one)
         if packed == _EMPTY:
             is_new, self._has_empty = not self._has_empty, True
-        else:
-            if 2 * self._count * _BYTES >= len(self._table):
-                self._grow()
-            is_new = self._put(packed)
-        self._count += is_new
-        return is_new
+            self._count += is_new
+            return is_new
+        place = self._place(packed)
+        if self._at(place) == packed:
+            return False
+        self._table[place : place + _BYTES] = packed
+        self._count += 1
+        if 2 * self._count * _BYTES > len(self._table):
+            self._grow()
+        return True
 
-    def _put(self, packed: bytes) -> bool:
+    def _at(self, place: int) -> bytearray:
+        return self._table[place : place + _BYTES]
+
+    def _place(self, packed: bytes) -> int:
+        """Return where an id is, or else would be."""
         table, size = self._table, len(self._table)
         place = int.from_bytes(packed[:8], "big") * _BYTES % size
-        while (there := table[place : place + _BYTES]) != _EMPTY:
-            if there == packed:
-                return False
+        while (there := table[place : place + _BYTES]) != _EMPTY and there != packed:
             place = (place + _BYTES) % size
-        table[place : place + _BYTES] = packed
-        return True
+        return place
 
     def _grow(self) -> None:
         """Move the ids into a table of twice as many places."""
         before, self._table = self._table, bytearray(2 * len(self._table))
-        for place in range(0, len(before), _BYTES):
-            if (packed := before[place : place + _BYTES]) != _EMPTY:
-                self._put(packed)
+        for start in range(0, len(before), _BYTES):
+            if (packed := bytes(before[start : start + _BYTES])) != _EMPTY:
+                place = self._place(packed)
+                self._table[place : place + _BYTES] = packed

@@ -93,7 +93,7 @@ def write_hits_report(source: ReportSource, directory: Path) -> list[Path]:
     table = directory / "report.parquet"
     with TemporaryDirectory(dir=directory, prefix=".hits-") as name:
         (archive,) = source.archives(Path(name), together=True)
-        write_hits(archive, table, source.formatter, [position for position, _ in source.reported])
+        write_hits(archive, table, source.formatter, (position for position, _ in source.reported))
     return [table]
 
 

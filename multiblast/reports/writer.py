@@ -91,10 +91,10 @@ class ReportSource:
         return self.query.title or f"{self.query.sequences:,} sequences"
 
     @property
-    def reported(self) -> list[tuple[int, int]]:
+    def reported(self) -> Iterator[tuple[int, int]]:
         """The numbers that the sequences have in reports, and their lengths; without those that BLAST+ passes over."""
         numbered = enumerate(self.children.letters, start=self.first)
-        return [(number, length) for number, length in numbered if not self.context.options.leaves_out(length)]
+        return ((number, length) for number, length in numbered if not self.context.options.leaves_out(length))
 
     @property
     def queries(self) -> int:
@@ -162,19 +162,20 @@ class ReportSource:
             raise ConflictError("query_loc begins beyond the end of every sequence: there is nothing to report")
         databases = database_argument(self.context.databases)
         firsts = range(self.first, self.first + max(len(self.children), 1), step)
-        files = {first: self._file(first, step, whole=first not in printed) for first in firsts}
-        needed = ChildColumns(child for file in files.values() for child in file) if printed else self.children
+        files = ((first, self._file(first, step, whole=first not in printed)) for first in firsts)
+        needed = ChildColumns(child for _, file in files for child in file) if printed else self.children
         parts = self._parts(needed, with_ids=with_ids)
-        for first, file in files.items():
-            archive = _archive(directory, first)
+        for first in firsts:
+            archive, count = _archive(directory, first), 1 if first in printed else step
             with archive.open("wb") as output:
-                merge(islice(parts, len(file)), output, databases, first=first, together=together)
+                merge(islice(parts, count), output, databases, first=first, together=together)
             if archive.stat().st_size or not self.children:
                 yield archive
 
     def _file(self, first: int, size: int, *, whole: bool) -> Sequence[Child]:
         """Return the sequences of a file, or only the first of them that is reported."""
-        children = self.children[first - self.first :][:size]
+        start = first - self.first
+        children = self.children[start : start + size]
         if whole:
             return children
         return [next(child for child in children if not self.context.options.leaves_out(child.letters))]

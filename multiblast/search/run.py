@@ -27,7 +27,7 @@ from multiblast.search.context import SearchContext, SearchedSequence
 from multiblast.search.engine import SearchEngine
 from multiblast.search.plan import Before, Plan, make_plan
 from multiblast.search.planned_sequences import PlannedSequence
-from multiblast.search.searched_job import SearchedJob, searched_job
+from multiblast.search.searched_job import MOST_ROWS, SearchedJob, searched_job
 from multiblast.search.subject_names import keep_names
 from multiblast.targets import BlastDatabase
 
@@ -57,7 +57,7 @@ class SearchRun:
         run_id: The id of whatever runs it, for the job's history.
         progress: Called with the sequences and letters that were just done.
         turn: What each batch waits for before it is searched.
-        listed: How many sequences the job that it returns lists; 0 is all.
+        listed: How many sequences the job that it returns lists.
         start_search: What starts BLAST+: here, or elsewhere.
     """
 
@@ -66,7 +66,7 @@ class SearchRun:
     run_id: str = ""
     progress: OnProgress = no_progress
     turn: Turn = nullcontext
-    listed: int = 0
+    listed: int = MOST_ROWS
     start_search: Start = start_here
 
     def execute(self, plan: Plan | None = None) -> SearchedJob:

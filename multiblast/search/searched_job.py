@@ -12,6 +12,7 @@ from sqlmodel import col, select
 from multiblast.database import ChildJob, Database, Failure, Pack, QueryJob, Result
 from multiblast.jobs import Jobs
 
+MOST_ROWS = 10_000  # in memory; of more sequences, pages and reports are read a part at a time
 _OF_RESULT = ("hits", "best_hit", "evalue", "identity_percent", "coverage_percent", "note")
 
 
@@ -52,7 +53,7 @@ class SearchedJob:
 
     Attributes:
         searched, reused: Distinct sequences searched by this run, and known before it.
-        rows: One per sequence, in the order of the query; at most as many as were requested.
+        rows: One per sequence, in the order of the query; of the first `MOST_ROWS`, or as many as were requested.
         warnings: What is legal but should be known.
         command: What BLAST+ was called with in the last run; each batch with a query file of its own.
     """
@@ -69,8 +70,8 @@ class SearchedJob:
     command: tuple[str, ...] = ()
 
 
-def searched_job(database: Database, job_id: str, *, count: int = 0) -> SearchedJob:
-    """Return what became of a job, with the rows of its first ``count`` sequences (0: of all)."""
+def searched_job(database: Database, job_id: str, *, count: int = MOST_ROWS) -> SearchedJob:
+    """Return what became of a job, with the rows of its first ``count`` sequences."""
     jobs = Jobs(database)
     job = jobs.query(job_id)
     run = jobs.last_run(job_id)
@@ -176,9 +177,7 @@ def _sequence_rows(database: Database, job: QueryJob, *, since: datetime | None,
             of_result = [getattr(result, name) for name in _OF_RESULT] if result else []
             own = (1, job.id, job.result_key, job.title, job.letters)
             return [_row_of((*own, *found, pack.created_at if pack else None, *of_result), job, since)]
-        statement = _joined(job).order_by(col(ChildJob.position))
-        if count:
-            statement = statement.limit(count)
+        statement = _joined(job).order_by(col(ChildJob.position)).limit(count)
         return [_row_of(columns, job, since) for columns in session.execute(statement.with_only_columns(*_COLUMNS))]
 
 

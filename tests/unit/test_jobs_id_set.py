@@ -16,6 +16,7 @@ def test_an_id_is_new_once_however_many_there_are() -> None:
     found = IdSet()
     assert all(found.add(one) for one in ids)
     assert not any(found.add(one) for one in ids)
+    assert all(one in found for one in ids)
     assert len(found) == len(ids)
 
 
@@ -23,6 +24,7 @@ def test_an_id_is_new_once_however_many_there_are() -> None:
 def test_ids_with_the_same_beginning_are_told_apart(ids: list[str]) -> None:
     found, seen = IdSet(), set[str]()
     for one in ids:
+        assert (one in found) == (one in seen)
         assert found.add(one) == (one not in seen)
         seen.add(one)
     assert len(found) == len(seen)
