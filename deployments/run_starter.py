@@ -45,10 +45,7 @@ class RunStarter:
                     self._deployments[api_url] = deployment
                 for start in range(_STARTS):
                     body = {
-                        "parameters": {
-                            "job": waiting.job_id,
-                            **({"formats": list(waiting.formats)} if waiting.formats else {}),
-                        },
+                        "parameters": {"job": waiting.job_id},
                         "tags": [waiting.job_id],
                         "idempotency_key": waiting.key(start),
                         "state": {"type": "SCHEDULED"},

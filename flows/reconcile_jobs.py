@@ -8,7 +8,6 @@ from prefect import flow
 
 from blocks.services import services
 from multiblast.database import JobKind
-from multiblast.reports import Formatting
 from tasks.page import problems_on_page, show_facts
 from tasks.plugins import run_following, run_rounds, show_outcome, wake_who_asked
 from tasks.recovery import HOOKS, check_queued, reconcile, replace_dead_runs, run_again, signing_secret
@@ -37,12 +36,11 @@ async def reconcile_jobs() -> int:
 
 
 @flow(name="run-job", flow_run_name="run {job:.8}", task_runner=task_runner(), **HOOKS)
-async def run_job(job: str, formats: list[str] = []) -> str:  # noqa: B006 - Prefect's forms need a plain default
+async def run_job(job: str) -> str:
     """Run a queued job, as reconcile-jobs does with those whose run died. To run a job that has ended: restart-job.
 
     Args:
         job: The query, report or plugin job's id.
-        formats: Reports to make of a query job when it is complete, as -outfmt has them, in nobody's list.
     """
     async with problems_on_page():
         kind = check_queued(job)
@@ -55,5 +53,5 @@ async def run_job(job: str, formats: list[str] = []) -> str:  # noqa: B006 - Pre
             await show_outcome(job)
             await run_following(job)
             return job
-        await FlowSearch(job, formattings=[Formatting.read_outfmt(text) for text in formats]).execute()
+        await FlowSearch(job).execute()
     return job

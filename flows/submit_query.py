@@ -59,7 +59,7 @@ async def submit_query(  # noqa: PLR0913, PLR0917 - the fields of a form
     async with problems_on_page():
         wanted = [Formatting.read_outfmt(text) for text in formats]
         if job_id := await job_waited_for():
-            return await FlowSearch(job_id, may_wait=True, formattings=wanted, user=user).execute()
+            return await FlowSearch(job_id, may_wait=True).execute()
         submission = read_submission(
             query=query,
             query_file=query_file,
@@ -72,8 +72,8 @@ async def submit_query(  # noqa: PLR0913, PLR0917 - the fields of a form
             description=description,
             files_under=upload_directory(),
         )
-        job_id = record_query(submission, notify).job_id
-        return await FlowSearch(job_id, may_wait=True, formattings=wanted, user=user).execute()
+        job_id = record_query(submission, notify, wanted).job_id
+        return await FlowSearch(job_id, may_wait=True).execute()
 
 
 def _form(program: ProgramName) -> Flow[..., Any]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from multiblast.actions.plugin_jobs import PluginJobs
     from multiblast.actions.provenance import Provenance
     from multiblast.actions.registered_queries import RegisteredQueries
+    from multiblast.actions.wanted_reports import WantedReports
     from multiblast.gateway import Gateway
     from multiblast.grown.refused_ways import RefusedWays
     from multiblast.plugins.catalogue import Catalogue
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from multiblast.search import SearchEngine
     from multiblast.upkeep import CleanedUp, Expiry, Notices, StorageUpkeep, Webhooks
     from multiblast.upkeep.diagnosis import Check
+    from multiblast.upkeep.reconciliation import Waiting
 
     Door = Queries | Reports | PluginJobs
 
@@ -104,6 +106,18 @@ class Services:
         from multiblast.actions.reports import Reports
 
         return Reports(self._engine, self.accounts, self.notices)
+
+    @cached_property
+    def wanted_reports(self) -> WantedReports:
+        """Reports that submissions name."""
+        from multiblast.actions.wanted_reports import WantedReports
+
+        return WantedReports(self._engine, self.reports)
+
+    def begin_search(self, job_id: str) -> list[Waiting]:
+        """Let a submitted query job go its way, and its reports; return what runs are started for."""
+        waiting = self.queries.begin(job_id)
+        return [waiting] if waiting else self.wanted_reports.begin(job_id)
 
     @cached_property
     def catalogue(self) -> Catalogue:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +12,7 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from blocks.services import services
+from multiblast.database import JobStatus
 from multiblast.errors import MultiblastError
 from multiblast.log_lines import set_job
 from multiblast.reports import Formatting, MadeReport
@@ -42,19 +42,21 @@ def format_report(report_id: str, site: str = "", coupling: str = "") -> MadeRep
     return made
 
 
-def make_reports(job_id: str, formattings: Sequence[Formatting], user: str, early: EarlyParts) -> None:
-    """Make the reports that were wanted with a query job that is complete now; why one is not made is logged.
+def make_reports(job_id: str, early: EarlyParts) -> None:
+    """Make the reports that wait for a query job, which is complete now; why one is not made is logged.
 
     Parts of them may have been made early.
     """
-    for formatting in formattings:
+    early.stop()
+    for report in services().wanted_reports.of(job_id, run_id=str(flow_run.id or "")):
+        if services().queries.jobs.report(report.id).status != JobStatus.QUEUED:  # somebody else has come to it
+            continue
         try:
-            report_id = record_report(job_id, formatting, user, partial=False)
-            _make_report(report_id, early)
+            _make_report(report.id, early)
         except MultiblastError as error:
-            get_run_logger().warning("There is no report in format %s: %s", formatting.format, error)
+            get_run_logger().warning("There is no report %s: %s", report.formatting, error)
         else:
-            record_if_wanted(report_id)
+            record_if_wanted(report.id)
 
 
 @task(cache_policy=NO_CACHE, task_run_name="format the report")

@@ -59,12 +59,15 @@ def _child_id(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
 
 
 @task(cache_policy=NO_CACHE, task_run_name="check and record the query", **RETRY_IF_TRANSIENT)
-def record_query(submission: Submission, notify: str = "") -> Recorded:
-    """Check a submission whole, then record its job, its children, and whom to notify of its end."""
+def record_query(submission: Submission, notify: str = "", wanted: Sequence[Formatting] = ()) -> Recorded:
+    """Check a submission whole, then record its job, its children, the reports, and whom to notify of its end."""
     who = requester(submission.owner)
     services().accounts.check_submitter(who, has_link=True)
+    services().wanted_reports.check(submission.options, wanted)
     with names_kept_out():
-        return services().queries.submit(who, submission, notify=notify)
+        recorded = services().queries.submit(who, submission, notify=notify)
+    services().wanted_reports.record(who, recorded.job_id, wanted)
+    return recorded
 
 
 @task(cache_policy=NO_CACHE, task_run_name="plan the query")
@@ -116,21 +119,18 @@ def finish_query(job_id: str, lost: Collection[str] = ()) -> SearchedJob:
 class FlowSearch(Steps):
     """The run of a recorded job by a flow run: each step a task, all of it shown on the run's page.
 
+    It also makes the reports that wait for the job, parts of them while others are searched.
     If a step fails, the job fails, and the runs that help end. A run that is stopped from outside, or ends since a
     server was away, leaves its job in progress, and reconcile-jobs runs it again; only a run that was cancelled
     cancels its job.
     """
 
-    def __init__(
-        self, job_id: str, *, may_wait: bool = False, formattings: Sequence[Formatting] = (), user: str = ""
-    ) -> None:
+    def __init__(self, job_id: str, *, may_wait: bool = False) -> None:
         """Begin.
 
         Args:
             job_id: The job.
             may_wait: Whether the run of a large job waits for its turn.
-            formattings: The reports to make, parts of them while others are searched.
-            user: Whose list of reports they are added to.
         """
         super().__init__(_run(job_id))
         set_job(job_id)
@@ -138,9 +138,7 @@ class FlowSearch(Steps):
         self._may_wait = may_wait
         self._page = RunPage(job_id)
         self._helpers = 0
-        self._user = user
-        self._formattings = formattings
-        self._early = services().reports.early_parts(job_id, formattings)
+        self._early = services().wanted_reports.early_parts(job_id, run_id=str(flow_run.id or ""))
 
     async def plan(self) -> Plan:
         """Find out what is known and what must be searched; the run of a large job then waits for its turn."""
@@ -197,8 +195,7 @@ class FlowSearch(Steps):
             except Exception:
                 await self._page.show_failure()
                 raise
-            await asyncio.to_thread(self._early.stop)
-            make_reports(self._job_id, self._formattings, self._user, self._early)
+            await asyncio.to_thread(make_reports, self._job_id, self._early)
         return job
 
     async def show(self, job: SearchedJob) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import tempfile
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, cast
@@ -17,6 +17,7 @@ from multiblast.accounts import Requester
 from multiblast.actions.answers import CreatedQuery, QueryDetails, QueryItem
 from multiblast.database import JobKind
 from multiblast.jobs import ACTIVE
+from multiblast.reports import Formatting
 from multiblast.reports.hits import HitOrder
 from multiblast.upkeep.reconciliation import Waiting
 from web.bodies import job_request
@@ -62,8 +63,9 @@ _CREATE = {
                 "formats": {
                     "type": "array",
                     "items": {"type": "string"},
-                    "description": "Reports that will be wanted, as `-outfmt` has them, such as `6 std stitle`: a long "
-                    "search makes them itself, so that they are there soon after it is complete. Create them then.",
+                    "description": "Reports to make, as `-outfmt` has them, such as `6 std stitle`: they are queued "
+                    "until the job is complete, and parts of them made while others are searched. `/report/jobs` lists "
+                    "them; to create one finds it.",
                 },
                 "userMeta": {"type": "object"},
             },
@@ -108,18 +110,20 @@ async def create_job(request: Request, service: ServiceOfRequest, caller: Caller
     body_bytes = service.services.policy.http.body_bytes
     async with job_request(request, body_bytes, "config") as (config, query):
         created, waiting = await run_in_threadpool(lambda: create(service, caller.member(), config, query))
-    service.runs.begin(waiting)
+    service.runs.begin_all(waiting)
     return json_answer(request, created)
 
 
 def create(
     service: Service, who: Requester, config: dict[str, Any], query: bytes | Path
-) -> tuple[CreatedQuery, Waiting | None]:
-    """Record a job; return it, and what its run is to be started for."""
-    queries = service.services.queries
-    created = queries.create(who, config, query)
-    waiting = queries.begin(created.query_job_id)
-    return created, waiting and replace(waiting, formats=tuple(config.get("formats") or ()))
+) -> tuple[CreatedQuery, list[Waiting]]:
+    """Record a job and the reports that it names; return it, and what runs are to be started for."""
+    services = service.services
+    created = services.queries.create(who, config, query)
+    wanted = map(Formatting.read_outfmt, config.get("formats") or ())
+    listed = config["jobConfig"].get("addToUserCollection") is not False
+    services.wanted_reports.record(who, created.query_job_id, wanted, listed=listed)
+    return created, services.begin_search(created.query_job_id)
 
 
 @router.get("/jobs/{job_id}", response_model=QueryDetails, responses=errors("not-found", "forbidden", "invalid-input"))

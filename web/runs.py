@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
@@ -68,6 +68,11 @@ class Runs:
         if waiting is not None:
             self._keep(self._begin(waiting))
 
+    def begin_all(self, waiting: Iterable[Waiting]) -> None:
+        """Start several: see `begin`."""
+        for one in waiting:
+            self.begin(one)
+
     def resume(self) -> None:
         """Start, after a while, what still waits since before this process; what has a run is not started again."""
         self._keep(self._resume())
@@ -96,6 +101,8 @@ class Runs:
     async def _begin(self, waiting: Waiting) -> None:
         if await self._done_here(waiting):
             self._on_end()
+            if waiting.kind is JobKind.QUERY:
+                self.begin_all(await run_in_threadpool(self._services.wanted_reports.begin, waiting.job_id))
         else:
             await self._start(waiting)
 

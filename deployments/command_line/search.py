@@ -17,7 +17,6 @@ from deployments.command_line import display
 from deployments.command_line.arguments import Json, Query, TargetsRoot, User
 from deployments.command_line.reports import listed, print_files, read_formats, write_reports
 from deployments.command_line.session import Session
-from multiblast.actions import Queries
 from multiblast.database import JobStatus
 from multiblast.errors import ConflictError, InvalidInputError, JobFailedError, MultiblastError, Problem, collecting
 from multiblast.files import own_scratch
@@ -109,7 +108,8 @@ def run_search(
     )
     with running.services.queries.at_hand(submission) as here:  # so that what is elsewhere is fetched once
         _check(running, here, formats)
-        if running.works_here and not running.services.policy.provenance and (job := _search_directly(running, here)):
+        directly = running.works_here and not running.services.policy.provenance
+        if directly and (job := _search_directly(running, here, formats)):
             return job
         if isinstance(here.query, Path):
             query_file = str(here.query)
@@ -131,17 +131,18 @@ def run_search(
 
 def _check(running: Session, submission: Submission, formats: Collection[Formatting]) -> None:
     problems: list[Problem] = []
-    for formatting in formats:
-        with collecting(problems):
-            running.services.reports.check_search(submission.options, formatting)
+    with collecting(problems):
+        running.services.wanted_reports.check(submission.options, formats)
     with collecting(problems):
         running.services.queries.check(submission)
     if problems:
         raise InvalidInputError(problems)
 
 
-def _search_directly(running: Session, submission: Submission) -> SearchedJob | None:
-    """Search without Prefect in this process; None if that needs a worker there is not.
+def _search_directly(running: Session, submission: Submission, formats: Collection[Formatting]) -> SearchedJob | None:
+    """Search without Prefect in this process, or have the worker search; None if that is needed and there is none.
+
+    The worker makes the reports, too.
 
     Raises:
         JobFailedError: the job is not complete now.
@@ -157,11 +158,12 @@ def _search_directly(running: Session, submission: Submission) -> SearchedJob | 
     with display.searching():
         if run.is_small(plan, running.services.policy.http.small_search_s):
             return run.execute(plan)
+        reports = running.services.wanted_reports.record(who, job_id, formats) if _has_worker(running) else []
         started = _start_run(running, job_id)
         if started is None:
             return None
         try:
-            return _follow(queries, job_id)
+            return _follow(running, job_id, reports)
         except KeyboardInterrupt:
             if started:  # else it is somebody else's
                 with suppress(ConflictError):  # it has just ended
@@ -172,9 +174,8 @@ def _search_directly(running: Session, submission: Submission) -> SearchedJob | 
 def _start_run(running: Session, job_id: str) -> bool | None:
     """Have a job run by the worker; return whether that starts it, False if it runs, None if there is no worker."""
     from deployments.run_starter import RunStarter
-    from deployments.stack import Stack
 
-    if not (running.stack and (stack := Stack.load()) and stack.complete):
+    if not _has_worker(running):
         return None
     waiting = running.services.queries.begin(job_id)
     try:
@@ -185,9 +186,15 @@ def _start_run(running: Session, job_id: str) -> bool | None:
     return waiting is not None
 
 
-def _follow(queries: Queries, job_id: str) -> SearchedJob:
-    """Return a job once it has ended; looked at often at first, as it may be short."""
-    pause_s = _FIRST_PAUSE_S
+def _has_worker(running: Session) -> bool:
+    from deployments.stack import Stack
+
+    return bool(running.stack and (stack := Stack.load()) and stack.complete)
+
+
+def _follow(running: Session, job_id: str, reports: Collection[str]) -> SearchedJob:
+    """Return a job once it has ended, and its reports; looked at often at first, as it may be short."""
+    queries, pause_s = running.services.queries, _FIRST_PAUSE_S
     while queries.jobs.query(job_id).status in ACTIVE:
         time.sleep(pause_s)
         pause_s = min(1.5 * pause_s, _PAUSE_S)
@@ -195,4 +202,6 @@ def _follow(queries: Queries, job_id: str) -> SearchedJob:
     job = queries.searched_job(job_id)
     if job.status != JobStatus.COMPLETE:
         raise JobFailedError(job_id, job.status, job.reason)
+    while any(map(running.services.wanted_reports.is_being_made, reports)):
+        time.sleep(_FIRST_PAUSE_S)
     return job

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
@@ -27,7 +27,6 @@ from multiblast.ids import digest
 from multiblast.jobs import ACTIVE, RESTARTABLE, Child, report_id
 from multiblast.options import Options
 from multiblast.reports import Formatting, ReportRun, files_of
-from multiblast.reports.early_parts import EarlyParts
 from multiblast.reports.formats import FORMATS
 from multiblast.reports.hits import HitPage, read_hits
 from multiblast.reports.html.archive_reader import QueryResult, read_results
@@ -95,25 +94,36 @@ class Reports(JobDoor):
         if notify:
             self._notices.check(notify)
         self.check(requester, query_job_id, formatting, partial=partial)
+        owner, words = requester.owner if add_to_collection else "", {"summary": summary, "description": description}
+        job_id = self.record(query_job_id, formatting, owner, partial=partial, **words)
+        if notify:
+            self._notices.subscribe(job_id, notify)
+        return job_id
+
+    def record(
+        self, query_job_id: str, formatting: Formatting, owner: str, *, partial: bool = False, **words: str
+    ) -> str:
+        """Record a report job, unless it is there, without the checks of `submit`; return its id."""
         options = {**formatting.changed(), **({"partial": True} if partial else {})}
         job = ReportJob(id=report_id(query_job_id, options), query_job_id=query_job_id, formatting=options)
-        owner = requester.owner if add_to_collection else ""
-        self.jobs.record_report(job, owner, summary=summary, description=description)
-        if notify:
-            self._notices.subscribe(job.id, notify)
+        self.jobs.record_report(job, owner, **words)
         return job.id
 
     def check(self, requester: Requester, query_job_id: str, formatting: Formatting, *, partial: bool = False) -> None:
         """Check a request without recording it: see `submit`."""
         self._access.check_read(requester, query_job_id, JobKind.QUERY)
         query = self.jobs.query(query_job_id)
-        self.check_search(options_of(query), formatting)
-        check_letters(self._engine, query, formatting)
+        self.check_query(query, formatting)
         if query.status != JobStatus.COMPLETE and not partial:
             raise ConflictError(
                 f"query job {query.id} is {query.status}, and a report needs a complete one: "
                 "wait for it or restart it, or ask for a partial report"
             )
+
+    def check_query(self, query: QueryJob, formatting: Formatting) -> None:
+        """Refuse what a query job has no such report of, complete or not: see `check_search`."""
+        self.check_search(options_of(query), formatting)
+        check_letters(self._engine, query, formatting)
 
     @staticmethod
     def check_search(options: Options, formatting: Formatting) -> None:
@@ -130,10 +140,6 @@ class Reports(JobDoor):
     def run(self, job_id: str, *, run_id: str = "") -> ReportRun:
         """Return a run of a recorded job, for whatever executes jobs; ``run_id`` is noted in the job's history."""
         return ReportRun(self._engine, job_id, run_id=run_id)
-
-    def early_parts(self, query_job_id: str, formattings: Iterable[Formatting]) -> EarlyParts:
-        """Return what formats parts of reports of a query job while it runs, for whatever executes jobs."""
-        return EarlyParts(self._engine, query_job_id, tuple(formattings))
 
     def begin(self, job_id: str) -> Waiting | None:
         """Let a submitted report go its way, unless it is made of the results as they are now: see `Queries.begin`."""

@@ -10,10 +10,12 @@ from multiblast.jobs.lineage import descendants, newest_plugin_jobs
 from multiblast.jobs.ownership import Links, summary_problems
 from multiblast.jobs.recording import NewSequence
 from multiblast.jobs.states import ACTIVE, ENDED, MOVES, OPEN, RESTARTABLE, move
+from multiblast.jobs.wanted import MADE_BY_SEARCH, is_wanted, waits_for_search
 
 __all__ = [
     "ACTIVE",
     "ENDED",
+    "MADE_BY_SEARCH",
     "MOVES",
     "OPEN",
     "RESTARTABLE",
@@ -34,10 +36,12 @@ __all__ = [
     "descendants",
     "has_result",
     "is_child",
+    "is_wanted",
     "move",
     "newest_plugin_jobs",
     "plugin_job_id",
     "report_id",
     "sequence_digest",
     "summary_problems",
+    "waits_for_search",
 ]

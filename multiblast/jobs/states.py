@@ -10,7 +10,8 @@
 A plugin job in progress may ask a person something: it is paused then, and queued again once it was answered.
 
 A job is complete when its results are there, so whatever it was before, finding
-them (another job may have searched the same sequences) completes it.
+them (another job may have searched the same sequences) completes it. Reports that
+wait for a query job end with one that fails or is cancelled.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, insert, literal, select, update
 from sqlmodel import Session, col
 
-from multiblast.database import AnyJob, JobEvent, JobStatus, UtcDateTime, among, utc_now
+from multiblast.database import AnyJob, JobEvent, JobStatus, QueryJob, ReportJob, UtcDateTime, among, utc_now
+from multiblast.jobs.wanted import waits_for_search
 
 MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
     JobStatus.QUEUED: frozenset({JobStatus.IN_PROGRESS, JobStatus.COMPLETE, JobStatus.FAILED, JobStatus.CANCELLED}),
@@ -79,6 +81,9 @@ def move(  # noqa: PLR0913 - a change of state has this many facts
         history = select(col(table.id), *facts).where(locked)
         session.connection().execute(insert(JobEvent).from_select(_EVENT_COLUMNS, history))
         session.connection().execute(update(table).where(locked).values(_changes(to, why, now)))
+    if moving and table is QueryJob and to in {JobStatus.FAILED, JobStatus.CANCELLED}:
+        waiting = among(session, col(ReportJob.query_job_id), moving) & waits_for_search()
+        move(session, ReportJob, waiting, to, f"its query job is {to}", run_id=run_id)
     return len(moving)
 
 

@@ -83,6 +83,11 @@ class EarlyParts:
         self.stop()
         self._place.cleanup()
 
+    @property
+    def dropped(self) -> bool:
+        """Whether the run that was to make reports of the parts has ended, so that nobody makes them now."""
+        return self._dropped.is_set()
+
     def start(self) -> None:
         """Format from now on what is ready, whenever there is something."""
         if self._formattings and self._thread is None:

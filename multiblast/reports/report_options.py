@@ -84,6 +84,12 @@ class Formatting(BaseModel):
         name, _, fields = text.strip().partition(" ")
         return cls.read(name, fields=fields)
 
+    @classmethod
+    def recorded(cls, facts: Mapping[str, Any]) -> Self:
+        """Return what a report job was recorded with."""
+        options = {name: value for name, value in facts.items() if name not in {"formatType", "partial"}}
+        return cls.read(facts["formatType"], options=options)
+
     @property
     def outfmt(self) -> str:
         """The format and its fields as `read_outfmt` reads them."""

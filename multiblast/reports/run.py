@@ -86,7 +86,8 @@ class ReportRun:
         started = utc_now()
         if not at_once:
             self._move(JobStatus.IN_PROGRESS)
-        cancelled = throttled(lambda: self.engine.jobs.report(report.id).status == JobStatus.CANCELLED)
+        jobs = self.engine.jobs
+        cancelled = throttled(lambda: self._dropped() or jobs.report(report.id).status == JobStatus.CANCELLED)
         try:
             context = self._context(query)
             source = ReportSource(
@@ -94,7 +95,8 @@ class ReportRun:
             )
             files, command = write_report(source, report, version)
         except BaseException as error:
-            if is_outage(error):  # the job stays in progress, and reconciling lets it be made again
+            # The job stays in progress, and reconciling lets it be made again.
+            if is_outage(error) or self._dropped():
                 raise
             stderr = error.stderr if isinstance(error, ProgramError) else ""
             self._move(JobStatus.FAILED, str(error), stderr=stderr)
@@ -107,6 +109,9 @@ class ReportRun:
             command=list(command),
         )
         return MadeReport(report.id, query.id, JobStatus.COMPLETE, tuple(files), False, command)
+
+    def _dropped(self) -> bool:
+        return self.early is not None and self.early.dropped
 
     def _move(self, status: JobStatus, why: str = "", **facts: object) -> None:
         self.engine.jobs.move_report(self.job_id, status, why, run_id=self.run_id, **facts)

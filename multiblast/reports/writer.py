@@ -254,8 +254,7 @@ def write_report(source: ReportSource, report: ReportJob, version: str) -> tuple
         ProgramError: the formatter failed, or was killed.
         ConflictError: the search left no profile.
     """
-    options = {key: value for key, value in report.formatting.items() if key not in {"formatType", "partial"}}
-    formatting = Formatting.read(report.formatting["formatType"], options=options)
+    formatting = Formatting.recorded(report.formatting)
     with TemporaryDirectory(prefix="multiblast-") as name:
         directory = Path(name)
         made = directory / "report"

@@ -6,6 +6,7 @@
   leases. Should its run live after all, nothing is searched twice, since leases see to that.
 - A job whose run ends too often before it does has failed.
 - A queued job may have a run too, which waits for its turn: that one is cancelled, and found dead, in the same way.
+- A report that waits for its query job is left to the run of that, until it is complete.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from multiblast.database import (
     JobStatus,
     Lease,
     QueryJob,
+    ReportJob,
     Result,
     Run,
     among,
@@ -37,7 +39,7 @@ from multiblast.database import (
     raw,
     utc_now,
 )
-from multiblast.jobs import ACTIVE, OPEN, Jobs, adopted, has_result, is_child, move
+from multiblast.jobs import ACTIVE, OPEN, Jobs, adopted, has_result, is_child, move, waits_for_search
 from multiblast.results.holders import is_gone
 
 _log = logging.getLogger(__name__)
@@ -65,15 +67,11 @@ RunStates: TypeAlias = Callable[[set[str]], Mapping[str, RunState]]
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A queued job that nobody is about to run, and the number of the event that queued it.
-
-    Of a query job, the run also makes reports in some ``formats``, as ``-outfmt`` has them.
-    """
+    """A queued job that nobody is about to run, and the number of the event that queued it."""
 
     job_id: str
     kind: JobKind
     event: int
-    formats: tuple[str, ...] = ()
 
     def key(self, start: int = 0) -> str:
         """Return the idempotency key of a run for it, so that it is started once, whatever starts it.
@@ -254,7 +252,9 @@ class Reconciliation:
 
 
 def _own(table: type[AnyJob]) -> ColumnElement[bool]:
-    """Return the condition that a job has runs of its own, rather than those of the jobs whose sequence it is."""
+    """Return the condition that a job has runs of its own, rather than those of other query jobs."""
+    if table is ReportJob:
+        return not_(waits_for_search())
     runs = exists().where(col(Run.job_id) == table.id, col(Run.finished_at).is_(None))
     return or_(not_(is_child()), runs) if table is QueryJob else true()
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 import shlex
 import subprocess
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from multiblast.jobs import MADE_BY_SEARCH
+from multiblast.sequences import read_fasta
 
 pytestmark = pytest.mark.long
 
@@ -30,6 +35,29 @@ def test_search_prints_a_row_a_sequence_and_writes_the_report(multiblast: Run, e
     assert "is complete" in done.stdout
     assert (tmp_path / "out" / "report.xml").read_text().startswith("<?xml")
     assert (tmp_path / "out" / "report.zip").exists()
+
+
+def test_reports_of_a_search_by_the_worker_are_made_by_its_run(
+    multiblast: Run, answer: Answer, examples: Path, tmp_path: Path
+) -> None:
+    with gzip.open(examples / "proteins.fasta.gz") as stream:
+        query = b"".join(sequence.canonical for sequence in islice(read_fasta(stream.read()), 200))
+    (tmp_path / "many.fasta").write_bytes(query)
+    formats = ("--format", "6", "--format", "15", "--out", "out", "--user", "ann")
+    job = answer("search", "many.fasta", *TARGET, "--option", "evalue=0.002", *formats)["job"]["job_id"]
+    listed = json.loads(multiblast("reports", "list", "--job", job, "--user", "ann", "--json").stdout)
+    for report in listed:
+        history = json.loads(multiblast("reports", "history", report["reportJobID"], "--json").stdout)
+        assert [(event["toStatus"], event["why"]) for event in history] == [
+            ("queued", "submitted"),
+            ("queued", MADE_BY_SEARCH),
+            ("queued", MADE_BY_SEARCH),
+            ("in-progress", ""),
+            ("complete", ""),
+        ]
+        assert len({event["flowRun"] for event in history[1:]}) == 1
+    assert len(listed) == 2
+    assert (tmp_path / "out" / "format-15" / "report.json").exists()
 
 
 def test_search_again_reuses_everything_and_says_so(multiblast: Run, answer: Answer, examples: Path) -> None:

@@ -34,31 +34,40 @@ def start(client: httpx.Client, deployment: str, *, state: str = "SCHEDULED", **
     return str(client.post(f"/deployments/{found['id']}/create_flow_run", json=body).raise_for_status().json()["id"])
 
 
-def test_job_of_a_killed_run_is_reconciled_and_completes(
+def test_job_of_a_killed_run_is_reconciled_and_completes_with_its_reports(
     live: dict[str, str], prefect_api: httpx.Client, examples: Path
 ) -> None:
     with gzip.open(examples / "proteins.fasta.gz") as stream:
         query = b"".join(sequence.canonical for sequence in islice(read_fasta(stream.read()), SEQUENCES)).decode()
     jobs = f"file:{live['MULTIBLAST_HOME']}/jobs.sqlite?mode=ro"
 
-    def status() -> str:
+    def statuses(statement: str) -> list[str]:
         with suppress(sqlite3.OperationalError), closing(sqlite3.connect(jobs, uri=True)) as connection:
-            row = connection.execute("SELECT status FROM query_job WHERE sequences = ?", [SEQUENCES]).fetchone()
-            return row[0] if row else ""
-        return ""  # there is no database before its first use
+            return [row[0] for row in connection.execute(statement, [SEQUENCES])]
+        return []  # there is no database before its first use
+
+    def status() -> str:
+        return next(iter(statuses("SELECT status FROM query_job WHERE sequences = ?")), "")
+
+    def reports() -> list[str]:
+        return statuses(
+            "SELECT report_job.status FROM report_job JOIN query_job ON query_job.id = query_job_id WHERE sequences = ?"
+        )
 
     def state(run: str) -> str:
         return str(prefect_api.get(f"/flow_runs/{run}").json()["state_type"])
 
-    run = start(prefect_api, "submit-query", query=query, targets=["demo/examples/proteins"], options={"evalue": 0.003})
+    searched = {"targets": ["demo/examples/proteins"], "options": {"evalue": 0.003}}
+    run = start(prefect_api, "submit-query", query=query, **searched, formats=["6 std stitle", "15"])
     wait_for(lambda: status() == "in-progress")
     pid = prefect_api.get(f"/flow_runs/{run}").json()["infrastructure_pid"].rpartition(":")[2]
     os.kill(int(pid), signal.SIGKILL)
     wait_for(lambda: state(run) == "CRASHED")
-    assert status() == "in-progress"
+    assert (status(), reports()) == ("in-progress", ["queued"] * 2)
     reconcile = start(prefect_api, "reconcile-jobs")
     wait_for(lambda: state(reconcile) == "COMPLETED")
     wait_for(lambda: status() == "complete")
+    wait_for(lambda: reports() == ["complete"] * 2)
     another, dead = follow(prefect_api, run), read(prefect_api, run)
     assert dead["state"]["message"].endswith(f" goes on with its job, at {live['UI_URL']}/v2/runs/flow-run/{another}")
     assert read(prefect_api, another)["name"] in dead["state"]["message"]

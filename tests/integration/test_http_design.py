@@ -139,11 +139,28 @@ def test_http_submission_is_queued_while_nothing_can_be_started(client: httpx.Cl
     assert [one.job_id for one in starter.started].count(made) == 1
 
 
-def test_http_run_of_a_submission_is_told_which_reports_are_wanted(client: httpx.Client, starter: HereStarter) -> None:
-    residues, wanted = "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQAPILSRVGDGTQDNLSGAEKAVQVKVKALPDAQFECC", ("15", "6 std stitle")
-    made = submit(client, f">wanted\n{residues}\n", formats=list(wanted))
-    assert ended(client, f"/query/jobs/{made}")["status"] == "complete"
-    assert [one.formats for one in starter.started if one.job_id == made] == [wanted]
+@pytest.mark.parametrize(("limit_s", "runs"), [(2.0, 0), (1e-6, 1)])
+def test_http_reports_that_a_submission_names_are_made_when_it_is_complete(
+    services: Services, limit_s: float, runs: int
+) -> None:
+    """By whoever does the search; those that are named once it is known, too."""
+    starter, query = HereStarter(services), f">wanted\nMKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQAPILS{'W' * (1 + runs)}\n"
+    headers = {"Authorization": f"Bearer {services.accounts.tokens.make('wanted', str(runs))}"}
+    with (
+        serving(services, starter, small_search_s=limit_s) as url,
+        httpx.Client(base_url=url, headers=headers) as client,
+    ):
+        for wanted in (["15", "6 std stitle"], ["15", "0"]):
+            made = submit(client, query, formats=wanted)
+            assert ended(client, f"/query/jobs/{made}")["status"] == "complete"
+            listed = client.get("/report/jobs", params={"query_job_id": made}).json()
+            reports = [ended(client, f"/report/jobs/{one['reportJobID']}") for one in listed]
+            assert {report["status"] for report in reports} == {"complete"}
+            assert len(reports) == (2 if "0" not in wanted else 3)
+    assert [one.kind for one in starter.started] == [JobKind.QUERY] * runs
+
+
+def test_http_formats_of_a_submission_are_checked_with_it(client: httpx.Client) -> None:
     for wrong, keys in ((["99"], {"formats.formatType"}), (["6 nonsense"], {"formats.formatFields"})):
         answer = client.post("/query/jobs", json={**config(ONE), "formats": wrong})
         assert (answer.status_code, set(answer.json()["errors"]["byKey"])) == (422, keys)

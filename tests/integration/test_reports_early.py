@@ -159,7 +159,7 @@ from pathlib import Path
 from multiblast.database import Database
 from multiblast.files import own_scratch
 from multiblast.installation import Installation
-from multiblast.reports import Formatting, writer
+from multiblast.reports import writer
 from multiblast.services import Services
 from multiblast.settings import QueryLimits
 from multiblast.stores import LocalStore
@@ -168,7 +168,7 @@ url, store, programs, targets, job = sys.argv[1:]
 writer._LEAST_QUERIES_PER_FORMATTER = 1
 installation = Installation(Path(programs), cores=2)
 services = Services(Database(url), LocalStore(store), installation, Targets(Path(targets)), QueryLimits())
-with own_scratch(), services.reports.early_parts(job, [Formatting.read("0")]) as early:
+with own_scratch(), services.wanted_reports.early_parts(job) as early:
     early.start()
     sys.stdin.read()
 """
@@ -181,6 +181,7 @@ def test_killed_process_leaves_neither_formatter_nor_files(
     services, job_id = (job := start()).services, job.run.job_id
     scratch, pid = tmp_path / "scratch", tmp_path / "pid"
     scratch.mkdir()
+    services.wanted_reports.record(ADMINISTRATOR, job_id, FORMATS[:1])
     programs = _with_formatter(job, tmp_path, f'echo $$ > "{pid}.new"; mv "{pid}.new" "{pid}"; exec sleep 60')
     places = [services.database.url, tmp_path / "home" / "store", programs, services.targets.root]
     command = [sys.executable, "-c", _RUN, *map(str, places), job_id]

@@ -161,7 +161,7 @@ def test_cancelled_run_cancels_only_its_own_jobs(database: Database, alone: Quer
 
 
 def test_report_of_an_ended_run_waits_to_be_made_again(database: Database, jobs: Jobs, alone: QueryJob) -> None:
-    report = ReportJob(id="e" * 32, query_job_id=alone.id, formatting={})
+    report = ReportJob(id="e" * 32, query_job_id=alone.id, formatting={"partial": True})
     jobs.record_report(report, "")
     jobs.move_report("e" * 32, JobStatus.IN_PROGRESS, run_id="run-2")
     reconciled = Reconciliation(database).run(knows(run_2=RunState.ENDED))

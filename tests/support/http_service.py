@@ -50,6 +50,8 @@ class HereStarter:
                 return
             door: Any = self.services.queries if waiting.kind is JobKind.QUERY else self.services.reports
             door.run(waiting.job_id).execute()
+            for report in self.services.wanted_reports.of(waiting.job_id):
+                self.services.reports.run(report.id).execute()
 
 
 @contextmanager

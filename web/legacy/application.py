@@ -84,14 +84,14 @@ async def _create_job(request: Request, service: ServiceOfRequest, caller: Calle
             raise InvalidInputError(Problem(f"more than {most} sequences", "query"))
         notes = notes_of(given, config)
 
-        def create() -> tuple[str, Waiting | None]:
+        def create() -> tuple[str, list[Waiting]]:
             who = caller.member()
             created, waiting = query_routes.create(service, who, body, query)
             service.services.queries.note(who, created.query_job_id, notes)
             return created.query_job_id, waiting
 
         job_id, waiting = await run_in_threadpool(create)
-    service.runs.begin(waiting)
+    service.runs.begin_all(waiting)
     return _json({"jobId": job_id})
 
 

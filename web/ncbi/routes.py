@@ -77,7 +77,7 @@ def _is_of_another_site(request: Request, origins: Collection[str]) -> bool:
 async def _put(caller: Caller, service: Service, given: Parameters) -> Response:
     services = service.services
 
-    def submit() -> tuple[str, Waiting | None]:
+    def submit() -> tuple[str, list[Waiting]]:
         who = caller.member()
         config, query = read_search(given, services.queries.targets(), services.policy.http.databases)
         created, waiting = query_routes.create(service, who, config, query)
@@ -90,7 +90,7 @@ async def _put(caller: Caller, service: Service, given: Parameters) -> Response:
         return HTMLResponse(pages.refused(map(str, error.problems)))
     except LimitError as error:
         return HTMLResponse(pages.refused([str(error)]), 429, describe(error)[2])
-    service.runs.begin(waiting)
+    service.runs.begin_all(waiting)
     return HTMLResponse(pages.accepted(request_id, _SECONDS_TO_COME if waiting else 1))
 
 

@@ -1,0 +1,105 @@
+"""Reports that a submission names: recorded with its job, so that they are made whatever happens to its run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from sqlmodel import col, select
+
+from multiblast.accounts import Requester
+from multiblast.database import JobEvent, JobStatus, ReportJob
+from multiblast.errors import InvalidInputError, Problem, collecting, under
+from multiblast.jobs import ACTIVE, MADE_BY_SEARCH, is_wanted
+from multiblast.options import Options
+from multiblast.reports import Formatting
+from multiblast.reports.early_parts import EarlyParts
+from multiblast.search import SearchEngine
+
+if TYPE_CHECKING:
+    from multiblast.actions.reports import Reports
+    from multiblast.upkeep.reconciliation import Waiting
+
+_log = logging.getLogger(__name__)
+
+
+class WantedReports:
+    """Report jobs that are recorded before their query job is complete, and queued until then.
+
+    Whoever completes the query job makes them: mostly its run, and if that dies, the one in its place. If the query
+    job fails or is cancelled, they are too.
+    """
+
+    def __init__(self, engine: SearchEngine, reports: Reports) -> None:
+        self._engine, self._reports = engine, reports
+
+    def check(self, options: Options, formattings: Iterable[Formatting]) -> None:
+        """Refuse reports that a search with these options does not have.
+
+        Raises:
+            InvalidInputError: with all problems, under the key ``formats``.
+        """
+        problems: list[Problem] = []
+        for formatting in formattings:
+            with collecting(problems):
+                self._reports.check_search(options, formatting)
+        if problems:
+            raise InvalidInputError(under("formats", problems))
+
+    def record(
+        self, requester: Requester, query_job_id: str, formattings: Iterable[Formatting], *, listed: bool = True
+    ) -> list[str]:
+        """Record reports of a job that was submitted, unless they are there; return their ids.
+
+        What the titles in a query rule out, as they do XML, is left out: who creates it later learns why.
+
+        Args:
+            requester: Who wants them.
+            query_job_id: The job, which they may read.
+            formattings: The reports.
+            listed: Whether they are added to the requester's list.
+        """
+        query, recorded = self._engine.jobs.query(query_job_id), list[str]()
+        for formatting in dict.fromkeys(formattings):
+            try:
+                self._reports.check_query(query, formatting)
+            except InvalidInputError as error:
+                _log.info("no report in format %s: %s", formatting.outfmt, error, extra={"job": query_job_id})
+                continue
+            recorded.append(self._reports.record(query.id, formatting, requester.owner if listed else ""))
+            self._reports.begin(recorded[-1])
+        return recorded
+
+    def begin(self, query_job_id: str) -> list[Waiting]:
+        """Return what runs are to be started for, if the query job is complete and nobody makes its reports."""
+        if self._engine.jobs.query(query_job_id).status != JobStatus.COMPLETE:
+            return []
+        return [self._reports.waiting(report.id) for report in self.of(query_job_id)]
+
+    def of(self, query_job_id: str, *, run_id: str = "") -> list[ReportJob]:
+        """Return the reports that wait for a query job, the oldest first; with a run, note that it makes them."""
+        mine = select(ReportJob).where(ReportJob.query_job_id == query_job_id, is_wanted())
+        with self._engine.database.read() as session:
+            reports = list(session.exec(mine.order_by(col(ReportJob.created_at), col(ReportJob.id))))
+        if reports and run_id:
+            with self._engine.database.write() as session:
+                session.add_all(_taken(report, run_id) for report in reports)
+        return reports
+
+    def early_parts(self, query_job_id: str, *, run_id: str = "") -> EarlyParts:
+        """Return what formats parts of the reports that wait for a query job while that runs: see `of`."""
+        reports = self.of(query_job_id, run_id=run_id)
+        return EarlyParts(self._engine, query_job_id, [Formatting.recorded(report.formatting) for report in reports])
+
+    def is_being_made(self, report_id: str) -> bool:
+        """Return whether a run makes a report, or is about to."""
+        status = self._engine.jobs.report(report_id).status
+        if status != JobStatus.QUEUED:
+            return status in ACTIVE
+        return bool(self._engine.jobs.history(report_id)[-1].flow_run)
+
+
+def _taken(report: ReportJob, run_id: str) -> JobEvent:
+    status = JobStatus.QUEUED
+    return JobEvent(job_id=report.id, from_status=status, to_status=status, why=MADE_BY_SEARCH, flow_run=run_id)
