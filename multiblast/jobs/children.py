@@ -7,7 +7,7 @@ asks for it. It gets a row once it is more than a part: linked, shared, reported
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from sqlalchemy import ColumnElement, case, exists, literal, text
@@ -17,6 +17,7 @@ from sqlmodel import Session, col, select
 
 from multiblast.database import (
     ChildJob,
+    Database,
     Failure,
     JobEvent,
     JobStatus,
@@ -29,9 +30,12 @@ from multiblast.database import (
     raw,
     utc_now,
 )
+from multiblast.jobs.child_columns import Ids
 
 _FEW = 10_000  # children; of more, it is faster to look for each job among them than for each of them among jobs
 _OF_PARENT = ("site", "program", "recipe", "query_key", "search_key", "created_at", "used_at")
+CHANGED_AT_ONCE = 500
+"""Jobs that one transaction changes at most: a twentieth of a second."""
 COULD_NOT = "could not be searched"
 
 
@@ -149,6 +153,26 @@ def adopted(parent: QueryJob, *conditions: ColumnElement[bool]) -> ColumnElement
     if parent.sequences <= _FEW:
         return col(QueryJob.id).in_(sa_select(digits(col(ChildJob.child_id))).where(*mine))
     return exists().where(col(ChildJob.child_id) == raw(col(QueryJob.id)), *mine).correlate(QueryJob)
+
+
+def adopted_slices(
+    database: Database, parent: QueryJob, *conditions: ColumnElement[bool], which: ColumnElement[bool] | None = None
+) -> Iterator[Ids]:
+    """Yield the ids of a parent's children that are jobs of their own, as many as one transaction may change.
+
+    The conditions are on their `ChildJob`, ``which`` is one on their `QueryJob`; since they are read before the
+    transaction, that has to look again.
+    """
+    if parent.list_number is None:
+        return
+    found = Ids()
+    statement = select(QueryJob.id).where(adopted(parent, *conditions)).order_by(col(QueryJob.id))
+    statement = statement if which is None else statement.where(which)
+    with database.read() as session:
+        for one in session.exec(statement.execution_options(yield_per=CHANGED_AT_ONCE)):
+            found.append(one)
+    for start in range(0, len(found), CHANGED_AT_ONCE):
+        yield found[start : start + CHANGED_AT_ONCE]
 
 
 def has_result() -> ColumnElement[bool]:

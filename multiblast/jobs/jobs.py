@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, not_, or_, update
+from sqlalchemy import ColumnElement, and_, exists, or_, update
 from sqlalchemy import select as sa_select
 from sqlmodel import Session, col, select
 
 from multiblast.database import (
     AnyJob,
     ChildJob,
-    Database,
     Failure,
     JobEvent,
     JobKind,
@@ -35,22 +33,16 @@ from multiblast.database import (
 )
 from multiblast.errors import NotFoundError
 from multiblast.jobs.children import (
-    COULD_NOT,
     adopt,
-    adopted,
     child_history,
     child_ids,
     find_child,
-    has_failed,
-    has_result,
 )
 from multiblast.jobs.ownership import add_link
 from multiblast.jobs.recording import NewSequence, first_event, record
+from multiblast.jobs.runs import JobRuns
 from multiblast.jobs.states import WAITS, move
 
-_log = logging.getLogger(__name__)
-
-_FEW = 10_000  # sequences, which are counted in a twentieth of a second
 _ROWS_AT_A_TIME = 1000
 
 
@@ -68,20 +60,8 @@ class Child:
     failure: Failure | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """How many sequences of a job are there, done and failed; positions count, also of equal sequences."""
-
-    sequences: int
-    done: int
-    failed: int
-
-
-class Jobs:
+class Jobs(JobRuns):
     """All query, report and plugin jobs."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def add(
         self,
@@ -278,65 +258,6 @@ class Jobs:
             statement = _children(job).where(among(session, col(ChildJob.result_key), keys))
             return [Child(*row) for row in session.execute(statement)]
 
-    def counts(self, job: QueryJob) -> Counts:
-        """Count a job's sequences, done and failed, in one query."""
-        with self._database.read() as session:
-            return _counts(session, job)
-
-    def start(self, job: QueryJob, *, run_id: str = "") -> None:
-        """Note that a job runs now, and with it those of its children that have no result."""
-        with self._database.write() as session:
-            adopt(session, job.id)
-            again = session.get_one(QueryJob, job.id, with_for_update=True)
-            again.cancel_requested, again.attempts = False, again.attempts + 1
-            session.flush()
-            for searched in _with_parts(again, not_(has_result())):
-                move(session, QueryJob, searched, JobStatus.QUEUED, "submitted again", run_id=run_id)
-                move(session, QueryJob, searched, JobStatus.IN_PROGRESS, run_id=run_id)
-        _log.info("runs now", extra={"job": job.id})
-
-    def stop(self, job: QueryJob, to: JobStatus, why: str, *, run_id: str = "") -> None:
-        """Note that a job fails or is cancelled, and with it those of its children that have no result.
-
-        Of a cancelled job, what still runs is stopped.
-        """
-        with self._database.write() as session:
-            held = session.get_one(QueryJob, job.id, with_for_update=True)
-            held.cancel_requested = held.cancel_requested or to is JobStatus.CANCELLED
-            session.flush()
-            for left in _with_parts(held, not_(has_result())):
-                move(session, QueryJob, left, to, why, run_id=run_id)
-        _log.info("%s: %s", to, why, extra={"job": job.id})
-
-    def settle(self, job: QueryJob, *, run_id: str = "", run: Run | None = None) -> JobStatus:
-        """Complete a job if all its sequences have a result, or fail it if some cannot have one; return its status.
-
-        So are those of its children that are jobs of their own. A ``run`` that is over with this is recorded in the
-        same transaction.
-        """
-        counts = self.counts(job)  # before the transaction: of a million sequences this takes a second
-        with self._database.write() as session:
-            held = session.get_one(QueryJob, job.id, with_for_update=True)  # the parent before its children, always
-            if (held.attempts, held.list_number) != (job.attempts, job.list_number) or held.sequences <= _FEW:
-                counts = _counts(session, held)  # a restart forgets failures
-            status, mine = JobStatus(held.status), col(QueryJob.id) == job.id
-            to, why = status, ""
-            if counts.done == counts.sequences:
-                to = JobStatus.COMPLETE
-            elif counts.failed and counts.done + counts.failed >= counts.sequences:
-                to, why = JobStatus.FAILED, f"{counts.failed} of {counts.sequences} sequences could not be searched"
-            if to != status and move(session, QueryJob, mine, to, why, run_id=run_id):
-                status = to
-            if held.list_number is not None:
-                move(session, QueryJob, adopted(held, has_result()), JobStatus.COMPLETE, run_id=run_id)
-                failed = adopted(held, has_failed(), not_(has_result()))
-                move(session, QueryJob, failed, JobStatus.FAILED, COULD_NOT, run_id=run_id)
-            if run is not None:
-                held.attempts += 1
-                session.add(run)
-        _log.info("is %s", status, extra={"job": job.id})
-        return status
-
     def history(self, job_id: str) -> list[JobEvent]:
         """Return what happened to a job, oldest first; to a child that is no job of its own, what did to its parent."""
         with self._database.read() as session:
@@ -412,25 +333,3 @@ def _children(job: QueryJob) -> Any:
         .outerjoin(Failure, col(Failure.key) == ChildJob.result_key)
         .order_by(col(ChildJob.position))
     )
-
-
-def _counts(session: Session, job: QueryJob) -> Counts:
-    if job.list_number is None:
-        done = session.get(Result, job.result_key) is not None
-        failed = session.get(Failure, job.result_key) is not None
-        return Counts(1, int(done), int(failed))
-    statement = (
-        sa_select(func.count(), func.count(col(Result.key)), func.count(col(Failure.key)))
-        .select_from(ChildJob)
-        .where(col(ChildJob.list_number) == job.list_number)
-        .outerjoin(Result, col(Result.key) == ChildJob.result_key)
-        .outerjoin(Failure, col(Failure.key) == ChildJob.result_key)
-    )
-    return Counts(*map(int, session.connection().execute(statement).one()))
-
-
-def _with_parts(job: QueryJob, *conditions: ColumnElement[bool]) -> Iterator[ColumnElement[bool]]:
-    """Yield the condition for a job, and that for those children under conditions that are jobs of their own."""
-    yield col(QueryJob.id) == job.id
-    if job.list_number is not None:
-        yield adopted(job, *conditions)

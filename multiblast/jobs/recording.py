@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import ColumnElement, update
+from sqlalchemy import select as sa_select
 from sqlmodel import Session, col, select
 
 from multiblast.database import (
@@ -17,14 +18,16 @@ from multiblast.database import (
     Link,
     QueryJob,
     SequenceList,
+    among,
     in_portions,
     insert_missing,
+    raw,
 )
-from multiblast.jobs.children import adopt, adopted
+from multiblast.jobs.children import adopt, adopted, adopted_slices
 from multiblast.jobs.ownership import add_link
 from multiblast.jobs.states import move
 
-_SLICE = 2000  # rows of one transaction: about a twentieth of a second
+_SLICE = 1000  # rows of one transaction: about a thirtieth of a second
 _CHANGED = "a database or the program changed since it was searched"
 
 
@@ -43,7 +46,8 @@ class NewSequence:
 def record(database: Database, job: QueryJob, sequences: Iterable[NewSequence], link: Link) -> None:
     """Write a query job, its children and its owner's link; what exists already is left as it is.
 
-    All is one transaction, but for children beyond the first thousands: these are written before their parent.
+    All is one transaction, but for the children of a large job: these are written, and those of them that have rows of
+    their own renewed, before their parent.
     """
     portions = iter(()) if _is_recorded(database, job) else in_portions(sequences, _SLICE)
     portion: Sequence[NewSequence] = next(portions, ())
@@ -53,6 +57,13 @@ def record(database: Database, job: QueryJob, sequences: Iterable[NewSequence], 
             _add_children(session, job, position, portion)
         position += len(portion)
         portion = following
+    if position > 1:
+        with database.write() as session:
+            _add_children(session, job, position, portion)
+        portion = ()
+        for some in adopted_slices(database, job, which=_is_of_another_search(job)):
+            with database.write() as session:
+                _renew_parts(session, job, among(session, col(QueryJob.id), some))
     with database.write() as session:
         if portion:
             _add_children(session, job, position, portion)
@@ -98,16 +109,24 @@ def _renew(session: Session, job: QueryJob) -> None:
     """Give a job, and those of its children that have a row, new result keys if those are of another search."""
     if job.sequences > 1 and job.list_number is None:
         return  # it was recorded so before, and if it is another now, somebody has just renewed it
-    other = col(QueryJob.search_key) != job.search_key
+    other = _is_of_another_search(job)
     move(session, QueryJob, other & (col(QueryJob.id) == job.id), JobStatus.QUEUED, _CHANGED)
     renewed = {"result_key": job.result_key, "search_key": job.search_key, "list_number": job.list_number}
     session.connection().execute(update(QueryJob).where(other, col(QueryJob.id) == job.id).values(renewed))
-    if job.list_number is None:
-        return
-    parts = session.exec(select(QueryJob.id).where(other, adopted(job)).order_by(col(QueryJob.id))).all()
-    for part in parts:
-        mine = col(QueryJob.id) == part
-        keys = select(ChildJob.result_key).where(ChildJob.list_number == job.list_number, ChildJob.child_id == part)
-        renewed = {"result_key": session.exec(keys.limit(1)).one(), "search_key": job.search_key}
-        move(session, QueryJob, mine, JobStatus.QUEUED, _CHANGED)
-        session.connection().execute(update(QueryJob).where(mine).values(renewed))
+    if job.list_number is not None:
+        _renew_parts(session, job, adopted(job))
+
+
+def _is_of_another_search(job: QueryJob) -> ColumnElement[bool]:
+    return col(QueryJob.search_key) != job.search_key
+
+
+def _renew_parts(session: Session, job: QueryJob, which: ColumnElement[bool]) -> None:
+    """Give some children of a job that have a row the result keys that they have in it now."""
+    found = select(QueryJob.id).where(which, _is_of_another_search(job)).order_by(col(QueryJob.id))
+    parts = among(session, col(QueryJob.id), session.exec(found.with_for_update()).all())
+    move(session, QueryJob, parts, JobStatus.QUEUED, _CHANGED)
+    mine = [col(ChildJob.list_number) == job.list_number, col(ChildJob.child_id) == raw(col(QueryJob.id))]
+    key = sa_select(col(ChildJob.result_key)).where(*mine).limit(1).correlate(QueryJob).scalar_subquery()
+    renewed = {"result_key": key, "search_key": job.search_key}
+    session.connection().execute(update(QueryJob).where(parts).values(renewed))

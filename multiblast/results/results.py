@@ -302,7 +302,7 @@ def results_digest(session: Session, job: QueryJob) -> str:
         .where(ChildJob.list_number == job.list_number)
         .order_by(col(ChildJob.position))
     )
-    for digest in session.exec(statement):
+    for digest in session.exec(statement.execution_options(yield_per=_SLICE)):
         hasher.update(bytes.fromhex(digest))
         found += 1
     return hasher.hexdigest() if found == job.sequences else ""

@@ -5,14 +5,14 @@
 - A sequence of a larger job stays as long as one of these is there.
 - A result goes with the last job that refers to it and is not expired. Its object goes later
   (`multiblast.upkeep.storage`), when nobody can still be reading it.
-- Each job expires in a transaction of its own, whole or not at all, and one that cannot stops no other. Its results
-  go after that, a slice at a time, so that nobody waits long for a job with a million; what a killed process leaves of
-  them goes with the old results that no job refers to.
+- Each job expires in a transaction of its own, whole or not at all, and one that cannot stops no other. Those of its
+  sequences that are jobs of their own, and its results, go after that, a slice at a time, so that nobody waits long for
+  a job with a million; what a killed process leaves of them goes as other old jobs and results do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -41,12 +41,12 @@ from multiblast.database import (
     utc_now,
 )
 from multiblast.errors import MultiblastError
-from multiblast.jobs import ENDED, adopted, move
+from multiblast.jobs import ENDED, adopted_slices, move
 from multiblast.plugins.kept_outputs import object_of, outputs_digest
 from multiblast.results.compaction import discard, forget_empty
 from multiblast.results.results import results_digest
 
-_ROWS_AT_A_TIME = 1000
+_ROWS_AT_A_TIME = 500  # of which a transaction takes a twentieth of a second
 
 
 @dataclass(slots=True)
@@ -97,12 +97,18 @@ class Expiry:
         for job_id in queries:
             if self._expire_query(expired, job_id, cutoff, why):
                 expired.query_jobs.append(job_id)
-        with self._database.read() as session:
-            old = select(Result.key).join(Pack, col(Pack.number) == Result.pack_number)
-            left = old.where(col(Pack.created_at) < cutoff, _unreferenced())
-            keys = session.exec(left.execution_options(yield_per=_ROWS_AT_A_TIME))
-            self._remove(expired, "results", keys)
+        after = ""
+        while some := self._left(cutoff, after):
+            self._remove(expired, "results", some)
+            after = some[-1]
         return expired
+
+    def _left(self, cutoff: datetime, after: str) -> Sequence[str]:
+        """Return some old results that no job refers to, by their keys, from one on."""
+        old = select(Result.key).join(Pack, col(Pack.number) == Result.pack_number)
+        left = old.where(col(Result.key) > after, col(Pack.created_at) < cutoff, _unreferenced())
+        with self._database.read() as session:
+            return session.exec(left.order_by(col(Result.key)).limit(_ROWS_AT_A_TIME)).all()
 
     def _expire_query(self, expired: Expired, job_id: str, cutoff: datetime, why: str) -> bool:
         """Let a query job expire, then its results go; return whether it did."""
@@ -117,14 +123,22 @@ class Expiry:
         expire = partial(_expire_query, job=job, digest=digest, cutoff=cutoff, why=why)
         if not self._step(expired, job_id, expire):
             return False
-        if job.list_number is None:
-            self._remove(expired, job_id, [job.result_key])
-            return True
-        with self._database.read() as session:
-            mine = select(ChildJob.result_key).where(ChildJob.list_number == job.list_number)
-            ordered = mine.order_by(col(ChildJob.position)).execution_options(yield_per=_ROWS_AT_A_TIME)
-            self._remove(expired, job_id, session.exec(ordered))
+        for some in adopted_slices(self._database, job, which=_stale_query(QueryJob, cutoff)):
+            self._step(expired, job_id, partial(_expire_children, parts=some, cutoff=cutoff, why=why))
+        self._remove(expired, job_id, self._result_keys(job))
         return True
+
+    def _result_keys(self, job: QueryJob) -> Iterator[str]:
+        """Yield the keys of a job's results; while some are removed, nothing is being read."""
+        if job.list_number is None:
+            yield job.result_key
+            return
+        mine = select(ChildJob.result_key).where(ChildJob.list_number == job.list_number)
+        for first in range(1, job.sequences + 1, _ROWS_AT_A_TIME):
+            between = col(ChildJob.position).between(first, first + _ROWS_AT_A_TIME - 1)
+            with self._database.read() as session:
+                some = session.exec(mine.where(between).order_by(col(ChildJob.position))).all()
+            yield from some
 
     def _remove(self, expired: Expired, name: str, keys: Iterable[str]) -> None:
         """Remove those of some results that no job refers to, a slice at a time."""
@@ -220,19 +234,21 @@ def _expire_query(session: Session, job: QueryJob, digest: str, cutoff: datetime
         return 0
     session.exec(update(QueryJob).where(col(QueryJob.id) == job.id).values(expired_digest=digest))
     _end_reports(session, col(ReportJob.query_job_id) == job.id, f"its query job was {why}")
-    if job.list_number is not None:
-        _expire_children(session, job, cutoff, why)
     return 1
 
 
-def _expire_children(session: Session, parent: QueryJob, cutoff: datetime, why: str) -> None:
-    """Let those children expire that are jobs of their own, and that nothing else keeps."""
-    stale = session.exec(select(QueryJob.id).where(adopted(parent), _stale_query(QueryJob, cutoff))).all()
-    parts = among(session, col(QueryJob.id), stale)
+def _expire_children(session: Session, parts: Sequence[str], cutoff: datetime, why: str) -> int:
+    """Let those of some children expire that nothing keeps."""
+    _keep_out_submissions(session)
+    mine = among(session, col(QueryJob.id), parts)
+    stale = session.exec(select(QueryJob.id).where(mine, _stale_query(QueryJob, cutoff))).all()
+    expiring = among(session, col(QueryJob.id), stale)
     digest = sa_select(col(Result.digest)).where(col(Result.key) == QueryJob.result_key).scalar_subquery()
-    session.connection().execute(update(QueryJob).where(parts).values(expired_digest=func.coalesce(digits(digest), "")))
+    session.connection().execute(
+        update(QueryJob).where(expiring).values(expired_digest=func.coalesce(digits(digest), ""))
+    )
     _end_reports(session, among(session, col(ReportJob.query_job_id), stale), why)
-    move(session, QueryJob, parts, JobStatus.EXPIRED, why)
+    return move(session, QueryJob, expiring, JobStatus.EXPIRED, why)
 
 
 def _referred(by: Callable[[Any], ColumnElement[bool]]) -> ColumnElement[bool]:

@@ -16,8 +16,7 @@ from starlette.responses import Response
 from multiblast.actions.answers import QueryDetails
 from multiblast.database import JobKind, QueryJob, utc_now
 from multiblast.errors import ConflictError, MultiblastError, NotFoundError
-from multiblast.jobs import ACTIVE
-from multiblast.jobs.jobs import Counts
+from multiblast.jobs import ACTIVE, Counts
 from multiblast.reports.formats import FORMATS, formats_of
 from multiblast.reports.html import page_data
 from multiblast.search.searched_job import RowChoice
