@@ -1,13 +1,14 @@
 """Parts of a job's reports that are formatted while other sequences of it are searched.
 
 Nothing depends on them: a report takes those that were made of the very results it is made of, by the very formatter
-and options, and makes the others. They lie in temporary files of the process that runs the job.
+and options, and makes the others. They lie in temporary files of the process that runs the job. A part is begun only
+when a core is idle, as where the last batches run, or others search: the search is not to be slowed.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +22,7 @@ from multiblast.ids import Canonical, digest
 from multiblast.jobs import Child, ChildColumns
 from multiblast.reports.blast_formatter import BlastFormatter
 from multiblast.reports.blast_report import print_part
+from multiblast.reports.idle_time import IdleTime
 from multiblast.reports.report_options import Formatting
 from multiblast.reports.surroundings import surroundings
 from multiblast.reports.writer import ReportSource, queries_per_file
@@ -29,9 +31,10 @@ from multiblast.targets import database_argument
 
 _log = logging.getLogger(__name__)
 
-_LOOK_PERIOD_S = 1.0
+_LOOK_PERIOD_S = 0.5
 _LOOKED_AT = 4  # parts: batches are in the order of the query, so that the first ones are done first
-_NICENESS = 19  # searches have the cores first
+_LEAST_IDLE_CORES = 0.8
+_NICENESS = 19  # whatever begins meanwhile has the cores first
 _MOST_BYTES = 2 << 30
 _HTML_IS_MADE_OF = Formatting(format="15")
 
@@ -53,6 +56,7 @@ class EarlyParts:
         job_id: The query job.
         formattings: The reports that are wanted; those that cannot be made in parts are left to the end.
         most_bytes: How much is kept; beyond that nothing more is formatted.
+        idle_cores: Returns how many cores were idle since it was called last.
     """
 
     def __init__(
@@ -62,8 +66,10 @@ class EarlyParts:
         formattings: Sequence[Formatting],
         *,
         most_bytes: int = _MOST_BYTES,
+        idle_cores: Callable[[], float] | None = None,
     ) -> None:
         self._engine, self._job_id, self._formattings, self._most_bytes = engine, job_id, formattings, most_bytes
+        self._idle_cores = idle_cores
         self._made: dict[str, Path] = {}
         self._bytes = 0
         self._stopped, self._dropped = Event(), Event()
@@ -81,6 +87,8 @@ class EarlyParts:
         """Leave nothing behind, also no formatter."""
         self._dropped.set()
         self.stop()
+        if self._thread is not None:
+            self._thread.join()
         self._place.cleanup()
 
     @property
@@ -95,10 +103,8 @@ class EarlyParts:
             self._thread.start()
 
     def stop(self) -> None:
-        """Format no more; what is being formatted is finished."""
+        """Format no more, at once: what is being formatted with little of the cores is soon made with all of them."""
         self._stopped.set()
-        if self._thread is not None:
-            self._thread.join()
 
     def format_ready(self) -> int:
         """Format the next part of each report whose sequences all have a result; return how many parts that were."""
@@ -136,22 +142,24 @@ class EarlyParts:
     def _format_all(self) -> None:
         try:
             with working_space():
+                idle_cores = self._idle_cores or IdleTime().cores
                 while not self._stopped.is_set():
-                    if not self.format_ready():
+                    if idle_cores() < _LEAST_IDLE_CORES or not self.format_ready():
                         self._stopped.wait(_LOOK_PERIOD_S)
         except Exception as error:  # noqa: BLE001 - the report is made without these parts, and says what is wrong
-            _log.info("formats no parts of reports early: %s", error, extra={"job": self._job_id})
+            if not self._stopped.is_set():
+                _log.info("formats no parts of reports early: %s", error, extra={"job": self._job_id})
 
     def _format(self, query: QueryJob, children: Collection[Child], formatting: Formatting) -> int:
         engine, chunk = self._engine, list(children)
         context, first = engine.resolver.context(query), chunk[0].position
         identity = self._identity(chunk, first, formatting, context)
-        source = ReportSource(engine, query, ChildColumns(chunk), context, self._dropped.is_set, first=first)
+        source = ReportSource(engine, query, ChildColumns(chunk), context, self._stopped.is_set, first=first)
         if not source.queries:
             return 0
         installation = engine.installation
         formatter = BlastFormatter(
-            installation.program("blast_formatter"), 1, installation.time_limit_s, self._dropped.is_set, _NICENESS
+            installation.program("blast_formatter"), 1, installation.time_limit_s, self._stopped.is_set, _NICENESS
         )
         with TemporaryDirectory(dir=self._place.name) as name:
             (archive,) = source.archives(Path(name), together=formatting.row.together)

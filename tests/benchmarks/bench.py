@@ -20,9 +20,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -120,11 +121,35 @@ class Bench:
             report_id = services.reports.submit(Requester(administrator=True), job_id, Formatting.read(6))
             services.reports.run(report_id).execute()
 
+    def with_reports(self, outfmts: Iterable[str], cores: int, *, early: bool) -> tuple[Seconds, Seconds]:
+        """Search, formatting parts of reports if it is ``early``; return seconds, and those of reports after that."""
+        services = self.services()
+        job_id = self._record(services, self._write(self.queries, "ours.fasta"))
+        services.wanted_reports.record(Requester(administrator=True), job_id, map(Formatting.read_outfmt, outfmts))
+        with services.wanted_reports.early_parts(job_id) as parts:
+            if early:
+                parts.start()
+            searched = _timed(lambda: self._run(services, job_id, cores))
+
+            def report() -> None:
+                parts.stop()
+                for one in services.wanted_reports.of(job_id):
+                    replace(services.reports.run(one.id), early=parts).execute()
+
+            return searched, _timed(report)
+
     def _search(self, services: Services, query: Path, cores: int = CORES) -> str:
+        job_id = self._record(services, query)
+        self._run(services, job_id, cores)
+        return job_id
+
+    def _record(self, services: Services, query: Path) -> str:
         target = f"{self.database.parents[2].name}/{self.database.parents[1].name}/{self.database.name}"
         with self._phase("submit"):
             submission = read_submission(query_file=query, program=self.program, targets=[target], options=self.options)
-            job_id = services.queries.submit(Requester(administrator=True), submission).job_id
+            return services.queries.submit(Requester(administrator=True), submission).job_id
+
+    def _run(self, services: Services, job_id: str, cores: int) -> None:
         run = services.queries.run(job_id)
         with self._phase("plan"):
             plan = run.plan()
@@ -133,7 +158,6 @@ class Bench:
             list(pool.map(run.search, plan.to_run) if cores else map(run.search, plan.to_run))
         with self._phase("finish"):
             run.finish()
-        return job_id
 
     def each_alone(self, count: int) -> float:
         """Run one process a sequence for some of them; return the seconds all would take."""
@@ -239,6 +263,22 @@ def memory(directory: Path, _: int) -> None:
     console.print(f"memory of an archive of 1 GB, split and merged: {peak:.0f} MB at most (goal: at most 300)")
 
 
+def early(directory: Path, repeats: int) -> None:
+    """Reports of 10 000 sequences of 500 bp, parts of them formatted while others are searched in 30 Mb."""
+    queries, database = nucleotides(directory, 30_000_000, 10_000)
+    bench = Bench(directory, "blastn", database, queries, task="blastn")
+    for cores in (CORES, max(CORES - 1, 1)):
+        runs: dict[bool, list[tuple[Seconds, Seconds]]] = {False: [], True: []}
+        for _ in range(repeats):
+            for is_early, found in runs.items():
+                found.append(bench.with_reports(("15", "0"), cores, early=is_early))
+        (plain, after), (meanwhile, left) = (map(list, zip(*found, strict=True)) for found in runs.values())
+        _ratio(f"search on {cores} of {CORES} cores, formatting meanwhile, to without", meanwhile, plain, 1.02)
+        console.print(
+            f"  reports take {statistics.median(left):.1f} s after it, without {statistics.median(after):.1f} s"
+        )
+
+
 def _split_and_merge(archive: Path, size: DatabaseSize) -> None:
     with archive.open("rb") as stream, Path(os.devnull).open("wb") as output:
         merge(((b"", part.archive) for part in split(stream, size)), output, "database")
@@ -332,6 +372,7 @@ PARTS: dict[str, Callable[[Path, int], None]] = {
     "peptides": peptides,
     "megablast": megablast,
     "memory": memory,
+    "early": early,
 }
 
 

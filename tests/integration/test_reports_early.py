@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 from sqlmodel import col, update
@@ -68,7 +70,7 @@ def start(
     monkeypatch.setattr("multiblast.reports.writer._LEAST_QUERIES_PER_FORMATTER", 1)
     services = make_services(cores=2)
 
-    def start(**settings: int) -> Halves:
+    def start(**settings: Any) -> Halves:
         targets = ["demo/examples/nucleotides"]
         submission = read_submission(query=fasta(nucleotides), program="blastn", targets=targets, options={})
         run = services.queries.run(services.queries.submit(ADMINISTRATOR, submission).job_id)
@@ -130,8 +132,36 @@ def test_no_more_is_kept_than_is_allowed(start: Callable[..., Halves]) -> None:
         assert job.format_all_ready() == len(FORMATS)
 
 
+def test_no_part_is_begun_while_all_cores_are_busy(start: Callable[..., Halves]) -> None:
+    looks, looked = list[float](), Event()
+
+    def idle_cores() -> float:
+        looks.append(0.5)
+        if len(looks) == 3:
+            looked.set()
+        return looks[-1]
+
+    job = start(idle_cores=idle_cores)
+    with job.early:
+        job.early.start()
+        assert looked.wait(60)
+        assert job.kept == []
+
+
+def test_what_is_being_formatted_at_the_end_is_not_waited_for(start: Callable[..., Halves], tmp_path: Path) -> None:
+    job, pid = start(), tmp_path / "pid"
+    programs = _with_formatter(job, tmp_path, f'echo $$ > "{pid}.new"; mv "{pid}.new" "{pid}"; exec sleep 60')
+    engine = replace(job.services.reports._engine, installation=Installation(programs))
+    with EarlyParts(engine, job.run.job_id, FORMATS, idle_cores=lambda: 1) as early:
+        early.start()
+        wait_for(pid.exists, 25)
+        early.stop()
+        wait_for(lambda: not is_running(int(pid.read_text())), 25)
+        assert not early.dropped
+
+
 def test_run_that_ends_half_way_leaves_nothing(start: Callable[..., Halves]) -> None:
-    job = start()
+    job = start(idle_cores=lambda: 1)
     with job.early:
         job.early.start()
         place = Path(job.early._place.name)
@@ -169,6 +199,7 @@ writer._LEAST_QUERIES_PER_FORMATTER = 1
 installation = Installation(Path(programs), cores=2)
 services = Services(Database(url), LocalStore(store), installation, Targets(Path(targets)), QueryLimits())
 with own_scratch(), services.wanted_reports.early_parts(job) as early:
+    early._idle_cores = lambda: 1
     early.start()
     sys.stdin.read()
 """
@@ -202,7 +233,7 @@ def test_parts_that_cannot_be_made_are_left_to_the_report(
     job = start()
     programs = _with_formatter(job, tmp_path, "exit 3")
     engine = replace(job.services.reports._engine, installation=Installation(programs))
-    broken = EarlyParts(engine, job.run.job_id, FORMATS)
+    broken = EarlyParts(engine, job.run.job_id, FORMATS, idle_cores=lambda: 1)
     with broken, caplog.at_level("INFO"):
         broken.start()
         assert broken._thread is not None
