@@ -192,6 +192,12 @@ class Reports(JobDoor):
             for job, link in self._listed(ReportJob, requester, filters, first=first, count=count)
         ]
 
+    def found(self, requester: Requester, query_job_id: str) -> list[ReportJob]:
+        """Return the reports of a query job that `list_jobs` lists, without those of a part of its sequences."""
+        filters = {"query_job_id": query_job_id, "site": "", "status": ""}
+        listed = self._listed(ReportJob, requester, filters, first=1, count=0)
+        return [job for job, _ in listed if not job.formatting.get("partial")]
+
     @action("show")
     def lookup(self, requester: Requester, job_id: str, *, link: bool = True) -> ReportDetails:
         """Return a report job with its configuration, and add it to the requester's list.

@@ -96,6 +96,11 @@ class Formatting(BaseModel):
         return " ".join([self.format, *self.fields])
 
     @property
+    def title(self) -> str:
+        """The format as a choice in a form, with the fields that were chosen."""
+        return " ".join([self.row.choice, *([f"({' '.join(self.fields)})"] if self.fields else [])])
+
+    @property
     def row(self) -> ReportFormat:
         """The format."""
         return FORMATS[self.format]

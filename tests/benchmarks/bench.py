@@ -274,9 +274,7 @@ def early(directory: Path, repeats: int) -> None:
                 found.append(bench.with_reports(("15", "0"), cores, early=is_early))
         (plain, after), (meanwhile, left) = (map(list, zip(*found, strict=True)) for found in runs.values())
         _ratio(f"search on {cores} of {CORES} cores, formatting meanwhile, to without", meanwhile, plain, 1.02)
-        console.print(
-            f"  reports take {statistics.median(left):.1f} s after it, without {statistics.median(after):.1f} s"
-        )
+        console.print(f"  reports after it: {statistics.median(left):.1f} s, without {statistics.median(after):.1f} s")
 
 
 def _split_and_merge(archive: Path, size: DatabaseSize) -> None:

@@ -17,6 +17,7 @@ from multiblast.actions.answers import QueryDetails
 from multiblast.database import JobKind, QueryJob, utc_now
 from multiblast.errors import ConflictError, MultiblastError, NotFoundError
 from multiblast.jobs import ACTIVE, Counts
+from multiblast.reports import Formatting
 from multiblast.reports.formats import FORMATS, formats_of
 from multiblast.reports.html import page_data
 from multiblast.search.searched_job import RowChoice
@@ -235,6 +236,10 @@ def job_page(
     status = texts.STATUSES[details.status]
     if details.status == "complete" and counts.failed:
         status = texts.PARTLY
+    reports = [
+        (report, Formatting.recorded(report.formatting).title, texts.REPORT_STATUSES[report.status])
+        for report in service.services.reports.found(visitor.who, job_id)
+    ]
     return page(
         request,
         visitor,
@@ -243,6 +248,8 @@ def job_page(
         name=_name(service, details),
         status=status,
         active=details.status in ACTIVE,
+        reports=reports,
+        making=any(report.status in ACTIVE for report, *_ in reports),
         counts=counts,
         failures=[(count, texts.FAILURES.get(name, name)) for name, count in failures.items()],
         warnings=job.notes,

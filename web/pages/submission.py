@@ -20,10 +20,13 @@ from multiblast.errors import InvalidInputError, MultiblastError, Problem, Progr
 from multiblast.molecules import Molecule
 from multiblast.options import PROGRAMS, added_programs, is_program, options_for
 from multiblast.options.option import Option
+from multiblast.reports import Formatting
+from multiblast.reports.formats import formats_of
 from multiblast.search import Submission, options_of
 from multiblast.search.submission import read_submission
 from multiblast.sequences.recognition import recognise
 from multiblast.targets import BlastDatabase
+from multiblast.upkeep.reconciliation import Waiting
 from web.bodies import read_form, text_fields
 from web.pages import texts
 from web.pages.page import PageRoute, page, redirect
@@ -39,6 +42,7 @@ _USUAL = {  # the program that is proposed: the first that compares these
     if program not in {"tblastx", "psiblast", "deltablast"}
     for model in [options_for(program)]
 }
+_USUAL_REPORTS = ("html",)
 _LONGEST_SHOWN = 1 << 20  # of a query that is edited in the page, in letters
 _PRESETS: dict[str, tuple[str, dict[str, str]]] = {  # a program, if they need one, and options
     "Short protein sequences": ("blastp", {"task": "blastp-short"}),
@@ -55,6 +59,7 @@ class Values:
     Attributes:
         databases: As ``molecule:site/target/name``.
         options: Values by BLAST+'s names.
+        reports: Names of formats.
     """
 
     query: str = ""
@@ -63,6 +68,7 @@ class Values:
     summary: str = ""
     options: dict[str, str] = field(default_factory=dict)
     preset: str = ""
+    reports: tuple[str, ...] = _USUAL_REPORTS
 
     @classmethod
     def of(cls, form: FormData) -> Values:
@@ -79,6 +85,7 @@ class Values:
                 if name.startswith(_OPTION) and value.strip()
             },
             fields.get("preset", ""),
+            tuple(value for value in form.getlist("report") if isinstance(value, str)),
         )
 
     @property
@@ -207,18 +214,21 @@ async def submit(request: Request, service: ServiceOfRequest, visitor: VisitorOf
     async with _sent(request, service, visitor) as (form, query):
         values = Values.of(form)
 
-        def record() -> tuple[str, Any, str]:
-            submission = values.submission(query)
+        def record() -> tuple[str, list[Waiting], str]:
+            services, submission = service.services, values.submission(query)
+            wanted = [Formatting.read(name) for name in values.reports]
+            services.wanted_reports.check(submission.options, wanted)
             who, token = submitter(service, visitor)
-            service.services.accounts.check_submitter(who, has_link=True)
-            job_id = service.services.queries.submit(who, submission).job_id
-            return job_id, service.services.queries.begin(job_id), token
+            services.accounts.check_submitter(who, has_link=True)
+            job_id = services.queries.submit(who, submission).job_id
+            services.wanted_reports.record(who, job_id, wanted)
+            return job_id, services.begin_search(job_id), token
 
         try:
             job_id, waiting, token = await run_in_threadpool(record)
         except InvalidInputError as error:
             return await run_in_threadpool(_form, request, service, visitor, values, error)
-    service.runs.begin(waiting)
+    service.runs.begin_all(waiting)
     response = redirect(f"/jobs/{job_id}")
     if token:
         keep_session(request, response, token)
@@ -302,6 +312,7 @@ def _form(
         groups=sorted(groups.items()),
         programs=_programs(),
         presets=_PRESETS,
+        formats=formats_of(values.program),
         options=_option_fields(service, values.program) if values.program else [],
         may_submit=visitor.has_account or service.services.policy.http.guests,
     )

@@ -32,6 +32,15 @@ STATUSES = {
     ),
 }
 
+REPORT_STATUSES = {
+    "queued": "made as soon as the search is done",
+    "in-progress": "being made",
+    "complete": "",
+    "failed": "not made",
+    "cancelled": "cancelled",
+    "expired": "not used for some time, so that its space was freed: make it again below",
+}
+
 PLUGIN_STATUSES = {
     "queued": STATUSES["queued"],
     "in-progress": StatusText("It runs", "What it makes appears here. You can close this page and come back."),
