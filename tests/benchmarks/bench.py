@@ -41,7 +41,7 @@ from multiblast.services import Services
 from multiblast.settings import QueryLimits
 from multiblast.stores import LocalStore
 from multiblast.targets import Targets
-from tests.benchmarks.bench_data import back_translated, changed, cut, nucleotides, proteins, shuffled
+from tests.benchmarks.bench_data import back_translated, changed, cut, mark, nucleotides, proteins, shuffled
 
 _LARGE_BYTES = 1_000_000_000
 _SHOWN = 8  # modules in a profile
@@ -332,9 +332,8 @@ def _interleaved(
 def _ratio(name: str, ours: list[float], other: list[float], goal: float) -> bool:
     """Print a ratio of medians, and whether it is at most its goal; return that."""
     ratio = statistics.median(ours) / statistics.median(other)
-    mark = "[green]met[/green]" if ratio <= goal else "[red]missed[/red]"
     cpu = statistics.median(map(_cpu_s, ours)) / statistics.median(map(_cpu_s, other))
-    console.print(f"{name}: {ratio:.3f} (goal: at most {goal}, {mark}); by CPU time {cpu:.3f}")
+    console.print(f"{name}: {ratio:.3f} (goal: at most {goal}, {mark(is_met=ratio <= goal)}); by CPU time {cpu:.3f}")
     return ratio <= goal
 
 

@@ -19,6 +19,16 @@ __all__ = ["back_translated", "changed", "cut", "many_proteins", "nucleotides", 
 console = Console(highlight=False)
 
 
+def print_goal(name: str, value: float, goal: float, unit: str = "") -> None:
+    """Print what was measured, and whether it is at most its goal."""
+    console.print(f"{name}: {f'{value:.3g} {unit}'.strip()} (goal: at most {goal}, {mark(is_met=value <= goal)})")
+
+
+def mark(*, is_met: bool) -> str:
+    """Return how it is said that a goal is met."""
+    return "[green]met[/green]" if is_met else "[red]missed[/red]"
+
+
 def shuffled(queries: list[Sequence], seed: int) -> list[Sequence]:
     """Return the same sequences in another order and under other names."""
     renamed = [Sequence(b"renamed %d" % number, sequence.residues) for number, sequence in enumerate(queries)]
