@@ -198,6 +198,19 @@ def _upgrade(engine: Engine, migrations: Path, current: str | None) -> None:
         place = engine.url.render_as_string()
         remedy = f"the job database {place} was made by a newer multiblast: upgrade this one"
         raise NotFoundError("schema version", current, remedy)
-    with engine.connect().execution_options(immediate=True) as connection, connection.begin():
+    opened = engine.connect().execution_options(immediate=True)
+    with opened as connection, _temporary_files(connection), connection.begin():
         config.attributes["connection"] = connection  # one transaction: Alembic would commit each version
         command.upgrade(config, "head")
+
+
+@contextmanager
+def _temporary_files(connection: Connection) -> Iterator[None]:
+    """Let SQLite sort in files, since migrations go over all rows that there are."""
+    own = connection.connection.dbapi_connection
+    if not isinstance(own, sqlite3.Connection):
+        yield
+        return
+    own.execute("PRAGMA temp_store=FILE")
+    yield
+    own.execute("PRAGMA temp_store=MEMORY")
