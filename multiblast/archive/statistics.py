@@ -78,6 +78,8 @@ class SearchRequest:
         self.matrix = self._options.get("MatrixName", "BLOSUM62")
         # Whether scores are adjusted to the composition of both sequences.
         self.adjusts_scores = self._number("CompositionBasedStats") in _ADJUSTING
+        # Whether alignments are made once more in full, without heuristics (``-use_sw_tback``).
+        self.makes_full_alignments = self._options.get("SmithWatermanMode") == "TRUE"
         # Whether the first query's plus strand (or first frame) was not searched, so that it has no search space.
         self.lacks_plus_strand = self._number("EffectiveSearchSpace") == 0
         # Whether profiles of domains were searched: by rpsblast, or by rpstblastn, which archives call tblastn.

@@ -5,7 +5,8 @@ and its limits adapt once the list is full. With fewer subjects the list may hol
 search of the whole. Of the subjects on that list only the hits are in a result, so their number is estimated: a
 random sample of all databases is searched with the statistics of the whole and without adjusted scores.
 
-The sample is as large as it must be for a full list to be taken for one with room in one of a million cases.
+The sample begins small and is doubled for the queries that it leaves in doubt. Its bounds are such that a full list
+is taken for one with room in less than one of a million cases.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from multiblast.grown.oids import OidSet
 from multiblast.options import Options, parse_options
 
 _LEAST_EXPECTED = 32
-"""How many subjects of a full list must be in the sample on average."""
+"""How many subjects of a full list must be in the first sample on average."""
 
-_LEAST_HALVINGS, _LARGER = 3, 2
+_LEAST_HALVINGS = 3  # of the first sample
+_LARGEST = 2  # halvings of the last sample: a larger one costs more than it spares
 _CHUNK_BYTES = 1 << 16
 _SEED = 20  # any; the same sample each time
 _STRETCH = 5
@@ -47,7 +49,7 @@ def _adjusts(options: Options) -> bool:
 
 
 def samples(options: Options, sequences: int) -> list[Sample]:
-    """Return a small sample, and a larger one for the queries that the small one leaves in doubt.
+    """Return samples, the smallest first, each for the queries that those before leave in doubt.
 
     None is needed where databases have no more sequences than the list holds; and none is of use where only a large
     part of the databases would tell.
@@ -56,38 +58,38 @@ def samples(options: Options, sequences: int) -> list[Sample]:
     halvings = int(math.log2(limit / _LEAST_EXPECTED)) if limit > _LEAST_EXPECTED else 0
     if sequences <= limit or halvings < _LEAST_HALVINGS:
         return []
-    return [Sample(options, sequences, number) for number in (halvings, halvings - _LARGER) if number]
+    sizes = range(halvings, _LARGEST - 1, -1)
+    return [Sample(options, sequences, size, halvings, _RISK / len(sizes)) for size in sizes]
 
 
 class Sample:
-    """A random sample of the databases, halved some times, and how many hits in it a query may have."""
+    """A random sample of the databases: a half of a half of them, and so on. Each one holds all smaller ones.
 
-    def __init__(self, options: Options, sequences: int, halvings: int) -> None:
-        self.limit = preliminary_list(options)
+    Attributes:
+        most_hits: How many hits in it leave no doubt, but for the accepted risk, that a query's list has room.
+        full: From how many on it is not worth while to ask a larger sample: as many as a full list has on average.
+    """
+
+    def __init__(self, options: Options, sequences: int, halvings: int, first: int, risk: float) -> None:
+        """Describe the sample of so many ``halvings``, where the smallest has ``first``."""
+        limit = preliminary_list(options)
+        self.most_hits = _most_hits(limit, 0.5**halvings, risk)
+        self.full = math.ceil(limit / 2**halvings)
         self._options = options
-        self._halvings = halvings
+        self._halvings, self._first = halvings, first
         self._sequences = sequences
 
-    @property
-    def most_hits(self) -> int:
-        """How many hits in the sample leave no doubt, but for the accepted risk, that the list has room."""
-        mean = self.limit / 2**self._halvings
-        term = total = math.exp(-mean)
-        count = 0
-        while total <= _RISK:
-            count += 1
-            term *= mean / count
-            total += term
-        return count - 1
-
-    def subjects(self) -> OidSet:
-        """Return the sample, each sequence with the same chance."""
-        generator, found = random.Random(_SEED + self._halvings), OidSet(self._sequences)  # noqa: S311 - no secret
+    def added(self) -> OidSet:
+        """Return which sequences the sample has more than the next smaller one, or all of the smallest."""
+        generator, found = random.Random(_SEED), OidSet(self._sequences)  # noqa: S311 - no secret
         for start in range(0, len(found.bits), _CHUNK_BYTES):
             length = min(_CHUNK_BYTES, len(found.bits) - start)
+            draws = [generator.getrandbits(length * 8) for _ in range(self._first)]
             bits = (1 << length * 8) - 1
-            for _ in range(self._halvings):
-                bits &= generator.getrandbits(length * 8)
+            for one in draws[: self._halvings]:
+                bits &= one
+            for one in draws[self._halvings : self._halvings + 1]:
+                bits &= ~one
             found.bits[start : start + length] = bits.to_bytes(length)
         spare = -self._sequences % 8
         if spare:
@@ -95,7 +97,7 @@ class Sample:
         return found
 
     def arguments(self, evalue: float) -> list[str]:
-        """Return the options of the search of the sample.
+        """Return the options of the search of what it adds.
 
         Args:
             evalue: That of the search itself.
@@ -105,10 +107,22 @@ class Sample:
             given |= _UNADJUSTED
             evalue *= _STRETCH if self._options.explicit().get("comp_based_stats") in {"2", "3"} else 1
         # More than these need not be told apart, and are not aligned in full.
-        given |= {"evalue": evalue, "max_target_seqs": self.most_hits + 1, "max_hsps": 1}
+        given |= {"evalue": evalue, "max_target_seqs": self.full, "max_hsps": 1}
         texts = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in given.items()}
         arguments = parse_options(self._options.program, texts).arguments()
         return [*arguments, "-outfmt", "6 qseqid sseqid"]
+
+
+def _most_hits(limit: int, share: float, risk: float) -> int:
+    """Return the largest number of which at most so few of a full list are in a sample with less than a risk."""
+    # The binomial distribution; of its terms the logarithms, since the first ones may be too small for a number.
+    term = limit * math.log1p(-share)
+    count, total = 0, math.exp(term)
+    while total <= risk:
+        count += 1
+        term += math.log((limit - count + 1) / count * share / (1 - share))
+        total += math.exp(term)
+    return count - 1
 
 
 def hits_in(output: Path) -> Counter[str]:

@@ -68,56 +68,74 @@ class EarlierSearch:
         return self._stated.gapped or self._stated.ungapped
 
     @cached_property
-    def _lengths(self) -> list[int]:
-        """The query's, or that of each of its frames."""
-        whole = length_of(self._batch[1])
-        return [whole] if self.request.query_step == 1 else [(whole - frame) // 3 for frame in range(3)]
+    def _letters(self) -> int:
+        return length_of(self._batch[1])
+
+    def _lengths(self, letters: int) -> list[int]:
+        """Return a query's length, or that of each of its frames."""
+        return [letters] if self.request.query_step == 1 else [(letters - frame) // 3 for frame in range(3)]
 
     @property
     def was_searched(self) -> bool:
         """Whether anything of the query was left to search with."""
         return self._parameters is not None
 
-    def space(self, size: DatabaseSize) -> int:
-        """Return the effective search space in databases of a size: see `SearchRequest.derive`."""
+    def space(self, size: DatabaseSize, letters: int = 0) -> int:
+        """Return the effective search space in databases of a size: see `SearchRequest.derive`.
+
+        ``letters`` are those of another query, if one is meant.
+        """
         parameters, ungapped = self._parameters, self._stated.ungapped
         if parameters is None or ungapped is None:
             return 0
-        letters = size.letters // self.request.subject_step
+        subjects = size.letters // self.request.subject_step
+        length = self._lengths(letters or self._letters)[0]
         adjustment = length_adjustment(
-            parameters,
-            self.request.length_correction(ungapped),
-            self._lengths[0],
-            DatabaseSize(letters, size.sequences),
+            parameters, self.request.length_correction(ungapped), length, DatabaseSize(subjects, size.sequences)
         )
-        return max(1, letters - size.sequences * adjustment) * (self._lengths[0] - adjustment)
+        return max(1, subjects - size.sequences * adjustment) * (length - adjustment)
+
+    @property
+    def depends_on_space(self) -> bool:
+        """Whether E-values follow from the effective search space.
+
+        Those of proteins with gaps follow from the letters of the databases alone (``Blast_HSPListGetEvalues``),
+        except for sums of several alignments (``BLAST_LinkHsps``) and for alignments that are made once more in full
+        (``Blast_RedoOneMatchSmithWaterman``).
+        """
+        request = self.request
+        return self.linked or not request.gapped or request.program == "blastn" or request.makes_full_alignments
 
     @property
     def stated_space(self) -> int:
         """The effective search space that the result states."""
         return self._stated.search_space
 
-    def cutoffs(self, size: DatabaseSize) -> tuple[int, ...]:
-        """Return the least scores that decide what is kept in databases of a size, some of them for each frame."""
+    def cutoffs(self, size: DatabaseSize, letters: int = 0) -> tuple[int, ...]:
+        """Return the least scores that decide what is kept in databases of a size, some of them for each frame.
+
+        ``letters`` are those of another query, if one is meant: that is enough where alignments are not linked.
+        """
         parameters, costs = self._parameters, self.request.costs()
+        lengths = self._lengths(letters or self._letters)
         if parameters is None:
             return ()
         if costs is None or not self.request.gapped or self.request.program == "blastn":
-            kept = _least_score(self.request.evalue, parameters, self.space(size))
-            return (kept, self._word_score(kept, parameters, size))
-        letters = size.letters // self.request.subject_step
+            kept = _least_score(self.request.evalue, parameters, self.space(size, letters))
+            return (kept, self._word_score(kept, parameters, size, lengths[0]))
+        subjects = size.letters // self.request.subject_step
         evalue = self.request.evalue * (_STRETCH if self.request.adjusts_scores else 1)
         ungapped, shortest = PROTEIN[self.request.matrix][0], _SHORTEST_SUBJECT // self.request.subject_step
-        kept_of = [_score_of(evalue, costs, ungapped, (length, shortest), letters) for length in self._lengths]
+        kept_of = [_score_of(evalue, costs, ungapped, (length, shortest), subjects) for length in lengths]
         # Where alignments are linked, far lower ones are kept, whatever the size: only the trigger for gaps is left.
         return tuple(self._triggers(kept_of)) if self.linked else tuple(kept_of)
 
-    def _word_score(self, kept: int, parameters: KarlinAltschul, size: DatabaseSize) -> int:
+    def _word_score(self, kept: int, parameters: KarlinAltschul, size: DatabaseSize, length: int) -> int:
         """Return what an alignment without gaps must score."""
         if self.request.program != "blastn":
             return min(self._triggers([kept]))
         average = size.letters // size.sequences
-        return min(kept, _least_score(_WORD_EVALUE, parameters, min(average, 2 * self._lengths[0]) * average))
+        return min(kept, _least_score(_WORD_EVALUE, parameters, min(average, 2 * length) * average))
 
     def _triggers(self, kept: Sequence[int]) -> Iterator[int]:
         """Yield, for each strand and frame, what must be scored before gaps are tried: at most what is kept."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from multiblast.archive.summary import read_subjects
 from multiblast.errors import InvalidInputError, UnderivableError
 from multiblast.grown.alias import argument_of, write_alias
-from multiblast.grown.candidates import hits_in, preliminary_list, samples
+from multiblast.grown.candidates import Sample, hits_in, preliminary_list, samples
 from multiblast.grown.cutoffs import EarlierSearch
 from multiblast.grown.difference import Difference
 from multiblast.grown.known_hits import KnownHits, Run
@@ -167,25 +168,33 @@ class _Preparation:
         new, earlier = self.difference.size, self.difference.earlier_size
         if search.space(earlier) != search.stated_space:
             return "its statistics cannot be derived"
-        if search.space(new) < search.stated_space or new.letters < earlier.letters:
+        has_less_space = search.depends_on_space and search.space(new) < search.stated_space
+        if has_less_space or new.letters < earlier.letters:
             return "the databases have shrunk, so that weaker hits count"
         return "" if search.cutoffs(new) == search.cutoffs(earlier) else "the least score of a hit has changed"
 
     def _with_full_lists(self) -> list[str]:
         """Return the queries for which BLAST+ may have more subjects than it keeps."""
         tried = samples(self.options, self.difference.sequences)
+        counts, full = Counter[str](), list[str]()
         doubtful = list(self.residues) if tried else []
         for number, sample in enumerate(tried):
             if not doubtful:
                 break
-            alias = self._alias(sample.subjects(), f"sample{number}")
-            query, output = self.directory / "sample.fasta", self.directory / "sample.out"
-            query.write_bytes(b"".join(b">%d\n%b\n" % (at, self.residues[key]) for at, key in enumerate(doubtful)))
-            command = [self.options.program, "-query", str(query), "-db", argument_of(alias)]
-            self.run([*command, *sample.arguments(self.evalue)], output)
-            found = hits_in(output)
-            doubtful = [key for at, key in enumerate(doubtful) if found[str(at)] > sample.most_hits]
-        return doubtful
+            counts.update(self._hits_of(doubtful, sample, f"sample{number}"))
+            full += [key for key in doubtful if counts[key] >= sample.full]
+            doubtful = [key for key in doubtful if sample.most_hits < counts[key] < sample.full]
+        return full + doubtful
+
+    def _hits_of(self, keys: Sequence[str], sample: Sample, name: str) -> dict[str, int]:
+        """Return how many hits queries have in what a sample adds to the one before it."""
+        alias = self._alias(sample.added(), name)
+        query, output = self.directory / "sample.fasta", self.directory / "sample.out"
+        query.write_bytes(b"".join(b">%d\n%b\n" % (at, self.residues[key]) for at, key in enumerate(keys)))
+        command = [self.options.program, "-query", str(query), "-db", argument_of(alias)]
+        self.run([*command, *sample.arguments(self.evalue)], output)
+        found = hits_in(output)
+        return {key: found[str(at)] for at, key in enumerate(keys)}
 
     def _write(self, hits: Mapping[str, Sequence[int]]) -> None:
         """Make parts: a process each, so as small as starts of processes allow, since all search each other's hits."""

@@ -147,10 +147,11 @@ class BatchSearch:
             self._search(group, one_by_one=not self.context.is_independent(group[0].residues))
 
     def _search_part(self, sequences: Sequence[SearchedSequence]) -> list[SearchedSequence]:
-        """Search what is new of the databases for sequences that are known of an earlier state; return the others.
+        """Search what is new of the databases for sequences that are known of an earlier state; return what is left.
 
-        Some are searched whole as well, first, and compared before any other result is kept. Whatever goes wrong, the
-        whole can be searched all the same.
+        Those that a part is not enough for are searched whole first, and with them some that are searched in the part
+        as well, and compared before any other result of it is kept. Whatever goes wrong, the whole can be searched
+        all the same.
         """
         whole = self.context
         with TemporaryDirectory(prefix="multiblast-") as directory:
@@ -161,8 +162,8 @@ class BatchSearch:
                 if found.way is None:
                     return list(sequences)
                 parts = [CheckedPart(self.engine, part, found.way.row, whole.job_id) for part in found.parts]
-                checked = {key for part in parts for key in part.checked}
-                self._search_groups([one for one in sequences if one.key in checked])
+                in_part_only = {key for part in parts for key in part.keys - part.checked}
+                self._search_groups([one for one in sequences if one.key not in in_part_only])
                 chosen = [(part, part.to_compare(sequences)) for part in parts]
                 for part, some in (*chosen, *((part, part.others(sequences)) for part in parts)):
                     self.context, self._compared = replace(whole, part=part.database), part
@@ -328,7 +329,7 @@ class BatchSearch:
         if completed.host:  # its speed says nothing of ours
             run.host = completed.host
             return
-        if self._compared:
+        if self.earlier:  # a part, or what a part was not enough for: their speed says nothing of other searches
             return
         program, key = self.context.options.program, self.context.search_key
         Speeds(self.engine.database).record(program, key, run.letters, completed.seconds, size, self.threads)

@@ -27,14 +27,15 @@ class CheckedPart:
 
     Attributes:
         database: What follows ``-db``.
-        checked: The keys of those.
+        keys: Of all its sequences.
+        checked: The keys of those that are checked.
         text: What is recorded of the search.
     """
 
     def __init__(self, engine: SearchEngine, part: Part, way: str, job_id: str) -> None:
         self._engine = engine
         self.database = part.database
-        self._keys = set(part.keys)
+        self.keys = frozenset(part.keys)
         self._way, self._job_id = way, job_id
         share = engine.grown.checked_share
         self.checked = {key for key in part.keys if int(key[:_DIGITS], 16) < share * _KEYS}
@@ -50,7 +51,7 @@ class CheckedPart:
 
     def others(self, sequences: Sequence[SearchedSequence]) -> list[SearchedSequence]:
         """Return the sequences that are searched in the part only."""
-        return [one for one in sequences if one.key in self._keys - self.checked]
+        return [one for one in sequences if one.key in self.keys - self.checked]
 
     def is_checked(self, key: str, archive: bytes) -> bool:
         """Return whether a result was compared with that of the whole search, which is kept; if not, it is to be kept.

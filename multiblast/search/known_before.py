@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multiblast.database import in_portions
-from multiblast.errors import ConflictError, InvalidInputError
-from multiblast.grown import KnownResult, PartialSearch, partial_search, way_for
+from multiblast.errors import ConflictError, InvalidInputError, MultiblastError, UnderivableError
+from multiblast.grown import EarlierSearch, KnownResult, PartialSearch, partial_search, way_for
 from multiblast.grown.refused_ways import RefusedWays
 from multiblast.programs import BLAST_ENVIRONMENT, Program
 from multiblast.results import ResultKeys
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from multiblast.grown.states import EarlierState
 
 _AT_A_TIME = 20_000
+_EXAMPLES = 20  # results of which one says how all were found
 _QUICK_SEQUENCES = 1_000_000
 _LEAST_SHARE, _SHARE_OF_NEW = 0.45, 2.5  # of a whole search: measured by `make bench`
 
@@ -74,16 +76,18 @@ class EarlierResults:
         for state in self.engine.states.earlier(databases) if left else ():
             if quick and not self.engine.states.is_compared(state, databases, _QUICK_SEQUENCES):
                 continue
-            keys, found, others = self._keys(state.fingerprints), PlannedSequences(), PlannedSequences()
-            for some in in_portions(left, _AT_A_TIME):
-                known = self._known(keys, residues({sequence.position for sequence in some}))
-                for sequence in some:
-                    (found if sequence.key in known else others).append(sequence)
+            keys = self._keys(state.fingerprints)
+            found, others = self._split(left, keys, residues)
             share = self._share(state) if found else None
-            if share is not None:
+            if share is None:
+                continue
+            has_changed, usable = self._changing(keys, state, found, residues), PlannedSequences()
+            for sequence in found:
+                (others if has_changed(sequence.letters) else usable).append(sequence)
+            if usable:
                 letters = state.size.letters / max(1, self.context.database_size.letters)
-                yield KnownBefore(state, keys.search, found, letters, share)
-                left = others
+                yield KnownBefore(state, keys.search, usable, letters, share)
+            left = others
             if not left:
                 return
 
@@ -135,6 +139,17 @@ class EarlierResults:
         searched = list(filter(None, fingerprints))
         return self.engine.resolver.result_keys(self.context.options, self.context.databases, searched)
 
+    def _split(
+        self, sequences: Sequence[PlannedSequence], keys: ResultKeys, residues: Residues
+    ) -> tuple[PlannedSequences, PlannedSequences]:
+        """Return the sequences that have a result under their earlier keys, and the others."""
+        found, others = PlannedSequences(), PlannedSequences()
+        for some in in_portions(sequences, _AT_A_TIME):
+            known = self._known(keys, residues({sequence.position for sequence in some}))
+            for sequence in some:
+                (found if sequence.key in known else others).append(sequence)
+        return found, others
+
     def _known(self, keys: ResultKeys, sequences: Iterable[SearchedSequence]) -> set[str]:
         """Return the present keys of those sequences that have a result under their earlier ones."""
         then = {keys.key(one.residues): one.key for one in sequences}
@@ -147,6 +162,37 @@ class EarlierResults:
         there = [key for key, row in rows.items() if row.pack not in lost]
         for key, archive in zip(there, self.engine.results.archives(there), strict=True):
             yield KnownResult(then[key].key, then[key].residues, archive)
+
+    def _changing(
+        self, keys: ResultKeys, state: EarlierState, found: Sequence[PlannedSequence], residues: Residues
+    ) -> Callable[[int], bool]:
+        """Return what says for which letters of a query its least score is another one, as far as they decide it.
+
+        These are then searched with the others that are searched whole. One result says how all were found.
+        """
+        search = self._example(keys, residues({one.position for one in found[:_EXAMPLES]}))
+        now = self.context.database_size
+
+        @cache
+        def changes(letters: int) -> bool:
+            if search is None or search.linked:
+                return False
+            with suppress(UnderivableError):
+                return search.cutoffs(now, letters) != search.cutoffs(state.size, letters)
+            return False
+
+        return changes
+
+    def _example(self, keys: ResultKeys, sequences: Iterable[SearchedSequence]) -> EarlierSearch | None:
+        """Return how some sequence was searched in an earlier state; None if no result says so."""
+        way = way_for(self.context.options)
+        if way is None:
+            return None
+        with suppress(MultiblastError):  # a damaged one is found when it is used
+            for one in self._results(keys, list(sequences)):
+                if one.archive and (search := EarlierSearch(one.archive, way.linked)).was_searched:
+                    return search
+        return None
 
     def _share(self, state: EarlierState) -> float | None:
         """Return about which part of a whole search's time is left; None if too much is new, or that is not known."""

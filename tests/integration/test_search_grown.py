@@ -22,6 +22,7 @@ from multiblast.upkeep.diagnosis import diagnose
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
 QUERIES = 12
+BEFORE = 398  # sequences of the earlier state: so few are new that no least score of the queries changes
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def place(make_services: Callable[..., Services], tmp_path: Path, subjects: list
     root = tmp_path / "root"
     root.mkdir()
     found = Place(root, make_services(root=root), make_services("other", root=root))
-    found.build(subjects[:350])
+    found.build(subjects[:BEFORE])
     return found
 
 
@@ -105,9 +106,24 @@ def test_known_sequences_are_searched_in_what_is_new(place: Place, subjects: lis
     assert archives(place.services, done) == archives(place.others, whole)
 
 
+def test_sequences_whose_least_score_changes_are_planned_whole(place: Place, subjects: list[str], query: str) -> None:
+    place.rules(checked_share=0)
+    place.build(subjects[:350])
+    prepared(place.services, query).execute()
+    place.build(subjects)
+    run = prepared(place.services, query)
+    plan = run.plan()
+    in_part = sum(len(batch.positions) for batch in plan.to_run if batch.earlier)
+    assert 0 < plan.known_before == in_part < QUERIES
+    done = run.execute(plan)
+    with place.services.database.read() as session:
+        assert sum(session.exec(select(BatchRun.sequences).where(BatchRun.part != ""))) == in_part
+    assert archives(place.services, done) == archives(place.others, prepared(place.others, query).execute())
+
+
 def test_second_database_is_searched_with_what_the_first_gave(place: Place, subjects: list[str], query: str) -> None:
     """``db`` is known, now ``db`` and ``more`` are searched together."""
-    place.build(subjects[350:], "more")
+    place.build(subjects[BEFORE:], "more")
     place.rules(checked_share=0)
     prepared(place.services, query).execute()
     run = prepared(place.services, query, ["db", "more"])
@@ -129,7 +145,7 @@ def test_preview_says_what_is_known_of_an_earlier_state(place: Place, subjects: 
 
 @pytest.mark.parametrize(
     ("rules", "options"),
-    [({"enabled": False}, {}), ({"new_share": 0.1}, {}), ({}, {"culling_limit": 1})],
+    [({"enabled": False}, {}), ({"new_share": 0.001}, {}), ({}, {"culling_limit": 1})],
     ids=["switched off", "too much is new", "not in the table"],
 )
 def test_whole_is_searched(
@@ -167,7 +183,7 @@ def test_changed_sequence_under_an_unchanged_digest_is_caught(place: Place, subj
     residues = "".join(subjects[5].splitlines()[1:])
     lie = f"{subjects[200].splitlines()[0]}\n{residues}\n"
     changed = [*subjects[:200], lie, *subjects[201:]]
-    place.build(changed[:350])
+    place.build(changed[:BEFORE])
     states = place.services.queries._engine.states
     [database] = place.services.queries._engine.targets.resolve_all("demo", [("examples", "db")])
     earlier = states.earlier([database])[0].fingerprints[0]
@@ -195,7 +211,7 @@ def test_job_is_compared_with_what_others_found_before(place: Place, subjects: l
     """The same sequences were searched in other company, before the database grew: all that is gained is new."""
     place.rules(checked_share=0)
     prepared(place.services, query).execute()
-    place.build([*subjects[:350], *(f">new{n}\n{one.split(chr(10), 1)[1]}" for n, one in enumerate(subjects[5:8]))])
+    place.build([*subjects[:BEFORE], *(f">new{n}\n{one.split(chr(10), 1)[1]}" for n, one in enumerate(subjects[5:8]))])
     job = prepared(place.services, query.replace(">q0", ">other\nMKVLAAGIVGLCAKAYW\n>q0")).execute()
     queries = place.services.queries
     assert queries.can_compare(job.job_id)

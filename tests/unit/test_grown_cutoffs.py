@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import comb
+
 import pytest
 
 from multiblast.archive.gap_costs import PROTEIN
@@ -46,13 +49,31 @@ def test_preliminary_list_is_that_of_blast(program: str, given: dict[str, str], 
     assert preliminary_list(parse_options(program, given)) == expected
 
 
-def test_sample_is_random_and_always_the_same() -> None:
-    small, large = samples(parse_options("blastp", {}), 100_003)
-    subjects = small.subjects()
-    assert subjects.bits == samples(parse_options("blastp", {}), 100_003)[0].subjects().bits
-    assert 0.9 * 100_003 / 32 < subjects.count() < 1.1 * 100_003 / 32
-    assert 0.9 * 100_003 / 8 < large.subjects().count() < 1.1 * 100_003 / 8
-    assert (small.most_hits, large.most_hits) == (9, 80)
+def test_samples_are_random_and_always_the_same() -> None:
+    found = samples(parse_options("blastp", {}), 100_003)
+    again = samples(parse_options("blastp", {}), 100_003)
+    added = [sample.added() for sample in found]
+    assert [one.bits for one in added] == [sample.added().bits for sample in again]
+    for share, one in zip((1 / 32, 1 / 32, 1 / 16, 1 / 8), added, strict=True):
+        assert one.count() == pytest.approx(100_003 * share, rel=0.05)
+    assert sum(one.count() for one in added) == len(set().union(*added))
+
+
+def test_samples_take_a_full_list_for_one_with_room_in_one_of_a_million_cases() -> None:
+    found = samples(parse_options("blastp", {}), 100_003)
+    assert [(sample.most_hits, sample.full) for sample in found] == [(8, 33), (29, 66), (80, 132), (193, 263)]
+    likely = 0.0
+    for sample, share in zip(found, (1 / 32, 1 / 16, 1 / 8, 1 / 4), strict=True):
+        exact = Fraction(share)
+        terms = (comb(1050, hits) * exact**hits * (1 - exact) ** (1050 - hits) for hits in range(sample.most_hits + 1))
+        likely += float(sum(terms))
+    assert 1e-7 < likely < 1e-6
+
+
+def test_sample_of_a_long_list_has_a_bound() -> None:
+    """The chance that no subject of a full list is in the sample is less than the smallest number."""
+    *_, last = samples(parse_options("blastp", {"max_target_seqs": "20000"}), 10**6)
+    assert last.most_hits == pytest.approx(40_050 / 4, rel=0.1)
 
 
 @pytest.mark.parametrize(("targets", "sequences"), [("50", 10**6), ("1000", 1000)])
