@@ -85,14 +85,15 @@ SAMPLE, PART, WHOLE, OTHER, PYTHON = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--queries", type=int, default=500)
+    parser.add_argument("--queries", type=int, default=500, help="0: none")
     parser.add_argument("--many", type=int, default=MANY_QUERIES, help="queries in the larger database; 0: none")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="multiblast-grown-") as name:
         directory = Path(name)
         queries, database = proteins(directory)
         _measure_digests(database)
-        _measure(directory, queries[: chosen.queries], _subjects(_source()), chosen.repeats)
+        if chosen.queries:
+            _measure(directory, queries[: chosen.queries], _subjects(_source()), chosen.repeats)
         if chosen.many:
             _, larger = many_proteins(directory, DECOYS)
             fasta = directory / f"{larger.name}.fasta"

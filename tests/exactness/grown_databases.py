@@ -41,6 +41,7 @@ EXAMPLES = ROOT / "examples" / "data"
 QUERIES, FEW_QUERIES = 24, 6
 SHORTEST = 10
 SEQUENCES, FAMILIES, LARGE_FAMILY, SHARE_OF_LARGE = 900, 3, 1200, 0.25
+FEW_SEQUENCES = 150  # where everything is a hit (-evalue 1000): fewer than a list holds, or all would be refused
 LETTERS = {"nucleotides": "ACGT", "proteins": "ACDEFGHIKLMNPQRSTVWY"}
 CODONS = dict(zip("ARNDCQEGHILKMFPSTWYV", (
     "GCT CGT AAT GAT TGT CAA GAA GGT CAT ATT CTG AAA ATG TTT CCG AGC ACC TGG TAT GTG".split()  # noqa: SIM905 - a table
@@ -112,8 +113,11 @@ def _mutated(rng: random.Random, sequence: str, rate: float, letters: str) -> st
     return "".join(rng.choice(letters) if rng.random() < rate else letter for letter in sequence)
 
 
-def pool(kind: str, rng: random.Random) -> tuple[list[str], list[str]]:
-    """Return sequences of proteins or nucleotides, with families of near-copies, and the ancestors of these."""
+def pool(kind: str, rng: random.Random, *, few: bool = False) -> tuple[list[str], list[str]]:
+    """Return sequences of proteins or nucleotides, with families of near-copies, and the ancestors of these.
+
+    A ``few`` are fewer than the list of hits of a query holds.
+    """
     letters = LETTERS[kind]
     texts = [gzip.decompress((EXAMPLES / f"{kind}.fasta.gz").read_bytes())]
     texts.append(gzip.decompress((DATA / f"exactness_{kind}.fasta.gz").read_bytes()))
@@ -122,8 +126,9 @@ def pool(kind: str, rng: random.Random) -> tuple[list[str], list[str]]:
         proteins = rng.sample(pool("proteins", rng)[0], 200)
         found += ["".join(CODONS.get(letter, "NNN") for letter in one[:600]) for one in proteins]
         found += ["".join(rng.choices(letters, k=rng.randint(200, 3000))) for _ in range(200)]
-    found = rng.sample([one for one in found if one], min(len(found), SEQUENCES))
-    sizes = [rng.randint(20, 150) for _ in range(FAMILIES)] + [LARGE_FAMILY] * (rng.random() < SHARE_OF_LARGE)
+    found = rng.sample([one for one in found if one], min(len(found), FEW_SEQUENCES if few else SEQUENCES))
+    sizes = [rng.randint(20, 100 if few else 150) for _ in range(FAMILIES)]
+    sizes += [LARGE_FAMILY] * (not few and rng.random() < SHARE_OF_LARGE)
     ancestors = rng.sample([one for one in found if 60 < len(one) < 400], len(sizes))
     for ancestor, size in zip(ancestors, sizes, strict=True):
         found += [_mutated(rng, ancestor, rng.choice((0, 0.02, 0.1, 0.3)), letters) for _ in range(size)]
@@ -277,10 +282,10 @@ def examine(drawn: Draw) -> Found:
     rng = random.Random(drawn.seed)
     options = parse_options(drawn.program, _read_options(drawn.options))
     kind = "proteins" if drawn.program in PROTEIN_SUBJECT else "nucleotides"
-    known = pool(kind, rng)
+    known = pool(kind, rng, few="-evalue 1000" in drawn.options)
     asked = "proteins" if drawn.program in PROTEIN_QUERY else "nucleotides"
     like = known if asked == kind else _translated(known, asked)
-    count = FEW_QUERIES if "1000" in drawn.options else QUERIES
+    count = FEW_QUERIES if "-max_target_seqs 1000" in drawn.options else QUERIES
     with tempfile.TemporaryDirectory(prefix="multiblast-") as name:
         directory = Path(name)
         states = build_states(drawn, known[0], kind, directory, rng)
