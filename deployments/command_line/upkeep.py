@@ -112,12 +112,24 @@ def ways(
     allow: Annotated[
         str, typer.Option("--allow", metavar="WAY", help="Switch a way on again, after you looked at its results.")
     ] = "",
+    forget: Annotated[
+        str,
+        typer.Option(
+            "--forget",
+            metavar="WAY",
+            help="Forget the results that were found by a way that is switched off: they are searched whole when they "
+            "are wanted again.",
+        ),
+    ] = "",
     json: Json = False,
 ) -> None:
     """List the ways of searching only what is new of grown databases, and why some are switched off."""
     from multiblast.grown.way import TABLE
 
     services = local_services()
+    if forget:
+        count = services.refused_ways.forget(forget)
+        display.say(f"Forgot {count:,} results; restart the jobs that `multiblast verify` lists.")
     if allow:
         services.refused_ways.allow(allow)
     refused = {row.way: row for row in services.refused_ways.list()}
@@ -128,10 +140,11 @@ def ways(
             "since": row.at.isoformat() if row else "",
             "job": row.job_id if row else "",
             "reason": row.reason if row else "",
+            "results": services.refused_ways.results(way),
         }
         for way in sorted({*TABLE, *refused})
     ]
-    display.print_rows(rows, json=json, columns=("way", "state", "since", "job", "reason"))
+    display.print_rows(rows, json=json, columns=("way", "state", "since", "job", "results", "reason"))
 
 
 def health(json: Json = False) -> None:

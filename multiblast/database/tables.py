@@ -282,10 +282,12 @@ class Pack(Table, table=True):
     Attributes:
         key: Where it is in the store.
         created_at: When its results were found; compaction, which moves them to another pack, changes nothing of that.
+        way: By which way of searching a part of the databases its results were found; empty if in the whole.
     """
 
     number: int | None = numbered()
     key: str = Field(unique=True)
+    way: str = Field(default="", max_length=32)
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime, index=True)
 
 

@@ -125,14 +125,22 @@ class Results:
         with self._database.write() as session:
             _delete(session, Lease, col(Lease.holder) == holder)
 
-    def add(self, pack: PackWriter, summaries: Sequence[Summary], holder: str, *, lost: Collection[str] = ()) -> None:
-        """Store a pack, then record its results and give their leases back.
+    def add(
+        self,
+        pack: PackWriter,
+        summaries: Sequence[Summary],
+        holder: str,
+        *,
+        lost: Collection[str] = (),
+        way: str = "",
+    ) -> None:
+        """Store a pack, then record its results, by which way they were found, and give their leases back.
 
         A key that got a result meanwhile keeps the one it has, unless that is in a pack of ``lost``.
         """
         if not pack.entries:
             return
-        stored = Pack(key=pack.store())
+        stored = Pack(key=pack.store(), way=way)
         # In one order everywhere, so that two writers never wait for each other.
         found = sorted(zip(pack.entries, summaries, strict=True), key=lambda one: one[0].key)
         for some in in_portions(found, _SLICE):

@@ -276,9 +276,10 @@ class BatchSearch:
     ) -> int:
         """Split the archive while BLAST+ writes it, and store what is there every few seconds."""
         size, has_outputs = 0, bool(outputs_of(self.context.options, ""))
+        way = self._compared.way if self._compared else ""
 
         def keep(pack: PackWriter, summaries: list[Summary]) -> None:
-            self.engine.results.add(pack, summaries, self._holder, lost=self._lost)
+            self.engine.results.add(pack, summaries, self._holder, lost=self._lost, way=way)
             stored.update(entry.key for entry in pack.entries)
             self._outcome.searched += len(pack.entries)
 

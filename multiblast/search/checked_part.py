@@ -30,13 +30,14 @@ class CheckedPart:
         keys: Of all its sequences.
         checked: The keys of those that are checked.
         text: What is recorded of the search.
+        way: By which way it is made.
     """
 
     def __init__(self, engine: SearchEngine, part: Part, way: str, job_id: str) -> None:
         self._engine = engine
         self.database = part.database
         self.keys = frozenset(part.keys)
-        self._way, self._job_id = way, job_id
+        self.way, self._job_id = way, job_id
         share = engine.grown.checked_share
         self.checked = {key for key in part.keys if int(key[:_DIGITS], 16) < share * _KEYS}
         self._digests: dict[str, str] = {}
@@ -63,6 +64,6 @@ class CheckedPart:
             return False
         if hashlib.sha256(archive).hexdigest() != self._digests[key]:
             reason = f"the result {key} of job {self._job_id} is not that of the whole databases"
-            RefusedWays(self._engine.database).refuse(self._way, result_key=key, job_id=self._job_id, reason=reason)
+            RefusedWays(self._engine.database).refuse(self.way, result_key=key, job_id=self._job_id, reason=reason)
             raise PartDiffersError(reason)
         return True

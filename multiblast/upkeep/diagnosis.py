@@ -128,9 +128,12 @@ def diagnose_machine(installation: Installation, targets: Targets) -> Iterator[F
 
 
 def _look_at_refused_ways(database: Database) -> Iterator[Finding]:
-    for row in RefusedWays(database).list():
-        remedy = f"report it with the job's query; then: multiblast ways --allow {row.way}"
-        yield Finding("search of what is new", Verdict.WARN, f"{row.way} is switched off: {row.reason}", remedy)
+    ways = RefusedWays(database)
+    for row in ways.list():
+        found = f"{row.way} is switched off: {row.reason}; {ways.results(row.way):,} results were found that way"
+        remedy = f"report it with the job's query; multiblast ways --forget {row.way} has those results searched whole "
+        remedy += f"again; in the end: multiblast ways --allow {row.way}"
+        yield Finding("search of what is new", Verdict.WARN, found, remedy)
 
 
 def _judged(check: Check) -> Finding:

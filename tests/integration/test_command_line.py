@@ -406,6 +406,8 @@ def test_way_that_was_switched_off_is_allowed_again(run: Callable[..., Printed],
     rows = {row["way"]: row for row in json.loads(run("ways", "--json").out)}
     assert (rows["blastp"]["state"], rows["blastp"]["reason"]) == ("switched off", "it was another one")
     assert rows["blastn"]["state"] == "on"
+    assert rows["blastp"]["results"] == 0
+    assert "Forgot 0 results" in run("ways", "--forget", "blastp").err
     assert {row["state"] for row in json.loads(run("ways", "--allow", "blastp", "--json").out)} == {"on"}
     unknown = run("ways", "--allow", "blastp")
     assert unknown.code == 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,16 @@ from typing import Any
 import pytest
 from sqlmodel import col, select
 
-from multiblast.database import BatchRun, Run
+from multiblast.database import BatchRun, Database, Run
+from multiblast.errors import ConflictError
 from multiblast.grown.refused_ways import RefusedWays
+from multiblast.installation import Installation
 from multiblast.object_kinds import ObjectKind
 from multiblast.search import SearchedJob, SearchRun, read_submission
 from multiblast.services import Services
-from multiblast.settings import GrownRules
+from multiblast.settings import GrownRules, QueryLimits
+from multiblast.stores import LocalStore
+from multiblast.targets import Targets
 from multiblast.targets.makeblastdb import build_database
 from multiblast.upkeep.diagnosis import diagnose
 
@@ -65,6 +69,15 @@ def place(make_services: Callable[..., Services], tmp_path: Path, subjects: list
     return found
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def either_place(request: pytest.FixtureRequest, place: Place, tmp_path: Path) -> Iterator[Place]:
+    """The same place with a job database of either kind."""
+    database = Database(request.getfixturevalue(f"{request.param}_url"))
+    store, others = LocalStore(tmp_path / "of-either"), place.others
+    yield Place(place.root, Services(database, store, Installation(), Targets(place.root), QueryLimits()), others)
+    database.close()
+
+
 def prepared(services: Services, query: str, targets: Sequence[str] = ("db",), **options: object) -> SearchRun:
     names = [f"demo/examples/{name}" for name in targets]
     submission = read_submission(query=query, program="blastp", targets=names, options=options)
@@ -82,8 +95,9 @@ def parts(services: Services) -> list[str]:
         return list(session.exec(select(BatchRun.part).order_by(col(BatchRun.number))))
 
 
-def test_known_sequences_are_searched_in_what_is_new(place: Place, subjects: list[str], query: str) -> None:
+def test_known_sequences_are_searched_in_what_is_new(either_place: Place, subjects: list[str], query: str) -> None:
     """Their results are those of a whole search to the byte, and what is said is what was done."""
+    place = either_place
     place.rules(checked_share=0)
     prepared(place.services, query).execute()
     place.build(subjects)
@@ -173,11 +187,14 @@ def test_checked_results_are_searched_twice_and_kept_once(place: Place, subjects
     assert not RefusedWays(place.services.database).list()
 
 
-def test_changed_sequence_under_an_unchanged_digest_is_caught(place: Place, subjects: list[str], query: str) -> None:
+def test_changed_sequence_under_an_unchanged_digest_is_caught(
+    either_place: Place, subjects: list[str], query: str
+) -> None:
     """The lie: what is kept of the earlier state says that it had the sequences of the new one.
 
     The way is then switched off, which `doctor` says, until somebody allows it again.
     """
+    place = either_place
     place.rules(checked_share=1)
     prepared(place.services, query).execute()
     residues = "".join(subjects[5].splitlines()[1:])
@@ -205,6 +222,28 @@ def test_changed_sequence_under_an_unchanged_digest_is_caught(place: Place, subj
     assert prepared(place.services, query).plan().known_before == 0
     RefusedWays(place.services.database).allow("blastp")
     assert prepared(place.services, query).plan().known_before == QUERIES
+
+
+def test_results_of_a_way_that_is_switched_off_are_forgotten_and_searched_whole(
+    either_place: Place, subjects: list[str], query: str
+) -> None:
+    services = either_place.services
+    either_place.rules(checked_share=0)
+    prepared(services, query).execute()
+    either_place.build(subjects)
+    done = prepared(services, query).execute()
+    ways = services.refused_ways
+    assert (ways.results("blastp"), ways.results("blastn")) == (QUERIES, 0)
+    with pytest.raises(ConflictError, match="not switched off"):
+        ways.forget("blastp")
+    ways.refuse("blastp", result_key=done.rows[0].result_key, job_id=done.job_id, reason="it differed")
+    assert ways.forget("blastp") == QUERIES
+    assert services.storage_upkeep.verify().results == [done.job_id]
+    so_far = len(parts(services))
+    again = prepared(services, query).execute()
+    assert set(parts(services)[so_far:]) == {""}
+    assert ways.results("blastp") == 0
+    assert archives(services, again) == archives(either_place.others, prepared(either_place.others, query).execute())
 
 
 def test_job_is_compared_with_what_others_found_before(place: Place, subjects: list[str], query: str) -> None:
