@@ -18,7 +18,7 @@ from multiblast.errors import ConflictError, ObjectMissingError
 from multiblast.jobs import IdSet, sequence_digest
 from multiblast.results import ResultKeys
 from multiblast.search import SearchEngine, SubjectNames, options_of
-from multiblast.sequences import Sequence, read_fasta
+from multiblast.sequences import Sequence, read_canonical
 from multiblast.stores import Store
 from multiblast.targets import ordinal_of
 
@@ -163,7 +163,7 @@ class Comparisons:
 
     def _sequences(self, job: QueryJob) -> Iterator[Sequence]:
         with closing(self._engine.store.open(job.query_key, job.query_offset, job.query_bytes)) as stream:
-            yield from read_fasta(stream)
+            yield from read_canonical(stream)
 
 
 def _keys(job: QueryJob, search_key: str) -> ResultKeys:

@@ -454,11 +454,11 @@ class Queries(JobDoor):
         return job
 
     def _parts(self, job: QueryJob) -> Iterator[tuple[bytes, bytes]]:
-        from multiblast.sequences import read_fasta
+        from multiblast.sequences import read_canonical
 
         keys = (child.result_key for child in self.jobs.children(job))
         with closing(self._engine.store.open(job.query_key, job.query_offset, job.query_bytes)) as stream:
-            for sequence, archive in zip(read_fasta(stream), self.results.archives(keys), strict=True):
+            for sequence, archive in zip(read_canonical(stream), self.results.archives(keys), strict=True):
                 yield sequence.defline, archive
 
     def _elsewhere(self, job: QueryJob) -> Iterator[Problem]:

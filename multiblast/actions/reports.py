@@ -35,7 +35,7 @@ from multiblast.reports.plugin_hits import PluginHits
 from multiblast.reports.run import is_long_ago
 from multiblast.reports.subjects import write_aligned_parts, write_named, write_subjects
 from multiblast.search import SearchEngine, options_of, outputs_of, search_plugin
-from multiblast.sequences import read_fasta
+from multiblast.sequences import read_canonical
 from multiblast.upkeep import Notices
 from multiblast.upkeep.reconciliation import Waiting
 
@@ -365,7 +365,7 @@ class Reports(JobDoor):
 
     def _view_of_plugin(self, plugin: SearchPlugin, query: QueryJob, child: Child) -> QueryResult:
         with self._engine.store.open(query.query_key, child.query_offset, child.query_bytes) as stream:
-            (sequence,) = read_fasta(stream)
+            (sequence,) = read_canonical(stream)
         (archive,) = self._engine.results.archives([child.result_key])
         matrix = str(options_of(query).value("matrix") or "")
         return PluginHits(plugin, child.position, sequence, archive, matrix).result()

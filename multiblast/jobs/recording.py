@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, update
 from sqlalchemy import select as sa_select
@@ -31,8 +30,7 @@ _SLICE = 1000  # rows of one transaction: about a thirtieth of a second
 _CHANGED = "a database or the program changed since it was searched"
 
 
-@dataclass(frozen=True, slots=True)
-class NewSequence:
+class NewSequence(NamedTuple):
     """One sequence of a query that is being recorded, and its place in the query's canonical FASTA."""
 
     child_id: str
@@ -90,7 +88,7 @@ def _add_children(session: Session, job: QueryJob, position: int, sequences: Seq
         session.flush()
         job.list_number = begun.number
     rows = [
-        {"list_number": job.list_number, "position": number} | asdict(sequence)
+        {"list_number": job.list_number, "position": number} | sequence._asdict()
         for number, sequence in enumerate(sequences, start=position)
     ]
     insert_missing(session, ChildJob, rows)

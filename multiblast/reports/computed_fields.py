@@ -43,7 +43,7 @@ def computed_fields(search: SearchRequest, fields: Iterable[str]) -> frozenset[s
 
 def printed_as(formatting: Formatting) -> Formatting:
     """Return a table with comments, which separate the queries, and with what must be known beside its own fields."""
-    wanted = _columns(formatting)
+    wanted = columns(formatting)
     needed = (name for field in wanted for name in _NEEDED_FOR.get(field, ()))
     fields = dict.fromkeys((*_NEEDED, *needed, *wanted))
     return formatting.model_copy(update={"format": "7", "fields": tuple(fields), "delimiter": _SEPARATOR})
@@ -55,10 +55,15 @@ def complete_table(printed: PrintedArchive, formatting: Formatting) -> Rewriting
     return lambda stream: _completed(_lines(joined, stream), formatting, search)
 
 
-def _columns(formatting: Formatting) -> tuple[str, ...]:
-    """Return the fields, each once, as BLAST+ prints them."""
-    fields = (_STANDARD if field == "std" else (field,) for field in formatting.fields)
+def columns(formatting: Formatting) -> tuple[str, ...]:
+    """Return the fields of a table, each once, as BLAST+ prints them."""
+    fields = (_STANDARD if field == "std" else (field,) for field in formatting.fields or ("std",))
     return tuple(dict.fromkeys(name for names in fields for name in names))
+
+
+def delimiter_of(formatting: Formatting) -> str:
+    """Return what stands between the columns of a table."""
+    return formatting.delimiter or ("," if formatting.format == "10" else "\t")
 
 
 def _lines(joined: Rewriting, stream: BinaryIO) -> Iterator[bytes]:
@@ -71,8 +76,8 @@ def _lines(joined: Rewriting, stream: BinaryIO) -> Iterator[bytes]:
 
 
 def _completed(lines: Iterable[bytes], formatting: Formatting, search: SearchRequest) -> Iterator[bytes]:
-    wanted, printed = _columns(formatting), printed_as(formatting).fields
-    delimiter = (formatting.delimiter or ("," if formatting.format == "10" else "\t")).encode()
+    wanted, printed = columns(formatting), printed_as(formatting).fields
+    delimiter = delimiter_of(formatting).encode()
     computed = computed_fields(search, wanted)
     separator, subject, rows = _SEPARATOR.encode(), None, list[dict[str, bytes]]()
     counts_codons = False

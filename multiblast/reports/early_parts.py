@@ -25,6 +25,7 @@ from multiblast.reports.blast_report import print_part
 from multiblast.reports.idle_time import IdleTime
 from multiblast.reports.report_options import Formatting
 from multiblast.reports.surroundings import surroundings
+from multiblast.reports.tables import table_of_results
 from multiblast.reports.writer import ReportSource, queries_per_file
 from multiblast.search import SearchContext, SearchEngine
 from multiblast.targets import database_argument
@@ -130,11 +131,16 @@ class EarlyParts:
         return self._made.pop(self._identity(children, first, formatting, context), None) if self._made else None
 
     def _what_can_be_made(self, query: QueryJob) -> Iterable[_Wanted]:
-        """Yield what parts reports have; where rounds go between, or BLAST+ reads all titles, there are none."""
-        options = self._engine.resolver.context(query).options
+        """Yield what parts reports have; where rounds go between, or BLAST+ reads all titles, there are none.
+
+        Tables of results are made fast enough at the end.
+        """
+        context = self._engine.resolver.context(query)
+        options = context.options
         if options.most_rounds != 1 or options.reads_titles:
             return
-        for wanted in dict.fromkeys(_HTML_IS_MADE_OF if one.format == "html" else one for one in self._formattings):
+        formattings = (one for one in self._formattings if table_of_results(one, context, "") is None)
+        for wanted in dict.fromkeys(_HTML_IS_MADE_OF if one.format == "html" else one for one in formattings):
             size = queries_per_file(wanted.row, query.sequences, self._engine.installation.workers, rounds=1)
             if 0 < size < query.sequences:
                 yield _Wanted(wanted, size, list(range(1, query.sequences + 1, size)))

@@ -10,7 +10,7 @@ from multiblast.database import QueryJob
 from multiblast.errors import ConflictError, InvalidInputError, Problem
 from multiblast.reports.report_options import Formatting
 from multiblast.search import SearchEngine
-from multiblast.sequences import read_fasta
+from multiblast.sequences import read_canonical
 from multiblast.targets import database_argument
 
 _REMEDY = "BLAST+ cannot write such letters as XML: choose another format, such as 15 (JSON) or 0 (text)"
@@ -40,7 +40,7 @@ def _problems(engine: SearchEngine, query: QueryJob) -> Iterator[Problem]:
         if found := _beyond(path.encode("utf-8", "surrogateescape"), last):
             yield Problem(f"the database's path {path!r} has {found!r}: {_REMEDY}", "formatType")
     with engine.store.open(query.query_key, query.query_offset, query.query_bytes) as stream:
-        for sequence in read_fasta(stream):
+        for sequence in read_canonical(stream):
             if found := _beyond(sequence.defline, last):
                 reason = f"the title {sequence.title[:60]!r} has {found!r}: {_REMEDY}"
                 yield Problem(reason, "formatType", record=sequence.number)

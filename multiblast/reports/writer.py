@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import shutil
 import zipfile
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from multiblast.archive import Head, merge
 from multiblast.database import QueryJob, ReportJob
-from multiblast.errors import ConflictError, ObjectMissingError
+from multiblast.errors import ConflictError, FailureClass, ObjectMissingError, ProgramError
 from multiblast.files import working_space
 from multiblast.jobs import Child, ChildColumns
 from multiblast.object_kinds import ObjectKind
@@ -25,15 +26,18 @@ from multiblast.reports.blast_formatter import BlastFormatter, FormatterElsewher
 from multiblast.reports.blast_report import write_blast_report
 from multiblast.reports.formats import ReportFormat
 from multiblast.reports.report_options import Formatting
+from multiblast.reports.tables import Result, UnknownFormError, table_of_results
 from multiblast.search import SearchContext, SearchEngine, outputs_of, parse_deflines, titled
 from multiblast.search.elsewhere import Elsewhere
 from multiblast.sequences import Sequence as FastaSequence
-from multiblast.sequences import read_fasta
+from multiblast.sequences import read_canonical
 from multiblast.stores import Store
 from multiblast.targets import database_argument
 
 if TYPE_CHECKING:
     from multiblast.reports.early_parts import EarlyParts
+
+_log = logging.getLogger(__name__)
 
 _ZIP = "report.zip"
 _ZIP_LEVEL = 4  # three times as fast as the default, for a file larger by a twentieth
@@ -139,6 +143,28 @@ class ReportSource:
                 formatter=self.formatter,
             )
 
+    def table(self, formatting: Formatting, directory: Path) -> Path | None:
+        """Write a table of the results themselves into a directory; None if the formatter must make it."""
+        version = self.engine.installation.version(self.query.program)
+        write = table_of_results(formatting, self.context, version) if self.at is None else None
+        if write is None:
+            return None
+        path = directory / f"report.{formatting.row.extension}"
+        try:
+            with path.open("wb") as output:
+                write(self._results_of_table(), output)
+        except UnknownFormError as error:
+            _log.info("leaves a table to blast_formatter: %s", error, extra={"job": self.query.id})
+            path.unlink()
+            return None
+        return path
+
+    def _results_of_table(self) -> Iterator[Result]:
+        for number, (sequence, archive) in enumerate(self.results(), start=self.first):
+            if self.cancelled():
+                raise ProgramError(["multiblast"], 1, "the report was cancelled\n", FailureClass.CANCELLED)
+            yield number, sequence.defline, archive
+
     def json(self, directory: Path) -> Path:
         """Write format 15 into a directory."""
         (path,) = self.blast_report(Formatting(format="15"), directory)
@@ -220,7 +246,7 @@ class ReportSource:
         start = self.children[0].query_offset if before else query.query_offset
         size = query.query_offset + query.query_bytes - start
         with self.engine.store.open(query.query_key, start, size) as stream:
-            for sequence in read_fasta(stream):
+            for sequence in read_canonical(stream):
                 if sequence.number == position:
                     yield sequence
                     position = next(wanted, 0) - before
@@ -266,6 +292,8 @@ def write_report(source: ReportSource, report: ReportJob, version: str) -> tuple
             paths = write_plugin_report(source, formatting, made)
         elif write := formatting.row.write:
             paths = write(source, made)
+        elif table := source.table(formatting, made):
+            paths = [table]
         else:
             paths = source.blast_report(formatting, made, with_ids=True)
             command = ("blast_formatter", "-archive", "archive.asn1", *formatting.arguments())

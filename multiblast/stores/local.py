@@ -10,15 +10,16 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from io import BufferedReader
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import BinaryIO, Self, cast
+from typing import BinaryIO, Self
 from urllib.parse import SplitResult, unquote
 
 from multiblast.errors import ObjectMissingError, StoreError
 from multiblast.files import PieceReader
 from multiblast.ids import digest
-from multiblast.stores.base import Store, StoredObject, check_key, chunks, is_key
+from multiblast.stores.base import CHUNK_BYTES, Store, StoredObject, check_key, chunks, is_key
 
 _TEMPORARY = ".incoming"  # no key starts with a dot, so nothing in here is ever an object
 _ABANDONED_AFTER_S = 24 * 3600
@@ -97,7 +98,7 @@ class LocalStore(Store):
         except OSError as error:
             raise self._error("read", key, error) from error
         file.seek(start)
-        return file if length is None else cast("BinaryIO", _Range(file, length))
+        return file if length is None else BufferedReader(_Range(file, length), CHUNK_BYTES)
 
     def stat(self, key: str) -> StoredObject:
         """Describe the file: see `Store.stat`."""

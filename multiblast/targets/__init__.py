@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from multiblast.targets.database import BlastDatabase, database_argument, in_canonical_order
-from multiblast.targets.deflines import has_own_ids, name_subjects, ordinal_of, subject_names
+from multiblast.targets.deflines import has_own_ids, name_subjects, ordinal_of, subject_names, subject_titles
 from multiblast.targets.layout import DEFAULT_LAYOUT, Layout
 from multiblast.targets.targets import Targets
 
@@ -18,4 +18,5 @@ __all__ = [
     "name_subjects",
     "ordinal_of",
     "subject_names",
+    "subject_titles",
 ]

@@ -30,21 +30,27 @@ def name_subjects(databases: Iterable[BlastDatabase], subjects: Sequence[str]) -
     all do if the databases cannot be read any more.
     """
     ordinals = [ordinal_of(subject) for subject in subjects]
-    wanted = sorted({ordinal for ordinal in ordinals if ordinal is not None})
-    names: dict[int | None, str] = {}
+    titles = subject_titles(databases, sorted({ordinal for ordinal in ordinals if ordinal is not None}))
+    names: dict[int | None, str] = {ordinal: _name(title) for ordinal, title in titles.items()}
+    return [names.get(ordinal) or subject for ordinal, subject in zip(ordinals, subjects, strict=True)]
+
+
+def subject_titles(databases: Iterable[BlastDatabase], ordinals: Sequence[int]) -> dict[int, bytes]:
+    """Return the titles of subjects by their ordinal numbers, which are sorted; without those that cannot be read."""
+    titles: dict[int, bytes] = {}
     first = 0  # ordinal number of the volume's first sequence
     with suppress(InvalidInputError):
-        for volume in _volumes(databases) if wanted else ():
-            here = wanted[bisect_left(wanted, first) : bisect_left(wanted, first + volume.sequences)]
-            names.update(zip(here, _names(volume, (ordinal - first for ordinal in here)), strict=False))
+        for volume in _volumes(databases) if ordinals else ():
+            here = ordinals[bisect_left(ordinals, first) : bisect_left(ordinals, first + volume.sequences)]
+            titles.update(zip(here, _titles(volume, (ordinal - first for ordinal in here)), strict=False))
             first += volume.sequences
-    return [names.get(ordinal) or subject for ordinal, subject in zip(ordinals, subjects, strict=True)]
+    return titles
 
 
 def subject_names(databases: Iterable[BlastDatabase]) -> Iterator[str]:
     """Yield the first word of each subject's defline, in the order of their ordinal numbers."""
     for volume in _volumes(databases):
-        yield from _names(volume, range(volume.sequences))
+        yield from map(_name, _titles(volume, range(volume.sequences)))
 
 
 def ordinal_of(subject: str) -> int | None:
@@ -64,25 +70,29 @@ def _volumes(databases: Iterable[BlastDatabase]) -> Iterator[Volume]:
             yield read_volume(path, database.molecule.letter)
 
 
-def _names(volume: Volume, ordinals: Iterable[int]) -> Iterator[str]:
-    """Yield the names of sequences by their 0-based numbers in the volume; none any more where it cannot be read."""
+def _name(title: bytes) -> str:
+    return title.decode("utf-8", "replace").partition(" ")[0]
+
+
+def _titles(volume: Volume, ordinals: Iterable[int]) -> Iterator[bytes]:
+    """Yield the titles of sequences by their 0-based numbers in the volume; none any more where it cannot be read."""
     try:
         with volume.file("in").open("rb") as index, volume.file("hr").open("rb") as headers:
             for ordinal in ordinals:
                 index.seek(volume.arrays + 4 * ordinal)
                 start, end = struct.unpack(">2I", index.read(8))
                 headers.seek(start)
-                yield _title(headers.read(end - start)).partition(" ")[0]
+                yield _title(headers.read(end - start))
     except (OSError, struct.error):
         return
 
 
-def _title(header: bytes) -> str:
+def _title(header: bytes) -> bytes:
     at = header.find(_TITLE) + len(_TITLE)
     if at < len(_TITLE):
-        return ""
+        return b""
     length, at = header[at], at + 1
     if length >= _LONG_FORM:
         count = length - _LONG_FORM
         length, at = int.from_bytes(header[at : at + count]), at + count
-    return header[at : at + length].decode("utf-8", "replace")
+    return header[at : at + length]

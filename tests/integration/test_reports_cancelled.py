@@ -21,7 +21,7 @@ from multiblast.services import Services
 ANN = Requester("ann")
 
 
-@pytest.mark.parametrize("format", ["6", "html", "parquet"])
+@pytest.mark.parametrize("format", ["6 std stitle", "html", "parquet"])
 def test_cancel_stops_the_formatter_and_the_report_can_be_made_again(
     format: str,  # noqa: A002 - BLAST+'s own word for it
     make_services: Callable[..., Services],
@@ -37,7 +37,7 @@ def test_cancel_stops_the_formatter_and_the_report_can_be_made_again(
     formatter.write_text(f"#!/bin/sh\necho $$ > {pid_file}\nexec sleep 60\n")
     formatter.chmod(0o755)
     slow = make_services(directory=programs)
-    report = slow.reports.submit(ANN, query, Formatting.read(format))
+    report = slow.reports.submit(ANN, query, Formatting.read_outfmt(format))
     raised: list[ProgramError] = []
 
     def make() -> None:

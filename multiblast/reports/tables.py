@@ -1,0 +1,308 @@
+"""Tables (formats 6, 7 and 10) of blastn and blastp, made of results as they are kept, without BLAST+'s formatter.
+
+The columns that most tables have follow from what an archive says of an alignment. So neither subjects are loaded nor
+archives put together: it takes a third of the formatter's time. Whatever is not of the plain form that is known
+here (ungapped alignments, unusual ids or titles), is left to the formatter: see `UnknownFormError`.
+
+Source: ``tabular.cpp`` and ``align_format_util.cpp`` of the NCBI C++ Toolkit, as they were seen to print.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from multiblast.archive.text import title_of
+from multiblast.database import in_portions
+from multiblast.errors import MultiblastError
+from multiblast.reports.computed_fields import columns, delimiter_of
+from multiblast.reports.report_options import Formatting
+from multiblast.targets import BlastDatabase, database_argument, subject_titles
+
+if TYPE_CHECKING:
+    from multiblast.search import SearchContext
+
+_PROGRAMS = ("blastn", "blastp")
+_AT_A_TIME = 500  # queries, whose subjects are named together
+_MOST_NAMES = 100_000
+_NO_EVALUE = 1e-180
+_EVALUE_TEXTS = ((0.0009, b"%.2e"), (0.1, b"%4.3f"), (1.0, b"%3.2f"), (10.0, b"%2.1f"))
+_MOST_BITS_WITH_DECIMAL, _MOST_BITS_WHOLE = 99.9, 99_999
+
+# A word that BLAST+ prints as it is, and what may follow it: it tidies up punctuation.
+_WORD = rb"[A-Za-z0-9](?:[A-Za-z0-9_|.:/+=#@-]*[A-Za-z0-9_|])?"
+_TITLE = re.compile(rb"(%b)(?: [^ ,;.:)\]}].*)?" % _WORD, re.DOTALL)
+_PLAIN_TITLE = re.compile(rb"%b(?: %b)*" % (_WORD, _WORD))
+_ID = re.compile(
+    rb'general \{\n +db "BL_ORD_ID",\n +tag id (\d+)\n +\}'
+    rb'|(?:genbank|embl|ddbj|other|tpg|tpe|tpd|gpipe|swissprot) \{\n(?: +name "\w+",\n)?'
+    rb' +accession "(\w+)"(?:,\n +version (\d+))?\n +\}'
+    rb'|local str "([\w.-]+)"'
+)
+_SEGMENTS = b"\n        segs "
+_ALIGNMENTS, _MASKS = b"\n    alignments {\n", b"\n    masks {\n"
+_REAL = rb"real \{ (-?\d+), 10, (-?\d+) \}"
+_HSP = re.compile(
+    rb"""      \{
+        type partial,
+        dim 2,
+        score \{
+          \{
+            id str "score",
+            value int (\d+)
+          \},
+(?:          \{
+            id str "(?:blast_score|sum_n)",
+            value int \d+
+          \},
+)*          \{
+            id str "(?:e_value|sum_e)",
+            value %b
+          \},
+          \{
+            id str "bit_score",
+            value %b
+          \},
+          \{
+            id str "num_ident",
+            value int (\d+)
+          \}(?:,
+          \{
+            id str "(?:comp_adjustment_method|num_positives|hsp_percent_coverage|seq_percent_coverage|sum_n)",
+            value (?:int \d+|real \{ [^}]* \})
+          \})*
+        \},
+        segs denseg \{
+          dim 2,
+          numseg \d+,
+          ids \{
+            local str "Query_1",
+            ((?:[^\n]*\n            )*?[^\n]*)
+          \},
+          starts \{
+([-\d,\s]+)
+          \},
+          lens \{
+([\d,\s]+)
+          \},
+          strands \{
+            (\w+),
+            (\w+)(?:,\n            \w+)*
+          \}
+        \}
+      \}"""
+    % (_REAL, _REAL)
+)
+
+
+_COLUMNS = {
+    "qseqid": ("query id", "b"),
+    "qacc": ("query acc.", "b"),
+    "qaccver": ("query acc.ver", "b"),
+    "saccver": ("subject acc.ver", "b"),
+    "pident": ("% identity", ".3f"),
+    "nident": ("identical", "d"),
+    "length": ("alignment length", "d"),
+    "mismatch": ("mismatches", "d"),
+    "gapopen": ("gap opens", "d"),
+    "gaps": ("gaps", "d"),
+    "qstart": ("q. start", "d"),
+    "qend": ("q. end", "d"),
+    "sstart": ("s. start", "d"),
+    "send": ("s. end", "d"),
+    "evalue": ("evalue", "b"),
+    "bitscore": ("bit score", "b"),
+    "score": ("score", "b"),
+}
+"""What comments call a column, and how its value is written."""
+
+
+class UnknownFormError(MultiblastError):
+    """A result, an id or a title is not of a form that is known here: the formatter must make the table."""
+
+
+Result = tuple[int, bytes, bytes]
+"""The number of a query in its report, its defline, and its archive."""
+
+
+def table_of_results(
+    formatting: Formatting, context: SearchContext, version: str
+) -> Callable[[Iterable[Result], BinaryIO], None] | None:
+    """Return what writes a table of results, in order, into a file; None if only the formatter can.
+
+    It raises an `UnknownFormError` if the formatter must make the table after all.
+
+    Args:
+        formatting: Of the report.
+        context: Of the search.
+        version: That of BLAST+, as comments state it.
+    """
+    options = context.options
+    plain = Formatting(format=formatting.format, fields=formatting.fields, delimiter=formatting.delimiter)
+    fields = columns(formatting)
+    if (
+        formatting.format not in {"6", "7", "10"}
+        or formatting != plain
+        or context.plugin is not None
+        or options.program not in _PROGRAMS
+        or options.part is not None
+        or options.reads_titles
+        or not all(name in _COLUMNS for name in fields)
+    ):
+        return None
+    return _Table(formatting, fields, context.databases, f"{options.program.upper()} {version}").write
+
+
+class _Table:
+    """Writes one table."""
+
+    def __init__(
+        self, formatting: Formatting, fields: Sequence[str], databases: Sequence[BlastDatabase], program: str
+    ) -> None:
+        self._has_comments = formatting.format == "7"
+        self._databases, self._names = databases, dict[bytes, bytes]()
+        conversions = (f"%({name}){_COLUMNS[name][1]}" for name in fields)
+        self._line = f"{delimiter_of(formatting).replace('%', '%%').join(conversions)}\n".encode()
+        self._start = f"# {program}\n# Query: ".encode()
+        self._database = f"\n# Database: {database_argument(databases)}\n".encode()
+        self._fields = f"# Fields: {', '.join(_COLUMNS[name][0] for name in fields)}\n".encode()
+
+    def write(self, results: Iterable[Result], output: BinaryIO) -> None:
+        """Write the table of some results."""
+        count = 0
+        for some in in_portions(results, _AT_A_TIME):
+            read = [(number, title_of(defline), _read(archive)) for number, defline, archive in some]
+            self._learn_names({hsp[b"id"] for _, _, hsps in read for hsp in hsps})
+            for one in read:
+                self._write_query(*one, output)
+            count += len(read)
+        if self._has_comments:
+            output.write(b"# BLAST processed %d queries\n" % count)
+
+    def _write_query(self, number: int, title: bytes, hsps: Sequence[_Hsp], output: BinaryIO) -> None:
+        query = _first_word(title) if title else b"Query_%d" % number
+        if self._has_comments:
+            if title and not _PLAIN_TITLE.fullmatch(title):
+                raise UnknownFormError(f"a title has punctuation that BLAST+ may tidy up: {title[:60]!r}")
+            output.writelines((self._start, title, self._database, self._fields if hsps else b""))
+            output.write(b"# %d hits found\n" % len(hsps))
+        names, line = self._names, self._line
+        for hsp in hsps:
+            hsp[b"qaccver"] = hsp[b"qacc"] = hsp[b"qseqid"] = query
+            hsp[b"saccver"] = names[hsp[b"id"]]
+            output.write(line % hsp)
+
+    def _learn_names(self, ids: set[bytes]) -> None:
+        """Find out how subjects are called whose ids stand in results as given."""
+        if len(self._names) > _MOST_NAMES:
+            self._names.clear()
+        new = sorted(ids - self._names.keys())
+        forms = [_ID.fullmatch(one) for one in new]
+        ordinals = {int(form[1]): id_ for id_, form in zip(new, forms, strict=True) if form and form[1]}
+        if ordinals:
+            titles = subject_titles(self._databases, sorted(ordinals))
+            self._names |= {ordinals[number]: _first_word(title) for number, title in titles.items()}
+        for id_, form in zip(new, forms, strict=True):
+            if form and not form[1]:
+                version = b".%d" % int(form[3]) if form[3] else b""
+                self._names[id_] = form[4] or form[2] + version
+        if unknown := next((one for one in new if one not in self._names), None):
+            raise UnknownFormError(f"an id of a subject is none of those that are known here: {unknown[:100]!r}")
+
+
+_Hsp = dict[bytes, Any]
+"""The values of an alignment's columns, positions 1-based and inclusive, a start beyond its end on the minus strand;
+and the ``id`` of its subject, as it stands in the archive."""
+
+
+def _read(archive: bytes) -> list[_Hsp]:
+    """Return the alignments of an archive of one query."""
+    begin = archive.find(_ALIGNMENTS)
+    end = archive.rfind(_MASKS)
+    if not 0 < begin < end:
+        raise UnknownFormError("a result is not the archive of a single query")
+    alignments = archive[begin:end]
+    hsps = [_hsp(*values) for values in _HSP.findall(alignments)]
+    if len(hsps) != alignments.count(_SEGMENTS):
+        raise UnknownFormError("an alignment is not of the plain form")
+    return hsps
+
+
+def _hsp(  # noqa: PLR0913, PLR0917 - what the pattern finds
+    score: bytes,
+    evalue: bytes,
+    evalue_power: bytes,
+    bits: bytes,
+    bits_power: bytes,
+    identical: bytes,
+    subject: bytes,
+    starts: bytes,
+    lengths: bytes,
+    query_strand: bytes,
+    subject_strand: bytes,
+) -> _Hsp:
+    same, gaps, openings = int(identical), 0, 0
+    if b"," not in lengths:
+        length = int(lengths)
+        query, in_subject = map(int, starts.split(b","))
+        query_end, subject_end = query + length, in_subject + length
+    else:
+        segments = list(map(int, lengths.split(b",")))
+        places = list(map(int, starts.split(b",")))
+        length = sum(segments)
+        query, query_end = _aligned(places[::2], segments)
+        in_subject, subject_end = _aligned(places[1::2], segments)
+        opposite = [n for n, *ends in zip(segments, places[::2], places[1::2], strict=True) if min(ends) < 0]
+        gaps, openings = sum(opposite), len(opposite)
+    first, last = in_subject + 1, subject_end
+    if (query_strand == b"minus") != (subject_strand == b"minus"):
+        first, last = last, first
+    return {
+        b"id": subject,
+        b"score": score,
+        b"evalue": _evalue_text(evalue, evalue_power),
+        b"bitscore": _bits_text(bits, bits_power),
+        b"nident": same,
+        b"pident": same / length * 100,
+        b"length": length,
+        b"mismatch": length - same - gaps,
+        b"gaps": gaps,
+        b"gapopen": openings,
+        b"qstart": query + 1,
+        b"qend": query_end,
+        b"sstart": first,
+        b"send": last,
+    }
+
+
+def _aligned(starts: Sequence[int], segments: Sequence[int]) -> tuple[int, int]:
+    """Return the first letter that is aligned, and the one after the last; a gap has no start."""
+    spans = [(start, start + length) for start, length in zip(starts, segments, strict=True) if start >= 0]
+    return min(spans)[0], max(spans)[1]
+
+
+# The same E-values and scores come up in many results.
+@lru_cache(10_000)
+def _evalue_text(digits: bytes, power: bytes) -> bytes:
+    evalue = float(digits + b"e" + power)
+    if evalue < _NO_EVALUE:
+        return b"0.0"
+    decimals = next((text for limit, text in _EVALUE_TEXTS if evalue < limit), b"%.0f")
+    return decimals % evalue
+
+
+@lru_cache(10_000)
+def _bits_text(digits: bytes, power: bytes) -> bytes:
+    bits = float(digits + b"e" + power)
+    if bits > _MOST_BITS_WHOLE:
+        return b"%5.3e" % bits
+    return b"%d" % bits if bits > _MOST_BITS_WITH_DECIMAL else b"%4.1f" % bits
+
+
+def _first_word(title: bytes) -> bytes:
+    found = _TITLE.fullmatch(title)
+    if found is None:
+        raise UnknownFormError(f"a title begins with something that BLAST+ may tidy up: {title[:60]!r}")
+    return found[1]
