@@ -54,7 +54,7 @@ def make_reports(job_id: str, early: EarlyParts) -> None:
         try:
             _make_report(report.id, early)
         except MultiblastError as error:
-            get_run_logger().warning("There is no report %s: %s", report.formatting, error)
+            get_run_logger().warning("There is no report in format %s: %s", report.formatting["formatType"], error)
         else:
             record_if_wanted(report.id)
 
