@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from io import SEEK_END
+from typing import IO
 
 ID_LENGTH = 32
+_BLOCK_BYTES = 1 << 20
 
 
 Canonical = None | bool | int | float | str | bytes | Sequence["Canonical"] | Mapping[str, "Canonical"]
@@ -51,6 +54,17 @@ def digests(tag: str, *head: Canonical) -> Callable[[str | bytes], str]:
         return hasher.hexdigest()
 
     return of
+
+
+def digest_of_text(tag: str, file: IO[bytes]) -> str:
+    """Return what `digest` does for a text, in UTF-8, that is too long for memory."""
+    hasher = hashlib.blake2b(b"l2:", digest_size=ID_LENGTH // 2)
+    _encode(tag, hasher.update)
+    hasher.update(b"s%d:" % file.seek(0, SEEK_END))
+    file.seek(0)
+    while block := file.read(_BLOCK_BYTES):
+        hasher.update(block)
+    return hasher.hexdigest()
 
 
 def is_id(text: str) -> bool:

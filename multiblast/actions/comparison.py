@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import csv
+import json
+import weakref
 from collections.abc import Iterable, Iterator
+from collections.abc import Sequence as SequenceOf
 from contextlib import ExitStack, closing
 from dataclasses import astuple, dataclass, field, fields
 from functools import cached_property
-from typing import Literal, TextIO
+from io import SEEK_END
+from itertools import islice
+from tempfile import TemporaryFile
+from typing import Literal, TextIO, overload
 
 from sqlmodel import col, select
 
@@ -23,6 +29,7 @@ from multiblast.stores import Store
 from multiblast.targets import ordinal_of
 
 _AT_A_TIME = 5000  # sequences whose results are looked up at a time
+_READ_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,46 @@ class HitChange:
     evalue_after: float | None
     bit_score_before: float | None
     bit_score_after: float | None
+
+
+class Changes(SequenceOf[HitChange]):
+    """Changes in a temporary file, since there may be many for each of a million sequences."""
+
+    def __init__(self) -> None:
+        self._file, self._count = TemporaryFile(), 0  # noqa: SIM115 - closed when nobody has this any more
+        weakref.finalize(self, self._file.close)
+
+    def append(self, change: HitChange) -> None:
+        """Take one more."""
+        self._file.seek(0, SEEK_END)
+        self._file.write(json.dumps(astuple(change)).encode() + b"\n")
+        self._count += 1
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return self._count
+
+    def __iter__(self) -> Iterator[HitChange]:
+        """Yield them in order."""
+        place = 0
+        while lines := self._lines(place):
+            place += sum(map(len, lines))
+            yield from (HitChange(*json.loads(line)) for line in lines)
+
+    def _lines(self, place: int) -> list[bytes]:
+        self._file.seek(place)
+        return self._file.readlines(_READ_BYTES)
+
+    @overload
+    def __getitem__(self, index: int) -> HitChange: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[HitChange]: ...
+    def __getitem__(self, index: int | slice) -> HitChange | list[HitChange]:
+        """Return a change, or some, found by reading from the first on."""
+        wanted = range(self._count)[index]
+        if isinstance(wanted, range):
+            return list(islice(self, wanted.start, wanted.stop, wanted.step))
+        return next(islice(self, wanted, None))
 
 
 @dataclass(slots=True)
@@ -60,7 +107,7 @@ class Comparison:
     gained: int = 0
     lost: int = 0
     changed: int = 0
-    changes: list[HitChange] = field(default_factory=list)
+    changes: Changes = field(default_factory=Changes)
 
     @property
     def text(self) -> str:
@@ -93,7 +140,8 @@ class Comparisons:
                 stack.enter_context(closing(_Names(self._engine.store, databases)))
                 for databases in (fingerprints, self._fingerprints(job.id, job.search_key))
             )
-            comparison.changes.extend(self._changes(job, other, search_before, comparison, names))
+            for change in self._changes(job, other, search_before, comparison, names):
+                comparison.changes.append(change)
         return comparison
 
     def _fingerprints(self, job_id: str, search_key: str) -> list[str]:

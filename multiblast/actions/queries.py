@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from functools import cached_property, partial
-from io import StringIO
+from io import TextIOWrapper
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sqlalchemy import func
@@ -33,7 +34,7 @@ from multiblast.actions.job_door import JobDoor
 from multiblast.actions.stored_file import StoredFile
 from multiblast.database import BatchRun, ChildJob, JobEvent, JobKind, JobStatus, QueryJob
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem
-from multiblast.ids import digest, is_id
+from multiblast.ids import digest_of_text, is_id
 from multiblast.jobs import ACTIVE, RESTARTABLE, child_rows, child_status, is_child
 from multiblast.object_kinds import ObjectKind
 from multiblast.search.searched_job import MOST_ROWS, RowChoice, SequenceRow, chosen_rows, left_to_search, searched_job
@@ -425,10 +426,13 @@ class Queries(JobDoor):
         """Keep a comparison of a job as a file, by its content, so that what was handed out stays; return its name."""
         from multiblast.actions.comparison import write_changes
 
-        text = StringIO()
-        write_changes(comparison.changes, text)
-        name = f"{digest('comparison/1', text.getvalue())}.tsv"
-        self._engine.store.put(comparison_key(job_id, name), text.getvalue().encode())
+        with TemporaryFile() as file:
+            text = TextIOWrapper(file, "utf-8", newline="", write_through=True)
+            write_changes(comparison.changes, text)
+            name = f"{digest_of_text('comparison/1', file)}.tsv"
+            file.seek(0)
+            self._engine.store.put(comparison_key(job_id, name), file)
+            text.detach()
         return name
 
     def comparison_file(self, requester: Requester, job_id: str, name: str) -> StoredFile:

@@ -87,7 +87,7 @@ def test_comparison_says_when_old_results_are_gone(
     services.queries.pin(ANN, job.job_id)
     services.expiry.run(utc_now() + timedelta(days=31))
     found = services.queries.compare(ANN, job.job_id)
-    assert (found.sequences, found.not_comparable, found.changes) == (0, 1, [])
+    assert (found.sequences, found.not_comparable, list(found.changes)) == (0, 1, [])
 
 
 def test_comparison_of_a_job_searched_once_says_that_there_is_nothing(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiblast.ids import digest, digests, is_id
+from multiblast.ids import digest, digest_of_text, digests, is_id
 
 _PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
@@ -101,3 +102,9 @@ def test_other_texts_are_no_ids(text: str) -> None:
 def test_many_ids_with_one_head_are_those_made_one_by_one(last: str | bytes) -> None:
     assert digests("a/1")(last) == digest("a/1", last)
     assert digests("a/1", "head", 7, {"b": [None]})(last) == digest("a/1", ["head", 7, {"b": [None]}, last])
+
+
+@given(st.text())
+def test_digest_of_a_text_in_a_file_is_that_of_the_text(text: str) -> None:
+    data = text.encode("utf-8", "replace")
+    assert digest_of_text("comparison/1", BytesIO(data)) == digest("comparison/1", data.decode())
