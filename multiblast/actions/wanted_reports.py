@@ -82,9 +82,10 @@ class WantedReports:
         mine = select(ReportJob).where(ReportJob.query_job_id == query_job_id, is_wanted())
         with self._engine.database.read() as session:
             reports = list(session.exec(mine.order_by(col(ReportJob.created_at), col(ReportJob.id))))
-        if reports and run_id:
+        untaken = [report for report in reports if run_id not in {"", self._run_of(report.id)}]
+        if untaken:
             with self._engine.database.write() as session:
-                session.add_all(_taken(report, run_id) for report in reports)
+                session.add_all(_taken(report, run_id) for report in untaken)
         return reports
 
     def early_parts(self, query_job_id: str, *, run_id: str = "") -> EarlyParts:
@@ -97,7 +98,10 @@ class WantedReports:
         status = self._engine.jobs.report(report_id).status
         if status != JobStatus.QUEUED:
             return status in ACTIVE
-        return bool(self._engine.jobs.history(report_id)[-1].flow_run)
+        return bool(self._run_of(report_id))
+
+    def _run_of(self, report_id: str) -> str:
+        return self._engine.jobs.history(report_id)[-1].flow_run
 
 
 def _taken(report: ReportJob, run_id: str) -> JobEvent:

@@ -117,8 +117,7 @@ class EarlyParts:
         made = 0
         for wanted in self._wanted:
             for first in wanted.left[:_LOOKED_AT]:
-                children = list(self._engine.jobs.children(query, range(first, first + wanted.size)))
-                if all(child.pack for child in children):
+                if children := self._done(query, first, wanted.size):
                     wanted.left.remove(first)
                     made += self._format(query, children, wanted.formatting)
                     break
@@ -129,6 +128,15 @@ class EarlyParts:
     ) -> Path | None:
         """Return the part of a report on these sequences, which is the caller's from then on; None if there is none."""
         return self._made.pop(self._identity(children, first, formatting, context), None) if self._made else None
+
+    def _done(self, query: QueryJob, first: int, size: int) -> list[Child]:
+        """Return some sequences if all have a result, else none; the last is mostly searched last, and soon read."""
+        last = min(first + size - 1, query.sequences)
+        for positions in (last, range(first, last + 1)):
+            children = list(self._engine.jobs.children(query, positions))
+            if not all(child.pack for child in children):
+                return []
+        return children
 
     def _what_can_be_made(self, query: QueryJob) -> Iterable[_Wanted]:
         """Yield what parts reports have; where rounds go between, or BLAST+ reads all titles, there are none.

@@ -51,7 +51,6 @@ def test_reports_of_a_search_by_the_worker_are_made_by_its_run(
         assert [(event["toStatus"], event["why"]) for event in history] == [
             ("queued", "submitted"),
             ("queued", MADE_BY_SEARCH),
-            ("queued", MADE_BY_SEARCH),
             ("in-progress", ""),
             ("complete", ""),
         ]
