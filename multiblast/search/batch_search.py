@@ -153,7 +153,7 @@ class BatchSearch:
         as well, and compared before any other result of it is kept. Whatever goes wrong, the whole can be searched
         all the same.
         """
-        whole = self.context
+        whole, done = self.context, set[str]()
         with TemporaryDirectory(prefix="multiblast-") as directory:
             try:
                 found = EarlierResults(self.engine, whole).part(
@@ -163,7 +163,9 @@ class BatchSearch:
                     return list(sequences)
                 parts = [CheckedPart(self.engine, part, found.way.row, whole.job_id) for part in found.parts]
                 in_part_only = {key for part in parts for key in part.keys - part.checked}
-                self._search_groups([one for one in sequences if one.key not in in_part_only])
+                others = [one for one in sequences if one.key not in in_part_only]
+                self._search_groups(others)
+                done = {one.key for one in others}  # they have a result, or failed
                 chosen = [(part, part.to_compare(sequences)) for part in parts]
                 for part, some in (*chosen, *((part, part.others(sequences)) for part in parts)):
                     self.context, self._compared = replace(whole, part=part.database), part
@@ -175,7 +177,8 @@ class BatchSearch:
             finally:
                 self.context, self._compared = whole, None
         known = self.engine.results.known([one.key for one in sequences])
-        return [one for one in sequences if one.key not in known or known[one.key].pack in self._lost]
+        left = [one for one in sequences if one.key not in done]
+        return [one for one in left if one.key not in known or known[one.key].pack in self._lost]
 
     def _without_left_out(self, sequences: Sequence[SearchedSequence]) -> list[SearchedSequence]:
         """Keep empty results of the sequences that BLAST+ passes over; return the others."""

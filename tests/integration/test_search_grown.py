@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 
-from multiblast.database import BatchRun, Database, Run
-from multiblast.errors import ConflictError
+from multiblast.database import BatchRun, Database, Result, Run
+from multiblast.errors import ConflictError, JobFailedError
 from multiblast.grown.refused_ways import RefusedWays
 from multiblast.installation import Installation
 from multiblast.object_kinds import ObjectKind
@@ -23,6 +23,7 @@ from multiblast.stores import LocalStore
 from multiblast.targets import Targets
 from multiblast.targets.makeblastdb import build_database
 from multiblast.upkeep.diagnosis import diagnose
+from tests.integration.test_search_failures import faulty_blastp
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
 QUERIES = 12
@@ -185,6 +186,25 @@ def test_checked_results_are_searched_twice_and_kept_once(place: Place, subjects
     assert all(int(part.split()[0]) for part in compared)
     assert {row.status for row in done.rows} == {"complete"}
     assert not RefusedWays(place.services.database).list()
+
+
+def test_sequence_that_breaks_blast_fails_once(
+    place: Place, make_services: Callable[..., Services], subjects: list[str], query: str, tmp_path: Path
+) -> None:
+    """Searched whole to be compared, it is not searched whole again because it has no result."""
+    prepared(place.services, query).execute()
+    place.build(subjects)
+    poison = query.splitlines()[7][:30]
+    faulty = faulty_blastp(tmp_path / "bin", poison, "exit 3")
+    services = make_services(root=place.root, directory=faulty, cores=1)
+    services.queries._engine.grown = GrownRules(checked_share=1)
+    run = prepared(services, query)
+    with pytest.raises(JobFailedError):
+        run.execute()
+    with services.database.read() as session:
+        alone = session.exec(select(BatchRun.exit_code).where(BatchRun.sequences == 1, BatchRun.exit_code == 3)).all()
+        assert len(alone) == 1
+        assert session.exec(select(func.count()).select_from(Result)).one() == 2 * QUERIES - 1
 
 
 def test_changed_sequence_under_an_unchanged_digest_is_caught(
