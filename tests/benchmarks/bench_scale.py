@@ -169,7 +169,7 @@ def main() -> None:
     measured: dict[int, dict[str, float]] = {}
     for size in sizes:
         command = [sys.executable, __file__, "--measure", str(size), *options]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         measured[size] = found = json.loads(done.stdout.splitlines()[-1])
         console.print(f"{size:,}: {found}")
     table = Table("", *(f"{size:,}" for size in measured), title="Cost of a sequence against the size of its job")

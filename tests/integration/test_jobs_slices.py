@@ -226,9 +226,9 @@ def _statuses(database: Database) -> set[str]:
 
 
 def test_children_with_rows_of_their_own_go_with_a_large_job_in_small_transactions(services: Services) -> None:
-    count, database, jobs = 1500, services.database, Jobs(services.database)
+    count, database, jobs = 1200, services.database, Jobs(services.database)
     jobs.add(_job(count), _sequences(count), owner="ann")
-    _adopt(services, count)
+    _adopt(services, CHANGED_AT_ONCE + 10)
     with _rows_of_transactions(database) as changed:
         jobs.start(jobs.query(_JOB))
         assert _statuses(database) == {"in-progress"}
@@ -255,9 +255,9 @@ def test_children_with_rows_of_their_own_go_with_a_large_job_in_small_transactio
 
 
 def test_children_that_have_no_result_are_not_started_once_their_job_was_stopped(services: Services) -> None:
-    count, jobs = 1500, Jobs(services.database)
+    count, jobs = 1200, Jobs(services.database)
     jobs.add(_job(count), _sequences(count))
-    _adopt(services, count)
+    _adopt(services, CHANGED_AT_ONCE + 10)
     jobs.start(jobs.query(_JOB))
     jobs.stop(jobs.query(_JOB), JobStatus.CANCELLED, "no more")
     jobs._start_parts(_JOB, jobs.query(_JOB).attempts, "")
