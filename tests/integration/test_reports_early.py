@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -15,7 +16,8 @@ from typing import Any
 import pytest
 from sqlmodel import col, update
 
-from multiblast.database import Result
+from multiblast.database import JobStatus, Result
+from multiblast.errors import ProgramError
 from multiblast.files import own_scratch
 from multiblast.installation import Installation
 from multiblast.reports import Formatting
@@ -225,6 +227,24 @@ def test_killed_process_leaves_neither_formatter_nor_files(
     with own_scratch():
         pass
     assert list(scratch.iterdir()) == []
+
+
+def test_report_of_a_run_that_is_stopped_is_left_to_the_next(start: Callable[..., Halves], tmp_path: Path) -> None:
+    """Its formatter ends, and reconciling finds it in progress by a run that has ended."""
+    job, pid = start(), tmp_path / "pid"
+    job.finish()
+    report_id = job.services.reports.submit(ADMINISTRATOR, job.run.job_id, FORMATS[0])
+    programs = _with_formatter(job, tmp_path, f'echo $$ > "{pid}.new"; mv "{pid}.new" "{pid}"; exec sleep 60')
+    engine = replace(job.services.reports._engine, installation=Installation(programs))
+    with ThreadPoolExecutor(1) as pool:
+        with EarlyParts(engine, job.run.job_id, FORMATS) as early:
+            report = replace(job.services.reports.run(report_id), engine=engine, early=early)
+            made = pool.submit(report.execute)
+            wait_for(pid.exists, 25)
+        assert isinstance(made.exception(), ProgramError)
+    assert job.services.queries.jobs.report(report_id).status == JobStatus.IN_PROGRESS
+    job.services.reports.run(report_id).execute()
+    assert job.services.queries.jobs.report(report_id).status == JobStatus.COMPLETE
 
 
 def test_parts_that_cannot_be_made_are_left_to_the_report(
