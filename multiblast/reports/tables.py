@@ -1,4 +1,4 @@
-"""Tables (formats 6, 7 and 10) of blastn and blastp, made of results as they are kept, without BLAST+'s formatter.
+"""Tables (formats 6, 7 and 10) of blastn, blastp and blastx, made of results as they are kept, without a formatter.
 
 The columns that most tables have follow from what an archive says of an alignment. So neither subjects are loaded nor
 archives put together: it takes a third of the formatter's time. Whatever is not of the plain form that is known
@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from multiblast.archive.alignments import Alignment, UnknownFormError, read_alignments
 from multiblast.archive.text import title_of
 from multiblast.database import in_portions
-from multiblast.errors import MultiblastError
 from multiblast.reports.computed_fields import columns, delimiter_of
 from multiblast.reports.report_options import Formatting
 from multiblast.targets import BlastDatabase, database_argument, subject_titles
@@ -24,7 +24,8 @@ from multiblast.targets import BlastDatabase, database_argument, subject_titles
 if TYPE_CHECKING:
     from multiblast.search import SearchContext
 
-_PROGRAMS = ("blastn", "blastp")
+# Of translated subjects an archive counts identities otherwise here and there than the formatter, letter by letter.
+_PROGRAMS = ("blastn", "blastp", "blastx")
 _AT_A_TIME = 500  # queries, whose subjects are named together
 _MOST_NAMES = 100_000
 _NO_EVALUE = 1e-180
@@ -41,62 +42,6 @@ _ID = re.compile(
     rb' +accession "(\w+)"(?:,\n +version (\d+))?\n +\}'
     rb'|local str "([\w.-]+)"'
 )
-_SEGMENTS = b"\n        segs "
-_ALIGNMENTS, _MASKS = b"\n    alignments {\n", b"\n    masks {\n"
-_REAL = rb"real \{ (-?\d+), 10, (-?\d+) \}"
-_HSP = re.compile(
-    rb"""      \{
-        type partial,
-        dim 2,
-        score \{
-          \{
-            id str "score",
-            value int (\d+)
-          \},
-(?:          \{
-            id str "(?:blast_score|sum_n)",
-            value int \d+
-          \},
-)*          \{
-            id str "(?:e_value|sum_e)",
-            value %b
-          \},
-          \{
-            id str "bit_score",
-            value %b
-          \},
-          \{
-            id str "num_ident",
-            value int (\d+)
-          \}(?:,
-          \{
-            id str "(?:comp_adjustment_method|num_positives|hsp_percent_coverage|seq_percent_coverage|sum_n)",
-            value (?:int \d+|real \{ [^}]* \})
-          \})*
-        \},
-        segs denseg \{
-          dim 2,
-          numseg \d+,
-          ids \{
-            local str "Query_1",
-            ((?:[^\n]*\n            )*?[^\n]*)
-          \},
-          starts \{
-([-\d,\s]+)
-          \},
-          lens \{
-([\d,\s]+)
-          \},
-          strands \{
-            (\w+),
-            (\w+)(?:,\n            \w+)*
-          \}
-        \}
-      \}"""
-    % (_REAL, _REAL)
-)
-
-
 _COLUMNS = {
     "qseqid": ("query id", "b"),
     "qacc": ("query acc.", "b"),
@@ -117,10 +62,6 @@ _COLUMNS = {
     "score": ("score", "b"),
 }
 """What comments call a column, and how its value is written."""
-
-
-class UnknownFormError(MultiblastError):
-    """A result, an id or a title is not of a form that is known here: the formatter must make the table."""
 
 
 Result = tuple[int, bytes, bytes]
@@ -173,15 +114,15 @@ class _Table:
         """Write the table of some results."""
         count = 0
         for some in in_portions(results, _AT_A_TIME):
-            read = [(number, title_of(defline), _read(archive)) for number, defline, archive in some]
-            self._learn_names({hsp[b"id"] for _, _, hsps in read for hsp in hsps})
+            read = [(number, title_of(defline), read_alignments(archive)) for number, defline, archive in some]
+            self._learn_names({hsp.subject for _, _, hsps in read for hsp in hsps})
             for one in read:
                 self._write_query(*one, output)
             count += len(read)
         if self._has_comments:
             output.write(b"# BLAST processed %d queries\n" % count)
 
-    def _write_query(self, number: int, title: bytes, hsps: Sequence[_Hsp], output: BinaryIO) -> None:
+    def _write_query(self, number: int, title: bytes, hsps: Sequence[Alignment], output: BinaryIO) -> None:
         query = _first_word(title) if title else b"Query_%d" % number
         if self._has_comments:
             if title and not _PLAIN_TITLE.fullmatch(title):
@@ -189,10 +130,8 @@ class _Table:
             output.writelines((self._start, title, self._database, self._fields if hsps else b""))
             output.write(b"# %d hits found\n" % len(hsps))
         names, line = self._names, self._line
-        for hsp in hsps:
-            hsp[b"qaccver"] = hsp[b"qacc"] = hsp[b"qseqid"] = query
-            hsp[b"saccver"] = names[hsp[b"id"]]
-            output.write(line % hsp)
+        of_query = {b"qaccver": query, b"qacc": query, b"qseqid": query}
+        output.writelines(line % {**of_query, b"saccver": names[hsp.subject], **_values(hsp)} for hsp in hsps)
 
     def _learn_names(self, ids: set[bytes]) -> None:
         """Find out how subjects are called whose ids stand in results as given."""
@@ -212,75 +151,24 @@ class _Table:
             raise UnknownFormError(f"an id of a subject is none of those that are known here: {unknown[:100]!r}")
 
 
-_Hsp = dict[bytes, Any]
-"""The values of an alignment's columns, positions 1-based and inclusive, a start beyond its end on the minus strand;
-and the ``id`` of its subject, as it stands in the archive."""
-
-
-def _read(archive: bytes) -> list[_Hsp]:
-    """Return the alignments of an archive of one query."""
-    begin = archive.find(_ALIGNMENTS)
-    end = archive.rfind(_MASKS)
-    if not 0 < begin < end:
-        raise UnknownFormError("a result is not the archive of a single query")
-    alignments = archive[begin:end]
-    hsps = [_hsp(*values) for values in _HSP.findall(alignments)]
-    if len(hsps) != alignments.count(_SEGMENTS):
-        raise UnknownFormError("an alignment is not of the plain form")
-    return hsps
-
-
-def _hsp(  # noqa: PLR0913, PLR0917 - what the pattern finds
-    score: bytes,
-    evalue: bytes,
-    evalue_power: bytes,
-    bits: bytes,
-    bits_power: bytes,
-    identical: bytes,
-    subject: bytes,
-    starts: bytes,
-    lengths: bytes,
-    query_strand: bytes,
-    subject_strand: bytes,
-) -> _Hsp:
-    same, gaps, openings = int(identical), 0, 0
-    if b"," not in lengths:
-        length = int(lengths)
-        query, in_subject = map(int, starts.split(b","))
-        query_end, subject_end = query + length, in_subject + length
-    else:
-        segments = list(map(int, lengths.split(b",")))
-        places = list(map(int, starts.split(b",")))
-        length = sum(segments)
-        query, query_end = _aligned(places[::2], segments)
-        in_subject, subject_end = _aligned(places[1::2], segments)
-        opposite = [n for n, *ends in zip(segments, places[::2], places[1::2], strict=True) if min(ends) < 0]
-        gaps, openings = sum(opposite), len(opposite)
-    first, last = in_subject + 1, subject_end
-    if (query_strand == b"minus") != (subject_strand == b"minus"):
-        first, last = last, first
+def _values(found: Alignment) -> dict[bytes, Any]:
+    """Return the values of an alignment's columns, but for names."""
+    length, same = found.length, found.identical
     return {
-        b"id": subject,
-        b"score": score,
-        b"evalue": _evalue_text(evalue, evalue_power),
-        b"bitscore": _bits_text(bits, bits_power),
+        b"score": found.score,
+        b"evalue": _evalue_text(*found.evalue),
+        b"bitscore": _bits_text(*found.bits),
         b"nident": same,
         b"pident": same / length * 100,
         b"length": length,
-        b"mismatch": length - same - gaps,
-        b"gaps": gaps,
-        b"gapopen": openings,
-        b"qstart": query + 1,
-        b"qend": query_end,
-        b"sstart": first,
-        b"send": last,
+        b"mismatch": length - same - found.gaps,
+        b"gaps": found.gaps,
+        b"gapopen": found.gap_openings,
+        b"qstart": found.query_start,
+        b"qend": found.query_end,
+        b"sstart": found.subject_start,
+        b"send": found.subject_end,
     }
-
-
-def _aligned(starts: Sequence[int], segments: Sequence[int]) -> tuple[int, int]:
-    """Return the first letter that is aligned, and the one after the last; a gap has no start."""
-    spans = [(start, start + length) for start, length in zip(starts, segments, strict=True) if start >= 0]
-    return min(spans)[0], max(spans)[1]
 
 
 # The same E-values and scores come up in many results.

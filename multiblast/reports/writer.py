@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from multiblast.archive import Head, merge
+from multiblast.archive.alignments import UnknownFormError
 from multiblast.database import QueryJob, ReportJob
 from multiblast.errors import ConflictError, FailureClass, ObjectMissingError, ProgramError
 from multiblast.files import working_space
@@ -26,7 +27,7 @@ from multiblast.reports.blast_formatter import BlastFormatter, FormatterElsewher
 from multiblast.reports.blast_report import write_blast_report
 from multiblast.reports.formats import ReportFormat
 from multiblast.reports.report_options import Formatting
-from multiblast.reports.tables import Result, UnknownFormError, table_of_results
+from multiblast.reports.tables import Result, table_of_results
 from multiblast.search import SearchContext, SearchEngine, outputs_of, parse_deflines, titled
 from multiblast.search.elsewhere import Elsewhere
 from multiblast.sequences import Sequence as FastaSequence

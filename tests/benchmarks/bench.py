@@ -74,6 +74,8 @@ class Bench:
         self.runs += 1
         place = self.directory / f"run-{self.runs}"
         database = Database(f"sqlite:///{place / 'jobs.sqlite'}")
+        with database.read():  # makes its tables, once for an installation
+            pass
         limits = QueryLimits(sequences=0, query_bytes=0)
         return Services(database, LocalStore(place / "store"), Installation(), self.targets, limits)
 

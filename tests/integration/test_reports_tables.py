@@ -19,6 +19,7 @@ from multiblast.search import SearchedJob
 from multiblast.sequences import Sequence
 from multiblast.services import Services
 from multiblast.targets.makeblastdb import build_database
+from tests.benchmarks.bench_data import back_translated
 from tests.support.people import ADMINISTRATOR
 from tests.support.sequences import fasta
 
@@ -64,7 +65,7 @@ def search(
     ) -> Tables:
         root = tmp_path / "root"
         place, source = root / "demo" / "examples" / "blast", tmp_path / "subjects.fasta"
-        molecule = "protein" if program == "blastp" else "nucleotide"
+        molecule = "nucleotide" if program == "blastn" else "protein"
         if isinstance(subjects, str):
             source.write_text(subjects)
         place.mkdir(parents=True)
@@ -94,6 +95,8 @@ _EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "data"
         ("blastn", {"task": "blastn", "evalue": 1000}),
         ("blastn", {"task": "blastn", "reward": 1, "penalty": -1, "gapopen": 2, "gapextend": 1, "strand": "minus"}),
         ("blastp", {"evalue": 1000}),
+        ("blastx", {"evalue": 100, "query_gencode": 4}),
+        ("blastx", {"strand": "minus", "comp_based_stats": 0, "seg": "no"}),
         ("blastp", {"matrix": "PAM30", "gapopen": 9, "gapextend": 1, "comp_based_stats": 0}),
     ],
 )
@@ -105,10 +108,12 @@ def test_columns_that_follow_from_results_need_no_formatter(
     nucleotides: list[Sequence],
 ) -> None:
     """Weak and gapped alignments, of queries without a title and without hits, too."""
-    kind = "protein" if program == "blastp" else "nucleotide"
+    kind = "nucleotide" if program == "blastn" else "protein"
     sequences = proteins if program == "blastp" else nucleotides
+    if program == "blastx":
+        sequences = [replace(one, residues=back_translated(one.residues)) for one in proteins]
     untitled = replace(sequences[1], defline=b"")
-    nothing = Sequence(b"nothing", b"ACGT" * 10 if program == "blastn" else b"PGPGPGPGPG")
+    nothing = Sequence(b"nothing", b"PGPGPGPGPG" if program == "blastp" else b"ACGT" * 10)
     query = fasta([sequences[0], untitled, replace(sequences[2], defline=b"named 3 times, or (more)."), nothing])
     tables = search(query, _EXAMPLES / f"{kind}s.fasta.gz", program, **options)
     every = (
