@@ -14,6 +14,7 @@ from multiblast.plugins.git_sources import Checkouts, GitSource
 from multiblast.plugins.licences import is_allowed, licences
 from multiblast.plugins.plugin import Plugin, SourceKind
 from multiblast.plugins.records import Configuration, Places, write_places
+from multiblast.plugins.requirements import requirements_of
 from multiblast.plugins.sources import Broken, Sources
 from multiblast.plugins.tools import tool_version
 from multiblast.programs import Program, clean_command
@@ -56,6 +57,11 @@ class Installed:
     packages: tuple[str, ...] = ()
     tool: str = ""
     problems: tuple[str, ...] = ()
+
+
+def _may_be_renewed(plugin: Plugin) -> bool:
+    """Whether there is something to renew: our own plugins without packages change with multiblast only."""
+    return plugin.source.kind is not SourceKind.BUILT_IN or bool(requirements_of(plugin).lines)
 
 
 class Installer:
@@ -113,7 +119,7 @@ class Installer:
         for line in Sources(self._rules, self._directory).git_lines():
             if not names or line in lines:
                 yield self._update_line(line)
-        chosen = self._named(self.catalogue, names) if names else self.catalogue.all()
+        chosen = self._named(self.catalogue, names) if names else filter(_may_be_renewed, self.catalogue.all())
         # All looked up before the first is renewed: several may have the same requirements, and so change together.
         for plugin, before in [(plugin, self._known(plugin)) for plugin in chosen]:
             if not names and not before:

@@ -28,7 +28,7 @@ def is_long_ago(used_at: datetime) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class MadeReport:
-    """A report as it is; ``reused`` if it had been made before. The command is the one of ``blast_formatter``."""
+    """A report as it is; ``reused`` if it had been made before. The command is what prints the same with BLAST+."""
 
     report_id: str
     query_job_id: str

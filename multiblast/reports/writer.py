@@ -275,7 +275,7 @@ def write_report(source: ReportSource, report: ReportJob, version: str) -> tuple
     """Write the files of a report and keep them under its ``version``.
 
     Returns:
-        The files, and the ``blast_formatter`` command if it made them.
+        The files, and the ``blast_formatter`` command that prints them, needed or not; empty for formats of ours.
 
     Raises:
         ProgramError: the formatter failed, or was killed.
@@ -286,23 +286,22 @@ def write_report(source: ReportSource, report: ReportJob, version: str) -> tuple
         directory = Path(name)
         made = directory / "report"
         made.mkdir()
-        command: tuple[str, ...] = ()
+        printed_by: tuple[str, ...] = ("blast_formatter", "-archive", "archive.asn1", *formatting.arguments())
         if source.context.plugin is not None:
             from multiblast.reports.plugin_reports import write_plugin_report
 
-            paths = write_plugin_report(source, formatting, made)
+            paths, printed_by = write_plugin_report(source, formatting, made), ()
         elif write := formatting.row.write:
-            paths = write(source, made)
+            paths, printed_by = write(source, made), ()
         elif table := source.table(formatting, made):
             paths = [table]
         else:
             paths = source.blast_report(formatting, made, with_ids=True)
-            command = ("blast_formatter", "-archive", "archive.asn1", *formatting.arguments())
         paths.append(_zip(directory / _ZIP, paths))
         place = ObjectKind.REPORT_FILE.spread_key(report.id, f"/{version}")
         with ThreadPoolExecutor(_KEPT_AT_A_TIME) as pool:  # the store, a disk or a server, is what takes the time
             kept = pool.map(lambda path: _keep(source.engine.store, path, f"{place}/{path.name}"), paths)
-            return list(kept), command
+            return list(kept), printed_by
 
 
 def _keep(store: Store, path: Path, key: str) -> ReportFile:

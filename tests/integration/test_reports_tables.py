@@ -7,13 +7,13 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from multiblast.errors import FailureClass, ProgramError
 from multiblast.jobs import ChildColumns
 from multiblast.reports import Formatting
-from multiblast.reports.run import MadeReport
 from multiblast.reports.writer import ReportSource
 from multiblast.search import SearchedJob
 from multiblast.sequences import Sequence
@@ -23,7 +23,7 @@ from tests.benchmarks.bench_data import back_translated
 from tests.support.people import ADMINISTRATOR
 from tests.support.sequences import fasta
 
-OURS, FORMATTERS = (), ("blast_formatter",)
+OURS, FORMATTERS = "ours", "the formatter's"
 
 
 @dataclass
@@ -34,24 +34,33 @@ class Tables:
     job: SearchedJob
     command: list[str]
 
-    def make(self, outfmt: str) -> MadeReport:
+    def formatting(self, outfmt: str) -> Formatting:
         name, *fields = outfmt.split()
         delimiter = {"delimiter": fields.pop(0)[6:]} if fields[:1] and fields[0].startswith("delim=") else {}
-        formatting = Formatting.read(name, fields=" ".join(fields), options=delimiter)
-        reports = self.services.reports
-        return reports.run(reports.submit(ADMINISTRATOR, self.job.job_id, formatting)).execute()
+        return Formatting.read(name, fields=" ".join(fields), options=delimiter)
 
-    def read(self, made: MadeReport) -> bytes:
-        with self.services.reports.file(ADMINISTRATOR, made.report_id, made.files[0].name) as stream:
+    def source(self, *, cancelled: bool = False) -> ReportSource:
+        engine = self.services.reports._engine
+        query = engine.jobs.query(self.job.job_id)
+        children = ChildColumns(engine.jobs.children(query))
+        return ReportSource(engine, query, children, engine.resolver.context(query), lambda: cancelled)
+
+    def report(self, outfmt: str) -> bytes:
+        reports = self.services.reports
+        report_id = reports.submit(ADMINISTRATOR, self.job.job_id, self.formatting(outfmt))
+        made = reports.run(report_id).execute()
+        assert made.command[0] == "blast_formatter"  # that prints the same, whoever made it
+        with reports.file(ADMINISTRATOR, made.report_id, made.files[0].name) as stream:
             return stream.read()
 
     def plain(self, outfmt: str) -> bytes:
         return subprocess.run([*self.command, "-outfmt", outfmt], check=True, capture_output=True).stdout
 
-    def check(self, outfmt: str, made_by: tuple[str, ...]) -> None:
-        made = self.make(outfmt)
-        assert self.read(made) == self.plain(outfmt)
-        assert made.command[:1] == made_by
+    def check(self, outfmt: str, made_by: str) -> None:
+        assert self.report(outfmt) == self.plain(outfmt)
+        with TemporaryDirectory() as directory:
+            table = self.source().table(self.formatting(outfmt), Path(directory))
+        assert (OURS if table else FORMATTERS) == made_by
 
 
 @pytest.fixture
@@ -144,7 +153,7 @@ def test_other_columns_are_left_to_the_formatter(
 )
 def test_alignments_of_another_form_are_left_to_the_formatter(
     options: dict[str, object],
-    made_by: tuple[str, ...],
+    made_by: str,
     search: Callable[..., Tables],
     nucleotides: list[Sequence],
 ) -> None:
@@ -203,11 +212,7 @@ def test_titles_that_blast_may_change_are_left_to_the_formatter(title: str, sear
 def test_table_of_a_cancelled_report_is_not_finished(
     search: Callable[..., Tables], nucleotides: list[Sequence], tmp_path: Path
 ) -> None:
-    services = (tables := search(fasta(nucleotides[:2]), _EXAMPLES / "nucleotides.fasta.gz", "blastn")).services
-    engine, jobs = services.reports._engine, services.reports._engine.jobs
-    query = jobs.query(tables.job.job_id)
-    children = ChildColumns(jobs.children(query))
-    source = ReportSource(engine, query, children, engine.resolver.context(query), lambda: True)
+    tables = search(fasta(nucleotides[:2]), _EXAMPLES / "nucleotides.fasta.gz", "blastn")
     with pytest.raises(ProgramError) as raised:
-        source.table(Formatting.read_outfmt("6"), tmp_path)
+        tables.source(cancelled=True).table(tables.formatting("6"), tmp_path)
     assert raised.value.failure_class is FailureClass.CANCELLED
