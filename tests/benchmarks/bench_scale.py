@@ -37,7 +37,7 @@ from multiblast.stores import LocalStore
 from multiblast.targets import Targets
 from multiblast.targets.makeblastdb import build_database
 
-_SIZES = (100, 10_000, 100_000)
+_SIZES = (100, 10_000, 100_000, 1_000_000)
 _SMALL = 10_000  # reads, with whose cost that of the largest size is compared
 _OWN = ("submit_ms", "search_ms", "report_ms")
 _LOCKS = ("submit_lock_s", "search_lock_s", "expiry_lock_s", "unlink_lock_s")
