@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from multiblast.archive.alignments import Alignment, UnknownFormError, read_alignments
 from multiblast.archive.text import title_of
-from multiblast.database import in_portions
 from multiblast.reports.computed_fields import columns, delimiter_of
 from multiblast.reports.report_options import Formatting
 from multiblast.targets import BlastDatabase, database_argument, subject_titles
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 # Of translated subjects an archive counts identities otherwise here and there than the formatter, letter by letter.
 _PROGRAMS = ("blastn", "blastp", "blastx")
-_AT_A_TIME = 500  # queries, whose subjects are named together
+_AT_A_TIME = 10_000  # alignments in memory, whose subjects are named together, but for those of one query
 _MOST_NAMES = 100_000
 _NO_EVALUE = 1e-180
 _EVALUE_TEXTS = ((0.0009, b"%.2e"), (0.1, b"%4.3f"), (1.0, b"%3.2f"), (10.0, b"%2.1f"))
@@ -112,15 +111,24 @@ class _Table:
 
     def write(self, results: Iterable[Result], output: BinaryIO) -> None:
         """Write the table of some results."""
-        count = 0
-        for some in in_portions(results, _AT_A_TIME):
-            read = [(number, title_of(defline), read_alignments(archive)) for number, defline, archive in some]
-            self._learn_names({hsp.subject for _, _, hsps in read for hsp in hsps})
-            for one in read:
-                self._write_query(*one, output)
-            count += len(read)
+        count = alignments = 0
+        read: list[tuple[int, bytes, list[Alignment]]] = []
+        for count, (number, defline, archive) in enumerate(results, start=1):  # noqa: B007 - how many there were
+            read.append((number, title_of(defline), read_alignments(archive)))
+            alignments += len(read[-1][2]) + 1
+            if alignments > _AT_A_TIME:
+                self._write_some(read, output)
+                alignments = 0
+        self._write_some(read, output)
         if self._has_comments:
             output.write(b"# BLAST processed %d queries\n" % count)
+
+    def _write_some(self, read: list[tuple[int, bytes, list[Alignment]]], output: BinaryIO) -> None:
+        """Write what was read, and forget it."""
+        self._learn_names({hsp.subject for _, _, hsps in read for hsp in hsps})
+        for one in read:
+            self._write_query(*one, output)
+        read.clear()
 
     def _write_query(self, number: int, title: bytes, hsps: Sequence[Alignment], output: BinaryIO) -> None:
         query = _first_word(title) if title else b"Query_%d" % number

@@ -133,7 +133,11 @@ def test_columns_that_follow_from_results_need_no_formatter(
     tables.check("7", FORMATTERS)  # comments have the whole title, with its punctuation
 
 
-def test_comments_need_no_formatter(search: Callable[..., Tables], nucleotides: list[Sequence]) -> None:
+@pytest.mark.parametrize("at_a_time", [1, 10_000])
+def test_comments_need_no_formatter(
+    at_a_time: int, search: Callable[..., Tables], nucleotides: list[Sequence], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("multiblast.reports.tables._AT_A_TIME", at_a_time)
     plain = [replace(one, defline=b"q%d of twelve" % number) for number, one in enumerate(nucleotides)]
     tables = search(fasta([*plain, Sequence(b"", b"ACGT" * 10)]), _EXAMPLES / "nucleotides.fasta.gz", "blastn")
     for outfmt in ("7", "7 delim=; qaccver saccver score gaps"):
