@@ -120,27 +120,21 @@ def read_alignments(archive: bytes) -> list[Alignment]:
         raise UnknownFormError("a result is not the archive of a single query")
     alignments = archive[begin:end]
     if b"\n        segs std {" in alignments:
-        found = [_translated(*values) for values in _TRANSLATED_HSP.findall(alignments)]
+        found = [_alignment(scores, _translated(place)) for *scores, place in _TRANSLATED_HSP.findall(alignments)]
     else:
-        found = [_dense(*values) for values in _DENSE_HSP.findall(alignments)]
+        found = [_alignment(one[:7], _dense(*one[7:])) for one in _DENSE_HSP.findall(alignments)]
     if len(found) != alignments.count(_SEGMENTS):
         raise UnknownFormError("an alignment is not of a plain form")
     return found
 
 
-def _dense(  # noqa: PLR0913, PLR0917 - what the pattern finds
-    score: bytes,
-    evalue: bytes,
-    evalue_power: bytes,
-    bits: bytes,
-    bits_power: bytes,
-    identical: bytes,
-    subject: bytes,
-    starts: bytes,
-    lengths: bytes,
-    query_strand: bytes,
-    subject_strand: bytes,
-) -> Alignment:
+def _alignment(scores: Sequence[bytes], columns: tuple[int, ...]) -> Alignment:
+    score, evalue, evalue_power, bits, bits_power, identical, subject = scores
+    return Alignment(subject, score, (evalue, evalue_power), (bits, bits_power), int(identical), *columns)
+
+
+def _dense(starts: bytes, lengths: bytes, query_strand: bytes, subject_strand: bytes) -> tuple[int, ...]:
+    """Return length, gaps, openings, and where query and subject start and end."""
     gaps = openings = 0
     if b"," not in lengths:
         length = int(lengths)
@@ -156,10 +150,7 @@ def _dense(  # noqa: PLR0913, PLR0917 - what the pattern finds
     first, last = in_subject + 1, subject_end
     if (query_strand == b"minus") != (subject_strand == b"minus"):
         first, last = last, first
-    return Alignment(
-        subject, score, (evalue, evalue_power), (bits, bits_power), int(identical), length, gaps, openings,
-        query + 1, query_end, first, last,
-    )  # fmt: skip
+    return length, gaps, openings, query + 1, query_end, first, last
 
 
 def _aligned(starts: Sequence[int], segments: Sequence[int]) -> tuple[int, int]:
@@ -168,16 +159,8 @@ def _aligned(starts: Sequence[int], segments: Sequence[int]) -> tuple[int, int]:
     return min(spans)[0], max(spans)[1]
 
 
-def _translated(  # noqa: PLR0913, PLR0917 - what the pattern finds
-    score: bytes,
-    evalue: bytes,
-    evalue_power: bytes,
-    bits: bytes,
-    bits_power: bytes,
-    identical: bytes,
-    subject: bytes,
-    segments: bytes,
-) -> Alignment:
+def _translated(segments: bytes) -> tuple[int, ...]:
+    """Return the same as `_dense`."""
     found = _SEGMENT.findall(segments)
     if len(found) != segments.count(b" loc {"):
         raise UnknownFormError("a segment of an alignment is not of a plain form")
@@ -188,11 +171,8 @@ def _translated(  # noqa: PLR0913, PLR0917 - what the pattern finds
         length += columns
         if not (query_from and subject_from):
             gaps, openings = gaps + columns, openings + 1
-    spans = (_extent([one[:3] for one in found]), _extent([one[3:] for one in found]))
-    return Alignment(
-        subject, score, (evalue, evalue_power), (bits, bits_power), int(identical), length, gaps, openings,
-        *spans[0], *spans[1],
-    )  # fmt: skip
+    query, subject = _extent([one[:3] for one in found]), _extent([one[3:] for one in found])
+    return length, gaps, openings, *query, *subject
 
 
 def _extent(intervals: Sequence[tuple[bytes, bytes, bytes]]) -> tuple[int, int]:

@@ -15,10 +15,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from multiblast.archive.alignments import Alignment, UnknownFormError, read_alignments
+from multiblast.archive.ids import shown_id
 from multiblast.archive.text import title_of
 from multiblast.reports.computed_fields import columns, delimiter_of
 from multiblast.reports.report_options import Formatting
-from multiblast.targets import BlastDatabase, database_argument, subject_titles
+from multiblast.targets import BlastDatabase, database_argument, ordinal_of, subject_titles
 
 if TYPE_CHECKING:
     from multiblast.search import SearchContext
@@ -35,11 +36,11 @@ _MOST_BITS_WITH_DECIMAL, _MOST_BITS_WHOLE = 99.9, 99_999
 _WORD = rb"[A-Za-z0-9](?:[A-Za-z0-9_|.:/+=#@-]*[A-Za-z0-9_|])?"
 _TITLE = re.compile(rb"(%b)(?: [^ ,;.:)\]}].*)?" % _WORD, re.DOTALL)
 _PLAIN_TITLE = re.compile(rb"%b(?: %b)*" % (_WORD, _WORD))
-_ID = re.compile(
-    rb'general \{\n +db "BL_ORD_ID",\n +tag id (\d+)\n +\}'
+_KNOWN_ID = re.compile(
+    rb'general \{\n +db "BL_ORD_ID",\n +tag id \d+\n +\}'
     rb'|(?:genbank|embl|ddbj|other|tpg|tpe|tpd|gpipe|swissprot) \{\n(?: +name "\w+",\n)?'
-    rb' +accession "(\w+)"(?:,\n +version (\d+))?\n +\}'
-    rb'|local str "([\w.-]+)"'
+    rb' +accession "\w+"(?:,\n +version \d+)?\n +\}'
+    rb'|local str "[\w.-]+"'
 )
 _COLUMNS = {
     "qseqid": ("query id", "b"),
@@ -145,16 +146,15 @@ class _Table:
         """Find out how subjects are called whose ids stand in results as given."""
         if len(self._names) > _MOST_NAMES:
             self._names.clear()
-        new = sorted(ids - self._names.keys())
-        forms = [_ID.fullmatch(one) for one in new]
-        ordinals = {int(form[1]): id_ for id_, form in zip(new, forms, strict=True) if form and form[1]}
-        if ordinals:
-            titles = subject_titles(self._databases, sorted(ordinals))
-            self._names |= {ordinals[number]: _first_word(title) for number, title in titles.items()}
-        for id_, form in zip(new, forms, strict=True):
-            if form and not form[1]:
-                version = b".%d" % int(form[3]) if form[3] else b""
-                self._names[id_] = form[4] or form[2] + version
+        new = ids - self._names.keys()
+        shown = {id_: shown_id(id_) for id_ in new if _KNOWN_ID.fullmatch(id_)}
+        ordinals = {id_: number for id_, name in shown.items() if (number := ordinal_of(name)) is not None}
+        titles = subject_titles(self._databases, sorted(ordinals.values()))
+        for id_, name in shown.items():
+            if id_ not in ordinals:
+                self._names[id_] = name.encode()
+            elif title := titles.get(ordinals[id_]):
+                self._names[id_] = _first_word(title)
         if unknown := next((one for one in new if one not in self._names), None):
             raise UnknownFormError(f"an id of a subject is none of those that are known here: {unknown[:100]!r}")
 
