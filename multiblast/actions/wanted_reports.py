@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 class WantedReports:
     """Report jobs that are recorded before their query job is complete, and queued until then.
 
-    Whoever completes the query job makes them: mostly its run, and if that dies, the one in its place. If the query
+    The run that completes the query job makes them, and if that dies, the one in its place. If the query
     job fails or is cancelled, they are too.
     """
 

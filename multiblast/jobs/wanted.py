@@ -1,4 +1,4 @@
-"""Reports that wait for their query job to be complete: recorded with it, so that whoever completes it makes them."""
+"""Reports that wait for their query job to be complete: recorded with it, so that any run makes them."""
 
 from __future__ import annotations
 

@@ -143,7 +143,7 @@ def test_http_submission_is_queued_while_nothing_can_be_started(client: httpx.Cl
 def test_http_reports_that_a_submission_names_are_made_when_it_is_complete(
     services: Services, limit_s: float, runs: int
 ) -> None:
-    """By whoever does the search; those that are named once it is known, too."""
+    """By the run of the search; those that are named once it is known, too."""
     starter, query = HereStarter(services), f">wanted\nMKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQAPILS{'W' * (1 + runs)}\n"
     headers = {"Authorization": f"Bearer {services.accounts.tokens.make('wanted', str(runs))}"}
     with (

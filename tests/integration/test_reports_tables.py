@@ -49,7 +49,7 @@ class Tables:
         reports = self.services.reports
         report_id = reports.submit(ADMINISTRATOR, self.job.job_id, self.formatting(outfmt))
         made = reports.run(report_id).execute()
-        assert made.command[0] == "blast_formatter"  # that prints the same, whoever made it
+        assert made.command[0] == "blast_formatter"  # that prints the same, needed or not
         with reports.file(ADMINISTRATOR, made.report_id, made.files[0].name) as stream:
             return stream.read()
 

@@ -1,4 +1,4 @@
-"""Reports that a submission names are recorded with its job, and made by whoever completes it."""
+"""Reports that a submission names are recorded with its job, and made by the run that completes it."""
 
 from __future__ import annotations
 
