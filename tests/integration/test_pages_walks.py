@@ -422,6 +422,25 @@ def test_page_goes_on_by_itself_when_the_service_is_restarted(
         page.context.close()
 
 
+def test_page_stays_as_it_is_when_a_report_is_made(new_context: NewContext, services: Services) -> None:
+    """Who reads or fills in a page of a job that is done is not disturbed by a report that becomes ready."""
+    who, wanted = Requester("root", administrator=True), services.wanted_reports
+    job_id = services.queries.create(who, config(f">read\n{PROTEIN}WHK\n")).query_job_id
+    wanted.record(who, job_id, [Formatting.read("7")])
+    services.queries.run(job_id).execute()
+    page = new_context().new_page()
+    sign_in(page, services, "root")
+    page.goto(f"/jobs/{job_id}")
+    reports = page.get_by_role("region", name="Reports")
+    expect(reports.get_by_role("listitem")).to_have_text(re.compile("^7 .*: "))
+    columns = page.get_by_label("Columns of formats")
+    columns.fill("qseqid stitle")
+    (report,) = wanted.begin(job_id)
+    services.reports.run(report.job_id).execute()
+    expect(reports.get_by_role("link", name="7 ")).to_be_visible()
+    expect(columns).to_have_value("qseqid stitle")
+
+
 def test_each_state_of_a_job_says_what_to_do_next(url: str, services: Services) -> None:
     """Waiting, failed by each class, cancelled, partly failed and expired; read as an administrator."""
     who, jobs = Requester(administrator=True), services.queries.jobs
