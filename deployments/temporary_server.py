@@ -9,6 +9,8 @@ import gc
 import socket
 import sys
 
+from deployments.garbage import collect_rarely
+
 
 def main() -> None:
     """Serve on an inherited socket until asked to stop."""
@@ -16,9 +18,7 @@ def main() -> None:
     gc.disable()
     from deployments.prefect_server import serve
 
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 100)
-    gc.enable()
+    collect_rarely()
     serve(temporary=True, sockets=[socket.socket(fileno=int(sys.argv[1]))])
     gc.freeze()
 

@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from deployments.environment import CHECKOUT
+from deployments.garbage import collect_rarely
 from multiblast.files import own_scratch
 
 _LATE = (  # what Prefect, SQLAlchemy and we import only when it is first used
@@ -146,7 +147,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the worker, at whose end this ends
     import_all()
     gc.collect()
-    gc.freeze()  # else collecting in a fork would copy all pages
+    collect_rarely()  # and never what is there now: that would copy all its pages in each fork
     request = Zygote(socket.socket(fileno=int(sys.argv[1]))).next_forked()
     return _run(request) if request else 0
 

@@ -13,7 +13,6 @@ def main() -> int:
     """Run the command line; return its exit code."""
     # What is imported stays: to look through it again and again takes a third of the time of a short command.
     gc.disable()
-    gc.set_threshold(100_000, 20, 100)
     try:
         # By name: this package is the domain, and must not import the floors above it.
         application = importlib.import_module(_APPLICATION)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import gc
 import sys
 from collections.abc import Iterable
 from functools import cache
@@ -14,6 +13,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from deployments.garbage import collect_rarely
 from multiblast.errors import ConflictError, InvalidInputError, MultiblastError, NotFoundError
 
 __all__ = ["app", "load", "main"]
@@ -114,8 +114,7 @@ def load(name: str) -> Any:
     """Return a command, with everything it needs imported, and from now on collect garbage, but none of that."""
     module, _, attribute = COMMANDS[name].partition(":")
     found = getattr(import_module(f"deployments.command_line.{module}"), attribute or name.replace("-", "_"))
-    gc.freeze()
-    gc.enable()
+    collect_rarely()
     if isinstance(found, typer.Typer):
         found.info.help = found.info.help or _SUMMARIES[name]
         return typer.main.get_group(found)

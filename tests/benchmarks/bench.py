@@ -30,6 +30,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from deployments.garbage import collect_rarely
 from multiblast.accounts import Requester
 from multiblast.archive import DatabaseSize, merge, split
 from multiblast.database import Database
@@ -389,6 +390,7 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", help=f"which: {', '.join(PARTS)}; all if none")
     parser.add_argument("--repeats", type=int, default=5, help="runs of each, of which the median counts")
     arguments = parser.parse_args()
+    collect_rarely()  # as each process of ours
     for part in parts(arguments.parts):
         directory = Path(tempfile.mkdtemp(prefix="multiblast-bench-"))
         try:
