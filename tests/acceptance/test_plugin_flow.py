@@ -12,7 +12,6 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import TaskRunFilter
 from prefect.client.schemas.objects import FlowRun
-from prefect.client.schemas.sorting import FlowRunSort
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from blocks.services import using
@@ -23,6 +22,7 @@ from multiblast.plugins.rounds import PluginError
 from multiblast.services import Services
 from multiblast.settings import PluginRules, Policy
 from tasks.recovery import signing_secret
+from tests.support.flow_runs import last_run
 from tests.support.plugins import SORT, write_plugin
 from tests.support.processes import wait_for
 from tests.support.webhooks import listening
@@ -95,11 +95,6 @@ def services(tmp_path: Path, temporary_prefect: str, monkeypatch: pytest.MonkeyP
         yield services
     services.database.close()
     gc.collect()
-
-
-def last_run() -> FlowRun:
-    with get_client(sync_client=True) as client:
-        return client.read_flow_runs(sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=1)[0]
 
 
 def tasks_of(run: FlowRun, count: int) -> dict[str, str]:

@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import Artifact, FlowRun
-from prefect.client.schemas.sorting import FlowRunSort
+from prefect.client.schemas.objects import Artifact
 from prefect.exceptions import Pause
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelling
@@ -27,6 +26,7 @@ from multiblast.errors import InvalidInputError
 from multiblast.gateway.qiita import QiitaPluginError
 from multiblast.services import Services
 from multiblast.settings import HTTP_URL, QiitaPluginRules
+from tests.support.flow_runs import last_run
 from tests.support.gateway import gateway
 from tests.support.processes import wait_for
 from tests.support.qiita_plugin import ENDS, SCRIPT
@@ -85,11 +85,6 @@ def run(tmp_path: Path, temporary_prefect: str, monkeypatch: pytest.MonkeyPatch)
 def tickets(services: Services) -> list[Ticket]:
     with services.database.read() as session:
         return list(session.exec(select(Ticket)))
-
-
-def last_run() -> FlowRun:
-    with get_client(sync_client=True) as client:
-        return client.read_flow_runs(sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=1)[0]
 
 
 def artifacts(run_id: Any) -> dict[str, Artifact]:

@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import LogFilter, TaskRunFilter
-from prefect.client.schemas.objects import FlowRun
-from prefect.client.schemas.sorting import FlowRunSort
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from blocks.services import using
@@ -22,6 +20,7 @@ from multiblast.installation import Installation
 from multiblast.services import Services
 from multiblast.targets import Targets
 from multiblast.targets.makeblastdb import build_database
+from tests.support.flow_runs import last_run
 from tests.support.processes import wait_for
 
 # Prefect leaves the sockets of a run's clients to the garbage collector, which is made to come while they are forgiven.
@@ -58,11 +57,6 @@ def services(tmp_path: Path, temporary_prefect: str, monkeypatch: pytest.MonkeyP
         yield services
     services.database.close()
     gc.collect()
-
-
-def last_run() -> FlowRun:
-    with get_client(sync_client=True) as client:
-        return client.read_flow_runs(sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=1)[0]
 
 
 def test_reports_are_made_beside_the_loop_and_what_fails_is_said(services: Services, tmp_path: Path) -> None:
