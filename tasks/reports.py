@@ -12,8 +12,6 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from blocks.services import services
-from multiblast.database import JobStatus
-from multiblast.errors import MultiblastError
 from multiblast.log_lines import set_job
 from multiblast.reports import Formatting, MadeReport
 from multiblast.reports.early_parts import EarlyParts
@@ -47,13 +45,9 @@ def make_reports(job_id: str, early: EarlyParts) -> None:
 
     Parts of them may have been made early.
     """
-    early.stop()
-    for report in services().wanted_reports.of(job_id, run_id=str(flow_run.id or "")):
-        if services().queries.jobs.report(report.id).status != JobStatus.QUEUED:  # somebody else has come to it
-            continue
-        try:
-            _make_report(report.id, early)
-        except MultiblastError as error:
+    run_id = str(flow_run.id or "")
+    for report, error in services().wanted_reports.make(job_id, early, _make_report, run_id=run_id):
+        if error:
             get_run_logger().warning("There is no report in format %s: %s", report.formatting["formatType"], error)
         else:
             record_if_wanted(report.id)
@@ -61,7 +55,7 @@ def make_reports(job_id: str, early: EarlyParts) -> None:
 
 @task(cache_policy=NO_CACHE, task_run_name="format the report")
 def _make_report(report_id: str, early: EarlyParts) -> MadeReport:
-    return replace(services().reports.run(report_id, run_id=str(flow_run.id or "")), early=early).execute()
+    return services().reports.run(report_id, run_id=str(flow_run.id or ""), early=early).execute()
 
 
 def _version(_context: TaskRunContext, parameters: dict[str, Any]) -> str:

@@ -27,8 +27,7 @@ from blocks.secrets import load_secret
 from blocks.services import services
 from multiblast.accounts import Requester
 from multiblast.errors import InvalidInputError, Problem
-from multiblast.outages import is_outage
-from multiblast.search import is_transient
+from multiblast.outages import PAUSES_S, is_outage, is_transient
 from multiblast.settings import TASK_RUNNER, home
 
 _LONGEST = 60
@@ -163,8 +162,12 @@ def _may_pass(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> bool:
     return isinstance(error, BaseException) and is_transient(error)
 
 
-RETRY_IF_TRANSIENT: Any = {"retries": 3, "retry_delay_seconds": [2, 10, 30], "retry_condition_fn": _may_pass}
-"""How a task is declared that may simply be done again: it waits for a server that is away for less than a minute."""
+RETRY_IF_TRANSIENT: Any = {
+    "retries": len(PAUSES_S),
+    "retry_delay_seconds": [*PAUSES_S],
+    "retry_condition_fn": _may_pass,
+}
+"""How a task is declared that may simply be done again: see `multiblast.outages.patiently`."""
 
 
 @asynccontextmanager

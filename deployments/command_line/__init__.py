@@ -147,7 +147,9 @@ def main() -> int:
     """Run the command line; return its exit code."""
     try:
         app()
-    except SystemExit as ending:  # from the library that reads the command line: help, or a usage error
+    except SystemExit as ending:  # from the library that reads the command line: help, a usage error, or Ctrl-C
+        if ending.code == STOPPED:
+            sys.stderr.write("Stopped. What was found is kept: the same command goes on from there.\n")
         return int(ending.code or 0)
     except InvalidInputError as error:
         _print_errors(error.problems)
@@ -160,7 +162,4 @@ def main() -> int:
             raise
         _print_errors([f"{str(error.filename)!r}: {error.strerror}"])
         return FAILED
-    except KeyboardInterrupt:
-        sys.stderr.write("Stopped. What was found is kept: the same command goes on from there.\n")
-        return STOPPED
     return 0

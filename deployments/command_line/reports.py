@@ -15,9 +15,12 @@ from deployments.command_line.arguments import Json, TargetsRoot, User
 from deployments.command_line.session import Session
 from multiblast.database import JobKind
 from multiblast.errors import InvalidInputError, MultiblastError, Problem, collecting
+from multiblast.files import own_scratch
 from multiblast.jobs import address_of
+from multiblast.outages import patiently
 from multiblast.reports import Formatting
 from multiblast.reports.formats import FORMAT_NAMES, FORMATS, find_format
+from multiblast.results.holders import new_process_run
 
 
 class WrittenFile(NamedTuple):
@@ -77,16 +80,22 @@ def print_files(files: Iterable[WrittenFile]) -> None:
 def write_report(running: Session, job_id: str, directory: Path, formatting: Formatting) -> list[WrittenFile]:
     """Make a report, unless it is there, and write its files into a directory.
 
-    What is small is made at once, without Prefect, which takes seconds to import; the rest by its flow.
+    It is made without Prefect, which takes seconds to import, unless it is large and there is a server, which lists it.
     """
     services, who = running.services, running.requester
     door = services.reports
     report_id = door.submit(who, job_id, formatting)
-    if services.policy.provenance or not (door.is_small(report_id) or door.run(report_id).version()[1]):
+    run = door.run(report_id, run_id=new_process_run())
+    at_once = door.is_small(report_id) or run.version()[1]
+    if services.policy.provenance or not (at_once or running.is_alone):
         _run_flow(running, job_id, formatting)
     else:
         with display.working("Formatting …"):
-            door.run(report_id).execute(at_once=True)
+            if at_once:
+                run.execute(at_once=True)
+            else:
+                with own_scratch():
+                    patiently(run.execute)
     return [
         WrittenFile(path, address_of(JobKind.REPORT, report_id, "files", path.name))
         for path in door.fetch(who, report_id, directory)

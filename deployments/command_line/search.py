@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,7 +23,11 @@ from multiblast.files import own_scratch
 from multiblast.jobs import ACTIVE
 from multiblast.reports import Formatting
 from multiblast.reports.formats import FORMAT_NAMES
-from multiblast.search import SearchedJob, Submission, board, read_submission
+from multiblast.results.holders import new_process_run
+from multiblast.search import SearchedJob, SearchRun, Submission, board, read_submission
+
+if TYPE_CHECKING:
+    from multiblast.reports.early_parts import EarlyParts
 
 _FIRST_PAUSE_S, _PAUSE_S = 0.2, 2.0  # between looks at a job that another process runs
 
@@ -100,17 +104,16 @@ def run_search(
 ) -> SearchedJob:
     """Check a submission at once, and that it can have these reports; then search it with live progress.
 
-    What is known or small is done here. The rest is done by the worker of `make up` if that runs, and else by the flow
-    in this process.
+    What is known or small is done here. The rest is done by the worker of `make up` if that runs, and else here, too.
+    It is a flow where each job's provenance is recorded, or the user has chosen a server or a cluster.
     """
     submission = read_submission(
         query_file=query_file, program=program, targets=targets, options=options, user=running.user, summary=summary
     )
     with running.services.queries.at_hand(submission) as here:  # so that what is elsewhere is fetched once
         _check(running, here, formats)
-        directly = running.works_here and not running.services.policy.provenance
-        if directly and (job := _search_directly(running, here, formats)):
-            return job
+        if running.works_here and not running.services.policy.provenance:
+            return _search_directly(running, here, formats)
         if isinstance(here.query, Path):
             query_file = str(here.query)
         with own_scratch(), running.connected(display.searching()):
@@ -139,10 +142,8 @@ def _check(running: Session, submission: Submission, formats: Collection[Formatt
         raise InvalidInputError(problems)
 
 
-def _search_directly(running: Session, submission: Submission, formats: Collection[Formatting]) -> SearchedJob | None:
-    """Search without Prefect in this process, or have the worker search; None if that is needed and there is none.
-
-    The worker makes the reports, too.
+def _search_directly(running: Session, submission: Submission, formats: Collection[Formatting]) -> SearchedJob:
+    """Search without Prefect in this process, or have the worker search. Of what is large, that makes the reports, too.
 
     Raises:
         JobFailedError: the job is not complete now.
@@ -150,7 +151,7 @@ def _search_directly(running: Session, submission: Submission, formats: Collecti
     queries, who = running.services.queries, running.requester
     running.services.accounts.check_submitter(who, has_link=True)
     job_id = queries.submit(who, submission).job_id
-    run = queries.run(job_id, progress=partial(board.advance, job_id))
+    run = queries.run(job_id, run_id=new_process_run(), progress=partial(board.advance, job_id))
     plan = run.plan(quick=True)
     if plan.before:
         display.say(plan.before)
@@ -158,10 +159,10 @@ def _search_directly(running: Session, submission: Submission, formats: Collecti
     with display.searching():
         if run.is_small(plan, running.services.policy.http.small_search_s):
             return run.execute(plan)
-        reports = running.services.wanted_reports.record(who, job_id, formats) if _has_worker(running) else []
+        reports = running.services.wanted_reports.record(who, job_id, formats)
         started = _start_run(running, job_id)
         if started is None:
-            return None
+            return _search_large(running, run)
         try:
             return _follow(running, job_id, reports)
         except KeyboardInterrupt:
@@ -169,6 +170,21 @@ def _search_directly(running: Session, submission: Submission, formats: Collecti
                 with suppress(ConflictError):  # it has just ended
                     queries.cancel(who, job_id)
             raise
+
+
+def _search_large(running: Session, run: SearchRun) -> SearchedJob:
+    """Search in this process on all its cores, and make the reports that wait for that; of one, parts meanwhile."""
+    wanted = running.services.wanted_reports
+    with own_scratch(), wanted.early_parts(run.job_id, run_id=run.run_id) as early:
+        early.start()
+        job = run.execute_on_all_cores()
+        for _report, _error in wanted.make(run.job_id, early, partial(_make_report, running, run.run_id)):
+            pass  # what could not be made is tried again where it is written, which says why
+    return job
+
+
+def _make_report(running: Session, run_id: str, report_id: str, early: EarlyParts) -> None:
+    running.services.reports.run(report_id, run_id=run_id, early=early).execute()
 
 
 def _start_run(running: Session, job_id: str) -> bool | None:

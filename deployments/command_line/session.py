@@ -64,11 +64,16 @@ class Session:
 
     @property
     def works_here(self) -> bool:
-        """Whether what is known or small is done without Prefect, which takes seconds to import, and more to serve.
+        """Whether work is done without Prefect, which takes seconds to import, and more to serve.
 
         Not where the user has chosen a server or a cluster, which then has the record or the work.
         """
-        return bool(self.stack) or (self._other is None and TASK_RUNNER not in os.environ)
+        return bool(self.stack) or self.is_alone
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether there is neither a server nor a cluster, so that whatever is done is done here."""
+        return self._other is None and TASK_RUNNER not in os.environ
 
     @property
     def requester(self) -> Requester:

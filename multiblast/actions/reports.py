@@ -41,6 +41,7 @@ from multiblast.upkeep.reconciliation import Waiting
 
 if TYPE_CHECKING:
     from multiblast.plugins.search_programs import SearchPlugin
+    from multiblast.reports.early_parts import EarlyParts
 
 _SMALL_BYTES = 16 << 20  # of archives, uncompressed
 _SMALL_SEQUENCES = 10_000  # whose sizes are summed in some hundredths of a second
@@ -137,9 +138,12 @@ class Reports(JobDoor):
             raise InvalidInputError(Problem(reason, "formatType"))
         formatting.check_program(options.program)
 
-    def run(self, job_id: str, *, run_id: str = "") -> ReportRun:
-        """Return a run of a recorded job, for whatever executes jobs; ``run_id`` is noted in the job's history."""
-        return ReportRun(self._engine, job_id, run_id=run_id)
+    def run(self, job_id: str, *, run_id: str = "", early: EarlyParts | None = None) -> ReportRun:
+        """Return a run of a recorded job, for whatever executes jobs; ``run_id`` is noted in the job's history.
+
+        Parts of it may have been made ``early``.
+        """
+        return ReportRun(self._engine, job_id, run_id=run_id, early=early)
 
     def begin(self, job_id: str) -> Waiting | None:
         """Let a submitted report go its way, unless it is made of the results as they are now: see `Queries.begin`."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from sqlmodel import col, select
 
 from multiblast.accounts import Requester
 from multiblast.database import JobEvent, JobStatus, ReportJob
-from multiblast.errors import InvalidInputError, Problem, collecting, under
+from multiblast.errors import InvalidInputError, MultiblastError, Problem, collecting, under
 from multiblast.jobs import ACTIVE, MADE_BY_SEARCH, is_wanted
 from multiblast.options import Options
 from multiblast.reports import Formatting
@@ -92,6 +92,28 @@ class WantedReports:
         """Return what formats parts of the reports that wait for a query job while that runs: see `of`."""
         reports = self.of(query_job_id, run_id=run_id)
         return EarlyParts(self._engine, query_job_id, [Formatting.recorded(report.formatting) for report in reports])
+
+    def make(
+        self, query_job_id: str, early: EarlyParts, execute: Callable[[str, EarlyParts], object], *, run_id: str = ""
+    ) -> Iterator[tuple[ReportJob, MultiblastError | None]]:
+        """Make the reports that wait for a query job, which is complete now; yield each, and why it could not be made.
+
+        Args:
+            query_job_id: The job.
+            early: Parts of them that were made meanwhile.
+            execute: Makes a report, by its id.
+            run_id: What makes them: see `of`.
+        """
+        early.stop()
+        for report in self.of(query_job_id, run_id=run_id):
+            if self._engine.jobs.report(report.id).status != JobStatus.QUEUED:  # somebody else has come to it
+                continue
+            try:
+                execute(report.id, early)
+            except MultiblastError as error:
+                yield report, error
+            else:
+                yield report, None
 
     def is_being_made(self, report_id: str) -> bool:
         """Return whether a run makes a report, or is about to."""

@@ -99,7 +99,10 @@ class ReportRun:
             if is_outage(error) or self._dropped():
                 raise
             stderr = error.stderr if isinstance(error, ProgramError) else ""
-            self._move(JobStatus.FAILED, str(error), stderr=stderr)
+            if isinstance(error, KeyboardInterrupt):
+                self._move(JobStatus.CANCELLED, "its run was cancelled")
+            else:
+                self._move(JobStatus.FAILED, str(error), stderr=stderr)
             raise
         self._move(
             JobStatus.COMPLETE,

@@ -9,6 +9,9 @@ from uuid import uuid4
 
 from multiblast.ids import digest
 
+PROCESS_RUN = "process-"
+"""What ids of runs begin with that are processes."""
+
 
 def new_holder() -> str:
     """Return a name of its own for a holder in this process."""
@@ -17,10 +20,25 @@ def new_holder() -> str:
 
 def is_gone(holder: str) -> bool:
     """Whether a holder was a process of this machine that has ended; False where that cannot be known."""
+    return _lives(holder) is False
+
+
+def new_process_run() -> str:
+    """Return an id for a run that is this process, rather than one of Prefect's."""
+    return f"{PROCESS_RUN}{new_holder()}"
+
+
+def process_lives(run_id: str) -> bool | None:
+    """Whether the process lives that a run is: see `new_process_run`; None where that cannot be known."""
+    return _lives(run_id.removeprefix(PROCESS_RUN))
+
+
+def _lives(holder: str) -> bool | None:
     machine, _, rest = holder.partition("-")
     pid, _, rest = rest.partition("-")
-    started = rest.partition("-")[0]
-    return bool(machine) and machine == _machine() and pid.isdigit() and _started(int(pid)) != started
+    if not machine or machine != _machine() or not pid.isdigit():
+        return None
+    return _started(int(pid)) == rest.partition("-")[0]
 
 
 @cache

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from multiblast.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
-    from multiblast.search.batch_search import Outcome, Start, is_transient
+    from multiblast.search.batch_search import Outcome, Start
     from multiblast.search.batches import Batch
     from multiblast.search.context import SearchContext, options_of
     from multiblast.search.deflines import parse_deflines
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from multiblast.search.progress import Progress, board
     from multiblast.search.recorder import Recorded, Recorder
     from multiblast.search.resolver import Resolver
-    from multiblast.search.run import SearchRun, Steps
+    from multiblast.search.run import SearchRun
     from multiblast.search.searched_job import SearchedJob, SequenceRow
+    from multiblast.search.steps import Steps
     from multiblast.search.subject_names import SubjectNames
     from multiblast.search.submission import StoreKey, Submission, read_submission
 
@@ -40,7 +41,6 @@ __all__ = [
     "SubjectNames",
     "Submission",
     "board",
-    "is_transient",
     "options_of",
     "outputs_of",
     "parse_deflines",

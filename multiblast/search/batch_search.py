@@ -14,7 +14,6 @@ from tempfile import TemporaryDirectory
 from multiblast.archive import Summary
 from multiblast.database import BatchRun
 from multiblast.errors import ArchiveError, FailureClass, MultiblastError, ProgramError, UnderivableError
-from multiblast.outages import is_outage
 from multiblast.programs import BLAST_ENVIRONMENT, EXIT_CODES, ONE_BY_ONE, Completed, Program, Running
 from multiblast.results import PackWriter, new_holder
 from multiblast.search.checked_part import CheckedPart
@@ -374,9 +373,3 @@ class _ResultWriter:
         self._pack = PackWriter(self._store)
         self._summaries: list[Summary] = []
         self._since = time.monotonic()
-
-
-def is_transient(error: BaseException) -> bool:
-    """Whether trying again may help: a server was away, or the program was killed from outside."""
-    killed = isinstance(error, ProgramError) and error.failure_class in {FailureClass.KILLED, FailureClass.NETWORK}
-    return killed or is_outage(error)

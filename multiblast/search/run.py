@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -28,6 +28,7 @@ from multiblast.search.engine import SearchEngine
 from multiblast.search.plan import Before, Plan, make_plan
 from multiblast.search.planned_sequences import PlannedSequence
 from multiblast.search.searched_job import MOST_ROWS, SearchedJob, searched_job
+from multiblast.search.steps import LargeSteps, Steps
 from multiblast.search.subject_names import keep_names
 from multiblast.targets import BlastDatabase
 
@@ -50,8 +51,8 @@ def no_progress(sequences: int, letters: int) -> None:
 class SearchRun:
     """One run of a query job, from its plan to its end.
 
-    `execute` runs it whole; `Steps` holds the order. The steps may be taken in several processes, each with a run
-    of its own of the same job.
+    `execute` runs it whole; `multiblast.search.steps.Steps` holds the order. The steps may be taken in several
+    processes, each with a run of its own of the same job.
 
     Attributes:
         run_id: The id of whatever runs it, for the job's history.
@@ -75,7 +76,11 @@ class SearchRun:
         Raises:
             JobFailedError: the job is not complete now.
         """
-        return _without_waiting(Steps(self, plan).execute())
+        return Steps(self, plan).execute_here()
+
+    def execute_on_all_cores(self) -> SearchedJob:
+        """Run the job as `execute` does, several batches at a time, and patient with servers: see `LargeSteps`."""
+        return LargeSteps(self).execute_here()
 
     def plan(self, *, quick: bool = False) -> Plan:
         """Find out which sequences are known, and pack the others into batches: see `make_plan`.
@@ -268,64 +273,6 @@ class SearchRun:
                 else:
                     record = store.read(job.query_key, child.query_offset, child.query_bytes)
                 yield SearchedSequence(child.result_key, record.split(b"\n")[1])
-
-
-@dataclass
-class Steps:
-    """The steps of a run and their order; a subclass may take a step elsewhere, show it, or call helpers.
-
-    They are asynchronous for those that wait for steps taken elsewhere; here none waits.
-    """
-
-    run: SearchRun
-    made: Plan | None = None
-
-    async def execute(self) -> SearchedJob:
-        """Take one step after the other; an error in any of them fails the job."""
-        try:
-            plan = await self.plan()
-            await self.start(plan)
-            await self.search(plan)
-            job = await self.finish(plan)
-        except BaseException as error:
-            self.fail(error)
-            raise
-        await self.show(job)
-        return job
-
-    async def plan(self) -> Plan:
-        """Find out what is known and what must be searched."""
-        return self.made or self.run.plan()
-
-    async def start(self, plan: Plan) -> None:
-        """Note that the job now runs."""
-        self.run.start(plan)
-
-    async def search(self, plan: Plan) -> None:
-        """Search one batch after the other; what is known needs to be shown nowhere."""
-        for batch in plan.to_run:
-            self.run.search(batch)
-
-    async def finish(self, plan: Plan) -> SearchedJob:
-        """Bring the job to its end."""
-        return self.run.finish(plan.lost)
-
-    def fail(self, error: BaseException) -> None:
-        """Note that the run ended in an error, or was cancelled."""
-        self.run.fail(error)
-
-    async def show(self, job: SearchedJob) -> None:
-        """Show what was found."""
-
-
-def _without_waiting(steps: Coroutine[Any, Any, SearchedJob]) -> SearchedJob:
-    """Return what steps come to of which none waits; no event loop is needed, and one may run in this thread."""
-    try:
-        steps.send(None)
-    except StopIteration as end:
-        job: SearchedJob = end.value
-        return job
-    raise RuntimeError("a step waited, outside of an event loop")
 
 
 def _describe(database: BlastDatabase) -> dict[str, Any]:

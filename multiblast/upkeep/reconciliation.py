@@ -40,7 +40,7 @@ from multiblast.database import (
     utc_now,
 )
 from multiblast.jobs import ACTIVE, OPEN, Jobs, adopted, has_result, is_child, move, waits_for_search
-from multiblast.results.holders import is_gone
+from multiblast.results.holders import PROCESS_RUN, is_gone, process_lives
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +60,8 @@ class RunState(StrEnum):
 
 # With the run of a queued job, by the state of that.
 _WAITS_FOR: dict[RunState | None, timedelta] = {RunState.RUNNING: _STALLED, RunState.ENDED: timedelta(0)}
+
+_OF_PROCESS: dict[bool | None, RunState | None] = {True: RunState.RUNNING, False: RunState.ENDED, None: None}
 
 RunStates: TypeAlias = Callable[[set[str]], Mapping[str, RunState]]
 """Returns the states of runs by their ids, without those that it does not know."""
@@ -166,8 +168,10 @@ class Reconciliation:
 
     def _with_states(self, status: JobStatus, states: RunStates) -> Iterator[tuple[_Active, RunState | None]]:
         active = self._active(status)
-        states_of_runs = states({job.run_id for job in active if job.run_id})
-        return ((job, states_of_runs.get(job.run_id)) for job in active)
+        run_ids = {job.run_id for job in active if job.run_id}
+        processes = {run_id for run_id in run_ids if run_id.startswith(PROCESS_RUN)}
+        found = {**states(run_ids - processes), **{run_id: _OF_PROCESS[process_lives(run_id)] for run_id in processes}}
+        return ((job, found.get(job.run_id)) for job in active)
 
     def _lives(self, job: _Active, state: RunState | None, now: datetime) -> bool:
         if state is RunState.ENDED:

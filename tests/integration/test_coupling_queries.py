@@ -21,7 +21,7 @@ from multiblast.coupling import InputCache, Reference, StoreCoupling, brought, f
 from multiblast.errors import InvalidInputError, ObjectMissingError, StoreAwayError, StoreError
 from multiblast.search import Submission, read_submission
 from multiblast.services import Services
-from multiblast.settings import HttpRules, Policy, QueryLimits
+from multiblast.settings import Policy, QueryLimits
 from multiblast.stores import MemoryStore, open_store
 
 FASTA = b">one\nMKVLAAGIVGLLLAQWERTYIPMKVLAAGIVGLLLAQWERTYIP\n"
@@ -317,7 +317,8 @@ def test_search_command_takes_a_url(
     monkeypatch.setattr(flows.submit_query, "submit_query", submit_query)
     monkeypatch.setattr(session, "start_prefect", _Server)
     monkeypatch.setattr(session, "find_prefect", lambda: None)
-    services.policy = Policy(references=(web.url,), http=HttpRules(small_search_s=0))  # so that the flow runs
+    monkeypatch.setenv("MULTIBLAST_TASK_RUNNER", "somebody.Cluster")  # so that the flow runs
+    services.policy = Policy(references=(web.url,))
     code, printed, said = run("search", f"{web.url}/one", "--target", TARGETS[0], "--json")
     assert (code, said) == (0, "")
     assert json.loads(printed)["job"]["status"] == "complete"

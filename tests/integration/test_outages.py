@@ -16,8 +16,9 @@ from sqlalchemy.exc import OperationalError
 from multiblast.accounts import Requester
 from multiblast.database import JobStatus
 from multiblast.errors import FailureClass, ProgramError, StoreAwayError, StoreError
+from multiblast.outages import is_transient
 from multiblast.reports import Formatting
-from multiblast.search import SearchedJob, is_transient, read_submission
+from multiblast.search import SearchedJob, read_submission
 from multiblast.services import Services
 from multiblast.stores import LocalStore
 from multiblast.upkeep.reconciliation import Reconciliation, RunState

@@ -10,7 +10,7 @@ import pytest
 from multiblast.database import Database, JobKind, JobStatus, Lease, QueryJob, ReportJob, utc_now
 from multiblast.ids import digest
 from multiblast.jobs import Jobs, NewSequence
-from multiblast.results.holders import new_holder
+from multiblast.results.holders import PROCESS_RUN, new_holder, new_process_run
 from multiblast.upkeep.reconciliation import Reconciliation, RunState
 
 RUN = "run-1"
@@ -80,6 +80,33 @@ def test_job_taken_back_stays_waiting_until_it_is_started(database: Database, jo
 def test_job_of_a_running_run_is_left_alone(database: Database, jobs: Jobs, alone: QueryJob) -> None:
     Reconciliation(database).run(knows(run_1=RunState.RUNNING), utc_now() + LATER)
     assert jobs.query(alone.id).status == JobStatus.IN_PROGRESS
+
+
+def test_job_that_a_process_runs_is_left_alone_as_long_as_that_lives(
+    database: Database, jobs: Jobs, alone: QueryJob
+) -> None:
+    """Prefect, which knows no such run, is not asked for it."""
+    asked = list[set[str]]()
+
+    def states(run_ids: set[str]) -> Mapping[str, RunState]:
+        asked.append(run_ids)
+        return {}
+
+    run = new_process_run()
+    jobs.start(jobs.query(alone.id), run_id=run)
+    assert Reconciliation(database).run(states, utc_now() + LATER).queued == []
+    name, machine, pid, _started, rest = run.split("-")
+    jobs.start(jobs.query(alone.id), run_id=f"{name}-{machine}-{pid}-1-{rest}")
+    assert Reconciliation(database).run(states, utc_now() + SOON).queued == [alone.id]
+    assert set().union(*asked) == set()
+
+
+def test_job_that_a_process_elsewhere_runs_is_taken_back_in_time(
+    database: Database, jobs: Jobs, alone: QueryJob
+) -> None:
+    jobs.start(jobs.query(alone.id), run_id=f"{PROCESS_RUN}{GONE}")
+    assert Reconciliation(database).run(NOBODY, utc_now() + SOON).queued == []
+    assert Reconciliation(database).run(NOBODY, utc_now() + LATER).queued == [alone.id]
 
 
 def test_job_that_makes_no_progress_for_a_day_is_taken_back(database: Database, alone: QueryJob) -> None:
