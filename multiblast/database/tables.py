@@ -298,6 +298,8 @@ class Result(Table, table=True):
         pack_number: The pack; the compressed archive is ``length`` bytes from ``offset``.
         digest: SHA-256 of the uncompressed archive.
         identity_percent, coverage_percent: Of the best hit's first HSP; coverage is of the query.
+        counted: What a sample of the databases showed of its candidates, as `multiblast.grown` writes it, if one was
+            searched.
     """
 
     key: str = Field(primary_key=True, sa_type=HexBytes)
@@ -312,6 +314,7 @@ class Result(Table, table=True):
     identity_percent: float | None = None
     coverage_percent: float | None = None
     note: str = Field(default="", sa_type=Text)
+    counted: int | None = None
 
 
 class Lease(Table, table=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from multiblast.grown.candidates import Counted
 from multiblast.grown.cutoffs import EarlierSearch
 from multiblast.grown.difference import Difference, Runs
 from multiblast.grown.oids import OidSet
@@ -9,6 +10,7 @@ from multiblast.grown.partial import KnownResult, Part, PartialSearch, partial_s
 from multiblast.grown.way import Way, way_for
 
 __all__ = [
+    "Counted",
     "Difference",
     "EarlierSearch",
     "KnownResult",

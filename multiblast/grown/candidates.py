@@ -7,6 +7,9 @@ random sample of all databases is searched with the statistics of the whole and 
 
 The sample begins small and is doubled for the queries that it leaves in doubt. Its bounds are such that a full list
 is taken for one with room in less than one of a million cases.
+
+What a sample showed is kept with the result. As databases grow, candidates among their sequences only become fewer;
+so in a later state the same sample is searched only in what is new, and its hits are added to those of before.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from multiblast.grown.oids import OidSet
@@ -23,12 +27,13 @@ _LEAST_EXPECTED = 32
 """How many subjects of a full list must be in the first sample on average."""
 
 _LEAST_HALVINGS = 3  # of the first sample
-_LARGEST = 2  # halvings of the last sample: a larger one costs more than it spares
+_SLACK = 20  # where all candidates are counted, one in so many may be lost again when it is aligned in full
 _CHUNK_BYTES = 1 << 16
-_SEED = 20  # any; the same sample each time
 _STRETCH = 5
 _UNADJUSTED = {"comp_based_stats": "0"}
 _RISK = 1e-6
+_TRIES = 2  # of a query with a sample of each size: what is known of one, and what is new of it; and another sample
+_SIZES = 32  # more than there are halvings
 _NO_COMPOSITION = {"blastn", "tblastx"}
 # What leaves out or judges hits after the preliminary list was made.
 _FILTERS = frozenset(
@@ -58,38 +63,71 @@ def samples(options: Options, sequences: int) -> list[Sample]:
     halvings = int(math.log2(limit / _LEAST_EXPECTED)) if limit > _LEAST_EXPECTED else 0
     if sequences <= limit or halvings < _LEAST_HALVINGS:
         return []
-    sizes = range(halvings, _LARGEST - 1, -1)
-    return [Sample(options, sequences, size, halvings, _RISK / len(sizes)) for size in sizes]
+    risk = _RISK / halvings / _TRIES  # nothing is left to chance in the last one
+    return [Sample(options, sequences, size, halvings, risk) for size in range(halvings, -1, -1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many hits a query had in a sample of so many halvings; as many as `Sample.full` may be more."""
+
+    hits: int
+    halvings: int
+
+    @classmethod
+    def of(cls, number: int) -> Counted:
+        """Return what a number stands for."""
+        return cls(*divmod(number, _SIZES))
+
+    @property
+    def number(self) -> int:
+        """Both as one number, that is kept."""
+        return self.hits * _SIZES + self.halvings
 
 
 class Sample:
     """A random sample of the databases: a half of a half of them, and so on. Each one holds all smaller ones.
 
+    The last one has all sequences: what is known of it is of use in later states.
+
     Attributes:
         most_hits: How many hits in it leave no doubt, but for the accepted risk, that a query's list has room.
         full: From how many on it is not worth while to ask a larger sample: as many as a full list has on average.
+        halvings: How many.
     """
 
     def __init__(self, options: Options, sequences: int, halvings: int, first: int, risk: float) -> None:
         """Describe the sample of so many ``halvings``, where the smallest has ``first``."""
         limit = preliminary_list(options)
-        self.most_hits = _most_hits(limit, 0.5**halvings, risk)
-        self.full = math.ceil(limit / 2**halvings)
+        self.most_hits = _most_hits(limit, 0.5**halvings, risk) if halvings else limit - limit // _SLACK
+        self.full = math.ceil(limit / 2**halvings) if halvings else self.most_hits + 1
         self._options = options
-        self._halvings, self._first = halvings, first
+        self.halvings, self._first = halvings, first
         self._sequences = sequences
 
-    def added(self) -> OidSet:
-        """Return which sequences the sample has more than the next smaller one, or all of the smallest."""
-        generator, found = random.Random(_SEED), OidSet(self._sequences)  # noqa: S311 - no secret
+    def added(self, seed: str) -> OidSet:
+        """Return which sequences the sample has more than the next smaller one, or all of the smallest.
+
+        Args:
+            seed: It decides which sequences are in the sample. That of another state of the databases is another one,
+                so that samples of their sequences are independent of each other.
+        """
+        return self._drawn(seed, is_added=self.halvings < self._first)
+
+    def of_new(self, seed: str, new: OidSet) -> OidSet:
+        """Return which of the new sequences are in the sample."""
+        return self._drawn(seed, new)
+
+    def _drawn(self, seed: str, among: OidSet | None = None, *, is_added: bool = False) -> OidSet:
+        generator, found = random.Random(seed), OidSet(self._sequences)  # noqa: S311 - no secret
         for start in range(0, len(found.bits), _CHUNK_BYTES):
             length = min(_CHUNK_BYTES, len(found.bits) - start)
             draws = [generator.getrandbits(length * 8) for _ in range(self._first)]
-            bits = (1 << length * 8) - 1
-            for one in draws[: self._halvings]:
+            bits = int.from_bytes(among.bits[start : start + length]) if among is not None else (1 << length * 8) - 1
+            for one in draws[: self.halvings]:
                 bits &= one
-            for one in draws[self._halvings : self._halvings + 1]:
-                bits &= ~one
+            if is_added:
+                bits &= ~draws[self.halvings]
             found.bits[start : start + length] = bits.to_bytes(length)
         spare = -self._sequences % 8
         if spare:

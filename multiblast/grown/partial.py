@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,11 +9,12 @@ from pathlib import Path
 from multiblast.archive.summary import read_subjects
 from multiblast.errors import InvalidInputError, UnderivableError
 from multiblast.grown.alias import argument_of, write_alias
-from multiblast.grown.candidates import Sample, hits_in, preliminary_list, samples
+from multiblast.grown.candidates import Counted, preliminary_list, samples
 from multiblast.grown.cutoffs import EarlierSearch
 from multiblast.grown.difference import Difference
 from multiblast.grown.known_hits import KnownHits, Run
 from multiblast.grown.oids import OidSet
+from multiblast.grown.sampling import Sampling
 from multiblast.grown.way import Way, way_for
 from multiblast.options import Options
 from multiblast.targets import BlastDatabase
@@ -34,11 +34,13 @@ class KnownResult:
         residues: As they are given to the program.
         archive: Its result of the earlier state, as `multiblast.archive.split` made it, with the same program, version
             and options.
+        counted: What a sample of that state, or of one before it, showed of its candidates; None if none was searched.
     """
 
     key: str
     residues: bytes
     archive: bytes
+    counted: Counted | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +68,13 @@ class PartialSearch:
         parts: What to search, each as a batch of its own. Each query is in one of them, in the order in which they
             were given, or refused.
         refused: Why the others must be searched whole, by key.
+        counted: What samples of the new state showed, by key, to be given with its `KnownResult` in the next state.
     """
 
     way: Way | None = None
     parts: list[Part] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
+    counted: dict[str, Counted] = field(default_factory=dict)
 
     @property
     def keys(self) -> list[str]:
@@ -134,6 +138,7 @@ class _Preparation:
 
     def prepare(self, way: Way, known: Iterable[KnownResult]) -> PartialSearch:
         hits: dict[str, list[str]] = {}
+        before = dict[str, Counted]()
         for one in known:
             search = EarlierSearch(one.archive, way.linked) if one.archive else None
             subjects = list(read_subjects(one.archive))
@@ -143,8 +148,10 @@ class _Preparation:
                 self.evalue = search.request.evalue
                 self.residues[one.key] = one.residues
                 hits[one.key] = subjects
+                if one.counted is not None:
+                    before[one.key] = one.counted
         try:
-            for key in self._with_full_lists():
+            for key in self._with_full_lists(before):
                 self.result.refused[key] = "so many subjects are similar that BLAST+ may drop some"
                 del hits[key]
             self._write(KnownHits(self.databases, self.difference, self.directory, self.run).find(hits))
@@ -173,28 +180,13 @@ class _Preparation:
             return "the databases have shrunk, so that weaker hits count"
         return "" if search.cutoffs(new) == search.cutoffs(earlier) else "the least score of a hit has changed"
 
-    def _with_full_lists(self) -> list[str]:
+    def _with_full_lists(self, before: Mapping[str, Counted]) -> list[str]:
         """Return the queries for which BLAST+ may have more subjects than it keeps."""
-        tried = samples(self.options, self.difference.sequences)
-        counts, full = Counter[str](), list[str]()
-        doubtful = list(self.residues) if tried else []
-        for number, sample in enumerate(tried):
-            if not doubtful:
-                break
-            counts.update(self._hits_of(doubtful, sample, f"sample{number}"))
-            full += [key for key in doubtful if counts[key] >= sample.full]
-            doubtful = [key for key in doubtful if sample.most_hits < counts[key] < sample.full]
-        return full + doubtful
-
-    def _hits_of(self, keys: Sequence[str], sample: Sample, name: str) -> dict[str, int]:
-        """Return how many hits queries have in what a sample adds to the one before it."""
-        alias = self._alias(sample.added(), name)
-        query, output = self.directory / "sample.fasta", self.directory / "sample.out"
-        query.write_bytes(b"".join(b">%d\n%b\n" % (at, self.residues[key]) for at, key in enumerate(keys)))
-        command = [self.options.program, "-query", str(query), "-db", argument_of(alias)]
-        self.run([*command, *sample.arguments(self.evalue)], output)
-        found = hits_in(output)
-        return {key: found[str(at)] for at, key in enumerate(keys)}
+        place, run = self.directory, self.run
+        sampling = Sampling(self.options, self.databases, self.difference, place, run, self.evalue, self.residues)
+        sampling.decide(before)
+        self.result.counted = sampling.counted
+        return sampling.full
 
     def _write(self, hits: Mapping[str, Sequence[int]]) -> None:
         """Make parts: a process each, so as small as starts of processes allow, since all search each other's hits."""

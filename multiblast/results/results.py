@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields
@@ -39,6 +39,7 @@ from multiblast.stores import Store
 _CHECKS_AT_A_TIME = 8
 _SLICE = 1000  # rows of one transaction
 _READ_AT_A_TIME = 10_000  # results, whose rows take some megabytes
+_NONE_COUNTED: Mapping[str, int] = {}
 _PLACE = tuple(field.name for field in fields(PackEntry))
 _SUMMARY = tuple(name for name in Summary._fields if name in Result.model_fields)
 
@@ -94,6 +95,12 @@ class Results:
             rows = session.exec(select(Result.key, Result.digest).where(among(session, col(Result.key), keys)))
             return {key: found for key, found in rows}  # noqa: C416 - rows are no pairs to mypy
 
+    def counted(self, keys: Collection[str]) -> dict[str, int]:
+        """Return what samples showed of the candidates of those keys of which that is known."""
+        with self._database.read() as session:
+            rows = session.exec(select(Result.key, Result.counted).where(among(session, col(Result.key), keys)))
+            return {key: counted for key, counted in rows if counted is not None}
+
     def claim(self, keys: Collection[str], holder: str, *, lost: Collection[str] = ()) -> Claim:
         """Lease those keys to ``holder`` that nobody has searched or is searching.
 
@@ -125,7 +132,7 @@ class Results:
         with self._database.write() as session:
             _delete(session, Lease, col(Lease.holder) == holder)
 
-    def add(
+    def add(  # noqa: PLR0913 - the facts of a result
         self,
         pack: PackWriter,
         summaries: Sequence[Summary],
@@ -133,6 +140,7 @@ class Results:
         *,
         lost: Collection[str] = (),
         way: str = "",
+        counted: Mapping[str, int] = _NONE_COUNTED,
     ) -> None:
         """Store a pack, then record its results, by which way they were found, and give their leases back.
 
@@ -151,7 +159,7 @@ class Results:
                     session.refresh(stored)
                     session.expunge(stored)
                 rows = [
-                    {"pack_number": stored.number}
+                    {"pack_number": stored.number, "counted": counted.get(entry.key)}
                     | {column: getattr(entry, column) for column in _PLACE}
                     | _columns(summary)
                     for entry, summary in some

@@ -120,6 +120,7 @@ class BatchSearch:
     _lost: Collection[str] = field(default=(), init=False)
     _outcome: Outcome = field(default_factory=Outcome, init=False)
     _compared: CheckedPart | None = field(default=None, init=False)
+    _counted: dict[str, int] = field(default_factory=dict, init=False)
 
     def run(self, sequences: Sequence[SearchedSequence]) -> Outcome:
         """Search those sequences that nobody has searched or is searching.
@@ -160,6 +161,7 @@ class BatchSearch:
                 )
                 if found.way is None:
                     return list(sequences)
+                self._counted = {key: counted.number for key, counted in found.counted.items()}
                 parts = [CheckedPart(self.engine, part, found.way.row, whole.job_id) for part in found.parts]
                 in_part_only = {key for part in parts for key in part.keys - part.checked}
                 others = [one for one in sequences if one.key not in in_part_only]
@@ -281,7 +283,7 @@ class BatchSearch:
         way = self._compared.way if self._compared else ""
 
         def keep(pack: PackWriter, summaries: list[Summary]) -> None:
-            self.engine.results.add(pack, summaries, self._holder, lost=self._lost, way=way)
+            self.engine.results.add(pack, summaries, self._holder, lost=self._lost, way=way, counted=self._counted)
             stored.update(entry.key for entry in pack.entries)
             self._outcome.searched += len(pack.entries)
 

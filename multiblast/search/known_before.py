@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from multiblast.database import in_portions
 from multiblast.errors import ConflictError, InvalidInputError, MultiblastError, UnderivableError
-from multiblast.grown import EarlierSearch, KnownResult, PartialSearch, partial_search, way_for
+from multiblast.grown import Counted, EarlierSearch, KnownResult, PartialSearch, partial_search, way_for
 from multiblast.grown.refused_ways import RefusedWays
 from multiblast.programs import BLAST_ENVIRONMENT, Program
 from multiblast.results import ResultKeys
@@ -162,8 +162,10 @@ class EarlierResults:
         rows = self.engine.results.known(then)
         lost = self.engine.results.lost_packs(rows.values())
         there = [key for key, row in rows.items() if row.pack not in lost]
+        numbers = self.engine.results.counted(there)
         for key, archive in zip(there, self.engine.results.archives(there), strict=True):
-            yield KnownResult(then[key].key, then[key].residues, archive)
+            counted = Counted.of(numbers[key]) if key in numbers else None
+            yield KnownResult(then[key].key, then[key].residues, archive, counted)
 
     def _changing(
         self, keys: ResultKeys, state: EarlierState, found: Sequence[PlannedSequence], residues: Residues

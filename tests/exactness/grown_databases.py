@@ -18,7 +18,7 @@ import sys
 import tempfile
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +30,16 @@ sys.path.insert(0, str(ROOT))
 
 from multiblast.archive import DatabaseSize, split  # noqa: E402 - first make the checkout importable
 from multiblast.errors import FailureClass, ProgramError  # noqa: E402
-from multiblast.grown import Difference, KnownResult, OidSet, Runs, partial_search  # noqa: E402
+from multiblast.grown import (  # noqa: E402
+    Counted,
+    Difference,
+    EarlierSearch,
+    KnownResult,
+    OidSet,
+    Runs,
+    partial_search,
+)
+from multiblast.grown.sampling import Sampling  # noqa: E402
 from multiblast.options import Options, parse_options  # noqa: E402
 from multiblast.search.context import SearchContext, SearchedSequence  # noqa: E402
 from multiblast.sequences import read_fasta  # noqa: E402
@@ -247,6 +256,23 @@ def search(context: SearchContext, queries: Iterable[bytes], directory: Path, da
     return found
 
 
+def samples_of(options: Options, states: States, known: Mapping[bytes, bytes], directory: Path) -> dict[str, Counted]:
+    """Return what samples of the earlier state show of some queries, as if it had itself grown out of another one."""
+    archive = next(filter(None, known.values()), b"")
+    if not archive:
+        return {}
+    then = states.difference.earlier_size
+    everything = OidSet(then.sequences)
+    everything.add(range(then.sequences))
+    grown = Difference(then, DatabaseSize(0, 0), everything, 0, Runs())
+    place = directory / "samples"
+    place.mkdir()
+    evalue = EarlierSearch(archive, linked=False).request.evalue
+    sampling = Sampling(options, states.earlier, grown, place, run, evalue, {one.decode(): one for one in known})
+    sampling.decide({})
+    return sampling.counted
+
+
 def compare(options: Options, states: States, queries: Sequence[bytes], directory: Path) -> Found:
     """Search whole and in part; return what came out."""
     found = Found()
@@ -257,7 +283,8 @@ def compare(options: Options, states: States, queries: Sequence[bytes], director
     middle = _cpu()
     parts = directory / "parts"
     parts.mkdir()
-    results = [KnownResult(one.decode(), one, known[one]) for one in queries]
+    counted = samples_of(options, states, {one: known[one] for one in queries[::2]}, directory)
+    results = [KnownResult(one.decode(), one, known[one], counted.get(one.decode())) for one in queries]
     partial = partial_search(options, states.later, states.difference, results, parts, run)
     found.refused.update(partial.refused.values())
     again = {}

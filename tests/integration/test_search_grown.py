@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlmodel import col, func, select
+from sqlmodel import col, func, select, update
 
-from multiblast.database import BatchRun, Database, Result, Run
+from multiblast.database import BatchRun, Database, Pack, Result, Run
 from multiblast.errors import ConflictError, JobFailedError
+from multiblast.grown import Counted
 from multiblast.grown.refused_ways import RefusedWays
 from multiblast.installation import Installation
 from multiblast.object_kinds import ObjectKind
@@ -134,6 +135,34 @@ def test_sequences_whose_least_score_changes_are_planned_whole(place: Place, sub
     with place.services.database.read() as session:
         assert sum(session.exec(select(BatchRun.sequences).where(BatchRun.part != ""))) == in_part
     assert archives(place.services, done) == archives(place.others, prepared(place.others, query).execute())
+
+
+def test_what_a_sample_showed_is_used_after_the_next_growth(
+    either_place: Place, subjects: list[str], query: str
+) -> None:
+    """A list of 256 subjects may be full in 400, so a sample is searched; the next state takes over what it showed."""
+    place, options = either_place, {"comp_based_stats": 0, "max_target_seqs": 206}
+    place.rules(checked_share=0)
+    results = place.services.queries._engine.results
+    for size in (BEFORE - 1, BEFORE):
+        place.build(subjects[:size])
+        job = prepared(place.services, query, **options).execute()
+    keys = [row.result_key for row in job.rows]
+    counted = results.counted(keys)
+    assert any(Counted.of(number).hits == 0 for number in counted.values())
+    known = [keys.index(key) for key in counted]
+    full = Counted(1000, 3).number
+    with place.services.database.write() as session:
+        session.connection().execute(update(Result).where(col(Result.key) == keys[known[0]]).values(counted=full))
+    place.build(subjects)
+    job = prepared(place.services, query, **options).execute()
+    keys = [row.result_key for row in job.rows]
+    assert results.counted(keys)[keys[known[0]]] == full
+    with place.services.database.read() as session:
+        ways = dict(session.exec(select(Result.key, Pack.way).join(Pack, col(Pack.number) == Result.pack_number)).all())
+    assert ways[keys[known[0]]] == ""
+    assert "blastp" in {ways[keys[at]] for at in known[1:]}
+    assert archives(place.services, job) == archives(place.others, prepared(place.others, query, **options).execute())
 
 
 def test_second_database_is_searched_with_what_the_first_gave(place: Place, subjects: list[str], query: str) -> None:

@@ -8,8 +8,9 @@ from math import comb
 import pytest
 
 from multiblast.archive.gap_costs import PROTEIN
-from multiblast.grown.candidates import preliminary_list, samples
+from multiblast.grown.candidates import Counted, preliminary_list, samples
 from multiblast.grown.cutoffs import finite_size_evalue
+from multiblast.grown.oids import OidSet
 from multiblast.options import parse_options
 
 UNGAPPED = PROTEIN["BLOSUM62"][0]
@@ -49,31 +50,54 @@ def test_preliminary_list_is_that_of_blast(program: str, given: dict[str, str], 
     assert preliminary_list(parse_options(program, given)) == expected
 
 
-def test_samples_are_random_and_always_the_same() -> None:
+def test_samples_of_a_state_are_random_and_always_the_same() -> None:
     found = samples(parse_options("blastp", {}), 100_003)
     again = samples(parse_options("blastp", {}), 100_003)
-    added = [sample.added() for sample in found]
-    assert [one.bits for one in added] == [sample.added().bits for sample in again]
-    for share, one in zip((1 / 32, 1 / 32, 1 / 16, 1 / 8), added, strict=True):
+    added = [sample.added("state") for sample in found]
+    assert [one.bits for one in added] == [sample.added("state").bits for sample in again]
+    for share, one in zip((1 / 32, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2), added, strict=True):
         assert one.count() == pytest.approx(100_003 * share, rel=0.05)
-    assert sum(one.count() for one in added) == len(set().union(*added))
+    assert sum(one.count() for one in added) == len(set().union(*added)) == 100_003
+
+
+def test_samples_of_two_states_are_independent() -> None:
+    first, second = (set(samples(parse_options("blastp", {}), 100_003)[0].added(state)) for state in ("a", "b"))
+    assert len(first & second) == pytest.approx(100_003 / 32**2, rel=0.3)
+
+
+def test_sample_of_what_is_new_is_the_part_of_the_sample_that_is_new() -> None:
+    new = OidSet(100_003)
+    new.add(range(90_000, 100_003))
+    whole = set[int]()
+    for sample in samples(parse_options("blastp", {}), 100_003):
+        whole |= set(sample.added("state"))
+        assert set(sample.of_new("state", new)) == {oid for oid in whole if oid >= 90_000}
+
+
+def test_what_a_sample_showed_is_kept_as_one_number() -> None:
+    found = samples(parse_options("blastp", {"max_target_seqs": "20000"}), 10**6)
+    for counted in (Counted(sample.full, sample.halvings) for sample in found):
+        assert Counted.of(counted.number) == counted
 
 
 def test_samples_take_a_full_list_for_one_with_room_in_one_of_a_million_cases() -> None:
     found = samples(parse_options("blastp", {}), 100_003)
-    assert [(sample.most_hits, sample.full) for sample in found] == [(8, 33), (29, 66), (80, 132), (193, 263)]
+    assert [(sample.most_hits, sample.full) for sample in found] == [
+        *((7, 33), (28, 66), (78, 132), (191, 263), (440, 525), (998, 999))
+    ]
     likely = 0.0
-    for sample, share in zip(found, (1 / 32, 1 / 16, 1 / 8, 1 / 4), strict=True):
-        exact = Fraction(share)
+    for sample in found[:-1]:
+        exact = Fraction(1, 2**sample.halvings)
         terms = (comb(1050, hits) * exact**hits * (1 - exact) ** (1050 - hits) for hits in range(sample.most_hits + 1))
         likely += float(sum(terms))
-    assert 1e-7 < likely < 1e-6
+    tries = 2
+    assert 1e-7 < tries * likely < 1e-6
 
 
 def test_sample_of_a_long_list_has_a_bound() -> None:
     """The chance that no subject of a full list is in the sample is less than the smallest number."""
-    *_, last = samples(parse_options("blastp", {"max_target_seqs": "20000"}), 10**6)
-    assert last.most_hits == pytest.approx(40_050 / 4, rel=0.1)
+    *_, quarter, _, _ = samples(parse_options("blastp", {"max_target_seqs": "20000"}), 10**6)
+    assert quarter.most_hits == pytest.approx(40_050 / 4, rel=0.1)
 
 
 @pytest.mark.parametrize(("targets", "sequences"), [("50", 10**6), ("1000", 1000)])
