@@ -14,7 +14,7 @@ import statistics
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -23,7 +23,7 @@ from rich.console import Console
 from sqlmodel import select
 
 from multiblast.accounts import Requester
-from multiblast.database import BatchRun, Database
+from multiblast.database import BatchRun, Database, Result
 from multiblast.installation import Installation
 from multiblast.programs import Program
 from multiblast.search import Plan, read_submission
@@ -37,6 +37,7 @@ from multiblast.targets.makeblastdb import build_database
 from multiblast.targets.volume import read_volume
 from tests.benchmarks.bench_data import many_proteins, proteins
 
+UPDATES = ("first", "second")
 GOALS = {1: 0.15, 10: 0.35}
 DECOYS, MANY_QUERIES = 10, 60  # of the larger database, about 100 million letters
 console = Console(highlight=False)
@@ -47,10 +48,11 @@ Phases = dict[str, float]
 
 @dataclass(frozen=True)
 class Measured:
-    """What searches after growth took.
+    """What searches after a growth took.
 
     Attributes:
-        part, whole: Seconds of CPU of the search by what is known, and of one that knows nothing.
+        part, whole: Seconds of CPU of the search by what is known, and of one that knows nothing. The latter is
+            measured after the last growth, and taken to be in proportion to the letters before that.
         phases: Of the former.
         in_part: How many queries did not need a search of the whole; ``queries`` are all.
     """
@@ -103,19 +105,24 @@ def main() -> None:
 
 def _measure(directory: Path, queries: list[Sequence], subjects: list[Sequence], repeats: int) -> None:
     random.Random(20).shuffle(subjects)
+    letters = sum(len(one.residues) for one in subjects)
+    size = f"{len(queries)} x {len(subjects):,} ({letters / 1e6:.0f} million letters)"
     for growth, goal in GOALS.items():
         turns = [_measure_growth(directory / f"{growth}-{turn}", queries, subjects, growth) for turn in range(repeats)]
-        measured = sorted(turns, key=lambda one: one.ratio)[repeats // 2]
-        most = max(measured.phases, key=lambda name: measured.phases[name])
-        missed = f" [red](missed: most took {most})[/red]" if measured.ratio > goal else ""
-        letters = sum(len(one.residues) for one in subjects)
-        console.print(
-            f"blastp {len(queries)} x {len(subjects):,} ({letters / 1e6:.0f} million letters) after {growth} % growth: "
-            f"{measured.part:.1f} s of CPU, {measured.ratio:.3f} of a whole search; goal {goal:.2f}{missed}; "
-            f"{measured.in_part} in what is new, each {measured.passing:.3f} of a whole search; plan: {measured.plan}"
-        )
-        for phase, seconds in measured.phases.items():
-            console.print(f"  {phase}: {seconds:.1f} s, {seconds / measured.whole:.3f}")
+        for update, measured in zip(UPDATES, zip(*turns, strict=True), strict=True):
+            middle = sorted(measured, key=lambda one: one.ratio)[repeats // 2]
+            _print(f"blastp {size}, {update} growth by {growth} %", middle, goal)
+
+
+def _print(name: str, measured: Measured, goal: float) -> None:
+    most = max(measured.phases, key=lambda name: measured.phases[name])
+    missed = f" [red](missed: most took {most})[/red]" if measured.ratio > goal else ""
+    console.print(
+        f"{name}: {measured.part:.1f} s of CPU, {measured.ratio:.3f} of a whole search; goal {goal:.2f}{missed}; "
+        f"{measured.in_part} in what is new, each {measured.passing:.3f} of a whole search; plan: {measured.plan}"
+    )
+    for phase, seconds in measured.phases.items():
+        console.print(f"  {phase}: {seconds:.1f} s, {seconds / measured.whole:.3f}")
 
 
 def _subjects(path: Path) -> list[Sequence]:
@@ -137,28 +144,50 @@ def _measure_digests(path: Path) -> None:
     )
 
 
-def _measure_growth(directory: Path, queries: list[Sequence], subjects: list[Sequence], growth: int) -> Measured:
+def _measure_growth(directory: Path, queries: list[Sequence], subjects: list[Sequence], growth: int) -> list[Measured]:
+    """Let a database grow several times; return what each growth took."""
     root = directory / "root"
     root.mkdir(parents=True)
-    earlier = subjects[: round(len(subjects) / (1 + growth / 100))]
+    sizes = [round(len(subjects) / (1 + growth / 100) ** left) for left in range(len(UPDATES), -1, -1)]
+    letters = [sum(len(one.residues) for one in subjects[:size]) for size in sizes]
     knowing, other = _services(directory / "knowing", root), _services(directory / "other", root)
     try:
-        _build(root, earlier)
+        _build(root, subjects[: sizes[0]])
         _search(knowing, queries, directory)
-        _build(root, subjects)
-        plans: list[Plan] = []
-        with _phases() as phases:
-            part = _cpu(lambda: plans.append(_search(knowing, queries, directory)))
-        phases[PYTHON] = part - sum(phases.values())
+        updates = []
+        for size in sizes[1:]:
+            _build(root, subjects[:size])
+            updates.append(_update(knowing, queries, directory))
         whole = _cpu(lambda: _search(other, queries, directory))
-        with knowing.database.read() as session:
-            runs = session.exec(select(BatchRun).where(BatchRun.part != "")).all()
-        in_part = sum(run.sequences for run in runs)
-        return Measured(part, whole, phases, in_part, len(queries), plans[0].before)
+        if _digests(other) - _digests(knowing):
+            raise RuntimeError("results that were found in part are not those of the whole")
+        return [
+            replace(update, whole=whole * some / letters[-1]) for update, some in zip(updates, letters[1:], strict=True)
+        ]
     finally:
         knowing.database.close()
         other.database.close()
         shutil.rmtree(directory)
+
+
+def _update(services: Services, queries: list[Sequence], directory: Path) -> Measured:
+    """Search by what is known; what a whole search takes is left open."""
+    so_far, plans = _in_part(services), list[Plan]()
+    with _phases() as phases:
+        part = _cpu(lambda: plans.append(_search(services, queries, directory)))
+    phases[PYTHON] = part - sum(phases.values())
+    return Measured(part, 0, phases, _in_part(services) - so_far, len(queries), plans[0].before)
+
+
+def _digests(services: Services) -> set[tuple[str, str]]:
+    """Return the keys of all results, each with the digest of what was found."""
+    with services.database.read() as session:
+        return set(session.exec(select(Result.key, Result.digest)).tuples())
+
+
+def _in_part(services: Services) -> int:
+    with services.database.read() as session:
+        return sum(session.exec(select(BatchRun.sequences).where(BatchRun.part != "")))
 
 
 @contextmanager
