@@ -387,11 +387,11 @@ class Queries(JobDoor):
                 SequenceFailure(
                     query_job_id=child.job_id,
                     position=child.position,
-                    failure_class=child.failure.failure_class,
-                    message=child.failure.message,
+                    failure_class=child.failure_class,
+                    message=child.message or "",
                 )
                 for child in self.jobs.failed(job)
-                if child.failure is not None
+                if child.failure_class is not None
             ),
         )
 

@@ -14,6 +14,7 @@ from multiblast.database.statements import (
     insert_missing,
     is_postgresql,
     raw,
+    take,
     upsert,
 )
 from multiblast.database.tables import (
@@ -94,6 +95,7 @@ __all__ = [
     "is_postgresql",
     "job_table",
     "raw",
+    "take",
     "upsert",
     "utc_now",
 ]

@@ -140,7 +140,8 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
 
 def add_functions(connection: sqlite3.Connection) -> None:
     """Give a connection what newer versions of SQLite have."""
-    connection.create_function("unhex", 1, lambda text: text if text is None else bytes_of(text), deterministic=True)
+    if sqlite3.sqlite_version_info < (3, 41):
+        connection.create_function("unhex", 1, bytes_of, deterministic=True)
 
 
 def _turn_to_wal(connection: sqlite3.Connection) -> None:

@@ -8,6 +8,8 @@ each sequence (`ChildJob`, `Result`) are kept small: a job may have a million.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -28,6 +30,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import declared_attr
 from sqlmodel import Field, SQLModel
+
+from multiblast.ids import ID_LENGTH
 
 
 class JobStatus(StrEnum):
@@ -79,21 +83,39 @@ class HexBytes(TypeDecorator[str]):
     impl = LargeBinary
     cache_ok = True
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:  # noqa: ARG002 - as above
-        """Write bytes."""
-        return None if value is None else bytes_of(value)
+    def __init__(self, size_bytes: int = ID_LENGTH // 2) -> None:
+        super().__init__()
+        self.size_bytes = size_bytes
 
-    def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - as above
-        """Read digits."""
-        return None if value is None else value.hex()
+    # Processors themselves, rather than what SQLAlchemy's would call: there are many ids.
+    def bind_processor(self, dialect: Dialect) -> Callable[[str | None], bytes | None]:  # noqa: ARG002 - as above
+        """Return what writes bytes."""
+        return bytes_of
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[bytes | None], str | None]:  # noqa: ARG002 - as above
+        """Return what reads digits."""
+        return _digits_of
+
+    def packed(self, values: Collection[str]) -> bytes:
+        """Return the bytes of values one after the other, but for what cannot equal any row."""
+        with suppress(ValueError):
+            if set(map(len, values)) == {2 * self.size_bytes}:
+                data = bytes.fromhex("".join(values))
+                if len(data) == self.size_bytes * len(values):  # there was no space between digits
+                    return data
+        return b"".join(one for one in map(bytes_of, values) if one and len(one) == self.size_bytes)
 
 
-def bytes_of(digits: str) -> bytes | None:
+def bytes_of(digits: str | None) -> bytes | None:
     """Return what hexadecimal digits stand for; None if it is something else."""
     try:
-        return bytes.fromhex(digits)
+        return None if digits is None else bytes.fromhex(digits)
     except ValueError:
         return None
+
+
+def _digits_of(value: bytes | None) -> str | None:
+    return None if value is None else value.hex()
 
 
 def numbered() -> Any:
@@ -306,7 +328,7 @@ class Result(Table, table=True):
     pack_number: int = Field(index=True, sa_type=BigInteger)
     offset: int = Field(sa_type=BigInteger)
     length: int = Field(sa_type=BigInteger)
-    digest: str = Field(sa_type=HexBytes)
+    digest: str = Field(sa_type=HexBytes(32))
     archive_bytes: int = Field(sa_type=BigInteger)
     hits: int = 0
     best_hit: str = Field(default="", sa_type=Text)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, exists, or_, update
 from sqlalchemy import select as sa_select
@@ -46,8 +45,7 @@ from multiblast.jobs.states import WAITS, move
 _ROWS_AT_A_TIME = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Child:
+class Child(NamedTuple):
     """One sequence of a job, at a 1-based position, as it stands: where its result is, or why it has none."""
 
     position: int
@@ -57,7 +55,8 @@ class Child:
     query_bytes: int
     letters: int
     pack: str | None = None
-    failure: Failure | None = None
+    failure_class: str | None = None
+    message: str | None = None
 
 
 class Jobs(JobRuns):
@@ -213,9 +212,8 @@ class Jobs(JobRuns):
         for first in range(wanted.start, last + 1, _ROWS_AT_A_TIME):
             between = col(ChildJob.position).between(first, min(first + _ROWS_AT_A_TIME - 1, last))
             with self._database.read() as session:
-                rows = session.execute(_children(job).where(between)).all()
-            for row in rows:
-                yield Child(*row)
+                rows = session.connection().execute(_children(job).where(between)).all()
+            yield from map(Child._make, rows)
 
     def children_at(self, job: QueryJob, positions: Collection[int]) -> Iterator[Child]:
         """Yield a job's sequences at some positions, in order; best if these are not far apart."""
@@ -227,24 +225,25 @@ class Jobs(JobRuns):
         wanted = set(positions)
         between = _children(job).where(col(ChildJob.position).between(min(wanted), max(wanted)))
         with self._database.read() as session:
-            for row in session.execute(between.execution_options(yield_per=_ROWS_AT_A_TIME)):
-                if row[0] in wanted:
-                    yield Child(*row)
+            rows = session.connection().execute(between.execution_options(yield_per=_ROWS_AT_A_TIME))
+            yield from (Child._make(row) for row in rows if row[0] in wanted)
 
     def unfinished(self, job: QueryJob, lost: Collection[str], most: int) -> list[Child]:
         """Return some of a job's sequences that have no failure and no result, or one in a pack of ``lost``."""
         if job.list_number is None:
             children = self.children(job)
-            return [child for child in children if not child.failure and (child.pack is None or child.pack in lost)]
+            return [
+                child for child in children if not child.failure_class and (child.pack is None or child.pack in lost)
+            ]
         with self._database.read() as session:
             left = or_(col(Result.key).is_(None), among(session, col(Pack.key), lost))
             statement = _children(job).where(left, col(Failure.key).is_(None)).limit(most)
-            return [Child(*row) for row in session.execute(statement)]
+            return list(map(Child._make, session.connection().execute(statement)))
 
     def failed_keys(self, job: QueryJob) -> list[str]:
         """Return the result keys of a job's sequences that could not be searched."""
         if job.list_number is None:
-            return [child.result_key for child in self.children(job) if child.failure]
+            return [child.result_key for child in self.children(job) if child.failure_class]
         of_job = exists().where(col(ChildJob.result_key) == Failure.key, col(ChildJob.list_number) == job.list_number)
         with self._database.read() as session:  # from the failures, which are few
             return list(session.exec(select(Failure.key).where(of_job)))
@@ -256,7 +255,7 @@ class Jobs(JobRuns):
             return list(self.children(job)) if keys else []
         with self._database.read() as session:
             statement = _children(job).where(among(session, col(ChildJob.result_key), keys))
-            return [Child(*row) for row in session.execute(statement)]
+            return list(map(Child._make, session.connection().execute(statement)))
 
     def history(self, job_id: str) -> list[JobEvent]:
         """Return what happened to a job, oldest first; to a child that is no job of its own, what did to its parent."""
@@ -319,14 +318,16 @@ def _own_child(session: Session, job: QueryJob) -> Child:
         select(Pack.key).join(Result, col(Result.pack_number) == Pack.number).where(Result.key == job.result_key)
     )
     pack, failure = session.exec(of_result).first(), session.get(Failure, job.result_key)
-    return Child(1, job.id, job.result_key, job.query_offset, job.query_bytes, job.letters, pack, failure)
+    own = Child(1, job.id, job.result_key, job.query_offset, job.query_bytes, job.letters, pack)
+    return own if failure is None else own._replace(failure_class=failure.failure_class, message=failure.message)
 
 
 def _children(job: QueryJob) -> Any:
     """Return a statement that selects what a `Child` is made of, of all of a job's sequences, in order."""
-    columns = [col(getattr(ChildJob, field.name)) for field in fields(Child)[2:6]]
+    columns = [col(getattr(ChildJob, name)) for name in Child._fields[2:6]]
+    of_failure = col(Failure.failure_class), col(Failure.message)
     return (  # columns: rows of 10 000 sequences as objects would take seconds
-        sa_select(col(ChildJob.position), col(ChildJob.child_id), *columns, col(Pack.key), Failure)
+        sa_select(col(ChildJob.position), col(ChildJob.child_id), *columns, col(Pack.key), *of_failure)
         .where(col(ChildJob.list_number) == job.list_number)
         .outerjoin(Result, col(Result.key) == ChildJob.result_key)
         .outerjoin(Pack, col(Pack.number) == Result.pack_number)

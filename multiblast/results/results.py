@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, func, update
@@ -29,6 +30,7 @@ from multiblast.database import (
     database_now,
     heartbeat,
     in_portions,
+    take,
     upsert,
 )
 from multiblast.errors import NotFoundError
@@ -37,11 +39,13 @@ from multiblast.results.packs import PackEntry, PackReader, PackWriter
 from multiblast.stores import Store
 
 _CHECKS_AT_A_TIME = 8
-_SLICE = 1000  # rows of one transaction
+_SLICE = 3000  # rows of one transaction
 _READ_AT_A_TIME = 10_000  # results, whose rows take some megabytes
 _NONE_COUNTED: Mapping[str, int] = {}
 _PLACE = tuple(field.name for field in fields(PackEntry))
 _SUMMARY = tuple(name for name in Summary._fields if name in Result.model_fields)
+_COLUMNS = (*_PLACE, *_SUMMARY, "pack_number", "counted", "note")
+_place_of, _summary_of = attrgetter(*_PLACE), attrgetter(*_SUMMARY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +84,14 @@ class Results:
         """Return where the results of those keys are that have one."""
         with self._database.read() as session:
             known = _STORED.where(among(session, col(Result.key), keys))
-            return {row[0]: StoredResult(*row) for row in session.connection().execute(known)}
+            return {row[0]: StoredResult(*row) for row in session.connection().execute(known).all()}
 
     def packs(self, keys: Collection[str]) -> dict[str, str]:
         """Return in which packs the results of those keys are that have one."""
         statement = sa_select(col(Result.key), col(Pack.key)).join(Pack, col(Pack.number) == Result.pack_number)
         with self._database.read() as session:
             rows = session.connection().execute(statement.where(among(session, col(Result.key), keys)))
-            return {key: pack for key, pack in rows}  # noqa: C416 - rows are no pairs to mypy
+            return {key: pack for key, pack in rows.all()}  # noqa: C416 - rows are no pairs to mypy
 
     def digests(self, keys: Collection[str]) -> dict[str, str]:
         """Return the SHA-256 of the archives of those keys that have a result."""
@@ -113,11 +117,11 @@ class Results:
             with self._database.write() as session:
                 found = _known_keys(session, some, lost)
                 left = [key for key in some if key not in found]
-                gone = sorted(filter(is_gone, set(_holders(session, left).values())))
-                taken = _take_leases(session, left, holder, gone)
+                taken = _take_leases(session, left, holder)
                 # Their searches ended, and gave their leases back, since the first look.
                 late = _known_keys(session, taken, lost)
-                _give_back(session, late, holder)
+                if late:
+                    _give_back(session, late, holder)
             known |= found | late
             mine |= taken - late
             others |= set(left) - taken
@@ -158,12 +162,7 @@ class Results:
                     session.flush()
                     session.refresh(stored)
                     session.expunge(stored)
-                rows = [
-                    {"pack_number": stored.number, "counted": counted.get(entry.key)}
-                    | {column: getattr(entry, column) for column in _PLACE}
-                    | _columns(summary)
-                    for entry, summary in some
-                ]
+                rows = [_row(stored, entry, summary, counted.get(entry.key)) for entry, summary in some]
                 is_lost = among(session, col(Result.pack_number), _numbers(session, lost))
                 upsert(session, Result, rows, _all_but_key, where=is_lost)
                 keys = [entry.key for entry, _ in some]
@@ -241,8 +240,8 @@ class Results:
             session.exec(update(Lease).where(col(Lease.key).in_(mine)).values(expires_at=expires_at))
 
 
-def _columns(summary: Summary) -> dict[str, Any]:
-    """Return a summary as columns, with a note where an empty result has a reason."""
+def _row(pack: Pack, entry: PackEntry, summary: Summary, counted: int | None) -> dict[str, Any]:
+    """Return a result as columns, with a note where an empty one has a reason."""
     masked, searched = summary.masked_length, summary.searched
     note = ""
     if summary.left_out:
@@ -251,7 +250,8 @@ def _columns(summary: Summary) -> dict[str, Any]:
         note = "masked whole: nothing was left to search with"
     elif not summary.hits:
         note = f"no hits ({masked} of {summary.query_length} letters masked)" if masked else "no hits"
-    return {column: getattr(summary, column) for column in _SUMMARY} | {"note": note}
+    values = (*_place_of(entry), *_summary_of(summary), pack.number, counted, note)
+    return dict(zip(_COLUMNS, values, strict=True))
 
 
 _STORED = sa_select(col(Result.key), col(Pack.key), *(col(getattr(Result, name)) for name in _PLACE[1:])).join(
@@ -272,21 +272,21 @@ def _numbers(session: Session, packs: Collection[str]) -> list[int]:
 
 def _known_keys(session: Session, keys: Collection[str], lost: Collection[str]) -> set[str]:
     known = select(Result.key).where(among(session, col(Result.key), keys))
-    return set(session.exec(known.where(col(Result.pack_number).not_in(_numbers(session, lost))) if lost else known))
+    known = known.where(col(Result.pack_number).not_in(_numbers(session, lost))) if lost else known
+    return set(session.connection().execute(known).scalars().all())
 
 
-def _holders(session: Session, keys: Collection[str]) -> dict[str, str]:
-    leases = select(Lease.key, Lease.holder).where(among(session, col(Lease.key), keys))
-    return {key: holder for key, holder in session.exec(leases)}  # noqa: C416 - rows are no pairs to mypy
-
-
-def _take_leases(session: Session, keys: Sequence[str], holder: str, gone: Collection[str]) -> set[str]:
+def _take_leases(session: Session, keys: Sequence[str], holder: str) -> set[str]:
     """Insert leases, or take over those that have expired or whose holder is gone; return the keys now held."""
     now = database_now(session)
-    free = (col(Lease.expires_at) <= now) | among(session, col(Lease.holder), [holder, *gone])
-    rows = [{"key": key, "holder": holder, "expires_at": now + LEASE} for key in keys]
-    upsert(session, Lease, rows, lambda new: {"holder": new.holder, "expires_at": new.expires_at}, where=free)
-    return {key for key, held_by in _holders(session, keys).items() if held_by == holder}
+    mine = {"holder": holder, "expires_at": now + LEASE}
+    free = (col(Lease.expires_at) <= now) | (col(Lease.holder) == holder)
+    taken = take(session, col(Lease.key), keys, mine, where=free)
+    if others := [key for key in keys if key not in taken]:
+        holders = session.exec(select(Lease.holder).where(among(session, col(Lease.key), others)).distinct())
+        if gone := list(filter(is_gone, holders)):
+            taken |= take(session, col(Lease.key), others, mine, where=col(Lease.holder).in_(gone))
+    return taken
 
 
 def _give_back(session: Session, keys: Collection[str], holder: str) -> None:
@@ -296,7 +296,7 @@ def _give_back(session: Session, keys: Collection[str], holder: str) -> None:
 def _delete(session: Session, table: Any, which: ColumnElement[bool]) -> None:
     # Locked in one order everywhere, that of claims, so that no two transactions wait for each other.
     ordered = select(table.key).where(which).order_by(table.key).with_for_update()
-    session.exec(delete(table).where(table.key.in_(ordered)))
+    session.connection().execute(delete(table).where(table.key.in_(ordered)))
 
 
 def _clear_failures(session: Session, keys: Collection[str]) -> None:

@@ -178,7 +178,8 @@ def _sequence_rows(database: Database, job: QueryJob, *, since: datetime | None,
             own = (1, job.id, job.result_key, job.title, job.letters)
             return [_row_of((*own, *found, pack.created_at if pack else None, *of_result), job, since)]
         statement = _joined(job).order_by(col(ChildJob.position)).limit(count)
-        return [_row_of(columns, job, since) for columns in session.execute(statement.with_only_columns(*_COLUMNS))]
+        rows = session.connection().execute(statement.with_only_columns(*_COLUMNS)).all()
+        return [_row_of(columns, job, since) for columns in rows]
 
 
 def _joined(job: QueryJob) -> Any:

@@ -9,7 +9,9 @@ from sqlmodel import Session, col, select
 from multiblast.database import (
     BatchRun,
     Database,
+    Failure,
     JobKind,
+    Lease,
     PluginJob,
     QueryJob,
     ReportJob,
@@ -19,10 +21,13 @@ from multiblast.database import (
     in_portions,
     insert_missing,
     job_table,
+    take,
     upsert,
     utc_now,
 )
+from multiblast.ids import digest
 
+MANY = 200  # rows, which do not take the way of a few
 MORE_THAN_SQLITE_TAKES = 40_000  # parameters of one statement: 32 766
 
 
@@ -52,6 +57,26 @@ def test_upsert_changes_what_exists_by_what_was_to_be_inserted(database: Databas
         assert _speeds(session) == {"a": 11, "b": 3}
 
 
+def test_many_rows_are_inserted_and_changed_as_few_are(database: Database) -> None:
+    keys, now = [digest("test/1", number) for number in range(MANY)], utc_now()
+    earlier = now - timedelta(days=1)
+
+    def rows(failure_class: str, at: datetime, count: int = MANY) -> list[dict[str, object]]:
+        shared = {"failure_class": failure_class, "message": "", "batch_run": None, "at": at}
+        return [{"key": key, **shared} for key in keys[:count]]
+
+    with database.write() as session:
+        insert_missing(session, Failure, rows("first", now, MANY // 2))
+        insert_missing(session, Failure, [{"key": key, "failure_class": "other"} for key in keys])  # with defaults
+        new, is_other = rows("100%s :new", earlier), col(Failure.failure_class) == "other"
+        upsert(session, Failure, new, lambda new: {"message": new.failure_class, "at": new.at}, where=is_other)
+        found = {row.key: row for row in session.exec(select(Failure))}
+        assert [found[key].failure_class for key in keys] == ["first"] * (MANY // 2) + ["other"] * (MANY // 2)
+        assert [found[key].message for key in keys] == [""] * (MANY // 2) + ["100%s :new"] * (MANY // 2)
+        assert {found[key].at for key in keys[: MANY // 2]} == {now}
+        assert {found[key].at for key in keys[MANY // 2 :]} == {earlier}
+
+
 def test_upsert_leaves_rows_that_do_not_meet_the_condition(database: Database) -> None:
     with database.write() as session:
         insert_missing(session, Speed, _rows(("slow", 1), ("fast", 9)))
@@ -67,6 +92,32 @@ def test_among_takes_any_number_of_values(database: Database) -> None:
         insert_missing(session, Speed, _rows((names[7], 1), ("other", 2)))
         assert session.exec(select(Speed.key).where(among(session, col(Speed.key), names))).all() == [names[7]]
         assert session.exec(select(Speed.key).where(among(session, col(Speed.key), []))).all() == []
+
+
+def test_among_takes_ids_and_passes_over_what_is_none(database: Database) -> None:
+    ids = [digest("test/1", number) for number in range(4)]
+    no_ids = ["", "ab", f"{ids[2][:30]} \n", f" {ids[2][:31]}", "x" * 32, ids[2] + ids[3], "é" * 32]
+    with database.write() as session:
+        insert_missing(session, Failure, [{"key": key, "failure_class": "test"} for key in ids])
+
+        def found(values: list[str]) -> set[str]:
+            return set(session.exec(select(Failure.key).where(among(session, col(Failure.key), values))))
+
+        assert found(ids[:2]) == set(ids[:2])
+        assert found([*no_ids, ids[0], ids[0].upper()]) == {ids[0]}
+        assert found(no_ids) == found([]) == set()
+        assert found([digest("test/1", number) for number in range(2, MORE_THAN_SQLITE_TAKES)]) == set(ids[2:])
+
+
+def test_take_inserts_rows_and_changes_those_that_meet_the_condition(database: Database) -> None:
+    keys, shared = [digest("test/1", number) for number in range(3)], {"holder": "me", "expires_at": utc_now()}
+    with database.write() as session:
+        insert_missing(session, Lease, [shared | {"key": keys[0], "holder": "a"}, shared | {"key": keys[1]}])
+        is_mine = col(Lease.holder) == "me"
+        assert take(session, col(Lease.key), keys, shared | {"holder": "you"}, where=is_mine) == set(keys[1:])
+        assert take(session, col(Lease.key), [], shared, where=is_mine) == set()
+        rows = session.exec(select(Lease).order_by(col(Lease.holder))).all()
+        assert [(row.key, row.holder) for row in rows] == [(keys[0], "a"), (keys[1], "you"), (keys[2], "you")]
 
 
 def test_among_takes_numbers(database: Database) -> None:

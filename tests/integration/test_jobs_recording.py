@@ -216,8 +216,8 @@ def test_children_come_with_results_and_failures(jobs: Jobs, results: Results) -
     job = _record(jobs, "abc")
     _find(results, "a")
     results.fail(_result_key("b"), "out of memory", "too long", "me")
-    found = [(child.pack is not None, child.failure and child.failure.message) for child in jobs.children(job)]
-    assert found == [(True, None), (False, "too long"), (False, None)]
+    found = [(child.pack is not None, child.failure_class, child.message) for child in jobs.children(job)]
+    assert found == [(True, None, None), (False, "out of memory", "too long"), (False, None, None)]
 
 
 def test_start_moves_the_job_and_its_unknown_children(jobs: Jobs, results: Results) -> None:

@@ -113,9 +113,9 @@ def test_claim_of_nothing_is_nothing(results: Results) -> None:
 
 
 def test_claim_of_more_keys_than_fit_a_statement(results: Results) -> None:
-    keys = _keys(2500)
-    assert len(results.claim(keys, "me").mine) == 2500
-    assert len(results.claim(keys, "you").others) == 2500
+    keys = _keys(7000)
+    assert len(results.claim(keys, "me").mine) == 7000
+    assert len(results.claim(keys, "you").others) == 7000
 
 
 def test_expired_lease_is_taken_over(results: Results, database: Database) -> None:
