@@ -12,14 +12,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from multiblast.archive.alignments import Alignment, UnknownFormError, read_alignments
-from multiblast.archive.ids import shown_id
 from multiblast.archive.text import title_of
 from multiblast.reports.computed_fields import columns, delimiter_of
 from multiblast.reports.report_options import Formatting
-from multiblast.targets import BlastDatabase, database_argument, ordinal_of, subject_titles
+from multiblast.targets import BlastDatabase, database_argument, subject_titles
 
 if TYPE_CHECKING:
     from multiblast.search import SearchContext
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _PROGRAMS = ("blastn", "blastp", "blastx")
 _AT_A_TIME = 10_000  # alignments in memory, whose subjects are named together, but for those of one query
 _MOST_NAMES = 100_000
+_BASE = b",10,"  # of numbers in archives
 _NO_EVALUE = 1e-180
 _EVALUE_TEXTS = ((0.0009, b"%.2e"), (0.1, b"%4.3f"), (1.0, b"%3.2f"), (10.0, b"%2.1f"))
 _MOST_BITS_WITH_DECIMAL, _MOST_BITS_WHOLE = 99.9, 99_999
@@ -37,10 +38,8 @@ _WORD = rb"[A-Za-z0-9](?:[A-Za-z0-9_|.:/+=#@-]*[A-Za-z0-9_|])?"
 _TITLE = re.compile(rb"(%b)(?: [^ ,;.:)\]}].*)?" % _WORD, re.DOTALL)
 _PLAIN_TITLE = re.compile(rb"%b(?: %b)*" % (_WORD, _WORD))
 _KNOWN_ID = re.compile(
-    rb'general \{\n +db "BL_ORD_ID",\n +tag id \d+\n +\}'
-    rb'|(?:genbank|embl|ddbj|other|tpg|tpe|tpd|gpipe|swissprot) \{\n(?: +name "\w+",\n)?'
-    rb' +accession "\w+"(?:,\n +version \d+)?\n +\}'
-    rb'|local str "[\w.-]+"'
+    rb'(?:genbank|embl|ddbj|other|tpg|tpe|tpd|gpipe|swissprot)\{(?:name"\w+",)?accession"(\w+)"(?:,version(\d+))?\}'
+    rb'|localstr"([\w.-]+)"'
 )
 _COLUMNS = {
     "qseqid": ("query id", "b"),
@@ -61,7 +60,7 @@ _COLUMNS = {
     "bitscore": ("bit score", "b"),
     "score": ("score", "b"),
 }
-"""What comments call a column, and how its value is written."""
+"""What comments call a column, and how its value is written; in the order of `_values`."""
 
 
 Result = tuple[int, bytes, bytes]
@@ -104,7 +103,8 @@ class _Table:
     ) -> None:
         self._has_comments = formatting.format == "7"
         self._databases, self._names = databases, dict[bytes, bytes]()
-        conversions = (f"%({name}){_COLUMNS[name][1]}" for name in fields)
+        self._chosen = itemgetter(*map(list(_COLUMNS).index, fields))
+        conversions = (f"%{_COLUMNS[name][1]}" for name in fields)
         self._line = f"{delimiter_of(formatting).replace('%', '%%').join(conversions)}\n".encode()
         self._start = f"# {program}\n# Query: ".encode()
         self._database = f"\n# Database: {database_argument(databases)}\n".encode()
@@ -138,51 +138,37 @@ class _Table:
                 raise UnknownFormError(f"a title has punctuation that BLAST+ may tidy up: {title[:60]!r}")
             output.writelines((self._start, title, self._database, self._fields if hsps else b""))
             output.write(b"# %d hits found\n" % len(hsps))
-        names, line = self._names, self._line
-        of_query = {b"qaccver": query, b"qacc": query, b"qseqid": query}
-        output.writelines(line % {**of_query, b"saccver": names[hsp.subject], **_values(hsp)} for hsp in hsps)
+        names, line, chosen = self._names, self._line, self._chosen
+        output.writelines([line % chosen(_values(query, names[hsp.subject], hsp)) for hsp in hsps])
 
-    def _learn_names(self, ids: set[bytes]) -> None:
-        """Find out how subjects are called whose ids stand in results as given."""
+    def _learn_names(self, subjects: set[bytes]) -> None:
+        """Find out how subjects are called that alignments name so."""
         if len(self._names) > _MOST_NAMES:
             self._names.clear()
-        new = ids - self._names.keys()
-        shown = {id_: shown_id(id_) for id_ in new if _KNOWN_ID.fullmatch(id_)}
-        ordinals = {id_: number for id_, name in shown.items() if (number := ordinal_of(name)) is not None}
-        titles = subject_titles(self._databases, sorted(ordinals.values()))
-        for id_, name in shown.items():
-            if id_ not in ordinals:
-                self._names[id_] = name.encode()
-            elif title := titles.get(ordinals[id_]):
-                self._names[id_] = _first_word(title)
+        new = subjects - self._names.keys()
+        ordinals = {int(subject): subject for subject in new if subject.isdigit()}
+        titles = subject_titles(self._databases, sorted(ordinals))
+        self._names.update((ordinals[ordinal], _first_word(title)) for ordinal, title in titles.items() if title)
+        for subject in new:
+            if found := _KNOWN_ID.fullmatch(subject):
+                accession, version, name = found.groups()
+                self._names[subject] = name or accession + (b".%d" % int(version) if version else b"")
         if unknown := next((one for one in new if one not in self._names), None):
             raise UnknownFormError(f"an id of a subject is none of those that are known here: {unknown[:100]!r}")
 
 
-def _values(found: Alignment) -> dict[bytes, Any]:
-    """Return the values of an alignment's columns, but for names."""
-    length, same = found.length, found.identical
-    return {
-        b"score": found.score,
-        b"evalue": _evalue_text(*found.evalue),
-        b"bitscore": _bits_text(*found.bits),
-        b"nident": same,
-        b"pident": same / length * 100,
-        b"length": length,
-        b"mismatch": length - same - found.gaps,
-        b"gaps": found.gaps,
-        b"gapopen": found.gap_openings,
-        b"qstart": found.query_start,
-        b"qend": found.query_end,
-        b"sstart": found.subject_start,
-        b"send": found.subject_end,
-    }
+def _values(query: bytes, subject: bytes, found: Alignment) -> tuple[Any, ...]:
+    """Return the values of all columns of an alignment between two that are called so."""
+    _, score, evalue, bits, same, length, gaps, openings, *ends = found
+    percent, mismatches = same / length * 100, length - same - gaps
+    texts = _evalue_text(evalue), _bits_text(bits), score
+    return query, query, query, subject, percent, same, length, mismatches, openings, gaps, *ends, *texts
 
 
 # The same E-values and scores come up in many results.
 @lru_cache(10_000)
-def _evalue_text(digits: bytes, power: bytes) -> bytes:
-    evalue = float(digits + b"e" + power)
+def _evalue_text(real: bytes) -> bytes:
+    evalue = float(real.replace(_BASE, b"e"))
     if evalue < _NO_EVALUE:
         return b"0.0"
     decimals = next((text for limit, text in _EVALUE_TEXTS if evalue < limit), b"%.0f")
@@ -190,8 +176,8 @@ def _evalue_text(digits: bytes, power: bytes) -> bytes:
 
 
 @lru_cache(10_000)
-def _bits_text(digits: bytes, power: bytes) -> bytes:
-    bits = float(digits + b"e" + power)
+def _bits_text(real: bytes) -> bytes:
+    bits = float(real.replace(_BASE, b"e"))
     if bits > _MOST_BITS_WHOLE:
         return b"%5.3e" % bits
     return b"%d" % bits if bits > _MOST_BITS_WITH_DECIMAL else b"%4.1f" % bits
