@@ -11,7 +11,7 @@ from multiblast.archive.ids import shown_id
 from multiblast.archive.text import ARCHIVE_START, QUERY_ID, encode_string, query_id, title_of
 from multiblast.errors import ArchiveError
 
-CHUNK_BYTES = 4 << 20
+CHUNK_BYTES = 1 << 20
 
 _ALIGNMENTS = b"\n    alignments {\n"
 _ALIGNMENTS_END = b"\n    },\n    masks {\n"
@@ -37,6 +37,7 @@ _SPACE = re.compile(rb'("(?:[^"]|"")*")|\s+')
 _USER_MASK = re.compile(
     rb'\n          name "LCaseMask",\n          value query-mask (\{\n.*?\n          \})', re.DOTALL
 )
+_BLANK = re.compile(rb"\s*\Z")
 _MASK_QUERY = re.compile(rb' id local str "Query_(\d+)"')
 
 
@@ -254,49 +255,49 @@ class _Reader:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
-        self._buffer = b""
-        self.offset = stream.tell()
+        self._buffer, self._next = b"", 0
+        self._start = stream.tell()  # of the buffer, in the file
         self._ended = False
 
+    @property
+    def offset(self) -> int:
+        return self._start + self._next
+
     def at_end(self) -> bool:
-        return not self._buffer.strip() and not self._more()
+        return _BLANK.match(self._buffer, self._next) is not None and not self._more()
 
     def take(self, token: bytes) -> bytes:
         """Return what stands before ``token`` and move behind it."""
-        position = 0
-        while (found := self._buffer.find(token, position)) < 0:
-            position = max(0, len(self._buffer) - len(token) + 1)
+        searched = 0
+        while (found := self._buffer.find(token, self._next + searched)) < 0:
+            searched = max(0, len(self._buffer) - self._next - len(token) + 1)
             if not self._more():
                 raise ArchiveError(f"the archive is cut short: {token.strip().decode()!r} is missing")
-        taken = self._buffer[:found]
-        self._drop(found + len(token))
+        taken = self._buffer[self._next : found]
+        self._next = found + len(token)
         return taken
 
     def windows(self, element: bytes, end: bytes) -> Iterator[tuple[bytes, int, bool]]:
         """Yield parts of a list up to ``end``, each of whole elements, with its offset and whether it is the last.
 
-        Each part starts with the line break before it. Afterwards ``end`` is next.
+        Each part starts with the line break before it: what was taken last must end in one. Afterwards ``end`` is next.
         """
-        self._buffer = b"\n" + self._buffer
-        self.offset -= 1
-        while (stop := self._buffer.find(end)) < 0:
-            whole = self._buffer.rfind(element, 1)
+        self._next -= 1
+        while (stop := self._buffer.find(end, self._next)) < 0:
+            whole = self._buffer.rfind(element, self._next + 1)
             if whole > 0:
-                yield self._buffer[:whole], self.offset, False
-                self._drop(whole)
+                yield self._buffer[self._next : whole], self.offset, False
+                self._next = whole
             if not self._more():
                 raise ArchiveError("the archive is cut short: its alignments do not end")
-        yield self._buffer[:stop], self.offset, True
-        self._drop(stop)
+        yield self._buffer[self._next : stop], self.offset, True
+        self._next = stop
 
     def _more(self) -> bool:
-        chunk = self._stream.read(CHUNK_BYTES)
-        if not chunk and not self._ended and self._buffer and not self._buffer.endswith(b"\n"):
+        left = self._buffer[self._next :]
+        chunk = self._stream.read(max(CHUNK_BYTES, len(left)))
+        if not chunk and not self._ended and left and not left.endswith(b"\n"):
             self._ended = True
             chunk = b"\n"
-        self._buffer += chunk
+        self._start, self._buffer, self._next = self.offset, left + chunk, 0
         return bool(chunk)
-
-    def _drop(self, count: int) -> None:
-        self._buffer = self._buffer[count:]
-        self.offset += count

@@ -16,8 +16,9 @@ _DATA = re.compile(rb"\n              seq-data (\w+) (?:\"([^\"]*)\"|'([0-9A-F\n
 _MASK = re.compile(rb"from (\d+),\s+to (\d+),")
 _FRAME = re.compile(rb"\n        frame (\w+)")
 _FRAMES = {b"plus1": 1, b"plus2": 2, b"plus3": 3, b"minus1": -1, b"minus2": -2, b"minus3": -3}
-_FOUR_BITS = str.maketrans("0123456789ABCDEF", "-ACMGRSVTWYHKDBN")
-_TWO_BITS = {ord(f"{n:X}"): "ACGT"[n >> 2] + "ACGT"[n & 3] for n in range(16)}
+_DIGITS = b"0123456789ABCDEF"
+_FOUR_BITS = bytes.maketrans(_DIGITS, b"-ACMGRSVTWYHKDBN")
+_FIRST_TWO_BITS, _LAST_TWO_BITS = (bytes.maketrans(_DIGITS, bases) for bases in (b"AAAACCCCGGGGTTTT", b"ACGT" * 4))
 _AMBIGUITY = {
     "A": "A", "C": "C", "G": "G", "T": "T", "R": "AG", "Y": "CT", "M": "AC", "K": "GT", "W": "AT", "S": "CG",
     "B": "CGT", "D": "AGT", "H": "ACT", "V": "ACG", "N": "ACGT", "-": "",
@@ -38,14 +39,15 @@ def read_residues(instance: bytes) -> str:
     found = _DATA.search(instance)
     if found is None:
         raise ArchiveError("a query of the archive holds its residues in an unknown form")
-    text = (found[2] if found[2] is not None else found[3]).replace(b"\n", b"").decode("ascii")
+    text = (found[2] if found[2] is not None else found[3]).replace(b"\n", b"")
     if found[1] == b"ncbi2na":
-        text = text.translate(_TWO_BITS)
+        digits, text = text, bytearray(2 * len(text))
+        text[::2], text[1::2] = digits.translate(_FIRST_TWO_BITS), digits.translate(_LAST_TWO_BITS)
     elif found[1] == b"ncbi4na":
         text = text.translate(_FOUR_BITS)
     elif found[1] not in {b"ncbieaa", b"iupacna"}:
         raise ArchiveError(f"a query of the archive holds its residues as {found[1].decode()}")
-    return text[: length_of(instance)].upper()
+    return text[: length_of(instance)].decode("ascii").upper()
 
 
 def masked(residues: str, masks: bytes, letter: str) -> str:

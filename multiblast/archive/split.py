@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
@@ -18,14 +18,16 @@ from multiblast.archive.statistics import (
     write_statistics,
 )
 from multiblast.archive.summary import Summary, summarise
-from multiblast.archive.text import query_id, rename_query
+from multiblast.archive.text import dense_query, query_id, rename_query
 from multiblast.errors import ArchiveError, UnderivableError
 
 # Stands for the databases, whose place may change between search and report.
 PLACEHOLDER = b'      subject database "",\n'
 
 TOGETHER = 512  # queries whose statistics are derived at once
+READ_BYTES = 1 << 20  # of alignments in memory, but for those of one query
 
+_QUERY = query_id(1)
 _DATABASE = re.compile(rb'\A((?:          \}\n        \}\n      \},\n)?)      subject database "(?:[^"]|"")*",\n')
 
 
@@ -81,13 +83,14 @@ def _split(stream: BinaryIO, database: DatabaseSize | None) -> Iterator[SplitArc
     for batch in read_batches(stream):
         search = SearchRequest(batch.opening, batch.request)
         request = _normal_request(batch.request)
-        for query, statistics in _with_statistics(batch, search, database):
-            alignments = _read_alignments(stream, query)
-            yield SplitArchive(
-                position=query.number - 1,
-                archive=_write(batch.opening, query, request, alignments, statistics),
-                summary=summarise(alignments, query, search, searched=statistics.ungapped is not None),
-            )
+        found = _with_statistics(batch, search, database)
+        for query, statistics, alignments in _with_alignments(stream, batch.end, found):
+            name = query_id(query.number)
+            dense = alignments.split(dense_query(name))
+            renamed = dense_query(_QUERY).join(dense) if len(dense) > 1 else rename_query(alignments, name, _QUERY)
+            summary = summarise(alignments, dense, query, search, searched=statistics.ungapped is not None)
+            archive = _write(batch.opening, query, request, renamed, statistics)
+            yield SplitArchive(query.number - 1, archive, summary)
 
 
 def _with_statistics(
@@ -131,16 +134,21 @@ def _derive_first(
     raise UnderivableError(f"the statistics of each query cannot be derived from this archive; {UNDERIVABLE}")
 
 
-def _read_alignments(stream: BinaryIO, query: ArchivedQuery) -> bytes:
-    if query.start == query.end:
-        return b""
+def _with_alignments(
+    stream: BinaryIO, end: int, found: Iterable[tuple[ArchivedQuery, QueryStatistics]]
+) -> Iterator[tuple[ArchivedQuery, QueryStatistics, bytes]]:
+    """Yield queries of an archive that ends at ``end`` with their alignments, which are read for some at once."""
     position = stream.tell()  # the reader of batches goes on from here
-    stream.seek(query.start)
-    alignments = stream.read(query.end - query.start)
+    start, held = 0, b""
+    for query, statistics in found:
+        if query.end and not start <= query.start <= query.end <= start + len(held):
+            start = stream.seek(query.start)
+            held = stream.read(min(max(query.end - start, READ_BYTES), end - start))
+        alignments = held[query.start - start : query.end - start] if query.end else b""
+        if query.end and not (alignments.startswith(b"      {\n") and alignments.endswith(b"\n      }")):
+            raise ArchiveError(f"the alignments of Query_{query.number} are not whole")
+        yield query, statistics, alignments
     stream.seek(position)
-    if not alignments.startswith(b"      {\n") or not alignments.endswith(b"\n      }"):
-        raise ArchiveError(f"the alignments of Query_{query.number} are not whole")
-    return alignments
 
 
 def _normal_request(request: bytes) -> bytes:
@@ -161,13 +169,13 @@ def _write(
     return b"".join(
         (
             opening,
-            b'            id {\n              local str "Query_1"\n            },\n',
+            b"            id {\n              %s\n            },\n" % _QUERY,
             query.instance,
             request,
             b"\n    alignments {\n",
-            rename_query(alignments, query_id(query.number), query_id(1)),
+            alignments,
             b"\n    },\n    masks {\n" if alignments else b"    },\n    masks {\n",
-            masks.replace(b" id %s\n" % query_id(query.number), b" id %s\n" % query_id(1)),
+            masks.replace(b" id %s\n" % query_id(query.number), b" id %s\n" % _QUERY),
             b"\n    },\n" if masks else b"    },\n",
             write_statistics(statistics),
         )

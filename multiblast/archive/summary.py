@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from multiblast.archive.batch import ArchivedQuery
 from multiblast.archive.ids import shown_id
 from multiblast.archive.residues import intervals, length_of
 from multiblast.archive.statistics import SearchRequest
+from multiblast.archive.text import query_id
 from multiblast.errors import ArchiveError
 
 
@@ -48,6 +50,9 @@ class Summary(NamedTuple):
 
 
 _SUBJECT = re.compile(rb"ids \{\n( +)  \S[^\n]*,\n(.*?)\n\1\}", re.DOTALL)
+# Before the subject's ids in the first segment of an alignment that is not dense, and what is behind such ids.
+_SEGMENTS = b" {\n          {\n            dim 2,\n            ids {\n              %b,\n"
+_IDS_END, _DENSE_IDS_END = b"\n            }", b"\n          }"
 _SCORE = re.compile(
     rb'id str "(e_value|sum_e|bit_score|num_ident)",\n +value (?:int (\d+)|real \{ (-?\d+), 10, (-?\d+) \})'
 )
@@ -59,18 +64,30 @@ _LOCATIONS = re.compile(rb"loc \{\n(.*?)\n            \}", re.DOTALL)
 _ALIGNMENTS, _MASKS, _NEXT = b"\n    alignments {\n", b"\n    masks {", b"\n      },\n      {\n"
 
 
-def summarise(alignments: bytes, query: ArchivedQuery, search: SearchRequest, *, searched: bool) -> Summary:
-    """Return the summary of one query's alignment elements, as they stand in the archive; ``b""`` if there are none."""
+def summarise(
+    alignments: bytes, dense: Sequence[bytes], query: ArchivedQuery, search: SearchRequest, *, searched: bool
+) -> Summary:
+    """Return the summary of one query's alignment elements, as they stand in the archive; ``b""`` if there are none.
+
+    They are given a second time, cut at each `dense_query`: as one part if they are of another kind.
+    """
     query_length, masked = length_of(query.instance), _masked_length(query.masks)
     if not alignments:
         return Summary(0, 0, "", None, None, None, None, query_length, masked, searched)
-    subjects = [subject for _, subject in _SUBJECT.findall(alignments)]
-    end = alignments.find(_NEXT)
-    scores, columns, covered = _first_hsp(alignments if end < 0 else alignments[:end], search)
+    if len(dense) > 1:
+        subjects = [part[: part.find(_DENSE_IDS_END)] for part in dense[1:]]
+        hsps, before, first = len(subjects), dense[0], dense[1]
+    else:
+        parts = alignments.split(_SEGMENTS % query_id(query.number))
+        subjects = [part[: part.find(_IDS_END)] for part in parts[1:]]
+        hsps, before, first = alignments.count(b'id str "score",\n'), b"", alignments.partition(_NEXT)[0]
+    if not subjects:
+        raise ArchiveError(f"the alignments of {query.name} name no subject as BLAST+ writes it")
+    scores, columns, covered = _first_hsp(before or first, first, search)
     identical = scores.get(b"num_ident")
     return Summary(
         hits=len(set(subjects)),
-        hsps=alignments.count(b'id str "score",\n'),
+        hsps=hsps,
         best_hit=shown_id(subjects[0]),
         evalue=scores.get(b"e_value", scores.get(b"sum_e")),
         bit_score=scores.get(b"bit_score"),
@@ -82,10 +99,10 @@ def summarise(alignments: bytes, query: ArchivedQuery, search: SearchRequest, *,
     )
 
 
-def _first_hsp(element: bytes, search: SearchRequest) -> tuple[dict[bytes, float], int, int]:
-    """Return the scores of an alignment's first HSP, its columns and the query residues it covers."""
+def _first_hsp(before: bytes, element: bytes, search: SearchRequest) -> tuple[dict[bytes, float], int, int]:
+    """Return the scores of an alignment's first HSP, which stand ``before``, its columns and the query it covers."""
     scores: dict[bytes, float] = {}
-    for name, whole, mantissa, exponent in _SCORE.findall(element):
+    for name, whole, mantissa, exponent in _SCORE.findall(before):
         scores.setdefault(name, float(whole) if whole else float(b"%se%s" % (mantissa, exponent)))
     lengths, starts = _LENGTHS.search(element), _STARTS.search(element)
     if lengths and starts:

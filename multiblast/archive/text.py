@@ -39,6 +39,14 @@ def query_id(number: int) -> bytes:
     return b'local str "Query_%d"' % number
 
 
+def dense_query(query: bytes) -> bytes:
+    """Return how the ids of a gapped alignment that is not translated begin, and those of no other, with the query's.
+
+    Two such alignments have one between them: what is cut there can be joined again with another query.
+    """
+    return b"ids {\n            %b,\n" % query
+
+
 def rename_query(text: bytes, old: bytes, new: bytes) -> bytes:
     """Give a query another id in alignments and masks, and nothing else.
 
