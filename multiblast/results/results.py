@@ -10,9 +10,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields
 from functools import partial
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, delete, func, update
+from sqlalchemy import ColumnElement, delete, func, insert, update
 from sqlalchemy import select as sa_select
 from sqlmodel import Session, col, select
 
@@ -30,6 +30,7 @@ from multiblast.database import (
     database_now,
     heartbeat,
     in_portions,
+    insert_missing,
     take,
     upsert,
 )
@@ -57,8 +58,7 @@ class Claim:
     others: frozenset[str] = field(default_factory=frozenset)
 
 
-@dataclass(frozen=True, slots=True)
-class StoredResult:
+class StoredResult(NamedTuple):
     """Where the archive of one result lies: its bytes in a pack, by the pack's store key; see `PackEntry`."""
 
     key: str
@@ -84,7 +84,8 @@ class Results:
         """Return where the results of those keys are that have one."""
         with self._database.read() as session:
             known = _STORED.where(among(session, col(Result.key), keys))
-            return {row[0]: StoredResult(*row) for row in session.connection().execute(known).all()}
+            rows = map(StoredResult._make, session.connection().execute(known).all())
+            return {row.key: row for row in rows}
 
     def packs(self, keys: Collection[str]) -> dict[str, str]:
         """Return in which packs the results of those keys are that have one."""
@@ -152,19 +153,19 @@ class Results:
         """
         if not pack.entries:
             return
-        stored = Pack(key=pack.store(), way=way)
+        stored = insert(Pack).values(key=pack.store(), way=way).returning(col(Pack.number))
+        number: int | None = None
         # In one order everywhere, so that two writers never wait for each other.
         found = sorted(zip(pack.entries, summaries, strict=True), key=lambda one: one[0].key)
         for some in in_portions(found, _SLICE):
             with self._database.write() as session:
-                if stored.number is None:
-                    session.add(stored)
-                    session.flush()
-                    session.refresh(stored)
-                    session.expunge(stored)
-                rows = [_row(stored, entry, summary, counted.get(entry.key)) for entry, summary in some]
-                is_lost = among(session, col(Result.pack_number), _numbers(session, lost))
-                upsert(session, Result, rows, _all_but_key, where=is_lost)
+                number = number or session.connection().execute(stored).scalar_one()
+                rows = [_row(number, entry, summary, counted.get(entry.key)) for entry, summary in some]
+                if lost:
+                    is_lost = among(session, col(Result.pack_number), _numbers(session, lost))
+                    upsert(session, Result, rows, _all_but_key, where=is_lost)
+                else:
+                    insert_missing(session, Result, rows)
                 keys = [entry.key for entry, _ in some]
                 _give_back(session, keys, holder)
                 _clear_failures(session, keys)
@@ -240,7 +241,7 @@ class Results:
             session.exec(update(Lease).where(col(Lease.key).in_(mine)).values(expires_at=expires_at))
 
 
-def _row(pack: Pack, entry: PackEntry, summary: Summary, counted: int | None) -> dict[str, Any]:
+def _row(pack_number: int | None, entry: PackEntry, summary: Summary, counted: int | None) -> dict[str, Any]:
     """Return a result as columns, with a note where an empty one has a reason."""
     masked, searched = summary.masked_length, summary.searched
     note = ""
@@ -250,7 +251,7 @@ def _row(pack: Pack, entry: PackEntry, summary: Summary, counted: int | None) ->
         note = "masked whole: nothing was left to search with"
     elif not summary.hits:
         note = f"no hits ({masked} of {summary.query_length} letters masked)" if masked else "no hits"
-    values = (*_place_of(entry), *_summary_of(summary), pack.number, counted, note)
+    values = (*_place_of(entry), *_summary_of(summary), pack_number, counted, note)
     return dict(zip(_COLUMNS, values, strict=True))
 
 

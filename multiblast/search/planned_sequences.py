@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import overload
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, overload
 
 from multiblast.jobs import Ids
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedSequence:
+class PlannedSequence(NamedTuple):
     """A sequence of a query: its result key, its (first) position, its letters."""
 
     key: str
@@ -46,6 +44,9 @@ class PlannedSequences(Sequence[PlannedSequence]):
         if isinstance(index, slice):
             return [self[one] for one in range(*index.indices(len(self)))]
         return PlannedSequence(self._keys[index], self._positions[index], self._letters[index])
+
+    def __iter__(self) -> Iterator[PlannedSequence]:
+        return map(PlannedSequence, self._keys, self._positions, self._letters)
 
 
 def letters_of(sequences: Iterable[PlannedSequence]) -> int:
