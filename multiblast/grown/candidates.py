@@ -18,6 +18,8 @@ import math
 import random
 from collections import Counter
 from dataclasses import dataclass
+from functools import reduce
+from operator import and_
 from pathlib import Path
 
 from multiblast.grown.oids import OidSet
@@ -94,45 +96,52 @@ class Sample:
         most_hits: How many hits in it leave no doubt, but for the accepted risk, that a query's list has room.
         full: From how many on it is not worth while to ask a larger sample: as many as a full list has on average.
         halvings: How many.
+        share: Which part of the databases it is on average.
     """
 
     def __init__(self, options: Options, sequences: int, halvings: int, first: int, risk: float) -> None:
         """Describe the sample of so many ``halvings``, where the smallest has ``first``."""
         limit = preliminary_list(options)
-        self.most_hits = _most_hits(limit, 0.5**halvings, risk) if halvings else limit - limit // _SLACK
+        self.share = 0.5**halvings
+        self.most_hits = _most_hits(limit, self.share, risk) if halvings else limit - limit // _SLACK
         self.full = math.ceil(limit / 2**halvings) if halvings else self.most_hits + 1
         self._options = options
         self.halvings, self._first = halvings, first
         self._sequences = sequences
 
-    def added(self, seed: str) -> OidSet:
-        """Return which sequences the sample has more than the next smaller one, or all of the smallest.
+    def drawn(self, seed: str, *, among: OidSet | None = None, without: Sample | None = None) -> OidSet:
+        """Return which sequences are in the sample.
 
         Args:
-            seed: It decides which sequences are in the sample. That of another state of the databases is another one,
-                so that samples of their sequences are independent of each other.
+            seed: It decides that. That of another state of the databases is another one, so that samples of their
+                sequences are independent of each other.
+            among: Only these; all by default.
+            without: A smaller sample, to be left out.
         """
-        return self._drawn(seed, is_added=self.halvings < self._first)
-
-    def of_new(self, seed: str, new: OidSet) -> OidSet:
-        """Return which of the new sequences are in the sample."""
-        return self._drawn(seed, new)
-
-    def _drawn(self, seed: str, among: OidSet | None = None, *, is_added: bool = False) -> OidSet:
         generator, found = random.Random(seed), OidSet(self._sequences)  # noqa: S311 - no secret
         for start in range(0, len(found.bits), _CHUNK_BYTES):
             length = min(_CHUNK_BYTES, len(found.bits) - start)
+            every = (1 << length * 8) - 1
             draws = [generator.getrandbits(length * 8) for _ in range(self._first)]
-            bits = int.from_bytes(among.bits[start : start + length]) if among is not None else (1 << length * 8) - 1
-            for one in draws[: self.halvings]:
-                bits &= one
-            if is_added:
-                bits &= ~draws[self.halvings]
+            bits = int.from_bytes(among.bits[start : start + length]) if among is not None else every
+            bits = reduce(and_, draws[: self.halvings], bits)
+            if without is not None:
+                bits &= ~reduce(and_, draws[self.halvings : without.halvings], every)
             found.bits[start : start + length] = bits.to_bytes(length)
         spare = -self._sequences % 8
         if spare:
             found.bits[-1] &= 0xFF << spare & 0xFF
         return found
+
+    def thinned(self, hits: int, larger: Sample, seed: str) -> int:
+        """Return how many of a query's hits in a larger sample this one has: each by chance, as if it were drawn now.
+
+        Where there are so many that the larger one may have more, all are taken to be in this one.
+        """
+        generator = random.Random(seed)  # noqa: S311 - no secret
+        if hits >= larger.full:
+            return hits
+        return sum(not generator.getrandbits(self.halvings - larger.halvings) for _ in range(hits))
 
     def arguments(self, evalue: float) -> list[str]:
         """Return the options of the search of what it adds.

@@ -14,15 +14,14 @@ from multiblast.grown.cutoffs import EarlierSearch
 from multiblast.grown.difference import Difference
 from multiblast.grown.known_hits import KnownHits, Run
 from multiblast.grown.oids import OidSet
-from multiblast.grown.sampling import Sampling
+from multiblast.grown.sampling import STARTED, Sampling
 from multiblast.grown.way import Way, way_for
 from multiblast.options import Options
 from multiblast.targets import BlastDatabase
 
 _MOST_REMOVED = 0.25
-_SMALL_PART = 500
-"""Known hits for which a process of its own pays: it starts in the time in which one query is searched in ten times
-as many sequences."""
+_SMALL_PART = STARTED // 10
+"""Known hits for which a process of its own pays."""
 
 
 @dataclass(frozen=True, slots=True)

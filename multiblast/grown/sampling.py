@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from multiblast.grown.alias import argument_of, write_alias
 from multiblast.grown.candidates import Counted, Sample, hits_in, samples
 from multiblast.grown.difference import Difference
 from multiblast.grown.known_hits import Run
+from multiblast.grown.oids import OidSet
 from multiblast.options import Options
 from multiblast.targets import BlastDatabase
+
+STARTED = 5_000
+"""In so many sequences one query is searched in the time in which a process starts."""
 
 
 @dataclass
@@ -42,36 +47,57 @@ class Sampling:
             before: What is known of some from an earlier state, in which no E-value was worse.
         """
         found = samples(self.options, self.difference.sequences)
-        for sample in found:
-            known = {key: one.hits for key, one in before.items() if one.halvings == sample.halvings}
-            passing = [key for key, hits in known.items() if hits <= sample.most_hits]
-            self._decide(sample, known, self._hits(passing, sample, of_new=True))
-        left = {key: 0 for key in self.queries if key not in self.counted}
-        for sample in found:
-            left = self._decide(sample, left, self._hits(left, sample))
+        self._search_new(found, before)
+        left = dict.fromkeys((key for key in self.queries if key not in self.counted), 0)
+        smaller: Sample | None = None
+        while left and found:
+            sample = self._larger(found, smaller, len(left))
+            hits = self._hits(left, sample, sample.drawn(self._seed, without=smaller))
+            left = self._decide(sample, {key: count + hits[key] for key, count in left.items()})
+            smaller = sample
 
-    def _decide(self, sample: Sample, counts: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
-        """Decide of queries by their hits in a sample, known and more; return those that are left in doubt."""
-        doubtful = {}
-        for key, count in counts.items():
-            hits = count + more.get(key, 0)
-            if sample.most_hits < hits < sample.full:
-                doubtful[key] = hits
-                continue
-            self.counted[key] = Counted(hits, sample.halvings)
+    @cached_property
+    def _seed(self) -> str:
+        """What samples follow from: those of different states have to be independent of each other."""
+        return " ".join(database.fingerprint for database in self.databases)
+
+    def _search_new(self, found: Sequence[Sample], before: Mapping[str, Counted]) -> None:
+        """Decide of those queries for which that is enough that is new of their sample, or of a larger one."""
+        groups = list[tuple[Sample, dict[str, Sample]]]()
+        new = self.difference.added.count()
+        for sample in reversed(found):
+            keys = [key for key, counted in before.items() if counted.halvings == sample.halvings]
+            if keys and (not groups or len(keys) * new * (groups[-1][0].share - sample.share) > STARTED):
+                groups.append((sample, {}))
+            if keys:
+                groups[-1][1].update(dict.fromkeys(keys, sample))
+        for searched, of in groups:
+            hits = self._hits(of, searched, searched.drawn(self._seed, among=self.difference.added))
+            for key, sample in of.items():
+                added = sample.thinned(hits[key], searched, f"{self._seed} {key}")
+                self._decide(sample, {key: before[key].hits + added})
+
+    def _larger(self, found: Sequence[Sample], smaller: Sample | None, queries: int) -> Sample:
+        """Return the next sample: a much larger one if that takes no longer than the start of one more process."""
+        begun = smaller.share if smaller else 0.0
+        larger = [sample for sample in found if sample.share > begun]
+        every = queries * self.difference.sequences
+        cheap = [sample for sample in larger if every * (sample.share - begun) <= STARTED]
+        return cheap[-1] if cheap else larger[0]
+
+    def _decide(self, sample: Sample, counts: Mapping[str, int]) -> dict[str, int]:
+        """Decide of queries by their hits in a sample; return those that are left in doubt."""
+        for key, hits in counts.items():
+            if hits <= sample.most_hits or hits >= sample.full:
+                self.counted[key] = Counted(hits, sample.halvings)
             if hits >= sample.full:
                 self.full.append(key)
-        return doubtful
+        return {key: hits for key, hits in counts.items() if sample.most_hits < hits < sample.full}
 
-    def _hits(self, keys: Collection[str], sample: Sample, *, of_new: bool = False) -> dict[str, int]:
-        """Return how many hits queries have in what is new of a sample, or in what it adds to the smaller ones."""
-        if not keys:
-            return {}
-        # Samples of different states have to be independent of each other.
-        seed = " ".join(database.fingerprint for database in self.databases)
-        subjects = sample.of_new(seed, self.difference.added) if of_new else sample.added(seed)
+    def _hits(self, keys: Collection[str], sample: Sample, subjects: OidSet) -> dict[str, int]:
+        """Return how many hits each query has in some sequences of a sample."""
         if not subjects.count():
-            return {}
+            return dict.fromkeys(keys, 0)
         alias = write_alias(self.databases, self.difference.size, subjects, self.directory, f"sample{sample.halvings}")
         query, output = self.directory / "sample.fasta", self.directory / "sample.out"
         query.write_bytes(b"".join(b">%d\n%b\n" % (at, self.queries[key]) for at, key in enumerate(keys)))

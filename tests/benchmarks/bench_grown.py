@@ -182,7 +182,7 @@ def _update(services: Services, queries: list[Sequence], directory: Path) -> Mea
 def _digests(services: Services) -> set[tuple[str, str]]:
     """Return the keys of all results, each with the digest of what was found."""
     with services.database.read() as session:
-        return set(session.exec(select(Result.key, Result.digest)).tuples())
+        return {(key, found) for key, found in session.exec(select(Result.key, Result.digest))}
 
 
 def _in_part(services: Services) -> int:

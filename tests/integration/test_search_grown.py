@@ -148,20 +148,21 @@ def test_what_a_sample_showed_is_used_after_the_next_growth(
         place.build(subjects[:size])
         job = prepared(place.services, query, **options).execute()
     keys = [row.result_key for row in job.rows]
-    counted = results.counted(keys)
-    assert any(Counted.of(number).hits == 0 for number in counted.values())
-    known = [keys.index(key) for key in counted]
-    full = Counted(1000, 3).number
+    full, none, *others = (keys.index(key) for key in results.counted(keys))
     with place.services.database.write() as session:
-        session.connection().execute(update(Result).where(col(Result.key) == keys[known[0]]).values(counted=full))
+        for at, counted in ((full, Counted(1000, 3)), (none, Counted(0, 3))):
+            values = update(Result).where(col(Result.key) == keys[at]).values(counted=counted.number)
+            session.connection().execute(values)
     place.build(subjects)
     job = prepared(place.services, query, **options).execute()
     keys = [row.result_key for row in job.rows]
-    assert results.counted(keys)[keys[known[0]]] == full
+    found = {keys.index(key): Counted.of(number) for key, number in results.counted(keys).items()}
+    assert (found[full].halvings, found[none].halvings) == (3, 3)
+    assert {found[at].halvings for at in others} == {0}
+    assert (found[none].hits <= 1, found[full].hits >= 1000) == (True, True)
     with place.services.database.read() as session:
         ways = dict(session.exec(select(Result.key, Pack.way).join(Pack, col(Pack.number) == Result.pack_number)).all())
-    assert ways[keys[known[0]]] == ""
-    assert "blastp" in {ways[keys[at]] for at in known[1:]}
+    assert (ways[keys[full]], ways[keys[none]]) == ("", "blastp")
     assert archives(place.services, job) == archives(place.others, prepared(place.others, query, **options).execute())
 
 

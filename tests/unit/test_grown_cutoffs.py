@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from math import comb
 
 import pytest
@@ -53,25 +54,33 @@ def test_preliminary_list_is_that_of_blast(program: str, given: dict[str, str], 
 def test_samples_of_a_state_are_random_and_always_the_same() -> None:
     found = samples(parse_options("blastp", {}), 100_003)
     again = samples(parse_options("blastp", {}), 100_003)
-    added = [sample.added("state") for sample in found]
-    assert [one.bits for one in added] == [sample.added("state").bits for sample in again]
+    added = [sample.drawn("state", without=smaller) for smaller, sample in pairwise([None, *found])]
+    assert found[2].drawn("state").bits == again[2].drawn("state").bits
     for share, one in zip((1 / 32, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2), added, strict=True):
         assert one.count() == pytest.approx(100_003 * share, rel=0.05)
     assert sum(one.count() for one in added) == len(set().union(*added)) == 100_003
 
 
 def test_samples_of_two_states_are_independent() -> None:
-    first, second = (set(samples(parse_options("blastp", {}), 100_003)[0].added(state)) for state in ("a", "b"))
+    first, second = (set(samples(parse_options("blastp", {}), 100_003)[0].drawn(state)) for state in ("a", "b"))
     assert len(first & second) == pytest.approx(100_003 / 32**2, rel=0.3)
 
 
 def test_sample_of_what_is_new_is_the_part_of_the_sample_that_is_new() -> None:
     new = OidSet(100_003)
     new.add(range(90_000, 100_003))
-    whole = set[int]()
-    for sample in samples(parse_options("blastp", {}), 100_003):
-        whole |= set(sample.added("state"))
-        assert set(sample.of_new("state", new)) == {oid for oid in whole if oid >= 90_000}
+    sample = samples(parse_options("blastp", {}), 100_003)[1]
+    whole = sample.drawn("state")
+    assert list(sample.drawn("state", among=new)) == [oid for oid in whole if oid >= 90_000]
+
+
+def test_hits_of_a_larger_sample_are_thinned_to_those_of_a_smaller_one() -> None:
+    smallest, *_, half, whole = samples(parse_options("blastp", {}), 100_003)
+    drawn = [smallest.thinned(320, whole, f"key {number}") for number in range(1000)]
+    assert sum(drawn) / 1000 == pytest.approx(320 / 32, rel=0.05)
+    assert drawn[0] == smallest.thinned(320, whole, "key 0")
+    assert half.thinned(320, half, "key") == 320
+    assert smallest.thinned(half.full, half, "key") == half.full
 
 
 def test_what_a_sample_showed_is_kept_as_one_number() -> None:
