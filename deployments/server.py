@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import http.client
 import json
 import os
 import signal
@@ -156,6 +155,8 @@ def ask(api_url: str, path: str, body: Any = None, *, timeout_s: float = 5) -> A
         OSError: no server answers in time, or not with what was asked for.
         ValueError: what it answers is no JSON.
     """
+    import http.client  # here: where no server runs, nobody is asked, and with TLS it takes long
+
     parts = urlsplit(api_url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=timeout_s)

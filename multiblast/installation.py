@@ -14,7 +14,6 @@ from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
 from multiblast.errors import FailureClass, ProgramError
-from multiblast.options import added_program
 
 _VERSION = re.compile(r"^\S+: (\S+)", re.MULTILINE)
 
@@ -36,6 +35,8 @@ class Installation:
 
     def program(self, name: str) -> str:
         """Return the path of a program; `ProgramError` if it is not installed."""
+        from multiblast.options import added_program  # here: most commands look for no program
+
         if added := added_program(name):
             return added.find()
         path = str(self.directory or os.environ.get("PATH", os.defpath))
@@ -49,6 +50,8 @@ class Installation:
 
     def version(self, name: str) -> str:
         """Return a program's version, e.g. ``2.12.0+``."""
+        from multiblast.options import added_program
+
         if added := added_program(name):
             return added.version()
         path = self.program(name)

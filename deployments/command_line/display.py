@@ -14,8 +14,6 @@ import typer
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.control import strip_control_codes
-from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -66,6 +64,9 @@ def working(text: str) -> Iterator[None]:
 @contextmanager
 def searching() -> Iterator[None]:
     """Show the progress of the searches of this process, on standard error, while the block runs."""
+    from rich.live import Live
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     from multiblast.search import board
 
     progress = Progress(

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from multiblast import database as tables  # so: most processes need no such table
 from multiblast.accounts.requester import Requester
 from multiblast.database import (
     ChildJob,
@@ -20,7 +21,6 @@ from multiblast.database import (
     ReportJob,
     Result,
     Run,
-    Usage,
     utc_now,
 )
 from multiblast.errors import LimitError
@@ -96,7 +96,11 @@ class UsageLimits:
 
     def _check_day(self, session: Session, owner: str, sequences: int, now: datetime) -> None:
         allowed = self._limits.sequences_per_day
-        statement = select(Usage).where(Usage.owner == owner, col(Usage.hour) > now - _DAY).order_by(col(Usage.hour))
+        statement = (
+            select(tables.Usage)
+            .where(tables.Usage.owner == owner, col(tables.Usage.hour) > now - _DAY)
+            .order_by(col(tables.Usage.hour))
+        )
         hours = session.exec(statement).all()
         used = sum(hour.sequences for hour in hours)
         if used + sequences <= allowed:
@@ -125,7 +129,7 @@ def bytes_kept(session: Session, owner: str) -> int:
 
 
 def _count(session: Session, owner: str, hour: datetime, sequences: int) -> None:
-    used = session.get(Usage, (owner, hour)) or Usage(owner=owner, hour=hour)
+    used = session.get(tables.Usage, (owner, hour)) or tables.Usage(owner=owner, hour=hour)
     used.sequences += sequences
     session.add(used)
 

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import update
 from sqlmodel import col, select
 
+from multiblast import database as tables  # so: most processes need no such table
 from multiblast.accounts.requester import check_name
-from multiblast.database import Database, UserToken, utc_now
+from multiblast.database import Database, utc_now
 from multiblast.errors import InvalidInputError, NotAllowedError, NotFoundError, Problem
 
 _TOKEN_BYTES = 32
@@ -49,19 +50,19 @@ class UserTokens:
         token = _PREFIX + new_token()
         now = utc_now()
         with self._database.write() as session:
-            living = select(UserToken).where(UserToken.user == user, UserToken.name == name)
+            living = select(tables.UserToken).where(tables.UserToken.user == user, tables.UserToken.name == name)
             if any(_lives(row, now) for row in session.exec(living)):
                 reason = f"{user} has a token {name!r}: revoke that first, or choose another name"
                 raise InvalidInputError(Problem(reason, "name"))
             expires_at = now + lasts if lasts is not None else None
-            session.add(UserToken(token_hash=hash_of(token), user=user, name=name, expires_at=expires_at))
+            session.add(tables.UserToken(token_hash=hash_of(token), user=user, name=name, expires_at=expires_at))
         return token
 
-    def list(self, user: str = "") -> list[UserToken]:
+    def list(self, user: str = "") -> list[tables.UserToken]:
         """Return all tokens of a user, or of everybody, oldest first."""
-        statement = select(UserToken).order_by(col(UserToken.user), col(UserToken.created_at))
+        statement = select(tables.UserToken).order_by(col(tables.UserToken.user), col(tables.UserToken.created_at))
         with self._database.read() as session:
-            return list(session.exec(statement.where(UserToken.user == user) if user else statement))
+            return list(session.exec(statement.where(tables.UserToken.user == user) if user else statement))
 
     def revoke(self, user: str, name: str = "") -> int:
         """Make a user's token worthless, or all of them; return how many lived.
@@ -74,7 +75,7 @@ class UserTokens:
         if not living:
             raise NotFoundError("living token", f"{user}/{name}" if name else user, "list them")
         with self._database.write() as session:
-            chosen = update(UserToken).where(col(UserToken.token_hash).in_(living))
+            chosen = update(tables.UserToken).where(col(tables.UserToken.token_hash).in_(living))
             session.exec(chosen.values(revoked_at=now))
         return len(living)
 
@@ -88,17 +89,17 @@ class UserTokens:
             return ""
         now = utc_now()
         with self._database.read() as session:
-            row = session.get(UserToken, hash_of(token))
+            row = session.get(tables.UserToken, hash_of(token))
         if row is None:
             return ""
         if not _lives(row, now):
             raise NotAllowedError("this token was revoked or has expired: ask the administrator for a new one")
         if row.used_at is None or now - row.used_at > _SEEN_EVERY:
             with self._database.write() as session:
-                used = update(UserToken).where(col(UserToken.token_hash) == row.token_hash)
+                used = update(tables.UserToken).where(col(tables.UserToken.token_hash) == row.token_hash)
                 session.exec(used.values(used_at=now))
         return row.user
 
 
-def _lives(row: UserToken, now: datetime) -> bool:
+def _lives(row: tables.UserToken, now: datetime) -> bool:
     return row.revoked_at is None and (row.expires_at is None or row.expires_at > now)

@@ -14,11 +14,12 @@ from uuid import uuid4
 from sqlalchemy import delete, insert, literal
 from sqlmodel import Session, col, select
 
+from multiblast import database as tables  # so: most processes need no such table
 from multiblast.accounts.request_ids import RequestIds
 from multiblast.accounts.requester import GUEST, Requester, check_name
 from multiblast.accounts.usage import UsageLimits
 from multiblast.accounts.user_tokens import UserTokens, hash_of, new_token
-from multiblast.database import Database, Guest, Link, ShareGrant, Usage, utc_now
+from multiblast.database import Database, Link, utc_now
 from multiblast.errors import InvalidInputError, NotAllowedError, Problem
 from multiblast.settings import Policy
 
@@ -100,7 +101,7 @@ class Accounts:
         """Make a guest; return its token, which is not kept and cannot be shown again."""
         token = new_token()
         with self._database.write() as session:
-            session.add(Guest(id=uuid4().hex, token_hash=hash_of(token)))
+            session.add(tables.Guest(id=uuid4().hex, token_hash=hash_of(token)))
         return token
 
     def link_guest(self, guest_token: str, user: str) -> LinkedGuest:
@@ -130,7 +131,9 @@ class Accounts:
         """Let the holder of the returned token read a job, for good unless ``lasts`` is given; checks no rights."""
         token = new_token()
         expires_at = utc_now() + lasts if lasts is not None else None
-        grant = ShareGrant(token_hash=hash_of(token), job_id=job_id, granted_by=granted_by, expires_at=expires_at)
+        grant = tables.ShareGrant(
+            token_hash=hash_of(token), job_id=job_id, granted_by=granted_by, expires_at=expires_at
+        )
         with self._database.write() as session:
             session.add(grant)
         return token
@@ -138,31 +141,31 @@ class Accounts:
     def end_shares(self, job_id: str) -> int:
         """Make all share tokens of a job worthless; return how many there were."""
         with self._database.write() as session:
-            statement = delete(ShareGrant).where(col(ShareGrant.job_id) == job_id)
+            statement = delete(tables.ShareGrant).where(col(tables.ShareGrant.job_id) == job_id)
             return session.connection().execute(statement).rowcount
 
 
-def _guest(session: Session, token: str) -> Guest:
-    found = session.exec(select(Guest).where(Guest.token_hash == hash_of(token))).first()
+def _guest(session: Session, token: str) -> tables.Guest:
+    found = session.exec(select(tables.Guest).where(tables.Guest.token_hash == hash_of(token))).first()
     if found is None:
         raise NotAllowedError("this guest token is unknown: make a new guest")
     return found
 
 
-def _owner(guest: Guest) -> str:
+def _owner(guest: tables.Guest) -> str:
     return GUEST + guest.id
 
 
 def _shared_job(session: Session, token: str) -> str:
-    grant = session.get(ShareGrant, hash_of(token))
+    grant = session.get(tables.ShareGrant, hash_of(token))
     if grant is None or (grant.expires_at is not None and grant.expires_at <= utc_now()):
         raise NotAllowedError("this share token is unknown or has expired: ask for a new one")
     return grant.job_id
 
 
 def _move_usage(session: Session, guest: str, user: str) -> None:
-    for used in session.exec(select(Usage).where(Usage.owner == guest)).all():
-        own = session.get(Usage, (user, used.hour)) or Usage(owner=user, hour=used.hour)
+    for used in session.exec(select(tables.Usage).where(tables.Usage.owner == guest)).all():
+        own = session.get(tables.Usage, (user, used.hour)) or tables.Usage(owner=user, hour=used.hour)
         own.sequences += used.sequences
         session.add(own)
         session.delete(used)

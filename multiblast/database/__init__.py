@@ -1,11 +1,11 @@
 """The job database: what exists, who it belongs to, and what happened to it."""
 
+from typing import TYPE_CHECKING
+
 from multiblast.database.engine import Database
 from multiblast.database.job_tables import AnyJob, JobT, job_table
 from multiblast.database.lease_renewal import LEASE, heartbeat
 from multiblast.database.plugin_tables import PluginJob, PluginSource, Webhook
-from multiblast.database.site_tables import GrantKey, QiitaJob, Site, Ticket, Transfer
-from multiblast.database.state_tables import DatabaseState, RefusedWay
 from multiblast.database.statements import (
     among,
     database_now,
@@ -20,31 +20,28 @@ from multiblast.database.statements import (
 from multiblast.database.tables import (
     BatchRun,
     ChildJob,
-    Discarded,
     Failure,
-    Guest,
     HexBytes,
     JobEvent,
     JobKind,
     JobStatus,
-    Lease,
     Link,
-    Notice,
     Pack,
     QueryJob,
     ReportJob,
-    RequestId,
     Result,
     Run,
     SequenceList,
-    ShareGrant,
-    Speed,
-    Turn,
-    Usage,
-    UserToken,
     UtcDateTime,
     utc_now,
 )
+from multiblast.lazy_exports import lazy_exports
+
+if TYPE_CHECKING:  # what most processes never use; a table takes some milliseconds to make
+    from multiblast.database.account_tables import Guest, Notice, RequestId, ShareGrant, Turn, Usage, UserToken
+    from multiblast.database.search_tables import Discarded, Lease, Speed
+    from multiblast.database.site_tables import GrantKey, QiitaJob, Site, Ticket, Transfer
+    from multiblast.database.state_tables import DatabaseState, RefusedWay
 
 __all__ = [
     "LEASE",
@@ -99,3 +96,5 @@ __all__ = [
     "upsert",
     "utc_now",
 ]
+
+__getattr__ = lazy_exports(__name__)

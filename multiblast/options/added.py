@@ -1,54 +1,13 @@
-"""Programs that are not of BLAST+, but added by whoever knows of some; they are looked up when one is named."""
+"""The options of programs that are not of BLAST+, but were added."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-from multiblast.errors import MultiblastError, Problem
+from multiblast.errors import Problem
 from multiblast.ids import Canonical
 from multiblast.options.base import Options
 from multiblast.options.option import Option
-
-
-@dataclass(frozen=True, slots=True)
-class AddedProgram:
-    """A program that was added.
-
-    Attributes:
-        title: What people read.
-        make_options: Makes the model of its options.
-        find: Returns the path of the executable; a `ProgramError` if it is not installed.
-        version: Returns its version; a `ProgramError` if it is not installed, or in one that does not fit.
-    """
-
-    name: str
-    title: str
-    make_options: Callable[[], type[Options]]
-    find: Callable[[], str]
-    version: Callable[[], str]
-
-
-Provider = Callable[[], Mapping[str, AddedProgram]]
-"""Returns the programs that there are, by name; it is called whenever a name is looked up, so it must be quick."""
-
-_providers: list[Provider] = []
-
-
-def add_programs(provider: Provider) -> None:
-    """Have programs looked up there as well."""
-    if provider not in _providers:
-        _providers.append(provider)
-
-
-def added_programs() -> dict[str, AddedProgram]:
-    """Return all programs that were added, by name."""
-    found: dict[str, AddedProgram] = {}
-    for provider in _providers:
-        with suppress(MultiblastError):  # whoever lists them says what is wrong; the others are there all the same
-            found = {**provider(), **found}
-    return found
 
 
 def is_taken(name: str) -> bool:

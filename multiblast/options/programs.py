@@ -10,10 +10,10 @@ from pydantic import create_model
 
 from multiblast.errors import NotFoundError
 from multiblast.molecules import DatabaseKind, Molecule
-from multiblast.options.added import AddedProgram, added_programs
 from multiblast.options.base import Options
 from multiblast.options.declarations import OPTIONS
 from multiblast.options.option import Option
+from multiblast.options.providers import AddedProgram, added_programs
 
 ProgramName = Literal[
     "blastn", "blastp", "blastx", "tblastn", "tblastx", "psiblast", "deltablast", "rpsblast", "rpstblastn"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from multiblast.options import PROGRAMS, AddedProgram, add_programs
+from multiblast.options.providers import AddedProgram, add_programs
 from multiblast.settings import PluginRules
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ def search_plugins() -> Mapping[str, SearchPlugin]:
 
 def search_plugin(program: str) -> SearchPlugin | None:
     """Return the plugin that a program is; None for one of BLAST+."""
+    from multiblast.options import PROGRAMS
+
     return None if program in PROGRAMS else search_plugins().get(program)
 
 

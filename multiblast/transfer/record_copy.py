@@ -17,11 +17,11 @@ from multiblast.database import (
     insert_missing,
     job_table,
 )
-from multiblast.database.tables import Table
+from multiblast.database.metadata import METADATA
 from multiblast.errors import InvalidInputError
 
 _OF_PROCESSES = {"lease", "turn"}  # that work with the source
-_PACK = Table.metadata.tables["pack"]
+_PACK = METADATA.tables["pack"]
 
 
 def copy_records(source: Database, target: Database) -> dict[str, int]:
@@ -44,7 +44,7 @@ def copy_records(source: Database, target: Database) -> dict[str, int]:
             known.update(writing.connection().scalars(select(job_id).where(among(writing, job_id, ids))))
         copying = _Copying(reading, writing, known)
         # First what others refer to by numbers.
-        for table in sorted(Table.metadata.sorted_tables, key=lambda table: table.name not in copying.referred):
+        for table in sorted(METADATA.sorted_tables, key=lambda table: table.name not in copying.referred):
             if table.name not in _OF_PROCESSES:
                 count = select(func.count()).select_from(table)
                 before = writing.connection().scalar(count) or 0

@@ -12,7 +12,8 @@ from typing import Any, cast
 from sqlalchemy import delete, update
 from sqlmodel import Session, col, func, select
 
-from multiblast.database import AnyJob, Database, JobEvent, JobKind, JobStatus, Notice, job_table, utc_now
+from multiblast import database as tables  # so: most processes need no such table
+from multiblast.database import AnyJob, Database, JobEvent, JobKind, JobStatus, job_table, utc_now
 from multiblast.errors import MultiblastError
 from multiblast.ids import digest
 from multiblast.jobs import ENDED, address_of
@@ -50,7 +51,7 @@ class Notices:
         self.check(url)
         with self._database.write() as session:
             last = session.exec(select(func.max(JobEvent.number)).where(JobEvent.job_id == job_id)).one()
-            notice = session.get(Notice, (job_id, url)) or Notice(job_id=job_id, url=url)
+            notice = session.get(tables.Notice, (job_id, url)) or tables.Notice(job_id=job_id, url=url)
             notice.since, notice.notified, notice.attempts = last or 0, "", 0
             notice.due_at, notice.problem = utc_now(), ""
             session.add(notice)
@@ -73,34 +74,36 @@ class Notices:
         with self._database.write() as session:
             for table in map(job_table, JobKind):
                 gone = select(table.id).where(col(table.status) == JobStatus.EXPIRED)
-                session.connection().execute(delete(Notice).where(col(Notice.job_id).in_(gone)))
+                session.connection().execute(delete(tables.Notice).where(col(tables.Notice.job_id).in_(gone)))
 
-    def _due(self, now: datetime) -> list[tuple[Notice, dict[str, Any]]]:
-        last = select(func.max(JobEvent.number)).where(JobEvent.job_id == Notice.job_id).scalar_subquery()
-        found: list[tuple[Notice, dict[str, Any]]] = []
+    def _due(self, now: datetime) -> list[tuple[tables.Notice, dict[str, Any]]]:
+        last = select(func.max(JobEvent.number)).where(JobEvent.job_id == tables.Notice.job_id).scalar_subquery()
+        found: list[tuple[tables.Notice, dict[str, Any]]] = []
         with self._database.read() as session:
             for kind in JobKind:
                 table = job_table(kind)
                 statement = (
-                    select(Notice, table, last)
-                    .join(table, col(table.id) == Notice.job_id)
-                    .where(col(table.status).in_(ENDED), Notice.notified != table.status)
-                    .where(col(Notice.due_at) <= now, last > Notice.since)
+                    select(tables.Notice, table, last)
+                    .join(table, col(table.id) == tables.Notice.job_id)
+                    .where(col(table.status).in_(ENDED), tables.Notice.notified != table.status)
+                    .where(col(tables.Notice.due_at) <= now, last > tables.Notice.since)
                     .limit(_AT_A_TIME)
                 )
                 for notice, job, event in session.exec(statement):
                     found.append((notice, _message(notice, cast("AnyJob", job), kind, event)))
         return found
 
-    def _claim(self, notice: Notice, now: datetime) -> bool:
+    def _claim(self, notice: tables.Notice, now: datetime) -> bool:
         """Take a notice to send it, unless somebody else did."""
-        mine = (col(Notice.job_id) == notice.job_id, col(Notice.url) == notice.url)
+        mine = (col(tables.Notice.job_id) == notice.job_id, col(tables.Notice.url) == notice.url)
         with self._database.write() as session:
-            claim = update(Notice).where(*mine, col(Notice.due_at) == notice.due_at)
+            claim = update(tables.Notice).where(*mine, col(tables.Notice.due_at) == notice.due_at)
             changes = {"due_at": now + _BELIEVED_GONE, "attempts": notice.attempts + 1}
             return bool(session.connection().execute(claim.values(changes)).rowcount)
 
-    def _send(self, notice: Notice, message: dict[str, Any], secret: str, done: SentNotices, now: datetime) -> None:
+    def _send(
+        self, notice: tables.Notice, message: dict[str, Any], secret: str, done: SentNotices, now: datetime
+    ) -> None:
         body = json.dumps(message, separators=(",", ":")).encode()
         headers = {
             "Content-Type": "application/json",
@@ -122,15 +125,15 @@ class Notices:
                 _note(session, notice, message["status"], "", now)
 
 
-def _note(session: Session, notice: Notice, sent: str, problem: str, due_at: datetime) -> None:
-    kept = session.get(Notice, (notice.job_id, notice.url), with_for_update=True)
+def _note(session: Session, notice: tables.Notice, sent: str, problem: str, due_at: datetime) -> None:
+    kept = session.get(tables.Notice, (notice.job_id, notice.url), with_for_update=True)
     if kept is None or kept.since != notice.since:  # asked again meanwhile
         return
     kept.attempts = 0 if sent != kept.notified else kept.attempts
     kept.notified, kept.problem, kept.due_at = sent, problem, due_at
 
 
-def _message(notice: Notice, job: AnyJob, kind: JobKind, event: int) -> dict[str, Any]:
+def _message(notice: tables.Notice, job: AnyJob, kind: JobKind, event: int) -> dict[str, Any]:
     return {
         "event": f"{kind}.{job.status}",
         "job": job.id,

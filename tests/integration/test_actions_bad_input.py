@@ -11,7 +11,7 @@ from sqlmodel import select
 
 from multiblast.accounts import Requester
 from multiblast.database import QueryJob, ReportJob
-from multiblast.database.tables import Table
+from multiblast.database.metadata import METADATA
 from multiblast.errors import ConflictError, InvalidInputError, MultiblastError, NotAllowedError, NotFoundError
 from multiblast.search import SearchedJob, StoreKey
 from multiblast.sequences import Sequence
@@ -29,7 +29,7 @@ def dump(services: Services) -> tuple[Dump, list[str]]:
     with services.database.read() as session:
         tables = {
             table.name: sorted(tuple(map(repr, row)) for row in session.connection().execute(table.select()))
-            for table in Table.metadata.sorted_tables
+            for table in METADATA.sorted_tables
         }
     return tables, sorted(item.key for item in services.store.list())
 

@@ -22,7 +22,7 @@ from sqlalchemy import delete
 from multiblast.accounts import Requester
 from multiblast.archive import Summary
 from multiblast.database import Database, QueryJob, Result, utc_now
-from multiblast.database.tables import Table
+from multiblast.database.metadata import METADATA
 from multiblast.errors import ConflictError, JobFailedError, MultiblastError, NotAllowedError, NotFoundError
 from multiblast.object_kinds import ObjectKind
 from multiblast.results import PackWriter
@@ -112,7 +112,7 @@ class Actions(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         with self.services.database.write() as session:
-            for table in reversed(Table.metadata.sorted_tables):
+            for table in reversed(METADATA.sorted_tables):
                 session.connection().execute(delete(table))
         self.model = Model()
         self.ids: dict[tuple[int, ...], str] = {}

@@ -16,7 +16,7 @@ from sqlmodel import select
 
 import multiblast.database
 from multiblast.database import Database, Link, QueryJob, Run, ShareGrant
-from multiblast.database.tables import Table
+from multiblast.database.metadata import METADATA
 
 NEW = {"guest", "share_grant", "usage", "turn", "discarded", "notice"}
 TIME = "2026-01-02 03:04:05.000006"
@@ -127,7 +127,7 @@ def test_newest_schema_is_the_one_of_the_tables(url: str) -> None:
     database = Database(url)
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, Table.metadata) == []
+        assert compare_metadata(context, METADATA) == []
     database.close()
 
 

@@ -20,7 +20,7 @@ from sqlalchemy import inspect, text
 from sqlmodel import Session
 
 from multiblast.database import Database, Speed
-from multiblast.database.tables import Table
+from multiblast.database.metadata import METADATA
 from multiblast.errors import MultiblastError, NotFoundError
 
 
@@ -45,8 +45,8 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def test_migrations_make_the_tables_that_the_program_knows(database: Database) -> None:
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        own = {table.name for table in Table.metadata.sorted_tables}
-        changes = [change for change in compare_metadata(context, Table.metadata) if "registry" not in str(change)]
+        own = {table.name for table in METADATA.sorted_tables}
+        changes = [change for change in compare_metadata(context, METADATA) if "registry" not in str(change)]
     assert changes == []
     assert own <= set(inspect(database.engine).get_table_names())
 

@@ -26,7 +26,7 @@ from multiblast.database import (
     SequenceList,
     utc_now,
 )
-from multiblast.database.tables import Table
+from multiblast.database.metadata import METADATA
 from multiblast.errors import ConflictError, NotAllowedError
 from multiblast.jobs import Links, child_rows
 from multiblast.jobs.children import adopt
@@ -54,7 +54,7 @@ def _rows(services: Services) -> dict[str, int]:
     with services.database.read() as session:
         return {
             name: session.connection().execute(select(func.count()).select_from(table)).scalar_one()
-            for name, table in Table.metadata.tables.items()
+            for name, table in METADATA.tables.items()
         }
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from deployments.command_line import main, upkeep
 from multiblast.accounts import Requester
 from multiblast.database import Database
-from multiblast.database.tables import Table
+from multiblast.database.metadata import METADATA
 from multiblast.errors import InvalidInputError
 from multiblast.reports import Formatting
 from multiblast.search import read_submission
@@ -31,7 +31,7 @@ def contents(database: Database) -> dict[str, list[Any]]:
     """Return all rows of a database but for the numbers that each counts up for itself."""
     found = {}
     with database.read() as session:
-        for table in Table.metadata.sorted_tables:
+        for table in METADATA.sorted_tables:
             columns = [column for column in table.c if column.name != "number"]
             rows = session.connection().execute(select(*columns).order_by(*table.primary_key.columns))
             found[table.name] = [tuple(row) for row in rows]

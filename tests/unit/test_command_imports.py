@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import subprocess
 import sys
@@ -66,3 +67,16 @@ def test_command_does_without_the_database(command: str, tmp_path: Path, monkeyp
     code += "sys.stderr.write(' '.join(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert {"sqlalchemy", "sqlmodel"} & set(done.stderr.split()) == set()
+
+
+def test_list_of_jobs_makes_only_the_tables_and_options_that_it_needs(tmp_path: Path) -> None:
+    """Each table takes some milliseconds to make, and so do the options of all programs."""
+    run = "import sys; from deployments.command_line import main; sys.argv[1:] = ['jobs', 'list']; main(); "
+    run += "sys.stderr.write(' '.join(sys.modules))"
+    environment = {**os.environ, "MULTIBLAST_HOME": str(tmp_path)}
+    for _ in range(2):  # the first makes the database, with all tables
+        done = subprocess.run([sys.executable, "-c", run], env=environment, capture_output=True, text=True, check=True)
+    loaded = set(done.stderr.split())
+    assert "multiblast.database.tables" in loaded
+    others = {f"multiblast.database.{name}_tables" for name in ("account", "search", "site", "state")}
+    assert loaded & {*others, "multiblast.options.base", "rich.progress"} == set()

@@ -2,12 +2,12 @@
 
 from alembic import context
 
-from multiblast.database.tables import Table
+from multiblast.database.metadata import METADATA
 
 connection = context.config.attributes["connection"]
 context.configure(
     connection=connection,
-    target_metadata=Table.metadata,
+    target_metadata=METADATA,
     render_as_batch=connection.dialect.name == "sqlite",  # SQLite cannot alter columns in place
 )
 with context.begin_transaction():
