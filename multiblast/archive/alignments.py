@@ -83,7 +83,7 @@ def read_alignments(archive: bytes) -> list[Alignment]:
         found = list(map(_dense, matches))
     if len(found) != alignments.count(b",segs") or (is_translated and len(matches) != alignments.count(b",loc{")):
         raise UnknownFormError("an alignment is not of a plain form")
-    if any(one[_NAME] for one in matches) and b"".join(_STRING.findall(archive, begin, end)).split()[1:]:
+    if {one[_NAME] for one in matches} - {b""} and b"".join(_STRING.findall(archive, begin, end)).split()[1:]:
         raise UnknownFormError("an id of a subject has a space or a line break in it")
     return found
 
