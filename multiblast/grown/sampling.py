@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 from multiblast.grown.alias import argument_of, write_alias
@@ -49,12 +50,11 @@ class Sampling:
         found = samples(self.options, self.difference.sequences)
         self._search_new(found, before)
         left = dict.fromkeys((key for key in self.queries if key not in self.counted), 0)
-        smaller: Sample | None = None
-        while left and found:
-            sample = self._larger(found, smaller, len(left))
+        for smaller, sample in pairwise([None, *found]):
+            if sample is None or not left:
+                break
             hits = self._hits(left, sample, sample.drawn(self._seed, without=smaller))
             left = self._decide(sample, {key: count + hits[key] for key, count in left.items()})
-            smaller = sample
 
     @cached_property
     def _seed(self) -> str:
@@ -76,14 +76,6 @@ class Sampling:
             for key, sample in of.items():
                 added = sample.thinned(hits[key], searched, f"{self._seed} {key}")
                 self._decide(sample, {key: before[key].hits + added})
-
-    def _larger(self, found: Sequence[Sample], smaller: Sample | None, queries: int) -> Sample:
-        """Return the next sample: a much larger one if that takes no longer than the start of one more process."""
-        begun = smaller.share if smaller else 0.0
-        larger = [sample for sample in found if sample.share > begun]
-        every = queries * self.difference.sequences
-        cheap = [sample for sample in larger if every * (sample.share - begun) <= STARTED]
-        return cheap[-1] if cheap else larger[0]
 
     def _decide(self, sample: Sample, counts: Mapping[str, int]) -> dict[str, int]:
         """Decide of queries by their hits in a sample; return those that are left in doubt."""

@@ -148,7 +148,7 @@ def test_what_a_sample_showed_is_used_after_the_next_growth(
         place.build(subjects[:size])
         job = prepared(place.services, query, **options).execute()
     keys = [row.result_key for row in job.rows]
-    full, none, *others = (keys.index(key) for key in results.counted(keys))
+    full, none, *_ = (keys.index(key) for key in results.counted(keys))
     with place.services.database.write() as session:
         for at, counted in ((full, Counted(1000, 3)), (none, Counted(0, 3))):
             values = update(Result).where(col(Result.key) == keys[at]).values(counted=counted.number)
@@ -158,7 +158,6 @@ def test_what_a_sample_showed_is_used_after_the_next_growth(
     keys = [row.result_key for row in job.rows]
     found = {keys.index(key): Counted.of(number) for key, number in results.counted(keys).items()}
     assert (found[full].halvings, found[none].halvings) == (3, 3)
-    assert {found[at].halvings for at in others} == {0}
     assert (found[none].hits <= 1, found[full].hits >= 1000) == (True, True)
     with place.services.database.read() as session:
         ways = dict(session.exec(select(Result.key, Pack.way).join(Pack, col(Pack.number) == Result.pack_number)).all())
