@@ -1,4 +1,4 @@
-"""Programs that are not of BLAST+, but added by whoever knows of some; they are looked up when one is named."""
+"""Programs that are not of BLAST+, but were added; they are looked up when one is named."""
 
 from __future__ import annotations
 
@@ -47,6 +47,6 @@ def added_programs() -> dict[str, AddedProgram]:
     """Return all programs that were added, by name."""
     found: dict[str, AddedProgram] = {}
     for provider in _providers:
-        with suppress(MultiblastError):  # whoever lists them says what is wrong; the others are there all the same
+        with suppress(MultiblastError):  # a list of them says what is wrong; the others are there all the same
             found = {**provider(), **found}
     return found

@@ -23,7 +23,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -137,7 +136,7 @@ class Bench:
             def report() -> None:
                 parts.stop()
                 for one in services.wanted_reports.of(job_id):
-                    replace(services.reports.run(one.id), early=parts).execute()
+                    services.reports.run(one.id, early=parts).execute()
 
             return searched, _timed(report)
 
