@@ -213,7 +213,7 @@ def plan_chain(source: str, to: str, through: Sequence[str], parameters: Mapping
         InvalidInputError: there are several, or a parameter is for a plugin that is not in it.
         NotFoundError: there is none.
     """
-    chain = services().plugin_jobs.chain(requester(user), source, to, through)
+    chain = services().plugin_chains.chain(requester(user), source, to, through)
     names = [link.plugin.name for link in chain]
     if strange := [name for name in parameters if name not in names]:
         raise InvalidInputError(
@@ -246,7 +246,7 @@ async def show_outcome(job_id: str) -> PluginOutcome:
         f"![{one.name}]({one.where})" for one in outputs if one.content.startswith("image/") and "://" in one.where
     ]
     lines += [f"[open {one.name}]({one.where})" for one in outputs if one.content == "text/html" and "://" in one.where]
-    following = services().plugin_jobs.following(job_id)
+    following = services().plugin_chains.following(job_id)
     if following:
         forms = [
             (one, await run_form(f"run-plugin/{one.name}", {"inputs": {port: f"plugin:{job_id}"}}))

@@ -82,7 +82,7 @@ def run(
 def path(source: Source, to: To, through: Through = None, user: User = "", json: Json = False) -> None:
     """Print the chains of plugins that lead from what there is to what is wanted, the likeliest first."""
     services = local_services()
-    found = services.plugin_jobs.chains(requester(services, user), spooled_query(source), to, through or ())
+    found = services.plugin_chains.chains(requester(services, user), spooled_query(source), to, through or ())
     if json:
         display.print_json(
             [{"chain": [link.plugin.identifier for link in chain], "missing": missing} for chain, missing in found]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -178,6 +179,19 @@ class PluginFile(Answer):
     content_type: str
     directory: bool = False
 
+    @classmethod
+    def of(cls, output: Mapping[str, Any]) -> PluginFile:
+        """Return an output as a job's row has it."""
+        return cls(
+            name=output["name"],
+            port=output["port"],
+            size=output["size"],
+            sha256=output["sha256"],
+            data_type=output["data"],
+            content_type=output["content"],
+            directory=output["directory"],
+        )
+
 
 class PluginStep(Answer):
     """A question of a plugin job, to a person (``form``) or to another plugin (its job); cleared once answered."""
@@ -187,6 +201,17 @@ class PluginStep(Answer):
     cleared: bool
     form: dict[str, Any] | None = None
     plugin_job_id: str | None = Field(default=None, alias="pluginJobID")
+
+    @classmethod
+    def of(cls, round_: Mapping[str, Any]) -> PluginStep:
+        """Return the question with which a round of a job ended."""
+        return cls(
+            step_id=round_["step"],
+            title=round_["title"],
+            cleared=round_["answers"] is not None,
+            form=round_["form"] or None,
+            plugin_job_id=round_["job"] or None,
+        )
 
 
 class PluginDetails(PluginItem):

@@ -14,9 +14,9 @@ from typing import Any
 from multiblast.accounts import Requester
 from multiblast.actions.plugin_jobs import PluginJobs
 from multiblast.database import JobStatus, PluginJob
-from multiblast.errors import ConflictError, MultiblastError
+from multiblast.errors import ConflictError, MultiblastError, NotFoundError
 from multiblast.jobs import descendants, newest_plugin_jobs
-from multiblast.plugins.chains import Chain, Link, find_chains, inputs_of, reachable, shown, the_chain
+from multiblast.plugins.chains import Chain, Link, Made, find_chains, following, inputs_of, reachable, shown, the_chain
 from multiblast.plugins.kinds import matches
 from multiblast.plugins.plugin import Plugin
 from multiblast.upkeep.reconciliation import Waiting
@@ -70,6 +70,54 @@ class PluginChains:
     def __init__(self, jobs: PluginJobs) -> None:
         self.jobs = jobs
 
+    def chains(
+        self, requester: Requester, source: str, to: str, through: Sequence[str] = ()
+    ) -> list[tuple[Chain, list[str]]]:
+        """Return the shortest chains of plugins from what there is to what is wanted, those that can run here first.
+
+        Args:
+            requester: Who wants it.
+            source: What there is: see `multiblast.actions.plugin_inputs`.
+            to: A data type such as ``tree``, or the name of the last plugin.
+            through: Names of plugins that are to be in it.
+
+        Returns:
+            Each chain with the names of its plugins that are not installed.
+
+        Raises:
+            NotFoundError: there is none, or no such job.
+        """
+        have, besides = self.jobs.inputs.beginning(requester, source)
+        chains = find_chains(self.jobs.workshop.catalogue.newest(), have, besides, to, through)
+        if not chains:
+            what = ", ".join(dict.fromkeys(one.data for one in have))
+            if through and find_chains(self.jobs.workshop.catalogue.newest(), have, besides, to):
+                what = f"{what} through {' and then '.join(through)}"
+            raise NotFoundError("chain of plugins to", to, f"there is none from {what}; see: multiblast plugins list")
+        missing = [
+            [link.plugin.name for link in chain if not self.jobs.workshop.is_installed(link.plugin)] for chain in chains
+        ]
+        return sorted(zip(chains, missing, strict=True), key=lambda pair: bool(pair[1]))
+
+    def chain(self, requester: Requester, source: str, to: str, through: Sequence[str] = ()) -> Chain:
+        """Return the chain that is meant, all of whose plugins are installed: see `chains`.
+
+        Raises:
+            InvalidInputError: there are several.
+            ConflictError: each needs a plugin that is not installed.
+        """
+        found = self.chains(requester, source, to, through)
+        if lacking := found[0][1]:
+            raise ConflictError(
+                f"{shown(found[0][0])} needs more. Type: multiblast plugins install {' '.join(lacking)}"
+            )
+        return the_chain([chain for chain, missing in found if not missing], to)
+
+    def following(self, job_id: str) -> list[tuple[Plugin, str]]:
+        """Return the plugins that can go on with what a job made, each with the input that takes it."""
+        made = [Made(one["data"], one["content"]) for one in self.jobs.jobs.plugin(job_id).outputs]
+        return following(self.jobs.workshop.catalogue, made)
+
     def offered(self, requester: Requester, source: str) -> list[Offered]:
         """Return the chains from what there is to all that they can lead to, without those that need more parameters.
 
@@ -116,7 +164,7 @@ class PluginChains:
             NotFoundError: there is none, or no such job.
             ConflictError: something is not installed, or not complete.
         """
-        chain = self.jobs.chain(requester, source, to, through)
+        chain = self.chain(requester, source, to, through)
         first = self.jobs.submit(requester, chain[0].plugin.identifier, inputs_of(chain[0], source, []))
         steps = [_written(link) for link in chain[1:]]
         if steps or pictures:
@@ -160,8 +208,8 @@ class PluginChains:
             JobFailedError: it, or one after it, is not complete.
         """
         job = self.jobs.execute(job_id)
-        for following in self.go_on(job_id):
-            self.execute(following.job_id)
+        for waiting in self.go_on(job_id):
+            self.execute(waiting.job_id)
         return job
 
     def steps(self, job_id: str) -> list[list[Step]]:
@@ -215,14 +263,14 @@ class PluginChains:
             port: [f"plugin:{entry['jobs'][number - 1]}/{output}" if number else entry["source"]]
             for port, (number, output) in step["inputs"].items()
         }
-        following = self.jobs.submit_for(entry["owner"], step["plugin"], inputs)
-        self._note(following, {**entry, "steps": rest, "jobs": [*entry["jobs"], following], "pictured": False})
-        return following
+        job_id = self.jobs.submit_for(entry["owner"], step["plugin"], inputs)
+        self._note(job_id, {**entry, "steps": rest, "jobs": [*entry["jobs"], job_id], "pictured": False})
+        return job_id
 
     def _views(self, job: PluginJob, owner: str) -> list[Waiting]:
         """Record the jobs that show what a job made; what cannot be shown is left."""
         waiting = []
-        for plugin, port in self.jobs.following(job.id):
+        for plugin, port in self.following(job.id):
             if _is_view(plugin) and self.jobs.workshop.is_installed(plugin):
                 with suppress(MultiblastError):
                     waiting.append(

@@ -31,7 +31,6 @@ from multiblast.coupling.trees import MANIFEST, Tree
 from multiblast.database import JobKind, JobStatus
 from multiblast.errors import ConflictError, InvalidInputError, NotAllowedError, Problem, collecting
 from multiblast.files import save, sha256_of
-from multiblast.ids import is_id
 from multiblast.jobs import Jobs
 from multiblast.molecules import Molecule
 from multiblast.object_kinds import ObjectKind
@@ -458,8 +457,3 @@ def _found(offers: Sequence[Offer]) -> str:
 def _wanted(port: Input) -> str:
     content = " or ".join(port.content)
     return f"{port.data} ({content})" if content != "*" else port.data
-
-
-def sources_of(rows: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Return the ids of the jobs whose outcome is among a job's inputs."""
-    return {str(row["job"]) for row in rows if row["job"] and is_id(str(row["job"]))}

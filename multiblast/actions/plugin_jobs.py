@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from itertools import takewhile
 from pathlib import Path
 from typing import Any, BinaryIO
-from uuid import uuid4
 
 from multiblast.accounts import Accounts, Requester
 from multiblast.accounts.job_rights import first_owner
@@ -17,28 +15,24 @@ from multiblast.actions.answers import (
     PluginDetails,
     PluginFile,
     PluginItem,
-    PluginStep,
     UserMeta,
 )
 from multiblast.actions.catalogue import action
 from multiblast.actions.job_door import JobDoor
-from multiblast.actions.plugin_inputs import NOWHERE, PluginInputs, sources_of
+from multiblast.actions.plugin_details import plugin_details
+from multiblast.actions.plugin_inputs import NOWHERE, PluginInputs
 from multiblast.actions.requests import read_create_plugin
 from multiblast.actions.stored_file import StoredFile
 from multiblast.coupling import Reference
-from multiblast.coupling.trees import MANIFEST
 from multiblast.database import JobKind, JobStatus, PluginJob
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem, collecting
 from multiblast.files import save
 from multiblast.ids import digest
 from multiblast.jobs import OPEN, RESTARTABLE
-from multiblast.plugins.chains import Chain, Made, find_chains, following, shown, the_chain
 from multiblast.plugins.given_values import checked_parameters, checked_values
-from multiblast.plugins.kept_outputs import object_of, outputs_digest
 from multiblast.plugins.parameters import Parameter
-from multiblast.plugins.plugin import Plugin
 from multiblast.plugins.run import OnNote, PluginRun, Stop, answered
-from multiblast.plugins.workshop import Workshop, job_id_of
+from multiblast.plugins.workshop import Workshop
 from multiblast.reports.run import is_long_ago
 from multiblast.upkeep import Notices
 from multiblast.upkeep.reconciliation import Waiting
@@ -126,13 +120,22 @@ class PluginJobs(JobDoor):
             raise InvalidInputError(problems)
         owner = requester.owner if add_to_collection else ""
         with self._accounts.usage.count_submission(requester, lambda: 0):
-            job_id = self._record(found, chosen, texts, rows, owner, summary=summary, description=description)
+            job_id = self.workshop.record(found, chosen, texts, rows, owner, summary=summary, description=description)
         if notify:
             self._notices.subscribe(job_id, notify)
         return job_id
 
-    def submit_for(self, owner: str, plugin: str, inputs: Inputs) -> str:
-        """Record the next job of a chain, whose inputs come of the jobs before it, and put it into the owner's list.
+    def submit_for(
+        self, owner: str, plugin: str, inputs: Inputs, parameters: Mapping[str, Any] | None = None, *, caller: str = ""
+    ) -> str:
+        """Record a job whose inputs come of jobs before it, and put it into the list of an owner.
+
+        Args:
+            owner: Who was allowed to have it done when they submitted the first of these.
+            plugin: ``NAME`` of the newest version, or ``NAME@VERSION``.
+            inputs: See `submit`.
+            parameters: By name.
+            caller: The job that hands over files of its own as inputs, if one does.
 
         Raises:
             InvalidInputError: the plugin does not take these.
@@ -141,55 +144,9 @@ class PluginJobs(JobDoor):
         """
         found = self.workshop.catalogue.get(plugin)
         rows, texts = self.inputs.resolve(Requester(administrator=True), found.description, inputs)
-        return self._record(found, checked_parameters(found, {}), texts, rows, owner)
-
-    def chains(
-        self, requester: Requester, source: str, to: str, through: Sequence[str] = ()
-    ) -> list[tuple[Chain, list[str]]]:
-        """Return the shortest chains of plugins from what there is to what is wanted, those that can run here first.
-
-        Args:
-            requester: Who wants it.
-            source: What there is: see `multiblast.actions.plugin_inputs`.
-            to: A data type such as ``tree``, or the name of the last plugin.
-            through: Names of plugins that are to be in it.
-
-        Returns:
-            Each chain with the names of its plugins that are not installed.
-
-        Raises:
-            NotFoundError: there is none, or no such job.
-        """
-        have, besides = self.inputs.beginning(requester, source)
-        chains = find_chains(self.workshop.catalogue.newest(), have, besides, to, through)
-        if not chains:
-            what = ", ".join(dict.fromkeys(one.data for one in have))
-            if through and find_chains(self.workshop.catalogue.newest(), have, besides, to):
-                what = f"{what} through {' and then '.join(through)}"
-            raise NotFoundError("chain of plugins to", to, f"there is none from {what}; see: multiblast plugins list")
-        missing = [
-            [link.plugin.name for link in chain if not self.workshop.is_installed(link.plugin)] for chain in chains
-        ]
-        return sorted(zip(chains, missing, strict=True), key=lambda pair: bool(pair[1]))
-
-    def chain(self, requester: Requester, source: str, to: str, through: Sequence[str] = ()) -> Chain:
-        """Return the chain that is meant, all of whose plugins are installed: see `chains`.
-
-        Raises:
-            InvalidInputError: there are several.
-            ConflictError: each needs a plugin that is not installed.
-        """
-        found = self.chains(requester, source, to, through)
-        if lacking := found[0][1]:
-            raise ConflictError(
-                f"{shown(found[0][0])} needs more. Type: multiblast plugins install {' '.join(lacking)}"
-            )
-        return the_chain([chain for chain, missing in found if not missing], to)
-
-    def following(self, job_id: str) -> list[tuple[Plugin, str]]:
-        """Return the plugins that can go on with what a job made, each with the input that takes it."""
-        made = [Made(one["data"], one["content"]) for one in self.jobs.plugin(job_id).outputs]
-        return following(self.workshop.catalogue, made)
+        if caller:
+            rows = [{**row, "job": caller} for row in rows]
+        return self.workshop.record(found, checked_parameters(found, parameters or {}), texts, rows, owner)
 
     def called(self, parent: str, stop: Stop) -> str:
         """Record the job that another plugin job calls for in a round, with the files that it hands over.
@@ -198,46 +155,12 @@ class PluginJobs(JobDoor):
             InvalidInputError: the plugin that is called does not take these.
             NotFoundError: there is no such plugin.
         """
-        caller = self.jobs.plugin(parent)
-        name = stop.call["plugin"]
-        if name not in caller.facts["needs"]:
-            raise NotFoundError("plugin", name, f"{caller.plugin} may call what its table needs, by the need's name")
-        found = self.workshop.catalogue.get(caller.facts["needs"][name])
-        own = Requester(administrator=True)  # the files are the caller's
-        rows, texts = self.inputs.resolve(own, found.description, stop.call["inputs"])
-        chosen = checked_parameters(found, stop.call["parameters"])
-        return self._record(
-            found, chosen, texts, [{**row, "job": parent} for row in rows], first_owner(self._database, parent)
-        )
-
-    def _record(  # noqa: PLR0913 - what a job is made of
-        self,
-        plugin: Plugin,
-        chosen: Mapping[str, Any],
-        texts: Mapping[str, Sequence[str]],
-        rows: list[dict[str, Any]],
-        owner: str,
-        *,
-        summary: str = "",
-        description: str = "",
-    ) -> str:
-        facts = self.workshop.facts(plugin)
-        digests: dict[str, list[str]] = {}
-        for row in rows:
-            digests.setdefault(row["port"], []).append(row["sha256"])
-        unique = "" if plugin.description.run.cache and plugin.description.state is None else uuid4().hex
-        job_id = job_id_of(plugin, facts, chosen, digests, unique=unique)
-        recipe = {"inputs": {port: list(some) for port, some in texts.items()}, "parameters": dict(chosen)}
-        job = PluginJob(
-            id=job_id,
-            plugin=plugin.name,
-            version=plugin.description.version,
-            recipe=recipe,
-            facts=facts | {"unique": unique, "private": _private(plugin)},
-            inputs=rows,
-        )
-        self.jobs.record_plugin(job, sources_of(rows), owner, summary=summary, description=description)
-        return job_id
+        caller, call = self.jobs.plugin(parent), stop.call
+        if call["plugin"] not in caller.facts["needs"]:
+            reason = f"{caller.plugin} may call what its table needs, by the need's name"
+            raise NotFoundError("plugin", call["plugin"], reason)
+        plugin, owner = caller.facts["needs"][call["plugin"]], first_owner(self._database, parent)
+        return self.submit_for(owner, plugin, call["inputs"], call["parameters"], caller=parent)
 
     def run(self, job_id: str, *, run_id: str = "", coupling: str = "") -> PluginRun:
         """Return a run of a recorded job, for whatever executes jobs; ``run_id`` is noted in the job's history."""
@@ -271,17 +194,12 @@ class PluginJobs(JobDoor):
         """Let a submitted job go its way, unless it has its outputs, runs or is paused: see `Queries.begin`."""
         job = self.jobs.plugin(job_id)
         if job.status in {JobStatus.IN_PROGRESS, JobStatus.PAUSED} or (
-            job.status == JobStatus.COMPLETE and self.is_made(job)
+            job.status == JobStatus.COMPLETE and self.workshop.is_made(job)
         ):
             return None
         if job.status != JobStatus.QUEUED:
-            self._renew(job, "submitted again")
+            self.workshop.renew(job, "submitted again")
         return self.waiting(job_id)
-
-    def is_made(self, job: PluginJob) -> bool:
-        """Return whether a job is complete and all that it made is there."""
-        there = all(self.workshop.store.exists(object_of(output)) for output in job.outputs)
-        return job.status == JobStatus.COMPLETE and there
 
     @action("list", columns=("pluginJobID", "plugin", "status", "summary"))
     def list_jobs(  # noqa: PLR0913 - filters
@@ -327,36 +245,7 @@ class PluginJobs(JobDoor):
             link: Whether to add it to their list.
         """
         meta = self._look_up(requester, job_id, link=link)
-        job = self.jobs.plugin(job_id)
-        return PluginDetails(
-            plugin_job_id=job.id,
-            plugin=f"{job.plugin}@{job.version}",
-            status=job.status,
-            created_on=job.created_at,
-            user_meta=meta,
-            inputs=job.recipe["inputs"],
-            parameters=self._shown(job),
-            facts={name: value for name, value in job.facts.items() if value},
-            steps=tuple(
-                PluginStep(
-                    step_id=one["step"],
-                    title=one["title"],
-                    cleared=one["answers"] is not None,
-                    form=one["form"] or None,
-                    plugin_job_id=one["job"] or None,
-                )
-                for one in job.rounds
-                if one["end"] != "done"
-            ),
-            progress=job.progress or None,
-            log=job.log,
-            outputs=tuple(self._files(job)),
-            started_on=job.started_at,
-            finished_on=job.finished_at,
-            reason=job.reason or None,
-            pinned=job.pinned,
-            outputs_as_before=_as_before(job),
-        )
+        return plugin_details(self.jobs.plugin(job_id), meta, self.workshop.catalogue)
 
     @action("restart", flow="restart-job", command="plugins restart")
     def restart(self, requester: Requester, job_id: str) -> CreatedPlugin:
@@ -369,34 +258,18 @@ class PluginJobs(JobDoor):
         """
         self._access.check_change(requester, job_id, self.kind)
         job = self.jobs.plugin(job_id)
-        if job.status not in RESTARTABLE and (job.status != JobStatus.COMPLETE or self.is_made(job)):
+        if job.status not in RESTARTABLE and (job.status != JobStatus.COMPLETE or self.workshop.is_made(job)):
             raise ConflictError(f"plugin job {job_id} is {job.status}: there is nothing to restart")
         found = self.workshop.catalogue.get(f"{job.plugin}@{job.version}")
         if job.facts["unique"]:
-            self._renew(job, "restarted")
+            self.workshop.renew(job, "restarted")
             return CreatedPlugin(plugin_job_id=job_id)
         rows, texts = self.inputs.resolve(requester, found.description, job.recipe["inputs"])
-        now = self._record(found, job.recipe["parameters"], texts, rows, requester.owner)
+        now = self.workshop.record(found, job.recipe["parameters"], texts, rows, requester.owner)
         if now == job_id:
             self.jobs.note_plugin(job_id, inputs=rows)
-            self._renew(job, "restarted")
+            self.workshop.renew(job, "restarted")
         return CreatedPlugin(plugin_job_id=now)
-
-    def _renew(self, job: PluginJob, why: str) -> None:
-        """Let a job wait for a run, which goes on after the last round whose question was answered."""
-        kept = list(takewhile(self._can_go_on, job.rounds))
-        numbers = {str(one["number"]) for one in kept}
-        outputs = [one for one in job.outputs if one["key"].split("/")[3] in numbers]
-        self.jobs.move_plugin(job.id, JobStatus.QUEUED, why, rounds=kept, outputs=outputs)
-
-    def _can_go_on(self, round_: Mapping[str, Any]) -> bool:
-        """Return whether the round after one can begin: what it left and what was answered are still there."""
-        if round_["end"] == "done" or round_["answers"] is None:
-            return False
-        state = round_["state"]
-        if state and not self.workshop.store.exists(f"{state['url'].removeprefix('store:')}/{MANIFEST}"):
-            return False
-        return round_["end"] != "call" or self.is_made(self.jobs.plugin(round_["job"]))
 
     @action("cancel", flow="cancel-job", done="job {job_id} is cancelled")
     def cancel(self, requester: Requester, job_id: str) -> None:
@@ -446,7 +319,7 @@ class PluginJobs(JobDoor):
     @action("files", columns=("name", "port", "size", "dataType", "contentType"))
     def files(self, requester: Requester, job_id: str) -> list[PluginFile]:
         """List what a complete job made."""
-        return list(self._files(self._complete(requester, job_id)))
+        return [PluginFile.of(one) for one in self._complete(requester, job_id).outputs]
 
     @action("get", answer="the file")
     def file(self, requester: Requester, job_id: str, name: str) -> BinaryIO:
@@ -501,29 +374,6 @@ class PluginJobs(JobDoor):
         self._access.check_read(requester, job_id, self.kind)
         return Errors(stderr=self.jobs.plugin(job_id).stderr)
 
-    def _files(self, job: PluginJob) -> list[PluginFile]:
-        return [
-            PluginFile(
-                name=one["name"],
-                port=one["port"],
-                size=one["size"],
-                sha256=one["sha256"],
-                data_type=one["data"],
-                content_type=one["content"],
-                directory=one["directory"],
-            )
-            for one in job.outputs
-        ]
-
-    def _shown(self, job: PluginJob) -> dict[str, Any]:
-        """Return a job's parameters without those that nobody is to see."""
-        try:
-            declared = self.workshop.catalogue.get(f"{job.plugin}@{job.version}").description.parameters
-        except NotFoundError:  # it is not here any more
-            declared = {}
-        private = {*job.facts.get("private", ()), *(name for name, one in declared.items() if one.is_private)}
-        return {name: "…" if name in private else value for name, value in job.recipe["parameters"].items()}
-
     def _complete(self, requester: Requester, job_id: str) -> PluginJob:
         self._access.check_read(requester, job_id, self.kind)
         job = self.jobs.plugin(job_id)
@@ -533,14 +383,3 @@ class PluginJobs(JobDoor):
         if job.status != JobStatus.COMPLETE:
             raise ConflictError(f"plugin job {job.id} is {job.status}: wait until it is complete, or restart it")
         return job
-
-
-def _private(plugin: Plugin) -> list[str]:
-    """Return the parameters whose values nobody is to see, also when the plugin is not here any more."""
-    return sorted(name for name, one in plugin.description.parameters.items() if one.is_private)
-
-
-def _as_before(job: PluginJob) -> bool | None:
-    if not job.expired_digest or job.status != JobStatus.COMPLETE:
-        return None
-    return outputs_digest(job.outputs) == job.expired_digest

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import takewhile
 from typing import Any
+from uuid import uuid4
 
 from multiblast.coupling import RelayingCoupling, StoreCoupling, choose, connect
-from multiblast.database import Database, PluginJob
+from multiblast.coupling.trees import MANIFEST
+from multiblast.database import Database, JobStatus, PluginJob
 from multiblast.errors import ConflictError, MultiblastError
-from multiblast.ids import Canonical
+from multiblast.ids import Canonical, is_id
 from multiblast.jobs import Jobs, plugin_job_id
 from multiblast.plugins.catalogue import Catalogue
 from multiblast.plugins.environments import Environment, Environments
 from multiblast.plugins.git_sources import GitSource
+from multiblast.plugins.kept_outputs import object_of
 from multiblast.plugins.needs import resolved_needs
 from multiblast.plugins.plugin import Plugin, SourceKind
 from multiblast.plugins.records import Configuration
@@ -92,6 +96,69 @@ class Workshop:
             if now[name] != job.facts[name]:
                 raise ConflictError(f"the plugin {plugin.identifier} is not as it was, {what} changed: restart the job")
         return plugin, environment
+
+    def record(  # noqa: PLR0913 - what a job is made of
+        self,
+        plugin: Plugin,
+        parameters: Mapping[str, Any],
+        texts: Mapping[str, Sequence[str]],
+        inputs: list[dict[str, Any]],
+        owner: str,
+        *,
+        summary: str = "",
+        description: str = "",
+    ) -> str:
+        """Record a job, unless it is there, and return its id.
+
+        Args:
+            plugin: What does it.
+            parameters: Those that are not default.
+            texts: What names its inputs, by port.
+            inputs: The files that these stand for, as a job's row has them.
+            owner: In whose list it goes; empty for nobody's.
+            summary: One line about it.
+            description: More about it.
+
+        Raises:
+            MultiblastError: the plugin is not installed.
+        """
+        facts, table = self.facts(plugin), plugin.description
+        digests: dict[str, list[str]] = {}
+        for one in inputs:
+            digests.setdefault(one["port"], []).append(one["sha256"])
+        unique = "" if table.run.cache and table.state is None else uuid4().hex
+        private = sorted(name for name, one in table.parameters.items() if one.is_private)
+        job = PluginJob(
+            id=job_id_of(plugin, facts, parameters, digests, unique=unique),
+            plugin=plugin.name,
+            version=table.version,
+            recipe={"inputs": {port: list(some) for port, some in texts.items()}, "parameters": dict(parameters)},
+            facts=facts | {"unique": unique, "private": private},
+            inputs=inputs,
+        )
+        sources = {str(one["job"]) for one in inputs if is_id(str(one["job"]))}
+        self.jobs.record_plugin(job, sources, owner, summary=summary, description=description)
+        return job.id
+
+    def is_made(self, job: PluginJob) -> bool:
+        """Return whether a job is complete and all that it made is there."""
+        return job.status == JobStatus.COMPLETE and all(self.store.exists(object_of(one)) for one in job.outputs)
+
+    def renew(self, job: PluginJob, why: str) -> None:
+        """Let a job wait for a run, which goes on after the last round whose question was answered."""
+        kept = list(takewhile(self._can_go_on, job.rounds))
+        numbers = {str(one["number"]) for one in kept}
+        outputs = [one for one in job.outputs if one["key"].split("/")[3] in numbers]
+        self.jobs.move_plugin(job.id, JobStatus.QUEUED, why, rounds=kept, outputs=outputs)
+
+    def _can_go_on(self, round_: Mapping[str, Any]) -> bool:
+        """Return whether the round after one can begin: what it left and what was answered are still there."""
+        if round_["end"] == "done" or round_["answers"] is None:
+            return False
+        state = round_["state"]
+        if state and not self.store.exists(f"{state['url'].removeprefix('store:')}/{MANIFEST}"):
+            return False
+        return round_["end"] != "call" or self.is_made(self.jobs.plugin(round_["job"]))
 
     def coupled(self, plugin: str, run: str = "") -> StoreCoupling:
         """Return what a plugin's files travel by: as the run, the environment, its configuration or the block says."""

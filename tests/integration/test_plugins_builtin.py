@@ -357,7 +357,7 @@ def test_a_job_becomes_a_tree_whose_leaves_are_query_and_subjects(services: Serv
 
     def grow() -> list[str]:
         made: list[str] = []
-        for link in door.chain(who, f"job:{job}", "tree"):
+        for link in services.plugin_chains.chain(who, f"job:{job}", "tree"):
             made.append(door.submit(who, link.plugin.name, inputs_of(link, f"job:{job}", made)))
             assert door.execute(made[-1]).status == JobStatus.COMPLETE
         return made
