@@ -138,6 +138,7 @@ class Services:
         """Every action on plugin jobs, and the runs that do them."""
         from multiblast.actions.plugin_inputs import PluginInputs
         from multiblast.actions.plugin_jobs import PluginJobs
+        from multiblast.actions.plugin_sources import PluginSources
         from multiblast.plugins.workshop import Workshop
 
         rules, threads = self.policy.plugins, self.installation.workers
@@ -145,8 +146,10 @@ class Services:
             self.database, self.store, self.catalogue, self.environments, rules.sandbox, threads, secret=self.secret
         )
         access, references = Access(self.database), self.policy.references
-        inputs = PluginInputs(workshop.jobs, access, self.queries, self.reports, self.store, references, self.registry)
-        return PluginJobs(workshop, inputs, self.accounts, self.notices)
+        sources = PluginSources(
+            workshop.jobs, access, self.queries, self.reports, self.store, references, self.registry
+        )
+        return PluginJobs(workshop, PluginInputs(sources), self.accounts, self.notices)
 
     @cached_property
     def plugin_chains(self) -> PluginChains:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from multiblast.actions import plugin_inputs
+from multiblast.actions import plugin_sources
 from multiblast.database import JobStatus
 from multiblast.plugins import description, parameters, search_table
 from multiblast.plugins.catalogue import Catalogue
@@ -152,7 +152,7 @@ def _plain(data: str) -> str:
 
 
 def _input_forms() -> Iterator[tuple[str, str]]:
-    rows = (plugin_inputs.__doc__ or "").splitlines()
+    rows = (plugin_sources.__doc__ or "").splitlines()
     for row in rows:
         if found := re.match(r"(``.*``|a path)  +(.*)", row):
             yield found[1].replace("``", ""), found[2]

@@ -12,8 +12,8 @@ from sqlmodel import col
 from multiblast.accounts import Access, Accounts, Requester
 from multiblast.actions.answers import Event, UserMeta
 from multiblast.actions.catalogue import action
-from multiblast.database import Database, JobKind, JobStatus, JobT, Link, job_table
-from multiblast.errors import InvalidInputError, NotAllowedError, Problem
+from multiblast.database import Database, JobKind, JobStatus, JobT, Link, PluginJob, QueryJob, job_table
+from multiblast.errors import ConflictError, InvalidInputError, NotAllowedError, Problem
 from multiblast.ids import is_id
 from multiblast.jobs import Jobs, Links, summary_problems
 
@@ -180,6 +180,12 @@ class JobDoor:
         if link and requester.owner and known is None:
             self._links.add(requester.owner, job_id, self.kind)
         return UserMeta.of(known)
+
+
+def check_complete(kind: JobKind, job: QueryJob | PluginJob) -> None:
+    """Make sure that a job is complete; `ConflictError` if not."""
+    if job.status != JobStatus.COMPLETE:
+        raise ConflictError(f"{kind} job {job.id} is {job.status}: wait until it is complete, or restart it")
 
 
 def _check_page(status: str, first: int, count: int) -> None:

@@ -77,7 +77,7 @@ class PluginChains:
 
         Args:
             requester: Who wants it.
-            source: What there is: see `multiblast.actions.plugin_inputs`.
+            source: What there is: see `multiblast.actions.plugin_sources`.
             to: A data type such as ``tree``, or the name of the last plugin.
             through: Names of plugins that are to be in it.
 

@@ -18,9 +18,10 @@ from multiblast.actions.answers import (
     UserMeta,
 )
 from multiblast.actions.catalogue import action
-from multiblast.actions.job_door import JobDoor
+from multiblast.actions.job_door import JobDoor, check_complete
 from multiblast.actions.plugin_details import plugin_details
-from multiblast.actions.plugin_inputs import NOWHERE, PluginInputs
+from multiblast.actions.plugin_inputs import PluginInputs
+from multiblast.actions.plugin_sources import NOWHERE
 from multiblast.actions.requests import read_create_plugin
 from multiblast.actions.stored_file import StoredFile
 from multiblast.coupling import Reference
@@ -89,7 +90,7 @@ class PluginJobs(JobDoor):
         Args:
             requester: Who makes the request.
             plugin: ``NAME`` of the newest version, or ``NAME@VERSION``.
-            inputs: Texts by port, or texts alone: see `multiblast.actions.plugin_inputs`.
+            inputs: Texts by port, or texts alone: see `multiblast.actions.plugin_sources`.
             parameters: By name; those left out have their defaults.
             add_to_collection: Whether the job is added to the requester's list.
             summary: One line about it.
@@ -380,6 +381,5 @@ class PluginJobs(JobDoor):
         if job.status == JobStatus.PAUSED:
             step = job.rounds[-1]["step"]
             raise ConflictError(f"plugin job {job.id} is paused: answer its step {step!r}, then it goes on")
-        if job.status != JobStatus.COMPLETE:
-            raise ConflictError(f"plugin job {job.id} is {job.status}: wait until it is complete, or restart it")
+        check_complete(self.kind, job)
         return job

@@ -52,7 +52,7 @@ Chain = tuple[Link, ...]
 
 
 def inputs_of(link: Link, source: str, jobs: Sequence[str]) -> dict[str, list[str]]:
-    """Return what a link takes in, by port, as `multiblast.actions.plugin_inputs` reads it.
+    """Return what a link takes in, by port, as `multiblast.actions.plugin_sources` reads it.
 
     Args:
         link: The step.

@@ -14,7 +14,7 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
-from multiblast.actions.plugin_inputs import PluginInputs
+from multiblast.actions.plugin_sources import PluginSources
 from multiblast.errors import InvalidInputError
 from multiblast.plugins.description import Description
 from multiblast.plugins.parameters import Parameter
@@ -151,14 +151,14 @@ async def sent_form(request: Request, service: Service, visitor: Visitor) -> Asy
         yield form
 
 
-async def typed_inputs(form: FormData, description: Description, inputs: PluginInputs) -> dict[str, list[str]]:
+async def typed_inputs(form: FormData, description: Description, sources: PluginSources) -> dict[str, list[str]]:
     """Return the texts that name a plugin's inputs; files that were sent are kept, and named, too."""
     fields = text_fields(form)
     found: dict[str, list[str]] = {}
     for name in description.inputs:
         texts = [line.strip() for line in fields.get(f"{_INPUT}{name}", "").splitlines() if line.strip()]
         sent = [one for one in form.getlist(f"{_FILE}{name}") if isinstance(one, UploadFile) and one.filename]
-        texts += [await run_in_threadpool(_kept, file, inputs) for file in sent if file.size]
+        texts += [await run_in_threadpool(_kept, file, sources) for file in sent if file.size]
         if texts:
             found[name] = texts
     return found
@@ -177,9 +177,9 @@ def typed_parameters(form: FormData, parameters: Mapping[str, Parameter]) -> dic
     return found
 
 
-def _kept(file: UploadFile, inputs: PluginInputs) -> str:
+def _kept(file: UploadFile, sources: PluginSources) -> str:
     with TemporaryDirectory(prefix="multiblast-") as directory:
         path = Path(directory) / "file"
         with path.open("wb") as copy:
             shutil.copyfileobj(file.file, copy)
-        return inputs.upload(path, file.filename or "")
+        return sources.upload(path, file.filename or "")

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from multiblast.accounts import Requester
-from multiblast.actions.plugin_inputs import NOWHERE
+from multiblast.actions.plugin_sources import NOWHERE
 from multiblast.errors import (
     ConflictError,
     InvalidInputError,
@@ -89,7 +89,7 @@ async def run_plugin(request: Request, service: ServiceOfRequest, visitor: Visit
     async with sent_form(request, service, visitor) as form:
         who, token = await run_in_threadpool(submitter, service, visitor)
         service.services.accounts.check_submitter(who, has_link=True)
-        typed = Typed(await typed_inputs(form, table, jobs.inputs), typed_parameters(form, table.parameters))
+        typed = Typed(await typed_inputs(form, table, jobs.inputs.sources), typed_parameters(form, table.parameters))
         summary = text_fields(form).get("summary", "").strip()
 
     def record() -> tuple[str, Waiting | None]:
@@ -178,7 +178,7 @@ def _prefilled(request: Request, service: Service, visitor: Visitor, table: Desc
 def _fitting(service: Service, who: Requester, table: Description, source: str) -> list[str]:
     """Return the inputs for which something will do; none if it cannot be had."""
     try:
-        offers = service.services.plugin_jobs.inputs.offers(who, source, files_under=NOWHERE)
+        offers = service.services.plugin_jobs.inputs.sources.offers(who, source, files_under=NOWHERE)
     except MultiblastError:
         return []
     return [name for name, port in table.inputs.items() if any(one.fits(port) for one in offers)]
@@ -190,5 +190,5 @@ def _located(service: Service, who: Requester, typed: Typed) -> list[Problem]:
     for port, texts in typed.inputs.items():
         for text in texts:
             with collecting(problems, f"inputs.{port}"):
-                service.services.plugin_jobs.inputs.offers(who, text, f"inputs.{port}", files_under=NOWHERE)
+                service.services.plugin_jobs.inputs.sources.offers(who, text, f"inputs.{port}", files_under=NOWHERE)
     return problems
