@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
 
-from multiblast.database import Link
+from multiblast.database import Link, ReportJob
 from multiblast.errors import (
     ConflictError,
     InvalidInputError,
@@ -143,6 +143,21 @@ class ReportDetails(ReportItem):
     created_on: Time
     reason: str | None = None
     pinned: bool = False
+
+    @classmethod
+    def of(cls, job: ReportJob, meta: UserMeta | None) -> ReportDetails:
+        """Return a job with its configuration, in which BLAST+'s formats are numbers; ours have names."""
+        format_type = str(job.formatting.get("formatType", 0))
+        return cls(
+            report_job_id=job.id,
+            query_job_id=job.query_job_id,
+            status=job.status,
+            user_meta=meta,
+            blast_config=job.formatting | {"formatType": int(format_type) if format_type.isdecimal() else format_type},
+            created_on=job.created_at,
+            reason=job.reason or None,
+            pinned=job.pinned,
+        )
 
 
 class ReportListedFile(Answer):

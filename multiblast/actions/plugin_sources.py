@@ -189,9 +189,7 @@ class PluginSources:
         return parts[named.part] if named.part else [one for some in parts.values() for one in some]
 
     def _report(self, named: _Named, format_: str, data: str) -> Taken:
-        formatting = Formatting(format=format_)
-        report_id = self.reports.submit(named.requester, named.job, formatting, add_to_collection=False)
-        file = self.reports.run(report_id).execute().files[0]
+        file = self.reports.made(named.requester, named.job, Formatting(format=format_))
         digest, content = self.store.sha256(file.key), content_of(file.name)
         if content == UNKNOWN:
             content = TABLE

@@ -50,7 +50,7 @@ class RegisteredQueries:
             submission = _submission(search)
             for alias, report in reports.items():
                 try:
-                    self.reports.check_search(submission.options, report)
+                    report.check_search(submission.options)
                 except InvalidInputError as error:
                     problems += under(f"search.reports.{alias}", error.problems)
             databases = self._databases(search, submission)

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sqlalchemy import func
@@ -18,29 +18,25 @@ from multiblast.actions.catalogue import action
 from multiblast.actions.job_door import JobDoor
 from multiblast.actions.requests import read_create_report
 from multiblast.actions.stored_file import StoredFile
-from multiblast.archive.rows import names_in_rows
-from multiblast.archive.summary import read_subjects
 from multiblast.database import ChildJob, JobKind, JobStatus, QueryJob, ReportJob, Result
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem
 from multiblast.files import save
 from multiblast.ids import digest
-from multiblast.jobs import ACTIVE, RESTARTABLE, Child, report_id
-from multiblast.options import Options
+from multiblast.jobs import ACTIVE, RESTARTABLE, report_id
 from multiblast.reports import Formatting, ReportRun, files_of
 from multiblast.reports.formats import FORMATS
 from multiblast.reports.hits import HitPage, read_hits
 from multiblast.reports.html.archive_reader import QueryResult, read_results
 from multiblast.reports.letters import check_letters
-from multiblast.reports.plugin_hits import PluginHits
+from multiblast.reports.plugin_hits import read_hits_of
 from multiblast.reports.run import is_long_ago
-from multiblast.reports.subjects import write_aligned_parts, write_named, write_subjects
-from multiblast.search import SearchEngine, options_of, outputs_of, search_plugin
-from multiblast.sequences import read_canonical
+from multiblast.reports.subjects import open_aligned_parts, open_all_subjects, open_subjects
+from multiblast.reports.writer import ReportFile
+from multiblast.search import SearchEngine, options_of, search_plugin
 from multiblast.upkeep import Notices
 from multiblast.upkeep.reconciliation import Waiting
 
 if TYPE_CHECKING:
-    from multiblast.plugins.search_programs import SearchPlugin
     from multiblast.reports.early_parts import EarlyParts
 
 _SMALL_BYTES = 16 << 20  # of archives, uncompressed
@@ -122,21 +118,9 @@ class Reports(JobDoor):
             )
 
     def check_query(self, query: QueryJob, formatting: Formatting) -> None:
-        """Refuse what a query job has no such report of, complete or not: see `check_search`."""
-        self.check_search(options_of(query), formatting)
+        """Refuse what a query job has no such report of, complete or not: see `Formatting.check_search`."""
+        formatting.check_search(options_of(query))
         check_letters(self._engine, query, formatting)
-
-    @staticmethod
-    def check_search(options: Options, formatting: Formatting) -> None:
-        """Refuse what a search with these options, done or to be done, has no such report of.
-
-        Raises:
-            InvalidInputError: the program has no such report, or the search keeps no profiles.
-        """
-        if formatting.row.from_profiles and not outputs_of(options, ""):
-            reason = "the search kept no profiles: submit it with out_pssm or out_ascii_pssm"
-            raise InvalidInputError(Problem(reason, "formatType"))
-        formatting.check_program(options.program)
 
     def run(self, job_id: str, *, run_id: str = "", early: EarlyParts | None = None) -> ReportRun:
         """Return a run of a recorded job, for whatever executes jobs; ``run_id`` is noted in the job's history.
@@ -144,6 +128,19 @@ class Reports(JobDoor):
         Parts of it may have been made ``early``.
         """
         return ReportRun(self._engine, job_id, run_id=run_id, early=early)
+
+    def made(
+        self,
+        requester: Requester,
+        query_job_id: str,
+        formatting: Formatting,
+        *,
+        partial: bool = False,
+        at_once: bool = False,
+    ) -> ReportFile:
+        """Return the file of a report that is in nobody's list, which is made now unless it was: see `submit`."""
+        job_id = self.submit(requester, query_job_id, formatting, partial=partial, add_to_collection=False)
+        return self.run(job_id).execute(at_once=at_once).files[0]
 
     def begin(self, job_id: str) -> Waiting | None:
         """Let a submitted report go its way, unless it is made of the results as they are now: see `Queries.begin`."""
@@ -212,17 +209,7 @@ class Reports(JobDoor):
             link: Whether to add it to their list.
         """
         meta = self._look_up(requester, job_id, link=link)
-        job = self.jobs.report(job_id)
-        return ReportDetails(
-            report_job_id=job.id,
-            query_job_id=job.query_job_id,
-            status=job.status,
-            user_meta=meta,
-            blast_config=_blast_config(job.formatting),
-            created_on=job.created_at,
-            reason=job.reason or None,
-            pinned=job.pinned,
-        )
+        return ReportDetails.of(self.jobs.report(job_id), meta)
 
     @action("restart", flow="restart-job", command="reports restart")
     def restart(self, requester: Requester, job_id: str) -> CreatedReport:
@@ -287,18 +274,7 @@ class Reports(JobDoor):
             NotFoundError: there is no such job or file.
             ConflictError: it is not complete.
         """
-        problems = []
-        if byte_range and line_range:
-            problems.append(Problem("give either a range of bytes or one of lines, not both", "lineRange"))
-        bytes_wanted = _read_range(byte_range, "byteRange", problems)
-        lines_wanted = _read_range(line_range, "lineRange", problems)
-        if problems:
-            raise InvalidInputError(problems)
-        stored = self.stored_file(requester, job_id, name)
-        if line_range:
-            first, last = lines_wanted
-            return stored.lines(max(1, first or 1), last)
-        return stored.open(*(_as_bytes(*bytes_wanted, stored.size) if byte_range else (0, None)))
+        return self.stored_file(requester, job_id, name).part(byte_range, line_range)
 
     def stored_file(self, requester: Requester, job_id: str, name: str) -> StoredFile:
         """Look up a file of a complete report, to be read as its reader likes; this counts as use of the report.
@@ -334,8 +310,7 @@ class Reports(JobDoor):
 
         Filters, order and page are chosen as for `multiblast.reports.hits.read_hits`.
         """
-        job_id = self.submit(requester, query_job_id, Formatting(format="parquet"), add_to_collection=False)
-        table = self.run(job_id).execute().files[0]
+        table = self.made(requester, query_job_id, Formatting(format="parquet"))
         with TemporaryFile() as spool:
             with self._engine.store.open(table.key) as stream:
                 shutil.copyfileobj(stream, spool)
@@ -356,23 +331,15 @@ class Reports(JobDoor):
         if is_long_ago(query.used_at):
             self.jobs.touch([query_job_id])
         if plugin := search_plugin(query.program):
-            return self._view_of_plugin(plugin, query, children[0])
-        of_one, letters = Formatting(format="15"), children[0].letters
-        job_id = self.submit(requester, children[0].job_id, of_one, partial=True, add_to_collection=False)
-        printed = self.run(job_id).execute(at_once=True).files[0]
+            return read_hits_of(self._engine, plugin, query, children[0]).result()
+        child, of_one = children[0], Formatting(format="15")
+        printed = self.made(requester, child.job_id, of_one, partial=True, at_once=True)
         with self._engine.store.open(printed.key) as stream:
-            (result,) = read_results(stream, [(position, letters)])
+            (result,) = read_results(stream, [(position, child.letters)])
         if options_of(query).reads_titles:  # then BLAST+ leaves its id out of the title, by which people know it
-            name, _, title = self.jobs.query(children[0].job_id).title.partition(" ")
+            name, _, title = self.jobs.query(child.job_id).title.partition(" ")
             return replace(result, name=name or result.name, title=title.strip())
         return result
-
-    def _view_of_plugin(self, plugin: SearchPlugin, query: QueryJob, child: Child) -> QueryResult:
-        with self._engine.store.open(query.query_key, child.query_offset, child.query_bytes) as stream:
-            (sequence,) = read_canonical(stream)
-        (archive,) = self._engine.results.archives([child.result_key])
-        matrix = str(options_of(query).value("matrix") or "")
-        return PluginHits(plugin, child.position, sequence, archive, matrix).result()
 
     def subjects(
         self, requester: Requester, query_job_id: str, position: int, ranks: Collection[int], *, aligned: bool
@@ -394,16 +361,9 @@ class Reports(JobDoor):
         chosen = [subject for rank, subject in enumerate(result.subjects, start=1) if rank in ranks]
         if not chosen:
             raise InvalidInputError(Problem("choose at least one of the hits", "hit"))
-        with TemporaryDirectory(prefix="multiblast-") as name:
-            output = Path(name) / "subjects.fasta"
-            if aligned:
-                write_aligned_parts(chosen, output)
-            else:
-                databases = self._engine.resolver.context(self.jobs.query(query_job_id)).databases
-                program = self._engine.installation.program("blastdbcmd")
-                write = write_named if search_plugin(self.jobs.query(query_job_id).program) else write_subjects
-                write(databases, [subject.id for subject in chosen], output, program)
-            return output.open("rb")  # it can be read although the directory goes
+        if aligned:
+            return open_aligned_parts(chosen)
+        return open_subjects(self._engine, self.jobs.query(query_job_id), (subject.id for subject in chosen))
 
     def all_subjects(self, requester: Requester, query_job_id: str) -> BinaryIO:
         """Open the whole sequences of all subjects of a complete query job, each once, as FASTA.
@@ -412,18 +372,7 @@ class Reports(JobDoor):
             ConflictError: a database changed since it was searched.
         """
         self._access.check_read(requester, query_job_id, JobKind.QUERY)
-        query = self.jobs.query(query_job_id)
-        databases = self._engine.resolver.context(query).databases
-        keys = (child.result_key for child in self.jobs.children(query) if child.pack)
-        is_rows = search_plugin(query.program) is not None
-        read, write = (names_in_rows, write_named) if is_rows else (read_subjects, write_subjects)
-        found = dict.fromkeys(subject for archive in self._engine.results.archives(keys) for subject in read(archive))
-        with TemporaryDirectory(prefix="multiblast-") as name:
-            output = Path(name) / "subjects.fasta"
-            output.touch()
-            if found:
-                write(databases, list(found), output, self._engine.installation.program("blastdbcmd"))
-            return output.open("rb")  # it can be read although the directory goes
+        return open_all_subjects(self._engine, self.jobs.query(query_job_id))
 
     @action("errors")
     def errors(self, requester: Requester, job_id: str) -> Errors:
@@ -437,30 +386,3 @@ class Reports(JobDoor):
         if report.status != JobStatus.COMPLETE:
             raise ConflictError(f"report job {report.id} is {report.status}: make it first")
         return report
-
-
-def _blast_config(formatting: dict[str, Any]) -> dict[str, Any]:
-    """Return a report's configuration with BLAST+'s formats as numbers; ours have names."""
-    format_type = str(formatting.get("formatType", 0))
-    return {**formatting, "formatType": int(format_type) if format_type.isdecimal() else format_type}
-
-
-def _read_range(text: str, key: str, problems: list[Problem]) -> tuple[int | None, int | None]:
-    if not text:
-        return None, None
-    first, dash, last = text.partition("-")
-    numbers = [part for part in (first, last) if part]
-    if not dash or not numbers or not all(part.isascii() and part.isdecimal() for part in numbers):
-        problems.append(Problem(f"{text!r} is no range: write FIRST-LAST, e.g. 0-1023", key))
-        return None, None
-    start, end = int(first) if first else None, int(last) if last else None
-    if start is not None and end is not None and end < start:
-        problems.append(Problem(f"{text!r} ends before it begins", key))
-    return start, end
-
-
-def _as_bytes(start: int | None, end: int | None, size: int) -> tuple[int, int]:
-    if start is None:
-        length = min(end or 0, size)
-        return size - length, length
-    return start, max(0, (size - 1 if end is None else min(end, size - 1)) - start + 1)

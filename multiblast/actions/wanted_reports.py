@@ -43,7 +43,7 @@ class WantedReports:
         problems: list[Problem] = []
         for formatting in formattings:
             with collecting(problems):
-                self._reports.check_search(options, formatting)
+                formatting.check_search(options)
         if problems:
             raise InvalidInputError(under("formats", problems))
 

@@ -13,10 +13,15 @@ from multiblast.archive.rows import read_rows
 from multiblast.reports.coverage import coverage_percent
 from multiblast.reports.hits import HIT_FIELDS
 from multiblast.reports.html.archive_reader import Hsp, QueryResult, Subject
+from multiblast.search import options_of
+from multiblast.sequences import read_canonical
 from multiblast.sequences.sequence import as_text
 
 if TYPE_CHECKING:
+    from multiblast.database import QueryJob
+    from multiblast.jobs import Child
     from multiblast.plugins.search_programs import SearchPlugin
+    from multiblast.search import SearchEngine
     from multiblast.sequences import Sequence as FastaSequence
 
 _MATRIX = "BLOSUM62"
@@ -157,6 +162,14 @@ class PluginHits:
             "stitle": row.get("stitle") or "N/A",
         }
         return [str(self.position), self.query.title, *(str(values[name]) for name in HIT_FIELDS)]
+
+
+def read_hits_of(engine: SearchEngine, plugin: SearchPlugin, query: QueryJob, child: Child) -> PluginHits:
+    """Return what a plugin found for one sequence of a query job, as it is kept."""
+    with engine.store.open(query.query_key, child.query_offset, child.query_bytes) as stream:
+        (sequence,) = read_canonical(stream)
+    (archive,) = engine.results.archives([child.result_key])
+    return PluginHits(plugin, child.position, sequence, archive, str(options_of(query).value("matrix") or ""))
 
 
 @cache

@@ -11,8 +11,10 @@ from multiblast.errors import InvalidInputError, Problem
 from multiblast.ids import Canonical
 from multiblast.reports.formats import FORMATS, ReportFormat, find_format
 from multiblast.search.plugins import search_plugin, search_plugins
+from multiblast.search.profiles import outputs_of
 
 if TYPE_CHECKING:
+    from multiblast.options import Options
     from multiblast.plugins.search_programs import SearchPlugin
 
 _LARGEST = 999_999_999
@@ -109,6 +111,17 @@ class Formatting(BaseModel):
         """Return what counts for the report's id: spelled as in requests, without defaults."""
         changed = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
         return {**changed, "formatType": self.format}
+
+    def check_search(self, options: Options) -> None:
+        """Refuse what a search with these options, done or to be done, has no such report of.
+
+        Raises:
+            InvalidInputError: the program has no such report, or the search keeps no profiles.
+        """
+        if self.row.from_profiles and not outputs_of(options, ""):
+            reason = "the search kept no profiles: submit it with out_pssm or out_ascii_pssm"
+            raise InvalidInputError(Problem(reason, "formatType"))
+        self.check_program(options.program)
 
     def check_program(self, program: str) -> None:
         """Refuse what the program that searched has no such report of."""

@@ -2,18 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from io import BufferedReader, RawIOBase
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import cast
+from typing import BinaryIO, cast
 
+from multiblast.archive.rows import names_in_rows
+from multiblast.archive.summary import read_subjects
+from multiblast.database import QueryJob
 from multiblast.molecules import DatabaseKind
 from multiblast.programs import Program
 from multiblast.reports.html.archive_reader import Subject
+from multiblast.search import SearchEngine, search_plugin
 from multiblast.targets import BlastDatabase, database_argument, ordinal_of
 
 _LINE = 80
+
+
+def open_subjects(engine: SearchEngine, query: QueryJob, names: Iterable[str]) -> BinaryIO:
+    """Open the whole sequences of subjects of a query job as FASTA, each once.
+
+    Args:
+        engine: Finds the databases of the job.
+        query: The job.
+        names: By which its results know subjects; read once it is sure that its databases are there.
+
+    Raises:
+        ConflictError: a database changed since the job was searched.
+    """
+    databases, program = engine.resolver.context(query).databases, engine.installation.program("blastdbcmd")
+    write, wanted = write_named if search_plugin(query.program) else write_subjects, list(dict.fromkeys(names))
+    return _opened(lambda output: write(databases, wanted, output, program) if wanted else output.touch())
+
+
+def open_all_subjects(engine: SearchEngine, query: QueryJob) -> BinaryIO:
+    """Open the whole sequences of all that a complete query job found: see `open_subjects`."""
+    keys = (child.result_key for child in engine.jobs.children(query) if child.pack)
+    read = names_in_rows if search_plugin(query.program) else read_subjects
+    return open_subjects(engine, query, (name for archive in engine.results.archives(keys) for name in read(archive)))
+
+
+def open_aligned_parts(subjects: Iterable[Subject]) -> BinaryIO:
+    """Open the parts of subjects that are aligned, one for each alignment, as they are in it but for gaps."""
+    return _opened(lambda output: write_aligned_parts(subjects, output))
+
+
+def _opened(write: Callable[[Path], object]) -> BinaryIO:
+    with TemporaryDirectory(prefix="multiblast-") as directory:
+        output = Path(directory) / "subjects.fasta"
+        write(output)
+        return output.open("rb")  # it can be read although the directory goes
 
 
 def write_subjects(

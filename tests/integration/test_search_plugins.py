@@ -136,12 +136,12 @@ def test_other_formats_are_refused_with_those_that_can_be_had(
         services.reports.submit(ANYBODY, job.job_id, Formatting.read(name))
 
 
-def test_fields_are_refused_by_name_before_anything_runs(services: Services) -> None:
+def test_fields_are_refused_by_name_before_anything_runs() -> None:
     options = options_for("diamond-blastp")(program="diamond-blastp")
     with pytest.raises(InvalidInputError, match=r"diamond-blastp has no field 'staxids'.*choose from .*stitle"):
-        services.reports.check_search(options, Formatting.read(6, fields="std staxids"))
+        Formatting.read(6, fields="std staxids").check_search(options)
     with pytest.raises(InvalidInputError, match="blastp knows no field cigar"):
-        services.reports.check_search(options_for("blastp")(program="blastp"), Formatting.read(6, fields="cigar"))
+        Formatting.read(6, fields="cigar").check_search(options_for("blastp")(program="blastp"))
     with pytest.raises(InvalidInputError, match="knows no field 'nonsense'"):
         Formatting.read(6, fields="nonsense")
 
