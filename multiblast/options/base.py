@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from multiblast.errors import InvalidInputError, Problem
 from multiblast.ids import Canonical
 from multiblast.molecules import DatabaseKind, Molecule
 from multiblast.options.option import Form, Option
 from multiblast.options.rules import contradictions
+from multiblast.options.values import number
 
 
 def _describe(schema: dict[str, Any], model: type[BaseModel]) -> None:
@@ -93,6 +102,12 @@ class Options(BaseModel):
     def megablast_index(self) -> str | None:
         """The name of the MegaBLAST index that is used; empty for the database's own, ``None`` for no index."""
         return self.value("index_name") if self.value("use_index") else None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _read_number(cls, value: Any, info: ValidationInfo) -> Any:
+        option = cls.declared.get(info.field_name or "")
+        return number(value) if option and option.is_number else value
 
     @model_validator(mode="after")
     def _refuse_contradictions(self) -> Self:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 from pydantic import Field
 
@@ -79,6 +79,12 @@ class Option:
     requires: tuple[str, ...] = ()
     since: str = ""
     until: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_number(self) -> bool:
+        """Whether its values are numbers, perhaps a choice of some."""
+        kind = get_args(self.kind)[0] if get_origin(self.kind) is Annotated else self.kind
+        return kind in {int, float} or isinstance(next(iter(get_args(kind)), None), int)
 
     def is_in(self, program: str, version: str) -> bool:
         """Return whether a version of a program that has the option, such as ``2.12.0+``, has it already and still."""

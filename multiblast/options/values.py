@@ -17,6 +17,13 @@ _COMPOSITION_MODES = {
 }
 
 
+def number(value: Any) -> Any:
+    """Refuse a truth value, as an option has that is named without its value: it would count as 0 or 1."""
+    if isinstance(value, bool):
+        raise ValueError("a number is needed, and a name without a value means true")  # noqa: TRY004 - pydantic knows no other
+    return value
+
+
 def integer(value: Any) -> Any:
     """Read digits, which a choice of numbers would not accept as text."""
     return int(value) if isinstance(value, str) and re.fullmatch(r"\d{1,9}", value.strip()) else value

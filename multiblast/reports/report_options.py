@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from multiblast.errors import InvalidInputError, Problem
 from multiblast.ids import Canonical
+from multiblast.options.values import number
 from multiblast.reports.formats import FORMATS, ReportFormat, find_format
 from multiblast.search.plugins import search_plugin, search_plugins
 from multiblast.search.profiles import outputs_of
@@ -24,9 +25,9 @@ _Name = Annotated[str, BeforeValidator(lambda given: find_format(given).name)]
 _Fields = Annotated[tuple[str, ...], BeforeValidator(lambda given: given.split() if isinstance(given, str) else given)]
 # A switch that is named without a value, as at a terminal, is on.
 _Switch = Annotated[bool, BeforeValidator(lambda given: True if given == "" else given)]
-_Count = Annotated[int | None, Field(ge=0, le=_LARGEST)]
-_Least = Annotated[int | None, Field(ge=1, le=_LARGEST)]
-_SortKey = Annotated[int | None, Field(ge=0, le=4)]
+_Count = Annotated[int | None, Field(ge=0, le=_LARGEST), BeforeValidator(number)]
+_Least = Annotated[int | None, Field(ge=1, le=_LARGEST), BeforeValidator(number)]
+_SortKey = Annotated[int | None, Field(ge=0, le=4), BeforeValidator(number)]
 
 
 class Formatting(BaseModel):
@@ -175,8 +176,8 @@ class Formatting(BaseModel):
             "-sorthits": self.sort_hits,
             "-sorthsps": self.sort_hsps,
         }
-        for name, number in numbers.items():
-            arguments += [] if number is None else [name, str(number)]
+        for name, value in numbers.items():
+            arguments += [] if value is None else [name, str(value)]
         return arguments
 
     @field_validator("*")

@@ -53,6 +53,25 @@ def test_options_given_twice_are_refused() -> None:
     assert "as evalue before" in refused("blastp", ["evalue=1", "eValue=2"])["eValue"][0]
 
 
+@pytest.mark.parametrize(
+    ("program", "name"),
+    [
+        *(("blastp", name) for name in ("evalue", "max_target_seqs", "gapopen", "dbsize", "comp_based_stats")),
+        *(("blastx", name) for name in ("query_gencode", "qcov_hsp_perc", "max_intron_length")),
+        *(("blastn", name) for name in ("penalty", "template_length", "min_raw_gapped_score")),
+    ],
+)
+def test_options_of_numbers_are_refused_without_a_value(program: str, name: str) -> None:
+    """They would count as 1: a search that nobody wanted, and no word of it."""
+    assert set(refused(program, [name])) == {name}
+    assert set(refused(program, {name: True})) == {name}
+
+
+def test_options_without_a_value_switch_on_what_can_be_on() -> None:
+    assert parse_options("blastp", ["lcase_masking", "seg"]).changed() == {"lcase_masking": True, "seg": "12 2.2 2.5"}
+    assert parse_options("blastn", ["-sum_stats"]).changed() == {"sum_stats": "true"}
+
+
 def test_options_unknown_program_is_not_found() -> None:
     with pytest.raises(NotFoundError, match="blastq"):
         parse_options("blastq")

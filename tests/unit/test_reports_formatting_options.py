@@ -40,6 +40,7 @@ def test_format_is_known_by_number_text_and_choice(given: object) -> None:
         (0, {"maxTargetSequences": 0}, {"maxTargetSequences"}),
         (0, {"maxTargetSequences": "1" * 10}, {"maxTargetSequences"}),
         (0, {"numDescriptions": "five", "html": "maybe", "out": "/etc/passwd"}, {"numDescriptions", "html", "out"}),
+        (0, {"lineLength": True, "sortHits": False}, {"lineLength", "sortHits"}),
         (0, {"num_descriptions": 3}, {"num_descriptions"}),
         ("html", {"formatFields": "std", "html": "true"}, {"formatFields", "html"}),
     ],
