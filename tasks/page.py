@@ -30,8 +30,7 @@ from prefect.states import Crashed
 
 from blocks.services import services
 from multiblast.accounts import Requester
-from multiblast.actions.comparison import Comparison
-from multiblast.actions.queries import comparison_key
+from multiblast.actions.comparison import Comparison, comparison_key
 from multiblast.database import JobKind
 from multiblast.errors import ConflictError, InvalidInputError, MultiblastError
 from multiblast.jobs import address_of

@@ -10,21 +10,23 @@ from collections.abc import Sequence as SequenceOf
 from contextlib import ExitStack, closing
 from dataclasses import astuple, dataclass, field, fields
 from functools import cached_property
-from io import SEEK_END
+from io import SEEK_END, TextIOWrapper
 from itertools import islice
 from tempfile import TemporaryFile
 from typing import Literal, TextIO, overload
 
 from sqlmodel import col, select
 
+from multiblast.actions.stored_file import StoredFile
 from multiblast.archive.rows import is_rows, subjects_of_rows
 from multiblast.archive.summary import ArchivedSubject, read_subjects
 from multiblast.database import QueryJob, Run, in_portions
-from multiblast.errors import ConflictError, ObjectMissingError
+from multiblast.errors import ConflictError, NotFoundError, ObjectMissingError
+from multiblast.ids import digest_of_text, is_id
 from multiblast.jobs import IdSet, sequence_digest
+from multiblast.object_kinds import ObjectKind
 from multiblast.results import ResultKeys
 from multiblast.search import SearchEngine, SubjectNames, options_of
-from multiblast.sequences import Sequence, read_canonical
 from multiblast.stores import Store
 from multiblast.targets import ordinal_of
 
@@ -164,7 +166,7 @@ class Comparisons:
         context = self._engine.context(job.id)
         for state in self._engine.states.earlier(context.databases):
             keys = self._engine.resolver.result_keys(context.options, context.databases, state.searched)
-            found = (keys.key(sequence.residues) for sequence in self._sequences(job))
+            found = (keys.key(sequence.residues) for sequence in self._engine.sequences(job))
             if any(self._engine.results.packs(some) for some in in_portions(found, _AT_A_TIME)):
                 return keys.search, state.searched
         return None, []
@@ -202,16 +204,35 @@ class Comparisons:
         then, now = _keys(other, search_before), _keys(job, job.search_key)
         known = None if other.id == job.id else IdSet()
         if known is not None:
-            for sequence in self._sequences(other):
+            for sequence in self._engine.sequences(other):
                 known.add(sequence_digest(sequence.residues))
-        for sequence in self._sequences(job):
+        for sequence in self._engine.sequences(job):
             residues = sequence.residues
             has_before = known is None or sequence_digest(residues) in known
             yield sequence.name, then.key(residues) if has_before else "", now.key(residues)
 
-    def _sequences(self, job: QueryJob) -> Iterator[Sequence]:
-        with closing(self._engine.store.open(job.query_key, job.query_offset, job.query_bytes)) as stream:
-            yield from read_canonical(stream)
+    def keep(self, job_id: str, comparison: Comparison) -> str:
+        """Keep a comparison of a job as a file, by its content; return its name."""
+        with TemporaryFile() as file:
+            text = TextIOWrapper(file, "utf-8", newline="", write_through=True)
+            write_changes(comparison.changes, text)
+            name = f"{digest_of_text('comparison/1', file)}.tsv"
+            file.seek(0)
+            self._engine.store.put(comparison_key(job_id, name), file)
+            text.detach()
+        return name
+
+    def kept(self, job_id: str, name: str) -> StoredFile:
+        """Return a comparison that was kept; `NotFoundError` if there is none of the name."""
+        key, store = comparison_key(job_id, name), self._engine.store
+        if not (is_id(name.removesuffix(".tsv")) and store.exists(key)):
+            raise NotFoundError("comparison", name[:60], "compare the job again")
+        return StoredFile(name, store.stat(key).size_bytes, "text/tab-separated-values", name, store, key)
+
+
+def comparison_key(job_id: str, name: str) -> str:
+    """Return where a comparison of a job lies in the store."""
+    return ObjectKind.COMPARISON.key(f"{job_id}-{name}")
 
 
 def _keys(job: QueryJob, search_key: str) -> ResultKeys:

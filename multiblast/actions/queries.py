@@ -3,40 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, closing
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property, partial
-from io import TextIOWrapper
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from sqlalchemy import func
-from sqlmodel import Session, col, select
-
 from multiblast.accounts import Accounts, FairQueue, Requester
-from multiblast.accounts.job_rights import readable
 from multiblast.actions.answers import (
-    ChildItem,
     CreatedQuery,
     Errors,
-    JobConfig,
-    ProgramFailure,
     QueryDetails,
     QueryItem,
-    QueryTarget,
-    SequenceFailure,
     UserMeta,
 )
 from multiblast.actions.catalogue import action
 from multiblast.actions.job_door import JobDoor
 from multiblast.actions.stored_file import StoredFile
-from multiblast.database import BatchRun, ChildJob, JobEvent, JobKind, JobStatus, QueryJob
-from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem
-from multiblast.ids import digest_of_text, is_id
-from multiblast.jobs import ACTIVE, RESTARTABLE, child_rows, child_status, is_child
-from multiblast.object_kinds import ObjectKind
+from multiblast.database import JobKind, JobStatus, QueryJob
+from multiblast.errors import ConflictError, InvalidInputError, Problem
+from multiblast.jobs import ACTIVE, RESTARTABLE
 from multiblast.search.searched_job import MOST_ROWS, RowChoice, SequenceRow, chosen_rows, left_to_search, searched_job
 
 if TYPE_CHECKING:  # what only some actions need, most commands do without
@@ -245,33 +232,9 @@ class Queries(JobDoor):
             children: How many of its sequences to list.
         """
         meta = self._look_up(requester, job_id, link=link)
-        job = self.jobs.query(job_id)
-        with self._database.read() as session:
-            as_before = None
-            if job.expired_digest and job.status == JobStatus.COMPLETE:
-                from multiblast.results.results import results_digest
+        from multiblast.actions.query_details import query_details
 
-                as_before = results_digest(session, job) == job.expired_digest
-            listed = tuple(_children(session, job, children)) if job.sequences > 1 else ()
-            return QueryDetails(
-                query_job_id=job.id,
-                status=job.status,
-                site=job.site,
-                created_on=job.created_at,
-                user_meta=meta,
-                job_config=JobConfig(
-                    site=job.site, targets=tuple(QueryTarget.model_validate(target) for target in job.recipe["targets"])
-                ),
-                blast_config=_blast_config(job),
-                sequences=job.sequences,
-                children=listed or None,
-                sub_jobs=tuple(child.query_job_id for child in listed) or None,
-                parents=tuple(_parents(session, requester, job_id)) or None,
-                reason=job.reason or None,
-                pinned=job.pinned,
-                queue_position=_queue_position(session, job) if job.status == JobStatus.QUEUED else None,
-                results_as_before=as_before,
-            )
+        return query_details(self._database, self.jobs.query(job_id), requester, meta, children)
 
     @action("restart", flow="restart-job", command="jobs restart")
     def restart(self, requester: Requester, job_id: str) -> CreatedQuery:
@@ -292,7 +255,7 @@ class Queries(JobDoor):
             try:
                 self._recorder.record_again(job)
             except InvalidInputError as error:
-                raise InvalidInputError([*error.problems, *self._elsewhere(job)]) from error
+                raise InvalidInputError([*error.problems, *self._searched_elsewhere(job)]) from error
             if job.status in RESTARTABLE or self.left_to_search(job_id)[0]:
                 self.jobs.move_query([job_id], JobStatus.QUEUED, "restarted")
             elif self.jobs.query(job_id).status == JobStatus.COMPLETE:
@@ -331,16 +294,9 @@ class Queries(JobDoor):
             NotFoundError: there is no such job, or it has not run.
         """
         self._access.check_read(requester, job_id, JobKind.QUERY)
-        command, job = list(self.searched_job(job_id, count=1).command), self.jobs.query(job_id)
-        if not command:
-            raise NotFoundError("run of query job", job_id, "wait until it runs")
-        names = (f"{job.site}/{target['targetDisplayName']}/{target['targetFile']}" for target in job.recipe["targets"])
-        from multiblast.search import search_plugin
+        from multiblast.search.last_run import shown_command
 
-        if search_plugin(job.program):
-            return [" ".join(names) if _MADE_DATABASE.search(word) else word for word in command]
-        command[command.index("-db") + 1] = " ".join(names)
-        return [word.rpartition("/")[2] if word.startswith("/") else word for word in command]
+        return shown_command(self.jobs.query(job_id), self.jobs.last_run(job_id))
 
     @action("result", answer="one BLAST archive in ASN.1, merged while it is read")
     def result(self, requester: Requester, job_id: str, output: BinaryIO) -> int:
@@ -352,48 +308,24 @@ class Queries(JobDoor):
             ConflictError: it is not complete.
         """
         self._access.check_read(requester, job_id, JobKind.QUERY)
-        from multiblast.archive import merge
         from multiblast.search import search_plugin
+        from multiblast.search.whole_archive import write_archive
 
         if search_plugin(program := self._complete(job_id).program):
             raise ConflictError(
                 f"what {program} finds is no BLAST archive: make a report, in format 6, 7, 10, parquet or html"
             )
         self.jobs.touch([job_id])
-        job = self._complete(job_id)  # an expiry that begins now leaves it alone; one before took it away
-        return merge(self._parts(job), output, self._database_argument(job))
+        # A job that is looked up now is left alone by an expiry that begins now; one before took it away.
+        return write_archive(self._engine, self._complete(job_id), output)
 
     @action("errors")
     def errors(self, requester: Requester, job_id: str) -> Errors:
         """Return what went wrong with a job: what its programs wrote to standard error, and which sequences failed."""
         self._access.check_read(requester, job_id, JobKind.QUERY)
-        job = self.jobs.query(job_id)
-        with self._database.read() as session:
-            runs = session.exec(select(BatchRun).where(BatchRun.job_id == job_id).order_by(col(BatchRun.number))).all()
-        return Errors(
-            stderr="".join(run.stderr for run in runs),
-            programs=tuple(
-                ProgramFailure(
-                    at=run.started_at,
-                    sequences=run.sequences,
-                    exit_code=run.exit_code,
-                    failure_class=run.failure_class,
-                    stderr=run.stderr,
-                )
-                for run in runs
-                if run.stderr or run.failure_class
-            ),
-            sequences=tuple(
-                SequenceFailure(
-                    query_job_id=child.job_id,
-                    position=child.position,
-                    failure_class=child.failure_class,
-                    message=child.message or "",
-                )
-                for child in self.jobs.failed(job)
-                if child.failure_class is not None
-            ),
-        )
+        from multiblast.actions.query_details import query_errors
+
+        return query_errors(self._database, job_id, self.jobs.failed(self.jobs.query(job_id)))
 
     def can_compare(self, job_id: str) -> bool:
         """Whether results of a job are known from before, with other databases or another program version."""
@@ -424,16 +356,7 @@ class Queries(JobDoor):
 
     def keep_comparison(self, job_id: str, comparison: Comparison) -> str:
         """Keep a comparison of a job as a file, by its content, so that what was handed out stays; return its name."""
-        from multiblast.actions.comparison import write_changes
-
-        with TemporaryFile() as file:
-            text = TextIOWrapper(file, "utf-8", newline="", write_through=True)
-            write_changes(comparison.changes, text)
-            name = f"{digest_of_text('comparison/1', file)}.tsv"
-            file.seek(0)
-            self._engine.store.put(comparison_key(job_id, name), file)
-            text.detach()
-        return name
+        return self._comparisons.keep(job_id, comparison)
 
     def comparison_file(self, requester: Requester, job_id: str, name: str) -> StoredFile:
         """Return a comparison that was kept, by its name: see `keep_comparison`.
@@ -442,10 +365,7 @@ class Queries(JobDoor):
             NotFoundError: there is no such job or comparison.
         """
         self._access.check_read(requester, job_id, JobKind.QUERY)
-        key, store = comparison_key(job_id, name), self._engine.store
-        if not (is_id(name.removesuffix(".tsv")) and store.exists(key)):
-            raise NotFoundError("comparison", name[:60], "compare the job again")
-        return StoredFile(name, store.stat(key).size_bytes, "text/tab-separated-values", name, store, key)
+        return self._comparisons.kept(job_id, name)
 
     def targets(self) -> dict[str, dict[str, dict[str, list[str]]]]:
         """Return what can be searched: ``{site: {target: {"naTargets": […], "aaTargets": […]}}}``."""
@@ -457,81 +377,9 @@ class Queries(JobDoor):
             raise ConflictError(f"job {job_id} is {job.status}: its result can be read once it is complete")
         return job
 
-    def _parts(self, job: QueryJob) -> Iterator[tuple[bytes, bytes]]:
-        from multiblast.sequences import read_canonical
+    def _searched_elsewhere(self, job: QueryJob) -> list[Problem]:
+        from multiblast.search.last_run import other_root
 
-        keys = (child.result_key for child in self.jobs.children(job))
-        with closing(self._engine.store.open(job.query_key, job.query_offset, job.query_bytes)) as stream:
-            for sequence, archive in zip(read_canonical(stream), self.results.archives(keys), strict=True):
-                yield sequence.defline, archive
-
-    def _elsewhere(self, job: QueryJob) -> Iterator[Problem]:
-        """Yield where a job was last searched, if that was below another targets root."""
-        run, targets = self.jobs.last_run(job.id), self._engine.targets
-        if run is None or "-db" not in run.command or "{build}" in targets.layout.pattern:
-            return
-        searched, roots = run.command[run.command.index("-db") + 1], []
-        for target in job.recipe["targets"]:
-            directory = targets.layout.directory(job.site, target["targetDisplayName"])
-            before, found, _ = searched.partition(f"/{directory}/{target['targetFile']}")
-            roots += [before.lstrip('"')] if found else []
-        # Of several, the shortest is of the one that is named first.
-        root = min(roots, key=len, default=str(targets.root))
-        if root != str(targets.root):
-            yield Problem(f"it was last searched below {root}: `--targets-root {root}` searches there again")
-
-    def _database_argument(self, job: QueryJob) -> str:
-        """Return where the databases are now, or were when the job was searched if they have changed since."""
-        from multiblast.targets import database_argument
-
-        try:
-            return database_argument(self._engine.resolver.context(job).databases)
-        except (ConflictError, InvalidInputError) as error:
-            run = self.jobs.last_run(job.id)
-            if run is None:
-                raise NotFoundError("run of query job", job.id, "restart it") from error
-            return run.command[run.command.index("-db") + 1]
-
-
-def comparison_key(job_id: str, name: str) -> str:
-    """Return where a comparison of a job lies in the store."""
-    return ObjectKind.COMPARISON.key(f"{job_id}-{name}")
-
-
-def _blast_config(job: QueryJob) -> dict[str, Any]:
-    from multiblast.search import options_of
-
-    options = options_of(job)
-    return {"tool": job.program} | {options.declared[name].config: value for name, value in options.changed().items()}
-
-
-def _children(session: Session, job: QueryJob, count: int) -> Iterator[ChildItem]:
-    columns = (ChildJob.position, ChildJob.child_id, child_status(), ChildJob.title)
-    mine = child_rows(*columns).where(ChildJob.list_number == job.list_number, ChildJob.position <= count)
-    for position, child_id, status, title in session.execute(mine.order_by(None).order_by(ChildJob.position)):
-        yield ChildItem(query_job_id=child_id, position=position, status=status, title=title)
-
-
-def _parents(session: Session, requester: Requester, job_id: str) -> list[str]:
-    statement = (
-        select(QueryJob.id)
-        .join(ChildJob, col(ChildJob.list_number) == QueryJob.list_number)
-        .where(ChildJob.child_id == job_id, readable(requester, JobKind.QUERY))
-        .distinct()
-        .order_by(QueryJob.id)
-    )
-    return list(session.exec(statement))
-
-
-def _queue_position(session: Session, job: QueryJob) -> int:
-    """Return how many jobs that were submitted wait since before this one, and itself."""
-    since = func.max(JobEvent.number)  # a queued job's last event is that it was queued
-    own = session.exec(select(since).where(JobEvent.job_id == job.id)).one()
-    earlier = (
-        select(QueryJob.id)
-        .join(JobEvent, col(JobEvent.job_id) == QueryJob.id)
-        .where(QueryJob.status == JobStatus.QUEUED, ~is_child())
-        .group_by(QueryJob.id)
-        .having(since < (own or 0))
-    )
-    return int(session.exec(select(func.count()).select_from(earlier.subquery())).one()) + 1
+        root = other_root(self._engine.targets, job, self.jobs.last_run(job.id))
+        remedy = f"`--targets-root {root}` searches there again"
+        return [Problem(f"it was last searched below {root}: {remedy}")] if root else []

@@ -10,7 +10,6 @@ from multiblast.database import QueryJob
 from multiblast.errors import ConflictError, InvalidInputError, Problem
 from multiblast.reports.report_options import Formatting
 from multiblast.search import SearchEngine
-from multiblast.sequences import read_canonical
 from multiblast.targets import database_argument
 
 _REMEDY = "BLAST+ cannot write such letters as XML: choose another format, such as 15 (JSON) or 0 (text)"
@@ -39,11 +38,10 @@ def _problems(engine: SearchEngine, query: QueryJob) -> Iterator[Problem]:
         path = database_argument(engine.resolver.context(query).databases)
         if found := _beyond(path.encode("utf-8", "surrogateescape"), last):
             yield Problem(f"the database's path {path!r} has {found!r}: {_REMEDY}", "formatType")
-    with engine.store.open(query.query_key, query.query_offset, query.query_bytes) as stream:
-        for sequence in read_canonical(stream):
-            if found := _beyond(sequence.defline, last):
-                reason = f"the title {sequence.title[:60]!r} has {found!r}: {_REMEDY}"
-                yield Problem(reason, "formatType", record=sequence.number)
+    for sequence in engine.sequences(query):
+        if found := _beyond(sequence.defline, last):
+            reason = f"the title {sequence.title[:60]!r} has {found!r}: {_REMEDY}"
+            yield Problem(reason, "formatType", record=sequence.number)
 
 
 def _beyond(text: bytes, last: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -14,10 +16,12 @@ from multiblast.stores import Store
 from multiblast.targets import Targets
 
 if TYPE_CHECKING:  # what reading jobs does without
+    from multiblast.database import QueryJob
     from multiblast.grown.states import States
     from multiblast.results import Results
     from multiblast.search.context import SearchContext
     from multiblast.search.resolver import Resolver
+    from multiblast.sequences import Sequence
 
 
 @dataclass
@@ -55,6 +59,13 @@ class SearchEngine:
         from multiblast.search.resolver import Resolver
 
         return Resolver(self.installation, self.targets)
+
+    def sequences(self, job: QueryJob) -> Iterator[Sequence]:
+        """Yield the sequences of a query job, in order."""
+        from multiblast.sequences import read_canonical
+
+        with closing(self.store.open(job.query_key, job.query_offset, job.query_bytes)) as stream:
+            yield from read_canonical(stream)
 
     def context(self, job_id: str) -> SearchContext:
         """Return what a job's batches share; its databases as they are now: see `Resolver.context`."""
