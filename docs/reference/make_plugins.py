@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from multiblast.actions import plugin_sources
 from multiblast.database import JobStatus
-from multiblast.plugins import description, parameters, search_table
+from multiblast.plugins import description, parameters, ports, run_table, search_table
 from multiblast.plugins.catalogue import Catalogue
 from multiblast.plugins.kinds import DIRECTORY, SUFFIXES
 from multiblast.plugins.pages import pages
@@ -48,7 +48,7 @@ def page() -> str:
 
 def _parts() -> Iterator[tuple[str, str]]:
     """Yield the parts that are made, each with what it is called in its comment."""
-    for module in (search_table, parameters, description):
+    for module in (search_table, parameters, ports, run_table, description):
         for name, model in inspect.getmembers(module, inspect.isclass):
             if issubclass(model, BaseModel) and not name.startswith("_") and model is not BaseModel:
                 yield name, _table(model)

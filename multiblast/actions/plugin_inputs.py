@@ -11,7 +11,8 @@ from multiblast.accounts import Requester
 from multiblast.actions.plugin_sources import ANY, Offer, PluginSources, Taken
 from multiblast.errors import InvalidInputError, Problem, collecting
 from multiblast.plugins.chains import Made
-from multiblast.plugins.description import Description, Input
+from multiblast.plugins.description import Description
+from multiblast.plugins.ports import Input
 
 
 @dataclass

@@ -36,8 +36,8 @@ from multiblast.files import save, sha256_of
 from multiblast.jobs import Jobs
 from multiblast.molecules import DatabaseKind
 from multiblast.object_kinds import ObjectKind
-from multiblast.plugins.description import Input
 from multiblast.plugins.kinds import DIRECTORY, UNKNOWN, content_of
+from multiblast.plugins.ports import Input
 from multiblast.reports import Formatting
 from multiblast.reports.run import is_long_ago
 from multiblast.search import options_of

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from multiblast.errors import InvalidInputError, NotFoundError, Problem
 from multiblast.plugins.catalogue import Catalogue
-from multiblast.plugins.description import Description, Input
+from multiblast.plugins.description import Description
 from multiblast.plugins.kinds import matches, resolved
 from multiblast.plugins.plugin import Plugin
+from multiblast.plugins.ports import Input
 
 USUAL = "usual"
 _LONGEST = 6

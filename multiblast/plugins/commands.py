@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from multiblast.errors import InvalidInputError, Problem
-from multiblast.plugins.description import PLACEHOLDER, Conditional, Description
+from multiblast.plugins.description import Description
 from multiblast.plugins.kinds import DIRECTORY, SUFFIXES
+from multiblast.plugins.run_table import PLACEHOLDER, Conditional
 
 OUTPUTS = "outputs"
 """The directory, in that of a run, in which outputs are looked for."""

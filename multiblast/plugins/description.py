@@ -13,143 +13,16 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from multiblast.options import is_taken
-from multiblast.plugins.kinds import CONTENT_TYPE, DATA_TYPE, UNKNOWN, matches
 from multiblast.plugins.parameters import Parameter, TableModel, check_pattern
+from multiblast.plugins.ports import Input, Output, PortName
+from multiblast.plugins.run_table import PLACEHOLDER, PLAIN_WORDS, Run
 from multiblast.plugins.search_table import SEARCH_WORDS, SearchTable
 from multiblast.plugins.table_problems import UnfittingKeysError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=60)]
-PortName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=60)]
 _Version = Annotated[str, StringConstraints(pattern=r"^[0-9][A-Za-z0-9.+_-]*$", max_length=60)]
 _Tag = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=60)]
-_DataType = Annotated[str, StringConstraints(pattern=f"^{DATA_TYPE}$")]
-_OutputType = Annotated[
-    str, StringConstraints(pattern=r"^(\*|[a-z][a-z0-9-]*(/([a-z][a-z0-9-]*|\{[A-Za-z0-9_]+\}))?)$")
-]
-_ContentType = Annotated[str, StringConstraints(pattern=f"^{CONTENT_TYPE}$")]
 _Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$")]
-
-PLACEHOLDER = re.compile(r"\{([a-z]+)(?:\.([A-Za-z0-9_]+))?\}")
-"""What stands in a word of a command for something else, such as ``{inputs.sequences}`` or ``{threads}``."""
-
-_CONDITION = re.compile(r"(inputs|parameters)\.([A-Za-z0-9_]+)(?:\s*=\s*(.+))?")
-_PLAIN_WORDS = {"threads", "work", "plugin"}
-
-
-class Input(TableModel):
-    """What a plugin takes at one port.
-
-    Attributes:
-        data: What it means, such as ``sequences/protein``: see `multiblast.plugins.kinds`.
-        content: How it may be written.
-        required: Whether it has to be given.
-        many: Whether any number of files is taken, in order.
-        label: What a person reads before its field.
-        help: What a person reads about it.
-    """
-
-    data: _DataType = "*"
-    content: tuple[_ContentType, ...] = ("*",)
-    required: bool = True
-    many: bool = False
-    label: str = ""
-    help: str = ""
-
-    def takes(self, data: str, content: str) -> bool:
-        """Return whether something fits by its types; what is not known of it fits."""
-        is_fit = content == UNKNOWN or any(matches(content, one) for one in self.content)
-        return is_fit and (data == "*" or matches(data, self.data))
-
-
-class Output(TableModel):
-    """What a plugin makes at one port.
-
-    Attributes:
-        data: What it means; ``alignment/{sequences}`` has the sub-type of what came in at the port ``sequences``.
-        content: How it is written.
-        required: Whether a run that does not make it has failed. One that is not required may be left out or empty.
-        label: What a person reads before it.
-        help: What a person reads about it.
-        edam: The EDAM format that this is, such as ``format_1929``.
-        many: Whether any number of files is made, each of which the plugin names by an event.
-    """
-
-    data: _OutputType
-    content: _ContentType
-    required: bool = True
-    label: str = ""
-    help: str = ""
-    edam: Annotated[str, StringConstraints(pattern=r"^(format_[0-9]{4})?$")] = ""
-    many: bool = False
-
-
-class Conditional(TableModel):
-    """Words of a command that are left out where a condition does not hold.
-
-    Attributes:
-        when: ``parameters.NAME``, which holds for what is neither empty nor false, ``parameters.NAME = VALUE``, or
-            ``inputs.NAME``, which holds for what is given.
-        words: What stands in the command where it holds.
-    """
-
-    when: str
-    words: tuple[str, ...]
-
-    @property
-    def condition(self) -> tuple[str, str, str | None]:
-        """What is looked at, ``inputs`` or ``parameters``, its name, and the value that it must have, if any."""
-        found = _CONDITION.fullmatch(self.when.strip())
-        if found is None:
-            raise ValueError(
-                f"{self.when!r} is no condition: write parameters.NAME, parameters.NAME = VALUE or inputs.NAME"
-            )
-        return found[1], found[2], found[3]
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        _ = self.condition
-        return self
-
-
-class Run(TableModel):
-    """How a plugin is run: a command, or a Python script in an environment of its own.
-
-    Attributes:
-        command: Its words; ``{inputs.NAME}``, ``{outputs.NAME}``, ``{parameters.NAME}``, ``{threads}``, ``{work}`` (the
-            directory that it may write to) and ``{plugin}`` (that of its own files) stand for what they say. A word
-            that is just one placeholder of several files becomes several words. ``python3`` as its first word is the
-            Python of the plugin's environment. There is no shell.
-        script: Instead: a Python script beside the table, run by the environment's Python.
-        stdout: The output to which what it prints goes.
-        timeout_s: How many seconds it may take.
-        memory_gb: How much memory all its processes may have together.
-        output_gb: How much it may write.
-        processes: How many processes it may have at a time.
-        threads: How many threads it is given at most; 0 is as many as the worker gives.
-        network: Whether it may use the network.
-        cache: Whether equal inputs give equal outputs, so that it is never done twice.
-        queue: The work queue of its runs, instead of ``plugins``.
-        concurrency: How many runs of it there may be at a time; 0 is no limit.
-    """
-
-    command: tuple[str | Conditional, ...] = ()
-    script: Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_][A-Za-z0-9_-]*\.py)?$")] = ""
-    stdout: str = ""
-    timeout_s: Annotated[float, Field(gt=0, le=30 * 24 * 3600)] = 3600.0
-    memory_gb: Annotated[float, Field(gt=0, le=4096)] = 8.0
-    output_gb: Annotated[float, Field(gt=0, le=65536)] = 10.0
-    processes: Annotated[int, Field(ge=1, le=100_000)] = 512
-    threads: Annotated[int, Field(ge=0, le=1024)] = 0
-    network: bool = False
-    cache: bool = True
-    queue: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]*$")] = ""
-    concurrency: Annotated[int, Field(ge=0, le=10_000)] = 0
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if bool(self.command) == bool(self.script):
-            raise ValueError("give either a command or a script")
-        return self
 
 
 class Tool(TableModel):
@@ -336,23 +209,26 @@ class Description(TableModel):
             "outputs": self.outputs,
             "parameters": self.parameters,
         }
+        plain = PLAIN_WORDS | SEARCH_WORDS if self.search else PLAIN_WORDS
         for room, name in PLACEHOLDER.findall(word):
-            if name and room in rooms and name not in rooms[room]:
-                there = ", ".join(f"{room}.{one}" for one in rooms[room]) or f"no {room}"
-                yield f"run.command: there is no {room}.{name}; there is {there}"
-            elif name and room not in rooms and (room, name) != ("columns", "joined"):
-                remedy = "use inputs.NAME, outputs.NAME or parameters.NAME"
-                yield f"run.command: {{{room}.{name}}} stands for nothing: {remedy}"
-            if not name and room not in _PLAIN_WORDS | (SEARCH_WORDS if self.search else set()):
-                yield f"run.command: {{{room}}} stands for nothing: use inputs.NAME, outputs.NAME or parameters.NAME"
+            whole = f"{room}.{name}" if name else room
+            if name and room in rooms:
+                if name not in rooms[room]:
+                    there = ", ".join(f"{room}.{one}" for one in rooms[room]) or f"no {room}"
+                    yield f"run.command: there is no {whole}; there is {there}"
+            elif whole != "columns.joined" and (name or room not in plain):
+                yield f"run.command: {{{whole}}} stands for nothing: use inputs.NAME, outputs.NAME or parameters.NAME"
             if room == "parameters" and name in self.parameters:
-                parameter = self.parameters[name]
-                if parameter.type == "text" and not parameter.pattern:
-                    yield f"parameters.{name}: a text that gets into the command needs a pattern"
-                if parameter.lines:
-                    yield f"parameters.{name}: a text of several lines gets into no command: let a script read it"
-                if parameter.is_private:
-                    yield f"parameters.{name}: every user of the machine sees commands: let a script read it"
+                yield from self._check_in_command(name, self.parameters[name])
+
+    def _check_in_command(self, name: str, parameter: Parameter) -> Iterator[str]:
+        """Yield why the value of a parameter must not get into the command."""
+        if parameter.type == "text" and not parameter.pattern:
+            yield f"parameters.{name}: a text that gets into the command needs a pattern"
+        if parameter.lines:
+            yield f"parameters.{name}: a text of several lines gets into no command: let a script read it"
+        if parameter.is_private:
+            yield f"parameters.{name}: every user of the machine sees commands: let a script read it"
 
     def _check_texts(self) -> Iterator[str]:
         """Yield what could command the terminal of somebody who lists plugins."""

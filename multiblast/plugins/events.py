@@ -20,10 +20,10 @@ from typing import Any, Self
 
 from pydantic import TypeAdapter, ValidationError
 
-from multiblast.plugins.description import PortName
 from multiblast.plugins.failure import PluginError
 from multiblast.plugins.kinds import CONTENT_TYPE, DATA_TYPE
 from multiblast.plugins.parameters import Parameter
+from multiblast.plugins.ports import PortName
 from multiblast.plugins.table_problems import plain_message
 
 _FILE = "events.jsonl"

@@ -7,8 +7,9 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field, create_model
 
-from multiblast.plugins.description import Description, Input
+from multiblast.plugins.description import Description
 from multiblast.plugins.parameters import Parameter
+from multiblast.plugins.ports import Input
 
 BaseT = TypeVar("BaseT", bound=BaseModel)
 

@@ -20,8 +20,8 @@ import psutil
 from multiblast.errors import FailureClass
 from multiblast.orphans import start_with_parent
 from multiblast.plugins import supervisor
-from multiblast.plugins.description import Run
 from multiblast.plugins.failure import PluginError
+from multiblast.plugins.run_table import Run
 from multiblast.programs import ended_within, printed_text
 
 _KEPT_BYTES = 65536

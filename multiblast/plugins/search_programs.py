@@ -16,9 +16,10 @@ from multiblast.options import AddedOptions, AddedProgram, Options, make_model
 from multiblast.options.option import NOWHERE, Option
 from multiblast.plugins.catalogue import Catalogue
 from multiblast.plugins.commands import PYTHONS
-from multiblast.plugins.description import Conditional, Description, Tool
+from multiblast.plugins.description import Description, Tool
 from multiblast.plugins.parameters import Parameter
 from multiblast.plugins.plugin import Plugin
+from multiblast.plugins.run_table import Conditional
 from multiblast.plugins.search_table import SearchTable
 from multiblast.plugins.tools import ToolError, tool_version
 from multiblast.settings import PluginRules

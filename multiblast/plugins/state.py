@@ -18,11 +18,11 @@ from sqlalchemy.schema import CreateSchema
 
 from multiblast.errors import FailureClass
 from multiblast.files import make_private
-from multiblast.plugins.description import Run
 from multiblast.plugins.failure import PluginError
 from multiblast.plugins.plugin import Plugin
 from multiblast.plugins.records import file_lock, plugins_home
 from multiblast.plugins.rounds import RoundRequest, run_round
+from multiblast.plugins.run_table import Run
 from multiblast.settings import PLUGINS_DATABASE
 
 # Alembic's own command would want a file beside the migrations.

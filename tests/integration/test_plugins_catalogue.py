@@ -12,9 +12,9 @@ import pytest
 
 from multiblast.errors import InvalidInputError, NotFoundError
 from multiblast.plugins.catalogue import Catalogue
-from multiblast.plugins.description import Output
 from multiblast.plugins.git_sources import Checkouts, GitSource
 from multiblast.plugins.plugin import SourceKind
+from multiblast.plugins.ports import Output
 from multiblast.plugins.records import Configuration, PinFile, Places, write_places
 from multiblast.settings import PluginRules
 from tests.support.plugins import COMMAND, write_script, write_table

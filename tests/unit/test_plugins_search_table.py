@@ -10,7 +10,7 @@ import pytest
 
 from multiblast.errors import InvalidInputError
 from multiblast.options import parse_options
-from multiblast.plugins.description import Conditional
+from multiblast.plugins.run_table import Conditional
 from multiblast.plugins.search_databases import SearchDatabase
 from multiblast.plugins.search_programs import SearchPlugin
 from multiblast.plugins.search_table import NEEDED_COLUMNS

@@ -7,8 +7,8 @@ from html import escape
 
 from starlette.responses import HTMLResponse
 
-from multiblast.plugins.description import Input
 from multiblast.plugins.parameters import Parameter
+from multiblast.plugins.ports import Input
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">

@@ -12,13 +12,15 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from multiblast.errors import MultiblastError
-from multiblast.plugins.description import Description, Output, Run
+from multiblast.plugins.description import Description
 from multiblast.plugins.environments import Environments
 from multiblast.plugins.plugin import Plugin, Source, SourceKind
+from multiblast.plugins.ports import Output
 from multiblast.plugins.qhana.runner import PACKAGE, REPOSITORY, Place, names_plugins, requirements_of_runner
 from multiblast.plugins.qhana.tables import MORE, outputs_of, table_of, written
 from multiblast.plugins.records import plugins_home
 from multiblast.plugins.rounds import RoundRequest, run_round
+from multiblast.plugins.run_table import Run
 from multiblast.plugins.table_files import TABLE_FILE, read_table
 from multiblast.settings import PluginRules
 
