@@ -83,7 +83,8 @@ def _completed(lines: Iterable[bytes], formatting: Formatting, search: SearchReq
     counts_codons = False
 
     def flush() -> Iterator[bytes]:
-        for row, values in zip(rows, _of_subject(rows, search, counts_codons=counts_codons), strict=True):
+        computed_rows = _of_subject(rows, search, has_unique="qcovus" in computed, counts_codons=counts_codons)
+        for row, values in zip(rows, computed_rows, strict=True):
             yield delimiter.join(values[name] if name in computed else row[name] for name in wanted) + b"\n"
         rows.clear()
 
@@ -109,15 +110,18 @@ def _completed(lines: Iterable[bytes], formatting: Formatting, search: SearchReq
 
 
 def _of_subject(
-    rows: list[dict[str, bytes]], search: SearchRequest, *, counts_codons: bool
+    rows: list[dict[str, bytes]], search: SearchRequest, *, has_unique: bool, counts_codons: bool
 ) -> Iterator[dict[str, bytes]]:
-    """Yield what can be computed of each row of a query's subject, whose length may be counted in codons."""
+    """Yield what can be computed of each row of a query's subject, whose length may be counted in codons.
+
+    Only if it ``has_unique`` coverage, the fields that this needs are in the rows.
+    """
     spans = [(int(row["qstart"]), int(row["qend"])) for row in rows]
     # BLAST+ takes the part to be as long as that, though the query may end within it.
     first, last = search.part or (0, int(rows[0]["qlen"]) - 1) if rows else (0, 0)
     asked = last - first + 1
     covered = coverage_percent(spans, asked)
-    unique = coverage_percent(_spans_of_unique(rows), asked) if rows and "btop" in rows[0] else 0
+    unique = coverage_percent(_spans_of_unique(rows), asked) if has_unique else 0
     for row, span in zip(rows, spans, strict=True):
         searched = search.searched_length(int(row["qlen"]))
         # Codons of a translated query, in percent of its letters, since 2.17.0 of its codons; tblastx counts letters of

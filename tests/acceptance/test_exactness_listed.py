@@ -256,6 +256,7 @@ def test_table_that_must_be_computed_equals_plain_blast(search: Search, database
     exactness = search.run(databases, tmp_path)
     fields = (*TABLE, "qcovus") if search.program == "blastn" else TABLE
     requests = [Formatting(format=name, fields=fields) for name in ("6", "7", "10")]
+    requests += [Formatting(format="6", fields=(name, "btop")) for name in ("qcovs", "ppos")]
     assert [found for request in requests for found in exactness.differences(request)] == []
 
 
