@@ -195,11 +195,16 @@ def build_states(drawn: Draw, sequences: list[str], kind: str, directory: Path, 
     else:
         whole = [*later, *new]
         databases = {"a": earlier, "later": whole}
+    return write_states(directory, databases, whole, kind, drawn.form)
+
+
+def write_states(directory: Path, databases: Mapping[str, Records], whole: Records, kind: str, form: str) -> States:
+    """Build databases: ``a``, which is the earlier state, and beside it ``b``; or ``later``. The new state is whole."""
     for name, content in databases.items():
-        _build(directory / "targets" / "grown" / "of" / "blast", name, content, kind, drawn.form)
+        _build(directory / "targets" / "grown" / "of" / "blast", name, content, kind, form)
     found = {one.name: one for one in Targets(directory / "targets", cache=directory / "cache").databases()}
-    states = (found["a"], found["b"]) if drawn.growth == "second" else (found["later"],)
-    return States((found["a"],), states, difference(earlier, whole))
+    states = (found["a"], found["b"]) if "b" in databases else (found["later"],)
+    return States((found["a"],), states, difference(databases["a"], whole))
 
 
 def _build(directory: Path, name: str, records: Records, kind: str, form: str) -> None:

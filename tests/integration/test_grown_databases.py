@@ -13,7 +13,17 @@ from multiblast.grown import KnownResult, OidSet, partial_search
 from multiblast.grown.alias import write_alias
 from multiblast.options import parse_options
 from multiblast.search.context import SearchContext
-from tests.exactness.grown_databases import Draw, States, build_states, compare, pool, queries_of, run, search
+from tests.exactness.grown_databases import (
+    Draw,
+    States,
+    build_states,
+    compare,
+    pool,
+    queries_of,
+    run,
+    search,
+    write_states,
+)
 
 SEED = "short"
 
@@ -90,3 +100,32 @@ def test_databases_that_shrank_are_searched_whole(tmp_path: Path) -> None:
     found = compare(parse_options("blastp", {}), states, queries, tmp_path)
     assert (found.same, found.different) == (0, [])
     assert any("shrunk" in reason for reason in found.refused)
+
+
+def records_like(base: str, count: int, title: str, rng: random.Random, rate: float = 0.1) -> list[tuple[str, str]]:
+    """Return mutated copies of a sequence; the title is given their numbers."""
+    letters = "".join(sorted(set(base)))
+    mutated = ("".join(rng.choice(letters) if rng.random() < rate else one for one in base) for _ in range(count))
+    return [(title.format(number=number), one) for number, one in enumerate(mutated)]
+
+
+@pytest.mark.parametrize("title", ["seq{number} of Homo", "Homo sapiens seq{number}"])
+def test_query_with_a_full_list_is_searched_whole_whatever_subjects_are_called(tmp_path: Path, title: str) -> None:
+    """Short subjects fell from the list of candidates when long ones were added, and these are no hits at all."""
+    rng = random.Random(SEED)
+    base, *others = ("".join(rng.choices("ACGT", k=600)) for _ in range(401))
+    long, new = (
+        records_like(base, 480, title, rng, 0.12),
+        records_like(base, 60, title.replace("seq", "new"), rng, 0.12),
+    )
+    short = [
+        (title.format(number=480 + at), f"{one[:300]}{base[100 : 160 + at]}") for at, one in enumerate(others[:35])
+    ]
+    unlike = [(title.format(number=600 + at), one) for at, one in enumerate(others[35:])]
+    earlier = [*long, *short, *unlike]
+    later = [*earlier, *new]
+    states = write_states(tmp_path, {"a": earlier, "later": later}, later, "nucleotides", "plain")
+    options = parse_options("blastn", {"task": "blastn", "perc_identity": "97"})
+    found = compare(options, states, [base.encode()], tmp_path)
+    assert found.different == []
+    assert "BLAST+ may drop some" in next(iter(found.refused))
