@@ -12,6 +12,10 @@ _ACCESSION = re.compile(rb'accession ("(?:[^"]|"")*")')
 _VERSION = re.compile(rb"version (\d+)")
 _PDB = re.compile(rb'pdb \{\s+mol ("[^"]*")(?:,\s+chain \d+)?(?:,\s+chain-id ("[^"]*"))?')
 _PATENT = re.compile(rb'patent \{\s+seqid (\d+),.*?country ("[^"]*"),\s+id (?:app-)?number ("[^"]*")', re.DOTALL)
+# Of these kinds databases have what `shown_id` returns as an accession, or as a GI.
+_FOUND = re.compile(
+    rb"\s*(?:local |pdb |gi |(?:genbank|embl|ddbj|other|swissprot|tpg|tpe|tpd|gpipe) \{[^}]*?\baccession )"
+)
 _PLAIN = re.compile(rb'(?:local id|gi|gibbsq|gibbmt) (\d+)|("(?:[^"]|"")*")')
 
 
@@ -35,3 +39,8 @@ def shown_id(ids: bytes, *, of_query: bool = False) -> str:
         return f"{decode_string(found[2])}{decode_string(found[3])}_{int(found[1])}"
     number, text = found.groups() if (found := _PLAIN.search(ids)) else (ids.strip(), None)
     return decode_string(text) if text else number.decode()
+
+
+def is_looked_up(ids: bytes) -> bool:
+    """Whether every database finds a sequence by what `shown_id` returns; not so by names of PIR and PRF, for some."""
+    return _FOUND.match(ids) is not None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from multiblast.archive.batch import ArchivedQuery
-from multiblast.archive.ids import shown_id
+from multiblast.archive.ids import is_looked_up, shown_id
 from multiblast.archive.residues import intervals, length_of
 from multiblast.archive.statistics import SearchRequest
 from multiblast.archive.text import query_id
@@ -136,11 +136,12 @@ def _masked_length(masks: bytes) -> int:
 
 
 class ArchivedSubject(NamedTuple):
-    """A subject, by the best of its HSPs; its id is as in `Summary.best_hit`."""
+    """A subject, by the best of its HSPs; its id is as in `Summary.best_hit`, and may be one to look it up by."""
 
     id: str
     evalue: float
     bit_score: float
+    is_looked_up: bool = False
 
 
 def read_subjects(archive: bytes) -> dict[str, ArchivedSubject]:
@@ -165,5 +166,5 @@ def read_subjects(archive: bytes) -> dict[str, ArchivedSubject]:
         known = subjects.get(name)
         if known is not None:
             evalue, bits = min(evalue, known.evalue), max(bits, known.bit_score)
-        subjects[name] = ArchivedSubject(name, evalue, bits)
+        subjects[name] = ArchivedSubject(name, evalue, bits, is_looked_up(ids[2]))
     return subjects

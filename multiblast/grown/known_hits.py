@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from multiblast.archive.summary import ArchivedSubject
 from multiblast.errors import InvalidInputError, ProgramError
 from multiblast.grown.alias import argument_of
 from multiblast.grown.difference import Difference
 from multiblast.targets import BlastDatabase
 from multiblast.targets.content import read_content
-from multiblast.targets.deflines import ordinal_of
+from multiblast.targets.deflines import has_own_ids, ordinal_of
 
 Run = Callable[[Sequence[str], Path], None]
 """Runs a program of BLAST+: its name and arguments, and the file for its standard output; a `ProgramError` if it
@@ -19,6 +20,12 @@ fails."""
 
 _ACCESSION = re.compile(r"\w+(\.\d+)?", re.ASCII)
 _SOME_MISSING = 1
+
+
+def strange_id(subjects: Iterable[ArchivedSubject]) -> str:
+    """Return the id of a subject that cannot be looked up by it; empty if all can be."""
+    named = (one for one in subjects if ordinal_of(one.id) is None)
+    return next((one.id for one in named if not (one.is_looked_up and _ACCESSION.fullmatch(one.id))), "")
 
 
 class KnownHits:
@@ -39,6 +46,9 @@ class KnownHits:
         Raises:
             InvalidInputError: hits that cannot be looked up.
         """
+        numbered = any(ordinal_of(name) is not None for names in subjects.values() for name in names)
+        if numbered and has_own_ids(self._databases):
+            raise InvalidInputError("hits are called by numbers, which are no places in databases with ids")
         named = {name for names in subjects.values() for name in names if ordinal_of(name) is None}
         places = self._look_up(sorted(named)) if named else {}
         return {
@@ -54,9 +64,6 @@ class KnownHits:
 
     def _look_up(self, names: Sequence[str]) -> dict[str, list[int]]:
         """Return the numbers of sequences by their ids; one that is missing is gone, or new under another id."""
-        strange = [name for name in names if not _ACCESSION.fullmatch(name)]
-        if strange:
-            raise InvalidInputError(f"{strange[0]!r} is no accession by which its sequence can be found")
         batch, found = self._directory / "names", self._directory / "numbers"
         batch.write_text("".join(f"{name}\n" for name in names), "utf-8")
         places: dict[str, list[int]] = {}
@@ -68,13 +75,13 @@ class KnownHits:
             kind = "prot" if database.molecule.letter == "p" else "nucl"
             command = ["blastdbcmd", "-db", argument_of(database.path), "-dbtype", kind]
             try:
-                self._run([*command, "-entry_batch", str(batch), "-outfmt", "%o %a"], found)
+                self._run([*command, "-entry_batch", str(batch), "-outfmt", "%o %a %g"], found)
             except ProgramError as error:
                 if error.exit_code != _SOME_MISSING:
                     raise
             for line in found.read_text("utf-8").splitlines():
-                number, _, accession = line.partition(" ")
-                for name in {accession, accession.rpartition(".")[0] or accession}:
+                number, accession, gi = line.split(" ")
+                for name in {accession, accession.rpartition(".")[0] or accession, gi}:
                     places.setdefault(name, []).append(first + int(number))
             first += sum(volume.sequences for volume in content.volumes)
         return places

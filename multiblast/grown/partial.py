@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from multiblast.archive.summary import read_subjects
+from multiblast.archive.summary import ArchivedSubject, read_subjects
 from multiblast.errors import InvalidInputError, UnderivableError
 from multiblast.grown.alias import argument_of, write_alias
 from multiblast.grown.candidates import Counted, preliminary_list, samples
 from multiblast.grown.cutoffs import EarlierSearch
 from multiblast.grown.difference import Difference
-from multiblast.grown.known_hits import KnownHits, Run
+from multiblast.grown.known_hits import KnownHits, Run, strange_id
 from multiblast.grown.oids import OidSet
 from multiblast.grown.sampling import STARTED, Sampling
 from multiblast.grown.way import Way, way_for
@@ -140,13 +140,13 @@ class _Preparation:
         before = dict[str, Counted]()
         for one in known:
             search = EarlierSearch(one.archive, way.linked) if one.archive else None
-            subjects = list(read_subjects(one.archive))
-            if reason := self._refusal(search, len(subjects)):
+            subjects = read_subjects(one.archive)
+            if reason := self._refusal(search, subjects.values()):
                 self.result.refused[one.key] = reason
             elif search is not None:
                 self.evalue = search.request.evalue
                 self.residues[one.key] = one.residues
-                hits[one.key] = subjects
+                hits[one.key] = list(subjects)
                 if one.counted is not None:
                     before[one.key] = one.counted
         try:
@@ -159,12 +159,14 @@ class _Preparation:
             self.result.parts = []
         return self.result
 
-    def _refusal(self, search: EarlierSearch | None, hits: int) -> str:
+    def _refusal(self, search: EarlierSearch | None, hits: Collection[ArchivedSubject]) -> str:
         """Return why one query must be searched whole, as far as its earlier result says; empty if it need not."""
         if search is None or not search.was_searched:
             return "nothing of it can be searched"
-        if hits >= self.options.most_targets:
+        if len(hits) >= self.options.most_targets:
             return "its list of hits is full"
+        if strange := strange_id(hits):
+            return f"{strange!r} is no accession by which its sequence can be found"
         try:
             return self._refusal_by_size(search)
         except UnderivableError as error:

@@ -129,3 +129,26 @@ def test_query_with_a_full_list_is_searched_whole_whatever_subjects_are_called(t
     found = compare(options, states, [base.encode()], tmp_path)
     assert found.different == []
     assert "BLAST+ may drop some" in next(iter(found.refused))
+
+
+@pytest.mark.parametrize(
+    ("title", "is_refused"),
+    [
+        ("gi|{number}|gb|AAA{number:05d}.1| old", False),
+        ("gi|{number} alone", False),
+        ("pdb|A{number:03d}|a chain", False),
+        ("{number} local", False),
+        ("pir||S{number:05d} name", True),
+        ("prf||{number}A name", True),
+        ("gnl|BL_ORD_ID|{number} of another database", True),
+    ],
+)
+def test_hits_are_found_again_whatever_kind_their_ids_are(tmp_path: Path, title: str, is_refused: bool) -> None:
+    """Numbers of another database are no places, and not by all ids a database finds its sequences."""
+    rng = random.Random(SEED)
+    base = "".join(rng.choices("ACDEFGHIKLMNPQRSTVWY", k=200))
+    later = records_like(base, 200, title, rng, 0.3)
+    states = write_states(tmp_path, {"a": later[2:], "later": later}, later, "proteins", "ids")
+    found = compare(parse_options("blastp", {}), states, [base.encode()], tmp_path)
+    assert found.different == []
+    assert (found.same, found.refused.total()) == ((0, 1) if is_refused else (1, 0))
