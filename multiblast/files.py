@@ -18,6 +18,9 @@ from uuid import uuid4
 
 from multiblast.errors import InvalidInputError, StoreError
 
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What a write fails with where a disk is full, or somebody has had their share of it."""
+
 _SCRATCH = "multiblast-scratch-"
 
 
@@ -89,13 +92,19 @@ def save(source: BinaryIO, path: Path) -> None:
         shutil.copyfileobj(source, target)
 
 
+def describe_failure(error: OSError) -> str:
+    """Return in words which file or directory something is wrong with, and what."""
+    place = error.filename2 or error.filename  # of a file that could not take another's place, that place
+    return f"{str(place)!r}: {error.strerror}" if place else str(error)
+
+
 @contextmanager
 def working_space() -> Iterator[None]:
     """Report as a `StoreError` that the disk of temporary files is full, if that is what ends the block."""
     try:
         yield
     except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+        if error.errno not in NO_SPACE:
             raise
         place = tempfile.gettempdir()
         raise StoreError(
@@ -153,5 +162,9 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         with beside.open("xb") as file:
             yield file
         beside.replace(path)
+    except OSError as error:
+        if error.errno in NO_SPACE and not error.filename:  # a write does not say where
+            error.filename = str(path)
+        raise
     finally:
         beside.unlink(missing_ok=True)

@@ -157,9 +157,11 @@ def main() -> int:
     except MultiblastError as error:
         _print_errors([error])
         return BAD_INPUT if isinstance(error, NotFoundError | ConflictError) else FAILED
-    except OSError as error:  # of a file or directory that somebody named
-        if not error.filename:
+    except OSError as error:  # of a file or directory that somebody named, or of what takes our output
+        from multiblast.files import NO_SPACE, describe_failure
+
+        if not error.filename and error.errno not in NO_SPACE:
             raise
-        _print_errors([f"{str(error.filename)!r}: {error.strerror}"])
+        _print_errors([describe_failure(error) if error.filename else f"standard output: {error.strerror}"])
         return FAILED
     return 0

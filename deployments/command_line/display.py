@@ -151,12 +151,14 @@ def searched_job(job: SearchedJob) -> None:
 
 
 def _summary(job: SearchedJob) -> Text:
-    text = Text.assemble("job ", (job.job_id, "bold"), " is ", (job.status, _STYLES.get(job.status, "")), ": ")
+    text = Text.assemble("job ", (job.job_id, "bold"), " is ", (job.status, _STYLES.get(job.status, "")))
+    is_complete = job.status == "complete"
     if job.searched:
         noun = "sequence" if job.searched == 1 else "sequences"
-        text.append(f"{job.searched:,} {noun} searched, {job.reused:,} reused")
-    else:
-        text.append("everything was known already, so nothing was searched")
+        done = "searched" if is_complete else "to search"  # the rows say how many were
+        text.append(f": {job.searched:,} {noun} {done}, {job.reused:,} reused")
+    elif is_complete:
+        text.append(": everything was known already, so nothing was searched")
     if job.failed:
         text.append(f", {job.failed:,} failed")
     return text

@@ -15,7 +15,7 @@ from deployments.command_line.arguments import Json, TargetsRoot, User
 from deployments.command_line.session import Session
 from multiblast.database import JobKind
 from multiblast.errors import InvalidInputError, MultiblastError, Problem, collecting
-from multiblast.files import own_scratch
+from multiblast.files import describe_failure, own_scratch
 from multiblast.jobs import address_of
 from multiblast.outages import patiently
 from multiblast.reports import Formatting
@@ -164,5 +164,6 @@ def write_reports(running: Session, job_id: str, wanted: dict[Path, Formatting])
         try:
             files += write_report(running, job_id, place, formatting)
         except (MultiblastError, OSError) as error:
-            failures.append(f"format {formatting.format}: {error}")
+            reason = describe_failure(error) if isinstance(error, OSError) else error
+            failures.append(f"format {formatting.format}: {reason}")
     return files, failures

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlmodel import Session
 
 from multiblast.database.tables import bytes_of
-from multiblast.errors import MultiblastError, NotFoundError
+from multiblast.errors import MultiblastError, NotFoundError, StoreError
 
 _BUSY_TIMEOUT_S = 60
 _BUSY_PAUSE_S = 0.05
@@ -72,7 +72,8 @@ class Database:
 
         SQLite takes its write lock at once, so that what is read inside is still true when it is written.
         """
-        with self.engine.connect().execution_options(immediate=True) as connection, Session(connection) as session:
+        opened = self.engine.connect().execution_options(immediate=True)
+        with _told_when_full(self.engine), opened as connection, Session(connection) as session:
             yield session
             session.commit()
             connection.commit()
@@ -100,6 +101,19 @@ class Database:
             if self._watcher is not None:
                 self._watcher.close()
                 self._watcher = None
+
+
+@contextmanager
+def _told_when_full(engine: Engine) -> Iterator[None]:
+    """Say where there is no space left, if that is what ends the block."""
+    try:
+        yield
+    except OperationalError as error:
+        # The low byte: SQLite's extended codes say beside it what did not fit.
+        if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_FULL:
+            raise
+        place = engine.url.render_as_string()
+        raise StoreError(f"no space left for the job database {place}: free some") from error
 
 
 def _read_url(url: str) -> URL:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -180,7 +181,7 @@ def test_the_job_of_a_search_that_failed_is_shown(
     monkeypatch.setattr(Jobs, "start", start)
     done = run("search", "query.fasta", *TARGET, "--format", "6")
     assert done.code == 1
-    assert f"job {jobs()[0]} is failed" in done.out
+    assert f"job {jobs()[0]} is failed\n" in done.out
     assert "blastp failed" in done.err
 
 
@@ -315,6 +316,24 @@ def test_a_directory_that_is_lost_meanwhile_is_a_message(
     done = run("report", jobs()[0], "--format", "6", "--out", "query.fasta")
     assert done.code == 1
     assert done.err.endswith("error: 'query.fasta': File exists")
+
+
+def test_a_file_that_cannot_be_written_is_a_message(run: Callable[..., Printed]) -> None:
+    Path("out/report.tsv").mkdir(parents=True)
+    done = run("search", "query.fasta", *TARGET, "--format", "6", "--out", "out")
+    assert done.code == 1
+    assert done.err.endswith("error: format 6: 'out/report.tsv': Is a directory")
+
+
+@pytest.mark.parametrize("words", [("search", "query.fasta", *TARGET), ("list",), ("list", "--json"), ("targets",)])
+def test_standard_output_that_takes_no_more_is_a_message(
+    run: Callable[..., Printed], monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    with suppress(OSError), monkeypatch.context() as patched, Path("/dev/full").open("w", buffering=1) as full:
+        patched.setattr(sys, "stdout", full)
+        done = run(*words)
+    assert done.code == 1
+    assert done.err.endswith("error: standard output: No space left on device")
 
 
 def test_search_with_a_started_stack_needs_no_flow(

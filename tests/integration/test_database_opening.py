@@ -16,12 +16,12 @@ import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import inspect, text
-from sqlmodel import Session
+from sqlalchemy import func, inspect, text
+from sqlmodel import Session, select
 
 from multiblast.database import Database, Speed
 from multiblast.database.metadata import METADATA
-from multiblast.errors import MultiblastError, NotFoundError
+from multiblast.errors import MultiblastError, NotFoundError, StoreError
 
 
 @pytest.fixture
@@ -126,6 +126,20 @@ def test_transaction_is_undone_whole_by_an_error(database: Database) -> None:
         write_and_fail(session)
     with database.read() as session:
         assert session.get(Speed, "a" * 32) is None
+
+
+def test_disk_that_is_full_is_named(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/jobs.sqlite")
+    with pytest.raises(StoreError, match=f"no space left for the job database sqlite:///{tmp_path}/jobs.sqlite: free"):
+        fill(database)
+    with database.read() as session:
+        assert session.exec(select(func.count()).select_from(Speed)).one() == 0
+
+
+def fill(database: Database) -> None:
+    with database.write() as session:
+        session.connection().exec_driver_sql("PRAGMA max_page_count=1")  # as many as there are
+        session.add_all(Speed(key=f"{number:032x}", letters_per_second=1.0) for number in range(9000))
 
 
 def test_writers_wait_for_each_other(database: Database) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from multiblast.files import hashed, own_scratch, replacing
+from multiblast.files import describe_failure, hashed, own_scratch, replacing
 
 
 def test_file_is_replaced_once_it_is_whole(tmp_path: Path) -> None:
@@ -39,6 +40,25 @@ def test_failure_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> None:
         write_half()
     assert path.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_failure_of_a_write_says_of_which_file_and_leaves_nothing(tmp_path: Path) -> None:
+    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, most))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught, replacing(tmp_path / "file") as file:
+            file.write(bytes(2000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
+    assert describe_failure(caught.value) == f"'{tmp_path}/file': File too large"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_failure_to_take_a_place_names_that_place(tmp_path: Path) -> None:
+    (tmp_path / "place").mkdir()
+    with pytest.raises(OSError, match="Is a directory") as caught, replacing(tmp_path / "place"):
+        pass
+    assert describe_failure(caught.value) == f"'{tmp_path}/place': Is a directory"
 
 
 def test_two_writers_of_one_file_do_not_mix(tmp_path: Path) -> None:
