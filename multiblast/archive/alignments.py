@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from multiblast.archive.residues import RESIDUE_O
 from multiblast.errors import ArchiveError
 
 _ALIGNMENTS, _MASKS = b"\n    alignments {\n", b"\n    masks {\n"
@@ -68,11 +69,14 @@ def read_alignments(archive: bytes) -> list[Alignment]:
     """Return the alignments of a result of blastn, blastp or blastx, in BLAST+'s order.
 
     Raises:
-        UnknownFormError: one of them is of another form, such as ungapped ones are.
+        UnknownFormError: one of them is of another form, such as ungapped ones are; or its identities are not those
+            of the residues.
     """
     begin, end = archive.find(_ALIGNMENTS), archive.rfind(_MASKS)
     if not 0 < begin < end:
         raise UnknownFormError("a result is not the archive of a single query")
+    if RESIDUE_O.search(archive, 0, begin):
+        raise UnknownFormError("BLAST+ takes the residue O of a query for X, and counts identities so")
     alignments = archive[begin:end].translate(None, b" \n")
     if is_translated := b",segsstd{" in alignments:
         matches = _SEGMENT.findall(alignments)

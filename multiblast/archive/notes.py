@@ -8,13 +8,12 @@ from typing import BinaryIO, NamedTuple
 
 from multiblast.archive.batch import ArchivedQuery, read_batches, read_request
 from multiblast.archive.karlin import KarlinAltschul
-from multiblast.archive.residues import length_of, read_residues
+from multiblast.archive.residues import RESIDUE_O, length_of, read_residues
 from multiblast.archive.statistics import SearchRequest, read_statistics
 from multiblast.archive.text import decode_string
 
 _POSITIONS = 20
 _LABEL_MAX, _LABEL_KEPT = 35, 25
-_RESIDUE_O = re.compile(rb'seq-data ncbieaa "[^"]*O')
 _UNSEARCHABLE = (
     "Could not calculate ungapped Karlin-Altschul parameters due to an invalid query sequence or its translation. "
     "Please verify the query sequence(s) and/or filtering options "
@@ -114,7 +113,7 @@ def _label(query: ArchivedQuery) -> str:
 
 def _replaced_residues(query: ArchivedQuery, part: tuple[int, int] | None) -> str:
     """Return the note on residues that no matrix has a score for; their places are counted in the part searched."""
-    if not _RESIDUE_O.search(query.instance):
+    if not RESIDUE_O.search(query.instance):
         return ""
     first, last = part or (0, length_of(query.instance))
     residues = read_residues(query.instance)[first : last + 1]

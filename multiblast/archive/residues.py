@@ -11,6 +11,9 @@ from functools import cache
 
 from multiblast.errors import ArchiveError
 
+RESIDUE_O = re.compile(rb'seq-data ncbieaa "[^"]*O')
+"""In a protein query; BLAST+ searches with X in its place, and counts identities so, but prints the O."""
+
 _LENGTH = re.compile(rb"\n              length (\d+)")
 _DATA = re.compile(rb"\n              seq-data (\w+) (?:\"([^\"]*)\"|'([0-9A-F\n]*)'H)")
 _MASK = re.compile(rb"from (\d+),\s+to (\d+),")

@@ -220,3 +220,12 @@ def test_table_of_a_cancelled_report_is_not_finished(
     with pytest.raises(ProgramError) as raised:
         tables.source(cancelled=True).table(tables.formatting("6"), tmp_path)
     assert raised.value.failure_class is FailureClass.CANCELLED
+
+
+def test_table_of_a_query_with_the_residue_o_is_left_to_the_formatter(search: Callable[..., Tables]) -> None:
+    """BLAST+ searches with X in its place: identical to that in an archive, and to O in what it prints."""
+    residues = "MKTAYIAKQRQISFVKSHFSRQLEERLGLI{}EVQAPILSRVGDGTQDNLSGAEKAVQVKVKALPDAQFEVV"
+    subjects = "".join(f">{letter} subject\n{residues.format(letter)}\n" for letter in "OXK")
+    tables = search(f">q\n{residues.format('O')}\n", subjects, "blastp")
+    for outfmt in ("6 saccver nident pident mismatch", "7"):
+        tables.check(outfmt, FORMATTERS)
