@@ -87,7 +87,7 @@ class _Copying:
         """Copy which packs there are."""
         numbers = self._numbers["pack_number"] = {}
         for some in in_portions(self._reading.connection().execute(select(_PACK).order_by(_PACK.c.number)).mappings()):
-            insert_missing(self._writing, Pack, [{name: row[name] for name in ("key", "created_at")} for row in some])
+            insert_missing(self._writing, Pack, [{name: row[name] for name in row if name != "number"} for row in some])
             keys = among(self._writing, _PACK.c.key, [row["key"] for row in some])
             there = self._writing.connection().execute(select(_PACK.c.key, _PACK.c.number).where(keys))
             found = {key: number for key, number in there}  # noqa: C416 - rows are no pairs to mypy

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from deployments.command_line import main, upkeep
 from multiblast.accounts import Requester
-from multiblast.database import Database
+from multiblast.database import Database, Pack, Result
 from multiblast.database.metadata import METADATA
 from multiblast.errors import InvalidInputError
 from multiblast.reports import Formatting
@@ -46,6 +46,9 @@ def full(services: Services, submit: Callable[..., Any]) -> Services:
     services.accounts.tokens.make("ann", "laptop")
     services.accounts.new_guest()
     services.queries.share(ANN, job)
+    with services.database.write() as session:
+        session.connection().execute(update(Pack).values(way="blastp"))  # as if a part had been searched
+        session.connection().execute(update(Result).values(counted=7))
     return services
 
 
