@@ -1,4 +1,7 @@
-"""The letters that BLAST+ can write as XML, those of Latin-1 or ASCII; with any other it fails half-way."""
+"""The letters that BLAST+ can write as XML, those of Latin-1 or ASCII; with any other it fails half-way.
+
+It does also with a title that ends in a letter beyond ASCII.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from multiblast.reports.report_options import Formatting
 from multiblast.search import SearchEngine
 from multiblast.targets import database_argument
 
+_NOT_WRITTEN = " ,.;~"  # at the end of a title
 _REMEDY = "BLAST+ cannot write such letters as XML: choose another format, such as 15 (JSON) or 0 (text)"
 
 
@@ -39,15 +43,25 @@ def _problems(engine: SearchEngine, query: QueryJob) -> Iterator[Problem]:
         if found := _beyond(path.encode("utf-8", "surrogateescape"), last):
             yield Problem(f"the database's path {path!r} has {found!r}: {_REMEDY}", "formatType")
     for sequence in engine.sequences(query):
-        if found := _beyond(sequence.defline, last):
+        if found := _beyond(sequence.defline, last) or _at_end(sequence.defline):
             reason = f"the title {sequence.title[:60]!r} has {found!r}: {_REMEDY}"
             yield Problem(reason, "formatType", record=sequence.number)
 
 
 def _beyond(text: bytes, last: str) -> str:
-    """Return the first letter beyond the last one; what is no UTF-8, BLAST+ takes byte by byte."""
-    try:
-        letters = text.decode()
-    except UnicodeDecodeError:
-        letters = text.decode("latin-1")
-    return next((letter for letter in letters if letter > last), "")
+    """Return the first letter beyond the last one."""
+    return next((letter for letter in _letters(text) if letter > last), "")
+
+
+def _at_end(title: bytes) -> str:
+    """Return the letter at the end of a title if it is not ASCII: after it BLAST+ reads on beyond the title."""
+    end = _letters(title).rstrip(_NOT_WRITTEN)[-1:]
+    return "" if end.isascii() else end
+
+
+def _letters(text: bytes) -> str:
+    """Read text as BLAST+ does: what is no UTF-8 it takes for that of Windows, else for Latin-1."""
+    for encoding in ("utf-8", "cp1252"):
+        with suppress(UnicodeDecodeError):
+            return text.decode(encoding)
+    return text.decode("latin-1")

@@ -52,8 +52,8 @@ def make(services: Services, job: SearchedJob, number: int, fields: str = "") ->
         return made, stream.read()
 
 
-def plain(query: str, root: Path, outfmt: str) -> bytes:
-    (root / "query.fasta").write_text(query)
+def plain(query: str | bytes, root: Path, outfmt: str) -> bytes:
+    (root / "query.fasta").write_bytes(query if isinstance(query, bytes) else query.encode())
     database = root / "demo" / "examples" / "blast" / "proteins"
     command = ["blastp", "-query", str(root / "query.fasta"), "-db", str(database), "-outfmt", outfmt]
     return subprocess.run(command, check=True, capture_output=True).stdout
@@ -155,8 +155,8 @@ def test_xml_with_letters_outside_latin_1_is_refused_and_other_formats_are_writt
     """Of Latin-1's letters beyond ASCII, where the installed version fails with them too."""
     services = make_services(root=root)
     is_latin = last_letter_in_xml(services.installation.version("blast_formatter")) == "\xff"
-    record, found = (2, "b \u03b2-lactamase' has '\u03b2") if is_latin else (1, "a \u00e9' has '\u00e9")
-    query = f">a \u00e9\n{proteins[0].residues.decode()}\n>b \u03b2-lactamase\n{proteins[1].residues.decode()}\n"
+    record, found = (2, "b \u03b2-lactamase' has '\u03b2") if is_latin else (1, "a \u00e9 b' has '\u00e9")
+    query = f">a \u00e9 b\n{proteins[0].residues.decode()}\n>b \u03b2-lactamase\n{proteins[1].residues.decode()}\n"
     job = search_whole(services, query)
     with pytest.raises(InvalidInputError, match=rf"record {record}: the title '{found}': BLAST\+ cannot"):
         services.reports.submit(ADMINISTRATOR, job.job_id, Formatting.read(number))
@@ -167,6 +167,41 @@ def test_xml_with_letters_outside_latin_1_is_refused_and_other_formats_are_writt
     with pytest.raises(InvalidInputError, match=r"the database's path '.*\u03b2.*' has '\u03b2'"):
         elsewhere.reports.submit(ADMINISTRATOR, other.job_id, Formatting.read(number))
     assert make(elsewhere, other, 7)[1] == plain(fasta(proteins[:1]), moved, "7")
+
+
+@pytest.mark.parametrize(
+    ("title", "letter"),
+    [
+        (b"caf\xe9 noir", ""),
+        ("caf\u00e9 noir".encode(), ""),
+        (b"caf\xe9", "\u00e9"),
+        ("caf\u00e9".encode(), "\u00e9"),
+        (b"caf\xe9 ., ", "\u00e9"),
+        (b"caf\xe9\x01b", "\u00e9"),
+        (b"10 \x80 each", "\u20ac"),  # Windows' Euro
+        (b"\x81 caf\xe9 noir", ""),  # neither UTF-8 nor of Windows
+    ],
+)
+def test_xml_of_a_title_is_refused_if_plain_blast_fails_with_it(  # noqa: PLR0913, PLR0917 - a title, and what for
+    title: bytes,
+    letter: str,
+    make_services: Callable[..., Services],
+    search_whole: Callable[..., SearchedJob],
+    proteins: list[Sequence],
+    root: Path,
+) -> None:
+    services = make_services(root=root)
+    if last_letter_in_xml(services.installation.version("blast_formatter")) != "\xff":
+        pytest.skip("this version fails with all letters beyond ASCII")
+    query = b">%b\n%b\n" % (title, proteins[0].residues)
+    job = search_whole(services, query)
+    if letter:
+        with pytest.raises(InvalidInputError, match=rf"record 1: the title '.*' has '{letter}': BLAST\+ cannot"):
+            services.reports.submit(ADMINISTRATOR, job.job_id, Formatting.read(5))
+        with pytest.raises(subprocess.CalledProcessError):
+            plain(query, root, "5")
+    else:
+        assert make(services, job, 5)[1] == plain(query, root, "5")
 
 
 def test_xml_of_a_subject_with_letters_outside_latin_1_equals_plain_blast(
