@@ -1,0 +1,132 @@
+"""Store and job database are kept in step: what has no reference is swept, what is lost is found and forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from multiblast.database import (
+    Database,
+    JobStatus,
+    QueryJob,
+    Run,
+    utc_now,
+)
+from multiblast.errors import ConflictError
+from multiblast.object_kinds import ObjectKind, subject_names_key
+from multiblast.search import SearchedJob
+from multiblast.sequences import Sequence
+from multiblast.services import Services
+from multiblast.settings import Policy
+from multiblast.stores import LocalStore
+from multiblast.upkeep.storage import KEPT_BY
+from tests.support.sequences import fasta
+from tests.support.upkeep import LATER, ME, objects, results
+
+SearchWhole = Callable[..., SearchedJob]
+
+
+@pytest.fixture
+def services(make_services: Callable[..., Services], database: Database) -> Services:
+    """Services on a job database of each kind."""
+    return replace(make_services(), database=database, policy=Policy(trust_unnamed=False))
+
+
+def test_every_kind_of_objects_is_known_to_sweeping() -> None:
+    assert set(KEPT_BY) == set(ObjectKind)
+
+
+def test_sweep_leaves_names_of_databases_while_results_can_be_compared(services: Services) -> None:
+    """Names are needed as long as a result of that database may be there, also of one that was rebuilt since."""
+    keys = {name: subject_names_key([name]) for name in ("alive", "shared", "lately", "old", "nobody's")}
+    for key in keys.values():
+        services.store.put(key, b"names")
+    old = utc_now() - timedelta(days=60)
+    with services.database.write() as session:
+        for name, status, at in (
+            ("alive", JobStatus.COMPLETE, old), ("lately", JobStatus.EXPIRED, utc_now()),
+            ("old", JobStatus.EXPIRED, old), ("shared", JobStatus.EXPIRED, old), ("other", JobStatus.COMPLETE, old),
+        ):  # fmt: skip
+            search = "shared" if name == "other" else name
+            values = {"site": "s", "program": "blastp", "recipe": {}, "query_key": "q", "query_bytes": 1}
+            session.add(QueryJob(id=name, status=status, search_key=search, **values))
+            made = {"program_version": "2", "command": [], "databases": [{"fingerprint": name}]}
+            if name != "other":
+                session.add(Run(job_id=name, search_key=name, started_at=at, finished_at=at, **made))
+    services.storage_upkeep.sweep(utc_now() + timedelta(days=2))
+    assert objects(services, "names/") == {keys["alive"], keys["shared"], keys["lately"]}
+
+
+def test_sweep_leaves_young_objects_and_removes_old_ones_without_reference(services: Services) -> None:
+    for key in ("packs/aa/lost", "queries/aa/lost.fasta", "reports/aa/lost/1/report.tsv", "uploads/mine.fasta"):
+        services.store.put(key, b"lost")
+    assert services.storage_upkeep.sweep().unknown == 0
+    assert services.storage_upkeep.sweep(utc_now() + timedelta(days=2)).unknown == 3
+    assert objects(services, "") == {"uploads/mine.fasta"}
+
+
+def test_verify_finds_references_without_object(
+    services: Services, search_whole: SearchWhole, proteins: list[Sequence]
+) -> None:
+    job = search_whole(services, fasta(proteins[8:9]), user="ann")
+    assert services.storage_upkeep.verify().is_nothing
+    packs = objects(services, "packs/")
+    services.store.delete(packs)
+    assert set(services.storage_upkeep.verify().packs) == packs
+    assert services.queries.run(job.job_id).plan().unknown == 1
+
+
+def test_wrong_store_that_was_planned_with_once_destroys_nothing(
+    services: Services, search_whole: SearchWhole, proteins: list[Sequence], tmp_path: Path
+) -> None:
+    """The storage block names another place for a while; then all is as before, and the next sweep takes nothing."""
+    job = search_whole(services, fasta(proteins[:3]), user="ann")
+    before, packs = results(services), objects(services, "packs/")
+    wrong = replace(services, store=LocalStore(tmp_path / "wrong"))
+    plan = wrong.queries.run(job.job_id).plan()
+    assert (plan.known, plan.unknown, len(plan.lost)) == (0, 3, len(packs))
+    assert any("not in the store" in warning for warning in plan.warnings)
+    assert services.queries.run(job.job_id).plan().known == 3
+    services.storage_upkeep.sweep(LATER)
+    assert (results(services), objects(services, "packs/")) == (before, packs)
+    assert services.storage_upkeep.verify().is_nothing
+
+
+def test_repair_forgets_what_is_lost_and_a_restart_brings_it_back(
+    services: Services, search_whole: SearchWhole, proteins: list[Sequence]
+) -> None:
+    jobs = [search_whole(services, fasta(proteins[number : number + 1]), user="ann") for number in range(3)]
+    lost = services.queries.results.known([jobs[0].rows[0].result_key])[jobs[0].rows[0].result_key].pack
+    services.store.delete([lost])
+    repaired = services.storage_upkeep.verify(repair=True)
+    assert (repaired.packs, repaired.forgotten, repaired.results) == ([lost], 1, [jobs[0].job_id])
+    services.queries.restart(ME, jobs[0].job_id)
+    services.queries.run(jobs[0].job_id).execute()
+    assert services.storage_upkeep.verify().is_nothing
+
+
+def test_repair_is_refused_where_most_is_missing(
+    services: Services, search_whole: SearchWhole, proteins: list[Sequence], tmp_path: Path
+) -> None:
+    search_whole(services, fasta(proteins[:3]), user="ann")
+    before = results(services)
+    wrong = replace(services, store=LocalStore(tmp_path / "wrong"))
+    with pytest.raises(ConflictError, match=r"(\d) of \1 packs are missing .* the block BLAST result"):
+        wrong.storage_upkeep.verify(repair=True)
+    assert results(services) == before
+    assert services.storage_upkeep.verify(repair=True).is_nothing
+
+
+def test_lost_pack_is_searched_again(
+    services: Services, search_whole: SearchWhole, proteins: list[Sequence], searches_run: Callable[..., list[int]]
+) -> None:
+    job = search_whole(services, fasta(proteins[:3]), user="ann")
+    before = list(services.queries.results.archives([row.result_key for row in job.rows]))
+    services.store.delete(objects(services, "packs/"))
+    again = search_whole(services, fasta(proteins[:3]), user="ann")
+    assert (again.status, again.searched, sum(searches_run(services))) == ("complete", 3, 6)
+    assert list(services.queries.results.archives([row.result_key for row in job.rows])) == before
