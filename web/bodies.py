@@ -18,6 +18,7 @@ from starlette.formparsers import FormParser, MultiPartException, MultiPartParse
 from multiblast.errors import InvalidInputError, Problem
 from web.errors import HttpError
 
+_FORM, _JSON = "multipart/form-data", "application/json"
 _MOST_PARTS = 100
 _IN_MEMORY = 1 << 20
 
@@ -70,19 +71,24 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def read_form(request: Request, body_bytes: int) -> AsyncIterator[FormData]:
+async def read_form(request: Request, body_bytes: int, wanted: str = _FORM) -> AsyncIterator[FormData]:
     """Give the fields and files of a form, whose temporary files go at the end of the block.
+
+    Args:
+        request: With a form.
+        body_bytes: Largest body.
+        wanted: What may be sent, in words.
 
     Raises:
         HttpError: it is no form, or a broken one.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in {"multipart/form-data", "application/x-www-form-urlencoded"}:
-        raise HttpError("unsupported-content-type", "send multipart/form-data")
+    if kind not in {_FORM, "application/x-www-form-urlencoded"}:
+        raise HttpError("unsupported-content-type", f"send {wanted}; the header Content-Type says which it is")
     limits: Any = {"max_fields": _MOST_PARTS, "max_part_size": body_bytes}  # sequences may come as a field
     try:
         async with aclosing(request.stream()) as stream:
-            if kind == "multipart/form-data":
+            if kind == _FORM:
                 parser = MultiPartParser(request.headers, stream, max_files=_MOST_PARTS, **limits)
                 form = await parser.parse()
                 _refuse_cut_form(form, parser._files_to_close_on_error)  # noqa: SLF001 - nothing else has all files
@@ -118,10 +124,10 @@ async def job_request(
         body_bytes: Largest body.
         part: What the JSON part is called.
     """
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json":
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() == _JSON:
         yield await read_object(request), b""
         return
-    async with read_form(request, body_bytes) as form:
+    async with read_form(request, body_bytes, f"{_JSON} or {_FORM}") as form:
         configs, queries = form.getlist(part), form.getlist("query")
         if len(configs) != 1 or len(queries) > 1 or len(form.multi_items()) > len(configs) + len(queries):
             raise HttpError("bad-request", f"the form needs one part {part!r}, and has at most one part 'query'")

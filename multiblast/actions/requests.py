@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from multiblast.errors import InvalidInputError, Problem, collecting, under
@@ -21,6 +21,7 @@ from multiblast.reports import Formatting
 from multiblast.search import StoreKey, Submission
 
 _Name = Annotated[str, Field(pattern=r"\S")]
+_Id = Annotated[_Name, AfterValidator(str.lower)]  # in any case, as in addresses
 _MESSAGES = {
     "missing": "this is needed",
     "extra_forbidden": "there is no such field",
@@ -61,7 +62,7 @@ class _Query(_Part):
 
 
 class _Report(_Part):
-    query_job_id: _Name = Field(alias="queryJobID")
+    query_job_id: _Id = Field(alias="queryJobID")
     blast_config: dict[str, Any] | None = None
     add_to_user_collection: bool | None = None
     user_meta: _Meta | None = None
@@ -109,7 +110,10 @@ def read_create_query(config: Mapping[str, Any], query: str | bytes | Path | Sto
     text = job.query or ""
     is_given = isinstance(query, Path) or bool(query.strip())
     if bool(text.strip()) == is_given and (is_given or not options.profile):
-        problems.append(Problem("give the query either here or as a file, and not both", "jobConfig.query"))
+        reason = (
+            "give the query either here or as a file, and not both" if is_given else "give a query, here or as a file"
+        )
+        problems.append(Problem(reason, "jobConfig.query"))
     if problems:
         raise InvalidInputError(problems)
     targets = tuple(TargetName(target.target_display_name, target.target_file) for target in job.targets)

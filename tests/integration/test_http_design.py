@@ -248,6 +248,21 @@ def test_http_bad_request_has_its_code(
     assert client.get("/query/jobs").json() == before
 
 
+def test_http_ids_have_any_case_in_requests_too(client: httpx.Client, job: str) -> None:
+    made = [client.post("/report/jobs", json={"queryJobID": one}).json()["reportJobID"] for one in (job, job.upper())]
+    assert made[0] == made[1]
+    shouted = client.get("/report/jobs", params={"query_job_id": job.upper()}).json()
+    assert made[0] in {report["reportJobID"] for report in shouted}
+
+
+def test_http_submission_of_nothing_is_told_what_to_send(client: httpx.Client) -> None:
+    sent = client.post("/query/jobs", content=b"{}", headers={"Content-Type": "text/plain"})
+    assert sent.json()["message"].startswith("send application/json or multipart/form-data")
+    for query in ("", None, " \n"):
+        problems = client.post("/query/jobs", json=config(query)).json()["errors"]["byKey"]
+        assert problems == {"jobConfig.query": ["give a query, here or as a file"]}
+
+
 def test_http_changes_of_a_job(client: httpx.Client, job: str) -> None:
     address = f"/query/jobs/{job}"
     assert client.patch(address, json={"userMeta": {"description": "d"}}).status_code == 204

@@ -301,6 +301,12 @@ def test_legacy_bad_requests_have_words_that_clients_know(client: httpx.Client, 
         Failure.model_validate(answer.json())
 
 
+def test_legacy_job_of_a_report_is_named_in_any_case_and_by_its_own_word(client: httpx.Client, job: str) -> None:
+    made = [client.post("/reports", json={"jobID": one, "format": "tabular"}).json() for one in (job, job.upper())]
+    assert made[0]["reportID"] == made[1]["reportID"]
+    assert list(client.post("/reports", json={"format": "tabular"}).json()["errors"]["byKey"]) == ["jobID"]
+
+
 def test_legacy_expired_job_runs_again_and_others_do_not(client: httpx.Client, services: Services) -> None:
     made = create(client, FASTA.replace("First", "Expires")).json()["jobId"]
     poll(client, f"/jobs/{made}")

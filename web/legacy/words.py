@@ -70,7 +70,7 @@ _FORMATS = (
 )
 _ORDERS = {**ORDERS, "sortHits": ("by-eval", *ORDERS["sortHits"][1:])}
 _REPORT = {"fields": "formatFields", "fieldDelim": "delimiter", "maxTargetSeqs": "maxTargetSequences"}
-_REPORT_1 = {new: old for old, new in _REPORT.items()}
+_REPORT_1 = {"queryJobID": "jobID", **{new: old for old, new in _REPORT.items()}}
 
 
 def options_of_2(config: Mapping[str, Any]) -> dict[str, Any]:
