@@ -28,6 +28,7 @@ _QUICK_SEQUENCES = 1_000_000
 # About which part of a whole search is left, measured by `make bench`: alignments of known hits are no fewer in a small
 # database, where they are a larger share.
 _SHARE, _SHARE_IN_SMALL, _SHARE_OF_NEW, _SMALL_LETTERS = 0.2, 0.27, 1.0, 9_000_000
+_SAMPLES, _SAMPLES_IN_SMALL = 0.04, 0.06  # of that: what is spared where samples of an earlier state are known
 
 Residues = Callable[[Collection[int]], Iterable[SearchedSequence]]
 """Returns the sequences at some positions of a query."""
@@ -83,12 +84,13 @@ class EarlierResults:
             share = self._share(state) if found else None
             if share is None:
                 continue
-            has_changed, usable = self._changing(keys, state, found, residues), PlannedSequences()
+            examples = list(residues({one.position for one in found[:_EXAMPLES]}))
+            has_changed, usable = self._changing(keys, state, examples), PlannedSequences()
             for sequence in found:
                 (others if has_changed(sequence.letters) else usable).append(sequence)
             if usable:
                 letters = state.size.letters / max(1, self.context.database_size.letters)
-                yield KnownBefore(state, keys.search, usable, letters, share)
+                yield KnownBefore(state, keys.search, usable, letters, share - self._spared(keys, examples))
             left = others
             if not left:
                 return
@@ -168,13 +170,13 @@ class EarlierResults:
             yield KnownResult(then[key].key, then[key].residues, archive, counted)
 
     def _changing(
-        self, keys: ResultKeys, state: EarlierState, found: Sequence[PlannedSequence], residues: Residues
+        self, keys: ResultKeys, state: EarlierState, examples: Sequence[SearchedSequence]
     ) -> Callable[[int], bool]:
         """Return what says for which letters of a query its least score is another one, as far as they decide it.
 
         These are then searched with the others that are searched whole. One result says how all were found.
         """
-        search = self._example(keys, residues({one.position for one in found[:_EXAMPLES]}))
+        search = self._example(keys, examples)
         now = self.context.database_size
 
         @cache
@@ -187,13 +189,13 @@ class EarlierResults:
 
         return changes
 
-    def _example(self, keys: ResultKeys, sequences: Iterable[SearchedSequence]) -> EarlierSearch | None:
+    def _example(self, keys: ResultKeys, sequences: Sequence[SearchedSequence]) -> EarlierSearch | None:
         """Return how some sequence was searched in an earlier state; None if no result says so."""
         way = way_for(self.context.options)
         if way is None:
             return None
         with suppress(MultiblastError):  # a damaged one is found when it is used
-            for one in self._results(keys, list(sequences)):
+            for one in self._results(keys, sequences):
                 if one.archive and (search := EarlierSearch(one.archive, way.linked)).was_searched:
                     return search
         return None
@@ -205,10 +207,19 @@ class EarlierResults:
             self.engine.states.difference(state, self.context.databases) as difference,
         ):
             new = difference.added.count() / max(1, difference.sequences)
-            small = _SHARE_IN_SMALL * min(1.0, _SMALL_LETTERS / max(1, self.context.database_size.letters))
-            share = min(1.0, _SHARE + small + _SHARE_OF_NEW * new)
+            share = min(1.0, _SHARE + _SHARE_IN_SMALL * self._smallness + _SHARE_OF_NEW * new)
             return share if new <= self.engine.grown.new_share else None
         return None
+
+    def _spared(self, keys: ResultKeys, sequences: Sequence[SearchedSequence]) -> float:
+        """Return about which part of a whole search's time earlier samples spare, by how many sequences have one."""
+        then = [keys.key(one.residues) for one in sequences]
+        counted = len(self.engine.results.counted(then)) / max(1, len(then))
+        return counted * (_SAMPLES + _SAMPLES_IN_SMALL * self._smallness)
+
+    @property
+    def _smallness(self) -> float:
+        return min(1.0, _SMALL_LETTERS / max(1, self.context.database_size.letters))
 
     def _run(self, command: Sequence[str], output: Path, cancelled: Callable[[], bool]) -> None:
         program, *arguments = command

@@ -154,7 +154,9 @@ def test_what_a_sample_showed_is_used_after_the_next_growth(
             values = update(Result).where(col(Result.key) == keys[at]).values(counted=counted.number)
             session.connection().execute(values)
     place.build(subjects)
-    job = prepared(place.services, query, **options).execute()
+    run, others = prepared(place.services, query, **options), prepared(place.others, query, **options)
+    assert run.plan().core_seconds < others.plan().core_seconds * 0.4
+    job = run.execute()
     keys = [row.result_key for row in job.rows]
     found = {keys.index(key): Counted.of(number) for key, number in results.counted(keys).items()}
     assert (found[full].halvings, found[none].halvings) == (3, 3)
