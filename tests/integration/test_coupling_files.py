@@ -5,12 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
-import signal
 import stat
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -27,33 +22,9 @@ from multiblast.errors import ConflictError, InvalidInputError, NotAllowedError,
 from multiblast.services import Services
 from multiblast.stores import FsspecStore, LocalStore, MemoryStore, Store
 from multiblast.stores.http import HttpStore
+from tests.support.coupled_files import CountingStore, written
 from tests.support.gateway import gateway, granted
-
-
-class CountingStore(MemoryStore):
-    """Notes what is written and read."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.put_keys: list[str] = []
-        self.opened: list[str] = []
-
-    def put(self, key: str, data: Any) -> Any:
-        self.put_keys.append(key)
-        return super().put(key, data)
-
-    def open(self, key: str, start: int = 0, length: int | None = None) -> Any:
-        self.opened.append(key)
-        return super().open(key, start, length)
-
-
-def bytes_of_this_process() -> tuple[int, int]:
-    """Return how many bytes this process has read and written so far."""
-    told = Path("/proc/self/io").read_text(encoding="utf-8")
-    read, written = (re.search(rf"{name}: (\d+)", told) for name in ("rchar", "wchar"))
-    assert read is not None
-    assert written is not None
-    return int(read[1]), int(written[1])
+from tests.support.processes import bytes_of_this_process
 
 
 def facts(directory: Path) -> dict[str, Any]:
@@ -281,155 +252,23 @@ def test_data_of_a_url_becomes_a_file(coupling: Coupling, tmp_path: Path) -> Non
 
 def test_file_of_another_store_is_fetched(coupling: Coupling, tmp_path: Path) -> None:
     place = f"memory://{uuid4().hex}"
-    push(_written(tmp_path / "one", b"twelve bytes"), "a/b", store=_memory(place))
+    push(written(tmp_path / "one", b"twelve bytes"), "a/b", store=_memory(place))
     assert coupling.fetch(Reference.parse(f"{place}/a/b"), tmp_path / "into").read_bytes() == b"twelve bytes"
-
-
-@pytest.mark.parametrize("sent", [b"another one.", b"short", b"much longer than that"])
-def test_file_that_is_not_what_was_sent_is_never_visible(sent: bytes, tmp_path: Path, cache: InputCache) -> None:
-    store = MemoryStore()
-    reference = StoreCoupling(store, cache).push(_written(tmp_path / "one", b"twelve bytes"), "a")
-    store.put("a", sent)
-    with pytest.raises(StoreError, match="what came of 'a' is not what was sent"):
-        StoreCoupling(store, cache).fetch(reference, tmp_path / "into")
-    assert not any(path.is_file() for path in [*(tmp_path / "into").rglob("*"), *cache.root.rglob("*")])
-
-
-def test_directory_of_which_a_file_was_changed_is_never_visible(tmp_path: Path, cache: InputCache) -> None:
-    store = MemoryStore()
-    (tmp_path / "tree").mkdir()
-    _written(tmp_path / "tree/one", b"twelve bytes")
-    reference = StoreCoupling(store, cache).push(tmp_path / "tree", "a")
-    store.put("a/1", b"twelve Bytes")
-    with pytest.raises(StoreError, match="what came of 'a/1' is not what was sent"):
-        StoreCoupling(store, cache).fetch(reference, tmp_path / "into")
-    assert list((tmp_path / "into").iterdir()) == []
-
-
-def test_input_is_read_once_from_the_store(tmp_path: Path, cache: InputCache) -> None:
-    store = CountingStore()
-    reference = StoreCoupling(store, cache).push(_written(tmp_path / "one", b"twelve bytes"), "a")
-    for into in "123":
-        assert StoreCoupling(store, cache).fetch(reference, tmp_path / into).read_bytes() == b"twelve bytes"
-    assert store.opened == ["a"]
-
-
-def test_kept_inputs_used_longest_ago_go_first(tmp_path: Path, cache: InputCache) -> None:
-    store = CountingStore()
-    coupling = StoreCoupling(store, cache)
-    one, two, three = (
-        coupling.push(_written(tmp_path / name, name.encode() * 100), name) for name in ("one1", "two2", "thr3")
-    )
-    for number, reference in enumerate([one, two, one, three, one, two]):  # 400 bytes each, of 1 000
-        coupling.fetch(reference, tmp_path / str(number))
-    assert store.opened == ["one1", "two2", "thr3", "two2"]
-    assert sum(path.stat().st_size for path in cache.root.rglob("*") if path.is_file()) <= 1000
-
-
-def test_input_larger_than_the_limit_is_not_kept(tmp_path: Path, cache: InputCache) -> None:
-    coupling = StoreCoupling(MemoryStore(), cache)
-    reference = coupling.push(_written(tmp_path / "big", bytes(2000)), "big")
-    assert coupling.fetch(reference, tmp_path / "into").stat().st_size == 2000
-    assert not any(path.is_file() for path in cache.root.rglob("*"))
-
-
-def test_kept_input_cannot_be_changed_by_a_step(tmp_path: Path, cache: InputCache) -> None:
-    coupling = StoreCoupling(MemoryStore(), cache)
-    found = coupling.fetch(coupling.push(_written(tmp_path / "one", b"x"), "a"), tmp_path / "into")
-    assert found.stat().st_mode & 0o222 == 0
-
-
-def test_many_kept_inputs_stay_below_the_limit(tmp_path: Path) -> None:
-    cache = InputCache(tmp_path / "cache", 100_000)
-    coupling = StoreCoupling(MemoryStore(), cache)
-    for number in range(60):
-        coupling.fetch(coupling.push(_written(tmp_path / "one", os.urandom(5000)), f"{number}"), tmp_path / f"{number}")
-    kept = [path.stat().st_size for path in cache.root.rglob("*") if path.is_file()]
-    assert 50_000 < sum(kept) <= 100_000
-
-
-def test_room_is_looked_for_before_the_first_byte(tmp_path: Path, cache: InputCache) -> None:
-    store = LocalStore(tmp_path / "store")
-    store.put("huge", b"x")
-    os.truncate(store.locate("huge"), 1 << 43)  # of which the disk has nothing
-    before = bytes_of_this_process()
-    with pytest.raises(StoreError, match=r"no room for 'huge' \(8,796,093,022,208 bytes\) .* are free; free some"):
-        StoreCoupling(store, cache).fetch(Reference.parse("store:huge"), tmp_path / "into")
-    assert bytes_of_this_process()[1] - before[1] < 1000
 
 
 def test_push_goes_on_where_a_directory_broke_off(tmp_path: Path, coupling: StoreCoupling) -> None:
     for name in ("one", "two"):
-        _written(tmp_path / "tree" / name, name.encode())
+        written(tmp_path / "tree" / name, name.encode())
     coupling.store.put("outputs/tree/1", b"of an earlier attempt")
     reference = coupling.push(tmp_path / "tree", "outputs/tree")
     assert facts(coupling.fetch(reference, tmp_path / "into")) == facts(tmp_path / "tree")
-
-
-def test_memory_stays_flat_for_big_files(tmp_path: Path) -> None:
-    code = f"""
-import os, resource, sys
-from pathlib import Path
-from multiblast.coupling import InputCache, Reference, StoreCoupling
-from multiblast.stores import LocalStore
-here, size = Path({str(tmp_path)!r}), int(sys.argv[1]) << 20
-(here / "big").touch()
-os.truncate(here / "big", size)
-coupling = StoreCoupling(LocalStore(here / "store"), InputCache(here / "cache"))
-coupling.fetch(coupling.push(here / "big", f"big/{{size}}"), here / "into")
-assert (here / "into/big").stat().st_size == size
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
-"""
-    small, big = (
-        int(subprocess.run([sys.executable, "-c", code, size], check=True, capture_output=True, text=True).stdout)
-        for size in ("32", "160")
-    )
-    assert big - small < 48  # MiB, of 128 more
-
-
-def test_step_killed_while_it_fetches_leaves_nothing_visible(tmp_path: Path) -> None:
-    code = f"""
-import time
-from pathlib import Path
-from multiblast.coupling import InputCache, Reference, StoreCoupling
-from multiblast.stores import LocalStore
-here = Path({str(tmp_path)!r})
-class Slow(LocalStore):
-    def open(self, key, start=0, length=None):
-        stream = super().open(key, start, length)
-        class Slowly:
-            def __enter__(self): return self
-            def __exit__(self, *_): stream.close()
-            def read(self, size):
-                print("read", flush=True)
-                time.sleep(0.01)
-                return stream.read(size)
-        return Slowly()
-coupling = StoreCoupling(Slow(here / "store"), InputCache(here / "cache", 1 << 30))
-coupling.fetch(Reference.parse("store:big"), here / "into")
-"""
-    store = LocalStore(tmp_path / "store")
-    store.put("big", bytes(50 << 20))
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as step:
-        assert step.stdout is not None
-        for _ in range(9):
-            assert step.stdout.readline() == b"read\n"
-        step.send_signal(signal.SIGKILL)
-        assert step.wait() == -signal.SIGKILL
-    cache = InputCache(tmp_path / "cache", 1 << 30)
-    assert [path for path in (tmp_path / "into").iterdir() if not path.name.startswith(".")] == []
-    assert list(cache.root.glob("[0-9a-f]*")) == []
-    left = next((cache.root / ".incoming").iterdir())
-    os.utime(left, (time.time() - 25 * 3600,) * 2)
-    found = StoreCoupling(store, cache).fetch(Reference.parse("store:big"), tmp_path / "into")
-    assert (found.stat().st_size, left.exists()) == (50 << 20, False)
 
 
 def test_grant_of_a_job_is_enough_and_nothing_beyond_it_is_tried(
     services: Services, tree: Path, tmp_path: Path, cache: InputCache
 ) -> None:
     given = FilesystemCoupling(services.store, cache).push(tree, "inputs/tree")  # type: ignore[arg-type]  # it is local
-    one = _written(tmp_path / "one", os.urandom(3 << 20))
+    one = written(tmp_path / "one", os.urandom(3 << 20))
     what: dict[str, Any] = {"reads": ["inputs/tree/"], "writes": ["outputs/1f", "outputs/tree/"]}
     with gateway(services) as url, granted_store(url, services, **what) as store:
         coupling = StoreCoupling(store, cache, "https")
@@ -438,7 +277,7 @@ def test_grant_of_a_job_is_enough_and_nothing_beyond_it_is_tried(
             pushed = coupling.push(one, "outputs/1f")
             pushed_tree = coupling.push(tree, "outputs/tree")
         with pytest.raises(ConflictError):
-            coupling.push(_written(tmp_path / "other", b"x"), "outputs/1f")
+            coupling.push(written(tmp_path / "other", b"x"), "outputs/1f")
         with pytest.raises(ObjectMissingError):
             coupling.fetch(Reference("store:outputs/tree/nothing"), tmp_path / "b")
         with pytest.raises(NotAllowedError):
@@ -453,7 +292,7 @@ def test_grant_of_a_job_is_enough_and_nothing_beyond_it_is_tried(
 def test_directory_that_is_there_is_not_replaced(coupling: Coupling, tmp_path: Path) -> None:
     (tmp_path / "tree").mkdir()
     reference = coupling.push(tmp_path / "tree", "a")
-    _written(tmp_path / "into/tree/mine", b"x")
+    written(tmp_path / "into/tree/mine", b"x")
     with pytest.raises(ConflictError, match="is there already"):
         coupling.fetch(reference, tmp_path / "into")
     assert (tmp_path / "into/tree/mine").exists()
@@ -461,14 +300,14 @@ def test_directory_that_is_there_is_not_replaced(coupling: Coupling, tmp_path: P
 
 def test_scripts_fetch_and_push_where_results_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MULTIBLAST_HOME", str(tmp_path / "home"))
-    reference = push(_written(tmp_path / "one", b"x"), "a/b")
+    reference = push(written(tmp_path / "one", b"x"), "a/b")
     assert fetch(reference.url) == tmp_path / "home/store/a/b"
 
 
 def test_scripts_fetch_and_push_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MULTIBLAST_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("MULTIBLAST_COUPLING", f"memory://{uuid4().hex}")
-    reference = push(_written(tmp_path / "one", b"x"), "a/b")
+    reference = push(written(tmp_path / "one", b"x"), "a/b")
     assert fetch(reference, tmp_path / "into") == tmp_path / "into/one"
     assert not (tmp_path / "home/store").exists()
 
@@ -480,49 +319,14 @@ def test_scripts_fetch_and_push_by_a_grant(services: Services, tmp_path: Path, m
         with pytest.raises(StoreError, match="MULTIBLAST_GRANT"):
             fetch("store:a/b", tmp_path)
         monkeypatch.setenv("MULTIBLAST_GRANT", granted(services, writes=["a/"]))
-        reference = push(_written(tmp_path / "one", b"x"), "a/b")
+        reference = push(written(tmp_path / "one", b"x"), "a/b")
         assert fetch(reference, tmp_path / "into").read_bytes() == b"x"
         with pytest.raises(NotAllowedError):
             fetch("store:c/d", tmp_path)
     assert services.store.read("a/b") == b"x"
 
 
-def _written(path: Path, data: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    return path
-
-
 def _memory(place: str) -> Store:
     from multiblast.stores import open_store
 
     return open_store(place)
-
-
-@pytest.mark.parametrize("left", ["half of it", "all of it", "something else", "more than it"])
-def test_fetch_goes_on_where_a_step_was_killed(tmp_path: Path, left: str) -> None:
-    """What a killed step left is taken, unless it is of no use; the digest is of the whole."""
-    data = os.urandom(5 << 20)
-    sha256 = hashlib.sha256(data).hexdigest()
-    incoming = tmp_path / "kept" / ".incoming" / sha256
-    incoming.parent.mkdir(parents=True)
-    incoming.write_bytes(
-        {"half of it": data[: 2 << 20], "all of it": data, "something else": b"x" * 99, "more than it": data + b"!"}[
-            left
-        ]
-    )
-    starts: list[int] = []
-
-    class Noting(MemoryStore):
-        def open(self, key: str, start: int = 0, length: int | None = None) -> Any:
-            starts.append(start)
-            return super().open(key, start, length)
-
-    store = Noting()
-    store.put("inputs/big", data)
-    by = StoreCoupling(store, InputCache(tmp_path / "kept"))
-    path = by.fetch(Reference("store:inputs/big", sha256), tmp_path)
-    assert path.read_bytes() == data
-    wanted = {"half of it": [2 << 20], "all of it": [], "something else": [99, 0], "more than it": [(5 << 20) + 1, 0]}
-    assert starts == wanted[left]
-    assert not incoming.exists()

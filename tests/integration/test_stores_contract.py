@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,12 +19,8 @@ from multiblast.services import Services
 from multiblast.stores import FsspecStore, LocalStore, MemoryStore, Store
 from multiblast.stores.http import HttpStore
 from tests.support.gateway import gateway, granted
+from tests.support.processes import bytes_of_this_process
 from tests.support.store_contract import BIG, DirectoryStoreContract, SharedStoreContract, StoreContract, broken_off
-
-
-def _bytes_written() -> int:
-    """Return how many bytes this process wrote so far, to whatever."""
-    return int(re.search(r"wchar: (\d+)", Path("/proc/self/io").read_text())[1])  # type: ignore[index]  # it has this line
 
 
 class TestMemoryStore(StoreContract):
@@ -97,9 +92,9 @@ LocalStore({str(tmp_path)!r}).put("some", bytes(2 << 20))
         data = os.urandom(BIG)
         with pytest.raises(ZeroDivisionError):
             store.put_resumably("some", broken_off(data, 18 << 20))
-        before = _bytes_written()
+        _, before = bytes_of_this_process()
         store.put_resumably("some", BytesIO(data))
-        assert _bytes_written() - before < 3 << 20
+        assert bytes_of_this_process()[1] - before < 3 << 20
         assert list((store.root / ".incoming").iterdir()) == []
 
     def test_resumable_put_beside_another_of_the_same_writes_it_too(self, store: LocalStore) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import psutil
 
-__all__ = ["blast_processes", "is_running", "wait_for"]
+__all__ = ["blast_processes", "bytes_of_this_process", "is_running", "wait_for"]
 
 
 def wait_for(found: Callable[[], Any], limit_s: float = 240) -> Any:
@@ -38,3 +38,9 @@ def blast_processes(place: Path | str) -> list[int]:
         and words[0].endswith("blastp")
         and any(str(place) in word for word in words[1:])
     ]
+
+
+def bytes_of_this_process() -> tuple[int, int]:
+    """Return how many bytes this process has read and written so far."""
+    counted = psutil.Process().io_counters()
+    return counted.read_chars, counted.write_chars
