@@ -20,7 +20,8 @@ from deployments.own_servers import WEED_PORTS, postgres_command, remove_sockets
 from multiblast.database import Database
 from tests.support.servers import S3Server, free_ports, rclone_command, running
 
-pytest.register_assert_rewrite("tests.support.store_contract")  # whose tests are elsewhere
+# Tests of theirs are elsewhere.
+pytest.register_assert_rewrite("tests.support.action_model", "tests.support.store_contract")
 
 _CHROMIUM = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 _CHROMIUM += ["--disable-component-update", "--disable-sync"]

@@ -42,7 +42,8 @@ from multiblast.registry.remotes.rest import RestRegistry
 from multiblast.registry.runs.execution import RunSummary, run
 from multiblast.registry.sync.collection import collect, delete
 from multiblast.registry.sync.commands import commit
-from tests.support.language_clients import CLIENTS, Run, called, commit_all, python, sha1
+from tests.support.compiled_clients import cpp, java, julia
+from tests.support.language_clients import Run, called, commit_all, python, r, sha1
 from web.registry.serving import serving
 
 CONFIG = """\
@@ -86,7 +87,7 @@ def recorded(here: Any, project: Callable[[str], Path]) -> Callable[..., RunSumm
     return make
 
 
-@pytest.mark.parametrize("client", CLIENTS.values(), ids=CLIENTS)
+@pytest.mark.parametrize("client", [python, r, julia, cpp, java], ids=lambda client: client.__name__)
 def test_registry_run_takes_what_a_language_recorded(
     client: Callable[[Run], None], here: Any, recorded: Callable[..., RunSummary]
 ) -> None:
