@@ -8,7 +8,7 @@ from typing import BinaryIO, NamedTuple
 
 from multiblast.archive.batch import ArchivedQuery, read_batches, read_request
 from multiblast.archive.karlin import KarlinAltschul
-from multiblast.archive.residues import RESIDUE_O, length_of, read_residues
+from multiblast.archive.residues import RESIDUE_O, length_of, read_residues, with_residues_of
 from multiblast.archive.statistics import SearchRequest, read_statistics
 from multiblast.archive.text import decode_string
 
@@ -43,6 +43,7 @@ class Section(NamedTuple):
         note: BLAST+'s warnings, as it has them in reports; their titles may hold any bytes (``surrogateescape``).
         gapped: Parameters of gapped alignment: those of its profile, or of its scores.
         start, end: Offsets of the archive in the file.
+        printed: The sequence in its profile, and what BLAST+ prints it as where that has X for O; else None.
     """
 
     query: int
@@ -50,6 +51,7 @@ class Section(NamedTuple):
     gapped: KarlinAltschul | None
     start: int
     end: int
+    printed: tuple[bytes, bytes] | None = None
 
 
 def read_search(stream: BinaryIO) -> SearchRequest:
@@ -62,7 +64,7 @@ def read_sections(stream: BinaryIO, part: tuple[int, int] | None = None) -> Iter
 
     The part of each query that was searched, its first and last letter, 0-based, is by default what the archive states.
     """
-    number, before, adjusted, replaced = 0, None, False, ""
+    number, before, adjusted, replaced, own = 0, None, False, "", b""
     for batch in read_batches(stream):
         (query,) = batch.queries
         search = SearchRequest(batch.opening, batch.request)
@@ -73,6 +75,8 @@ def read_sections(stream: BinaryIO, part: tuple[int, int] | None = None) -> Iter
             adjusted = search.adjusts_scores or profile is not None
             silent = search.program == "blastn" or search.service == _DOMAINS
             replaced = "" if silent else _replaced_residues(query, part or search.part)
+            own = query.instance if RESIDUE_O.search(query.instance) else b""
+        printed = (query.instance, with_residues_of(query.instance, own)) if own and profile else None
         note = ""
         statistics = read_statistics(batch.statistics)
         if (search.query_step == 1 or search.finds_domains) and statistics.ungapped is None:
@@ -84,7 +88,7 @@ def read_sections(stream: BinaryIO, part: tuple[int, int] | None = None) -> Iter
         label = _label(query)
         note = f"{label}:  {label}: {note}" if note else ""
         gapped = statistics.gapped if search.service == _DOMAINS else _gapped(search, profile)
-        yield Section(number, note, gapped, batch.start, batch.end)
+        yield Section(number, note, gapped, batch.start, batch.end, printed)
 
 
 def _gapped(search: SearchRequest, profile: re.Match[bytes] | None) -> KarlinAltschul | None:

@@ -53,6 +53,14 @@ def read_residues(instance: bytes) -> str:
     return text[: length_of(instance)].decode("ascii").upper()
 
 
+def with_residues_of(instance: bytes, other: bytes) -> bytes:
+    """Return a sequence element with the residues of another one, as they stand there."""
+    own, others = _DATA.search(instance), _DATA.search(other)
+    if own is None or others is None:
+        raise ArchiveError("a query of the archive holds its residues in an unknown form")
+    return instance[: own.start()] + others[0] + instance[own.end() :]
+
+
 def masked(residues: str, masks: bytes, letter: str) -> str:
     """Return ``residues`` with what the mask elements cover replaced by ``letter``."""
     if not masks:

@@ -48,7 +48,7 @@ def split_rounds(archives: Iterable[Path], directory: Path, part: tuple[int, int
                     for section in sections:
                         stream.seek(section.start)
                         text = stream.read(section.end - section.start)
-                        file.write(text)
+                        file.write(text.replace(*section.printed, 1) if section.printed else text)
                         subjects = read_subjects(text)
                         again += [tuple(name in included[-1] for name in subjects)] if subjects else []
                         included.append({one.id for one in subjects.values() if one.evalue < threshold})

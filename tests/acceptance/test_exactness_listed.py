@@ -162,7 +162,6 @@ def _without_descriptions(text: bytes) -> bytes:
 
 NUCLEOTIDES, PROTEINS = ("nucleotides", "nucleotides"), ("proteins", "proteins")
 FIRST = _sequences("proteins")[0].residues
-WITH_O = Sequence(b"with O", FIRST[:60] + b"O" + FIRST[61:])
 SHUFFLED = Sequence(b"two alignments, the second is better", FIRST[-150:] + FIRST[:-150])
 DOMAINS = (
     Search("rpsblast", "proteins", "rps", ("-evalue", "100"), queries=1, extra=(SHUFFLED,)),
@@ -215,7 +214,6 @@ def _row(
         _row("one subject", ONE_SUBJECT, "0 6 7 18 5 15 16", "5 15 16", _without_last_round),
         _row("IDENTITY", Search("blastp", *PROTEINS, IDENTITY, queries=2), "0 5 6 7 15 16", "0 5 15 16", _of_identity),
         _row("rounds", DELTA_ROUNDS, "0 4 5 6 7 8 10 12 13 15 16 18", "0 4"),
-        _row("O in rounds", Search("psiblast", *PROTEINS, ROUNDS, queries=1, extra=(WITH_O,)), "0 5 6 15", "0 5"),
     ],
 )
 def test_report_differs_as_far_as_the_list_says(  # noqa: PLR0913, PLR0917 - a row of the list

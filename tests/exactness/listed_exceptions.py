@@ -30,7 +30,6 @@ _TEXT_STAT = re.compile(
 _EMPTY = re.compile(rb'[^">\n]*Filtering resulted in an empty database\.[^"<\n]*?(No hits found)')
 _PROFILE = re.compile(rb"(?<!Gapped\n)(Lambda      K        H[^\n]*\n)[^\n]*\n")
 _FOUND_AGAIN = re.compile(rb"(Sequences used in model and found again:\n\n)(?:[^\n]+\n)*")
-_QUERY_LINES = re.compile(rb"(?m)^(?:Query.*|.*Hsp_qseq.*|\S+ +\d+ +\S+ +\d+)$")
 
 
 def _without_listed(program: str, options: Collection[str], number: str, text: bytes) -> bytes:
@@ -51,8 +50,6 @@ def _without_listed(program: str, options: Collection[str], number: str, text: b
         text = _EMPTY.sub(rb"\1", text)
     if {"num_iterations", "max_target_seqs"} <= set(options) and pairwise:
         text = _FOUND_AGAIN.sub(rb"\1", text)
-    if "num_iterations" in options and (pairwise or number == "5"):
-        text = _QUERY_LINES.sub(lambda found: found[0].replace(b"O", b"X"), text)
     return text
 
 

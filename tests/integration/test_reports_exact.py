@@ -295,6 +295,25 @@ def test_part_of_the_query_gives_its_own_length_and_coverage(  # noqa: PLR0913, 
     assert found <= {2, 3, 4, 5, 6}
 
 
+@pytest.mark.parametrize("part", [(), ("-query_loc", "21-200")])
+def test_residue_o_is_shown_in_all_rounds_though_profiles_have_x_for_it(
+    part: tuple[str, ...],
+    services: Services,
+    search_whole: Callable[..., SearchedJob],
+    proteins: list[Sequence],
+    tmp_path: Path,
+) -> None:
+    """In text, and in the columns of tables that have letters of the query."""
+    residues = proteins[0].residues
+    odd = Sequence(b"with O", residues[:60] + b"O" + residues[61:120] + b"BJO" + residues[123:])
+    query, options = fasta([proteins[1], odd]), dict(zip(("query_loc",), part[1:], strict=False))
+    job = search_whole(services, query, program="psiblast", num_iterations=2, **options)
+    formats = {"0", "1", "3", "4", "6 std btop qseq", "7 qseqid btop", "10 qseq", "15", "16"}
+    formats -= incomplete_in_blast("psiblast", services.installation.version("psiblast"))
+    given = ("-num_iterations", "2", *part)
+    assert _differences(services, job, "psiblast", query, sorted(formats), tmp_path, *given) == []
+
+
 def test_part_that_no_query_has_is_refused(submit: Callable[..., SearchedJob]) -> None:
     with pytest.raises(InvalidInputError, match="beyond the end of every sequence"):
         submit(">a\nMKVLAAGIVGLL\n", query_loc="50-60")
