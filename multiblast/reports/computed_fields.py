@@ -31,7 +31,8 @@ _NEEDED_FOR = {"qcovus": ("sstart", "send", "btop")}
 _SEPARATOR = "\x1f"  # in no title
 _NAMES = b"# Fields: "
 _VERSION = re.compile(rb"# \S+ ([\d.]+)\+")
-_COUNTS_CODONS_SINCE = (2, 17)
+_OF_TAXA = frozenset({"sscinames", "scomnames", "sblastnames"})
+_NEWER = (2, 17)  # coverage is counted in codons; names of taxa between commas are quoted
 _COLUMNS = re.compile(rb"(\d+)|(.)(.)")  # of an alignment: equal ones, or the letters of query and subject
 
 
@@ -80,12 +81,15 @@ def _completed(lines: Iterable[bytes], formatting: Formatting, search: SearchReq
     delimiter = delimiter_of(formatting).encode()
     computed = computed_fields(search, wanted)
     separator, subject, rows = _SEPARATOR.encode(), None, list[dict[str, bytes]]()
-    counts_codons = False
+    names_of_taxa = _OF_TAXA.intersection(wanted) if delimiter == b"," else ()
+    is_newer = False
 
     def flush() -> Iterator[bytes]:
-        computed_rows = _of_subject(rows, search, has_unique="qcovus" in computed, counts_codons=counts_codons)
+        computed_rows = _of_subject(rows, search, has_unique="qcovus" in computed, counts_codons=is_newer)
         for row, values in zip(rows, computed_rows, strict=True):
-            yield delimiter.join(values[name] if name in computed else row[name] for name in wanted) + b"\n"
+            row.update((name, values[name]) for name in computed)
+            row.update((name, b'"%b"' % row[name]) for name in names_of_taxa if is_newer)
+            yield delimiter.join(row[name] for name in wanted) + b"\n"
         rows.clear()
 
     for line in lines:
@@ -100,7 +104,7 @@ def _completed(lines: Iterable[bytes], formatting: Formatting, search: SearchReq
             continue
         yield from flush()
         if version := _VERSION.fullmatch(line):
-            counts_codons = version_numbers(version[1].decode()) >= _COUNTS_CODONS_SINCE
+            is_newer = version_numbers(version[1].decode()) >= _NEWER
         if line.startswith(_NAMES):
             names = dict(zip(printed, line.removeprefix(_NAMES).split(b", "), strict=True))
             line = _NAMES + b", ".join(names[name] for name in wanted)  # noqa: PLW2901 - the line as it is to be

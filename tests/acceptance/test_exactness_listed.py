@@ -25,7 +25,7 @@ DATA = Path(__file__).parents[1] / "data"
 MASKED = Sequence(b"masked", b"N" * 100)
 POLY_A = Sequence(b"of low complexity", b"A" * 100)
 NO_TAXON, ROUNDS, IDENTITY = ("-negative_taxids", "9606"), ("-num_iterations", "2"), ("-matrix", "IDENTITY")
-TABLE = ("std", "qlen", "qcovs", "qcovhsp", "ppos", "positive", "nident")
+TABLE = ("std", "qlen", "qcovs", "qcovhsp", "ppos", "positive", "nident", "sscinames", "sblastnames")
 _IDENTITY = re.compile(
     rb',?\s*"cbs": 2|\s*<cbs>2</cbs>|\s*<(?:Iteration_)?message>[^<]*IDENTITY matrix[^<]*</(?:Iteration_)?message>'
     rb'|,\s*"message": "[^"]*IDENTITY matrix[^"]*"|   0\.28[34](?=    0\.255)'
