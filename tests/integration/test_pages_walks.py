@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Iterator
-from datetime import timedelta
-from html import unescape
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from multiblast.accounts import Requester
-from multiblast.database import Database, JobStatus
-from multiblast.errors import FailureClass
-from multiblast.installation import Installation
 from multiblast.reports import Formatting
 from multiblast.sequences import read_fasta
 from multiblast.services import Services
-from multiblast.settings import Policy, QueryLimits
-from multiblast.stores import LocalStore
-from multiblast.targets import Targets
+from multiblast.settings import Policy
 from multiblast.targets.makeblastdb import build_database
 from tests.support.http_service import HereStarter, config, serving
 from tests.support.page_walks import (
@@ -35,29 +27,22 @@ from tests.support.page_walks import (
     sign_in,
     submit,
 )
-from tests.support.servers import free_ports
-from web import runs
-from web.pages import texts
 from web.pages.visitor import SESSION
 
 pytestmark = pytest.mark.browser
-
 FIRST_PAGE_BYTES = 150_000
 
 
 @pytest.fixture(scope="module")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+def services(services_under: Callable[..., Services], tmp_path_factory: pytest.TempPathFactory) -> Services:
     """Services for guests and users, with a database of an ordinary title and one of a hostile title."""
-    base = tmp_path_factory.mktemp("pages")
-    blast = base / "targets" / "demo" / "examples" / "blast"
+    root = tmp_path_factory.mktemp("targets")
+    blast = root / "demo" / "examples" / "blast"
     build_database(EXAMPLES / "proteins.fasta.gz", blast, "proteins", molecule="protein", title="Demo proteins")
-    hostile = base / "hostile.fasta"
+    hostile = root / "hostile.fasta"
     hostile.write_text(f">subject {HOSTILE}\n{PROTEIN}\n")
     build_database(hostile, blast, "hostile", molecule="protein", title=HOSTILE)
-    policy = Policy(trust_unnamed=False, administrators=frozenset({"root"}))
-    database, store = Database(f"sqlite:///{base / 'jobs.sqlite'}"), LocalStore(base / "store")
-    yield Services(database, store, Installation(), Targets(base / "targets"), QueryLimits(), policy)
-    database.close()
+    return services_under(Policy(trust_unnamed=False, administrators=frozenset({"root"})), root=root)
 
 
 @pytest.fixture(scope="module")
@@ -239,32 +224,6 @@ def test_biologist_drops_a_file_and_chooses_program_and_options(new_context: New
     expect(page.locator("#recognised")).to_contain_text("all known: the result is there at once")
 
 
-@pytest.mark.long
-def test_results_are_read_while_others_are_searched(new_context: NewContext, services: Services) -> None:
-    """Of sixty sequences two are done; the table has pages."""
-    who, jobs = Requester(administrator=True), services.queries.jobs
-    fasta = [f">s{number}\n{PROTEIN}{'Y' * (number + 1)}\n" for number in range(60)]
-    first = services.queries.create(who, config("".join(fasta[:2]))).query_job_id
-    services.queries.run(first).execute()
-    job_id = services.queries.create(who, config("".join(fasta))).query_job_id
-    jobs.move_query([job_id], JobStatus.IN_PROGRESS)
-    page = new_context(bypass_csp=True).new_page()
-    sign_in(page, services, "root")
-    page.goto(f"/jobs/{job_id}")
-    expect(page.get_by_role("heading", name="Searching")).to_be_visible()
-    expect(page.get_by_label("2 of 60 sequences have a result")).to_have_js_property("value", 2)
-    expect(page.get_by_text("left", exact=False).first).to_be_visible()
-    check_accessible(page)
-    page.get_by_role("link", name="Next").click()
-    expect(page.get_by_text("51 to 60 of 60")).to_be_visible()
-    page.get_by_role("link", name="Previous").click()
-    page.get_by_role("link", name="s1", exact=True).click()
-    expect(page.get_by_role("img", name="Map of where")).to_be_visible()
-    page.go_back()
-    page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_role("heading", name="Cancelled")).to_be_visible()
-
-
 def test_administrator_makes_tokens_and_databases(new_context: NewContext, services: Services, tmp_path: Path) -> None:
     page = new_context(bypass_csp=True).new_page()
     sign_in(page, services, "root")
@@ -401,71 +360,3 @@ def test_without_javascript_one_submits_waits_and_downloads(new_context: NewCont
     with page.expect_download() as download:
         page.get_by_role("button", name="Download").click()
     assert Path(download.value.path()).stat().st_size
-
-
-def test_page_goes_on_by_itself_when_the_service_is_restarted(
-    browser: Browser, services: Services, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(runs, "_RESUME_AFTER", timedelta(seconds=1))
-    [port], starter = free_ports(1), HereStarter(services, away=True)
-    page = browser.new_page(base_url=f"http://127.0.0.1:{port}")
-    with serving(services, starter, port=port):
-        page.goto("/")
-        page.get_by_label("Paste FASTA").fill(f">restarted\n{PROTEIN}E\n")
-        page.get_by_role("checkbox", name="Demo proteins").check()
-        page.get_by_role("button", name="BLAST", exact=True).click()
-        expect(page.get_by_role("heading", name="Waiting for its turn")).to_be_visible()
-    starter.away = False
-    with serving(services, starter, port=port):
-        expect(page.get_by_role("heading", name="Done")).to_be_visible()
-        expect(page.get_by_role("img", name="Map of where")).to_be_visible()
-        page.context.close()
-
-
-def test_page_stays_as_it_is_when_a_report_is_made(new_context: NewContext, services: Services) -> None:
-    """Who reads or fills in a page of a job that is done is not disturbed by a report that becomes ready."""
-    who, wanted = Requester("root", administrator=True), services.wanted_reports
-    job_id = services.queries.create(who, config(f">read\n{PROTEIN}WHK\n")).query_job_id
-    wanted.record(who, job_id, [Formatting.read("7")])
-    services.queries.run(job_id).execute()
-    page = new_context().new_page()
-    sign_in(page, services, "root")
-    page.goto(f"/jobs/{job_id}")
-    reports = page.get_by_role("region", name="Reports")
-    expect(reports.get_by_role("listitem")).to_have_text(re.compile("^7 .*: "))
-    columns = page.get_by_label("Columns of formats")
-    columns.fill("qseqid stitle")
-    (report,) = wanted.begin(job_id)
-    services.reports.run(report.job_id).execute()
-    expect(reports.get_by_role("link", name="7 ")).to_be_visible()
-    expect(columns).to_have_value("qseqid stitle")
-
-
-def test_each_state_of_a_job_says_what_to_do_next(url: str, services: Services) -> None:
-    """Waiting, failed by each class, cancelled, partly failed and expired; read as an administrator."""
-    who, jobs = Requester(administrator=True), services.queries.jobs
-    token = services.accounts.tokens.make("root", "states")
-    query = "".join(f">s{number}\n{PROTEIN}{'W' * (number + 1)}\n" for number in range(2 + len(FailureClass)))
-    job_id = services.queries.create(who, config(query)).query_job_id
-    job = jobs.query(job_id)
-
-    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}) as client:
-
-        def check(state: texts.StatusText, *more: str) -> None:
-            page = unescape(client.get(f"/jobs/{job_id}").text)
-            assert [text for text in (state.title, state.next, *more) if text not in page] == []
-
-        check(texts.STATUSES["queued"], "Place in the queue")
-        keys = [child.result_key for child in jobs.children(job)]
-        for key, why in zip(keys, FailureClass, strict=False):
-            services.queries.results.fail(key, why, f"{why}: made up", "nobody")
-        jobs.stop(job, JobStatus.FAILED, "made up")
-        reasons = [f"1 \N{MULTIPLICATION SIGN} {texts.FAILURES[why]}" for why in FailureClass]
-        check(texts.STATUSES["failed"], "made up", "Search again", *reasons)
-        jobs.move_query([job_id], JobStatus.EXPIRED, "made up")
-        check(texts.STATUSES["expired"], "Search again")
-        jobs.move_query([job_id], JobStatus.QUEUED, "made up")
-        jobs.stop(job, JobStatus.CANCELLED, "made up")
-        check(texts.STATUSES["cancelled"], "Search again")
-        jobs.move_query([job_id], JobStatus.COMPLETE)
-        check(texts.PARTLY)
