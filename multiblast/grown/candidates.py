@@ -55,18 +55,22 @@ def _adjusts(options: Options) -> bool:
     return options.program not in _NO_COMPOSITION and options.explicit().get("comp_based_stats") != "0"
 
 
-def samples(options: Options, sequences: int) -> list[Sample]:
+def samples(options: Options, sequences: int, gone: int = 0) -> list[Sample]:
     """Return samples, the smallest first, each for the queries that those before leave in doubt.
 
     None is needed where databases have no more sequences than the list holds; and none is of use where only a large
     part of the databases would tell.
+
+    Args:
+        options: Of the search.
+        sequences: How many the databases have.
+        gone: For how many more subjects the list must have room, since they may have been candidates before.
     """
     limit = preliminary_list(options)
     halvings = int(math.log2(limit / _LEAST_EXPECTED)) if limit > _LEAST_EXPECTED else 0
-    if sequences <= limit or halvings < _LEAST_HALVINGS:
+    if sequences <= limit - gone or halvings < _LEAST_HALVINGS:
         return []
-    risk = _RISK / halvings / _TRIES  # nothing is left to chance in the last one
-    return [Sample(options, sequences, size, halvings, risk) for size in range(halvings, -1, -1)]
+    return [Sample(options, sequences, size, halvings, limit - gone) for size in range(halvings, -1, -1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +103,9 @@ class Sample:
         share: Which part of the databases it is on average.
     """
 
-    def __init__(self, options: Options, sequences: int, halvings: int, first: int, risk: float) -> None:
-        """Describe the sample of so many ``halvings``, where the smallest has ``first``."""
-        limit = preliminary_list(options)
-        self.share = 0.5**halvings
+    def __init__(self, options: Options, sequences: int, halvings: int, first: int, limit: int) -> None:
+        """Describe the sample of so many ``halvings``, where the smallest has ``first``, for a list of a length."""
+        self.share, risk = 0.5**halvings, _RISK / first / _TRIES  # nothing is left to chance in the last one
         self.most_hits = _most_hits(limit, self.share, risk) if halvings else limit - limit // _SLACK
         self.full = math.ceil(limit / 2**halvings) if halvings else self.most_hits + 1
         self._options = options

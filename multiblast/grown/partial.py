@@ -117,7 +117,8 @@ def _hindrance(options: Options, difference: Difference) -> str:
     """Return why no query can be searched in a part; empty if some can."""
     if difference.removed > _MOST_REMOVED * difference.earlier_sequences:
         return "too much was removed from the databases"
-    if preliminary_list(options) < difference.sequences and not samples(options, difference.sequences):
+    most = max(difference.sequences, difference.earlier_sequences)
+    if preliminary_list(options) < most and not samples(options, most):
         return f"too few subjects are kept for {options.most_targets} targets: BLAST+ may drop some"
     return ""
 
@@ -151,7 +152,7 @@ class _Preparation:
                     before[one.key] = one.counted
         try:
             for key in self._with_full_lists(before):
-                self.result.refused[key] = "so many subjects are similar that BLAST+ may drop some"
+                self.result.refused[key] = "so many subjects are, or were, similar that BLAST+ may drop some"
                 del hits[key]
             self._write(KnownHits(self.databases, self.difference, self.directory, self.run).find(hits))
         except InvalidInputError as error:

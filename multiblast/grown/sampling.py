@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from multiblast.grown.alias import argument_of, write_alias
-from multiblast.grown.candidates import Counted, Sample, hits_in, samples
+from multiblast.grown.candidates import Counted, Sample, hits_in, preliminary_list, samples
 from multiblast.grown.difference import Difference
 from multiblast.grown.known_hits import Run
 from multiblast.grown.oids import OidSet
@@ -47,14 +47,27 @@ class Sampling:
         Args:
             before: What is known of some from an earlier state, in which no E-value was worse.
         """
-        found = samples(self.options, self.difference.sequences)
-        self._search_new(found, before)
-        left = dict.fromkeys((key for key in self.queries if key not in self.counted), 0)
-        for smaller, sample in pairwise([None, *found]):
+        sequences, gone = self.difference.sequences, self._gone
+        too_many = gone > preliminary_list(self.options) // 2
+        self._search_new(samples(self.options, sequences), before)
+        first = [key for key in self.queries if key not in self.counted]
+        left = dict.fromkeys(first, 0)
+        for smaller, sample in pairwise([None, *samples(self.options, sequences, 0 if too_many else gone)]):
             if sample is None or not left:
                 break
             hits = self._hits(left, sample, sample.drawn(self._seed, without=smaller))
             left = self._decide(sample, {key: count + hits[key] for key, count in left.items()})
+        if too_many:  # what was counted is of use in the next state
+            self.full = list(dict.fromkeys([*self.full, *first]))
+
+    @property
+    def _gone(self) -> int:
+        """How many sequences may have been in the earlier lists of queries of which no earlier sample is known.
+
+        If one was full, what it dropped was no hit, and may be one now that others are gone.
+        """
+        difference = self.difference
+        return difference.removed if difference.earlier_sequences > preliminary_list(self.options) else 0
 
     @cached_property
     def _seed(self) -> str:

@@ -152,3 +152,26 @@ def test_hits_are_found_again_whatever_kind_their_ids_are(tmp_path: Path, title:
     found = compare(parse_options("blastp", {}), states, [base.encode()], tmp_path)
     assert found.different == []
     assert (found.same, found.refused.total()) == ((0, 1) if is_refused else (1, 0))
+
+
+@pytest.mark.parametrize(("removed", "in_part"), [(100, 4), (250, 4), (300, 3)])
+def test_query_whose_earlier_list_was_full_is_searched_whole(tmp_path: Path, removed: int, in_part: int) -> None:
+    """Short subjects had no place on it, and have one when long ones are gone.
+
+    Of every other query it is known what a sample of the earlier state showed; the others are searched whole where
+    more is gone than would tell.
+    """
+    rng = random.Random(SEED)
+    bases = ["".join(rng.choices("ACGT", k=600)) for _ in range(2200)]
+    long = records_like(bases[0], 560, "long{number}", rng, 0.12)
+    short = [(f"short{at}", f"{one[:300]}{bases[0][100 : 160 + at]}") for at, one in enumerate(bases[100:135])]
+    others = [(f"other{at}", one) for at, one in enumerate(bases[200:])]
+    new = [(f"new{at}", one + one[:40]) for at, one in enumerate(bases[1 : removed + 6])]
+    rest = [*short, *others, *records_like(bases[199], 5, "few{number}", rng, 0.02)]
+    earlier, later = [*long, *rest], [*long[removed:], *rest, *new]
+    states = write_states(tmp_path, {"a": earlier, "later": later}, later, "nucleotides", "plain")
+    few = [bases[199][at:].encode() for at in range(4)]
+    options = parse_options("blastn", {"task": "blastn", "perc_identity": "97"})
+    found = compare(options, states, [few[0], bases[0].encode(), *few[1:]], tmp_path)
+    assert found.different == []
+    assert found.same == in_part
