@@ -11,7 +11,7 @@ A plugin job in progress may ask a person something: it is paused then, and queu
 
 A job is complete when its results are there, so whatever it was before, finding
 them (another job may have searched the same sequences) completes it. Reports that
-wait for a query job end with one that fails or is cancelled.
+wait for a query job end with one that fails or is cancelled, and wait again once it is queued again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sqlalchemy import ColumnElement, insert, literal, select, update
 from sqlmodel import Session, col
 
 from multiblast.database import AnyJob, JobEvent, JobStatus, QueryJob, ReportJob, UtcDateTime, among, utc_now
-from multiblast.jobs.wanted import waits_for_search
+from multiblast.jobs.wanted import ENDED_WITH_SEARCH, ended_with_search, waits_for_search
 
 MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
     JobStatus.QUEUED: frozenset({JobStatus.IN_PROGRESS, JobStatus.COMPLETE, JobStatus.FAILED, JobStatus.CANCELLED}),
@@ -81,10 +81,17 @@ def move(  # noqa: PLR0913 - a change of state has this many facts
         history = select(col(table.id), *facts).where(locked)
         session.connection().execute(insert(JobEvent).from_select(_EVENT_COLUMNS, history))
         session.connection().execute(update(table).where(locked).values(_changes(to, why, now)))
-    if moving and table is QueryJob and to in {JobStatus.FAILED, JobStatus.CANCELLED}:
-        waiting = among(session, col(ReportJob.query_job_id), moving) & waits_for_search()
-        move(session, ReportJob, waiting, to, f"its query job is {to}", run_id=run_id)
+    if moving and table is QueryJob:
+        _take_reports_along(session, among(session, col(ReportJob.query_job_id), moving), to, run_id)
     return len(moving)
+
+
+def _take_reports_along(session: Session, mine: ColumnElement[bool], to: JobStatus, run_id: str) -> None:
+    """End reports that wait for a query job with it, and let them wait again once it is to run again."""
+    if why := ENDED_WITH_SEARCH.get(to):
+        move(session, ReportJob, mine & waits_for_search(), to, why, run_id=run_id)
+    elif to is JobStatus.QUEUED:
+        move(session, ReportJob, mine & ended_with_search(), to, "its query job is queued again")
 
 
 def _changes(to: JobStatus, why: str, now: datetime) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, and_, exists
+from sqlalchemy import ColumnElement, and_, exists, or_
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
@@ -10,6 +10,9 @@ from multiblast.database import JobStatus, QueryJob, ReportJob
 
 MADE_BY_SEARCH = "it is made by the run of its query job"
 """Why a report is queued of which the run of its query job takes care."""
+
+ENDED_WITH_SEARCH = {to: f"its query job is {to}" for to in (JobStatus.FAILED, JobStatus.CANCELLED)}
+"""Why a report ended that waited for a query job, by how that ended."""
 
 
 def is_wanted() -> ColumnElement[bool]:
@@ -23,3 +26,10 @@ def waits_for_search() -> ColumnElement[bool]:
     query = aliased(QueryJob)
     searched = exists().where(col(query.id) == ReportJob.query_job_id, col(query.status) == JobStatus.COMPLETE)
     return and_(is_wanted(), ~searched)
+
+
+def ended_with_search() -> ColumnElement[bool]:
+    """Return the condition that a report job ended for no other reason than that its query job did."""
+    return or_(
+        *(and_(col(ReportJob.status) == to, col(ReportJob.reason) == why) for to, why in ENDED_WITH_SEARCH.items())
+    )

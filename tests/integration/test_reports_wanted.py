@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from multiblast.database import JobStatus, utc_now
-from multiblast.errors import InvalidInputError
+from multiblast.errors import InvalidInputError, MultiblastError
 from multiblast.reports import Formatting
 from multiblast.search import SearchRun, read_submission
 from multiblast.sequences import Sequence
@@ -69,9 +69,21 @@ def test_reports_of_a_search_that_ends_badly_end_with_it(
     assert statuses(services, wanted) == {JobStatus.CANCELLED}
     assert services.queries.jobs.report(wanted[0]).reason == "its query job is cancelled"
     assert statuses(services, [partial]) == {JobStatus.QUEUED}  # it shows what there is
+
+
+def test_reports_that_ended_with_their_search_are_made_once_it_runs_again(
+    services: Services, search: SearchRun, wanted: list[str]
+) -> None:
+    services.reports.cancel(ADMINISTRATOR, wanted[0])
+    services.queries.cancel(ADMINISTRATOR, search.job_id)
     services.queries.restart(ADMINISTRATOR, search.job_id)
-    services.wanted_reports.record(ADMINISTRATOR, search.job_id, WANTED)
-    assert statuses(services, wanted) == {JobStatus.QUEUED}
+    search.start(search.plan())
+    search.fail(MultiblastError("no"))
+    assert services.queries.jobs.report(wanted[1]).reason == "its query job is failed"
+    services.queries.restart(ADMINISTRATOR, search.job_id)
+    assert [services.queries.jobs.report(one).status for one in wanted] == [JobStatus.CANCELLED, JobStatus.QUEUED]
+    search.execute()
+    assert [waiting.job_id for waiting in services.wanted_reports.begin(search.job_id)] == wanted[1:]
 
 
 def test_reports_are_left_to_the_run_of_their_search(services: Services, search: SearchRun, wanted: list[str]) -> None:
