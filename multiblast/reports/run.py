@@ -86,14 +86,26 @@ class ReportRun:
         started = utc_now()
         if not at_once:
             self._move(JobStatus.IN_PROGRESS)
-        jobs = self.engine.jobs
-        cancelled = throttled(lambda: self._dropped() or jobs.report(report.id).status == JobStatus.CANCELLED)
+        files, command = self._write(report, query, children, version)
+        self._move(
+            JobStatus.COMPLETE,
+            started_at=started,
+            results_digest=version,
+            files=[{"name": file.name, "size": file.size, "key": file.key} for file in files],
+            command=list(command),
+        )
+        return MadeReport(report.id, query.id, JobStatus.COMPLETE, tuple(files), False, command)
+
+    def _write(
+        self, report: ReportJob, query: QueryJob, children: ChildColumns, version: str
+    ) -> tuple[list[ReportFile], tuple[str, ...]]:
+        """Write the files, and return them with the command that prints them; an error ends the job, too."""
+        engine = self.engine
+        cancelled = throttled(lambda: self._dropped() or engine.jobs.report(report.id).status == JobStatus.CANCELLED)
         try:
             context = self._context(query)
-            source = ReportSource(
-                self.engine, query, children, context, cancelled, report.id, self.at, early=self.early
-            )
-            files, command = write_report(source, report, version)
+            source = ReportSource(engine, query, children, context, cancelled, report.id, self.at, early=self.early)
+            return write_report(source, report, version)
         except BaseException as error:
             # The job stays in progress, and reconciling lets it be made again.
             if is_outage(error) or self._dropped():
@@ -104,14 +116,6 @@ class ReportRun:
             else:
                 self._move(JobStatus.FAILED, str(error), stderr=stderr)
             raise
-        self._move(
-            JobStatus.COMPLETE,
-            started_at=started,
-            results_digest=version,
-            files=[{"name": file.name, "size": file.size, "key": file.key} for file in files],
-            command=list(command),
-        )
-        return MadeReport(report.id, query.id, JobStatus.COMPLETE, tuple(files), False, command)
 
     def _dropped(self) -> bool:
         return self.early is not None and self.early.dropped

@@ -221,21 +221,8 @@ def job_page(
     job_id, queries = details.query_job_id, service.services.queries
     job = queries.jobs.query(job_id)
     counts = queries.jobs.counts(job)
-    problem, view = "", {}
-    if details.sequences == 1 and details.status == "complete":
-        try:
-            view = _view(service, visitor, job_id, 1)
-        except (ConflictError, NotFoundError) as error:
-            problem = str(error)
-    try:
-        command = shlex.join(queries.command(visitor.who, job_id))
-    except MultiblastError:
-        command = ""
-    failed = queries.rows(visitor.who, job_id, RowChoice(only="failed", count=_COUNTED))[0] if counts.failed else []
-    failures = Counter(row.note.partition(":")[0] for row in failed)
-    status = texts.STATUSES[details.status]
-    if details.status == "complete" and counts.failed:
-        status = texts.PARTLY
+    is_complete = details.status == "complete"
+    problem, view = _only_view(service, visitor, job_id) if is_complete and details.sequences == 1 else ("", {})
     reports = [
         (report, Formatting.recorded(report.formatting).title, texts.REPORT_STATUSES[report.status])
         for report in service.services.reports.found(visitor.who, job_id)
@@ -246,28 +233,51 @@ def job_page(
         "job.html",
         job=details,
         name=_name(service, details),
-        status=status,
+        status=texts.PARTLY if is_complete and counts.failed else texts.STATUSES[details.status],
         active=details.status in ACTIVE,
         reports=reports,
         making=any(report.status in ACTIVE for report, *_ in reports),
         counts=counts,
-        failures=[(count, texts.FAILURES.get(name, name)) for name, count in failures.items()],
+        failures=_failures(service, visitor, job_id) if counts.failed else [],
         warnings=job.notes,
         may_change=queries.may_change(visitor.who, job_id),
         **_overview(request, service, visitor, job_id),
         problem=problem,
         view=view,
         formats=formats_of(str(details.blast_config["tool"])),
-        command=command,
+        command=_command(service, visitor, job_id),
         base=str(request.base_url),
         share_link=share_link,
         links=_links(service),
         runs_url=service.services.policy.http.runs_url.rstrip("/"),
-        can_compare=details.status == "complete" and queries.can_compare(job_id),
+        can_compare=is_complete and queries.can_compare(job_id),
         time_left=_time_left(job, counts) if details.status in ACTIVE else "",
         history=queries.history(visitor.who, job_id) if visitor.who.administrator else [],
-        next=what_next(request, service, visitor, job_id) if details.status == "complete" else None,
+        next=what_next(request, service, visitor, job_id) if is_complete else None,
     )
+
+
+def _only_view(service: Service, visitor: Visitor, job_id: str) -> tuple[str, dict[str, Any]]:
+    """Return why a complete job of one sequence cannot be shown, and what is shown of it."""
+    try:
+        return "", _view(service, visitor, job_id, 1)
+    except (ConflictError, NotFoundError) as error:
+        return str(error), {}
+
+
+def _command(service: Service, visitor: Visitor, job_id: str) -> str:
+    """Return what the program was called with; empty if the job has not run."""
+    try:
+        return shlex.join(service.services.queries.command(visitor.who, job_id))
+    except MultiblastError:
+        return ""
+
+
+def _failures(service: Service, visitor: Visitor, job_id: str) -> list[tuple[int, str]]:
+    """Return how many sequences could not be searched, by the reason."""
+    failed, _ = service.services.queries.rows(visitor.who, job_id, RowChoice(only="failed", count=_COUNTED))
+    classes = Counter(row.note.partition(":")[0] for row in failed)
+    return [(count, texts.FAILURES.get(name, name)) for name, count in classes.items()]
 
 
 def _time_left(job: QueryJob, counts: Counts) -> str:

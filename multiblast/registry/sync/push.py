@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sqlmodel import select
 
@@ -114,23 +114,25 @@ class Push(Transfer):
             dry_run=dry_run,
         )
         summary.notes += state.notes
+        self._check_uploads(uncertain, files, state)
+        for root in roots:
+            if root.id in private:
+                yield Outcome(label(self._registry, root), ItemResult.PRIVATE, _STAYS)
+            elif trouble := trouble_of(root, graph, state):
+                yield Outcome(label(self._registry, root), *trouble)
+            else:
+                needed = graph.reachable(root.id)
+                done = ItemResult.PLANNED if dry_run else ItemResult.DONE
+                result = done if needed & state.fresh else ItemResult.KNOWN
+                size = sum(sizes.get(row, 0) for row in needed)
+                yield Outcome(label(self._registry, root), result, self._shares(needed & state.shared), size)
+
+    def _check_uploads(self, uncertain: Iterable[str], files: Mapping[Id, StoredFile], state: TransferState) -> None:
+        """Note which files the remote does not give out as they were sent, of those for which that is not certain."""
         for sha1 in uncertain:
             if not self._remote.check_upload(sha1):
                 reason = f"{self._remote.name} does not give out {sha1} as it was sent: push again"
                 state.troubles |= {row: (ItemResult.FAILED, reason) for row, kept in files.items() if kept.sha1 == sha1}
-        for root in roots:
-            if root.id in private:
-                yield Outcome(label(self._registry, root), ItemResult.PRIVATE, _STAYS)
-                continue
-            needed = graph.reachable(root.id)
-            size = sum(sizes.get(row, 0) for row in needed)
-            if trouble := trouble_of(root, graph, state):
-                yield Outcome(label(self._registry, root), *trouble)
-                continue
-            is_new = bool(needed & state.fresh)
-            done = ItemResult.PLANNED if dry_run else ItemResult.DONE
-            reason = self._shares(needed & state.shared)
-            yield Outcome(label(self._registry, root), done if is_new else ItemResult.KNOWN, reason, size)
 
     def _shares(self, objects: set[Id]) -> str:
         """Return that another object of the same bytes stands for some objects; empty if there are none."""
