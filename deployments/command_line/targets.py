@@ -31,7 +31,7 @@ def targets(
         for one in found.databases()
     ]
     display.print_long_table(columns, rows, right={"sequences", "letters"})
-    for problem in (*found.problems(), *found.misplaced()):
+    for problem in found.unusable():
         display.console.print(f"[yellow]not usable:[/yellow] {problem}")
     if not found.databases():
         display.console.print(f"no databases under {found.root}: put them there as SITE/TARGET/blast/DATABASE.pin")

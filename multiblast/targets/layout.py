@@ -65,17 +65,12 @@ class Layout:
         Not all are gone through where there are very many.
         """
         fitting = {place.directory for place in self.places(root)}
-        waiting = [root]
-        for _ in range(_MOST_LOOKED_AT):
-            if not waiting:
-                return
-            directory = waiting.pop(0)
+        for directory in _below(root):
             if directory not in fitting:
                 names = [part for part in directory.relative_to(root).parts if f"/{part}/" not in self.pattern]
                 names += ["SITE", "TARGET"][len(names) :]
                 fits = self.pattern.replace("{site}", names[0]).replace("{target}", names[1])
                 yield directory, fits.replace("{build}", "BUILD")
-            waiting += [directory / name for name, is_link in _directories(directory) if not is_link]
 
     def _walk(self, directory: Path, part: int, names: dict[str, str], depth: int) -> Iterator[Place]:
         if part == len(self._parts):
@@ -93,6 +88,28 @@ class Layout:
                     yield from self._walk(directory / name, part, names, depth - 1)
             elif match := expression.fullmatch(name):
                 yield from self._walk(directory / name, part + 1, names | match.groupdict(), depth)
+
+
+def closed_directories(root: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the directories from ``root`` on that cannot be read, and why; not all where there are very many."""
+    for directory in _below(root):
+        try:
+            os.scandir(directory).close()
+        except FileNotFoundError:  # gone meanwhile
+            pass
+        except OSError as error:
+            yield directory, error.strerror or str(error)
+
+
+def _below(root: Path) -> Iterator[Path]:
+    """Yield ``root`` and the directories below it, without links, up to a number."""
+    waiting = [root]
+    for _ in range(_MOST_LOOKED_AT):
+        if not waiting:
+            return
+        directory = waiting.pop(0)
+        yield directory
+        waiting += [directory / name for name, is_link in _directories(directory) if not is_link]
 
 
 def _directories(directory: Path) -> list[tuple[str, bool]]:

@@ -21,10 +21,11 @@ from multiblast.settings import home
 from multiblast.targets.content import Alias, read_alias
 from multiblast.targets.database import BlastDatabase, in_canonical_order
 from multiblast.targets.directories import Directories, Found
-from multiblast.targets.layout import DEFAULT_LAYOUT, Layout, Place
+from multiblast.targets.layout import DEFAULT_LAYOUT, Layout, Place, closed_directories
 from multiblast.targets.volume import check_together, read_volume
 
 _ENTRY = re.compile(r"(.+)\.([pn])(?:al|in)")
+_CLOSED_NAMED = 3
 _GROUPS = {
     DatabaseKind.NUCLEOTIDE: "naTargets",
     DatabaseKind.PROTEIN: "aaTargets",
@@ -105,6 +106,16 @@ class Targets:
         reason = "it lies where no database is looked for: move its files, so that they are "
         return tuple(Problem(f"{reason}{fits}.*", str(path.relative_to(self.root))) for path, fits in found.items())
 
+    def closed(self) -> tuple[Problem, ...]:
+        """Return which directories may have databases and cannot be read; keys as of `problems`."""
+        remedy = "let the user that this runs as read and search it"
+        closed = closed_directories(self.root)
+        return tuple(Problem(f"{reason}: {remedy}", str(path.relative_to(self.root))) for path, reason in closed)
+
+    def unusable(self) -> tuple[Problem, ...]:
+        """Return all that keeps databases from being found or used: see `problems`, `misplaced` and `closed`."""
+        return (*self.problems(), *self.misplaced(), *self.closed())
+
     def tree(self) -> dict[str, dict[str, dict[str, list[str]]]]:
         """Return ``{site: {target: {naTargets: […], aaTargets: […], profileTargets: […]}}}``, without empty lists."""
         return _tree(self.databases())
@@ -139,7 +150,8 @@ class Targets:
                 databases.append(_resolve(scan, site, target, database, molecule))
             except (NotFoundError, InvalidInputError) as error:
                 near = [one for one in self.misplaced() if Path(one.key).name == database]
-                problems.append(Problem("; ".join(map(str, [error, *near])), key=f"targets[{number}]"))
+                why = [error, *near, *self.closed()[:_CLOSED_NAMED]]
+                problems.append(Problem("; ".join(map(str, why)), key=f"targets[{number}]"))
         if not names:
             problems.append(Problem("no target is chosen: choose at least one", key="targets"))
         try:

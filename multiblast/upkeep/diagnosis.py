@@ -120,7 +120,7 @@ def diagnose_machine(installation: Installation, targets: Targets) -> Iterator[F
     if check.reachable:
         yield from _compare_versions(installation)
     yield _judged(measure("target databases", lambda: _look_at_targets(targets)))
-    for problem in (*targets.problems(), *targets.misplaced()):
+    for problem in targets.unusable():
         yield Finding("target database", Verdict.WARN, str(problem), "mend it, or take it out of the targets")
     yield _look_at_confinement()
     for directory in dict.fromkeys((home(), targets.root, Path(tempfile.gettempdir()))):

@@ -172,7 +172,7 @@ def _page(  # noqa: PLR0913 - who sees it, and what has just happened
         user=user,
         tokens=[one for one in services.accounts.tokens.list() if not one.revoked_at],
         databases=services.targets.databases(),
-        refused=[*services.targets.problems(), *services.targets.misplaced()],
+        refused=services.targets.unusable(),
         molecules=[str(one) for one in Molecule],
         jobs=waiting,
         disk=disk,
