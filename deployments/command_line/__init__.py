@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import os
 import sys
 from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -143,8 +145,17 @@ def _print_errors(problems: Iterable[object]) -> None:
     print_errors(problems)
 
 
+def _make_output_ready() -> None:
+    """Let output have letters that a terminal does not know, and go nowhere where it was closed."""
+    if sys.stdout is None:  # as by `>&-`; what is opened next would get its number
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open until the end
+    elif isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def main() -> int:
     """Run the command line; return its exit code."""
+    _make_output_ready()
     try:
         app()
     except SystemExit as ending:  # from the library that reads the command line: help, a usage error, or Ctrl-C
