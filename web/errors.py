@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from multiblast.actions import error_answer
@@ -137,6 +138,10 @@ def add_error_handlers(app: FastAPI) -> None:
         body = {"status": word, "message": messages.get(word, error.detail), "requestId": request.state.request_id}
         return write(error.status_code, body, error.headers or {}, request.headers.get("accept", ""))
 
+    async def leave(request: Request, _error: Exception) -> Response:
+        return error_response(request, HttpError("bad-request", "the connection ended within the request's body"))
+
+    app.add_exception_handler(ClientDisconnect, leave)
     app.add_exception_handler(MultiblastError, answer)
     app.add_exception_handler(RequestValidationError, refuse_parameters)
     app.add_exception_handler(HTTPException, refuse_route)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import socket
 import threading
 import time
@@ -17,6 +18,7 @@ from multiblast.database import JobStatus
 from multiblast.services import Services
 from multiblast.settings import HttpRules, Policy, UserLimits
 from tests.support.http_service import HereStarter, config, serving
+from tests.support.processes import wait_for
 from web import guard, server
 
 FASTA = ">First\nIYSLVCWPLDDPFSRPDMLSLSERMLDVWRGKQVAEDLSPLINQLSLADMIRSCERNETL\n"
@@ -102,6 +104,22 @@ def test_http_slow_upload_ends(url: str, monkeypatch: pytest.MonkeyPatch) -> Non
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["status"] == "timeout"
     assert seconds < 5
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded"])
+def test_http_client_that_leaves_within_its_request_is_no_failure_of_the_service(
+    url: str, services: Services, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It was logged as one, with a request id to give to the administrator."""
+    caplog.set_level(logging.INFO)
+    path = "/query/jobs" if kind.endswith("json") else "/Blast.cgi"
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: 100\r\n"
+    token = bearer(services, f"who-leaves-{path[1:6]}")["Authorization"]
+    with socket.create_connection((urlsplit(url).hostname or "", urlsplit(url).port or 0), timeout=20) as connection:
+        connection.sendall(f"{head}Authorization: {token}\r\n\r\nhalf".encode())
+    logged = f"POST {path} 400"
+    wait_for(lambda: any(logged in record.getMessage() for record in caplog.records), 20)
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 def test_http_slow_head_ends(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
