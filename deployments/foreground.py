@@ -51,7 +51,8 @@ def serve_web(host: str, port: int) -> int:
     try:
         listener = socket.create_server((host, port), backlog=2048)
     except OSError as error:
-        raise ServerError(f"{host}:{port} cannot be listened at: {error.strerror}; choose another port") from error
+        remedy = "choose another host or port"
+        raise ServerError(f"{host}:{port} cannot be listened at: {error.strerror}; {remedy}") from error
     with listener, own_scratch():
         sys.stdout.write(f"http://{host}:{listener.getsockname()[1]}/api\n")
         sys.stdout.flush()

@@ -10,8 +10,11 @@ from deployments import container, foreground, stack
 
 app = typer.Typer(name="service", no_args_is_help=True, help="Start, stop and register Prefect servers and workers.")
 
+_HIGHEST = 65_535
+_MORE = 20  # ports that `up` may take from the first one on
+
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
-Port = Annotated[int, typer.Option(help="Where Prefect's server listens.")]
+Port = Annotated[int, typer.Option(help="Where Prefect's server listens.", min=1, max=_HIGHEST - _MORE)]
 
 
 @app.command()
@@ -80,7 +83,7 @@ def register() -> None:
 @app.command("web")
 def serve(
     host: Host = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Where the service listens.")] = 4201,
+    port: Annotated[int, typer.Option(help="Where the service listens.", min=0, max=_HIGHEST)] = 4201,
 ) -> None:
     """Serve the HTTP API, in the foreground; its documentation is at /api."""
     raise typer.Exit(foreground.serve_web(host, port))

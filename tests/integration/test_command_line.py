@@ -358,6 +358,13 @@ def test_standard_output_that_is_closed_stops_no_command(services: Services, tmp
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("words", [("serve", "--port", "65536"), ("service", "up", "--port", "65530")])
+def test_a_port_that_there_is_not_is_refused(run: Callable[..., Printed], words: tuple[str, ...]) -> None:
+    done = run(*words)
+    assert done.code == 2
+    assert "Invalid value for '--port'" in done.err
+
+
 def test_search_with_a_started_stack_needs_no_flow(
     run: Callable[..., Printed], services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
