@@ -23,7 +23,7 @@ from multiblast.files import own_scratch
 from multiblast.jobs import ACTIVE
 from multiblast.reports import Formatting
 from multiblast.reports.formats import FORMAT_NAMES
-from multiblast.results.holders import new_process_run
+from multiblast.results.holders import new_process_run, process_lives
 from multiblast.search import SearchedJob, SearchRun, Submission, board, read_submission
 
 if TYPE_CHECKING:
@@ -157,6 +157,8 @@ def _search_directly(running: Session, submission: Submission, formats: Collecti
         display.say(plan.before)
     board.begin(job_id, to_search=plan.unknown, reused=plan.known, letters=plan.letters)
     with display.searching():
+        if _is_done_by_another(running, job_id):
+            return queries.searched_job(job_id)
         if run.is_small(plan, running.services.policy.http.small_search_s):
             return run.execute(plan)
         reports = running.services.wanted_reports.record(who, job_id, formats)
@@ -170,6 +172,21 @@ def _search_directly(running: Session, submission: Submission, formats: Collecti
                 with suppress(ConflictError):  # it has just ended
                     queries.cancel(who, job_id)
             raise
+
+
+def _is_done_by_another(running: Session, job_id: str) -> bool:
+    """Wait while another command searches for a job, if one does, and return whether it has completed that.
+
+    To cancel it is that command's as well: who no longer waits ends nothing, and who does goes on if it was.
+    """
+    jobs, has_waited = running.services.queries.jobs, False
+    while (status := jobs.query(job_id).status) == JobStatus.IN_PROGRESS:
+        if not process_lives(jobs.history(job_id)[-1].flow_run):
+            return False
+        time.sleep(_FIRST_PAUSE_S)
+        board.catch_up(job_id, *running.services.queries.left_to_search(job_id))
+        has_waited = True
+    return has_waited and status == JobStatus.COMPLETE
 
 
 def _search_large(running: Session, run: SearchRun) -> SearchedJob:

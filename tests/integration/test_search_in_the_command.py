@@ -195,6 +195,40 @@ def test_search_that_is_killed_goes_on_by_the_same_command(
     assert rows(services, Lease) == []
 
 
+@pytest.mark.parametrize("end", [signal.SIGCONT, signal.SIGINT, signal.SIGKILL])
+def test_second_command_waits_for_the_first_and_goes_on_if_that_ends_before(
+    end: signal.Signals, begun: subprocess.Popen[str], services: Services, home: Path, query: Path
+) -> None:
+    """Which is left alone, or cancelled, or killed."""
+    bob = services.accounts.requester("bob")
+    with started(home, "search", query, *TARGET, "--format", "6", "--user", "bob", "--out", "bobs") as second:
+        wait_for(lambda: services.queries.list_jobs(bob), 60)
+        begun.send_signal(end)
+        if end != signal.SIGCONT:
+            begun.wait(60)
+        (home.parent / "slow").unlink()
+        assert second.wait(120) == 0, second.communicate()
+    assert begun.wait(60) == {signal.SIGCONT: 0, signal.SIGINT: 130, signal.SIGKILL: -signal.SIGKILL}[end]
+    assert services.queries.jobs.query(the_job(services)).status == "complete"
+    history = [event.to_status for event in services.queries.jobs.history(the_job(services))]
+    assert history.count("in-progress") == (1 if end == signal.SIGCONT else 2)
+    assert (home.parent / "bobs" / "report.tsv").read_bytes()
+
+
+def test_ctrl_c_of_a_second_command_leaves_the_first_alone(
+    begun: subprocess.Popen[str], services: Services, home: Path, query: Path
+) -> None:
+    bob = services.accounts.requester("bob")
+    with started(home, "search", query, *TARGET, "--format", "6", "--user", "bob") as second:
+        wait_for(lambda: services.queries.list_jobs(bob), 60)
+        second.send_signal(signal.SIGINT)
+        assert second.wait(60) == 130
+    assert statuses(services)[0] == "in-progress"
+    (home.parent / "slow").unlink()
+    assert begun.wait(120) == 0
+    assert statuses(services) == ("complete", ["complete"])
+
+
 @pytest.fixture
 def recorded(make_services: Callable[..., Services], query: Path, tmp_path: Path) -> Callable[..., SearchRun]:
     """``recorded(script, cores)``: the run of a recorded search, each BLAST+ of which does as a shell's words say."""
