@@ -24,7 +24,7 @@ from multiblast.reports.formats import ReportFormat
 from multiblast.reports.joined_output import PrintedArchive, Rewriting, substitute
 from multiblast.reports.joints import Joint, join_documents
 from multiblast.reports.report_options import Formatting
-from multiblast.reports.rounds import QueryRounds, complete, split_rounds
+from multiblast.reports.rounds import QueryRounds, complete, join_rounds, split_rounds
 from multiblast.stores.base import chunks
 
 ARCHIVE = "11"
@@ -173,6 +173,8 @@ class _Report:
                     return self._write_structured(rounds, joint)
                 if self.format.names_rounds:
                     return self._write_text(rounds)
+            if any(section.printed for query in rounds for section in query.sections):
+                archives = [join_rounds(rounds, Path(name) / archives[0].name)]
             return self.write(archives[0], archives[1:])
 
     def _write_file_per_query(self, archive: Path, rounds: Sequence[QueryRounds]) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,15 @@ def split_rounds(archives: Iterable[Path], directory: Path, part: tuple[int, int
                 converged = bool(subjects) and included[-1] <= included[-2]
                 queries.append(QueryRounds(path, sections, converged, tuple(again)))
     return queries
+
+
+def join_rounds(queries: Iterable[QueryRounds], path: Path) -> Path:
+    """Write the archives of all queries into one file again, and return it."""
+    with path.open("wb") as output:
+        for query in queries:
+            with query.archive.open("rb") as archive:
+                shutil.copyfileobj(archive, output)
+    return path
 
 
 def complete(report: bytes, rounds: QueryRounds, *, is_pairwise: bool) -> bytes:
