@@ -44,11 +44,13 @@ class HereStarter:
         return [Check("Prefect", not self.away, 0.0, "")]
 
     def _run(self, waiting: Waiting) -> None:
+        door: Any = self.services.door(waiting.kind)
+        if door.waiting(waiting.job_id) != waiting:  # it was cancelled and queued anew, while nothing could be started
+            return
         with suppress(MultiblastError):
             if waiting.kind is JobKind.PLUGIN:
                 self.services.plugin_chains.execute(waiting.job_id)
                 return
-            door: Any = self.services.queries if waiting.kind is JobKind.QUERY else self.services.reports
             door.run(waiting.job_id).execute()
             for report in self.services.wanted_reports.of(waiting.job_id):
                 self.services.reports.run(report.id).execute()
