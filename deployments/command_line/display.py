@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -22,8 +23,17 @@ if TYPE_CHECKING:
 
     from multiblast.search import SearchedJob
 
+
+class _Output(Console):
+    """Standard output, of which a command may have more to do than what is read of it."""
+
+    def on_broken_pipe(self) -> None:
+        """Go on unread, as where ``head`` has seen enough: reports may still have to be written."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 # Elsewhere than at a terminal nothing gives the width: a table of usual names fits.
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 140, soft_wrap=True)
+console = _Output(highlight=False, width=None if sys.stdout.isatty() else 140, soft_wrap=True)
 errors = Console(stderr=True, highlight=False)
 _ROWS_SHOWN = 50
 _LEAST_WIDTH = 10

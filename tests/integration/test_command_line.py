@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import os
 import re
@@ -11,7 +10,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +28,6 @@ from multiblast.settings import HTTP_URL
 from tests.support.search_plugins import NEEDS_TOOLS
 
 A, B = "MKVLAAGIVGLLLAQWERTYIPMKVLAAGIVGLLLAQWERTYIP", "SLSTRNLTSKSNNKRAFLISTADARIAWAEVKDELSLQLTYYW"
-ROOT = Path(__file__).parents[2]
 TARGET = ("--target", "demo/examples/proteins")
 NUCLEOTIDES = ("--target", "demo/examples/nucleotides", "--program", "blastn")
 
@@ -325,37 +322,6 @@ def test_a_file_that_cannot_be_written_is_a_message(run: Callable[..., Printed])
     done = run("search", "query.fasta", *TARGET, "--format", "6", "--out", "out")
     assert done.code == 1
     assert done.err.endswith("error: format 6: 'out/report.tsv': Is a directory")
-
-
-@pytest.mark.parametrize("words", [("search", "query.fasta", *TARGET), ("list",), ("list", "--json"), ("targets",)])
-def test_standard_output_that_takes_no_more_is_a_message(
-    run: Callable[..., Printed], monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
-) -> None:
-    with suppress(OSError), monkeypatch.context() as patched, Path("/dev/full").open("w", buffering=1) as full:
-        patched.setattr(sys, "stdout", full)
-        done = run(*words)
-    assert done.code == 1
-    assert done.err.endswith("error: standard output: No space left on device")
-
-
-def test_letters_that_a_terminal_does_not_know_are_written_otherwise(
-    run: Callable[..., Printed], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Path("query.fasta").write_text("".join(f">\u03b2{number}\n{A}\n" for number in range(51)))
-    written = io.BytesIO()
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, "latin-1", write_through=True))
-    assert run("search", "query.fasta", *TARGET, "--format", "6").code == 0
-    assert "\\u03b20" in written.getvalue().decode("latin-1")
-    assert "\\u2026 and 1 more" in written.getvalue().decode("latin-1")
-    assert Path("results/report.tsv").exists()
-
-
-def test_standard_output_that_is_closed_stops_no_command(services: Services, tmp_path: Path) -> None:
-    environment = {**os.environ, "MULTIBLAST_HOME": str(tmp_path)}
-    command = [sys.executable, "-m", "multiblast", "targets", "--targets-root", str(services.targets.root)]
-    shell = ["sh", "-c", '"$@" >&-', "sh", *command]
-    done = subprocess.run(shell, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("words", [("serve", "--port", "65536"), ("service", "up", "--port", "65530")])
