@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
@@ -25,6 +25,7 @@ from multiblast.errors import ArchiveError, UnderivableError
 PLACEHOLDER = b'      subject database "",\n'
 
 TOGETHER = 512  # queries whose statistics are derived at once
+_STRANDS = {"both": (1, -1), "plus": (1,), "minus": (-1,)}
 READ_BYTES = 1 << 20  # of alignments in memory, but for those of one query
 
 _QUERY = query_id(1)
@@ -61,29 +62,30 @@ class SplitArchive:
     summary: Summary
 
 
-def split(stream: BinaryIO, database: DatabaseSize | None = None) -> Iterator[SplitArchive]:
+def split(stream: BinaryIO, database: DatabaseSize | None = None, strand: str = "both") -> Iterator[SplitArchive]:
     """Yield the results in a seekable file of one or several archives one by one, in query order.
 
     Memory holds one query's result and the queries of one of BLAST+'s own batches. The rounds
     of psiblast stay together; their summary is that of the last. Only an archive of several queries
-    needs the size of the databases, since it states the statistics of the first one alone.
+    needs the size of the databases and the ``strand`` that was searched, as the option has it: it does not
+    name them, and states the statistics of the first query alone.
 
     Raises:
         UnderivableError: the statistics of each query cannot be derived: run the batch with ``BATCH_SIZE=1``.
         ArchiveError: the file is not as BLAST+ writes it, or is cut short.
     """
-    for _, rounds in itertools.groupby(_split(stream, database), lambda part: part.position):
+    for _, rounds in itertools.groupby(_split(stream, database, _STRANDS[strand]), lambda part: part.position):
         *earlier, last = rounds
         if earlier:
             last = replace(last, archive=b"".join(part.archive for part in (*earlier, last)))
         yield last
 
 
-def _split(stream: BinaryIO, database: DatabaseSize | None) -> Iterator[SplitArchive]:
+def _split(stream: BinaryIO, database: DatabaseSize | None, strands: Sequence[int]) -> Iterator[SplitArchive]:
     for batch in read_batches(stream):
         search = SearchRequest(batch.opening, batch.request)
         request = _normal_request(batch.request)
-        found = _with_statistics(batch, search, database)
+        found = _with_statistics(batch, search, database, strands)
         for query, statistics, alignments in _with_alignments(stream, batch.end, found):
             name = query_id(query.number)
             dense = alignments.split(dense_query(name))
@@ -94,7 +96,7 @@ def _split(stream: BinaryIO, database: DatabaseSize | None) -> Iterator[SplitArc
 
 
 def _with_statistics(
-    batch: BatchArchive, search: SearchRequest, database: DatabaseSize | None
+    batch: BatchArchive, search: SearchRequest, database: DatabaseSize | None, strands: Sequence[int]
 ) -> Iterator[tuple[ArchivedQuery, QueryStatistics]]:
     stated = read_statistics(batch.statistics)
     # What BLAST+ states is right for the first query, so for a single one nothing need be derived.
@@ -105,33 +107,13 @@ def _with_statistics(
         raise UnderivableError(
             f"an archive of several queries needs the size of its database to be split; or {UNDERIVABLE}"
         )
-    strands: tuple[int, ...] = ()
     for start in range(0, len(batch.queries), TOGETHER):
         queries = batch.queries[start : start + TOGETHER]
-        if strands:
-            derived = search.derive(queries, database, strands)
-        else:
-            strands, derived = _derive_first(queries, search, database, stated)
+        derived = search.derive(queries, database, strands) if search.is_derivable else []
+        # Those of the first query must come out as they are stated, to the last digit, or nothing is derived.
+        if not derived or (not start and write_statistics(derived[0]) != write_statistics(stated)):
+            raise UnderivableError(f"the statistics of each query cannot be derived from this archive; {UNDERIVABLE}")
         yield from zip(queries, derived, strict=True)
-
-
-def _derive_first(
-    queries: list[ArchivedQuery], search: SearchRequest, database: DatabaseSize, stated: QueryStatistics
-) -> tuple[tuple[int, ...], list[QueryStatistics]]:
-    """Return the strands for which the first query's statistics come out as the archive states them, and all."""
-    masks = b"".join(query.masks for query in queries)
-    masked = (b" frame plus" in masks, b" frame minus" in masks)
-    likely: tuple[int, ...] = (1, -1)
-    if search.query_step > 1:
-        likely = {(True, False): (1,), (False, True): (-1,)}.get(masked, likely)
-    elif search.lacks_plus_strand and stated.ungapped:
-        likely = (-1,)
-    # The option -strand is not in the archive. The stated statistics decide: to the last digit, or nothing is derived.
-    for strands in dict.fromkeys((likely, (1, -1), (-1,))) if search.is_derivable else ():
-        derived = search.derive(queries, database, strands)
-        if write_statistics(derived[0]) == write_statistics(stated):
-            return strands, derived
-    raise UnderivableError(f"the statistics of each query cannot be derived from this archive; {UNDERIVABLE}")
 
 
 def _with_alignments(

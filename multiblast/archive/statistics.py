@@ -80,8 +80,6 @@ class SearchRequest:
         self.adjusts_scores = self._number("CompositionBasedStats") in _ADJUSTING
         # Whether alignments are made once more in full, without heuristics (``-use_sw_tback``).
         self.makes_full_alignments = self._options.get("SmithWatermanMode") == "TRUE"
-        # Whether the first query's plus strand (or first frame) was not searched, so that it has no search space.
-        self.lacks_plus_strand = self._number("EffectiveSearchSpace") == 0
         # Whether profiles of domains were searched: by rpsblast, or by rpstblastn, which archives call tblastn.
         self.finds_domains = self.service == "rpsblast"
         # Letters per column of an alignment: 3 if the query, or the subject, is translated.
@@ -110,11 +108,9 @@ class SearchRequest:
         return self._number("QueryGeneticCode") or 1
 
     def derive(
-        self, queries: Sequence[ArchivedQuery], database: DatabaseSize, strands: Sequence[int] = (1, -1)
+        self, queries: Sequence[ArchivedQuery], database: DatabaseSize, strands: Sequence[int]
     ) -> list[QueryStatistics]:
-        """Return the statistics of some queries of a batch, as BLAST+ has them.
-
-        The archive does not name the strands of the queries that were searched.
+        """Return the statistics of some queries of a batch, as BLAST+ has them; of which these strands were searched.
 
         Raises:
             UnderivableError: nothing is published for these scores and gap costs.

@@ -93,6 +93,11 @@ class Options(BaseModel):
         first, _, last = (self.value("query_loc") or "").partition("-")
         return (int(first) - 1, int(last) - 1) if first else None
 
+    @property
+    def strands(self) -> str:
+        """Which strands of queries are searched: ``both``, ``plus`` or ``minus``; ``both`` of proteins, too."""
+        return str(self.value("strand") or "both")
+
     def leaves_out(self, length: int) -> bool:
         """Whether BLAST+ passes a query of this length over, since it ends before the part to search begins."""
         # One that ends just there BLAST+ takes, and finds nothing left to search.

@@ -22,6 +22,7 @@ from multiblast.sequences import read_fasta
 _SAM = "17"
 _DOCUMENTS = frozenset({"13", "14", "15", "16"})
 _ROUNDS = "-num_iterations"
+_STRAND = "-strand"
 
 
 def incomplete_in_blast(program: str, version: str) -> frozenset[str]:
@@ -60,6 +61,7 @@ class Exactness:
         self._executables = executables or {}
         self._options = ["-db", databases, *options]
         self._environment = ONE_BY_ONE if alone else BLAST_ENVIRONMENT
+        self._strand = options[options.index(_STRAND) + 1] if _STRAND in options else "both"
         self._sequences = list(read_fasta(query))
         results = self._search(size)
         self._parts = [(sequence.defline, results[sequence.residues]) for sequence in self._sequences]
@@ -124,7 +126,7 @@ class Exactness:
         batch.write_bytes(b"".join(b">q\n%s\n" % one for one in residues))
         self._run(batch, ["-outfmt", ARCHIVE], archive)
         with archive.open("rb") as stream:
-            return {residues[part.position]: part.archive for part in split(stream, size)}
+            return {residues[part.position]: part.archive for part in split(stream, size, self._strand)}
 
     def _run(self, query: Path, arguments: Sequence[str], output: Path) -> None:
         executable = self._executables.get(self._program, self._program)

@@ -128,7 +128,7 @@ class SearchContext:
             ArchiveError: the program wrote something else than it should.
         """
         _ = directory, sequences, finish
-        yield from split(stream, self.database_size)
+        yield from split(stream, self.database_size, self.options.strands)
 
     def command(self, program: str, directory: Path, threads: int) -> list[str]:
         """Return the argument list of a search that writes its archive to standard output.

@@ -256,7 +256,7 @@ def search(context: SearchContext, queries: Iterable[bytes], directory: Path, da
         archive = directory / "archive"
         run(command, archive, alone=not context.is_independent(group[0].residues))
         with archive.open("rb") as stream:
-            for part in split(stream, context.database_size):
+            for part in split(stream, context.database_size, context.options.strands):
                 found[group[part.position].residues] = part.archive
     return found
 

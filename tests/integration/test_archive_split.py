@@ -28,10 +28,12 @@ SEARCHES = [
     ("blastp", "proteins", "proteins", ["-ungapped", "-comp_based_stats", "0"]),
     ("blastn", "nucleotides", "nucleotides", []),
     ("blastn", "nucleotides", "nucleotides", ["-task", "blastn", "-strand", "minus"]),
+    ("blastn", "nucleotides", "nucleotides", ["-strand", "plus"]),
     ("blastn", "nucleotides", "nucleotides", ["-task", "dc-megablast"]),
     ("blastn", "nucleotides", "nucleotides", ["-reward", "2", "-penalty", "-4", "-soft_masking", "false"]),
     ("blastx", "nucleotides", "proteins", ["-evalue", "1e-3"]),
     ("blastx", "nucleotides", "proteins", ["-evalue", "1e-3", "-strand", "minus", "-query_gencode", "4"]),
+    ("blastx", "nucleotides", "proteins", ["-evalue", "1e-3", "-strand", "plus"]),
     ("tblastn", "proteins", "nucleotides", []),
     ("tblastx", "nucleotides", "nucleotides", ["-sum_stats", "false", "-evalue", "1e-9"]),
 ]  # fmt: skip
@@ -62,9 +64,10 @@ class Workplace:
         subprocess.run(command, cwd=self.directory, env=environment, check=True, capture_output=True)
         return archive
 
-    def split(self, archive: Path, database: str) -> list[SplitArchive]:
+    def split(self, archive: Path, database: str, *options: str) -> list[SplitArchive]:
         with archive.open("rb") as stream:
-            return list(split(stream, self.sizes[database]))
+            strand = options[options.index("-strand") + 1] if "-strand" in options else "both"
+            return list(split(stream, self.sizes[database], strand))
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +88,8 @@ def test_result_is_the_same_in_any_company(
     """Statistics, masks and all: from a normal batch, from a shuffled one, and alone."""
     residues = workplace.residues(molecule)
     shuffled = random.Random(5).sample(residues, len(residues))
-    batch = workplace.split(workplace.search(program, residues, database, *options), database)
-    other = workplace.split(workplace.search(program, shuffled, database, *options), database)
+    batch = workplace.split(workplace.search(program, residues, database, *options), database, *options)
+    other = workplace.split(workplace.search(program, shuffled, database, *options), database, *options)
     alone = workplace.split(workplace.search(program, residues, database, *options, alone=True), database)
     assert [part.position for part in batch] == list(range(len(residues)))
     assert [part.archive for part in batch] == [part.archive for part in alone]
@@ -94,6 +97,16 @@ def test_result_is_the_same_in_any_company(
         shuffled[part.position]: SplitArchive(residues.index(shuffled[part.position]), part.archive, part.summary)
         for part in other
     }
+
+
+def test_statistics_are_those_of_both_strands_also_where_others_have_masks_on_one(workplace: Workplace) -> None:
+    """Of a query with other parameters on its minus strand, and of which the archive names no strand."""
+    residues = workplace.residues("nucleotides")
+    alone = workplace.split(workplace.search("blastx", residues, "proteins", alone=True), "proteins")
+    on_minus = [part for part in alone if b" frame minus" in part.archive and b" frame plus" not in part.archive]
+    batch = [residues[on_minus[0].position], b"A" * 19]
+    expected = workplace.split(workplace.search("blastx", batch, "proteins", alone=True), "proteins")
+    assert workplace.split(workplace.search("blastx", batch, "proteins"), "proteins") == expected
 
 
 def test_result_names_neither_title_nor_database(workplace: Workplace, proteins: Path) -> None:
