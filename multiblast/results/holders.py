@@ -12,6 +12,8 @@ from multiblast.ids import digest
 PROCESS_RUN = "process-"
 """What ids of runs begin with that are processes."""
 
+_ENDED = {"Z", "X"}  # zombie, dead
+
 
 def new_holder() -> str:
     """Return a name of its own for a holder in this process."""
@@ -52,9 +54,10 @@ def _machine() -> str:
 
 
 def _started(pid: int) -> str:
-    """When a process started, in clock ticks since boot; empty if there is none."""
+    """When a process started, in clock ticks since boot; empty if there is none, or it waits to be reaped."""
     # Not psutil's creation time: that is by the wall clock, so a clock that is set anew would change who holds a lease.
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()  # from the state on
+        return "" if fields[0] in _ENDED else fields[19]
     except (OSError, IndexError):
         return ""
