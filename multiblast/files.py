@@ -114,12 +114,28 @@ def working_space() -> Iterator[None]:
 
 @contextmanager
 def own_scratch() -> Iterator[None]:
-    """Keep temporary files, of this process and of programs that it starts, in a directory of its own.
+    """Keep temporary files, of this process and of programs that it starts, in a `scratch_directory`."""
+    before, above = os.environ.get("TMPDIR"), tempfile.gettempdir()
+    with scratch_directory() as own:
+        tempfile.tempdir = os.environ["TMPDIR"] = str(own)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = above
+            if before is None:
+                del os.environ["TMPDIR"]
+            else:
+                os.environ["TMPDIR"] = before
 
-    Such directories of processes that were killed are removed. That one lives, a lock on its directory says, which
-    goes with the process; its number may be another's by now.
+
+@contextmanager
+def scratch_directory() -> Iterator[Path]:
+    """Give a directory among temporary files that is removed at the end of the block, or after this process is killed.
+
+    Such directories of processes that were killed are removed by whoever needs the next one. That one lives, a lock on
+    its directory says, which goes with the process; its number may be another's by now.
     """
-    before, above = os.environ.get("TMPDIR"), Path(tempfile.gettempdir())
+    above = Path(tempfile.gettempdir())
     for left in above.glob(f"{_SCRATCH}*"):
         with suppress(OSError), _locked(left, fcntl.LOCK_EX | fcntl.LOCK_NB) as is_ours:
             if is_ours:
@@ -130,15 +146,9 @@ def own_scratch() -> Iterator[None]:
             held.enter_context(_locked(own, fcntl.LOCK_EX))
             if own.exists():  # else another process found it before it was locked
                 break
-        tempfile.tempdir = os.environ["TMPDIR"] = str(own)
         try:
-            yield
+            yield own
         finally:
-            tempfile.tempdir = str(above)
-            if before is None:
-                del os.environ["TMPDIR"]
-            else:
-                os.environ["TMPDIR"] = before
             shutil.rmtree(own, ignore_errors=True)
 
 

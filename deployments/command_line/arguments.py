@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import shutil
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Annotated
@@ -12,6 +13,7 @@ from typing import Annotated
 import typer
 
 from deployments.command_line.display import only_json
+from multiblast.files import scratch_directory, working_space
 
 USER = "MULTIBLAST_USER"
 GUEST_TOKEN = "MULTIBLAST_GUEST"  # noqa: S105 - the name of a variable
@@ -22,9 +24,11 @@ def spooled(path: Path) -> Path:
     """Return a file to read as often as one likes: a pipe, or ``-`` for standard input, is copied until the end."""
     if str(path) != "-" and (path.is_file() or path.is_dir() or not path.exists()):
         return path
-    with NamedTemporaryFile(prefix="multiblast-", suffix=".fasta", delete=False) as copy:
-        atexit.register(Path(copy.name).unlink, missing_ok=True)
-        with sys.stdin.buffer if str(path) == "-" else path.open("rb") as pipe:
+    held = ExitStack()
+    atexit.register(held.close)
+    with working_space(), sys.stdin.buffer if str(path) == "-" else path.open("rb") as pipe:
+        directory = held.enter_context(scratch_directory())
+        with NamedTemporaryFile(dir=directory, prefix="multiblast-", suffix=".fasta", delete=False) as copy:
             shutil.copyfileobj(pipe, copy)
     return Path(copy.name)
 
