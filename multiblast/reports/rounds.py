@@ -24,7 +24,8 @@ class QueryRounds:
 
     Attributes:
         converged: Whether the last round found nothing new to make a profile of.
-        again: Of each round with hits, which subjects, in order, had been found and taken in the round before.
+        again: Of each round with hits, which subjects, in order, had been found and taken in the round before; empty
+            if none had been taken then.
     """
 
     archive: Path
@@ -51,7 +52,8 @@ def split_rounds(archives: Iterable[Path], directory: Path, part: tuple[int, int
                         text = stream.read(section.end - section.start)
                         file.write(text.replace(*section.printed, 1) if section.printed else text)
                         subjects = read_subjects(text)
-                        again += [tuple(name in included[-1] for name in subjects)] if subjects else []
+                        found = tuple(name in included[-1] for name in subjects) if included[-1] else ()
+                        again += [found] if subjects else []
                         included.append({one.id for one in subjects.values() if one.evalue < threshold})
                 # A round without any hit ends the search too, and BLAST+ reports nothing of that.
                 converged = bool(subjects) and included[-1] <= included[-2]
@@ -80,7 +82,7 @@ def complete(report: bytes, rounds: QueryRounds, *, is_pairwise: bool) -> bytes:
 
 def _listed(lines: list[bytes], again: Sequence[bool]) -> bytes:
     """Return one-line descriptions apart: of subjects that the profile was made of, and of others."""
-    if not any(again):
+    if not again:
         return b"\n" + b"".join(line + b"\n" for line in lines)
     old = [line for line, is_known in zip(lines, again, strict=False) if is_known]
     new = [line for line, is_known in zip(lines, again, strict=False) if not is_known]
