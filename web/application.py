@@ -18,6 +18,7 @@ from web.legacy.application import legacy_application
 from web.memory import Memory
 from web.ncbi import routes as ncbi_routes
 from web.pages import routers as page_routers
+from web.pages.page import add_error_pages
 from web.qhana import routes as qhana_routes
 from web.runs import Runs, Starter
 from web.service import Service
@@ -61,6 +62,7 @@ def make_application(services: Services, starter: Starter) -> ASGIApp:
     for router in (*(routes.router for routes in own), *gateway, *qhana, *page_routers()):
         app.router.routes.extend(router.routes)  # as they are: to include a router makes each route again
     app.mount("/multi-blast", legacy)
+    add_error_pages(app)
     if rules.origins:
         exposed = ["ETag", "Link", "Location", "Retry-After", "X-Request-Id", "Content-Range", "Content-Disposition"]
         app.add_middleware(

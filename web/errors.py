@@ -120,6 +120,20 @@ def json_line(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
+def invalid_parameters(error: RequestValidationError) -> InvalidInputError:
+    """Return what is wrong with the parameters of a request."""
+    return InvalidInputError([Problem(item["msg"], str(item["loc"][-1])) for item in error.errors()])
+
+
+async def refuse_route(request: Request, error: Exception) -> Response:
+    """Return the answer where no route is, or not with this method."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
+    word = _WORDS.get(error.status_code, "bad-request")
+    messages = {"not-found": "there is nothing at this address: see /api", "method-not-allowed": "not this method"}
+    body = {"status": word, "message": messages.get(word, error.detail), "requestId": request.state.request_id}
+    return write(error.status_code, body, error.headers or {}, request.headers.get("accept", ""))
+
+
 def add_error_handlers(app: FastAPI) -> None:
     """Let an application answer all errors in one form."""
 
@@ -128,15 +142,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
     async def refuse_parameters(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 - what it is registered for
-        problems = [Problem(item["msg"], str(item["loc"][-1])) for item in error.errors()]
-        return error_response(request, InvalidInputError(problems))
-
-    async def refuse_route(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
-        word = _WORDS.get(error.status_code, "bad-request")
-        messages = {"not-found": "there is nothing at this address: see /api", "method-not-allowed": "not this method"}
-        body = {"status": word, "message": messages.get(word, error.detail), "requestId": request.state.request_id}
-        return write(error.status_code, body, error.headers or {}, request.headers.get("accept", ""))
+        return error_response(request, invalid_parameters(error))
 
     async def leave(request: Request, _error: Exception) -> Response:
         return error_response(request, HttpError("bad-request", "the connection ended within the request's body"))

@@ -91,6 +91,11 @@ class Caller:
         return HttpError("unauthorized", message, WWW_Authenticate=f'{self.challenge} realm="multiblast"')
 
 
+def is_browser(request: Request) -> bool:
+    """Whether a person is to read the answer, as a browser says, rather than a program."""
+    return "text/html" in request.headers.get("accept", "")
+
+
 def read_caller(request: Request, service: Service, *, challenge: str = "Bearer") -> Caller:
     """Read from a request who says to send it; nothing is looked up yet.
 
@@ -102,7 +107,7 @@ def read_caller(request: Request, service: Service, *, challenge: str = "Bearer"
         raise HttpError("bad-request", "the request has two different tokens: send one")
     shares = [*request.headers.getlist("share-token"), *request.query_params.getlist("share_token")]
     user = "" if given else _proxied_user(request, service.services.policy.http.user_header)
-    if "text/html" in request.headers.get("accept", ""):  # a person who opened a link, whom only Basic lets log in
+    if is_browser(request):  # a person who opened a link, whom only Basic lets log in
         challenge = "Basic"
     return Caller(service.services, "".join(given), user, tuple(filter(None, shares)), challenge)
 

@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from fastapi import Request
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
+from starlette.routing import Mount, Route
 
 from multiblast.errors import MultiblastError
 from multiblast.reports.html import page_markup
-from web.errors import describe
+from web.errors import HttpError, describe, error_response, invalid_parameters, refuse_route
+from web.identity import is_browser
+from web.pages import texts
 from web.pages.markup import render
 from web.pages.visitor import Visitor, keep_forms, read_visitor
+
+_NOWHERE = {404: ("not-found", texts.NO_PAGE), 405: ("method-not-allowed", texts.ONLY_FORMS)}
 
 
 def page(request: Request, visitor: Visitor, template: str, *, code: int = 200, **facts: Any) -> Response:
@@ -29,6 +36,17 @@ def redirect(address: str) -> Response:
     return RedirectResponse(address, 303)
 
 
+async def error_page(request: Request, error: MultiblastError) -> Response:
+    """Return the page that says what went wrong; JSON where a token in a header is worthless: no browser sends one."""
+    try:
+        visitor = await run_in_threadpool(read_visitor, request, request.app.state.service)
+    except MultiblastError:
+        return error_response(request, error)
+    code, body, _ = describe(error)
+    problems = list(map(str, getattr(error, "problems", ()))) or [body["message"]]
+    return page(request, visitor, "error.html", code=code, problems=problems, code_of_error=int(code))
+
+
 class PageRoute(APIRoute):
     """A route that answers errors with a page."""
 
@@ -39,13 +57,37 @@ class PageRoute(APIRoute):
         async def answer(request: Request) -> Response:
             try:
                 return await handle(request)
+            except RequestValidationError as error:
+                if not is_browser(request):
+                    raise
+                is_address = any(problem["loc"][0] == "path" for problem in error.errors())
+                return await error_page(request, _nowhere(404) if is_address else invalid_parameters(error))
             except MultiblastError as error:
-                code, body, _ = describe(error)
-                try:
-                    visitor = await run_in_threadpool(read_visitor, request, request.app.state.service)
-                except MultiblastError:
-                    raise error from None
-                problems = list(map(str, getattr(error, "problems", ()))) or [body["message"]]
-                return page(request, visitor, "error.html", code=code, problems=problems, code_of_error=int(code))
+                return await error_page(request, error)
 
         return answer
+
+
+def add_error_pages(app: FastAPI) -> None:
+    """Let an application with all its routes answer browsers with a page where there is none; not below its API."""
+    others = [one for one in app.routes if isinstance(one, Route | Mount) and not isinstance(one, PageRoute)]
+    of_programs = {_first_part(one.path) for one in others}
+
+    async def answer(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
+        is_known = error.status_code in _NOWHERE and _first_part(request.scope["path"]) not in of_programs
+        if not (is_known and is_browser(request)):
+            return await refuse_route(request, error)
+        response = await error_page(request, _nowhere(error.status_code))
+        response.headers.update(error.headers or {})
+        return response
+
+    app.add_exception_handler(HTTPException, answer)
+
+
+def _nowhere(code: int) -> HttpError:
+    return HttpError(*_NOWHERE[code])
+
+
+def _first_part(path: str) -> str:
+    return path.lstrip("/").partition("/")[0]
