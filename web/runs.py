@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 from starlette.concurrency import run_in_threadpool
 
 from multiblast.database import JobKind, utc_now
+from multiblast.outages import is_outage
 from multiblast.services import Services
 from multiblast.upkeep.diagnosis import Check
 from multiblast.upkeep.reconciliation import Reconciliation, Waiting
@@ -129,18 +130,29 @@ class Runs:
             self._keep(self._start(waiting))
 
     async def _start(self, waiting: Waiting) -> None:
-        first = True
+        has_failed = False
         while True:
             try:
                 async with self._starts:
+                    if has_failed and not await run_in_threadpool(self._still_waits, waiting):
+                        return
                     await self._starter.start(waiting)
             except ConnectionError as error:
-                if first:
+                if not has_failed:
                     _log.warning("no run can be started yet: %s", error, extra={"job": waiting.job_id})
-                first = False
+                has_failed = True
                 await asyncio.sleep(_AGAIN_S)
             else:
                 return
+
+    def _still_waits(self, waiting: Waiting) -> bool:
+        """Whether a job is still to be started: nobody cancelled it, queued it anew or started it meanwhile."""
+        try:
+            return self._services.door(waiting.kind).still_waits(waiting)
+        except Exception as error:
+            if is_outage(error):
+                return True
+            raise
 
     def _made(self, report_id: str) -> bool:
         reports = self._services.reports

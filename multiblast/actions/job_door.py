@@ -153,6 +153,10 @@ class JobDoor:
         queued = [event.number for event in self.jobs.history(job_id) if event.to_status == JobStatus.QUEUED]
         return Waiting(job_id, self.kind, queued[-1] or 0)
 
+    def still_waits(self, waiting: Waiting) -> bool:
+        """Return whether nothing has happened to a job since it was queued, not even that it has a run."""
+        return [event.number for event in self.jobs.history(waiting.job_id)][-1:] == [waiting.event]
+
     def _check_change(self, requester: Requester, job_id: str) -> None:
         """Make sure that a requester may change a job; a sequence of a larger one is then a job of its own."""
         self._access.check_change(requester, job_id, self.kind)
