@@ -162,13 +162,9 @@ def searched_job(job: SearchedJob) -> None:
 
 def _summary(job: SearchedJob) -> Text:
     text = Text.assemble("job ", (job.job_id, "bold"), " is ", (job.status, _STYLES.get(job.status, "")))
-    is_complete = job.status == "complete"
-    if job.searched:
+    if job.searched or job.reused:
         noun = "sequence" if job.searched == 1 else "sequences"
-        done = "searched" if is_complete else "to search"  # the rows say how many were
-        text.append(f": {job.searched:,} {noun} {done}, {job.reused:,} reused")
-    elif is_complete:
-        text.append(": everything was known already, so nothing was searched")
+        text.append(f": {job.searched:,} {noun} searched, {job.reused:,} reused")
     if job.failed:
         text.append(f", {job.failed:,} failed")
     return text

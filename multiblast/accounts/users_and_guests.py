@@ -19,11 +19,9 @@ from multiblast.accounts.request_ids import RequestIds
 from multiblast.accounts.requester import GUEST, Requester, check_name
 from multiblast.accounts.usage import UsageLimits
 from multiblast.accounts.user_tokens import UserTokens, hash_of, new_token
-from multiblast.database import Database, Link, utc_now
+from multiblast.database import COUNTED, Database, Link, utc_now
 from multiblast.errors import InvalidInputError, NotAllowedError, Problem
 from multiblast.settings import Policy
-
-_COUNTED = {"preserve_rowcount": True}  # PostgreSQL's driver forgets how many rows were inserted
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +119,7 @@ class Accounts:
             columns = [col(Link.job_id), col(Link.kind), col(Link.summary), col(Link.description), col(Link.created_at)]
             fresh = select(literal(user), *columns).where(mine, col(Link.job_id).not_in(owned))
             names = ["owner", "job_id", "kind", "summary", "description", "created_at"]
-            inserted = session.connection().execute(insert(Link).from_select(names, fresh), execution_options=_COUNTED)
+            inserted = session.connection().execute(insert(Link).from_select(names, fresh), execution_options=COUNTED)
             links = session.connection().execute(delete(Link).where(mine)).rowcount
             _move_usage(session, _owner(guest), user)
             guest.user = user

@@ -7,6 +7,7 @@ from multiblast.database.job_tables import AnyJob, JobT, job_table
 from multiblast.database.lease_renewal import LEASE, heartbeat
 from multiblast.database.plugin_tables import PluginJob, PluginSource, Webhook
 from multiblast.database.statements import (
+    COUNTED,
     among,
     database_now,
     digits,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:  # what most processes never use; a table takes some milliseco
     from multiblast.database.state_tables import DatabaseState, RefusedWay
 
 __all__ = [
+    "COUNTED",
     "LEASE",
     "AnyJob",
     "BatchRun",

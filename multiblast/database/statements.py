@@ -20,6 +20,9 @@ from multiblast.database.tables import HexBytes, utc_now
 _Item = TypeVar("_Item")
 _MANY = 50  # rows; to prepare fewer takes less than to compile their statement again
 
+COUNTED = {"preserve_rowcount": True}
+"""How to execute what inserts rows if it matters how many: the driver of PostgreSQL would forget that."""
+
 
 def is_postgresql(session: Session) -> bool:
     """Whether the database is a PostgreSQL server, rather than an SQLite file."""
@@ -34,10 +37,9 @@ def database_now(session: Session) -> datetime:
     return utc_now()
 
 
-def insert_missing(session: Session, table: Any, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows, but for those whose key exists already, which stay as they are."""
-    if rows:
-        _execute(session, _insert(session, table).on_conflict_do_nothing(), rows)
+def insert_missing(session: Session, table: Any, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Insert rows, but for those whose key exists already, which stay as they are; return how many were inserted."""
+    return _execute(session, _insert(session, table).on_conflict_do_nothing(), rows) if rows else 0
 
 
 def upsert(  # noqa: PLR0913 - the parts of one SQL statement
@@ -48,8 +50,8 @@ def upsert(  # noqa: PLR0913 - the parts of one SQL statement
     *,
     where: ColumnElement[bool] | None = None,
     key: Sequence[str] = (),
-) -> None:
-    """Insert rows, and change those whose key exists already.
+) -> int:
+    """Insert rows, and change those whose key exists already; return how many were inserted or changed.
 
     Args:
         session: The transaction it happens in.
@@ -60,11 +62,12 @@ def upsert(  # noqa: PLR0913 - the parts of one SQL statement
         where: Only existing rows for which this holds are changed.
         key: The unique columns, by which a row is found; the primary key unless given.
     """
-    if rows:
-        statement = _insert(session, table)
-        key = key or [column.name for column in table.__table__.primary_key]
-        changed = statement.on_conflict_do_update(index_elements=key, set_=changes(statement.excluded), where=where)
-        _execute(session, changed, rows)
+    if not rows:
+        return 0
+    statement = _insert(session, table)
+    key = key or [column.name for column in table.__table__.primary_key]
+    changed = statement.on_conflict_do_update(index_elements=key, set_=changes(statement.excluded), where=where)
+    return _execute(session, changed, rows)
 
 
 def take(
@@ -164,8 +167,8 @@ def in_portions(items: Iterable[_Item], size: int = 1000) -> Iterator[list[_Item
         yield portion
 
 
-def _execute(session: Session, statement: Any, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows, all with the same columns.
+def _execute(session: Session, statement: Any, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Insert rows, all with the same columns; return how many were inserted or changed.
 
     Many go to the driver as they are, column by column: row by row, as SQLAlchemy prepares them, takes several times
     as long as the database does.
@@ -173,8 +176,7 @@ def _execute(session: Session, statement: Any, rows: Sequence[Mapping[str, Any]]
     connection, dialect = session.connection(), session.get_bind().dialect
     compiled = statement.compile(dialect=dialect, column_keys=list(rows[0])) if len(rows) >= _MANY else None
     if compiled is None or compiled.insert_prefetch:  # few, or there are columns whose defaults are not the database's
-        connection.execute(statement, rows)
-        return
+        return connection.execute(statement, rows, execution_options=COUNTED).rowcount
     columns = {}
     for name, value in compiled.params.items():
         process = compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect)
@@ -184,7 +186,7 @@ def _execute(session: Session, statement: Any, rows: Sequence[Mapping[str, Any]]
         values: Any = list(zip(*map(columns.__getitem__, compiled.positiontup), strict=True))
     else:
         values = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    connection.exec_driver_sql(compiled.string, values)
+    return connection.exec_driver_sql(compiled.string, values, execution_options=COUNTED).rowcount
 
 
 def _insert(session: Session, table: Any) -> Any:

@@ -279,8 +279,9 @@ class Run(Table, table=True):
 
     Attributes:
         databases: ``[{"target", "database", "fingerprint", "sequences", "letters", "date"}]``.
-        searched: Sequences searched by this run; the others were known.
-        known_before: Those of them whose results of an earlier state of the databases were known.
+        searched: Distinct sequences that this run has found the results of so far, by whichever of its processes.
+        reused: Those that were known at its start; once it has ended, those that others searched meanwhile, too.
+        known_before: Sequences to search whose results of an earlier state of the databases were known at its start.
         search_key: As the job's at that time; with it the result keys of that time can be computed again.
     """
 

@@ -6,11 +6,11 @@ import logging
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, func, not_
+from sqlalchemy import ColumnElement, func, not_, update
 from sqlalchemy import select as sa_select
-from sqlmodel import Session, col
+from sqlmodel import Session, col, select
 
-from multiblast.database import ChildJob, Database, Failure, JobStatus, QueryJob, Result, Run, among
+from multiblast.database import ChildJob, Database, Failure, JobStatus, QueryJob, Result, Run, among, utc_now
 from multiblast.jobs.children import (
     CHANGED_AT_ONCE,
     COULD_NOT,
@@ -139,6 +139,29 @@ class JobRuns:
                 session.add(run)
         _log.info("is %s", status, extra={"job": job.id})
         return status
+
+    def end_runs(self, job: QueryJob) -> None:
+        """Note that no run of a job is left; the last one reused all results that are not its own."""
+        with self._database.read() as session:
+            runs = select(Run).where(Run.job_id == job.id).order_by(col(Run.number).desc())
+            last = session.exec(runs.limit(1)).first()
+            # To count takes long: it is done where some are equal, or failed, or were searched by others.
+            is_counted = last is None or last.searched + last.reused == job.sequences
+            found = job.sequences if is_counted else _with_result(session, job)
+        with self._database.write() as session:
+            if last is not None:
+                reused = max(0, found - last.searched)  # what was lost on the way was searched twice
+                session.exec(update(Run).where(col(Run.number) == last.number).values(reused=reused))
+            unfinished = update(Run).where(col(Run.job_id) == job.id, col(Run.finished_at).is_(None))
+            session.exec(unfinished.values(finished_at=utc_now()))
+
+
+def _with_result(session: Session, job: QueryJob) -> int:
+    """Return how many different sequences of a job have a result."""
+    if job.list_number is None:
+        return _counts(session, job).done
+    keys = select(ChildJob.result_key).where(ChildJob.list_number == job.list_number)
+    return session.exec(select(func.count()).select_from(Result).where(col(Result.key).in_(keys))).one()
 
 
 def _counts(session: Session, job: QueryJob) -> Counts:

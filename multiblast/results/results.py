@@ -26,6 +26,7 @@ from multiblast.database import (
     Pack,
     QueryJob,
     Result,
+    Run,
     among,
     database_now,
     heartbeat,
@@ -144,12 +145,15 @@ class Results:
         holder: str,
         *,
         lost: Collection[str] = (),
+        run: int | None = None,
         way: str = "",
         counted: Mapping[str, int] = _NONE_COUNTED,
     ) -> None:
         """Store a pack, then record its results, by which way they were found, and give their leases back.
 
-        A key that got a result meanwhile keeps the one it has, unless that is in a pack of ``lost``.
+        A key that got a result meanwhile keeps the one it has, unless that is in a pack of ``lost``. The others are
+        counted as searched by ``run`` as they are recorded, so that whatever happens to its processes, its number is
+        that of its results.
         """
         if not pack.entries:
             return
@@ -163,12 +167,14 @@ class Results:
                 rows = [_row(number, entry, summary, counted.get(entry.key)) for entry, summary in some]
                 if lost:
                     is_lost = among(session, col(Result.pack_number), _numbers(session, lost))
-                    upsert(session, Result, rows, _all_but_key, where=is_lost)
+                    new = upsert(session, Result, rows, _all_but_key, where=is_lost)
                 else:
-                    insert_missing(session, Result, rows)
+                    new = insert_missing(session, Result, rows)
                 keys = [entry.key for entry, _ in some]
                 _give_back(session, keys, holder)
                 _clear_failures(session, keys)
+                if run and new:  # last, as other processes of the run wait for its row until the transaction ends
+                    session.exec(update(Run).where(col(Run.number) == run).values(searched=col(Run.searched) + new))
 
     def fail(  # noqa: PLR0913 - the facts of a failure
         self,

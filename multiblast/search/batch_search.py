@@ -107,6 +107,7 @@ class BatchSearch:
         cancelled: Called several times a second; a BLAST+ process is killed once it returns True.
         start_search: What starts BLAST+: here, or elsewhere.
         earlier: The state of the databases in which the sequences were searched before: see `Batch.earlier`.
+        run_number: Of the run that counts what is searched.
     """
 
     engine: SearchEngine
@@ -116,6 +117,7 @@ class BatchSearch:
     cancelled: Callable[[], bool]
     start_search: Start = start_here
     earlier: tuple[str, ...] = ()
+    run_number: int | None = None
     _holder: str = field(default_factory=new_holder, init=False)
     _lost: Collection[str] = field(default=(), init=False)
     _outcome: Outcome = field(default_factory=Outcome, init=False)
@@ -188,7 +190,7 @@ class BatchSearch:
             groups[self.context.options.leaves_out(len(sequence.residues))].append(sequence)
 
         def keep(pack: PackWriter, summaries: list[Summary]) -> None:
-            self.engine.results.add(pack, summaries, self._holder, lost=self._lost)
+            self.engine.results.add(pack, summaries, self._holder, lost=self._lost, run=self.run_number)
 
         if groups[True]:
             with closing(_ResultWriter(self.engine.store, self.context.databases, keep)) as writer:
@@ -283,7 +285,9 @@ class BatchSearch:
         way = self._compared.way if self._compared else ""
 
         def keep(pack: PackWriter, summaries: list[Summary]) -> None:
-            self.engine.results.add(pack, summaries, self._holder, lost=self._lost, way=way, counted=self._counted)
+            self.engine.results.add(
+                pack, summaries, self._holder, lost=self._lost, run=self.run_number, way=way, counted=self._counted
+            )
             stored.update(entry.key for entry in pack.entries)
             self._outcome.searched += len(pack.entries)
 

@@ -11,10 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import update
-from sqlmodel import col
-
-from multiblast.database import JobStatus, QueryJob, Run, utc_now
+from multiblast.database import JobStatus, QueryJob, Run
 from multiblast.errors import ConflictError, InvalidInputError, JobFailedError, MultiblastError
 from multiblast.files import working_space
 from multiblast.jobs import ACTIVE, Child
@@ -177,10 +174,8 @@ class SearchRun:
             outcome = self._search(job, left, engine.installation.workers)
             if outcome.elsewhere and not outcome.searched:
                 time.sleep(_POLL_S)
+        engine.jobs.end_runs(job)  # first: who waits for the job's end then reads what the run did
         engine.jobs.settle(job, run_id=self.run_id)
-        with engine.database.write() as session:
-            unfinished = update(Run).where(col(Run.job_id) == job.id, col(Run.finished_at).is_(None))
-            session.exec(unfinished.values(finished_at=utc_now()))
         self._keep_states(job)
         done = searched_job(engine.database, job.id, count=self.listed)
         if done.status != JobStatus.COMPLETE:
@@ -210,7 +205,6 @@ class SearchRun:
             program_version=self.engine.installation.version(job.program),
             databases=[_describe(database) for database in context.databases],
             command=context.command(job.program, Path(), 1),
-            searched=plan.unknown,
             reused=plan.known,
             known_before=plan.known_before,
             flow_run=self.run_id,
@@ -252,8 +246,10 @@ class SearchRun:
         engine = self.engine
         distinct = {sequence.key: sequence for sequence in self._residues(job, children)}
         cancelled = throttled(lambda: self._job().cancel_requested)
+        context, run = engine.resolver.context(job), engine.jobs.last_run(job.id)
+        number = run.number if run else None
         batch = BatchSearch(
-            engine, engine.resolver.context(job), threads, self.progress, cancelled, self.start_search, earlier
+            engine, context, threads, self.progress, cancelled, self.start_search, earlier, run_number=number
         )
         return batch.run(list(distinct.values()))
 

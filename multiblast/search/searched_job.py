@@ -52,7 +52,7 @@ class SearchedJob:
     """What a submission came to.
 
     Attributes:
-        searched, reused: Distinct sequences searched by this run, and known before it.
+        searched, reused: Distinct sequences that the last run searched, and that it found searched: see `Run`.
         rows: One per sequence, in the order of the query; of the first `MOST_ROWS`, or as many as were requested.
         warnings: What is legal but should be known.
         command: What BLAST+ was called with in the last run; each batch with a query file of its own.

@@ -42,18 +42,18 @@ def _speeds(session: Session) -> dict[str, float]:
 
 def test_insert_missing_leaves_what_exists_as_it_is(database: Database) -> None:
     with database.write() as session:
-        insert_missing(session, Speed, [])
-        insert_missing(session, Speed, _rows(("a", 1)))
-        insert_missing(session, Speed, _rows(("a", 2), ("b", 3)))
+        assert insert_missing(session, Speed, []) == 0
+        assert insert_missing(session, Speed, _rows(("a", 1))) == 1
+        assert insert_missing(session, Speed, _rows(("b", 3), ("a", 2))) == 1
         assert _speeds(session) == {"a": 1, "b": 3}
 
 
 def test_upsert_changes_what_exists_by_what_was_to_be_inserted(database: Database) -> None:
     with database.write() as session:
-        upsert(session, Speed, [], lambda new: {"letters_per_second": new.letters_per_second})
+        assert upsert(session, Speed, [], lambda new: {"letters_per_second": new.letters_per_second}) == 0
         upsert(session, Speed, _rows(("a", 1)), lambda new: {"letters_per_second": new.letters_per_second})
         faster = col(Speed.letters_per_second) + 10
-        upsert(session, Speed, _rows(("a", 2), ("b", 3)), lambda _new: {"letters_per_second": faster})
+        assert upsert(session, Speed, _rows(("a", 2), ("b", 3)), lambda _new: {"letters_per_second": faster}) == 2
         assert _speeds(session) == {"a": 11, "b": 3}
 
 
@@ -66,10 +66,15 @@ def test_many_rows_are_inserted_and_changed_as_few_are(database: Database) -> No
         return [{"key": key, **shared} for key in keys[:count]]
 
     with database.write() as session:
-        insert_missing(session, Failure, rows("first", now, MANY // 2))
-        insert_missing(session, Failure, [{"key": key, "failure_class": "other"} for key in keys])  # with defaults
+        assert insert_missing(session, Failure, rows("first", now, MANY // 2)) == MANY // 2
+        with_defaults = [{"key": key, "failure_class": "other"} for key in keys]
+        assert insert_missing(session, Failure, with_defaults) == MANY // 2
+        assert insert_missing(session, Failure, rows("none", now)) == 0
         new, is_other = rows("100%s :new", earlier), col(Failure.failure_class) == "other"
-        upsert(session, Failure, new, lambda new: {"message": new.failure_class, "at": new.at}, where=is_other)
+        changed = upsert(
+            session, Failure, new, lambda new: {"message": new.failure_class, "at": new.at}, where=is_other
+        )
+        assert changed == MANY // 2
         found = {row.key: row for row in session.exec(select(Failure))}
         assert [found[key].failure_class for key in keys] == ["first"] * (MANY // 2) + ["other"] * (MANY // 2)
         assert [found[key].message for key in keys] == [""] * (MANY // 2) + ["100%s :new"] * (MANY // 2)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -60,11 +61,16 @@ def home(tmp_path: Path, services: Services) -> Path:
 @pytest.fixture
 def query(tmp_path: Path) -> Path:
     """A file of sequences, the last of which is the first again."""
-    with gzip.open(EXAMPLES / "proteins.fasta.gz") as stream:
-        records = [record.canonical for record, _ in zip(read_fasta(stream.read()), range(MANY), strict=False)]
+    some = records(MANY)
     path = tmp_path / "query.fasta"
-    path.write_bytes(b"".join([*records, records[0].replace(b">", b">again ", 1)]))
+    path.write_bytes(b"".join([*some, some[0].replace(b">", b">again ", 1)]))
     return path
+
+
+def records(count: int) -> list[bytes]:
+    """The first sequences of the example's proteins."""
+    with gzip.open(EXAMPLES / "proteins.fasta.gz") as stream:
+        return [record.canonical for record in islice(read_fasta(stream.read()), count)]
 
 
 @contextmanager
@@ -183,6 +189,7 @@ def test_search_that_is_killed_goes_on_by_the_same_command(
     begun.communicate()
     found = {result.key for result in rows(services, Result)}
     assert 0 < len(found) < MANY
+    assert [run.searched for run in rows(services, Run)] == [len(found)]
     (waiting,) = reconciliation.run(lambda _ids: {}).waiting
     assert waiting.job_id == the_job(services)
     assert statuses(services) == ("queued", ["queued"])
@@ -193,6 +200,23 @@ def test_search_that_is_killed_goes_on_by_the_same_command(
     assert sum(batch.sequences for batch in rows(services, BatchRun)[before:]) == MANY - len(found)
     assert statuses(services) == ("complete", ["complete"])
     assert rows(services, Lease) == []
+
+
+def test_commands_with_sequences_in_common_say_how_many_each_searched(
+    begun: subprocess.Popen[str], services: Services, home: Path, query: Path
+) -> None:
+    """What was searched meanwhile by the other is reused, in the line that is printed as in the record of the run."""
+    other = query.with_name("other.fasta")
+    other.write_bytes(b"".join(records(MANY + 10)[10:]))
+    with started(home, "search", other, *TARGET) as second:
+        wait_for(lambda: len(rows(services, Run)) == 2, 60)
+        (home.parent / "slow").unlink()
+        printed = [process.communicate(timeout=300)[0] for process in (begun, second)]
+    runs = rows(services, Run)
+    assert sum(run.searched for run in runs) == MANY + 10
+    assert [run.searched + run.reused for run in runs] == [MANY, MANY]
+    for run, text in zip(runs, printed, strict=True):
+        assert f"{run.searched} sequences searched, {run.reused} reused" in text
 
 
 @pytest.mark.parametrize("end", [signal.SIGCONT, signal.SIGINT, signal.SIGKILL])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from multiblast.search import SearchedJob
+from multiblast.search import SearchedJob, read_submission
 from multiblast.sequences import Sequence
 from multiblast.services import Services
 from tests.support.sequences import fasta
@@ -59,6 +59,18 @@ def test_search_with_another_option_searches_again(
     submit(fasta(proteins[:1]))
     submit(fasta(proteins[:1]), evalue=1e-5)
     assert searches_run(services) == [1, 1]
+
+
+def test_run_reuses_what_another_searched_since_it_was_planned(services: Services, proteins: list[Sequence]) -> None:
+    """Each says what it has searched itself."""
+    queries, who = services.queries, services.accounts.requester("")
+    parts = [fasta(proteins[:8]), fasta(proteins[4:11])]
+    submissions = [read_submission(query=part, targets=["demo/examples/proteins"]) for part in parts]
+    runs = [queries.run(queries.submit(who, submission).job_id) for submission in submissions]
+    plans = [run.plan() for run in runs]
+    assert [plan.unknown for plan in plans] == [8, 7]
+    done = [run.execute(plan) for run, plan in zip(runs, plans, strict=True)]
+    assert [(job.searched, job.reused) for job in done] == [(8, 0), (3, 4)]
 
 
 @pytest.mark.parametrize("wrapped", [lambda text: text.replace("\n", "\r\n"), lambda text: text + "\n\n", str.lower])

@@ -77,7 +77,7 @@ def test_two_machines_search_each_sequence_of_a_job_once(
 ) -> None:
     shutil.copytree(targets_root, tmp_path / "targets", dirs_exist_ok=True)  # as on another disk
     first, second = machine("first"), machine("second", tmp_path / "targets")
-    job = begin(first, query)
+    job = begin(first, query + ">again\n" + query.split("\n")[1] + "\n")
     plans = first.queries.run(job).plan(), second.queries.run(job).plan_part(1, 1)
     with ThreadPoolExecutor() as pool:
         searched = [pool.submit(search, *work) for work in zip((first, second), (p.to_run for p in plans), strict=True)]
@@ -85,6 +85,8 @@ def test_two_machines_search_each_sequence_of_a_job_once(
     assert first.queries.run(job).finish().status == "complete"
     assert sum(counts) == sum(searches_run(first)) == COUNT
     assert min(counts) > 0
+    done = first.queries.searched_job(job)
+    assert (done.searched, done.reused) == (COUNT, 0)  # by whichever machine
 
 
 def test_parts_begin_at_different_batches_and_go_through_all(machine: Machine, query: str) -> None:
