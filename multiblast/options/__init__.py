@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from multiblast.options.added import AddedOptions, is_taken
     from multiblast.options.base import Options
     from multiblast.options.excluded import EXCLUDED, EXCLUDED_OF
-    from multiblast.options.independence import Independence, independence_of, needs_own_process
+    from multiblast.options.independence import Independence, independence_of, needs_one_thread, needs_own_process
     from multiblast.options.parser import options_from_config, parse_options
     from multiblast.options.programs import (
         PROGRAMS,
@@ -39,6 +39,7 @@ __all__ = [
     "is_program",
     "is_taken",
     "make_model",
+    "needs_one_thread",
     "needs_own_process",
     "options_for",
     "options_from_config",

@@ -88,3 +88,8 @@ def independence_of(options: Options) -> Independence:
 def needs_own_process(options: Options) -> bool:
     """Return whether a process can search one query only, since it reads or writes one profile."""
     return any(options.declared[name].needs_own_process for name in options.named())
+
+
+def needs_one_thread(options: Options) -> bool:
+    """Return whether a process may have one thread only, since BLAST+ finds something else with several."""
+    return any(options.declared[name].needs_one_thread for name in options.changed())

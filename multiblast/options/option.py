@@ -55,6 +55,8 @@ class Option:
         changes_size: Whether the databases count with it as another size than they have, so that what is independent
             by their size no longer is.
         needs_own_process: Whether it reads or writes one file, so that a process can search one query only.
+        needs_one_thread: Whether BLAST+ can find something else with several threads; what it finds with one, its
+            default, is right.
         excludes: Options it cannot be given with.
         requires: Options it makes no sense without.
         since: The first version of BLAST+ that has it, such as ``2.16.0``; empty: all that are supported.
@@ -75,6 +77,7 @@ class Option:
     decides_result: bool = True
     changes_size: bool = False
     needs_own_process: bool = False
+    needs_one_thread: bool = False
     excludes: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     since: str = ""

@@ -16,6 +16,7 @@ from multiblast.options import (
     Independence,
     Options,
     independence_of,
+    needs_one_thread,
     needs_own_process,
     parse_options,
 )
@@ -138,7 +139,7 @@ class SearchContext:
         query = [] if self.options.profile else ["-query", str(directory / QUERY_FILE)]
         database = ["-db", self.part or database_argument(self.databases)]
         command = [program, *query, *database, "-outfmt", "11", *self.arguments(directory)]
-        return command + (["-num_threads", str(threads)] if threads > 1 else [])
+        return command + (["-num_threads", str(threads)] if threads > 1 and not needs_one_thread(self.options) else [])
 
 
 def options_of(job: QueryJob) -> Options:

@@ -314,6 +314,18 @@ def test_residue_o_is_shown_in_all_rounds_though_profiles_have_x_for_it(
     assert _differences(services, job, "psiblast", query, sorted(formats), tmp_path, *given) == []
 
 
+def test_search_has_one_thread_where_several_find_something_else(
+    make_services: Callable[..., Services],
+    search_whole: Callable[..., SearchedJob],
+    nucleotides: list[Sequence],
+    tmp_path: Path,
+) -> None:
+    """One sequence has all cores otherwise."""
+    services, query = make_services(cores=2), fasta(nucleotides[:1])
+    job = search_whole(services, query, program="tblastx", target="nucleotides", culling_limit=3)
+    assert _differences(services, job, "tblastx", query, ["6", "15"], tmp_path, "-culling_limit", "3") == []
+
+
 def test_part_that_no_query_has_is_refused(submit: Callable[..., SearchedJob]) -> None:
     with pytest.raises(InvalidInputError, match="beyond the end of every sequence"):
         submit(">a\nMKVLAAGIVGLL\n", query_loc="50-60")

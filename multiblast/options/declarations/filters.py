@@ -34,6 +34,7 @@ _best_hit = partial(
     kind=Annotated[Number, Field(gt=0, lt=0.5)],
     programs=ALL - {"rpstblastn"},
     independent_in=INDEPENDENT,
+    needs_one_thread=True,
     excludes=("culling_limit",),
     until=_NOT_IN_RPSBLAST,
 )
@@ -128,6 +129,7 @@ OPTIONS = (
         default=0,
         programs=ALL - {"rpstblastn"},
         independent_in=INDEPENDENT,
+        needs_one_thread=True,
         excludes=("best_hit_overhang", "best_hit_score_edge"),
         until=_NOT_IN_RPSBLAST,
     ),
