@@ -29,7 +29,7 @@ _TEXT_STAT = re.compile(
     rb"\n+(?:Lambda      K        H\n +-1\.00[^\n]*\n\n)?(?:Gapped\nLambda      K        H\n +-1\.00[^\n]*\n)?"
     rb"\n*(Effective search space used: 0\n)"
 )
-_EMPTY = re.compile(rb'[^">\n]*Filtering resulted in an empty database\.[^"<\n]*?(No hits found)')
+_EMPTY = re.compile(rb'(?:(?<=")[^"\n]*|[^">\n]*)Filtering resulted in an empty database\.[^"<\n]*?(No hits found)')
 _PROFILE = re.compile(rb"(?<!Gapped\n)(Lambda      K        H[^\n]*\n)[^\n]*\n")
 _FOUND_AGAIN = re.compile(rb"(Sequences used in model and found again:\n\n)(?:[^\n]+\n)*")
 
