@@ -306,12 +306,14 @@ class Pack(Table, table=True):
         key: Where it is in the store.
         created_at: When its results were found; compaction, which moves them to another pack, changes nothing of that.
         way: By which way of searching a part of the databases its results were found; empty if in the whole.
+        run_number: The `Run` that found its results; None where that was not noted yet.
     """
 
     number: int | None = numbered()
     key: str = Field(unique=True)
     way: str = Field(default="", max_length=32)
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime, index=True)
+    run_number: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class Result(Table, table=True):

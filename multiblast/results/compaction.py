@@ -72,7 +72,7 @@ def _rewrite(database: Database, store: Store, pack: str) -> int:
         for row in rows:
             entry = PackEntry(row.key, row.offset, row.length, row.digest, row.archive_bytes)
             writer.add_frame(entry, reader.frame(pack, entry))
-        new = Pack(key=writer.store(), created_at=old.created_at, way=old.way)
+        new = Pack(key=writer.store(), created_at=old.created_at, way=old.way, run_number=old.run_number)
         with database.write() as session:
             session.add(new)
             session.flush()

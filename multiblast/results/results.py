@@ -157,7 +157,7 @@ class Results:
         """
         if not pack.entries:
             return
-        stored = insert(Pack).values(key=pack.store(), way=way).returning(col(Pack.number))
+        stored = insert(Pack).values(key=pack.store(), way=way, run_number=run).returning(col(Pack.number))
         number: int | None = None
         # In one order everywhere, so that two writers never wait for each other.
         found = sorted(zip(pack.entries, summaries, strict=True), key=lambda one: one[0].key)

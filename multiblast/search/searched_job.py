@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, literal, or_
 from sqlmodel import col, select
 
-from multiblast.database import ChildJob, Database, Failure, Pack, QueryJob, Result
+from multiblast.database import ChildJob, Database, Failure, Pack, QueryJob, Result, Run
 from multiblast.jobs import Jobs
 
 MOST_ROWS = 10_000  # in memory; of more sequences, pages and reports are read a part at a time
@@ -23,7 +22,7 @@ class SequenceRow:
     Attributes:
         position: 1-based, in the order of the query.
         job_id: The job one would get by submitting this sequence alone.
-        origin: ``searched`` in the job's last run, ``reused`` from an earlier search, or empty.
+        origin: ``searched`` by the job's last run, ``reused`` from another search, or empty.
         evalue, identity_percent, coverage_percent: Of the best hit.
     """
 
@@ -75,7 +74,7 @@ def searched_job(database: Database, job_id: str, *, count: int = MOST_ROWS) -> 
     jobs = Jobs(database)
     job = jobs.query(job_id)
     run = jobs.last_run(job_id)
-    rows = _sequence_rows(database, job, since=run.started_at if run else None, count=count)
+    rows = _sequence_rows(database, job, run, count=count)
     return SearchedJob(
         job_id=job_id,
         status=job.status,
@@ -116,9 +115,8 @@ def chosen_rows(database: Database, job_id: str, choice: RowChoice) -> tuple[lis
     """
     jobs = Jobs(database)
     job, run = jobs.query(job_id), jobs.last_run(job_id)
-    since = run.started_at if run else None
     if job.list_number is None:
-        return _sequence_rows(database, job, since=since, count=1), 1
+        return _sequence_rows(database, job, run, count=1), 1
     with database.read() as session:
         statement = _joined(job)
         for word in choice.find.split():
@@ -147,7 +145,7 @@ def chosen_rows(database: Database, job_id: str, choice: RowChoice) -> tuple[lis
         counted = session.execute(some).all()
         total = int(counted[0][1]) if counted else 0 if is_part else job.sequences
         page = _joined(job).where(col(ChildJob.position).in_([row[0] for row in counted])).order_by(*order)
-        return [_row_of(columns, job, since) for columns in session.execute(page.with_only_columns(*_COLUMNS))], total
+        return [_row_of(columns, job, run) for columns in session.execute(page.with_only_columns(*_COLUMNS))], total
 
 
 def left_to_search(database: Database, job_id: str) -> tuple[int, int]:
@@ -167,19 +165,20 @@ def left_to_search(database: Database, job_id: str) -> tuple[int, int]:
     return int(count), int(letters)
 
 
-def _sequence_rows(database: Database, job: QueryJob, *, since: datetime | None, count: int) -> list[SequenceRow]:
-    """Return the rows of a job's sequences; results made from ``since`` on count as searched, others as reused."""
+def _sequence_rows(database: Database, job: QueryJob, run: Run | None, *, count: int) -> list[SequenceRow]:
+    """Return the rows of a job's sequences; results that the run found count as searched, others as reused."""
     with database.read() as session:
         if job.list_number is None:
             result, failure = session.get(Result, job.result_key), session.get(Failure, job.result_key)
             found = (failure.failure_class, failure.message) if failure else (None, None)
             pack = session.get(Pack, result.pack_number) if result else None
+            of_pack = (pack.created_at, pack.run_number) if pack else (None, None)
             of_result = [getattr(result, name) for name in _OF_RESULT] if result else []
             own = (1, job.id, job.result_key, job.title, job.letters)
-            return [_row_of((*own, *found, pack.created_at if pack else None, *of_result), job, since)]
+            return [_row_of((*own, *found, *of_pack, *of_result), job, run)]
         statement = _joined(job).order_by(col(ChildJob.position)).limit(count)
         rows = session.connection().execute(statement.with_only_columns(*_COLUMNS)).all()
-        return [_row_of(columns, job, since) for columns in rows]
+        return [_row_of(columns, job, run) for columns in rows]
 
 
 def _joined(job: QueryJob) -> Any:
@@ -194,19 +193,23 @@ def _joined(job: QueryJob) -> Any:
 
 _COLUMNS = (
     *(col(column) for column in (ChildJob.position, ChildJob.child_id, ChildJob.result_key, ChildJob.title)),
-    *(col(column) for column in (ChildJob.letters, Failure.failure_class, Failure.message, Pack.created_at)),
+    *(col(column) for column in (ChildJob.letters, Failure.failure_class, Failure.message)),
+    *(col(Pack.created_at), col(Pack.run_number)),
     *(col(getattr(Result, name)) for name in _OF_RESULT),
 )
 """What a row is made of: objects of 10 000 rows with all their columns would take seconds."""
 
 
-def _row_of(columns: Any, job: QueryJob, since: datetime | None) -> SequenceRow:
+def _row_of(columns: Any, job: QueryJob, run: Run | None) -> SequenceRow:
     """Return a row of `_COLUMNS`; what has neither result nor failure is as its job is."""
-    position, child_id, key, title, letters, failure_class, message, created_at, *of_result = columns
+    position, child_id, key, title, letters, failure_class, message, created_at, number, *of_result = columns
     if created_at is None:
         if failure_class is None:
             return SequenceRow(position, child_id, key, title, letters, job.status)
         return SequenceRow(position, child_id, key, title, letters, "failed", note=f"{failure_class}: {message}")
-    origin = "searched" if since and created_at >= since else "reused"
+    # Of older packs only the time is known.
+    is_own = run is not None and (created_at >= run.started_at if number is None else number == run.number)
     values = dict(zip(_OF_RESULT, of_result, strict=True))
-    return SequenceRow(position, child_id, key, title, letters, "complete", origin=origin, **values)
+    return SequenceRow(
+        position, child_id, key, title, letters, "complete", origin="searched" if is_own else "reused", **values
+    )

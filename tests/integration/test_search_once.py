@@ -71,6 +71,7 @@ def test_run_reuses_what_another_searched_since_it_was_planned(services: Service
     assert [plan.unknown for plan in plans] == [8, 7]
     done = [run.execute(plan) for run, plan in zip(runs, plans, strict=True)]
     assert [(job.searched, job.reused) for job in done] == [(8, 0), (3, 4)]
+    assert [row.origin for row in done[1].rows] == ["reused"] * 4 + ["searched"] * 3
 
 
 @pytest.mark.parametrize("wrapped", [lambda text: text.replace("\n", "\r\n"), lambda text: text + "\n\n", str.lower])
