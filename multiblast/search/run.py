@@ -57,6 +57,8 @@ class SearchRun:
         turn: What each batch waits for before it is searched.
         listed: How many sequences the job that it returns lists.
         start_search: What starts BLAST+: here, or elsewhere.
+        given_up: Whether what runs the job is to end, whatever becomes of that; asked as the job is whether it was
+            cancelled.
     """
 
     engine: SearchEngine
@@ -66,6 +68,7 @@ class SearchRun:
     turn: Turn = nullcontext
     listed: int = MOST_ROWS
     start_search: Start = start_here
+    given_up: Callable[[], bool] = bool
 
     def execute(self, plan: Plan | None = None) -> SearchedJob:
         """Run the job in this process from beginning to end, by a plan that was just made if there is one.
@@ -245,7 +248,7 @@ class SearchRun:
     def _search(self, job: QueryJob, children: Sequence[Child], threads: int, earlier: tuple[str, ...] = ()) -> Outcome:
         engine = self.engine
         distinct = {sequence.key: sequence for sequence in self._residues(job, children)}
-        cancelled = throttled(lambda: self._job().cancel_requested)
+        cancelled = throttled(lambda: self.given_up() or self._job().cancel_requested)
         context, run = engine.resolver.context(job), engine.jobs.last_run(job.id)
         number = run.number if run else None
         batch = BatchSearch(

@@ -82,6 +82,7 @@ class LargeSteps(Steps):
 
     _failed: Event = field(default_factory=Event, init=False)
     _interrupted: Event = field(default_factory=Event, init=False)
+    _has_said_why: bool = field(default=False, init=False)
 
     async def plan(self) -> Plan:
         """Find out what is known and what must be searched."""
@@ -89,6 +90,7 @@ class LargeSteps(Steps):
 
     async def search(self, plan: Plan) -> None:
         """Search all batches; after a failure those that were not begun are left."""
+        self.run.given_up = self._interrupted.is_set
         with ThreadPoolExecutor(self.run.engine.installation.workers, "search") as pool:
             searches = [pool.submit(self._search, batch) for batch in plan.to_run]
             try:
@@ -104,6 +106,12 @@ class LargeSteps(Steps):
     async def finish(self, plan: Plan) -> SearchedJob:
         """Bring the job to its end."""
         return patiently(lambda: self.run.finish(plan.lost))
+
+    def fail(self, error: BaseException) -> None:
+        """Note that the run ended in an error, once: a moment later somebody else may run the job."""
+        if not self._has_said_why:
+            self._has_said_why = True
+            super().fail(error)
 
     def _search(self, batch: Batch) -> None:
         if self._failed.is_set():
