@@ -345,7 +345,7 @@ def test_search_with_a_started_stack_needs_no_flow(
     monkeypatch.setattr(flows.submit_query, "submit_query", lambda **given: called.append(given) or whole(**given))
     search = ("search", "query.fasta", *TARGET)
     assert "2 sequences searched" in run(*search).out
-    assert "nothing was searched" in run(*search).out
+    assert "0 sequences searched, 2 reused" in run(*search).out
     assert not called
     http = services.policy.http.model_copy(update={"small_search_s": 0})
     large = replace(services, policy=services.policy.model_copy(update={"http": http}))
