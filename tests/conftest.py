@@ -23,6 +23,10 @@ from tests.support.servers import S3Server, free_ports, rclone_command, running
 # Tests of theirs are elsewhere.
 pytest.register_assert_rewrite("tests.support.action_model", "tests.support.store_contract")
 
+# What a shell starts in the background passes Ctrl-C over, and so would the commands that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 _CHROMIUM = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 _CHROMIUM += ["--disable-component-update", "--disable-sync"]
 
