@@ -132,7 +132,7 @@ def own_scratch() -> Iterator[None]:
 def scratch_directory() -> Iterator[Path]:
     """Give a directory among temporary files that is removed at the end of the block, or after this process is killed.
 
-    Such directories of processes that were killed are removed by whoever needs the next one. That one lives, a lock on
+    Such directories of processes that were killed are removed when the next one is needed. That one lives, a lock on
     its directory says, which goes with the process; its number may be another's by now.
     """
     above = Path(tempfile.gettempdir())

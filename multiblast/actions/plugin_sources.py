@@ -153,7 +153,7 @@ class PluginSources:
         return [self._of_path(named, files_under)]
 
     def upload(self, path: Path, name: str) -> str:
-        """Keep a file that was sent, and return the text by which whoever has its SHA-256 can name it as an input.
+        """Keep a file that was sent, and return a text that names it as an input, of use with its SHA-256 only.
 
         Args:
             path: Where it lies now.

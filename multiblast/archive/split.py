@@ -25,8 +25,8 @@ from multiblast.errors import ArchiveError, UnderivableError
 PLACEHOLDER = b'      subject database "",\n'
 
 TOGETHER = 512  # queries whose statistics are derived at once
-_STRANDS = {"both": (1, -1), "plus": (1,), "minus": (-1,)}
 READ_BYTES = 1 << 20  # of alignments in memory, but for those of one query
+_STRANDS = {"both": (1, -1), "plus": (1,), "minus": (-1,)}
 
 _QUERY = query_id(1)
 _DATABASE = re.compile(rb'\A((?:          \}\n        \}\n      \},\n)?)      subject database "(?:[^"]|"")*",\n')
@@ -67,8 +67,8 @@ def split(stream: BinaryIO, database: DatabaseSize | None = None, strand: str = 
 
     Memory holds one query's result and the queries of one of BLAST+'s own batches. The rounds
     of psiblast stay together; their summary is that of the last. Only an archive of several queries
-    needs the size of the databases and the ``strand`` that was searched, as the option has it: it does not
-    name them, and states the statistics of the first query alone.
+    needs the size of the databases and the ``strand`` that was searched (``both``, ``plus`` or ``minus``):
+    it states the statistics of the first query alone, and no strand.
 
     Raises:
         UnderivableError: the statistics of each query cannot be derived: run the batch with ``BATCH_SIZE=1``.

@@ -110,7 +110,7 @@ class SearchRequest:
     def derive(
         self, queries: Sequence[ArchivedQuery], database: DatabaseSize, strands: Sequence[int]
     ) -> list[QueryStatistics]:
-        """Return the statistics of some queries of a batch, as BLAST+ has them; of which these strands were searched.
+        """Return the statistics of some queries of a batch, as BLAST+ has them if it searched these strands.
 
         Raises:
             UnderivableError: nothing is published for these scores and gap costs.

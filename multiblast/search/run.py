@@ -44,6 +44,11 @@ def no_progress(sequences: int, letters: int) -> None:
     """Report progress to nobody."""
 
 
+def never() -> bool:
+    """Go on."""
+    return False
+
+
 @dataclass
 class SearchRun:
     """One run of a query job, from its plan to its end.
@@ -57,8 +62,7 @@ class SearchRun:
         turn: What each batch waits for before it is searched.
         listed: How many sequences the job that it returns lists.
         start_search: What starts BLAST+: here, or elsewhere.
-        given_up: Whether what runs the job is to end, whatever becomes of that; asked as the job is whether it was
-            cancelled.
+        given_up: Called several times a second; once it returns True this run ends, though the job may go on elsewhere.
     """
 
     engine: SearchEngine
@@ -68,7 +72,7 @@ class SearchRun:
     turn: Turn = nullcontext
     listed: int = MOST_ROWS
     start_search: Start = start_here
-    given_up: Callable[[], bool] = bool
+    given_up: Callable[[], bool] = never
 
     def execute(self, plan: Plan | None = None) -> SearchedJob:
         """Run the job in this process from beginning to end, by a plan that was just made if there is one.

@@ -7,7 +7,7 @@ import logging
 import random
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -23,7 +23,7 @@ from multiblast.gateway.tickets import ALIEN_FILES, MOST_REFUSALS
 from multiblast.services import Services
 from multiblast.stores.gateway_client import Grant, site_grants
 from multiblast.stores.http import HttpStore
-from tests.support.gateway import gateway, granted
+from tests.support.gateway import gateway, granted, stores_of
 from tests.support.http_service import HereStarter, config, serving
 from tests.support.people import ADMINISTRATOR
 from tests.support.transfers import content_digest, piece_headers, rows, upload_headers
@@ -50,13 +50,7 @@ def job(services: Services) -> str:
 @pytest.fixture
 def store(url: str) -> Iterator[Callable[[str | Grant], HttpStore]]:
     """Makes the store of a grant."""
-    with ExitStack() as opened:
-
-        def make(grant: str | Grant) -> HttpStore:
-            return opened.enter_context(
-                closing(HttpStore(url, (lambda _afresh: grant) if isinstance(grant, str) else grant))
-            )
-
+    with stores_of(url) as make:
         yield make
 
 

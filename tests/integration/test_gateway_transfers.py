@@ -6,7 +6,6 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
 from io import BytesIO
 from typing import Any
 
@@ -19,7 +18,7 @@ from multiblast.errors import ConflictError, NotAllowedError, StoreError
 from multiblast.services import Services
 from multiblast.stores.gateway_client import Grant
 from multiblast.stores.http import HttpStore
-from tests.support.gateway import gateway, granted
+from tests.support.gateway import gateway, granted, stores_of
 from tests.support.transfers import client, content_digest, piece_headers, rows, upload_headers
 
 PIECE = 16 << 20
@@ -36,13 +35,7 @@ def url(services: Services) -> Iterator[str]:
 @pytest.fixture
 def store(url: str) -> Iterator[Callable[[str | Grant], HttpStore]]:
     """Makes the store of a grant."""
-    with ExitStack() as opened:
-
-        def make(grant: str | Grant) -> HttpStore:
-            return opened.enter_context(
-                closing(HttpStore(url, (lambda _afresh: grant) if isinstance(grant, str) else grant))
-            )
-
+    with stores_of(url) as make:
         yield make
 
 

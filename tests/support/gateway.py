@@ -8,8 +8,8 @@ import shlex
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +24,8 @@ from multiblast.gateway import grant_of
 from multiblast.services import Services
 from multiblast.settings import GatewayRules
 from multiblast.stores import LocalStore
+from multiblast.stores.gateway_client import Grant
+from multiblast.stores.http import HttpStore
 from tests.support.http_service import HereStarter, serving
 from tests.support.processes import wait_for
 from tests.support.servers import free_ports
@@ -197,3 +199,15 @@ def _close(one: socket) -> None:
     with suppress(OSError):
         one.shutdown(2)
     one.close()
+
+
+@contextmanager
+def stores_of(url: str) -> Iterator[Callable[[str | Grant], HttpStore]]:
+    """Give what makes the store of a grant at a gateway; they are closed afterwards."""
+    with ExitStack() as opened:
+
+        def make(grant: str | Grant) -> HttpStore:
+            store = HttpStore(url, (lambda _afresh: grant) if isinstance(grant, str) else grant)
+            return opened.enter_context(closing(store))
+
+        yield make
