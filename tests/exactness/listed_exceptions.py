@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from itertools import pairwise
 
 from multiblast.installation import Installation
 from multiblast.reports import Formatting
@@ -31,6 +32,7 @@ _TEXT_STAT = re.compile(
 )
 _EMPTY = re.compile(rb'(?:(?<=")[^"\n]*|[^">\n]*)Filtering resulted in an empty database\.[^"<\n]*?(No hits found)')
 _PROFILE = re.compile(rb"(?<!Gapped\n)(Lambda      K        H[^\n]*\n)[^\n]*\n")
+_ROUND = re.compile(rb"<Iteration>.*?<Iteration_query-ID>([^<]*)<.*?</Iteration>\n", re.DOTALL)
 _FOUND_AGAIN = re.compile(rb"(Sequences used in model and found again:\n\n)(?:[^\n]+\n)*")
 
 
@@ -50,8 +52,20 @@ def _without_listed(program: str, options: Collection[str], number: str, text: b
         text = _XML_STAT.sub(rb"\1", text)
     if "taxids" in options or "negative_taxids" in options:
         text = _EMPTY.sub(rb"\1", text)
-    if {"num_iterations", "max_target_seqs"} <= set(options) and pairwise:
-        text = _FOUND_AGAIN.sub(rb"\1", text)
+    if {"num_iterations", "max_target_seqs"} <= set(options):
+        if pairwise:
+            text = _FOUND_AGAIN.sub(rb"\1", text)
+        elif number == "5":
+            text = _first_rounds(text)
+    return text
+
+
+def _first_rounds(text: bytes) -> bytes:
+    """Return an XML report without the rounds of a query that follow its first."""
+    rounds = list(_ROUND.finditer(text))
+    for former, later in reversed(list(pairwise(rounds))):
+        if former[1] == later[1]:
+            text = text[: later.start()] + text[later.end() :]
     return text
 
 
