@@ -92,6 +92,12 @@ def save(source: BinaryIO, path: Path) -> None:
         shutil.copyfileobj(source, target)
 
 
+def has_content(path: Path, source: BinaryIO) -> bool:
+    """Whether a file has just what a stream has; it is read, and closed."""
+    with source:
+        return sha256_of(path) == sha256_of_rest(source)
+
+
 def describe_failure(error: OSError) -> str:
     """Return in words which file or directory something is wrong with, and what."""
     place = error.filename2 or error.filename  # of a file that could not take another's place, that place

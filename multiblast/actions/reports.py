@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -20,7 +21,7 @@ from multiblast.actions.requests import read_create_report
 from multiblast.actions.stored_file import StoredFile
 from multiblast.database import ChildJob, JobKind, JobStatus, QueryJob, ReportJob, Result
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem
-from multiblast.files import save
+from multiblast.files import has_content, save
 from multiblast.ids import digest
 from multiblast.jobs import ACTIVE, RESTARTABLE, report_id
 from multiblast.reports import Formatting, ReportRun, files_of
@@ -296,14 +297,23 @@ class Reports(JobDoor):
         return StoredFile(name, found.size, media_type, digest("file/1", found.key), self._engine.store, found.key)
 
     def fetch(self, requester: Requester, job_id: str, directory: Path) -> list[Path]:
-        """Write the files of a complete report into a directory, each whole or not at all: see `file`."""
+        """Write the files of a complete report into a directory, each whole or not at all; all but the zip of them.
+
+        Raises:
+            NotFoundError, ConflictError: as `file`.
+            ConflictError: a file of such a name has other content, as that of another report; nothing is written then.
+        """
         directory.mkdir(parents=True, exist_ok=True)
-        written = []
-        for file in files_of(self._complete(requester, job_id)):
-            path = directory / file.name
-            save(self.file(requester, job_id, file.name), path)
-            written.append(path)
-        return written
+        names = [file.name for file in files_of(self._complete(requester, job_id)) if not file.name.endswith(".zip")]
+        missing = [name for name in names if not os.path.lexists(directory / name)]
+        for name in set(names).difference(missing):
+            if not has_content(directory / name, self.file(requester, job_id, name)):
+                raise ConflictError(
+                    f"{str(directory / name)!r} is there already, and differs: name another directory, or remove it"
+                )
+        for name in missing:
+            save(self.file(requester, job_id, name), directory / name)
+        return [directory / name for name in names]
 
     def hits(self, requester: Requester, query_job_id: str, **choice: Any) -> HitPage:
         """Return a page of a complete query job's hits; the table they come from is made at the first time.

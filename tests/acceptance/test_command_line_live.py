@@ -34,7 +34,6 @@ def test_search_prints_a_row_a_sequence_and_writes_the_report(multiblast: Run, e
     assert "sp|Q9DC28|KC1D_MOUSE" in done.stdout
     assert "is complete" in done.stdout
     assert (tmp_path / "out" / "report.xml").read_text().startswith("<?xml")
-    assert (tmp_path / "out" / "report.zip").exists()
 
 
 def test_reports_of_a_search_by_the_worker_are_made_by_its_run(

@@ -171,7 +171,8 @@ def _commands(home: Path) -> None:
     finally:
         subprocess.run([*up, "down"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     _say(f"multiblast search of it with its report: {best[0]:.2f} s, {best[1]:.2f} of a core (goal 1.5 s)")
-    new, again = _command([*report, "--fields", "std stitle"])[1:], _command(report)[1:]
+    other = [*report[:-1], str(home / "titles"), "--fields", "std stitle"]
+    new, again = _command(other)[1:], _command(report)[1:]
     _say(f"multiblast report without a server: new {new[0]:.2f} s, {new[1]:.2f} of a core; again {again[1]:.2f}")
 
 

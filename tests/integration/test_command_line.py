@@ -317,6 +317,18 @@ def test_a_directory_that_is_lost_meanwhile_is_a_message(
     assert done.err.endswith("error: 'query.fasta': File exists")
 
 
+def test_no_report_is_written_over_another_one(run: Callable[..., Printed], jobs: Callable[[], list[str]]) -> None:
+    assert run("search", "query.fasta", *TARGET, "--format", "5").code == 0
+    report = ("report", jobs()[0], "--format")
+    first = run(*report, "6")
+    assert sorted(file.name for file in Path("results").iterdir()) == ["report.tsv", "report.xml"]
+    table = Path("results/report.tsv").read_bytes()
+    other = run(*report, "7")
+    assert (other.code, Path("results/report.tsv").read_bytes()) == (2, table)
+    assert "'results/report.tsv' is there already, and differs: name another directory" in other.err
+    assert (run(*report, "6").out, run(*report, "7", "--out", "other").code) == (first.out, 0)
+
+
 def test_a_file_that_cannot_be_written_is_a_message(run: Callable[..., Printed]) -> None:
     Path("out/report.tsv").mkdir(parents=True)
     done = run("search", "query.fasta", *TARGET, "--format", "6", "--out", "out")
@@ -364,7 +376,7 @@ def test_a_large_report_is_made_by_its_flow_where_there_is_a_server_unless_it_is
     assert run("search", "query.fasta", *TARGET, "--format", "5").code == 0
     report = ("report", jobs()[0], "--format", "6", "--fields", "std stitle")
     monkeypatch.setattr(Reports, "is_small", lambda _self, _job_id: False)
-    alone = run("report", jobs()[0], "--format", "7")
+    alone = run("report", jobs()[0], "--format", "0")
     assert ("wrote results/report." in alone.out, alone.err, called) == (True, "", [])
     monkeypatch.setattr(PrefectServer, "wait", lambda _self, announce: announce("Connecting …"))
     monkeypatch.setattr(session, "find_prefect", lambda: PrefectServer("http://127.0.0.1:9/api"))
