@@ -71,16 +71,16 @@ class PackWriter:
     @property
     def size_bytes(self) -> int:
         """Length of what was added so far, compressed."""
-        return self._file.tell()
+        return self.entries[-1].offset + self.entries[-1].length if self.entries else 0
 
     def add(self, key: str, archive: bytes) -> PackEntry:
         """Compress one archive and append it."""
         frame, digest = self._compressor.compress(archive), hashlib.sha256(archive).hexdigest()
-        return self._append(PackEntry(key, self._file.tell(), len(frame), digest, len(archive)), frame)
+        return self._append(PackEntry(key, self.size_bytes, len(frame), digest, len(archive)), frame)
 
     def add_frame(self, entry: PackEntry, frame: bytes) -> PackEntry:
         """Append an archive that is compressed already, from another pack."""
-        return self._append(replace(entry, offset=self._file.tell()), frame)
+        return self._append(replace(entry, offset=self.size_bytes), frame)
 
     def _append(self, entry: PackEntry, frame: bytes) -> PackEntry:
         self._file.write(frame)
@@ -88,9 +88,10 @@ class PackWriter:
         return entry
 
     def store(self) -> str:
-        """Write the index, store the pack, and return its store key."""
+        """Write the index, store the pack, and return its store key; after an error this may be tried again."""
         rows = [[entry.key, entry.offset, entry.length, entry.digest] for entry in self.entries]
         index = json.dumps(rows, separators=(",", ":")).encode()
+        self._file.seek(self.size_bytes)  # where an attempt that failed left off is anywhere
         self._file.write(_SKIPPABLE.pack(_SKIPPABLE_MAGIC, len(index) + _LENGTH.size))
         self._file.write(index + _LENGTH.pack(len(index)))
         self._file.seek(0)

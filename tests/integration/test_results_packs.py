@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import random
+import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from multiblast.ids import digest
 from multiblast.results.packs import PackEntry, PackReader, PackWriter, read_index
 from multiblast.stores import LocalStore, MemoryStore, Store
 
+ROOT = Path(__file__).resolve().parents[2]
 _RANDOM = random.Random(5)
 _ARCHIVES = {
     digest("test/1", number): b"Blast4-archive ::= { %d }\n" % number * _RANDOM.randrange(1, 5000)
@@ -59,6 +62,35 @@ def test_pack_is_visible_only_once_stored(store: LocalStore) -> None:
         assert list(store.list()) == []
         name = pack.store()
     assert [found.key for found in store.list()] == [name]
+
+
+def test_pack_that_could_not_be_stored_is_stored_whole_by_the_next_attempt(tmp_path: Path) -> None:
+    """The store's disk is full for a moment: half of the pack was read by then."""
+    code = f"""
+import os
+from multiblast.errors import StoreError
+from multiblast.results.packs import PackReader, PackWriter, read_index
+from multiblast.stores import LocalStore
+root = {str(tmp_path)!r}
+room = os.statvfs(root)
+with open(f"{{root}}/others", "wb") as others:
+    others.write(bytes(room.f_bavail * room.f_frsize - (3 << 20)))
+store = LocalStore(root)
+archives = {{f"{{number:032}}": os.urandom(100_000) for number in range(60)}}
+with PackWriter(store) as pack:
+    entries = [pack.add(key, archive) for key, archive in archives.items()]
+    try:
+        pack.store()
+    except StoreError:
+        os.remove(f"{{root}}/others")
+        name = pack.store()
+with PackReader(store) as reader:
+    assert {{entry.key: reader.archive(name, entry) for entry in entries}} == archives
+assert [entry.offset for entry in read_index(store, name)] == [entry.offset for entry in entries]
+"""
+    small = f"mount -t tmpfs -o size=16m none {shlex.quote(str(tmp_path))}"
+    command = f"{small} && exec {shlex.join([sys.executable, '-c', code])}"
+    subprocess.run(["unshare", "-rm", "sh", "-c", command], cwd=ROOT, check=True)
 
 
 def test_pack_that_is_dropped_leaves_nothing(store: LocalStore) -> None:
