@@ -171,13 +171,14 @@ class SearchRun:
     def finish(self, lost: Collection[str] = ()) -> SearchedJob:
         """Bring the job to its end: wait for what others search, take over what they drop, settle.
 
-        What was in ``lost`` packs, which were not in the store when the job was planned, must be searched.
+        What was in ``lost`` packs, which were not in the store when the job was planned, must be searched, unless they
+        are back.
 
         Raises:
             JobFailedError: the job is not complete now.
         """
         engine, job = self.engine, self._job()
-        while left := self._left(job, lost):
+        while left := self._left(job, engine.results.absent(lost)):
             outcome = self._search(job, left, engine.installation.workers)
             if outcome.elsewhere and not outcome.searched:
                 time.sleep(_POLL_S)

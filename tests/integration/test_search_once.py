@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -117,3 +118,18 @@ def test_search_of_a_damaged_store_finds_again_what_was_lost(
     again = submit(fasta(proteins[:2]))
     assert again.searched == 2
     assert list(services.queries.results.archives([row.result_key for row in again.rows]))
+
+
+def test_search_that_was_planned_while_the_store_was_away_ends_once_it_is_back(
+    services: Services, submit: Submit, proteins: list[Sequence], tmp_path: Path
+) -> None:
+    submit(fasta(proteins[:3]))
+    submission = read_submission(query=fasta(proteins[:2]), targets=["demo/examples/proteins"])
+    run = services.queries.run(services.queries.submit(services.accounts.requester(""), submission).job_id)
+    packs = tmp_path / "home" / "store" / "packs"
+    packs.rename(packs.with_name("away"))
+    plan = run.plan()
+    packs.with_name("away").rename(packs)
+    assert (plan.unknown, bool(plan.lost)) == (2, True)
+    done = run.execute(plan)
+    assert (done.status, done.searched, done.reused) == ("complete", 0, 2)
