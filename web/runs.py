@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from multiblast.database import JobKind, utc_now
 from multiblast.outages import is_outage
+from multiblast.results.holders import new_process_run
 from multiblast.services import Services
 from multiblast.upkeep.diagnosis import Check
 from multiblast.upkeep.reconciliation import Reconciliation, Waiting
@@ -156,12 +157,12 @@ class Runs:
 
     def _made(self, report_id: str) -> bool:
         reports = self._services.reports
-        execute = partial(reports.run(report_id).execute, at_once=True)
+        execute = partial(reports.run(report_id, run_id=new_process_run()).execute, at_once=True)
         return self._done(report_id, lambda: execute if reports.is_small(report_id) else None)
 
     def _searched(self, job_id: str) -> bool:
         def find() -> Callable[[], object] | None:
-            run = self._services.queries.run(job_id)
+            run = self._services.queries.run(job_id, run_id=new_process_run())
             plan = run.plan(quick=True)
             return partial(run.execute, plan) if run.is_small(plan, self._services.policy.http.small_search_s) else None
 

@@ -16,8 +16,10 @@ from deployments.command_line.arguments import Job, Json, User
 from deployments.command_line.session import local_services, requester
 from multiblast.actions.answers import Answer, PluginFile, ReportListedFile
 from multiblast.actions.catalogue import Action, Parameter, actions_of
+from multiblast.actions.job_door import ABANDONED
 from multiblast.database import JobKind
 from multiblast.errors import NotFoundError
+from multiblast.ids import is_id
 from multiblast.jobs import address_of
 
 if TYPE_CHECKING:
@@ -77,6 +79,8 @@ def _command(one: Action, group: Group) -> Callable[..., None]:
             getattr(door, one.method)(who, **_arguments(one, given)) for door in _doors(services, one, given, group)
         ]
         _print(one, answers, given, json=json)
+        if one.name in {"list", "status"}:
+            say_abandoned(services, _ids_in(answers))
         if "job_ids" in given:
             unknown += [job_id for job_id in given["job_ids"] if not any(job_id in answer for answer in answers)]
         if unknown:
@@ -87,6 +91,19 @@ def _command(one: Action, group: Group) -> Callable[..., None]:
     command.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]  # what Typer reads
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in signature}
     return command
+
+
+def say_abandoned(services: Services, job_ids: Collection[str]) -> None:
+    """Say on which of some jobs nobody works any more, and what to type; apart from what a command answers."""
+    for job_id in sorted(services.queries.abandoned(job_ids)):
+        display.say(f"{job_id}: {ABANDONED}: multiblast jobs restart {job_id:.8}")
+
+
+def _ids_in(answers: list[Any]) -> set[str]:
+    """Return the ids of jobs in lists, or in statuses by id."""
+    listed = [one for answer in answers for one in answer]
+    texts = [text for one in listed for text in (one.to_json().values() if isinstance(one, Answer) else [one])]
+    return {text for text in texts if isinstance(text, str) and is_id(text)}
 
 
 def _complete_ids(services: Services, who: Requester, given: dict[str, Any]) -> list[str]:

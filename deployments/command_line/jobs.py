@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from deployments.command_line import display
-from deployments.command_line.actions import add_actions, command_of
+from deployments.command_line.actions import add_actions, command_of, say_abandoned
 from deployments.command_line.arguments import Job, Json, TargetsRoot, User
 from deployments.command_line.session import Session, local_services, requester
 
@@ -36,6 +36,7 @@ def show(job: Job, user: User = "", json: Json = False) -> None:
     job = services.whole_id(who, job)
     door = services.job_door(job)
     details = door.lookup(who, job, link=False)
+    say_abandoned(services, [job])
     if door.kind != "query":
         display.print_json(details.to_json())
         return
@@ -48,7 +49,7 @@ def show(job: Job, user: User = "", json: Json = False) -> None:
 
 @jobs.command("restart")
 def restart(job: Job, targets_root: TargetsRoot = None, user: User = "") -> None:
-    """Run an expired, failed or cancelled job again, with the databases as they are now."""
+    """Run an expired, failed or cancelled job again, with the databases as they are now; or one left in the midst."""
     running = Session(targets_root, user)
     job = running.services.whole_id(running.requester, job)
     kind = running.services.job_door(job).kind

@@ -105,7 +105,7 @@ class QueryDetails(Answer):
         children: Its first sequences, if it has several.
         sub_jobs: Their ids alone, as clients of Multi-Blast 2.0 read them.
         parents: Jobs that the requester may read and that this is a sequence of.
-        reason: Why it failed or was cancelled.
+        reason: Why it failed, was cancelled or goes no further.
         queue_position: Its place among the jobs that wait, 1-based.
         results_as_before: After an expiry: whether its results are byte for byte the same again.
     """
@@ -145,7 +145,7 @@ class ReportDetails(ReportItem):
     pinned: bool = False
 
     @classmethod
-    def of(cls, job: ReportJob, meta: UserMeta | None) -> ReportDetails:
+    def of(cls, job: ReportJob, meta: UserMeta | None, reason: str) -> ReportDetails:
         """Return a job with its configuration, in which BLAST+'s formats are numbers; ours have names."""
         format_type = str(job.formatting.get("formatType", 0))
         return cls(
@@ -155,7 +155,7 @@ class ReportDetails(ReportItem):
             user_meta=meta,
             blast_config=job.formatting | {"formatType": int(format_type) if format_type.isdecimal() else format_type},
             created_on=job.created_at,
-            reason=job.reason or None,
+            reason=reason or None,
             pinned=job.pinned,
         )
 

@@ -7,18 +7,34 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import update
-from sqlmodel import col
+from sqlmodel import col, select
 
 from multiblast.accounts import Access, Accounts, Requester
 from multiblast.actions.answers import Event, UserMeta
 from multiblast.actions.catalogue import action
-from multiblast.database import Database, JobKind, JobStatus, JobT, Link, PluginJob, QueryJob, job_table
+from multiblast.database import (
+    Database,
+    JobEvent,
+    JobKind,
+    JobStatus,
+    JobT,
+    Link,
+    PluginJob,
+    QueryJob,
+    ReportJob,
+    among,
+    job_table,
+)
 from multiblast.errors import ConflictError, InvalidInputError, NotAllowedError, Problem
 from multiblast.ids import is_id
-from multiblast.jobs import Jobs, Links, summary_problems
+from multiblast.jobs import ACTIVE, RESTARTABLE, Jobs, Links, summary_problems
+from multiblast.results.holders import process_lives
 
 if TYPE_CHECKING:
     from multiblast.upkeep.reconciliation import Waiting
+
+ABANDONED = "the process that worked on it has ended, and nobody else does: restarted, it goes on from there"
+"""Why a job that nobody works on goes no further."""
 
 _LONGEST_BULK = 100_000
 
@@ -145,6 +161,31 @@ class JobDoor:
         """Return what happened to a job, oldest first."""
         self._access.check_read(requester, job_id, self.kind)
         return [Event.model_validate(event, from_attributes=True) for event in self.jobs.history(job_id)]
+
+    def abandoned(self, job_ids: Collection[str]) -> set[str]:
+        """Return those of some jobs that run or wait but on which nobody works, since the process that did has ended.
+
+        Of runs of Prefect, and of processes of other machines, only the flow reconcile-jobs finds out.
+        """
+        with self._database.read() as session:
+            mine = among(session, col(JobEvent.job_id), job_ids)
+            last = {
+                event.job_id: event
+                for event in session.exec(select(JobEvent).where(mine).order_by(col(JobEvent.number)))
+            }
+        return {
+            job_id for job_id, now in last.items() if now.to_status in ACTIVE and process_lives(now.flow_run) is False
+        }
+
+    def reason(self, job: QueryJob | ReportJob) -> str:
+        """Return why a job failed, was cancelled or goes no further; else nothing."""
+        return ABANDONED if self._is_abandoned(job) else job.reason
+
+    def _is_abandoned(self, job: QueryJob | ReportJob) -> bool:
+        return job.status in ACTIVE and bool(self.abandoned([job.id]))
+
+    def _may_restart(self, job: QueryJob | ReportJob) -> bool:
+        return job.status in RESTARTABLE or self._is_abandoned(job)
 
     def waiting(self, job_id: str) -> Waiting:
         """Return what a run of a queued job is started for."""

@@ -23,7 +23,7 @@ from multiblast.actions.job_door import JobDoor
 from multiblast.actions.stored_file import StoredFile
 from multiblast.database import JobKind, JobStatus, QueryJob
 from multiblast.errors import ConflictError, InvalidInputError, Problem
-from multiblast.jobs import ACTIVE, RESTARTABLE
+from multiblast.jobs import ACTIVE
 from multiblast.search.searched_job import MOST_ROWS, RowChoice, SequenceRow, chosen_rows, left_to_search, searched_job
 
 if TYPE_CHECKING:  # what only some actions need, most commands do without
@@ -160,23 +160,24 @@ class Queries(JobDoor):
     def begin(self, job_id: str) -> Waiting | None:
         """Let a submitted job go its way: if every result is known it ends at once, else a run must be started.
 
-        One that had expired, failed or been cancelled waits again.
+        One that had expired, failed, been cancelled, or was left in the midst, waits again.
 
         Returns:
             What the run is started for; None if it needs no run, or has one.
         """
         job = self.jobs.query(job_id)
-        if job.status in RESTARTABLE:
+        if job.status != JobStatus.QUEUED:
+            if not self._may_restart(job):
+                return None
             self.jobs.move_query([job_id], JobStatus.QUEUED, "submitted again")
-        elif job.status != JobStatus.QUEUED:
-            return None
         if self._settles_known and self.run(job_id).settle_known(job):
             return None
         return self.waiting(job_id)
 
     def searched_job(self, job_id: str, *, count: int = MOST_ROWS) -> SearchedJob:
         """Return what became of a job, without a check of rights, for its run: see `multiblast.search.searched_job`."""
-        return searched_job(self._database, job_id, count=count)
+        found = searched_job(self._database, job_id, count=count)
+        return replace(found, reason=self.reason(self.jobs.query(job_id))) if found.status in ACTIVE else found
 
     def rows(self, requester: Requester, job_id: str, choice: RowChoice) -> tuple[list[SequenceRow], int]:
         """Return some of a job's sequences with their results in short, and how many the choice has."""
@@ -234,14 +235,15 @@ class Queries(JobDoor):
         meta = self._look_up(requester, job_id, link=link)
         from multiblast.actions.query_details import query_details
 
-        return query_details(self._database, self.jobs.query(job_id), requester, meta, children)
+        job = self.jobs.query(job_id)
+        return query_details(self._database, job, requester, meta, children, self.reason(job))
 
     @action("restart", flow="restart-job", command="jobs restart")
     def restart(self, requester: Requester, job_id: str) -> CreatedQuery:
         """Let an expired, failed or cancelled job run again from its recipe, with the databases as they are now.
 
-        A complete job is restarted if a database or the program changed since it was searched, or if its result was
-        lost.
+        So may one on which nobody works any more. A complete job is restarted if a database or the program changed
+        since it was searched, or if its result was lost.
 
         Raises:
             ConflictError: it waits or runs, or is complete with its whole result and nothing changed.
@@ -249,14 +251,15 @@ class Queries(JobDoor):
         """
         self._check_change(requester, job_id)
         job = self.jobs.query(job_id)
-        if job.status in ACTIVE:
+        may_restart = self._may_restart(job)
+        if job.status in ACTIVE and not may_restart:
             raise ConflictError(f"job {job_id} is {job.status} already: cancel it first if it hangs")
         with self._accounts.usage.count_submission(requester, lambda: job.sequences):
             try:
                 self._recorder.record_again(job)
             except InvalidInputError as error:
                 raise InvalidInputError([*error.problems, *self._searched_elsewhere(job)]) from error
-            if job.status in RESTARTABLE or self.left_to_search(job_id)[0]:
+            if may_restart or self.left_to_search(job_id)[0]:
                 self.jobs.move_query([job_id], JobStatus.QUEUED, "restarted")
             elif self.jobs.query(job_id).status == JobStatus.COMPLETE:
                 raise ConflictError(f"job {job_id} is complete, and its databases are as they were: there is no need")

@@ -25,8 +25,8 @@ from multiblast.jobs import Child, child_rows, child_status, is_child
 from multiblast.search import options_of
 
 
-def query_details(
-    database: Database, job: QueryJob, requester: Requester, meta: UserMeta | None, children: int
+def query_details(  # noqa: PLR0913, PLR0917 - a job, and what depends on who sees it
+    database: Database, job: QueryJob, requester: Requester, meta: UserMeta | None, children: int, reason: str
 ) -> QueryDetails:
     """Return a query job, with what its requester notes about it.
 
@@ -36,6 +36,7 @@ def query_details(
         requester: Who sees it, and which of the jobs that it is a part of.
         meta: What they note.
         children: How many of its sequences to list.
+        reason: Why it failed, was cancelled or goes no further.
     """
     with database.read() as session:
         listed = tuple(_children(session, job, children)) if job.sequences > 1 else ()
@@ -53,7 +54,7 @@ def query_details(
             children=listed or None,
             sub_jobs=tuple(child.query_job_id for child in listed) or None,
             parents=tuple(_parents(session, requester, job.id)) or None,
-            reason=job.reason or None,
+            reason=reason or None,
             pinned=job.pinned,
             queue_position=_queue_position(session, job) if job.status == JobStatus.QUEUED else None,
             results_as_before=_as_before(session, job),

@@ -23,7 +23,7 @@ from multiblast.database import ChildJob, JobKind, JobStatus, QueryJob, ReportJo
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem
 from multiblast.files import has_content, save
 from multiblast.ids import digest
-from multiblast.jobs import ACTIVE, RESTARTABLE, report_id
+from multiblast.jobs import ACTIVE, report_id
 from multiblast.reports import Formatting, ReportRun, files_of
 from multiblast.reports.formats import FORMATS
 from multiblast.reports.hits import HitPage, read_hits
@@ -145,10 +145,12 @@ class Reports(JobDoor):
 
     def begin(self, job_id: str) -> Waiting | None:
         """Let a submitted report go its way, unless it is made of the results as they are now: see `Queries.begin`."""
-        status = self.jobs.report(job_id).status
-        if status == JobStatus.IN_PROGRESS or (status == JobStatus.COMPLETE and self.run(job_id).version()[1]):
+        job = self.jobs.report(job_id)
+        if job.status == JobStatus.IN_PROGRESS and not self._is_abandoned(job):
             return None
-        if status != JobStatus.QUEUED:
+        if job.status == JobStatus.COMPLETE and self.run(job_id).version()[1]:
+            return None
+        if job.status != JobStatus.QUEUED:
             self.jobs.move_report(job_id, JobStatus.QUEUED, "submitted again")
         return self.waiting(job_id)
 
@@ -210,7 +212,8 @@ class Reports(JobDoor):
             link: Whether to add it to their list.
         """
         meta = self._look_up(requester, job_id, link=link)
-        return ReportDetails.of(self.jobs.report(job_id), meta)
+        job = self.jobs.report(job_id)
+        return ReportDetails.of(job, meta, self.reason(job))
 
     @action("restart", flow="restart-job", command="reports restart")
     def restart(self, requester: Requester, job_id: str) -> CreatedReport:
@@ -222,7 +225,7 @@ class Reports(JobDoor):
         self._access.check_change(requester, job_id, JobKind.REPORT)
         job = self.jobs.report(job_id)
         is_old = job.status == JobStatus.COMPLETE and not self.run(job_id).version()[1]
-        if job.status not in RESTARTABLE and not is_old:
+        if not (self._may_restart(job) or is_old):
             raise ConflictError(f"report job {job_id} is {job.status}: there is nothing to restart")
         query = self.jobs.query(job.query_job_id)
         if query.status != JobStatus.COMPLETE and not job.formatting.get("partial"):
@@ -304,16 +307,15 @@ class Reports(JobDoor):
             ConflictError: a file of such a name has other content, as that of another report; nothing is written then.
         """
         directory.mkdir(parents=True, exist_ok=True)
-        names = [file.name for file in files_of(self._complete(requester, job_id)) if not file.name.endswith(".zip")]
-        missing = [name for name in names if not os.path.lexists(directory / name)]
-        for name in set(names).difference(missing):
-            if not has_content(directory / name, self.file(requester, job_id, name)):
-                raise ConflictError(
-                    f"{str(directory / name)!r} is there already, and differs: name another directory, or remove it"
-                )
-        for name in missing:
-            save(self.file(requester, job_id, name), directory / name)
-        return [directory / name for name in names]
+        files = files_of(self._complete(requester, job_id))
+        paths = [directory / file.name for file in files if not file.name.endswith(".zip")]
+        for path in paths:
+            if os.path.lexists(path) and not has_content(path, self.file(requester, job_id, path.name)):
+                raise ConflictError(f"{str(path)!r} is there already, and differs: name another place, or remove it")
+        for path in paths:
+            if not os.path.lexists(path):
+                save(self.file(requester, job_id, path.name), path)
+        return paths
 
     def hits(self, requester: Requester, query_job_id: str, **choice: Any) -> HitPage:
         """Return a page of a complete query job's hits; the table they come from is made at the first time.

@@ -325,7 +325,7 @@ def test_no_report_is_written_over_another_one(run: Callable[..., Printed], jobs
     table = Path("results/report.tsv").read_bytes()
     other = run(*report, "7")
     assert (other.code, Path("results/report.tsv").read_bytes()) == (2, table)
-    assert "'results/report.tsv' is there already, and differs: name another directory" in other.err
+    assert "'results/report.tsv' is there already, and differs: name another place" in other.err
     assert (run(*report, "6").out, run(*report, "7", "--out", "other").code) == (first.out, 0)
 
 

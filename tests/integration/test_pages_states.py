@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from html import unescape
@@ -12,9 +14,11 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from multiblast.accounts import Requester
+from multiblast.actions.job_door import ABANDONED
 from multiblast.database import JobStatus
 from multiblast.errors import FailureClass
 from multiblast.reports import Formatting
+from multiblast.results.holders import new_process_run
 from multiblast.services import Services
 from multiblast.settings import Policy
 from tests.support.http_service import HereStarter, config, serving
@@ -122,9 +126,15 @@ def test_page_stays_as_it_is_when_a_report_is_made(new_context: NewContext, serv
     expect(columns).to_have_value("qseqid stitle")
 
 
+def ended_process_run() -> str:
+    """Return the id of a run that was a process."""
+    code = "from multiblast.results.holders import new_process_run; print(new_process_run())"
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+
+
 def test_each_state_of_a_job_says_what_to_do_next(url: str, services: Services) -> None:
-    """Waiting, failed by each class, cancelled, partly failed and expired; read as an administrator."""
-    who, jobs = Requester(administrator=True), services.queries.jobs
+    """Waiting, interrupted, failed by each class, cancelled, partly failed and expired; read as an administrator."""
+    who, jobs = Requester("root", administrator=True), services.queries.jobs
     token = services.accounts.tokens.make("root", "states")
     query = "".join(f">s{number}\n{PROTEIN}{'W' * (number + 1)}\n" for number in range(2 + len(FailureClass)))
     job_id = services.queries.create(who, config(query)).query_job_id
@@ -137,6 +147,12 @@ def test_each_state_of_a_job_says_what_to_do_next(url: str, services: Services) 
             assert [text for text in (state.title, state.next, *more) if text not in page] == []
 
         check(texts.STATUSES["queued"], "Place in the queue")
+        jobs.move_query([job_id], JobStatus.IN_PROGRESS, run_id=new_process_run())
+        check(texts.STATUSES["in-progress"], "Cancel")
+        jobs.move_query([job_id], JobStatus.QUEUED)
+        jobs.move_query([job_id], JobStatus.IN_PROGRESS, run_id=ended_process_run())
+        check(texts.ABANDONED, ABANDONED, "Search again")
+        assert "in-progress</span> interrupted" in client.get("/jobs").text
         keys = [child.result_key for child in jobs.children(job)]
         for key, why in zip(keys, FailureClass, strict=False):
             services.queries.results.fail(key, why, f"{why}: made up", "nobody")

@@ -19,8 +19,9 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
+from multiblast.actions.job_door import ABANDONED
 from multiblast.database import BatchRun, Lease, Result, Run, utc_now
-from multiblast.errors import FailureClass, ProgramError
+from multiblast.errors import ConflictError, FailureClass, ProgramError
 from multiblast.jobs import MADE_BY_SEARCH
 from multiblast.reports import Formatting
 from multiblast.reports.exactness import first_difference
@@ -200,6 +201,28 @@ def test_search_that_is_killed_goes_on_by_the_same_command(
     assert sum(batch.sequences for batch in rows(services, BatchRun)[before:]) == MANY - len(found)
     assert statuses(services) == ("complete", ["complete"])
     assert rows(services, Lease) == []
+
+
+def test_search_that_is_killed_is_known_to_be_nobody_s_and_may_be_restarted(
+    begun: subprocess.Popen[str], services: Services, home: Path
+) -> None:
+    ann, job_id = services.accounts.requester("ann"), the_job(services)
+    commands = [("show", job_id[:8]), ("status", job_id[:8]), ("jobs", "list"), ("jobs", "list", "--json")]
+    alive = [done(home, *words, "--user", "ann") for words in commands]
+    with pytest.raises(ConflictError, match="in-progress already"):
+        services.queries.restart(ann, job_id)
+    begun.kill()
+    begun.communicate()
+    for (_, before, said), words in zip(alive, commands, strict=True):
+        code, printed, now_said = done(home, *words, "--user", "ann")
+        assert (code, printed) == (0, before)
+        remedy = f"{job_id}: {ABANDONED}: multiblast jobs restart {job_id[:8]}"
+        assert [remedy in " ".join(text.split()) for text in (said, now_said)] == [False, True]
+    assert services.queries.lookup(ann, job_id).reason == services.queries.searched_job(job_id).reason == ABANDONED
+    assert statuses(services) == ("in-progress", ["queued"])
+    services.queries.restart(ann, job_id)
+    assert services.queries.lookup(ann, job_id).reason is None
+    assert services.queries.run(job_id).execute().status == "complete"
 
 
 def test_commands_with_sequences_in_common_say_how_many_each_searched(

@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from multiblast.actions.answers import QueryDetails
+from multiblast.actions.job_door import ABANDONED
 from multiblast.database import JobKind, QueryJob, utc_now
 from multiblast.errors import ConflictError, MultiblastError, NotFoundError
 from multiblast.jobs import ACTIVE, Counts
@@ -129,9 +130,8 @@ def show_report(
     singles = [file for file in files if not file.name.endswith(".zip")]
     if len(singles) == 1:
         return redirect(f"/jobs/{job_id}/reports/{report_id}/{singles[0].name}")
-    return page(
-        request, visitor, "report.html", report=details, files=files, job_id=job_id, active=details.status in ACTIVE
-    )
+    active = details.status in ACTIVE and not details.reason
+    return page(request, visitor, "report.html", report=details, files=files, job_id=job_id, active=active)
 
 
 @router.get("/jobs/{job_id}/reports/{report_id}/{name}")
@@ -224,7 +224,12 @@ def job_page(
     is_complete = details.status == "complete"
     problem, view = _only_view(service, visitor, job_id) if is_complete and details.sequences == 1 else ("", {})
     reports = [
-        (report, Formatting.recorded(report.formatting).title, texts.REPORT_STATUSES[report.status])
+        (
+            report,
+            Formatting.recorded(report.formatting).title,
+            texts.REPORT_STATUSES[report.status],
+            service.services.reports.reason(report),
+        )
         for report in service.services.reports.found(visitor.who, job_id)
     ]
     return page(
@@ -233,8 +238,9 @@ def job_page(
         "job.html",
         job=details,
         name=_name(service, details),
-        status=texts.PARTLY if is_complete and counts.failed else texts.STATUSES[details.status],
+        status=_status(details, counts),
         active=details.status in ACTIVE,
+        abandoned=details.reason == ABANDONED,
         reports=reports,
         making=any(report.status in ACTIVE for report, *_ in reports),
         counts=counts,
@@ -255,6 +261,12 @@ def job_page(
         history=queries.history(visitor.who, job_id) if visitor.who.administrator else [],
         next=what_next(request, service, visitor, job_id) if is_complete else None,
     )
+
+
+def _status(details: QueryDetails, counts: Counts) -> texts.StatusText:
+    if details.reason == ABANDONED:
+        return texts.ABANDONED
+    return texts.PARTLY if details.status == "complete" and counts.failed else texts.STATUSES[details.status]
 
 
 def _only_view(service: Service, visitor: Visitor, job_id: str) -> tuple[str, dict[str, Any]]:

@@ -38,6 +38,7 @@ def list_jobs(  # noqa: PLR0913, PLR0917 - the parameters of the address
         visitor,
         "jobs.html",
         jobs=jobs[:_COUNT],
+        abandoned=service.services.queries.abandoned([job.id for job, _ in jobs]),
         more=len(jobs) > _COUNT,
         find=find,
         status=chosen,

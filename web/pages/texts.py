@@ -54,6 +54,10 @@ PLUGIN_STATUSES = {
     ),
 }
 
+ABANDONED = StatusText(
+    "Interrupted", "What was found until then is kept: searching again continues with the sequences that are missing."
+)
+
 PARTLY = StatusText(
     "Done, but for some sequences", "Some sequences failed: the table says which. The others are complete."
 )
