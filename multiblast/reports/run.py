@@ -105,7 +105,8 @@ class ReportRun:
         try:
             context = self._context(query)
             source = ReportSource(engine, query, children, context, cancelled, report.id, self.at, early=self.early)
-            return write_report(source, report, version)
+            made = write_report(source, report, version)
+            engine.resolver.check_unchanged(context)
         except BaseException as error:
             # The job stays in progress, and reconciling lets it be made again.
             if is_outage(error) or self._dropped():
@@ -116,6 +117,7 @@ class ReportRun:
             else:
                 self._move(JobStatus.FAILED, str(error), stderr=stderr)
             raise
+        return made
 
     def _dropped(self) -> bool:
         return self.early is not None and self.early.dropped

@@ -164,7 +164,7 @@ class BatchSearch:
                 if found.way is None:
                     return list(sequences)
                 self._counted = {key: counted.number for key, counted in found.counted.items()}
-                parts = [CheckedPart(self.engine, part, found.way.row, whole.job_id) for part in found.parts]
+                parts = [CheckedPart(self.engine, part, found.way.row, whole) for part in found.parts]
                 in_part_only = {key for part in parts for key in part.keys - part.checked}
                 others = [one for one in sequences if one.key not in in_part_only]
                 self._search_groups(others)
@@ -227,6 +227,7 @@ class BatchSearch:
             number = self._record(run)
             if error.failure_class in _NOT_THE_SEQUENCES or self._compared is not None:
                 raise
+            self.engine.resolver.check_unchanged(self.context)  # else they are innocent
             self._narrow([one for one in sequences if one.key not in stored], error, number, one_by_one=one_by_one)
         else:
             self._log(f"searched {len(sequences)} sequences in {run.seconds:.1f} s", sequences)
@@ -285,6 +286,7 @@ class BatchSearch:
         way = self._compared.way if self._compared else ""
 
         def keep(pack: PackWriter, summaries: list[Summary]) -> None:
+            self.engine.resolver.check_unchanged(self.context)
             self.engine.results.add(
                 pack, summaries, self._holder, lost=self._lost, run=self.run_number, way=way, counted=self._counted
             )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from multiblast.errors import ArchiveError
 from multiblast.grown import Part
 from multiblast.grown.refused_ways import RefusedWays
-from multiblast.search.context import SearchedSequence
+from multiblast.search.context import SearchContext, SearchedSequence
 from multiblast.search.engine import SearchEngine
 
 _DIGITS = 8
@@ -33,16 +33,16 @@ class CheckedPart:
         way: By which way it is made.
     """
 
-    def __init__(self, engine: SearchEngine, part: Part, way: str, job_id: str) -> None:
-        self._engine = engine
+    def __init__(self, engine: SearchEngine, part: Part, way: str, whole: SearchContext) -> None:
+        self._engine, self._whole = engine, whole
         self.database = part.database
         self.keys = frozenset(part.keys)
-        self.way, self._job_id = way, job_id
+        self.way = way
         share = engine.grown.checked_share
         self.checked = {key for key in part.keys if int(key[:_DIGITS], 16) < share * _KEYS}
         self._digests: dict[str, str] = {}
-        whole = f"with results of an earlier state; {len(self.checked):,} compared"
-        self.text = f"{way}: {len(part.keys):,} sequences in {part.subjects:,} subjects, {whole}"
+        known = f"with results of an earlier state; {len(self.checked):,} compared"
+        self.text = f"{way}: {len(part.keys):,} sequences in {part.subjects:,} subjects, {known}"
 
     def to_compare(self, sequences: Sequence[SearchedSequence]) -> list[SearchedSequence]:
         """Return the sequences that are compared, which were searched whole by now; without those that could not be."""
@@ -59,11 +59,14 @@ class CheckedPart:
 
         Raises:
             PartDiffersError: it is another one; the way is switched off.
+            ConflictError: so it may be, since a database was replaced between the two searches.
         """
         if key not in self._digests:
             return False
         if hashlib.sha256(archive).hexdigest() != self._digests[key]:
-            reason = f"the result {key} of job {self._job_id} is not that of the whole databases"
-            RefusedWays(self._engine.database).refuse(self.way, result_key=key, job_id=self._job_id, reason=reason)
+            self._engine.resolver.check_unchanged(self._whole)
+            job_id = self._whole.job_id
+            reason = f"the result {key} of job {job_id} is not that of the whole databases"
+            RefusedWays(self._engine.database).refuse(self.way, result_key=key, job_id=job_id, reason=reason)
             raise PartDiffersError(reason)
         return True

@@ -171,6 +171,7 @@ def perform(order: Order, resolver: Resolver, coupling: StoreCoupling, host: str
             for file, sha256 in order.inputs.items():
                 _bring(coupling, order, file, sha256, directory)
             done = _run(order, context, resolver.installation, directory, is_unwanted)
+            resolver.check_unchanged(context)
             done = replace(done, host=host)
             paths = _outputs(directory, done)
             outputs = {cast("OutputName", path.name): _handed_over(coupling, order, path) for path in paths}

@@ -43,6 +43,20 @@ class Resolver:
             )
         return context
 
+    def check_unchanged(self, context: SearchContext) -> None:
+        """Make sure that what a search or a report reads is as it was when that began.
+
+        Raises:
+            ConflictError: a database or the program was replaced, or is being replaced: what was found is no result.
+        """
+        try:
+            search_key = self.result_keys(context.options, context.databases).search
+        except (InvalidInputError, OSError) as error:  # a part of it is written now, or has gone
+            raise ConflictError(f"a database changed while it was searched: restart the job ({error})") from error
+        if search_key != context.search_key:
+            what = f"a database or the version of {context.options.program}"
+            raise ConflictError(f"{what} changed while it was searched: restart the job")
+
     def resolve(self, site: str, targets: tuple[TargetName, ...], options: Options, job_id: str = "") -> SearchContext:
         """Return what a search of some targets works with, also one that is no job."""
         databases = self.databases(site, targets, options)

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from tempfile import TemporaryFile
 from typing import BinaryIO
 
+from multiblast.errors import ConflictError
 from multiblast.object_kinds import subject_names_key
 from multiblast.stores import Store
 from multiblast.targets import BlastDatabase, has_own_ids, ordinal_of, subject_names
@@ -38,6 +39,8 @@ def keep_names(store: Store, databases: Sequence[BlastDatabase]) -> None:
         names.seek(0)
         shutil.copyfileobj(names, whole)
         whole.seek(0)
+        if key != subject_names_key(database.fingerprint for database in databases):
+            raise ConflictError("a database was replaced while its names were read: restart the job")
         store.put(key, whole)
 
 
