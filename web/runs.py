@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -24,6 +25,7 @@ ResultT = TypeVar("ResultT")
 _log = logging.getLogger("multiblast.http")
 
 _AGAIN_S = 5.0
+_LOOKS_EVERY_S = 5.0
 _FORMATTERS = 2
 _SEARCHERS = 2
 _MOST_SEARCHES = 32  # that run here or wait for that
@@ -40,6 +42,9 @@ class Starter(Protocol):
         Raises:
             ConnectionError: there is nobody to start it, for now.
         """
+
+    async def hindrance(self) -> str:
+        """Return why nothing that is started goes on now, in words for who runs the service; empty if it does."""
 
     async def health(self) -> list[Check]:
         """Report how everything is that starts depend on."""
@@ -62,6 +67,8 @@ class Runs:
         self._formatters = ThreadPoolExecutor(_FORMATTERS, "formatter")
         self._searchers = ThreadPoolExecutor(_SEARCHERS, "searcher")
         self._searches = 0
+        self._here: set[str] = set()
+        self._hindrance, self._looked_at = "", -_LOOKS_EVERY_S
         self._starts = asyncio.Semaphore(_STARTS)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -88,6 +95,15 @@ class Runs:
         """Do something here that takes a program, a few at a time."""
         return await asyncio.get_running_loop().run_in_executor(self._formatters, work)
 
+    async def hindrance(self, job_id: str) -> str:
+        """Return why a queued job cannot be begun, in words for who runs the service; empty if it takes its turn."""
+        if job_id in self._here:
+            return ""
+        if time.monotonic() - self._looked_at >= _LOOKS_EVERY_S:
+            self._looked_at = time.monotonic()
+            self._hindrance = await self._starter.hindrance()
+        return self._hindrance
+
     async def health(self) -> list[Check]:
         """Report how everything is that runs depend on."""
         return await self._starter.health()
@@ -101,7 +117,12 @@ class Runs:
         self._searchers.shutdown(wait=True, cancel_futures=True)
 
     async def _begin(self, waiting: Waiting) -> None:
-        if await self._done_here(waiting):
+        self._here.add(waiting.job_id)
+        try:
+            is_done = await self._done_here(waiting)
+        finally:
+            self._here.discard(waiting.job_id)
+        if is_done:
             self._on_end()
             if waiting.kind is JobKind.QUERY:
                 self.begin_all(await run_in_threadpool(self._services.wanted_reports.begin, waiting.job_id))

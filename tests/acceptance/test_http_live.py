@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import httpx
 
+from deployments.run_starter import RunStarter
 from tests.support.http_service import config, ended
 
 
@@ -22,6 +24,7 @@ def test_http_submission_runs_on_the_worker(live: dict[str, str], prefect_api: h
         [first, *_] = client.get(f"/report/jobs/{report['reportJobID']}/files").json()
         content = client.get(f"/report/jobs/{report['reportJobID']}/files/{first['name']}").content
         assert content.startswith(b"<?xml ")
+    assert asyncio.run(RunStarter(lambda: f"{live['UI_URL']}/api").hindrance()) == ""
     tagged = {"flow_runs": {"tags": {"all_": [job]}}}
     runs = prefect_api.post("/flow_runs/filter", json=tagged).json()
     assert [(run["parameters"], run["idempotency_key"].partition("-")[0]) for run in runs] == [({"job": job}, job)]

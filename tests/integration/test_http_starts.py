@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from deployments.run_starter import RunStarter
 from multiblast.accounts import Requester
 from multiblast.services import Services
 from multiblast.settings import HttpRules, Policy
@@ -34,6 +35,9 @@ class LateStarter:
             await asyncio.to_thread(self.meanwhile)
             raise ConnectionError("away")
         self.started.append(waiting)
+
+    async def hindrance(self) -> str:
+        return ""
 
     async def health(self) -> list[Check]:
         return []
@@ -64,6 +68,11 @@ def started_after(services: Services, job: str, meanwhile: Callable[[], object])
 
     asyncio.run(begin())
     return starter.started
+
+
+@pytest.mark.parametrize(("address", "remedy"), [("", "`make up`"), ("http://127.0.0.1:9/api", "`multiblast doctor`")])
+def test_starter_says_what_to_type_where_nothing_can_be_started(address: str, remedy: str) -> None:
+    assert remedy in asyncio.run(RunStarter(lambda: address).hindrance())
 
 
 def test_job_that_waits_is_started_once_that_is_possible(services: Services, job: str) -> None:

@@ -126,6 +126,29 @@ def test_page_stays_as_it_is_when_a_report_is_made(new_context: NewContext, serv
     expect(columns).to_have_value("qseqid stitle")
 
 
+def test_job_that_cannot_be_begun_says_why_and_only_to_an_administrator_what_to_type(
+    url: str, services: Services, starter: HereStarter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "_LOOKS_EVERY_S", 0.0)
+    monkeypatch.setattr(starter, "away", True)
+    job_id = services.queries.create(Requester("ann"), config(f">begun\n{PROTEIN}WWK\n")).query_job_id
+    typed = "It cannot be begun: nobody is here: `make up` starts somebody."
+
+    def page(user: str) -> str:
+        token = services.accounts.tokens.make(user, f"begin {starter.away}")
+        headers = {"Authorization": f"Bearer {token}"}
+        return unescape(httpx.get(f"{url}/jobs/{job_id}", headers=headers).text)
+
+    said = {user: page(user) for user in ("root", "ann")}
+    assert {user: [text in said[user] for text in (typed, texts.CANNOT_BEGIN)] for user in said} == {
+        "root": [True, False],
+        "ann": [False, True],
+    }
+    assert "make up" not in said["ann"]
+    starter.away = False
+    assert typed not in page("root")
+
+
 def ended_process_run() -> str:
     """Return the id of a run that was a process."""
     code = "from multiblast.results.holders import new_process_run; print(new_process_run())"

@@ -40,6 +40,9 @@ class HereStarter:
         self.started.append(waiting)
         threading.Thread(target=self._run, args=[waiting]).start()
 
+    async def hindrance(self) -> str:
+        return "nobody is here: `make up` starts somebody" if self.away else ""
+
     async def health(self) -> list[Check]:
         return [Check("Prefect", not self.away, 0.0, "")]
 

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from multiblast.actions.answers import QueryDetails
 from multiblast.actions.job_door import ABANDONED
-from multiblast.database import JobKind, QueryJob, utc_now
+from multiblast.database import JobKind, JobStatus, QueryJob, utc_now
 from multiblast.errors import ConflictError, MultiblastError, NotFoundError
 from multiblast.jobs import ACTIVE, Counts
 from multiblast.reports import Formatting
@@ -60,7 +60,8 @@ async def show_job(request: Request, service: ServiceOfRequest, visitor: Visitor
     if (limit_s := wait_s(request)) and details.status in ACTIVE:
         await service.watch.ended(JobKind.QUERY, job_id, limit_s)
         details = await run_in_threadpool(job_details, service, visitor, job_id)
-    return await run_in_threadpool(job_page, request, service, visitor, details)
+    hindrance = await hindrance_of(service, visitor, job_id, details.status)
+    return await run_in_threadpool(lambda: job_page(request, service, visitor, details, hindrance=hindrance))
 
 
 @router.get("/jobs/{job_id}/sequences")
@@ -162,6 +163,13 @@ def job_details(service: Service, visitor: Visitor, job_id: str) -> QueryDetails
     return service.services.queries.lookup(visitor.who, job_id, link=False, children=0)
 
 
+async def hindrance_of(service: Service, visitor: Visitor, job_id: str, status: str) -> str:
+    """Return why a job is not begun for now; what is to be done about it, only an administrator is told."""
+    if status != JobStatus.QUEUED or not (found := await service.runs.hindrance(job_id)):
+        return ""
+    return f"It cannot be begun: {found}" if visitor.who.administrator else texts.CANNOT_BEGIN
+
+
 def _name(service: Service, details: QueryDetails) -> str:
     meta = details.user_meta
     if meta and meta.summary:
@@ -214,10 +222,16 @@ def _overview(request: Request, service: Service, visitor: Visitor, job_id: str)
     return {"job_id": job_id, "rows": rows, "total": total, "choice": choice, "headers": headers, "ways": ways}
 
 
-def job_page(
-    request: Request, service: Service, visitor: Visitor, details: QueryDetails, share_link: str = ""
+def job_page(  # noqa: PLR0913 - what a page shows
+    request: Request,
+    service: Service,
+    visitor: Visitor,
+    details: QueryDetails,
+    *,
+    share_link: str = "",
+    hindrance: str = "",
 ) -> Response:
-    """Return the page of a job; with a link by which it is shared, if that was just made."""
+    """Return the page of a job; with a link by which it is shared, if that was just made, and why it is not begun."""
     job_id, queries = details.query_job_id, service.services.queries
     job = queries.jobs.query(job_id)
     counts = queries.jobs.counts(job)
@@ -244,6 +258,7 @@ def job_page(
         reports=reports,
         making=any(report.status in ACTIVE for report, *_ in reports),
         counts=counts,
+        hindrance=hindrance,
         failures=_failures(service, visitor, job_id) if counts.failed else [],
         warnings=job.notes,
         may_change=queries.may_change(visitor.who, job_id),

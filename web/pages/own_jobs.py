@@ -64,7 +64,7 @@ def compare(request: Request, service: ServiceOfRequest, visitor: VisitorOfReque
 
 
 def _shown(request: Request, service: Service, visitor: Visitor, job_id: str, share_link: str) -> Response:
-    return job_page(request, service, visitor, job_details(service, visitor, job_id), share_link)
+    return job_page(request, service, visitor, job_details(service, visitor, job_id), share_link=share_link)
 
 
 add_changes(router, JobKind.QUERY, "/jobs", _shown)

@@ -24,6 +24,7 @@ from multiblast.plugins.parameters import Parameter
 from web.files import file_answer
 from web.pages import texts
 from web.pages.job_changes import add_changes
+from web.pages.job_pages import hindrance_of
 from web.pages.languages import language_of
 from web.pages.next_steps import go_on, titles, tools
 from web.pages.page import PageRoute, page, redirect
@@ -91,8 +92,10 @@ async def show_job(request: Request, service: ServiceOfRequest, visitor: Visitor
         others = [step.job.id for chain in chains for step in chain if step.job and step.job.status in ACTIVE]
         if others or details.status in ACTIVE:
             await service.watch.ended(JobKind.PLUGIN, job_id if details.status in ACTIVE else others[0], limit_s)
-    await go_on(service, await run_in_threadpool(service.services.plugin_jobs.jobs.plugin, job_id))
-    return await run_in_threadpool(_job_page, request, service, visitor, job_id)
+    job = await run_in_threadpool(service.services.plugin_jobs.jobs.plugin, job_id)
+    await go_on(service, job)
+    hindrance = await hindrance_of(service, visitor, job_id, job.status)
+    return await run_in_threadpool(lambda: _job_page(request, service, visitor, job_id, hindrance=hindrance))
 
 
 @router.post(f"{_PLACE}/{{job_id}}/answer")
@@ -144,6 +147,7 @@ def _job_page(  # noqa: PLR0913 - what a page shows, and what is wrong with an a
     job_id: str,
     *,
     share_link: str = "",
+    hindrance: str = "",
     error: InvalidInputError | None = None,
     answers: dict[str, Any] | None = None,
 ) -> Response:
@@ -170,6 +174,7 @@ def _job_page(  # noqa: PLR0913 - what a page shows, and what is wrong with an a
         status=texts.PLUGIN_STATUSES[details.status],
         active=details.status in ACTIVE or any(_is_open(step) for chain in steps for step in chain),
         running=details.status in ACTIVE,
+        hindrance=hindrance,
         progress=_progress(details),
         log=details.log[-_LONGEST_LOG:],
         stderr=jobs.errors(who, job_id).stderr if details.status != JobStatus.COMPLETE else "",

@@ -89,6 +89,10 @@ PROGRAMS = {
     "rpstblastn": "translated nucleotides in profiles",
 }
 
+CANNOT_BEGIN = (
+    "The service cannot begin it for now, and does so as soon as it can: if it takes long, tell the administrator"
+)
+
 NO_DATABASE = "Tick at least one database"
 TWO_KINDS = "Tick databases of one kind only: proteins, nucleotides or profiles"
 TWO_SITES = "Tick databases of one site only"
