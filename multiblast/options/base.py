@@ -159,10 +159,13 @@ class Options(BaseModel):
     def changed(self) -> dict[str, Canonical]:
         """Return the options that differ from what the program would do by itself, for the task chosen.
 
-        Equal meaning gives equal dictionaries: an explicit default is dropped, and every value has one spelling.
+        Equal meaning gives equal dictionaries: an explicit default is dropped, unless another option works with it
+        only if it is given, and every value has one spelling.
         """
-        defaults = self._own_defaults()
-        return {name: value for name, value in self._given().items() if value != defaults.get(name)}
+        defaults, given = self._own_defaults(), self._given()
+        changed = {name for name, value in given.items() if value != defaults.get(name)}
+        changed |= {needed for name in changed for needed in self.declared[name].requires}
+        return {name: value for name, value in given.items() if name in changed}
 
     def explicit(self) -> dict[str, Canonical]:
         """Return all options that are given or whose default is known: also what `changed` leaves out."""

@@ -146,6 +146,15 @@ def test_options_what_is_default_elsewhere_is_kept(program: str, options: dict[s
     assert kept in parse_options(program, options).changed()
 
 
+@pytest.mark.parametrize("template", [("coding", 21), ("optimal", 18)])
+def test_options_that_another_one_needs_are_kept_at_their_default(template: tuple[str, int]) -> None:
+    given = {"task": "dc-megablast", "template_type": template[0], "template_length": template[1]}
+    options = parse_options("blastn", given)
+    assert options.changed() == given
+    assert parse_options("blastn", options.changed()) == options
+    assert options.arguments()[2:] == ["-template_type", template[0], "-template_length", str(template[1])]
+
+
 def test_options_argument_list_is_as_blast_reads_it() -> None:
     options = parse_options("blastp", ["ungapped", "evalue=1e-5", "comp_based_stats=0", "soft_masking=true"])
     assert options.arguments() == ["-evalue", "1e-05", "-comp_based_stats", "0", "-soft_masking", "true", "-ungapped"]
