@@ -30,7 +30,7 @@ from multiblast.grown.oids import OidSet
 from multiblast.ids import digest
 from multiblast.object_kinds import ObjectKind
 from multiblast.stores import Store
-from multiblast.targets import BlastDatabase
+from multiblast.targets import BlastDatabase, mixture
 from multiblast.targets.digests import sequence_digests
 
 _log = logging.getLogger(__name__)
@@ -81,8 +81,11 @@ class States:
     def earlier(self, databases: Sequence[BlastDatabase]) -> list[EarlierState]:
         """Return the states that are known of databases beside the present one, the most alike first.
 
-        Of several, some may be missing in an earlier state: all of their sequences are then new.
+        Of several, some may be missing in an earlier state: all of their sequences are then new. Of those whose volumes
+        are not searched one database after the other nothing is known.
         """
+        if mixture(databases):
+            return []
         choices: list[list[tuple[str, int, int]]] = []
         with self._database.read() as session:
             for database in databases:

@@ -8,7 +8,7 @@ the residues, the options, the program and the databases alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from io import BufferedReader, RawIOBase
@@ -30,7 +30,7 @@ from multiblast.programs import printed_text
 from multiblast.results import ResultKeys
 from multiblast.search.context import QUERY_FILE, SearchContext, SearchedSequence
 from multiblast.search.progress import board
-from multiblast.targets import BlastDatabase
+from multiblast.targets import BlastDatabase, mixture
 
 _NAME = re.compile(rb"q([1-9][0-9]*)")
 _RECORD = re.compile(rb"^>q([1-9][0-9]*)\b", re.MULTILINE)
@@ -40,9 +40,7 @@ _MADE_AT_ONCE = 20_000_000  # letters: within a second or so
 _BUFFER_BYTES = 1 << 20
 
 
-def plugin_keys(
-    plugin: SearchPlugin, version: str, options: Options, databases: Collection[BlastDatabase]
-) -> ResultKeys:
+def plugin_keys(plugin: SearchPlugin, version: str, options: Options, databases: Sequence[BlastDatabase]) -> ResultKeys:
     """Return the maker of result keys for a search by a plugin: all that its table says of what is found is in them."""
     table = plugin.table
     letters = sum(database.letters for database in databases)
@@ -58,7 +56,7 @@ def plugin_keys(
     }
     if plugin.runs_own_files(plugin.description.run.command):
         decided["files"] = plugin.digest
-    fingerprints = [database.fingerprint for database in databases]
+    fingerprints = [*(database.fingerprint for database in databases), *mixture(databases)]
     keeps_case = _keeps_case(table, options)
     return ResultKeys(plugin.name, version, decided, fingerprints, keeps_case=keeps_case)
 

@@ -15,7 +15,7 @@ from multiblast.options import Options
 from multiblast.results import ResultKeys
 from multiblast.search.context import SearchContext, options_of, targets_of
 from multiblast.search.plugins import search_plugin
-from multiblast.targets import BlastDatabase, Targets
+from multiblast.targets import BlastDatabase, Targets, mixture
 from multiblast.targets.indices import index_files, index_fingerprint, index_path
 
 _DATABASE_OPTIONS = {"rpsdb"}
@@ -80,7 +80,7 @@ class Resolver:
         return databases
 
     def result_keys(
-        self, options: Options, databases: Collection[BlastDatabase], fingerprints: Sequence[str] = ()
+        self, options: Options, databases: Sequence[BlastDatabase], fingerprints: Sequence[str] = ()
     ) -> ResultKeys:
         """Return the maker of result keys for a search of these databases as they are now, or as they were once."""
         if plugin := search_plugin(options.program):
@@ -94,7 +94,7 @@ class Resolver:
             options.program,
             self.installation.version(options.program),
             {**options.deciding(), **named, **index},
-            fingerprints or [database.fingerprint for database in databases],
+            fingerprints or [*(database.fingerprint for database in databases), *mixture(databases)],
             keeps_case=options.keeps_case,
         )
 

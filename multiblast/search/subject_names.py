@@ -17,7 +17,7 @@ from typing import BinaryIO
 from multiblast.errors import ConflictError
 from multiblast.object_kinds import subject_names_key
 from multiblast.stores import Store
-from multiblast.targets import BlastDatabase, has_own_ids, ordinal_of, subject_names
+from multiblast.targets import BlastDatabase, has_own_ids, mixture, ordinal_of, subject_names
 
 _MOST = 5_000_000  # larger databases come with ids
 _COUNT, _OFFSET = struct.Struct("<Q"), struct.Struct("<2Q")
@@ -27,6 +27,8 @@ def keep_names(store: Store, databases: Sequence[BlastDatabase]) -> None:
     """Write down the names of databases that only number their sequences, unless that was done before."""
     key = subject_names_key(database.fingerprint for database in databases)
     if has_own_ids(databases) or sum(database.sequences for database in databases) > _MOST or store.exists(key):
+        return
+    if mixture(databases):  # whose numbers do not follow from their contents
         return
     ends = array("Q")
     with TemporaryFile() as names, TemporaryFile() as whole:

@@ -9,7 +9,7 @@ from pathlib import Path
 from string import ascii_lowercase
 
 from multiblast.errors import InvalidInputError
-from multiblast.targets.volume import PROFILE_FILES, Volume, check_together, check_whole, read_volume
+from multiblast.targets.volume import PROFILE_FILES, Volume, check_together, check_whole, place_of, read_volume
 
 _LISTS = ("GILIST", "TILIST", "SEQIDLIST", "OIDLIST", "TAXIDLIST", "PIGLIST")
 _MEMBER = re.compile(r'"([^"]*)"|(\S+)')
@@ -78,6 +78,8 @@ def read_content(path: Path, kind: str, root: Path) -> Content:
         raise InvalidInputError(f"BLAST+ cannot open {str(path)!r}: rename it without quotes and control characters")
     content = Content()
     _gather(content, path, kind, _DEEPEST_ALIAS)
+    by_place = {place_of(volume.path): volume for volume in content.volumes}
+    content.volumes = [by_place[place] for place in sorted(by_place)]
     real_root = root.resolve()
     directories: dict[Path, Path] = {}  # most files share one, and resolving is slow
     for file in content.files():

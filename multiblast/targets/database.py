@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 from multiblast.molecules import DatabaseKind
 from multiblast.targets.content import read_content
 from multiblast.targets.fingerprint import fingerprint
-from multiblast.targets.volume import PROFILE_FILES
+from multiblast.targets.volume import PROFILE_FILES, place_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,25 @@ class BlastDatabase:
 
 
 def in_canonical_order(databases: Iterable[BlastDatabase]) -> tuple[BlastDatabase, ...]:
-    """Return each database once, in the one order in which several are always searched: by ``target:name``."""
-    ordered = sorted(databases, key=lambda database: (f"{database.target}:{database.name}", database.molecule))
-    return tuple(dict.fromkeys(ordered))
+    """Return each database once, in the one order in which several are always searched: by their volumes, as BLAST+."""
+
+    def order(one: BlastDatabase) -> tuple[object, ...]:
+        return sorted(map(place_of, one.volumes)), one.target, one.name, one.molecule
+
+    return tuple(dict.fromkeys(sorted(databases, key=order)))
+
+
+def mixture(databases: Sequence[BlastDatabase]) -> list[str]:
+    """Return of which database in canonical order each volume is, as BLAST+ searches them; none if one after the other.
+
+    A volume that two of them have is searched once.
+    """
+    owners: dict[tuple[str, str], int] = {}
+    for number, database in enumerate(databases):
+        owners |= {place: number for place in map(place_of, database.volumes) if place not in owners}
+    searched = [owners[place] for place in sorted(owners)]
+    apart = [number for number, database in enumerate(databases) for _ in database.volumes]
+    return [] if searched == apart else list(map(str, searched))
 
 
 def database_argument(databases: Iterable[BlastDatabase]) -> str:

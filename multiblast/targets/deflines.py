@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 
 from multiblast.errors import InvalidInputError
-from multiblast.targets.database import BlastDatabase, in_canonical_order
-from multiblast.targets.volume import Volume, read_volume
+from multiblast.targets.database import BlastDatabase
+from multiblast.targets.volume import Volume, place_of, read_volume
 
 _ORDINAL = re.compile(r"gnl\|BL_ORD_ID\|(\d+)")
 _TITLE = b"\xa0\x80\x1a"  # context tag 0, of indefinite length, then VisibleString
@@ -65,9 +65,10 @@ def has_own_ids(databases: Iterable[BlastDatabase]) -> bool:
 
 
 def _volumes(databases: Iterable[BlastDatabase]) -> Iterator[Volume]:
-    for database in in_canonical_order(databases):
-        for path in database.volumes:
-            yield read_volume(path, database.molecule.letter)
+    """Yield the volumes of databases as BLAST+ numbers their sequences."""
+    kinds = {path: one.molecule.letter for one in databases for path in one.volumes}
+    places = {place_of(path): path for path in kinds}
+    yield from (read_volume(path, kinds[path]) for _, path in sorted(places.items()))
 
 
 def _name(title: bytes) -> str:

@@ -18,7 +18,7 @@ from multiblast.files import replacing
 from multiblast.molecules import DatabaseKind
 from multiblast.targets.content import Content, read_alias, read_content
 
-_TAG = "directories/1"
+_TAG = "directories/2"
 _WORTH_A_FILE = 50  # fewer are read as soon
 _ALIASES = (".pal", ".nal")
 

@@ -10,6 +10,7 @@ Source: NCBI C++ Toolkit, seqdbvol/seqdbfile and writedb_isam; compared with ``b
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -69,6 +70,14 @@ def read_volume(path: Path, kind: str) -> Volume:
         raise InvalidInputError(f"cannot read {str(index)!r}: {error.strerror}") from error
     except (ValueError, struct.error) as error:
         raise InvalidInputError(f"{str(index)!r} is no BLAST+ index file of version 4 or 5 ({error})") from error
+
+
+def place_of(path: Path) -> tuple[str, str]:
+    """Return what orders volumes as BLAST+ numbers their sequences; those of one place are searched once.
+
+    Source: SeqDB_CompareVolume of the NCBI C++ Toolkit; links to directories are followed before.
+    """
+    return path.name, os.path.realpath(path)
 
 
 def check_whole(volume: Volume) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import random
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from multiblast.jobs import TargetName
+from multiblast.options import parse_options
 from multiblast.search import SearchedJob, read_submission
+from multiblast.search.resolver import Resolver
 from multiblast.sequences import Sequence
 from multiblast.services import Services
 from tests.support.sequences import fasta
@@ -92,6 +97,29 @@ def test_search_minds_case_where_it_masks(
     submit(f">a\n{residues.decode()}\n", lcase_masking=True)
     submit(f">a\n{residues[:20].lower().decode()}{residues[20:].decode()}\n", lcase_masking=True)
     assert searches_run(services) == [1, 1]
+
+
+def test_search_in_volumes_that_blast_orders_otherwise_is_another(
+    make_services: Callable[..., Services], tmp_path: Path, proteins: list[Sequence]
+) -> None:
+    """It orders them by their names, which are no part of their databases' content."""
+    place = tmp_path / "root" / "demo" / "zoo" / "blast"
+    place.mkdir(parents=True)
+    for name, sequence in zip(("ape", "bee", "cat"), proteins, strict=False):
+        command = ["makeblastdb", "-dbtype", "prot", "-blastdb_version", "4", "-in", "-", "-title", "one", "-out", name]
+        subprocess.run(command, cwd=place, input=fasta([sequence]).encode(), check=True, capture_output=True)
+    for file in list(place.glob("cat.*")):
+        shutil.copyfile(file, place / f"bat{file.suffix}")
+    for alias, members in (("after", "ape bat"), ("around", "ape cat")):
+        (place / f"{alias}.pal").write_text(f"TITLE zoo\nDBLIST {members}\n")
+    services = make_services(root=tmp_path / "root")
+    resolver, options = Resolver(services.installation, services.targets), parse_options("blastp")
+    around, after = (
+        resolver.resolve("demo", (TargetName("zoo", "bee"), TargetName("zoo", alias)), options)
+        for alias in ("around", "after")
+    )
+    assert [one.fingerprint for one in around.databases] == [one.fingerprint for one in after.databases]
+    assert around.search_key != after.search_key
 
 
 def test_search_of_one_sequence_is_a_job_without_children(

@@ -408,7 +408,7 @@ def test_alias_file_with_tabs_is_read_as_blast_reads_it(root: Path, tmp_path: Pa
     database = Targets(inside, cache=tmp_path / "cache").resolve("A", "one", "tabs")
     assert f"Database: {database.title}\n" in run("blastdbcmd", "-db", blast / "tabs", "-dbtype", "prot", "-info")
     assert f"{database.sequences:,} sequences" in run("blastdbcmd", "-db", blast / "tabs", "-dbtype", "prot", "-info")
-    assert [path.name for path in database.volumes] == ["plain", "Genes"]
+    assert [path.name for path in database.volumes] == ["Genes", "plain"]
 
 
 @pytest.mark.parametrize(
