@@ -62,7 +62,7 @@ def make_application(services: Services, starter: Starter) -> ASGIApp:
     for router in (*(routes.router for routes in own), *gateway, *qhana, *page_routers()):
         app.router.routes.extend(router.routes)  # as they are: to include a router makes each route again
     app.mount("/multi-blast", legacy)
-    add_error_pages(app)
+    answer = add_error_pages(app)
     if rules.origins:
         exposed = ["ETag", "Link", "Location", "Retry-After", "X-Request-Id", "Content-Range", "Content-Disposition"]
         app.add_middleware(
@@ -72,4 +72,4 @@ def make_application(services: Services, starter: Starter) -> ASGIApp:
             allow_headers=["*"],
             expose_headers=exposed,
         )
-    return Guard(app, rules, metrics, frozenset({qiita.PUSH}) if has_gateway else frozenset())
+    return Guard(app, rules, metrics, frozenset({qiita.PUSH}) if has_gateway else frozenset(), answer)

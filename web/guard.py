@@ -7,16 +7,19 @@ import logging
 import re
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from urllib.parse import quote
 from uuid import uuid4
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from multiblast.settings import HttpRules
-from web.errors import HttpError, describe, write
+from web.errors import HttpError, error_response
 
 _log = logging.getLogger("multiblast.http")
 
@@ -60,12 +63,19 @@ class Guard:
         rules: What may come, and from where.
         metrics: Where requests are counted.
         unlimited: Paths whose bodies are of any size, since what stands there looks at who sends them first.
+        answer: Returns the answer to a request that is refused, or failed.
     """
 
     def __init__(
-        self, app: ASGIApp, rules: HttpRules, metrics: HttpMetrics, unlimited: frozenset[str] = frozenset()
+        self,
+        app: ASGIApp,
+        rules: HttpRules,
+        metrics: HttpMetrics,
+        unlimited: frozenset[str] = frozenset(),
+        answer: Callable[[Request, Exception], Response] = error_response,
     ) -> None:
         self._app, self._rules, self._metrics, self._unlimited = app, rules, metrics, unlimited
+        self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it."""
@@ -73,7 +83,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         body_bytes = sys.maxsize if scope["path"] in self._unlimited else self._rules.body_bytes
-        passage = _Passage(scope, receive, send, body_bytes)
+        passage = _Passage(scope, receive, send, body_bytes, self._answer)
         started = time.perf_counter()
         try:
             if problem := _refusal(scope, self._rules, body_bytes):
@@ -95,10 +105,18 @@ class Guard:
 class _Passage:
     """One request on its way."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, body_bytes: int) -> None:
-        self._receive, self._send, self._body_bytes = receive, send, body_bytes
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        body_bytes: int,
+        answer: Callable[[Request, Exception], Response],
+    ) -> None:
+        self._scope, self._receive, self._send = scope, receive, send
+        self._body_bytes, self._answer = body_bytes, answer
         self._started, self._received, self._complete = time.monotonic(), 0, False
-        self.request_id, self.code = uuid4().hex, 0
+        self.request_id, self.code, self._answered = uuid4().hex, 0, False
         trace = Headers(scope=scope).get("traceid", "")
         self.trace = f", trace {trace}" if _TRACE.fullmatch(trace) else ""
         scope.setdefault("state", {})["request_id"] = self.request_id
@@ -129,15 +147,17 @@ class _Passage:
                 headers.setdefault(name, value)
         async with asyncio.timeout(_SEND_S):
             await self._send(message)
+        self._answered = message["type"] == "http.response.body" and not message.get("more_body", False)
 
     async def refuse(self, error: Exception) -> None:
-        """Answer with an error, unless an answer has begun: then the connection breaks, as it must."""
+        """Answer with an error, unless that is done; if an answer has begun, the connection breaks, as it must."""
+        if self._answered:
+            return
         if self.code:
             raise error
         if isinstance(error, HttpError) and error.word == "too-large":
             await self._drain()
-        code, body, headers = describe(error)
-        response = write(code, {**body, "requestId": self.request_id}, headers)
+        response = self._answer(Request(self._scope), error)
         await response({"type": "http"}, self.receive, self.send)
 
     async def _drain(self) -> None:

@@ -1,4 +1,4 @@
-"""Addresses that lead nowhere: a browser gets a page that leads back, a program gets JSON."""
+"""Addresses that lead nowhere, and requests that fail: a browser gets a page that leads back, a program gets JSON."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from multiblast.services import Services
 from multiblast.settings import Policy
@@ -83,3 +84,42 @@ def test_api_answers_with_json_whoever_asks(client: httpx.Client, address: str, 
 def test_wrong_token_in_a_header_gets_json_where_an_address_leads_nowhere(client: httpx.Client) -> None:
     answer = client.get("/nothing", headers={**BROWSER, "Authorization": "Bearer wrong"})
     assert (answer.status_code, answer.json()["status"]) == (404, "not-found")
+
+
+@pytest.mark.parametrize(
+    ("address", "code", "text"),
+    [
+        ("/%00", 400, "the address has a NUL character"),
+        ("/jobs?find=%00", 400, "the address has a NUL character"),
+    ],
+)
+def test_browser_gets_a_page_where_an_address_is_refused_at_once(
+    client: httpx.Client, address: str, code: int, text: str
+) -> None:
+    answer = client.get(address, headers=BROWSER)
+    assert (answer.status_code, answer.headers["content-type"]) == (code, "text/html; charset=utf-8")
+    assert text in answer.text
+    assert '<nav aria-label="Pages">' in answer.text
+    assert client.get(address, headers={"Accept": "application/json"}).json()["status"] == "bad-request"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (PoolTimeoutError("all are busy"), 503, "a server behind this one is away: try again in a moment"),
+        (RuntimeError("a path"), 500, "something went wrong here: give the administrator this requestId"),
+    ],
+)
+def test_browser_gets_a_page_where_the_service_is_busy_or_fails(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int, text: str
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Services, "job_door", fail)
+    answer = client.get(f"/jobs/{NO_JOB}", headers=BROWSER)
+    assert (answer.status_code, answer.headers["content-type"]) == (code, "text/html; charset=utf-8")
+    assert text in answer.text
+    assert f"requestId: {answer.headers['x-request-id']}" in answer.text
+    assert ("retry-after" in answer.headers) == (code == httpx.codes.SERVICE_UNAVAILABLE)
+    assert client.get(f"/jobs/{NO_JOB}").json()["requestId"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -13,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 
+from multiblast.accounts import Requester
 from multiblast.errors import MultiblastError
 from multiblast.reports.html import page_markup
 from web.errors import HttpError, describe, error_response, invalid_parameters, refuse_route
@@ -21,6 +23,8 @@ from web.pages import texts
 from web.pages.markup import render
 from web.pages.visitor import Visitor, keep_forms, read_visitor
 
+_NOBODY = Visitor(Requester(), "", "")
+_KEPT = {"Connection", "Retry-After"}  # a browser would ask for a password by itself if it were asked for a token
 _NOWHERE = {404: ("not-found", texts.NO_PAGE), 405: ("method-not-allowed", texts.ONLY_FORMS)}
 
 
@@ -42,9 +46,19 @@ async def error_page(request: Request, error: MultiblastError) -> Response:
         visitor = await run_in_threadpool(read_visitor, request, request.app.state.service)
     except MultiblastError:
         return error_response(request, error)
-    code, body, _ = describe(error)
+    response = _page_of(request, error, visitor)
+    keep_forms(request, response, visitor)
+    return response
+
+
+def _page_of(request: Request, error: Exception, visitor: Visitor) -> Response:
+    code, body, headers = describe(error)
     problems = list(map(str, getattr(error, "problems", ()))) or [body["message"]]
-    return page(request, visitor, "error.html", code=code, problems=problems, code_of_error=int(code))
+    request_id = request.state.request_id if code >= HTTPStatus.INTERNAL_SERVER_ERROR else ""
+    facts = {"problems": problems, "code_of_error": int(code), "request_id": request_id}
+    response = render("error.html", code=code, visitor=visitor, **facts)
+    response.headers.update({name: value for name, value in headers.items() if name in _KEPT})
+    return response
 
 
 class PageRoute(APIRoute):
@@ -68,21 +82,32 @@ class PageRoute(APIRoute):
         return answer
 
 
-def add_error_pages(app: FastAPI) -> None:
-    """Let an application with all its routes answer browsers with a page where there is none; not below its API."""
+def add_error_pages(app: FastAPI) -> Callable[[Request, Exception], Response]:
+    """Let an application with all its routes answer browsers with a page where there is none; not below its API.
+
+    Returns:
+        What answers requests that fail, or are refused before anybody looks who sends them, in the same way.
+    """
     others = [one for one in app.routes if isinstance(one, Route | Mount) and not isinstance(one, PageRoute)]
     of_programs = {_first_part(one.path) for one in others}
 
+    def wants_page(request: Request) -> bool:
+        return is_browser(request) and _first_part(request.scope["path"]) not in of_programs
+
+    def fail(request: Request, error: Exception) -> Response:
+        return _page_of(request, error, _NOBODY) if wants_page(request) else error_response(request, error)
+
     async def answer(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
-        is_known = error.status_code in _NOWHERE and _first_part(request.scope["path"]) not in of_programs
-        if not (is_known and is_browser(request)):
+        if error.status_code not in _NOWHERE or not wants_page(request):
             return await refuse_route(request, error)
         response = await error_page(request, _nowhere(error.status_code))
         response.headers.update(error.headers or {})
         return response
 
     app.add_exception_handler(HTTPException, answer)
+    app.add_exception_handler(Exception, fail)
+    return fail
 
 
 def _nowhere(code: int) -> HttpError:
