@@ -65,7 +65,8 @@ class RefusedWays:
         forgotten = 0
         for number in packs:  # the packs themselves go with the next clean-up
             with self._database.write() as session:
-                mine = delete(Result).where(col(Result.pack_number) == number)
+                same = select(Pack.number).where(Pack.number == number, Pack.way == way)  # that has not gone meanwhile
+                mine = delete(Result).where(col(Result.pack_number).in_(same))
                 forgotten += session.connection().execute(mine).rowcount
         return forgotten
 

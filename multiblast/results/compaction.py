@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import and_, delete, exists, func, not_, update
-from sqlmodel import Session, col, select
+from sqlalchemy import func, update
+from sqlmodel import col, select
 
-from multiblast.database import Database, Discarded, Pack, Result, among, in_portions, insert_missing
+from multiblast.database import Database, Pack, Result, in_portions
 from multiblast.errors import StoreError
+from multiblast.results.pack_rows import forget_empty, held_number
 from multiblast.results.packs import PackEntry, PackReader, PackWriter
 from multiblast.stores import Store
 
@@ -35,17 +36,12 @@ def compact(database: Database, store: Store, live_share: float = _LIVE_SHARE) -
     for pack, live_bytes in _live_bytes(database):
         try:
             size = store.stat(pack).size_bytes
-            if live_bytes < live_share * size:
-                done.bytes_freed += size - _rewrite(database, store, pack)
+            if live_bytes < live_share * size and (left := _rewrite(database, store, pack)):
+                done.bytes_freed += size - left
                 done.packs += 1
         except (StoreError, OSError) as error:
             done.errors[pack] = str(error)
     return done
-
-
-def discard(session: Session, keys: Sequence[str]) -> None:
-    """Note that nothing refers to objects any more: they are removed when nobody can still be reading them."""
-    insert_missing(session, Discarded, [Discarded(key=key).model_dump() for key in keys])
 
 
 def _live_bytes(database: Database) -> Iterator[tuple[str, int]]:
@@ -63,34 +59,30 @@ def _live_bytes(database: Database) -> Iterator[tuple[str, int]]:
 
 
 def _rewrite(database: Database, store: Store, pack: str) -> int:
-    """Write what is referred to of a pack as a new one; return its size in bytes."""
+    """Write what is referred to of a pack as a new one; return its size in bytes, 0 if somebody else just did."""
     with database.read() as session:
-        old = session.exec(select(Pack).where(Pack.key == pack)).one()
-        mine = select(Result).where(Result.pack_number == old.number).order_by(col(Result.offset))
-        rows = session.exec(mine).all()
+        mine = select(Result, Pack).join(Pack, col(Pack.number) == Result.pack_number).where(Pack.key == pack)
+        found = session.exec(mine.order_by(col(Result.offset))).all()
+    if not found:
+        return 0
+    rows, old = [row for row, _ in found], found[0][1]
     with PackReader(store, {pack: len(rows)}) as reader, PackWriter(store) as writer:
         for row in rows:
             entry = PackEntry(row.key, row.offset, row.length, row.digest, row.archive_bytes)
             writer.add_frame(entry, reader.frame(pack, entry))
         new = Pack(key=writer.store(), created_at=old.created_at, way=old.way, run_number=old.run_number)
-        with database.write() as session:
-            session.add(new)
-            session.flush()
-            number, key = new.number, new.key
-        for some in in_portions(writer.entries):
-            with database.write() as session:
-                for moved in some:
-                    here = (col(Result.key) == moved.key) & (col(Result.pack_number) == old.number)
-                    session.exec(update(Result).where(here).values(pack_number=number, offset=moved.offset))
-        with database.write() as session:
-            forget_empty(session, [old.number])
-    return store.stat(key).size_bytes
+        _move(database, old.number, new, writer.entries)
+        return store.stat(new.key).size_bytes
 
 
-def forget_empty(session: Session, numbers: Collection[int | None]) -> None:
-    """Forget those packs in which nothing is left that anything refers to, and discard them."""
-    of_pack = col(Result.pack_number) == Pack.number
-    empty = and_(among(session, col(Pack.number), numbers), not_(exists().where(of_pack)))
-    packs = session.exec(select(Pack.key).where(empty)).all()
-    session.exec(delete(Pack).where(among(session, col(Pack.key), packs)))
-    discard(session, packs)
+def _move(database: Database, old: int | None, new: Pack, entries: Sequence[PackEntry]) -> None:
+    """Let results that are still in an old pack be in a new one, which is stored."""
+    number: int | None = None
+    for some in in_portions(entries):
+        with database.write() as session:
+            number = held_number(session, new)
+            for moved in some:
+                here = (col(Result.key) == moved.key) & (col(Result.pack_number) == old)
+                session.exec(update(Result).where(here).values(pack_number=number, offset=moved.offset))
+    with database.write() as session:
+        forget_empty(session, [old, number])

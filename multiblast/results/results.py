@@ -12,7 +12,7 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, delete, func, insert, update
+from sqlalchemy import ColumnElement, delete, func, update
 from sqlalchemy import select as sa_select
 from sqlmodel import Session, col, select
 
@@ -37,6 +37,7 @@ from multiblast.database import (
 )
 from multiblast.errors import NotFoundError
 from multiblast.results.holders import is_gone
+from multiblast.results.pack_rows import held_number
 from multiblast.results.packs import PackEntry, PackReader, PackWriter
 from multiblast.stores import Store
 
@@ -157,13 +158,12 @@ class Results:
         """
         if not pack.entries:
             return
-        stored = insert(Pack).values(key=pack.store(), way=way, run_number=run).returning(col(Pack.number))
-        number: int | None = None
+        stored = Pack(key=pack.store(), way=way, run_number=run)
         # In one order everywhere, so that two writers never wait for each other.
         found = sorted(zip(pack.entries, summaries, strict=True), key=lambda one: one[0].key)
         for some in in_portions(found, _SLICE):
             with self._database.write() as session:
-                number = number or session.connection().execute(stored).scalar_one()
+                number = held_number(session, stored)
                 rows = [_row(number, entry, summary, counted.get(entry.key)) for entry, summary in some]
                 if lost:
                     is_lost = among(session, col(Result.pack_number), _numbers(session, lost))
@@ -247,7 +247,7 @@ class Results:
             session.exec(update(Lease).where(col(Lease.key).in_(mine)).values(expires_at=expires_at))
 
 
-def _row(pack_number: int | None, entry: PackEntry, summary: Summary, counted: int | None) -> dict[str, Any]:
+def _row(pack_number: int, entry: PackEntry, summary: Summary, counted: int | None) -> dict[str, Any]:
     """Return a result as columns, with a note where an empty one has a reason."""
     masked, searched = summary.masked_length, summary.searched
     note = ""

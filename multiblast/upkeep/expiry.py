@@ -43,7 +43,7 @@ from multiblast.database import (
 from multiblast.errors import MultiblastError
 from multiblast.jobs import ENDED, adopted_slices, move
 from multiblast.plugins.kept_outputs import object_of, outputs_digest
-from multiblast.results.compaction import discard, forget_empty
+from multiblast.results.pack_rows import discard, forget_empty
 from multiblast.results.results import results_digest
 
 _ROWS_AT_A_TIME = 500  # of which a transaction takes a twentieth of a second

@@ -8,22 +8,25 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from sqlalchemy.exc import OperationalError
 from sqlmodel import col, select
 
 from multiblast.archive import Summary
-from multiblast.database import Database, Failure, Lease, Pack, Result, utc_now
+from multiblast.database import Database, Failure, Lease, Pack, Result, in_portions, utc_now
 from multiblast.errors import NotFoundError, ObjectMissingError, StoreError
 from multiblast.ids import digest
 from multiblast.results import Claim, PackWriter, Results
+from multiblast.results.compaction import compact
 from multiblast.stores import LocalStore
+from multiblast.upkeep import StorageUpkeep
 
 _SUMMARY = Summary(
     hits=2,
@@ -274,6 +277,47 @@ def test_claim_that_comes_as_a_search_ends_finds_the_result(results: Results, da
     thread.join()
     assert claimed == set()
     assert _leases(database) == {}
+
+
+def test_results_that_are_compacted_while_others_of_their_pack_are_added_are_all_read(
+    results: Results, database: Database, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In between, nothing refers to the pack, and its number may be given to another one."""
+    keys, others = _keys(9), iter(_keys(9, "other"))
+
+    def interrupted(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+        for some in in_portions(items, size):
+            yield some
+            with monkeypatch.context() as patch:
+                patch.setattr("multiblast.results.results.in_portions", in_portions)
+                assert compact(database, store).errors == {}
+                _add(results, [next(others)])
+
+    monkeypatch.setattr("multiblast.results.results._SLICE", 3)
+    monkeypatch.setattr("multiblast.results.results.in_portions", interrupted)
+    _add(results, keys)
+    assert list(results.archives(keys)) == [f"archive of {key} ".encode() for key in keys]
+
+
+def test_results_that_are_compacted_while_packs_are_swept_are_all_read(
+    results: Results, database: Database, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By another clean-up, to which a new pack with old results looks like one that nothing refers to."""
+    keys, others = _keys(8), iter(_keys(9, "other"))
+    _add(results, keys)
+    with database.write() as session:
+        session.exec(update(Pack).values(created_at=utc_now() - timedelta(days=20)))
+        session.exec(delete(Result).where(col(Result.key).in_(keys[3:])))
+
+    def interrupted(items: Iterable[Any], size: int = 1) -> Iterator[list[Any]]:
+        for some in in_portions(items, size):
+            StorageUpkeep(database, store, 30).sweep()
+            _add(results, [next(others)])
+            yield some
+
+    monkeypatch.setattr("multiblast.results.compaction.in_portions", interrupted)
+    assert compact(database, store, 0.9).packs == 1
+    assert list(results.archives(keys[:3])) == [f"archive of {key} ".encode() for key in keys[:3]]
 
 
 def test_result_is_written_once_and_never_changed(results: Results, database: Database) -> None:
