@@ -12,7 +12,7 @@ MADE_BY_SEARCH = "it is made by the run of its query job"
 """Why a report is queued of which the run of its query job takes care."""
 
 ENDED_WITH_SEARCH = {to: f"its query job is {to}" for to in (JobStatus.FAILED, JobStatus.CANCELLED)}
-"""Why a report ended that waited for a query job, by how that ended."""
+"""Why a report ended that waited for a query job, by how that ended; known by this, so other words need a migration."""
 
 
 def is_wanted() -> ColumnElement[bool]:
