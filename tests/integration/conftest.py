@@ -6,8 +6,11 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import httpx
 import pytest
+from playwright.sync_api import Browser
 from sqlmodel import col, select
 
 from multiblast.actions.plugin_jobs import PluginJobs
@@ -24,6 +27,10 @@ from multiblast.targets.makeblastdb import build_database
 from tests.support.plugin_tables import ASKING, ASKS, CALLING, CALLS, FAILING, SLEEPING, TAKING
 from tests.support.plugins import SORT, write_plugin
 from tests.support.proxy import NoNginxError, find_nginx
+
+if TYPE_CHECKING:  # only tests of the HTTP service need them
+    from tests.support.http_service import HereStarter
+    from tests.support.page_walks import NewContext
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
 
@@ -164,3 +171,50 @@ def lines(tmp_path: Path) -> str:
     """The path of a file with lines."""
     (tmp_path / "lines.txt").write_text("pear\napple\nfig\n")
     return str(tmp_path / "lines.txt")
+
+
+# The HTTP service over a file's own `services`, which are those of all its tests.
+
+
+@pytest.fixture(scope="module")
+def starter(services: Services) -> HereStarter:
+    """What runs the jobs of the HTTP service here."""
+    from tests.support.http_service import HereStarter
+
+    return HereStarter(services)
+
+
+@pytest.fixture(scope="module")
+def url(services: Services, starter: HereStarter) -> Iterator[str]:
+    """The address of the HTTP service."""
+    from tests.support.http_service import serving
+
+    with serving(services, starter) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def client(services: Services, url: str) -> Iterator[httpx.Client]:
+    """Ann's client."""
+    headers = {"Authorization": f"Bearer {services.accounts.tokens.make('ann', 'tests')}"}
+    with httpx.Client(base_url=url, headers=headers, timeout=60) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def report(client: httpx.Client, job: str) -> str:
+    """A complete tabular report of a file's `job`."""
+    from tests.support.http_service import ended
+
+    made = client.post("/report/jobs", json={"queryJobID": job, "blastConfig": {"formatType": 6}}).json()["reportJobID"]
+    assert ended(client, f"/report/jobs/{made}")["status"] == "complete"
+    return str(made)
+
+
+@pytest.fixture
+def new_context(browser: Browser, url: str) -> Iterator[NewContext]:
+    """Make somebody's browser, in which everything that goes wrong fails the test."""
+    from tests.support.page_walks import browsing
+
+    with browsing(browser, url) as make:
+        yield make

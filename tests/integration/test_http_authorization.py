@@ -118,12 +118,6 @@ def services(services_under: Callable[..., Services], tmp_path_factory: pytest.T
 
 
 @pytest.fixture(scope="module")
-def url(services: Services) -> Iterator[str]:
-    with serving(services, HereStarter(services)) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
 def client(url: str) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=url, timeout=60) as opened:
         yield opened

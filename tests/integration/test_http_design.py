@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,22 +26,6 @@ def services(services_under: Callable[..., Services]) -> Services:
     return services_under(Policy(trust_unnamed=False, http=rules))
 
 
-@pytest.fixture(scope="module")
-def starter(services: Services) -> HereStarter:
-    return HereStarter(services)
-
-
-@pytest.fixture(scope="module")
-def client(services: Services, starter: HereStarter) -> Iterator[httpx.Client]:
-    """Ann's client."""
-    token = services.accounts.tokens.make("ann", "tests")
-    with (
-        serving(services, starter) as url,
-        httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60) as opened,
-    ):
-        yield opened
-
-
 def submit(client: httpx.Client, query: str, **more: Any) -> str:
     answer = client.post("/query/jobs", json={**config(query), **more})
     assert answer.status_code == 200, answer.text
@@ -54,14 +38,6 @@ def job(client: httpx.Client) -> str:
     made = submit(client, TWO, userMeta={"summary": "Some blast job"})
     assert ended(client, f"/query/jobs/{made}")["status"] == "complete"
     return made
-
-
-@pytest.fixture(scope="module")
-def report(client: httpx.Client, job: str) -> str:
-    """A complete tabular report of it."""
-    made = client.post("/report/jobs", json={"queryJobID": job, "blastConfig": {"formatType": 6}}).json()["reportJobID"]
-    assert ended(client, f"/report/jobs/{made}")["status"] == "complete"
-    return str(made)
 
 
 def test_http_query_job_is_answered_as_the_design_shows(client: httpx.Client, job: str) -> None:

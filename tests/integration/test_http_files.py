@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,30 +32,11 @@ def services(services_under: Callable[..., Services]) -> Services:
 
 
 @pytest.fixture(scope="module")
-def client(services: Services) -> Iterator[httpx.Client]:
-    """Ann's client."""
-    token = services.accounts.tokens.make("ann", "tests")
-    with (
-        serving(services, HereStarter(services)) as url,
-        httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60) as opened,
-    ):
-        yield opened
-
-
-@pytest.fixture(scope="module")
 def job(client: httpx.Client) -> str:
     """A complete job."""
     made = str(client.post("/query/jobs", json=config(ONE)).raise_for_status().json()["queryJobID"])
     assert ended(client, f"/query/jobs/{made}")["status"] == "complete"
     return made
-
-
-@pytest.fixture(scope="module")
-def report(client: httpx.Client, job: str) -> str:
-    """A complete tabular report of it."""
-    made = client.post("/report/jobs", json={"queryJobID": job, "blastConfig": {"formatType": 6}}).json()["reportJobID"]
-    assert ended(client, f"/report/jobs/{made}")["status"] == "complete"
-    return str(made)
 
 
 def test_http_file_whole_and_in_parts(client: httpx.Client, report: str) -> None:

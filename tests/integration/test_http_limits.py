@@ -17,7 +17,7 @@ import pytest
 from multiblast.database import JobStatus
 from multiblast.services import Services
 from multiblast.settings import HttpRules, Policy, UserLimits
-from tests.support.http_service import HereStarter, config, serving
+from tests.support.http_service import HereStarter, config
 from tests.support.processes import wait_for
 from web import guard, server
 
@@ -36,12 +36,6 @@ def services(services_under: Callable[..., Services]) -> Services:
 @pytest.fixture(scope="module")
 def starter(services: Services) -> HereStarter:
     return HereStarter(services, away=True)
-
-
-@pytest.fixture(scope="module")
-def url(services: Services, starter: HereStarter) -> Iterator[str]:
-    with serving(services, starter) as address:
-        yield address
 
 
 def bearer(services: Services, user: str) -> dict[str, str]:

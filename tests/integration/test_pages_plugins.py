@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from multiblast.database import Database
 from multiblast.installation import Installation
@@ -16,12 +16,10 @@ from multiblast.settings import PluginRules, Policy, QueryLimits
 from multiblast.stores import LocalStore
 from multiblast.targets import Targets
 from multiblast.targets.makeblastdb import build_database
-from tests.support.http_service import HereStarter, serving
 from tests.support.page_walks import (
     EXAMPLES,
     PROTEIN,
     NewContext,
-    browsing,
     check_accessible,
     sign_in,
     submit,
@@ -138,20 +136,6 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     database, store = Database(f"sqlite:///{base / 'jobs.sqlite'}"), LocalStore(base / "store")
     yield Services(database, store, Installation(), Targets(base / "targets"), QueryLimits(), policy)
     database.close()
-
-
-@pytest.fixture(scope="module")
-def url(services: Services) -> Iterator[str]:
-    """The address of the service."""
-    with serving(services, HereStarter(services)) as address:
-        yield address
-
-
-@pytest.fixture
-def new_context(browser: Browser, url: str) -> Iterator[NewContext]:
-    """Make somebody's browser, in which everything that goes wrong fails the test."""
-    with browsing(browser, url) as make:
-        yield make
 
 
 def test_biologist_goes_on_from_hits_to_a_tree(new_context: NewContext) -> None:

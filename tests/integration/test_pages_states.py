@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from html import unescape
 
@@ -25,7 +25,6 @@ from tests.support.http_service import HereStarter, config, serving
 from tests.support.page_walks import (
     PROTEIN,
     NewContext,
-    browsing,
     check_accessible,
     sign_in,
 )
@@ -40,26 +39,6 @@ pytestmark = pytest.mark.browser
 def services(services_under: Callable[..., Services]) -> Services:
     """Services for guests and users."""
     return services_under(Policy(trust_unnamed=False, administrators=frozenset({"root"})))
-
-
-@pytest.fixture(scope="module")
-def starter(services: Services) -> HereStarter:
-    """What runs the jobs here."""
-    return HereStarter(services)
-
-
-@pytest.fixture(scope="module")
-def url(services: Services, starter: HereStarter) -> Iterator[str]:
-    """The address of the service."""
-    with serving(services, starter) as address:
-        yield address
-
-
-@pytest.fixture
-def new_context(browser: Browser, url: str) -> Iterator[NewContext]:
-    """Make somebody's browser, in which everything that goes wrong fails the test."""
-    with browsing(browser, url) as make:
-        yield make
 
 
 @pytest.mark.long

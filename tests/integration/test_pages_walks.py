@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from multiblast.accounts import Requester
 from multiblast.reports import Formatting
@@ -16,13 +16,12 @@ from multiblast.sequences import read_fasta
 from multiblast.services import Services
 from multiblast.settings import Policy
 from multiblast.targets.makeblastdb import build_database
-from tests.support.http_service import HereStarter, config, serving
+from tests.support.http_service import HereStarter, config
 from tests.support.page_walks import (
     EXAMPLES,
     HOSTILE,
     PROTEIN,
     NewContext,
-    browsing,
     check_accessible,
     sign_in,
     submit,
@@ -43,26 +42,6 @@ def services(services_under: Callable[..., Services], tmp_path_factory: pytest.T
     hostile.write_text(f">subject {HOSTILE}\n{PROTEIN}\n")
     build_database(hostile, blast, "hostile", molecule="protein", title=HOSTILE)
     return services_under(Policy(trust_unnamed=False, administrators=frozenset({"root"})), root=root)
-
-
-@pytest.fixture(scope="module")
-def starter(services: Services) -> HereStarter:
-    """What runs the jobs here."""
-    return HereStarter(services)
-
-
-@pytest.fixture(scope="module")
-def url(services: Services, starter: HereStarter) -> Iterator[str]:
-    """The address of the service."""
-    with serving(services, starter) as address:
-        yield address
-
-
-@pytest.fixture
-def new_context(browser: Browser, url: str) -> Iterator[NewContext]:
-    """Make somebody's browser, in which everything that goes wrong fails the test."""
-    with browsing(browser, url) as make:
-        yield make
 
 
 def check_further_pages(page: Page, services: Services, job: str) -> None:
