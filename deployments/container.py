@@ -9,8 +9,8 @@ from pathlib import Path
 
 from deployments import foreground
 from deployments.server import ServerError
+from multiblast.environment import CONTAINER_MODE, PLUGINS
 from multiblast.plugins.installer import Fetched, Installed, Installer
-from multiblast.settings import CONTAINER_MODE, PLUGINS
 
 _EVERYWHERE = "0.0.0.0"  # noqa: S104 - of a container, which publishes the ports it is started with
 MODES: dict[str, Callable[[], int]] = {

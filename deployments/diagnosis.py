@@ -9,8 +9,9 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 from deployments.server import authorization
+from multiblast.environment import GATEWAY, SITE_KEY
 from multiblast.gateway import Sites
-from multiblast.settings import GATEWAY, SITE_KEY, GatewayRules
+from multiblast.settings import GatewayRules
 from multiblast.upkeep.diagnosis import Check, Finding, Verdict, measure
 
 _TIMEOUT_S = 5.0

@@ -19,9 +19,10 @@ from blocks.flat_documents import one_place
 from deployments import environment, logs, processes
 from deployments.processes import Background, wait_for
 from deployments.server import ServerError, answers, ask, started_server
+from multiblast.environment import GATEWAY, SITE_KEY, WORKER
 from multiblast.files import own_scratch
 from multiblast.orphans import start_with_parent
-from multiblast.settings import GATEWAY, SITE_KEY, WORKER, own_queue
+from multiblast.settings import own_queue
 
 _START_LIMIT_S = 300
 _STOP_LIMIT_S = 30

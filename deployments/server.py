@@ -18,9 +18,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from deployments import environment
+from multiblast.environment import HTTP_URL
 from multiblast.errors import MultiblastError
 from multiblast.orphans import start_with_parent
-from multiblast.settings import HTTP_URL
 
 _START_LIMIT_S = 120
 _PATIENCE_S = 0.3

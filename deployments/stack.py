@@ -23,7 +23,8 @@ from deployments import environment, processes
 from deployments.own_servers import OwnServers, remove_sockets, write_secret
 from deployments.processes import Background
 from deployments.server import ServerError, answers
-from multiblast.settings import HTTP_URL, home
+from multiblast.environment import HTTP_URL
+from multiblast.settings import home
 
 Profile = Literal["plain", "full"]
 

@@ -21,10 +21,10 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled
 
 from blocks.services import services
+from multiblast.environment import HTTP_URL
 from multiblast.errors import InvalidInputError, Problem
 from multiblast.gateway.qiita import Output, QiitaPluginError, named_plugin, read_work, run_plugin
 from multiblast.programs import throttled
-from multiblast.settings import HTTP_URL
 from tasks.page import show_table
 from tasks.runs import leave_as
 

@@ -26,9 +26,10 @@ from prefect.utilities.engine import propose_state
 from blocks.secrets import load_secret
 from blocks.services import services
 from multiblast.accounts import Requester
+from multiblast.environment import TASK_RUNNER
 from multiblast.errors import InvalidInputError, Problem
 from multiblast.outages import PAUSES_S, is_outage, is_transient
-from multiblast.settings import TASK_RUNNER, home
+from multiblast.settings import home
 
 _LONGEST = 60
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")

@@ -17,8 +17,9 @@ from prefect.states import Cancelled, Scheduled
 
 from blocks.services import chosen, services
 from multiblast.database import JobStatus
+from multiblast.environment import WORKER
 from multiblast.search import Plan
-from multiblast.settings import QUEUED, WORKER, own_queue
+from multiblast.settings import QUEUED, own_queue
 from tasks.runs import leave_as
 
 _SHARD = "search-shard/search-shard"

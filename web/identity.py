@@ -13,9 +13,9 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from multiblast.accounts import Requester
+from multiblast.environment import PROXY_SECRET
 from multiblast.errors import NotAllowedError
 from multiblast.services import Services
-from multiblast.settings import PROXY_SECRET
 from web.errors import HttpError
 from web.service import Service, ServiceOfRequest
 

@@ -16,10 +16,11 @@ from deployments.command_line import display
 from deployments.command_line.arguments import Json
 from deployments.diagnosis import diagnose_gateway, diagnose_server, diagnose_sites
 from deployments.server import answers, running_server
+from multiblast.environment import GATEWAY, SITE_KEY
 from multiblast.errors import MultiblastError
 from multiblast.installation import Installation
 from multiblast.services import Services
-from multiblast.settings import GATEWAY, SITE_KEY, home
+from multiblast.settings import home
 from multiblast.targets import Targets
 from multiblast.upkeep.diagnosis import Finding, Verdict, diagnose, diagnose_machine
 from multiblast.upkeep.plugin_diagnosis import diagnose_plugins

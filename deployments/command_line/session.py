@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from deployments.command_line.arguments import GUEST_TOKEN, SHARE_TOKENS, USER
 from deployments.command_line.display import say, working
 from deployments.server import PrefectServer, ask, find_prefect, running_server, start_prefect, started_server, use
-from multiblast.settings import TASK_RUNNER
+from multiblast.environment import TASK_RUNNER
 
 if TYPE_CHECKING:
     from multiblast.accounts import Requester

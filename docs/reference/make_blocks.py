@@ -10,13 +10,14 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from deployments.register import block_classes
-from multiblast.settings import ENVIRONMENT
+from multiblast.environment import ENVIRONMENT
 
 PAGE = Path(__file__).with_name("settings.md")
 
 INTRODUCTION = """# Settings
 
-*Made by `docs/reference/make_blocks.py` from the blocks in `blocks/` and from `multiblast/settings.py`.*
+*Made by `docs/reference/make_blocks.py` from the blocks in `blocks/`, and from `multiblast/settings.py` and
+`multiblast/environment.py`.*
 
 Settings are fields of Prefect blocks: forms under *Blocks* in the browser, or a few lines of Python as below. The
 blocks called `default` count; `make up` registers them with the defaults, which are also what holds without a server.

@@ -13,12 +13,13 @@ from pydantic import BaseModel
 
 from multiblast.actions import plugin_sources
 from multiblast.database import JobStatus
+from multiblast.environment import PLUGIN_ENVIRONMENT
 from multiblast.plugins import description, parameters, ports, run_table, search_table
 from multiblast.plugins.catalogue import Catalogue
 from multiblast.plugins.kinds import DIRECTORY, SUFFIXES
 from multiblast.plugins.pages import pages
 from multiblast.plugins.plugin import Plugin, SourceKind
-from multiblast.settings import PLUGIN_ENVIRONMENT, PluginRules
+from multiblast.settings import PluginRules
 
 PAGE = Path(__file__).with_name("plugins.md")
 

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 
 from multiblast.coupling import Chosen, StoreCoupling, choose, connect
+from multiblast.environment import GATEWAY, SITE_KEY
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem
 from multiblast.installation import Installation
 from multiblast.object_kinds import ObjectKind
 from multiblast.search import Resolver
 from multiblast.search.orders import Done, Order, perform, showing_life
-from multiblast.settings import GATEWAY, SITE_KEY, home
+from multiblast.settings import home
 from multiblast.stores import Store
 from multiblast.stores.gateway_client import site_grants
 from multiblast.stores.http import HttpStore

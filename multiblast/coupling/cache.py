@@ -12,8 +12,9 @@ from typing import BinaryIO
 from uuid import uuid4
 
 from multiblast.coupling.arrival import arrive, check_room, go_on, link_or_copy
+from multiblast.environment import COUPLING_BYTES
 from multiblast.errors import InvalidInputError, Problem
-from multiblast.settings import COUPLING_BYTES, home
+from multiblast.settings import home
 
 _LIMIT_BYTES = 20_000_000_000
 _ABANDONED_AFTER_S = 24 * 3600

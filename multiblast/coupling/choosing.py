@@ -11,8 +11,9 @@ from pathlib import Path
 from multiblast.coupling.cache import InputCache
 from multiblast.coupling.coupling import FilesystemCoupling, StoreCoupling
 from multiblast.coupling.reference import Reference
+from multiblast.environment import COUPLING, GATEWAY, GRANT
 from multiblast.errors import InvalidInputError, Problem, StoreError
-from multiblast.settings import COUPLING, GATEWAY, GRANT, home
+from multiblast.settings import home
 from multiblast.stores import LocalStore, Store, open_store
 from multiblast.stores.filesystems import driver_of, fsspec_schemes
 from multiblast.stores.http import HttpStore

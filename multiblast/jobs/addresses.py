@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from multiblast.database import JobKind
-from multiblast.settings import HTTP_URL
+from multiblast.environment import HTTP_URL
 
 
 def address_of(kind: JobKind, job_id: str, *parts: str) -> str:

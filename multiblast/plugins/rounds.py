@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from multiblast.environment import PLUGIN_DATABASE, PLUGIN_EVENTS
 from multiblast.errors import FailureClass, InvalidInputError, Problem, collecting
 from multiblast.plugins.commands import OUTPUTS, PYTHONS, Words, output_path
 from multiblast.plugins.confinement import (
@@ -29,7 +30,6 @@ from multiblast.plugins.kinds import DIRECTORY
 from multiblast.plugins.outputs import MadeOutput, OutputCheck
 from multiblast.plugins.plugin import Plugin
 from multiblast.plugins.processes import Ended, Limits, Supervised
-from multiblast.settings import PLUGIN_DATABASE, PLUGIN_EVENTS
 
 __all__ = [
     "Ask",

@@ -12,12 +12,13 @@ from importlib.machinery import PathFinder
 from importlib.metadata import PathDistribution
 from pathlib import Path
 
+from multiblast.environment import GIT_PLUGINS, PLUGINS
 from multiblast.errors import InvalidInputError, MultiblastError, Problem
 from multiblast.plugins.git_sources import Checkouts, GitSource
 from multiblast.plugins.plugin import Source, SourceKind
 from multiblast.plugins.records import Configuration, PinFile
 from multiblast.plugins.table_files import TABLE_FILE, has_table
-from multiblast.settings import GIT_PLUGINS, PLUGINS, PluginRules
+from multiblast.settings import PluginRules
 
 ENTRY_POINTS = "multiblast.plugins"
 """The group of entry points under which packages name packages or modules with plugins."""

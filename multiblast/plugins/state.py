@@ -16,6 +16,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
 
+from multiblast.environment import PLUGINS_DATABASE
 from multiblast.errors import FailureClass
 from multiblast.files import make_private
 from multiblast.plugins.failure import PluginError
@@ -23,7 +24,6 @@ from multiblast.plugins.plugin import Plugin
 from multiblast.plugins.records import file_lock, plugins_home
 from multiblast.plugins.rounds import RoundRequest, run_round
 from multiblast.plugins.run_table import Run
-from multiblast.settings import PLUGINS_DATABASE
 
 # Alembic's own command would want a file beside the migrations.
 _UPGRADE = """

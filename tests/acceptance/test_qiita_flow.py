@@ -22,10 +22,11 @@ from sqlmodel import select
 from blocks.services import using
 from flows.run_qiita_plugin import run_qiita_plugin
 from multiblast.database import Ticket
+from multiblast.environment import HTTP_URL
 from multiblast.errors import InvalidInputError
 from multiblast.gateway.qiita import QiitaPluginError
 from multiblast.services import Services
-from multiblast.settings import HTTP_URL, QiitaPluginRules
+from multiblast.settings import QiitaPluginRules
 from tests.support.flow_runs import last_run
 from tests.support.gateway import gateway
 from tests.support.processes import wait_for

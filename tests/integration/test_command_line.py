@@ -19,12 +19,12 @@ import pytest
 from deployments.command_line import COMMANDS, load, main, reports, session
 from deployments.server import PrefectServer
 from multiblast.actions import Reports
+from multiblast.environment import HTTP_URL
 from multiblast.errors import FailureClass, ProgramError
 from multiblast.jobs import Jobs
 from multiblast.reports import Formatting, ReportRun
 from multiblast.search import read_submission
 from multiblast.services import Services
-from multiblast.settings import HTTP_URL
 from tests.support.search_plugins import NEEDS_TOOLS
 
 A, B = "MKVLAAGIVGLLLAQWERTYIPMKVLAAGIVGLLLAQWERTYIP", "SLSTRNLTSKSNNKRAFLISTADARIAWAEVKDELSLQLTYYW"

@@ -13,9 +13,10 @@ import pytest
 from multiblast.accounts import Requester
 from multiblast.accounts.user_tokens import hash_of
 from multiblast.database import JobKind, JobStatus, UserToken, utc_now
+from multiblast.environment import PROXY_SECRET
 from multiblast.reports import Formatting
 from multiblast.services import Services
-from multiblast.settings import PROXY_SECRET, HttpRules, PluginRules, Policy
+from multiblast.settings import HttpRules, PluginRules, Policy
 from tests.support.http_service import HereStarter, config, serving
 from tests.support.plugins import SORT, write_plugin
 

@@ -14,10 +14,11 @@ import pytest
 from blocks.services import using
 from multiblast.accounts import Requester
 from multiblast.database import JobKind, JobStatus
+from multiblast.environment import HTTP_URL
 from multiblast.jobs import address_of
 from multiblast.reports import Formatting
 from multiblast.services import Services
-from multiblast.settings import HTTP_URL, HttpRules, Policy
+from multiblast.settings import HttpRules, Policy
 from tasks import page
 from tests.support.http_service import HereStarter, config, ended, serving
 from tests.support.people import ADMINISTRATOR

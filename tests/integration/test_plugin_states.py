@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from multiblast.accounts import Requester
+from multiblast.environment import PLUGINS_DATABASE
 from multiblast.plugins.rounds import PluginError
 from multiblast.services import Services
-from multiblast.settings import PLUGINS_DATABASE, PluginRules, Policy
+from multiblast.settings import PluginRules, Policy
 from tests.support.plugins import write_plugin
 
 # Alembic comes from the network or uv's cache, as with any plugin's packages.

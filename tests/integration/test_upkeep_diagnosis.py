@@ -19,11 +19,12 @@ from typer.testing import CliRunner
 from deployments.command_line import app
 from deployments.diagnosis import diagnose_gateway, diagnose_server, diagnose_sites
 from multiblast.database import Database
+from multiblast.environment import GATEWAY, SITE_KEY
 from multiblast.errors import InvalidInputError
 from multiblast.installation import Installation
 from multiblast.search import read_submission
 from multiblast.services import Services
-from multiblast.settings import GATEWAY, SITE_KEY, GatewayRules, PluginRules
+from multiblast.settings import GatewayRules, PluginRules
 from multiblast.stores import LocalStore
 from multiblast.targets import Targets
 from multiblast.upkeep.diagnosis import Finding, Verdict, diagnose

@@ -17,9 +17,10 @@ import pytest
 from sqlmodel import select
 
 from multiblast.database import Database, JobStatus, Notice, QueryJob, utc_now
+from multiblast.environment import HTTP_URL
 from multiblast.errors import InvalidInputError
 from multiblast.jobs import Jobs
-from multiblast.settings import HTTP_URL, NoticeRules, Policy
+from multiblast.settings import NoticeRules, Policy
 from multiblast.upkeep import Notices
 from multiblast.upkeep.notice_delivery import check_url
 

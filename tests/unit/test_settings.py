@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from multiblast.settings import (
+from multiblast.environment import (
     CONTAINER_MODE,
     COUPLING_BYTES,
     ENVIRONMENT,
@@ -17,9 +17,8 @@ from multiblast.settings import (
     PLUGIN_ENVIRONMENT,
     PROXY_SECRET,
     WORKER,
-    QueryLimits,
-    home,
 )
+from multiblast.settings import QueryLimits, home
 
 
 def test_home_is_what_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

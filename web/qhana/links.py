@@ -13,10 +13,10 @@ from urllib.parse import quote, urlencode
 from fastapi import Depends, Request
 
 from multiblast.database import PluginJob
+from multiblast.environment import HTTP_URL
 from multiblast.gateway.grants import GrantKeys
 from multiblast.ids import is_id
 from multiblast.plugins.plugin import Plugin
-from multiblast.settings import HTTP_URL
 from web.service import ServiceOfRequest
 
 TASK_S = 30 * 24 * 3600
