@@ -42,6 +42,7 @@ from multiblast.settings import QueryLimits
 from multiblast.stores import LocalStore
 from multiblast.targets import Targets
 from tests.benchmarks.bench_data import back_translated, changed, cut, mark, nucleotides, proteins, shuffled
+from tests.benchmarks.cpu_times import Seconds, cpu_s, spent_s, timed
 
 _LARGE_BYTES = 1_000_000_000
 _SHOWN = 8  # modules in a profile
@@ -67,7 +68,7 @@ class Bench:
         arguments = [word for name, value in self.options.items() for word in (f"-{name}", str(value))]
         arguments += ["-num_threads", str(threads)] + (["-mt_mode", str(mode)] if mode else [])
         command = [self.program, "-query", query, "-db", self.database, "-outfmt", "6", *arguments]
-        return _timed(lambda: subprocess.run([*map(str, command), "-out", os.devnull], check=True))
+        return timed(lambda: subprocess.run([*map(str, command), "-out", os.devnull], check=True))
 
     def services(self) -> Services:
         """Return services that know nothing yet."""
@@ -82,7 +83,7 @@ class Bench:
     def ours(self, services: Services, queries: list[Sequence] | None = None) -> float:
         """Submit a query and make its tabular report; return seconds."""
         query = self._write(queries or self.queries, "ours.fasta")
-        return _timed(lambda: self._submit(services, query))
+        return timed(lambda: self._submit(services, query))
 
     def submit_once(self) -> None:
         """Submit the query to services that know nothing yet."""
@@ -91,7 +92,7 @@ class Bench:
     def ours_without_report(self, services: Services, queries: list[Sequence]) -> float:
         """Submit a query; return seconds."""
         query = self._write(queries, "ours.fasta")
-        return _timed(lambda: self._search(services, query))
+        return timed(lambda: self._search(services, query))
 
     def profile(self) -> str:
         """Submit the query once more, in one thread; return which modules took most CPU time of it."""
@@ -113,9 +114,9 @@ class Bench:
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:
-        before = _spent_s(resource.RUSAGE_SELF)
+        before = spent_s(resource.RUSAGE_SELF)
         yield
-        self.phases.setdefault(name, []).append(_spent_s(resource.RUSAGE_SELF) - before)
+        self.phases.setdefault(name, []).append(spent_s(resource.RUSAGE_SELF) - before)
 
     def _submit(self, services: Services, query: Path, cores: int = CORES) -> None:
         job_id = self._search(services, query, cores)
@@ -131,14 +132,14 @@ class Bench:
         with services.wanted_reports.early_parts(job_id) as parts:
             if early:
                 parts.start()
-            searched = _timed(lambda: self._run(services, job_id, cores))
+            searched = timed(lambda: self._run(services, job_id, cores))
 
             def report() -> None:
                 parts.stop()
                 for one in services.wanted_reports.of(job_id):
                     services.reports.run(one.id, early=parts).execute()
 
-            return searched, _timed(report)
+            return searched, timed(report)
 
     def _search(self, services: Services, query: Path, cores: int = CORES) -> str:
         job_id = self._record(services, query)
@@ -169,7 +170,7 @@ class Bench:
             subprocess.run(command, input=sequence.canonical, check=True)
 
         with ThreadPoolExecutor(CORES) as pool:
-            seconds = _timed(lambda: list(pool.map(one, self.queries[:count])))
+            seconds = timed(lambda: list(pool.map(one, self.queries[:count])))
         return seconds * len(self.queries) / count
 
     def _write(self, queries: list[Sequence], name: str) -> Path:
@@ -230,7 +231,7 @@ def split_speed(directory: Path, repeats: int) -> None:
             for _ in split(stream, size):
                 pass
 
-    seconds = statistics.median(_cpu_s(_timed(run)) for _ in range(repeats))
+    seconds = statistics.median(cpu_s(timed(run)) for _ in range(repeats))
     megabytes = archive.stat().st_size / 1e6
     console.print(f"split: {megabytes / seconds:.0f} MB/s of CPU time, of {megabytes:.0f} MB (goal: at least 100)")
 
@@ -334,33 +335,9 @@ def _interleaved(
 def _ratio(name: str, ours: list[float], other: list[float], goal: float) -> bool:
     """Print a ratio of medians, and whether it is at most its goal; return that."""
     ratio = statistics.median(ours) / statistics.median(other)
-    cpu = statistics.median(map(_cpu_s, ours)) / statistics.median(map(_cpu_s, other))
+    cpu = statistics.median(map(cpu_s, ours)) / statistics.median(map(cpu_s, other))
     console.print(f"{name}: {ratio:.3f} (goal: at most {goal}, {mark(is_met=ratio <= goal)}); by CPU time {cpu:.3f}")
     return ratio <= goal
-
-
-class Seconds(float):
-    """Wall time, with the CPU time of this process and its children, which other work on the machine leaves alone."""
-
-    cpu: float
-
-
-def _timed(run: Callable[[], object]) -> Seconds:
-    started, cpu = time.perf_counter(), _spent_s()
-    run()
-    seconds = Seconds(time.perf_counter() - started)
-    seconds.cpu = _spent_s() - cpu
-    return seconds
-
-
-def _cpu_s(seconds: float) -> float:
-    return seconds.cpu if isinstance(seconds, Seconds) else seconds
-
-
-def _spent_s(*which: int) -> float:
-    """Return the CPU time spent so far, by default by this process and its children."""
-    usage = [resource.getrusage(who) for who in which or (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in usage)
 
 
 PARTS: dict[str, Callable[[Path, int], None]] = {

@@ -12,7 +12,7 @@ import resource
 import shutil
 import statistics
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,6 +36,7 @@ from multiblast.targets.digests import sequence_digests
 from multiblast.targets.makeblastdb import build_database
 from multiblast.targets.volume import read_volume
 from tests.benchmarks.bench_data import many_proteins, proteins
+from tests.benchmarks.cpu_times import spent_s, timed
 
 UPDATES = ("first", "second")
 GOALS = {1: 0.15, 10: 0.35}
@@ -136,7 +137,7 @@ def _source() -> Path:
 
 def _measure_digests(path: Path) -> None:
     volume = read_volume(path, "p")
-    seconds = statistics.median(_cpu(lambda: sum(map(len, sequence_digests(volume)))) for _ in range(5))
+    seconds = statistics.median(timed(lambda: sum(map(len, sequence_digests(volume)))).cpu for _ in range(5))
     each = seconds / volume.sequences
     console.print(
         f"digests of {volume.sequences:,} sequences: {1000 * seconds:.0f} ms of CPU, {1e6 * each:.1f} µs each; "
@@ -158,7 +159,7 @@ def _measure_growth(directory: Path, queries: list[Sequence], subjects: list[Seq
         for size in sizes[1:]:
             _build(root, subjects[:size])
             updates.append(_update(knowing, queries, directory))
-        whole = _cpu(lambda: _search(other, queries, directory))
+        whole = timed(lambda: _search(other, queries, directory)).cpu
         if _digests(other) - _digests(knowing):
             raise RuntimeError("results that were found in part are not those of the whole")
         return [
@@ -174,7 +175,7 @@ def _update(services: Services, queries: list[Sequence], directory: Path) -> Mea
     """Search by what is known; what a whole search takes is left open."""
     so_far, plans = _in_part(services), list[Plan]()
     with _phases() as phases:
-        part = _cpu(lambda: plans.append(_search(services, queries, directory)))
+        part = timed(lambda: plans.append(_search(services, queries, directory))).cpu
     phases[PYTHON] = part - sum(phases.values())
     return Measured(part, 0, phases, _in_part(services) - so_far, len(queries), plans[0].before)
 
@@ -194,12 +195,12 @@ def _in_part(services: Services) -> int:
 def _phases() -> Iterator[Phases]:
     """Add up what programs use, by what they are started for; only one may run at a time."""
     found: Phases = dict.fromkeys((SAMPLE, PART, WHOLE, OTHER), 0.0)
-    leave, before = Program.__exit__, _used(resource.RUSAGE_CHILDREN)
+    leave, before = Program.__exit__, spent_s(resource.RUSAGE_CHILDREN)
 
     def counted(program: Program, *error: Any) -> None:
         nonlocal before
         leave(program, *error)
-        now = _used(resource.RUSAGE_CHILDREN)
+        now = spent_s(resource.RUSAGE_CHILDREN)
         found[_phase_of(program.command)] += now - before
         before = now
 
@@ -240,17 +241,6 @@ def _search(services: Services, queries: list[Sequence], directory: Path) -> Pla
         run.search(batch)
     run.finish()
     return plan
-
-
-def _cpu(work: Callable[[], object]) -> float:
-    before = _used()
-    work()
-    return _used() - before
-
-
-def _used(*whose: int) -> float:
-    usage = [resource.getrusage(who) for who in whose or (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in usage)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,9 @@ from multiblast.search.plugins import find_plugins_by
 from multiblast.sequences import Sequence
 from multiblast.services import Services
 from multiblast.settings import PluginRules
-from tests.benchmarks.bench import CORES, Bench, _ratio, _timed
+from tests.benchmarks.bench import CORES, Bench, _ratio
 from tests.benchmarks.bench_data import back_translated, many_proteins, proteins, shuffled
+from tests.benchmarks.cpu_times import timed
 from tests.support.search_plugins import PlainProgram
 
 console = Console(highlight=False)
@@ -44,7 +45,7 @@ def _bench(directory: Path, program: str, queries: list[Sequence], database: Pat
     console.print(f"{program}: a search of one sequence, with the making of its database: {first:.2f} s")
     times: dict[str, list[float]] = {"plain": [], "cold": [], "known": []}
     for number in range(repeats):
-        times["plain"].append(_timed(lambda: plain.rows(queries, threads=CORES)))
+        times["plain"].append(timed(lambda: plain.rows(queries, threads=CORES)))
         services = bench.services()
         times["cold"].append(bench.ours(services))
         times["known"].append(bench.ours(services, shuffled(queries, number)))
