@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 import yaml
@@ -18,6 +17,7 @@ from rich.table import Table
 
 from deployments.command_line import display
 from deployments.command_line.arguments import Job, Json, User
+from deployments.command_line.registry_output import count, finish, print_answer, remove_confirmed
 from deployments.command_line.session import local_services, requester
 from deployments.server import running_server
 from multiblast.errors import InvalidInputError
@@ -31,11 +31,10 @@ from multiblast.registry.model.rows import Endpoint
 from multiblast.registry.remotes.known import Remotes
 from multiblast.registry.runs import execution
 from multiblast.registry.sync import commands as sync_commands
-from multiblast.registry.sync.collection import Removal, delete
 from multiblast.registry.sync.collection import collect as collect_items
+from multiblast.registry.sync.collection import delete
 from multiblast.registry.sync.commands import commit as commit_items
 from multiblast.registry.sync.mending import mend
-from multiblast.registry.sync.summary import ItemResult, TransferSummary
 from multiblast.registry.views.export import write_provenance
 from multiblast.registry.views.info import info
 from multiblast.registry.views.listing import list_items
@@ -49,14 +48,6 @@ app = typer.Typer(
 
 Begin with `config NAME` and `remote NAME URL`; then `pull config.yaml`, `run config.yaml`, `commit`, `push`.""",
 )
-
-_KNOWN_LISTED = 20  # of a transfer: many that are nothing new would hide what is
-_STYLES = {
-    ItemResult.CONFLICT: "bold red",
-    ItemResult.FAILED: "bold red",
-    ItemResult.DONE: "green",
-    ItemResult.RESTORED: "green",
-}
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -101,7 +92,9 @@ def config(
         user = bind(
             registry, name, data_store, namespace=namespace, full_name=full_name, identifier=identifier, remote=remote
         )
-    _print(json, asdict(user), f"{user.username} works in namespace {user.namespace}; files are in {user.data_store}")
+    print_answer(
+        json, asdict(user), f"{user.username} works in namespace {user.namespace}; files are in {user.data_store}"
+    )
 
 
 @app.command("remote")
@@ -120,7 +113,7 @@ def name_remote(
         dropped = Remotes(registry).set(name, url, token, files)
     url, files = shown(url), shown(files)
     text = f"{name} is {url}" + ("; the token of its old address was dropped: set the new one with --token" * dropped)
-    _print(json, {"name": name, "url": url, "files": files, "dropped_token": dropped}, text)
+    print_answer(json, {"name": name, "url": url, "files": files, "dropped_token": dropped}, text)
 
 
 @app.command()
@@ -136,12 +129,12 @@ def generate(
         queries, who = local_services().registered_queries, binding(registry, user)
         working = execution.generate(config, target, registry, who, queries=queries, dry_run=dry_run)
     plain = {"inputs": [str(one.name) for one in working.inputs], "outputs": [str(one.name) for one in working.outputs]}
-    _print(
+    print_answer(
         json,
         plain,
         working.text
         if dry_run
-        else f"{target}: {_count(len(working.inputs), 'input')}, {_count(len(working.outputs), 'output')}",
+        else f"{target}: {count(len(working.inputs), 'input')}, {count(len(working.outputs), 'output')}",
     )
 
 
@@ -158,16 +151,16 @@ def pull(
     with _registry() as registry, _remote(registry, remote) as end:
         who = binding(registry, user)
         if dry_run:
-            _finish(sync_commands.plan_pull(config, registry, end, who), json)
+            finish(sync_commands.plan_pull(config, registry, end, who), json)
         report = sync_commands.pull(config, registry, end, who, all_files=all_files)
-    _finish(report, json)
+    finish(report, json)
 
 
 @app.command()
 def register(config: ConfigFile, user: UserName = "", dry_run: DryRun = False, json: Json = False) -> None:
     """Record what a configuration registers, without asking a remote."""
     with _registry() as registry:
-        _finish(sync_commands.register_alone(config, registry, binding(registry, user), dry_run=dry_run), json)
+        finish(sync_commands.register_alone(config, registry, binding(registry, user), dry_run=dry_run), json)
 
 
 @app.command()
@@ -184,10 +177,10 @@ def run(
     with _registry() as registry:
         who, queries = binding(registry, user), local_services().registered_queries
         if dry_run:
-            _finish(execution.plan_run(config, registry, who, queries=queries, dirty=dirty), json)
+            finish(execution.plan_run(config, registry, who, queries=queries, dirty=dirty), json)
         done = execution.run(config, registry, who, queries=queries, server=serving, dirty=dirty)
     text = f"code run {done.uuid}, {done.seconds:.1f} s: {', '.join(done.outputs) or 'no outputs'}"
-    _print(json, asdict(done), "\n".join([text, *(f"note: {note}" for note in done.notes)]))
+    print_answer(json, asdict(done), "\n".join([text, *(f"note: {note}" for note in done.notes)]))
 
 
 @app.command()
@@ -217,7 +210,7 @@ def show_token(user: UserName = "") -> None:
 def commit(items: Items, dry_run: DryRun = False, json: Json = False) -> None:
     """Mark code runs or files, with all their provenance, to be pushed."""
     with _registry() as registry:
-        _finish(commit_items(registry, items, dry_run=dry_run), json)
+        finish(commit_items(registry, items, dry_run=dry_run), json)
 
 
 @app.command()
@@ -230,7 +223,7 @@ def uncommit(
     if not items and not every:
         raise InvalidInputError("say what is not to be pushed, or --all")
     with _registry() as registry:
-        _finish(sync_commands.uncommit(registry, items or [], every=every), json)
+        finish(sync_commands.uncommit(registry, items or [], every=every), json)
 
 
 @app.command("list")
@@ -277,7 +270,7 @@ def describe_item(
     )  # fmt: skip
     with _registry() as registry:
         done = describe(registry, item, said)
-    _print(json, {"item": item, "recorded": done}, "\n".join(done) or "nothing new")
+    print_answer(json, {"item": item, "recorded": done}, "\n".join(done) or "nothing new")
 
 
 @app.command()
@@ -285,9 +278,9 @@ def push(remote: RemoteName = "", dry_run: DryRun = False, json: Json = False) -
     """Send what was committed, with its provenance and its public files, to the remote."""
     with _registry() as registry, _remote(registry, remote) as end:
         if dry_run:
-            _finish(sync_commands.plan_push(registry, end), json)
+            finish(sync_commands.plan_push(registry, end), json)
         report = sync_commands.push(registry, end)
-    _finish(report, json)
+    finish(report, json)
 
 
 @app.command()
@@ -304,14 +297,14 @@ def status(
         else:
             with _remote(registry, remote) as end:
                 report = state_of(registry, end, items or [])
-    _finish(report, json)
+    finish(report, json)
 
 
 @app.command()
 def update(remote: RemoteName = "", dry_run: DryRun = False, json: Json = False) -> None:
     """Pull the newest version of everything that is here."""
     with _registry() as registry, _remote(registry, remote) as end:
-        _finish(sync_commands.update(registry, end, dry_run=dry_run), json)
+        finish(sync_commands.update(registry, end, dry_run=dry_run), json)
 
 
 @app.command("gc")
@@ -325,7 +318,7 @@ def collect(
     """Remove what is synced, and in the provenance of nothing that is not."""
     with _registry() as registry, _remotes(registry) as remotes:
         work = partial(collect_items, registry, remotes, files=files, every=every)
-        _remove(work, json, dry_run=dry_run, yes=yes or json)
+        remove_confirmed(work, json, dry_run=dry_run, yes=yes or json)
 
 
 @app.command("delete")
@@ -339,7 +332,7 @@ def remove(
     """Remove one code run or file from the registry and the store."""
     with _registry() as registry, nullcontext([]) if force else _remotes(registry) as remotes:
         work = partial(delete, registry, item, remotes, force=force)
-        _remove(work, json, dry_run=dry_run, yes=yes or json or force)
+        remove_confirmed(work, json, dry_run=dry_run, yes=yes or json or force)
 
 
 @app.command("info")
@@ -364,7 +357,7 @@ def verify_files(
         if mend_files:
             with _remotes(registry) as remotes:
                 report = mend(registry, report, remotes)
-        _finish(report, json)
+        finish(report, json)
 
 
 @app.command()
@@ -376,7 +369,7 @@ def export(
     """Write something's provenance for other programs and for people."""
     with _registry() as registry:
         write_provenance(registry, item, target)
-    _print(json, {"item": item, "target": str(target)}, str(target))
+    print_answer(json, {"item": item, "target": str(target)}, str(target))
 
 
 @app.command()
@@ -388,7 +381,7 @@ def record(job: Job, user: User = "", json: Json = False) -> None:
     at.job_door(job).lookup(who, job, link=False)
     with _registry() as registry:
         run = at.provenance.record(registry, job)
-    _print(json, {"job": job, "code_run": run}, f"code run {run}")
+    print_answer(json, {"job": job, "code_run": run}, f"code run {run}")
 
 
 def _remotes(registry: Registry) -> AbstractContextManager[list[Endpoint]]:
@@ -398,69 +391,3 @@ def _remotes(registry: Registry) -> AbstractContextManager[list[Endpoint]]:
 
         return open_remotes(registry)
     return Remotes(registry).open_all()
-
-
-def _print(json: bool, plain: Any, text: str) -> None:
-    if json:
-        display.print_json(plain)
-    else:
-        display.console.print(text)
-
-
-def _finish(report: TransferSummary, json: bool) -> None:
-    """Print a report; end with its exit code."""
-    if json:
-        display.print_json(report.plain())
-    else:
-        table = Table(box=None, header_style="bold", pad_edge=False)
-        for column in ("item", "result", "bytes", "reason"):
-            table.add_column(column, justify="right" if column == "bytes" else "left")
-        known = report.count(ItemResult.KNOWN)
-        listed = [o for o in report.outcomes if o.result != ItemResult.KNOWN or o.reason or known <= _KNOWN_LISTED]
-        for one in listed:
-            style = _STYLES.get(one.result, "")
-            table.add_row(
-                escape(one.item),
-                f"[{style}]{one.result}[/]" if style else one.result,
-                f"{one.size_bytes:,}",
-                escape(one.reason),
-            )
-        display.console.print(table)
-        if len(listed) < len(report.outcomes):
-            display.console.print(f"{len(report.outcomes) - len(listed):,} more are known and not listed")
-        for note in report.notes:
-            display.console.print(f"note: {note}", markup=False)
-        items, requests = _count(len(report.outcomes), "item"), _count(report.requests, "request")
-        display.console.print(f"{items}, {requests}, {report.seconds:.1f} s")
-    raise typer.Exit(report.exit_code)
-
-
-def _remove(work: Callable[..., Removal], json: bool, *, dry_run: bool, yes: bool) -> None:
-    """Find out what would be removed, and remove it if that is confirmed."""
-    done = work(dry_run=True)
-    word = "would be removed"
-    if not dry_run:
-        if not json:
-            _list(done)
-        if not yes:
-            typer.confirm(f"Remove {_counted(done)}?", abort=True, err=True)
-        done, word = work(), "removed"
-    elif not json:
-        _list(done)
-    _print(json, asdict(done), f"{_counted(done)} {word}, {done.size_bytes:,} bytes")
-
-
-def _counted(done: Removal) -> str:
-    copies = f" and {len(done.copies):,} working copies" if done.copies else ""
-    return f"{_count(done.rows, 'record')} and {_count(len(done.files), 'file')}{copies}"
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
-
-
-def _list(done: Removal) -> None:
-    for line in (*done.items, *(f"file {sha1}" for sha1 in done.files), *done.copies):
-        display.console.print(line, markup=False, highlight=False, soft_wrap=True)
-    for note in done.notes:
-        display.console.print(f"note: {note}", markup=False)
