@@ -29,7 +29,7 @@ from multiblast.registry.local.registry import Registry, open_database
 from multiblast.registry.local.users import RegistryUser, bind
 from multiblast.registry.model.kinds import KINDS
 from multiblast.registry.model.names import ProductName
-from multiblast.registry.model.rows import ROWS
+from multiblast.registry.model.rows import ROWS, DataProductRow, ObjectComponentRow, ObjectRow
 from multiblast.registry.model.tables import (
     CodeRepoRelease,
     CodeRun,
@@ -211,6 +211,12 @@ class Local(Registry):
         told["author"] = [author for author in told["author"] if "orcid.org/rich" not in author]  # the user of a pull
         told["namespace"] = [space for space in told["namespace"] if "'rich'" not in space]  # as above
         return told
+
+    def products_of(self, references: list[str]) -> set[str]:
+        """Return the names of the data products that components are of."""
+        parts = self.read(ObjectComponentRow, references)
+        rows = self.details(DataProductRow, "object", self.read(ObjectRow, {one.object for one in parts}))
+        return {row.name for row in rows}
 
     def author(self, name: str | None, identifier: str | None = None) -> int:
         with self.writing() as session:

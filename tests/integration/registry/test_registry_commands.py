@@ -10,15 +10,11 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree as ET
 
 import pytest
 import yaml
-from prov.model import ProvDocument
-from rocrate.rocrate import ROCrate
 from sqlalchemy import event
 from sqlmodel import select
 from typer.testing import CliRunner
@@ -29,7 +25,6 @@ from multiblast.registry.local.users import bind, binding, bound_users
 from multiblast.registry.model.rows import (
     CodeRunRow,
     DataProductRow,
-    ExternalObjectRow,
     KeyValueRow,
     ObjectRow,
     StorageLocationRow,
@@ -37,12 +32,10 @@ from multiblast.registry.model.rows import (
 from multiblast.registry.model.tables import StorageLocation
 from multiblast.registry.remotes.known import Remotes
 from multiblast.registry.remotes.public_view import PublicView
-from multiblast.registry.runs.execution import generate, plan_run, run
+from multiblast.registry.runs.execution import plan_run, run
 from multiblast.registry.sync.collection import collect, delete
-from multiblast.registry.sync.commands import commit, plan_pull, pull, push
+from multiblast.registry.sync.commands import commit, pull, push
 from multiblast.registry.sync.summary import ItemResult
-from multiblast.registry.views.export import write_crate, write_prov
-from multiblast.registry.views.graph import provenance, provenance_svg
 from multiblast.registry.views.info import info
 from multiblast.registry.views.status import status, verify
 
@@ -131,108 +124,6 @@ def test_registry_run_again_makes_the_next_version(here: Any, config: Callable[[
     text += "write: [{data_product: r/n, file_type: txt}]\n"
     for version in ("0.0.1", "0.0.2"):
         assert run(config(text.replace("VERSION", version)), here, user).outputs == (f"rich:r/n@{version}",)
-
-
-REGISTER = """\
-register:
-- {namespace: who, full_name: World Health, website: "https://who.int"}
-- {author: Ann, identifier: "https://orcid.org/ann"}
-- {data_product: tables/t, root: "ROOT", path: t.csv, file_type: csv, version: "${{PATCH}}", namespace_name: who,
-   authors: [Ann], hash: "HASH"}
-- {external_object: papers/p, cache: "ROOT/t.csv", file_type: csv, version: 1.0.0, namespace_name: who, title: A paper,
-   release_date: 2026-01-01, primary: false, identifier: "https://doi.org/10/x"}
-"""
-
-
-def registering(here: Any, config: Callable[[str], Path], tmp_path: Path, content: str, sha: str = "") -> Any:
-    from multiblast.registry.config.document import Document
-    from multiblast.registry.config.schema import parse_config
-    from multiblast.registry.sync.registration import register
-
-    (tmp_path / "t.csv").write_text(content)
-    text = REGISTER.replace("ROOT", str(tmp_path)).replace("HASH", sha)
-    from multiblast.registry.config.document import read_document
-
-    document: Document = read_document(config(text))
-    return register(here, parse_config(document.data, document))
-
-
-def test_registry_register_keeps_a_patch_while_the_file_is_unchanged(
-    here: Any, config: Callable[[str], Path], tmp_path: Path
-) -> None:
-    results = [registering(here, config, tmp_path, content)[0] for content in ("a", "a", "b")]
-    assert [(o.item, o.result) for o in results] == [
-        ("who:tables/t@0.0.1", ItemResult.DONE),
-        ("who:tables/t@0.0.1", ItemResult.KNOWN),
-        ("who:tables/t@0.0.2", ItemResult.DONE),
-    ]
-
-
-def test_registry_register_refuses_another_digest_and_goes_on(
-    here: Any, config: Callable[[str], Path], tmp_path: Path
-) -> None:
-    results = registering(here, config, tmp_path, "a", "0" * 40)
-    assert [o.result for o in results] == [ItemResult.FAILED, ItemResult.DONE]
-    assert "not the file" in results[0].reason
-
-
-def test_registry_register_same_version_with_other_bytes_is_a_conflict(
-    here: Any, config: Callable[[str], Path], tmp_path: Path
-) -> None:
-    registering(here, config, tmp_path, "a")
-    assert registering(here, config, tmp_path, "b")[1].result == ItemResult.CONFLICT
-
-
-def test_registry_register_records_what_it_is_of(here: Any, config: Callable[[str], Path], tmp_path: Path) -> None:
-    registering(here, config, tmp_path, "a")
-    (paper,) = here.since(ExternalObjectRow, 0)
-    assert (paper.title, paper.release_date) == ("A paper", datetime(2026, 1, 1, tzinfo=UTC))
-    assert paper.primary_not_supplement is False
-
-
-@pytest.mark.parametrize("where", ["root: sub, path: t.csv", "cache: sub/t.csv"])
-def test_registry_pull_registers_what_lies_beside_the_configuration(
-    here: Any, remote: Any, config: Callable[[str], Path], where: str
-) -> None:
-    path = config(f"register: [{{data_product: tables/t, {where}, file_type: csv, version: 1.0.0}}]")
-    (path.parent / "sub").mkdir()
-    (path.parent / "sub" / "t.csv").write_text("beside")
-    assert [o.result for o in pull(path, here, remote.open(), here.user()).outcomes] == [ItemResult.DONE]
-    assert info(here, "rich:tables/t@1.0.0")[0]["size_bytes"] == 6
-
-
-def test_registry_pull_uses_a_copy_that_is_here(
-    here: Any, second: Any, remote: Any, config: Callable[[str], Path]
-) -> None:
-    """A plan only asks for its length; nothing is downloaded."""
-    here.commit("object", here.product("params/a", "content").object_id)
-    push(here, remote.open())
-    path = config("read: [{data_product: params/a, use: {namespace: rich, cache: copy.csv}}]")
-    user = second.user()
-    assert "no file" in pull(path, second, remote.open(), user).outcomes[0].reason
-    delete(second, "rich:params/a@1.0.0", [], force=True)
-    (path.parent / "copy.csv").write_text("content")
-    remote.control(forget=True)
-    plan_pull(path, second, remote.open(), user)
-    assert list(second.files.store.list("files/")) == []
-    assert pull(path, second, remote.open(), user).exit_code == 0
-    assert [line for line in remote.log if line.startswith("GET /data/")] == [
-        "GET /data/" + here.product("params/a", "content").sha1
-    ]
-
-
-def test_registry_pull_registers_from_the_web(
-    here: Any, second: Any, remote: Any, config: Callable[[str], Path]
-) -> None:
-    one = here.product("params/a", "web")
-    here.commit("object", one.object_id)
-    push(here, remote.open())
-    text = f"register: [{{data_product: from/web, root: '{remote.url}/data/', path: {one.sha1}, file_type: txt}}]"
-    user = second.user()
-    report = pull(config(text), second, remote.open(), user)
-    assert [(o.item, o.result) for o in report.outcomes] == [("rich:from/web@0.0.1", ItemResult.DONE)]
-    made = generate(config(text), second.directory / "working.yaml", second, user)
-    assert [str(one.name) for one in made.inputs] == ["rich:from/web@0.0.1"]
 
 
 def test_registry_status_tells_ahead_synced_behind_and_conflict(here: Any, second: Any, remote: Any) -> None:
@@ -347,77 +238,6 @@ def test_registry_tokens_are_for_their_owner_only(here: Any) -> None:
     path = here.directory / "secrets.json"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert b"secret-token" not in (here.directory / "registry.sqlite").read_bytes()
-
-
-@pytest.fixture
-def chain(here: Any) -> Any:
-    first, middle, last = (
-        here.product(f"params/{n}", n, authors=[here.author("Ann")]) for n in ("first", "middle", "last")
-    )
-    here.product("params/secret", "secret", public=False)
-    here.run([first], [middle], "make <middle>")
-    here.run([middle], [last], "make last")
-    return here
-
-
-def test_registry_prov_is_read_by_the_library(chain: Any, tmp_path: Path) -> None:
-    write_prov(chain, "rich:params/last@1.0.0", tmp_path / "prov.json")
-    document = ProvDocument.deserialize(str(tmp_path / "prov.json"), format="json")
-    names = [type(record).__name__ for record in document.get_records()]
-    assert names.count("ProvActivity") == names.count("ProvGeneration") == names.count("ProvDerivation") == 2
-    assert "first" in (tmp_path / "prov.json").read_text()
-
-
-def test_registry_crate_is_read_by_the_library(chain: Any, tmp_path: Path) -> None:
-    write_crate(chain, "rich:params/last@1.0.0", tmp_path / "crate")
-    crate = ROCrate(tmp_path / "crate")
-    names = {entity.get("name") for entity in crate.get_entities()}
-    assert {"rich:params/first@1.0.0", "rich:params/middle@1.0.0", "rich:params/last@1.0.0", "make last"} <= names
-    files = [entity for entity in crate.data_entities if entity.type == "File"]
-    assert files
-    assert all((tmp_path / "crate" / file.id).is_file() for file in files)
-    actions = [entity for entity in crate.get_entities() if entity.type == "CreateAction"]
-    assert {len(action["result"]) for action in actions} == {1}
-
-
-@pytest.mark.long
-def test_registry_crate_is_valid_by_the_validator(here: Any, tmp_path: Path) -> None:
-    """With all that can be said of a product, a private one, a file that is gone, and two runs."""
-    authors = [here.author("Ann"), here.author(None, "https://orcid.org/0000-0002-1825-0097")]
-    first = here.product("params/first", "first", authors=authors)
-    here.describe(first)
-    middle = here.product("params/middle", "middle")
-    here.run([first, here.product("params/secret", "secret", public=False)], [middle], "make <middle>")
-    here.run([middle], [here.product("params/last", "last")], "make last")
-    (place,) = here.find(StorageLocationRow, [{"storage_root": "1", "hash": first.sha1, "public": True}])
-    here.files.store.delete([place.path])
-    write_crate(here, "rich:params/last@1.0.0", tmp_path / "crate")
-    assert first.sha1 in (tmp_path / "crate" / "ro-crate-metadata.json").read_text()
-    command = [sys.executable, str(Path(__file__).with_name("validate_crate.py")), "cache", "crate"]
-    done = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
-    rules, broken = json.loads(done.stdout.splitlines()[-1])
-    assert broken == []
-    assert rules > 50
-
-
-def test_registry_crate_and_prov_show_nothing_private(here: Any, tmp_path: Path) -> None:
-    secret = here.product("params/secret", "secret bytes", public=False, description="secret words")
-    here.run([secret], [here.product("params/out", "out")])
-    write_crate(here, "rich:params/out@1.0.0", tmp_path / "crate")
-    write_prov(here, "rich:params/out@1.0.0", tmp_path / "prov.json")
-    told = b"".join(path.read_bytes() for path in [*tmp_path.glob("crate/**/*.*"), tmp_path / "prov.json"])
-    assert b"params/secret" in told
-    for word in (b"secret bytes", b"secret words", secret.sha1.encode()):
-        assert word not in told
-
-
-def test_registry_graph_goes_from_left_to_right(chain: Any) -> None:
-    nodes, edges, asked = provenance(chain, "rich:params/last@1.0.0")
-    assert sorted(node.title for node in nodes if node.kind == "code_run") == ["make <middle>", "make last"]
-    assert (len(nodes), len(edges), len(asked)) == (5, 4, 1)
-    svg = ET.fromstring(provenance_svg(chain, "rich:params/last@1.0.0"))  # noqa: S314 - our own
-    columns = sorted({float(box.get("x") or 0) for box in svg.iter("{http://www.w3.org/2000/svg}rect")})
-    assert len(columns) == 6  # the background, and five steps
 
 
 @pytest.mark.long

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import gzip
 import random
-import socketserver
-import threading
-import time
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, nullcontext, suppress
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from multiblast.errors import InvalidInputError, MultiblastError, StoreError
+from multiblast.errors import InvalidInputError, MultiblastError
 from multiblast.registry.config.working_config import matches
 from multiblast.registry.local.items import find_recorded
 from multiblast.registry.model.names import ProductName
 from multiblast.registry.model.rows import ROWS, DataProductRow, FileTypeRow
 from multiblast.registry.model.tables import DataProduct, FileType, Object
 from multiblast.registry.remotes import rest_rows
-from multiblast.registry.remotes.connection import Connection, RetryPolicy
 from multiblast.registry.remotes.public_view import PublicView
 from multiblast.registry.runs.execution import run
 from multiblast.registry.sync import row_graph
@@ -218,64 +214,6 @@ def test_registry_file_that_does_not_end_is_given_up(
     assert outcome.result == ItemResult.FAILED
     words = {"long": "not the file", "unannounced": "sends more than"}
     assert words[made] in outcome.reason
-
-
-SLOW = {
-    "no line": (b"", b"H"),
-    "headers": (b"HTTP/1.1 200 OK\r\nX: ", b"x"),
-    "informational": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
-    "body": (b"HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n", b" "),
-    "chunks": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;x=", b"x"),
-    "redirects": (b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: /x\r\nX: ", b"x"),
-}
-
-
-@contextmanager
-def dripping(first: bytes, drop: bytes) -> Iterator[str]:
-    """A server that answers with something and then, every 10 ms, a little more for as long as anybody listens."""
-
-    class Drip(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            with suppress(OSError):
-                self.request.recv(65536)
-                self.request.sendall(first)
-                while not ended.wait(0.01):
-                    self.request.sendall(drop)
-
-    ended = threading.Event()
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Drip) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/"
-        ended.set()
-        server.shutdown()
-        thread.join()
-
-
-@pytest.mark.parametrize(("slow", "stream"), [*((slow, False) for slow in SLOW), ("body", True), ("chunks", True)])
-def test_registry_answer_that_drips_is_given_up(slow: str, stream: bool) -> None:
-    """Each byte comes well within the time-out."""
-    with dripping(*SLOW[slow]) as url, closing(Connection(url, limits=RetryPolicy(0.1, attempts=3))) as connection:
-        started = time.monotonic()
-        with pytest.raises(StoreError, match=r"(answers|sends) too slowly: .*run the same again to go on"):
-            downloaded(connection, url) if stream else connection.get("namespace/")
-        assert time.monotonic() - started < 1 + 2  # ten times the time-out, and what else goes on here
-    assert connection.requests == 1
-
-
-def downloaded(connection: Connection, url: str) -> bytes:
-    with connection.stream(url) as response:
-        return b"".join(connection.download(response))
-
-
-def test_registry_deadlines_are_those_of_proxies_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    with dripping(*SLOW["headers"]) as url:
-        monkeypatch.setenv("http_proxy", url)
-        with (
-            closing(Connection("http://data.example.org", limits=RetryPolicy(0.1))) as connection,
-            pytest.raises(StoreError, match=r"data\.example\.org/namespace/ answers too slowly"),
-        ):
-            connection.get("namespace/")
 
 
 def smuggled(here: Any, extension: str = "", uuid: str = "", name: str = "") -> str:

@@ -10,23 +10,16 @@ from typing import Any
 
 import pytest
 import yaml
-from prov.model import ProvDocument
-from rocrate.rocrate import ROCrate
 from sqlmodel import select
 
-from multiblast.accounts import Requester
 from multiblast.database import Link
-from multiblast.errors import ConflictError, InvalidInputError, LimitError
-from multiblast.registry.model.rows import CodeRunRow, DataProductRow, KeyValueRow, ObjectComponentRow, ObjectRow
+from multiblast.errors import InvalidInputError, LimitError
+from multiblast.registry.model.rows import CodeRunRow, KeyValueRow, ObjectRow
 from multiblast.registry.remotes.public_view import PublicView
 from multiblast.registry.runs.execution import generate, plan_run, run
-from multiblast.registry.sync.commands import commit, pull, push
+from multiblast.registry.sync.commands import pull
 from multiblast.registry.sync.summary import ItemResult
-from multiblast.registry.views.export import write_crate, write_prov
 from multiblast.registry.views.info import info
-from multiblast.registry.views.status import verify
-from multiblast.reports import Formatting
-from multiblast.search import read_submission
 from multiblast.services import Services
 from multiblast.settings import Policy, UserLimits
 from multiblast.targets import Targets
@@ -48,24 +41,6 @@ search:
 FASTA = "".join(f">{record}" for record in (EXAMPLES / "protein_query.fasta").read_text().split(">")[1:4])
 
 
-@pytest.fixture
-def job(submit: Callable[..., Any]) -> str:
-    return str(submit(FASTA, user="rich").job_id)
-
-
-def report(services: Services, job: str, **request: Any) -> str:
-    formatting = Formatting.read(request.pop("outfmt", "6"), **request)
-    report_id = services.reports.submit(Requester("rich"), job, formatting)
-    return services.reports.run(report_id).execute().report_id
-
-
-def products(registry: Any, references: list[str]) -> set[str]:
-    """Return the names of the data products that components are of."""
-    parts = registry.read(ObjectComponentRow, references)
-    rows = registry.details(DataProductRow, "object", registry.read(ObjectRow, {one.object for one in parts}))
-    return {row.name for row in rows}
-
-
 def test_registry_query_gives_what_blast_gives_and_is_recorded(
     here: Any, services: Services, config: Callable[[str], Path], targets_root: Path, tmp_path: Path
 ) -> None:
@@ -78,8 +53,8 @@ def test_registry_query_gives_what_blast_gives_and_is_recorded(
     assert (here.directory / "data/rich/results/hits/0.0.1.tsv").read_bytes() == plain.stdout
     (row,) = here.since(CodeRunRow, 0)
     assert row.uuid == done.uuid
-    assert products(here, row.inputs) == {"queries/q", "databases/examples/proteins"}
-    assert products(here, row.outputs) == {"results/hits", "results/text"}
+    assert here.products_of(row.inputs) == {"queries/q", "databases/examples/proteins"}
+    assert here.products_of(row.outputs) == {"results/hits", "results/text"}
     told = {one.key: one.value for one in here.since(KeyValueRow, 0)}
     assert told["program_version"] == services.installation.version("blastp")
     assert told["fingerprint"] == services.targets.resolve("demo", "examples", "proteins").fingerprint
@@ -98,7 +73,7 @@ def test_registry_query_by_a_search_plugin_is_recorded_as_those_of_blast(
     done = run(config(rows), here, here.user(), queries=services.registered_queries)
     (row,) = here.since(CodeRunRow, 0)
     assert row.uuid == done.uuid
-    assert products(here, row.inputs) == {"queries/q", "databases/examples/proteins"}
+    assert here.products_of(row.inputs) == {"queries/q", "databases/examples/proteins"}
     told = {one.key: one.value for one in here.since(KeyValueRow, 0)}
     assert told["program_version"] == services.installation.version("diamond-blastp")
     (job,) = (one.query_job_id for one in services.queries.list_jobs(ADMINISTRATOR))
@@ -121,7 +96,7 @@ def test_registry_query_records_as_inputs_what_it_read_alone(
     assert inputs == ["queries/q", "dbs/searched"]
     uuid = run(searched, here, here.user(), queries=services.registered_queries).uuid
     (row,) = [row for row in here.since(CodeRunRow, 0) if row.uuid == uuid]
-    kept = {name for name in products(here, row.inputs) if not name.startswith("databases/")}
+    kept = {name for name in here.products_of(row.inputs) if not name.startswith("databases/")}
     assert kept == {"queries/q", "dbs/searched"}
 
 
@@ -286,10 +261,10 @@ def test_registry_query_searches_a_pulled_product(  # noqa: PLR0913, PLR0917 - t
     assert {line.split("\t")[1].startswith("mine_") for line in lines} == {True, False}
     first, making, again = second.since(CodeRunRow, 0)
     name = f"databases/{made[0].target}/{made[0].name}"
-    assert products(second, first.inputs) == products(second, again.inputs)
-    assert {name, "databases/t/db", "databases/mine"} < products(second, first.inputs)
-    assert products(second, making.inputs) == {"databases/mine"}
-    assert products(second, making.outputs) == {name}
+    assert second.products_of(first.inputs) == second.products_of(again.inputs)
+    assert {name, "databases/t/db", "databases/mine"} < second.products_of(first.inputs)
+    assert second.products_of(making.inputs) == {"databases/mine"}
+    assert second.products_of(making.outputs) == {name}
     (script,) = second.read(ObjectRow, [making.submission_script])
     sha1 = info(second, script.uuid)[0]["sha1"]
     assert b"".join(second.files.stream(sha1)).split()[0] == (b"tar" if kind == "tar.gz" else b"makeblastdb")
@@ -329,107 +304,3 @@ def test_registry_query_needs_who_runs_it(here: Any, config: Callable[[str], Pat
     here.product("queries/q", FASTA, file_type="fasta")
     with pytest.raises(InvalidInputError, match="nothing is here that knows its databases"):
         run(config(SEARCH), here, here.user())
-
-
-def test_registry_job_is_recorded_once(here: Any, services: Services, job: str) -> None:
-    runs = {services.provenance.record(here, job) for _ in range(2)}
-    (row,) = here.since(CodeRunRow, 0)
-    assert runs == {row.uuid}
-    names = products(here, row.inputs)
-    assert "databases/examples/proteins" in names
-    (query,) = [name for name in names if name.startswith("queries/")]
-    assert info(here, f"demo:{query}@1.0.0")[0]["size_bytes"] > 0
-    assert products(here, row.outputs) == {f"results/{job}"}
-
-
-def test_registry_job_says_with_what_it_was_searched(here: Any, services: Services, job: str) -> None:
-    services.provenance.record(here, job)
-    (row,) = here.since(CodeRunRow, 0)
-    texts = {}
-    for field in ("model_config", "submission_script"):
-        sha1 = info(here, here.read(ObjectRow, [row.field(field)])[0].uuid)[0]["sha1"]
-        texts[field] = b"".join(here.files.stream(sha1)).decode()
-    fingerprint = services.targets.resolve("demo", "examples", "proteins").fingerprint
-    assert yaml.safe_load(texts["model_config"]) == {
-        "program": "blastp",
-        "program_version": services.installation.version("blastp"),
-        "databases": {"demo/examples/proteins": fingerprint},
-        "options": {},
-    }
-    command = texts["submission_script"].split()
-    assert "blastp" in command[0]
-    assert command[command.index("-db") + 1].endswith("demo/examples/blast/proteins")
-
-
-def test_registry_job_searched_with_another_database_is_another_run(
-    here: Any, make_services: Callable[..., Services], tmp_path: Path
-) -> None:
-    root = tmp_path / "targets"
-    directory = root / "own" / "t" / "blast"
-    directory.mkdir(parents=True)
-    services = make_services(root=root)
-    for text in (FASTA, FASTA.replace(">", ">x")):
-        (tmp_path / "db.fasta").write_text(text)
-        build_database(tmp_path / "db.fasta", directory, "db", molecule="protein", title="db")
-        recorded = services.queries.submit(
-            Requester(administrator=True), read_submission(query=FASTA, targets=["own/t/db"])
-        )
-        services.queries.run(recorded.job_id).execute()
-        services.provenance.record(here, recorded.job_id)
-    assert len(here.since(CodeRunRow, 0)) == 2
-    versions = [row.version for row in here.products("own", ["databases/*"])]
-    assert len(set(versions)) == 2
-
-
-def test_registry_job_that_is_not_complete_is_not_recorded(here: Any, services: Services) -> None:
-    submission = read_submission(query=FASTA, targets=["demo/examples/proteins"])
-    recorded = services.queries.submit(Requester(administrator=True), submission)
-    with pytest.raises(ConflictError, match="is queued"):
-        services.provenance.record(here, recorded.job_id)
-
-
-def test_registry_report_is_recorded_with_its_files(here: Any, services: Services, job: str) -> None:
-    services.provenance.record(here, job)
-    made = report(services, job)
-    runs = {services.provenance.record(here, made) for _ in range(2)}
-    assert len(runs) == 1
-    _, row = here.since(CodeRunRow, 0)
-    assert {f"results/{job}", "databases/examples/proteins"} < products(here, row.inputs)
-    (name,) = products(here, row.outputs)
-    assert name.startswith(f"reports/{made}/")
-    (product,) = here.products("demo", [name])
-    (told,) = info(here, f"demo:{name}@{product.version}")
-    with services.reports.file(ADMINISTRATOR, made, name.rpartition("/")[2]) as file:
-        assert b"".join(here.files.stream(told["sha1"])) == file.read()
-    assert {one["description"].split()[0] for one in told["code_runs"]} == {"blastp", "report"}
-
-
-def test_registry_report_exports_are_valid_and_whole(here: Any, services: Services, job: str, tmp_path: Path) -> None:
-    """The libraries read them again without loss, and every file in them is the one that is described."""
-    services.provenance.record(here, job)
-    code_run = services.provenance.record(here, report(services, job, outfmt="5"))
-    write_prov(here, code_run, tmp_path / "prov.json")
-    document = ProvDocument.deserialize(str(tmp_path / "prov.json"), format="json")
-    assert document.unified() == ProvDocument.deserialize(content=document.serialize(format="json")).unified()
-    activities = [
-        str(one.identifier.localpart) for one in document.get_records() if one.get_type().localpart == "Activity"
-    ]
-    assert code_run in activities
-    write_crate(here, code_run, tmp_path / "crate")
-    crate = ROCrate(tmp_path / "crate")
-    files = [entity for entity in crate.data_entities if entity.type == "File"]
-    assert {Path(file.id).suffix for file in files} >= {".fasta", ".xml", ".yaml", ".sh"}
-    assert all((tmp_path / "crate" / file.id).stat().st_size == int(file["contentSize"]) for file in files)
-    assert verify(here).exit_code == 0
-    (kept,) = here.files.store.list(f"files/{files[0]['sha256'][:2]}/{files[0]['sha256']}")
-    (here.files.store.root / kept.key).write_bytes(b"changed")
-    assert verify(here).exit_code == 1
-
-
-def test_registry_report_goes_to_the_remote_with_its_search(
-    here: Any, services: Services, job: str, remote: Any
-) -> None:
-    services.provenance.record(here, job)
-    commit(here, [services.provenance.record(here, report(services, job))])
-    assert [(one.result, one.reason) for one in push(here, remote.open()).outcomes] == [(ItemResult.DONE, "")]
-    assert remote.counts["code_run"] == 2
