@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -22,8 +22,11 @@ from multiblast.sequences import Sequence, read_fasta
 from multiblast.services import Services
 from multiblast.settings import PluginRules, Policy, QueryLimits
 from multiblast.stores import LocalStore
+from multiblast.stores.gateway_client import Grant
+from multiblast.stores.http import HttpStore
 from multiblast.targets import Targets
 from multiblast.targets.makeblastdb import build_database
+from tests.support.database_forms import make_database_forms
 from tests.support.plugin_tables import ASKING, ASKS, CALLING, CALLS, FAILING, SLEEPING, TAKING
 from tests.support.plugins import SORT, write_plugin
 from tests.support.proxy import NoNginxError, find_nginx
@@ -42,6 +45,14 @@ def targets_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = root / "demo" / "examples" / "blast"
     for name, molecule in (("proteins", "protein"), ("nucleotides", "nucleotide")):
         build_database(EXAMPLES / f"{name}.fasta.gz", directory, name, molecule=molecule, title=f"Demo {name}")
+    return root
+
+
+@pytest.fixture(scope="session")
+def forms_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A targets root with one database of every form."""
+    root = tmp_path_factory.mktemp("forms")
+    make_database_forms(root)
     return root
 
 
@@ -171,6 +182,18 @@ def lines(tmp_path: Path) -> str:
     """The path of a file with lines."""
     (tmp_path / "lines.txt").write_text("pear\napple\nfig\n")
     return str(tmp_path / "lines.txt")
+
+
+@pytest.fixture
+def opened() -> Iterator[Callable[..., HttpStore]]:
+    """``opened(url, grant, **options)``: a store of a gateway, by a grant."""
+    with ExitStack() as stack:
+
+        def make(url: str, grant: str | Grant, **options: Any) -> HttpStore:
+            grants = (lambda _afresh: grant) if isinstance(grant, str) else grant
+            return stack.enter_context(closing(HttpStore(url, grants, **options)))
+
+        yield make
 
 
 # The HTTP service over a file's own `services`, which are those of all its tests.

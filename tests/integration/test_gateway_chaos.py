@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import closing
 from datetime import timedelta
-from io import BytesIO, FileIO
+from io import BytesIO
 from pathlib import Path
 from socket import create_connection
 from typing import Any
@@ -22,14 +21,12 @@ import pytest
 from sqlmodel import col, select
 
 from multiblast.database import Transfer
-from multiblast.errors import ConflictError, NotAllowedError, StoreAwayError, StoreError
+from multiblast.errors import ConflictError, NotAllowedError, StoreAwayError
 from multiblast.gateway import grant_of
 from multiblast.gateway import tickets as tickets_module
 from multiblast.services import Services
-from multiblast.stores import LocalStore
-from multiblast.stores.gateway_client import Grant, site_grants
-from multiblast.stores.http import HttpStore
-from tests.support.gateway import GatewayProcess, Wire, gateway, granted
+from multiblast.stores.gateway_client import site_grants
+from tests.support.gateway import MIB, PIECE, SlowFile, Wire, gateway, granted, visible
 from tests.support.http_service import config
 from tests.support.people import ADMINISTRATOR
 from tests.support.processes import wait_for
@@ -38,8 +35,7 @@ from web.gateway import uploads as routes
 ROOT = Path(__file__).resolve().parents[2]
 FASTA = ">First\nIYSLVCWPLDDPFSRPDMLSLSERMLDVWRGKQVAEDLSPLINQLSLADMIRSCERNETL\n"
 HOUR = timedelta(hours=1)
-MIB = 1 << 20
-PIECE = 16 * MIB
+
 _TRANSFER = """
 import hashlib, sys, time
 from multiblast.stores.gateway_client import site_grants
@@ -68,48 +64,16 @@ def wire(url: str) -> Iterator[Wire]:
 
 
 @pytest.fixture
-def opened() -> Iterator[Callable[..., HttpStore]]:
-    """Makes stores of a grant."""
-    with ExitStack() as stack:
-
-        def make(url: str, grant: str | Grant, **options: Any) -> HttpStore:
-            grants = (lambda _afresh: grant) if isinstance(grant, str) else grant
-            return stack.enter_context(closing(HttpStore(url, grants, **options)))
-
-        yield make
-
-
-@pytest.fixture
 def job(services: Services) -> str:
     job_id = services.queries.create(ADMINISTRATOR, config(FASTA)).query_job_id
     services.queries.jobs.start(services.queries.jobs.query(job_id))
     return job_id
 
 
-class Slow(FileIO):
-    """A file of which each piece is asked for at leisure: something may happen before."""
-
-    def __init__(self, path: Path, before: Callable[[int], None]) -> None:
-        super().__init__(path)
-        self._before, self._begun = before, set[int]()
-
-    def read(self, size: int | None = -1) -> bytes:
-        """Read a piece."""
-        at = self.tell()
-        if at % PIECE == 0 and at not in self._begun:
-            self._begun.add(at)
-            self._before(at)
-        return super().read(-1 if size is None else size) or b""
-
-
 def file_of(tmp_path: Path, size: int) -> Path:
     path = tmp_path / "source"
     path.write_bytes(os.urandom(size))
     return path
-
-
-def visible(services: Services) -> set[str]:
-    return {found.key for found in services.store.list("a/out")}
 
 
 def grants_asked(services: Services) -> int:
@@ -208,7 +172,7 @@ def test_grant_that_expires_in_mid_upload_is_renewed(  # noqa: PLR0913, PLR0917 
     key, source = services.gateway.sites.add("giessen"), file_of(tmp_path, 5 * PIECE)
     ticket = services.gateway.tickets.make(site="giessen", writes=["a/out/"], max_bytes=1 << 30, lasts=HOUR, job_id=job)
     store = opened(wire.url, site_grants(wire.url, key, ticket.id))
-    with Slow(source, lambda _at: time.sleep(1)) as file:
+    with SlowFile(source, lambda _at: time.sleep(1)) as file:
         store._upload("a/out/x", file, 5 * PIECE, hashlib.sha256(source.read_bytes()).hexdigest())
     renewed = grants_asked(services) - 1
     assert services.store.read("a/out/x") == source.read_bytes()
@@ -236,7 +200,7 @@ def test_upload_ends_with_what_it_is_for_and_leaves_nothing(  # noqa: PLR0913, P
     store = opened(url, site_grants(url, key, ticket.id))
     began = time.monotonic()
     with (
-        Slow(source, before) as file,
+        SlowFile(source, before) as file,
         pytest.raises(NotAllowedError, match=r"ticket is worthless|key of no site|no good"),
     ):
         store._upload("a/out/x", file, 3 * PIECE, hashlib.sha256(source.read_bytes()).hexdigest())
@@ -249,116 +213,6 @@ def test_upload_ends_with_what_it_is_for_and_leaves_nothing(  # noqa: PLR0913, P
         os.utime(place / "data", (old, old))
     services.clean_up()
     assert not any(services.gateway.spool.iterdir())
-
-
-@pytest.fixture
-def small(services: Services, tmp_path: Path) -> Iterator[Callable[..., GatewayProcess]]:
-    """Runs a gateway that has little room at a place."""
-    _ = services.database.engine
-    with ExitStack() as stack:
-
-        def make(place: Path, size: str, spool: Path = tmp_path / "spool") -> GatewayProcess:
-            place.mkdir(parents=True, exist_ok=True)
-            mount = f"mount -t tmpfs -o size={size} none {shlex.quote(str(place))}"
-            process = GatewayProcess(services, spool, before=mount)
-            stack.enter_context(process.running())
-            return process
-
-        yield make
-
-
-def inside(process: GatewayProcess, path: Path) -> Path:
-    """Return where a path of a process is, which has disks of its own."""
-    return Path(f"/proc/{process.seen.pid}/root{path}")
-
-
-def fill(process: GatewayProcess, place: Path, leave: int) -> Path:
-    """Fill a disk, but for some bytes."""
-    filler = inside(process, place) / "filler"
-    status = os.statvfs(filler.parent)
-    with filler.open("wb") as file:
-        for _ in range((status.f_bavail * status.f_frsize - leave) >> 12):
-            file.write(bytes(4096))
-    return filler
-
-
-def test_upload_that_has_no_room_is_refused_before_its_first_byte(
-    services: Services, small: Any, opened: Any, tmp_path: Path
-) -> None:
-    process = small(tmp_path / "spool", "100m")
-    with closing(Wire(process.port)) as wire:
-        store = opened(wire.url, granted(services, writes=["a/"]))
-        with pytest.raises(StoreError, match=r"no room for 83,886,080 bytes: ask the administrator"):
-            store.put("a/out/x", bytes(80 * MIB))
-        assert wire.sent < 10_000
-    assert not any(inside(process, tmp_path / "spool").iterdir())
-
-
-def test_upload_that_would_not_fit_twice_on_one_disk_is_refused(services: Services, small: Any, opened: Any) -> None:
-    """Once on its way, and once where it is kept."""
-    assert isinstance(services.store, LocalStore)
-    home = services.store.root.parent / "disk"
-    services.store = LocalStore(home / "store")
-    process = small(home, "160m", home / "spool")
-    (inside(process, home) / "store").mkdir()
-    store = opened(process.url, granted(services, writes=["a/"]))
-    with pytest.raises(StoreError, match="no room for 62,914,560 bytes"):
-        store.put("a/out/x", bytes(60 * MIB))
-    assert store.put("a/out/x", bytes(40 * MIB)).size_bytes == 40 * MIB
-
-
-def test_disk_of_the_gateway_that_is_full_in_mid_piece_leaves_nothing_half_written(
-    services: Services, small: Any, opened: Any, tmp_path: Path
-) -> None:
-    spool, data = tmp_path / "spool", os.urandom(20 * MIB)
-    process = small(spool, "100m")
-    path = tmp_path / "source"
-    path.write_bytes(data)
-    sha256, fillers = hashlib.sha256(data).hexdigest(), []
-
-    def before(at: int) -> None:
-        if at == PIECE and not fillers:
-            fillers.append(fill(process, spool, 2 * MIB))
-
-    with closing(Wire(process.port)) as wire:
-        store = opened(wire.url, granted(services, writes=["a/"]))
-        with Slow(path, before) as file, pytest.raises(StoreError, match=r"disk of the gateway is full.* free some"):
-            store._upload("a/out/x", file, len(data), sha256)
-        [place] = [one for one in inside(process, spool).iterdir() if one.is_dir()]
-        assert (place / "data").stat().st_size == PIECE
-        assert visible(services) == set()
-        fillers[0].unlink()
-        sent = wire.sent
-        store.put("a/out/x", data)
-        assert wire.sent - sent < 5 * MIB, "what was there was sent again"
-    assert services.store.read("a/out/x") == data
-
-
-def test_disk_of_the_storage_that_is_full_at_the_end_leaves_nothing_visible(
-    services: Services, small: Any, opened: Any, tmp_path: Path
-) -> None:
-    assert isinstance(services.store, LocalStore)
-    root, data = services.store.root, os.urandom(10 * MIB)
-    process = small(root, "100m")
-    path = tmp_path / "source"
-    path.write_bytes(data)
-    fillers: list[Path] = []
-    with closing(Wire(process.port)) as wire:
-        store = opened(wire.url, granted(services, writes=["a/"]))
-        with (
-            Slow(path, lambda _at: fillers.append(fill(process, root, 3 * MIB))) as file,
-            pytest.raises(StoreError, match="disk of the gateway is full"),
-        ):
-            store._upload("a/out/x", file, len(data), hashlib.sha256(data).hexdigest())
-        kept = inside(process, root)
-        assert not (kept / "a").exists()
-        assert not any((kept / ".incoming").iterdir())
-        for filler in fillers:
-            filler.unlink()
-        sent = wire.sent
-        store.put("a/out/x", data)
-        assert wire.sent - sent < 10_000, "it was there"
-        assert store.read("a/out/x") == data
 
 
 @pytest.fixture(scope="module")

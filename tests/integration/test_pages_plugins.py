@@ -16,14 +16,7 @@ from multiblast.settings import PluginRules, Policy, QueryLimits
 from multiblast.stores import LocalStore
 from multiblast.targets import Targets
 from multiblast.targets.makeblastdb import build_database
-from tests.support.page_walks import (
-    EXAMPLES,
-    PROTEIN,
-    NewContext,
-    check_accessible,
-    sign_in,
-    submit,
-)
+from tests.support.page_walks import EXAMPLES, PROTEIN, NewContext, check_accessible, sign_in, submit
 from tests.support.plugins import SORT, write_plugin
 
 pytestmark = pytest.mark.browser

@@ -22,12 +22,7 @@ from multiblast.results.holders import new_process_run
 from multiblast.services import Services
 from multiblast.settings import Policy
 from tests.support.http_service import HereStarter, config, serving
-from tests.support.page_walks import (
-    PROTEIN,
-    NewContext,
-    check_accessible,
-    sign_in,
-)
+from tests.support.page_walks import PROTEIN, NewContext, check_accessible, sign_in
 from tests.support.servers import free_ports
 from web import runs
 from web.pages import texts

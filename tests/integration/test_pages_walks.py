@@ -17,15 +17,7 @@ from multiblast.services import Services
 from multiblast.settings import Policy
 from multiblast.targets.makeblastdb import build_database
 from tests.support.http_service import HereStarter, config
-from tests.support.page_walks import (
-    EXAMPLES,
-    HOSTILE,
-    PROTEIN,
-    NewContext,
-    check_accessible,
-    sign_in,
-    submit,
-)
+from tests.support.page_walks import EXAMPLES, HOSTILE, PROTEIN, NewContext, check_accessible, sign_in, submit
 from web.pages.visitor import SESSION
 
 pytestmark = pytest.mark.browser

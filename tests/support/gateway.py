@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from io import FileIO
 from pathlib import Path
 from socket import create_connection, create_server, socket
 from tempfile import TemporaryFile
@@ -29,6 +30,10 @@ from multiblast.stores.http import HttpStore
 from tests.support.http_service import HereStarter, serving
 from tests.support.processes import wait_for
 from tests.support.servers import free_ports
+
+MIB = 1 << 20
+PIECE = 16 * MIB
+"""What an upload is sent in."""
 
 _ROOT = Path(__file__).resolve().parents[2]
 _SERVE = """
@@ -211,3 +216,24 @@ def stores_of(url: str) -> Iterator[Callable[[str | Grant], HttpStore]]:
             return opened.enter_context(closing(store))
 
         yield make
+
+
+class SlowFile(FileIO):
+    """A file of which each piece is asked for at leisure: something may happen before."""
+
+    def __init__(self, path: Path, before: Callable[[int], None]) -> None:
+        super().__init__(path)
+        self._before, self._begun = before, set[int]()
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read a piece."""
+        at = self.tell()
+        if at % PIECE == 0 and at not in self._begun:
+            self._begun.add(at)
+            self._before(at)
+        return super().read(-1 if size is None else size) or b""
+
+
+def visible(services: Services) -> set[str]:
+    """Return the keys of what a client has put below ``a/out``."""
+    return {found.key for found in services.store.list("a/out")}

@@ -14,11 +14,7 @@ from hypothesis import strategies as st
 from multiblast.errors import MultiblastError
 from multiblast.registry.api.fields import API_KINDS
 from multiblast.registry.api.local_api import LocalApi
-from multiblast.registry.model.rows import (
-    ROWS,
-    CodeRunRow,
-    DataProductRow,
-)
+from multiblast.registry.model.rows import ROWS, CodeRunRow, DataProductRow
 from multiblast.registry.remotes.rest import RestRegistry
 from tests.support.language_clients import Run
 from web.registry.serving import serving

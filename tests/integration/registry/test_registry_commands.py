@@ -22,13 +22,7 @@ from typer.testing import CliRunner
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, ProgramError
 from multiblast.registry.local.secrets import Secrets
 from multiblast.registry.local.users import bind, binding, bound_users
-from multiblast.registry.model.rows import (
-    CodeRunRow,
-    DataProductRow,
-    KeyValueRow,
-    ObjectRow,
-    StorageLocationRow,
-)
+from multiblast.registry.model.rows import CodeRunRow, DataProductRow, KeyValueRow, ObjectRow, StorageLocationRow
 from multiblast.registry.model.tables import StorageLocation
 from multiblast.registry.remotes.known import Remotes
 from multiblast.registry.remotes.public_view import PublicView

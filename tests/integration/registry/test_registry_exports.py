@@ -13,9 +13,7 @@ import pytest
 from prov.model import ProvDocument
 from rocrate.rocrate import ROCrate
 
-from multiblast.registry.model.rows import (
-    StorageLocationRow,
-)
+from multiblast.registry.model.rows import StorageLocationRow
 from multiblast.registry.views.export import write_crate, write_prov
 from multiblast.registry.views.graph import provenance, provenance_svg
 

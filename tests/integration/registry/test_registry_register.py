@@ -9,9 +9,7 @@ from typing import Any
 
 import pytest
 
-from multiblast.registry.model.rows import (
-    ExternalObjectRow,
-)
+from multiblast.registry.model.rows import ExternalObjectRow
 from multiblast.registry.runs.execution import generate
 from multiblast.registry.sync.collection import delete
 from multiblast.registry.sync.commands import plan_pull, pull, push
