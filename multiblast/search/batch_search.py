@@ -21,7 +21,7 @@ from multiblast.search.context import PROFILE_FILE, QUERY_FILE, SearchContext, S
 from multiblast.search.engine import SearchEngine
 from multiblast.search.known_before import EarlierResults
 from multiblast.search.profiles import outputs_of, profile_key
-from multiblast.search.speeds import Speeds
+from multiblast.search.speeds import Speeds, usual_pace
 from multiblast.stores import Store
 from multiblast.targets import BlastDatabase, name_subjects
 
@@ -342,8 +342,11 @@ class BatchSearch:
             return
         if self.earlier:  # a part, or what a part was not enough for: their speed says nothing of other searches
             return
-        program, key = self.context.options.program, self.context.search_key
-        Speeds(self.engine.database).record(program, key, run.letters, completed.seconds, size, self.threads)
+        context = self.context
+        usual = usual_pace(context.options, context.database_size.letters)
+        Speeds(self.engine.database).record(
+            usual, context.search_key, run.letters, completed.seconds, size, self.threads
+        )
 
 
 class _ResultWriter:

@@ -10,8 +10,9 @@ from itertools import islice, pairwise
 
 from multiblast.ids import digest
 from multiblast.search.planned_sequences import PlannedSequence, letters_of
-from multiblast.search.speeds import BATCH_S, LEAST_BATCH_S, core_seconds
+from multiblast.search.speeds import BATCH_S, LEAST_BATCH_S, Pace
 
+_LARGE_S = 5.0  # what is searched together takes longer in a large database only: in others it does not matter
 _LEAST_PER_BATCH = 16  # sequences in the last batch, so that in the order of the query it fills as well as by length
 MANY = 20_000  # sequences: of more, it does not matter in which batch each is, and no batch holds more in memory
 
@@ -46,14 +47,8 @@ class Batch:
         return f"{len(self.positions):,} {noun}{part} · batch {self.number} of {self.of}"
 
 
-def pack_batches(  # noqa: PLR0913 - what is packed, and what each batch may take
-    job_id: str,
-    program: str,
-    unknown: Sequence[PlannedSequence],
-    *,
-    workers: int,
-    letters_per_second: float | None,
-    part: float = 1.0,
+def pack_batches(
+    job_id: str, unknown: Sequence[PlannedSequence], *, workers: int, pace: Pace, part: float = 1.0
 ) -> list[Batch]:
     """Pack sequences into batches, so that all workers are busy to the end.
 
@@ -65,20 +60,24 @@ def pack_batches(  # noqa: PLR0913 - what is packed, and what each batch may tak
     left. The others fill the batches in the order of the query, so that its beginning is done first and a report of
     it can be begun; of tens of thousands of short ones see `_consecutive`.
 
-    The speed is the measured one of a single-threaded process; None if there is none. Of the time that it says, a
-    search takes a ``part``.
+    In large databases, through which BLAST+ goes once for many letters, a batch has no fewer than that, whatever it
+    takes; if there are not enough for all workers, batches run with several threads each.
+
+    Of the time that the pace says, a search takes a ``part``.
     """
     if not unknown:
         return []
     letters = array("Q", (item.letters for item in unknown))
     total = max(1, sum(letters))
-    seconds = core_seconds(program, total, letters_per_second) * part
-    shares = islice(_shares(seconds, workers), len(unknown))
+    seconds = pace.core_seconds(total) * part
+    least_s, most_s = _limits(seconds, workers, pace, part)
+    shares = islice(_shares(seconds, workers, least_s, most_s), len(unknown))
     rooms = [total * share / seconds for share in shares]
+    threads = 1 if pace.one_thread else workers
     if len(unknown) > MANY and max(letters) <= min(rooms):
-        return _consecutive(job_id, unknown, rooms)
+        return _consecutive(job_id, unknown, rooms, threads)
     filled = [places for places in _fill(letters, rooms) if places]
-    return numbered(job_id, ([unknown[place] for place in places] for places in filled), len(filled), workers)
+    return numbered(job_id, ([unknown[place] for place in places] for places in filled), len(filled), threads)
 
 
 def _fill(letters: Sequence[int], rooms: Sequence[float]) -> list[array[int]]:
@@ -106,7 +105,9 @@ def _fill(letters: Sequence[int], rooms: Sequence[float]) -> list[array[int]]:
     return filled
 
 
-def _consecutive(job_id: str, unknown: Sequence[PlannedSequence], letters: Sequence[float]) -> list[Batch]:
+def _consecutive(
+    job_id: str, unknown: Sequence[PlannedSequence], letters: Sequence[float], threads: int
+) -> list[Batch]:
     """Pack many sequences, each short, as they follow each other, so that what a batch reads lies together.
 
     ``letters`` are those of each batch; one has no more sequences than fit into memory well.
@@ -126,7 +127,7 @@ def _consecutive(job_id: str, unknown: Sequence[PlannedSequence], letters: Seque
     if ends[-1] < len(unknown):
         ends.append(len(unknown))
     parts = list(pairwise(ends))
-    return numbered(job_id, (unknown[start:end] for start, end in parts), len(parts), 1)
+    return numbered(job_id, (unknown[start:end] for start, end in parts), len(parts), threads)
 
 
 def pack_large_batches(job_id: str, unknown: Sequence[PlannedSequence], most_letters: int, workers: int) -> list[Batch]:
@@ -145,9 +146,9 @@ def pack_large_batches(job_id: str, unknown: Sequence[PlannedSequence], most_let
     return numbered(job_id, (unknown[start:end] for start, end in parts), len(parts), workers)
 
 
-def numbered(job_id: str, filled: Iterable[Sequence[PlannedSequence]], of: int, workers: int) -> list[Batch]:
-    """Return so many batches of some sequences each; fewer batches than workers run with several threads each."""
-    threads = max(1, workers // max(1, of))
+def numbered(job_id: str, filled: Iterable[Sequence[PlannedSequence]], of: int, threads: int) -> list[Batch]:
+    """Return so many batches of some sequences each; fewer batches than threads have several each."""
+    threads = max(1, threads // max(1, of))
     return [
         Batch(
             id=_batch_id(items),
@@ -172,10 +173,20 @@ def _batch_id(items: Sequence[PlannedSequence]) -> str:
     return digest("batch/1", sorted(item.key for item in items))
 
 
-def _shares(seconds: float, workers: int) -> Iterator[float]:
-    """Yield what each batch takes of some core seconds: at most 20, and towards the end ever less."""
-    least = min(LEAST_BATCH_S, seconds / workers)
-    while seconds > least / 2:
-        share = min(seconds, BATCH_S, max(least, seconds / (2 * workers)))
+def _limits(seconds: float, workers: int, pace: Pace, part: float) -> tuple[float, float]:
+    """Return how long a batch takes at least and at most, of some core seconds."""
+    together_s = pace.core_seconds(pace.together) * part
+    if together_s <= _LARGE_S:
+        return min(LEAST_BATCH_S, seconds / workers), BATCH_S
+    count = max(1, int(seconds / together_s))
+    if count > workers or pace.one_thread:  # as many for each worker
+        count = max(1, count // workers) * workers
+    return seconds / count, max(BATCH_S, seconds / count)
+
+
+def _shares(seconds: float, workers: int, least_s: float, most_s: float) -> Iterator[float]:
+    """Yield what each batch takes of some core seconds: towards the end ever less."""
+    while seconds > least_s / 2:
+        share = min(seconds, most_s, max(least_s, seconds / (2 * workers)))
         yield share
         seconds -= share

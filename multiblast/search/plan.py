@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from multiblast.database import Speed, in_portions
 from multiblast.jobs import IdSet
+from multiblast.options import Options
 from multiblast.results import Results
 from multiblast.search.batches import MANY, Batch, numbered, pack_batches, pack_large_batches
 from multiblast.search.engine import SearchEngine
 from multiblast.search.planned_sequences import PlannedSequence, PlannedSequences, letters_of
 from multiblast.search.plugins import search_plugin
-from multiblast.search.speeds import Speeds, core_seconds, estimated_seconds
+from multiblast.search.speeds import Speeds, usual_pace
 
 if TYPE_CHECKING:
     from multiblast.search.known_before import KnownBefore
@@ -88,10 +89,11 @@ def duration_text(seconds: float) -> str:
 
 def make_plan(  # noqa: PLR0913 - a search, and the job it is for
     engine: SearchEngine,
-    program: str,
+    options: Options,
     search_key: str,
     sequences: Iterable[PlannedSequence],
     *,
+    subject_letters: Callable[[], int],
     job_id: str = "",
     warnings: Sequence[str] = (),
     before: Before | None = None,
@@ -100,7 +102,8 @@ def make_plan(  # noqa: PLR0913 - a search, and the job it is for
 
     Known results are looked for in the store; lost ones are searched again. A few batches of known results are in the
     plan too, to be shown. All sequences of the query are given, in order; equal ones are searched once. Among those to
-    search, ``before`` finds the ones that are known for an earlier state of the databases.
+    search, ``before`` finds the ones that are known for an earlier state of the databases. ``subject_letters`` says how
+    large these are, 0 if it cannot be told.
     """
     found = _Found()
     for some in in_portions(sequences, _SLICE):
@@ -108,30 +111,31 @@ def make_plan(  # noqa: PLR0913 - a search, and the job it is for
     unknown = found.unknown
     earlier = list(before(unknown)) if before and unknown else []
     speed = _speed(Speeds(engine.database), search_key, earlier) if unknown else None
-    per_second = speed.letters_per_second if speed else None
+    pace = usual_pace(options, subject_letters() if unknown else 0)
+    if speed:
+        pace = replace(pace, letters_per_second=speed.letters_per_second, is_known=True)
     workers = engine.installation.workers
-    plugin = search_plugin(program)
+    plugin = search_plugin(options.program)
     if plugin:
         batches = pack_large_batches(job_id, unknown, plugin.table.batch_letters, workers)
     else:
-        pack = partial(pack_batches, job_id, program, workers=workers, letters_per_second=per_second)
-        batches = _with_parts(pack, unknown, earlier, found.sequences, workers)
+        pack = partial(pack_batches, job_id, workers=workers, pace=pace)
+        batches = _with_parts(pack, unknown, earlier, found.sequences, 1 if pace.one_thread else workers)
     letters = letters_of(unknown)
     left = letters - sum(round((1 - one.share) * letters_of(one.sequences)) for one in earlier)
     shown = [replace(batch, known=True) for batch in numbered(job_id, found.shown.values(), len(found.shown), 1)]
     return Plan(
         job_id=job_id,
-        program=program,
+        program=options.program,
         sequences=found.sequences,
         distinct=len(found.seen),
         known=len(found.seen) - len(unknown),
         letters=letters,
         batches=(*shown, *batches),
-        core_seconds=core_seconds(program, left, per_second),
-        # The one batch of a plugin uses all cores.
-        seconds=estimated_seconds(left, workers, workers if plugin else len(batches), per_second),
+        core_seconds=pace.core_seconds(left),
+        seconds=pace.estimated_seconds(left, min(workers, sum(batch.threads for batch in batches))),
         known_before=sum(len(one.sequences) for one in earlier),
-        whole_seconds=estimated_seconds(letters, workers, workers, per_second) if earlier else None,
+        whole_seconds=pace.estimated_seconds(letters, workers) if earlier else None,
         result_bytes=speed.bytes_per_letter * letters if speed else None,
         warnings=(*warnings, *_lost_warnings(found.lost)),
         lost=frozenset(found.lost_packs),
@@ -143,7 +147,7 @@ def _with_parts(
     unknown: Sequence[PlannedSequence],
     earlier: Sequence[KnownBefore],
     count: int,
-    workers: int,
+    threads: int,
 ) -> list[Batch]:
     """Return batches of sequences to search whole, then those of sequences known for an earlier state.
 
@@ -152,7 +156,7 @@ def _with_parts(
         unknown: All of them.
         earlier: Those known for earlier states.
         count: How many sequences the query has.
-        workers: How many batches may run at a time.
+        threads: How many they may have together.
     """
     if not earlier:
         return pack(unknown)
@@ -164,8 +168,8 @@ def _with_parts(
     for one in earlier:
         parts = pack(one.sequences, part=one.share)
         batches += [replace(batch, earlier=one.state.fingerprints) for batch in parts]
-    of, threads = len(batches), max(1, workers // len(batches))
-    return [replace(batch, number=number, of=of, threads=threads) for number, batch in enumerate(batches, start=1)]
+    of, each = len(batches), max(1, threads // len(batches))
+    return [replace(batch, number=number, of=of, threads=each) for number, batch in enumerate(batches, start=1)]
 
 
 def _speed(speeds: Speeds, search_key: str, earlier: Iterable[KnownBefore]) -> Speed | None:

@@ -23,7 +23,7 @@ from multiblast.object_kinds import ObjectKind
 from multiblast.options import Options, added_program
 from multiblast.results import ResultKeys
 from multiblast.search.advice import advice
-from multiblast.search.context import SearchedSequence, options_of, targets_of
+from multiblast.search.context import SearchContext, SearchedSequence, options_of, targets_of
 from multiblast.search.deflines import check_deflines
 from multiblast.search.engine import SearchEngine
 from multiblast.search.plan import Plan, make_plan
@@ -119,8 +119,18 @@ class Recorder:
                     lengths.append(sequence.length)
                     yield PlannedSequence(checked.keys.key(sequence.residues), position, sequence.length)
 
+            def subject_letters() -> int:
+                return self._context(submission, checked).database_size.letters
+
             before = partial(self._known_before, submission, checked)
-            plan = make_plan(self.engine, checked.options.program, checked.keys.search, planned(), before=before)
+            plan = make_plan(
+                self.engine,
+                checked.options,
+                checked.keys.search,
+                planned(),
+                subject_letters=subject_letters,
+                before=before,
+            )
             return replace(plan, warnings=(*checked.warnings(lengths), *plan.warnings))
 
     def _known_before(
@@ -133,8 +143,10 @@ class Recorder:
                 if position in positions:
                     yield SearchedSequence(checked.keys.key(sequence.residues), sequence.residues)
 
-        context = self.engine.resolver.resolve(submission.site, submission.targets, checked.options)
-        return EarlierResults(self.engine, context).find(unknown, residues, quick=True)
+        return EarlierResults(self.engine, self._context(submission, checked)).find(unknown, residues, quick=True)
+
+    def _context(self, submission: Submission, checked: _Checked) -> SearchContext:
+        return self.engine.resolver.resolve(submission.site, submission.targets, checked.options)
 
     def count(self, submission: Submission) -> int:
         """Check a submission, and count its sequences."""

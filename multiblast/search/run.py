@@ -20,7 +20,7 @@ from multiblast.outages import is_outage
 from multiblast.programs import throttled
 from multiblast.search.batch_search import BatchSearch, OnProgress, Outcome, Start, start_here
 from multiblast.search.batches import Batch
-from multiblast.search.context import SearchContext, SearchedSequence
+from multiblast.search.context import SearchContext, SearchedSequence, options_of
 from multiblast.search.engine import SearchEngine
 from multiblast.search.plan import Before, Plan, make_plan
 from multiblast.search.planned_sequences import PlannedSequence
@@ -226,8 +226,21 @@ class SearchRun:
         children = self.engine.jobs.children(job)
         sequences = (PlannedSequence(child.result_key, child.position, child.letters) for child in children)
         return make_plan(
-            self.engine, job.program, job.search_key, sequences, job_id=job.id, warnings=job.notes, before=before
+            self.engine,
+            options_of(job),
+            job.search_key,
+            sequences,
+            subject_letters=lambda: self._subject_letters(job),
+            job_id=job.id,
+            warnings=job.notes,
+            before=before,
         )
+
+    def _subject_letters(self, job: QueryJob) -> int:
+        """Return how large the databases of a job are; 0 if they are others by now, or gone: its run will say so."""
+        with suppress(ConflictError, InvalidInputError):
+            return self.engine.resolver.context(job).database_size.letters
+        return 0
 
     def _known_before(self, unknown: Sequence[PlannedSequence], *, quick: bool) -> Iterator[KnownBefore]:
         job = self._job()

@@ -16,7 +16,7 @@ from multiblast.database import Database
 from multiblast.errors import ConflictError, InvalidInputError, MultiblastError
 from multiblast.installation import Installation
 from multiblast.search import Batch, read_submission
-from multiblast.search.speeds import Speeds
+from multiblast.search.speeds import Pace, Speeds
 from multiblast.sequences import read_fasta
 from multiblast.services import Services
 from multiblast.settings import QueryLimits
@@ -137,9 +137,9 @@ def test_speeds_measured_at_the_same_time_are_blended(machine: Machine) -> None:
     """Batches of one job often end together, and the first of them on two machines at once."""
     speeds = [Speeds(machine(f"machine {number}").database) for number in range(6)]
     with ThreadPoolExecutor(len(speeds)) as pool:
-        for ended in [pool.submit(one.record, "blastp", "search", 1000, 10.0, 10_000) for one in speeds]:
+        for ended in [pool.submit(one.record, Pace(2000), "search", 1000, 10.0, 10_000) for one in speeds]:
             ended.result()
-    speeds[0].record("blastp", "search", 3000, 10.0, 30_000)
+    speeds[0].record(Pace(2000), "search", 3000, 10.0, 30_000)
     speed = speeds[0].get("search")
     assert speed is not None
     assert (speed.letters_per_second, speed.bytes_per_letter) == (200, 10)
@@ -154,11 +154,11 @@ def test_start_of_a_process_does_not_teach_that_a_search_is_slow(machine: Machin
         assert speed is not None
         return speed.letters_per_second
 
-    speeds.record("blastp", "search", 10, 0.5, 100)
+    speeds.record(Pace(2000), "search", 10, 0.5, 100)
     assert known() == 2000  # as usual for the program
-    speeds.record("blastp", "search", 5000, 0.5, 50_000)
+    speeds.record(Pace(2000), "search", 5000, 0.5, 50_000)
     assert known() == 10_000  # at least
-    speeds.record("blastp", "search", 10, 0.5, 100)
+    speeds.record(Pace(2000), "search", 10, 0.5, 100)
     assert known() == 10_000
-    speeds.record("blastp", "search", 100_000, 25.0, 1_000_000)
+    speeds.record(Pace(2000), "search", 100_000, 25.0, 1_000_000)
     assert known() == 7000
