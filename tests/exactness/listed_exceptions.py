@@ -13,7 +13,7 @@ from multiblast.reports.exactness import incomplete_in_blast
 # What differs where BLAST+ cannot search with a query, and with no other of its batch: its parameters are -1.
 _JSON_STAT = re.compile(
     rb'(?:\s*"query_masking": \[[^\]]*\],)?(?:\s*"hits": \[\s*\],)?(\s*"stat": \{[^{}]*"kappa": -1,[^{}]*\}),?'
-    rb'(?:\s*"message": "[^"\n]*(?:Could not calculate|No hits found)[^"\n]*")?',
+    rb'(?:\s*"message": "(?:\\.|[^"\n])*(?:Could not calculate|No hits found)[^"\n]*")?',
     re.DOTALL,
 )
 _XML2_STAT = re.compile(
