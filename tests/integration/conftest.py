@@ -17,6 +17,7 @@ from multiblast.actions.plugin_jobs import PluginJobs
 from multiblast.database import BatchRun, Database
 from multiblast.errors import JobFailedError
 from multiblast.installation import Installation
+from multiblast.results import Results
 from multiblast.search import SearchedJob, read_submission
 from multiblast.sequences import Sequence, read_fasta
 from multiblast.services import Services
@@ -72,6 +73,18 @@ def services_under(
 
     with opened:
         yield make
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    """A store in a directory of its own."""
+    return LocalStore(tmp_path / "store")
+
+
+@pytest.fixture
+def results(database: Database, store: LocalStore) -> Results:
+    """The results of an empty job database, once of each kind."""
+    return Results(database, store)
 
 
 @pytest.fixture

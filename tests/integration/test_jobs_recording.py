@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from sqlmodel import select
@@ -18,7 +17,6 @@ from multiblast.errors import NotFoundError
 from multiblast.ids import digest
 from multiblast.jobs import Counts, Jobs, NewSequence
 from multiblast.results import PackWriter, Results
-from multiblast.stores import LocalStore
 
 _SUMMARY = Summary(0, 0, "", None, None, None, None, 10)
 _OLD, _NEW = "a" * 32, "b" * 32
@@ -27,11 +25,6 @@ _OLD, _NEW = "a" * 32, "b" * 32
 @pytest.fixture
 def jobs(database: Database) -> Jobs:
     return Jobs(database)
-
-
-@pytest.fixture
-def results(database: Database, tmp_path: Path) -> Results:
-    return Results(database, LocalStore(tmp_path / "store"))
 
 
 def _child_id(name: str) -> str:
