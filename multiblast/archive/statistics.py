@@ -165,7 +165,7 @@ class SearchRequest:
         if not self.gapped:
             return PROTEIN[self.matrix][0]
         chosen = (self._number("GapOpeningCost") or 11, self._number("GapExtensionCost") or 1)
-        for costs in PROTEIN.get(self.matrix, ())[1:]:
+        for costs in PROTEIN.get(self.matrix, ()):
             if (costs.open, costs.extend) == chosen:
                 return costs
         raise UnderivableError(f"no statistics are known for {self.matrix} with gap costs {chosen}; {UNDERIVABLE}")

@@ -180,7 +180,7 @@ def _bits_text(real: bytes) -> bytes:
     bits = float(real.replace(_BASE, b"e"))
     if bits > _MOST_BITS_WHOLE:
         return b"%5.3e" % bits
-    return b"%d" % bits if bits > _MOST_BITS_WITH_DECIMAL else b"%4.1f" % bits
+    return b"%3d" % bits if bits > _MOST_BITS_WITH_DECIMAL else b"%4.1f" % bits
 
 
 def _first_word(title: bytes) -> bytes:

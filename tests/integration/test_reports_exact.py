@@ -246,6 +246,16 @@ def test_pairwise_text_of_a_given_search_space_has_no_columns_of_length_paramete
     assert _differences(services, job, program, query, ["0", "4"], tmp_path, "-searchsp", "1000000") == []
 
 
+@pytest.mark.parametrize("matrix", ["BLOSUM62", "PAM30"])
+def test_gap_costs_that_make_gaps_impossible_have_parameters(
+    matrix: str, services: Services, search_whole: Callable[..., SearchedJob], proteins: list[Sequence], tmp_path: Path
+) -> None:
+    query = fasta(proteins[:2])
+    job = search_whole(services, query, matrix=matrix, gapopen=32767, gapextend=32767)
+    options = ("-matrix", matrix, "-gapopen", "32767", "-gapextend", "32767")
+    assert _differences(services, job, "blastp", query, ["0", "5", "6"], tmp_path, *options) == []
+
+
 @pytest.mark.parametrize(("program", "most"), [("blastp", "1000"), ("blastp", "300"), ("psiblast", "5")])
 def test_most_targets_of_a_search_says_how_many_subjects_pairwise_text_shows(  # noqa: PLR0913, PLR0917 - its fixtures
     program: str,

@@ -213,6 +213,16 @@ def test_titles_that_blast_may_change_are_left_to_the_formatter(title: str, sear
     search(f">{title}\n{residues}\n", f">{title}\n{residues}\n", "blastn").check("6", FORMATTERS)
 
 
+@pytest.mark.parametrize(("length", "bits"), [(50, b"98.0"), (51, b" 99"), (52, b"101")])
+def test_bits_are_written_as_blast_does(length: int, bits: bytes, search: Callable[..., Tables]) -> None:
+    """Three places for those just below 100."""
+    residues = "".join(random.Random(3).choices("ACGT", k=200))
+    scores = {"reward": 1, "penalty": -3, "gapopen": 1, "gapextend": 2}
+    tables = search(f">q\n{residues[:length]}\n", f">s\n{residues}\n", "blastn", **scores)
+    tables.check("10 bitscore", OURS)
+    assert tables.report("6 evalue bitscore").endswith(b"\t%b\n" % bits)
+
+
 def test_table_of_a_cancelled_report_is_not_finished(
     search: Callable[..., Tables], nucleotides: list[Sequence], tmp_path: Path
 ) -> None:
