@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from multiblast.archive.batch import ArchivedQuery
 from multiblast.archive.ids import is_looked_up, shown_id
-from multiblast.archive.residues import intervals, length_of
+from multiblast.archive.residues import RESIDUE_O, intervals, length_of
 from multiblast.archive.statistics import SearchRequest
 from multiblast.archive.text import query_id
 from multiblast.errors import ArchiveError
@@ -24,7 +24,7 @@ class Summary(NamedTuple):
             old databases the GI, if there is one; ``gnl|BL_ORD_ID|N`` from a database without parsed ids; empty if
             there is no hit.
         evalue, bit_score: Of the best hit.
-        identity_percent: Identical positions in percent of the best HSP's columns.
+        identity_percent: Identical positions in percent of the best HSP's columns; None if the query has the residue O.
         coverage_percent: The part of the query that the best HSP covers, in percent.
         masked_length: Residues of the query that a filter masked, on any strand or frame.
         searched: Whether BLAST+ could search with the query; it cannot if nothing is left after masking.
@@ -84,7 +84,8 @@ def summarise(
     if not subjects:
         raise ArchiveError(f"the alignments of {query.name} name no subject as BLAST+ writes it")
     scores, columns, covered = _first_hsp(before or first, first, search)
-    identical = scores.get(b"num_ident")
+    # Of a query with O an archive counts X as identical, and not O: what is right only the subject says.
+    identical = None if RESIDUE_O.search(query.instance) else scores.get(b"num_ident")
     return Summary(
         hits=len(set(subjects)),
         hsps=hsps,

@@ -159,6 +159,15 @@ def test_summary_says_what_the_table_says(workplace: Workplace, proteins: Path) 
             assert summary.coverage_percent == pytest.approx(float(found[0][4]), abs=1)
 
 
+def test_summary_of_a_query_with_the_residue_o_states_no_identity(workplace: Workplace) -> None:
+    """An archive counts X as identical to it, and O not."""
+    residues = workplace.residues("proteins")[0]
+    queries = [residues[:10] + letter + residues[11:] for letter in (b"O", b"X")]
+    with_o, with_x = workplace.split(workplace.search("blastp", queries, "proteins"), "proteins")
+    assert with_o.summary.hits == with_x.summary.hits > 0
+    assert (with_o.summary.identity_percent, with_x.summary.identity_percent is None) == (None, False)
+
+
 @pytest.mark.parametrize("program", ["blastx", "tblastn", "tblastx"])
 def test_summary_counts_columns_of_translated_alignments(workplace: Workplace, program: str) -> None:
     molecule, database = {
