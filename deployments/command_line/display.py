@@ -42,7 +42,7 @@ _STYLES = {"complete": "green", "failed": "bold red", "cancelled": "yellow", "qu
 
 def say(text: str) -> None:
     """Print what goes on, on standard error: standard output is for what a command answers."""
-    errors.print(text, style="dim")
+    errors.print(text, style="dim", soft_wrap=True)  # what is to be typed stays whole
 
 
 def print_errors(problems: Iterable[object]) -> None:

@@ -108,10 +108,12 @@ def test_job_that_cannot_be_begun_says_why_and_only_to_an_administrator_what_to_
     job_id = services.queries.create(Requester("ann"), config(f">begun\n{PROTEIN}WWK\n")).query_job_id
     typed = "It cannot be begun: nobody is here: `make up` starts somebody."
 
-    def page(user: str) -> str:
-        token = services.accounts.tokens.make(user, f"begin {starter.away}")
+    (report,) = services.wanted_reports.record(Requester("ann"), job_id, [Formatting.read("7")])
+
+    def page(user: str, more: str = "") -> str:
+        token = services.accounts.tokens.make(user, f"begin {starter.away} {len(more)}")
         headers = {"Authorization": f"Bearer {token}"}
-        return unescape(httpx.get(f"{url}/jobs/{job_id}", headers=headers).text)
+        return unescape(httpx.get(f"{url}/jobs/{job_id}{more}", headers=headers).text)
 
     said = {user: page(user) for user in ("root", "ann")}
     assert {user: [text in said[user] for text in (typed, texts.CANNOT_BEGIN)] for user in said} == {
@@ -119,6 +121,7 @@ def test_job_that_cannot_be_begun_says_why_and_only_to_an_administrator_what_to_
         "ann": [False, True],
     }
     assert "make up" not in said["ann"]
+    assert typed in page("root", f"/reports/{report}")
     starter.away = False
     assert typed not in page("root")
 

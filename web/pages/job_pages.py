@@ -121,18 +121,22 @@ async def make_report(
 
 
 @router.get("/jobs/{job_id}/reports/{report_id}")
-def show_report(
+async def show_report(
     request: Request, service: ServiceOfRequest, visitor: VisitorOfRequest, job_id: JobId, report_id: str
 ) -> Response:
     """Show a report's files; a single one is downloaded."""
     reports = service.services.reports
-    details = reports.lookup(visitor.who, report_id, link=False)
-    files = reports.files(visitor.who, report_id) if details.status == "complete" else []
+    details = await run_in_threadpool(lambda: reports.lookup(visitor.who, report_id, link=False))
+    is_complete = details.status == "complete"
+    files = await run_in_threadpool(reports.files, visitor.who, report_id) if is_complete else []
     singles = [file for file in files if not file.name.endswith(".zip")]
     if len(singles) == 1:
         return redirect(f"/jobs/{job_id}/reports/{report_id}/{singles[0].name}")
-    active = details.status in ACTIVE and not details.reason
-    return page(request, visitor, "report.html", report=details, files=files, job_id=job_id, active=active)
+    facts: dict[str, Any] = {
+        "active": details.status in ACTIVE and not details.reason,
+        "hindrance": await hindrance_of(service, visitor, report_id, details.status),
+    }
+    return page(request, visitor, "report.html", report=details, files=files, job_id=job_id, **facts)
 
 
 @router.get("/jobs/{job_id}/reports/{report_id}/{name}")
