@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from threading import Event, Thread
 
 from sqlalchemy.exc import SQLAlchemyError
+
+from multiblast.errors import MultiblastError
 
 _log = logging.getLogger(__name__)
 
@@ -20,14 +23,18 @@ HEARTBEAT_S = 15.0
 def heartbeat(renew: Callable[[], None], give_back: Callable[[], None]) -> Iterator[None]:
     """Renew a lease every 15 s while the block runs, and give it back afterwards, however the block ends.
 
-    A database that is away ends nothing: it may be back before the lease ends, and a lease
-    that cannot be given back ends by itself.
+    A database that is away or full ends nothing: it may be back before the lease ends. A lease that cannot be given
+    back is later, since nobody on this machine takes it over as long as this process lives.
     """
     stop = Event()
 
     def beat() -> None:
         while not stop.wait(HEARTBEAT_S):
             _try("renew", renew)
+
+    def insist() -> None:
+        while not _try("give back", give_back):
+            time.sleep(HEARTBEAT_S)
 
     thread = Thread(target=beat, name="heartbeat", daemon=True)
     thread.start()
@@ -36,11 +43,15 @@ def heartbeat(renew: Callable[[], None], give_back: Callable[[], None]) -> Itera
     finally:
         stop.set()
         thread.join()
-        _try("give back", give_back)
+        if not _try("give back", give_back):
+            Thread(target=insist, name="give-back", daemon=True).start()
 
 
-def _try(what: str, action: Callable[[], None]) -> None:
+def _try(what: str, action: Callable[[], None]) -> bool:
+    """Do something to a lease; return whether that went well."""
     try:
         action()
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, MultiblastError, OSError) as error:
         _log.warning("cannot %s a lease: %s", what, error)
+        return False
+    return True

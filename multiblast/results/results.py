@@ -36,7 +36,7 @@ from multiblast.database import (
     upsert,
 )
 from multiblast.errors import NotFoundError
-from multiblast.results.holders import is_gone
+from multiblast.results.holders import is_at_work, is_gone
 from multiblast.results.pack_rows import held_number
 from multiblast.results.packs import PackEntry, PackReader, PackWriter
 from multiblast.stores import Store
@@ -112,7 +112,8 @@ class Results:
         """Lease those keys to ``holder`` that nobody has searched or is searching.
 
         A lease lasts 60 s unless kept alive (`keep_leases_alive`): what a killed holder had is taken over, and at once
-        if it was a process of this machine. What packs of ``lost`` held, which are not in the store, is not known.
+        if it was a process of this machine; one that is at work there is late at most. What packs of ``lost`` held,
+        which are not in the store, is not known.
         """
         known, mine, others = set[str](), set[str](), set[str]()
         # In one order everywhere, so that two claims never wait for each other; a slice is a twentieth of a second.
@@ -287,12 +288,13 @@ def _take_leases(session: Session, keys: Sequence[str], holder: str) -> set[str]
     """Insert leases, or take over those that have expired or whose holder is gone; return the keys now held."""
     now = database_now(session)
     mine = {"holder": holder, "expires_at": now + LEASE}
-    free = (col(Lease.expires_at) <= now) | (col(Lease.holder) == holder)
-    taken = take(session, col(Lease.key), keys, mine, where=free)
+    taken = take(session, col(Lease.key), keys, mine, where=col(Lease.holder) == holder)
     if others := [key for key in keys if key not in taken]:
-        holders = session.exec(select(Lease.holder).where(among(session, col(Lease.key), others)).distinct())
-        if gone := list(filter(is_gone, holders)):
-            taken |= take(session, col(Lease.key), others, mine, where=col(Lease.holder).in_(gone))
+        of_others = among(session, col(Lease.key), others)
+        holders = session.exec(select(Lease.holder).where(of_others).distinct()).all()
+        is_late = (col(Lease.expires_at) <= now) & col(Lease.holder).not_in(list(filter(is_at_work, holders)))
+        free = col(Lease.holder).in_(list(filter(is_gone, holders))) | is_late
+        taken |= take(session, col(Lease.key), others, mine, where=free)
     return taken
 
 

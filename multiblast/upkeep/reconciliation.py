@@ -35,9 +35,9 @@ from multiblast.database import (
     Result,
     Run,
     among,
+    database_now,
     job_table,
     raw,
-    utc_now,
 )
 from multiblast.jobs import ACTIVE, OPEN, Jobs, adopted, has_result, is_child, move, waits_for_search
 from multiblast.results.holders import PROCESS_RUN, is_gone, process_lives
@@ -117,7 +117,7 @@ class Reconciliation:
 
     def run(self, states: RunStates, now: datetime | None = None) -> Reconciled:
         """Take jobs back from dead runs, and find those that are to be run; the time is in UTC."""
-        now, reconciled = now or utc_now(), Reconciled()
+        now, reconciled = now or self._now(), Reconciled()
         for job, state in self._with_states(JobStatus.IN_PROGRESS, states):
             if state is RunState.CANCELLED:
                 reconciled.cancelled += self._cancel(job)
@@ -130,6 +130,11 @@ class Reconciliation:
             elif job.why == _LOST or now - job.at >= _WAITS_FOR.get(state, _PATIENCE):
                 reconciled.waiting.append(Waiting(job.job_id, job.kind, job.event))
         return reconciled
+
+    def _now(self) -> datetime:
+        """Return the time by which leases end."""
+        with self._database.read() as session:
+            return database_now(session)
 
     def cancelled(self, run_id: str) -> list[str]:
         """Cancel the jobs that a run was at, or waited for, when it was cancelled; return their ids."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
-from multiblast.database import Database, JobKind, JobStatus, Lease, QueryJob, ReportJob, utc_now
+from multiblast.database import Database, JobEvent, JobKind, JobStatus, Lease, QueryJob, ReportJob, utc_now
 from multiblast.ids import digest
 from multiblast.jobs import Jobs, NewSequence
 from multiblast.results.holders import PROCESS_RUN, new_holder, new_process_run
@@ -250,3 +253,31 @@ def test_job_that_goes_on_meanwhile_is_left_alone(database: Database, jobs: Jobs
 
     assert Reconciliation(database).run(states).queued == []
     assert jobs.query(alone.id).status == JobStatus.IN_PROGRESS
+
+
+_AHEAD = """
+import sys
+from datetime import timedelta
+from multiblast.database import tables
+now = tables.utc_now
+tables.utc_now = lambda: now() + timedelta(hours=1)  # before others know it
+import multiblast.database
+multiblast.database.utc_now = tables.utc_now
+from multiblast.database import Database
+from multiblast.upkeep.reconciliation import Reconciliation
+print(Reconciliation(Database(sys.argv[1])).run(lambda _: {}).queued)
+"""
+
+
+def test_job_that_is_searched_is_left_alone_by_a_machine_whose_clock_is_ahead(postgres_url: str) -> None:
+    """The database's clock counts, by which leases are renewed."""
+    database = Database(postgres_url)
+    jobs, job = Jobs(database), row("alone", result_key="e" * 32)
+    jobs.add(job, ())
+    jobs.start(jobs.query(job.id), run_id=RUN)
+    with database.write() as session:
+        session.exec(update(JobEvent).values(at=utc_now() - LATER))
+        session.add(Lease(key="e" * 32, holder=GONE, expires_at=utc_now() + SOON))
+    database.close()
+    found = subprocess.run([sys.executable, "-c", _AHEAD, postgres_url], check=True, capture_output=True, text=True)
+    assert found.stdout == "[]\n"

@@ -45,10 +45,10 @@ def add_results(  # noqa: PLR0913 - the facts of some results
     return results.known(keys)[keys[-1]].pack
 
 
-def expire_leases(database: Database, holder: str) -> None:
+def expire_leases(database: Database, *holders: str) -> None:
     with database.write() as session:
         past = utc_now() - timedelta(seconds=1)
-        session.exec(update(Lease).where(col(Lease.holder) == holder).values(expires_at=past))
+        session.exec(update(Lease).where(col(Lease.holder).in_(holders)).values(expires_at=past))
 
 
 def leases(database: Database) -> dict[str, str]:
