@@ -108,10 +108,11 @@ class Speeds:
         """Blend the speed of one thread into the remembered one, in one statement, as batches may end at the same time.
 
         A short search is mostly the start of its process, whatever its letters: it says how fast a search is at least.
-        One of few letters is mostly the way through the databases: it counts as one of more.
+        One of few letters is mostly the way through the databases: it counts as one of more. A process that may have no
+        more than one thread had one, however many there were for it.
         """
         short = seconds < LEAST_BATCH_S
-        speed = usual.as_together(letters) / max(seconds, 1e-3) / threads
+        speed = usual.as_together(letters) / max(seconds, 1e-3) / (1 if usual.one_thread else threads)
         measured = {
             "letters_per_second": max(speed, usual.letters_per_second) if short else speed,
             "bytes_per_letter": size_bytes / max(letters, 1),

@@ -15,8 +15,9 @@ from multiblast.accounts import Requester
 from multiblast.database import Database
 from multiblast.errors import ConflictError, InvalidInputError, MultiblastError
 from multiblast.installation import Installation
+from multiblast.options import parse_options
 from multiblast.search import Batch, read_submission
-from multiblast.search.speeds import Pace, Speeds
+from multiblast.search.speeds import Pace, Speeds, usual_pace
 from multiblast.sequences import read_fasta
 from multiblast.services import Services
 from multiblast.settings import QueryLimits
@@ -162,3 +163,12 @@ def test_start_of_a_process_does_not_teach_that_a_search_is_slow(machine: Machin
     assert known() == 10_000
     speeds.record(Pace(2000), "search", 100_000, 25.0, 1_000_000)
     assert known() == 7000
+
+
+def test_speed_of_a_process_that_may_have_one_thread_is_that_of_one(machine: Machine) -> None:
+    """What others left of a job is searched by one process, for which all cores are."""
+    speeds = Speeds(machine("first").database)
+    speeds.record(usual_pace(parse_options("blastp", {"culling_limit": 1})), "culled", 10_000, 10.0, 100, threads=8)
+    speeds.record(usual_pace(parse_options("blastp", {})), "plain", 10_000, 10.0, 100, threads=8)
+    found = [speeds.get(name) for name in ("culled", "plain")]
+    assert [speed.letters_per_second for speed in found if speed] == [1000, 125]
