@@ -100,7 +100,7 @@ def test_no_text_of_a_user_becomes_an_option(word: str) -> None:
 def test_keys_of_results_are_pinned(program: str, key: str, directory: str) -> None:
     """A key that changes has all that was searched searched anew."""
     plugin = search_plugins()[program]
-    database = cast("BlastDatabase", SimpleNamespace(letters=1000, fingerprint="f" * 32))
+    database = cast("BlastDatabase", SimpleNamespace(letters=1000, fingerprint="f" * 32, volumes=()))
     assert plugin_keys(plugin, "1.0", parse_options(program, []), [database]).key(b"MKV") == key
     assert SearchDatabase(plugin, "1.0", (database,), ("f" * 32,)).directory.name == directory
 
