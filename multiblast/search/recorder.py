@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from array import array
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -86,11 +86,10 @@ class Recorder:
                 facts = _write_canonical(checked, config, file)
                 job_id = config.query_id(facts.digests)
                 query_key = ObjectKind.QUERY.spread_key(job_id, ".fasta")
-                if not self.engine.store.exists(query_key):
-                    file.seek(0)
-                    self.engine.store.put(query_key, file)
-                if profile is not None and not self.engine.store.exists(profile_key(profile.id)):
-                    self.engine.store.put(profile_key(profile.id), BytesIO(profile.text))
+                files: dict[str, IO[bytes]] = {query_key: file}
+                if profile is not None:
+                    files[profile_key(profile.id)] = BytesIO(profile.text)
+                self._store(files)
                 sequences = facts.sequences(file)
                 alone = next(sequences) if len(facts) == 1 else None
                 job = _job(config, facts, alone, job_id=job_id, query_key=query_key, search_key=checked.keys.search)
@@ -102,7 +101,15 @@ class Recorder:
                     summary=submission.summary,
                     description=submission.description,
                 )
+                self._store(files)  # what a submission that was killed had left may have been swept until now
             return Recorded(job_id, checked.query.sequences, checked.query.letters, tuple(job.notes))
+
+    def _store(self, files: Mapping[str, IO[bytes]]) -> None:
+        """Store files, by their keys, that are not there."""
+        for key, file in files.items():
+            if not self.engine.store.exists(key):
+                file.seek(0)
+                self.engine.store.put(key, file)
 
     def record_again(self, job: QueryJob) -> None:
         """Record a job again from its recipe, so that it runs with the databases as they are now."""

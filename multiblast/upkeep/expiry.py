@@ -227,7 +227,7 @@ def _end_reports(session: Session, which: ColumnElement[bool], why: str) -> int:
 
 
 def _expire_query(session: Session, job: QueryJob, digest: str, cutoff: datetime, why: str) -> int:
-    _keep_out_submissions(session)
+    keep_out_submissions(session)
     # If it was run again since it was looked at, its digest may be another one; but then it was used, too.
     still_stale = and_(col(QueryJob.id) == job.id, col(QueryJob.status) == job.status, _stale_query(QueryJob, cutoff))
     if not move(session, QueryJob, still_stale, JobStatus.EXPIRED, why):
@@ -239,7 +239,7 @@ def _expire_query(session: Session, job: QueryJob, digest: str, cutoff: datetime
 
 def _expire_children(session: Session, parts: Sequence[str], cutoff: datetime, why: str) -> int:
     """Let those of some children expire that nothing keeps."""
-    _keep_out_submissions(session)
+    keep_out_submissions(session)
     mine = among(session, col(QueryJob.id), parts)
     stale = session.exec(select(QueryJob.id).where(mine, _stale_query(QueryJob, cutoff))).all()
     expiring = among(session, col(QueryJob.id), stale)
@@ -267,7 +267,7 @@ def _unreferenced() -> ColumnElement[bool]:
 
 def _remove_results(session: Session, keys: Sequence[str], expired: Expired) -> int:
     """Remove those of some results that no job refers to, and discard packs with nothing left in them."""
-    _keep_out_submissions(session)
+    keep_out_submissions(session)
     mine = select(Result.key, Result.pack_number, Result.length).where(among(session, col(Result.key), keys))
     gone = session.exec(mine.where(_unreferenced())).all()
     if gone:
@@ -279,7 +279,7 @@ def _remove_results(session: Session, keys: Sequence[str], expired: Expired) -> 
     return len(gone)
 
 
-def _keep_out_submissions(session: Session) -> None:
+def keep_out_submissions(session: Session) -> None:
     """Make sure that no job is recorded while it is decided which results no job refers to.
 
     SQLite has one writer anyway; PostgreSQL would not show a submission that is not committed yet.

@@ -34,7 +34,7 @@ from multiblast.object_kinds import ObjectKind, object_name, subject_names_key
 from multiblast.plugins.kept_outputs import belongs_to, object_of
 from multiblast.results.compaction import Compacted
 from multiblast.stores import Store
-from multiblast.upkeep.expiry import Expired
+from multiblast.upkeep.expiry import Expired, keep_out_submissions
 
 _READ_ON_FOR = timedelta(hours=1)  # so long a reader may go on reading what was discarded
 _ROWS_AT_A_TIME = 2000
@@ -202,12 +202,21 @@ class StorageUpkeep:
         old = (item.key for item in self._store.list(f"{kind}/") if item.modified <= before)
         for some in in_portions(old):
             with self._database.read() as session:
-                discarded = session.exec(select(Discarded.key).where(among(session, col(Discarded.key), some)))
-                kept = {*KEPT_BY[kind](session, some, cutoff), *discarded}
-            unknown = [key for key in some if key not in kept]
-            self._store.delete(unknown)
+                unknown = _unknown(session, kind, some, cutoff)
+            if unknown:
+                with self._database.write() as session:
+                    keep_out_submissions(session)  # which look again, once they are recorded, for what they found here
+                    unknown = _unknown(session, kind, unknown, cutoff)
+                    self._store.delete(unknown)
             removed += len(unknown)
         return removed
+
+
+def _unknown(session: Session, kind: ObjectKind, keys: Sequence[str], cutoff: datetime) -> list[str]:
+    """Return those objects of a kind that nothing refers to, nor will be removed since they were discarded."""
+    discarded = session.exec(select(Discarded.key).where(among(session, col(Discarded.key), keys)))
+    kept = {*KEPT_BY[kind](session, keys, cutoff), *discarded}
+    return [key for key in keys if key not in kept]
 
 
 _Keeper: TypeAlias = Callable[[Session, Sequence[str], datetime], set[str]]

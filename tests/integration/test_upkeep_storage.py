@@ -18,11 +18,12 @@ from multiblast.database import (
 )
 from multiblast.errors import ConflictError
 from multiblast.object_kinds import ObjectKind, subject_names_key
-from multiblast.search import SearchedJob
+from multiblast.search import SearchedJob, read_submission
 from multiblast.sequences import Sequence
 from multiblast.services import Services
 from multiblast.settings import Policy
 from multiblast.stores import LocalStore
+from multiblast.transfer import copy_results
 from multiblast.upkeep.storage import KEPT_BY
 from tests.support.sequences import fasta
 from tests.support.upkeep import LATER, ME, objects, results
@@ -67,6 +68,32 @@ def test_sweep_leaves_young_objects_and_removes_old_ones_without_reference(servi
     assert services.storage_upkeep.sweep().unknown == 0
     assert services.storage_upkeep.sweep(utc_now() + timedelta(days=2)).unknown == 3
     assert objects(services, "") == {"uploads/mine.fasta"}
+
+
+class _SweptStore(LocalStore):
+    """Is swept two days later, as soon as somebody has found a query there."""
+
+    services: Services
+
+    def exists(self, key: str) -> bool:
+        found = super().exists(key)
+        if found and key.startswith("queries/"):
+            self.services.storage_upkeep.sweep(utc_now() + timedelta(days=2))
+        return found
+
+
+def test_query_that_a_killed_submission_left_is_there_for_the_next_one_whenever_it_is_swept(
+    services: Services, make_services: Callable[..., Services], proteins: list[Sequence], tmp_path: Path
+) -> None:
+    """The next one takes it as it is, and may take a minute to be recorded."""
+    submission = read_submission(query=fasta(proteins[8:9]), targets=["demo/examples/proteins"])
+    killed = make_services("killed")
+    killed.queries.submit(ME, submission)
+    store = _SweptStore(tmp_path / "home" / "store")
+    store.services = replace(services, store=store)
+    copy_results(killed.store, store, "queries/")
+    job = store.services.queries.submit(ME, submission).job_id
+    assert services.queries.run(job).execute().status == "complete"
 
 
 def test_verify_finds_references_without_object(
