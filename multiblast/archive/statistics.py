@@ -51,6 +51,7 @@ _ADJUSTMENT = re.compile(rb'"Length adjustment: (-?\d+)"')
 _RANGE = re.compile(
     rb'name "RequiredStart",\s+value integer (\d+)\s+\},\s+\{\s+name "RequiredEnd",\s+value integer (\d+)\s'
 )
+_HARD_MASKS = re.compile(rb'name "SubjectMaskingType",\s+value integer 2\s')
 _DERIVABLE = {"plain", "megablast"}
 _ADJUSTING = {2, 3}
 SEG_WINDOW, SEG_LOCUT = 12, 2.2
@@ -73,6 +74,8 @@ class SearchRequest:
         required = _RANGE.search(rest)
         # The part of each query that was searched: its first and last letter, 0-based.
         self.part = (int(required[1]), int(required[2])) if required else None
+        # Whether masked letters of subjects were not aligned at all (``-db_hard_mask``).
+        self.masks_subjects = _HARD_MASKS.search(rest) is not None
         self.is_derivable = self.service in _DERIVABLE and not self.part
         self.gapped = self._options.get("UngappedMode") != "TRUE" and self.program != "tblastx"
         self.matrix = self._options.get("MatrixName", "BLOSUM62")

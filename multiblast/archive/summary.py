@@ -24,7 +24,8 @@ class Summary(NamedTuple):
             old databases the GI, if there is one; ``gnl|BL_ORD_ID|N`` from a database without parsed ids; empty if
             there is no hit.
         evalue, bit_score: Of the best hit.
-        identity_percent: Identical positions in percent of the best HSP's columns; None if the query has the residue O.
+        identity_percent: Identical positions in percent of the best HSP's columns; None if the query has the residue O,
+            or subjects were masked.
         coverage_percent: The part of the query that the best HSP covers, in percent.
         masked_length: Residues of the query that a filter masked, on any strand or frame.
         searched: Whether BLAST+ could search with the query; it cannot if nothing is left after masking.
@@ -84,8 +85,9 @@ def summarise(
     if not subjects:
         raise ArchiveError(f"the alignments of {query.name} name no subject as BLAST+ writes it")
     scores, columns, covered = _first_hsp(before or first, first, search)
-    # Of a query with O an archive counts X as identical, and not O: what is right only the subject says.
-    identical = None if RESIDUE_O.search(query.instance) else scores.get(b"num_ident")
+    # An archive counts X as identical to O, and not O, and no masked letter of a subject: only that says what is right.
+    is_unknown = search.masks_subjects or RESIDUE_O.search(query.instance)
+    identical = None if is_unknown else scores.get(b"num_ident")
     return Summary(
         hits=len(set(subjects)),
         hsps=hsps,

@@ -24,6 +24,8 @@ from tests.support.profile_databases import build_profile_databases
 DATA = Path(__file__).parents[1] / "data"
 MASKED = Sequence(b"masked", b"N" * 100)
 POLY_A = Sequence(b"of low complexity", b"A" * 100)
+PATTERN = ("-template_type", "coding", "-template_length", "18", "-word_size", "11")
+MASKED_DATABASE, MASKS = ("blastp", "proteins", "masked"), ("-db_soft_mask", "-db_hard_mask")
 NO_TAXON, ROUNDS, IDENTITY = ("-negative_taxids", "9606"), ("-num_iterations", "2"), ("-matrix", "IDENTITY")
 TABLE = ("std", "qlen", "qcovs", "qcovhsp", "ppos", "positive", "nident", "sscinames", "sblastnames")
 _IDENTITY = re.compile(
@@ -33,6 +35,11 @@ _IDENTITY = re.compile(
 _SECOND_ROUND = re.compile(rb'<Iteration_iter-num>2|"iter_num": 2|<iter-num>2')
 _DESCRIPTIONS = re.compile(rb"\n +Score .*?\n\n(?=>)", re.DOTALL)
 _FOUND_AGAIN = re.compile(rb"(found again:\n\n)(?:[^\n]+\n)*")
+_OF_SCORES = re.compile(
+    rb'(?ms)^Reference: .*?\n\n|^Matrix: .*?\n(?=\n|\Z)|reference(?:>|": ).*?\n'
+    rb'|<(?:Parameters_)?(?:sc-m|gap-)[^\n]*\n|"(?:sc_m|gap_)[^\n]*\n'
+)
+_STATED_THRESHOLD = re.compile(rb"Neighboring words threshold: [^\n]*")
 _BEFORE_ALIGNMENTS = re.compile(rb"(Query= [^>]*?Length=\d+\n)[^>]*")
 
 
@@ -61,6 +68,11 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ]
         subprocess.run(command, input=b"".join(records), check=True, capture_output=True)
     build_profile_databases(directory, DATA / "exactness_proteins_query.fasta", count=4)
+    (directory / "own.fasta").write_bytes(b">s1\n%s%s%s\n" % (FIRST[:150], b"SP" * 12, FIRST[150:]))
+    masks = ["-in", "own.fasta", "-outfmt", "maskinfo_asn1_bin", "-out", "masks"]
+    masked = ["-in", "own.fasta", "-dbtype", "prot", "-mask_data", "masks", "-out", "masked"]
+    for command in (["segmasker", *masks], ["makeblastdb", *masked]):
+        subprocess.run(command, cwd=directory, check=True, capture_output=True)
     return directory
 
 
@@ -155,6 +167,15 @@ def _without_headings(text: bytes) -> bytes:
     return _BEFORE_ALIGNMENTS.sub(rb"\1", text)
 
 
+def _without_scores(text: bytes) -> bytes:
+    """Return a report without scores, gap costs and the article on them."""
+    return _OF_SCORES.sub(b"", text)
+
+
+def _without_threshold(text: bytes) -> bytes:
+    return _STATED_THRESHOLD.sub(b"", text)
+
+
 def _without_descriptions(text: bytes) -> bytes:
     """Return pairwise text without its one-line descriptions, which have more columns where an order is given."""
     return _DESCRIPTIONS.sub(b"", text)
@@ -213,6 +234,18 @@ def _row(
         _row("fewer subjects", FEWER, "0 4 6 7 5 15 16", "0 4 5 15 16", _without_last_round),
         _row("one subject", ONE_SUBJECT, "0 6 7 18 5 15 16", "5 15 16", _without_last_round),
         _row("IDENTITY", Search("blastp", *PROTEINS, IDENTITY, queries=2), "0 5 6 7 15 16", "0 5 15 16", _of_identity),
+        _row(
+            "threshold",
+            Search("blastp", *PROTEINS, ("-threshold", "15.5"), queries=2),
+            "0 5 6 15",
+            "0",
+            _without_threshold,
+        ),
+        _row("word pattern", Search("blastn", *NUCLEOTIDES, PATTERN), "0 5 6 7 15 16", "0 5 15 16", _without_scores),
+        *(
+            _row(mask, Search(*MASKED_DATABASE, (mask, "21"), queries=1), "0 2 4 5 6 7 15", "0 2 4", bytes.upper)
+            for mask in MASKS
+        ),
         _row("rounds", DELTA_ROUNDS, "0 4 5 6 7 8 10 12 13 15 16 18", "0 4"),
     ],
 )

@@ -223,6 +223,23 @@ def test_bits_are_written_as_blast_does(length: int, bits: bytes, search: Callab
     assert tables.report("6 evalue bitscore").endswith(b"\t%b\n" % bits)
 
 
+@pytest.mark.parametrize(("option", "made_by"), [("db_soft_mask", OURS), ("db_hard_mask", FORMATTERS)])
+def test_masked_letters_of_subjects_are_identical_as_blast_prints_it(
+    option: str, made_by: str, search: Callable[..., Tables], proteins: list[Sequence], tmp_path: Path
+) -> None:
+    """Of those that were not aligned at all an archive counts none."""
+    residues = proteins[0].residues.decode()
+    subjects = f">s title\n{residues[:150]}{'SP' * 12}{residues[150:]}\n"
+    (tmp_path / "own.fasta").write_text(subjects)
+    masks = ["-in", tmp_path / "own.fasta", "-outfmt", "maskinfo_asn1_bin", "-out", tmp_path / "masks"]
+    subprocess.run(["segmasker", *masks], check=True)
+    query = subjects.replace(">s title", ">q")
+    tables = search(query, subjects, "blastp", make=("-mask_data", str(tmp_path / "masks")), **{option: "21"})
+    tables.check("6 saccver nident pident mismatch", made_by)
+    assert b"\t100.000\t" in tables.report("6 saccver pident mismatch")
+    assert (tables.job.rows[0].identity_percent is None) is (made_by == FORMATTERS)
+
+
 def test_table_of_a_cancelled_report_is_not_finished(
     search: Callable[..., Tables], nucleotides: list[Sequence], tmp_path: Path
 ) -> None:
