@@ -187,11 +187,18 @@ class Results:
         batch_run: int | None = None,
         lost: Collection[str] = (),
     ) -> None:
-        """Record that a sequence cannot be searched, and why, in place of a result in a pack of ``lost``."""
+        """Record that a sequence cannot be searched, and why, in place of a result in a pack of ``lost``.
+
+        Nothing is recorded where somebody else took it over, or has found its result.
+        """
         with self._database.write() as session:
-            _give_back(session, [key], holder)  # not that of somebody who took it over meanwhile
+            _give_back(session, [key], holder)
+            if session.exec(select(Lease.key).where(Lease.key == key).with_for_update()).first() is not None:
+                return
             is_lost = among(session, col(Result.pack_number), _numbers(session, lost))
             session.exec(delete(Result).where(col(Result.key) == key, is_lost))
+            if session.exec(select(Result.key).where(Result.key == key)).first() is not None:
+                return
             session.merge(Failure(key=key, failure_class=failure_class, message=message, batch_run=batch_run))
 
     def failures(self) -> dict[str, int]:

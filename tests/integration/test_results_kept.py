@@ -204,6 +204,15 @@ def test_failure_leaves_the_lease_of_somebody_else(results: Results, database: D
     results.fail(keys[0], "out of memory", "too long", "me")
     with database.read() as session:
         assert session.get_one(Lease, keys[0]).holder == "another"
+        assert session.get(Failure, keys[0]) is None
+
+
+def test_failure_beside_a_result_is_not_recorded(results: Results, database: Database) -> None:
+    """Else a job that has both would count two sequences as done, and end before its last one."""
+    add_results(results, keys_of(1))
+    results.fail(keys_of(1)[0], "time limit", "too long", "slow")
+    with database.read() as session:
+        assert session.get(Failure, keys_of(1)[0]) is None
 
 
 def test_lost_pack_is_an_error_to_whoever_reads(results: Results, store: LocalStore) -> None:
