@@ -142,6 +142,7 @@ class FlowSearch(Steps):
 
     async def plan(self) -> Plan:
         """Find out what is known and what must be searched; the run of a large job then waits for its turn."""
+        self.run.note_status()
         await tag_run(self._job_id)
         plan = plan_search(self._job_id)
         await show_plan(plan, f"plan-{self._job_id:.8}")

@@ -11,6 +11,7 @@ from sqlalchemy import select as sa_select
 from sqlmodel import Session, col, select
 
 from multiblast.database import ChildJob, Database, Failure, JobStatus, QueryJob, Result, Run, among, utc_now
+from multiblast.errors import JobFailedError
 from multiblast.jobs.children import (
     CHANGED_AT_ONCE,
     COULD_NOT,
@@ -47,11 +48,17 @@ class JobRuns:
         with self._database.read() as session:
             return _counts(session, job)
 
-    def start(self, job: QueryJob, *, run_id: str = "") -> None:
-        """Note that a job runs now, and with it those of its children that have no result."""
+    def start(self, job: QueryJob, *, run_id: str = "", unless_cancelled: bool = False) -> None:
+        """Note that a job runs now, and with it those of its children that have no result.
+
+        Raises:
+            JobFailedError: it is cancelled, and is not to be run then.
+        """
         with self._database.write() as session:
             adopt(session, job.id)
             again = session.get_one(QueryJob, job.id, with_for_update=True)
+            if unless_cancelled and again.status == JobStatus.CANCELLED:
+                raise JobFailedError(job.id, again.status, again.reason)
             again.cancel_requested, again.attempts = False, again.attempts + 1
             session.flush()
             attempts, is_large = again.attempts, again.sequences > CHANGED_AT_ONCE

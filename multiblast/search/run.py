@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,6 +73,7 @@ class SearchRun:
     listed: int = MOST_ROWS
     start_search: Start = start_here
     given_up: Callable[[], bool] = never
+    _was_cancelled: bool | None = field(default=None, init=False)
 
     def execute(self, plan: Plan | None = None) -> SearchedJob:
         """Run the job in this process from beginning to end, by a plan that was just made if there is one.
@@ -91,8 +92,14 @@ class SearchRun:
 
         With ``quick``, large databases are not compared with earlier states, unless that was done before.
         """
+        self.note_status()
         before = partial(self._known_before, quick=quick)
         return self._plan(self._job(), before)
+
+    def note_status(self) -> None:
+        """Note whether the job is cancelled by now, as this run sees it for the first time."""
+        if self._was_cancelled is None:
+            self._was_cancelled = self._job().status == JobStatus.CANCELLED
 
     def plan_part(self, part: int, of: int) -> Plan:
         """Plan how this machine, the part-th of those that help, helps with a job that another one runs.
@@ -145,11 +152,15 @@ class SearchRun:
 
     @working_space()
     def start(self, plan: Plan) -> None:
-        """Note that the job now runs, with which program and databases."""
+        """Note that the job now runs, with which program and databases.
+
+        Raises:
+            JobFailedError: it was cancelled since this run saw it first; one that had been before is submitted again.
+        """
         engine, job = self.engine, self._job()
         context = engine.resolver.context(job)
         engine.results.clear_failures(engine.jobs.failed_keys(job))
-        engine.jobs.start(job, run_id=self.run_id)
+        engine.jobs.start(job, run_id=self.run_id, unless_cancelled=self._was_cancelled is False)
         with engine.database.write() as session:
             session.add(self._record(job, plan, context))
         # After the run was recorded, which keeps the names from being swept. What plugins find has names.

@@ -17,7 +17,7 @@ from sqlmodel import select
 
 from multiblast.accounts import Requester
 from multiblast.database import Lease
-from multiblast.errors import FailureClass, ProgramError
+from multiblast.errors import FailureClass, JobFailedError, ProgramError
 from multiblast.search import SearchedJob, read_submission
 from multiblast.sequences import Sequence
 from multiblast.services import Services
@@ -116,6 +116,23 @@ def test_cancel_stops_blast_at_once(make_services: Make, proteins: list[Sequence
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid_file.read_text()), 0)
     assert queries.searched_job(job_id).status == "cancelled"
+
+
+def test_job_that_is_cancelled_while_it_is_planned_does_not_run(
+    make_services: Make, proteins: list[Sequence], searches_run: Callable[[Services], list[int]]
+) -> None:
+    """Submitted again after that, it does."""
+    services = make_services()
+    submission = read_submission(query=fasta(proteins[:2]), targets=["demo/examples/proteins"])
+    job_id = services.queries.submit(Requester(administrator=True), submission).job_id
+    run = services.queries.run(job_id)
+    plan = run.plan()
+    services.queries.cancel(Requester(administrator=True), job_id)
+    with pytest.raises(JobFailedError, match="cancelled by its user"):
+        run.execute(plan)
+    assert services.queries.searched_job(job_id).status == "cancelled"
+    assert searches_run(services) == []
+    assert services.queries.run(job_id).execute().status == "complete"
 
 
 _SUBMIT = """
