@@ -13,6 +13,7 @@ from multiblast.search.planned_sequences import PlannedSequence, letters_of
 from multiblast.search.speeds import BATCH_S, LEAST_BATCH_S, Pace
 
 _LARGE_S = 5.0  # what is searched together takes longer in a large database only: in others it does not matter
+_BEGUN_PER_S = 20  # batches that a job may begin, one after the other
 _LEAST_PER_BATCH = 16  # sequences in the last batch, so that in the order of the query it fills as well as by length
 MANY = 20_000  # sequences: of more, it does not matter in which batch each is, and no batch holds more in memory
 
@@ -177,7 +178,7 @@ def _limits(seconds: float, workers: int, pace: Pace, part: float) -> tuple[floa
     """Return how long a batch takes at least and at most, of some core seconds."""
     together_s = pace.core_seconds(pace.together) * part
     if together_s <= _LARGE_S:
-        return min(LEAST_BATCH_S, seconds / workers), BATCH_S
+        return min(max(LEAST_BATCH_S, together_s, workers / _BEGUN_PER_S), seconds / workers), BATCH_S
     count = max(1, int(seconds / together_s))
     if count > workers or pace.one_thread:  # as many for each worker
         count = max(1, count // workers) * workers

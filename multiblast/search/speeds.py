@@ -16,7 +16,8 @@ from multiblast.options import Options, needs_one_thread
 from multiblast.search.plugins import search_plugin
 
 BATCH_S = 20.0  # of one process, where its speed is known: short enough to lose little, long enough to cost nothing
-LEAST_BATCH_S = 3.0  # a shorter one gains less than the start of its process costs
+LEAST_BATCH_S = 1.0  # a shorter one gains less than the start of its process costs
+_SHORT_S = 3.0  # a shorter search says little of its speed
 
 # Letters per second where no speed is known yet, in databases of up to so many letters; more take longer accordingly.
 _USUAL = {
@@ -111,7 +112,7 @@ class Speeds:
         One of few letters is mostly the way through the databases: it counts as one of more. A process that may have no
         more than one thread had one, however many there were for it.
         """
-        short = seconds < LEAST_BATCH_S
+        short = seconds < _SHORT_S
         speed = usual.as_together(letters) / max(seconds, 1e-3) / (1 if usual.one_thread else threads)
         measured = {
             "letters_per_second": max(speed, usual.letters_per_second) if short else speed,

@@ -42,7 +42,7 @@ def test_planning_makes_long_batches_first_and_short_ones_last(workers: int) -> 
 
 
 def test_planning_gives_a_small_job_to_all_workers_at_once() -> None:
-    assert [batch.letters for batch in pack([100] * 8, 4)] == [200, 200, 200, 200]
+    assert [batch.letters for batch in pack([50] * 8, 4)] == [100, 100, 100, 100]
 
 
 def test_planning_gives_fewer_sequences_than_workers_several_threads() -> None:
