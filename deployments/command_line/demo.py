@@ -34,7 +34,7 @@ def demo() -> None:
         summary="the demo",
     )
     display.searched_job(job)
-    files, failures = write_reports(running, job.job_id, wanted)
+    files, failures = write_reports(running, job.job_id, wanted, overwrite=True)
     if failures:
         raise MultiblastError("; ".join(failures))
     console.print("The reports; 0, 5 and 6 are exactly what blastp prints, html is for looking at:")

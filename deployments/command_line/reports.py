@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from deployments.command_line import display
-from deployments.command_line.arguments import Json, TargetsRoot, User
+from deployments.command_line.arguments import Json, Overwrite, TargetsRoot, User
 from deployments.command_line.session import Session
 from multiblast.database import JobKind
 from multiblast.errors import InvalidInputError, MultiblastError, Problem, collecting
@@ -48,6 +48,7 @@ def report(
     user: User = "",
     targets_root: TargetsRoot = None,
     out: Annotated[Path, typer.Option(help="Where files are written.")] = Path("results"),
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Write a job's result in any BLAST+ format, exactly as BLAST+ prints it.
@@ -58,7 +59,7 @@ def report(
     wanted = Formatting.read(format, fields=fields, options=options)
     check_directories([out])
     running = Session(targets_root, user, early=False)
-    files = write_report(running, running.services.whole_id(running.requester, job), out, wanted)
+    files = write_report(running, running.services.whole_id(running.requester, job), out, wanted, overwrite=overwrite)
     if json:
         display.print_json(listed(files))
     else:
@@ -77,7 +78,9 @@ def print_files(files: Iterable[WrittenFile]) -> None:
         display.console.print(f"wrote {file.path}" + (f", also at {file.address}" if file.address else ""))
 
 
-def write_report(running: Session, job_id: str, directory: Path, formatting: Formatting) -> list[WrittenFile]:
+def write_report(
+    running: Session, job_id: str, directory: Path, formatting: Formatting, *, overwrite: bool
+) -> list[WrittenFile]:
     """Make a report, unless it is there, and write its files into a directory.
 
     It is made without Prefect, which takes seconds to import, unless it is large and there is a server, which lists it.
@@ -98,7 +101,7 @@ def write_report(running: Session, job_id: str, directory: Path, formatting: For
                     patiently(run.execute)
     return [
         WrittenFile(path, address_of(JobKind.REPORT, report_id, "files", path.name))
-        for path in door.fetch(who, report_id, directory)
+        for path in door.fetch(who, report_id, directory, overwrite=overwrite)
     ]
 
 
@@ -156,13 +159,15 @@ def check_directories(places: Collection[Path]) -> None:
         raise InvalidInputError(list(dict.fromkeys(problems)))
 
 
-def write_reports(running: Session, job_id: str, wanted: dict[Path, Formatting]) -> tuple[list[WrittenFile], list[str]]:
+def write_reports(
+    running: Session, job_id: str, wanted: dict[Path, Formatting], *, overwrite: bool
+) -> tuple[list[WrittenFile], list[str]]:
     """Make reports, each for itself; return their files, and why some have none."""
     files: list[WrittenFile] = []
     failures = []
     for place, formatting in wanted.items():
         try:
-            files += write_report(running, job_id, place, formatting)
+            files += write_report(running, job_id, place, formatting, overwrite=overwrite)
         except (MultiblastError, OSError) as error:
             reason = describe_failure(error) if isinstance(error, OSError) else error
             failures.append(f"format {formatting.format}: {reason}")

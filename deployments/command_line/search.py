@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deployments.command_line import display
-from deployments.command_line.arguments import Json, Query, TargetsRoot, User
+from deployments.command_line.arguments import Json, Overwrite, Query, TargetsRoot, User
 from deployments.command_line.reports import listed, print_files, read_formats, write_reports
 from deployments.command_line.session import Session
 from multiblast.database import JobStatus
@@ -53,6 +53,7 @@ def search(
     out: Annotated[
         Path, typer.Option(help="Where reports are written; with several formats, one directory each below it.")
     ] = Path("results"),
+    overwrite: Overwrite = False,
     user: User = "",
     summary: Annotated[str, typer.Option(help="One line that says what this is for.")] = "",
     json: Json = False,
@@ -81,7 +82,7 @@ def search(
         failures.append(str(error))
     if not json:
         display.searched_job(job)  # now, so that whatever becomes of its reports, it is seen
-    files, more = write_reports(running, job.job_id, wanted)
+    files, more = write_reports(running, job.job_id, wanted, overwrite=overwrite)
     failures += more
     if json:
         display.print_json({"job": asdict(job), **listed(files), "errors": failures})

@@ -16,7 +16,7 @@ INTRODUCTION = """# Report formats
 A number is what BLAST+ calls `-outfmt`, and such reports are [the same as BLAST+'s](exactness.md). The other formats
 are ours: [a page](html-report.md), [a table of hits](hits.md), and the [profiles](exactness.md#profiles) that a search
 kept. Beside its files each report has `report.zip` with all of them. Commands write only the files themselves, and none
-over a file of that name that has other content, as of another format: name another directory then.
+over a file of that name that has other content, as of another format, unless with `--overwrite`.
 
 | Format | What it is | First file | Media type | Options of its own | Programs |
 |---|---|---|---|---|---|

@@ -299,22 +299,25 @@ class Reports(JobDoor):
             media_type = "application/zip"
         return StoredFile(name, found.size, media_type, digest("file/1", found.key), self._engine.store, found.key)
 
-    def fetch(self, requester: Requester, job_id: str, directory: Path) -> list[Path]:
+    def fetch(self, requester: Requester, job_id: str, directory: Path, *, overwrite: bool = False) -> list[Path]:
         """Write the files of a complete report into a directory, each whole or not at all; all but the zip of them.
 
         Raises:
             NotFoundError, ConflictError: as `file`.
-            ConflictError: a file of such a name has other content, as that of another report; nothing is written then.
+            ConflictError: a file of such a name has other content, as that of another report, and may not be
+                overwritten; nothing is written then.
         """
         directory.mkdir(parents=True, exist_ok=True)
         files = files_of(self._complete(requester, job_id))
         paths = [directory / file.name for file in files if not file.name.endswith(".zip")]
-        for path in paths:
-            if os.path.lexists(path) and not has_content(path, self.file(requester, job_id, path.name)):
-                raise ConflictError(f"{str(path)!r} is there already, and differs: name another place, or remove it")
-        for path in paths:
-            if not os.path.lexists(path):
-                save(self.file(requester, job_id, path.name), path)
+        missing = [path for path in paths if overwrite or not os.path.lexists(path)]
+        for path in set(paths).difference(missing):
+            if not has_content(path, self.file(requester, job_id, path.name)):
+                raise ConflictError(
+                    f"{str(path)!r} is there already, and differs: name another place, or --overwrite it"
+                )
+        for path in missing:
+            save(self.file(requester, job_id, path.name), path)
         return paths
 
     def hits(self, requester: Requester, query_job_id: str, **choice: Any) -> HitPage:

@@ -97,6 +97,8 @@ def test_no_report_is_written_over_another_one(run: Callable[..., Printed], jobs
     assert (other.code, Path("results/report.tsv").read_bytes()) == (2, table)
     assert "'results/report.tsv' is there already, and differs: name another place" in other.err
     assert (run(*report, "6").out, run(*report, "7", "--out", "other").code) == (first.out, 0)
+    assert run(*report, "7", "--overwrite").code == 0
+    assert Path("results/report.tsv").read_bytes() == Path("other/report.tsv").read_bytes() != table
 
 
 def test_a_file_that_cannot_be_written_is_a_message(run: Callable[..., Printed]) -> None:
