@@ -6,10 +6,12 @@ import logging
 import platform
 import time
 from collections.abc import Callable, Collection, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from multiblast.archive import Summary
 from multiblast.database import BatchRun
@@ -21,17 +23,15 @@ from multiblast.search.context import PROFILE_FILE, QUERY_FILE, SearchContext, S
 from multiblast.search.engine import SearchEngine
 from multiblast.search.known_before import EarlierResults
 from multiblast.search.profiles import outputs_of, profile_key
+from multiblast.search.result_writer import ResultWriter
 from multiblast.search.speeds import Speeds, usual_pace
-from multiblast.stores import Store
-from multiblast.targets import BlastDatabase, name_subjects
 
 _log = logging.getLogger(__name__)
 
 OnProgress = Callable[[int, int], None]
 """Called with the sequences and letters that were just done."""
 
-_FLUSH_S = 5.0  # results are stored at least this often, so that a crash loses little
-_FLUSH_BYTES = 64 << 20
+_LOOK_S = 0.5
 # These fail whatever the sequences are; narrowing down would only fail more often.
 _NOT_THE_SEQUENCES = {
     FailureClass.CANCELLED,
@@ -193,7 +193,7 @@ class BatchSearch:
             self.engine.results.add(pack, summaries, self._holder, lost=self._lost, run=self.run_number)
 
         if groups[True]:
-            with closing(_ResultWriter(self.engine.store, self.context.databases, keep)) as writer:
+            with closing(ResultWriter(self.engine.store, self.context.databases, keep, self._wait)) as writer:
                 for sequence in groups[True]:
                     writer.add(sequence.key, b"", Summary.of_left_out(len(sequence.residues)))
                     self.progress(1, len(sequence.residues))
@@ -294,7 +294,7 @@ class BatchSearch:
             self._outcome.searched += len(pack.entries)
 
         with (
-            closing(_ResultWriter(self.engine.store, self.context.databases, keep)) as writer,
+            closing(ResultWriter(self.engine.store, self.context.databases, keep, self._wait)) as writer,
             program.follow(archive) as stream,
         ):
             try:
@@ -315,6 +315,16 @@ class BatchSearch:
             finally:
                 writer.flush()
         return size
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait until a server may be back; return whether the search is cancelled meanwhile."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            with suppress(SQLAlchemyError):  # it is that server which is away
+                if self.cancelled():
+                    return True
+            time.sleep(min(_LOOK_S, seconds))
+        return False
 
     def _write_input(self, sequences: Sequence[SearchedSequence], directory: Path) -> None:
         with (directory / QUERY_FILE).open("wb") as file:
@@ -347,40 +357,3 @@ class BatchSearch:
         Speeds(self.engine.database).record(
             usual, context.search_key, run.letters, completed.seconds, size, self.threads
         )
-
-
-class _ResultWriter:
-    """Takes results one by one and has them kept as packs, a new one every few seconds; best hits get their names."""
-
-    def __init__(
-        self, store: Store, databases: Sequence[BlastDatabase], keep: Callable[[PackWriter, list[Summary]], None]
-    ) -> None:
-        self._store = store
-        self._databases = databases
-        self._keep = keep
-        self._begin()
-
-    def close(self) -> None:
-        """Drop what was not stored."""
-        self._pack.close()
-
-    def add(self, key: str, archive: bytes, summary: Summary) -> int:
-        """Take one result; return its compressed size in bytes."""
-        entry = self._pack.add(key, archive)
-        self._summaries.append(summary)
-        if self._pack.size_bytes > _FLUSH_BYTES or time.monotonic() - self._since > _FLUSH_S:
-            self.flush()
-        return entry.length
-
-    def flush(self) -> None:
-        """Store what was taken since the last time."""
-        best = name_subjects(self._databases, [summary.best_hit for summary in self._summaries])
-        named = [summary._replace(best_hit=name) for summary, name in zip(self._summaries, best, strict=True)]
-        self._keep(self._pack, named)
-        self._pack.close()
-        self._begin()
-
-    def _begin(self) -> None:
-        self._pack = PackWriter(self._store)
-        self._summaries: list[Summary] = []
-        self._since = time.monotonic()

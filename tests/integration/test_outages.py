@@ -16,14 +16,17 @@ from sqlalchemy.exc import OperationalError
 from multiblast.accounts import Requester
 from multiblast.database import JobStatus
 from multiblast.errors import FailureClass, ProgramError, StoreAwayError, StoreError
+from multiblast.installation import Installation
 from multiblast.outages import is_transient
 from multiblast.reports import Formatting
 from multiblast.search import SearchedJob, read_submission
+from multiblast.sequences import Sequence
 from multiblast.services import Services
 from multiblast.stores import LocalStore
 from multiblast.upkeep.reconciliation import Reconciliation, RunState
 from tasks.runs import best_effort
 from tests.support.people import ADMINISTRATOR
+from tests.support.sequences import fasta
 
 AWAY = StoreAwayError("no server answers")
 ONE = ">one\nMKVLAAGIVGLCAKAYWQ\n"
@@ -81,6 +84,25 @@ def test_job_whose_run_met_an_outage_is_run_again(services: Services, error: Exc
     assert services.queries.searched_job(job).status == left
     waiting = [waiting.job_id for waiting in Reconciliation(services.database).run(ended).waiting]
     assert waiting == ([job] if error is AWAY else [])
+
+
+def test_search_goes_on_while_the_store_is_away_for_a_moment(
+    services: Services,
+    proteins: list[Sequence],
+    monkeypatch: pytest.MonkeyPatch,
+    searches_run: Callable[[Services], list[int]],
+) -> None:
+    """What was found is stored when it is back, and not searched again."""
+    monkeypatch.setattr("multiblast.outages.PAUSES_S", (0.1,))
+    store = Interrupted(services.store.root)  # type: ignore[attr-defined]  # it is local
+    store.place = "packs/"
+    services = replace(services, store=store, installation=Installation(cores=1))
+    submission = read_submission(query=fasta(proteins[8:11]), targets=["demo/examples/proteins"])
+    run = services.queries.run(services.queries.submit(ADMINISTRATOR, submission).job_id)
+    planned = [len(batch.positions) for batch in run.plan().to_run]
+    assert run.execute().status == "complete"
+    assert store.place == ""
+    assert searches_run(services) == planned
 
 
 def test_report_that_met_an_outage_is_made_again(
