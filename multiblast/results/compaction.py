@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from sqlalchemy import func, update
 from sqlmodel import col, select
@@ -81,7 +82,7 @@ def _move(database: Database, old: int | None, new: Pack, entries: Sequence[Pack
     for some in in_portions(entries):
         with database.write() as session:
             number = held_number(session, new)
-            for moved in some:
+            for moved in sorted(some, key=attrgetter("key")):  # as expiry removes them, so that neither waits for ever
                 here = (col(Result.key) == moved.key) & (col(Result.pack_number) == old)
                 session.exec(update(Result).where(here).values(pack_number=number, offset=moved.offset))
     with database.write() as session:

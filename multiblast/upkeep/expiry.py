@@ -269,7 +269,8 @@ def _remove_results(session: Session, keys: Sequence[str], expired: Expired) -> 
     """Remove those of some results that no job refers to, and discard packs with nothing left in them."""
     keep_out_submissions(session)
     mine = select(Result.key, Result.pack_number, Result.length).where(among(session, col(Result.key), keys))
-    gone = session.exec(mine.where(_unreferenced())).all()
+    # In one order everywhere, so that two transactions never wait for each other.
+    gone = session.exec(mine.where(_unreferenced()).order_by(col(Result.key)).with_for_update()).all()
     if gone:
         removed = [key for key, _, _ in gone]
         session.connection().execute(delete(Result).where(among(session, col(Result.key), removed)))

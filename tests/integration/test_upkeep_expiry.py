@@ -11,6 +11,7 @@ from threading import Event
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from sqlmodel import Session, select
 
 from multiblast.accounts import Requester
@@ -18,17 +19,20 @@ from multiblast.database import (
     Database,
     Discarded,
     JobStatus,
+    Pack,
     QueryJob,
     ReportJob,
     utc_now,
 )
 from multiblast.errors import ConflictError
+from multiblast.ids import digest
 from multiblast.results.compaction import compact
 from multiblast.search import SearchedJob
 from multiblast.sequences import Sequence
 from multiblast.services import Services
 from multiblast.settings import Policy
 from multiblast.upkeep import expiry as expiry_module
+from tests.support.results import add_results
 from tests.support.sequences import fasta
 from tests.support.upkeep import LATER, ME, objects, report_of, results
 
@@ -321,3 +325,19 @@ def test_job_read_during_expiry_is_whole_or_expired(
         services.expiry.run(LATER)
         assert expired.wait(30)
     assert set(seen.result()) == {whole.getvalue()}
+
+
+def test_expiry_and_compaction_at_a_time_do_not_wait_for_each_other(services: Services) -> None:
+    """As of two clean-ups, which change the rows of the same results."""
+    for number in range(5):
+        keys = [digest("test/1", [number, one]) for one in range(1000)]
+        add_results(services.queries.results, keys)
+        with services.database.write() as session:
+            session.exec(update(Pack).values(created_at=utc_now() - timedelta(days=90)))
+        with ThreadPoolExecutor() as pool:
+            compacting = pool.submit(compact, services.database, services.store, 2)
+            expired = services.expiry.run()
+            assert compacting.result().errors == {}
+        assert expired.errors == {}
+    services.expiry.run()
+    assert results(services) == set()
