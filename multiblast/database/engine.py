@@ -62,8 +62,16 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """One consistent view of the database."""
+        """A transaction that only reads; on PostgreSQL each statement sees what was committed before it."""
         with Session(self.engine) as session:
+            yield session
+
+    @contextmanager
+    def read_at_once(self) -> Iterator[Session]:
+        """One consistent view of the database, whatever is written meanwhile."""
+        with Session(self.engine) as session:
+            if self.engine.dialect.name == "postgresql":
+                session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
             yield session
 
     @contextmanager

@@ -25,7 +25,7 @@ _PACK = METADATA.tables["pack"]
 
 
 def copy_records(source: Database, target: Database) -> dict[str, int]:
-    """Copy all records, in one transaction; return how many of each table were not there.
+    """Copy all records as they are when it begins, in one transaction; return how many of each table were not there.
 
     What the target has already stays as it is, so that this may be repeated. The results themselves are
     in the store: see `copy_results`.
@@ -36,7 +36,7 @@ def copy_records(source: Database, target: Database) -> dict[str, int]:
     if source.engine.url == target.engine.url:
         raise InvalidInputError(f"{source!r} cannot be copied to itself: name the database to copy from")
     copied = {}
-    with source.read() as reading, target.write() as writing:
+    with source.read_at_once() as reading, target.write() as writing:
         known: set[str] = set()
         for kind in JobKind:
             job_id = col(job_table(kind).id)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from sqlalchemy import select, update
 
 from deployments.command_line import main, upkeep
 from multiblast.accounts import Requester
-from multiblast.database import Database, Pack, Result
+from multiblast.database import Database, Pack, Result, in_portions
 from multiblast.database.metadata import METADATA
 from multiblast.errors import InvalidInputError
 from multiblast.reports import Formatting
@@ -81,6 +82,29 @@ def test_records_of_a_database_in_use_stay_and_count_on(full: Services, database
     assert len(query.list_jobs(ANN)) == 2
     job = query.submit(ANN, replace(other, query=">c\nMKVLAAGIVGLLLAQWERTYIPMKVLAAGIVGLLLAQWERTYIP\n")).job_id
     query.run(job).execute()
+
+
+def test_jobs_that_are_submitted_meanwhile_are_copied_whole_or_not_at_all(
+    full: Services, database: Database, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From SQLite and from PostgreSQL: else the next copy would pass over what is missing of them."""
+    submitted = itertools.count(1)
+    services = replace(full, database=database)
+
+    def interrupted(rows: Iterable[Any]) -> Iterator[list[Any]]:
+        query = f">a\n{'MKVLAAGIVGLLLAQWERTYIP' * next(submitted)}\n"
+        services.queries.submit(ANN, read_submission(query=query, targets=["demo/examples/proteins"]))
+        return in_portions(rows)
+
+    monkeypatch.setattr("multiblast.transfer.record_copy.in_portions", interrupted)
+    with closing(Database(sqlite_url.replace("jobs", "copy"))) as target:
+        copy_records(database, target)
+        monkeypatch.undo()
+        assert next(submitted) > 10
+        copy_records(database, target)
+        assert {name: len(rows) for name, rows in contents(target).items()} == {
+            name: len(rows) for name, rows in contents(database).items()
+        }
 
 
 def test_records_are_not_copied_to_where_they_are(full: Services) -> None:
