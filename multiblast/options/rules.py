@@ -11,6 +11,8 @@ from multiblast.options.allowed_gap_costs import GAP_COSTS, MATRIX_GAP_COSTS, NO
 if TYPE_CHECKING:
     from multiblast.options.base import Options
 
+_MEGABLAST = ("megablast", "dc-megablast")
+
 
 def contradictions(options: Options) -> list[Problem]:
     """Return every contradiction among options whose values are right by themselves."""
@@ -89,14 +91,23 @@ def _templates(options: Options) -> Iterator[Problem]:
     if discontiguous and _effective(options, "word_size") not in {11, 12}:
         name = "word_size" if options.value("word_size") is not None else "template_type"
         yield Problem("discontiguous MegaBLAST works with a word_size of 11 or 12 only", name)
+    if options.value("template_type") and options.value("task") not in _MEGABLAST:
+        yield Problem(
+            f"only works with the tasks {' and '.join(_MEGABLAST)}; choose one, or leave this out", "template_type"
+        )
 
 
 def _extension(options: Options) -> Iterator[Problem]:
+    if options.value("xdrop_ungap") == 0 and options.program != "blastn":
+        yield Problem("must be greater than 0; leave it out, or choose for example 7", "xdrop_ungap")
     if options.value("off_diagonal_range") and not _effective(options, "window_size"):
         yield Problem("only works with two word hits; set window_size too, for example to 40", "off_diagonal_range")
     costs = [_effective(options, name) for name in ("gapopen", "gapextend")] if options.value("no_greedy") else []
     if costs == [0, 0] and not options.value("ungapped"):
         yield Problem("needs gap costs; set gapopen and gapextend too, for example to 5 and 2", "no_greedy")
+    given = [options.value(name) for name in ("gapopen", "gapextend")]
+    if options.program == "blastn" and given == [0, 0] and options.value("task") != "megablast":
+        yield Problem("only task=megablast searches with gap costs of 0 and 0; leave them out", "gapopen")
 
 
 def _profiles(options: Options) -> Iterator[Problem]:

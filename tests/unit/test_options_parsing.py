@@ -85,6 +85,13 @@ def test_options_unknown_program_is_not_found() -> None:
         ("blastp", {"taxids": "1", "negative_taxids": "2"}, "negative_taxids"),
         ("blastn", {"template_type": "coding", "word_size": 11}, "template_type"),
         ("blastn", {"template_length": 18}, "template_length"),
+        (
+            "blastn",
+            {"task": "blastn", "template_type": "coding", "template_length": 18, "word_size": 11},
+            "template_type",
+        ),
+        ("blastn", {"task": "rmblastn", "gapopen": 0, "gapextend": 0}, "gapopen"),
+        ("tblastx", {"xdrop_ungap": 0}, "xdrop_ungap"),
         ("blastn", {"index_name": "x"}, "index_name"),
         ("blastn", {"task": "dc-megablast", "word_size": 28}, "word_size"),
         ("blastn", {"gapopen": 5}, "gapopen"),
