@@ -73,7 +73,7 @@ class SearchRun:
     listed: int = MOST_ROWS
     start_search: Start = start_here
     given_up: Callable[[], bool] = never
-    _was_cancelled: bool | None = field(default=None, init=False)
+    _has_waited: bool | None = field(default=None, init=False)
 
     def execute(self, plan: Plan | None = None) -> SearchedJob:
         """Run the job in this process from beginning to end, by a plan that was just made if there is one.
@@ -97,9 +97,9 @@ class SearchRun:
         return self._plan(self._job(), before)
 
     def note_status(self) -> None:
-        """Note whether the job is cancelled by now, as this run sees it for the first time."""
-        if self._was_cancelled is None:
-            self._was_cancelled = self._job().status == JobStatus.CANCELLED
+        """Note whether the job waits for a run, as this one sees it for the first time."""
+        if self._has_waited is None:
+            self._has_waited = self._job().status == JobStatus.QUEUED
 
     def plan_part(self, part: int, of: int) -> Plan:
         """Plan how this machine, the part-th of those that help, helps with a job that another one runs.
@@ -155,12 +155,13 @@ class SearchRun:
         """Note that the job now runs, with which program and databases.
 
         Raises:
-            JobFailedError: it was cancelled since this run saw it first; one that had been before is submitted again.
+            JobFailedError: it was cancelled while it waited for this run. One that had been before is submitted again,
+                and of one that ran it was the other run that ended.
         """
         engine, job = self.engine, self._job()
         context = engine.resolver.context(job)
         engine.results.clear_failures(engine.jobs.failed_keys(job))
-        engine.jobs.start(job, run_id=self.run_id, unless_cancelled=self._was_cancelled is False)
+        engine.jobs.start(job, run_id=self.run_id, unless_cancelled=bool(self._has_waited))
         with engine.database.write() as session:
             session.add(self._record(job, plan, context))
         # After the run was recorded, which keeps the names from being swept. What plugins find has names.
