@@ -64,6 +64,8 @@ def search(
     """
     wanted = read_formats(format or [], fields, out)
     running = Session(targets_root, user, early=False)
+    if summary and not running.requester.owner:
+        display.say("the summary is not kept, since it belongs to a person's list of jobs: name yourself with --user")
     failures: list[str] = []
     try:
         job = run_search(

@@ -251,3 +251,12 @@ def test_way_that_was_switched_off_is_allowed_again(run: Callable[..., Printed],
     unknown = run("ways", "--allow", "blastp")
     assert unknown.code == 2
     assert "no way that is switched off 'blastp'" in unknown.err
+
+
+def test_summary_that_nobody_has_is_not_lost_silently(run: Callable[..., Printed]) -> None:
+    """It belongs to a person's list of jobs."""
+    search = ("search", "query.fasta", *TARGET, "--summary", "my reads")
+    unnamed, named = run(*search), run(*search, "--user", "ann")
+    assert "name yourself with --user" in unnamed.err
+    assert "name yourself" not in named.err
+    assert "my reads" in run("jobs", "list", "--user", "ann").out
