@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import update
+from sqlalchemy import func, update
 from sqlmodel import col, select
 
 from multiblast.accounts import Access, Accounts, Requester
@@ -169,13 +169,10 @@ class JobDoor:
         """
         with self._database.read() as session:
             mine = among(session, col(JobEvent.job_id), job_ids)
-            last = {
-                event.job_id: event
-                for event in session.exec(select(JobEvent).where(mine).order_by(col(JobEvent.number)))
-            }
-        return {
-            job_id for job_id, now in last.items() if now.to_status in ACTIVE and process_lives(now.flow_run) is False
-        }
+            last = select(func.max(JobEvent.number)).where(mine).group_by(col(JobEvent.job_id))
+            is_active = col(JobEvent.to_status).in_(ACTIVE)
+            active = session.exec(select(JobEvent).where(col(JobEvent.number).in_(last), is_active)).all()
+        return {event.job_id for event in active if process_lives(event.flow_run) is False}
 
     def reason(self, job: QueryJob | ReportJob) -> str:
         """Return why a job failed, was cancelled or goes no further; else nothing."""

@@ -146,9 +146,8 @@ class Reports(JobDoor):
     def begin(self, job_id: str) -> Waiting | None:
         """Let a submitted report go its way, unless it is made of the results as they are now: see `Queries.begin`."""
         job = self.jobs.report(job_id)
-        if job.status == JobStatus.IN_PROGRESS and not self._is_abandoned(job):
-            return None
-        if job.status == JobStatus.COMPLETE and self.run(job_id).version()[1]:
+        is_made = job.status == JobStatus.IN_PROGRESS and not self._is_abandoned(job)
+        if is_made or (job.status == JobStatus.COMPLETE and self.run(job_id).version()[1]):
             return None
         if job.status != JobStatus.QUEUED:
             self.jobs.move_report(job_id, JobStatus.QUEUED, "submitted again")
@@ -211,8 +210,7 @@ class Reports(JobDoor):
             job_id: The report job.
             link: Whether to add it to their list.
         """
-        meta = self._look_up(requester, job_id, link=link)
-        job = self.jobs.report(job_id)
+        meta, job = self._look_up(requester, job_id, link=link), self.jobs.report(job_id)
         return ReportDetails.of(job, meta, self.reason(job))
 
     @action("restart", flow="restart-job", command="reports restart")
@@ -303,9 +301,8 @@ class Reports(JobDoor):
         """Write the files of a complete report into a directory, each whole or not at all; all but the zip of them.
 
         Raises:
-            NotFoundError, ConflictError: as `file`.
-            ConflictError: a file of such a name has other content, as that of another report, and may not be
-                overwritten; nothing is written then.
+            NotFoundError, ConflictError: as `file`; or a file of such a name has other content, as that of another
+                report, and may not be overwritten: nothing is written then.
         """
         directory.mkdir(parents=True, exist_ok=True)
         files = files_of(self._complete(requester, job_id))

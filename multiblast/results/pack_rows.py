@@ -1,4 +1,4 @@
-"""The rows of packs: there as long as a result refers to them, whoever writes and removes at the same time."""
+"""The rows of packs: there as long as a result refers to them, also if many write and remove at the same time."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def make_plan(  # noqa: PLR0913 - a search, and the job it is for
     Known results are looked for in the store; lost ones are searched again. A few batches of known results are in the
     plan too, to be shown. All sequences of the query are given, in order; equal ones are searched once. Among those to
     search, ``before`` finds the ones that are known for an earlier state of the databases. ``subject_letters`` says how
-    large these are, 0 if it cannot be told.
+    large these are, 0 if that is not known.
     """
     found = _Found()
     for some in in_portions(sequences, _SLICE):

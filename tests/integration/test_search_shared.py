@@ -16,7 +16,7 @@ from multiblast.database import Database
 from multiblast.errors import ConflictError, InvalidInputError, MultiblastError
 from multiblast.installation import Installation
 from multiblast.options import parse_options
-from multiblast.search import Batch, read_submission
+from multiblast.search import Batch, read_submission, speeds
 from multiblast.search.speeds import Pace, Speeds, usual_pace
 from multiblast.sequences import read_fasta
 from multiblast.services import Services
@@ -173,3 +173,22 @@ def test_speed_of_a_process_that_may_have_one_thread_is_that_of_one(machine: Mac
     speeds.record(usual_pace(parse_options("blastp", {})), "plain", 10_000, 10.0, 100, threads=8)
     found = [speeds.get(name) for name in ("culled", "plain")]
     assert [speed.letters_per_second for speed in found if speed] == [1000, 125]
+
+
+def test_large_database_is_gone_through_once_for_many_sequences(
+    machine: Machine, query: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As is known from its size before the first search, and later from how long searches took."""
+    services = machine("first", cores=2)
+    job = begin(services, "".join(query.splitlines(keepends=True)[:8]))  # four sequences
+
+    def batches() -> list[int]:
+        return [batch.threads for batch in services.queries.run(job).plan().to_run]
+
+    assert batches() == [1, 1]
+    monkeypatch.setitem(speeds._USUAL, "blastp", (2_000, 1))
+    assert batches() == [2]
+    monkeypatch.undo()
+    key = services.queries.jobs.query(job).search_key
+    Speeds(services.database).record(Pace(2_000), key, 2_000_000, 2e9, 0)
+    assert batches() == [2]
