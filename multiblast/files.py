@@ -93,9 +93,9 @@ def save(source: BinaryIO, path: Path) -> None:
 
 
 def has_content(path: Path, source: BinaryIO) -> bool:
-    """Whether a file has just what a stream has; it is read, and closed."""
+    """Whether a path is a file that has just what a stream has; this is read, and closed."""
     with source:
-        return sha256_of(path) == sha256_of_rest(source)
+        return path.is_file() and sha256_of(path) == sha256_of_rest(source)
 
 
 def describe_failure(error: OSError) -> str:

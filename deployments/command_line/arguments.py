@@ -59,7 +59,9 @@ Job = Annotated[
     str, typer.Argument(metavar="JOB", help="A job's id, or a beginning that no other job has.", show_default=False)
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.", callback=only_json)]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files of other reports that are there.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace what is there and differs, such as a report of another job.")
+]
 TargetsRoot = Annotated[
     Path | None,
     typer.Option(

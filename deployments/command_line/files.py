@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -14,6 +13,7 @@ from deployments.command_line.session import local_services
 from multiblast.coupling import Reference
 from multiblast.coupling import fetch as fetch_file
 from multiblast.coupling import push as push_file
+from multiblast.coupling.arrival import own_copy
 from multiblast.errors import ConflictError
 
 
@@ -39,13 +39,13 @@ def fetch(
         _refuse_existing(target)
         to.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".fetch-", dir=target.parent) as beside:
-        found = fetch_file(wanted, Path(beside), store=local_services().store)
-        if found.parent == Path(beside):
+        come = Path(beside) / "come"
+        come.mkdir()
+        found = fetch_file(wanted, come, store=local_services().store)
+        if to is not None or found.parent == come:  # what comes may be the storage's own files, not to be changed
+            copy = own_copy(found, Path(beside) / "copy")
             _refuse_existing(target)
-            found = found.rename(target)
-        elif to is not None:  # a copy, since the storage's own file is not to be changed
-            copy = shutil.copytree if found.is_dir() else shutil.copyfile
-            found = Path(copy(found, target))
+            found = copy.rename(target)
     typer.echo(found)
 
 

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.text import Text
 
 from deployments.command_line import display
-from deployments.command_line.arguments import Job, Json, User, spooled_query
+from deployments.command_line.arguments import Job, Json, Overwrite, User, spooled_query
 from deployments.command_line.session import local_services, requester
 from multiblast.accounts import Requester
 from multiblast.actions.plugin_jobs import PluginJobs
@@ -58,6 +58,7 @@ def run(
         list[str] | None, typer.Option(help="A parameter as NAME=VALUE; may be repeated.")
     ] = None,
     out: Out = None,
+    overwrite: Overwrite = False,
     summary: Annotated[str, typer.Option(help="One line that says what this is for.")] = "",
     user: User = "",
     json: Json = False,
@@ -76,7 +77,7 @@ def run(
     services.accounts.check_submitter(who, has_link=True)
     job_id = jobs.submit(who, name, given, _values(set or (), "set"), summary=summary)
     jobs.begin(job_id)
-    _finish(jobs, who, _done(jobs, who, job_id), out, json=json)
+    _finish(jobs, who, _done(jobs, who, job_id), out, overwrite=overwrite, json=json)
 
 
 def path(source: Source, to: To, through: Through = None, user: User = "", json: Json = False) -> None:
@@ -94,7 +95,13 @@ def path(source: Source, to: To, through: Through = None, user: User = "", json:
 
 
 def chain(
-    source: Source, to: To, through: Through = None, out: Out = None, user: User = "", json: Json = False
+    source: Source,
+    to: To,
+    through: Through = None,
+    out: Out = None,
+    overwrite: Overwrite = False,
+    user: User = "",
+    json: Json = False,
 ) -> None:
     """Run the plugins that lead from what there is to what is wanted, one after the other.
 
@@ -109,7 +116,7 @@ def chain(
         job = _done(jobs, who, left[0])
         display.say(f"{job.plugin}: complete, job {job.id}")
         left = [one.job_id for one in chains.go_on(job.id)]
-    _finish(jobs, who, chains.last(first, to), out, json=json)
+    _finish(jobs, who, chains.last(first, to), out, overwrite=overwrite, json=json)
 
 
 def answer(
@@ -131,16 +138,16 @@ def answer(
     if waiting is not None and _started(services, job):
         display.console.print(f"job {job} goes on: multiblast plugins job {job:.8}")
         return
-    _finish(jobs, who, _done(jobs, who, job), None, json=False)
+    _finish(jobs, who, _done(jobs, who, job))
 
 
-def restart(job: Job, out: Out = None, user: User = "") -> None:
+def restart(job: Job, out: Out = None, overwrite: Overwrite = False, user: User = "") -> None:
     """Run an expired, failed or cancelled plugin job again, with what its inputs are now."""
     services = local_services()
     who, jobs = requester(services, user), services.plugin_jobs
     again = jobs.restart(who, services.whole_id(who, job)).plugin_job_id
     jobs.begin(again)
-    _finish(jobs, who, _done(jobs, who, again), out, json=False)
+    _finish(jobs, who, _done(jobs, who, again), out, overwrite=overwrite)
 
 
 def add_runs(app: typer.Typer) -> None:
@@ -177,9 +184,17 @@ def _done(jobs: PluginJobs, who: Requester, job_id: str) -> PluginJob:
                 raise
 
 
-def _finish(jobs: PluginJobs, who: Requester, job: PluginJob, out: Path | None, *, json: bool) -> None:
+def _finish(
+    jobs: PluginJobs,
+    who: Requester,
+    job: PluginJob,
+    out: Path | None = None,
+    *,
+    overwrite: bool = False,
+    json: bool = False,
+) -> None:
     """Write what a job made, if that is wanted, and print what it is."""
-    written = jobs.fetch(who, job.id, out) if out is not None else []
+    written = jobs.fetch(who, job.id, out, overwrite=overwrite) if out is not None else []
     if json:
         display.print_json(jobs.lookup(who, job.id, link=False).to_json() | {"written": [str(one) for one in written]})
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,10 +25,9 @@ from multiblast.actions.plugin_inputs import PluginInputs
 from multiblast.actions.plugin_sources import NOWHERE
 from multiblast.actions.requests import read_create_plugin
 from multiblast.actions.stored_file import StoredFile
-from multiblast.coupling import Reference
+from multiblast.actions.written_outputs import DirectoryOutput, FileOutput, write_outputs
 from multiblast.database import JobKind, JobStatus, PluginJob
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem, collecting
-from multiblast.files import save
 from multiblast.ids import digest
 from multiblast.jobs import OPEN, RESTARTABLE
 from multiblast.plugins.given_values import checked_parameters, checked_values
@@ -353,21 +353,20 @@ class PluginJobs(JobDoor):
         store, key = self.workshop.store, found["key"]
         return StoredFile(name, found["size"], found["content"], digest("file/1", found["sha256"]), store, key)
 
-    def fetch(self, requester: Requester, job_id: str, directory: Path) -> list[Path]:
-        """Write what a complete job made into a directory, each file whole or not at all."""
-        job, by = self._complete(requester, job_id), self.workshop.coupled("")
-        directory.mkdir(parents=True, exist_ok=True)
-        written = []
-        for one in job.outputs:
-            path = directory / one["name"]
-            if one["directory"]:
-                by.fetch(
-                    Reference(f"store:{one['key']}", one["sha256"], is_directory=True, name=one["name"]), directory
-                )
-            else:
-                save(self.workshop.store.open(one["key"]), path)
-            written.append(path)
-        return written
+    def fetch(self, requester: Requester, job_id: str, directory: Path, *, overwrite: bool = False) -> list[Path]:
+        """Write what a complete job made into a directory, each file or directory whole or not at all.
+
+        Raises:
+            NotFoundError, ConflictError: as `file`; or something else of such a name is there: see `write_outputs`.
+        """
+        job, store, by = self._complete(requester, job_id), self.workshop.store, self.workshop.coupled("")
+        outputs = [
+            DirectoryOutput(one["name"], one["sha256"], f"store:{one['key']}", by)
+            if one["directory"]
+            else FileOutput(one["name"], partial(store.open, one["key"]))
+            for one in job.outputs
+        ]
+        return write_outputs(outputs, directory, overwrite=overwrite)
 
     @action("errors")
     def errors(self, requester: Requester, job_id: str) -> Errors:

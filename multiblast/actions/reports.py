@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -19,9 +19,9 @@ from multiblast.actions.catalogue import action
 from multiblast.actions.job_door import JobDoor
 from multiblast.actions.requests import read_create_report
 from multiblast.actions.stored_file import StoredFile
+from multiblast.actions.written_outputs import FileOutput, write_outputs
 from multiblast.database import ChildJob, JobKind, JobStatus, QueryJob, ReportJob, Result
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem
-from multiblast.files import has_content, save
 from multiblast.ids import digest
 from multiblast.jobs import ACTIVE, report_id
 from multiblast.reports import Formatting, ReportRun, files_of
@@ -301,21 +301,11 @@ class Reports(JobDoor):
         """Write the files of a complete report into a directory, each whole or not at all; all but the zip of them.
 
         Raises:
-            NotFoundError, ConflictError: as `file`; or a file of such a name has other content, as that of another
-                report, and may not be overwritten: nothing is written then.
+            NotFoundError, ConflictError: as `file`; or something else of such a name is there: see `write_outputs`.
         """
-        directory.mkdir(parents=True, exist_ok=True)
-        files = files_of(self._complete(requester, job_id))
-        paths = [directory / file.name for file in files if not file.name.endswith(".zip")]
-        missing = [path for path in paths if overwrite or not os.path.lexists(path)]
-        for path in set(paths).difference(missing):
-            if not has_content(path, self.file(requester, job_id, path.name)):
-                raise ConflictError(
-                    f"{str(path)!r} is there already, and differs: name another place, or --overwrite it"
-                )
-        for path in missing:
-            save(self.file(requester, job_id, path.name), path)
-        return paths
+        names = [file.name for file in files_of(self._complete(requester, job_id)) if not file.name.endswith(".zip")]
+        outputs = [FileOutput(name, partial(self.file, requester, job_id, name)) for name in names]
+        return write_outputs(outputs, directory, overwrite=overwrite)
 
     def hits(self, requester: Requester, query_job_id: str, **choice: Any) -> HitPage:
         """Return a page of a complete query job's hits; the table they come from is made at the first time.

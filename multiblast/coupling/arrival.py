@@ -128,6 +128,20 @@ def link_or_copy(source: Path, path: Path, *, executable: bool = False) -> None:
         os.fchmod(file.fileno(), 0o755 if executable else 0o644)
 
 
+def own_copy(source: Path, target: Path) -> Path:
+    """Copy a file or directory for who may change the copy, as nobody may what is a further name of a file."""
+
+    def copy(one: str, other: str) -> None:
+        shutil.copyfile(one, other)
+        if Path(one).stat().st_mode & 0o100:
+            Path(other).chmod(Path(other).stat().st_mode | 0o111)
+
+    if source.is_dir():
+        return Path(shutil.copytree(source, target, copy_function=copy))
+    copy(str(source), str(target))
+    return target
+
+
 def _linked(source: Path, path: Path) -> bool:
     beside = path.with_name(f".{uuid4().hex}.tmp")
     try:

@@ -266,6 +266,9 @@ def test_command_pushes_and_fetches_a_directory(run: Callable[..., Any], tmp_pat
     assert run("push", "tree", "uploads/tree")[:2] == (0, "store:uploads/tree")
     assert run("fetch", "store:uploads/tree", "--to", "here")[:2] == (0, "here/tree")
     assert (tmp_path / "here/tree/ä b/c").read_text() == "x"
+    (tmp_path / "here/tree/ä b/c").write_text("mine")
+    assert run("fetch", "store:uploads/tree", "--to", "there")[0] == 0
+    assert (tmp_path / "there/tree/ä b/c").read_text() == "x"
 
 
 def test_command_goes_where_the_environment_says(

@@ -214,7 +214,15 @@ def test_any_coupling_gives_the_same_job_and_bytes(  # noqa: PLR0913, PLR0917 - 
     files = jobs.submit(ANN, "unpack", [f"plugin:{sort}/sorted"])
     jobs.execute(files)
     (written,) = jobs.fetch(ANN, files, tmp_path / "out")
-    assert [path.read_text() for path in sorted(written.iterdir())] == ["apple\n", "fig\n", "pear\n"]
+    texts = ["apple\n", "fig\n", "pear\n"]
+    assert [path.read_text() for path in sorted(written.iterdir())] == texts
+    jobs.fetch(ANN, files, tmp_path / "out")  # the same is there
+    min(written.iterdir()).write_text("mine\n")  # which changes nothing of the job
+    with pytest.raises(ConflictError, match="is there already, and differs"):
+        jobs.fetch(ANN, files, tmp_path / "out")
+    jobs.fetch(ANN, files, tmp_path / "out", overwrite=True)
+    assert [path.read_text() for path in sorted(written.iterdir())] == texts
+    assert list((tmp_path / "out").iterdir()) == [written]
     assert (sort, files) == ("dd98d5906bb5d2a46479d87e2059ae99", "8efbfe484f4c971b21afa2265adfa185")
 
 

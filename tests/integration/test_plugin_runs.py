@@ -108,6 +108,21 @@ def test_plugin_is_run_and_what_it_made_is_written_listed_and_read(run: Run, tmp
     assert run("cancel", job)[0] == 2
 
 
+def test_other_files_are_overwritten_only_where_that_is_asked_for(run: Run, tmp_path: Path) -> None:
+    made = tmp_path / "made" / "sorted.txt"
+    down = ("plugins", "run", "sort-lines", "lines.txt", "--set", "order=down", "--out", "made")
+    assert run("plugins", "run", "sort-lines", "lines.txt", "--out", "made")[0] == 0
+    assert run("plugins", "run", "sort-lines", "lines.txt", "--out", "made")[0] == 0
+    code, _, err = run(*down)
+    assert (code, "'made/sorted.txt' is there already, and differs" in err) == (2, True)
+    assert made.read_text() == "apple\npear\n"
+    assert run(*down, "--overwrite")[0] == 0
+    assert made.read_text() == "pear\napple\n"
+    made.unlink()
+    made.mkdir()
+    assert run(*down)[0] == 2
+
+
 def test_all_that_is_wrong_is_said(run: Run) -> None:
     code, _, err = run("plugins", "run", "sort-lines", "--set", "order=sideways", "--set", "colour=red")
     assert code == 2
