@@ -114,4 +114,5 @@ def test_tree_is_grown_from_a_search(place: Path, submit: Callable[..., Searched
         if "path" in command:
             assert "hit-sequences → mafft → fasttree" in said
     assert (place / "tree" / "tree.nwk").read_text().startswith("(")
-    assert {"page.html", "picture.svg"} <= {path.name for path in (place / "picture").iterdir()}
+    for directory in ("tree", "alignment"):
+        assert {"page.html", "picture.svg"} <= {path.name for path in (place / directory).iterdir()}
