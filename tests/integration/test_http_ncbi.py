@@ -24,6 +24,7 @@ from uv import find_uv_bin
 
 from multiblast.actions import Queries
 from multiblast.database import JobStatus
+from multiblast.search.searched_job import MOST_ROWS
 from multiblast.services import Services
 from multiblast.settings import HttpRules, Policy
 from tests.support.http_service import HereStarter, serving
@@ -150,7 +151,9 @@ def test_biopython_gets_a_zip_named_after_the_request(qblast: Callable[..., Any]
         ({"sequence": "NP_000508"}, "accession"),
         ({"sequence": ">a\nMKV!\n"}, "record 1"),
         ({"service": "phi", "phi_pattern": "[LIVMF]"}, "PHI_PATTERN"),
-        ({"expect": "<b>"}, "&lt;b&gt;"),
+        ({"expect": "<b>"}, "Error: EXPECT: '&lt;b&gt;' is not possible"),
+        ({"gapcosts": "x 1"}, "GAPCOSTS: 'x'"),
+        ({"matrix_name": "PAM1"}, "MATRIX_NAME: 'PAM1'"),
         ({"filter": "R"}, "FILTER"),
     ],
 )
@@ -196,11 +199,27 @@ def test_pages_are_as_scripts_read_them(client: httpx.Client, fasta: Path) -> No
     assert re.findall(r"\s+Status=(\w+)\n", info) == ["READY"]
     assert "\tThereAreHits=yes\n" in info
     assert rid in client.get("/Blast.cgi", params={"CMD": "DisplayRIDs"}).text
-    other = client.put("/Blast.cgi", params={"CMD": "Delete", "RID": rid})
+    no_report = client.get("/Blast.cgi", params={"CMD": "Get", "RID": rid, "FORMAT_TYPE": "Text", "ALIGNMENTS": "all"})
+    assert (no_report.status_code, "Error: ALIGNMENTS: 'all'" in no_report.text) == (400, True)
+    assert client.get("/Blast.cgi", params={"CMD": "Get", "RID": rid, "FORMAT_TYPE": "PDF"}).status_code == 400
+    other = client.put("/Blast.cgi", params={"CMD": "Delete", "RID": rid.lower()})
     assert other.status_code == 200
     gone = client.get("/Blast.cgi", params={"CMD": "Get", "RID": rid, "FORMAT_TYPE": "XML"})
     assert (gone.status_code, STATUS.findall(gone.text)) == (404, ["UNKNOWN"])
     assert client.get("/Blast.cgi", params={"CMD": "Get", "FORMAT_OBJECT": "SearchInfo", "RID": rid}).status_code == 200
+
+
+def test_hits_of_the_last_of_many_sequences_are_known(client: httpx.Client) -> None:
+    """More than are listed in memory."""
+    without = "".join(f">q{number}\n{'ACGT'[number % 4] * 3}\n" for number in range(MOST_ROWS))
+    known = re.search(r">[^>]+", (EXAMPLES / "nucleotide_query.fasta").read_text())
+    assert known
+    search = {"CMD": "Put", "PROGRAM": "blastn", "DATABASE": "nucleotides", "QUERY": without + known[0]}
+    [rid] = re.findall("RID = (.*)", client.post("/Blast.cgi", data=search).text)
+    info = ""
+    while "READY" not in info:
+        info = client.get("/Blast.cgi", params={"CMD": "Get", "FORMAT_OBJECT": "SearchInfo", "RID": rid}).text
+    assert "\tThereAreHits=yes\n" in info
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Iterator
+from functools import partial
 from io import BufferedReader, RawIOBase
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO, cast
@@ -46,7 +47,9 @@ def _zipped(files: list[StoredFile], request_id: str) -> BinaryIO:
     with zipfile.ZipFile(spool, "w", zipfile.ZIP_DEFLATED) as archive:
         for number, file in enumerate(files):
             with file.open() as stream, archive.open(_renamed(file.name, request_id), "w", force_zip64=True) as member:
-                while piece := stream.read(1 << 20):
+                # Names stand within lines of the index, and may stand across the ends of pieces.
+                read = stream.readline if number == 0 else partial(stream.read, 1 << 20)
+                while piece := read():
                     member.write(_INDEXED.sub(b"%s_" % request_id.encode(), piece) if number == 0 else piece)
     return spool
 

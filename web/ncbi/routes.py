@@ -16,6 +16,7 @@ from multiblast.accounts import Requester
 from multiblast.database import JobKind, JobStatus
 from multiblast.errors import InvalidInputError, LimitError, NotFoundError
 from multiblast.jobs import ACTIVE
+from multiblast.search.searched_job import RowChoice
 from multiblast.upkeep.reconciliation import Waiting
 from web import query_routes
 from web.bodies import read_form, text_fields
@@ -23,6 +24,7 @@ from web.errors import describe
 from web.identity import Caller, read_caller
 from web.ncbi import pages
 from web.ncbi.formats import read_wanted
+from web.ncbi.names import in_words
 from web.ncbi.results import result
 from web.ncbi.searches import read_search
 from web.service import Service, ServiceOfRequest
@@ -87,7 +89,7 @@ async def _put(caller: Caller, service: Service, given: Parameters) -> Response:
     try:
         request_id, waiting = await run_in_threadpool(submit)
     except InvalidInputError as error:
-        return HTMLResponse(pages.refused(map(str, error.problems)))
+        return HTMLResponse(pages.refused(in_words(error, given)))
     except LimitError as error:
         return HTMLResponse(pages.refused([str(error)]), 429, describe(error)[2])
     service.runs.begin_all(waiting)
@@ -100,7 +102,7 @@ async def _get(caller: Caller, service: Service, given: Parameters) -> Response:
     try:
         wanted = read_wanted(given)
     except InvalidInputError as error:
-        return HTMLResponse(pages.refused(map(str, error.problems)))
+        return _no_report(error, given)
     who, job_id, word, why = await _status(caller, service, given)
     if word != "READY":
         return HTMLResponse(pages.status(word, problem=why), _CODES[word])
@@ -110,31 +112,39 @@ async def _get(caller: Caller, service: Service, given: Parameters) -> Response:
             lambda: reports.submit(who, job_id, wanted.formatting, add_to_collection=False)
         )
     except InvalidInputError as error:
-        return HTMLResponse(pages.refused(map(str, error.problems)))
+        return _no_report(error, given)
     service.runs.begin(await run_in_threadpool(reports.begin, report_id))
     await service.watch.ended(JobKind.REPORT, report_id, _HOLD_S)
     details = await run_in_threadpool(lambda: reports.lookup(who, report_id, link=False))
     if details.status != JobStatus.COMPLETE:
         word = _WORDS[JobStatus(details.status)]
         return HTMLResponse(pages.status(word, problem=details.reason or ""), _CODES[word])
-    return await run_in_threadpool(result, reports, who, report_id, given["RID"].strip(), wanted)
+    return await run_in_threadpool(result, reports, who, report_id, _request_id(given), wanted)
+
+
+def _no_report(error: InvalidInputError, given: Parameters) -> Response:
+    """Return the answer to a wish for a report that there cannot be; a page with 200 is waited upon by Biopython."""
+    return HTMLResponse(pages.refused(in_words(error, given)), HTTPStatus.BAD_REQUEST)
 
 
 async def _info(caller: Caller, service: Service, given: Parameters) -> Response:
-    _, job_id, word, _ = await _status(caller, service, given)
+    who, job_id, word, _ = await _status(caller, service, given)
     hits = None
     if word == "READY":
-        job = await run_in_threadpool(service.services.queries.searched_job, job_id)
-        hits = any(row.hits for row in job.rows)
+        choice = RowChoice(only="hits", count=1)
+        rows, _ = await run_in_threadpool(service.services.queries.rows, who, job_id, choice)
+        hits = any(row.hits for row in rows)
     return HTMLResponse(pages.status(word, hits=hits))
 
 
-async def _delete(caller: Caller, service: Service, given: Parameters) -> Response:
-    request_id = given.get("RID", "").strip()
+def _request_id(given: Parameters) -> str:
+    return given.get("RID", "").strip().upper()
 
+
+async def _delete(caller: Caller, service: Service, given: Parameters) -> Response:
     def forget() -> None:
         who = caller.member()
-        service.services.accounts.request_ids.forget(request_id, who.owner)
+        service.services.accounts.request_ids.forget(_request_id(given), who.owner)
 
     await run_in_threadpool(forget)
     return HTMLResponse(pages.status("UNKNOWN"))
@@ -151,7 +161,7 @@ async def _status(caller: Caller, service: Service, given: Parameters) -> tuple[
     queries = service.services.queries
 
     def look_up() -> tuple[Requester, str]:
-        job_id = service.services.accounts.request_ids.job(given.get("RID", "").strip().upper())
+        job_id = service.services.accounts.request_ids.job(_request_id(given))
         who = caller.anybody()
         return replace(who, shares=who.shares | {job_id}), job_id
 

@@ -9,7 +9,7 @@ from multiblast.errors import InvalidInputError, Problem
 
 Tree = Mapping[str, Mapping[str, Mapping[str, list[str]]]]
 
-_OPTIONS = {
+OPTIONS = {
     "EXPECT": "evalue",
     "WORD_SIZE": "word_size",
     "THRESHOLD": "threshold",
@@ -65,7 +65,7 @@ def read_search(given: Mapping[str, str], tree: Tree, aliases: Mapping[str, str]
     ]
     program, options = _program(given, problems)
     query = _query(given.get("QUERY", ""), problems)
-    options |= {option: given[name].strip() for name, option in _OPTIONS.items() if given.get(name, "").strip()}
+    options |= {option: given[name].strip() for name, option in OPTIONS.items() if given.get(name, "").strip()}
     options |= _filter(given.get("FILTER"), program, problems)
     options |= _others(given, program, problems)
     if _is_true(given, "SHORT_QUERY_ADJUST") and program in _SHORT and _is_short(query):
