@@ -9,7 +9,7 @@ from starlette.responses import Response
 from multiblast.errors import NotAllowedError
 from web.pages.markup import static_answer
 from web.pages.page import PageRoute, page, redirect
-from web.pages.visitor import VisitorOfRequest, keep_session, keep_share, sent_fields
+from web.pages.visitor import VisitorOfRequest, forget_shares, keep_session, keep_share, sent_fields
 from web.parameters import JobId
 from web.service import ServiceOfRequest
 
@@ -51,16 +51,23 @@ async def sign_in(request: Request, service: ServiceOfRequest, visitor: VisitorO
 
 @router.post("/sign-out")
 async def sign_out(request: Request, visitor: VisitorOfRequest) -> Response:
-    """Forget the session."""
+    """Forget the session, and what was shared with this browser: the next at it may be somebody else."""
     await sent_fields(request, visitor)
     response = redirect("/")
     keep_session(request, response, "")
+    forget_shares(request, response)
     return response
 
 
 @router.get("/shared/{job_id}/{token}")
-def open_shared(request: Request, job_id: JobId, token: str) -> Response:
-    """Let a browser read a job that was shared with it."""
+def open_shared(request: Request, service: ServiceOfRequest, job_id: JobId, token: str) -> Response:
+    """Let a browser read a job that was shared with it.
+
+    Raises:
+        NotAllowedError: the link is of no use, or of none any more.
+    """
+    if job_id not in service.services.accounts.requester(share_tokens=[token]).shares:
+        raise NotAllowedError("this link is of another job: ask for a new one")
     response = redirect(f"/jobs/{job_id}")
     keep_share(request, response, token)
     return response

@@ -109,6 +109,11 @@ def keep_share(request: Request, response: Response, token: str) -> None:
     response.set_cookie(_SHARES, value, max_age=_LASTS_S, httponly=True, samesite="lax", secure=secure)
 
 
+def forget_shares(request: Request, response: Response) -> None:
+    """Let a browser read no jobs any more that were shared with it."""
+    response.delete_cookie(_SHARES, httponly=True, samesite="lax", secure=request.url.scheme == "https")
+
+
 def keep_session(request: Request, response: Response, token: str) -> None:
     """Let a browser be known by a token from now on; by none if it is empty."""
     secure = request.url.scheme == "https"

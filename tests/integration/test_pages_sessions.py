@@ -1,0 +1,59 @@
+"""Sessions of browsers: links by which a job is shared, and what is left when somebody signs out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from multiblast.accounts import Requester
+from multiblast.services import Services
+from multiblast.settings import Policy
+from tests.support.http_service import HereStarter, config, serving
+
+PROTEIN = "MSTEVIKKLMDKFGADIHVLSNNLARYGWPQ"
+
+
+@pytest.fixture
+def services(services_under: Callable[..., Services]) -> Services:
+    return services_under(Policy(trust_unnamed=False))
+
+
+@pytest.fixture
+def browser(services: Services) -> Iterator[httpx.Client]:
+    with (
+        serving(services, HereStarter(services)) as address,
+        httpx.Client(base_url=address, headers={"Accept": "text/html"}) as client,
+    ):
+        yield client
+
+
+def sent(browser: httpx.Client, address: str, **fields: str) -> httpx.Response:
+    """Send a form of ours."""
+    found = re.search(r'name="form_token" value="(\w+)"', browser.get("/").text)
+    assert found
+    return browser.post(
+        address, files={name: (None, text) for name, text in fields.items()} | {"form_token": (None, found[1])}
+    )
+
+
+def test_shared_job_is_read_until_its_reader_signs_out(services: Services, browser: httpx.Client) -> None:
+    ann = Requester("ann")
+    job = services.queries.create(ann, config(f">q\n{PROTEIN}\n")).query_job_id
+    share = services.queries.share(ann, job)
+    assert browser.get(f"/jobs/{job}").status_code == 403
+    assert browser.get(f"/shared/{job}/{share}", follow_redirects=True).status_code == 200
+    assert sent(browser, "/sign-in", token=services.accounts.tokens.make("bob", "browser")).status_code == 303
+    assert browser.get(f"/jobs/{job}").status_code == 200
+    assert sent(browser, "/sign-out").status_code == 303
+    assert browser.get(f"/jobs/{job}").status_code == 403
+
+
+@pytest.mark.parametrize("token", ["unknown", "%E2%82%AC", "%0D%0ASet-Cookie:%20a=b", "x" * 5000])
+def test_link_that_shares_nothing_says_so_and_leaves_nothing(browser: httpx.Client, token: str) -> None:
+    answer = browser.get(f"/shared/{'0' * 32}/{token}")
+    assert answer.status_code == 403
+    assert "ask for a new one" in answer.text
+    assert "multiblast_shares" not in answer.headers.get("set-cookie", "")
