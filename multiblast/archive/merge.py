@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
 from multiblast.archive.batch import Head
@@ -31,13 +31,14 @@ _NO_GAPPED = re.compile(
 )
 
 
-def merge(
+def merge(  # noqa: PLR0913 - how archives are read and written
     parts: Iterable[tuple[str | bytes | Head, bytes]],
     output: BinaryIO,
     databases: str | Sequence[str],
     *,
     first: int = 1,
     together: bool = False,
+    prepare: Callable[[bytes], bytes] | None = None,
 ) -> int:
     """Write archives one after the other, their queries numbered in order and under their titles; return how many.
 
@@ -51,6 +52,7 @@ def merge(
         first: The number of the first query; a report may be made of several such files.
         together: Write many queries as one archive where that can be. The formatter is several times
             as fast with it, and wrong about the statistics of all queries but the first: for tables.
+        prepare: What each part is changed by before; it must keep the form of an archive that `split` made.
 
     Raises:
         ArchiveError: a part is not an archive made by `split`.
@@ -62,7 +64,7 @@ def merge(
     for number, (title, archive) in enumerate(parts, start=first):
         head = title if isinstance(title, Head) else Head.numbered(number, title)
         for one in _rounds(archive) if archive else ():
-            part = _read_part(one, head, database)
+            part = _read_part(prepare(one) if prepare else one, head, database)
             # One archive has one request: another one, or too many bytes, begins the next.
             if not (together and group.takes(part)):
                 group.write()

@@ -145,6 +145,12 @@ class SearchRequest:
         space = self._chosen_space or max(1, letters - database.sequences * adjustment) * (length - adjustment)
         return QueryStatistics(ungapped, parameters if self.gapped else None, space, adjustment)
 
+    def parameters_of_strands(self, query: ArchivedQuery) -> list[KarlinAltschul | None]:
+        """Return the ungapped parameters of both strands of a nucleotide query, of what was searched of it."""
+        first, last = self.part or (0, None)
+        plus = next(self._contexts(query, (1,)))[first : None if last is None else last + 1]
+        return self._ungapped([plus, reverse_complement(plus)])
+
     def searched_length(self, length: int) -> int:
         """Return how many letters of a query of this length were searched, by which BLAST+ calls it."""
         if self.part is None:

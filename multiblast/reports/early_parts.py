@@ -176,7 +176,8 @@ class EarlyParts:
             installation.program("blast_formatter"), 1, installation.time_limit_s, self._stopped.is_set, _NICENESS
         )
         with TemporaryDirectory(dir=self._place.name) as name:
-            (archive,) = source.archives(Path(name), together=formatting.row.together)
+            row = formatting.row
+            (archive,) = source.archives(Path(name), together=row.together, prepare=row.prepare)
             printed = print_part(archive, formatting, part=context.options.part, formatter=formatter)
             part = Path(self._place.name) / f"{len(self._made)}-{identity}"
             self._bytes += printed.stat().st_size

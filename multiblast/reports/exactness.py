@@ -109,6 +109,7 @@ class Exactness:
                     self._databases,
                     first=first + 1,
                     together=row.together,
+                    prepare=row.prepare,
                 )
             yield path
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
 
+from multiblast.archive.evalues import with_all_digits
 from multiblast.errors import InvalidInputError, Problem
 from multiblast.reports import deltablast
 from multiblast.reports.hits import write_hits_report
@@ -48,6 +49,7 @@ class ReportFormat:
         joinable: Whether the report of many queries is the reports of some and of the others, one after the other,
             so that parts of it can be formatted at the same time.
         together: Whether it prints no statistics of a query, so that the query's archive may hold others.
+        prepare: What changes the archive of each query for the formatter; None if nothing does.
         file_per_query: Whether it is an index, and one file for each query.
         names_rounds: Whether psiblast itself prints something between the rounds of a query, or after them.
         joint: How documents of some queries and of others are put together, so that parts of it can be formatted at the
@@ -68,6 +70,7 @@ class ReportFormat:
     programs: tuple[str, ...] = ()
     joinable: bool = False
     together: bool = False
+    prepare: Callable[[bytes], bytes] | None = None
     file_per_query: bool = False
     names_rounds: bool = False
     joint: Joint | None = None
@@ -157,6 +160,7 @@ _ROWS = (
         programs=("blastn",),
         joinable=True,
         together=True,
+        prepare=with_all_digits,
         post_process=join_sam,
     ),
     ReportFormat(

@@ -12,6 +12,7 @@ from multiblast.jobs import ChildColumns
 from multiblast.outages import is_outage
 from multiblast.programs import throttled
 from multiblast.reports.early_parts import EarlyParts
+from multiblast.reports.report_options import Formatting
 from multiblast.reports.surroundings import surroundings
 from multiblast.reports.writer import ReportFile, ReportSource, write_report
 from multiblast.search import SearchContext, SearchEngine
@@ -151,7 +152,8 @@ class ReportRun:
         # what psiblast says where its first round was the last; those of 3 can have wrong places and coverage in
         # parts of queries, and other numbers of positive residues than the programs that search domains;
         # those of several rounds of deltablast lacked most of their numbers in JSON and XML. In those of 4, `qcovus`
-        # of parts of queries can be another. In those of 5, messages call queries with ids by wrong ones.
+        # of parts of queries can be another. In those of 5, messages call queries with ids by wrong ones. In those of
+        # 6, alignments of SAM can stand in another order.
         changed = context.options.changed()
         several = not changed.keys().isdisjoint({"max_target_seqs", "num_iterations"})
         program = context.options.program
@@ -160,6 +162,8 @@ class ReportRun:
         version = "report/5" if is_part else "report/4" if of_domains else "report/3" if several else "report/2"
         if context.options.reads_titles:
             version = "report/6"
+        if Formatting.recorded(report.formatting).row.prepare:
+            version = "report/7"
         if context.plugin is not None:
             version = f"rows/1/{context.plugin.identifier}"
         return results[:half] + digest(version, [databases, surroundings()])[half:]

@@ -133,7 +133,14 @@ class ReportSource:
         with TemporaryDirectory(dir=directory, prefix=".archives-") as name:
             early = self._take_early(formatting, size, Path(name))
             return write_blast_report(
-                self.archives(Path(name), size=size, together=row.together, with_ids=with_ids, printed=early),
+                self.archives(
+                    Path(name),
+                    size=size,
+                    together=row.together,
+                    prepare=row.prepare,
+                    with_ids=with_ids,
+                    printed=early,
+                ),
                 formatting,
                 program=self.query.program,
                 queries=self.queries,
@@ -171,12 +178,13 @@ class ReportSource:
         (path,) = self.blast_report(Formatting(format="15"), directory)
         return path
 
-    def archives(
+    def archives(  # noqa: PLR0913 - which results are merged how
         self,
         directory: Path,
         *,
         size: int = 0,
         together: bool = False,
+        prepare: Callable[[bytes], bytes] | None = None,
         with_ids: bool = False,
         printed: Collection[int] = (),
     ) -> Iterator[Path]:
@@ -195,7 +203,7 @@ class ReportSource:
         for first in firsts:
             archive, count = _archive(directory, first), 1 if first in printed else step
             with archive.open("wb") as output:
-                merge(islice(parts, count), output, databases, first=first, together=together)
+                merge(islice(parts, count), output, databases, first=first, together=together, prepare=prepare)
             if archive.stat().st_size or not self.children:
                 yield archive
 

@@ -18,6 +18,7 @@ from multiblast.installation import Installation
 from multiblast.reports.exactness import Exactness, incomplete_in_blast
 from multiblast.reports.letters import last_letter_in_xml
 from multiblast.reports.report_options import Formatting
+from multiblast.sequences import read_fasta
 from tests.support.profile_databases import build_profile_databases
 
 DATA = Path(__file__).parents[1] / "data"
@@ -227,3 +228,35 @@ def test_several_databases_are_reported_as_plain_blast_does(databases: Path, tmp
     exactness = Exactness("blastp", query, names, size, directory=tmp_path)
     names = ("0", "5", "6", "7", "16")
     assert {name: exactness.differences(Formatting(format=name)) for name in names} == {name: [] for name in names}
+
+
+@pytest.mark.parametrize(
+    ("options", "alone"),
+    [
+        (["-task", "blastn-short"], False),
+        (["-task", "blastn-short", "-query_loc", "11-60", "-evalue", "100"], True),
+        (["-task", "blastn-short", "-lcase_masking", "-soft_masking", "false", "-evalue", "100"], False),
+        (["-task", "blastn", "-ungapped", "-word_size", "7", "-evalue", "50"], True),
+    ],
+)
+def test_equal_hits_on_both_strands_stand_in_sam_as_in_plain_blast(
+    tmp_path: Path, options: list[str], alone: bool
+) -> None:
+    """They are sorted by E-values that differ in no digit that an archive has: those of strands with their own."""
+    records = gzip.decompress((DATA / "exactness_nucleotides.fasta.gz").read_bytes())
+    known = [one.residues.upper()[:300] for one in read_fasta(records)][:24]
+    other = [one.translate(bytes.maketrans(b"ACGT", b"TGCA"))[::-1] for one in known]
+    subjects = b"".join(b">s%d\n%s\n" % pair for pair in enumerate([*known, *other, *reversed(known)]))
+    command = ["makeblastdb", "-dbtype", "nucl", "-title", "both", "-out", tmp_path / "both", "-in", "-"]
+    subprocess.run(command, input=subjects, check=True, capture_output=True)
+    query, program = tmp_path / "query.fasta", str(Installation().program("blastn"))
+    parts = (one[:20] + one[20:30].lower() + one[30 : 45 + 5 * number] for number, one in enumerate(known))
+    query.write_bytes(b"".join(b">q%d\n%s\n" % pair for pair in enumerate(parts)))
+    size = _size(tmp_path / "both", "nucl")
+    exactness = Exactness(
+        *("blastn", query, str(tmp_path / "both"), size, options),
+        directory=tmp_path,
+        alone=alone,
+        executables={"blastn": program},
+    )
+    assert exactness.differences(Formatting(format="17")) == []
