@@ -6,11 +6,11 @@ from dataclasses import asdict
 
 from prefect import flow
 
-from blocks.services import services
 from multiblast.database import JobKind
+from tasks.notices import send_notices
 from tasks.page import problems_on_page, show_facts
 from tasks.plugins import run_following, run_rounds, show_outcome, wake_who_asked
-from tasks.recovery import HOOKS, check_queued, reconcile, replace_dead_runs, run_again, signing_secret
+from tasks.recovery import HOOKS, check_queued, reconcile, replace_dead_runs, run_again
 from tasks.reports import format_report, show_report
 from tasks.runs import task_runner
 from tasks.search import FlowSearch
@@ -28,8 +28,7 @@ async def reconcile_jobs() -> int:
         How many jobs are on their way to be run.
     """
     reconciled = reconcile()
-    replaced, notices = replace_dead_runs(), services().notices.send(signing_secret)
-    services().webhooks.send(signing_secret)
+    replaced, notices = replace_dead_runs(), send_notices()
     facts = asdict(reconciled) | {"runs started again": replaced} | asdict(notices)
     await show_facts("reconciled", "Jobs and their runs", facts)
     return len(run_again(reconciled.waiting)) if reconciled.waiting else 0

@@ -24,19 +24,27 @@ from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.client.schemas.filters import ArtifactFilter
 from prefect.client.schemas.objects import FlowRun, State, StateDetails
 from prefect.exceptions import ObjectNotFound
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 from prefect.settings import get_current_settings
-from prefect.states import Crashed
+from prefect.states import Cancelled, Crashed
 
 from blocks.services import services
 from multiblast.accounts import Requester
 from multiblast.actions.comparison import Comparison, comparison_key
-from multiblast.database import JobKind
-from multiblast.errors import ConflictError, InvalidInputError, MultiblastError
+from multiblast.database import JobKind, JobStatus
+from multiblast.errors import (
+    ConflictError,
+    FailureClass,
+    InvalidInputError,
+    JobFailedError,
+    MultiblastError,
+    ProgramError,
+)
 from multiblast.jobs import address_of
 from multiblast.search import Plan, SearchedJob, SequenceRow, board
 from multiblast.search.plan import duration_text
-from tasks.runs import best_effort, unnamed
+from tasks.notices import send_notices
+from tasks.runs import best_effort, leave_as, unnamed
 
 _FIRST_S = 0.5  # a search that takes no longer shows its end alone
 _PERIOD_S = 2.0
@@ -44,6 +52,7 @@ _ROWS_SHOWN = 1000
 _ROWS_MEANWHILE = 100  # written every 2 s
 _LISTED = 20  # in one cell
 _LINK_S = 24 * 3600
+_OF_SEARCH = ("progress-", "sequences-")  # how the keys of artifacts begin that change while it goes on
 
 
 class RunPage:
@@ -96,11 +105,11 @@ class RunPage:
 
     @best_effort()
     async def show_failure(self) -> None:
-        """Say that progress has ended, if any was shown."""
-        if self._progress is not None:
-            ended = ArtifactUpdate(description="ended before all was searched")
-            async with get_client() as client:
-                await client.update_artifact(self._progress, ended)
+        """Say that the search has ended, where its progress and its sequences were shown."""
+        ended = ArtifactUpdate(description="ended before all was searched")
+        async with get_client() as client:
+            for shown in filter(None, (self._progress, self._table)):
+                await client.update_artifact(shown, ended)
 
     async def _show_rows(self, job: SearchedJob, description: str) -> None:
         """Show the table of sequences, in place of what it showed before."""
@@ -124,16 +133,38 @@ async def show_plan(plan: Plan, key: str) -> None:
 
 @asynccontextmanager
 async def problems_on_page() -> AsyncIterator[None]:
-    """Show why the run fails on its page, where the message of its end is cut."""
+    """Show why the run fails on its page, where the message of its end is cut; one whose job was cancelled is, too.
+
+    Raises:
+        Pause: the run is cancelled.
+    """
     try:
         yield
     except MultiblastError as error:
+        if _is_cancelled(error) and deployment.id:  # a script has the error itself
+            await _end_cancelled(error)
         title, reasons = "It failed", [str(error)]
         if isinstance(error, InvalidInputError):
             title, reasons = "Nothing was done", [str(problem) for problem in error.problems]
         lines = [f"## {title}", "", *(f"- {reason}" for reason in reasons)]
         await show_markdown(f"problems-{flow_run.id:.8}", "\n".join(lines), "What is wrong")
         raise
+
+
+def _is_cancelled(error: MultiblastError) -> bool:
+    if isinstance(error, JobFailedError):
+        return error.status == JobStatus.CANCELLED
+    return isinstance(error, ProgramError) and error.failure_class is FailureClass.CANCELLED
+
+
+async def _end_cancelled(error: MultiblastError) -> None:
+    """End the run as a cancelled one, and send what is sent at its end: no hook does at one that ends by itself."""
+    reason = f"Job {error.job_id} was cancelled: {error.reason}" if isinstance(error, JobFailedError) else str(error)
+    kept = "What was found is kept: submit it again, or run restart-job, and only the rest is done."
+    try:
+        await leave_as(Cancelled(message=f"{reason}. {kept}"))
+    finally:
+        await asyncio.to_thread(send_notices)
 
 
 @best_effort()
@@ -197,11 +228,11 @@ async def run_form(deployed: str, filled_in: Mapping[str, Any]) -> str:
     """Return the address of the form of a deployment, some of it filled in; empty if it is not deployed."""
     async with get_client() as client:
         try:
-            deployment = await client.read_deployment_by_name(deployed)
+            found = await client.read_deployment_by_name(deployed)
         except ObjectNotFound:
             return ""
     parameters = quote(json.dumps(filled_in))
-    return f"{_ui_path()}/deployments/deployment/{deployment.id}/run?parameters={parameters}"
+    return f"{_ui_path()}/deployments/deployment/{found.id}/run?parameters={parameters}"
 
 
 def lead_on(client: SyncPrefectClient, dead: UUID, to: FlowRun) -> None:
@@ -220,12 +251,15 @@ def lead_on(client: SyncPrefectClient, dead: UUID, to: FlowRun) -> None:
         key=f"goes-on-{dead!s:.8}", type="markdown", description="What goes on", data=text, flow_run_id=dead
     )
     client.create_artifact(shown)
-    for artifact in client.read_artifacts(artifact_filter=_progress_of(dead)):
-        client.update_artifact(artifact.id, ArtifactUpdate(description="ended: the run died, and another goes on"))
+    end_search_shown(client, dead, "ended: the run died, and another goes on")
 
 
-def _progress_of(run_id: UUID) -> ArtifactFilter:
-    return ArtifactFilter.model_validate({"flow_run_id": {"any_": [run_id]}, "type": {"any_": ["progress"]}})
+def end_search_shown(client: SyncPrefectClient, run_id: UUID, text: str) -> None:
+    """Say of a run that its search has ended, where its progress and its sequences are shown."""
+    of_run = ArtifactFilter.model_validate({"flow_run_id": {"any_": [run_id]}})
+    for artifact in client.read_artifacts(artifact_filter=of_run):
+        if (artifact.key or "").startswith(_OF_SEARCH):
+            client.update_artifact(artifact.id, ArtifactUpdate(description=text))
 
 
 def _ui_path() -> str:

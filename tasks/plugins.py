@@ -24,22 +24,22 @@ from prefect.flow_runs import resume_flow_run, suspend_flow_run
 from prefect.input import RunInput
 from prefect.logging import get_run_logger
 from prefect.runtime import deployment, flow_run
-from prefect.states import Cancelled
 
 from blocks.services import services
 from multiblast.accounts import Requester
 from multiblast.database import JobKind, JobStatus, PluginJob
-from multiblast.errors import ConflictError, InvalidInputError, Problem
+from multiblast.errors import ConflictError, InvalidInputError, JobFailedError, Problem
 from multiblast.jobs import address_of
 from multiblast.log_lines import set_job
 from multiblast.plugins.chains import Chain, shown
 from multiblast.plugins.forms import answer_model
 from multiblast.plugins.rounds import Progress
 from multiblast.plugins.run import PluginRun, Stop
+from tasks.notices import signing_secret
 from tasks.page import location_of, run_form, show_markdown, show_table
-from tasks.recovery import cancel_at_once, signing_secret
+from tasks.recovery import cancel_at_once
 from tasks.registry import record_if_wanted
-from tasks.runs import RETRY_IF_TRANSIENT, best_effort, leave_as, requester, upload_directory
+from tasks.runs import RETRY_IF_TRANSIENT, best_effort, requester, upload_directory
 
 _PERIOD_S = 2.0
 _ANYBODY = Requester(administrator=True)  # who reaches the run's page may answer there
@@ -129,8 +129,9 @@ async def run_rounds(job_id: str, coupling: str = "") -> PluginJob:
         raise
     except Exception as error:
         await asyncio.to_thread(run.fail, error)
-        if jobs.jobs.plugin(job_id).status == JobStatus.CANCELLED:
-            await leave_as(Cancelled(message=f"Plugin job {job_id} was cancelled."))
+        ended = jobs.jobs.plugin(job_id)
+        if ended.status == JobStatus.CANCELLED:
+            raise JobFailedError(job_id, ended.status, ended.reason) from error
         raise
     finally:
         run.close()

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import secrets
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from httpx import HTTPError
-from prefect.blocks.system import Secret
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowFilter, FlowRunFilter, WorkPoolFilter
 from prefect.client.schemas.objects import FlowRun, State
@@ -18,15 +16,13 @@ from prefect.flows import Flow
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Cancelling
 
-from blocks.secrets import load_secret
 from blocks.services import services
 from multiblast.database import JobKind, JobStatus, in_portions
 from multiblast.errors import ConflictError
 from multiblast.options import PROGRAMS
 from multiblast.upkeep.reconciliation import Reconciled, Reconciliation, RunState, Waiting
-from tasks.page import lead_on
-
-_SIGNING_SECRET = "multiblast-notices"  # noqa: S105 - the name of the block that holds it
+from tasks.notices import send_notices
+from tasks.page import end_search_shown, lead_on
 
 _RUNS_A_REQUEST = 200
 _STARTS = 3
@@ -143,7 +139,8 @@ def check_queued(job: str) -> JobKind:
 
 def cancel_jobs(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect names them
     """Cancel the jobs of a run that was cancelled, and its helpers: a hook for ``on_cancellation``."""
-    Reconciliation(services().database).cancelled(str(flow_run.id))
+    Reconciliation(services().database).cancelled(str(flow_run.id), _states)
+    _end_shown(flow_run.id)
     dismiss_helpers(flow_run.id)
 
 
@@ -154,7 +151,7 @@ def cancel_at_once(run_id: str) -> None:
     """
     with suppress(HTTPError):
         if _states({run_id}).get(run_id) is RunState.CANCELLED:
-            Reconciliation(services().database).cancelled(run_id)
+            Reconciliation(services().database).cancelled(run_id, _states)
 
 
 def dismiss_helpers(run_id: UUID, *, at_once: bool = True) -> None:
@@ -168,22 +165,18 @@ def dismiss_helpers(run_id: UUID, *, at_once: bool = True) -> None:
                 client.set_flow_run_state(run.id, state(message="Its job needs no help any more."))
 
 
+def _end_shown(run_id: UUID) -> None:
+    """Let the page of a run that was cancelled say no more how long it will take."""
+    with suppress(HTTPError), get_client(sync_client=True) as client:
+        end_search_shown(client, run_id, "ended: the run was cancelled")
+
+
 def notify(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect names them
     """Send notices of ended jobs: a hook, so that the run itself has ended before."""
-    services().notices.send(signing_secret)
-    services().webhooks.send(signing_secret)
+    send_notices()
 
 
 HOOKS: dict[str, Any] = {"on_completion": [notify], "on_failure": [notify], "on_cancellation": [cancel_jobs, notify]}
-
-
-def signing_secret() -> str:
-    """Return what notices are signed with, from a Secret block that is made when first needed."""
-    with suppress(ValueError):
-        return load_secret(_SIGNING_SECRET)
-    with suppress(ValueError):  # another process has just made it
-        Secret(value=secrets.token_urlsafe(32)).save(_SIGNING_SECRET, _sync=True)  # type: ignore[call-arg]  # added by Prefect's decorator
-    return load_secret(_SIGNING_SECRET)
 
 
 def _states(run_ids: set[str]) -> dict[str, RunState]:

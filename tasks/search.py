@@ -21,7 +21,8 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from blocks.services import services
-from multiblast.errors import ConflictError, InvalidInputError, NotFoundError
+from multiblast.database import JobStatus
+from multiblast.errors import ConflictError, InvalidInputError, JobFailedError, NotFoundError
 from multiblast.log_lines import set_job
 from multiblast.reports import Formatting
 from multiblast.search import (
@@ -122,7 +123,7 @@ class FlowSearch(Steps):
     It also makes the reports that wait for the job, parts of them while others are searched.
     If a step fails, the job fails, and the runs that help end. A run that is stopped from outside, or ends since a
     server was away, leaves its job in progress, and reconcile-jobs runs it again; only a run that was cancelled
-    cancels its job.
+    cancels its job, and a job that was cancelled its runs.
     """
 
     def __init__(self, job_id: str, *, may_wait: bool = False) -> None:
@@ -193,8 +194,11 @@ class FlowSearch(Steps):
         with self._early:
             try:
                 job = await super().execute()
-            except Exception:
+            except Exception as error:
                 await self._page.show_failure()
+                ended = services().queries.jobs.query(self._job_id)
+                if ended.status == JobStatus.CANCELLED:
+                    raise JobFailedError(ended.id, ended.status, ended.reason) from error
                 raise
             await asyncio.to_thread(make_reports, self._job_id, self._early)
         return job

@@ -5,6 +5,7 @@
   said to run, the job is taken back after a time without progress, and from one that nobody knows at once where it left
   leases. Should its run live after all, nothing is searched twice, since leases see to that.
 - A job whose run ends too often before it does has failed.
+- One whose run was cancelled is cancelled, unless another run is at it, as where two people submitted the same.
 - A queued job may have a run too, which waits for its turn: that one is cancelled, and found dead, in the same way.
 - A report that waits for its query job is left to the run of that, until it is complete.
 """
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import takewhile
 from typing import TypeAlias
 
 from sqlalchemy import ColumnElement, and_, exists, not_, or_, true
@@ -120,13 +122,13 @@ class Reconciliation:
         now, reconciled = now or self._now(), Reconciled()
         for job, state in self._with_states(JobStatus.IN_PROGRESS, states):
             if state is RunState.CANCELLED:
-                reconciled.cancelled += self._cancel(job)
+                reconciled.cancelled += self._cancel(job, states)
             elif not self._lives(job, state, now):
                 self._take_back(job, reconciled)
         reconciled.children = self._end_children(now - _PATIENCE)
         for job, state in self._with_states(JobStatus.QUEUED, states):
             if state is RunState.CANCELLED:
-                reconciled.cancelled += self._cancel(job)
+                reconciled.cancelled += self._cancel(job, states)
             elif job.why == _LOST or now - job.at >= _WAITS_FOR.get(state, _PATIENCE):
                 reconciled.waiting.append(Waiting(job.job_id, job.kind, job.event))
         return reconciled
@@ -136,10 +138,10 @@ class Reconciliation:
         with self._database.read() as session:
             return database_now(session)
 
-    def cancelled(self, run_id: str) -> list[str]:
+    def cancelled(self, run_id: str, states: RunStates) -> list[str]:
         """Cancel the jobs that a run was at, or waited for, when it was cancelled; return their ids."""
         active = [job for status in OPEN for job in self._active(status)]
-        return [job_id for job in active if job.run_id == run_id for job_id in self._cancel(job)]
+        return [job_id for job in active if job.run_id == run_id for job_id in self._cancel(job, states)]
 
     def begun(self, run_ids: set[str]) -> set[str]:
         """Return those runs that have begun a job."""
@@ -214,8 +216,14 @@ class Reconciliation:
         else:
             reconciled.failed[job.job_id] = why
 
-    def _cancel(self, job: _Active) -> list[str]:
+    def _cancel(self, job: _Active, states: RunStates) -> list[str]:
+        """Cancel a job whose run was cancelled, unless another run is at it, as of somebody who submitted the same."""
+        others = self._other_runs(job)
+        living = [run_id for run_id, state in states(set(others)).items() if state is RunState.RUNNING]
         with self._database.write() as session:
+            if living:
+                self._leave_to(session, job, next(run_id for run_id in others if run_id in living))
+                return []
             if job.table is QueryJob:  # for a search that should still run
                 session.get_one(QueryJob, job.job_id, with_for_update=True).cancel_requested = True
                 session.flush()
@@ -233,6 +241,22 @@ class Reconciliation:
             of_job = and_(parts, col(QueryJob.status).in_(ACTIVE))
             move(session, QueryJob, of_job, to, why, run_id=job.run_id)
         return moved
+
+    def _other_runs(self, job: _Active) -> list[str]:
+        """Return the other runs that have come to a job since it ended last, the latest first."""
+        events = reversed(self._jobs.history(job.job_id))
+        open_since = takewhile(lambda event: event.to_status in OPEN, events)
+        found = [event.flow_run for event in open_since if event.flow_run not in {"", job.run_id}]
+        # Of a process nobody knows whether it is still at this job.
+        return [run_id for run_id in found if not run_id.startswith(PROCESS_RUN)]
+
+    def _leave_to(self, session: Session, job: _Active, run_id: str) -> None:
+        """Note that another run has a job now, unless it went on meanwhile."""
+        status = session.exec(select(job.table.status).where(job.table.id == job.job_id).with_for_update()).one()
+        later = and_(col(JobEvent.job_id) == job.job_id, col(JobEvent.number) > job.event)
+        if session.exec(select(JobEvent.number).where(later)).first() is None:
+            why = "another run of it was cancelled"
+            session.add(JobEvent(job_id=job.job_id, from_status=status, to_status=status, why=why, flow_run=run_id))
 
     def _lost_runs(self, job_id: str) -> int:
         """Count how often in a row a job was taken back."""

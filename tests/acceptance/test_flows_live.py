@@ -178,9 +178,30 @@ def test_cancelling_in_the_ui_stops_blast_and_cancels_the_job(
 
     wait_for(job_is_cancelled)  # the run says so a moment before
     job = cancelled[0]
+    artifacts = api.client.post("/artifacts/filter", json={"artifacts": {"flow_run_id": {"any_": [run["id"]]}}}).json()
+    assert not [one for one in artifacts if " left" in str(one["description"])]
     with closing(sqlite3.connect(f"file:{mark}/jobs.sqlite?mode=ro", uri=True)) as jobs:
         ends = jobs.execute("SELECT failure_class FROM batch_run WHERE job_id = ?", [job["queryJobID"]]).fetchall()
     assert set(ends) == {("cancelled",)}  # and none searched its last sequence first
+
+
+def test_run_whose_job_is_cancelled_elsewhere_is_cancelled_too(
+    api: Api, live: dict[str, str], multiblast: Callable[..., Any], examples: Path
+) -> None:
+    """It has not failed: who watches runs need not look at it. Its page no longer says how long it will take."""
+    with gzip.open(examples / "proteins.fasta.gz", "rt") as file:
+        query = "".join(f">{record}" for record in file.read().split(">")[1:200])
+    run = api.start("submit-query", query=query, targets=["demo/examples/proteins"], options={"evalue": 0.41})
+    wait_for(lambda: blast_processes(live["MULTIBLAST_HOME"]))
+    job = next(tag for tag in api.client.get(f"/flow_runs/{run['id']}").json()["tags"] if len(tag) == 32)
+    assert multiblast("jobs", "cancel", job).returncode == 0
+    ended = api.ended(run)
+    assert (ended["state_type"], ended["state_name"]) == ("CANCELLED", "Cancelled")
+    assert f"Job {job} was cancelled: cancelled by its user. What was found is kept" in ended["state"]["message"]
+    body = {"artifacts": {"flow_run_id": {"any_": [run["id"]]}}}
+    shown = api.client.post("/artifacts/filter", json=body).json()
+    assert not [one for one in shown if " left" in str(one["description"])]
+    assert not blast_processes(live["MULTIBLAST_HOME"])
 
 
 def zygote(live: dict[str, str]) -> psutil.Process | None:

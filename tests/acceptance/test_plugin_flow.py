@@ -21,7 +21,7 @@ from multiblast.errors import InvalidInputError, NotFoundError
 from multiblast.plugins.rounds import PluginError
 from multiblast.services import Services
 from multiblast.settings import PluginRules, Policy
-from tasks.recovery import signing_secret
+from tasks.notices import signing_secret
 from tests.support.flow_runs import last_run
 from tests.support.plugins import SORT, write_plugin
 from tests.support.processes import wait_for

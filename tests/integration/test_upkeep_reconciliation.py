@@ -186,8 +186,28 @@ def test_job_of_a_cancelled_run_is_cancelled(database: Database, jobs: Jobs, par
 
 
 def test_cancelled_run_cancels_only_its_own_jobs(database: Database, alone: QueryJob) -> None:
-    assert Reconciliation(database).cancelled("run-2") == []
-    assert Reconciliation(database).cancelled(RUN) == [alone.id]
+    assert Reconciliation(database).cancelled("run-2", NOBODY) == []
+    assert Reconciliation(database).cancelled(RUN, NOBODY) == [alone.id]
+
+
+def test_job_of_two_runs_is_left_to_the_one_that_was_not_cancelled(
+    database: Database, jobs: Jobs, alone: QueryJob
+) -> None:
+    """As where two people submitted the same: the job is the run's that came to it last."""
+    jobs.start(jobs.query(alone.id), run_id="run-2")
+    both = knows(run_1=RunState.RUNNING, run_2=RunState.CANCELLED)
+    assert Reconciliation(database).cancelled("run-2", both) == []
+    job = jobs.query(alone.id)
+    assert (job.status, job.cancel_requested) == ("in-progress", False)
+    assert jobs.history(alone.id)[-1].flow_run == RUN
+    assert Reconciliation(database).run(both, utc_now() + LATER).cancelled == []
+    assert Reconciliation(database).cancelled(RUN, knows(run_2=RunState.CANCELLED)) == [alone.id]
+
+
+def test_job_is_not_left_to_a_run_of_an_earlier_time(database: Database, jobs: Jobs, alone: QueryJob) -> None:
+    jobs.stop(jobs.query(alone.id), JobStatus.FAILED, "whatever", run_id=RUN)
+    jobs.start(jobs.query(alone.id), run_id="run-2")
+    assert Reconciliation(database).cancelled("run-2", knows(run_1=RunState.RUNNING)) == [alone.id]
 
 
 def test_report_of_an_ended_run_waits_to_be_made_again(database: Database, jobs: Jobs, alone: QueryJob) -> None:
