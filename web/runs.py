@@ -67,7 +67,7 @@ class Runs:
         self._formatters = ThreadPoolExecutor(_FORMATTERS, "formatter")
         self._searchers = ThreadPoolExecutor(_SEARCHERS, "searcher")
         self._searches = 0
-        self._here: set[str] = set()
+        self._here: set[Waiting] = set()
         self._hindrance, self._looked_at = "", -_LOOKS_EVERY_S
         self._starts = asyncio.Semaphore(_STARTS)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -97,7 +97,7 @@ class Runs:
 
     async def hindrance(self, job_id: str) -> str:
         """Return why a queued job cannot be begun, in words for who runs the service; empty if it takes its turn."""
-        if job_id in self._here:
+        if any(one.job_id == job_id for one in self._here):
             return ""
         if time.monotonic() - self._looked_at >= _LOOKS_EVERY_S:
             self._looked_at = time.monotonic()
@@ -117,11 +117,13 @@ class Runs:
         self._searchers.shutdown(wait=True, cancel_futures=True)
 
     async def _begin(self, waiting: Waiting) -> None:
-        self._here.add(waiting.job_id)
+        if waiting in self._here:  # somebody else has submitted the same just now
+            return
+        self._here.add(waiting)
         try:
             is_done = await self._done_here(waiting)
         finally:
-            self._here.discard(waiting.job_id)
+            self._here.discard(waiting)
         if is_done:
             self._on_end()
             if waiting.kind is JobKind.QUERY:
@@ -135,13 +137,13 @@ class Runs:
         if policy.provenance or waiting.kind is JobKind.PLUGIN:  # which runs record; of plugins nobody knows how long
             return False
         if waiting.kind is JobKind.REPORT:
-            return await self.here(lambda: self._made(waiting.job_id))
+            return await self.here(lambda: self._made(waiting))
         if not policy.http.small_search_s or self._searches >= _MOST_SEARCHES:
             return False
         self._searches += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._searchers, self._searched, waiting.job_id)
+            return await loop.run_in_executor(self._searchers, self._searched, waiting)
         finally:
             self._searches -= 1
 
@@ -176,21 +178,23 @@ class Runs:
                 return True
             raise
 
-    def _made(self, report_id: str) -> bool:
-        reports = self._services.reports
+    def _made(self, waiting: Waiting) -> bool:
+        reports, report_id = self._services.reports, waiting.job_id
         execute = partial(reports.run(report_id, run_id=new_process_run()).execute, at_once=True)
-        return self._done(report_id, lambda: execute if reports.is_small(report_id) else None)
+        return self._done(waiting, lambda: execute if reports.is_small(report_id) else None)
 
-    def _searched(self, job_id: str) -> bool:
+    def _searched(self, waiting: Waiting) -> bool:
         def find() -> Callable[[], object] | None:
-            run = self._services.queries.run(job_id, run_id=new_process_run())
+            run = self._services.queries.run(waiting.job_id, run_id=new_process_run())
             plan = run.plan(quick=True)
             return partial(run.execute, plan) if run.is_small(plan, self._services.policy.http.small_search_s) else None
 
-        return self._done(job_id, find)
+        return self._done(waiting, find)
 
-    def _done(self, job_id: str, find: Callable[[], Callable[[], object] | None]) -> bool:
-        """Do what is found to be small; how it ends, its job says."""
+    def _done(self, waiting: Waiting, find: Callable[[], Callable[[], object] | None]) -> bool:
+        """Do what is found to be small, unless it was cancelled or done meanwhile; how it ends, its job says."""
+        if not self._still_waits(waiting):
+            return True
         try:
             execute = find()
         except Exception:  # noqa: BLE001 - a run of its own will say why
@@ -200,5 +204,5 @@ class Runs:
         try:
             execute()
         except Exception:  # noqa: BLE001 - the job says how it ended; after an outage it is done again
-            _log.warning("a job did not end well", exc_info=True, extra={"job": job_id})
+            _log.warning("a job did not end well", exc_info=True, extra={"job": waiting.job_id})
         return True

@@ -10,6 +10,7 @@ import pytest
 
 from deployments.run_starter import RunStarter
 from multiblast.accounts import Requester
+from multiblast.database import JobKind, JobStatus
 from multiblast.services import Services
 from multiblast.settings import HttpRules, Policy
 from multiblast.upkeep.diagnosis import Check
@@ -73,6 +74,34 @@ def started_after(services: Services, job: str, meanwhile: Callable[[], object])
 @pytest.mark.parametrize(("address", "remedy"), [("", "`make up`"), ("http://127.0.0.1:9/api", "`multiblast doctor`")])
 def test_starter_says_what_to_type_where_nothing_can_be_started(address: str, remedy: str) -> None:
     assert remedy in asyncio.run(RunStarter(lambda: address).hindrance())
+
+
+def begun_here(services: Services, waiting: Waiting | None, times: int = 1) -> None:
+    """Let the service itself search, to its end."""
+    services.policy = Policy(http=HttpRules(small_search_s=60))
+
+    async def begin() -> None:
+        started = Runs(services, LateStarter(lambda: None), lambda: None)
+        started.begin_all([waiting] * times if waiting else [])
+        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
+        await started.close()
+
+    asyncio.run(begin())
+
+
+def test_small_search_that_is_cancelled_before_its_turn_is_not_done(services: Services, job: str) -> None:
+    waiting = services.queries.begin(job)
+    services.queries.cancel(ADMINISTRATOR, job)
+    begun_here(services, waiting)
+    assert services.queries.jobs.query(job).status == JobStatus.CANCELLED
+
+
+def test_small_search_that_many_submit_at_once_is_done_once(services: Services, job: str) -> None:
+    begun_here(services, services.queries.begin(job), times=5)
+    states = [event.to_status for event in services.queries.jobs.history(job)]
+    assert states == [JobStatus.QUEUED, JobStatus.IN_PROGRESS, JobStatus.COMPLETE]
+    begun_here(services, Waiting(job, JobKind.QUERY, services.queries.jobs.history(job)[0].number or 0))
+    assert len(services.queries.jobs.history(job)) == len(states)
 
 
 def test_job_that_waits_is_started_once_that_is_possible(services: Services, job: str) -> None:
