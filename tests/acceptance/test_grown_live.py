@@ -57,7 +57,7 @@ def test_worker_searches_what_is_new_and_reports_are_those_of_the_whole(
     run = api.run("submit-query", **search)
     assert run["state_type"] == "COMPLETED"
     assert f"{QUERIES} known before the update" in api.artifacts(run)["plan"]
-    tasks = api.tasks(run, at_least=QUERIES)
+    tasks = api.tasks(run, children=QUERIES)
     assert any("in what is new" in name and state == "Completed" for name, state in tasks.items()), tasks
     file_name = tmp_path / "query.fasta"
     file_name.write_text(query)
