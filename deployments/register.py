@@ -11,8 +11,9 @@ from contextlib import suppress
 from datetime import timedelta
 
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
 from prefect.client.schemas.objects import StateType, WorkerStatus
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
@@ -119,6 +120,21 @@ def deploy() -> None:
         end = "\n".join(done.stdout.rstrip().splitlines()[-5:])
         raise ServerError(f"the flows could not be deployed; the end of {log}:\n{end}")
     remove_old_deployments()
+    refuse_unknown_parameters()
+
+
+def refuse_unknown_parameters() -> None:
+    """Let a run with a parameter that its flow does not have be refused at once: it would only crash."""
+    with get_client(sync_client=True) as client:
+        for found in client.read_deployments(limit=200):
+            if _is_ours(found):
+                schema = {**(found.parameter_openapi_schema or {}), "additionalProperties": False}
+                client.update_deployment(found.id, DeploymentUpdate(parameter_openapi_schema=schema))
+
+
+def _is_ours(found: DeploymentResponse) -> bool:
+    """Return whether a deployment is one of our flows: those of somebody else may share the server, and the pool."""
+    return found.work_pool_name == POOL and (found.entrypoint or "").startswith("flows/")
 
 
 def remove_old_deployments() -> None:
@@ -128,10 +144,8 @@ def remove_old_deployments() -> None:
     plugins = next(entry["entrypoint"] for entry in entries if entry["name"] == "run-plugin")
     with get_client(sync_client=True) as client:
         for found in client.read_deployments(limit=200):
-            # Deployments of somebody else's flows may share the server, and even the pool.
-            is_ours = found.work_pool_name == POOL and (found.entrypoint or "").startswith("flows/")
             # Those of plugins are `offer_plugins`'s to remove.
-            if is_ours and found.name not in wanted and found.entrypoint != plugins:
+            if _is_ours(found) and found.name not in wanted and found.entrypoint != plugins:
                 client.delete_deployment(found.id)
 
 

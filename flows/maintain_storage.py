@@ -43,7 +43,7 @@ async def verify_storage(repair: bool = False) -> Missing:
     return missing
 
 
-@flow(name="copy-results", flow_run_name="{source} to {target}")
+@flow(name="copy-results", flow_run_name="{source:.60} to {target:.60}")
 async def copy_results(source: str, target: str, prefix: str = "", compare_bytes: bool = True) -> CopyProgress:
     """Copy everything from one storage to another, such as from a directory to an S3 bucket.
 

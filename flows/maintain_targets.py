@@ -15,7 +15,7 @@ from tasks.plugin_deployments import offer_plugins
 from tasks.runs import upload_directory
 
 
-@flow(name="make-target", flow_run_name="make {name}")
+@flow(name="make-target", flow_run_name="make {name:.60}")
 async def make_target(  # noqa: PLR0913, PLR0917 - the fields of a form
     name: str,
     fasta: str,
@@ -83,7 +83,7 @@ async def rescan_targets() -> int:
     return len(databases)
 
 
-@flow(name="publish-target", flow_run_name="publish {name}")
+@flow(name="publish-target", flow_run_name="publish {name:.60}")
 async def publish_target(name: str, storage: str = "") -> str:
     """Copy a database of this machine to the storage, so that sync-targets can copy it to others.
 

@@ -13,7 +13,7 @@ from tasks.recovery import HOOKS
 from tasks.runs import tag_run
 
 
-@flow(name="run-plugin", flow_run_name="{plugin}", **HOOKS)
+@flow(name="run-plugin", flow_run_name="{plugin:.60}", **HOOKS)
 async def run_plugin(  # noqa: PLR0913, PLR0917 - the fields of a form
     plugin: str,
     inputs: dict[str, Any] = {},  # noqa: B006 - Prefect's forms need a plain default; it is never changed
@@ -47,7 +47,7 @@ async def run_plugin(  # noqa: PLR0913, PLR0917 - the fields of a form
     return outcome
 
 
-@flow(name="run-chain", flow_run_name="{source} to {to}", **HOOKS)
+@flow(name="run-chain", flow_run_name="{source:.60} to {to:.60}", **HOOKS)
 async def run_chain(  # noqa: PLR0913, PLR0917 - the fields of a form
     source: str,
     to: str,

@@ -11,7 +11,7 @@ from tasks.qiita import run_qiita_plugin as run_plugin
 from tasks.qiita import show_outputs, stopped_with_its_run
 
 
-@flow(name="run-qiita-plugin", flow_run_name="{plugin}: {command}")
+@flow(name="run-qiita-plugin", flow_run_name="{plugin:.60}: {command:.60}")
 async def run_qiita_plugin(  # noqa: PLR0913, PLR0917 - the fields of a form
     plugin: str,
     command: str,

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
+from pydantic import Field
 
 from tasks.search import search_part
 
+_Counted = Annotated[int, Field(ge=1)]
+
 
 @flow(name="search-shard", flow_run_name="part {part} of {of} of {job:.8}")
-async def search_shard(job: str, part: int = 1, of: int = 1, site: str = "", coupling: str = "") -> State[Any]:
+async def search_shard(
+    job: str, part: _Counted = 1, of: _Counted = 1, site: str = "", coupling: str = ""
+) -> State[Any]:
     """Search batches of a job in progress that nobody has come to yet, until none is left.
 
     Started by the run of a large job on as many other workers as may help. Queries and results travel through the

@@ -129,6 +129,7 @@ def plugin_form(plugin: Plugin, pattern: dict[str, Any]) -> dict[str, Any]:
         "type": "object",
         "properties": {**groups, **common, "plugin": fixed},
         "required": needed,
+        "additionalProperties": False,
         "definitions": {},
     }
 

@@ -91,7 +91,7 @@ def _texts(value: Any) -> list[str]:
     """Return what a field of a form holds as texts: one, several lines of one, or a list."""
     if value is None:
         return []
-    lines = value.splitlines() if isinstance(value, str) else [str(one) for one in value]
+    lines = [str(one) for one in value] if isinstance(value, list | tuple) else str(value).splitlines()
     return [line.strip() for line in lines if line.strip()]
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, StoreError
+from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem, StoreError
 from multiblast.files import sha256_of
 from multiblast.stores import Store
 from multiblast.targets import Targets
@@ -48,10 +48,13 @@ def sync_databases(
     copied. Copies may take ``limit_bytes``, or with 0 what fits the disk; the least recently searched go first.
 
     Raises:
+        InvalidInputError: the limit is less than nothing.
         NotFoundError: no such database was published.
         ConflictError: another database of the name is here, and was not copied from a store.
         StoreError: there is no room, reading failed, or what came is not what was published.
     """
+    if limit_bytes < 0:
+        raise InvalidInputError(Problem(f"{limit_bytes / 1e9:g} is no size: give 0 or more", "limit_gb"))
     synced = Synced()
     with _one_sync_at_a_time(targets.root / ".synced") as notes:
         wanted = _wanted(published_databases(store), names)

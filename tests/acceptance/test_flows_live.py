@@ -129,6 +129,16 @@ def test_bad_submission_fails_with_a_plain_message(api: Api, deployment: str) ->
     assert "- evalue: 'abc'" in api.artifacts(run)["problems"]
 
 
+def test_parameter_that_a_flow_does_not_have_is_refused_before_a_run_crashes_by_it(api: Api) -> None:
+    for deployment in ("submit-blastp", "make-report", "reconcile-jobs"):
+        found = api.client.get(f"/deployments/name/{deployment}/{deployment}").json()
+        given = {"job": "x", "query": ">a\nMKV\n", "targets": ["demo/examples/proteins"]}
+        parameters = {name: given[name] for name in found["parameter_openapi_schema"]["required"]} | {"file": "x"}
+        answer = api.client.post(f"/deployments/{found['id']}/create_flow_run", json={"parameters": parameters})
+        assert answer.status_code == 409
+        assert "('file' was unexpected)" in answer.json()["detail"]
+
+
 def test_deployment_reads_no_file_outside_the_uploads(api: Api) -> None:
     run = api.run("submit-query", query_file="/etc/passwd", targets=["demo/examples/proteins"])
     assert run["state_type"] == "FAILED"

@@ -147,6 +147,8 @@ def test_a_failed_plugin_fails_its_run_with_what_it_printed(services: Services) 
 def test_wrong_parameters_are_said_before_anything_runs(services: Services) -> None:
     with pytest.raises(InvalidInputError, match="sideways"):
         asyncio.run(run_plugin("sort-lines", {"text": "data:,a"}, {"order": "sideways"}))
+    with pytest.raises(InvalidInputError, match=r"inputs\.text: there is no file"):
+        asyncio.run(run_plugin("sort-lines", {"text": 7}))
     assert services.plugin_jobs.list_jobs(services.accounts.requester()) == []
 
 

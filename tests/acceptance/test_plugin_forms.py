@@ -205,5 +205,6 @@ def test_server_refuses_what_does_not_fit_the_form(
         ({"parameters": {"times": 10}}, "10 is greater than the maximum of 9"),
         ({"parameters": {"times": 1, "way": "sideways"}}, "'sideways' is not one of"),
         ({"plugin": "another"}, "'another' is not one of"),
+        ({"sequences": "job:1"}, "('sequences' was unexpected)"),
     ):
         assert why in _refused(server, found["id"], **{**good, **wrong})

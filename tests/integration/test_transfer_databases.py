@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import pytest
 
-from multiblast.errors import ConflictError, NotFoundError, StoreError
+from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, StoreError
 from multiblast.stores import LocalStore
 from multiblast.targets import BlastDatabase, Targets
 from multiblast.targets.makeblastdb import build_database
@@ -150,6 +150,15 @@ def test_limit_too_small_for_a_database_is_told(store: Reading, source: Targets,
     publish(store, source.resolve(*PROTEINS))
     with pytest.raises(StoreError, match=r"no room for site/example/proteins .* raise the limit"):
         sync_databases(store, copy, limit_bytes=1000)
+
+
+def test_limit_below_nothing_is_refused_and_removes_nothing(store: Reading, source: Targets, copy: Targets) -> None:
+    publish(store, build(source, "one"))
+    publish(store, build(source, "two"))
+    sync_databases(store, copy, ["site/example/one"])
+    with pytest.raises(InvalidInputError, match="limit_gb: -5 is no size"):
+        sync_databases(store, copy, ["site/example/two"], limit_bytes=-5_000_000_000)
+    assert [database.name for database in copy.databases()] == ["one"]
 
 
 def test_database_that_was_not_copied_is_never_replaced(store: Reading, source: Targets, copy: Targets) -> None:
