@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from multiblast.actions.stored_file import StoredFile
+from multiblast.actions.stored_file import StoredDirectory, StoredFile
 from web.errors import HttpError
 
 _CHUNK = 256 << 10
@@ -72,12 +72,12 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-def file_answer(request: Request, file: StoredFile, *, download: bool, name: str = "") -> Response:
-    """Return the answer with a file, or with as much of it as the request wants.
+def file_answer(request: Request, file: StoredFile | StoredDirectory, *, download: bool, name: str = "") -> Response:
+    """Return the answer with a file, or with as much of it as the request wants; with a directory as a zip.
 
     Args:
         request: May have ``Range``, ``If-Range`` and ``If-None-Match``.
-        file: The file.
+        file: The file or directory.
         download: Whether a browser shall save it, not show it.
         name: What to call it then.
 
@@ -85,14 +85,17 @@ def file_answer(request: Request, file: StoredFile, *, download: bool, name: str
         HttpError: the range lies beyond the file.
     """
     tag = f'"{file.digest}"'
+    seen = request.headers.get("if-none-match", "")
+    if seen.strip() == "*" or tag in [one.strip().removeprefix("W/") for one in seen.split(",")]:
+        return Response(status_code=304, headers={"ETag": tag})
+    if isinstance(file, StoredDirectory):
+        headers = content_headers("application/zip", download=True, name=f"{name or file.name}.zip")
+        return StreamAnswer(file.open, None, 200, {**headers, "ETag": tag})
     headers = {
         **content_headers(file.media_type, download=download, name=name or file.name),
         "ETag": tag,
         "Accept-Ranges": "bytes",
     }
-    seen = request.headers.get("if-none-match", "")
-    if seen.strip() == "*" or tag in [one.strip().removeprefix("W/") for one in seen.split(",")]:
-        return Response(status_code=304, headers={"ETag": tag})
     start, length = wanted_range(request, tag, file.size)
     code = 200
     if (start, length) != (0, file.size):

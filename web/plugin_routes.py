@@ -176,7 +176,7 @@ def read_file(  # noqa: PLR0913, PLR0917 - the parameters of the address
     name: str,
     download: Download = True,
 ) -> Response:
-    """Download a file that a job made, or a part of it: header `Range`."""
+    """Download a file that a job made, or a part of it: header `Range`. Of a directory, get a zip."""
     file = service.services.plugin_jobs.stored_file(caller.reader(), job_id, name)
     return file_answer(request, file, download=download)
 

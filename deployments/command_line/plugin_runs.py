@@ -200,7 +200,7 @@ def _finish(
         return
     rows = [one.to_json() for one in jobs.files(who, job.id)]
     for row in rows:
-        row["address"] = "" if row["directory"] else address_of(JobKind.PLUGIN, job.id, "files", row["name"])
+        row["address"] = address_of(JobKind.PLUGIN, job.id, "files", row["name"])
     columns = (
         "name",
         "size",
@@ -212,7 +212,8 @@ def _finish(
     for one in written:
         display.console.print(Text(f"wrote {one}"))
     if not written and rows:
-        display.say(f"to read one: multiblast plugins get {job.id:.8} {rows[0]['name']}")
+        zipped = f" > {rows[0]['name']}.zip" if rows[0]["directory"] else ""
+        display.say(f"to read one: multiblast plugins get {job.id:.8} {rows[0]['name']}{zipped}")
     display.console.print(
         Text.assemble("job ", (job.id, "bold"), f" of {job.plugin}@{job.version} is ", (job.status, "green"))
     )

@@ -33,6 +33,7 @@ MEANINGS = {
     JobStatus.EXPIRED: "nobody used its outputs for a time, and they were removed; a restart makes them again",
 }
 
+_DIRECTORY = "any directory; the pages, the HTTP API and `multiblast plugins get` give it as a zip"
 _KINDS = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
 
 
@@ -54,7 +55,7 @@ def _parts() -> Iterator[tuple[str, str]]:
             if issubclass(model, BaseModel) and not name.startswith("_") and model is not BaseModel:
                 yield name, _table(model)
     own = _own_plugins()
-    contents = (*SUFFIXES.items(), (DIRECTORY, "any directory"))
+    contents = (*SUFFIXES.items(), (DIRECTORY, _DIRECTORY))
     yield "variables", _lines("Variable", "Meaning", PLUGIN_ENVIRONMENT.items())
     yield "data types", _lines("Data type", "Made and taken by", _data_types(own))
     yield "content types", _lines("Content type", "Names end in", contents)

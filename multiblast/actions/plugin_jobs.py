@@ -24,7 +24,7 @@ from multiblast.actions.plugin_details import plugin_details
 from multiblast.actions.plugin_inputs import PluginInputs
 from multiblast.actions.plugin_sources import NOWHERE
 from multiblast.actions.requests import read_create_plugin
-from multiblast.actions.stored_file import StoredFile
+from multiblast.actions.stored_file import StoredDirectory, StoredFile
 from multiblast.actions.written_outputs import DirectoryOutput, FileOutput, write_outputs
 from multiblast.database import JobKind, JobStatus, PluginJob
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem, collecting
@@ -324,7 +324,7 @@ class PluginJobs(JobDoor):
 
     @action("get", answer="the file")
     def file(self, requester: Requester, job_id: str, name: str) -> BinaryIO:
-        """Open a file that a complete job made; this counts as use of the job.
+        """Open a file that a complete job made, or a directory as a zip; this counts as use of the job.
 
         Args:
             requester: The person who makes the request.
@@ -337,21 +337,23 @@ class PluginJobs(JobDoor):
         """
         return self.stored_file(requester, job_id, name).open()
 
-    def stored_file(self, requester: Requester, job_id: str, name: str) -> StoredFile:
-        """Look up a file that a complete job made, to be read as its reader likes; this counts as use of the job.
+    def stored_file(self, requester: Requester, job_id: str, name: str) -> StoredFile | StoredDirectory:
+        """Look up what a complete job made, to be read as its reader likes; this counts as use of the job.
 
         Raises:
             NotFoundError, NotAllowedError, ConflictError: as `file`.
         """
         job = self._complete(requester, job_id)
         found = next((one for one in job.outputs if one["name"] == name), None)
-        if found is None or found["directory"]:
-            there = ", ".join(one["name"] for one in job.outputs if not one["directory"])
+        if found is None:
+            there = ", ".join(one["name"] for one in job.outputs)
             raise NotFoundError("output", name[:60], f"the job has {there}")
         if is_long_ago(job.used_at):
             self.jobs.touch([job_id])
-        store, key = self.workshop.store, found["key"]
-        return StoredFile(name, found["size"], found["content"], digest("file/1", found["sha256"]), store, key)
+        store, key, tag = self.workshop.store, found["key"], digest("file/1", found["sha256"])
+        if found["directory"]:
+            return StoredDirectory(name, tag, store, key)
+        return StoredFile(name, found["size"], found["content"], tag, store, key)
 
     def fetch(self, requester: Requester, job_id: str, directory: Path, *, overwrite: bool = False) -> list[Path]:
         """Write what a complete job made into a directory, each file or directory whole or not at all.

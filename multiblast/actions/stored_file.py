@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from io import BufferedReader
 from typing import BinaryIO, cast
 
+from multiblast.coupling.zips import zip_of
 from multiblast.errors import InvalidInputError, Problem
 from multiblast.files import PieceReader
 from multiblast.stores import Store
@@ -63,6 +64,24 @@ class StoredFile:
     def lines(self, first: int, last: int | None) -> BinaryIO:
         """Open the lines from ``first`` to ``last`` (1-based, inclusive; None is the end), line ends included."""
         return cast("BinaryIO", BufferedReader(_Lines(self.open(), first, last)))
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDirectory:
+    """A directory of a job, which its reader gets as a zip; ``digest`` is another one whenever its content may be."""
+
+    name: str
+    digest: str
+    _store: Store = field(repr=False)
+    _key: str
+
+    def open(self) -> BinaryIO:
+        """Open the zip, which is made while it is read.
+
+        Raises:
+            ObjectMissingError: it has gone meanwhile.
+        """
+        return zip_of(self._store, self._key)
 
 
 def _read_range(text: str, key: str, problems: list[Problem]) -> tuple[int | None, int | None]:

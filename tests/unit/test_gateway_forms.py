@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from multiblast.coupling.zips import Entry, ZipStream
 from multiblast.errors import MultiblastError
-from multiblast.gateway.qiita.zips import ClientZip, Entry, ZipStream
+from multiblast.gateway.qiita.zips import ClientZip
 from web.gateway.parts import FilePart, FormReader
 
 KIND = 'multipart/form-data; boundary="xx"'

@@ -131,7 +131,7 @@ def read_file(  # noqa: PLR0913, PLR0917 - the parameters of the address
     name: str,
     show: Annotated[bool, Query()] = False,
 ) -> Response:
-    """Download a file that a job made, or show it: pages and pictures in a sandbox."""
+    """Download a file that a job made, or show it: pages and pictures in a sandbox. Of a directory, get a zip."""
     file = service.services.plugin_jobs.stored_file(visitor.who, job_id, name)
     return file_answer(request, file, download=not show, name=f"{job_id[:8]}-{name}")
 

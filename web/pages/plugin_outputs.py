@@ -62,7 +62,7 @@ def shown_outputs(jobs: PluginJobs, who: Requester, job_id: str, labels: Mapping
     for number, one in enumerate(jobs.files(who, job_id), 1):
         facts = (one.name, one.port, labels.get(one.port) or one.port, one.size, one.data_type, one.content_type)
         if one.directory:
-            found.append(Output(*facts, directory=True))
+            found.append(Output(*facts, directory=True, address=file_address(job_id, one.name)))
             continue
         address = file_address(job_id, one.name, shown=True)
         output = Output(*facts, directory=False, address=file_address(job_id, one.name))

@@ -10,13 +10,14 @@ from pathlib import PurePosixPath
 from typing import Any, BinaryIO, cast
 
 from multiblast.coupling.trees import MANIFEST, Tree
+from multiblast.coupling.zips import Entry, ZipStream
 from multiblast.database import QiitaJob
 from multiblast.errors import InvalidInputError, NotFoundError, ObjectMissingError, Problem, StoreError
 from multiblast.gateway.gateway import Visit
 from multiblast.gateway.grants import ALL
 from multiblast.gateway.qiita.chunks import Chunk, Chunks
 from multiblast.gateway.qiita.jobs import QiitaJobs
-from multiblast.gateway.qiita.zips import ClientZip, Entry, ZipStream
+from multiblast.gateway.qiita.zips import ClientZip
 from multiblast.gateway.uploads import BrokenPieceError
 from multiblast.stores import Store, StoredObject
 from multiblast.stores.base import is_key

@@ -1,13 +1,12 @@
-"""Directories as zips: read from a client entry by entry, and made for one while it reads."""
+"""Directories as zips that clients send, read entry by entry."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from struct import error as StructError  # noqa: N812 - a class, whatever its name
 from typing import IO, Any, BinaryIO, cast
@@ -16,7 +15,6 @@ from zlib import error as ZlibError  # noqa: N812 - a class, whatever its name
 
 from multiblast.coupling.trees import Tree, TreeFile
 from multiblast.errors import ConflictError, InvalidInputError, Problem
-from multiblast.files import PieceReader
 from multiblast.stores.base import chunks
 
 _LONGEST_DIRECTORY = 16 << 20  # of a zip's own list of entries, which is read whole
@@ -115,67 +113,3 @@ class _Sparing:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A file of a zip to be made, or by a name that ends in ``/`` an empty directory."""
-
-    name: str
-    size: int = 0
-    open: Callable[[], BinaryIO] | None = None
-    is_executable: bool = False
-
-
-class ZipStream(PieceReader):
-    """A zip that is made while it is read; what is in it is stored as it is."""
-
-    def __init__(self, entries: Iterable[Entry]) -> None:
-        self._pieces, self._left = _zipped(entries), b""
-
-    def next_piece(self, size: int) -> bytes:
-        """Return some more of it."""
-        while not self._left:
-            try:
-                self._left = next(self._pieces)
-            except StopIteration:
-                return b""
-        piece, self._left = self._left[:size], self._left[size:]
-        return piece
-
-
-class _Sink:
-    """What a zip is written to; it cannot be told where it is, so that sizes follow each file."""
-
-    def __init__(self) -> None:
-        self._data = bytearray()
-
-    def write(self, data: bytes) -> int:
-        self._data += data
-        return len(data)
-
-    def flush(self) -> None:
-        """Keep it."""
-
-    def take(self) -> bytes:
-        data, self._data = bytes(self._data), bytearray()
-        return data
-
-
-def _zipped(entries: Iterable[Entry]) -> Iterator[bytes]:
-    sink = _Sink()
-    with ZipFile(cast("IO[bytes]", sink), "w") as archive:
-        for entry in entries:
-            head = ZipInfo(entry.name)
-            head.external_attr = (0o100755 if entry.is_executable else 0o100644) << 16
-            head.file_size = entry.size
-            if entry.open is None:
-                head.external_attr = 0o40755 << 16
-                archive.writestr(head, b"")
-                continue
-            with entry.open() as source, archive.open(head, "w") as target:
-                for piece in chunks(source):
-                    target.write(piece)
-                    yield sink.take()
-            yield sink.take()
-    yield sink.take()
