@@ -160,6 +160,10 @@ class StoreAwayError(StoreError):
     """A store's server is away, overloaded or in trouble: trying again later may help."""
 
 
+class WrongStoreError(StoreAwayError):
+    """Another store, or none, is where the one with the results was: its disk may not be mounted."""
+
+
 class ObjectMissingError(StoreError, KeyError):
     """A store has no object under this key."""
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from multiblast.plugins.catalogue import Catalogue
     from multiblast.plugins.environments import Environments
     from multiblast.registry.local.registry import Registry
+    from multiblast.results.store_mark import StoreMark
     from multiblast.search import SearchEngine
     from multiblast.upkeep import CleanedUp, Expiry, Notices, StorageUpkeep, Webhooks
     from multiblast.upkeep.diagnosis import Check
@@ -69,8 +70,10 @@ class Services:
     registry: Callable[[], Registry] = own_registry
 
     def __post_init__(self) -> None:
-        """Have search plugins found by the policy's rules."""
+        """Have search plugins found by the policy's rules, and the store looked at before it is used."""
         find_plugins_by(self.policy.plugins)
+        if self.store.may_be_marked:
+            self.store.guard(self._look_at_store)
 
     @classmethod
     def embedded(cls, targets_root: Path | None = None) -> Services:
@@ -83,6 +86,16 @@ class Services:
             Targets(targets_root) if targets_root else Targets.own(),
             QueryLimits(),
         )
+
+    @cached_property
+    def store_mark(self) -> StoreMark:
+        """By what the store is known."""
+        from multiblast.results.store_mark import StoreMark
+
+        return StoreMark(self.database)
+
+    def _look_at_store(self, store: Store, *, writing: bool) -> None:
+        self.store_mark.check(store, writing=writing)
 
     @cached_property
     def queries(self) -> Queries:

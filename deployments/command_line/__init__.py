@@ -44,6 +44,7 @@ COMMANDS = {
     "plugins": "plugins",
     "expire": "upkeep",
     "verify": "upkeep",
+    "accept-store": "upkeep",
     "copy-records": "upkeep",
     "ways": "upkeep",
     "health": "upkeep",

@@ -89,6 +89,15 @@ def verify(
         raise typer.Exit(1)
 
 
+def accept_store() -> None:
+    """Take the store that is configured for the one that the results are in, though its mark is missing or another."""
+    services = local_services()
+    mark = services.store_mark.accept(services.store)
+    display.say(
+        f"{services.store!r} is the store now, by the mark {mark}; what it lacks is listed by: multiblast verify"
+    )
+
+
 def copy_records(
     source: Annotated[
         str, typer.Argument(help="The database to copy from: its URL, or an SQLite file. Default: that of this home.")

@@ -40,7 +40,7 @@ from multiblast.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:  # what most processes never use; a table takes some milliseconds to make
     from multiblast.database.account_tables import Guest, Notice, RequestId, ShareGrant, Turn, Usage, UserToken
-    from multiblast.database.search_tables import Discarded, Lease, Speed
+    from multiblast.database.search_tables import Discarded, Lease, Speed, StoreIdentity
     from multiblast.database.site_tables import GrantKey, QiitaJob, Site, Ticket, Transfer
     from multiblast.database.state_tables import DatabaseState, RefusedWay
 
@@ -78,6 +78,7 @@ __all__ = [
     "ShareGrant",
     "Site",
     "Speed",
+    "StoreIdentity",
     "Ticket",
     "Transfer",
     "Turn",

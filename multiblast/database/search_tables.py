@@ -32,6 +32,14 @@ class Speed(Table, table=True):
     updated_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
 
+class StoreIdentity(Table, table=True):
+    """The mark of the store that the results are in; one row at most."""
+
+    id: int = Field(default=1, primary_key=True)
+    mark: str = Field(max_length=64)
+    since: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
 class Discarded(Table, table=True):
     """A stored object that nothing refers to any more; it goes once nobody can still be reading it."""
 

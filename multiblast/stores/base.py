@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import BinaryIO, Self
 from urllib.parse import SplitResult
 
@@ -19,6 +21,8 @@ from multiblast.errors import ObjectMissingError, StoreError
 from multiblast.files import sha256_of_rest
 
 CHUNK_BYTES = 1 << 20
+MARK = ".multiblast-store"
+"""The object by which a store is known from others, which no list has, and nobody reaches by its key."""
 
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}(/[A-Za-z0-9][A-Za-z0-9._-]{0,254})*")
 _LONGEST_KEY = 900  # S3 allows 1024 bytes, a store's prefix included
@@ -38,6 +42,35 @@ class Store(ABC):
 
     scheme: str = ""
     """How URLs of such stores begin, for `multiblast.stores.open_store`; empty for stores without URLs."""
+
+    may_be_marked: bool = True
+    """Whether `MARK` can be put there, by whoever guards it or copies it."""
+
+    _guard: Callable[..., None] | None = None
+
+    def guard(self, look: Callable[..., None]) -> None:
+        """Have ``look(store, writing=…)`` called before each use, with this store `unguarded`; it may raise."""
+        self._guard = partial(look, self.unguarded())
+
+    def unguarded(self) -> Self:
+        """Return this store without its guard."""
+        other = copy(self)
+        other._guard = None  # noqa: SLF001 - of the same class
+        return other
+
+    def whereabouts(self) -> Hashable:
+        """Return what is another one once something else may be there: another disk, a server after an outage."""
+        return ""
+
+    def _ready(self, *, writing: bool = False) -> None:
+        """Let the guard look, if there is one: what can be marked calls it before it does anything."""
+        if self._guard is not None:
+            self._guard(writing=writing)
+
+    def _checked(self, key: str) -> str:
+        """Return a well-formed key, once the guard has looked; of a store without a guard also that of the mark."""
+        self._ready()
+        return key if key == MARK and self._guard is None else check_key(key)
 
     @classmethod
     def from_url(cls, url: SplitResult) -> Self:

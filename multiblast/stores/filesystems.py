@@ -52,6 +52,7 @@ class FsspecStore(Store):
         host, slash, path = rest.partition("/")
         self._place = f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"  # without a password
         self._own = threading.local()
+        self.may_be_marked = scheme != "memory"  # the next process has another
 
     def __repr__(self) -> str:
         return f"FsspecStore({self._place!r})"
@@ -68,6 +69,7 @@ class FsspecStore(Store):
 
     def put(self, key: str, data: BinaryIO | Iterable[bytes] | bytes) -> StoredObject:
         """Write beside, then move: see `Store.put`."""
+        self._ready(writing=True)
         path, beside = self._path(key), f"{self._root}/{_TEMPORARY}/{uuid4().hex}"
         try:
             self._write(key, beside, chunks(data))
@@ -103,6 +105,7 @@ class FsspecStore(Store):
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         """Walk the directories, entering only those that can hold the prefix: see `Store.list`."""
+        self._ready()
         yield from self._walk("", prefix)
 
     def delete(self, keys: Iterable[str]) -> None:
@@ -119,6 +122,7 @@ class FsspecStore(Store):
 
     def sweep(self) -> int:
         """Remove what writers that were killed left behind, a day later: see `Store.sweep`."""
+        self._ready()
         before, removed = datetime.now(UTC) - _ABANDONED_AFTER, 0
         for found in self._entries(_TEMPORARY):
             if _written(found) < before:
@@ -128,7 +132,7 @@ class FsspecStore(Store):
         return removed
 
     def _path(self, key: str) -> str:
-        return f"{self._root}/{check_key(key)}"
+        return f"{self._root}/{self._checked(key)}"
 
     def _write(self, key: str, path: str, data: Iterable[bytes]) -> None:
         with self.explaining("write", key):

@@ -39,6 +39,8 @@ class HttpStore(Store):
         patience_s: For how long whatever breaks off is tried again, since anything arrived last.
     """
 
+    may_be_marked = False  # its grant names what it reaches
+
     def __init__(
         self, url: str, grant: Grant, *, prefix: str = "", ca: Path | None = None, patience_s: float = PATIENCE_S
     ) -> None:

@@ -7,7 +7,7 @@ import fcntl
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from io import BufferedReader
@@ -19,7 +19,7 @@ from urllib.parse import SplitResult, unquote
 from multiblast.errors import ObjectMissingError, StoreError
 from multiblast.files import PieceReader
 from multiblast.ids import digest
-from multiblast.stores.base import CHUNK_BYTES, Store, StoredObject, check_key, chunks, is_key
+from multiblast.stores.base import CHUNK_BYTES, Store, StoredObject, chunks, is_key
 
 _TEMPORARY = ".incoming"  # no key starts with a dot, so nothing in here is ever an object
 _ABANDONED_AFTER_S = 24 * 3600
@@ -45,8 +45,17 @@ class LocalStore(Store):
     def __repr__(self) -> str:
         return f"LocalStore({str(self.root)!r})"
 
+    def whereabouts(self) -> Hashable:
+        """Return which directory it is, on which disk: one that is not mounted leaves another, or none."""
+        try:
+            status = self.root.stat()
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
     def put(self, key: str, data: BinaryIO | Iterable[bytes] | bytes) -> StoredObject:
         """Write to a temporary file, flush it to the disk, then rename: see `Store.put`."""
+        self._ready(writing=True)
         path = self._path(key)
         temporary: Path | None = None
         try:
@@ -71,6 +80,7 @@ class LocalStore(Store):
 
     def put_resumably(self, key: str, data: BinaryIO | Iterable[bytes] | bytes) -> StoredObject:
         """Write to a file that the next attempt finds again: see `Store.put_resumably`."""
+        self._ready(writing=True)
         path, part = self._path(key), self.root / _TEMPORARY / f"{digest('part/1', key)}.part"
         try:
             part.parent.mkdir(parents=True, exist_ok=True)
@@ -115,6 +125,7 @@ class LocalStore(Store):
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         """Walk the directories in order, entering only those that can hold the prefix: see `Store.list`."""
+        self._ready()
         yield from self._walk(self.root, "", prefix)
 
     def delete(self, keys: Iterable[str]) -> None:
@@ -136,6 +147,7 @@ class LocalStore(Store):
 
     def sweep(self) -> int:
         """Remove what writers that were killed left behind, a day later; return how many files."""
+        self._ready()
         removed = 0
         for path in (self.root / _TEMPORARY).glob("*"):
             with suppress(FileNotFoundError):  # its writer lives, and has just moved it
@@ -145,7 +157,7 @@ class LocalStore(Store):
         return removed
 
     def _path(self, key: str) -> Path:
-        path = self.root / check_key(key)
+        path = self.root / self._checked(key)
         # Not within the store either: who may read or write below one key could reach what is below another.
         if path.is_symlink() or path.parent.resolve() != self.root.resolve().joinpath(*key.split("/")[:-1]):
             raise StoreError(f"store key {key!r} leads outside {self.root}: remove the symbolic link on its way")

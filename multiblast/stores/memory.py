@@ -18,6 +18,7 @@ class MemoryStore(Store):
     """Objects in a dictionary, gone with the process."""
 
     scheme = "memory"
+    may_be_marked = False  # the next process has another
 
     @classmethod
     @cache  # the same name is the same store, as with every other URL

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -90,6 +90,10 @@ class S3Store(Store):
     def __repr__(self) -> str:
         return f"S3Store({self._place.bucket!r}, {self.prefix!r}, at {self._place.endpoint})"
 
+    def whereabouts(self) -> Hashable:
+        """Return how often the server was away: with another disk, it may be another store afterwards."""
+        return self._place.outages
+
     def put(self, key: str, data: BinaryIO | Iterable[bytes] | bytes) -> StoredObject:
         """Upload in one request, or in parts that become one object at the end: see `Store.put`."""
         return self._put(key, data, resumably=False)
@@ -99,6 +103,7 @@ class S3Store(Store):
         return self._put(key, data, resumably=True)
 
     def _put(self, key: str, data: BinaryIO | Iterable[bytes] | bytes, *, resumably: bool) -> StoredObject:
+        self._ready(writing=True)
         name = self._name(key)
         parts = _parts(chunks(data), self._part_bytes)
         head = list(islice(parts, 2))
@@ -134,6 +139,7 @@ class S3Store(Store):
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         """Go through the bucket a page at a time, in the server's own order: see `Store.list`."""
+        self._ready()
         with self._place.explaining("list", prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.bucket, Prefix=self.prefix + prefix
@@ -161,6 +167,7 @@ class S3Store(Store):
 
     def sweep(self) -> int:
         """Drop the parts of uploads that were begun more than a day ago: see `Store.sweep`."""
+        self._ready()
         before = datetime.now(UTC) - _ABANDONED_AFTER
         abandoned = [(name, upload) for name, upload, begun in self._uploads(self.prefix) if begun < before]
         with self._place.explaining("remove", "abandoned uploads"):
@@ -182,7 +189,7 @@ class S3Store(Store):
             return self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=expires_s)
 
     def _name(self, key: str) -> str:
-        return self.prefix + check_key(key)
+        return self.prefix + self._checked(key)
 
     def _put_parts(self, key: str, head: Sequence[bytes], parts: Iterable[bytes], *, resumably: bool) -> None:
         name = self._name(key)

@@ -59,12 +59,13 @@ _BEFORE_AN_ANSWER: tuple[tuple[type[BotoCoreError] | tuple[type[BotoCoreError], 
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class S3Place:
-    """A bucket at a server, as messages name it."""
+    """A bucket at a server, as messages name it, and how often that was away."""
 
     bucket: str
     endpoint: str
+    outages: int = 0
 
     def __str__(self) -> str:
         return f"bucket {self.bucket!r} at {self.endpoint}"
@@ -73,6 +74,7 @@ class S3Place:
         """Return an error that names what could not be done, where, why, and the remedy."""
         reason, remedy = _reason(error)
         kind = StoreAwayError if remedy in _PASSING else StoreError
+        self.outages += kind is StoreAwayError
         return kind(f"cannot {action} {key!r} in {self}: {reason}" + (f"; {remedy}" if remedy else ""))
 
     @contextmanager

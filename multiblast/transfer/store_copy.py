@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from multiblast.errors import ObjectMissingError, StoreError
 from multiblast.files import hashed, sha256_of_rest
-from multiblast.stores.base import Store, StoredObject, chunks
+from multiblast.stores.base import MARK, Store, StoredObject, chunks
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,8 @@ def copy_results(
 
     Run again, it goes on where it stopped. Each copy is read back and compared by its SHA-256; objects that the source
     loses meanwhile are passed over. Of an object that is there already in the right size, here and there all bytes are
-    compared, or with ``compare_bytes`` off none.
+    compared, or with ``compare_bytes`` off none. The source's mark is copied once all else is there, so that a part
+    of a copy is not taken for the store; a target that has one keeps it.
 
     Raises:
         StoreError: reading or writing failed, or a copy is not what was read.
@@ -53,6 +54,8 @@ def copy_results(
             now.objects + 1, now.size_bytes + size, now.copied + copied, now.copied_bytes + size * copied
         )
         progress(now)
+    if not prefix and source.may_be_marked and target.may_be_marked:
+        _copy_mark(source, target)
     return now
 
 
@@ -73,6 +76,11 @@ def _copy(key: str, source: Store, target: Store) -> None:
     if _digest(target, key) != hasher.hexdigest():
         target.delete([key])
         raise StoreError(f"the copy of {key!r} is not what was read: removed it; copy again, and check {target!r}")
+
+
+def _copy_mark(source: Store, target: Store) -> None:
+    if source.exists(MARK) and not target.exists(MARK):
+        _copy(MARK, source, target)
 
 
 def _digest(store: Store, key: str) -> str:

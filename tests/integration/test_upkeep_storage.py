@@ -114,9 +114,11 @@ def test_wrong_store_that_was_planned_with_once_destroys_nothing(
     job = search_whole(services, fasta(proteins[:3]), user="ann")
     before, packs = results(services), objects(services, "packs/")
     wrong = replace(services, store=LocalStore(tmp_path / "wrong"))
+    wrong.store_mark.accept(wrong.store)
     plan = wrong.queries.run(job.job_id).plan()
     assert (plan.known, plan.unknown, len(plan.lost)) == (0, 3, len(packs))
     assert any("not in the store" in warning for warning in plan.warnings)
+    services.store_mark.accept(services.store)
     assert services.queries.run(job.job_id).plan().known == 3
     services.storage_upkeep.sweep(LATER)
     assert (results(services), objects(services, "packs/")) == (before, packs)
@@ -142,8 +144,10 @@ def test_repair_is_refused_where_most_is_missing(
     search_whole(services, fasta(proteins[:3]), user="ann")
     before = results(services)
     wrong = replace(services, store=LocalStore(tmp_path / "wrong"))
+    wrong.store_mark.accept(wrong.store)
     with pytest.raises(ConflictError, match=r"(\d) of \1 packs are missing .* the block BLAST result"):
         wrong.storage_upkeep.verify(repair=True)
+    services.store_mark.accept(services.store)
     assert results(services) == before
     assert services.storage_upkeep.verify(repair=True).is_nothing
 
