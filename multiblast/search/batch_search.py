@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from multiblast.archive import Summary
 from multiblast.database import BatchRun
 from multiblast.errors import ArchiveError, FailureClass, MultiblastError, ProgramError, UnderivableError
+from multiblast.outages import patiently
 from multiblast.programs import BLAST_ENVIRONMENT, EXIT_CODES, ONE_BY_ONE, Completed, Program, Running
 from multiblast.results import PackWriter, new_holder
 from multiblast.search.checked_part import CheckedPart
@@ -304,7 +306,7 @@ class BatchSearch:
                         stored.add(sequence.key)
                         continue
                     if has_outputs:  # kept before the result says that they are there
-                        self._keep_outputs(sequence, archive.parent)
+                        patiently(partial(self._keep_outputs, sequence, archive.parent), self._wait)
                     size += writer.add(sequence.key, part.archive, part.summary)
                     self.progress(1, len(sequence.residues))
             except UnderivableError:

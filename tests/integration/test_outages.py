@@ -105,6 +105,21 @@ def test_search_goes_on_while_the_store_is_away_for_a_moment(
     assert searches_run(services) == planned
 
 
+def test_profile_is_kept_though_the_store_is_away_for_a_moment(
+    services: Services, monkeypatch: pytest.MonkeyPatch, searches_run: Callable[[Services], list[int]]
+) -> None:
+    """It is stored before the result, and psiblast searches once."""
+    monkeypatch.setattr("multiblast.outages.PAUSES_S", (0.1,))
+    store = Interrupted(services.store.root)  # type: ignore[attr-defined]  # it is local
+    store.place = "outputs/"
+    services, options = replace(services, store=store), {"num_iterations": 2, "out_pssm": True}
+    submission = read_submission(query=ONE, program="psiblast", targets=["demo/examples/proteins"], options=options)
+    job = services.queries.submit(ADMINISTRATOR, submission).job_id
+    assert services.queries.run(job).execute().status == "complete"
+    assert (store.place, searches_run(services)) == ("", [1])
+    assert len(list(store.list("outputs/"))) == 1
+
+
 def test_report_that_met_an_outage_is_made_again(
     make_services: Callable[..., Services], search_whole: Callable[..., SearchedJob]
 ) -> None:
