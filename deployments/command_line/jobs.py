@@ -11,6 +11,9 @@ from deployments.command_line import display
 from deployments.command_line.actions import add_actions, command_of, say_abandoned
 from deployments.command_line.arguments import Job, Json, TargetsRoot, User
 from deployments.command_line.session import Session, local_services, requester
+from multiblast.files import own_scratch
+from multiblast.outages import patiently
+from multiblast.results.holders import new_process_run
 
 _ALIASES = {"lookup": "show", "ls": "list", "stop": "cancel"}
 
@@ -50,14 +53,34 @@ def show(job: Job, user: User = "", json: Json = False) -> None:
 @jobs.command("restart")
 def restart(job: Job, targets_root: TargetsRoot = None, user: User = "") -> None:
     """Run an expired, failed or cancelled job again, with the databases as they are now; or one left in the midst."""
-    running = Session(targets_root, user)
+    running = Session(targets_root, user, early=False)
     job = running.services.whole_id(running.requester, job)
     kind = running.services.job_door(job).kind
-    with running.connected(display.searching()):
-        from flows.control_job import restart_job
+    if running.works_here and not running.services.policy.provenance and (kind == "query" or running.is_alone):
+        job = _restart_here(running, kind, job)
+    else:
+        with own_scratch(), running.connected(display.searching()):
+            from flows.control_job import restart_job
 
-        job = running.run(lambda: restart_job(job=job, user=running.user))
+            job = running.run(lambda: restart_job(job=job, user=running.user))
     if kind == "query":
         display.searched_job(running.services.queries.searched_job(job))
     else:
         display.console.print(f"{kind} job {job} is complete")
+
+
+def _restart_here(running: Session, kind: str, job_id: str) -> str:
+    """Restart a job without Prefect, which takes seconds to import, and more to serve; return its id."""
+    if kind == "query":
+        from deployments.command_line.search import search_again
+
+        return search_again(running, job_id).job_id
+    services, who = running.services, running.requester
+    if kind == "plugin":
+        from deployments.command_line.plugin_runs import run_again
+
+        return run_again(services, who, job_id)
+    services.reports.restart(who, job_id)
+    with display.working("Formatting …"), own_scratch():
+        patiently(services.reports.run(job_id, run_id=new_process_run()).execute)
+    return job_id

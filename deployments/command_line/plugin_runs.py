@@ -111,11 +111,7 @@ def chain(
     who, jobs, chains = requester(services, user), services.plugin_jobs, services.plugin_chains
     services.accounts.check_submitter(who, has_link=True)
     first, waiting = chains.begin(who, spooled_query(source), to, through or ())
-    left = [one.job_id for one in waiting] or [first]
-    while left:
-        job = _done(jobs, who, left[0])
-        display.say(f"{job.plugin}: complete, job {job.id}")
-        left = [one.job_id for one in chains.go_on(job.id)]
+    _go_through(services, who, [one.job_id for one in waiting] or [first])
     _finish(jobs, who, chains.last(first, to), out, overwrite=overwrite, json=json)
 
 
@@ -148,6 +144,22 @@ def restart(job: Job, out: Out = None, overwrite: Overwrite = False, user: User 
     again = jobs.restart(who, services.whole_id(who, job)).plugin_job_id
     jobs.begin(again)
     _finish(jobs, who, _done(jobs, who, again), out, overwrite=overwrite)
+
+
+def run_again(services: Services, who: Requester, job_id: str) -> str:
+    """Do a plugin job again, and what comes after it in its chains; return its id, or that of the one in its place."""
+    again = services.plugin_jobs.restart(who, job_id).plugin_job_id
+    services.plugin_jobs.begin(again)
+    _go_through(services, who, [again])
+    return again
+
+
+def _go_through(services: Services, who: Requester, left: list[str]) -> None:
+    """Do jobs, and those that come after them in their chains."""
+    while left:
+        job = _done(services.plugin_jobs, who, left[0])
+        display.say(f"{job.plugin}: complete, job {job.id}")
+        left = [one.job_id for one in services.plugin_chains.go_on(job.id)]
 
 
 def add_runs(app: typer.Typer) -> None:

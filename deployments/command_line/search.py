@@ -24,7 +24,7 @@ from multiblast.jobs import ACTIVE
 from multiblast.reports import Formatting
 from multiblast.reports.formats import FORMAT_NAMES
 from multiblast.results.holders import new_process_run, process_lives
-from multiblast.search import SearchedJob, SearchRun, Submission, board, read_submission
+from multiblast.search import Plan, SearchedJob, SearchRun, Submission, board, read_submission
 
 if TYPE_CHECKING:
     from multiblast.reports.early_parts import EarlyParts
@@ -154,27 +154,50 @@ def _search_directly(running: Session, submission: Submission, formats: Collecti
     queries, who = running.services.queries, running.requester
     running.services.accounts.check_submitter(who, has_link=True)
     job_id = queries.submit(who, submission).job_id
-    run = queries.run(job_id, run_id=new_process_run(), progress=partial(board.advance, job_id))
-    plan = run.plan(quick=True)
-    if plan.before:
-        display.say(plan.before)
-    board.begin(job_id, to_search=plan.unknown, reused=plan.known, letters=plan.letters)
+    run, plan = _planned(running, job_id)
     with display.searching():
         if _is_done_by_another(running, job_id):
             return queries.searched_job(job_id)
         if run.is_small(plan, running.services.policy.http.small_search_s):
             return run.execute(plan)
-        reports = running.services.wanted_reports.record(who, job_id, formats)
-        started = _start_run(running, job_id)
-        if started is None:
-            return _search_large(running, run)
-        try:
-            return _follow(running, job_id, reports)
-        except KeyboardInterrupt:
-            if started:  # else it is somebody else's
-                with suppress(ConflictError):  # it has just ended
-                    queries.cancel(who, job_id)
-            raise
+        return _search_recorded(running, run, formats)
+
+
+def search_again(running: Session, job_id: str) -> SearchedJob:
+    """Restart a job, and search for it without Prefect in this process, or have the worker search; with its reports.
+
+    Raises:
+        JobFailedError: the job is not complete now.
+    """
+    running.services.queries.restart(running.requester, job_id)
+    run, _ = _planned(running, job_id)
+    with display.searching():
+        return _search_recorded(running, run)
+
+
+def _planned(running: Session, job_id: str) -> tuple[SearchRun, Plan]:
+    """Return a run of this process, and its plan, after which it can be shown."""
+    run = running.services.queries.run(job_id, run_id=new_process_run(), progress=partial(board.advance, job_id))
+    plan = run.plan(quick=True)
+    if plan.before:
+        display.say(plan.before)
+    board.begin(job_id, to_search=plan.unknown, reused=plan.known, letters=plan.letters)
+    return run, plan
+
+
+def _search_recorded(running: Session, run: SearchRun, formats: Collection[Formatting] = ()) -> SearchedJob:
+    queries, who, job_id = running.services.queries, running.requester, run.job_id
+    reports = running.services.wanted_reports.record(who, job_id, formats)
+    started = _start_run(running, job_id)
+    if started is None:
+        return _search_large(running, run)
+    try:
+        return _follow(running, job_id, reports)
+    except KeyboardInterrupt:
+        if started:  # else it is somebody else's
+            with suppress(ConflictError):  # it has just ended
+                queries.cancel(who, job_id)
+        raise
 
 
 def _is_done_by_another(running: Session, job_id: str) -> bool:

@@ -26,7 +26,7 @@ from multiblast.jobs import MADE_BY_SEARCH
 from multiblast.reports import Formatting
 from multiblast.reports.exactness import first_difference
 from multiblast.results.holders import PROCESS_RUN
-from multiblast.search import SearchRun, read_submission
+from multiblast.search import SearchedJob, SearchRun, read_submission
 from multiblast.sequences import read_fasta
 from multiblast.services import Services
 from multiblast.upkeep.reconciliation import Reconciliation
@@ -223,6 +223,35 @@ def test_search_that_is_killed_is_known_to_be_nobody_s_and_may_be_restarted(
     services.queries.restart(ann, job_id)
     assert services.queries.lookup(ann, job_id).reason is None
     assert services.queries.run(job_id).execute().status == "complete"
+
+
+def test_restart_goes_on_with_a_killed_search_and_its_report_without_a_server(
+    begun: subprocess.Popen[str], services: Services, home: Path
+) -> None:
+    begun.kill()
+    begun.communicate()
+    found = len(rows(services, Result))
+    (home.parent / "slow").unlink()
+    code, printed, said = done(home, "jobs", "restart", the_job(services)[:8], "--user", "ann")
+    assert (code, said.split("\n")[-2:]) == (0, ["imported", ""]), said
+    assert f"{MANY - found} sequences searched, {found} reused" in printed
+    assert statuses(services) == ("complete", ["complete"])
+    assert (len(rows(services, Result)), rows(services, Lease)) == (MANY, [])
+    code, _, said = done(home, "jobs", "restart", the_job(services)[:8], "--user", "ann")
+    assert (code, "its databases are as they were: there is no need" in " ".join(said.split())) == (2, True), said
+
+
+def test_restart_makes_a_report_again_without_a_server(
+    home: Path, services: Services, search_whole: Callable[..., SearchedJob]
+) -> None:
+    ann = services.accounts.requester("ann")
+    job = search_whole(services, records(1)[0].decode(), user="ann").job_id
+    report = services.reports.submit(ann, job, Formatting.read("6"))
+    services.reports.cancel(ann, report)
+    code, printed, said = done(home, "jobs", "restart", report[:8], "--user", "ann")
+    assert (code, said.split("\n")[-2:]) == (0, ["imported", ""]), said
+    assert "is complete" in printed
+    assert services.queries.jobs.report(report).status == "complete"
 
 
 def test_commands_with_sequences_in_common_say_how_many_each_searched(
