@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias, cast
 
 from sqlalchemy import ColumnElement, delete, exists, func, not_, or_
@@ -23,6 +23,7 @@ from multiblast.database import (
     Result,
     Run,
     SequenceList,
+    StoreIdentity,
     among,
     in_portions,
     utc_now,
@@ -39,6 +40,7 @@ from multiblast.upkeep.expiry import Expired, keep_out_submissions
 _READ_ON_FOR = timedelta(hours=1)  # so long a reader may go on reading what was discarded
 _ROWS_AT_A_TIME = 2000
 _UNKNOWN_FOR = timedelta(days=1)  # so long an object may wait for the row that refers to it
+_CLOCKS_DIFFER_BY = timedelta(hours=1)  # those of this machine and of the store at most
 _AS_LONG_AS_RESULTS = {ObjectKind.COMPARISON, ObjectKind.DIFFERENCE}  # no row refers to them
 
 
@@ -91,14 +93,18 @@ class StorageUpkeep:
         self._keep = timedelta(days=keep_days)
 
     def sweep(self, now: datetime | None = None) -> Swept:
-        """Remove what was discarded an hour ago, and what was written a day ago and nothing refers to."""
-        now = now or utc_now()
+        """Remove what was discarded an hour ago, and what was written a day ago and nothing refers to.
+
+        What is older than the database's use of the store is left alone unless it was discarded.
+        """
+        now, begun = now or utc_now(), self._begun()
         swept = Swept(discarded=self._remove_discarded(now - _READ_ON_FOR))
         with self._database.write() as session:
             session.exec(delete(DatabaseState).where(col(DatabaseState.seen_at) <= now - self._keep))
         for kind in KEPT_BY:
             patience = self._keep if kind in _AS_LONG_AS_RESULTS else _UNKNOWN_FOR
-            swept.unknown += self._remove_unknown(kind, now - patience, now - self._keep)
+            since = datetime.min.replace(tzinfo=UTC) if KEPT_BY[kind] is _nothing else begun
+            swept.unknown += self._remove_unknown(kind, since, now - patience, now - self._keep)
         self._forget_leftovers(now - _UNKNOWN_FOR)
         swept.pieces = self._store.sweep()
         return swept
@@ -197,9 +203,18 @@ class StorageUpkeep:
             removed += len(gone)
         return removed
 
-    def _remove_unknown(self, kind: ObjectKind, before: datetime, cutoff: datetime) -> int:
+    def _begun(self) -> datetime:
+        """Return when the database began to use the store.
+
+        What is older, and unknown to it, may be in records that were lost, or are to be copied to it: it stays.
+        """
+        with self._database.read() as session:
+            since = session.exec(select(StoreIdentity.since)).first()
+        return (since or utc_now()) - _CLOCKS_DIFFER_BY
+
+    def _remove_unknown(self, kind: ObjectKind, since: datetime, before: datetime, cutoff: datetime) -> int:
         removed = 0
-        old = (item.key for item in self._store.list(f"{kind}/") if item.modified <= before)
+        old = (item.key for item in self._store.list(f"{kind}/") if since <= item.modified <= before)
         for some in in_portions(old):
             with self._database.read() as session:
                 unknown = _unknown(session, kind, some, cutoff)

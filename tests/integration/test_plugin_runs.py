@@ -9,8 +9,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from deployments.command_line import main, session
+from multiblast.database import JobStatus, PluginJob
 from multiblast.services import Services
 from multiblast.settings import PluginRules, Policy
 from tests.support.plugins import SORT, write_plugin
@@ -150,6 +152,18 @@ def test_chain_is_printed_one_per_line_and_run(run: Run, tmp_path: Path) -> None
     assert "wrote made/count.txt" in out
     assert (tmp_path / "made" / "count.txt").exists()
     assert "multiblast plugins install guess" in run("plugins", "chain", source, "guess")[2]
+
+
+def test_restart_does_a_plugin_again_without_a_server(
+    run: Run, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "_services", lambda *_, **__: services)
+    job = json.loads(run("plugins", "run", "sort-lines", "lines.txt", "--json")[1])["pluginJobID"]
+    with services.database.write() as opened:
+        opened.exec(update(PluginJob).values(status=JobStatus.CANCELLED))
+    code, out, err = run("jobs", "restart", job[:8])
+    assert (code, out) == (0, f"plugin job {job} is complete\n"), err
+    assert json.loads(run("status", job)[1]) == {job: "complete"}
 
 
 def test_question_is_answered_by_command_or_at_the_terminal(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -23,7 +24,7 @@ from multiblast.sequences import Sequence
 from multiblast.services import Services
 from multiblast.settings import Policy
 from multiblast.stores import LocalStore
-from multiblast.transfer import copy_results
+from multiblast.transfer import copy_records, copy_results
 from multiblast.upkeep.storage import KEPT_BY
 from tests.support.sequences import fasta
 from tests.support.upkeep import LATER, ME, objects, results
@@ -68,6 +69,23 @@ def test_sweep_leaves_young_objects_and_removes_old_ones_without_reference(servi
     assert services.storage_upkeep.sweep().unknown == 0
     assert services.storage_upkeep.sweep(utc_now() + timedelta(days=2)).unknown == 3
     assert objects(services, "") == {"uploads/mine.fasta"}
+
+
+def test_database_that_begins_anew_takes_nothing_from_the_store_whose_records_come_later(
+    services: Services, make_services: Callable[..., Services], search_whole: SearchWhole, proteins: list[Sequence]
+) -> None:
+    """As after the loss of a database, or when one moves; a clean-up runs each day."""
+    job = search_whole(services, fasta(proteins[:1]), user="ann")
+    was = (utc_now() - timedelta(days=3)).timestamp()
+    for found in services.store.list():
+        os.utime(services.store.locate(found.key), (was, was))
+    anew = replace(make_services("anew"), store=LocalStore(services.store.locate("packs")[: -len("/packs")]))
+    search_whole(anew, fasta(proteins[1:2]))
+    anew.storage_upkeep.sweep(utc_now() + timedelta(days=2))
+    copy_records(services.database, anew.database)
+    assert anew.storage_upkeep.verify().is_nothing
+    assert search_whole(anew, fasta(proteins[:1])).reused == 1
+    assert job.status == "complete"
 
 
 class _SweptStore(LocalStore):
