@@ -30,13 +30,11 @@ def browser(services: Services) -> Iterator[httpx.Client]:
         yield client
 
 
-def sent(browser: httpx.Client, address: str, **fields: str) -> httpx.Response:
-    """Send a form of ours."""
+def sent(browser: httpx.Client, address: str, **fields: tuple[str | None, str]) -> httpx.Response:
+    """Send a form of ours: names of files, or None for a field, and what is in them."""
     found = re.search(r'name="form_token" value="(\w+)"', browser.get("/").text)
     assert found
-    return browser.post(
-        address, files={name: (None, text) for name, text in fields.items()} | {"form_token": (None, found[1])}
-    )
+    return browser.post(address, files={**fields, "form_token": (None, found[1])})
 
 
 def test_shared_job_is_read_until_its_reader_signs_out(services: Services, browser: httpx.Client) -> None:
@@ -45,10 +43,19 @@ def test_shared_job_is_read_until_its_reader_signs_out(services: Services, brows
     share = services.queries.share(ann, job)
     assert browser.get(f"/jobs/{job}").status_code == 403
     assert browser.get(f"/shared/{job}/{share}", follow_redirects=True).status_code == 200
-    assert sent(browser, "/sign-in", token=services.accounts.tokens.make("bob", "browser")).status_code == 303
+    assert sent(browser, "/sign-in", token=(None, services.accounts.tokens.make("bob", "browser"))).status_code == 303
     assert browser.get(f"/jobs/{job}").status_code == 200
     assert sent(browser, "/sign-out").status_code == 303
     assert browser.get(f"/jobs/{job}").status_code == 403
+
+
+def test_text_and_file_at_once_are_refused(services: Services, browser: httpx.Client) -> None:
+    """One of them would not be searched."""
+    two = {"query": (None, PROTEIN), "file": ("q.fasta", f">q\n{PROTEIN}\n")}
+    answer = sent(browser, "/", **two, database=(None, "protein:demo/examples/proteins"))
+    assert answer.status_code == 422
+    assert "in the field and in a file" in answer.text
+    assert services.queries.list_jobs(Requester(administrator=True)) == []
 
 
 @pytest.mark.parametrize("token", ["unknown", "%E2%82%AC", "%0D%0ASet-Cookie:%20a=b", "x" * 5000])

@@ -161,6 +161,13 @@ def test_biologist_drops_a_file_and_chooses_program_and_options(new_context: New
     )
     page.dispatch_event("#query", "drop", {"dataTransfer": dropped})
     expect(page.locator("#recognised")).to_have_text("1 protein sequence, none known yet. Program: blastp.")
+    page.get_by_label("Paste FASTA").fill(PROTEIN)  # of two queries, neither is left out without a word
+    expect(page.locator("#recognised")).to_contain_text("in the field and in a file")
+    page.get_by_label("Paste FASTA").fill("")
+    page.get_by_label("Find a database").fill("nothing like it")
+    page.get_by_text("Reports", exact=True).click()
+    expect(page.get_by_role("checkbox", name="html")).to_be_visible()  # which are no databases
+    page.get_by_label("Find a database").fill("")
     page.get_by_text("Options", exact=True).click()
     page.get_by_role("button", name="psiblast").click()
     expect(page.get_by_label("Program")).to_have_value("psiblast")

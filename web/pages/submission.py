@@ -60,6 +60,7 @@ class Values:
         databases: As ``molecule:site/target/name``.
         options: Values by BLAST+'s names.
         reports: Names of formats.
+        has_two: Whether there are both a text and a file of sequences, of which one would be left out.
     """
 
     query: str = ""
@@ -69,6 +70,7 @@ class Values:
     options: dict[str, str] = field(default_factory=dict)
     preset: str = ""
     reports: tuple[str, ...] = _USUAL_REPORTS
+    has_two: bool = False
 
     @classmethod
     def of(cls, form: FormData) -> Values:
@@ -86,6 +88,7 @@ class Values:
             },
             fields.get("preset", ""),
             tuple(value for value in form.getlist("report") if isinstance(value, str)),
+            bool(fields.get("query", "").strip()) and _sent_file(form) is not None,
         )
 
     @property
@@ -102,6 +105,8 @@ class Values:
         problems: list[Problem] = []
         kinds = {value.partition(":")[0] for value in self.databases}
         names = [value.partition(":")[2] for value in self.databases]
+        if self.has_two:
+            problems.append(Problem(texts.TWO_QUERIES))
         if not names:
             problems.append(Problem(texts.NO_DATABASE))
         if len(kinds) > 1:
@@ -240,14 +245,18 @@ async def _sent(request: Request, service: Service, visitor: Visitor) -> AsyncIt
     """Give a form of ours, and the query in it: a text, or the path of a file that goes at the end of the block."""
     async with read_form(request, service.services.policy.http.body_bytes) as form:
         visitor.check_form(form, request)
-        file = form.get("file")
-        if isinstance(file, UploadFile) and file.filename and file.size:
+        if file := _sent_file(form):
             with NamedTemporaryFile(suffix=".fasta") as copy:
                 await run_in_threadpool(shutil.copyfileobj, file.file, copy)
                 copy.flush()
                 yield form, Path(copy.name)
         else:
             yield form, text_fields(form).get("query", "")
+
+
+def _sent_file(form: FormData) -> UploadFile | None:
+    file = form.get("file")
+    return file if isinstance(file, UploadFile) and file.filename and file.size else None
 
 
 def submitter(service: Service, visitor: Visitor) -> tuple[Requester, str]:
@@ -259,6 +268,8 @@ def submitter(service: Service, visitor: Visitor) -> tuple[Requester, str]:
 
 
 def _recognised(service: Service, values: Values, query: str | Path) -> dict[str, Any]:
+    if values.has_two:
+        return {"problems": [texts.TWO_QUERIES]}
     try:
         molecule = molecule_of(query)
         kinds = {value.partition(":")[0] for value in values.databases}

@@ -93,6 +93,7 @@ CANNOT_BEGIN = (
     "The service cannot begin it for now, and does so as soon as it can: if it takes long, tell the administrator"
 )
 
+TWO_QUERIES = "There are sequences in the field and in a file: empty the field, or choose no file"
 NO_DATABASE = "Tick at least one database"
 TWO_KINDS = "Tick databases of one kind only: proteins, nucleotides or profiles"
 TWO_SITES = "Tick databases of one site only"

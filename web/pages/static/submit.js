@@ -59,9 +59,10 @@ form.addEventListener("submit", async (event) => {
 byId("find-field").hidden = false;
 byId("find").addEventListener("input", (event) => {
   const words = event.target.value.toLowerCase().split(/\s+/).filter(Boolean);
-  for (const label of document.querySelectorAll(".database")) {
+  const databases = byId("databases-heading").parentElement;
+  for (const label of databases.querySelectorAll(".database")) {
     const text = `${label.closest("fieldset").querySelector("legend").textContent} ${label.textContent}`.toLowerCase();
     label.hidden = !words.every((word) => text.includes(word));
   }
-  for (const group of document.querySelectorAll(".databases")) group.hidden = !group.querySelector(".database:not([hidden])");
+  for (const group of databases.querySelectorAll(".databases")) group.hidden = !group.querySelector(".database:not([hidden])");
 });
