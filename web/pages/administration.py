@@ -107,7 +107,7 @@ async def rescan(request: Request, service: ServiceOfRequest, visitor: VisitorOf
     """Look for databases again."""
     await sent_fields(request, visitor)
     _check(visitor)
-    service.services.targets.rescan()
+    await run_in_threadpool(service.services.targets.rescan)
     return redirect("/administration#databases-heading")
 
 
