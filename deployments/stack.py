@@ -208,7 +208,8 @@ def status() -> int:
         state = f"running, process {process.pid}" if process.alive else "[red]ended[/red]"
         _console.print(f"{process.name:8} {state}; its log: {environment.log_file(process.name)}")
     complete = stack.complete
-    _console.print(f"Open [bold]{stack.page}[/bold]." if complete else "Not complete; `make up` starts it anew.")
+    addresses = f"Open [bold]{stack.web}[/bold] to search, [bold]{stack.page}[/bold] for Prefect's pages."
+    _console.print(addresses if complete else "Not complete; `make up` starts it anew.")
     return 0 if complete else 1
 
 

@@ -15,7 +15,7 @@ from deployments import environment
 from deployments.command_line import display
 from deployments.command_line.arguments import Json
 from deployments.diagnosis import diagnose_gateway, diagnose_server, diagnose_sites
-from deployments.server import answers, running_server
+from deployments.server import answers, running_server, use
 from multiblast.environment import GATEWAY, SITE_KEY
 from multiblast.errors import MultiblastError
 from multiblast.installation import Installation
@@ -54,12 +54,12 @@ def _examine() -> Iterator[Finding]:
         yield Finding("Prefect", Verdict.WARN, "no server runs", "make up starts one; commands start one when needed")
         services = Services.embedded()
     else:
+        use(api_url)  # with its password, before Prefect is imported: it would start a server of its own
         from prefect import __version__
 
         yield from diagnose_server(api_url, __version__)
         if not answers(api_url):
             return
-        os.environ["PREFECT_API_URL"] = api_url
         yield from _look_at_server()
         try:
             from blocks.services import services as of_blocks

@@ -122,6 +122,17 @@ def test_up_has_two_workers_ready_that_share_no_home_and_no_core(installation: I
         assert not os.sched_getaffinity(started[0]) & os.sched_getaffinity(started[1])
 
 
+def test_doctor_looks_at_the_servers_that_were_started(installation: Installation) -> None:
+    """It has their password, and starts no server of its own beside them, which would know other blocks."""
+    command = [Path(sys.executable).with_name("multiblast"), "doctor", "--json"]
+    done = subprocess.run(command, env=installation.environment, capture_output=True, text=True, check=False)
+    found = {finding["name"]: finding for finding in json.loads(done.stdout)}
+    assert found["job database"]["detail"].startswith("Database('postgresql")
+    assert "S3Store" in found["result storage"]["detail"]
+    assert not (installation.home / "data" / "prefect" / "prefect.db").exists()
+    assert done.returncode == (found["free disk"]["verdict"] == "fail")
+
+
 def test_ui_asks_the_server_it_came_from(installation: Installation) -> None:
     """Prefect's pages ask port 4200 of the browser's machine unless configured otherwise, and then cannot connect."""
     with urllib.request.urlopen(f"{installation.url}/ui-settings", timeout=30) as response:  # noqa: S310 - as above
