@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -92,6 +94,10 @@ class JobDoor:
         """Return what the requester's client noted of a job; nothing if it is not in their list."""
         link = self._links.get(requester.owner, job_id)
         return link.client_notes if link else {}
+
+    def link(self, requester: Requester, job_id: str) -> None:
+        """Add a job to the list of a requester, who may do everything with it from then on; checks no rights."""
+        self._links.add(requester.owner, job_id, self.kind)
 
     def may_change(self, requester: Requester, job_id: str) -> bool:
         """Whether a requester may restart, cancel, pin, describe or share a job."""
@@ -220,7 +226,10 @@ class JobDoor:
         self._access.check_read(requester, job_id, self.kind)
         known = self._links.get(requester.owner, job_id) if requester.owner else None
         if link and requester.owner and known is None:
-            self._links.add(requester.owner, job_id, self.kind)
+            # In their list they could change the job, and read it when the share has been taken back.
+            with suppress(NotAllowedError):
+                self._access.check_read(replace(requester, shares=frozenset()), job_id, self.kind)
+                self.link(requester, job_id)
         return UserMeta.of(known)
 
 

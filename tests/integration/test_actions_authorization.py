@@ -121,10 +121,8 @@ def requester(house: House, name: str) -> Requester:
     if name == "guest linked":
         token = accounts.new_guest()
         guest = accounts.requester(guest_token=token)
-        share = house.services.queries.share(accounts.requester("ann"), house.query)
-        invited = accounts.requester(guest_token=token, share_tokens=[share])
-        house.services.queries.lookup(invited, house.query)
-        house.services.reports.lookup(invited, house.report)
+        house.services.queries.link(guest, house.query)
+        house.services.reports.link(guest, house.report)
         return guest
     if name == "holder of a share":
         return accounts.requester(
@@ -239,11 +237,27 @@ def test_action_on_an_unknown_job_says_that_there_is_none(house: House) -> None:
 
 def test_lookup_adds_the_job_to_the_list_unless_one_opts_out(house: House) -> None:
     ann, service = house.services.accounts.requester("ann"), house.services.queries
-    asks = house.services.accounts.requester("bob", share_tokens=[service.share(ann, house.query)])
-    service.lookup(asks, house.query, link=False)
-    assert service.list_jobs(asks) == []
-    service.lookup(asks, house.query)
-    assert [item.query_job_id for item in service.list_jobs(asks)] == [house.query]
+    listed = [item.query_job_id for item in service.list_jobs(ann)]
+    children = service.lookup(ann, house.query).children or ()
+    child = children[0].query_job_id
+    service.lookup(ann, child, link=False)
+    assert [item.query_job_id for item in service.list_jobs(ann)] == listed
+    service.lookup(ann, child)
+    assert {item.query_job_id for item in service.list_jobs(ann)} == {*listed, child}
+
+
+def test_share_that_is_taken_back_leaves_nothing_with_its_holder(house: House) -> None:
+    """Not even what a holder with a name has looked up; nor may they do more than read until then."""
+    ann, accounts = house.services.accounts.requester("ann"), house.services.accounts
+    for door, job in ((house.services.queries, house.query), (house.services.reports, house.report)):
+        asks = accounts.requester("bob", share_tokens=[door.share(ann, job)])
+        assert door.lookup(asks, job).status == "complete"
+        assert door.list_jobs(asks) == []
+        with pytest.raises(NotAllowedError):
+            door.pin(asks, job)
+        door.end_shares(ann, job)
+        with pytest.raises(NotAllowedError):
+            door.lookup(accounts.requester("bob"), job)
 
 
 def test_parent_alone_is_linked_when_it_is_created(house: House) -> None:

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from multiblast.accounts import Requester
 from multiblast.actions.answers import QueryDetails, ReportDetails
+from multiblast.actions.job_door import JobDoor
 from multiblast.database import JobKind
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem
 from multiblast.services import Services
@@ -52,9 +53,17 @@ def _json(value: Any) -> Response:
 def _reader(caller: Caller, job_id: str) -> Requester:
     """Return who asks; where ids suffice, somebody with an account may read any job."""
     who = caller.reader()
-    if caller.services.policy.http.ids_suffice and who.owner:
-        return replace(who, shares=who.shares | {job_id})
-    return who
+    return replace(who, shares=who.shares | {job_id}) if _ids_suffice(caller, who) else who
+
+
+def _ids_suffice(caller: Caller, who: Requester) -> bool:
+    return caller.services.policy.http.ids_suffice and bool(who.owner)
+
+
+def _keep(caller: Caller, who: Requester, door: JobDoor, job_id: str) -> None:
+    """Add a job that was read to the list of somebody for whom ids suffice."""
+    if _ids_suffice(caller, who):
+        door.link(who, job_id)
 
 
 async def _list_jobs(service: ServiceOfRequest, caller: CallerOfRequest) -> Response:
@@ -116,11 +125,12 @@ async def _look_up_job(service: ServiceOfRequest, caller: CallerOfRequest, job_i
     """See a job, and add it to one's list."""
 
     def read() -> dict[str, Any]:
-        who = _reader(caller, job_id)
-        job = service.services.queries.lookup(who, job_id, children=_CHILDREN)
+        who, queries = _reader(caller, job_id), service.services.queries
+        job = queries.lookup(who, job_id, children=_CHILDREN)
         if job.blast_config["tool"] not in TOOLS:
             raise NotFoundError("job", job_id, "it is one of a program that this version has not")
-        notes = service.services.queries.notes(who, job_id)
+        _keep(caller, who, queries, job_id)
+        notes = queries.notes(who, job_id)
         return {**_short(job, notes), "config": options_of_1(job.blast_config, notes.get("outFormat"))}
 
     return _json(await run_in_threadpool(read))
@@ -191,10 +201,12 @@ async def _look_up_report(service: ServiceOfRequest, caller: CallerOfRequest, jo
 
 
 def _whole_report(services: Services, caller: Caller, report_id: str) -> dict[str, Any]:
-    report = services.reports.lookup(_reader(caller, report_id), report_id)
+    who = _reader(caller, report_id)
+    report = services.reports.lookup(who, report_id)
+    _keep(caller, who, services.reports, report_id)
     answer = _report(report)
     if report.status == "complete":
-        answer["files"] = [file.name for file in services.reports.files(_reader(caller, report_id), report_id)]
+        answer["files"] = [file.name for file in services.reports.files(who, report_id)]
     return answer
 
 
