@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -91,7 +92,7 @@ class Provenance:
         name = ProductName(query.site, f"queries/{file_checksums(path).sha1}", "1.0.0")
         return BlastJob(
             run_id=digest("code-run/1", [report.id, report.results_digest] if report else [query.id, search_key]),
-            at=(report or query).finished_at or (report or query).created_at,
+            at=self._began(report) if report else self._run(query.id).started_at,
             site=query.site,
             user="" if owner.startswith(GUEST) else owner,  # nobody knows a guest by name
             searched=searched,
@@ -100,6 +101,11 @@ class Provenance:
             report_command=report.command if report else (),
             reports=self._files(query, report, directory) if report else (),
         )
+
+    def _began(self, job: ReportJob | PluginJob) -> datetime:
+        """Return when a job was begun the last time; what is made at once is not in progress before."""
+        begun = [one.at for one in self._jobs.history(job.id) if one.to_status == JobStatus.IN_PROGRESS]
+        return begun[-1] if begun else job.finished_at or job.created_at
 
     def _files(self, query: QueryJob, report: ReportJob, directory: Path) -> list[JobFile]:
         """Copy the files of a report; the archive of all of them adds nothing."""
@@ -126,7 +132,7 @@ class Provenance:
                 PluginJobFacts(
                     job_id=job_id,
                     plugin=f"{job.plugin}@{job.version}",
-                    at=job.finished_at or job.created_at,
+                    at=self._began(job),
                     user="" if owner.startswith(GUEST) else owner,
                     command=job.command,
                     recipe=_shown(job),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from hashlib import sha256
 from mimetypes import guess_type
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import quote
 
+from prov.identifier import Namespace, QualifiedName
 from prov.model import ProvDocument
 from rocrate.model.contextentity import ContextEntity
 from rocrate.rocrate import ROCrate
@@ -16,16 +20,32 @@ from multiblast.files import contained
 from multiblast.registry.local.items import find_items, label
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.names import usable_extension
-from multiblast.registry.model.rows import AuthorRow, CodeRunRow, FileTypeRow, ObjectRow, write_time
+from multiblast.registry.model.rows import AuthorRow, CodeRunRow, FileTypeRow, Id, ObjectRow, write_time
 from multiblast.registry.model.tables import StoredFile
 from multiblast.registry.remotes.public_view import PublicView
 from multiblast.registry.sync.row_graph import collect_rows
 from multiblast.registry.views.graph import provenance_svg
+from multiblast.registry.views.statements import (
+    COMMIT,
+    IDENTIFIER,
+    KEYWORD,
+    LICENCE,
+    PLACE,
+    PUBLISHED,
+    REPOSITORY,
+    TITLE,
+    Statements,
+)
 
 _NAMESPACE = "urn:uuid:"
 _FAIR = "https://data.fairdatapipeline.org/vocab/#"
-_CC0 = "https://creativecommons.org/publicdomain/zero/1.0/"
-_CC0_DESCRIBED = {"name": "CC0 1.0", "description": "No rights reserved, as far as law allows."}
+_NO_LICENCE = {
+    "name": "No licence stated",
+    "description": "No licence of this item is recorded: ask its authors before you use it. Other files in here may "
+    "have licences of their own.",
+}
+_PROPERTIES = {KEYWORD: "keywords", TITLE: "alternateName", PUBLISHED: "datePublished", PLACE: "url"}
+_PROPERTIES |= {REPOSITORY: "codeRepository", COMMIT: "version"}
 _SHA1_TERM = "https://w3id.org/ro/terms/workflow-run#sha1"  # the crates' own context has none
 
 
@@ -36,6 +56,8 @@ class _Provenance:
         seen = PublicView(registry)
         shown = [row for one in find_items(registry, item) for row in seen.read(type(one), [one.reference])]
         self.registry, self.graph = registry, collect_rows(seen, shown)
+        self.roots = [row for row in shown if isinstance(row, ObjectRow)]
+        self.statements = Statements(self.graph)
 
     def file(self, item: ObjectRow) -> StoredFile | None:
         """Return an object's file, if it is public and here."""
@@ -63,26 +85,33 @@ def write_prov(registry: Registry, item: str, target: Path) -> None:
     document = ProvDocument()
     document.set_default_namespace(_NAMESPACE)
     document.add_namespace("fair", _FAIR)
-    entities: dict[str, Any] = {}
+    entities, agents = dict[str, Any](), dict[Id, Any]()
     for row in provenance.graph.of(ObjectRow):
         sha1 = provenance.graph.sha1(row)
         described = {"prov:label": label(registry, row), "fair:hash": sha1, "fair:description": row.description}
-        entity = entities[row.reference] = document.entity(row.uuid, _given(described))
+        stated = [(_term(term), value) for term, value in provenance.statements.of(row)]
+        entity = entities[row.reference] = document.entity(row.uuid, [*_given(described).items(), *stated])
         for author in provenance.authors(row):
             described = {"prov:type": "prov:Person", "prov:label": author.name, "fair:identifier": author.identifier}
-            entity.wasAttributedTo(document.agent(author.uuid or author.reference, _given(described)))
+            if author.id not in agents:
+                agents[author.id] = document.agent(author.uuid or author.reference, _given(described))
+            entity.wasAttributedTo(agents[author.id])
     for run in provenance.graph.of(CodeRunRow):
-        at = run.run_date
-        activity = document.activity(run.uuid, at, None, {"prov:label": run.description})
+        activity = document.activity(run.uuid, run.run_date, None, {"prov:label": run.description})
         for one in provenance.graph.objects(run.inputs):
             activity.used(entities[one.reference], attributes={"prov:role": "fair:input"})
         for name, one in provenance.used(run):
             activity.used(entities[one.reference], attributes={"prov:role": f"fair:{name}"})
         for one in provenance.graph.objects(run.outputs):
-            entities[one.reference].wasGeneratedBy(activity, at)
+            entities[one.reference].wasGeneratedBy(activity)  # when it ended is not recorded
             for before in provenance.graph.objects(run.inputs):
                 entities[one.reference].wasDerivedFrom(entities[before.reference], activity=activity)
     document.serialize(str(target), format="json", indent=2)
+
+
+def _term(name: str) -> QualifiedName:
+    """Return a name of FAIR's vocabulary; PROV takes no other letters in one."""
+    return QualifiedName(Namespace("fair", _FAIR), re.sub(r"[^A-Za-z0-9_.-]", "_", name))
 
 
 def _given(described: dict[str, str | None]) -> dict[str, str]:
@@ -114,7 +143,8 @@ def write_crate(registry: Registry, item: str, target: Path) -> None:
     crate = ROCrate()
     crate.name = f"Provenance of {item}"
     crate.description = f"{item} and what it was made from"
-    crate.license = _context(crate, _CC0, "CreativeWork", _CC0_DESCRIBED)
+    stated = [value for row in provenance.roots for term, value in provenance.statements.of(row) if term == LICENCE]
+    crate.license = [_licence(crate, value) for value in dict.fromkeys(stated)] or _unlicensed(crate)
     crate.metadata.extra_terms["sha1"] = _SHA1_TERM
     with TemporaryDirectory(prefix="multiblast-crate-") as directory:
         entities = {
@@ -143,13 +173,48 @@ def _crate_entity(provenance: _Provenance, crate: ROCrate, item: ObjectRow, dire
         entry = contained(directory, "data", item.uuid, name).relative_to(directory.resolve())
         entity = crate.add_file(directory / name, str(entry), properties=described)
     else:
-        described |= {"sha1": provenance.graph.sha1(item)} if provenance.graph.sha1(item) else {}
-        entity = _context(crate, f"{_NAMESPACE}{item.uuid}", "CreativeWork", described)
+        is_code = COMMIT in dict(provenance.statements.of(item))  # whose hash that is
+        described |= {"sha1": provenance.graph.sha1(item)} if provenance.graph.sha1(item) and not is_code else {}
+        entity = _context(crate, f"{_NAMESPACE}{item.uuid}", "CreativeWork", described)  # source code would be a file
+    for statement in provenance.statements.of(item):
+        _state(crate, entity, item.uuid, *statement)
     for author in provenance.authors(item):
         number = author.identifier or f"{_NAMESPACE}{author.uuid}"
         person = crate.dereference(number) or _context(crate, number, "Person", {"name": author.name or number})
         entity.append_to("author", person)
     return entity
+
+
+def _state(crate: ROCrate, entity: Any, uuid: str, term: str, value: str) -> None:
+    """Add a statement to an object's entity: by the property that schema.org has for it, or as one of its own."""
+    if term == LICENCE:
+        entity.append_to("license", _licence(crate, value))
+    elif term == IDENTIFIER:
+        entity["identifier"] = [*_listed(entity["identifier"]), value]
+    elif name := _PROPERTIES.get(term):
+        entity[name] = [*_listed(entity.get(name)), value] if entity.get(name) else value
+    else:
+        number = f"#{uuid}/{quote(term, safe='')}/{len(_listed(entity.get('additionalProperty')))}"
+        entity.append_to("additionalProperty", _context(crate, number, "PropertyValue", {"name": term, "value": value}))
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value] if value else []
+
+
+def _licence(crate: ROCrate, stated: str) -> Any:
+    """Return the entity of a licence, by its address if it is stated with one."""
+    address, _, words = stated.partition(" ")
+    if address.startswith(("http://", "https://")):
+        number, words = address, words or address
+    else:
+        number, words = f"#licence/{sha256(stated.encode()).hexdigest()}", stated
+    described = {"name": words.strip().split("\n")[0], "description": words}
+    return crate.dereference(number) or _context(crate, number, "CreativeWork", described)
+
+
+def _unlicensed(crate: ROCrate) -> Any:
+    return _context(crate, "#no-licence", "CreativeWork", _NO_LICENCE)
 
 
 def _context(crate: ROCrate, number: str, kind: str, described: dict[str, Any]) -> Any:
@@ -158,7 +223,7 @@ def _context(crate: ROCrate, number: str, kind: str, described: dict[str, Any]) 
 
 
 def _crate_run(provenance: _Provenance, crate: ROCrate, run: CodeRunRow, entities: dict[str, Any]) -> None:
-    described = {"name": run.description, "endTime": write_time(run.run_date)}
+    described = {"name": run.description, "startTime": write_time(run.run_date)}
     action = _context(crate, f"{_NAMESPACE}{run.uuid}", "CreateAction", described)
     for one in provenance.graph.objects(run.inputs):
         action.append_to("object", entities[one.reference])

@@ -49,6 +49,49 @@ def test_registry_crate_is_read_by_the_library(chain: Any, tmp_path: Path) -> No
     assert {len(action["result"]) for action in actions} == {1}
 
 
+def entities(crate: Path) -> dict[str, dict[str, Any]]:
+    """Return what a crate describes, by id; what it leads to is in place of the ids."""
+    graph = json.loads((crate / "ro-crate-metadata.json").read_text())["@graph"]
+    return {entity["@id"]: entity for entity in graph}
+
+
+def test_registry_crate_claims_no_licence_that_nobody_stated(here: Any, tmp_path: Path) -> None:
+    here.product("params/free", "free")
+    write_crate(here, "rich:params/free@1.0.0", tmp_path / "crate")
+    found = entities(tmp_path / "crate")
+    assert found[found["./"]["license"]["@id"]]["name"] == "No licence stated"
+    assert "CC0" not in json.dumps(found)
+
+
+def test_registry_crate_and_prov_say_what_is_recorded_of_files_and_code(here: Any, tmp_path: Path) -> None:
+    """Licence, source, keywords, issues, facts such as a program's version, and where the code is."""
+    described, made = here.product("params/first", "first"), here.product("params/last", "last")
+    here.describe(described)
+    here.describe(made, "other")
+    here.run([described], [made], "make last")
+    write_crate(here, "rich:params/last@1.0.0", tmp_path / "crate")
+    found = entities(tmp_path / "crate")
+    assert [found[one["@id"]]["name"] for one in found["./"]["license"]] == ["CC0"]
+    file = next(entity for entity in found.values() if entity.get("name") == "rich:params/first@1.0.0")
+    assert f"https://doi.org/{described.sha1}" in file["identifier"]
+    assert (file["keywords"], file["alternateName"]) == ("word", "title")
+    assert file["datePublished"] == "2026-01-01T00:00:00Z"
+    assert [found[one["@id"]]["name"] for one in file["license"]] == ["CC0"]
+    more = {(found[one["@id"]]["name"], found[one["@id"]]["value"]) for one in file["additionalProperty"]}
+    assert {("k", "v"), ("issue", "severity 5: worse"), ("issue", "severity 2 of component table/part: bad")} <= more
+    (code,) = (entity for entity in found.values() if "codeRepository" in entity)
+    assert (code["codeRepository"], code["version"]) == ("https://example.org/group/model", "2370924" + "0" * 33)
+    (action,) = (entity for entity in found.values() if entity["@type"] == "CreateAction")
+    assert (action["startTime"], "endTime" in action) == ("2026-11-21T12:00:00Z", False)
+    write_prov(here, "rich:params/last@1.0.0", tmp_path / "prov.json")
+    prov = json.loads((tmp_path / "prov.json").read_text())
+    (first,) = (one for one in prov["entity"].values() if one["prov:label"] == "rich:params/first@1.0.0")
+    assert (first["fair:licence"], first["fair:k"], first["fair:keyword"]) == ("CC0", "v", "word")
+    (activity,) = prov["activity"].values()
+    assert (activity["prov:startTime"], "prov:endTime" in activity) == ("2026-11-21T12:00:00+00:00", False)
+    assert all("prov:time" not in one for one in prov["wasGeneratedBy"].values())
+
+
 @pytest.mark.long
 def test_registry_crate_is_valid_by_the_validator(here: Any, tmp_path: Path) -> None:
     """With all that can be said of a product, a private one, a file that is gone, and two runs."""

@@ -50,6 +50,18 @@ def test_registry_job_is_recorded_once(here: Any, services: Services, job: str) 
     assert here.products_of(row.outputs) == {f"results/{job}"}
 
 
+def test_registry_jobs_are_dated_when_they_were_begun(here: Any, services: Services, job: str) -> None:
+    """As code runs of scripts are, so that an export may call it a start."""
+    made = report(services, job)
+    for one, begun in ((job, "in-progress"), (made, "queued")):  # a small report is made at once
+        uuid = services.provenance.record(here, one)
+        (row,) = here.find(CodeRunRow, [{"uuid": uuid}])
+        history = services.queries.jobs.history(one)
+        first, last = (next(event.at for event in events if event.to_status == status)
+                       for events, status in ((history, begun), (history, "complete")))  # fmt: skip
+        assert first <= row.run_date <= last
+
+
 def test_registry_job_says_with_what_it_was_searched(here: Any, services: Services, job: str) -> None:
     services.provenance.record(here, job)
     (row,) = here.since(CodeRunRow, 0)
