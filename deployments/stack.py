@@ -248,12 +248,13 @@ def _shares_of_cores(workers: int) -> list[list[str]]:
 
 
 def _home_of_its_own(name: str) -> dict[str, str]:
-    """Return the settings of a worker that shares nothing with others of this machine but the databases to search."""
+    """Return the settings of a worker that shares with others of this machine only what is to be searched, and with."""
     own = home() / name
     (own / "work").mkdir(parents=True, exist_ok=True)
-    targets = own / "targets"
-    if not targets.exists():
-        targets.symlink_to(home() / "targets")
+    for shared in ("targets", "uploads"):
+        (home() / shared).mkdir(exist_ok=True)
+        if not (own / shared).exists():
+            (own / shared).symlink_to(home() / shared)
     return {"MULTIBLAST_HOME": str(own), "PREFECT_HOME": str(own / "prefect"), "TMPDIR": str(own / "work")}
 
 

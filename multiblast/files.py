@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 from uuid import uuid4
 
-from multiblast.errors import InvalidInputError, StoreError
+from multiblast.errors import InvalidInputError, Problem, StoreError
 
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """What a write fails with where a disk is full, or somebody has had their share of it."""
 
 _SCRATCH = "multiblast-scratch-"
+_LONGEST_SHOWN = 200
 
 
 class _Hasher(Protocol):
@@ -76,6 +77,33 @@ def contained(base: Path, *parts: str) -> Path:
         raise InvalidInputError(f"{'/'.join(parts)[:200]!a} is no path: {error}") from error
     if path == above or not path.is_relative_to(above):
         raise InvalidInputError(f"{'/'.join(parts)[:200]!a} leads out of {str(base)!r}: give it another name")
+    return path
+
+
+def named_file(name: str | Path, key: str, under: Path | None = None, *, may_be_pipe: bool = False) -> Path:
+    """Return the path of a file that a person has named, which is there.
+
+    Args:
+        name: Its path; ``~`` is the home directory.
+        key: The field in which it was named.
+        under: The only directory that it may be in, and where relative paths begin; None for any.
+        may_be_pipe: Whether a named pipe will do.
+
+    Raises:
+        InvalidInputError: it is not there, not under the directory, or no path at all, such as a pasted sequence.
+    """
+    shown = repr(str(name)) if len(str(name)) <= _LONGEST_SHOWN else f"{str(name)[:_LONGEST_SHOWN]!r}…"
+    try:
+        path = (under or Path()) / Path(name).expanduser()
+        leads_out = under is not None and not path.resolve().is_relative_to(under.resolve())
+        is_there = path.is_file() or (may_be_pipe and path.is_fifo())
+    except (ValueError, OSError, RuntimeError) as error:  # a zero byte, a name that is too long, a user that is not
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise InvalidInputError(Problem(f"{shown} is not the path of a file that can be read: {why}", key)) from error
+    if leads_out:
+        raise InvalidInputError(Problem(f"{shown} is not under {under}: put it there", key))
+    if not is_there:
+        raise InvalidInputError(Problem(f"there is no file {str(path)!r}", key))
     return path
 
 

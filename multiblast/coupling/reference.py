@@ -47,7 +47,10 @@ class Reference:
         if not text.strip() or "\0" in text or (scheme != "data" and len(text) > _LONGEST):
             raise _bad(text, f"write a path or a URL of at most {_LONGEST} characters", key)
         if not scheme:
-            path = Path(text).expanduser().absolute()
+            try:
+                path = Path(text).expanduser().absolute()
+            except RuntimeError as error:  # of a user that is not
+                raise _bad(text, str(error), key) from error
             return cls(path.as_uri(), name=path.name)
         if scheme == "store":
             if not is_key(text.removeprefix("store:")):

@@ -9,6 +9,7 @@ from typing import Any
 
 from multiblast.coupling import Reference, is_url
 from multiblast.errors import InvalidInputError, Problem, collecting
+from multiblast.files import named_file
 from multiblast.ids import is_id
 from multiblast.jobs import TargetName, summary_problems
 from multiblast.options import Options, parse_options
@@ -110,7 +111,7 @@ def _source(query: str, query_file: str | Path, files_under: Path | None, *, is_
         if reference.scheme != "file":
             return reference
         query_file = reference.path
-    return _file(query_file, files_under, "query_file")
+    return named_file(query_file, "query_file", files_under)
 
 
 def _given(options: Mapping[str, Any] | Iterable[str], files_under: Path | None) -> dict[str, Any] | list[str]:
@@ -130,21 +131,10 @@ def _given(options: Mapping[str, Any] | Iterable[str], files_under: Path | None)
 def _profile_text(given: str, files_under: Path | None) -> str:
     if is_id(given) or given.startswith(IN_STORE) or "{" in given:
         return given
-    path = _file(given, files_under, "in_pssm", may_be_pipe=files_under is None)
+    path = named_file(given, "in_pssm", files_under, may_be_pipe=files_under is None)
     if path.stat().st_size > _LONGEST_PROFILE:
         raise InvalidInputError(Problem(f"{given!r} is larger than {_LONGEST_PROFILE >> 20} MiB", "in_pssm"))
     return path.read_text("utf-8", "replace")
-
-
-def _file(name: str | Path, files_under: Path | None, key: str, *, may_be_pipe: bool = False) -> Path:
-    path = Path(name).expanduser()
-    if files_under is not None:
-        path = files_under / path
-        if not path.resolve().is_relative_to(files_under.resolve()):
-            raise InvalidInputError(Problem(f"{str(name)!r} is not under {files_under}: put it there", key))
-    if not path.is_file() and not (may_be_pipe and path.is_fifo()):
-        raise InvalidInputError(Problem(f"there is no file {str(path)!r}", key))
-    return path
 
 
 def _targets(site: str, targets: Iterable[str]) -> tuple[str, list[TargetName]]:

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from multiblast.errors import ConflictError, InvalidInputError, Problem
+from multiblast.errors import ConflictError, InvalidInputError, Problem, collecting
+from multiblast.files import named_file
 from multiblast.molecules import DatabaseKind, Molecule
 from multiblast.targets.database import BlastDatabase
 from multiblast.targets.makeblastdb import build_database
@@ -15,6 +16,7 @@ from multiblast.targets.volume import PROFILE_FILES
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}")
 _PARTS = ("site", "target", "database")
+_LONGEST_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +54,14 @@ def read_new_target(  # noqa: PLR0913 - the fields of a form
     parts = name.strip().split("/")
     if len(parts) != len(_PARTS) or not all(_NAME.fullmatch(part) for part in parts):
         wanted = "write SITE/TARGET/DATABASE, each of letters, digits and _.+-, and beginning with no dot"
-        problems.append(Problem(f"{name!r} cannot name a database: {wanted}", "name"))
+        problems.append(Problem(f"{name[:_LONGEST_SHOWN]!r} cannot name a database: {wanted}", "name"))
     given = {"fasta": fasta, "taxids": taxids}
-    files = {key: (files_under or Path()) / Path(path).expanduser() for key, path in given.items() if str(path)}
-    for key, path in files.items():
-        if files_under is not None and not path.resolve().is_relative_to(files_under.resolve()):
-            problems.append(Problem(f"{str(path)!r} is not under {files_under}: put it there", key))
-        elif not path.is_file():
-            problems.append(Problem(f"there is no file {str(path)!r}", key))
-    if "fasta" not in files:
+    files: dict[str, Path] = {}
+    for key, path in given.items():
+        if str(path):
+            with collecting(problems):
+                files[key] = named_file(path, key, files_under)
+    if not str(fasta):
         problems.append(Problem("no file of sequences is given", "fasta"))
     if problems:
         raise InvalidInputError(problems)

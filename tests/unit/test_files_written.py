@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from multiblast.files import describe_failure, hashed, own_scratch, replacing
+from multiblast.errors import InvalidInputError
+from multiblast.files import describe_failure, hashed, named_file, own_scratch, replacing
 
 
 def test_file_is_replaced_once_it_is_whole(tmp_path: Path) -> None:
@@ -107,3 +108,30 @@ with own_scratch():
     with own_scratch():
         assert not theirs.exists()
     assert [path.name for path in tmp_path.iterdir()] == ["of-others"]
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        (">a title\n" + "MKVLA" * 1000, "File name too long"),
+        ("a\0b", "null byte"),
+        ("~nobody-here/file", "home directory"),
+        ("\ud800", "surrogates"),
+        ("../file", "is not under"),
+        ("nothing", "there is no file"),
+    ],
+)
+@pytest.mark.parametrize("limited", [True, False])
+def test_file_that_a_person_names_wrongly_is_refused_in_few_words(
+    tmp_path: Path, name: str, why: str, *, limited: bool
+) -> None:
+    """As where sequences were pasted into the field of a file."""
+    with pytest.raises(InvalidInputError, match=why if limited or why != "is not under" else "there is no file") as bad:
+        named_file(name, "query_file", tmp_path if limited else None)
+    assert bad.value.problems[0].key == "query_file"
+    assert len(str(bad.value)) < 500
+
+
+def test_file_that_a_person_names_is_found_below_its_directory(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    assert named_file("file", "query_file", tmp_path) == named_file(tmp_path / "file", "fasta") == tmp_path / "file"
