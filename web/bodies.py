@@ -9,6 +9,7 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile, SpooledTemporaryFile
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
@@ -20,29 +21,49 @@ from web.errors import HttpError
 
 _FORM, _JSON = "multipart/form-data", "application/json"
 _MOST_PARTS = 100
+HELD_BYTES = 64 << 20
+"""How much of a request's sequences is held in memory, several times over, if they do not come as a file."""
+
+_MOST_JSON = 24 << 20  # of other requests
+_PIECE = 64 << 10
 _IN_MEMORY = 1 << 20
 
 
-async def read_json(request: Request) -> Any:
+async def read_json(request: Request, most_bytes: int = _MOST_JSON) -> Any:
     """Return what a request's JSON says.
 
     Raises:
-        HttpError: it is no JSON.
+        HttpError: it is no JSON, or longer than may be held in memory.
     """
-    return parse_json(await request.body())
+    body = bytearray()
+    async with aclosing(request.stream()) as stream:
+        async for piece in stream:
+            body += piece
+            if len(body) > most_bytes:
+                raise _too_large("the JSON of a request", most_bytes)
+    return parse_json(body)
 
 
-async def read_object(request: Request) -> dict[str, Any]:
+async def read_object(request: Request, most_bytes: int = _MOST_JSON) -> dict[str, Any]:
     """Return the JSON object of a request.
 
     Raises:
-        HttpError: it is no JSON.
+        HttpError: it is no JSON, or longer than may be held in memory.
         InvalidInputError: it is no object.
     """
-    return _object(await read_json(request))
+    return _object(await read_json(request, most_bytes))
 
 
-def parse_json(text: bytes | str) -> Any:
+def _too_large(what: str, most_bytes: int) -> HttpError:
+    remedy = (
+        "send sequences as a file: the part 'query' of a form to /query/jobs"
+        if most_bytes == HELD_BYTES
+        else "send less"
+    )
+    return HttpError("too-large", f"{what} has at most {most_bytes:,} bytes: {remedy}", Connection="close")
+
+
+def parse_json(text: bytes | bytearray | str) -> Any:
     """Return what JSON says.
 
     Raises:
@@ -80,12 +101,13 @@ async def read_form(request: Request, body_bytes: int, wanted: str = _FORM) -> A
         wanted: What may be sent, in words.
 
     Raises:
-        HttpError: it is no form, or a broken one.
+        HttpError: it is no form, or a broken one, or what is no file in it is longer than may be held in memory.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in {_FORM, "application/x-www-form-urlencoded"}:
         raise HttpError("unsupported-content-type", f"send {wanted}; the header Content-Type says which it is")
-    limits: Any = {"max_fields": _MOST_PARTS, "max_part_size": body_bytes}  # sequences may come as a field
+    held = min(body_bytes, HELD_BYTES)  # sequences may come as a field
+    limits: Any = {"max_fields": _MOST_PARTS, "max_part_size": held}
     try:
         async with aclosing(request.stream()) as stream:
             if kind == _FORM:
@@ -93,15 +115,39 @@ async def read_form(request: Request, body_bytes: int, wanted: str = _FORM) -> A
                 form = await parser.parse()
                 _refuse_cut_form(form, parser._files_to_close_on_error)  # noqa: SLF001 - nothing else has all files
             else:
-                form = await FormParser(request.headers, stream, **limits).parse()
+                form = await _FieldParser(request.headers, stream, **limits).parse()
     except HttpError:
         raise
     except (MultiPartException, ValueError, LookupError) as error:
+        if "exceeded maximum size" in str(error):
+            raise _too_large("a field of a form", held) from error
         raise HttpError("bad-request", f"the form is broken: {str(error)[:200]}") from error
     try:
         yield form
     finally:
         await form.close()
+
+
+class _FieldParser(FormParser):
+    """Reads fields without the many small objects that `urllib.parse.unquote_plus` makes of a long one."""
+
+    def on_field_end(self) -> None:
+        """Keep a field."""
+        value, self._field_value = unquoted(self._field_value), bytearray()
+        super().on_field_end()
+        self._items[-1] = (self._items[-1][0], value)
+
+
+def unquoted(text: bytearray) -> str:
+    """Return a field of a form without its escapes."""
+    found, start = bytearray(), 0
+    while start < len(text):
+        end = start + _PIECE
+        if (escape := text.rfind(b"%", end - 2, end)) >= 0:
+            end = escape + 3
+        found += unquote_to_bytes(bytes(text[start:end]).replace(b"+", b" "))
+        start = end
+    return found.decode(errors="replace")
 
 
 def _refuse_cut_form(form: FormData, opened: list[SpooledTemporaryFile[bytes]]) -> None:
@@ -125,7 +171,7 @@ async def job_request(
         part: What the JSON part is called.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() == _JSON:
-        yield await read_object(request), b""
+        yield await read_object(request, min(body_bytes, HELD_BYTES)), b""
         return
     async with read_form(request, body_bytes, f"{_JSON} or {_FORM}") as form:
         configs, queries = form.getlist(part), form.getlist("query")

@@ -108,8 +108,9 @@ async def create_job(request: Request, service: ServiceOfRequest, caller: Caller
     with the sequences in `jobConfig.query`.
     """
     body_bytes = service.services.policy.http.body_bytes
+    who = await run_in_threadpool(caller.member)  # before anything is read of what may be large
     async with job_request(request, body_bytes, "config") as (config, query):
-        created, waiting = await run_in_threadpool(lambda: create(service, caller.member(), config, query))
+        created, waiting = await run_in_threadpool(lambda: create(service, who, config, query))
     service.runs.begin_all(waiting)
     return json_answer(request, created)
 

@@ -19,7 +19,7 @@ from multiblast.services import Services
 from multiblast.settings import HttpRules, Policy, UserLimits
 from tests.support.http_service import HereStarter, config
 from tests.support.processes import wait_for
-from web import guard, server
+from web import bodies, guard, server
 
 FASTA = ">First\nIYSLVCWPLDDPFSRPDMLSLSERMLDVWRGKQVAEDLSPLINQLSLADMIRSCERNETL\n"
 WAITING = 60
@@ -82,6 +82,29 @@ def test_http_body_without_length_is_stopped_at_the_limit(url: str, services: Se
 
     headers = {**bearer(services, "ann"), "Content-Type": "application/json"}
     assert httpx.post(f"{url}/query/jobs", content=endless(), headers=headers).status_code == 413
+
+
+def test_http_nothing_is_read_of_a_search_of_nobody(url: str) -> None:
+    head = b"POST /query/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 90000\r\n\r\n"
+    with socket.create_connection((urlsplit(url).hostname or "", urlsplit(url).port or 0), timeout=20) as connection:
+        connection.sendall(head)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 401 ")
+
+
+def test_http_long_sequences_come_as_a_file(url: str, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All else is held in memory."""
+    monkeypatch.setattr(bodies, "HELD_BYTES", 10_000)
+    headers, long = bearer(services, "long"), f">q\n{'MKVLAAGIVG' * 2000}\n"
+    given = {"config": (None, json.dumps(config()))}
+    answers = [
+        httpx.post(f"{url}/query/jobs", json=config(long), headers=headers),
+        httpx.post(f"{url}/query/jobs", files={**given, "query": (None, long)}, headers=headers),
+        httpx.post(f"{url}/Blast.cgi", data={"CMD": "Put", "QUERY": long}, headers=headers),
+    ]
+    assert [answer.status_code for answer in answers] == [413] * 3
+    assert all("send sequences as a file" in answer.json()["message"] for answer in answers)
+    files = {**given, "query": ("q.fasta", long)}
+    assert httpx.post(f"{url}/query/jobs", files=files, headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize("length", ["-1", "1e3", "9" * 30, "0x10", "१"])

@@ -80,6 +80,7 @@ async def _list_jobs(service: ServiceOfRequest, caller: CallerOfRequest) -> Resp
 
 async def _create_job(request: Request, service: ServiceOfRequest, caller: CallerOfRequest) -> Response:
     """Search sequences."""
+    who = await run_in_threadpool(caller.member)  # before anything is read of what may be large
     async with job_request(request, service.services.policy.http.body_bytes, "properties") as (given, file):
         config = _mapping(given.get("config"), "config")
         body = {"jobConfig": _job_config(given), "blastConfig": options_of_2(config)}
@@ -94,7 +95,6 @@ async def _create_job(request: Request, service: ServiceOfRequest, caller: Calle
         notes = notes_of(given, config)
 
         def create() -> tuple[str, list[Waiting]]:
-            who = caller.member()
             created, waiting = query_routes.create(service, who, body, query)
             service.services.queries.note(who, created.query_job_id, notes)
             return created.query_job_id, waiting
