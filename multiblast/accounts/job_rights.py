@@ -49,9 +49,7 @@ class Access:
         # What is a part of a larger job and no more is in nobody's list.
         of_child = true() if requester.administrator else false()
         if not self._answer(job_id, kind, _question(kind, linked), of_child):
-            raise NotAllowedError(
-                f"{kind} job {job_id} is not in the job list of {requester}: submit it, or look it up, to add it"
-            )
+            raise NotAllowedError(f"{kind} job {job_id} is not in the job list of {requester}: submit it to add it")
 
     def statuses(self, requester: Requester, job_ids: Collection[str], kind: JobKind) -> dict[str, str]:
         """Return id and status of those jobs that exist and that a requester may read, in the order asked for."""

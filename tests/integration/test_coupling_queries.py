@@ -161,7 +161,7 @@ def test_redirection_to_what_is_not_listed_is_refused(services_with: Callable[..
     services = services_with(f"{web.url}/data")
     assert submit(services, f"{web.url}/data/old") == submit(services, f"{web.url}/data/one")
     for path in ("/data/out", "/data/far"):
-        with pytest.raises(InvalidInputError, match="may not be fetched here, only those below"):
+        with pytest.raises(InvalidInputError, match="redirects to a place that is not listed"):
             submit(services, web.url + path)
     assert "/secret" not in web.asked
 

@@ -15,6 +15,7 @@ from multiblast.files import PieceReader
 from multiblast.gateway import Visit
 from multiblast.gateway.gateway import LARGEST_PUT
 from multiblast.stores import LocalStore, StoredObject
+from web.bodies import read_json
 from web.errors import HttpError
 from web.files import StreamAnswer, wanted_range
 from web.gateway.digests import digest_field, read_digest_field
@@ -25,6 +26,7 @@ router = APIRouter(prefix="/gateway", tags=["gateway"])
 
 Key = Annotated[str, Path()]
 _BYTES = "application/octet-stream"
+_LONGEST_REQUEST = 64 << 10  # of somebody of whom nothing is known yet
 
 
 @router.get("/health")
@@ -36,10 +38,8 @@ async def read_gateway_health() -> dict[str, str]:
 @router.post("/grants")
 async def make_grant(request: Request, gateway: GatewayOfRequest) -> dict[str, object]:
     """Exchange a site's key, sent as `Authorization: Bearer KEY`, and a ticket, `{"ticket"}`, for a grant."""
-    try:
-        ticket = json.loads(await request.body())["ticket"]
-    except (ValueError, KeyError, TypeError):
-        ticket = None
+    said = await read_json(request, _LONGEST_REQUEST)
+    ticket = said.get("ticket") if isinstance(said, dict) else None
     if not isinstance(ticket, str):
         raise HttpError("bad-request", 'the body is to be {"ticket": "…"}')
     key, address = bearer(request), address_of(request)
