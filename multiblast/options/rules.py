@@ -98,8 +98,11 @@ def _templates(options: Options) -> Iterator[Problem]:
 
 
 def _extension(options: Options) -> Iterator[Problem]:
-    if options.value("xdrop_ungap") == 0 and options.program != "blastn":
+    dropoff = options.value("xdrop_ungap")
+    if dropoff is not None and dropoff <= 0 and options.program != "blastn":
         yield Problem("must be greater than 0; leave it out, or choose for example 7", "xdrop_ungap")
+    if options.value("max_intron_length") and options.program == "tblastx":
+        yield Problem("tblastx links across no introns, only blastx and tblastn do; leave it out", "max_intron_length")
     if options.value("off_diagonal_range") and not _effective(options, "window_size"):
         yield Problem("only works with two word hits; set window_size too, for example to 40", "off_diagonal_range")
     costs = [_effective(options, name) for name in ("gapopen", "gapextend")] if options.value("no_greedy") else []
@@ -114,6 +117,8 @@ def _profiles(options: Options) -> Iterator[Problem]:
     kept = options.value("out_pssm") or options.value("out_ascii_pssm")
     if options.value("save_pssm_after_last_round") and not kept:
         yield Problem("only works together with out_pssm or out_ascii_pssm", "save_pssm_after_last_round")
+    if options.value("domain_inclusion_ethresh") == 0:
+        yield Problem("must be greater than 0; leave it out, or choose for example 0.05", "domain_inclusion_ethresh")
 
 
 def _effective(options: Options, name: str) -> Any:

@@ -6,6 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+LARGEST_INTEGER = 2**31 - 1
+"""Of BLAST+'s usual numbers."""
+
 _COMPOSITION_MODES = {
     "f": "0",
     "none": "0",
@@ -41,8 +44,10 @@ def lower_choice(value: Any) -> Any:
 
 def switch_text(value: Any) -> Any:
     """Turn a boolean, or the words BLAST+ takes for one, into ``"true"`` or ``"false"``."""
-    words = {"true": "true", "t": "true", "yes": "true", "1": "true"}
-    words |= {"false": "false", "f": "false", "no": "false", "0": "false"}
+    words = {
+        **dict.fromkeys(("true", "t", "yes", "y", "1"), "true"),
+        **dict.fromkeys(("false", "f", "no", "n", "0"), "false"),
+    }
     return words.get(str(value).lower(), value)
 
 
@@ -70,6 +75,10 @@ def location_text(value: Any) -> Any:
         raise ValueError("positions count from 1")
     if start > stop:
         raise ValueError(f"the start, {start}, lies after the stop, {stop}")
+    if start == stop:
+        raise ValueError("BLAST+ searches with no single letter")
+    if stop > LARGEST_INTEGER:
+        raise ValueError(f"BLAST+ counts positions up to {LARGEST_INTEGER}")
     return f"{start}-{stop}"
 
 
@@ -80,7 +89,7 @@ def taxids_text(value: Any) -> Any:
     )
     items = [item.strip() for item in items if item.strip()]
     for item in items:
-        if not re.fullmatch(r"[1-9]\d{0,9}", item):
+        if not re.fullmatch(r"[1-9]\d{0,9}", item) or int(item) > LARGEST_INTEGER:
             raise ValueError(f"{item!r} is not a taxonomy id; write numbers with commas, for example 562,9606")
     return ",".join(map(str, sorted({int(item) for item in items})))
 

@@ -61,7 +61,7 @@ UNLISTED_CHOICES = {
     ("blastp", "matrix"): _MATRICES | {"IDENTITY"},
     ("tblastn", "matrix"): _MATRICES | {"IDENTITY"},
     ("blastx", "matrix"): _MATRICES,
-    ("tblastx", "matrix"): _MATRICES,
+    ("tblastx", "matrix"): _MATRICES | {"IDENTITY"},
     ("psiblast", "matrix"): _MATRICES,
     ("deltablast", "matrix"): _MATRICES,
 }

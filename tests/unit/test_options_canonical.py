@@ -17,7 +17,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "max_target_seqs": st.integers(1, 10_000),
     "max_hsps": st.integers(1, 100),
     "qcov_hsp_perc": st.floats(0, 100),
-    "query_loc": st.tuples(st.integers(1, 99), st.integers(0, 99)).map(lambda pair: f"{pair[0]}-{sum(pair)}"),
+    "query_loc": st.tuples(st.integers(1, 99), st.integers(1, 99)).map(lambda pair: f"{pair[0]}-{sum(pair)}"),
     "dbsize": st.integers(0, 2**63 - 1),
     "seg": st.sampled_from(["yes", "no", "12 2.2 2.5", "10 1.8 2.1"]),
     "soft_masking": st.booleans(),

@@ -102,15 +102,15 @@ OPTIONS = (
     ),
     _matrix(
         kind=Annotated[Literal[*_MATRICES], BeforeValidator(upper)],
-        programs={"blastx", "tblastx", "psiblast", "deltablast"},
-        independent_in=_PROTEIN | {"tblastx"},
-        by_task=dict.fromkeys((*PROTEIN_TASKS, "tblastx"), "BLOSUM62"),
+        programs={"blastx", "psiblast", "deltablast"},
+        independent_in=_PROTEIN,
+        by_task=dict.fromkeys(PROTEIN_TASKS, "BLOSUM62"),
     ),
     _matrix(
         kind=Annotated[Literal[*_MATRICES, "IDENTITY"], BeforeValidator(upper)],
-        programs={"blastp", "tblastn"},
-        independent_in=_PROTEIN,
-        by_task={**dict.fromkeys(PROTEIN_TASKS, "BLOSUM62"), "blastp-short": "PAM30"},
+        programs={"blastp", "tblastn", "tblastx"},
+        independent_in=_PROTEIN | {"tblastx"},
+        by_task={**dict.fromkeys((*PROTEIN_TASKS, "tblastx"), "BLOSUM62"), "blastp-short": "PAM30"},
     ),
     _gap_cost(
         "gapopen",
