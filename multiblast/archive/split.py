@@ -42,7 +42,8 @@ _CASE_MASK, _INDEX_NAME = _option(b"LCaseMask"), _option(b"MbIndexName")
 _NO_OPTIONS = re.compile(rb",\n      program-options \{\n      \}")
 # As computed for the batch's first query, or for one before it: the last option, unless the user chose it.
 _SEARCH_SPACE = re.compile(
-    rb',\n        \{\n          name "EffectiveSearchSpace",\n          value big-integer \d+\n        \}(?=\n      \})'
+    rb',\n        \{\n          name "EffectiveSearchSpace",\n          value big-integer -?\d+\n        \}'
+    rb"(?=\n      \})"
 )
 
 

@@ -46,7 +46,7 @@ _OPTION = re.compile(
 _PROGRAM = re.compile(rb'\n      program "(\w+)",\n      service "([\w-]+)",')
 _REAL = rb"(?:\{ (-?\d+), 10, (-?\d+) \})"
 _BLOCK = re.compile(rb"lambda %s,\n        k %s,\n        h %s,\n        gapped (TRUE|FALSE)" % (_REAL, _REAL, _REAL))
-_SEARCH_SPACE = re.compile(rb'"Effective search space used: (\d+)"')
+_SEARCH_SPACE = re.compile(rb'"Effective search space used: (-?\d+)"')
 _ADJUSTMENT = re.compile(rb'"Length adjustment: (-?\d+)"')
 _RANGE = re.compile(
     rb'name "RequiredStart",\s+value integer (\d+)\s+\},\s+\{\s+name "RequiredEnd",\s+value integer (\d+)\s'
@@ -143,6 +143,8 @@ class SearchRequest:
         letters = (self._number("DbLength") or database.letters) // self.subject_step
         adjustment = length_adjustment(parameters, correction, length, DatabaseSize(letters, database.sequences))
         space = self._chosen_space or max(1, letters - database.sequences * adjustment) * (length - adjustment)
+        # With a large `-dbsize` it is more than BLAST+'s numbers hold, which go on from the other end.
+        space = (space + 2**63) % 2**64 - 2**63
         return QueryStatistics(ungapped, parameters if self.gapped else None, space, adjustment)
 
     def parameters_of_strands(self, query: ArchivedQuery) -> list[KarlinAltschul | None]:

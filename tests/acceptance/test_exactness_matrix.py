@@ -99,7 +99,9 @@ def _size(database: Path, kind: str) -> DatabaseSize:
     [
         ("blastp", "proteins", "proteins", []),
         ("blastp", "proteins", "proteins", ["-seg", "yes", "-soft_masking", "true", "-lcase_masking"]),
+        ("blastp", "proteins", "proteins", ["-dbsize", str(2**62)]),
         ("blastn", "nucleotides", "nucleotides", []),
+        ("blastn", "nucleotides", "nucleotides", ["-dbsize", str(10**18)]),
         ("blastn", "nucleotides", "nucleotides", ["-task", "blastn", "-strand", "minus", "-lcase_masking"]),
         ("tblastn", "proteins", "nucleotides", []),
         ("tblastn", "proteins", "nucleotides", ["-seg", "no", "-lcase_masking"]),
