@@ -10,7 +10,7 @@ from multiblast.database import JobKind
 from tasks.notices import send_notices
 from tasks.page import problems_on_page, show_facts
 from tasks.plugins import run_following, run_rounds, show_outcome, wake_who_asked
-from tasks.recovery import HOOKS, check_queued, reconcile, replace_dead_runs, run_again
+from tasks.recovery import HOOKS, check_queued, end_cancelled_runs, reconcile, replace_dead_runs, run_again
 from tasks.reports import format_report, show_report
 from tasks.runs import task_runner
 from tasks.search import FlowSearch
@@ -21,15 +21,16 @@ async def reconcile_jobs() -> int:
     """Find jobs in progress whose run died, as when a worker was killed, and run them again.
 
     A job whose run was cancelled is cancelled. One that loses its third run in a row has failed.
-    Another run takes the place of one that died before its job began.
+    Another run takes the place of one that died before its job began. One that was cancelled and does not end
+    is Cancelled.
     Notices and webhooks that could not be sent then are sent now.
 
     Returns:
         How many jobs are on their way to be run.
     """
     reconciled = reconcile()
-    replaced, notices = replace_dead_runs(), send_notices()
-    facts = asdict(reconciled) | {"runs started again": replaced} | asdict(notices)
+    replaced, cancelled, notices = replace_dead_runs(), end_cancelled_runs(), send_notices()
+    facts = asdict(reconciled) | {"runs started again": replaced, "runs that were to end": cancelled} | asdict(notices)
     await show_facts("reconciled", "Jobs and their runs", facts)
     return len(run_again(reconciled.waiting)) if reconciled.waiting else 0
 

@@ -27,6 +27,7 @@ from tasks.page import end_search_shown, lead_on
 _RUNS_A_REQUEST = 200
 _STARTS = 3
 _PATIENCE = timedelta(minutes=5)  # with a run that a worker is starting
+_GRACE = timedelta(minutes=1)  # for a run that is being cancelled: a worker kills it after half of that
 _AGAIN = re.compile(r"again-(\d+)-")  # how the idempotency key of a run in place of another begins
 _REMEMBERED = timedelta(days=1)  # a run that crashed
 _SUBMISSIONS = [
@@ -80,11 +81,10 @@ def replace_dead_runs(patience: timedelta = _PATIENCE) -> int:
         name = client.read_flow_run(UUID(flow_run.id)).work_pool_name
         if name is None:  # called by a script
             return 0
-        in_pool = WorkPoolFilter.model_validate({"name": {"any_": [name]}})
         is_starting = _runs_where(state={"name": {"any_": ["Pending", "Submitting"]}})
         has_crashed = _runs_where(state={"name": {"any_": ["Crashed"]}}, end_time={"after_": now - _REMEMBERED})
         ours = FlowFilter.model_validate({"name": {"any_": _SUBMISSIONS}})
-        limits: Any = {"work_pool_filter": in_pool, "limit": _RUNS_A_REQUEST}
+        limits: Any = {"work_pool_filter": _pool_named(name), "limit": _RUNS_A_REQUEST}
         pending = client.read_flow_runs(flow_run_filter=is_starting, **limits)
         crashed = client.read_flow_runs(flow_filter=ours, flow_run_filter=has_crashed, **limits)
         seconds_suffice = client.read_work_pool(name).type == "process"
@@ -95,6 +95,27 @@ def replace_dead_runs(patience: timedelta = _PATIENCE) -> int:
             if run.state and run.state.timestamp < now - patience and (seconds_suffice or not run.infrastructure_pid)
         ]
         return sum(_replace(client, run) for run in dead)
+
+
+def end_cancelled_runs(patience: timedelta = _GRACE) -> int:
+    """Call those runs of our work pool cancelled that have long been about to be; return how many.
+
+    Prefect leaves so for good what is cancelled while a worker starts it, or when its worker has been killed.
+    """
+    with get_client(sync_client=True) as client:
+        if (name := client.read_flow_run(UUID(flow_run.id)).work_pool_name) is None:  # called by a script
+            return 0
+        runs = client.read_flow_runs(
+            work_pool_filter=_pool_named(name),
+            flow_run_filter=_runs_where(state={"type": {"any_": ["CANCELLING"]}}),
+            limit=_RUNS_A_REQUEST,
+        )
+        left = [run for run in runs if run.state and run.state.timestamp < datetime.now(UTC) - patience]
+        for run in left:
+            client.set_flow_run_state(run.id, Cancelled(message="It was cancelled, and did not end."), force=True)
+    for run in left:
+        dismiss_helpers(run.id)
+    return len(left)
 
 
 def _lead_from_dead_runs(client: SyncPrefectClient, job_id: str, to: FlowRun) -> None:
@@ -121,6 +142,10 @@ def _replace(client: SyncPrefectClient, run: FlowRun) -> bool:
     )
     lead_on(client, run.id, another)
     return True
+
+
+def _pool_named(name: str) -> WorkPoolFilter:
+    return WorkPoolFilter.model_validate({"name": {"any_": [name]}})
 
 
 def _runs_where(**conditions: Any) -> FlowRunFilter:

@@ -17,7 +17,7 @@ from prefect.client.schemas.objects import State
 from prefect.context import TaskRunContext
 from prefect.exceptions import TerminationSignal
 from prefect.futures import PrefectFuture, wait
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 from prefect.states import Completed
 
 from blocks.services import services
@@ -176,9 +176,13 @@ class FlowSearch(Steps):
         return job
 
     def fail(self, error: BaseException) -> None:
-        """Note that the run ended in an error, or was cancelled; one that is stopped leaves its job in progress."""
+        """Note that the run ended in an error, or was cancelled; one that is stopped leaves its job in progress.
+
+        What stops a deployment's run reaches it in several ways; only the server knows whether it is cancelled.
+        """
         board.end(self._job_id)
-        if isinstance(error, TerminationSignal):
+        stopped = (asyncio.CancelledError, KeyboardInterrupt) if deployment.id else ()
+        if isinstance(error, (TerminationSignal, *stopped)):
             cancel_at_once(flow_run.id)
             return
         if isinstance(error, Exception | asyncio.CancelledError | KeyboardInterrupt):

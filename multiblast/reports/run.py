@@ -109,8 +109,8 @@ class ReportRun:
             made = write_report(source, report, version)
             engine.resolver.check_unchanged(context)
         except BaseException as error:
-            # The job stays in progress, and reconciling lets it be made again.
-            if is_outage(error) or self._dropped():
+            # The job stays in progress, as where a signal stops its run, and reconciling lets it be made again.
+            if is_outage(error) or self._dropped() or not isinstance(error, Exception | KeyboardInterrupt):
                 raise
             stderr = error.stderr if isinstance(error, ProgramError) else ""
             if isinstance(error, KeyboardInterrupt):

@@ -133,7 +133,8 @@ def test_parameter_that_a_flow_does_not_have_is_refused_before_a_run_crashes_by_
     for deployment in ("submit-blastp", "make-report", "reconcile-jobs"):
         found = api.client.get(f"/deployments/name/{deployment}/{deployment}").json()
         given = {"job": "x", "query": ">a\nMKV\n", "targets": ["demo/examples/proteins"]}
-        parameters = {name: given[name] for name in found["parameter_openapi_schema"]["required"]} | {"file": "x"}
+        fields = found["parameter_openapi_schema"]["properties"]
+        parameters = {name: given[name] for name in given.keys() & fields.keys()} | {"file": "x"}
         answer = api.client.post(f"/deployments/{found['id']}/create_flow_run", json={"parameters": parameters})
         assert answer.status_code == 409
         assert "('file' was unexpected)" in answer.json()["detail"]
@@ -215,6 +216,24 @@ def test_run_whose_job_is_cancelled_elsewhere_is_cancelled_too(
     shown = api.client.post("/artifacts/filter", json=body).json()
     assert not [one for one in shown if " left" in str(one["description"])]
     assert not blast_processes(live["MULTIBLAST_HOME"])
+
+
+def test_run_that_is_stopped_leaves_its_job_in_progress(
+    api: Api, live: dict[str, str], multiblast: Callable[..., Any], examples: Path
+) -> None:
+    """As by `make down`: nobody has cancelled the job, and reconcile-jobs lets it go on."""
+    with gzip.open(examples / "proteins.fasta.gz", "rt") as file:
+        query = "".join(f">{record}" for record in file.read().split(">")[1:200])
+    run = api.start("submit-query", query=query, targets=["demo/examples/proteins"], options={"evalue": 0.43})
+    wait_for(lambda: blast_processes(live["MULTIBLAST_HOME"]))
+    found = api.client.get(f"/flow_runs/{run['id']}").json()
+    os.kill(int(found["infrastructure_pid"].rpartition(":")[2]), signal.SIGTERM)
+    assert api.ended(run)["state_type"] == "CRASHED"
+    wait_for(lambda: not blast_processes(live["MULTIBLAST_HOME"]))
+    job = next(tag for tag in found["tags"] if len(tag) == 32)
+    running = json.loads(multiblast("jobs", "list", "--status", "in-progress", "--json").stdout)
+    assert job in [one["queryJobID"] for one in running]
+    assert multiblast("jobs", "cancel", job).returncode == 0
 
 
 def zygote(live: dict[str, str]) -> psutil.Process | None:

@@ -152,6 +152,21 @@ def test_run_that_was_to_start_when_its_worker_died_is_replaced(
     assert read(prefect_api, another)["state_type"] == "COMPLETED"
 
 
+def test_run_that_was_cancelled_while_a_worker_started_it_is_cancelled(
+    live: dict[str, str], prefect_api: httpx.Client
+) -> None:
+    """Prefect leaves it Cancelling for good."""
+    run = start(prefect_api, "rescan-targets", state="PENDING")  # as the worker has it
+    prefect_api.post(f"/flow_runs/{run}/set_state", json={"state": {"type": "CANCELLING"}}).raise_for_status()
+    call = "from datetime import timedelta; from tasks.recovery import end_cancelled_runs as end"
+    call += "; print(end(), end(timedelta(0)))"
+    environment = {**live, "PREFECT_API_URL": f"{live['UI_URL']}/api", "PREFECT__RUNTIME__FLOW_RUN__ID": run}
+    done = subprocess.run([sys.executable, "-c", call], env=environment, cwd=ROOT, capture_output=True, check=True)
+    patient, impatient = map(int, done.stdout.split())
+    assert (patient, impatient >= 1) == (0, True)
+    assert read(prefect_api, run)["state_type"] == "CANCELLED"
+
+
 def test_submission_that_crashed_before_its_job_began_is_replaced_twice(
     live: dict[str, str], prefect_api: httpx.Client
 ) -> None:
