@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from multiblast.reports.early_parts import EarlyParts
 
 _SMALL_BYTES = 16 << 20  # of archives, uncompressed
+_SHOWN = 20  # files, in a message
 _SMALL_SEQUENCES = 10_000  # whose sizes are summed in some hundredths of a second
 
 
@@ -284,18 +284,18 @@ class Reports(JobDoor):
         Raises:
             NotFoundError, NotAllowedError, ConflictError: as `file`.
         """
-        report = self._complete(requester, job_id)
-        files = {file.name: file for file in files_of(report)}
-        if name not in files:
-            raise NotFoundError("report file", name[:60], f"the report has {', '.join(files)}")
-        found = files[name]
-        if is_long_ago(report.used_at):
-            self.jobs.touch([job_id, report.query_job_id])
-        kind = FORMATS[report.formatting["formatType"]].media_type
-        media_type = "text/html" if report.formatting.get("html") else kind
-        if name.endswith(".zip"):
-            media_type = "application/zip"
-        return StoredFile(name, found.size, media_type, digest("file/1", found.key), self._engine.store, found.key)
+        report = self._used(requester, job_id)
+        files = files_of(report)
+        found = next((file for file in files if file.name == name), None)
+        if found is None:
+            there = ", ".join([*(file.name for file in files[:_SHOWN]), *["…"][: len(files) > _SHOWN]])
+            raise NotFoundError("report file", name[:60], f"the report has {there}")
+        return self._stored(report, found)
+
+    def stored_files(self, requester: Requester, job_id: str) -> list[StoredFile]:
+        """Look up all files of a complete report, of which there may be one for each sequence: see `stored_file`."""
+        report = self._used(requester, job_id)
+        return [self._stored(report, file) for file in files_of(report)]
 
     def fetch(self, requester: Requester, job_id: str, directory: Path, *, overwrite: bool = False) -> list[Path]:
         """Write the files of a complete report into a directory, each whole or not at all; all but the zip of them.
@@ -303,9 +303,8 @@ class Reports(JobDoor):
         Raises:
             NotFoundError, ConflictError: as `file`; or something else of such a name is there: see `write_outputs`.
         """
-        names = [file.name for file in files_of(self._complete(requester, job_id)) if not file.name.endswith(".zip")]
-        outputs = [FileOutput(name, partial(self.file, requester, job_id, name)) for name in names]
-        return write_outputs(outputs, directory, overwrite=overwrite)
+        outputs = [FileOutput(file.name, file.open) for file in self.stored_files(requester, job_id)]
+        return write_outputs([one for one in outputs if one.name != "report.zip"], directory, overwrite=overwrite)
 
     def hits(self, requester: Requester, query_job_id: str, **choice: Any) -> HitPage:
         """Return a page of a complete query job's hits; the table they come from is made at the first time.
@@ -381,6 +380,17 @@ class Reports(JobDoor):
         """Return what the formatter wrote to standard error; often nothing."""
         self._access.check_read(requester, job_id, JobKind.REPORT)
         return Errors(stderr=self.jobs.report(job_id).stderr)
+
+    def _used(self, requester: Requester, job_id: str) -> ReportJob:
+        report = self._complete(requester, job_id)
+        if is_long_ago(report.used_at):
+            self.jobs.touch([job_id, report.query_job_id])
+        return report
+
+    def _stored(self, report: ReportJob, file: ReportFile) -> StoredFile:
+        kind = "text/html" if report.formatting.get("html") else FORMATS[report.formatting["formatType"]].media_type
+        media_type = "application/zip" if file.name.endswith(".zip") else kind
+        return StoredFile(file.name, file.size, media_type, digest("file/1", file.key), self._engine.store, file.key)
 
     def _complete(self, requester: Requester, job_id: str) -> ReportJob:
         self._access.check_read(requester, job_id, JobKind.REPORT)

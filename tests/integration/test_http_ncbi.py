@@ -22,12 +22,15 @@ from Bio import Blast
 from Bio.Blast import NCBIWWW, NCBIXML
 from uv import find_uv_bin
 
+from multiblast.accounts import Access
 from multiblast.actions import Queries
 from multiblast.database import JobStatus
+from multiblast.reports import Formatting
 from multiblast.search.searched_job import MOST_ROWS
 from multiblast.services import Services
 from multiblast.settings import HttpRules, Policy
 from tests.support.http_service import HereStarter, serving
+from tests.support.people import ADMINISTRATOR
 
 NCBIWWW.email = Blast.email = "tests@example.org"
 EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
@@ -207,6 +210,34 @@ def test_pages_are_as_scripts_read_them(client: httpx.Client, fasta: Path) -> No
     gone = client.get("/Blast.cgi", params={"CMD": "Get", "RID": rid, "FORMAT_TYPE": "XML"})
     assert (gone.status_code, STATUS.findall(gone.text)) == (404, ["UNKNOWN"])
     assert client.get("/Blast.cgi", params={"CMD": "Get", "FORMAT_OBJECT": "SearchInfo", "RID": rid}).status_code == 200
+
+
+def test_report_is_looked_up_once_however_many_files_it_has(
+    client: httpx.Client, services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is one for each sequence; to look for each among all of them takes minutes where there are thousands."""
+    looked: list[str] = []
+    check = Access.check_read
+    monkeypatch.setattr(Access, "check_read", lambda *given: looked.append(given[2]) or check(*given))
+    counts = []
+    for number in (2, 9):
+        query = "".join(f">f{one}\nMKVLAAGIVGKVLLL{'AGKLMNPQR'[one]}PWQRTY\n" for one in range(number))
+        search = {"CMD": "Put", "PROGRAM": "blastp", "DATABASE": DATABASE, "QUERY": query}
+        [rid] = re.findall("RID = (.*)", client.post("/Blast.cgi", data=search).text)
+        found = b""
+        while not found.startswith(b"PK"):
+            looked.clear()
+            found = client.get("/Blast.cgi", params={"CMD": "Get", "RID": rid, "FORMAT_TYPE": "JSON2"}).content
+        looked.clear()
+        found = client.get("/Blast.cgi", params={"CMD": "Get", "RID": rid, "FORMAT_TYPE": "JSON2"}).content
+        assert len(zipfile.ZipFile(io.BytesIO(found)).namelist()) == number + 1
+        report = Formatting.read("13")
+        written = services.reports.fetch(
+            ADMINISTRATOR, services.reports.submit(ADMINISTRATOR, looked[0], report), tmp_path / str(number)
+        )
+        assert len(written) == number + 1
+        counts.append(len(looked))
+    assert counts[0] == counts[1]
 
 
 def test_hits_of_the_last_of_many_sequences_are_known(client: httpx.Client) -> None:

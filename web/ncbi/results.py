@@ -23,14 +23,13 @@ _INDEXED = re.compile(rb"report(\.json|\.xml)?_")  # how the first file, an inde
 
 def result(reports: Reports, who: Requester, report_id: str, request_id: str, wanted: Wanted) -> StreamAnswer:
     """Return the answer with a finished report; its first piece is long enough for clients that look at it first."""
-    names = [file.name for file in reports.files(who, report_id)]
+    files = reports.stored_files(who, report_id)
     if wanted.is_zip:
-        files = [reports.stored_file(who, report_id, name) for name in names if name != _ZIP]
-        spool = _zipped(files, request_id)
+        spool = _zipped([file for file in files if file.name != _ZIP], request_id)
         length = spool.seek(0, 2)
         spool.seek(0)
         return StreamAnswer(lambda: spool, length, 200, {"Content-Type": "application/zip"})
-    file = reports.stored_file(who, report_id, names[0])
+    file = files[0]
     start, end = b"", b""
     if wanted.is_text:
         start, end = pages.TEXT_START.encode(), pages.TEXT_END.encode()
