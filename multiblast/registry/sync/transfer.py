@@ -247,6 +247,9 @@ def _compare(row: Row, other: Row, destination: Endpoint, graph: RowGraph, state
         if ours and theirs and ours != theirs:
             reason = f"object {row.uuid} has the content {theirs} at {destination.name}, and {ours} here"
             state.troubles[row.id] = (ItemResult.CONFLICT, reason)
+    elif isinstance(row, DataProductRow) and isinstance(other, DataProductRow):  # which came since `_compare_products`
+        hashes = contents_of(destination.read(ObjectRow, [other.object]), destination)
+        _compare_contents(row, other, hashes, destination, graph, state)
 
 
 def _create_shared(
@@ -302,18 +305,26 @@ def _compare_products(graph: RowGraph, destination: Endpoint, state: TransferSta
     ]
     hashes = contents_of(destination.read(ObjectRow, {other.object for _, other in found}), destination)
     for row, other in found:
-        item = graph.get(ObjectRow, row.object)
-        if other.object not in hashes:
-            state.troubles[row.id] = (ItemResult.FAILED, f"{destination.name} does not say what {row.name} is there")
-            continue
-        ours, others = (graph.sha1(item) if item else ""), hashes[other.object]
-        if ours and others and ours != others:
-            reason = conflict(row.version, row.name, others, destination.name, ours)
-            state.troubles[row.id] = (ItemResult.CONFLICT, reason)
-            continue
-        state.there[row.id] = other.reference
-        if item is not None:
-            state.there.setdefault(item.id, other.object)
+        _compare_contents(row, other, hashes, destination, graph, state)
+        if row.id not in state.troubles:
+            state.there[row.id] = other.reference
+            if (item := graph.get(ObjectRow, row.object)) is not None:
+                state.there.setdefault(item.id, other.object)
+
+
+def _compare_contents(  # noqa: PLR0913, PLR0917 - a row here and there, and how to find out
+    row: DataProductRow, other: DataProductRow, hashes: Mapping[str, str], destination: Endpoint, graph: RowGraph,
+    state: TransferState,
+) -> None:  # fmt: skip
+    """Note as trouble that a data product is there with another content; ``hashes`` are those of objects there."""
+    item = graph.get(ObjectRow, row.object)
+    if other.object not in hashes:
+        state.troubles[row.id] = (ItemResult.FAILED, f"{destination.name} does not say what {row.name} is there")
+        return
+    ours, others = (graph.sha1(item) if item else ""), hashes[other.object]
+    if ours and others and ours != others:
+        reason = conflict(row.version, row.name, others, destination.name, ours)
+        state.troubles[row.id] = (ItemResult.CONFLICT, reason)
 
 
 def conflict(version: str, name: str, content: str, registry: str, other: str) -> str:  # noqa: D103 - it says it itself
