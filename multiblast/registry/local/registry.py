@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Engine, and_, func, insert, make_url, or_
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, SQLModel, col, select
 
-from multiblast.database import Database, among, utc_now
+from multiblast.database import Database, among, is_postgresql, utc_now
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, ObjectMissingError
 from multiblast.files import make_private
 from multiblast.registry.local.files import Checksums, Files
@@ -34,6 +34,7 @@ from multiblast.registry.model.tables import (
 from multiblast.settings import home
 from multiblast.stores import LocalStore, Store
 
+_WRITERS = 0x666169722D726567  # "fair-reg": the number of their lock, in each database
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
 
@@ -120,6 +121,10 @@ class Registry:
         while self._private:
             make_private(self._private.pop())
         with self.database.write() as session:
+            if is_postgresql(session):
+                # One writes at a time, as on SQLite: what is not there is not made by others meanwhile, and rows can be
+                # seen in the order of their numbers, by which a pull finds what is new.
+                session.execute(select(func.pg_advisory_xact_lock(_WRITERS)))
             self._current.session = session
             try:
                 yield

@@ -35,16 +35,19 @@ class Push(Transfer):
             known_secrets(registry.directory, (*registry.secrets, *remote.secrets), Remotes(registry).addresses())
         )
 
-    def _staged(self) -> list[Item]:
-        with self._registry.session() as session:
-            marks = session.exec(select(Staged).order_by(Staged.kind, Staged.row_id)).all()  # type: ignore[arg-type]  # columns
-        objects, runs = ([str(mark.row_id) for mark in marks if mark.kind == kind] for kind in ("object", "code_run"))
-        return [*self._registry.read(ObjectRow, objects), *self._registry.read(CodeRunRow, runs)]
+    def _staged(self) -> Iterator[Sequence[Item]]:
+        """Yield what was committed, some at a time."""
+        for kind in (ObjectRow, CodeRunRow):
+            with self._registry.session() as session:
+                mine = select(Staged.row_id).where(Staged.kind == kind.kind).order_by(Staged.row_id)  # type: ignore[arg-type]  # a column
+                numbers = session.exec(mine).all()
+            for some in in_portions(numbers, _PORTION):
+                yield self._registry.read(kind, map(str, some))
 
     def plan(self) -> TransferSummary:
         """Return what a push would do, without doing it: what the remote has is asked, nothing is made there."""
         summary = TransferSummary()
-        for portion in in_portions(self._staged(), _PORTION):
+        for portion in self._staged():
             summary.outcomes += self._push(portion, summary, dry_run=True)
         answer = [(outcome.item, outcome.result.value, outcome.size_bytes) for outcome in summary.outcomes]
         summary.answer = digest("registry-push/1", [self._registry.name, self._remote.name, answer])
@@ -53,7 +56,7 @@ class Push(Transfer):
     def run(self, progress: Progress = no_progress) -> TransferSummary:
         """Push what was committed; ``progress`` is called with each item that is done."""
         summary = TransferSummary()
-        for portion in in_portions(self._staged(), _PORTION):
+        for portion in self._staged():
             for outcome in self._push(portion, summary, dry_run=False):
                 summary.outcomes.append(outcome)
                 progress(outcome)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from concurrent.futures import ThreadPoolExecutor, wait
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
@@ -70,3 +70,56 @@ def test_registry_pushes_at_the_same_moment_both_succeed(
     for shared in ("namespace", "author", "file_type"):
         rows = [row.fields for row in hubs[0].since(ROWS[shared], 0)]
         assert len(rows) == 1, rows
+
+
+def test_registry_records_at_the_same_moment_both_succeed(
+    locals_: Callable[..., Any], new_database: Callable[[str], str]
+) -> None:
+    """As of runs that end together on several machines, and read the same database."""
+    url, ways = new_database("postgresql"), range(4)
+    registries, barrier = [locals_(f"worker{number}", url) for number in ways], Barrier(len(ways), timeout=20)
+    for registry in registries:
+        registry.newest("object")  # opened
+
+    def record(number: int) -> set[int]:
+        made = set[int]()
+        for name in range(10):
+            barrier.wait()
+            made.add(
+                registries[number].product(f"databases/{name}", f"the same {name}", namespace=f"of{name}").product_id
+            )
+        return made
+
+    with ThreadPoolExecutor(len(ways)) as pool:
+        done = list(pool.map(record, ways))
+    assert len(done[0]) == 10
+    assert all(made == done[0] for made in done)
+
+
+def test_registry_row_that_is_committed_late_is_no_older_than_what_was_seen(
+    locals_: Callable[..., Any], new_database: Callable[[str], str]
+) -> None:
+    """A pull looks only for rows that are newer than the newest one it saw, by their numbers."""
+    url = new_database("postgresql")
+    first, second, reader = locals_("one", url), locals_("two", url), locals_("three", url)
+    began, end, seen = Event(), Event(), dict[str, int]()
+
+    def slowly() -> None:
+        with first.transaction():
+            first.author("Slow")
+            began.set()
+            end.wait(30)
+
+    def quickly() -> None:
+        second.author("Quick")
+
+    with ThreadPoolExecutor(2) as pool:
+        slow = pool.submit(slowly)
+        assert began.wait(30)
+        quick = pool.submit(quickly)
+        wait([quick], timeout=0.5)
+        seen["newest"] = reader.newest("author")
+        end.set()
+        slow.result()
+        quick.result()
+    assert len(reader.since(ROWS["author"], seen["newest"])) == 2
