@@ -3,6 +3,7 @@
 # ruff: noqa: N815 - the members are spelled as 1.x spells them
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -327,6 +328,19 @@ def test_legacy_errored_job_has_a_description(client: httpx.Client, services: Se
     services.queries.jobs.move_query([made], JobStatus.QUEUED, "for the test")
     services.queries.jobs.move_query([made], JobStatus.FAILED, "out of memory")
     assert client.get(f"/jobs/{made}").json()["description"] == "out of memory"
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzipped"])
+@pytest.mark.parametrize("letters", [30, 2_000_000])
+def test_legacy_query_has_as_many_sequences_as_its_client_allows(
+    client: httpx.Client, pack: Callable[[bytes], bytes], letters: int
+) -> None:
+    """However large: a large one comes as a file."""
+    query = pack(b">one\n%b\n>two\nMKVLAAGIVGKVLLLPW\n" % (b"MKVLAAGIVG" * (letters // 10)))
+    properties = {"site": "demo", "targets": TARGETS, "config": {"tool": "blastp"}, "maxSequences": 1}
+    files = {"properties": (None, json.dumps(properties)), "query": ("q.fasta", query)}
+    refused = client.post("/jobs", files=files)
+    assert (refused.status_code, refused.json()["errors"]["byKey"]) == (422, {"query": ["more than 1 sequences"]})
 
 
 def test_legacy_ids_suffice_for_accounts_where_the_policy_says_so(

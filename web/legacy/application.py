@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from fastapi import FastAPI, Request
@@ -16,7 +17,9 @@ from multiblast.actions.answers import QueryDetails, ReportDetails
 from multiblast.actions.job_door import JobDoor
 from multiblast.database import JobKind
 from multiblast.errors import ConflictError, InvalidInputError, NotFoundError, Problem
+from multiblast.sequences.fasta import text_blocks
 from multiblast.services import Services
+from multiblast.settings import QueryLimits
 from multiblast.upkeep.reconciliation import Waiting
 from web import query_routes
 from web.bodies import job_request, read_object
@@ -90,7 +93,7 @@ async def _create_job(request: Request, service: ServiceOfRequest, caller: Calle
             raise InvalidInputError(Problem(f"choose one of {', '.join(TOOLS)}", "config.tool"))
         query = file or str(config.get("query") or "").encode(errors="replace")
         most = given.get("maxSequences")
-        if isinstance(most, int) and isinstance(query, bytes) and (b"\n" + query).count(b"\n>") > most:
+        if isinstance(most, int) and await run_in_threadpool(_has_more, query, most, service.services.limits):
             raise InvalidInputError(Problem(f"more than {most} sequences", "query"))
         notes = notes_of(given, config)
 
@@ -102,6 +105,17 @@ async def _create_job(request: Request, service: ServiceOfRequest, caller: Calle
         job_id, waiting = await run_in_threadpool(create)
     service.runs.begin_all(waiting)
     return _json({"jobId": job_id})
+
+
+def _has_more(query: bytes | Path, most: int, limits: QueryLimits) -> bool:
+    """Return whether there are more titles of sequences in a query; one that is too large is refused later."""
+    count, size, last = 0, 0, b"\n"
+    for block in text_blocks(query):
+        count, size = count + (last + block).count(b"\n>"), size + len(block)
+        if count > most or size > limits.query_bytes > 0:
+            break
+        last = block[-1:] or last
+    return count > most
 
 
 def _job_config(given: Mapping[str, Any]) -> dict[str, Any]:
