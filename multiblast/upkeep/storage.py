@@ -204,13 +204,14 @@ class StorageUpkeep:
         return removed
 
     def _begun(self) -> datetime:
-        """Return when the database began to use the store.
+        """Return when the database began to use the store, or its oldest job was recorded, which never goes.
 
         What is older, and unknown to it, may be in records that were lost, or are to be copied to it: it stays.
         """
         with self._database.read() as session:
             since = session.exec(select(StoreIdentity.since)).first()
-        return (since or utc_now()) - _CLOCKS_DIFFER_BY
+            oldest = session.exec(select(func.min(QueryJob.created_at))).one()
+        return min(filter(None, (since, oldest)), default=utc_now()) - _CLOCKS_DIFFER_BY
 
     def _remove_unknown(self, kind: ObjectKind, since: datetime, before: datetime, cutoff: datetime) -> int:
         removed = 0

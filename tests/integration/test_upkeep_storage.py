@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from multiblast.database import (
     Database,
@@ -86,6 +87,23 @@ def test_database_that_begins_anew_takes_nothing_from_the_store_whose_records_co
     assert anew.storage_upkeep.verify().is_nothing
     assert search_whole(anew, fasta(proteins[:1])).reused == 1
     assert job.status == "complete"
+
+
+def test_sweep_removes_what_is_as_old_as_the_database_though_its_store_was_marked_later(
+    services: Services, search_whole: SearchWhole, proteins: list[Sequence]
+) -> None:
+    """As where an earlier version, which knew no marks, had made it."""
+    search_whole(services, fasta(proteins[:1]), user="ann")
+    with services.database.write() as session:
+        session.exec(update(QueryJob).values(created_at=utc_now() - timedelta(days=9)))
+    services.store.put("packs/aa/lost", b"lost")
+    services.store.put("packs/aa/older", b"of another")
+    for key, days in (("packs/aa/lost", 8), ("packs/aa/older", 10)):
+        was = (utc_now() - timedelta(days=days)).timestamp()
+        os.utime(services.store.locate(key), (was, was))
+    before = objects(services, "packs/")
+    assert services.storage_upkeep.sweep().unknown == 1
+    assert before - objects(services, "packs/") == {"packs/aa/lost"}
 
 
 class _SweptStore(LocalStore):
