@@ -49,6 +49,19 @@ def test_shared_job_is_read_until_its_reader_signs_out(services: Services, brows
     assert browser.get(f"/jobs/{job}").status_code == 403
 
 
+def test_guest_who_signs_out_is_shown_how_to_come_back(browser: httpx.Client) -> None:
+    one = {"query": (None, PROTEIN), "database": (None, "protein:demo/examples/proteins")}
+    job = sent(browser, "/", **one).headers["location"]
+    asked = sent(browser, "/sign-out")
+    token = re.search(r'aria-label="Your token" readonly value="([^"]+)"', asked.text)
+    assert token
+    assert browser.get(job).status_code == 200
+    assert sent(browser, "/sign-out", sure=(None, "yes")).status_code == 303
+    assert browser.get(job).status_code == 403
+    assert sent(browser, "/sign-in", token=(None, token[1])).status_code == 303
+    assert browser.get(job).status_code == 200
+
+
 def test_text_and_file_at_once_are_refused(services: Services, browser: httpx.Client) -> None:
     """One of them would not be searched."""
     two = {"query": (None, PROTEIN), "file": ("q.fasta", f">q\n{PROTEIN}\n")}

@@ -51,8 +51,13 @@ async def sign_in(request: Request, service: ServiceOfRequest, visitor: VisitorO
 
 @router.post("/sign-out")
 async def sign_out(request: Request, visitor: VisitorOfRequest) -> Response:
-    """Forget the session, and what was shared with this browser: the next at it may be somebody else."""
-    await sent_fields(request, visitor)
+    """Forget the session, and what was shared with this browser: the next at it may be somebody else.
+
+    A guest, of whom nothing else knows the token, is shown it before.
+    """
+    fields = await sent_fields(request, visitor)
+    if visitor.token and visitor.who.is_guest and "sure" not in fields:
+        return page(request, visitor, "sign_out.html")
     response = redirect("/")
     keep_session(request, response, "")
     forget_shares(request, response)
