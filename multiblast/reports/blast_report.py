@@ -41,6 +41,7 @@ def write_blast_report(  # noqa: PLR0913 - an archive, its report, and how it is
     parse_deflines: bool = False,
     part: tuple[int, int] | None = None,
     rounds: int = 1,
+    warned: bool = True,
     formatter: BlastFormatter | None = None,
 ) -> list[Path]:
     """Write a report into an existing directory; return its files, the one to open before those of single queries.
@@ -55,6 +56,7 @@ def write_blast_report(  # noqa: PLR0913 - an archive, its report, and how it is
         parse_deflines: Whether the archive has the ids that BLAST+ reads in titles.
         part: First and last letter, 0-based, that were searched of each query; by default as the archive states.
         rounds: How many psiblast was to search at most; 0 for no limit.
+        warned: Whether the program has its warnings about queries in reports.
         formatter: The program that formats; by default the one on the path.
 
     Raises:
@@ -69,7 +71,7 @@ def write_blast_report(  # noqa: PLR0913 - an archive, its report, and how it is
     if formatting.format == ARCHIVE:
         shutil.copyfile(first, output)
         return [output]
-    report = _report(first, formatting, formatter or BlastFormatter(), output, queries, part, parse_deflines)
+    report = _report(first, formatting, formatter or BlastFormatter(), output, queries, part, warned, parse_deflines)
     service = PrintedArchive(first).search().service
     if service == _PSIBLAST or (service == _DELTABLAST and rounds != 1):
         files = report.write_rounds([first, *archives], several=rounds != 1)
@@ -83,10 +85,10 @@ def write_blast_report(  # noqa: PLR0913 - an archive, its report, and how it is
 
 
 def print_part(
-    archive: Path, formatting: Formatting, *, part: tuple[int, int] | None, formatter: BlastFormatter
+    archive: Path, formatting: Formatting, *, part: tuple[int, int] | None, warned: bool, formatter: BlastFormatter
 ) -> Path:
     """Print a part of a report, of which the archive is one, into the file beside that, where a report takes it."""
-    report = _report(archive, formatting, formatter, archive, 0, part)
+    report = _report(archive, formatting, formatter, archive, 0, part, warned)
     return formatter.print(archive, report.arguments, report.complete_document if formatting.row.joint else None)
 
 
@@ -97,6 +99,7 @@ def _report(  # noqa: PLR0913, PLR0917 - what makes a report
     output: Path,
     queries: int,
     part: tuple[int, int] | None,
+    warned: bool,
     parse_deflines: bool = False,
 ) -> _Report:
     """Return a report of what was searched as this archive states."""
@@ -106,7 +109,7 @@ def _report(  # noqa: PLR0913, PLR0917 - what makes a report
         printed = printed_as(printed)
         row = replace(row, post_process=partial(complete_table, formatting=formatting))
     arguments = [*printed.arguments(), *(["-parse_deflines"] if parse_deflines else [])]
-    return _Report(row, arguments, formatter, output, queries, part)
+    return _Report(row, arguments, formatter, output, queries, part, warned)
 
 
 def _as_many_as_searched(formatting: Formatting, most: int | None) -> Formatting:
@@ -137,6 +140,7 @@ class _Report:
     output: Path
     queries: int
     part: tuple[int, int] | None
+    warned: bool
 
     def write(self, archive: Path, others: Iterable[Path] = ()) -> list[Path]:
         """Format all queries of a file by one process; other files at the same time."""
@@ -216,7 +220,8 @@ class _Report:
         return self.output.with_name("report.raw")
 
     def _rewriting(self, printed: PrintedArchive) -> Rewriting | None:
-        return self.format.post_process(replace(printed, part=self.part)) if self.format.post_process else None
+        printed = replace(printed, part=self.part, warned=self.warned)
+        return self.format.post_process(printed) if self.format.post_process else None
 
     def _write_files(self, archive: Path) -> list[Path]:
         """Format an archive into an index and one file per query; return the latter."""

@@ -178,10 +178,10 @@ class EarlyParts:
         with TemporaryDirectory(dir=self._place.name) as name:
             row = formatting.row
             (archive,) = source.archives(Path(name), together=row.together, prepare=row.prepare)
-            printed = print_part(archive, formatting, part=context.options.part, formatter=formatter)
-            part = Path(self._place.name) / f"{len(self._made)}-{identity}"
+            part, warned = context.options.part, source.warned
+            printed = print_part(archive, formatting, part=part, warned=warned, formatter=formatter)
             self._bytes += printed.stat().st_size
-            self._made[identity] = printed.rename(part)
+            self._made[identity] = printed.rename(Path(self._place.name) / f"{len(self._made)}-{identity}")
         return 1
 
     def _identity(self, children: Sequence[Child], first: int, formatting: Formatting, context: SearchContext) -> str:

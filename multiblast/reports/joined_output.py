@@ -45,12 +45,14 @@ class PrintedArchive:
         sections: Those of the report, if it is not of the whole file.
         part: First and last letter, 0-based, of the part of each query that was searched: an archive states
             it cut to the end of its batch's first query.
+        warned: Whether the program has its warnings about queries in reports.
     """
 
     archive: Path
     reports: int = 1
     sections: Sequence[Section] | None = None
     part: tuple[int, int] | None = None
+    warned: bool = True
 
     def search(self) -> SearchRequest:
         """Read what the archive states of the search."""
@@ -227,9 +229,9 @@ def _sam_joined(stream: BinaryIO) -> Iterator[bytes]:
 def annotate(printed: PrintedArchive, *, is_json: bool) -> Rewriting | None:
     """Put BLAST+'s notes, the gapped parameters of psiblast, and the lengths of parts into an XML or JSON report."""
     sections, search = printed.read_sections(), printed.search()
-    if not (search.part or any(section.note or section.gapped for section in sections)):
+    notes, parameters = [one.note if printed.warned else "" for one in sections], [one.gapped for one in sections]
+    if not (search.part or any(notes) or any(parameters)):
         return None
-    notes, parameters = [section.note for section in sections], [section.gapped for section in sections]
 
     def rewrite(stream: BinaryIO) -> Iterable[bytes]:
         lines = _with_parameters(_with_notes(stream, notes, is_json=is_json), parameters)

@@ -153,7 +153,7 @@ class ReportRun:
         # parts of queries, and other numbers of positive residues than the programs that search domains;
         # those of several rounds of deltablast lacked most of their numbers in JSON and XML. In those of 4, `qcovus`
         # of parts of queries can be another. In those of 5, messages call queries with ids by wrong ones. In those of
-        # 6, alignments of SAM can stand in another order.
+        # 6, alignments of SAM can stand in another order, and domains of several volumes have messages.
         changed = context.options.changed()
         several = not changed.keys().isdisjoint({"max_target_seqs", "num_iterations"})
         program = context.options.program
@@ -162,7 +162,8 @@ class ReportRun:
         version = "report/5" if is_part else "report/4" if of_domains else "report/3" if several else "report/2"
         if context.options.reads_titles:
             version = "report/6"
-        if Formatting.recorded(report.formatting).row.prepare:
+        volumes = sum(len(database.volumes) for database in context.databases)
+        if Formatting.recorded(report.formatting).row.prepare or (of_domains and volumes > 1):
             version = "report/7"
         if context.plugin is not None:
             version = f"rows/1/{context.plugin.identifier}"

@@ -107,6 +107,12 @@ class ReportSource:
         options, letters = self.context.options, self.children.letters
         return len(letters) - (0 if options.part is None else sum(map(options.leaves_out, letters)))
 
+    @property
+    def warned(self) -> bool:
+        """Whether the program has its warnings about queries in reports: not where it searches volume by volume."""
+        volumes = sum(len(database.volumes) for database in self.context.databases)
+        return volumes == 1 or self.context.options.program not in {"rpsblast", "rpstblastn"}
+
     def facts(self) -> dict[str, str]:
         """Return what a reader must know of the search."""
         query, context = self.query, self.context
@@ -148,6 +154,7 @@ class ReportSource:
                 parse_deflines=with_ids,
                 part=options.part,
                 rounds=options.most_rounds,
+                warned=self.warned,
                 formatter=self.formatter,
             )
 
