@@ -34,11 +34,11 @@ from multiblast.database import (
     ReportJob,
     Result,
     among,
+    database_now,
     digits,
     in_portions,
     is_postgresql,
     raw,
-    utc_now,
 )
 from multiblast.errors import MultiblastError
 from multiblast.jobs import ENDED, adopted_slices, move
@@ -78,9 +78,9 @@ class Expiry:
         A dry run reports what would go, including what goes because another job goes first. It only reads:
         a transaction that did it and took it back would keep submissions waiting.
         """
-        cutoff = (now or utc_now()) - self._keep
-        if dry_run:
-            with self._database.read() as session:
+        with self._database.read() as session:
+            cutoff = (now or database_now(session)) - self._keep  # this machine's clock may be far ahead
+            if dry_run:
                 return _foresee(session, cutoff)
         expired = Expired()
         why = f"not used for {self._keep.days} days"

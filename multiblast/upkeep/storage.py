@@ -25,8 +25,8 @@ from multiblast.database import (
     SequenceList,
     StoreIdentity,
     among,
+    database_now,
     in_portions,
-    utc_now,
 )
 from multiblast.errors import ConflictError
 from multiblast.gateway import SweptGateway
@@ -97,7 +97,9 @@ class StorageUpkeep:
 
         What is older than the database's use of the store is left alone unless it was discarded.
         """
-        now, begun = now or utc_now(), self._begun()
+        with self._database.read() as session:
+            now = now or database_now(session)
+        begun = self._begun(now)
         swept = Swept(discarded=self._remove_discarded(now - _READ_ON_FOR))
         with self._database.write() as session:
             session.exec(delete(DatabaseState).where(col(DatabaseState.seen_at) <= now - self._keep))
@@ -203,7 +205,7 @@ class StorageUpkeep:
             removed += len(gone)
         return removed
 
-    def _begun(self) -> datetime:
+    def _begun(self, now: datetime) -> datetime:
         """Return when the database began to use the store, or its oldest job was recorded, which never goes.
 
         What is older, and unknown to it, may be in records that were lost, or are to be copied to it: it stays.
@@ -211,7 +213,7 @@ class StorageUpkeep:
         with self._database.read() as session:
             since = session.exec(select(StoreIdentity.since)).first()
             oldest = session.exec(select(func.min(QueryJob.created_at))).one()
-        return min(filter(None, (since, oldest)), default=utc_now()) - _CLOCKS_DIFFER_BY
+        return min(filter(None, (since, oldest)), default=now) - _CLOCKS_DIFFER_BY
 
     def _remove_unknown(self, kind: ObjectKind, since: datetime, before: datetime, cutoff: datetime) -> int:
         removed = 0

@@ -270,6 +270,26 @@ def test_expiry_keep_days_are_those_of_the_policy(
     assert week.expiry.run(utc_now() + timedelta(days=8)).query_jobs == [job.job_id]
 
 
+def test_nothing_goes_since_the_clock_of_one_machine_is_ahead(
+    make_services: Callable[..., Services],
+    postgres_url: str,
+    search_whole: SearchWhole,
+    proteins: list[Sequence],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where there is a server, its clock counts."""
+    services = replace(make_services(), database=Database(postgres_url))
+    search_whole(services, fasta(proteins[:1]))
+    services.store.put("packs/aa/being-recorded", b"")
+    before = objects(services, "packs/")
+    for module in ("expiry", "storage"):
+        monkeypatch.setattr(f"multiblast.upkeep.{module}.utc_now", lambda: LATER, raising=False)
+    monkeypatch.setattr("multiblast.database.statements.utc_now", lambda: LATER)
+    done = services.clean_up()
+    assert (done.expired.query_jobs, done.expired.results, objects(services, "packs/")) == ([], 0, before)
+    services.database.close()
+
+
 @pytest.fixture(params=["local", "weed"])
 def services_on(request: pytest.FixtureRequest, services: Services) -> Services:
     """Services on a store of each kind."""
