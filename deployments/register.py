@@ -7,12 +7,13 @@ import inspect
 import pkgutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
-from prefect.client.schemas.objects import StateType, WorkerStatus
+from prefect.client.schemas.objects import DeploymentSchedule, StateType, WorkerStatus
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
@@ -110,7 +111,12 @@ def watch_runs() -> None:
 
 
 def deploy() -> None:
-    """Deploy every flow that ``prefect.yaml`` names, from this checkout."""
+    """Deploy every flow that ``prefect.yaml`` names, from this checkout.
+
+    A schedule that is there stays as somebody has switched it, with the parameters that they have given it, and its
+    periods go on, so that one of a day comes to its end also where all is started each morning.
+    """
+    before = {one.slug: one for found in _ours() for one in found.schedules if one.slug}
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
     command += ["--prefect-file", environment.PREFECT_FILE]
     done = subprocess.run(command, cwd=environment.CHECKOUT, capture_output=True, text=True, check=False)
@@ -120,21 +126,38 @@ def deploy() -> None:
         end = "\n".join(done.stdout.rstrip().splitlines()[-5:])
         raise ServerError(f"the flows could not be deployed; the end of {log}:\n{end}")
     remove_old_deployments()
-    refuse_unknown_parameters()
+    _refuse_unknown_parameters()
+    _keep_schedules(before)
 
 
-def refuse_unknown_parameters() -> None:
+def _refuse_unknown_parameters() -> None:
     """Let a run with a parameter that its flow does not have be refused at once: it would only crash."""
     with get_client(sync_client=True) as client:
-        for found in client.read_deployments(limit=200):
-            if _is_ours(found):
-                schema = {**(found.parameter_openapi_schema or {}), "additionalProperties": False}
-                client.update_deployment(found.id, DeploymentUpdate(parameter_openapi_schema=schema))
+        for found in _ours():
+            schema = {**(found.parameter_openapi_schema or {}), "additionalProperties": False}
+            client.update_deployment(found.id, DeploymentUpdate(parameter_openapi_schema=schema))
 
 
-def _is_ours(found: DeploymentResponse) -> bool:
-    """Return whether a deployment is one of our flows: those of somebody else may share the server, and the pool."""
-    return found.work_pool_name == POOL and (found.entrypoint or "").startswith("flows/")
+def _keep_schedules(before: Mapping[str, DeploymentSchedule]) -> None:
+    from tasks.plugin_deployments import times_of
+
+    with get_client(sync_client=True) as client:
+        for found in _ours():
+            for one in found.schedules:
+                if (was := before.get(one.slug or "")) is None:
+                    continue
+                kept = {"active": was.active, "parameters": was.parameters}
+                if times_of(was.schedule) == times_of(one.schedule):  # with the time from which periods count
+                    kept["schedule"] = was.schedule.model_dump(mode="json")
+                ids = {"id": found.id, "schedule_id": one.id}
+                client.request("PATCH", "/deployments/{id}/schedules/{schedule_id}", path_params=ids, json=kept)
+
+
+def _ours() -> list[DeploymentResponse]:
+    """Return the deployments of our flows: those of somebody else may share the server, and the pool."""
+    with get_client(sync_client=True) as client:
+        deployments = client.read_deployments(limit=200)
+    return [one for one in deployments if one.work_pool_name == POOL and (one.entrypoint or "").startswith("flows/")]
 
 
 def remove_old_deployments() -> None:
@@ -143,9 +166,9 @@ def remove_old_deployments() -> None:
     wanted = {entry["name"] for entry in entries}
     plugins = next(entry["entrypoint"] for entry in entries if entry["name"] == "run-plugin")
     with get_client(sync_client=True) as client:
-        for found in client.read_deployments(limit=200):
+        for found in _ours():
             # Those of plugins are `offer_plugins`'s to remove.
-            if _is_ours(found) and found.name not in wanted and found.entrypoint != plugins:
+            if found.name not in wanted and found.entrypoint != plugins:
                 client.delete_deployment(found.id)
 
 

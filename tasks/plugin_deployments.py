@@ -185,7 +185,7 @@ def _offer(
 
 def _renewed(schedule: DeploymentScheduleCreate, there: Sequence[DeploymentSchedule]) -> DeploymentScheduleUpdate:
     """Return what becomes of a schedule: one of the same times stays as somebody has switched it on or off."""
-    same = [one for one in there if one.slug == schedule.slug and _written(one.schedule) == _written(schedule.schedule)]
+    same = [one for one in there if one.slug == schedule.slug and times_of(one.schedule) == times_of(schedule.schedule)]
     active = same[0].active if same else schedule.active
     times = same[0].schedule if same else schedule.schedule  # with the time from which periods count
     return DeploymentScheduleUpdate(
@@ -196,12 +196,13 @@ def _renewed(schedule: DeploymentScheduleCreate, there: Sequence[DeploymentSched
 def _said(schedules: Sequence[Any]) -> list[tuple[str, str, str, bool]]:
     """Return what schedules say, in order."""
     return sorted(
-        (one.slug or "", _written(one.schedule), repr(sorted(one.parameters.items())), bool(one.active))
+        (one.slug or "", times_of(one.schedule), repr(sorted(one.parameters.items())), bool(one.active))
         for one in schedules
     )
 
 
-def _written(schedule: Any) -> str:
+def times_of(schedule: Any) -> str:
+    """Return at which times a schedule starts runs, whenever it was made."""
     if isinstance(schedule, IntervalSchedule):  # it also has the time when it was made
         return f"{schedule.interval} {schedule.timezone}"
     return f"{schedule.cron} {schedule.timezone}" if isinstance(schedule, CronSchedule) else repr(schedule)

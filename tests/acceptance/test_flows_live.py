@@ -292,6 +292,35 @@ def test_run_killed_by_force_is_seen_as_crashed(api: Api) -> None:
     assert "-9" in ended["state"]["message"]
 
 
+def test_schedules_stay_as_somebody_has_switched_them(api: Api, live: dict[str, str]) -> None:
+    """When the flows are deployed again, as at each start."""
+
+    def schedule(name: str) -> dict[str, Any]:
+        found = api.client.get(f"/deployments/name/{name}/{name}").raise_for_status().json()
+        return {**found["schedules"][0], "path": f"/deployments/{found['id']}/schedules/{found['schedules'][0]['id']}"}
+
+    changed = {
+        "pull-registry": {"active": True, "parameters": {"config": "mine.yaml"}},
+        "push-registry": {"active": True},
+        "verify-storage": {"active": False},
+    }
+    before = {name: schedule(name) for name in changed}
+    for name, change in changed.items():
+        api.client.patch(before[name]["path"], json=change).raise_for_status()
+    code = "from deployments.register import deploy; deploy()"
+    environment = {**live, "PREFECT_API_URL": f"{live['UI_URL']}/api", "MULTIBLAST_CHECKOUT": str(ROOT)}
+    try:
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True)
+        for name, change in changed.items():
+            again = schedule(name)
+            assert {key: again[key] for key in change} == change
+            assert again["schedule"] == before[name]["schedule"]
+    finally:
+        for found in before.values():
+            was = {key: found[key] for key in ("active", "parameters")}
+            api.client.patch(found["path"], json=was).raise_for_status()
+
+
 def test_deployments_of_an_earlier_version_are_removed(api: Api, live: dict[str, str]) -> None:
     """Their flows are gone, so runs of them would only fail; what is not ours stays."""
     ours = api.client.get("/deployments/name/submit-blastp/submit-blastp").raise_for_status().json()
