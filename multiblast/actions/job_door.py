@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -225,12 +224,17 @@ class JobDoor:
         """Check that a requester may read a job, add it to their list, and return what they say about it."""
         self._access.check_read(requester, job_id, self.kind)
         known = self._links.get(requester.owner, job_id) if requester.owner else None
-        if link and requester.owner and known is None:
-            # In their list they could change the job, and read it when the share has been taken back.
-            with suppress(NotAllowedError):
-                self._access.check_read(replace(requester, shares=frozenset()), job_id, self.kind)
-                self.link(requester, job_id)
+        if link and requester.owner and known is None and self._may_list(requester, job_id, self.kind):
+            self.link(requester, job_id)
         return UserMeta.of(known)
+
+    def _may_list(self, requester: Requester, job_id: str, kind: JobKind) -> bool:
+        """Whether a requester may have in their list, for good, what they may read: not by a share, which may end."""
+        try:
+            self._access.check_read(replace(requester, shares=frozenset()), job_id, kind)
+        except NotAllowedError:
+            return False
+        return True
 
 
 def check_complete(kind: JobKind, job: QueryJob | PluginJob) -> None:

@@ -81,8 +81,7 @@ class Reports(JobDoor):
     ) -> str:
         """Check a request, then record its job and return its id; the same request finds the same job.
 
-        Of a query job that is not complete, a ``partial`` report shows what is there. ``notify`` is a URL to notify
-        when the report has ended; empty for none.
+        A ``partial`` report shows what is there of a job that is not complete; ``notify`` is a URL to notify, or empty.
 
         Raises:
             InvalidInputError: the query job has no such report, or nobody may be notified there.
@@ -92,7 +91,8 @@ class Reports(JobDoor):
         if notify:
             self._notices.check(notify)
         self.check(requester, query_job_id, formatting, partial=partial)
-        owner, words = requester.owner if add_to_collection else "", {"summary": summary, "description": description}
+        is_listed = add_to_collection and self._may_list(requester, query_job_id, JobKind.QUERY)
+        owner, words = requester.owner if is_listed else "", {"summary": summary, "description": description}
         job_id = self.record(query_job_id, formatting, owner, partial=partial, **words)
         if notify:
             self._notices.subscribe(job_id, notify)

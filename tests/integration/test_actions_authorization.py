@@ -255,6 +255,10 @@ def test_share_that_is_taken_back_leaves_nothing_with_its_holder(house: House) -
         assert door.list_jobs(asks) == []
         with pytest.raises(NotAllowedError):
             door.pin(asks, job)
+        if job == house.query:
+            made = house.services.reports.create(asks, {"queryJobID": job, "blastConfig": {"formatType": 7}})
+            assert house.services.reports.lookup(asks, made.report_job_id).status == "queued"
+            assert house.services.reports.list_jobs(asks) == []
         door.end_shares(ann, job)
         with pytest.raises(NotAllowedError):
             door.lookup(accounts.requester("bob"), job)
