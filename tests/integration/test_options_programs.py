@@ -203,6 +203,15 @@ def test_options_accepted_here_are_accepted_by_the_program(run: Run, program: st
     assert (done.returncode != 0) == bool(missing), done.stderr
 
 
+@pytest.mark.parametrize("spelled", ["0", "F", "1", "T", "D", "d"])
+@pytest.mark.parametrize(
+    "program", [name for name in PROGRAMS if name != "deltablast" and "comp_based_stats" in options_for(name).declared]
+)
+def test_options_corrections_mean_what_the_program_takes_them_for(run: Run, program: str, spelled: str) -> None:
+    arguments = parse_options(program, {"comp_based_stats": spelled}).arguments()
+    assert run(program, arguments).stdout == run(program, ["-comp_based_stats", spelled]).stdout
+
+
 @pytest.mark.parametrize("matrix", GAP_COSTS)
 def test_options_gap_costs_of_a_matrix_are_those_the_program_lists(run: Run, matrix: str) -> None:
     told = run("blastp", ["-matrix", matrix, "-gapopen", "1", "-gapextend", "99"]).stderr

@@ -36,6 +36,15 @@ _gap_cost = partial(
     independent_in=INDEPENDENT,
     follows_matrix=True,
 )
+_simple_correction = partial(
+    Option,
+    "comp_based_stats",
+    "compBasedStats",
+    "Correct scores for unusual amino acid composition. 0: no (rpsblast: the simplified way of 1999); "
+    "1: statistics (Schäffer 2001).",
+    default="1",
+    independent_in=INDEPENDENT,
+)
 
 # Of the fast tasks (blastp-fast and the like) neither is known: 6 and 21 in BLAST+ 2.12.0, 5 and 20 since 2.16.0.
 OPTIONS = (
@@ -147,14 +156,13 @@ OPTIONS = (
         programs={"blastp", "blastx", "tblastn", "psiblast"},
         independent_in=INDEPENDENT,
     ),
-    Option(
-        "comp_based_stats",
-        "compBasedStats",
-        "Correct scores for unusual amino acid composition. 0: no (rpsblast: the simplified way of 1999); "
-        "1: statistics (Schäffer 2001).",
-        Annotated[Literal["0", "1"], BeforeValidator(composition_mode(default="1", true="1"))],
-        default="1",
-        programs={"deltablast", "rpsblast", "rpstblastn"},
-        independent_in=INDEPENDENT,
+    _simple_correction(
+        kind=Annotated[Literal["0", "1"], BeforeValidator(composition_mode(default="1", true="1"))],
+        programs={"deltablast"},
+    ),
+    # The help has `D` for 1, but what they find with it is that of 0.
+    _simple_correction(
+        kind=Annotated[Literal["0", "1"], BeforeValidator(composition_mode(default="0", true="1"))],
+        programs={"rpsblast", "rpstblastn"},
     ),
 )
