@@ -41,6 +41,7 @@ from multiblast.services import Services
 from multiblast.settings import QueryLimits
 from multiblast.stores import LocalStore
 from multiblast.targets import Targets
+from tests.benchmarks import bench_data
 from tests.benchmarks.bench_data import back_translated, changed, cut, mark, nucleotides, proteins, shuffled
 from tests.benchmarks.cpu_times import Seconds, cpu_s, spent_s, timed
 
@@ -222,6 +223,18 @@ def megablast(directory: Path, repeats: int) -> None:
     console.print(f"megablast 200 x 100 Mb, cold: plain + {extra:.2f} s (goal: at most 1 s)")
 
 
+def large(directory: Path, repeats: int) -> None:
+    """2 000 reads of 500 bp against 10 thousand million letters, one search after the other, all of other reads."""
+    reads, database = bench_data.large_nucleotides(directory, 20, 2_000)
+    bench = Bench(directory, "blastn", database, reads)
+    services, plain, ours = bench.services(), list[float](), list[list[float]]()
+    for number in range(max(repeats, 3)):  # each is planned by the speed of those before it
+        plain.append(bench.plain())
+        ours.append([bench.ours(services, bench_data.rotated(reads, 20 * number))])
+    for number, seconds in enumerate(ours, start=1):
+        _ratio(f"megablast 2 000 x 10 000 Mb, search {number}", seconds, plain, 1.10)
+
+
 def split_speed(directory: Path, repeats: int) -> None:
     """The archive of 100 proteins, split."""
     archive, size = _archive(directory)
@@ -347,6 +360,7 @@ PARTS: dict[str, Callable[[Path, int], None]] = {
     "blastn": blastn,
     "peptides": peptides,
     "megablast": megablast,
+    "large": large,
     "memory": memory,
     "early": early,
 }

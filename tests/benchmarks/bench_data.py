@@ -6,6 +6,7 @@ import gzip
 import random
 import subprocess
 import tempfile
+from itertools import product
 from pathlib import Path
 
 from rich.console import Console
@@ -14,7 +15,17 @@ from multiblast.sequences import Sequence, read_fasta
 from multiblast.settings import home
 from multiblast.targets.makeblastdb import build_database
 
-__all__ = ["back_translated", "changed", "cut", "many_proteins", "nucleotides", "proteins", "shuffled"]
+__all__ = [
+    "back_translated",
+    "changed",
+    "cut",
+    "large_nucleotides",
+    "many_proteins",
+    "nucleotides",
+    "proteins",
+    "rotated",
+    "shuffled",
+]
 
 console = Console(highlight=False)
 
@@ -44,6 +55,11 @@ def changed(queries: list[Sequence], every: int) -> list[Sequence]:
         else one
         for number, one in enumerate(queries)
     ]
+
+
+def rotated(queries: list[Sequence], letters: int) -> list[Sequence]:
+    """Return the sequences with so many of their first letters at their end."""
+    return [Sequence(one.defline, one.residues[letters:] + one.residues[:letters]) for one in queries]
 
 
 def cut(whole: list[Sequence], count: int, residues: int) -> list[Sequence]:
@@ -109,6 +125,33 @@ def nucleotides(directory: Path, letters: int, count: int) -> tuple[list[Sequenc
             query[position] = generator.choice(b"ACGT")
         queries.append(Sequence(b"q%d" % number, bytes(query)))
     return queries, _database(directory, f"nucleotides-{letters}", source, "nucleotide")
+
+
+def large_nucleotides(directory: Path, volumes: int, count: int) -> tuple[list[Sequence], Path]:
+    """Return reads of 500 bp cut from seeded random sequences, and a database of so many volumes, all with these.
+
+    A volume has 500 million letters; all but the first are links to it.
+    """
+    generator, letters, source = random.Random(volumes), 1_000_000, directory / "large.fasta"
+    reads = list[Sequence]()
+    with source.open("wb") as file:
+        for number in range(500):
+            subject = generator.randbytes(letters).translate(b"ACGT" * 64)
+            file.write(b">s%d\n%b\n" % (number, subject))
+            for start in generator.sample(range(letters - 500), -(-count // 500)):
+                reads.append(Sequence(b"r%d" % len(reads), subject[start : start + 500]))
+    place = directory / "targets/bench/large/blast"
+    place.mkdir(parents=True)
+    names = [f"v{number}" for number in range(volumes)]
+    # Of the newer form, an index of all volumes says which of them there are.
+    command = ["makeblastdb", "-in", source, "-dbtype", "nucl", "-blastdb_version", "4", "-out", place / names[0]]
+    subprocess.run(command, check=True, capture_output=True)
+    source.unlink()
+    for name, ending in product(names[1:], ("nhr", "nin", "nsq")):
+        (place / f"{name}.{ending}").symlink_to(f"{names[0]}.{ending}")
+    alias = place / "all"
+    alias.with_suffix(".nal").write_text(f"TITLE large\nDBLIST {' '.join(names)}\n")
+    return reads[:count], alias
 
 
 def _database(directory: Path, name: str, source: Path, molecule: str) -> Path:
