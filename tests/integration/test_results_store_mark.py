@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ from multiblast.errors import StoreAwayError, StoreError, WrongStoreError
 from multiblast.outages import is_outage
 from multiblast.search import SearchedJob
 from multiblast.services import Services
-from multiblast.stores import LocalStore, MemoryStore, Store
+from multiblast.stores import LocalStore, MemoryStore, S3Store, Store
 from multiblast.stores.base import MARK
 from multiblast.transfer import copy_results
 from tests.support.commands import A, B
+from tests.support.servers import S3Server, free_ports, rclone_command, running
 from tests.support.upkeep import LATER
 
 SearchWhole = Callable[..., SearchedJob]
@@ -193,3 +195,27 @@ def test_store_that_cannot_be_written_to_yet_can_be_read(services: Services, sea
     services = replace(services)
     assert list(services.queries.results.archives([job.rows[0].result_key]))
     assert known(services) == []
+
+
+def test_bucket_whose_server_comes_back_without_its_disk_is_noticed_by_a_process_at_work(
+    make_services: Callable[..., Services], search_whole: SearchWhole, tmp_path: Path
+) -> None:
+    [port] = free_ports(1)
+    server = S3Server(f"http://127.0.0.1:{port}")
+    store = S3Store(server.client(retries={"total_max_attempts": 1}), "multiblast-tests")
+    services = replace(make_services(), store=store)
+
+    def serving(name: str) -> AbstractContextManager[object]:
+        (tmp_path / name).mkdir(exist_ok=True)
+        command = rclone_command(tmp_path / name, port, server.access_key, server.secret_key)
+        return running(command, tmp_path / f"{name}.log", server.make_bucket)
+
+    with serving("disk"):
+        search_whole(services, A)
+    with pytest.raises(StoreAwayError, match="no server answers"):
+        search_whole(services, A)
+    with serving("none"), pytest.raises(WrongStoreError, match="is not marked"):
+        search_whole(services, A)
+    with serving("disk"):
+        assert search_whole(services, A).reused == 1
+    server.close()
