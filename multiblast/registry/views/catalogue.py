@@ -134,6 +134,8 @@ def item_page(registry: Registry, row: Item) -> ItemPage:
     stated = {name: value for name, value in plain.items() if name in shown and value not in (None, [])}
     facts = {name.replace("_", " "): _line(value) for name, value in stated.items()}
     facts |= {str(key): str(value) for key, value in plain.get("key_values", {}).items()}
+    if published := plain.get("published"):
+        facts["published"] = "; ".join(_line([*one.values()]) for one in published)
     runs = [run for run in graph.of(CodeRunRow) if run.uuid != row.uuid]
     page = ItemPage(
         label(registry, row),

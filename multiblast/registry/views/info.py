@@ -9,6 +9,8 @@ from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.rows import (
     AuthorRow,
     CodeRunRow,
+    DataProductRow,
+    ExternalObjectRow,
     FileTypeRow,
     IssueRow,
     KeyValueRow,
@@ -22,6 +24,8 @@ from multiblast.registry.model.rows import (
     write_time,
 )
 from multiblast.registry.sync.row_graph import RowGraph, collect_rows
+
+_PUBLISHED = ("title", "identifier", "alternate_identifier", "alternate_identifier_type", "version", "description")
 
 
 def info(registry: Registry, text: str) -> list[dict[str, Any]]:
@@ -89,4 +93,10 @@ def _object_info(registry: Registry, row: ObjectRow, graph: RowGraph) -> dict[st
     plain["components"] = [one.name for one in components]
     issues = registry.details(IssueRow, "component_issues", components)
     plain["issues"] = [{"severity": one.severity, "description": one.description} for one in issues]
+    products = registry.details(DataProductRow, "object", [row])
+    plain["published"] = [
+        {name: one.field(name) for name in _PUBLISHED if one.field(name) is not None}
+        | {"release_date": write_time(one.release_date)}
+        for one in registry.details(ExternalObjectRow, "data_product", products)
+    ]
     return plain

@@ -17,6 +17,7 @@ from multiblast.errors import InvalidInputError, NotFoundError
 from multiblast.registry.config.document import read_document
 from multiblast.registry.config.working_config import load_config
 from multiblast.registry.local.descriptions import Description, describe
+from multiblast.registry.local.items import find_items
 from multiblast.registry.local.users import bind
 from multiblast.registry.model.rows import DataProductRow, ExternalObjectRow, StorageLocationRow
 from multiblast.registry.remotes.known import Remotes
@@ -24,6 +25,7 @@ from multiblast.registry.runs.execution import run
 from multiblast.registry.sync.commands import commit, plan_pull, pull, push, register_alone, uncommit
 from multiblast.registry.sync.mending import mend
 from multiblast.registry.sync.summary import ItemResult
+from multiblast.registry.views.catalogue import item_page
 from multiblast.registry.views.info import info
 from multiblast.registry.views.listing import list_items
 from multiblast.registry.views.status import verify
@@ -110,6 +112,18 @@ def test_registry_info_of_a_run_names_what_it_read_and_wrote(here: Any) -> None:
     (told,) = info(here, uuid)
     assert (told["inputs"], told["outputs"]) == (["rich:params/a@1.0.0"], ["rich:results/b@1.0.0"])
     assert told["code_repo"].startswith("https://example.org/group/model at 2370924")
+
+
+def test_registry_info_and_page_say_what_was_published(here: Any) -> None:
+    made = here.product("params/a", "a")
+    here.describe(made)
+    doi = f"https://doi.org/{made.sha1}"
+    (told,) = info(here, "rich:params/a@1.0.0")
+    assert told["published"] == [
+        {"title": "title", "identifier": doi, "version": "1.0.0", "release_date": "2026-01-01T00:00:00Z"}
+    ]
+    page = item_page(here, *find_items(here, "rich:params/a@1.0.0"))
+    assert page.facts["published"] == f"title, {doi}, 1.0.0, 2026-01-01T00:00:00Z"
 
 
 def test_registry_user_who_chooses_another_remote_stays_who_they_are(here: Any, tmp_path: Path) -> None:
