@@ -27,6 +27,7 @@ HELD_BYTES = 64 << 20
 _MOST_JSON = 24 << 20  # of other requests
 _PIECE = 64 << 10
 _IN_MEMORY = 1 << 20
+_TOO_LONG = "exceeded maximum size"  # what the parsers of forms say then
 
 
 async def read_json(request: Request, most_bytes: int = _MOST_JSON) -> Any:
@@ -111,7 +112,7 @@ async def read_form(request: Request, body_bytes: int, wanted: str = _FORM) -> A
     try:
         async with aclosing(request.stream()) as stream:
             if kind == _FORM:
-                parser = MultiPartParser(request.headers, stream, max_files=_MOST_PARTS, **limits)
+                parser = _PartParser(request.headers, stream, max_files=_MOST_PARTS, **limits)
                 form = await parser.parse()
                 _refuse_cut_form(form, parser._files_to_close_on_error)  # noqa: SLF001 - nothing else has all files
             else:
@@ -119,8 +120,8 @@ async def read_form(request: Request, body_bytes: int, wanted: str = _FORM) -> A
     except HttpError:
         raise
     except (MultiPartException, ValueError, LookupError) as error:
-        if "exceeded maximum size" in str(error):
-            raise _too_large("a field of a form", held) from error
+        if _TOO_LONG in str(error):
+            raise _too_large("what is no file in a form", held) from error
         raise HttpError("bad-request", f"the form is broken: {str(error)[:200]}") from error
     try:
         yield form
@@ -128,8 +129,31 @@ async def read_form(request: Request, body_bytes: int, wanted: str = _FORM) -> A
         await form.close()
 
 
+class _PartParser(MultiPartParser):
+    """Reads parts of which those that are no files are together no longer than one may be."""
+
+    _held = 0
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        """Keep some of a part."""
+        if self._current_part.file is None:
+            self._held += end - start
+            if self._held > self.max_part_size:
+                raise MultiPartException(f"Parts {_TOO_LONG}")
+        super().on_part_data(data, start, end)
+
+
 class _FieldParser(FormParser):
-    """Reads fields without the many small objects that `urllib.parse.unquote_plus` makes of a long one."""
+    """Reads fields that are together no longer than one may be.
+
+    It does so without the many small objects that `urllib.parse.unquote_plus` makes of a long one.
+    """
+
+    def on_field_start(self) -> None:
+        """Begin a field, and count on."""
+        size = self._current_field_size
+        super().on_field_start()
+        self._current_field_size = size
 
     def on_field_end(self) -> None:
         """Keep a field."""
@@ -170,13 +194,16 @@ async def job_request(
         body_bytes: Largest body.
         part: What the JSON part is called.
     """
+    held = min(body_bytes, HELD_BYTES)
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() == _JSON:
-        yield await read_object(request, min(body_bytes, HELD_BYTES)), b""
+        yield await read_object(request, held), b""
         return
     async with read_form(request, body_bytes, f"{_JSON} or {_FORM}") as form:
         configs, queries = form.getlist(part), form.getlist("query")
         if len(configs) != 1 or len(queries) > 1 or len(form.multi_items()) > len(configs) + len(queries):
             raise HttpError("bad-request", f"the form needs one part {part!r}, and has at most one part 'query'")
+        if isinstance(configs[0], UploadFile) and (configs[0].size or 0) > held:
+            raise _too_large("the JSON of a request", held)
         config = _object(parse_json(await _bytes(configs[0])))
         query = queries[0] if queries else b""
         if isinstance(query, UploadFile) and (query.size or 0) > _IN_MEMORY:

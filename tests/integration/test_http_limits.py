@@ -96,12 +96,16 @@ def test_http_long_sequences_come_as_a_file(url: str, services: Services, monkey
     monkeypatch.setattr(bodies, "HELD_BYTES", 10_000)
     headers, long = bearer(services, "long"), f">q\n{'MKVLAAGIVG' * 2000}\n"
     given = {"config": (None, json.dumps(config()))}
+    several = [(f"x{number}", long[:6000]) for number in range(2)]
     answers = [
         httpx.post(f"{url}/query/jobs", json=config(long), headers=headers),
+        httpx.post(f"{url}/query/jobs", files={"config": ("c.json", json.dumps(config(long)))}, headers=headers),
         httpx.post(f"{url}/query/jobs", files={**given, "query": (None, long)}, headers=headers),
+        httpx.post(f"{url}/query/jobs", files=[(name, (None, text)) for name, text in several], headers=headers),
         httpx.post(f"{url}/Blast.cgi", data={"CMD": "Put", "QUERY": long}, headers=headers),
+        httpx.post(f"{url}/Blast.cgi", data={"CMD": "Put", **dict(several)}, headers=headers),
     ]
-    assert [answer.status_code for answer in answers] == [413] * 3
+    assert [answer.status_code for answer in answers] == [413] * 6
     assert all("send sequences as a file" in answer.json()["message"] for answer in answers)
     files = {**given, "query": ("q.fasta", long)}
     assert httpx.post(f"{url}/query/jobs", files=files, headers=headers).status_code == 200
