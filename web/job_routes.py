@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
 
 from multiblast.accounts import Requester
-from multiblast.actions.answers import CreatedPlugin, Errors, Event
+from multiblast.actions.answers import Answer, CreatedPlugin, Errors, Event
 from multiblast.actions.requests import read_update
 from multiblast.database import JobKind, JobStatus
 from multiblast.errors import InvalidInputError, NotAllowedError, NotFoundError, Problem
@@ -20,7 +20,7 @@ from web.errors import HttpError, json_line
 from web.files import content_headers
 from web.identity import Caller, CallerOfRequest
 from web.memory import Remembered
-from web.parameters import Download, JobId, Number, errors, json_answer
+from web.parameters import Download, JobId, Number, errors, json_answer, json_body, wait_s
 from web.service import Service, ServiceOfRequest
 
 _EVERYBODY = Requester(administrator=True)
@@ -78,6 +78,49 @@ def link_guest(caller: Caller, body: dict[str, Any]) -> None:
         caller.services.accounts.link_guest(token, who.owner)
     except NotAllowedError as error:
         raise HttpError("bad-request", str(error)) from error
+
+
+def list_page(  # noqa: PLR0913, PLR0917 - a request, and what is kept of it
+    request: Request,
+    service: Service,
+    key: tuple[Hashable, ...],
+    read: Callable[[], Sequence[Answer]],
+    first: int,
+    count: int,
+) -> Response:
+    """Answer with a page of a list, and with the address of the next one if there may be one.
+
+    Args:
+        request: What is answered.
+        service: What answers, from memory where nothing was written since.
+        key: Whose list, and its filters.
+        read: Reads the page.
+        first: Where in the list it begins, 1-based.
+        count: How many entries it has at most.
+    """
+
+    def answer() -> Remembered:
+        items = read()
+        return Remembered(json_body(items), active=len(items) == count)
+
+    found = service.memory.answer((*key, first, count), answer)
+    response = json_answer(request, found.body)
+    if found.active:
+        following = request.url.include_query_params(first=first + count, count=count)
+        following = following.remove_query_params(["access_token", "Auth-Key", "share_token"])
+        response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
+    return response
+
+
+async def when_ended(
+    request: Request, service: Service, kind: JobKind, job_id: str, read: Callable[[], Remembered]
+) -> Response:
+    """Answer with a job as ``read`` returns it, which checks rights; `Prefer: wait=N` waits until it has ended."""
+    found = await run_in_threadpool(read)
+    if (limit_s := wait_s(request)) and found.active:
+        await service.watch.ended(kind, job_id, limit_s)
+        found = await run_in_threadpool(read)
+    return json_answer(request, found.body, active=found.active)
 
 
 def add_job_routes(router: APIRouter, kind: JobKind) -> None:

@@ -14,7 +14,6 @@ from multiblast.actions.answers import Answer
 from multiblast.errors import NotFoundError
 from multiblast.ids import is_id
 from web.errors import CODES, ErrorAnswer, json_line
-from web.memory import Remembered
 
 _LONGEST_WAIT_S = 30
 _PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,6})(?:$|[,;\s])")
@@ -78,13 +77,3 @@ def json_answer(
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type="application/json")
-
-
-def list_answer(request: Request, page: Remembered, first: int, count: int) -> Response:
-    """Return a page of a list, with the address of the next one if there may be one."""
-    response = json_answer(request, page.body)
-    if page.active:
-        following = request.url.include_query_params(first=first + count, count=count)
-        following = following.remove_query_params(["access_token", "Auth-Key", "share_token"])
-        response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
-    return response

@@ -17,9 +17,9 @@ from web.bodies import read_object
 from web.errors import HttpError, json_line
 from web.files import file_answer
 from web.identity import CallerOfRequest
-from web.job_routes import add_job_routes, body_of
+from web.job_routes import add_job_routes, body_of, list_page, when_ended
 from web.memory import Remembered
-from web.parameters import Download, JobId, Number, errors, json_answer, json_body, list_answer, wait_s
+from web.parameters import Download, JobId, Number, errors, json_answer, json_body
 from web.service import ServiceOfRequest
 
 router = APIRouter(prefix="/plugin", tags=["plugin"])
@@ -79,14 +79,12 @@ def list_jobs(  # noqa: PLR0913, PLR0917 - the parameters of the address
 ) -> Response:
     """List the plugin jobs in your list, newest first; a header `Link` has the address of the next page."""
 
-    def read() -> Remembered:
-        items = service.services.plugin_jobs.list_jobs(
+    def read() -> list[PluginItem]:
+        return service.services.plugin_jobs.list_jobs(
             caller.member(), plugin=plugin, source=source.lower(), status=status, first=first, count=count
         )
-        return Remembered(json_body(items), active=len(items) == count)
 
-    page = service.memory.answer(("plugins", caller, plugin, source, status, first, count), read)
-    return list_answer(request, page, first, count)
+    return list_page(request, service, ("plugins", caller, plugin, source, status), read, first, count)
 
 
 @router.post(
@@ -126,15 +124,11 @@ async def look_up_job(
 ) -> Response:
     """See a plugin job: progress, log, steps, outputs. `Prefer: wait=N` waits until it has ended or asks something."""
 
-    def look_up() -> Remembered:
+    def look_up() -> Remembered:  # each time anew: its progress and log change without its status
         details = service.services.plugin_jobs.lookup(caller.reader(), job_id, link=save_job)
         return Remembered(json_body(details), active=details.status in ACTIVE)
 
-    found = await run_in_threadpool(look_up)  # its progress and log change without its status
-    if (limit_s := wait_s(request)) and found.active:
-        await service.watch.ended(JobKind.PLUGIN, job_id, limit_s)
-        found = await run_in_threadpool(look_up)
-    return json_answer(request, found.body, active=found.active)
+    return await when_ended(request, service, JobKind.PLUGIN, job_id, look_up)
 
 
 @router.post(

@@ -23,9 +23,9 @@ from multiblast.upkeep.reconciliation import Waiting
 from web.bodies import job_request
 from web.files import StreamAnswer, content_headers, file_answer
 from web.identity import CallerOfRequest
-from web.job_routes import add_job_routes, body_of
+from web.job_routes import add_job_routes, body_of, list_page, when_ended
 from web.memory import Remembered
-from web.parameters import Download, JobId, Number, errors, json_answer, json_body, list_answer, wait_s
+from web.parameters import Download, JobId, Number, errors, json_answer, json_body
 from web.service import Service, ServiceOfRequest
 
 router = APIRouter(prefix="/query", tags=["query"])
@@ -87,12 +87,10 @@ def list_jobs(  # noqa: PLR0913, PLR0917 - the parameters of the address
 ) -> Response:
     """List the jobs in your list, newest first; a header `Link` has the address of the next page."""
 
-    def read() -> Remembered:
-        items = service.services.queries.list_jobs(caller.member(), site=site, status=status, first=first, count=count)
-        return Remembered(json_body(items), active=len(items) == count)
+    def read() -> list[QueryItem]:
+        return service.services.queries.list_jobs(caller.member(), site=site, status=status, first=first, count=count)
 
-    page = service.memory.answer(("list", caller, site, status, first, count), read)
-    return list_answer(request, page, first, count)
+    return list_page(request, service, ("list", caller, site, status), read, first, count)
 
 
 @router.post(
@@ -143,11 +141,7 @@ async def look_up_job(  # noqa: PLR0913, PLR0917 - the parameters of the address
         return Remembered(json_body(details), active=details.status in ACTIVE)
 
     key = ("queries", caller, job_id, save_job, children)
-    found = await run_in_threadpool(service.memory.answer, key, look_up)
-    if (limit_s := wait_s(request)) and found.active:
-        await service.watch.ended(JobKind.QUERY, job_id, limit_s)
-        found = await run_in_threadpool(service.memory.answer, key, look_up)
-    return json_answer(request, found.body, active=found.active)
+    return await when_ended(request, service, JobKind.QUERY, job_id, lambda: service.memory.answer(key, look_up))
 
 
 @router.head("/jobs/{job_id}/query", include_in_schema=False)

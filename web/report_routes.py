@@ -16,9 +16,9 @@ from web.bodies import read_object
 from web.errors import HttpError
 from web.files import StreamAnswer, content_headers, file_answer
 from web.identity import CallerOfRequest
-from web.job_routes import add_job_routes, body_of
+from web.job_routes import add_job_routes, body_of, list_page, when_ended
 from web.memory import Remembered
-from web.parameters import Download, JobId, Number, errors, json_answer, json_body, list_answer, wait_s
+from web.parameters import Download, JobId, Number, errors, json_answer, json_body
 from web.service import ServiceOfRequest
 from web.words import named, numbered
 
@@ -49,14 +49,12 @@ def list_jobs(  # noqa: PLR0913, PLR0917 - the parameters of the address
 ) -> Response:
     """List the reports in your list, newest first; a header `Link` has the address of the next page."""
 
-    def read() -> Remembered:
-        items = service.services.reports.list_jobs(
+    def read() -> list[ReportItem]:
+        return service.services.reports.list_jobs(
             caller.member(), query_job_id=query_job_id.lower(), site=site, status=status, first=first, count=count
         )
-        return Remembered(json_body(items), active=len(items) == count)
 
-    page = service.memory.answer(("reports", caller, query_job_id, site, status, first, count), read)
-    return list_answer(request, page, first, count)
+    return list_page(request, service, ("reports", caller, query_job_id, site, status), read, first, count)
 
 
 @router.post(
@@ -103,11 +101,7 @@ async def look_up_job(
         return Remembered(json_body(details), active=details.status in ACTIVE)
 
     key = ("reports", caller, job_id, save_job)
-    found = await run_in_threadpool(service.memory.answer, key, look_up)
-    if (limit_s := wait_s(request)) and found.active:
-        await service.watch.ended(JobKind.REPORT, job_id, limit_s)
-        found = await run_in_threadpool(service.memory.answer, key, look_up)
-    return json_answer(request, found.body, active=found.active)
+    return await when_ended(request, service, JobKind.REPORT, job_id, lambda: service.memory.answer(key, look_up))
 
 
 @router.get(
