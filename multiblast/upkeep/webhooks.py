@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from datetime import datetime, timedelta
 from itertools import count
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from sqlalchemy import delete, or_, update
+from sqlalchemy import Row, Select, delete, or_, update
 from sqlalchemy import select as sa_select
 from sqlmodel import col, select
 
@@ -109,22 +109,26 @@ class Webhooks:
         found: list[tuple[Webhook, dict[str, str]]] = []
         done: list[Webhook] = []
         gone: list[Webhook] = []
-        with self._database.read() as session:
-            for page in count():
-                rows = session.execute(statement.offset(page * _AT_A_TIME)).all()
-                for hook, *values in rows:
-                    job = SimpleNamespace(**dict(zip(names, values, strict=True)))
-                    if _changed(hook, state := _state(job)):
-                        found.append((hook, state))
-                    elif job.status == JobStatus.EXPIRED:
-                        gone.append(hook)
-                    elif job.status in ENDED and job.finished_at < now - _CLOCKS_DIFFER:
-                        done.append(hook)
-                if len(rows) < _AT_A_TIME or len(found) >= _AT_A_TIME:
-                    break
+        for hook, *values in map(tuple, self._pages(statement, found)):
+            job = SimpleNamespace(**dict(zip(names, values, strict=True)))
+            if _changed(hook, state := _state(job)):
+                found.append((hook, state))
+            elif job.status == JobStatus.EXPIRED:
+                gone.append(hook)
+            elif job.status in ENDED and job.finished_at < now - _CLOCKS_DIFFER:
+                done.append(hook)
         if done or gone:
             self._leave(done, gone, now)
         return found[:_AT_A_TIME]
+
+    def _pages(self, statement: Select[Any], found: Sized) -> Iterator[Row[Any]]:
+        """Yield what a statement selects, a page at a time, until so much was found that the rest may wait."""
+        with self._database.read() as session:
+            for page in count():
+                rows = session.execute(statement.offset(page * _AT_A_TIME)).all()
+                yield from rows
+                if len(rows) < _AT_A_TIME or len(found) >= _AT_A_TIME:
+                    return
 
     def _leave(self, done: Sequence[Webhook], gone: Sequence[Webhook], now: datetime) -> None:
         """Look no more at webhooks that have heard all, of jobs that have ended; and remove those of expired jobs."""

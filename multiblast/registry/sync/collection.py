@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import delete as remove
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from multiblast.database import among
 from multiblast.errors import ConflictError, InvalidInputError, MultiblastError
@@ -227,21 +227,24 @@ def _remove(  # noqa: PLR0913 - what, and how much of it
         return result
     with registry.writing() as session:
         for kind in reversed(KINDS):
-            numbers = [int(reference) for name, reference in doomed if name == kind]
-            model: Any = KINDS[kind].model
-            for table in RegistryTable.metadata.tables.values():
-                for column in table.columns:
-                    if "id" not in table.columns and column.references(model.__table__.c.id):
-                        session.execute(remove(table).where(among(session, column, numbers)))
-            session.execute(remove(model).where(among(session, model.id, numbers)))
-            for marks in (RemoteCopy, Staged):
-                session.execute(remove(marks).where(col(marks.kind) == kind, among(session, marks.row_id, numbers)))
+            _remove_rows(session, kind, [int(reference) for name, reference in doomed if name == kind])
         session.execute(remove(StoredFile).where(among(session, col(StoredFile.sha1), gone)))
     # After the rows: a row without its file would be an error.
     registry.files.store.delete(registry.files.key(kept.sha256) for kept in gone.values())
     for path in copies:
         path.unlink(missing_ok=True)
     return result
+
+
+def _remove_rows(session: Session, kind: str, numbers: Collection[int]) -> None:
+    """Remove rows of a kind, what links them to others, and what is noted about them."""
+    model: Any = KINDS[kind].model
+    links = [table for table in RegistryTable.metadata.tables.values() if "id" not in table.columns]
+    for column in (column for table in links for column in table.columns if column.references(model.__table__.c.id)):
+        session.execute(remove(column.table).where(among(session, column, numbers)))
+    session.execute(remove(model).where(among(session, model.id, numbers)))
+    for marks in (RemoteCopy, Staged):
+        session.execute(remove(marks).where(col(marks.kind) == kind, among(session, marks.row_id, numbers)))
 
 
 def _working_copies(registry: Registry, graph: RowGraph, gone: Container[str]) -> list[Path]:

@@ -65,39 +65,38 @@ def _failure(label: str, error: MultiblastError) -> Outcome:
 
 def plan_registration(registry: Registry, config: Config, base: Path = Path()) -> list[Outcome]:
     """Return what `register` would do with each file; one elsewhere is not fetched, so that only its name is known."""
-    outcomes: list[Outcome] = []
-    for entry in config.registered:
-        namespace, name, text = config.name_of(entry)
-        label = f"{namespace}:{name}"
-        path = _local_path(entry, base)
-        try:
-            ProductName(namespace, name, "0.0.1").check()
-            if isinstance(entry, ExternalObjectEntry) and entry.no_file:
-                with registry.session() as session:
-                    there = _source_before(session, entry, ProductName(namespace, name, text))
-                result, reason = (ItemResult.KNOWN, "") if there else (ItemResult.PLANNED, "to be registered, no file")
-                outcomes.append(Outcome(f"{label}@{text}", result, reason))
-                continue
-            if path is None:
-                outcomes.append(Outcome(f"{label}@{text}", ItemResult.PLANNED, "to be fetched and registered"))
-                continue
-            if not path.is_file():
-                raise StoreError(_no_file(path))
-            found = file_checksums(path)
-            version = _version(registry, namespace, name, text, found.sha1)
-            label += f"@{version}"
+    return [_plan_product(registry, config, entry, base) for entry in config.registered]
+
+
+def _plan_product(registry: Registry, config: Config, entry: DataProductEntry, base: Path) -> Outcome:
+    namespace, name, text = config.name_of(entry)
+    label = f"{namespace}:{name}"
+    path = _local_path(entry, base)
+    try:
+        ProductName(namespace, name, "0.0.1").check()
+        if isinstance(entry, ExternalObjectEntry) and entry.no_file:
             with registry.session() as session:
-                before = versions_of(session, namespace, name).get(version)
-                other = content_of(session, before) if before else ""
-            if entry.hash and entry.hash.lower() not in (found.sha1, found.sha256):
-                raise tampered(path.name, entry.hash, found.sha1)
-            if other not in ("", found.sha1):
-                raise ConflictError(f"it exists, with the content {other} and not {found.sha1}: give it a new version")
-            result = ItemResult.KNOWN if before else ItemResult.PLANNED
-            outcomes.append(Outcome(label, result, "" if before else "to be registered", found.size_bytes))
-        except MultiblastError as error:
-            outcomes.append(_failure(label, error))
-    return outcomes
+                there = _source_before(session, entry, ProductName(namespace, name, text))
+            result, reason = (ItemResult.KNOWN, "") if there else (ItemResult.PLANNED, "to be registered, no file")
+            return Outcome(f"{label}@{text}", result, reason)
+        if path is None:
+            return Outcome(f"{label}@{text}", ItemResult.PLANNED, "to be fetched and registered")
+        if not path.is_file():
+            raise StoreError(_no_file(path))
+        found = file_checksums(path)
+        version = _version(registry, namespace, name, text, found.sha1)
+        label += f"@{version}"
+        with registry.session() as session:
+            before = versions_of(session, namespace, name).get(version)
+            other = content_of(session, before) if before else ""
+        if entry.hash and entry.hash.lower() not in (found.sha1, found.sha256):
+            raise tampered(path.name, entry.hash, found.sha1)
+        if other not in ("", found.sha1):
+            raise ConflictError(f"it exists, with the content {other} and not {found.sha1}: give it a new version")
+        result = ItemResult.KNOWN if before else ItemResult.PLANNED
+        return Outcome(label, result, "" if before else "to be registered", found.size_bytes)
+    except MultiblastError as error:
+        return _failure(label, error)
 
 
 def _no_file(path: Path) -> str:
