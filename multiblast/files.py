@@ -47,11 +47,39 @@ class PieceReader(RawIOBase):
         return len(piece)
 
 
+class FileRange(PieceReader):
+    """The next ``length`` bytes of an open file, which is closed with it."""
+
+    def __init__(self, file: BinaryIO, length: int) -> None:
+        self._file = file
+        self._left = length
+
+    def next_piece(self, size: int) -> bytes:
+        """Return at most ``size`` bytes; none at the end."""
+        piece = self._file.read(min(size, self._left))
+        self._left -= len(piece)
+        return piece
+
+    def close(self) -> None:
+        """Close the file, too."""
+        self._file.close()
+        super().close()
+
+
 def hashed(data: Iterable[bytes], hasher: _Hasher) -> Iterator[bytes]:
     """Yield data as it is, and hash it."""
     for piece in data:
         hasher.update(piece)
         yield piece
+
+
+def is_utf8(name: str) -> bool:
+    """Whether a name that a file system gave is text; Python keeps bytes that are not UTF-8 as lone surrogates."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def sha256_of(path: Path) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from multiblast.coupling.arrival import check_plain, plain_files
 from multiblast.coupling.reference import DIGEST
 from multiblast.errors import InvalidInputError, StoreError
-from multiblast.files import sha256_of
+from multiblast.files import is_utf8, sha256_of
 from multiblast.stores import Store
 
 MANIFEST = "tree.json"
@@ -116,13 +116,5 @@ class Tree:
 def _check_name(name: str, error: Callable[[str], Exception]) -> None:
     """Refuse what is no plain path below a directory; names of bytes that are no UTF-8 neither."""
     parts = name.split("/")
-    if not all(parts) or {".", ".."} & set(parts) or "\0" in name or not _is_text(name):
+    if not all(parts) or {".", ".."} & set(parts) or "\0" in name or not is_utf8(name):
         raise error(f"{name!r} is no name of a file in a directory: rename it")
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

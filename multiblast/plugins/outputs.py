@@ -11,7 +11,7 @@ from pathlib import Path
 
 from multiblast.coupling.trees import Tree
 from multiblast.errors import FailureClass, InvalidInputError
-from multiblast.files import sha256_of
+from multiblast.files import is_utf8, sha256_of
 from multiblast.plugins.commands import OUTPUTS, output_path
 from multiblast.plugins.contents import wrong_content
 from multiblast.plugins.description import Description
@@ -111,7 +111,7 @@ class OutputCheck:
 
     def _check_one(self, path: Path) -> None:
         name = path.relative_to(self.directory)
-        if not str(name).isprintable() or not _is_text(str(name)):
+        if not str(name).isprintable() or not is_utf8(str(name)):
             raise self._wrong(f"{str(name)!a} is no name to keep: use characters that can be printed, in UTF-8")
         try:
             mode = path.lstat().st_mode
@@ -192,11 +192,3 @@ def _below(directory: Path) -> Iterator[Path]:
         yield path
         if path.is_dir() and not path.is_symlink():
             yield from _below(path)
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

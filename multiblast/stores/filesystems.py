@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, parse_qsl
 from uuid import uuid4
 
 from multiblast.errors import MultiblastError, ObjectMissingError, StoreAwayError, StoreError
-from multiblast.files import PieceReader
+from multiblast.files import FileRange
 from multiblast.stores.base import CHUNK_BYTES, Store, StoredObject, check_key, chunks, is_key
 
 _TEMPORARY = ".incoming"  # no key starts with a dot, so nothing in here is ever an object
@@ -204,23 +204,16 @@ class FsspecStore(Store):
             raise kind(f"cannot {action} {key!r} in {self._place}: {reason}") from error
 
 
-class _Reader(PieceReader):
-    """The next ``left`` bytes of an open file."""
+class _Reader(FileRange):
+    """The next ``left`` bytes of an open file, with our errors in place of the driver's."""
 
     def __init__(self, store: FsspecStore, key: str, file: BinaryIO, left: int) -> None:
+        super().__init__(file, left)
         self._reading = partial(store.explaining, "read", key)
-        self._file = file
-        self._left = left
 
     def next_piece(self, size: int) -> bytes:
         with self._reading():
-            piece = self._file.read(min(size, self._left))
-        self._left -= len(piece)
-        return piece
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
+            return super().next_piece(size)
 
 
 def fsspec_schemes() -> list[str]:

@@ -17,7 +17,7 @@ from typing import BinaryIO, Self
 from urllib.parse import SplitResult, unquote
 
 from multiblast.errors import ObjectMissingError, StoreError
-from multiblast.files import PieceReader
+from multiblast.files import FileRange
 from multiblast.ids import digest
 from multiblast.stores.base import CHUNK_BYTES, Store, StoredObject, chunks, is_key
 
@@ -108,7 +108,7 @@ class LocalStore(Store):
         except OSError as error:
             raise self._error("read", key, error) from error
         file.seek(start)
-        return file if length is None else BufferedReader(_Range(file, length), CHUNK_BYTES)
+        return file if length is None else BufferedReader(FileRange(file, length), CHUNK_BYTES)
 
     def stat(self, key: str) -> StoredObject:
         """Describe the file: see `Store.stat`."""
@@ -231,20 +231,3 @@ def _go_on(file: BinaryIO, data: Iterable[bytes]) -> None:
         size_bytes += len(chunk)
     file.truncate(size_bytes)
     file.flush()
-
-
-class _Range(PieceReader):
-    """The next ``length`` bytes of an open file."""
-
-    def __init__(self, file: BinaryIO, length: int) -> None:
-        self._file = file
-        self._left = length
-
-    def next_piece(self, size: int) -> bytes:
-        piece = self._file.read(min(size, self._left))
-        self._left -= len(piece)
-        return piece
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
