@@ -7,9 +7,10 @@ import inspect
 import pkgutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from uuid import UUID
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
@@ -114,9 +115,10 @@ def deploy() -> None:
     """Deploy every flow that ``prefect.yaml`` names, from this checkout.
 
     A schedule that is there stays as somebody has switched it, with the parameters that they have given it, and its
-    periods go on, so that one of a day comes to its end also where all is started each morning.
+    periods go on, so that one of a day comes to its end also where all is started each morning. So do those that
+    somebody has added.
     """
-    before = {one.slug: one for found in _ours() for one in found.schedules if one.slug}
+    before = {found.id: found.schedules for found in _ours()}
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
     command += ["--prefect-file", environment.PREFECT_FILE]
     done = subprocess.run(command, cwd=environment.CHECKOUT, capture_output=True, text=True, check=False)
@@ -138,19 +140,22 @@ def _refuse_unknown_parameters() -> None:
             client.update_deployment(found.id, DeploymentUpdate(parameter_openapi_schema=schema))
 
 
-def _keep_schedules(before: Mapping[str, DeploymentSchedule]) -> None:
+def _keep_schedules(before: Mapping[UUID, Sequence[DeploymentSchedule]]) -> None:
     from tasks.plugin_deployments import times_of
 
     with get_client(sync_client=True) as client:
         for found in _ours():
-            for one in found.schedules:
-                if (was := before.get(one.slug or "")) is None:
-                    continue
-                kept = {"active": was.active, "parameters": was.parameters}
-                if times_of(was.schedule) == times_of(one.schedule):  # with the time from which periods count
-                    kept["schedule"] = was.schedule.model_dump(mode="json")
-                ids = {"id": found.id, "schedule_id": one.id}
-                client.request("PATCH", "/deployments/{id}/schedules/{schedule_id}", path_params=ids, json=kept)
+            now, ids = {one.slug: one for one in found.schedules if one.slug}, {one.id for one in found.schedules}
+            for was in before.get(found.id, ()):
+                place = {"id": found.id}
+                kept = was.model_dump(mode="json", include={"active", "parameters", "schedule"})
+                if one := now.get(was.slug or ""):
+                    if times_of(was.schedule) != times_of(one.schedule):  # else also the time from which periods count
+                        del kept["schedule"]
+                    place["schedule_id"] = one.id
+                    client.request("PATCH", "/deployments/{id}/schedules/{schedule_id}", path_params=place, json=kept)
+                elif was.id not in ids:  # Prefect removes what somebody has added without a slug, and all beside it
+                    client.request("POST", "/deployments/{id}/schedules", path_params=place, json=[kept])
 
 
 def _ours() -> list[DeploymentResponse]:

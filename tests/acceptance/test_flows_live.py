@@ -293,11 +293,12 @@ def test_run_killed_by_force_is_seen_as_crashed(api: Api) -> None:
 
 
 def test_schedules_stay_as_somebody_has_switched_them(api: Api, live: dict[str, str]) -> None:
-    """When the flows are deployed again, as at each start."""
+    """When the flows are deployed again, as at each start; what they have added stays, too."""
 
-    def schedule(name: str) -> dict[str, Any]:
+    def schedule(name: str, *, ours: bool = True) -> dict[str, Any]:
         found = api.client.get(f"/deployments/name/{name}/{name}").raise_for_status().json()
-        return {**found["schedules"][0], "path": f"/deployments/{found['id']}/schedules/{found['schedules'][0]['id']}"}
+        (one,) = [one for one in found["schedules"] if bool(one["slug"]) is ours]
+        return {**one, "path": f"/deployments/{found['id']}/schedules/{one['id']}"}
 
     changed = {
         "pull-registry": {"active": True, "parameters": {"config": "mine.yaml"}},
@@ -307,6 +308,9 @@ def test_schedules_stay_as_somebody_has_switched_them(api: Api, live: dict[str, 
     before = {name: schedule(name) for name in changed}
     for name, change in changed.items():
         api.client.patch(before[name]["path"], json=change).raise_for_status()
+    own = {"active": True, "parameters": {"config": "other.yaml"}, "schedule": {"interval": 7200.0}}
+    api.client.post(before["pull-registry"]["path"].rpartition("/")[0], json=[own]).raise_for_status()
+    own["schedule"] = schedule("pull-registry", ours=False)["schedule"]
     code = "from deployments.register import deploy; deploy()"
     environment = {**live, "PREFECT_API_URL": f"{live['UI_URL']}/api", "MULTIBLAST_CHECKOUT": str(ROOT)}
     try:
@@ -315,10 +319,13 @@ def test_schedules_stay_as_somebody_has_switched_them(api: Api, live: dict[str, 
             again = schedule(name)
             assert {key: again[key] for key in change} == change
             assert again["schedule"] == before[name]["schedule"]
+        again = schedule("pull-registry", ours=False)
+        assert {key: again[key] for key in own} == own
     finally:
-        for found in before.values():
+        for name, found in before.items():
             was = {key: found[key] for key in ("active", "parameters")}
-            api.client.patch(found["path"], json=was).raise_for_status()
+            api.client.patch(schedule(name)["path"], json=was).raise_for_status()
+        api.client.delete(schedule("pull-registry", ours=False)["path"]).raise_for_status()
 
 
 def test_deployments_of_an_earlier_version_are_removed(api: Api, live: dict[str, str]) -> None:
