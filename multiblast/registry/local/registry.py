@@ -204,9 +204,6 @@ class Registry:
             with session.begin_nested():
                 made = self.insert(session, kind.name, fields)
         except (IntegrityError, InvalidInputError) as error:
-            if (before := self._find(session, ROWS[kind.name], fields)) is not None:  # others have just made it
-                self._complete(session, kind, before, fields)
-                return Creation(before)
             reason = error.orig if isinstance(error, IntegrityError) else error
             return Creation(None, error=ConflictError(f"{kind.name} cannot be recorded: {reason}"))
         return Creation(_rows(session, ROWS[kind.name], [made])[0], new=True)
