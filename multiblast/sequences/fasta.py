@@ -25,6 +25,7 @@ import io
 import itertools
 import re
 import string
+import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -112,9 +113,18 @@ class Record:
         if self.flaw:
             yield Problem(self.flaw, record=self.number, line=self.line)
         if self.stray:
-            shown = ", ".join(map(repr, self.stray))
+            shown = ", ".join(map(_shown, self.stray))
+            unseen = "" if self.stray.isprintable() else "; paste it again as plain text"
             missing = "; if this line is a title, put '>' before it" if self.title_line == self.stray_line else ""
-            yield Problem(f"{self.label} has {shown}: {remedy}{missing}", record=self.number, line=self.stray_line)
+            message = f"{self.label} has {shown}: {remedy}{missing}{unseen}"
+            yield Problem(message, record=self.number, line=self.stray_line)
+
+
+def _shown(character: str) -> str:
+    """Return a character as a person sees it, or by its name: Word and web pages have some that cannot be seen."""
+    if character.isprintable():
+        return repr(character)
+    return f"{unicodedata.name(character, 'a character').lower()} (U+{ord(character):04X}), which cannot be seen"
 
 
 def read_fasta(source: Source) -> Iterator[Sequence]:

@@ -59,6 +59,15 @@ BAD_QUERIES: dict[str, tuple[bytes, Molecule, QueryLimits, str]] = {
             "if this line is a title, put '>' before it"
         ),
     ),
+    "what Word pastes and nobody sees": (
+        ">a\nMK\u00a0V\u200b\n".encode(),
+        "protein",
+        PUBLIC,
+        (
+            "record 1, line 2: 'a' has no-break space (U+00A0), which cannot be seen, zero width space (U+200B), which "
+            "cannot be seen: a protein sequence has only letters and '*'; paste it again as plain text"
+        ),
+    ),
     "no residues": (
         b">a\n>b\nM\n",
         "protein",
