@@ -81,6 +81,23 @@ def test_page_goes_on_by_itself_when_the_service_is_restarted(
         page.context.close()
 
 
+def test_what_is_typed_stays_when_the_job_is_done(new_context: NewContext, services: Services) -> None:
+    """The page says that the job is done, is loaded anew once the notes are sent, and stays where they were typed."""
+    job_id = services.queries.create(Requester("root"), config(f">noted\n{PROTEIN}WHM\n")).query_job_id
+    page = new_context().new_page()
+    sign_in(page, services, "root")
+    page.goto(f"/jobs/{job_id}")
+    notes = page.get_by_label("Notes")
+    notes.fill("for Figure 2")
+    services.queries.run(job_id).execute()
+    expect(page.get_by_role("heading", name="Done")).to_be_visible()
+    expect(notes).to_have_value("for Figure 2")
+    page.get_by_role("button", name="Save name and notes").click()
+    expect(page.get_by_role("heading", name="Download")).to_be_visible()
+    expect(notes).to_have_value("for Figure 2")
+    expect(page.get_by_role("heading", name="Keep and share")).to_be_in_viewport()
+
+
 def test_page_stays_as_it_is_when_a_report_is_made(new_context: NewContext, services: Services) -> None:
     """Who reads or fills in a page of a job that is done is not disturbed by a report that becomes ready."""
     who, wanted = Requester("root", administrator=True), services.wanted_reports
