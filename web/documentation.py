@@ -7,7 +7,7 @@ from typing import Any
 
 _STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
 code,pre{background:#8882;border-radius:4px;padding:.1em .3em}pre{padding:1em;overflow:auto}
-h3{margin:1.6em 0 .2em}td,th{text-align:left;padding:.1em 1em .1em 0;vertical-align:top}
+h3{margin:1.6em 0 .2em}p,h3,td{overflow-wrap:anywhere}td,th{text-align:left;padding:.1em 1em .1em 0;vertical-align:top}
 @media(prefers-color-scheme:dark){body{background:#111;color:#ddd}a{color:#8bf}}"""
 
 _START = """# a token of your own, if you have no account
