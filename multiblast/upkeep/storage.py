@@ -40,7 +40,7 @@ from multiblast.upkeep.expiry import Expired, keep_out_submissions
 _READ_ON_FOR = timedelta(hours=1)  # so long a reader may go on reading what was discarded
 _ROWS_AT_A_TIME = 2000
 _UNKNOWN_FOR = timedelta(days=1)  # so long an object may wait for the row that refers to it
-_CLOCKS_DIFFER_BY = timedelta(hours=1)  # those of this machine and of the store at most
+_CLOCKS_DIFFER_BY = timedelta(minutes=1)  # those of the database and of the store; more would take what was there
 _AS_LONG_AS_RESULTS = {ObjectKind.COMPARISON, ObjectKind.DIFFERENCE}  # no row refers to them
 
 

@@ -77,7 +77,7 @@ def test_database_that_begins_anew_takes_nothing_from_the_store_whose_records_co
 ) -> None:
     """As after the loss of a database, or when one moves; a clean-up runs each day."""
     job = search_whole(services, fasta(proteins[:1]), user="ann")
-    was = (utc_now() - timedelta(days=3)).timestamp()
+    was = (utc_now() - timedelta(minutes=2)).timestamp()  # as where what is down is begun anew at once
     for found in services.store.list():
         os.utime(services.store.locate(found.key), (was, was))
     anew = replace(make_services("anew"), store=LocalStore(services.store.locate("packs")[: -len("/packs")]))
