@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -39,7 +40,13 @@ class FileOutput:
     open: Callable[[], BinaryIO]
 
     def is_at(self, path: Path) -> bool:
-        """Return whether a path is of a file with just this content."""
+        """Return whether a path is of a file with just this content.
+
+        Raises:
+            IsADirectoryError: it is of a directory, which no file takes the place of.
+        """
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         return has_content(path, self.open())
 
     def write(self, path: Path) -> None:
