@@ -63,12 +63,12 @@ _SHORTENED = ("jobs", "reports")
 _SUMMARIES = {  # of what is no function with a docstring
     "status": "Print the status of jobs.",
     "cancel": "Stop a job that waits or runs; what it found is kept.",
-    "jobs": "Your list of query jobs, and what one can do with jobs.",
-    "reports": "Your list of reports, and their files. `multiblast report` makes one.",
-    "guests": "People without a name, known by a token.",
+    "jobs": "List your query jobs, and act on them.",
+    "reports": "List your reports, and get their files. `multiblast report` makes one.",
+    "guests": "Users without a name, known by a token.",
     "users": "Tokens by which users are known over HTTP.",
     "sites": "Machines elsewhere that take part, known by a key of their site.",
-    "plugins": "Tools of others that go on from a search: which there are, and what they need.",
+    "plugins": "Tools that continue from a search: list, install and run them.",
     "registry": "Exchange data and its provenance with FAIR data registries.",
     "service": "Start, stop and register Prefect servers and workers.",
 }

@@ -87,10 +87,15 @@ def _command(one: Action, group: Group) -> Callable[..., None]:
             display.print_errors(f"no job {job_id!r} that you may see; check the id" for job_id in unknown)
             raise typer.Exit(1)
 
-    command.__doc__ = one.summary
+    command.__doc__ = _addressed(one.summary)
     command.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]  # what Typer reads
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in signature}
     return command
+
+
+def _addressed(text: str) -> str:
+    """Return what an action's description says of its requester to the person at the terminal."""
+    return text.replace("the requester's", "your").replace("the requester", "you")
 
 
 def say_abandoned(services: Services, job_ids: Collection[str]) -> None:
@@ -138,15 +143,16 @@ def _names(door: type) -> set[str]:
 def _option(one: Action, given: Parameter) -> tuple[Any, Any]:
     """Return how a parameter is written at a terminal, and its default."""
     spelling = [one.spelled[given.name]] if given.name in one.spelled else []
+    text = _addressed(given.help)
     if given.name == "job_id":
         return Job, inspect.Parameter.empty
     if get_origin(given.kind) is Collection:
-        return Annotated[list[str], typer.Argument(help=given.help, show_default=False)], inspect.Parameter.empty
+        return Annotated[list[str], typer.Argument(help=text, show_default=False)], inspect.Parameter.empty
     if given.is_required:
-        return Annotated[given.kind, typer.Argument(help=given.help, show_default=False)], inspect.Parameter.empty
+        return Annotated[given.kind, typer.Argument(help=text, show_default=False)], inspect.Parameter.empty
     if given.kind == _TIME:
-        return Annotated[float, typer.Option(*spelling, help=f"{given.help} In days; 0 is for good.")], 0
-    return Annotated[given.kind, typer.Option(*spelling, help=given.help)], given.default
+        return Annotated[float, typer.Option(*spelling, help=f"{text} In days; 0 is for good.")], 0
+    return Annotated[given.kind, typer.Option(*spelling, help=text)], given.default
 
 
 def _arguments(one: Action, given: dict[str, Any]) -> dict[str, Any]:

@@ -56,7 +56,10 @@ Fasta = Annotated[
     ),
 ]
 Job = Annotated[
-    str, typer.Argument(metavar="JOB", help="A job's id, or a beginning that no other job has.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="JOB", help="A job's id, or its first characters if no other job has them.", show_default=False
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.", callback=only_json)]
 Overwrite = Annotated[
@@ -74,8 +77,8 @@ User = Annotated[
     str,
     typer.Option(
         envvar=USER,
-        help=f"Your name: whose list of jobs it is about. A guest sets the token in {GUEST_TOKEN} instead. Without "
-        "either, you may do everything or nothing, as the service's policy says.",
+        help=f"Your name, for your own list of jobs. A guest sets {GUEST_TOKEN} to their token instead. Without "
+        "either, the service's policy decides whether you may do everything or nothing.",
         show_default=False,
     ),
 ]

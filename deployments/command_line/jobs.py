@@ -52,7 +52,7 @@ def show(job: Job, user: User = "", json: Json = False) -> None:
 
 @jobs.command("restart")
 def restart(job: Job, targets_root: TargetsRoot = None, user: User = "") -> None:
-    """Run an expired, failed or cancelled job again, with the databases as they are now; or one left in the midst."""
+    """Run a job again that expired, failed, was cancelled or lost its process, with the databases as they are now."""
     running = Session(targets_root, user, early=False)
     job = running.services.whole_id(running.requester, job)
     kind = running.services.job_door(job).kind

@@ -43,7 +43,7 @@ def _rules() -> PluginRules:
 
 @plugins.command("list")
 def list_plugins(
-    skipped: Annotated[bool, typer.Option("--skipped", help="Also what is taken for no plugin, and why.")] = False,
+    skipped: Annotated[bool, typer.Option("--skipped", help="Also what is not taken for a plugin, and why.")] = False,
     versions: Annotated[bool, typer.Option("--all", help="Every version, not only the newest.")] = False,
     json: Json = False,
 ) -> None:
@@ -94,7 +94,7 @@ def add(place: _Place) -> None:
 def remove(
     place: Annotated[str, typer.Argument(help="A place as it was added, or a plugin of it.", show_default=False)],
 ) -> None:
-    """Look no more in a place that was added; nothing in it is removed."""
+    """Stop looking for plugins in a place that was added; nothing in it is removed."""
     display.console.print(Text(f"{Installer(_rules()).remove(place)} was removed"))
     _offer()
 
@@ -126,7 +126,7 @@ def update(
     names: Annotated[list[str] | None, typer.Argument(help="Plugins. Default: all.", show_default=False)] = None,
     json: Json = False,
 ) -> None:
-    """Fetch what git lines stand for now, and the newest packages that plugins allow; nothing else changes either."""
+    """Fetch what git lines stand for now, and the newest packages that plugins allow; no other command does."""
     try:
         _report(Installer(_rules()).update(names or ()), json=json)
     finally:
@@ -139,7 +139,7 @@ def import_qhana(
         str, typer.Argument(help="A folder with plugins of QHAna, or git+URL[@REF][#subdirectory=DIRECTORY].")
     ],
     runner: Annotated[
-        str, typer.Option(help="The same of QHAna's runner. Default: what the plugins are beside, else its repository.")
+        str, typer.Option(help="Likewise, where QHAna's runner is. Default: beside the plugins, else its repository.")
     ] = "",
     network: Annotated[bool, typer.Option("--network", help="Let these plugins use the network.")] = False,
     json: Json = False,

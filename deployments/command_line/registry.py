@@ -52,7 +52,7 @@ Begin with `config NAME` and `remote NAME URL`; then `pull config.yaml`, `run co
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 RemoteName = Annotated[str, typer.Option("--remote", help="The remote registry. Default: the user's, or the only one.")]
-UserName = Annotated[str, typer.Option("--user", help="Who. Default: who was bound last.")]
+UserName = Annotated[str, typer.Option("--user", help="The user. Default: the one bound last.")]
 ConfigFile = Annotated[Path, typer.Argument(help="The config.yaml.")]
 Items = Annotated[list[str], typer.Argument(help="NAMESPACE:NAME@VERSION, UUID of a code run, or path of a file.")]
 Item = Annotated[str, typer.Argument(help="NAMESPACE:NAME@VERSION, UUID of a code run, or path of a file.")]
@@ -250,7 +250,7 @@ def list_all(
 @app.command("describe")
 def describe_item(
     item: Item,
-    keyword: Annotated[list[str] | None, typer.Option(help="A word to find it by; as often as you like.")] = None,
+    keyword: Annotated[list[str] | None, typer.Option(help="A word to find it by; may be repeated.")] = None,
     licence: Annotated[list[str] | None, typer.Option(help="What may be done with it.")] = None,
     value: Annotated[list[str] | None, typer.Option(help="A fact, as KEY=VALUE.")] = None,
     component: Annotated[list[str] | None, typer.Option(help="The name of a part of it.")] = None,
@@ -315,7 +315,7 @@ def collect(
     yes: Yes = False,
     json: Json = False,
 ) -> None:
-    """Remove what is synced, and in the provenance of nothing that is not."""
+    """Remove what is synced, unless something that is not synced has it in its provenance."""
     with _registry() as registry, _remotes(registry) as remotes:
         work = partial(collect_items, registry, remotes, files=files, every=every)
         remove_confirmed(work, json, dry_run=dry_run, yes=yes or json)

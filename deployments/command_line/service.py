@@ -44,13 +44,13 @@ def status() -> None:
 
 @app.command()
 def server(host: Host = "127.0.0.1", port: Port = 4200) -> None:
-    """Be a Prefect server, in the foreground."""
+    """Run a Prefect server in the foreground."""
     raise typer.Exit(foreground.serve(host, port))
 
 
 @app.command("all")
 def serve_all(host: Host = "127.0.0.1", port: Port = 4200) -> None:
-    """Be a Prefect server with a worker, in the foreground."""
+    """Run a Prefect server and a worker in the foreground."""
     raise typer.Exit(foreground.serve_all(host, port))
 
 
@@ -64,13 +64,13 @@ def worker(
         typer.Option(help="Take runs from this work queue only, as a plugin's table names one; may be repeated."),
     ] = None,
 ) -> None:
-    """Be a worker of the server at PREFECT_API_URL, in the foreground."""
+    """Run a worker of the server at PREFECT_API_URL in the foreground."""
     raise typer.Exit(foreground.work_for(site) if site else foreground.work(queue or ()))
 
 
 @app.command("container")
 def start_container() -> None:
-    """Be what CONTAINER_MODE says (server, worker, web, register or all), with the plugins of GIT_PLUGINS."""
+    """Run what CONTAINER_MODE says (server, worker, web, register or all), with the plugins of GIT_PLUGINS."""
     raise typer.Exit(container.start())
 
 

@@ -38,7 +38,7 @@ def list_sites(json: Json = False) -> None:
 
 @sites.command("remove")
 def remove(name: _Name) -> None:
-    """Make a site's key worthless at once, and all that was granted for it."""
+    """Revoke a site's key, and all that was granted for it, at once."""
     local_services().gateway.sites.remove(name)
     display.console.print(f"the key of {name} is worthless now")
 
@@ -51,12 +51,13 @@ def rotate() -> None:
 
 def grant(
     read: Annotated[
-        list[str] | None, typer.Option(help="A key, or a prefix that ends in /; may be repeated. / is all there is.")
+        list[str] | None,
+        typer.Option(help="A key, or a prefix that ends in /; / is everything. May be repeated."),
     ] = None,
     write: Annotated[list[str] | None, typer.Option(help="Likewise; what may be written may be read.")] = None,
     hours: Annotated[float, typer.Option(help="For how long.")] = 2,
     gb: Annotated[float, typer.Option(help="How much may be pushed in all, in GB.")] = 10,
-    job: Annotated[str, typer.Option(help="With the end of this job it ends, too.")] = "",
+    job: Annotated[str, typer.Option(help="Let the grant end with this job.")] = "",
     replace: Annotated[bool, typer.Option("--replace", help="Let objects be replaced and removed.")] = False,
 ) -> None:
     """Sign a grant for a script and print it: what it may fetch and push through the gateway."""

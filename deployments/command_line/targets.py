@@ -81,7 +81,8 @@ def sync_targets(
     ] = None,
     storage: Annotated[str, _STORAGE] = "",
     limit_gb: Annotated[
-        float, typer.Option(help="How much copies may take; those searched longest ago go. 0: what fits the disk.")
+        float,
+        typer.Option(help="How much copies may take; those searched longest ago are removed. 0: all that fits."),
     ] = 0.0,
     targets_root: TargetsRoot = None,
 ) -> None:

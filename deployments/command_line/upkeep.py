@@ -64,7 +64,7 @@ def revoke_token(
     user: Annotated[str, typer.Argument(help="Whose.", show_default=False)],
     name: Annotated[str, typer.Argument(help="Which; by default all.")] = "",
 ) -> None:
-    """Make a user's token worthless at once, or all of them."""
+    """Revoke a token of a user, or all of them, at once."""
     revoked = local_services().accounts.tokens.revoke(user, name)
     display.console.print(f"{revoked} tokens of {user} are worthless now")
 
@@ -90,7 +90,7 @@ def verify(
 
 
 def accept_store() -> None:
-    """Take the store that is configured for the one that the results are in, though its mark is missing or another."""
+    """Accept the configured store as the one with the results, though its mark is missing or different."""
     services = local_services()
     mark = services.store_mark.accept(services.store)
     display.say(

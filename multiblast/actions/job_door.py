@@ -64,7 +64,7 @@ class JobDoor:
     def update(
         self, requester: Requester, job_id: str, *, summary: str | None = None, description: str | None = None
     ) -> UserMeta | None:
-        """Change what the requester says about a job; None leaves a part as it is, an empty text clears it.
+        """Change the requester's summary and description of a job; what is not given stays as it is.
 
         Args:
             requester: Whose words these are.
@@ -108,7 +108,7 @@ class JobDoor:
 
     @action("unlink", answer="whether it was in the list", done="job {job_id} is not in the list any more")
     def unlink(self, requester: Requester, job_id: str) -> bool:
-        """Take a job out of the requester's list; the job itself stays until it expires.
+        """Remove a job from the requester's list; the job itself stays until it expires.
 
         Returns whether it was in the list; an administrator may try with any job.
         """
@@ -117,11 +117,11 @@ class JobDoor:
 
     @action("status", answer="`{id: status}`, unknown ids left out")
     def statuses(self, requester: Requester, job_ids: Collection[str]) -> dict[str, str]:
-        """Return the status of many jobs; ids that are unknown, or not for this requester's eyes, are left out.
+        """Get the status of many jobs; unknown ids, and those of jobs that the requester may not read, are left out.
 
         Args:
             requester: The person who makes the request.
-            job_ids: Ids of query or report jobs.
+            job_ids: Ids of jobs.
         """
         if len(job_ids) > _LONGEST_BULK:
             raise InvalidInputError(Problem(f"{len(job_ids):,} ids are too many: ask for {_LONGEST_BULK:,} at a time"))
@@ -129,7 +129,7 @@ class JobDoor:
 
     @action("pin", done="job {job_id}: kept for good: {pinned}", spelled={"pinned": "--pin/--unpin"})
     def pin(self, requester: Requester, job_id: str, *, pinned: bool = True) -> None:
-        """Keep a job's result from ever expiring, or no longer.
+        """Keep a job's result for good, or let it expire again.
 
         Args:
             requester: Who decides.
@@ -143,7 +143,7 @@ class JobDoor:
 
     @action("share", answer="a token, shown once", spelled={"lasts": "--days"})
     def share(self, requester: Requester, job_id: str, *, lasts: timedelta | None = None) -> str:
-        """Return a token with which anybody may read a job; it is not kept and cannot be shown again.
+        """Make a token with which anybody may read a job; it is not kept, and cannot be shown again.
 
         Args:
             requester: Who shares it.
@@ -157,13 +157,13 @@ class JobDoor:
 
     @action("end-shares", answer="how many", done="{answer} tokens are worthless now")
     def end_shares(self, requester: Requester, job_id: str) -> int:
-        """Make all share tokens of a job worthless; return how many there were."""
+        """Revoke all share tokens of a job; return how many there were."""
         self._access.check_change(requester, job_id, self.kind)
         return self._accounts.end_shares(job_id)
 
     @action("history", columns=("at", "fromStatus", "toStatus", "why", "flowRun"))
     def history(self, requester: Requester, job_id: str) -> list[Event]:
-        """Return what happened to a job, oldest first."""
+        """List what happened to a job, oldest first."""
         self._access.check_read(requester, job_id, self.kind)
         return [Event.model_validate(event, from_attributes=True) for event in self.jobs.history(job_id)]
 

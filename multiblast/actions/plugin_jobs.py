@@ -213,12 +213,12 @@ class PluginJobs(JobDoor):
         first: int = 1,
         count: int = 50,
     ) -> list[PluginItem]:
-        """Return the plugin jobs in the requester's list, newest first; of an administrator without a name, all.
+        """List the requester's plugin jobs, newest first; to an administrator without a name, all.
 
         Args:
             requester: Whose list.
             plugin: Only jobs of this plugin.
-            source: Only jobs that take in what came of this job: its id, or ``job:ID``.
+            source: Only jobs with an output of this job as input: its id, or job:ID.
             status: Only jobs of this status.
             first: Where in the list to begin, 1-based.
             count: How many at most; 0 is all.
@@ -238,12 +238,12 @@ class PluginJobs(JobDoor):
 
     @action("show")
     def lookup(self, requester: Requester, job_id: str, *, link: bool = True) -> PluginDetails:
-        """Return a plugin job with what it takes in and made, and add it to the requester's list.
+        """Look up a plugin job with its inputs and outputs, and add it to the requester's list.
 
         Args:
             requester: The person who makes the request.
             job_id: The plugin job.
-            link: Whether to add it to their list.
+            link: Whether to add it to the requester's list.
         """
         meta = self._look_up(requester, job_id, link=link)
         return plugin_details(self.jobs.plugin(job_id), meta, self.workshop.catalogue)
@@ -324,7 +324,7 @@ class PluginJobs(JobDoor):
 
     @action("get", answer="the file")
     def file(self, requester: Requester, job_id: str, name: str) -> BinaryIO:
-        """Open a file that a complete job made, or a directory as a zip; this counts as use of the job.
+        """Read a file that a complete job made, or a directory as a zip; this counts as use of the job.
 
         Args:
             requester: The person who makes the request.
@@ -372,7 +372,7 @@ class PluginJobs(JobDoor):
 
     @action("errors")
     def errors(self, requester: Requester, job_id: str) -> Errors:
-        """Return what the plugin wrote to standard error; often nothing."""
+        """Read what the plugin wrote to standard error; often nothing."""
         self._access.check_read(requester, job_id, self.kind)
         return Errors(stderr=self.jobs.plugin(job_id).stderr)
 

@@ -192,7 +192,7 @@ class Queries(JobDoor):
     def list_jobs(
         self, requester: Requester, *, site: str = "", status: str = "", first: int = 1, count: int = 50
     ) -> list[QueryItem]:
-        """Return the jobs in the requester's list, newest first; of an administrator without a name, all jobs.
+        """List the requester's jobs, newest first; to an administrator without a name, all jobs.
 
         Args:
             requester: Whose list.
@@ -224,12 +224,12 @@ class Queries(JobDoor):
     def lookup(
         self, requester: Requester, job_id: str, *, link: bool = True, children: int = _CHILDREN
     ) -> QueryDetails:
-        """Return a job with its configuration and its sequences, and add it to the requester's list.
+        """Look up a job with its configuration and its sequences, and add it to the requester's list.
 
         Args:
             requester: The person who makes the request.
             job_id: The job; that of one sequence of a larger job is as good.
-            link: Whether to add it to their list.
+            link: Whether to add it to the requester's list.
             children: How many of its sequences to list.
         """
         meta = self._look_up(requester, job_id, link=link)
@@ -280,7 +280,7 @@ class Queries(JobDoor):
 
     @action("query", answer="FASTA")
     def query(self, requester: Requester, job_id: str) -> BinaryIO:
-        """Open the sequences of a job, in canonical FASTA."""
+        """Read the sequences of a job, in canonical FASTA."""
         return self.query_file(requester, job_id).open()
 
     def query_file(self, requester: Requester, job_id: str) -> StoredFile:
@@ -303,7 +303,7 @@ class Queries(JobDoor):
 
     @action("result", answer="one BLAST archive in ASN.1, merged while it is read")
     def result(self, requester: Requester, job_id: str, output: BinaryIO) -> int:
-        """Write the result of a complete job, as ASN.1 text that ``blast_formatter -archive`` reads.
+        """Write the result of a complete job, as ASN.1 text that `blast_formatter -archive` reads.
 
         It is merged while it is written; this counts as use of the result. Returns the number of sequences.
 
@@ -324,7 +324,7 @@ class Queries(JobDoor):
 
     @action("errors")
     def errors(self, requester: Requester, job_id: str) -> Errors:
-        """Return what went wrong with a job: what its programs wrote to standard error, and which sequences failed."""
+        """List what went wrong with a job: what its programs wrote to standard error, and which sequences failed."""
         self._access.check_read(requester, job_id, JobKind.QUERY)
         from multiblast.actions.query_details import query_errors
 

@@ -174,7 +174,7 @@ class Reports(JobDoor):
         first: int = 1,
         count: int = 50,
     ) -> list[ReportItem]:
-        """Return the reports in the requester's list, newest first; of an administrator without a name, all.
+        """List the requester's reports, newest first; to an administrator without a name, all.
 
         Args:
             requester: Whose list.
@@ -203,12 +203,12 @@ class Reports(JobDoor):
 
     @action("show")
     def lookup(self, requester: Requester, job_id: str, *, link: bool = True) -> ReportDetails:
-        """Return a report job with its configuration, and add it to the requester's list.
+        """Look up a report job with its configuration, and add it to the requester's list.
 
         Args:
             requester: The person who makes the request.
             job_id: The report job.
-            link: Whether to add it to their list.
+            link: Whether to add it to the requester's list.
         """
         meta, job = self._look_up(requester, job_id, link=link), self.jobs.report(job_id)
         return ReportDetails.of(job, meta, self.reason(job))
@@ -262,14 +262,14 @@ class Reports(JobDoor):
     def file(
         self, requester: Requester, job_id: str, name: str, *, byte_range: str = "", line_range: str = ""
     ) -> BinaryIO:
-        """Open a file of a complete report, whole or a part of it; this counts as use of the report.
+        """Read a file of a complete report, or a part of it; this counts as use of the report.
 
         Args:
             requester: The person who makes the request.
             job_id: The report job.
             name: The file, as `files` lists it.
-            byte_range: ``FIRST-LAST``, counted from 0, as in HTTP; either may be left out (``-500``: the last 500).
-            line_range: ``FIRST-LAST``, counted from 1; either may be left out (``-500``: up to line 500).
+            byte_range: FIRST-LAST, counted from 0, as in HTTP; either may be left out (-500 is the last 500).
+            line_range: FIRST-LAST, counted from 1; either may be left out (-500 is up to line 500).
 
         Raises:
             InvalidInputError: a range is not one, or both are given.
@@ -377,7 +377,7 @@ class Reports(JobDoor):
 
     @action("errors")
     def errors(self, requester: Requester, job_id: str) -> Errors:
-        """Return what the formatter wrote to standard error; often nothing."""
+        """Read what the formatter wrote to standard error; often nothing."""
         self._access.check_read(requester, job_id, JobKind.REPORT)
         return Errors(stderr=self.jobs.report(job_id).stderr)
 
