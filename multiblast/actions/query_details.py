@@ -22,7 +22,7 @@ from multiblast.actions.answers import (
 )
 from multiblast.database import BatchRun, ChildJob, Database, JobEvent, JobKind, JobStatus, QueryJob
 from multiblast.jobs import Child, child_rows, child_status, is_child
-from multiblast.search import options_of
+from multiblast.options import is_program, options_for
 
 
 def query_details(  # noqa: PLR0913, PLR0917 - a job, and what depends on who sees it
@@ -101,8 +101,10 @@ def _as_before(session: Session, job: QueryJob) -> bool | None:
 
 
 def _blast_config(job: QueryJob) -> dict[str, Any]:
-    options = options_of(job)
-    return {"tool": job.program} | {options.declared[name].config: value for name, value in options.changed().items()}
+    """Return the options as they were recorded, those too that would be refused now."""
+    declared = options_for(job.program).declared if is_program(job.program) else {}
+    options = job.recipe["options"].items()
+    return {"tool": job.program} | {declared[name].config if name in declared else name: to for name, to in options}
 
 
 def _children(session: Session, job: QueryJob, count: int) -> Iterator[ChildItem]:

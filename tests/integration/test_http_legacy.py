@@ -16,7 +16,7 @@ import httpx
 import pytest
 from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter
 
-from multiblast.database import JobStatus
+from multiblast.database import JobStatus, QueryJob
 from multiblast.services import Services
 from multiblast.settings import Policy
 from tests.support.http_service import HereStarter, config, serving
@@ -242,6 +242,31 @@ def test_legacy_queues_are_ones_own(client: httpx.Client, services: Services, ur
     answers = [httpx.get(f"{url}/queues/{kind}", headers={"Auth-Key": token}).json() for kind in ("blast", "reports")]
     assert answers == [[made], []]
     assert made not in client.get("/queues/blast").json()
+
+
+@pytest.mark.parametrize(
+    ("program", "options", "listed"), [("blastp", {"query_loc": "5-5"}, True), ("no-longer-there", {"speed": 3}, False)]
+)
+def test_legacy_job_with_options_that_are_refused_now_can_be_read(  # noqa: PLR0913, PLR0917 - one job, at each door
+    client: httpx.Client, services: Services, url: str, program: str, options: dict[str, Any], listed: bool
+) -> None:
+    """As earlier versions took them, or a plugin that is gone; it can be filled in again, to be changed."""
+    made = create(client, FASTA.replace("First", program)).json()["jobId"]
+    poll(client, f"/jobs/{made}")
+    with services.database.write() as session:
+        job = session.get_one(QueryJob, made)
+        job.program, job.status, job.recipe = program, JobStatus.FAILED, {**job.recipe, "options": options}
+    assert (made in {one["id"] for one in client.get("/jobs").json()}) is listed
+    service = url.removesuffix("/multi-blast")
+    headers = {"Authorization": f"Bearer {client.headers['auth-key']}"}
+    details = httpx.get(f"{service}/query/jobs/{made}", headers=headers).raise_for_status().json()
+    (value,) = options.values()
+    assert details["blastConfig"]["tool"] == program
+    assert value in details["blastConfig"].values()
+    page = {**headers, "Accept": "text/html"}
+    assert httpx.get(f"{service}/jobs/{made}", headers=page).raise_for_status()
+    if listed:
+        assert f'value="{value}"' in httpx.get(f"{service}/?job={made}", headers=page).raise_for_status().text
 
 
 def test_legacy_query_and_error_are_text(client: httpx.Client, job: str) -> None:

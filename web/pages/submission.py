@@ -22,7 +22,7 @@ from multiblast.options import PROGRAMS, added_programs, is_program, options_for
 from multiblast.options.option import Option
 from multiblast.reports import Formatting
 from multiblast.reports.formats import formats_of
-from multiblast.search import Submission, options_of
+from multiblast.search import Submission
 from multiblast.search.submission import read_submission
 from multiblast.sequences.recognition import recognise
 from multiblast.targets import BlastDatabase
@@ -290,17 +290,16 @@ def _values_of(service: Service, who: Requester, job_id: str) -> Values:
     details = queries.lookup(who, job_id, link=False, children=0)
     with queries.query(who, job_id) as stream:
         query = stream.read(_LONGEST_SHOWN + 1)
-    options = options_of(queries.jobs.query(details.query_job_id))
-    kind = type(options).database_kind
-    config = details.job_config
+    job, config = queries.jobs.query(details.query_job_id), details.job_config
+    kind = options_for(job.program).database_kind
     return Values(
         query.decode(errors="replace") if len(query) <= _LONGEST_SHOWN else "",
         tuple(f"{kind}:{config.site}/{one.target_display_name}/{one.target_file}" for one in config.targets),
-        options.program,
+        job.program,
         details.user_meta.summary or "" if details.user_meta else "",
         {
             name: str(value).lower() if isinstance(value, bool) else str(value)
-            for name, value in options.changed().items()
+            for name, value in job.recipe["options"].items()  # those too that are refused now, to be changed
         },
     )
 
