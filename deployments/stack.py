@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -139,7 +139,7 @@ class Stack:
         return answers(f"http://{reached_here(self.host)}:{self.port + 1}", path="/openapi.json")
 
     def _start_workers(self, settings: dict[str, str]) -> None:
-        full = {name: _home_of_its_own(name) for name in ("worker-1", "worker-2")} if self.profile == "full" else {}
+        full = {name: home_of_worker(name) for name in ("worker-1", "worker-2")} if self.profile == "full" else {}
         workers = full or {"worker": {}}
         command = [sys.executable, "-m", "deployments", "worker"]
         for share, (name, more) in zip(_shares_of_cores(len(workers)), workers.items(), strict=True):
@@ -247,13 +247,16 @@ def _shares_of_cores(workers: int) -> list[list[str]]:
     return [["taskset", "--cpu-list", ",".join(map(str, cores[first::workers]))] for first in range(workers)]
 
 
-def _home_of_its_own(name: str) -> dict[str, str]:
+def home_of_worker(name: str) -> dict[str, str]:
     """Return the settings of a worker that shares with others of this machine only what is to be searched, and with."""
     own = home() / name
     (own / "work").mkdir(parents=True, exist_ok=True)
     for shared in ("targets", "uploads"):
         (home() / shared).mkdir(exist_ok=True)
+        with suppress(OSError):  # not there, a link, or files are in it that somebody wants
+            (own / shared).rmdir()  # of an earlier version
         if not (own / shared).exists():
+            (own / shared).unlink(missing_ok=True)  # to where the home was before
             (own / shared).symlink_to(home() / shared)
     return {"MULTIBLAST_HOME": str(own), "PREFECT_HOME": str(own / "prefect"), "TMPDIR": str(own / "work")}
 

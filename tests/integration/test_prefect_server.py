@@ -28,7 +28,7 @@ from deployments.prefect_server import (
     begin_in_turn,
     say_what_is_wrong,
 )
-from deployments.stack import Stack
+from deployments.stack import Stack, home_of_worker
 
 _AS_PREFECT_DOES: Any = AioSqliteConfiguration.begin_transaction
 
@@ -135,3 +135,23 @@ def test_addresses_that_are_printed_can_be_opened(host: str) -> None:
     assert stack.page == f"{stack.ui_url}/deployments"
     assert stack.ui_url.endswith(":4200/v2")
     assert stack.api_url == f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:4200/api"  # noqa: S104 - as above
+
+
+def test_home_of_a_worker_of_an_earlier_version_has_what_is_uploaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There it was a directory of each worker's own, made by the first run; and all may have been moved since."""
+    monkeypatch.setenv("MULTIBLAST_HOME", str(tmp_path))
+    (tmp_path / "worker-1" / "uploads").mkdir(parents=True)
+    (tmp_path / "worker-1" / "targets").symlink_to(tmp_path / "moved" / "targets")
+    for name in ("worker-1", "worker-1", "worker-2"):
+        own = Path(home_of_worker(name)["MULTIBLAST_HOME"])
+        assert [(own / shared).resolve() for shared in ("targets", "uploads")] == [
+            tmp_path / "targets",
+            tmp_path / "uploads",
+        ]
+    (tmp_path / "worker-2" / "uploads").unlink()
+    (tmp_path / "worker-2" / "uploads").mkdir()
+    (tmp_path / "worker-2" / "uploads" / "mine.fasta").touch()
+    home_of_worker("worker-2")
+    assert (tmp_path / "worker-2" / "uploads" / "mine.fasta").is_file()
