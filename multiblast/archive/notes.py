@@ -30,7 +30,7 @@ _NOT_ADJUSTED = (
     "adjustment is not supported with PSSMs, resetting to default value of standard composition-based statistics "
 )
 _NO_FREQUENCIES = (
-    "Frequency ratios for PSSM are all zeros, frequency ratios for BLOSUM62 will be used during traceback in "
+    "Frequency ratios for PSSM are all zeros, frequency ratios for {matrix} will be used during traceback in "
     "composition based statistics "
 )
 
@@ -72,7 +72,7 @@ def read_sections(stream: BinaryIO, part: tuple[int, int] | None = None) -> Iter
         if (query.number, query.ids) != before:  # not another round of psiblast
             # A search that starts from a profile does not name it; the default is an adjustment.
             number, before = number + 1, (query.number, query.ids)
-            adjusted = search.adjusts_scores or profile is not None
+            adjusted = search.adjusts_scores or (search.uses_composition and profile is not None)
             silent = search.program == "blastn" or search.service == _DOMAINS
             replaced = "" if silent else _replaced_residues(query, part or search.part)
             own = query.instance if RESIDUE_O.search(query.instance) else b""
@@ -82,8 +82,10 @@ def read_sections(stream: BinaryIO, part: tuple[int, int] | None = None) -> Iter
         if (search.query_step == 1 or search.finds_domains) and statistics.ungapped is None:
             note += _UNSEARCHABLE
         if adjusted and profile:  # printed at the first profile only
-            note += _NOT_ADJUSTED + ("" if _has_frequencies(query) else _NO_FREQUENCIES)
+            note += _NOT_ADJUSTED
             adjusted = False
+        if profile and search.uses_composition and not _has_frequencies(query):
+            note += _NO_FREQUENCIES.format(matrix=search.matrix)
         note += replaced
         label = _label(query)
         note = f"{label}:  {label}: {note}" if note else ""

@@ -79,8 +79,9 @@ class SearchRequest:
         self.is_derivable = self.service in _DERIVABLE and not self.part
         self.gapped = self._options.get("UngappedMode") != "TRUE" and self.program != "tblastx"
         self.matrix = self._options.get("MatrixName", "BLOSUM62")
-        # Whether scores are adjusted to the composition of both sequences.
-        self.adjusts_scores = self._number("CompositionBasedStats") in _ADJUSTING
+        # Whether the composition of both sequences counts, and whether scores are adjusted to it.
+        composition = self._number("CompositionBasedStats")
+        self.uses_composition, self.adjusts_scores = composition != 0, composition in _ADJUSTING
         # Whether alignments are made once more in full, without heuristics (``-use_sw_tback``).
         self.makes_full_alignments = self._options.get("SmithWatermanMode") == "TRUE"
         # Whether profiles of domains were searched: by rpsblast, or by rpstblastn, which archives call tblastn.

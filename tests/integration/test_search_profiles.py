@@ -187,6 +187,35 @@ def test_profile_is_kept_and_searched_with_as_plain_psiblast_does(
     assert different == []
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"matrix": "BLOSUM80", "gapopen": 10, "gapextend": 1}, {"comp_based_stats": 1}]
+)
+def test_profile_of_the_query_alone_is_said_to_have_no_frequencies(
+    services: Services,
+    search_whole: Callable[..., SearchedJob],
+    proteins: list[Sequence],
+    tmp_path: Path,
+    options: dict[str, object],
+) -> None:
+    """The message names the matrix of the search, and is there as well where no scores were to be adjusted."""
+    query, profile = tmp_path / "query.fasta", tmp_path / "profile.asn1"
+    query.write_bytes(b">q\n%s\n" % proteins[4].residues[:40])
+    given = [word for name, value in options.items() for word in (f"-{name}", value)]
+    search = ("psiblast", "-db", services.targets.resolve("demo", "examples", "proteins").path, "-num_iterations", 2)
+    job = search_whole(services, query.read_text(), program="psiblast", num_iterations=2, **options)
+    expected = plain(tmp_path, *search, *given, "-query", query, "-outfmt", 5)
+    assert expected.count(b"are all zeros") == 1
+    assert report(services, job, 5) == expected
+
+    plain(tmp_path, *search, "-query", query, "-out_pssm", profile)
+    for composition in ("0", "2"):
+        again = search_whole(
+            services, "", program="psiblast", in_pssm=str(profile), num_iterations=2, comp_based_stats=composition
+        )
+        words = ("-in_pssm", profile, "-comp_based_stats", composition, "-outfmt", 5)
+        assert report(services, again, 5) == plain(tmp_path, *search, *words)
+
+
 @pytest.mark.long
 def test_structured_report_of_a_profile_may_say_that_scores_cannot_be_adjusted(
     services: Services, search_whole: Callable[..., SearchedJob], proteins: list[Sequence], tmp_path: Path
