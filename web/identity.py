@@ -43,7 +43,7 @@ class Caller:
         """Return who asks, which may be nobody.
 
         Raises:
-            HttpError: a token is worthless.
+            HttpError: a token is invalid.
         """
         accounts = self.services.accounts
         try:

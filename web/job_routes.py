@@ -219,7 +219,7 @@ def _add_keeping(router: APIRouter, kind: JobKind) -> None:
 
     @router.delete("/jobs/{job_id}/shares", status_code=204, responses=known)
     def end_shares(service: ServiceOfRequest, caller: CallerOfRequest, job_id: JobId) -> Response:
-        """Make all share tokens of a job worthless."""
+        """Revoke all share tokens of a job."""
         service.services.door(kind).end_shares(caller.member(), job_id)
         return Response(status_code=204)
 

@@ -101,7 +101,7 @@ async def make_token(request: Request, service: ServiceOfRequest, caller: Caller
 def revoke_token(
     service: ServiceOfRequest, caller: CallerOfRequest, user: Annotated[str, Path()], name: Annotated[str, Path()]
 ) -> Response:
-    """Make a user's token worthless at once."""
+    """Revoke a token of a user at once."""
     caller.administrator()
     service.services.accounts.tokens.revoke(user, name)
     return Response(status_code=204)

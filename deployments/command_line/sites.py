@@ -40,7 +40,7 @@ def list_sites(json: Json = False) -> None:
 def remove(name: _Name) -> None:
     """Revoke a site's key, and all that was granted for it, at once."""
     local_services().gateway.sites.remove(name)
-    display.console.print(f"the key of {name} is worthless now")
+    display.console.print(f"the key of {name} is revoked")
 
 
 @sites.command("rotate")

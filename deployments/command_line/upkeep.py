@@ -66,7 +66,7 @@ def revoke_token(
 ) -> None:
     """Revoke a token of a user, or all of them, at once."""
     revoked = local_services().accounts.tokens.revoke(user, name)
-    display.console.print(f"{revoked} tokens of {user} are worthless now")
+    display.console.print(f"{revoked} tokens of {user} are revoked")
 
 
 def expire(

@@ -65,7 +65,7 @@ class UserTokens:
             return list(session.exec(statement.where(tables.UserToken.user == user) if user else statement))
 
     def revoke(self, user: str, name: str = "") -> int:
-        """Make a user's token worthless, or all of them; return how many lived.
+        """Revoke a user's token, or all of them; return how many were valid.
 
         Raises:
             NotFoundError: there is no such living token.

@@ -137,7 +137,7 @@ class Accounts:
         return token
 
     def end_shares(self, job_id: str) -> int:
-        """Make all share tokens of a job worthless; return how many there were."""
+        """Revoke all share tokens of a job; return how many there were."""
         with self._database.write() as session:
             statement = delete(tables.ShareGrant).where(col(tables.ShareGrant.job_id) == job_id)
             return session.connection().execute(statement).rowcount

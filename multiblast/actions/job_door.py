@@ -155,7 +155,7 @@ class JobDoor:
         self._check_change(requester, job_id)
         return self._accounts.share(job_id, granted_by=requester.owner, lasts=lasts)
 
-    @action("end-shares", answer="how many", done="{answer} tokens are worthless now")
+    @action("end-shares", answer="how many", done="{answer} tokens are revoked")
     def end_shares(self, requester: Requester, job_id: str) -> int:
         """Revoke all share tokens of a job; return how many there were."""
         self._access.check_change(requester, job_id, self.kind)

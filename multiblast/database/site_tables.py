@@ -17,7 +17,7 @@ class Site(Table, table=True):
     Attributes:
         key_hash: SHA-256 of its key, which itself is kept nowhere.
         pool: Prefect's work pool in which its workers look for work.
-        removed_at: Since when its key is worthless.
+        removed_at: Since when its key is revoked.
         used_at: When its key was last used, to the minute.
     """
 
@@ -45,7 +45,7 @@ class Ticket(Table, table=True):
         pushed_bytes: How much was.
         replaces: Whether what is pushed may replace other bytes, and be deleted.
         refusals: How often it was used for what it is not for.
-        revoked_at: Since when it is worthless; ``why`` says why.
+        revoked_at: Since when it is revoked; ``why`` says why.
     """
 
     id: str = Field(primary_key=True, max_length=32)

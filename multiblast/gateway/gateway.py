@@ -94,7 +94,7 @@ class Gateway:
 
         Raises:
             UnknownGrantError: it is no key of a site.
-            NotAllowedError: the ticket is not of this site, or worthless.
+            NotAllowedError: the ticket is not of this site, or revoked.
         """
         at = Transfer(ticket=ticket_id[:32], address=address, verb="grant", outcome="done")
         started = time.perf_counter()

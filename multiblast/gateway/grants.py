@@ -87,7 +87,7 @@ class GrantKeys:
         return grant, grant.expires <= (time.time() if now is None else now)
 
     def seal(self, text: str) -> str:
-        """Return what shows that we wrote a text, such as what a link stands for; made worthless as grants are."""
+        """Return what shows that we wrote a text, such as what a link stands for; revoked as grants are."""
         if not self._keys():
             self.rotate()
         key = self._keys()[-1]
@@ -102,7 +102,7 @@ class GrantKeys:
     def rotate(self) -> str:
         """Let a new key sign from now on; return its id.
 
-        Grants of the one before it are good until they expire; those of still earlier ones are worthless now.
+        Grants of the one before it are good until they expire; those of still earlier ones are invalid now.
         """
         made = GrantKey(id=secrets.token_hex(4), secret=secrets.token_hex(32))
         kept = made.id

@@ -61,7 +61,7 @@ class Sites:
         return site
 
     def remove(self, name: str) -> None:
-        """Make a site's key, and all that it was given, worthless.
+        """Revoke a site's key, and all that it was given.
 
         Raises:
             NotFoundError: there is no such site.

@@ -114,7 +114,7 @@ class Tickets:
         """Return what a site may do by a ticket, for ten minutes, or as long as the ticket lasts if that is less.
 
         Raises:
-            NotAllowedError: it is not a ticket of this site, or a worthless one; the same is said of both.
+            NotAllowedError: it is not a ticket of this site, or a revoked one; the message is the same.
         """
         try:
             ticket = self.get(ticket_id)
@@ -164,7 +164,7 @@ class Tickets:
             session.exec(dying.values(revoked_at=utc_now(), why=ALIEN_FILES))
 
     def revoke(self, ticket_id: str, why: str) -> None:
-        """Make a ticket worthless; one that is so already keeps its reason."""
+        """Revoke a ticket; one that is revoked already keeps its reason."""
         with self._database.write() as session:
             living = update(Ticket).where(col(Ticket.id) == ticket_id, col(Ticket.revoked_at).is_(None))
             session.exec(living.values(revoked_at=utc_now(), why=why))
@@ -226,7 +226,7 @@ class Tickets:
             return session.exec(whole.order_by(col(Transfer.number).desc()).limit(1)).first() or ""
 
     def _problem(self, ticket: Ticket) -> str:
-        """Return why a ticket is worthless; empty if it is good."""
+        """Return why a ticket is revoked or has expired; empty if it is valid."""
         if ticket.revoked_at is not None:
             return ticket.why or "it was taken back"
         if ticket.expires_at <= utc_now():

@@ -198,7 +198,7 @@ def _pin(w: World, group: str) -> None:
 
 
 def _share(w: World, group: str) -> None:
-    """With each token somebody else reads the job; ended ones are worthless."""
+    """With each token somebody else reads the job; ended ones are revoked."""
     service, job = door(w, group), w.mine(group)
     tokens = [service.share(w.ann, job), w.command("jobs", "share", job).strip()]
     w.runner.env["MULTIBLAST_SHARES"] = " ".join(tokens)
@@ -210,7 +210,7 @@ def _share(w: World, group: str) -> None:
     for token in tokens:
         bob = w.services.accounts.requester("bob", share_tokens=[token])
         assert service.lookup(bob, job, link=False).status == "complete"
-    assert "2 tokens are worthless now" in w.command("jobs", "end-shares", job)
+    assert "2 tokens are revoked" in w.command("jobs", "end-shares", job)
     with pytest.raises(NotAllowedError):
         w.services.accounts.requester("bob", share_tokens=tokens[:1])
 

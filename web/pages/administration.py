@@ -56,7 +56,7 @@ async def make_token(request: Request, service: ServiceOfRequest, visitor: Visit
 
 @router.post("/administration/tokens/revoke")
 async def revoke_token(request: Request, service: ServiceOfRequest, visitor: VisitorOfRequest) -> Response:
-    """Make a token worthless at once."""
+    """Revoke a token at once."""
     fields = await sent_fields(request, visitor)
     _check(visitor)
     user, name = fields.get("user", ""), fields.get("name", "")

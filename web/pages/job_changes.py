@@ -106,7 +106,7 @@ def _add_sharing(router: APIRouter, kind: JobKind, place: str, show: Show) -> No
     async def unshare(
         request: Request, service: ServiceOfRequest, visitor: VisitorOfRequest, job_id: JobId
     ) -> Response:
-        """Make all links to a job worthless."""
+        """Revoke all links to a job."""
         await sent_fields(request, visitor)
         await run_in_threadpool(service.services.door(kind).end_shares, visitor.who, job_id)
         return redirect(f"{place}/{job_id}")

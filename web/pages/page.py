@@ -41,7 +41,7 @@ def redirect(address: str) -> Response:
 
 
 async def error_page(request: Request, error: MultiblastError) -> Response:
-    """Return the page that says what went wrong; JSON where a token in a header is worthless: no browser sends one."""
+    """Return the page that says what went wrong; JSON where a token in a header is invalid: no browser sends one."""
     try:
         visitor = await run_in_threadpool(read_visitor, request, request.app.state.service)
     except MultiblastError:

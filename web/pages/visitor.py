@@ -32,7 +32,7 @@ class Visitor:
     """Who looks at a page.
 
     Attributes:
-        who: Their rights; nobody's if a cookie's token has become worthless.
+        who: Their rights; nobody's if a cookie's token is no longer valid.
         token: What their session cookie holds; empty without one.
         forms: A secret of their browser, by which a form is known to come from a page of ours.
     """
@@ -76,7 +76,7 @@ def read_visitor(request: Request, service: Service) -> Visitor:
     """Return who looks at a page.
 
     Raises:
-        HttpError: a token in a header is worthless.
+        HttpError: a token in a header is invalid.
     """
     token = request.cookies.get(SESSION, "")
     forms = request.cookies.get(_FORMS) or secrets.token_urlsafe(32)
