@@ -91,6 +91,7 @@ def test_command_of_the_handbook_succeeds(place: Path, url: str, command: str) -
         timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert not (place / "home" / "registry.sqlite").exists()  # a backup begins nothing in what it copies
     if command.startswith("systemd-analyze"):
         assert done.stdout + done.stderr == ""
 
