@@ -7,9 +7,7 @@ import hmac
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import httpx
 import pytest
 
 from tests.support.processes import wait_for
+from tests.support.small_servers import QuietHandler, listening_with
 
 pytestmark = pytest.mark.long
 
@@ -37,21 +36,14 @@ def receiver() -> Iterator[tuple[str, Told]]:
     """An HTTP server: its address, and what was posted to it."""
     told: Told = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_POST(self) -> None:
             told.append((self.path, dict(self.headers), self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(200)
             self.end_headers()
 
-        def log_message(self, *_arguments: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}", told
-        server.shutdown()
-        thread.join()
+    with listening_with(Handler) as server:
+        yield f"http://127.0.0.1:{server.server_port}", told
 
 
 def test_ended_jobs_are_told_by_notice_and_by_automation(

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -23,6 +21,7 @@ from multiblast.search import Submission, read_submission
 from multiblast.services import Services
 from multiblast.settings import Policy, QueryLimits
 from multiblast.stores import MemoryStore, open_store
+from tests.support.small_servers import QuietHandler, listening_with
 
 FASTA = b">one\nMKVLAAGIVGLLLAQWERTYIPMKVLAAGIVGLLLAQWERTYIP\n"
 TARGETS = ["demo/examples/proteins"]
@@ -45,7 +44,7 @@ class Web:
 
 @pytest.fixture
 def web() -> Iterator[Web]:
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             web.asked.append(self.path)
             data = web.files.get(self.path)
@@ -56,14 +55,9 @@ def web() -> Iterator[Web]:
             self.end_headers()
             self.wfile.write((data or b"")[: 10 if self.path in web.cut else None])
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        web = Web(server.server_address[1])
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with listening_with(Handler) as server:
+        web = Web(server.server_port)
         yield web
-        server.shutdown()
 
 
 @pytest.fixture

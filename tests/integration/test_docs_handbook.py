@@ -8,10 +8,8 @@ import shutil
 import ssl
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -26,6 +24,7 @@ from multiblast.targets import Targets
 from tests.support.http_service import HereStarter, serving
 from tests.support.proxy import head_of, running_nginx
 from tests.support.servers import free_ports
+from tests.support.small_servers import QuietHandler, listening_with
 
 pytestmark = pytest.mark.long
 
@@ -96,7 +95,7 @@ def test_command_of_the_handbook_succeeds(place: Path, url: str, command: str) -
         assert done.stdout + done.stderr == ""
 
 
-class OAuth2(BaseHTTPRequestHandler):
+class OAuth2(QuietHandler):
     """Answers nginx as oauth2-proxy does: who has a cookie of its, is logged in."""
 
     protocol_version = "HTTP/1.1"
@@ -113,9 +112,6 @@ class OAuth2(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *_: object) -> None:
-        pass
-
 
 @contextmanager
 def _proxy(nginx: str, place: Path, url: str) -> Iterator[str]:
@@ -125,25 +121,20 @@ def _proxy(nginx: str, place: Path, url: str) -> Iterator[str]:
     made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1"]
     made += ["-addext", "subjectAltName=IP:127.0.0.1", "-days", "2", "-out", str(certificate), "-keyout", str(key)]
     subprocess.run(made, check=True, capture_output=True)
-    login = ThreadingHTTPServer(("127.0.0.1", 0), OAuth2)
     (text,) = _blocks(HANDBOOK, "nginx")
-    for theirs, ours in (
-        ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
-        ("/etc/ssl/blast.example.org.pem", str(certificate)),
-        ("/etc/ssl/private/blast.example.org.key", str(key)),
-        ("http://127.0.0.1:4201", url),
-        ("http://127.0.0.1:4180", f"http://127.0.0.1:{login.server_port}"),
-        ("some-long-random-text", SECRET),
-    ):
-        assert theirs in text
-        text = text.replace(theirs, ours)
-    threading.Thread(target=login.serve_forever).start()
-    try:
+    with listening_with(OAuth2) as login:
+        for theirs, ours in (
+            ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
+            ("/etc/ssl/blast.example.org.pem", str(certificate)),
+            ("/etc/ssl/private/blast.example.org.key", str(key)),
+            ("http://127.0.0.1:4201", url),
+            ("http://127.0.0.1:4180", f"http://127.0.0.1:{login.server_port}"),
+            ("some-long-random-text", SECRET),
+        ):
+            assert theirs in text
+            text = text.replace(theirs, ours)
         with running_nginx(nginx, place, f"{head_of(place)}{text}}}\n"):
             yield f"https://127.0.0.1:{port}"
-    finally:
-        login.shutdown()
-        login.server_close()
 
 
 def test_proxy_of_the_handbook_logs_people_in(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +21,7 @@ from multiblast.errors import StoreAwayError, StoreError
 from multiblast.search import read_submission
 from multiblast.services import Services
 from multiblast.stores import S3Store
+from tests.support.small_servers import QuietHandler, listening_with
 
 _HOP_BY_HOP = {"transfer-encoding", "connection", "content-length", "date", "server"}
 
@@ -61,7 +61,7 @@ class Proxy:
         return f"http://127.0.0.1:{self.port}"
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     protocol_version = "HTTP/1.1"
     proxy: Proxy
     upstream: str
@@ -78,7 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._refuse(fault)
         return self._forward(_flipped(body) if fault.flip == "request" else body, fault)
 
-    do_PUT = do_POST = do_DELETE = do_HEAD = do_GET  # noqa: N815 - the names that http.server calls
+    do_PUT = do_POST = do_DELETE = do_HEAD = do_GET
 
     def _refuse(self, fault: Fault) -> None:
         text = f"<Error><Code>{fault.code}</Code><Message>said the server</Message></Error>".encode()
@@ -107,9 +107,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"" if self.command == "HEAD" else body[:cut_after])
             self.close_connection = cut_after is not None
 
-    def log_message(self, *_arguments: object) -> None:
-        pass
-
 
 class _Listening(ThreadingHTTPServer):
     daemon_threads = True
@@ -128,14 +125,10 @@ def proxy(server: Any) -> Iterator[Proxy]:
     class Handler(_Handler):
         pass
 
-    with _Listening(("127.0.0.1", 0), Handler) as listening:
-        Handler.proxy = Proxy(listening.server_address[1], Fault(times=0))
-        Handler.upstream = urlsplit(server.endpoint).netloc
-        thread = threading.Thread(target=listening.serve_forever, args=(0.05,))
-        thread.start()
+    Handler.upstream = urlsplit(server.endpoint).netloc
+    with listening_with(Handler, _Listening) as listening:
+        Handler.proxy = Proxy(listening.server_port, Fault(times=0))
         yield Handler.proxy
-        listening.shutdown()
-        thread.join()
 
 
 @pytest.fixture(params=["rclone", "weed"])

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
 import time
 from collections import namedtuple
 from collections.abc import Iterator
 from dataclasses import replace
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import HTTPServer
 from pathlib import Path
 
 import pytest
@@ -32,6 +31,7 @@ from multiblast.upkeep.plugin_diagnosis import diagnose_plugins
 from tests.support.gateway import gateway
 from tests.support.people import ADMINISTRATOR
 from tests.support.plugins import write_table
+from tests.support.small_servers import QuietHandler, listening_with
 
 VERSION = "3.8.8"
 
@@ -45,7 +45,7 @@ def found(services: Services) -> dict[str, Finding]:
 def server() -> Iterator[HTTPServer]:
     """A server that tells its version, and a time that is off by its ``skew_s``."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
@@ -54,15 +54,9 @@ def server() -> Iterator[HTTPServer]:
         def date_time_string(self, timestamp: float | None = None) -> str:  # noqa: ARG002 - the library's signature
             return formatdate(time.time() + self.server.skew_s, usegmt=True)
 
-        def log_message(self, *_: object) -> None: ...
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as http:
+    with listening_with(Handler) as http:
         http.skew_s = 0.0
-        thread = threading.Thread(target=http.serve_forever)
-        thread.start()
         yield http
-        http.shutdown()
-        thread.join()
 
 
 def asked(server: HTTPServer, version: str = VERSION) -> dict[str, Finding]:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -23,6 +21,7 @@ from multiblast.jobs import Jobs
 from multiblast.settings import NoticeRules, Policy
 from multiblast.upkeep import Notices
 from multiblast.upkeep.notice_delivery import check_url
+from tests.support.small_servers import QuietHandler, listening_with
 
 SECRET = "between us"  # noqa: S105 - of this test
 JOB = "a" * 32
@@ -45,7 +44,7 @@ class Receiver:
         return [taken["event"] for taken in self.taken]
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     receiver: Receiver
 
     def do_POST(self) -> None:
@@ -60,22 +59,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Location", "/elsewhere")
         self.end_headers()
 
-    def log_message(self, *_arguments: object) -> None:
-        pass
-
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     class Handler(_Handler):
         pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Handler.receiver = Receiver(server.server_address[1])
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
+    with listening_with(Handler) as server:
+        Handler.receiver = Receiver(server.server_port)
         yield Handler.receiver
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

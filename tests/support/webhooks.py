@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from multiblast.upkeep.notice_delivery import signature
+from tests.support.small_servers import QuietHandler, listening_with
 
 __all__ = ["listening"]
 
@@ -21,7 +20,7 @@ def listening(secret: Callable[[], str]) -> Iterator[tuple[str, list[dict[str, A
     """Give the address of a webhook, and what it hears: the query, the body, and whether that is signed by a secret."""
     taken: list[dict[str, Any]] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             signed = self.headers["Multiblast-Signature"]
@@ -30,14 +29,5 @@ def listening(secret: Callable[[], str]) -> Iterator[tuple[str, list[dict[str, A
             self.send_response(204)
             self.end_headers()
 
-        def log_message(self, *_arguments: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/hear?by=us", taken
-        finally:  # else the thread keeps the process of a failed test alive
-            server.shutdown()
-            thread.join()
+    with listening_with(Handler) as server:
+        yield f"http://127.0.0.1:{server.server_port}/hear?by=us", taken

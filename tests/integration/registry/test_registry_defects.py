@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from multiblast.registry.runs.execution import run
 from multiblast.registry.sync.collection import delete
 from multiblast.registry.sync.commands import commit, pull, push
 from multiblast.registry.sync.summary import ItemResult
+from tests.support.small_servers import QuietHandler, listening_with
 
 READ_ALL = "read:\n- {data_product: 'params/*', use: {namespace: rich}}\n"
 
@@ -177,7 +176,7 @@ def test_registry_defect_a_presigned_upload_is_verified(
 ) -> None:
     """A storage that keeps other bytes than were sent is found out, and nothing is recorded of them."""
 
-    class Flipping(BaseHTTPRequestHandler):
+    class Flipping(QuietHandler):
         def do_PUT(self) -> None:
             body = bytearray(self.rfile.read(int(self.headers["Content-Length"])))
             body[0] ^= 1
@@ -187,17 +186,10 @@ def test_registry_defect_a_presigned_upload_is_verified(
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, *_arguments: object) -> None:
-            return
-
     here.commit("object", here.product("params/a", "right").object_id)
-    with ThreadingHTTPServer(("127.0.0.1", 0), Flipping) as between:
-        thread = threading.Thread(target=between.serve_forever, args=(0.05,))
-        thread.start()
-        remote.control(uploads=f"http://127.0.0.1:{between.server_address[1]}")
+    with listening_with(Flipping) as between:
+        remote.control(uploads=f"http://127.0.0.1:{between.server_port}")
         report = push(here, remote.open())
-        between.shutdown()
-        thread.join()
     assert [o.result for o in report.outcomes] == [ItemResult.FAILED]
     assert "keeps other bytes" in report.outcomes[0].reason
     assert remote.counts["storage_location"] == 0

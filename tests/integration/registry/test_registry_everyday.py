@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +27,7 @@ from multiblast.registry.views.catalogue import item_page
 from multiblast.registry.views.info import info
 from multiblast.registry.views.listing import list_items
 from multiblast.registry.views.status import verify
+from tests.support.small_servers import QuietHandler, listening_with
 
 READ_ALL = "read:\n- {data_product: 'params/*', use: {namespace: rich}}\n"
 
@@ -199,7 +198,7 @@ def test_registry_relative_data_store_is_beside_the_configuration(
 def test_registry_root_with_a_query_goes_on_with_the_path(here: Any, config: Callable[[str], Path]) -> None:
     asked: list[str] = []
 
-    class Answering(BaseHTTPRequestHandler):
+    class Answering(QuietHandler):
         def do_GET(self) -> None:
             asked.append(self.path)
             self.send_response(200)
@@ -207,18 +206,11 @@ def test_registry_root_with_a_query_goes_on_with_the_path(here: Any, config: Cal
             self.end_headers()
             self.wfile.write(b"ab")
 
-        def log_message(self, *_: object) -> None:
-            return
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        root = f"http://joe:pass-word@127.0.0.1:{server.server_address[1]}/sparql.csv?query="
+    with listening_with(Answering) as server:
+        root = f"http://joe:pass-word@127.0.0.1:{server.server_port}/sparql.csv?query="
         text = f"register: [{{external_object: s, root: '{root}', path: 'PREFIX', file_type: csv, version: 1.0.0,\n"
         text += " title: T, release_date: 2026-01-01, identifier: 'https://doi.org/10/x', namespace_name: rich}]"
         report = register_alone(config(text), here, here.user())
-        server.shutdown()
-        thread.join()
     assert [(o.result, o.reason) for o in report.outcomes] == [(ItemResult.DONE, "")]
     assert asked == ["/sparql.csv?query=PREFIX"]
     (external,) = here.since(ExternalObjectRow, 0)
