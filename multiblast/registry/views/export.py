@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from hashlib import sha256
-from mimetypes import guess_type
+from mimetypes import MimeTypes
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -46,6 +46,10 @@ _NO_LICENCE = {
 }
 _PROPERTIES = {KEYWORD: "keywords", TITLE: "alternateName", PUBLISHED: "datePublished", PLACE: "url"}
 _PROPERTIES |= {REPOSITORY: "codeRepository", COMMIT: "version"}
+_TYPES = MimeTypes()  # the same on each machine, whatever tables that has
+_TYPES.add_type("text/x-fasta", ".fasta")
+_TYPES.add_type("application/yaml", ".yaml")
+_TYPES.add_type("application/vnd.apache.parquet", ".parquet")
 _SHA1_TERM = "https://w3id.org/ro/terms/workflow-run#sha1"  # the crates' own context has none
 
 
@@ -169,7 +173,7 @@ def _crate_entity(provenance: _Provenance, crate: ROCrate, item: ObjectRow, dire
         name = f"{kept.sha1}.{extension}" if extension else kept.sha1
         provenance.registry.files.copy(kept.sha1, contained(directory, name))
         described |= {"contentSize": str(kept.size_bytes), "sha256": kept.sha256}
-        described["encodingFormat"] = guess_type(name)[0] or "application/octet-stream"
+        described["encodingFormat"] = _TYPES.guess_type(name)[0] or "application/octet-stream"
         entry = contained(directory, "data", item.uuid, name).relative_to(directory.resolve())
         entity = crate.add_file(directory / name, str(entry), properties=described)
     else:
@@ -228,7 +232,10 @@ def _crate_run(provenance: _Provenance, crate: ROCrate, run: CodeRunRow, entitie
     for one in provenance.graph.objects(run.inputs):
         action.append_to("object", entities[one.reference])
     for name, one in provenance.used(run):
-        action.append_to("instrument" if name == "submission_script" else "object", entities[one.reference])
+        if name == "submission_script":
+            action["instrument"] = entities[one.reference]  # alone: readers of crates take no list
+        else:
+            action.append_to("object", entities[one.reference])
     for one in provenance.graph.objects(run.outputs):
         action.append_to("result", entities[one.reference])
     crate.root_dataset.append_to("mentions", action)

@@ -82,6 +82,7 @@ def test_registry_crate_and_prov_say_what_is_recorded_of_files_and_code(here: An
     (code,) = (entity for entity in found.values() if "codeRepository" in entity)
     assert (code["codeRepository"], code["version"]) == ("https://example.org/group/model", "2370924" + "0" * 33)
     (action,) = (entity for entity in found.values() if entity["@type"] == "CreateAction")
+    assert found[action["instrument"]["@id"]]["encodingFormat"] == "application/x-sh"  # one, not a list of one
     assert (action["startTime"], "endTime" in action) == ("2026-11-21T12:00:00Z", False)
     write_prov(here, "rich:params/last@1.0.0", tmp_path / "prov.json")
     prov = json.loads((tmp_path / "prov.json").read_text())
