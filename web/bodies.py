@@ -168,7 +168,7 @@ def unquoted(text: bytearray) -> str:
     while start < len(text):
         end = start + _PIECE
         if (escape := text.rfind(b"%", end - 2, end)) >= 0:
-            end = escape + 3
+            end = escape  # which is whole in the next piece
         found += unquote_to_bytes(bytes(text[start:end]).replace(b"+", b" "))
         start = end
     return found.decode(errors="replace")
