@@ -167,10 +167,10 @@ class WrongStoreError(StoreAwayError):
 class ObjectMissingError(StoreError, KeyError):
     """A store has no object under this key."""
 
-    def __init__(self, key: str) -> None:
-        """Name the missing key."""
+    def __init__(self, key: str, remedy: str = "") -> None:
+        """Name the missing key, and what can be done, if something can."""
         self.key = key
-        super().__init__(f"no object {key!r} in the store")
+        super().__init__(f"no object {key!r} in the store" + (f": {remedy}" if remedy else ""))
 
 
 class ArchiveError(MultiblastError, ValueError):

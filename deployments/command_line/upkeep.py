@@ -81,11 +81,16 @@ def verify(
     repair: Annotated[
         bool, typer.Option("--repair", help="Forget results whose packs are missing, unless most packs are.")
     ] = False,
+    even_most: Annotated[
+        bool, typer.Option("--even-most", help="With --repair, also if most are, as where the storage was lost.")
+    ] = False,
 ) -> None:
     """List what is recorded and missing from the storage, as JSON; ends with code 1 if there is anything."""
-    missing = local_services().storage_upkeep.verify(repair=repair)
+    missing = local_services().storage_upkeep.verify(repair=repair, even_most=even_most)
     display.print_json(asdict(missing))
     if not missing.is_nothing:
+        if missing.packs and not repair:
+            display.say("--repair forgets what was in missing packs, so that it is searched again when it is wanted")
         raise typer.Exit(1)
 
 
@@ -94,7 +99,8 @@ def accept_store() -> None:
     services = local_services()
     mark = services.store_mark.accept(services.store)
     display.say(
-        f"{services.store!r} is the store now, by the mark {mark}; what it lacks is listed by: multiblast verify"
+        f"{services.store!r} is the store now, by the mark {mark}; what it lacks is listed by multiblast verify, "
+        "and forgotten, to be searched again, by multiblast verify --repair --even-most"
     )
 
 

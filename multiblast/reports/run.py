@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from multiblast.database import JobStatus, QueryJob, ReportJob, utc_now
-from multiblast.errors import ConflictError, InvalidInputError, ProgramError
+from multiblast.errors import ConflictError, InvalidInputError, ObjectMissingError, ProgramError
 from multiblast.ids import digest
 from multiblast.jobs import ChildColumns
 from multiblast.outages import is_outage
@@ -106,7 +108,8 @@ class ReportRun:
         try:
             context = self._context(query)
             source = ReportSource(engine, query, children, context, cancelled, report.id, self.at, early=self.early)
-            made = write_report(source, report, version)
+            with _losses_explained():
+                made = write_report(source, report, version)
             engine.resolver.check_unchanged(context)
         except BaseException as error:
             # The job stays in progress, as where a signal stops its run, and reconciling lets it be made again.
@@ -177,3 +180,12 @@ class ReportRun:
 def files_of(report: ReportJob) -> tuple[ReportFile, ...]:
     """Return the files of a report job, the one to open first before others; none before it is complete."""
     return tuple(ReportFile(file["name"], file["size"], file["key"]) for file in report.files)
+
+
+@contextmanager
+def _losses_explained() -> Iterator[None]:
+    """Let the error that something is gone which is recorded say what finds all that is."""
+    try:
+        yield
+    except ObjectMissingError as error:
+        raise ObjectMissingError(error.key, "multiblast verify lists what was lost") from error

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING
 from multiblast.blast_versions import remedy_of_old, version_note
 from multiblast.coupling import Reference, brought
 from multiblast.database import QueryJob
-from multiblast.errors import InvalidInputError, ObjectMissingError, Problem, collecting
+from multiblast.errors import ConflictError, InvalidInputError, ObjectMissingError, Problem, collecting
 from multiblast.ids import ID_LENGTH
 from multiblast.jobs import JobConfig, NewSequence, sequence_digest
 from multiblast.object_kinds import ObjectKind
@@ -112,9 +112,18 @@ class Recorder:
                 self.engine.store.put(key, file)
 
     def record_again(self, job: QueryJob) -> None:
-        """Record a job again from its recipe, so that it runs with the databases as they are now."""
-        with self._copied(job.query_key, job.query_offset, job.query_bytes) as path:
-            self.record(Submission(path, job.site, targets_of(job), options_of(job)))
+        """Record a job again from its recipe, so that it runs with the databases as they are now.
+
+        Raises:
+            ConflictError: its sequences are not in the storage any more.
+        """
+        try:
+            with self._copied(job.query_key, job.query_offset, job.query_bytes) as path:
+                self.record(Submission(path, job.site, targets_of(job), options_of(job)))
+        except ObjectMissingError as error:
+            if error.key != job.query_key:
+                raise
+            raise ConflictError(f"the sequences of job {job.id} are not in the storage: submit them again") from error
 
     def preview(self, submission: Submission) -> Plan:
         """Check a submission and plan its search, without recording anything."""

@@ -131,14 +131,15 @@ class StorageUpkeep:
         with self._database.write() as session:
             session.exec(delete(Pack).where(col(Pack.created_at) <= before, not_(_is_needed())))
 
-    def verify(self, *, repair: bool = False) -> Missing:
+    def verify(self, *, repair: bool = False, even_most: bool = False) -> Missing:
         """Return what is referred to and is not there.
 
         With ``repair``, results whose packs are missing are forgotten, so that they are searched again when they are
         wanted. Nothing else is changed.
 
         Raises:
-            ConflictError: most packs are missing, so `repair` is refused: another storage is more likely than a loss.
+            ConflictError: most packs are missing, so `repair` is refused unless ``even_most`` may be forgotten: another
+                storage is more likely than a loss.
         """
         missing = Missing()
         with self._database.read() as session:
@@ -150,19 +151,20 @@ class StorageUpkeep:
             outputs = session.exec(select(PluginJob.outputs).where(PluginJob.status == JobStatus.COMPLETE))
             missing.plugin_outputs = self._absent(object_of(output) for listed in outputs for output in listed)
         if repair and missing.packs:
-            missing.forgotten = self._forget(missing.packs, of=len(packs))
+            if 2 * len(missing.packs) > len(packs) and not even_most:
+                raise ConflictError(
+                    f"{len(missing.packs):,} of {len(packs):,} packs are missing from {self._store!r}, which looks "
+                    "like another storage rather than a loss: check which place the block BLAST result storage names; "
+                    "if they are lost for good: multiblast verify --repair --even-most; nothing was changed"
+                )
+            missing.forgotten = self._forget(missing.packs)
         missing.results = self._without_results()
         return missing
 
     def _absent(self, keys: Iterable[str]) -> list[str]:
         return [key for key in keys if not self._store.exists(key)]
 
-    def _forget(self, packs: Sequence[str], of: int) -> int:
-        if 2 * len(packs) > of:
-            raise ConflictError(
-                f"{len(packs):,} of {of:,} packs are missing from {self._store!r}, which looks like another storage "
-                "rather than a loss: check which place the block BLAST result storage names; nothing was changed"
-            )
+    def _forget(self, packs: Sequence[str]) -> int:
         with self._database.write() as session:
             # By what the rows say now: compaction may have moved a result to another pack meanwhile.
             numbers = [

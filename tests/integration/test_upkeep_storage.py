@@ -18,8 +18,9 @@ from multiblast.database import (
     Run,
     utc_now,
 )
-from multiblast.errors import ConflictError
+from multiblast.errors import ConflictError, ObjectMissingError
 from multiblast.object_kinds import ObjectKind, subject_names_key
+from multiblast.reports import Formatting
 from multiblast.search import SearchedJob, read_submission
 from multiblast.sequences import Sequence
 from multiblast.services import Services
@@ -186,6 +187,27 @@ def test_repair_is_refused_where_most_is_missing(
     services.store_mark.accept(services.store)
     assert results(services) == before
     assert services.storage_upkeep.verify(repair=True).is_nothing
+
+
+def test_all_goes_on_with_an_empty_store_in_place_of_one_that_was_lost(
+    services: Services, search_whole: SearchWhole, proteins: list[Sequence], tmp_path: Path
+) -> None:
+    """Each error on the way says what to do next."""
+    job = search_whole(services, fasta(proteins[:3]), user="ann").job_id
+    new = replace(services, store=LocalStore(tmp_path / "new"))
+    new.store_mark.accept(new.store)
+    report = new.reports.submit(ME, job, Formatting.read("6"))
+    with pytest.raises(ObjectMissingError, match=r"no object 'queries/.*: multiblast verify lists what was lost"):
+        new.reports.run(report).execute()
+    with pytest.raises(ConflictError, match="are not in the storage: submit them again"):
+        new.queries.restart(ME, job)
+    with pytest.raises(ConflictError, match="verify --repair --even-most"):
+        new.storage_upkeep.verify(repair=True)
+    assert new.storage_upkeep.verify(repair=True, even_most=True).forgotten == 3
+    assert search_whole(new, fasta(proteins[:3]), user="ann").searched == 3
+    assert new.storage_upkeep.verify().is_nothing
+    new.reports.restart(ME, report)
+    assert new.reports.run(report).execute().status == "complete"
 
 
 def test_lost_pack_is_searched_again(
