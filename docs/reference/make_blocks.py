@@ -22,6 +22,13 @@ INTRODUCTION = """# Settings
 Settings are fields of Prefect blocks: forms under *Blocks* in the browser, or a few lines of Python as below. The
 blocks called `default` count; `make up` registers them with the defaults, which are also what holds without a server.
 A running worker sees a change within a minute.
+
+Python, and Prefect's own commands, have to be told which server is meant, here that of `make up`:
+
+```console
+$ export PREFECT_API_URL=http://127.0.0.1:4200/api
+$ export PREFECT_API_AUTH_STRING="$(cat ~/.local/share/multiblast/prefect/login)"  # with PROFILE=full
+```
 """
 
 VARIABLES = """## Environment variables

@@ -19,7 +19,8 @@ INTRODUCTION = """# Flows
 
 A flow is what runs: it takes a while, and its run has a page in Prefect's browser interface. What only reads or changes
 a record is done at once, in Python or by a command: see [actions](actions.md). These are the parameters that a form in
-the browser asks for, and that `prefect deployment run NAME/NAME --param PARAMETER=VALUE` takes.
+the browser asks for, and that `prefect deployment run NAME/NAME --param PARAMETER=VALUE` takes, once
+[it knows the server](settings.md).
 """
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from prefect.blocks.core import Block
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.testing.standard_test_suites import BlockStandardTestSuite
 from pydantic import ValidationError
 
@@ -21,6 +22,7 @@ from blocks.policy import ServicePolicy
 from blocks.registry import LocalRegistry, RemoteRegistry
 from blocks.storage import ResultStorage
 from multiblast import settings
+from multiblast.errors import InvalidInputError
 from multiblast.installation import Installation
 from multiblast.stores import LocalStore
 
@@ -41,6 +43,12 @@ class TestEveryBlock(BlockStandardTestSuite):
     def test_has_a_valid_image(self, block: type[Block]) -> None:
         """One that Prefect ships; the suite's own test looks at its size on the web."""
         assert str(block._logo_url).startswith("https://raw.githubusercontent.com/PrefectHQ/prefect/")
+
+
+def test_block_is_not_saved_at_a_server_that_prefect_starts_for_itself() -> None:
+    """The service would never hear of it: one that was to be protected would stay open, and nobody be the wiser."""
+    with temporary_settings({PREFECT_API_URL: None}), pytest.raises(InvalidInputError, match="export PREFECT_API_URL"):
+        ServicePolicy.public().save("default", overwrite=True)
 
 
 def test_unregistered_blocks_keep_everything_in_our_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
