@@ -33,6 +33,7 @@ _TITLED = b"            descr {\n              title %s\n            },\n"
 _IDS = re.compile(
     rb"\A            id \{\n              (.*?)(?:,\n              (?=\S).*?)?\n            \}", re.DOTALL
 )
+_LENGTH = re.compile(rb"\n +length (\d+)")
 _SPACE = re.compile(rb'("(?:[^"]|"")*")|\s+')
 _USER_MASK = re.compile(
     rb'\n          name "LCaseMask",\n          value query-mask (\{\n.*?\n          \})', re.DOTALL
@@ -96,10 +97,12 @@ class Head:
     Attributes:
         id: The id that alignments and masks name it by, on one line.
         text: Its ids and its title, as they stand in the archive.
+        length: How many residues follow; 0 if unknown.
     """
 
     id: bytes
     text: bytes
+    length: int = 0
 
     @classmethod
     def numbered(cls, number: int, defline: str | bytes) -> Head:
@@ -134,7 +137,8 @@ def read_heads(stream: BinaryIO) -> Iterator[Head]:
             ids = _IDS.match(head)
             if ids is None:
                 raise ArchiveError(f"the archive holds a query of unknown form: {head[:120]!r}")
-            yield Head(_SPACE.sub(_on_one_line, ids[1]), head)
+            length = _LENGTH.search(element, len(head))
+            yield Head(_SPACE.sub(_on_one_line, ids[1]), head, int(length[1]) if length else 0)
 
 
 def _on_one_line(found: re.Match[bytes]) -> bytes:

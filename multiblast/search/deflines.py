@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 from multiblast.archive import Head
 from multiblast.archive.batch import read_heads
+from multiblast.archive.ids import shown_id
 from multiblast.errors import FailureClass, Problem, ProgramError
 from multiblast.installation import Installation
 from multiblast.molecules import Molecule
@@ -65,6 +66,13 @@ def check_deflines(deflines: Iterable[bytes], molecule: Molecule, installation: 
                     f"two titles have one id, {name}: give each its own, or leave parse_deflines out", record=number
                 )
             seen.add(head.id)
+            if head.length != len(_RESIDUES[molecule]):
+                name = shown_id(head.id)
+                yield Problem(
+                    f"{name} is the id of a nucleotide sequence to BLAST+, which then drops most letters of a "
+                    "protein: name it otherwise, or leave parse_deflines out",
+                    record=number,
+                )
     except ProgramError as error:
         if error.failure_class is not FailureClass.BAD_QUERY_OR_OPTIONS:
             raise

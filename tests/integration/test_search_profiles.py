@@ -153,7 +153,12 @@ def test_rounds_of_queries_with_ids_are_told_as_plain_psiblast_tells_them(
 
 @pytest.mark.parametrize(
     ("titles", "said"),
-    [(["foo a", "foo b"], "two titles have one id"), (["gnl|a|b|c|d", "x"], "Could not construct seq-id")],
+    [
+        (["foo a", "foo b"], "two titles have one id"),
+        (["gnl|a|b|c|d", "x"], "Could not construct seq-id"),
+        (["NP_000549.1", "NM_000558.5 translated"], r"record 2: NM_000558.5 is the id of a nucleotide sequence"),
+        (["ti|120 x", "y"], "record 1: ti:120 is the id of a nucleotide sequence"),
+    ],
 )
 def test_ids_that_blast_cannot_read_or_tell_apart_are_refused(
     services: Services, search_whole: Callable[..., SearchedJob], titles: list[str], said: str
