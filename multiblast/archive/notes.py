@@ -43,7 +43,8 @@ class Section(NamedTuple):
         note: BLAST+'s warnings, as it has them in reports; their titles may hold any bytes (``surrogateescape``).
         gapped: Parameters of gapped alignment: those of its profile, or of its scores.
         start, end: Offsets of the archive in the file.
-        printed: The sequence in its profile, and what BLAST+ prints it as where that has X for O; else None.
+        printed: The sequence in its profile, and what BLAST+ prints it as where that can have X for O, or for what
+            deltablast masks; else None.
     """
 
     query: int
@@ -64,7 +65,7 @@ def read_sections(stream: BinaryIO, part: tuple[int, int] | None = None) -> Iter
 
     The part of each query that was searched, its first and last letter, 0-based, is by default what the archive states.
     """
-    number, before, adjusted, replaced, own = 0, None, False, "", b""
+    number, before, told, adjusted, replaced, own = 0, None, False, False, "", b""
     for batch in read_batches(stream):
         (query,) = batch.queries
         search = SearchRequest(batch.opening, batch.request)
@@ -72,10 +73,12 @@ def read_sections(stream: BinaryIO, part: tuple[int, int] | None = None) -> Iter
         if (query.number, query.ids) != before:  # not another round of psiblast
             # A search that starts from a profile does not name it; the default is an adjustment.
             number, before = number + 1, (query.number, query.ids)
-            adjusted = search.adjusts_scores or (search.uses_composition and profile is not None)
-            silent = search.program == "blastn" or search.service == _DOMAINS
+            of_domains = search.service == _DOMAINS  # deltablast says nothing of profiles and residues
+            told = search.uses_composition and not of_domains
+            adjusted = search.adjusts_scores or (told and profile is not None)
+            silent = search.program == "blastn" or of_domains
             replaced = "" if silent else _replaced_residues(query, part or search.part)
-            own = query.instance if RESIDUE_O.search(query.instance) else b""
+            own = query.instance if of_domains or RESIDUE_O.search(query.instance) else b""
         printed = (query.instance, with_residues_of(query.instance, own)) if own and profile else None
         note = ""
         statistics = read_statistics(batch.statistics)
@@ -84,7 +87,7 @@ def read_sections(stream: BinaryIO, part: tuple[int, int] | None = None) -> Iter
         if adjusted and profile:  # printed at the first profile only
             note += _NOT_ADJUSTED
             adjusted = False
-        if profile and search.uses_composition and not _has_frequencies(query):
+        if told and profile and not _has_frequencies(query):
             note += _NO_FREQUENCIES.format(matrix=search.matrix)
         note += replaced
         label = _label(query)
