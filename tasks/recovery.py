@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from httpx import HTTPError
+from httpx import HTTPError, HTTPStatusError
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowFilter, FlowRunFilter, WorkPoolFilter
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow
 from prefect.runtime import flow_run
-from prefect.states import Cancelled, Cancelling
+from prefect.states import Cancelled, Cancelling, Failed
 
 from blocks.services import services
 from multiblast.database import JobKind, JobStatus, in_portions
@@ -30,6 +30,7 @@ _PATIENCE = timedelta(minutes=5)  # with a run that a worker is starting
 _GRACE = timedelta(minutes=1)  # for a run that is being cancelled: a worker kills it after half of that
 _AGAIN = re.compile(r"again-(\d+)-")  # how the idempotency key of a run in place of another begins
 _REMEMBERED = timedelta(days=1)  # a run that crashed
+_REFUSED = "It died before its job began, and its form, which has changed, does not take it again: start it anew."
 _SUBMISSIONS = [
     "submit-query",
     *(f"submit-{program}" for program in PROGRAMS),
@@ -127,19 +128,25 @@ def _lead_from_dead_runs(client: SyncPrefectClient, job_id: str, to: FlowRun) ->
 
 
 def _replace(client: SyncPrefectClient, run: FlowRun) -> bool:
-    """Begin another run in place of one that died, unless it is the third already."""
+    """Begin another run in place of one that died, unless it is the third already, or the server takes it no more."""
     found = _AGAIN.match(run.idempotency_key or "")
     number = int(found[1]) + 1 if found else 1
     if number >= _STARTS or run.deployment_id is None:
         return False
-    another = client.create_flow_run_from_deployment(
-        run.deployment_id,
-        name=run.name,
-        parameters=run.parameters,
-        tags=run.tags,
-        work_queue_name=run.work_queue_name,
-        idempotency_key=f"again-{number}-{run.id}",
-    )
+    try:
+        another = client.create_flow_run_from_deployment(
+            run.deployment_id,
+            name=run.name,
+            parameters=run.parameters,
+            tags=run.tags,
+            work_queue_name=run.work_queue_name,
+            idempotency_key=f"again-{number}-{run.id}",
+        )
+    except HTTPStatusError as error:
+        if error.response.is_server_error:
+            raise
+        client.set_flow_run_state(run.id, Failed(message=_REFUSED), force=True)  # not to be looked at again
+        return False
     lead_on(client, run.id, another)
     return True
 

@@ -184,3 +184,16 @@ def test_submission_that_crashed_before_its_job_began_is_replaced_twice(
     crash(prefect_api, third)
     assert replace(live, first)[0] == 0
     assert read(prefect_api, third)["state_name"] == "Crashed"
+
+
+def test_run_with_what_its_form_refuses_now_is_left_and_others_are_replaced(
+    live: dict[str, str], prefect_api: httpx.Client
+) -> None:
+    """As one of an earlier version, or with a database that is gone; the flow that reconciles goes on."""
+    found = prefect_api.get("/deployments/name/rescan-targets/rescan-targets").raise_for_status().json()
+    body = {"parameters": {"of_old": 1}, "state": {"type": "PENDING"}, "enforce_parameter_schema": False}
+    made = prefect_api.post(f"/deployments/{found['id']}/create_flow_run", json=body).raise_for_status()
+    refused, run = made.json()["id"], start(prefect_api, "rescan-targets", state="PENDING")
+    assert replace(live, run)[1] >= 1
+    assert follow(prefect_api, run)
+    assert read(prefect_api, refused)["state"]["message"].endswith("does not take it again: start it anew.")
