@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from deployments.server import temporary_server
+from tests.support.machines import network_of_its_own
+from tests.support.places import EXAMPLES, ROOT
 from tests.support.servers import free_stack_port
-
-ROOT = Path(__file__).resolve().parents[2]
 
 _PATIENCE_S = 150  # one of Prefect's servers on SQLite may be locked for 60 s
 
@@ -42,6 +42,12 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     assert first == f"127.0.0.1:{port + 1}"
     yield {**environment, "UI_URL": f"http://127.0.0.1:{port}"}
     subprocess.run([sys.executable, "-m", "deployments", "down"], cwd=ROOT, env=environment, check=True)
+
+
+@pytest.fixture(scope="module")
+def network() -> Iterator[tuple[str, str]]:
+    with network_of_its_own() as network:
+        yield network
 
 
 @pytest.fixture(scope="session")
@@ -133,4 +139,4 @@ def answer(multiblast: Run) -> Callable[..., dict[str, object]]:
 @pytest.fixture(scope="session")
 def examples() -> Path:
     """The directory of the demo queries."""
-    return ROOT / "examples" / "data"
+    return EXAMPLES

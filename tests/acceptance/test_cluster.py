@@ -15,11 +15,11 @@ from sqlmodel import select
 
 from multiblast.database import BatchRun, Database
 from multiblast.targets.makeblastdb import build_database
+from tests.support.places import EXAMPLES, ROOT
 from tests.support.processes import wait_for
 
 pytestmark = pytest.mark.long
 
-_ROOT = Path(__file__).resolve().parents[2]
 _SCRIPT = """
 import asyncio, sys
 from deployments.server import start_prefect
@@ -37,10 +37,10 @@ print(job.status, len(job.rows))
 def environment(tmp_path: Path) -> dict[str, str]:
     """The environment of an installation of its own, with a demo database."""
     home = tmp_path / "home"
-    source = _ROOT / "examples" / "data" / "proteins.fasta.gz"
+    source = EXAMPLES / "proteins.fasta.gz"
     build_database(source, home / "targets" / "demo" / "examples" / "blast", "proteins", molecule="protein")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MULTIBLAST_"))}
-    return kept | {"HOME": str(tmp_path), "MULTIBLAST_HOME": str(home), "PYTHONPATH": str(_ROOT)}
+    return kept | {"HOME": str(tmp_path), "MULTIBLAST_HOME": str(home), "PYTHONPATH": str(ROOT)}
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def scheduler(environment: dict[str, str], tmp_path: Path) -> Iterator[str]:
 
 
 def test_batches_run_on_a_cluster(environment: dict[str, str], scheduler: str, tmp_path: Path) -> None:
-    query = _ROOT / "examples" / "data" / "protein_query.fasta"
+    query = EXAMPLES / "protein_query.fasta"
     runner = f"prefect_dask.DaskTaskRunner?address={scheduler}"
     done = subprocess.run(
         [sys.executable, "-c", _SCRIPT, query],

@@ -19,11 +19,10 @@ import httpx
 import psutil
 import pytest
 
+from tests.support.places import ROOT
 from tests.support.processes import blast_processes, is_running, wait_for
 
 pytestmark = pytest.mark.long
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 class Api:

@@ -20,12 +20,12 @@ from multiblast.stores import LocalStore
 from multiblast.targets.makeblastdb import build_database
 from multiblast.upkeep.reconciliation import Reconciliation
 from tests.support.http_service import config
+from tests.support.places import ROOT
 from tests.support.processes import wait_for
 from tests.support.servers import free_ports
 
 pytestmark = pytest.mark.long
 
-ROOT = Path(__file__).resolve().parents[2]
 JOBS, KILLS = 200, 4
 LETTERS = "ACDEFGHIKLMNPQRSTVWY"
 

@@ -25,9 +25,9 @@ from multiblast.stores import LocalStore
 from multiblast.targets import Targets
 from multiblast.targets.makeblastdb import build_database
 from tests.support.people import ADMINISTRATOR
+from tests.support.places import EXAMPLES
 from tests.support.processes import blast_processes
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "data"
 KILLS = int(os.environ.get("MULTIBLAST_TEST_KILLS", "3"))
 OVERLAPS = int(os.environ.get("MULTIBLAST_TEST_OVERLAPS", "1"))
 _SUBMIT = """

@@ -14,12 +14,12 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.places import ROOT
 from tests.support.processes import wait_for
 from tests.support.small_servers import QuietHandler, listening_with
 
 pytestmark = pytest.mark.long
 
-ROOT = Path(__file__).resolve().parents[2]
 SECRET = "between us"  # noqa: S105 - of this test
 _MAKE_BLOCKS = """
 import sys

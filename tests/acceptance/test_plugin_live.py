@@ -17,12 +17,12 @@ import httpx
 import psutil
 import pytest
 
+from tests.support.places import ROOT
 from tests.support.plugins import write_plugin
 from tests.support.processes import wait_for
 
 pytestmark = pytest.mark.long
 
-ROOT = Path(__file__).resolve().parents[2]
 
 ASKING = """
 name = "asking"

@@ -20,11 +20,11 @@ import httpx
 import pytest
 
 from multiblast.sequences import read_fasta
+from tests.support.places import ROOT
 from tests.support.processes import wait_for
 
 pytestmark = pytest.mark.long
 
-ROOT = Path(__file__).resolve().parents[2]
 SEQUENCES = 150
 
 

@@ -14,11 +14,11 @@ from textwrap import dedent
 import pytest
 from playwright.sync_api import Browser, expect
 
+from tests.support.places import ROOT
 from tests.support.prefect_walk import Person
 
 pytestmark = [pytest.mark.long, pytest.mark.browser]
 
-ROOT = Path(__file__).resolve().parents[2]
 MULTIBLAST = [str(Path(sys.executable).with_name("multiblast"))]
 PAGE = ROOT / "docs" / "tutorials" / "registry.md"
 BLOCK = re.compile(r"^ *```(console|yaml)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)

@@ -16,8 +16,8 @@ import yaml
 from typer.testing import CliRunner
 
 from multiblast.registry.model.rows import CodeRunRow
+from tests.support.places import EXAMPLES, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 READ = "read: [{data_product: 'params/*', use: {namespace: rich}}]\n"
 # Prefect leaves the sockets of a run's clients to the garbage collector, which is made to come while they are forgiven.
 pytestmark = pytest.mark.filterwarnings(
@@ -323,7 +323,7 @@ def test_registry_jobs_are_recorded_if_the_policy_says_so(world: World) -> None:
 
     build_demo_targets(world.home / "targets")
     services = Services.embedded()
-    query = (ROOT / "examples" / "data" / "protein_query.fasta").read_text().split(">")[1]
+    query = (EXAMPLES / "protein_query.fasta").read_text().split(">")[1]
     before = world.own.newest("code_run")
     with using(services):
         found = world.flow("submit-query", query=f">{query}", targets=["demo/examples/proteins"], user="rich")

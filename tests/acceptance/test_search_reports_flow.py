@@ -21,6 +21,7 @@ from multiblast.services import Services
 from multiblast.targets import Targets
 from multiblast.targets.makeblastdb import build_database
 from tests.support.flow_runs import last_run
+from tests.support.places import EXAMPLES
 from tests.support.processes import wait_for
 
 # Prefect leaves the sockets of a run's clients to the garbage collector, which is made to come while they are forgiven.
@@ -28,7 +29,6 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "data"
 
 # Fails for XML; of all else it begins only once somebody has seen that it runs.
 FORMATTER = """#!/bin/sh

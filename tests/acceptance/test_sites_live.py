@@ -27,24 +27,18 @@ from multiblast.settings import QueryLimits
 from multiblast.stores import LocalStore
 from multiblast.targets import Targets
 from tests.support.installation import Installation
-from tests.support.machines import SecondHost, network_of_its_own
+from tests.support.machines import SecondHost
 from tests.support.people import ADMINISTRATOR
+from tests.support.places import ROOT
 from tests.support.processes import wait_for
 from tests.support.sequences import distinct_proteins, fasta
 
 pytestmark = [pytest.mark.long, pytest.mark.namespaces]
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "how-to" / "let-another-machine-compute.md").read_text(encoding="utf-8")
 HOME, AWAY = PAGE.split("## There")
 SNIPPET = re.findall(r"^```python\n(.*?)^```", HOME, re.MULTILINE | re.DOTALL)[0]
 COMMANDS = re.findall(r"^\$ (.*?)(?: +#.*)?$", PAGE, re.MULTILINE)
-
-
-@pytest.fixture(scope="module")
-def network() -> Iterator[tuple[str, str]]:
-    with network_of_its_own() as network:
-        yield network
 
 
 @pytest.fixture(scope="module")

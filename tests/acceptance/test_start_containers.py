@@ -12,11 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.places import ROOT
 from tests.support.servers import free_stack_port
 
 pytestmark = pytest.mark.long
-
-_ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_all_in_one_has_flows_and_a_worker_and_keeps_its_data_at_home(tmp_path: Path) -> None:
@@ -28,7 +27,7 @@ def test_all_in_one_has_flows_and_a_worker_and_keeps_its_data_at_home(tmp_path: 
     log = tmp_path / "log"
     with (
         log.open("wb") as file,
-        subprocess.Popen(command, cwd=_ROOT, env=environment, stdout=file, stderr=file) as all_,
+        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=file) as all_,
     ):
         try:
             deadline = time.monotonic() + 600

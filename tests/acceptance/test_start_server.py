@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.places import ROOT
 from tests.support.processes import is_running, wait_for
 
-_ROOT = Path(__file__).resolve().parents[2]
 _SCRIPT = """
 import asyncio, sys
 from deployments.server import start_prefect
@@ -42,7 +42,7 @@ def _environment(home: Path, **more: str) -> dict[str, str]:
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MULTIBLAST_", "XDG_"))
     }
-    return {**kept, "HOME": str(home), "PYTHONPATH": str(_ROOT), **more}
+    return {**kept, "HOME": str(home), "PYTHONPATH": str(ROOT), **more}
 
 
 def _run(home: Path, **more: str) -> subprocess.CompletedProcess[str]:

@@ -38,24 +38,17 @@ from multiblast.settings import QueryLimits, own_queue
 from multiblast.targets import Targets
 from multiblast.transfer import publish
 from tests.support.installation import Installation
-from tests.support.machines import SecondHost, network_of_its_own
+from tests.support.machines import SecondHost
 from tests.support.people import ADMINISTRATOR
+from tests.support.places import EXAMPLES, ROOT
 from tests.support.prefect_walk import Person
 from tests.support.processes import blast_processes, is_running, wait_for
 from tests.support.sequences import distinct_proteins
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.long]
 
-_ROOT = Path(__file__).resolve().parents[2]
-_EXAMPLES = _ROOT / "examples" / "data"
-_PREFECT_FILE = yaml.safe_load((_ROOT / "deployments" / "prefect.yaml").read_text())
+_PREFECT_FILE = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text())
 _FLOWS = [item["name"] for item in _PREFECT_FILE["deployments"]]
-
-
-@pytest.fixture(scope="module")
-def network() -> Iterator[tuple[str, str]]:
-    with network_of_its_own() as network:
-        yield network
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +166,7 @@ def test_command_uses_the_running_server(installation: Installation) -> None:
     code = "from deployments.server import start_prefect; print(start_prefect())"
     done = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=_ROOT,
+        cwd=ROOT,
         env=installation.environment,
         capture_output=True,
         text=True,
@@ -211,7 +204,7 @@ class LargeJob:
 def large_job(installation: Installation) -> LargeJob:
     """The demo's sequences, submitted from a form where the policy calls everything large, and reported."""
     installation.call_large(1)
-    query = (_EXAMPLES / "protein_query.fasta").read_text()
+    query = (EXAMPLES / "protein_query.fasta").read_text()
     parameters: dict[str, Any] = {"query": query, "targets": ["demo/examples/proteins"]}
     run = installation.wait(installation.start("submit-blastp", user="ann", **parameters))
     installation.call_large(600)
@@ -253,7 +246,7 @@ def test_large_job_asks_the_other_worker_to_help(installation: Installation, lar
 
 def test_report_read_by_its_link_is_that_of_blast(installation: Installation, large_job: LargeJob) -> None:
     found = table_by_link(installation, large_job.report, f"{installation.port + 1}/report/jobs/")
-    assert found == plain_table(installation, _EXAMPLES / "protein_query.fasta")
+    assert found == plain_table(installation, EXAMPLES / "protein_query.fasta")
 
 
 def test_tasks_keep_their_results_in_the_same_storage(installation: Installation, large_job: LargeJob) -> None:

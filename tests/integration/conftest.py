@@ -28,6 +28,7 @@ from multiblast.stores.http import HttpStore
 from multiblast.targets import Targets
 from multiblast.targets.makeblastdb import build_database
 from tests.support.database_forms import make_database_forms
+from tests.support.places import EXAMPLES
 from tests.support.plugin_tables import ASKING, ASKS, CALLING, CALLS, FAILING, SLEEPING, TAKING
 from tests.support.plugins import SORT, write_plugin
 from tests.support.proxy import NoNginxError, find_nginx
@@ -35,8 +36,6 @@ from tests.support.proxy import NoNginxError, find_nginx
 if TYPE_CHECKING:  # only tests of the HTTP service need them
     from tests.support.http_service import HereStarter
     from tests.support.page_walks import NewContext
-
-EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from multiblast.errors import InvalidInputError, NotAllowedError
 from multiblast.services import Services
 from multiblast.targets import Targets
 from multiblast.targets.makeblastdb import build_database
+from tests.support.places import EXAMPLES
 
 ANN = Requester("ann")
 
@@ -32,7 +33,6 @@ YRPQNSSVDTVTSEQSIPVWMYGLVLLLLLSVGLLTCLSLLLSYKLKQLKVASCADSSTA
 TSEPFHNVYVTTSSHYSSPYGLRREVPASPRCPPSPYPVFFKEPFVNMTA
 """
 )
-EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
 
 
 @pytest.fixture

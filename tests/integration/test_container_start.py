@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.places import ROOT
 from tests.support.plugins import write_table
 
-ROOT = Path(__file__).parents[2]
 NO_SERVER = "no server is known"
 """What the mode `register` says without a server, once plugins are ready."""
 

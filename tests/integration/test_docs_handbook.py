@@ -22,14 +22,14 @@ from multiblast.settings import HttpRules, Policy, QueryLimits
 from multiblast.stores import LocalStore
 from multiblast.targets import Targets
 from tests.support.http_service import HereStarter, serving
+from tests.support.places import EXAMPLES, ROOT
 from tests.support.proxy import head_of, running_nginx
 from tests.support.servers import free_ports
 from tests.support.small_servers import QuietHandler, listening_with
 
 pytestmark = pytest.mark.long
 
-ROOT = Path(__file__).parents[2]
-HOW_TO, EXAMPLES = ROOT / "docs" / "how-to", ROOT / "examples" / "data"
+HOW_TO = ROOT / "docs" / "how-to"
 HANDBOOK, BACKUP = (HOW_TO / name for name in ("administer.md", "back-up-and-upgrade.md"))
 PROGRAMS = {"curl", "sqlite3", "systemd-analyze"}
 SECRET = "a secret of tests"  # noqa: S105 - no other

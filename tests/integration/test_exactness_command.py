@@ -12,9 +12,8 @@ from typer.testing import CliRunner, Result
 
 from deployments.command_line import app
 from multiblast.errors import InvalidInputError
+from tests.support.places import EXAMPLES
 from tests.support.profile_databases import build_profile_databases
-
-EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
 
 
 @pytest.fixture(scope="module")

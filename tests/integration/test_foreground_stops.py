@@ -8,9 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.places import ROOT
 from tests.support.processes import is_running, wait_for
 
-ROOT = Path(__file__).resolve().parents[2]
 _DEAF = """
 import os, signal, subprocess, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)

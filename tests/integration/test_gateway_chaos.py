@@ -29,10 +29,10 @@ from multiblast.stores.gateway_client import site_grants
 from tests.support.gateway import MIB, PIECE, SlowFile, Wire, gateway, granted, visible
 from tests.support.http_service import config
 from tests.support.people import ADMINISTRATOR
+from tests.support.places import ROOT
 from tests.support.processes import wait_for
 from web.gateway import uploads as routes
 
-ROOT = Path(__file__).resolve().parents[2]
 FASTA = ">First\nIYSLVCWPLDDPFSRPDMLSLSERMLDVWRGKQVAEDLSPLINQLSLADMIRSCERNETL\n"
 HOUR = timedelta(hours=1)
 

@@ -15,8 +15,8 @@ import pytest
 
 from multiblast.services import Services
 from tests.support.gateway import GatewayProcess, Wire, granted
+from tests.support.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 PIECE = 16 << 20
 MOST_MEMORY = 150 << 20
 _CLIENT = """

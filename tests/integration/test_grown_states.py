@@ -19,8 +19,8 @@ from multiblast.object_kinds import ObjectKind
 from multiblast.stores import MemoryStore
 from multiblast.targets import BlastDatabase, Targets
 from multiblast.upkeep import StorageUpkeep
+from tests.support.places import EXAMPLES
 
-EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
 MOST = 1_000_000
 
 Make = Callable[..., BlastDatabase]

@@ -31,9 +31,9 @@ from multiblast.services import Services
 from multiblast.settings import HttpRules, Policy
 from tests.support.http_service import HereStarter, serving
 from tests.support.people import ADMINISTRATOR
+from tests.support.places import EXAMPLES
 
 NCBIWWW.email = Blast.email = "tests@example.org"
-EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
 DATABASE = "demo/examples/proteins"
 STATUS = re.compile(r"<!--\nQBlastInfoBegin\n\tStatus=(\w+)\nQBlastInfoEnd\n-->")
 

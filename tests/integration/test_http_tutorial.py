@@ -17,8 +17,8 @@ import pytest
 from multiblast.services import Services
 from multiblast.settings import Policy
 from tests.support.http_service import HereStarter, serving
+from tests.support.places import EXAMPLES, ROOT
 
-ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "tutorials" / "http.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"^```(sh|python|r)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 PROGRAMS = {"sh": ["bash", "-euo", "pipefail", "-c"], "python": [sys.executable, "-c"], "r": ["Rscript", "-e"]}
@@ -29,7 +29,7 @@ WANTED = ["guestID", '"status":"complete"', "complete\n", " ", ">"]
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with a query, where one snippet goes on where another ended."""
     directory = tmp_path_factory.mktemp("tutorial")
-    (directory / "query.fasta").write_text((ROOT / "examples" / "data" / "protein_query.fasta").read_text())
+    (directory / "query.fasta").write_text((EXAMPLES / "protein_query.fasta").read_text())
     return directory
 
 

@@ -7,15 +7,14 @@ import re
 import subprocess
 import sys
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 import yaml
 
 from deployments import container
+from tests.support.places import ROOT
 
-_ROOT = Path(__file__).resolve().parents[2]
-_CONTAINERS = _ROOT / "deployments" / "containers"
+_CONTAINERS = ROOT / "deployments" / "containers"
 _DOCKERFILE = (_CONTAINERS / "Dockerfile").read_text()
 _COMPOSE = yaml.safe_load((_CONTAINERS / "compose.yaml").read_text())
 _COMMANDS = [json.loads(found) for found in re.findall(r"^CMD (\[.*])$", _DOCKERFILE, re.MULTILINE)]
@@ -66,7 +65,7 @@ def test_image_has_what_plugins_need_and_looks_in_the_mounted_folder() -> None:
 def test_command_of_a_container_is_known(command: list[str]) -> None:
     assert command[:3] == ["python", "-m", "deployments"]
     done = subprocess.run(
-        [sys.executable, *command[1:], "--help"], cwd=_ROOT, capture_output=True, text=True, check=False
+        [sys.executable, *command[1:], "--help"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0
     assert all(word in done.stdout for word in command[3:] if word.startswith("--"))

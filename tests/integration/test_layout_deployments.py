@@ -6,14 +6,14 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-_ROOT = Path(__file__).resolve().parents[2]
-_DEPLOYMENTS = yaml.safe_load((_ROOT / "deployments" / "prefect.yaml").read_text())["deployments"]
+from tests.support.places import ROOT
+
+_DEPLOYMENTS = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text())["deployments"]
 _LOAD_ALL = """
 import json, sys, traceback
 from prefect.flows import load_flow_from_entrypoint
@@ -42,7 +42,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
     home = str(tmp_path_factory.mktemp("home"))
     done = subprocess.run(
         [sys.executable, "-c", _LOAD_ALL, *entrypoints],
-        cwd=_ROOT,
+        cwd=ROOT,
         env={**environment, "MULTIBLAST_HOME": home, "PREFECT_HOME": home, "DO_NOT_TRACK": "1"},
         capture_output=True,
         text=True,
@@ -74,4 +74,4 @@ def test_deployments_have_distinct_names() -> None:
 def test_every_flow_file_is_deployed() -> None:
     by_sites = {"flows/perform_order.py"}  # by each site's worker, from its own checkout
     deployed = {deployment["entrypoint"].partition(":")[0] for deployment in _DEPLOYMENTS}
-    assert deployed | by_sites == {f"flows/{path.name}" for path in (_ROOT / "flows").glob("[!_]*.py")}
+    assert deployed | by_sites == {f"flows/{path.name}" for path in (ROOT / "flows").glob("[!_]*.py")}

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
-_ROOT = Path(__file__).resolve().parents[2]
+from tests.support.places import ROOT
 
 
 def test_domain_loads_without_prefect() -> None:
@@ -17,5 +16,5 @@ def test_domain_loads_without_prefect() -> None:
         "        importlib.import_module(module.name)\n"
         "print(sorted(name for name in sys.modules if name.partition('.')[0].startswith('prefect')))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=_ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -18,8 +18,8 @@ from multiblast.installation import Installation
 from multiblast.molecules import DatabaseKind
 from multiblast.options import PROGRAMS, independence_of, options_for, parse_options
 from multiblast.options.allowed_gap_costs import GAP_COSTS, NO_GAPS, nucleotide_gap_costs
+from tests.support.places import EXAMPLES
 
-EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
 COLUMNS = "6 std score nident positive gaps ppos qframe sframe qlen slen qcovs qcovhsp btop qseq"
 CODONS = dict(
     zip(

@@ -27,8 +27,8 @@ from multiblast.reports.hits import write_hits
 from multiblast.services import Services
 from multiblast.settings import PluginRules
 from tests.support.people import ADMINISTRATOR
+from tests.support.places import EXAMPLES
 
-EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
 ODD = "a(b:1),[c];é"
 Runs = Callable[..., dict[str, MadeOutput]]
 

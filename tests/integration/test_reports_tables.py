@@ -21,6 +21,7 @@ from multiblast.services import Services
 from multiblast.targets.makeblastdb import build_database
 from tests.benchmarks.bench_data import back_translated
 from tests.support.people import ADMINISTRATOR
+from tests.support.places import EXAMPLES
 from tests.support.sequences import fasta
 
 OURS, FORMATTERS = "ours", "the formatter's"
@@ -95,9 +96,6 @@ def search(
     return search
 
 
-_EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "data"
-
-
 @pytest.mark.parametrize(
     ("program", "options"),
     [
@@ -124,7 +122,7 @@ def test_columns_that_follow_from_results_need_no_formatter(
     untitled = replace(sequences[1], defline=b"")
     nothing = Sequence(b"nothing", b"PGPGPGPGPG" if program == "blastp" else b"ACGT" * 10)
     query = fasta([sequences[0], untitled, replace(sequences[2], defline=b"named 3 times, or (more)."), nothing])
-    tables = search(query, _EXAMPLES / f"{kind}s.fasta.gz", program, **options)
+    tables = search(query, EXAMPLES / f"{kind}s.fasta.gz", program, **options)
     every = (
         "qacc qseqid saccver score nident gaps mismatch gapopen length pident bitscore evalue sstart send qstart qend"
     )
@@ -139,7 +137,7 @@ def test_comments_need_no_formatter(
 ) -> None:
     monkeypatch.setattr("multiblast.reports.tables._AT_A_TIME", at_a_time)
     plain = [replace(one, defline=b"q%d of twelve" % number) for number, one in enumerate(nucleotides)]
-    tables = search(fasta([*plain, Sequence(b"", b"ACGT" * 10)]), _EXAMPLES / "nucleotides.fasta.gz", "blastn")
+    tables = search(fasta([*plain, Sequence(b"", b"ACGT" * 10)]), EXAMPLES / "nucleotides.fasta.gz", "blastn")
     for outfmt in ("7", "7 delim=; qaccver saccver score gaps"):
         tables.check(outfmt, OURS)
 
@@ -148,7 +146,7 @@ def test_comments_need_no_formatter(
 def test_other_columns_are_left_to_the_formatter(
     outfmt: str, search: Callable[..., Tables], nucleotides: list[Sequence]
 ) -> None:
-    tables = search(fasta(nucleotides[:3]), _EXAMPLES / "nucleotides.fasta.gz", "blastn")
+    tables = search(fasta(nucleotides[:3]), EXAMPLES / "nucleotides.fasta.gz", "blastn")
     tables.check(outfmt, FORMATTERS)
 
 
@@ -162,7 +160,7 @@ def test_alignments_of_another_form_are_left_to_the_formatter(
     nucleotides: list[Sequence],
 ) -> None:
     query = fasta([replace(one, defline=b"q") for one in nucleotides[:2]])
-    search(query, _EXAMPLES / "nucleotides.fasta.gz", "blastn", **options).check("7", made_by)
+    search(query, EXAMPLES / "nucleotides.fasta.gz", "blastn", **options).check("7", made_by)
 
 
 _IDS = {
@@ -243,7 +241,7 @@ def test_masked_letters_of_subjects_are_identical_as_blast_prints_it(
 def test_table_of_a_cancelled_report_is_not_finished(
     search: Callable[..., Tables], nucleotides: list[Sequence], tmp_path: Path
 ) -> None:
-    tables = search(fasta(nucleotides[:2]), _EXAMPLES / "nucleotides.fasta.gz", "blastn")
+    tables = search(fasta(nucleotides[:2]), EXAMPLES / "nucleotides.fasta.gz", "blastn")
     with pytest.raises(ProgramError) as raised:
         tables.source(cancelled=True).table(tables.formatting("6"), tmp_path)
     assert raised.value.failure_class is FailureClass.CANCELLED

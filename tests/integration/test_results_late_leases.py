@@ -15,10 +15,9 @@ from sqlalchemy.exc import OperationalError
 
 from multiblast.database import Database
 from multiblast.results import Claim, Results
+from tests.support.places import ROOT
 from tests.support.processes import wait_for
 from tests.support.results import expire_leases, keys_of, leases
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from multiblast.errors import ObjectMissingError, StoreError
 from multiblast.ids import digest
 from multiblast.results.packs import PackEntry, PackReader, PackWriter, read_index
 from multiblast.stores import LocalStore, MemoryStore, Store
+from tests.support.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 _RANDOM = random.Random(5)
 _ARCHIVES = {
     digest("test/1", number): b"Blast4-archive ::= { %d }\n" % number * _RANDOM.randrange(1, 5000)

@@ -34,8 +34,7 @@ from multiblast.targets.makeblastdb import build_database
 from tests.support.couriers import FullDiskCourier, HereCourier
 from tests.support.gateway import gateway, granted
 from tests.support.people import ADMINISTRATOR
-
-EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
+from tests.support.places import EXAMPLES
 
 
 @pytest.fixture

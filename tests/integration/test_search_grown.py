@@ -25,8 +25,8 @@ from multiblast.targets import Targets
 from multiblast.targets.makeblastdb import build_database
 from multiblast.upkeep.diagnosis import diagnose
 from tests.integration.test_search_failures import faulty_blastp
+from tests.support.places import EXAMPLES
 
-EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
 QUERIES = 12
 BEFORE = 398  # sequences of the earlier state: so few are new that no least score of the queries changes
 

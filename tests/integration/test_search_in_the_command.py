@@ -31,9 +31,9 @@ from multiblast.sequences import read_fasta
 from multiblast.services import Services
 from multiblast.upkeep.reconciliation import Reconciliation
 from tests.support.people import ADMINISTRATOR
+from tests.support.places import EXAMPLES
 from tests.support.processes import blast_processes, wait_for
 
-EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
 TARGET = ("--target", "demo/examples/proteins")
 LATER = timedelta(minutes=11)
 MANY = 30  # sequences; that is more than a small search, as nobody knows how long it takes

@@ -20,8 +20,8 @@ from multiblast.services import Services
 from multiblast.targets.makeblastdb import build_database
 from multiblast.upkeep.storage import StorageUpkeep
 from tests.support.people import ADMINISTRATOR
+from tests.support.places import EXAMPLES
 
-EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
 FORMATS = (0, 2, 4, 5, 6, 7, 8, 10, 12, 15, 16, 18)
 CANNOT_ADJUST = re.compile(
     rb',\s*"message": "[^"\n]* not supported with PSSMs[^"\n]*"'

@@ -24,8 +24,8 @@ from multiblast.settings import QueryLimits
 from multiblast.stores import LocalStore
 from multiblast.targets import Targets
 from multiblast.targets.makeblastdb import build_database
+from tests.support.places import EXAMPLES
 
-EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
 COUNT = 60
 
 Machine = Callable[..., Services]

@@ -15,8 +15,8 @@ from multiblast.stores import LocalStore
 from multiblast.targets import BlastDatabase, Targets
 from multiblast.targets.makeblastdb import build_database
 from multiblast.transfer import Published, publish, published_databases, sync_databases
+from tests.support.places import EXAMPLES
 
-EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
 PROTEINS = ("site", "example", "proteins")
 
 

@@ -15,9 +15,8 @@ from multiblast.search import read_submission
 from multiblast.sequences import Sequence
 from multiblast.services import Services
 from tests.support.people import ADMINISTRATOR
+from tests.support.places import ROOT
 from tests.support.sequences import fasta
-
-ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.long
 

@@ -19,9 +19,9 @@ from multiblast.results import Results
 from multiblast.search import read_submission
 from multiblast.services import Services
 from multiblast.stores import MemoryStore
+from tests.support.places import EXAMPLES, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
-QUERY = ROOT / "examples" / "data" / "protein_query.fasta"
+QUERY = EXAMPLES / "protein_query.fasta"
 _SEARCH = """
 import sys
 from contextlib import suppress

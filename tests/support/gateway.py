@@ -28,6 +28,7 @@ from multiblast.stores import LocalStore
 from multiblast.stores.gateway_client import Grant
 from multiblast.stores.http import HttpStore
 from tests.support.http_service import HereStarter, serving
+from tests.support.places import ROOT
 from tests.support.processes import wait_for
 from tests.support.servers import free_ports
 
@@ -35,7 +36,6 @@ MIB = 1 << 20
 PIECE = 16 * MIB
 """What an upload is sent in."""
 
-_ROOT = Path(__file__).resolve().parents[2]
 _SERVE = """
 import json, socket, sys
 from pathlib import Path
@@ -111,7 +111,7 @@ class GatewayProcess:
         if self.before:
             command = ["unshare", "-rm", "sh", "-c", f"{self.before} && exec {shlex.join(command)}"]
         environment = {**os.environ, **self.environment}
-        self.process = subprocess.Popen(command, cwd=_ROOT, env=environment, stderr=self.log)
+        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=self.log)
         wait_for(self._answers, 60)
 
     def kill(self) -> None:

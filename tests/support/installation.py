@@ -16,11 +16,10 @@ from typing import Any
 import boto3
 
 from multiblast.stores.s3 import S3Store, connect
+from tests.support.places import ROOT
 from tests.support.servers import free_stack_port
 
 __all__ = ["Installation"]
-
-_ROOT = Path(__file__).resolve().parents[2]
 
 
 class Installation:
@@ -40,7 +39,7 @@ class Installation:
         arguments = [*command, *options] if command == ("up",) else command
         return subprocess.Popen(
             [sys.executable, "-m", "deployments", *arguments],
-            cwd=_ROOT,
+            cwd=ROOT,
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -12,10 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.installation import Installation
+from tests.support.places import ROOT
 
 __all__ = ["SecondHost", "network_of_its_own"]
-
-_ROOT = Path(__file__).resolve().parents[2]
 
 
 @contextmanager
@@ -56,7 +55,7 @@ class SecondHost:
         """Start a command there; it finds nothing where the first host has its home."""
         there = f"hostname second && mount -t tmpfs none {self._hidden} && exec {shlex.join(map(str, command))}"
         isolated = ["ip", "netns", "exec", self._namespace, "unshare", "--mount", "--uts", "sh", "-c", there]
-        return subprocess.Popen(isolated, cwd=_ROOT, env=self.environment, stdout=subprocess.PIPE)
+        return subprocess.Popen(isolated, cwd=ROOT, env=self.environment, stdout=subprocess.PIPE)
 
     def run(self, *command: str | Path) -> str:
         """Run a command there to its end, which must be a good one; return what it prints."""

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from multiblast.services import Services
+from tests.support.places import EXAMPLES
 
 __all__ = ["EXAMPLES", "HOSTILE", "PROTEIN", "NewContext", "browsing", "check_accessible", "sign_in", "submit"]
 
-EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
 PROTEIN = "IYSLVCWPLDDPFSRPDMLSLSERMLDVWRGKQVAEDLSPLINQLSLADMIRSCERNETL"
 HOSTILE = "\"><img src=x onerror=window.hurt=1><script>window.hurt=1</script>' {{7*7}} </textarea>"
 _PATIENCE_MS = 20_000

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterable
-from pathlib import Path
 
 from multiblast.sequences import Sequence, read_fasta
+from tests.support.places import EXAMPLES
 
 __all__ = ["distinct_proteins", "fasta"]
-
-_EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "data"
 
 
 def fasta(sequences: Iterable[Sequence]) -> str:
@@ -20,6 +18,6 @@ def fasta(sequences: Iterable[Sequence]) -> str:
 
 def distinct_proteins() -> list[Sequence]:
     """Return the distinct proteins of the demo database, shortest first."""
-    with gzip.open(_EXAMPLES / "proteins.fasta.gz") as stream:
+    with gzip.open(EXAMPLES / "proteins.fasta.gz") as stream:
         distinct = {sequence.residues: sequence for sequence in read_fasta(stream.read())}.values()
     return sorted(distinct, key=lambda sequence: sequence.length)

@@ -16,9 +16,8 @@ import yaml
 from typer.testing import CliRunner
 
 from multiblast.settings import PluginRules, Policy
+from tests.support.places import EXAMPLES, ROOT
 from tests.support.plugins import SORT, write_plugin
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass
@@ -106,7 +105,7 @@ def opened_world(home: Path, prefect_url: str) -> Iterator[World]:
 def _filled(services: Any, loop: asyncio.Runner, lines: str) -> World:
     """Search two sequences, and make a report and a plugin job, by their flows."""
     world = World(services, CliRunner(), loop, "", "", "demo/examples/proteins", lines=lines)
-    query = (ROOT / "examples" / "data" / "protein_query.fasta").read_text().split(">")
+    query = (EXAMPLES / "protein_query.fasta").read_text().split(">")
     found = world.flow("submit-query", query=">" + ">".join(query[9:11]), targets=[world.target], user="ann")
     world.job = found.job_id
     world.report = world.flow("make-report", job=world.job, format="7", user="ann").report_id

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from multiblast.plugins.events import Events
+from tests.support.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
 PICTURE = re.compile(r"!\[[^]]*\]\(([^)]+)\)")
 

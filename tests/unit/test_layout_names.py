@@ -10,15 +10,16 @@ from pathlib import Path
 
 import pytest
 
-_ROOT = Path(__file__).resolve().parents[2]
+from tests.support.places import ROOT
+
 _LAYERS = ("multiblast", "blocks", "tasks", "flows", "deployments")
 
 
 @pytest.fixture(scope="module")
 def trees() -> dict[str, ast.Module]:
     """What stands in each module, by its path."""
-    paths = [path for layer in _LAYERS for path in sorted((_ROOT / layer).rglob("*.py"))]
-    return {str(path.relative_to(_ROOT)): ast.parse(path.read_text()) for path in paths}
+    paths = [path for layer in _LAYERS for path in sorted((ROOT / layer).rglob("*.py"))]
+    return {str(path.relative_to(ROOT)): ast.parse(path.read_text()) for path in paths}
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def test_what_begins_with_an_underscore_stays_in_its_module(trees: dict[str, ast
 
 def test_tests_mirror_no_layer() -> None:
     """A package tests/tasks would hide the layer of that name."""
-    assert not any((_ROOT / "tests" / layer).exists() for layer in _LAYERS)
+    assert not any((ROOT / "tests" / layer).exists() for layer in _LAYERS)
 
 
 def _imported(tree: ast.Module) -> Iterator[tuple[str, str]]:

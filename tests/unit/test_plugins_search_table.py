@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
@@ -18,8 +17,8 @@ from multiblast.plugins.table_files import read_table
 from multiblast.search.plugin_context import plugin_keys
 from multiblast.search.plugins import search_plugins
 from multiblast.targets import BlastDatabase
+from tests.support.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 TABLE = (ROOT / "tests" / "data" / "plugins" / "odd-search" / "plugin.toml").read_text()
 
 

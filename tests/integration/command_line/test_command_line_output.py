@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+from tests.support.places import ROOT
+
 PROTEIN = "MKVLAAGIVGLLLAQWERTYIPMKVLAAGIVGLLLAQWERTYIP"
 TARGET = ("--target", "demo/examples/proteins")
 

@@ -13,8 +13,8 @@ import pytest
 from multiblast.archive import merge, split
 from multiblast.programs import FORMATTER_ENVIRONMENT, Program
 from multiblast.sequences import read_fasta
+from tests.support.places import EXAMPLES
 
-EXAMPLES = Path(__file__).parents[3] / "examples" / "data"
 PROGRAMS = {
     "blastp": ("protein_query", "proteins"),
     "blastn": ("nucleotide_query", "nucleotides"),

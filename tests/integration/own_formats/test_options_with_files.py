@@ -21,10 +21,10 @@ from multiblast.sequences import Sequence
 from multiblast.services import Services
 from multiblast.targets.makeblastdb import build_database
 from tests.support.people import ADMINISTRATOR
+from tests.support.places import EXAMPLES
 from tests.support.profile_databases import build_profile_databases
 
 OWN = [name for name, row in FORMATS.items() if row.write]
-EXAMPLES = Path(__file__).parents[3] / "examples" / "data"
 
 
 def made(services: Services, job: SearchedJob, name: str, directory: Path) -> Path:

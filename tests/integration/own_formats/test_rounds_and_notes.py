@@ -16,8 +16,7 @@ from multiblast.archive import merge, split
 from multiblast.reports.hits import read_hits, write_hits
 from multiblast.sequences import read_fasta
 from tests.support.html_reports import write_html_of
-
-EXAMPLES = Path(__file__).parents[3] / "examples" / "data"
+from tests.support.places import EXAMPLES
 
 
 @pytest.fixture(scope="module")

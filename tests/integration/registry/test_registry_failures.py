@@ -24,8 +24,8 @@ from multiblast.registry.remotes.rest import RestRegistry
 from multiblast.registry.sync.commands import pull, push
 from multiblast.registry.sync.summary import ItemResult
 from multiblast.registry.views.status import status, verify
+from tests.support.places import ROOT
 
-_ROOT = Path(__file__).resolve().parents[3]
 READ_ALL = "read:\n- {data_product: 'params/*', use: {namespace: rich}}\n"
 REQUESTS_OF_A_PULL, REQUESTS_OF_A_PUSH = 40, 150
 KILLS = 20 if os.environ.get("MULTIBLAST_TEST_KILLS") else 1
@@ -62,7 +62,7 @@ def kill_after(requests: int, registry: Any, remote: Any, what: str, config: Pat
     """
     text = textwrap.dedent(code) + textwrap.dedent(what)
     remote.control(forget=True, stop_after=requests)
-    with subprocess.Popen([sys.executable, "-c", text], cwd=_ROOT) as process:
+    with subprocess.Popen([sys.executable, "-c", text], cwd=ROOT) as process:
         deadline = time.monotonic() + 60
         while not remote.control()["stopped"] and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.002)

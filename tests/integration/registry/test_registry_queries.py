@@ -25,9 +25,9 @@ from multiblast.settings import Policy, UserLimits
 from multiblast.targets import Targets
 from multiblast.targets.makeblastdb import build_database
 from tests.support.people import ADMINISTRATOR
+from tests.support.places import EXAMPLES
 from tests.support.search_plugins import NEEDS_TOOLS
 
-EXAMPLES = Path(__file__).parents[3] / "examples" / "data"
 SEARCH = """\
 run_metadata: {description: search the demo}
 read: [{data_product: queries/q}]

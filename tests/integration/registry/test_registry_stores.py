@@ -22,8 +22,8 @@ from multiblast.registry.sync.commands import pull, push
 from multiblast.registry.sync.summary import ItemResult
 from multiblast.registry.views.status import status, verify
 from multiblast.stores import LocalStore, S3Store, Store
+from tests.support.places import ROOT
 
-_ROOT = Path(__file__).resolve().parents[3]
 _PART = 1 << 20
 _PARTS, _DIES_AT = 12, 8
 # Pushes to another multiblast's registry, and kills itself in the middle of the file.
@@ -98,7 +98,7 @@ def test_registry_killed_push_of_a_large_file_goes_on_in_its_middle(
     there = Registry(between.database, store, Path())
     url = f"sqlite:///{between.directory / 'registry.sqlite'}"
     command = [sys.executable, "-c", _DYING.replace("STORE", code, 1).replace("DIES_AT", str(_DIES_AT))]
-    died = subprocess.run([*command, here.directory, url], cwd=_ROOT, check=False)
+    died = subprocess.run([*command, here.directory, url], cwd=ROOT, check=False)
     assert died.returncode == -signal.SIGKILL
     assert list(store.list()) == []
     parts = list((tmp_path / "there" / ".incoming").glob("*"))
