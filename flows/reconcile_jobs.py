@@ -29,10 +29,12 @@ async def reconcile_jobs() -> int:
         How many jobs are on their way to be run.
     """
     reconciled = reconcile()
+    # First, as all else may take a minute, or fail.
+    started = run_again(reconciled.waiting) if reconciled.waiting else []
     replaced, cancelled, notices = replace_dead_runs(), end_cancelled_runs(), send_notices()
     facts = asdict(reconciled) | {"runs started again": replaced, "runs that were to end": cancelled} | asdict(notices)
     await show_facts("reconciled", "Jobs and their runs", facts)
-    return len(run_again(reconciled.waiting)) if reconciled.waiting else 0
+    return len(started)
 
 
 @flow(name="run-job", flow_run_name="run {job:.8}", task_runner=task_runner(), **HOOKS)
