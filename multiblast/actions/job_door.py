@@ -95,8 +95,9 @@ class JobDoor:
         return link.client_notes if link else {}
 
     def link(self, requester: Requester, job_id: str) -> None:
-        """Add a job to the list of a requester, who may do everything with it from then on; checks no rights."""
-        self._links.add(requester.owner, job_id, self.kind)
+        """Have a job in the list of a requester, who may do everything with it from then on; checks no rights."""
+        if self._links.get(requester.owner, job_id) is None:
+            self._links.add(requester.owner, job_id, self.kind)
 
     def may_change(self, requester: Requester, job_id: str) -> bool:
         """Whether a requester may restart, cancel, pin, describe or share a job."""
