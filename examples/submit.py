@@ -19,6 +19,8 @@ async def main(query_file: str, targets: list[str]) -> None:
         print(f"{row.name:24} {row.origin:9} {row.hits:5} hits   {row.best_hit:26} {row.evalue}")
 
 
+if len(sys.argv) == 1:
+    sys.exit(__doc__)
 server = start_prefect()  # the one of `make up` if it runs, else a temporary one
 server.wait(print)
 asyncio.run(main(sys.argv[1], sys.argv[2:] or ["demo/examples/proteins"]))
