@@ -63,6 +63,12 @@ class Stack:
         return os.environ.get(HTTP_URL) or f"http://{reached_elsewhere(self.host)}:{self.port + 1}"
 
     @property
+    def command(self) -> str:
+        """What was typed to start it."""
+        given = {"PORT": (self.port, 4200), "HOST": (self.host, "127.0.0.1"), "PROFILE": (self.profile, "plain")}
+        return " ".join(["make up", *(f"{name}={value}" for name, (value, usual) in given.items() if value != usual)])
+
+    @property
     def complete(self) -> bool:
         """Whether everything runs and the server answers."""
         return self.ready and all(process.alive for process in self.processes) and answers(self.api_url)
@@ -158,6 +164,9 @@ def up(port: int, profile: Profile = "plain", host: str = "127.0.0.1") -> int:
     """Start everything; return the exit code."""
     environment.apply_for_service()
     if (stack := Stack.load()) is not None:
+        if stack.profile != profile:  # whose jobs are in another database, and who may see them another matter
+            _console.print(f"What runs was started by `{stack.command}`: type that, or `make down` before another.")
+            return 1
         if stack.complete:
             _console.print(f"Already running: open [bold]{stack.web}[/bold] to search in a browser.")
             _console.print(f"Prefect's pages are at [bold]{stack.page}[/bold]; `make down` stops everything.")
@@ -209,7 +218,7 @@ def status() -> int:
         _console.print(f"{process.name:8} {state}; its log: {environment.log_file(process.name)}")
     complete = stack.complete
     addresses = f"Open [bold]{stack.web}[/bold] to search, [bold]{stack.page}[/bold] for Prefect's pages."
-    _console.print(addresses if complete else "Not complete; `make up` starts it anew.")
+    _console.print(addresses if complete else f"Not complete; `{stack.command}` starts it anew.")
     return 0 if complete else 1
 
 

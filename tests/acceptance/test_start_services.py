@@ -398,3 +398,17 @@ def test_stale_record_stops_nobody(tmp_path: Path) -> None:
         bystander.kill()
     assert survived
     assert stale.run("status") == (0, "Nothing is running; `make up` starts it.\n")
+
+
+def test_what_ended_is_started_again_by_its_own_command_only(tmp_path: Path) -> None:
+    """A plain service in place of a full one would have other jobs, and ask nobody for a password."""
+    ended = Installation(tmp_path)
+    record = tmp_path / "data" / "prefect" / "up.json"
+    record.parent.mkdir(parents=True)
+    process = {"name": "server", "pid": 1, "started": 1}
+    record.write_text(json.dumps({"port": ended.port, "processes": [process], "ready": True, "profile": "full"}))
+    command = f"`make up PORT={ended.port} PROFILE=full`"
+    code, said = ended.run("status")
+    assert (code, said.splitlines()[-1]) == (1, f"Not complete; {command} starts it anew.")
+    code, said = ended.run("up")
+    assert (code, said) == (1, f"What runs was started by {command}: type that, or `make down` before another.\n")
