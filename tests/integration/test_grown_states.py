@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from multiblast.database import Database, utc_now
+from multiblast.database import Database, StoreIdentity, utc_now
 from multiblast.errors import ConflictError
 from multiblast.grown import Difference
 from multiblast.grown.states import States
@@ -191,6 +191,8 @@ def test_difference_from_a_forgotten_state_is_refused(states: States, make: Make
 def test_states_are_forgotten_once_they_were_not_seen_for_as_long_as_results_are_kept(
     states: States, make: Make, some: list[str]
 ) -> None:
+    with states._database.write() as session:  # what a store had before its database is left alone
+        session.add(StoreIdentity(mark="known"))
     states.keep([make(some[:10])])
     upkeep = StorageUpkeep(states._database, states._store, keep_days=30)
     upkeep.sweep(utc_now() + timedelta(days=29))
