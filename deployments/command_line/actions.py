@@ -162,6 +162,15 @@ def _arguments(one: Action, given: dict[str, Any]) -> dict[str, Any]:
     return {**given, **lasts, **output}
 
 
+def _rows(answers: list[Answer], given: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the rows of a table, and the columns that come to those of its action: of files also their address."""
+    rows = [answer.to_json() for answer in answers]
+    kind = next((_FILES[type(answer)] for answer in answers if type(answer) in _FILES), None)
+    if not (kind and address_of(kind, given["job_id"])):
+        return rows, []
+    return [{**row, "address": address_of(kind, given["job_id"], "files", row["name"])} for row in rows], ["address"]
+
+
 def _print(one: Action, answers: list[Any], given: dict[str, Any], *, json: bool) -> None:
     answer: Any = {key: value for part in answers for key, value in part.items()} if len(answers) > 1 else answers[0]
     if one.done:
@@ -178,12 +187,7 @@ def _print(one: Action, answers: list[Any], given: dict[str, Any], *, json: bool
             shutil.copyfileobj(answer, sys.stdout.buffer)
         sys.stdout.buffer.flush()
     elif isinstance(answer, list):
-        rows, columns = [item.to_json() for item in answer], one.columns
-        kind = next((_FILES[type(item)] for item in answer if type(item) in _FILES), None)
-        if kind and address_of(kind, given["job_id"]):
-            columns = (*columns, "address")
-            for row in rows:
-                row["address"] = address_of(kind, given["job_id"], "files", row["name"])
-        display.print_rows(rows, json=json, columns=columns)
+        rows, columns = _rows(answer, given)
+        display.print_rows(rows, json=json, columns=(*one.columns, *columns))
     elif not isinstance(answer, int):  # the count of what was written to standard output
         display.print_json(answer.to_json() if isinstance(answer, Answer) else answer or {})

@@ -120,23 +120,27 @@ class States:
         """
         with TemporaryDirectory(prefix="multiblast-") as directory:
             path = Path(directory) / "runs"
-            if len(databases) == 1:
-                self._bring_runs(state.fingerprints[0], databases[0], path)
-                with opened_runs(path) as runs:
-                    yield _difference(state, databases, runs)
+            if len(databases) > 1:
+                yield _difference(state, databases, self._joined_runs(state, databases, path))
                 return
-            joined, then, now = (array("I"), array("I"), array("I")), 0, 0
-            for fingerprint, database in zip(state.fingerprints, databases, strict=True):
-                if fingerprint == database.fingerprint:
-                    _join(joined, Runs([0], [0], [database.sequences]), then, now)
-                    then += database.sequences
-                elif fingerprint:
-                    self._bring_runs(fingerprint, database, path)
-                    with opened_runs(path) as runs:
-                        _join(joined, runs, then, now)
-                    then += self._known(fingerprint).sequences
-                now += database.sequences
-            yield _difference(state, databases, Runs(*joined))
+            self._bring_runs(state.fingerprints[0], databases[0], path)
+            with opened_runs(path) as runs:
+                yield _difference(state, databases, runs)
+
+    def _joined_runs(self, state: EarlierState, databases: Sequence[BlastDatabase], path: Path) -> Runs:
+        """Return the runs of several databases as those of one, in their order."""
+        joined, then, now = (array("I"), array("I"), array("I")), 0, 0
+        for fingerprint, database in zip(state.fingerprints, databases, strict=True):
+            if fingerprint == database.fingerprint:
+                _join(joined, Runs([0], [0], [database.sequences]), then, now)
+                then += database.sequences
+            elif fingerprint:
+                self._bring_runs(fingerprint, database, path)
+                with opened_runs(path) as runs:
+                    _join(joined, runs, then, now)
+                then += self._known(fingerprint).sequences
+            now += database.sequences
+        return Runs(*joined)
 
     def _is_comparable(self, database: BlastDatabase) -> bool:
         if self._most and database.sequences > self._most:

@@ -117,35 +117,41 @@ def chosen_rows(database: Database, job_id: str, choice: RowChoice) -> tuple[lis
     job, run = jobs.query(job_id), jobs.last_run(job_id)
     if job.list_number is None:
         return _sequence_rows(database, job, run, count=1), 1
+    conditions, order = _conditions(choice), _order(choice)
     with database.read() as session:
-        statement = _joined(job)
-        for word in choice.find.split():
-            found = [col(column).icontains(word, autoescape=True) for column in (ChildJob.title, Result.best_hit)]
-            statement = statement.where(or_(*found))
-        conditions = {
-            "hits": col(Result.hits) > 0,
-            "none": col(Result.hits) == 0,
-            "failed": col(Failure.key).is_not(None) & col(Result.key).is_(None),
-            "open": col(Failure.key).is_(None) & col(Result.key).is_(None),
-        }
-        if choice.only in conditions:
-            statement = statement.where(conditions[choice.only])
-        columns: dict[str, Any] = {"title": ChildJob.title, "length": ChildJob.letters}
-        columns |= {name: getattr(Result, name) for name in _OF_RESULT}
-        order: list[Any] = [
-            col(ChildJob.position).desc() if choice.descending and choice.sort == "position" else col(ChildJob.position)
-        ]
-        if choice.sort in columns:
-            column = col(columns[choice.sort])
-            order = [column.is_(None), column.desc() if choice.descending else column, *order]
-        is_part = choice.find or choice.only in conditions
-        wanted = (ChildJob.position, func.count().over() if is_part else literal(job.sequences))
+        wanted = (ChildJob.position, func.count().over() if conditions else literal(job.sequences))
         # First only what is sorted: rows with all their columns would take many times as long.
-        some = statement.with_only_columns(*wanted).order_by(*order).offset(choice.first - 1).limit(choice.count)
-        counted = session.execute(some).all()
-        total = int(counted[0][1]) if counted else 0 if is_part else job.sequences
+        some = _joined(job).where(*conditions).with_only_columns(*wanted).order_by(*order)
+        counted = session.execute(some.offset(choice.first - 1).limit(choice.count)).all()
+        total = int(counted[0][1]) if counted else 0 if conditions else job.sequences
         page = _joined(job).where(col(ChildJob.position).in_([row[0] for row in counted])).order_by(*order)
         return [_row_of(columns, job, run) for columns in session.execute(page.with_only_columns(*_COLUMNS))], total
+
+
+def _conditions(choice: RowChoice) -> list[Any]:
+    """Return what the rows of a choice fulfil; nothing if it is all of them."""
+    searched = (ChildJob.title, Result.best_hit)
+    found = [
+        or_(*(col(column).icontains(word, autoescape=True) for column in searched)) for word in choice.find.split()
+    ]
+    states = {
+        "hits": col(Result.hits) > 0,
+        "none": col(Result.hits) == 0,
+        "failed": col(Failure.key).is_not(None) & col(Result.key).is_(None),
+        "open": col(Failure.key).is_(None) & col(Result.key).is_(None),
+    }
+    return [*found, states[choice.only]] if choice.only in states else found
+
+
+def _order(choice: RowChoice) -> list[Any]:
+    """Return the columns that the rows of a choice are sorted by; what has no value comes last."""
+    columns: dict[str, Any] = {"title": ChildJob.title, "length": ChildJob.letters}
+    columns |= {name: getattr(Result, name) for name in _OF_RESULT}
+    position = col(ChildJob.position)
+    if choice.sort not in columns:
+        return [position.desc() if choice.descending and choice.sort == "position" else position]
+    column = col(columns[choice.sort])
+    return [column.is_(None), column.desc() if choice.descending else column, position]
 
 
 def left_to_search(database: Database, job_id: str) -> tuple[int, int]:
