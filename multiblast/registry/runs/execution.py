@@ -159,22 +159,22 @@ def plan_run(  # noqa: PLR0913 - as run
     started = time.monotonic()
     working, problems = examine(config, registry, user, now, queries=queries)
     here = registry.files.holding(one.sha1 for one in working.inputs)
-    report = TransferSummary([_task(working)])
+    summary = TransferSummary([_task(working)])
     if working.is_dirty and not dirty:
-        report.outcomes.append(Outcome("code", ItemResult.FAILED, _UNCOMMITTED))
+        summary.outcomes.append(Outcome("code", ItemResult.FAILED, _UNCOMMITTED))
     for one in working.inputs:
         if not one.has_file:
-            report.outcomes.append(Outcome(str(one.name), ItemResult.KNOWN, f"read as {one.alias}, which has no file"))
+            summary.outcomes.append(Outcome(str(one.name), ItemResult.KNOWN, f"read as {one.alias}, which has no file"))
         elif kept := here.get(one.sha1):
-            report.outcomes.append(Outcome(str(one.name), ItemResult.KNOWN, f"read as {one.alias}", kept.size_bytes))
+            summary.outcomes.append(Outcome(str(one.name), ItemResult.KNOWN, f"read as {one.alias}", kept.size_bytes))
         else:
-            report.outcomes.append(Outcome(str(one.name), ItemResult.FAILED, "its file is not here: pull it first"))
-    report.outcomes += [Outcome(one.key, ItemResult.FAILED, f"line {one.line}: {one.message}") for one in problems]
-    report.outcomes += [
+            summary.outcomes.append(Outcome(str(one.name), ItemResult.FAILED, "its file is not here: pull it first"))
+    summary.outcomes += [Outcome(one.key, ItemResult.FAILED, f"line {one.line}: {one.message}") for one in problems]
+    summary.outcomes += [
         Outcome(str(one.name), ItemResult.PLANNED, f"written as {one.alias}") for one in working.outputs
     ]
-    report.seconds = time.monotonic() - started
-    return report
+    summary.seconds = time.monotonic() - started
+    return summary
 
 
 def _task(working: WorkingConfig) -> Outcome:

@@ -32,7 +32,7 @@ def commit(registry: Registry, items: Iterable[str], *, dry_run: bool = False) -
         NotFoundError: one of them is not here; none is marked.
     """
     rows = [row for text in items for row in find_items(registry, text)]
-    report = TransferSummary()
+    summary = TransferSummary()
     with registry.writing() as session:
         for row in rows:
             result, reason = ItemResult.PLANNED if dry_run else ItemResult.DONE, ""
@@ -40,8 +40,8 @@ def commit(registry: Registry, items: Iterable[str], *, dry_run: bool = False) -
                 result, reason = ItemResult.KNOWN, "committed before"
             elif not dry_run:
                 session.add(Staged(kind=row.kind, row_id=int(row.reference)))
-            report.outcomes.append(Outcome(label(registry, row), result, reason))
-    return report
+            summary.outcomes.append(Outcome(label(registry, row), result, reason))
+    return summary
 
 
 def uncommit(registry: Registry, items: Iterable[str], *, every: bool = False) -> TransferSummary:
@@ -51,7 +51,7 @@ def uncommit(registry: Registry, items: Iterable[str], *, every: bool = False) -
         NotFoundError: one of them is not here; none is taken back.
     """
     rows = [row for text in items for row in find_items(registry, text)]
-    report = TransferSummary()
+    summary = TransferSummary()
     with registry.writing() as session:
         marks = {(mark.kind, str(mark.row_id)): mark for mark in session.exec(select(Staged))}
         if every:
@@ -62,8 +62,8 @@ def uncommit(registry: Registry, items: Iterable[str], *, every: bool = False) -
             if mark is not None:
                 session.delete(mark)
             result, reason = (ItemResult.DONE, "") if mark is not None else (ItemResult.KNOWN, "it was not committed")
-            report.outcomes.append(Outcome(label(registry, row), result, reason))
-    return report
+            summary.outcomes.append(Outcome(label(registry, row), result, reason))
+    return summary
 
 
 def register_alone(

@@ -16,15 +16,15 @@ def mend(registry: Registry, damaged: TransferSummary, remotes: Sequence[Endpoin
 
     What is there stays until the right bytes are here.
     """
-    report = TransferSummary()
+    summary = TransferSummary()
     reasons = {one.item: one.reason for one in damaged.outcomes if one.result == ItemResult.FAILED}
     for remote in remotes:
         before = remote.requests
-        lacking = reasons.keys() - {one.item for one in report.outcomes}
+        lacking = reasons.keys() - {one.item for one in summary.outcomes}
         try:
             places = remote.holding(lacking)
         except MultiblastError as error:
-            report.notes.append(f"{remote.name} could not be asked: {error}")
+            summary.notes.append(f"{remote.name} could not be asked: {error}")
             continue
         for sha1, place in sorted(places.items()):
             try:
@@ -32,9 +32,9 @@ def mend(registry: Registry, damaged: TransferSummary, remotes: Sequence[Endpoin
             except MultiblastError as error:
                 reasons[sha1] = str(error)
             else:
-                report.outcomes.append(Outcome(sha1, ItemResult.RESTORED, f"from {remote.name}", size_bytes))
-        report.requests += remote.requests - before
-    done = {one.item for one in report.outcomes}
-    report.outcomes += [Outcome(sha1, ItemResult.FAILED, why) for sha1, why in reasons.items() if sha1 not in done]
+                summary.outcomes.append(Outcome(sha1, ItemResult.RESTORED, f"from {remote.name}", size_bytes))
+        summary.requests += remote.requests - before
+    done = {one.item for one in summary.outcomes}
+    summary.outcomes += [Outcome(sha1, ItemResult.FAILED, why) for sha1, why in reasons.items() if sha1 not in done]
     registry.adopt(done)
-    return report
+    return summary

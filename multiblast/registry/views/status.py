@@ -29,7 +29,7 @@ def status(registry: Registry, remote: Endpoint | None = None, items: Sequence[s
         synced, ahead (not there), behind (newer there), conflict.
     """
     rows = [row for text in items for row in find_items(registry, text)] or everything(registry)
-    report = TransferSummary()
+    summary = TransferSummary()
     before = remote.requests if remote else 0
     there = presence(registry, remote, rows) if remote else None
     with registry.session() as session:
@@ -43,11 +43,11 @@ def status(registry: Registry, remote: Endpoint | None = None, items: Sequence[s
             states += _against(there, row, is_private="private" in states)
         bad = {"conflict", "missing file", "changed file"} & {word.partition(":")[0] for word in states}
         result = ItemResult.CONFLICT if "conflict" in bad else ItemResult.FAILED if bad else ItemResult.KNOWN
-        report.outcomes.append(Outcome(label(registry, row), result, ", ".join(states) or "local"))
+        summary.outcomes.append(Outcome(label(registry, row), result, ", ".join(states) or "local"))
     if remote is not None:
-        report.requests = remote.requests - before
-        report.notes += [remote.warning] if remote.warning else []
-    return report
+        summary.requests = remote.requests - before
+        summary.notes += [remote.warning] if remote.warning else []
+    return summary
 
 
 def _file_state(registry: Registry, row: Item) -> list[str]:
@@ -79,7 +79,7 @@ def _against(there: Presence, row: Item, *, is_private: bool) -> list[str]:
 
 def verify(registry: Registry) -> TransferSummary:
     """Compute every digest of every file again."""
-    report = TransferSummary()
+    summary = TransferSummary()
     with registry.session() as session:
         hashes = session.exec(select(StoredFile.sha1).order_by(StoredFile.sha1)).all()
         local = session.exec(
@@ -88,10 +88,10 @@ def verify(registry: Registry) -> TransferSummary:
     for sha1 in hashes:
         try:
             found = registry.files.verify(sha1)
-            report.outcomes.append(Outcome(sha1, ItemResult.DONE, "", found.size_bytes))
+            summary.outcomes.append(Outcome(sha1, ItemResult.DONE, "", found.size_bytes))
         except MultiblastError as error:
-            report.outcomes.append(Outcome(sha1, ItemResult.FAILED, str(error)))
-    report.outcomes += [
+            summary.outcomes.append(Outcome(sha1, ItemResult.FAILED, str(error)))
+    summary.outcomes += [
         Outcome(sha1, ItemResult.FAILED, str(ObjectMissingError(sha1))) for sha1 in sorted(set(local) - set(hashes))
     ]
-    return report
+    return summary
