@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 from io import BytesIO
 
 from multiblast.archive.batch import read_batches
 from multiblast.archive.karlin import KarlinAltschul
 from multiblast.archive.statistics import SearchRequest, read_statistics
 
+_QUERIES, _SUBJECT, _RESULTS = b"\n      queries ", b"\n      subject ", b"\n  results {"
 _STRANDS = rb"\s+strands \{\s+(?P<query>\w+),\s+(?P<subject>\w+)"
 _SCORE = rb'id str "score",\s+value int (?P<score>\d+)\s'
 _EVALUE = rb'id str "(?:e_value|sum_e)",\s+value real (?P<evalue>\{ \d+, 10, -?\d+ \})'
@@ -30,9 +32,12 @@ def with_all_digits(archive: bytes) -> bytes:
     """
     if not (b" minus" in archive and b" plus" in archive):
         return archive
+    opening, _, request = archive[: archive.index(_RESULTS)].partition(_QUERIES)
+    if _has_statistics(opening, request[request.index(_SUBJECT) :]):
+        return archive
     (batch,) = read_batches(BytesIO(archive))
     search, stated = SearchRequest(batch.opening, batch.request), read_statistics(batch.statistics)
-    if stated.ungapped is None or search.costs() is not None:
+    if stated.ungapped is None:
         return archive
     plus, minus = search.parameters_of_strands(batch.queries[0])
     if plus is None or minus is None or plus == minus:
@@ -45,6 +50,12 @@ def with_all_digits(archive: bytes) -> bytes:
         return found[0][:start] + evalue + found[0][end:]
 
     return (_UNGAPPED if b"\n        segs dendiag {" in archive else _GAPPED).sub(complete, archive)
+
+
+@lru_cache(16)
+def _has_statistics(opening: bytes, request: bytes) -> bool:
+    """Return whether BLAST+ has statistics for the gap costs of a search; all archives of a report state the same."""
+    return SearchRequest(opening, request).costs() is not None
 
 
 def _computed(score: int, parameters: KarlinAltschul, space: int, stated: bytes) -> bytes:
