@@ -128,7 +128,7 @@ class Services:
         return WantedReports(self._engine, self.reports)
 
     def begin_search(self, job_id: str) -> list[Waiting]:
-        """Let a submitted query job go its way, and its reports; return what runs are started for."""
+        """Begin a submitted query job, and its reports if it is complete; return what runs are to be started for."""
         waiting = self.queries.begin(job_id)
         return [waiting] if waiting else self.wanted_reports.begin(job_id)
 

@@ -33,7 +33,7 @@ curl -s -H "Authorization: Bearer $TOKEN" {base}report/jobs/$REPORT/files/report
 
 
 def documentation(document: dict[str, Any], base: str) -> str:
-    """Return the page.
+    """Return the page that documents the API.
 
     Args:
         document: The OpenAPI document.

@@ -192,7 +192,7 @@ class PluginJobs(JobDoor):
         return run.ended()
 
     def begin(self, job_id: str) -> Waiting | None:
-        """Let a submitted job go its way, unless it has its outputs, runs or is paused: see `Queries.begin`."""
+        """Queue a submitted job, unless it has its outputs, runs or is paused: see `Queries.begin`."""
         job = self.jobs.plugin(job_id)
         if job.status in {JobStatus.IN_PROGRESS, JobStatus.PAUSED} or (
             job.status == JobStatus.COMPLETE and self.workshop.is_made(job)

@@ -158,9 +158,9 @@ class Queries(JobDoor):
         return SearchRun(self._engine, job_id, run_id=run_id, progress=progress or no_progress, turn=turn)
 
     def begin(self, job_id: str) -> Waiting | None:
-        """Let a submitted job go its way: if every result is known it ends at once, else a run must be started.
+        """Complete a submitted job at once if every result is known; else queue it, and a run must be started.
 
-        One that had expired, failed, been cancelled, or was left in the midst, waits again.
+        One that had expired, failed, been cancelled, or lost its process, is queued again.
 
         Returns:
             What the run is started for; None if it needs no run, or has one.

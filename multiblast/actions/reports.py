@@ -144,7 +144,7 @@ class Reports(JobDoor):
         return self.run(job_id).execute(at_once=at_once).files[0]
 
     def begin(self, job_id: str) -> Waiting | None:
-        """Let a submitted report go its way, unless it is made of the results as they are now: see `Queries.begin`."""
+        """Queue a submitted report, unless it is made of the results as they are now: see `Queries.begin`."""
         job = self.jobs.report(job_id)
         is_made = job.status == JobStatus.IN_PROGRESS and not self._is_abandoned(job)
         if is_made or (job.status == JobStatus.COMPLETE and self.run(job_id).version()[1]):

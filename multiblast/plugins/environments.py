@@ -108,7 +108,7 @@ class Environments:
         """Return the lock of a plugin; None if it needs no environment.
 
         Args:
-            plugin: Whose.
+            plugin: The plugin.
             offline: Do without the network, with what was fetched before.
             renew: Find the newest packages, whatever was pinned.
             keep: Pin it; else nothing is written.
@@ -148,7 +148,7 @@ class Environments:
         """Return a plugin's environment, made if it is not there; see `lock`.
 
         Args:
-            plugin: Whose.
+            plugin: The plugin.
             offline: Do without the network, with what was fetched before.
             lock: That of another machine, which counts instead of what is pinned here.
 

@@ -42,7 +42,7 @@ def tool_version(plugin: Plugin, environment: Environment | None = None) -> str:
     """Return the version of a plugin's tool; empty if it has none. It is asked once for each version of its file.
 
     Args:
-        plugin: Whose.
+        plugin: The plugin.
         environment: Where its programs are looked for first.
 
     Raises:

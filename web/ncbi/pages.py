@@ -29,7 +29,7 @@ def status(word: str, *, hits: bool | None = None, problem: str = "") -> str:
     """Return the page of a search that is ``WAITING``, ``READY``, ``FAILED`` or ``UNKNOWN``.
 
     Args:
-        word: Which.
+        word: Which of these.
         hits: Whether it found something, if it is ready.
         problem: What is wrong.
     """

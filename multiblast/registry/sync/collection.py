@@ -66,7 +66,7 @@ class Removal:
 def collect(
     registry: Registry, remotes: Sequence[Endpoint], *, files: bool = False, every: bool = False, dry_run: bool = False
 ) -> Removal:
-    """Remove what is synced, and in the provenance of nothing that is not; and what was left unfinished.
+    """Remove what is synced, unless something unsynced has it in its provenance; and what was left unfinished.
 
     That is what runs that were killed made, and parts of files that nobody went on with for a day.
 
