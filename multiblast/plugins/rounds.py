@@ -197,18 +197,7 @@ class _Round:
             shutil.copytree(self.request.state, state, symlinks=True)
         text = json.dumps(
             {
-                "inputs": {
-                    port: [
-                        {
-                            "path": str(file.path.absolute()),
-                            "name": file.name,
-                            "data": file.data,
-                            "content": file.content,
-                        }
-                        for file in files
-                    ]
-                    for port, files in self.request.inputs.items()
-                },
+                "inputs": {port: [_facts(file) for file in files] for port, files in self.request.inputs.items()},
                 "parameters": {**self.request.parameters, **self.request.secrets},
                 "threads": self.request.threads,
                 "round": self.request.number,
@@ -304,6 +293,11 @@ class _Round:
                 raise PluginError(error.plugin, error.reason, ended.stderr, error.failure_class) from error
         log = "\n".join(filter(None, (*events.log, hide(ended.stdout).rstrip())))
         return RoundEnd(outputs, events.ask, events.call, command, hide(ended.stderr), ended.seconds, log)
+
+
+def _facts(file: GivenFile) -> dict[str, str]:
+    """Return what a request says of an input."""
+    return {"path": str(file.path.absolute()), "name": file.name, "data": file.data, "content": file.content}
 
 
 def _checked(plugin: Plugin, request: RoundRequest) -> dict[str, str | bool | int | float]:
