@@ -21,6 +21,7 @@ from multiblast.errors import FailureClass
 from multiblast.plugins.confinement import confinement_check, what_prevents_it
 from multiblast.plugins.rounds import GivenFile, PluginError
 from tests.support.plugin_rounds import TEXT, given, run, script_plugin
+from tests.support.processes import wait_for
 
 OURS = """
 import sys
@@ -372,10 +373,3 @@ def test_an_ordinary_user_is_confined_too(sandbox: str) -> None:
 def test_doctor_says_that_plugins_are_confined(sandbox: str) -> None:
     assert sandbox
     assert confinement_check() == (True, "each in a sandbox of its own, made by bubblewrap")
-
-
-def wait_for(holds: object, seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():  # type: ignore[operator]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

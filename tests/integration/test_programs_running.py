@@ -15,15 +15,12 @@ import pytest
 from multiblast.errors import FailureClass, ProgramError
 from multiblast.installation import Installation
 from multiblast.programs import BLAST_ENVIRONMENT, ONE_BY_ONE, Program
-from tests.support.processes import is_running
+from tests.support.processes import is_running, wait_for
 
 
-def _wait_for(path: Path) -> list[int]:
+def _written(path: Path) -> list[int]:
     """Return the process ids that a program writes into a file, once they are there."""
-    deadline = time.monotonic() + 20
-    while not path.exists() or not path.read_text().endswith("\n"):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for(lambda: path.exists() and path.read_text().endswith("\n"))
     return [int(word) for word in path.read_text().split()]
 
 
@@ -153,7 +150,7 @@ def test_time_limit_ends_a_program_and_its_children(tmp_path: Path) -> None:
         Program(_family(tmp_path / "pids"), timeout_s=0.5).run()
     assert raised.value.failure_class is FailureClass.TIME_LIMIT
     assert time.monotonic() - began < 3
-    assert _gone(_wait_for(tmp_path / "pids"))
+    assert _gone(_written(tmp_path / "pids"))
 
 
 def test_time_limit_leaves_quick_programs_alone() -> None:
@@ -166,7 +163,7 @@ def test_cancellation_ends_a_program_and_its_children_within_2_s(tmp_path: Path)
     with pytest.raises(ProgramError, match="cancelled") as raised:
         Program(_family(tmp_path / "pids"), cancelled=cancelled.is_set).run()
     assert raised.value.failure_class is FailureClass.CANCELLED
-    assert _gone(_wait_for(tmp_path / "pids"))
+    assert _gone(_written(tmp_path / "pids"))
 
 
 def test_question_for_cancellation_that_fails_does_not_let_the_program_go() -> None:
@@ -181,21 +178,21 @@ def test_question_for_cancellation_that_fails_does_not_let_the_program_go() -> N
 
 def test_leaving_kills_what_still_runs(tmp_path: Path) -> None:
     with Program(_family(tmp_path / "pids")):
-        pids = _wait_for(tmp_path / "pids")
+        pids = _written(tmp_path / "pids")
         assert all(map(is_running, pids))
     assert _gone(pids)
 
 
 def test_program_that_ended_takes_its_children_along(tmp_path: Path) -> None:
     Program(["sh", "-c", f"sleep 60 & echo $! > {tmp_path / 'pids'}"]).run()
-    assert _gone(_wait_for(tmp_path / "pids"))
+    assert _gone(_written(tmp_path / "pids"))
 
 
 def test_programs_die_with_a_parent_killed_by_9(tmp_path: Path) -> None:
     command = ["sh", "-c", f"echo $$ > {tmp_path / 'pids'}; exec sleep 60"]
     code = f"from multiblast.programs import BLAST_ENVIRONMENT, ONE_BY_ONE, Program\nProgram({command!r}).run()"
     with subprocess.Popen([sys.executable, "-c", code]) as parent:
-        pids = _wait_for(tmp_path / "pids")
+        pids = _written(tmp_path / "pids")
         assert all(map(is_running, pids))
         parent.send_signal(signal.SIGKILL)
         parent.wait()

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from multiblast.reports import Formatting
 from multiblast.search import SearchedJob
 from multiblast.sequences import Sequence
 from multiblast.services import Services
+from tests.support.processes import wait_for
 
 ANN = Requester("ann")
 
@@ -52,11 +52,6 @@ def submit(services: Services, format: str) -> str:  # noqa: A002 - BLAST+'s own
     return services.reports.submit(ANN, job.query_job_id, Formatting.read_outfmt(format))
 
 
-def wait_for(pid_file: Path) -> None:
-    while not pid_file.exists() or not pid_file.read_text():
-        time.sleep(0.05)
-
-
 @pytest.mark.parametrize("format", ["6 std stitle", "html", "parquet"])
 def test_cancel_stops_the_formatter_and_the_report_can_be_made_again(
     format: str,  # noqa: A002 - BLAST+'s own word for it
@@ -75,7 +70,7 @@ def test_cancel_stops_the_formatter_and_the_report_can_be_made_again(
 
     thread = threading.Thread(target=make)
     thread.start()
-    wait_for(pid_file)
+    wait_for(lambda: pid_file.exists() and pid_file.read_text())
     slow.reports.cancel(ANN, report)
     thread.join(timeout=10)
     assert raised[0].failure_class is FailureClass.CANCELLED
@@ -100,7 +95,7 @@ def test_stopped_run_leaves_its_report_in_progress(slow: Services, pid_file: Pat
         raise Stopped
 
     def send() -> None:
-        wait_for(pid_file)
+        wait_for(lambda: pid_file.exists() and pid_file.read_text())
         os.kill(os.getpid(), signal.SIGTERM)
 
     before = signal.signal(signal.SIGTERM, stop)

@@ -6,7 +6,6 @@ import io
 import math
 import os
 import stat
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,6 +22,7 @@ from multiblast.gateway import grant_of
 from multiblast.gateway.qiita import Artifact, QiitaJobs, QiitaWork
 from multiblast.services import Services
 from tests.support.gateway import gateway
+from tests.support.processes import wait_for
 
 CHUNK = 3 << 20
 BASE = "/tmp/run/data"  # noqa: S108 - nothing is there: a path that a plugin says
@@ -119,9 +119,7 @@ def rows(services: Services) -> list[Transfer]:
 
 def next_row(services: Services) -> Transfer:
     """Return the first row, which is written after the client has its answer."""
-    deadline = time.monotonic() + 10
-    while not (found := rows(services)) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    found: list[Transfer] = wait_for(lambda: rows(services))
     return found[0]
 
 
