@@ -99,7 +99,7 @@ class StorageUpkeep:
         """
         with self._database.read() as session:
             now = now or database_now(session)
-        begun = self._begun(now)
+        begun = self._begun()
         swept = Swept(discarded=self._remove_discarded(now - _READ_ON_FOR))
         with self._database.write() as session:
             session.exec(delete(DatabaseState).where(col(DatabaseState.seen_at) <= now - self._keep))
@@ -207,7 +207,7 @@ class StorageUpkeep:
             removed += len(gone)
         return removed
 
-    def _begun(self, now: datetime) -> datetime:
+    def _begun(self) -> datetime:
         """Return when the database began to use the store, or its oldest job was recorded, which never goes.
 
         What is older, and unknown to it, may be in records that were lost, or are to be copied to it: it stays.
@@ -215,7 +215,7 @@ class StorageUpkeep:
         with self._database.read() as session:
             since = session.exec(select(StoreIdentity.since)).first()
             oldest = session.exec(select(func.min(QueryJob.created_at))).one()
-        return min(filter(None, (since, oldest)), default=now) - _CLOCKS_DIFFER_BY
+            return min(filter(None, (since, oldest)), default=database_now(session)) - _CLOCKS_DIFFER_BY
 
     def _remove_unknown(self, kind: ObjectKind, since: datetime, before: datetime, cutoff: datetime) -> int:
         removed = 0
