@@ -306,12 +306,13 @@ def test_field_frames_alone_is_the_only_one_that_differs(program: str, databases
 
 
 @pytest.mark.long
-def test_most_targets_of_a_report_are_the_first_of_those_found(databases: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("option", ["max_target_sequences", "num_alignments"])
+def test_most_targets_of_a_report_are_the_first_of_those_found(option: str, databases: Path, tmp_path: Path) -> None:
     exactness = Search("blastp", *PROTEINS, alone=False).run(databases, tmp_path)
     assert exactness.differences(Formatting(format="6")) == []
     rows = [line.split(b"\t") for line in (tmp_path / "plain" / "report.tsv").read_bytes().splitlines()]
     first = {query: subject for query, subject, *_ in reversed(rows)}
-    exactness.differences(Formatting(format="6", max_target_sequences=1))
+    exactness.differences(Formatting.model_validate({"format": "6", option: 1}))
     ours = [line.split(b"\t") for line in (tmp_path / "ours" / "report.tsv").read_bytes().splitlines()]
     assert ours == [row for row in rows if row[1] == first[row[0]]]
     assert len(ours) < len(rows)
