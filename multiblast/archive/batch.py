@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from multiblast.archive.ids import shown_id
-from multiblast.archive.text import ARCHIVE_START, QUERY_ID, encode_string, query_id, title_of
+from multiblast.archive.text import ARCHIVE_START, QUERY_ID, decode_string, encode_string, query_id, title_of
 from multiblast.errors import ArchiveError
 
 CHUNK_BYTES = 1 << 20
@@ -103,6 +103,18 @@ class Head:
     id: bytes
     text: bytes
     length: int = 0
+
+    @property
+    def first_id(self) -> bytes:
+        """The first of its ids, as it stands in the archive, without the blanks before all of its lines."""
+        found = _IDS.match(self.text)
+        return found[1].replace(b"\n" + 14 * b" ", b"\n") if found else b""
+
+    @property
+    def title(self) -> bytes:
+        """Its title; empty if it has none."""
+        found = _TITLE.search(self.text)
+        return decode_string(found[1]).encode("utf-8", "surrogateescape") if found else b""
 
     @classmethod
     def numbered(cls, number: int, defline: str | bytes) -> Head:

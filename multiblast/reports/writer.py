@@ -236,10 +236,11 @@ class ReportSource:
 
     def profiles(self) -> Iterator[tuple[int, str, bytes]]:
         """Yield the files that the search kept beside its results: position of the query, name, content."""
-        for child, sequence in zip(self.children, self._sequences(self.children), strict=True):
+        heads = self._heads(self.children, with_ids=self.context.options.reads_titles)
+        for child, head in zip(self.children, heads, strict=True):
             for name, key in outputs_of(self.context.options, child.result_key).items():
                 with suppress(ObjectMissingError):
-                    yield child.position, name, titled(self.engine.store.read(key), sequence.defline)
+                    yield child.position, name, titled(self.engine.store.read(key), head)
 
     def results(self) -> Iterator[tuple[FastaSequence, bytes]]:
         """Yield the sequences that have a result, and what is kept of it, in order."""
@@ -248,11 +249,14 @@ class ReportSource:
 
     def _parts(self, children: ChildColumns, *, with_ids: bool) -> Iterator[tuple[bytes | Head, bytes]]:
         """Yield the title of each sequence, or what BLAST+ reads in it, and its archive, in order."""
+        archives = self.engine.results.archives(children.result_keys)
+        yield from zip(self._heads(children, with_ids=with_ids), archives, strict=True)
+
+    def _heads(self, children: ChildColumns, *, with_ids: bool) -> Iterator[bytes | Head]:
+        """Yield the title of each sequence, or what BLAST+ reads in it, in order."""
         titles = (sequence.defline for sequence in self._sequences(children))
         molecule, installation = self.context.options.query_molecule, self.engine.installation
-        heads = parse_deflines(titles, molecule, installation) if with_ids else titles
-        archives = self.engine.results.archives(children.result_keys)
-        yield from zip(heads, archives, strict=True)
+        yield from parse_deflines(titles, molecule, installation) if with_ids else titles
 
     def _sequences(self, children: ChildColumns) -> Iterator[FastaSequence]:
         """Yield some sequences of the query, in order; only of a part of a report, not all before it are read."""

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from multiblast.archive.text import decode_string, encode_string, title_of
+from multiblast.archive.batch import Head
+from multiblast.archive.text import decode_string, encode_string, query_id, title_of
 from multiblast.errors import InvalidInputError, ObjectMissingError, Problem
 from multiblast.ids import digest, is_id
 from multiblast.object_kinds import ObjectKind
@@ -26,6 +27,8 @@ _TITLE = re.compile(rb'title\s+("(?:[^"]|"")*")')
 _RESIDUES = re.compile(rb"seq-data\s+(?:ncbistdaa\s+'([0-9A-F\s]*)'H|(?:ncbieaa|iupacaa)\s+\"([A-Z*\s-]*)\")")
 _SEARCHED_TITLE = re.compile(rb'        title "(?:[^"]|"")*"')
 _LINE_LETTERS = 78
+_BEFORE_ID = b"\n        "
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")  # which the programs write so
 _NAMELESS = rb'\1 id { local str "Query_1" },'
 _NCBI_STDAA = "-ABCDEFGHIKLMNPQRSTVWXYZU*OJ"
 
@@ -81,9 +84,13 @@ def read_profile(given: str, store: Store) -> Profile:
     return _parse(given.encode())
 
 
-def titled(profile: bytes, defline: bytes) -> bytes:
-    """Return a profile as the program would have kept it of a query of this title."""
-    title, lines = b"        title " + encode_string(title_of(defline)), []
+def titled(profile: bytes, query: bytes | Head) -> bytes:
+    """Return a profile as the program would have kept it of a query with this defline, or of this head."""
+    if isinstance(query, Head):
+        own = query.first_id.replace(b"\n", _BEFORE_ID)
+        profile = profile.replace(_BEFORE_ID + query_id(1) + b"\n", _BEFORE_ID + own + b"\n", 1)
+    title = query.title if isinstance(query, Head) else title_of(query)
+    title, lines = b"        title " + encode_string(_BEYOND_ASCII.sub(b"#", title)), []
     while len(title) > _LINE_LETTERS:
         # As NCBI's writer does: a blank or an apostrophe begins the next line.
         end = max(title.rfind(letter, 0, _LINE_LETTERS + 1) for letter in (b" ", b"'"))

@@ -221,6 +221,33 @@ def test_profile_of_the_query_alone_is_said_to_have_no_frequencies(
         assert report(services, again, 5) == plain(tmp_path, *search, *words)
 
 
+@pytest.mark.parametrize("parse_deflines", [False, True])
+def test_profiles_are_kept_under_the_names_that_psiblast_gives_them(
+    parse_deflines: bool,
+    services: Services,
+    search_whole: Callable[..., SearchedJob],
+    proteins: list[Sequence],
+    tmp_path: Path,
+) -> None:
+    titles = (
+        "sp|P68871|HBB_HUMAN caf\u00e9 'au' lait",
+        "gi|5|ref|NP_000001.1| b",
+        "pdb|1ABC|A",
+        "gnl|db|x1 c",
+        "lcl|9",
+    )
+    records = [f">{title}\n{proteins[0].residues[:60].decode()}\n" for title in titles]
+    options = {"out_pssm": True, "save_pssm_after_last_round": True, "parse_deflines": parse_deflines}
+    kept = files(services, search_whole(services, "".join(records), program="psiblast", **options).job_id, "pssm")
+    database, profile = services.targets.resolve("demo", "examples", "proteins").path, tmp_path / "profile.asn1"
+    command = ["psiblast", "-db", database, "-query", tmp_path / "query", "-out_pssm", profile]
+    command += ["-save_pssm_after_last_round", *(["-parse_deflines"] if parse_deflines else [])]
+    for number, record in enumerate(records, start=1):
+        (tmp_path / "query").write_text(record)
+        plain(tmp_path, *command)
+        assert kept[f"pssm_{number}.asn1"] == profile.read_bytes()
+
+
 @pytest.mark.long
 def test_structured_report_of_a_profile_may_say_that_scores_cannot_be_adjusted(
     services: Services, search_whole: Callable[..., SearchedJob], proteins: list[Sequence], tmp_path: Path
