@@ -33,6 +33,11 @@ _TEXT_STAT = re.compile(
 _EMPTY = re.compile(rb'(?:(?<=")[^"\n]*|[^">\n]*)Filtering resulted in an empty database\.[^"<\n]*?(No hits found)')
 _PROFILE = re.compile(rb"(?<!Gapped\n)(Lambda      K        H[^\n]*\n)[^\n]*\n")
 _ROUND = re.compile(rb"<Iteration>.*?<Iteration_query-ID>([^<]*)<.*?</Iteration>\n", re.DOTALL)
+_LATER_ROUND = re.compile(  # of JSON and XML2
+    rb',?\n( +)\{\n +"iter_num": (?!1,)\d+,.*?\n\1\}|\n( +)<Iteration>\n +<iter-num>(?!1<)\d.*?\n\2</Iteration>',
+    re.DOTALL,
+)
+_FONT = re.compile(rb"</?font[^>]*>")  # of lower case
 _FOUND_AGAIN = re.compile(rb"(Sequences used in model and found again:\n\n)(?:[^\n]+\n)*")
 
 
@@ -42,6 +47,7 @@ def _without_listed(program: str, options: Collection[str], number: str, text: b
     if pairwise:
         text = _TEXT_STAT.sub(rb"\n\1", text)
         text = _PROFILE.sub(rb"\1", text) if program == "deltablast" else text
+        text = text if {"db_soft_mask", "db_hard_mask"}.isdisjoint(options) else _FONT.sub(b"", text).lower()
     elif number == "7":
         text = text.replace(b"# 0 hits found\n", b"")
     elif number in {"13", "15"}:
@@ -55,8 +61,8 @@ def _without_listed(program: str, options: Collection[str], number: str, text: b
     if {"num_iterations", "max_target_seqs"} <= set(options):
         if pairwise:
             text = _FOUND_AGAIN.sub(rb"\1", text)
-        elif number == "5":
-            text = _first_rounds(text)
+        else:
+            text = _LATER_ROUND.sub(b"", _first_rounds(text) if number == "5" else text)
     return text
 
 

@@ -17,9 +17,9 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import count
 from pathlib import Path
@@ -31,7 +31,8 @@ from rich.console import Console
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from multiblast.errors import InvalidInputError  # noqa: E402 - first make the checkout importable
+from multiblast.archive.gap_costs import NUCLEOTIDE, PROTEIN, GapCosts  # noqa: E402 - first make the checkout importable
+from multiblast.errors import InvalidInputError  # noqa: E402
 from multiblast.options import options_for  # noqa: E402
 from multiblast.options.option import Form, Option  # noqa: E402
 from multiblast.reports import Formatting  # noqa: E402
@@ -41,16 +42,15 @@ from multiblast.search import read_submission  # noqa: E402
 from multiblast.search.resolver import Resolver  # noqa: E402
 from multiblast.sequences import read_fasta  # noqa: E402
 from multiblast.services import Services  # noqa: E402
+from tests.exactness.drawn_queries import DATA, draw_query, laid_out, with_lower_case  # noqa: E402
 from tests.exactness.listed_exceptions import is_listed  # noqa: E402
+from tests.exactness.odd_databases import MASKS, build_odd_database  # noqa: E402
 from tests.support.people import ADMINISTRATOR  # noqa: E402
 from tests.support.profile_databases import build_profile_databases  # noqa: E402
 
-DATA = ROOT / "tests" / "data"
 FORMATS_PER_DRAW = 3
 MOST_OPTIONS = 4
 TIME_LIMIT_S = 120
-MASK = "21"
-NUCLEOTIDE_QUERY = {"blastn", "blastx", "tblastx", "rpstblastn"}
 # Two databases in the order in which they are searched, whichever way they are named.
 DATABASES = {
     **dict.fromkeys(("blastp", "blastx", "psiblast"), ("proteins", "second", "both", "proteins second")),
@@ -96,11 +96,6 @@ TYPICAL = {
     "perc_identity": (50, 80, 95.5),
     "qcov_hsp_perc": (10, 50, 90),
 }
-WORDS = (
-    "sp|P68871|HBB_HUMAN", "gnl|db|x1", "lcl|7", "gi|5", "Query_1", "a\tb",
-    "a  b ", "x>y", "&amp; <b>", "'quoted'", '"',
-    "\\n", "100%", "-", "#1", ",", ";", "long" * 40,
-)  # fmt: skip
 _console = Console(highlight=False, markup=False, soft_wrap=True)
 
 
@@ -146,7 +141,34 @@ def draw(seed: str) -> Draw:
     names = [row.name for row in FORMATS.values() if row.write is None and row.name != "11"]
     names = [name for name in names if not FORMATS[name].programs or program in FORMATS[name].programs]
     formats = tuple(_formatting(name, program, rng, options) for name in rng.sample(names, FORMATS_PER_DRAW))
-    return Draw(seed, program, rng.choice(DATABASES[program]), options, _query(program, rng), formats)
+    drawn = Draw(seed, program, rng.choice(DATABASES[program]), options, draw_query(program, rng), formats)
+    return _varied(drawn, random.Random(f"{seed} seldom"))
+
+
+def _varied(drawn: Draw, rng: random.Random) -> Draw:
+    """Return a draw with what is rarely drawn of itself: scores that fit, rounds, odd databases, masks, odd files."""
+    declared, options, databases, query = _options(drawn.program), dict(drawn.options), drawn.databases, drawn.query
+    if "reward" in declared and not options.keys().isdisjoint({"reward", "penalty", "gapopen", "gapextend"}):
+        rewards = rng.choice(list(NUCLEOTIDE))
+        options |= {"reward": rewards[0], "penalty": rewards[1]} | _costs(NUCLEOTIDE[rewards], rng)
+    elif "gapopen" in declared and not options.keys().isdisjoint({"matrix", "gapopen", "gapextend"}):
+        options |= _costs(PROTEIN[options.get("matrix", "BLOSUM62")][1:], rng)
+    if drawn.program == "psiblast" and "num_iterations" in options:
+        options["num_iterations"] = rng.choice((2, 3, 0))
+    if "db_soft_mask" in declared and rng.random() < 0.2:
+        databases = "odd_proteins" if "proteins" in DATABASES[drawn.program] else "odd_nucleotides"
+        if rng.random() < 0.5:
+            options[rng.choice(("db_soft_mask", "db_hard_mask"))] = MASKS[databases]
+    if "lcase_masking" in options:
+        query = with_lower_case(query, rng)
+    if rng.random() < 0.25:
+        query = laid_out(query, rng)
+    return replace(drawn, databases=databases, options=options, query=query)
+
+
+def _costs(known: Sequence[GapCosts], rng: random.Random) -> dict[str, int]:
+    costs = rng.choice(known)
+    return {"gapopen": costs.open, "gapextend": costs.extend}
 
 
 def _value(option: Option, program: str, rng: random.Random) -> Any:
@@ -197,52 +219,6 @@ def _formatting(name: str, program: str, rng: random.Random, searched: Container
     return Formatting(**given)
 
 
-def _query(program: str, rng: random.Random) -> str:
-    kind = "nucleotides" if program in NUCLEOTIDE_QUERY else "proteins"
-    pool = _pool(kind)
-    records = [f">{_title(rng)}\n{_sequence(pool, kind, rng)}\n" for _ in range(rng.randint(1, 6))]
-    if rng.random() < 0.2:
-        records.append(rng.choice(records))
-    return "".join(records)
-
-
-def _pool(kind: str) -> list[str]:
-    text = (DATA / f"exactness_{kind}_query.fasta").read_bytes()
-    text += gzip.decompress((DATA / f"exactness_{kind}.fasta.gz").read_bytes())
-    return [sequence.residues.decode() for sequence in read_fasta(text)]
-
-
-def _title(rng: random.Random) -> str:
-    title = " ".join(rng.choices(("", "q", "kinase", "x1", *WORDS), k=rng.randint(0, 4)))
-    return title + ("é β" if rng.random() < 0.05 else "")
-
-
-def _sequence(pool: list[str], kind: str, rng: random.Random) -> str:
-    """Return a known sequence or a piece of one, mutated, masked, joined, or with ambiguous letters."""
-    letters, ambiguous = ("ACGT", "NRYKMSWBDHV") if kind == "nucleotides" else ("ACDEFGHIKLMNPQRSTVWY", "XBZJUO*")
-    sequence = rng.choice(pool)
-    draw = rng.random()
-    if draw < 0.1:
-        sequence = sequence[: rng.randint(1, 30)]
-    elif draw < 0.2:
-        start = rng.randrange(len(sequence))
-        sequence = sequence[start : start + rng.randint(10, 400)]
-    elif draw < 0.25:
-        sequence = "".join(rng.choices(pool, k=20))[: rng.choice((5_000, 12_000, 50_000))]
-    elif draw < 0.3:
-        sequence = rng.choice(letters + ambiguous[0]) * rng.randint(5, 100)
-    rate = rng.choice((0, 0, 0.05, 0.3))
-    changed = (rng.choice(letters) if rng.random() < rate else letter for letter in sequence if letter != "-")
-    sequence = "".join(changed) or letters[0]
-    if rng.random() < 0.2:
-        at = rng.randrange(len(sequence))
-        sequence = sequence[:at] + "".join(rng.choices(ambiguous, k=3)) + sequence[at + 3 :]
-    if rng.random() < 0.2:
-        at = rng.randrange(len(sequence))
-        sequence = sequence[:at] + sequence[at : at + 40].lower() + sequence[at + 40 :]
-    return sequence
-
-
 class Place:
     """The databases of all draws, and the services of one process."""
 
@@ -268,6 +244,8 @@ class Place:
             command = ["makeblastdb", "-dbtype", kind, "-title", f"{name} for tests", "-out", name, "-in", "-", *taxa]
             subprocess.run(command, cwd=self.databases, input=text, check=True, capture_output=True)
         (self.databases / "both.pal").write_text("TITLE proteins and second\nDBLIST proteins second\n")
+        for name in MASKS:
+            build_odd_database(self.databases, name)
         build_profile_databases(self.databases, DATA / "exactness_proteins_query.fasta", count=16)
 
     def compare(self, drawn: Draw) -> tuple[str, list[str]]:
