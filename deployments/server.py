@@ -79,9 +79,12 @@ def start_prefect() -> PrefectServer:
         # Registered before Prefect registers its own: so it runs after them, when they have sent their last words.
         atexit.register(server.stop)
         os.environ["PREFECT_API_URL"] = server.api_url
-    # Only now: the server's own lines are not a command's.
-    os.environ.setdefault("PREFECT_LOGGING_CONFIG_PATH", str(Path(__file__).with_name("logging.yml")))
+    _log_as_a_command()  # only now: the server's own lines are not a command's
     return server
+
+
+def _log_as_a_command() -> None:
+    os.environ.setdefault("PREFECT_LOGGING_CONFIG_PATH", str(Path(__file__).with_name("logging.yml")))
 
 
 def find_prefect() -> PrefectServer | None:
@@ -100,6 +103,7 @@ def use(api_url: str) -> None:
     os.environ["PREFECT_API_URL"] = api_url
     if login := _login(api_url):
         os.environ["PREFECT_API_AUTH_STRING"] = login
+    _log_as_a_command()
 
 
 def running_server() -> str:

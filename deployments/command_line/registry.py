@@ -19,7 +19,7 @@ from deployments.command_line import display
 from deployments.command_line.arguments import Job, Json, User
 from deployments.command_line.registry_output import count, finish, print_answer, remove_confirmed
 from deployments.command_line.session import local_services, requester
-from deployments.server import running_server
+from deployments.server import running_server, use
 from multiblast.errors import InvalidInputError
 from multiblast.registry.api.addresses import PORT, api_address
 from multiblast.registry.api.local_api import LocalApi
@@ -61,7 +61,7 @@ Item = Annotated[str, typer.Argument(help="NAMESPACE:NAME@VERSION, UUID of a cod
 def _registry() -> AbstractContextManager[Registry]:
     """Open the registry that the running server's blocks name, or the embedded one."""
     if api_url := running_server():
-        os.environ.setdefault("PREFECT_API_URL", api_url)
+        use(os.environ.get("PREFECT_API_URL", "") or api_url)
         from tasks.registry import local_registry
 
         return local_registry()

@@ -146,7 +146,9 @@ class Accounts:
 def _guest(session: Session, token: str) -> tables.Guest:
     found = session.exec(select(tables.Guest).where(tables.Guest.token_hash == hash_of(token))).first()
     if found is None:
-        raise NotAllowedError("this token is unknown: see that it is whole, ask the administrator for one, or be a guest anew")
+        raise NotAllowedError(
+            "this token is unknown: see that it is whole, ask the administrator for one, or be a guest anew"
+        )
     return found
 
 

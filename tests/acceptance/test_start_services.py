@@ -175,6 +175,19 @@ def test_command_uses_the_running_server(installation: Installation) -> None:
     assert f"api_url='{installation.url}/api', process=None" in done.stdout
 
 
+def test_commands_of_the_registry_know_the_password_and_say_nothing_of_prefects(installation: Installation) -> None:
+    for command in ("status", "list", "verify"):
+        done = subprocess.run(
+            [sys.executable, "-m", "multiblast", "registry", command],
+            cwd=ROOT,
+            env=installation.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_up_on_a_taken_port_says_what_to_type(installation: Installation, tmp_path: Path) -> None:
     other = Installation(tmp_path, installation.host)
     other.port = installation.port
