@@ -95,8 +95,8 @@ async def start(
     def submit() -> Any:
         who, inputs = _inputs(service, links, member, found, form)
         parameters = {key: value for key, value in form.items() if key in found.description.parameters}
-        job_id = jobs.create(who, {"plugin": found.identifier, "inputs": inputs, "parameters": parameters})
-        return job_id.plugin_job_id, jobs.begin(job_id.plugin_job_id)
+        created = jobs.create(who, {"plugin": found.identifier, "inputs": inputs, "parameters": parameters})
+        return created.plugin_job_id, jobs.begin(created.plugin_job_id)
 
     job_id, waiting = await run_in_threadpool(submit)
     service.runs.begin(waiting)
