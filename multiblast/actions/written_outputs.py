@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -43,10 +42,10 @@ class FileOutput:
         """Return whether a path is of a file with just this content.
 
         Raises:
-            IsADirectoryError: it is of a directory, which no file takes the place of.
+            ConflictError: it is of a directory, which no file takes the place of.
         """
         if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+            raise ConflictError(f"{str(path)!r} is a directory: name another place")
         return has_content(path, self.open())
 
     def write(self, path: Path) -> None:

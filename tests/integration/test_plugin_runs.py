@@ -122,7 +122,8 @@ def test_other_files_are_overwritten_only_where_that_is_asked_for(run: Run, tmp_
     assert made.read_text() == "pear\napple\n"
     made.unlink()
     made.mkdir()
-    assert run(*down)[0] == 2
+    code, _, err = run(*down)
+    assert (code, "'made/sorted.txt' is a directory: name another place" in err) == (2, True)
 
 
 def test_all_that_is_wrong_is_said(run: Run) -> None:

@@ -105,7 +105,7 @@ def test_a_file_that_cannot_be_written_is_a_message(run: Callable[..., Printed])
     Path("out/report.tsv").mkdir(parents=True)
     done = run("search", "query.fasta", *TARGET, "--format", "6", "--out", "out")
     assert done.code == 1
-    assert done.err.endswith("error: format 6: 'out/report.tsv': Is a directory")
+    assert done.err.endswith("error: format 6: 'out/report.tsv' is a directory: name another place")
 
 
 def test_a_large_report_is_made_by_its_flow_where_there_is_a_server_unless_it_is_there(
