@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 import runpy
+import shlex
 from pathlib import Path
 
 import pytest
+import typer
 
+from deployments.command_line import app
 from multiblast.plugins.events import Events
 from tests.support.places import ROOT
 
 REFERENCE = ROOT / "docs" / "reference"
+COMMAND = re.compile(r"(?m)(?:`|^\s*\$ )(?:\.venv/bin/)?multiblast ([a-z][^`\n]*)")
 PICTURE = re.compile(r"!\[[^]]*\]\(([^)]+)\)")
 
 
@@ -50,3 +54,17 @@ def test_docs_reference_examples_of_events_are_read(tmp_path: Path) -> None:
 def test_docs_pictures_are_there(page: Path) -> None:
     missing = [name for name in PICTURE.findall(page.read_text(encoding="utf-8")) if not (page.parent / name).exists()]
     assert missing == []
+
+
+@pytest.mark.parametrize(
+    "page", [*sorted(ROOT.glob("docs/*/*.md")), ROOT / "README.md"], ids=lambda page: str(page.relative_to(ROOT))
+)
+def test_docs_name_commands_and_options_that_there_are(page: Path) -> None:
+    for line in COMMAND.findall(page.read_text(encoding="utf-8").replace("\\\n", " ")):
+        words = shlex.split(line.replace("…", ""), comments=True)
+        group = typer.main.get_command(app)
+        while words and hasattr(group, "resolve_command"):
+            _, group, words = group.resolve_command(typer.Context(group), words)
+        known = {name for parameter in group.params for name in (*parameter.opts, *parameter.secondary_opts)}
+        options = {word.partition("=")[0].strip("[],;.") for word in words if word.startswith("--")}
+        assert options <= known | {"--help"}, line
