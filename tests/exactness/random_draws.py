@@ -67,7 +67,7 @@ NOT_DRAWN = {
 PASSED_OVER = {
     name: {"delimiter", "sort_hits", "sort_hsps"} for name in ("psiblast", "deltablast", "rpsblast", "rpstblastn")
 }
-ALIGNED = {"std", "qframe", "sframe", "qseq", "sseq", "positive", "btop", "ppos"}  # fields that read the alignment
+ALIGNED = {"std", "qframe", "qseq", "sseq", "positive", "btop", "ppos"}  # fields that read the alignment
 OTHER_FIELDS = {"tblastx": {"frames"}}
 TEXTS = {
     "seg": ("no", "yes", "10 1.8 2.1"),
@@ -213,6 +213,8 @@ def _formatting(name: str, program: str, rng: random.Random, searched: Container
         given.pop("num_descriptions", None)
     if "max_target_seqs" in searched:  # the program takes it for an option of the report too
         given.pop("num_descriptions", None)
+    if "num_descriptions" in given:  # or the program searches for 250 subjects, since it shows as many alignments
+        given["num_alignments"] = 500
     if name in "01234":
         given["html"] = rng.random() < 0.3
         given["show_gis"] = rng.random() < 0.2
