@@ -78,7 +78,10 @@ def split(stream: BinaryIO, database: DatabaseSize | None = None, strand: str = 
     for _, rounds in itertools.groupby(_split(stream, database, _STRANDS[strand]), lambda part: part.position):
         *earlier, last = rounds
         if earlier:
-            last = replace(last, archive=b"".join(part.archive for part in (*earlier, last)))
+            summary = last.summary
+            if earlier[0].summary.identity_percent is None:  # of a query with O, for which later rounds have X
+                summary = summary._replace(identity_percent=None)
+            last = replace(last, archive=b"".join(part.archive for part in (*earlier, last)), summary=summary)
         yield last
 
 

@@ -53,6 +53,7 @@ _RANGE = re.compile(
 )
 _HARD_MASKS = re.compile(rb'name "SubjectMaskingType",\s+value integer 2\s')
 _DERIVABLE = {"plain", "megablast"}
+_DELTABLAST = "delta_blast"
 _ADJUSTING = {2, 3}
 SEG_WINDOW, SEG_LOCUT = 12, 2.2
 UNDERIVABLE = "run the batch with the environment variable BATCH_SIZE=1"
@@ -90,6 +91,11 @@ class SearchRequest:
         translates_query = {"tblastn"} if self.finds_domains else {"blastx", "tblastx"}
         self.query_step = 3 if self.program in translates_query else 1
         self.subject_step = 3 if self.program in {"tblastn", "tblastx"} and not self.finds_domains else 1
+
+    @property
+    def _masks_letters(self) -> bool:
+        """Whether masks hide letters: soft ones only steer the search for words, and statistics see what is below."""
+        return self._options.get("MaskAtHash") != "TRUE"
 
     @property
     def most_subjects(self) -> int | None:
@@ -170,6 +176,16 @@ class SearchRequest:
             return None, None
         return PROTEIN[self.matrix][0], self.costs()
 
+    def miscounts_identities(self, query: ArchivedQuery) -> bool:
+        """Return whether the archive's identities of a query are not those that reports have.
+
+        In a search for domains, masked letters are X; and rpstblastn counts something else.
+        """
+        if self.service == _DELTABLAST:
+            return bool(query.user_masks)
+        masked = self._masks_letters and (query.masks or query.user_masks)
+        return self.finds_domains and (self.query_step > 1 or bool(masked))
+
     def costs(self) -> GapCosts | None:
         """Return the gap costs' published parameters; None if the ungapped ones hold (nucleotides, high costs)."""
         if self.program == "blastn":
@@ -228,8 +244,7 @@ class SearchRequest:
     def _contexts(self, query: ArchivedQuery, strands: Iterable[int]) -> Iterator[str]:
         """Yield the query's strands or frames, masked, in BLAST+'s order."""
         residues = read_residues(query.instance)
-        # Soft masks only steer the search for words; statistics see the residues below them.
-        hard = self._options.get("MaskAtHash") != "TRUE"
+        hard = self._masks_letters
         masks = query.masks if hard else b""
         if self.query_step == 1:
             if hard and not masks and self._is_masked(residues, query.user_masks):

@@ -25,7 +25,7 @@ class Summary(NamedTuple):
             there is no hit.
         evalue, bit_score: Of the best hit.
         identity_percent: Identical positions in percent of the best HSP's columns; None if the query has the residue O,
-            or subjects were masked.
+            subjects were masked, or a search for domains does not count it as reports do.
         coverage_percent: The part of the query that the best HSP covers, in percent.
         masked_length: Residues of the query that a filter masked, on any strand or frame.
         searched: Whether BLAST+ could search with the query; it cannot if nothing is left after masking.
@@ -86,7 +86,7 @@ def summarise(
         raise ArchiveError(f"the alignments of {query.name} name no subject as BLAST+ writes it")
     scores, columns, covered = _first_hsp(before or first, first, search)
     # An archive counts X as identical to O, and not O, and no masked letter of a subject: only that says what is right.
-    is_unknown = search.masks_subjects or RESIDUE_O.search(query.instance)
+    is_unknown = search.masks_subjects or search.miscounts_identities(query) or RESIDUE_O.search(query.instance)
     identical = None if is_unknown else scores.get(b"num_ident")
     return Summary(
         hits=len(set(subjects)),

@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 
 from multiblast.archive import DatabaseSize, SplitArchive, merge, split
 from multiblast.errors import ArchiveError
+from multiblast.installation import Installation
 from multiblast.sequences import read_fasta
+from tests.support.profile_databases import build_profile_databases
 
 DATA = Path(__file__).parents[1] / "data"
 SEARCHES = [
@@ -59,7 +61,8 @@ class Workplace:
     def search(self, program: str, residues: list[bytes], database: str, *options: str, alone: bool = False) -> Path:
         query, archive = self.directory / "query.fasta", self.directory / "archive.asn1"
         query.write_bytes(b"".join(b">%d some title\n%s\n" % (n, one) for n, one in enumerate(residues)))
-        command = [program, "-query", query, "-db", database, "-outfmt", "11", "-out", archive, *options]
+        executable = Installation().program(program)  # Debian's rpsblast has another name
+        command = [executable, "-query", query, "-db", database, "-outfmt", "11", "-out", archive, *options]
         environment = {**os.environ, **({"BATCH_SIZE": "1"} if alone else {})}
         subprocess.run(command, cwd=self.directory, env=environment, check=True, capture_output=True)
         return archive
@@ -168,6 +171,34 @@ def test_summary_of_a_query_with_the_residue_o_states_no_identity(workplace: Wor
     with_o, with_x = workplace.split(workplace.search("blastp", queries, "proteins"), "proteins")
     assert with_o.summary.hits == with_x.summary.hits > 0
     assert (with_o.summary.identity_percent, with_x.summary.identity_percent is None) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("program", "database", "options"),
+    [
+        ("psiblast", "proteins", ("-num_iterations", "2")),
+        ("deltablast", "proteins", ("-rpsdb", "delta", "-lcase_masking")),
+        ("deltablast", "proteins", ("-rpsdb", "delta", "-lcase_masking", "-num_iterations", "2")),
+        ("rpsblast", "rps", ("-lcase_masking",)),
+        ("rpsblast", "rps", ()),
+        ("rpstblastn", "rps", ()),
+    ],
+)
+def test_summary_states_no_identity_that_its_archive_miscounts(
+    workplace: Workplace, program: str, database: str, options: tuple[str, ...]
+) -> None:
+    """Masked letters are X to a search for domains, as the residue O is in all rounds of psiblast but the first."""
+    if not (workplace.directory / "rps.pn").exists():
+        build_profile_databases(workplace.directory, DATA / "exactness_proteins_query.fasta", count=2)
+        workplace.sizes["rps"] = DatabaseSize(0, 2)
+    molecule = "nucleotides" if program == "rpstblastn" else "proteins"
+    plain = workplace.residues(molecule)[0]
+    odd = plain[:20] + b"O" + plain[21:] if program == "psiblast" else plain[:40] + plain[40:80].lower() + plain[80:]
+    archive = workplace.search(program, [plain, odd], database, *options, "-evalue", "100", alone=True)
+    summaries = [part.summary for part in workplace.split(archive, database)]
+    assert all(one.hits for one in summaries)
+    expected = [program == "rpstblastn", program in {"rpstblastn", "psiblast"} or "-lcase_masking" in options]
+    assert [one.identity_percent is None for one in summaries] == expected
 
 
 @pytest.mark.parametrize("program", ["blastx", "tblastn", "tblastx"])
