@@ -277,7 +277,7 @@ class GrownRules(_Settings):
     sequences: _Limit = Field(
         default=20_000_000,
         description="Most sequences of a database whose states are compared: the first search of a state reads all "
-        "of them, about 2 s a million. 0: no limit.",
+        "of them, about 2 s per million. 0: no limit.",
     )
     new_share: float = Field(
         default=0.5, ge=0, le=1, description="Largest share of new and changed sequences with which a part is searched."

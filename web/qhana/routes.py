@@ -86,7 +86,7 @@ def show_form(request: Request, service: ServiceOfRequest, links: LinksOfRequest
 async def start(
     request: Request, service: ServiceOfRequest, caller: CallerOfRequest, links: LinksOfRequest, name: str
 ) -> Response:
-    """Run a plugin: a form with its parameters, and for each input an address, of many one a line."""
+    """Run a plugin: a form with its parameters, and for each input an address, of many one per line."""
     member = await run_in_threadpool(caller.member)
     found = await run_in_threadpool(_plugin, service, name)
     form = await _fields(request, service)
