@@ -14,6 +14,7 @@ import pytest
 from multiblast.database import utc_now
 from multiblast.errors import InvalidInputError
 from multiblast.reports import Formatting
+from multiblast.reports.exactness import incomplete_in_blast
 from multiblast.search import SearchedJob, read_submission
 from multiblast.sequences import Sequence
 from multiblast.services import Services
@@ -146,7 +147,8 @@ def test_rounds_of_queries_with_ids_are_told_as_plain_psiblast_tells_them(
     job = search_whole(services, query.read_text(), program="psiblast", parse_deflines=True, num_iterations=2)
     database = services.targets.resolve("demo", "examples", "proteins").path
     command = ("psiblast", "-query", query, "-db", database, "-parse_deflines", "-num_iterations", 2, "-outfmt")
-    printed = {number: plain(tmp_path, *command, number) for number in (0, 7, 15)}
+    incomplete = incomplete_in_blast("psiblast", services.installation.version("psiblast"))
+    printed = {number: plain(tmp_path, *command, number) for number in (0, 7, 15) if str(number) not in incomplete}
     assert b"found again" in printed[0]
     assert {number: report(services, job, number) for number in printed} == printed
 
