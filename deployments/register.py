@@ -160,8 +160,10 @@ def _keep_schedules(before: Mapping[UUID, Sequence[DeploymentSchedule]]) -> None
 
 def _ours() -> list[DeploymentResponse]:
     """Return the deployments of our flows: those of somebody else may share the server, and the pool."""
+    from tasks.plugin_deployments import all_deployments
+
     with get_client(sync_client=True) as client:
-        deployments = client.read_deployments(limit=200)
+        deployments = all_deployments(client)
     return [one for one in deployments if one.work_pool_name == POOL and (one.entrypoint or "").startswith("flows/")]
 
 

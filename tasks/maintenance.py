@@ -30,6 +30,7 @@ from multiblast.transfer import (
     published_databases,
     sync_databases,
 )
+from tasks.plugin_deployments import all_deployments
 
 _PERIOD_S = 2.0
 _NAME_PARTS = 3
@@ -103,7 +104,7 @@ def update_target_choices(databases: list[BlastDatabase]) -> None:
         return
     installation = services().installation
     with get_client(sync_client=True) as client:
-        for deployment in client.read_deployments():
+        for deployment in all_deployments(client):
             schema = _with_choices(deployment, databases, installation)
             if schema is not None:
                 client.update_deployment(deployment.id, DeploymentUpdate(parameter_openapi_schema=schema))

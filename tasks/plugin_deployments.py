@@ -73,7 +73,7 @@ def offer(workshop: Workshop) -> Offered:
             pattern = client.read_deployment_by_name(f"{FLOW}/{FLOW}")
         except ObjectNotFound:
             return offered
-        there = {one.name: one for one in _deployments(client) if one.flow_id == pattern.flow_id}
+        there = {one.name: one for one in all_deployments(client) if one.flow_id == pattern.flow_id}
         for name, plugin in plugins.items():
             try:
                 _offer(client, name, plugin, pattern, there.get(name))
@@ -241,7 +241,7 @@ def _plain(inputs: Any) -> dict[str, Any]:
     return {name: list(one) if isinstance(one, tuple) else one for name, one in inputs.items()}
 
 
-def _deployments(client: SyncPrefectClient) -> list[DeploymentResponse]:
+def all_deployments(client: SyncPrefectClient) -> list[DeploymentResponse]:
     """Return all deployments of the server, however many pages of them there are."""
     found: list[DeploymentResponse] = []
     while page := client.read_deployments(limit=_PAGE, offset=len(found)):

@@ -333,7 +333,8 @@ def test_deployments_of_an_earlier_version_are_removed(api: Api, live: dict[str,
     for name, entrypoint in (("list-jobs", "flows/read_jobs.py:list_jobs"), ("theirs", "other/flow.py:theirs")):
         new = {"flow_id": ours["flow_id"], "name": name, "entrypoint": entrypoint, "work_pool_name": "search"}
         api.client.post("/deployments/", json=new).raise_for_status()
-    code = "from deployments.register import remove_old_deployments; remove_old_deployments()"
+    code = "from tasks import plugin_deployments; plugin_deployments._PAGE = 5  # as where there are many\n"
+    code += "from deployments.register import remove_old_deployments; remove_old_deployments()"
     environment = {**live, "PREFECT_API_URL": f"{live['UI_URL']}/api"}
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True)
     names = {found["name"] for found in api.client.post("/deployments/filter", json={}).raise_for_status().json()}
