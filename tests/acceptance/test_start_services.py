@@ -1,4 +1,4 @@
-"""`make up PROFILE=full` and `make down`: all that a service consists of, on one machine and on two."""
+"""`make up PROFILE=full`: all that a service consists of, on one machine and on two."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,7 +41,7 @@ from tests.support.machines import SecondHost
 from tests.support.people import ADMINISTRATOR
 from tests.support.places import EXAMPLES, ROOT
 from tests.support.prefect_walk import Person
-from tests.support.processes import blast_processes, is_running, wait_for
+from tests.support.processes import blast_processes, wait_for
 from tests.support.sequences import distinct_proteins
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.long]
@@ -383,48 +382,3 @@ def test_what_a_killed_shard_searched_is_taken_over(
 def leases(services: Services) -> list[Lease]:
     with services.database.read() as session:
         return list(session.exec(select(Lease)))
-
-
-def test_down_stops_everything_and_twice_is_fine(tmp_path: Path) -> None:
-    """What an `up` that was killed half-way has started is known to `status`, and stopped by `down`."""
-    killed = Installation(tmp_path)
-    with killed.popen("up") as process:
-        deadline = time.monotonic() + 60
-        while not killed.pids and time.monotonic() < deadline:
-            time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
-    (server,) = killed.pids
-    assert is_running(server)
-    assert killed.run("status")[0] == 1
-    assert killed.run("down")[0] == 0
-    assert not is_running(server)
-    assert killed.run("down") == (0, "Nothing is running.\n")
-
-
-def test_stale_record_stops_nobody(tmp_path: Path) -> None:
-    """A process id that belongs to another process by now is left alone."""
-    stale = Installation(tmp_path)
-    record = tmp_path / "data" / "prefect" / "up.json"
-    record.parent.mkdir(parents=True)
-    with subprocess.Popen(["sleep", "60"]) as bystander:
-        process = {"name": "server", "pid": bystander.pid, "started": 1}
-        record.write_text(json.dumps({"port": stale.port, "processes": [process], "ready": True}))
-        assert stale.run("down")[0] == 0
-        survived = bystander.poll() is None
-        bystander.kill()
-    assert survived
-    assert stale.run("status") == (0, "Nothing is running; `make up` starts it.\n")
-
-
-def test_what_ended_is_started_again_by_its_own_command_only(tmp_path: Path) -> None:
-    """A plain service in place of a full one would have other jobs, and ask nobody for a password."""
-    ended = Installation(tmp_path)
-    record = tmp_path / "data" / "prefect" / "up.json"
-    record.parent.mkdir(parents=True)
-    process = {"name": "server", "pid": 1, "started": 1}
-    record.write_text(json.dumps({"port": ended.port, "processes": [process], "ready": True, "profile": "full"}))
-    command = f"`make up PORT={ended.port} PROFILE=full`"
-    code, said = ended.run("status")
-    assert (code, said.splitlines()[-1]) == (1, f"Not complete; {command} starts it anew.")
-    code, said = ended.run("up")
-    assert (code, said) == (1, f"What runs was started by {command}: type that, or `make down` before another.\n")
