@@ -62,6 +62,18 @@ def test_guest_who_signs_out_is_shown_how_to_come_back(browser: httpx.Client) ->
     assert browser.get(job).status_code == 200
 
 
+@pytest.mark.parametrize(("trusted", "title"), [(False, "My jobs"), (True, "All jobs")])
+def test_list_of_somebody_without_a_name_is_of_all_jobs_only_if_they_may_see_all(
+    services_under: Callable[..., Services], trusted: bool, title: str
+) -> None:
+    services = services_under(Policy(trust_unnamed=trusted))
+    services.queries.create(Requester("ann"), config(f">of-ann\n{PROTEIN}\n"))
+    with serving(services, HereStarter(services)) as address:
+        page = httpx.get(f"{address}/jobs").text
+    assert f"<h1>{title}</h1>" in page
+    assert ("of-ann" in page) == trusted
+
+
 def test_text_and_file_at_once_are_refused(services: Services, browser: httpx.Client) -> None:
     """One of them would not be searched."""
     two = {"query": (None, PROTEIN), "file": ("q.fasta", f">q\n{PROTEIN}\n")}

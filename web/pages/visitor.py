@@ -47,6 +47,11 @@ class Visitor:
         return bool(self.who.owner or self.who.administrator)
 
     @property
+    def list_title(self) -> str:
+        """What their list of jobs is called."""
+        return "All jobs" if self.who.administrator and not self.who.owner else "My jobs"
+
+    @property
     def form_token(self) -> str:
         """What every form of theirs holds."""
         return hmac.new(self.forms.encode(), self.token.encode(), hashlib.sha256).hexdigest()
