@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from multiblast.search.run import SearchRun
     from multiblast.search.searched_job import SearchedJob
 
+_LOOK_UP_S = 0.5  # so often the first thread goes on: Ctrl-C may interrupt another, and is not heard before
+
 
 @dataclass
 class Steps:
@@ -94,7 +96,9 @@ class LargeSteps(Steps):
         with ThreadPoolExecutor(self.run.engine.installation.workers, "search") as pool:
             searches = [pool.submit(self._search, batch) for batch in plan.to_run]
             try:
-                wait(searches)
+                left = set(searches)
+                while left:
+                    left = wait(left, _LOOK_UP_S).not_done
             except BaseException as error:
                 self._failed.set()
                 self._interrupted.set()
