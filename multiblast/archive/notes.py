@@ -65,7 +65,7 @@ def read_sections(stream: BinaryIO, part: tuple[int, int] | None = None) -> Iter
 
     The part of each query that was searched, its first and last letter, 0-based, is by default what the archive states.
     """
-    number, before, told, adjusted, replaced, own = 0, None, False, False, "", b""
+    number, before, has_notes, adjusted, replaced, own = 0, None, False, False, "", b""
     for batch in read_batches(stream):
         (query,) = batch.queries
         search = SearchRequest(batch.opening, batch.request)
@@ -74,8 +74,8 @@ def read_sections(stream: BinaryIO, part: tuple[int, int] | None = None) -> Iter
             # A search that starts from a profile does not name it; the default is an adjustment.
             number, before = number + 1, (query.number, query.ids)
             of_domains = search.service == _DOMAINS  # deltablast says nothing of profiles and residues
-            told = search.uses_composition and not of_domains
-            adjusted = search.adjusts_scores or (told and profile is not None)
+            has_notes = search.uses_composition and not of_domains
+            adjusted = search.adjusts_scores or (has_notes and profile is not None)
             silent = search.program == "blastn" or of_domains
             replaced = "" if silent else _replaced_residues(query, part or search.part)
             own = query.instance if of_domains or RESIDUE_O.search(query.instance) else b""
@@ -87,7 +87,7 @@ def read_sections(stream: BinaryIO, part: tuple[int, int] | None = None) -> Iter
         if adjusted and profile:  # printed at the first profile only
             note += _NOT_ADJUSTED
             adjusted = False
-        if told and profile and not _has_frequencies(query):
+        if has_notes and profile and not _has_frequencies(query):
             note += _NO_FREQUENCIES.format(matrix=search.matrix)
         note += replaced
         label = _label(query)

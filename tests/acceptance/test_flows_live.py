@@ -19,7 +19,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.support.places import ROOT
+from tests.support.places import EXAMPLES, ROOT
 from tests.support.processes import blast_processes, is_running, wait_for
 
 pytestmark = pytest.mark.long
@@ -167,18 +167,20 @@ def test_targets_are_choices_in_the_forms(api: Api) -> None:
     assert found["parameter_openapi_schema"]["properties"]["targets"]["items"]["enum"] == ["demo/examples/nucleotides"]
 
 
+def searching(api: Api, live: dict[str, str], evalue: float) -> dict[str, Any]:
+    """Start a search of many sequences that nobody has searched; return its run once BLAST+ runs."""
+    with gzip.open(EXAMPLES / "proteins.fasta.gz", "rt") as file:
+        query = "".join(f">{record}" for record in file.read().split(">")[1:200])
+    run = api.start("submit-query", query=query, targets=["demo/examples/proteins"], options={"evalue": evalue})
+    wait_for(lambda: blast_processes(live["MULTIBLAST_HOME"]))
+    return run
+
+
 def test_cancelling_in_the_ui_stops_blast_and_cancels_the_job(
     api: Api, live: dict[str, str], multiblast: Callable[..., Any]
 ) -> None:
     """What the UI's Cancel button does, while BLAST+ runs: no process is left, and the job says so."""
-    with gzip.open(Path(__file__).resolve().parents[2] / "examples" / "data" / "proteins.fasta.gz", "rt") as file:
-        query = "".join(f">{record}" for record in file.read().split(">")[1:200])
-    found = api.client.get("/deployments/name/submit-query/submit-query").json()
-    parameters = {"query": query, "targets": ["demo/examples/proteins"], "options": {"evalue": 0.37}}
-    body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
-    run = api.client.post(f"/deployments/{found['id']}/create_flow_run", json=body).raise_for_status().json()
-    mark = live["MULTIBLAST_HOME"]
-    wait_for(lambda: blast_processes(mark))
+    run, mark = searching(api, live, evalue=0.37), live["MULTIBLAST_HOME"]
     cancelling = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
     api.client.post(f"/flow_runs/{run['id']}/set_state", json=cancelling).raise_for_status()
     wait_for(lambda: not blast_processes(mark))
@@ -199,13 +201,10 @@ def test_cancelling_in_the_ui_stops_blast_and_cancels_the_job(
 
 
 def test_run_whose_job_is_cancelled_elsewhere_is_cancelled_too(
-    api: Api, live: dict[str, str], multiblast: Callable[..., Any], examples: Path
+    api: Api, live: dict[str, str], multiblast: Callable[..., Any]
 ) -> None:
     """It has not failed: who watches runs need not look at it. Its page no longer says how long it will take."""
-    with gzip.open(examples / "proteins.fasta.gz", "rt") as file:
-        query = "".join(f">{record}" for record in file.read().split(">")[1:200])
-    run = api.start("submit-query", query=query, targets=["demo/examples/proteins"], options={"evalue": 0.41})
-    wait_for(lambda: blast_processes(live["MULTIBLAST_HOME"]))
+    run = searching(api, live, evalue=0.41)
     job = next(tag for tag in api.client.get(f"/flow_runs/{run['id']}").json()["tags"] if len(tag) == 32)
     assert multiblast("jobs", "cancel", job).returncode == 0
     ended = api.ended(run)
@@ -218,13 +217,10 @@ def test_run_whose_job_is_cancelled_elsewhere_is_cancelled_too(
 
 
 def test_run_that_is_stopped_leaves_its_job_in_progress(
-    api: Api, live: dict[str, str], multiblast: Callable[..., Any], examples: Path
+    api: Api, live: dict[str, str], multiblast: Callable[..., Any]
 ) -> None:
     """As by `make down`: nobody has cancelled the job, and reconcile-jobs lets it go on."""
-    with gzip.open(examples / "proteins.fasta.gz", "rt") as file:
-        query = "".join(f">{record}" for record in file.read().split(">")[1:200])
-    run = api.start("submit-query", query=query, targets=["demo/examples/proteins"], options={"evalue": 0.43})
-    wait_for(lambda: blast_processes(live["MULTIBLAST_HOME"]))
+    run = searching(api, live, evalue=0.43)
     found = api.client.get(f"/flow_runs/{run['id']}").json()
     os.kill(int(found["infrastructure_pid"].rpartition(":")[2]), signal.SIGTERM)
     assert api.ended(run)["state_type"] == "CRASHED"
