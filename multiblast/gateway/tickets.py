@@ -121,9 +121,9 @@ class Tickets:
         except NotFoundError:
             ticket = None
         if ticket is None or ticket.site != site:
-            raise NotAllowedError("this ticket is none of this site")
+            raise NotAllowedError("this ticket is not one of this site")
         if why := self._problem(ticket):
-            raise NotAllowedError(f"this ticket is worthless: {why}")
+            raise NotAllowedError(f"this ticket is no longer valid: {why}")
         return grant_of(ticket)
 
     def check(self, grant: Grant, *, has_expired: bool = False) -> None:
@@ -144,7 +144,7 @@ class Tickets:
             self._seen = {ticket: seen for ticket, seen in self._seen.items() if time.monotonic() - seen[0] < GRANT_S}
             self._seen[grant.ticket] = time.monotonic(), is_good
         if not is_good:
-            raise NotAllowedError("the ticket of this grant is worthless now: its job has ended, or it was taken back")
+            raise NotAllowedError("the ticket of this grant is no longer valid: its job ended, or it was taken back")
 
     def take_space(self, ticket_id: str, size: int) -> bool:
         """Count bytes that are to be pushed; return False, and count nothing, if they would be more than allowed."""

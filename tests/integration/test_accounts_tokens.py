@@ -36,7 +36,7 @@ def test_token_is_kept_as_a_hash_only(accounts: Accounts, database: Database) ->
     assert "token_hash" not in accounts.tokens.list()[0].facts()
 
 
-def test_token_that_was_revoked_or_expired_is_worthless(accounts: Accounts, database: Database) -> None:
+def test_token_that_was_revoked_or_expired_is_refused(accounts: Accounts, database: Database) -> None:
     first, second = accounts.tokens.make("ann", "one"), accounts.tokens.make("ann", "two", lasts=timedelta(days=1))
     assert accounts.tokens.revoke("ann", "one") == 1
     with database.write() as session:

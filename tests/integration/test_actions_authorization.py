@@ -204,7 +204,7 @@ def test_reader_of_a_sequence_does_not_read_its_parent(house: House) -> None:
         house.services.queries.lookup(asks, house.query)
 
 
-def test_shares_that_were_ended_are_worthless(house: House) -> None:
+def test_shares_that_were_ended_are_refused(house: House) -> None:
     ann = house.services.accounts.requester("ann")
     token = house.services.queries.share(ann, house.query)
     assert house.services.queries.end_shares(ann, house.query) == 1

@@ -150,7 +150,7 @@ def test_plugin_is_started_as_it_expects_and_sees_nothing_else(
         transfers = session.exec(select(Transfer)).all()
     assert (ticket.why, ticket.writes) == ("its run has ended", ["runs/1/"])
     assert {(row.ticket, row.key) for row in transfers} == {(ticket.id, "runs/1/facts")}
-    with pytest.raises(Exception, match="worthless"):
+    with pytest.raises(Exception, match="no longer valid"):
         services.gateway.visit(facts["token"])
 
 
