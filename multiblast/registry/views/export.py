@@ -25,27 +25,24 @@ from multiblast.registry.model.tables import StoredFile
 from multiblast.registry.remotes.public_view import PublicView
 from multiblast.registry.sync.row_graph import collect_rows
 from multiblast.registry.views.graph import provenance_svg
-from multiblast.registry.views.statements import (
-    COMMIT,
-    IDENTIFIER,
-    KEYWORD,
-    LICENCE,
-    PLACE,
-    PUBLISHED,
-    REPOSITORY,
-    TITLE,
-    Statements,
-)
+from multiblast.registry.views.statements import Statements, Term
 
 _NAMESPACE = "urn:uuid:"
 _FAIR = "https://data.fairdatapipeline.org/vocab/#"
+_FACTS = "https://data.fairdatapipeline.org/vocab/key_value#"  # keys that people chose: no words of FAIR's
 _NO_LICENCE = {
     "name": "No licence stated",
     "description": "No licence of this item is recorded: ask its authors before you use it. Other files in here may "
     "have licences of their own.",
 }
-_PROPERTIES = {KEYWORD: "keywords", TITLE: "alternateName", PUBLISHED: "datePublished", PLACE: "url"}
-_PROPERTIES |= {REPOSITORY: "codeRepository", COMMIT: "version"}
+_PROPERTIES = {
+    Term.KEYWORD: "keywords",
+    Term.TITLE: "alternateName",
+    Term.PUBLISHED: "datePublished",
+    Term.PLACE: "url",
+    Term.REPOSITORY: "codeRepository",
+    Term.COMMIT: "version",
+}
 _TYPES = MimeTypes()  # the same on each machine, whatever tables that has
 _TYPES.add_type("text/x-fasta", ".fasta")
 _TYPES.add_type("application/yaml", ".yaml")
@@ -89,6 +86,7 @@ def write_prov(registry: Registry, item: str, target: Path) -> None:
     document = ProvDocument()
     document.set_default_namespace(_NAMESPACE)
     document.add_namespace("fair", _FAIR)
+    document.add_namespace("fact", _FACTS)
     entities, agents = dict[str, Any](), dict[Id, Any]()
     for row in provenance.graph.of(ObjectRow):
         sha1 = provenance.graph.sha1(row)
@@ -113,9 +111,12 @@ def write_prov(registry: Registry, item: str, target: Path) -> None:
     document.serialize(str(target), format="json", indent=2)
 
 
-def _term(name: str) -> QualifiedName:
-    """Return a name of FAIR's vocabulary; PROV takes no other letters in one."""
-    return QualifiedName(Namespace("fair", _FAIR), re.sub(r"[^A-Za-z0-9_.-]", "_", name))
+def _term(term: Term | str) -> QualifiedName:
+    """Return what PROV calls a term of FAIR's, or the key of a fact; it takes no other letters in a name."""
+    space, name = (
+        (Namespace("fair", _FAIR), term.value) if isinstance(term, Term) else (Namespace("fact", _FACTS), term)
+    )
+    return QualifiedName(space, re.sub(r"[^A-Za-z0-9_.-]", "_", name))
 
 
 def _given(described: dict[str, str | None]) -> dict[str, str]:
@@ -147,7 +148,9 @@ def write_crate(registry: Registry, item: str, target: Path) -> None:
     crate = ROCrate()
     crate.name = f"Provenance of {item}"
     crate.description = f"{item} and what it was made from"
-    stated = [value for row in provenance.roots for term, value in provenance.statements.of(row) if term == LICENCE]
+    stated = [
+        value for row in provenance.roots for term, value in provenance.statements.of(row) if term == Term.LICENCE
+    ]
     crate.license = [_licence(crate, value) for value in dict.fromkeys(stated)] or _unlicensed(crate)
     crate.metadata.extra_terms["sha1"] = _SHA1_TERM
     with TemporaryDirectory(prefix="multiblast-crate-") as directory:
@@ -177,7 +180,7 @@ def _crate_entity(provenance: _Provenance, crate: ROCrate, item: ObjectRow, dire
         entry = contained(directory, "data", item.uuid, name).relative_to(directory.resolve())
         entity = crate.add_file(directory / name, str(entry), properties=described)
     else:
-        is_code = COMMIT in dict(provenance.statements.of(item))  # whose hash that is
+        is_code = Term.COMMIT in dict(provenance.statements.of(item))  # whose hash that is
         described |= {"sha1": provenance.graph.sha1(item)} if provenance.graph.sha1(item) and not is_code else {}
         entity = _context(crate, f"{_NAMESPACE}{item.uuid}", "CreativeWork", described)  # source code would be a file
     for statement in provenance.statements.of(item):
@@ -189,17 +192,19 @@ def _crate_entity(provenance: _Provenance, crate: ROCrate, item: ObjectRow, dire
     return entity
 
 
-def _state(crate: ROCrate, entity: Any, uuid: str, term: str, value: str) -> None:
+def _state(crate: ROCrate, entity: Any, uuid: str, term: Term | str, value: str) -> None:
     """Add a statement to an object's entity: by the property that schema.org has for it, or as one of its own."""
-    if term == LICENCE:
+    if term == Term.LICENCE:
         entity.append_to("license", _licence(crate, value))
-    elif term == IDENTIFIER:
+    elif term == Term.IDENTIFIER:
         entity["identifier"] = [*_listed(entity["identifier"]), value]
-    elif name := _PROPERTIES.get(term):
+    elif isinstance(term, Term) and (name := _PROPERTIES.get(term)):
         entity[name] = [*_listed(entity.get(name)), value] if entity.get(name) else value
     else:
-        number = f"#{uuid}/{quote(term, safe='')}/{len(_listed(entity.get('additionalProperty')))}"
-        entity.append_to("additionalProperty", _context(crate, number, "PropertyValue", {"name": term, "value": value}))
+        name = term.value if isinstance(term, Term) else term
+        number = f"#{uuid}/{quote(name, safe='')}/{len(_listed(entity.get('additionalProperty')))}"
+        described = {"name": name, "propertyID": _term(term).uri, "value": value}
+        entity.append_to("additionalProperty", _context(crate, number, "PropertyValue", described))
 
 
 def _listed(value: Any) -> list[Any]:

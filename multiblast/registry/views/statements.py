@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import Enum
 
 from multiblast.registry.model.rows import (
     CodeRepoReleaseRow,
@@ -23,9 +24,26 @@ from multiblast.registry.model.rows import (
 )
 from multiblast.registry.sync.row_graph import RowGraph
 
-Statement = tuple[str, str]
-LICENCE, KEYWORD, TITLE, IDENTIFIER, PUBLISHED = "licence", "keyword", "title", "identifier", "published"
-REPOSITORY, COMMIT, PLACE = "repository", "commit", "place"
+
+class Term(Enum):
+    """What the data model itself states; no text is equal to one, so that a fact of that name stays a fact."""
+
+    LICENCE = "licence"
+    KEYWORD = "keyword"
+    TITLE = "title"
+    IDENTIFIER = "identifier"
+    PUBLISHED = "published"
+    PUBLISHED_VERSION = "published version"
+    SUPPLEMENT = "supplement"
+    REPOSITORY = "repository"
+    COMMIT = "commit"
+    PLACE = "place"
+    RELEASE = "release"
+    CONTROLLED = "quality controlled"
+    ISSUE = "issue"
+
+
+Statement = tuple[Term | str, str]  # a text is the key of a fact of somebody's own
 
 
 class Statements:
@@ -41,7 +59,7 @@ class Statements:
             self._of.setdefault(owner, []).append(statement)
 
     def of(self, item: ObjectRow) -> list[Statement]:
-        """Return what is stated of an object; those with the terms of this module first have a meaning of their own."""
+        """Return what is stated of an object; see `Statement`."""
         return self._of.get(item.reference, [])
 
     def _of_place(self, item: ObjectRow) -> Iterator[Statement]:
@@ -52,28 +70,28 @@ class Statements:
             return
         address = join_place(root.root, location.path)
         if item.reference in self._code:
-            yield from ((REPOSITORY, address), (COMMIT, location.hash))
+            yield from ((Term.REPOSITORY, address), (Term.COMMIT, location.hash))
         else:
-            yield PLACE, address
+            yield Term.PLACE, address
 
     def _of_details(self) -> Iterator[tuple[str, Statement]]:
         graph = self._graph
         for licence in graph.of(LicenceRow):
-            yield licence.object, (LICENCE, f"{licence.identifier or ''} {licence.licence_info}".strip())
+            yield licence.object, (Term.LICENCE, f"{licence.identifier or ''} {licence.licence_info}".strip())
         for keyword in graph.of(KeywordRow):
-            yield keyword.object, (KEYWORD, keyword.keyphrase)
+            yield keyword.object, (Term.KEYWORD, keyword.keyphrase)
         for fact in graph.of(KeyValueRow):
             yield fact.object, (fact.key, fact.value)
         for release in graph.of(CodeRepoReleaseRow):
-            yield release.object, ("release", f"{release.name} {release.version}")
+            yield release.object, (Term.RELEASE, f"{release.name} {release.version}")
         for checked in graph.of(QualityControlledRow):
             document = graph.get(ObjectRow, checked.document)
-            yield checked.object, ("quality controlled", f"urn:uuid:{document.uuid}" if document else "yes")
+            yield checked.object, (Term.CONTROLLED, f"urn:uuid:{document.uuid}" if document else "yes")
         for issue in graph.of(IssueRow):
             parts = [part for one in issue.component_issues if (part := graph.get(ObjectComponentRow, one))]
             for part in parts:
                 about = "" if part.whole_object else f" of component {part.name}"
-                yield part.object, ("issue", f"severity {issue.severity}{about}: {issue.description}")
+                yield part.object, (Term.ISSUE, f"severity {issue.severity}{about}: {issue.description}")
         for external in graph.of(ExternalObjectRow):
             product = graph.get(DataProductRow, external.data_product)
             for statement in _published(external) if product else ():
@@ -82,13 +100,13 @@ class Statements:
 
 def _published(external: ExternalObjectRow) -> Iterator[Statement]:
     """Yield what was published that an object is, or comes with."""
-    yield TITLE, external.title
+    yield Term.TITLE, external.title
     if external.identifier:
-        yield IDENTIFIER, external.identifier
+        yield Term.IDENTIFIER, external.identifier
     if external.alternate_identifier:
-        yield IDENTIFIER, f"{external.alternate_identifier_type}: {external.alternate_identifier}"
-    yield PUBLISHED, write_time(external.release_date)
+        yield Term.IDENTIFIER, f"{external.alternate_identifier_type}: {external.alternate_identifier}"
+    yield Term.PUBLISHED, write_time(external.release_date)
     if external.version:
-        yield "published version", external.version
+        yield Term.PUBLISHED_VERSION, external.version
     if not external.primary_not_supplement:
-        yield "supplement", "to what was published"
+        yield Term.SUPPLEMENT, "to what was published"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from hashlib import sha1
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -13,6 +14,7 @@ import pytest
 from prov.model import ProvDocument
 from rocrate.rocrate import ROCrate
 
+from multiblast.registry.local.descriptions import Description, describe
 from multiblast.registry.model.rows import StorageLocationRow
 from multiblast.registry.views.export import write_crate, write_prov
 from multiblast.registry.views.graph import provenance, provenance_svg
@@ -87,10 +89,40 @@ def test_registry_crate_and_prov_say_what_is_recorded_of_files_and_code(here: An
     write_prov(here, "rich:params/last@1.0.0", tmp_path / "prov.json")
     prov = json.loads((tmp_path / "prov.json").read_text())
     (first,) = (one for one in prov["entity"].values() if one["prov:label"] == "rich:params/first@1.0.0")
-    assert (first["fair:licence"], first["fair:k"], first["fair:keyword"]) == ("CC0", "v", "word")
+    assert (first["fair:licence"], first["fact:k"], first["fair:keyword"]) == ("CC0", "v", "word")
     (activity,) = prov["activity"].values()
     assert (activity["prov:startTime"], "prov:endTime" in activity) == ("2026-11-21T12:00:00+00:00", False)
     assert all("prov:time" not in one for one in prov["wasGeneratedBy"].values())
+
+
+def test_registry_exports_keep_facts_apart_from_what_the_model_states(here: Any, tmp_path: Path) -> None:
+    """A fact may be called what it likes: it licenses nothing, is no commit, and hides no hash."""
+    here.product("params/first", "first")
+    names = ("commit", "licence", "identifier", "issue", "hash")
+    describe(
+        here,
+        "rich:params/first@1.0.0",
+        Description(licences=["CC0"], issues=["bad"], values=dict.fromkeys(names, "own")),
+    )
+    (place,) = here.find(
+        StorageLocationRow,
+        [{"storage_root": "1", "hash": sha1(b"first", usedforsecurity=False).hexdigest(), "public": True}],
+    )
+    here.files.store.delete([place.path])
+    write_crate(here, "rich:params/first@1.0.0", tmp_path / "crate")
+    found = entities(tmp_path / "crate")
+    (item,) = (entity for entity in found.values() if entity.get("name") == "rich:params/first@1.0.0")
+    assert (item["sha1"], "version" in item) == (place.hash, False)
+    assert [found[one["@id"]]["name"] for one in item["license"]] == ["CC0"]
+    stated = {
+        (found[one["@id"]]["propertyID"].partition("vocab/")[2], found[one["@id"]]["value"])
+        for one in item["additionalProperty"]
+    }
+    assert stated == {("#issue", "severity 1: bad"), *((f"key_value#{name}", "own") for name in names)}
+    write_prov(here, "rich:params/first@1.0.0", tmp_path / "prov.json")
+    (first,) = json.loads((tmp_path / "prov.json").read_text())["entity"].values()
+    assert (first["fair:licence"], first["fact:licence"], first["fair:hash"]) == ("CC0", "own", place.hash)
+    assert "fair:commit" not in first
 
 
 @pytest.mark.long
