@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable
-from http.client import HTTPConnection
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from http.client import HTTPConnection, HTTPException
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from threading import Timer
 
 
 class CheckedConnection(HTTPConnection):
@@ -20,16 +22,51 @@ class CheckedConnection(HTTPConnection):
         self._scheme = scheme
         self._check = check
         self._timeout_s = timeout_s
+        self._wire: socket.socket | None = None  # `sock` is given up as soon as an answer may be the last
+        self._is_late = False
 
     def connect(self) -> None:
         """Resolve the name, check the address, and connect to just that."""
         family, kind, protocol, _, address = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)[0]
         self._check(str(address[0]))
-        self.sock = socket.socket(family, kind, protocol)
+        self.sock = self._wire = socket.socket(family, kind, protocol)
         self.sock.settimeout(self._timeout_s)
         self.sock.connect(address)
         if self._scheme == "https":
-            self.sock = ssl.create_default_context().wrap_socket(self.sock, server_hostname=self.host)
+            context = ssl.create_default_context()
+            # Known before anything is read over it, so that it can be cut.
+            tls = context.wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
+            self.sock = self._wire = tls
+            tls.do_handshake()
+        if self._is_late:
+            raise TimeoutError
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Let what is done over the connection in the block take no longer: a time-out starts anew with every byte.
+
+        Raises:
+            TimeoutError: it did; the connection is cut.
+        """
+        self._is_late = False
+        timer = Timer(seconds, self._cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        except (OSError, HTTPException):
+            if not self._is_late:
+                raise
+        finally:
+            timer.cancel()
+        if self._is_late:  # or what was cut looks like the end
+            raise TimeoutError(f"it did not end within {seconds:,.0f} s")
+
+    def _cut(self) -> None:
+        self._is_late = True
+        if self._wire is not None:
+            with suppress(OSError):  # not connected yet, or no more
+                socket.socket.shutdown(self._wire, socket.SHUT_RDWR)  # below TLS, which another thread reads
 
 
 def address_of(text: str) -> IPv4Address | IPv6Address:

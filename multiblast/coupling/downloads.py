@@ -15,6 +15,8 @@ from multiblast.network import CheckedConnection
 from multiblast.stores.base import CHUNK_BYTES
 
 _TIMEOUT_S = 30
+_SLOWEST_BYTES_PER_S = 1024  # a time-out starts anew with every byte
+_LONGEST_HEAD_S = 120.0
 _REDIRECTIONS = 5
 _GONE = {404, 410}
 _TROUBLE = 500
@@ -56,7 +58,8 @@ class _Download(PieceReader):
     def next_piece(self, size: int) -> bytes:
         """Return what comes next; a `StoreError` if the connection breaks before the end."""
         try:
-            piece = self._answer.read(size)
+            with self._connection.within(_TIMEOUT_S + size / _SLOWEST_BYTES_PER_S):
+                piece = self._answer.read(size)
         except (OSError, HTTPException) as error:
             raise StoreAwayError(f"the connection to {self._url} was cut: {error!r}; try again") from error
         if not piece and size and self._answer.length:  # the library tells only who reads all at once
@@ -85,8 +88,9 @@ def _ask(url: str, check: Callable[[str], None]) -> tuple[CheckedConnection, HTT
     try:
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         # As it is stored: a compressed file stays one, and has the digest that it should.
-        connection.request("GET", target, headers={"User-Agent": "multiblast", "Accept-Encoding": "identity"})
-        return connection, connection.getresponse()
+        with connection.within(_LONGEST_HEAD_S):
+            connection.request("GET", target, headers={"User-Agent": "multiblast", "Accept-Encoding": "identity"})
+            return connection, connection.getresponse()
     except (OSError, HTTPException, ValueError) as error:
         connection.close()
         if isinstance(error, StoreError | PermissionError):

@@ -14,6 +14,7 @@ from multiblast.settings import NoticeRules
 
 _LONGEST_URL = 2000
 _TIMEOUT_S = 10
+_LONGEST_S = 30.0  # of one delivery, however its receiver answers: runs wait for it
 _READ_BYTES = 4096  # of an answer nobody reads
 
 
@@ -58,9 +59,10 @@ def deliver(url: str, body: bytes, headers: dict[str, str], rules: NoticeRules) 
     )
     try:
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection.request("POST", path, body, headers)
-        answer = connection.getresponse()
-        answer.read(_READ_BYTES)
+        with connection.within(_LONGEST_S):
+            connection.request("POST", path, body, headers)
+            answer = connection.getresponse()
+            answer.read(_READ_BYTES)
     except NotAllowedError:
         raise
     except (OSError, HTTPException) as error:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 from uuid import uuid4
 
@@ -15,7 +17,7 @@ from pydantic import ValidationError
 
 from deployments.command_line import files, session
 from deployments.command_line import main as command_line
-from multiblast.coupling import InputCache, Reference, StoreCoupling, brought, fetch
+from multiblast.coupling import InputCache, Reference, StoreCoupling, brought, downloads, fetch
 from multiblast.errors import InvalidInputError, ObjectMissingError, StoreAwayError, StoreError
 from multiblast.search import Submission, read_submission
 from multiblast.services import Services
@@ -217,6 +219,29 @@ def test_download_that_breaks_off_is_never_visible(web: Web, tmp_path: Path) -> 
             Reference.parse(f"{web.url}/one"), tmp_path / "into"
         )
     assert list((tmp_path / "into").iterdir()) == []
+
+
+@pytest.mark.parametrize("part", ["head", "body"])
+def test_download_that_drips_is_cut(part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte is in time, and the whole would be here after minutes."""
+
+    class Handler(QuietHandler):
+        def do_GET(self) -> None:
+            with suppress(OSError):
+                head = b"HTTP/1.0 200 OK\r\nContent-Length: 60\r\n\r\n"
+                self.wfile.write(head if part == "body" else b"")
+                for letter in (b"" if part == "body" else head) + b"A" * 60:
+                    self.wfile.write(bytes([letter]))
+                    left.wait(0.3)
+
+    left = Event()
+    monkeypatch.setattr(downloads, "_LONGEST_HEAD_S", 0.5)
+    monkeypatch.setattr(downloads, "_SLOWEST_BYTES_PER_S", 1 << 30)
+    monkeypatch.setattr(downloads, "_TIMEOUT_S", 1)
+    with listening_with(Handler) as server:
+        with pytest.raises(StoreAwayError, match="did not end within"):
+            fetch(f"http://127.0.0.1:{server.server_port}/slow", tmp_path / "into", store=MemoryStore())
+        left.set()
 
 
 def test_download_of_what_is_not_there_is_named(web: Web, tmp_path: Path) -> None:

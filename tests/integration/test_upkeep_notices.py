@@ -7,8 +7,10 @@ import hmac
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from threading import Event
 from typing import Any
 
 import pytest
@@ -19,7 +21,7 @@ from multiblast.environment import HTTP_URL
 from multiblast.errors import InvalidInputError
 from multiblast.jobs import Jobs
 from multiblast.settings import NoticeRules, Policy
-from multiblast.upkeep import Notices
+from multiblast.upkeep import Notices, notice_delivery
 from multiblast.upkeep.notice_delivery import check_url
 from tests.support.small_servers import QuietHandler, listening_with
 
@@ -155,6 +157,28 @@ def test_receiver_that_never_answers_is_given_up(database: Database, jobs: Jobs,
     assert "127.0.0.1:1 cannot be notified: " in tries[7].given_up[url]
     with database.read() as session:
         assert "Connection refused" in session.exec(select(Notice)).one().problem
+
+
+def test_receiver_that_drips_its_answer_holds_nobody_up(
+    jobs: Jobs, notices: Notices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs send notices at their end: each byte is in time, and the answer would be whole after a minute."""
+
+    class Handler(QuietHandler):
+        def do_POST(self) -> None:
+            with suppress(OSError):
+                for letter in b"HTTP/1.1 204 No Content\r\n\r\n":
+                    self.wfile.write(bytes([letter]))
+                    left.wait(0.3)
+
+    left = Event()
+    monkeypatch.setattr(notice_delivery, "_LONGEST_S", 0.5)
+    with listening_with(Handler) as server:
+        url = f"http://127.0.0.1:{server.server_port}/slow"
+        notices.subscribe(JOB, url)
+        end(jobs, JobStatus.COMPLETE)
+        assert "did not end within" in send(notices).later[url]
+        left.set()
 
 
 def test_many_who_tell_at_once_tell_once(jobs: Jobs, notices: Notices, receiver: Receiver) -> None:
