@@ -28,6 +28,7 @@ _UPLOAD_S, _UPLOAD_BYTES_PER_S = 30.0, 10_000  # what a body may take: so long, 
 _DRAIN_S, _DRAIN_BYTES = 5.0, 64 << 20
 _SEND_S = 60.0  # what a client may take to read a piece of an answer
 _TRACE = re.compile(r"[0-9A-Za-z-]{1,64}")
+_SHARED = re.compile(r"(/shared/[^/]*/).+", re.DOTALL)  # a link with a token in it, however it is mistyped or ended
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -97,7 +98,8 @@ class Guard:
         seconds = time.perf_counter() - started
         route = getattr(scope.get("route"), "path_format", "other")
         self._metrics.count(scope["method"], scope.get("root_path", "") + route, passage.code, seconds)
-        path = quote(scope["path"], safe="/:")  # without its query, in which there may be a token
+        # Without its query, in which there may be a token.
+        path = quote(_SHARED.sub(r"\1…", scope["path"]), safe="/:…")
         facts = (scope["method"], path[:200], passage.code, seconds * 1000, passage.request_id)
         _log.info("%s %s %d in %.0f ms, request %s%s", *facts, passage.trace)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -47,6 +48,21 @@ def test_shared_job_is_read_until_its_reader_signs_out(services: Services, brows
     assert browser.get(f"/jobs/{job}").status_code == 200
     assert sent(browser, "/sign-out").status_code == 303
     assert browser.get(f"/jobs/{job}").status_code == 403
+
+
+@pytest.mark.parametrize("end", ["", "/", "/more", "\n"])
+def test_token_in_the_link_of_a_shared_job_is_in_no_log(
+    services: Services, browser: httpx.Client, caplog: pytest.LogCaptureFixture, end: str
+) -> None:
+    caplog.set_level("DEBUG", "multiblast")
+    ann = Requester("ann")
+    job = services.queries.create(ann, config(f">q\n{PROTEIN}\n")).query_job_id
+    share = services.queries.share(ann, job)
+    browser.get(f"/shared/{job}/{share}{quote(end)}")
+    browser.get("/sign-in")  # by its answer the line before is written
+    served = [record.getMessage() for record in caplog.records if record.name.startswith("multiblast")]
+    assert any(f"GET /shared/{job}/" in line for line in served)
+    assert not [line for line in served if share in line]
 
 
 def test_guest_who_signs_out_is_shown_how_to_come_back(browser: httpx.Client) -> None:
