@@ -173,6 +173,16 @@ class ObjectMissingError(StoreError, KeyError):
         super().__init__(f"no object {key!r} in the store" + (f": {remedy}" if remedy else ""))
 
 
+class DamagedResultError(StoreError):
+    """A result in the store is not as it was written."""
+
+    def __init__(self, key: str, pack: str, reason: str) -> None:
+        """Name the result's key, its pack's, and what shows it."""
+        self.key, self.pack, self.reason = key, pack, reason
+        remedy = "multiblast verify --contents --repair forgets what is damaged, so that it is searched again"
+        super().__init__(f"result {key} in {pack} is damaged: {reason}; {remedy}")
+
+
 class ArchiveError(MultiblastError, ValueError):
     """A BLAST+ archive is not as BLAST+ writes it."""
 

@@ -79,18 +79,22 @@ def expire(
 
 def verify(
     repair: Annotated[
-        bool, typer.Option("--repair", help="Forget results whose packs are missing, unless most packs are.")
+        bool,
+        typer.Option("--repair", help="Forget results that are damaged, or whose packs are missing, unless most are."),
     ] = False,
     even_most: Annotated[
         bool, typer.Option("--even-most", help="With --repair, also if most are, as where the storage was lost.")
     ] = False,
+    contents: Annotated[
+        bool, typer.Option("--contents", help="Read all results, to find damaged ones: as long as to copy them.")
+    ] = False,
 ) -> None:
     """List what is recorded and missing from the storage, as JSON; ends with code 1 if there is anything."""
-    missing = local_services().storage_upkeep.verify(repair=repair, even_most=even_most)
+    missing = local_services().storage_upkeep.verify(repair=repair, even_most=even_most, contents=contents)
     display.print_json(asdict(missing))
     if not missing.is_nothing:
-        if missing.packs and not repair:
-            display.say("--repair forgets what was in missing packs, so that it is searched again when it is wanted")
+        if (missing.packs or missing.damaged) and not repair:
+            display.say("--repair forgets what is damaged or was in missing packs: it is searched when it is wanted")
         raise typer.Exit(1)
 
 

@@ -20,7 +20,7 @@ from uuid import uuid4
 
 import zstandard
 
-from multiblast.errors import StoreError
+from multiblast.errors import DamagedResultError, StoreError
 from multiblast.object_kinds import ObjectKind
 from multiblast.stores.base import Store, chunks
 
@@ -140,14 +140,14 @@ class PackReader:
 
         Raises:
             ObjectMissingError: the pack is gone.
-            StoreError: the bytes are not those that were written.
+            DamagedResultError: the bytes are not those that were written.
         """
         try:
             archive = self._decompressor.decompress(self.frame(pack, entry))
         except (zstandard.ZstdError, MemoryError) as error:  # a damaged head may ask for any amount
-            raise StoreError(f"result {entry.key} in {pack} is damaged: {error}; search it again") from error
+            raise DamagedResultError(entry.key, pack, str(error)) from error
         if hashlib.sha256(archive).hexdigest() != entry.digest:
-            raise StoreError(f"result {entry.key} in {pack} is damaged: wrong SHA-256; search it again")
+            raise DamagedResultError(entry.key, pack, "wrong SHA-256")
         return archive
 
 

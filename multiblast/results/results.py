@@ -96,6 +96,12 @@ class Results:
             rows = session.connection().execute(statement.where(among(session, col(Result.key), keys)))
             return {key: pack for key, pack in rows.all()}  # noqa: C416 - rows are no pairs to mypy
 
+    def within(self, pack: str) -> list[StoredResult]:
+        """Return the results in a pack, in the order of their bytes."""
+        rows = _STORED.where(col(Pack.key) == pack).order_by(col(Result.offset))
+        with self._database.read() as session:
+            return list(map(StoredResult._make, session.connection().execute(rows).all()))
+
     def digests(self, keys: Collection[str]) -> dict[str, str]:
         """Return the SHA-256 of the archives of those keys that have a result."""
         with self._database.read() as session:

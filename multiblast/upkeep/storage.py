@@ -28,17 +28,20 @@ from multiblast.database import (
     database_now,
     in_portions,
 )
-from multiblast.errors import ConflictError
+from multiblast.errors import ConflictError, DamagedResultError, ObjectMissingError
 from multiblast.gateway import SweptGateway
 from multiblast.jobs import ACTIVE, OPEN
 from multiblast.object_kinds import ObjectKind, object_name, subject_names_key
 from multiblast.plugins.kept_outputs import belongs_to, object_of
+from multiblast.results import Results
 from multiblast.results.compaction import Compacted
+from multiblast.results.packs import PackReader
 from multiblast.stores import Store
 from multiblast.upkeep.expiry import Expired, keep_out_submissions
 
 _READ_ON_FOR = timedelta(hours=1)  # so long a reader may go on reading what was discarded
 _ROWS_AT_A_TIME = 2000
+_MANY = 1000  # results of a pack, so that it is read once from its beginning to its end
 _UNKNOWN_FOR = timedelta(days=1)  # so long an object may wait for the row that refers to it
 _CLOCKS_DIFFER_BY = timedelta(minutes=1)  # those of the database and of the store; more would take what was there
 _AS_LONG_AS_RESULTS = {ObjectKind.COMPARISON, ObjectKind.DIFFERENCE}  # no row refers to them
@@ -58,16 +61,19 @@ class Missing:
     """What is referred to and is not there, by store keys: packs, queries, files of reports, outputs of plugins."""
 
     packs: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)  # results, by their keys, whose bytes are others in their packs
     queries: list[str] = field(default_factory=list)
     report_files: list[str] = field(default_factory=list)
     plugin_outputs: list[str] = field(default_factory=list)
     results: list[str] = field(default_factory=list)  # complete query jobs without: a restart brings it back
-    forgotten: int = 0  # results whose packs are missing
+    forgotten: int = 0  # results that are damaged, or whose packs are missing
 
     @property
     def is_nothing(self) -> bool:
         """Whether all is there."""
-        return not (self.packs or self.queries or self.report_files or self.plugin_outputs or self.results)
+        return not (
+            self.packs or self.damaged or self.queries or self.report_files or self.plugin_outputs or self.results
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +137,12 @@ class StorageUpkeep:
         with self._database.write() as session:
             session.exec(delete(Pack).where(col(Pack.created_at) <= before, not_(_is_needed())))
 
-    def verify(self, *, repair: bool = False, even_most: bool = False) -> Missing:
+    def verify(self, *, repair: bool = False, even_most: bool = False, contents: bool = False) -> Missing:
         """Return what is referred to and is not there.
 
-        With ``repair``, results whose packs are missing are forgotten, so that they are searched again when they are
-        wanted. Nothing else is changed.
+        With ``contents`` all results are read, too, to find those that are damaged. With ``repair``, these and results
+        whose packs are missing are forgotten, so that they are searched again when they are wanted. Nothing else is
+        changed.
 
         Raises:
             ConflictError: most packs are missing, so `repair` is refused unless ``even_most`` may be forgotten: another
@@ -158,11 +165,35 @@ class StorageUpkeep:
                     "if they are lost for good: multiblast verify --repair --even-most; nothing was changed"
                 )
             missing.forgotten = self._forget(missing.packs)
+        if contents:
+            for pack in sorted({*packs} - {*missing.packs}):
+                damaged = self._damaged(pack)
+                missing.damaged += damaged
+                missing.forgotten += self._forget_damaged(pack, damaged) if repair and damaged else 0
         missing.results = self._without_results()
         return missing
 
     def _absent(self, keys: Iterable[str]) -> list[str]:
         return [key for key in keys if not self._store.exists(key)]
+
+    def _damaged(self, pack: str) -> list[str]:
+        """Return the results in a pack that cannot be read as they were written."""
+        found: list[str] = []
+        with PackReader(self._store, {pack: _MANY}) as reader:
+            for row in Results(self._database, self._store).within(pack):
+                try:
+                    reader.archive(pack, row.entry)
+                except ObjectMissingError:  # just moved to another pack, and removed
+                    break
+                except DamagedResultError:
+                    found.append(row.key)
+        return found
+
+    def _forget_damaged(self, pack: str, keys: Sequence[str]) -> int:
+        with self._database.write() as session:
+            here = col(Result.pack_number).in_(select(Pack.number).where(Pack.key == pack))
+            lost = delete(Result).where(among(session, col(Result.key), keys), here)
+            return session.connection().execute(lost).rowcount
 
     def _forget(self, packs: Sequence[str]) -> int:
         with self._database.write() as session:

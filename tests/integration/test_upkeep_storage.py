@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +19,7 @@ from multiblast.database import (
     Run,
     utc_now,
 )
-from multiblast.errors import ConflictError, ObjectMissingError
+from multiblast.errors import ConflictError, DamagedResultError, ObjectMissingError
 from multiblast.object_kinds import ObjectKind, subject_names_key
 from multiblast.reports import Formatting
 from multiblast.search import SearchedJob, read_submission
@@ -173,6 +174,35 @@ def test_repair_forgets_what_is_lost_and_a_restart_brings_it_back(
     services.queries.restart(ME, jobs[0].job_id)
     services.queries.run(jobs[0].job_id).execute()
     assert services.storage_upkeep.verify().is_nothing
+
+
+@pytest.mark.parametrize("damage", ["other bytes", "cut"])
+def test_damaged_result_is_found_forgotten_and_searched_again(
+    services: Services, search_whole: SearchWhole, proteins: list[Sequence], damage: str
+) -> None:
+    """Until then nothing tells that it is damaged but the report of it; the others of its pack stay."""
+    job = search_whole(services, fasta(proteins[:3]), user="ann")
+    found = services.queries.results.known([row.result_key for row in job.rows]).values()
+    bad = max(found, key=lambda one: (one.pack, one.offset))
+    whole = services.store.read(bad.pack)
+    end = bad.offset + bad.length // 2
+    services.store.delete([bad.pack])
+    services.store.put(
+        bad.pack, io.BytesIO(whole[:end] + (b"damaged" + whole[end + 7 :] if damage == "other bytes" else b""))
+    )
+    report = services.reports.submit(ME, job.job_id, Formatting.read("5"))
+    with pytest.raises(DamagedResultError, match=r"is damaged: .*; multiblast verify --contents --repair"):
+        services.reports.run(report).execute()
+    assert services.storage_upkeep.verify().is_nothing
+    assert services.storage_upkeep.verify(contents=True).damaged == [bad.key]
+    repaired = services.storage_upkeep.verify(contents=True, repair=True)
+    assert (repaired.damaged, repaired.forgotten, repaired.results) == ([bad.key], 1, [job.job_id])
+    services.queries.restart(ME, job.job_id)
+    assert services.queries.run(job.job_id).plan().unknown == 1
+    services.queries.run(job.job_id).execute()
+    assert services.storage_upkeep.verify(contents=True).is_nothing
+    services.reports.restart(ME, report)
+    assert services.reports.run(report).execute().status == "complete"
 
 
 def test_repair_is_refused_where_most_is_missing(

@@ -10,6 +10,7 @@ import pytest
 from multiblast.errors import (
     ArchiveError,
     ConflictError,
+    DamagedResultError,
     FailureClass,
     InvalidInputError,
     JobFailedError,
@@ -36,6 +37,7 @@ _ERRORS = [
     LimitError("sequences a day", "wait until tomorrow", datetime(2026, 1, 1, tzinfo=UTC)),
     StoreError("cannot write 'x'"),
     StoreAwayError("no server answers"),
+    DamagedResultError("3f", "packs/1f", "wrong SHA-256"),
     ObjectMissingError("packs/1f"),
     ArchiveError("no archive"),
     UnderivableError("run the batch alone"),
