@@ -28,7 +28,7 @@ def mend(registry: Registry, damaged: TransferSummary, remotes: Sequence[Endpoin
             continue
         for sha1, place in sorted(places.items()):
             try:
-                size_bytes = Pull(registry, remote).fetch_again(place)
+                size_bytes = Pull(registry, remote).fetch(place, again=True)
             except MultiblastError as error:
                 reasons[sha1] = str(error)
             else:

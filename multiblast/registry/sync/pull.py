@@ -287,7 +287,7 @@ class Pull(Transfer):
         wanted = {place.sha1: place for place in self._places(graph.of(ObjectRow)).values() if place.root in own}
         here = self._registry.files.holding(wanted)
         lacking = [place for sha1, place in wanted.items() if sha1 not in here]
-        results = dict(zip(lacking, self._attempt_all(self._fetch, lacking), strict=True))
+        results = dict(zip(lacking, self._attempt_all(self.fetch, lacking), strict=True))
         reasons = [reason for reason in results.values() if isinstance(reason, str)]
         summary.notes += [f"a file of the provenance is not here: {reason}" for reason in reasons]
         return {*here, *(place.sha1 for place, result in results.items() if not isinstance(result, str))}
@@ -320,15 +320,16 @@ class Pull(Transfer):
     def _try_fetch(self, file: FileLocation) -> int | str:
         """Bring one file here; return its length in bytes, or why it cannot be had."""
         try:
-            return self._fetch(file)
+            return self.fetch(file)
         except MultiblastError as error:
             return str(error)
 
-    def _fetch(self, file: FileLocation) -> int:
+    def fetch(self, file: FileLocation, *, again: bool = False) -> int:
         """Bring one file here; return its length in bytes.
 
         An interrupted download is continued. What does not have the hash that the
-        registry describes is thrown away.
+        registry describes is thrown away. With ``again`` it takes the place of one
+        that was changed or is missing, which stays until then.
 
         Raises:
             StoreError: it cannot be had, or is not what it should be.
@@ -338,8 +339,8 @@ class Pull(Transfer):
         part = self._registry.directory / "incoming" / f"{file.sha1}.part"
         try:
             with _locked(part):
-                if not self._registry.files.holds(file.sha1):
-                    self._download(file, part)
+                if again or not self._registry.files.holds(file.sha1):
+                    self._download(file, part, again=again)
                 part.unlink(missing_ok=True)
         except MultiblastError:  # several of them are errors of the system, too
             raise
@@ -349,20 +350,7 @@ class Pull(Transfer):
         kept = self._registry.files.get(file.sha1)
         return kept.size_bytes if kept else 0
 
-    def fetch_again(self, file: FileLocation) -> int:
-        """Bring a file here in place of one that was changed or is missing; return its length in bytes.
-
-        Raises:
-            StoreError: it cannot be had, or is not what it should be; what is there stays.
-        """
-        part = self._registry.directory / "incoming" / f"{file.sha1}.part"
-        with _locked(part):
-            self._download(file, part, again=True)
-            part.unlink(missing_ok=True)
-        kept = self._registry.files.get(file.sha1)
-        return kept.size_bytes if kept else 0
-
-    def _download(self, file: FileLocation, part: Path, *, again: bool = False) -> None:
+    def _download(self, file: FileLocation, part: Path, *, again: bool) -> None:
         is_own = file.root in self._remote.own_roots()
         if not is_own and not file.root.startswith(("http://", "https://")):
             raise StoreError(f"its file is said to be {file.url}, which is on another machine")

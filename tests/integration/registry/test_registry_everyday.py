@@ -105,6 +105,17 @@ def test_registry_file_that_is_missing_or_changed_is_mended(here: Any, remote: A
     assert [o.item for o in verify(here).outcomes if o.result == ItemResult.FAILED] == [local.sha1]
 
 
+def test_registry_mending_says_which_file_cannot_be_written(here: Any, remote: Any) -> None:
+    """As on a full disk: what is there stays, and the command ends in its own words."""
+    here.commit("object", here.product("params/a", "a").object_id)
+    assert push(here, remote.open()).exit_code == 0
+    (kept,) = here.files.store.list("files/")
+    (here.files.store.root / kept.key).write_text("x")
+    (here.directory / "incoming").write_text("in the way of what comes")
+    (outcome,) = mend(here, verify(here), [remote.open()]).outcomes
+    assert (outcome.result, outcome.reason.partition(" '")[0]) == (ItemResult.FAILED, "cannot write")
+
+
 def test_registry_info_of_a_run_names_what_it_read_and_wrote(here: Any) -> None:
     here.run([here.product("params/a", "a")], [here.product("results/b", "b")])
     (uuid,) = [one.item for one in list_items(here) if one.kind == "code run"]
