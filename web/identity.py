@@ -109,7 +109,7 @@ def read_caller(request: Request, service: Service, *, challenge: str = "Bearer"
     user = "" if given else _proxied_user(request, service.services.policy.http.user_header)
     if is_browser(request):  # a person who opened a link, whom only Basic lets log in
         challenge = "Basic"
-    return Caller(service.services, "".join(given), user, tuple(filter(None, shares)), challenge)
+    return Caller(service.services, "".join(given), user, tuple(dict.fromkeys(filter(None, shares))), challenge)
 
 
 def _tokens(request: Request) -> Iterator[str]:

@@ -19,7 +19,7 @@ from multiblast.services import Services
 from multiblast.settings import HttpRules, Policy, UserLimits
 from tests.support.http_service import HereStarter, config
 from tests.support.processes import wait_for
-from web import bodies, guard, server
+from web import bodies, guard, memory, server
 
 FASTA = ">First\nIYSLVCWPLDDPFSRPDMLSLSERMLDVWRGKQVAEDLSPLINQLSLADMIRSCERNETL\n"
 WAITING = 60
@@ -199,3 +199,22 @@ def test_http_many_wait_without_a_thread_each(url: str, services: Services, star
     assert time.monotonic() - started < 100
     assert most < 45
     assert starter.away
+
+
+def test_http_answers_that_are_remembered_take_no_more_memory_than_they_may(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is asked is remembered, too, and may be megabytes of ids that nobody knows, from people with no account."""
+    monkeypatch.setattr(memory, "_MOST_BYTES", 100_000)
+    kept, made = memory.Memory(services.database), []
+
+    def ask(*key: object) -> None:
+        kept.answer(key, lambda: made.append(key) or memory.Remembered(b"{}"))  # type: ignore[func-returns-value]  # always None
+
+    for _ in range(2):
+        ask("statuses", tuple(f"{number:0100}" for number in range(3000)))
+    assert len(made) == 2
+    for number in (*range(300), 299, 0):
+        ask("jobs", f"{number}")
+    assert [one for one in made[2:] if made.count(one) > 1] == [("jobs", "0"), ("jobs", "0")]
+    assert kept._bytes <= 100_000
