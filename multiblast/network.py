@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from threading import Timer
+from urllib.parse import urlsplit
 
 
 class CheckedConnection(HTTPConnection):
@@ -79,6 +80,14 @@ def is_public(text: str) -> bool:
     """Return whether a numeric address is one of the Internet's, and of one machine."""
     address = address_of(text)
     return address.is_global and not address.is_multicast
+
+
+def host_of(url: str) -> str:
+    """Return the host that a URL names, in lower case; empty if it names none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def is_literal(host: str) -> bool:

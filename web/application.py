@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,6 +11,8 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
+from multiblast.environment import HTTP_URL
+from multiblast.network import host_of
 from multiblast.services import Services
 from web import operation_routes, plugin_routes, query_routes, report_routes
 from web.errors import add_error_handlers
@@ -72,4 +76,10 @@ def make_application(services: Services, starter: Starter) -> ASGIApp:
             allow_headers=["*"],
             expose_headers=exposed,
         )
-    return Guard(app, rules, metrics, frozenset({qiita.PUSH}) if has_gateway else frozenset(), answer)
+    names = _own_names() if services.policy.trust_unnamed else None
+    return Guard(app, rules, metrics, names, frozenset({qiita.PUSH}) if has_gateway else frozenset(), answer)
+
+
+def _own_names() -> set[str]:
+    """Return how this machine may be called, in lower case."""
+    return {"localhost", socket.gethostname().lower(), host_of(os.environ.get(HTTP_URL, ""))}

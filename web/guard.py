@@ -7,7 +7,7 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from urllib.parse import quote
 from uuid import uuid4
@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from multiblast.network import address_of, host_of, is_literal
 from multiblast.settings import HttpRules
 from web.errors import HttpError, error_response
 
@@ -63,19 +64,22 @@ class Guard:
         app: The application.
         rules: What may come, and from where.
         metrics: Where requests are counted.
+        names: How who is on this machine may call it; None if it may be called anything.
         unlimited: Paths whose bodies are of any size, since what stands there looks at who sends them first.
         answer: Returns the answer to a request that is refused, or failed.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what may come, and what becomes of it
         self,
         app: ASGIApp,
         rules: HttpRules,
         metrics: HttpMetrics,
+        names: Collection[str] | None = None,
         unlimited: frozenset[str] = frozenset(),
         answer: Callable[[Request, Exception], Response] = error_response,
     ) -> None:
         self._app, self._rules, self._metrics, self._unlimited = app, rules, metrics, unlimited
+        self._names = names
         self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,7 +91,7 @@ class Guard:
         passage = _Passage(scope, receive, send, body_bytes, self._answer)
         started = time.perf_counter()
         try:
-            if problem := _refusal(scope, self._rules, body_bytes):
+            if problem := _refusal(scope, self._rules, body_bytes) or _refusal_of_name(scope, self._names):
                 await passage.refuse(problem)
             else:
                 await self._app(scope, passage.receive, passage.send)
@@ -191,6 +195,23 @@ def _refusal(scope: Scope, rules: HttpRules, body_bytes: int) -> HttpError | Non
     if "\0" in scope["path"] or b"%00" in scope["query_string"]:
         return HttpError("bad-request", "the address has a NUL character")
     return None
+
+
+def _refusal_of_name(scope: Scope, names: Collection[str] | None) -> HttpError | None:
+    """Return why a request on loopback is refused by the name it gives this machine.
+
+    A page elsewhere could have its own name stand for this machine, and would be of the same site as all that it asks.
+    """
+    server = scope.get("server")
+    if names is None or not (server and is_literal(server[0]) and address_of(server[0]).is_loopback):
+        return None
+    name = host_of(f"//{Headers(scope=scope).get('host', '')}")
+    if not name or name in names or is_literal(name):
+        return None
+    remedy = "set MULTIBLAST_HTTP_URL to the address at which people reach it, and start it again"
+    return HttpError(
+        "forbidden", f"this service trusts whoever gives no name, and is not called {name[:60]!r}: {remedy}"
+    )
 
 
 def _too_large(body_bytes: int) -> HttpError:

@@ -13,7 +13,7 @@ import pytest
 from multiblast.accounts import Requester
 from multiblast.accounts.user_tokens import hash_of
 from multiblast.database import JobKind, JobStatus, UserToken, utc_now
-from multiblast.environment import PROXY_SECRET
+from multiblast.environment import HTTP_URL, PROXY_SECRET
 from multiblast.reports import Formatting
 from multiblast.services import Services
 from multiblast.settings import HttpRules, PluginRules, Policy
@@ -337,3 +337,29 @@ def test_http_tokens_are_in_no_log(
     served = [record.getMessage() for record in caplog.records if record.name.startswith("multiblast")]
     assert any(f"GET /query/jobs/{job} 200" in line for line in served)
     assert not [line for line in served if token in line or headers["share"]["Share-Token"] in line or "\n" in line]
+
+
+@pytest.mark.parametrize(
+    ("name", "trusted", "code"),
+    [
+        ("127.0.0.1", True, 200),
+        ("localhost:4201", True, 200),
+        ("[::1]:4201", True, 200),
+        ("Blast.example.org", True, 200),
+        ("elsewhere.example.org", True, 403),
+        ("elsewhere.example.org:4201", True, 403),
+        ("localhost.example.org", True, 403),
+        ("127.0.0.1.example.org", True, 403),
+        ("elsewhere.example.org", False, 401),
+    ],
+)
+def test_http_page_elsewhere_cannot_pass_its_name_off_as_that_of_this_machine(
+    services_under: Callable[..., Services], monkeypatch: pytest.MonkeyPatch, name: str, trusted: bool, code: int
+) -> None:
+    """Whoever gives no name may do everything here, so a page whose name stands for this machine could."""
+    monkeypatch.setenv(HTTP_URL, "https://blast.example.org")
+    services = services_under(Policy(trust_unnamed=trusted))
+    with serving(services, HereStarter(services)) as address:
+        answer = httpx.get(f"{address}/query/jobs", headers={"Host": name})
+    assert answer.status_code == code
+    assert (code != 403) or "set MULTIBLAST_HTTP_URL" in answer.json()["message"]
