@@ -79,13 +79,16 @@ class Formatting(BaseModel):
 
     @classmethod
     def read_outfmt(cls, text: str) -> Self:
-        """Read a format and its fields as ``-outfmt`` has them, such as ``6 std stitle``.
+        """Read a format, its delimiter and fields as ``-outfmt`` has them, such as ``10 delim=@ std stitle``.
 
         Raises:
             InvalidInputError: with all problems, by key.
         """
         name, _, fields = text.strip().partition(" ")
-        return cls.read(name, fields=fields)
+        first, _, others = fields.lstrip().partition(" ")
+        if not first.startswith("delim="):
+            return cls.read(name, fields=fields)
+        return cls.read(name, fields=others, options={"delimiter": first.removeprefix("delim=")})
 
     @classmethod
     def recorded(cls, facts: Mapping[str, Any]) -> Self:
@@ -95,8 +98,8 @@ class Formatting(BaseModel):
 
     @property
     def outfmt(self) -> str:
-        """The format and its fields as `read_outfmt` reads them."""
-        return " ".join([self.format, *self.fields])
+        """The format, its delimiter and fields as `read_outfmt` reads them."""
+        return " ".join([self.format, *([f"delim={self.delimiter}"] if self.delimiter else []), *self.fields])
 
     @property
     def title(self) -> str:
@@ -164,8 +167,7 @@ class Formatting(BaseModel):
 
     def arguments(self) -> list[str]:
         """Return the options of ``blast_formatter`` that this stands for."""
-        delimiter = [f"delim={self.delimiter}"] if self.delimiter else []
-        arguments = ["-outfmt", " ".join([self.format, *delimiter, *self.fields])]
+        arguments = ["-outfmt", self.outfmt]
         arguments += ["-html"] if self.html else []
         arguments += ["-show_gis"] if self.show_gis else []
         numbers = {

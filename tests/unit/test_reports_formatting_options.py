@@ -61,6 +61,21 @@ def test_formatting_becomes_options_of_the_formatter() -> None:
     assert formatting.arguments() == ["-outfmt", "7 delim=@ qseqid std", "-show_gis", "-num_alignments", "3"]
 
 
+@pytest.mark.parametrize(
+    "text", ["10", "6 std stitle", "6 delim=@", "7 delim=;; qseqid std", "10 delim== qseqid", "17 SQ"]
+)
+def test_formatting_is_read_as_outfmt_has_it_and_written_so(text: str) -> None:
+    formatting = Formatting.read_outfmt(text)
+    assert formatting.outfmt == text
+    assert Formatting.read_outfmt(f" {text.replace(' ', '  ')} ") == formatting
+
+
+@pytest.mark.parametrize("text", ["5 delim=@", "6 delim=é std", "6 std delim=@"])
+def test_outfmt_with_a_delimiter_that_does_not_fit_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInputError):
+        Formatting.read_outfmt(text)
+
+
 def test_formatting_counts_for_ids_by_what_is_not_default() -> None:
     options = {"html": "FALSE", "numAlignments": "3", "sortHSPs": None}
     assert Formatting.read("0 pairwise text", options=options).changed() == {"formatType": "0", "numAlignments": 3}
