@@ -37,6 +37,7 @@ _LATER_ROUND = re.compile(  # of JSON and XML2
     rb',?\n( +)\{\n +"iter_num": (?!1,)\d+,.*?\n\1\}|\n( +)<Iteration>\n +<iter-num>(?!1<)\d.*?\n\2</Iteration>',
     re.DOTALL,
 )
+_THRESHOLD = re.compile(rb"(Neighboring words threshold: \d+)\.\d+")
 _FONT = re.compile(rb"</?font[^>]*>")  # of lower case
 _FOUND_AGAIN = re.compile(rb"(Sequences used in model and found again:\n\n)(?:[^\n]+\n)*")
 
@@ -45,7 +46,7 @@ def _without_listed(program: str, options: Collection[str], number: str, text: b
     """Return a report without that which docs/reference/exactness.md lists, and nothing else."""
     pairwise = number in {"0", "1", "2", "3", "4"}
     if pairwise:
-        text = _TEXT_STAT.sub(rb"\n\1", text)
+        text = _THRESHOLD.sub(rb"\1", _TEXT_STAT.sub(rb"\n\1", text))
         text = _PROFILE.sub(rb"\1", text) if program == "deltablast" else text
         text = text if {"db_soft_mask", "db_hard_mask"}.isdisjoint(options) else _FONT.sub(b"", text).lower()
     elif number == "7":

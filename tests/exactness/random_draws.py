@@ -1,9 +1,9 @@
 """Searches drawn at random, reported by us and by plain BLAST+: ``make exactness ARGS="--random 500 --seed 1"``.
 
 A draw is a program, a database or two, one to six queries with odd titles, options that are declared for the
-program, and three formats with options of theirs. It is searched and reported by the services, as for a user, and
-each report is compared with what the program itself prints of the same file. Results are kept from draw to draw,
-so that reused ones are compared as well.
+program, and three formats with options of theirs; with ``--rare`` also what `rare_draws` has. It is searched and
+reported by the services, as for a user, and each report is compared with what the program itself prints of the same
+file. Results are kept from draw to draw, so that reused ones are compared as well.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ from multiblast.services import Services  # noqa: E402
 from tests.exactness.drawn_queries import DATA, draw_query, laid_out, with_lower_case  # noqa: E402
 from tests.exactness.listed_exceptions import is_listed  # noqa: E402
 from tests.exactness.odd_databases import MASKS, build_odd_database  # noqa: E402
+from tests.exactness.rare_draws import RARE, build_rare_databases, made_rare  # noqa: E402
 from tests.support.people import ADMINISTRATOR  # noqa: E402
 from tests.support.profile_databases import build_profile_databases  # noqa: E402
 
@@ -129,7 +130,7 @@ def _options(program: str) -> dict[str, Option]:
 
 
 def draw(seed: str) -> Draw:
-    """Draw until the format's options fit together."""
+    """Return the draw of a seed; a rare one if that begins so."""
     rng = random.Random(seed)
     program = rng.choice(sorted(DATABASES))
     drawable = [option for option in _options(program).values() if option.name not in NOT_DRAWN]
@@ -142,7 +143,8 @@ def draw(seed: str) -> Draw:
     names = [name for name in names if not FORMATS[name].programs or program in FORMATS[name].programs]
     formats = tuple(_formatting(name, program, rng, options) for name in rng.sample(names, FORMATS_PER_DRAW))
     drawn = Draw(seed, program, rng.choice(DATABASES[program]), options, draw_query(program, rng), formats)
-    return _varied(drawn, random.Random(f"{seed} seldom"))
+    drawn = _varied(drawn, random.Random(f"{seed} seldom"))
+    return made_rare(drawn, _options(program), random.Random(f"{seed} more")) if seed.startswith(RARE) else drawn
 
 
 def _varied(drawn: Draw, rng: random.Random) -> Draw:
@@ -305,7 +307,7 @@ class Place:
         with tempfile.TemporaryDirectory() as name:
             directory = Path(name)
             query = directory / "query.fasta"
-            query.write_text(drawn.query)
+            query.write_bytes(drawn.query.encode())
             report = directory / "out" / f"report.{formatting.row.extension}"
             report.parent.mkdir()
             databases = " ".join(str(self.databases / name) for name in drawn.databases.split())
@@ -348,15 +350,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--random", type=int, default=100, help="how many draws")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rare", action="store_true", help="draw what is rare, too")
     parser.add_argument("--only", type=int, help="this draw alone, shown whole")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
     numbers = range(arguments.random) if arguments.only is None else [arguments.only]
     outcomes, refusals = Counter[str](), Counter[str]()
+    start = f"{RARE if arguments.rare else ''}{arguments.seed}"
     with tempfile.TemporaryDirectory(prefix="multiblast-") as name:
-        Place(Path(name)).build()
+        place = Place(Path(name))
+        place.build()
+        if arguments.rare:
+            build_rare_databases(place.databases)
         with ProcessPoolExecutor(arguments.workers, initializer=_enter, initargs=(Path(name),)) as pool:
-            seeds = {pool.submit(examine, seed): seed for seed in (f"{arguments.seed}-{n}" for n in numbers)}
+            seeds = {pool.submit(examine, seed): seed for seed in (f"{start}-{n}" for n in numbers)}
             for future in as_completed(seeds):
                 outcome, lines = future.result()
                 outcomes[outcome] += 1
