@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 from uuid import UUID
 
+from httpx import HTTPError
 from prefect.artifacts import (
     acreate_markdown_artifact,
     acreate_progress_artifact,
@@ -23,7 +24,8 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.client.schemas.filters import ArtifactFilter
 from prefect.client.schemas.objects import FlowRun, State, StateDetails
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, PrefectException
+from prefect.logging import get_run_logger
 from prefect.runtime import deployment, flow_run
 from prefect.settings import get_current_settings
 from prefect.states import Cancelled, Crashed
@@ -222,6 +224,29 @@ def file_link(report_id: str, key: str, name: str) -> str:
         return f"[open]({address}?download=false) · [download]({address})"
     location = location_of(key, name)
     return f"[download, for a day]({location})" if location.startswith("http") else f"`{location}`"
+
+
+class PluginProgress:
+    """The progress of a plugin on its run's page."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._artifact: UUID | None = None
+
+    def show(self, percent: float, text: str) -> None:
+        """Show how far the plugin is; if the server is away, the log says so."""
+        try:
+            with get_client(sync_client=True) as client:
+                if self._artifact is not None:
+                    client.update_artifact(self._artifact, ArtifactUpdate(data=percent, description=text))
+                    return
+                of_run = UUID(flow_run.id)
+                made = ArtifactCreate(
+                    key=self._key, type="progress", data=percent, description=text, flow_run_id=of_run
+                )
+                self._artifact = client.create_artifact(made).id
+        except (HTTPError, PrefectException) as error:
+            get_run_logger().warning("The progress of the plugin was not shown: %s", error)
 
 
 async def run_form(deployed: str, filled_in: Mapping[str, Any]) -> str:

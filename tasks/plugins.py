@@ -8,18 +8,17 @@ import time
 from collections.abc import Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass
+from math import inf
 from threading import Thread
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
-from httpx import HTTPError
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.context import TaskRunContext
-from prefect.exceptions import PrefectException, TerminationSignal
+from prefect.exceptions import TerminationSignal
 from prefect.flow_runs import resume_flow_run, suspend_flow_run
 from prefect.input import RunInput
 from prefect.logging import get_run_logger
@@ -36,7 +35,7 @@ from multiblast.plugins.forms import answer_model
 from multiblast.plugins.rounds import Progress
 from multiblast.plugins.run import PluginRun, Stop
 from tasks.notices import signing_secret
-from tasks.page import location_of, run_form, show_markdown, show_table
+from tasks.page import PluginProgress, location_of, run_form, show_markdown, show_table
 from tasks.recovery import cancel_at_once
 from tasks.registry import record_if_wanted
 from tasks.runs import RETRY_IF_TRANSIENT, best_effort, requester, upload_directory
@@ -106,23 +105,8 @@ async def run_rounds(job_id: str, coupling: str = "") -> PluginJob:
     set_job(job_id)
     jobs = services().plugin_jobs
     run = jobs.run(job_id, run_id=str(flow_run.id or ""), coupling=coupling)
-    plugin = jobs.jobs.plugin(job_id).plugin
     try:
-        number = 1
-        while await _begun(run, number):
-            await asyncio.to_thread(send_webhooks)
-            is_over = await asyncio.to_thread(run.is_over, number)
-            stop = _run_round.with_options(refresh_cache=not is_over)(job_id, number, plugin, coupling)
-            if stop.end == "done":
-                break
-            waits = run.stopped_at() == stop  # rounds before were answered
-            if stop.end == "call" and waits:
-                child = await asyncio.to_thread(jobs.called, job_id, stop)
-                await run_rounds(child, coupling)
-                await asyncio.to_thread(run.answer, number, {}, child=child)
-            elif stop.end == "ask" and waits:
-                await _ask(job_id, stop)
-            number += 1
+        await _do_rounds(run)
         record_if_wanted(job_id)
     except TerminationSignal:
         cancel_at_once(str(flow_run.id))
@@ -138,11 +122,36 @@ async def run_rounds(job_id: str, coupling: str = "") -> PluginJob:
     return run.ended()
 
 
+async def _do_rounds(run: PluginRun) -> None:
+    job_id, coupling = run.job_id, run.coupling
+    plugin = services().plugin_jobs.jobs.plugin(job_id).plugin
+    number = 1
+    while await _begun(run, number):
+        await asyncio.to_thread(send_webhooks)
+        is_over = await asyncio.to_thread(run.is_over, number)
+        stop = _run_round.with_options(refresh_cache=not is_over)(job_id, number, plugin, coupling)
+        if stop.end == "done":
+            return
+        if run.stopped_at() == stop:  # rounds before were answered
+            await _answer(run, stop)
+        number += 1
+
+
 async def _begun(run: PluginRun, number: int) -> bool:
     """Return whether there is a round of this number to do or to show, once the job runs."""
     if await asyncio.to_thread(run.is_over, number):
         return True
     return await asyncio.to_thread(run.begin)
+
+
+async def _answer(run: PluginRun, stop: Stop) -> None:
+    """Run the plugin that a round calls for, or ask a person."""
+    if stop.end == "ask":
+        await _ask(run.job_id, stop)
+        return
+    child = await asyncio.to_thread(services().plugin_jobs.called, run.job_id, stop)
+    await run_rounds(child, run.coupling)
+    await asyncio.to_thread(run.answer, stop.number, {}, child=child)
 
 
 def _round_key(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
@@ -271,10 +280,8 @@ class _Shown:
     """What a plugin reports: lines of the log, and a progress that is brought up to date at most every 2 s."""
 
     def __init__(self, job_id: str) -> None:
-        self._job_id, self._progress, self._at = job_id, None, 0.0
+        self._progress, self._at = PluginProgress(f"progress-{job_id:.8}"), -inf
         self._sending: Thread | None = None
-
-    _progress: UUID | None
 
     def show(self, what: Progress | str) -> None:
         """Show a line or a progress; if the server is away, the log alone does."""
@@ -283,21 +290,11 @@ class _Shown:
             return
         length = what.target - what.start
         share = 100 * min(1.0, max(0.0, (what.value - what.start) / length)) if length else 100.0
-        if self._progress is not None and share < 100 and time.monotonic() - self._at < _PERIOD_S:  # noqa: PLR2004 - percent
+        if share < 100 and time.monotonic() - self._at < _PERIOD_S:  # noqa: PLR2004 - percent
             return
         self._at = time.monotonic()
         self._send_webhooks()
-        text = f"{what.value:g} of {what.target:g} {what.unit}".strip()
-        try:
-            with get_client(sync_client=True) as client:
-                if self._progress is not None:
-                    client.update_artifact(self._progress, ArtifactUpdate(data=share, description=text))
-                    return
-                key, run = f"progress-{self._job_id:.8}", UUID(flow_run.id)
-                made = ArtifactCreate(key=key, type="progress", data=share, description=text, flow_run_id=run)
-                self._progress = client.create_artifact(made).id
-        except (HTTPError, PrefectException) as error:
-            get_run_logger().warning("The progress of the plugin was not shown: %s", error)
+        self._progress.show(share, what.text)
 
     def _send_webhooks(self) -> None:
         """Send what has changed, in a thread: the receiver may be slow, and the plugin is watched here."""

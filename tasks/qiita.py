@@ -10,12 +10,9 @@ from contextvars import copy_context
 from typing import Any
 from uuid import UUID
 
-from httpx import HTTPError
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
-from prefect.exceptions import PrefectException
+from prefect.client.orchestration import get_client
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Cancelled
@@ -25,7 +22,7 @@ from multiblast.environment import HTTP_URL
 from multiblast.errors import InvalidInputError, Problem
 from multiblast.gateway.qiita import Output, QiitaPluginError, named_plugin, read_work, run_plugin
 from multiblast.programs import throttled
-from tasks.page import show_table
+from tasks.page import PluginProgress, show_table
 from tasks.runs import leave_as
 
 _ASK_S = 3.0
@@ -115,29 +112,15 @@ class _Steps:
     """What a plugin says it is at: a line of the log each, and a progress of those that are counted."""
 
     def __init__(self) -> None:
-        self._progress: UUID | None = None
+        self._progress = PluginProgress(f"plugin-{flow_run.id:.8}")
 
     def show(self, step: str) -> None:
         """Show a step; if the server is away, the log alone does."""
         text = " ".join(step.split())[:_LONGEST_STEP]  # whatever a plugin says is one line
         get_run_logger().info("plugin: %s", text)
         counted = _OF.search(text)
-        if counted is None or not 0 < (number := int(counted[1])) <= (total := int(counted[2])):
-            return
-        share = 100 * (number - 1) / total  # a plugin says it when it begins
-        try:
-            with get_client(sync_client=True) as client:
-                self._update(client, share, text)
-        except (HTTPError, PrefectException) as error:
-            get_run_logger().warning("The progress of the plugin was not shown: %s", error)
-
-    def _update(self, client: SyncPrefectClient, share: float, text: str) -> None:
-        if self._progress is not None:
-            client.update_artifact(self._progress, ArtifactUpdate(data=share, description=text))
-            return
-        run = UUID(flow_run.id)
-        made = ArtifactCreate(key=f"plugin-{run!s:.8}", type="progress", data=share, description=text, flow_run_id=run)
-        self._progress = client.create_artifact(made).id
+        if counted is not None and 0 < (number := int(counted[1])) <= (total := int(counted[2])):
+            self._progress.show(100 * (number - 1) / total, text)  # a plugin says it when it begins
 
 
 def _address() -> str:

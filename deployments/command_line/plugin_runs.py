@@ -242,9 +242,8 @@ def _showing(plugin: str) -> Iterator[Any]:
             if isinstance(what, str):
                 progress.console.print(Text(what, "dim"))
                 return
-            text = f"{what.value:g} of {what.target:g} {what.unit}".strip()
             done, length = abs(what.value - what.start), abs(what.target - what.start)
-            progress.update(bar, total=length or None, completed=done, text=escape(text))
+            progress.update(bar, total=length or None, completed=done, text=escape(what.text))
 
         yield note
 

@@ -45,6 +45,11 @@ class Progress:
     target: float = 100
     unit: str = "%"
 
+    @property
+    def text(self) -> str:
+        """How far it is, such as ``3 of 10 files``."""
+        return f"{self.value:g} of {self.target:g} {self.unit}".strip()
+
 
 Note = Callable[[Progress | str], None]
 """Called with progress, or a line of the log."""

@@ -19,6 +19,7 @@ from multiblast.errors import ConflictError, InvalidInputError, NotFoundError
 from multiblast.jobs import ACTIVE
 from multiblast.plugins.chains import Made
 from multiblast.plugins.description import Description
+from multiblast.plugins.events import Progress
 from multiblast.plugins.forms import localized
 from multiblast.plugins.parameters import Parameter
 from web.files import file_answer
@@ -227,12 +228,11 @@ def _progress(details: PluginDetails) -> dict[str, Any] | None:
     """Return how far a job is, as an element ``progress`` and a text have it."""
     if details.progress is None:
         return None
-    value, start, target = (float(details.progress[name]) for name in ("value", "start", "target"))
-    length, done = target - start, value - start
+    progress = Progress(**details.progress)
+    length, done = progress.target - progress.start, progress.value - progress.start
     if length < 0:  # it counts down
         length, done = -length, -done
-    text = f"{value:g} of {target:g} {details.progress['unit']}".strip()
-    return {"max": f"{length or 1:g}", "value": f"{min(max(0.0, done), length or 1):g}", "text": text}
+    return {"max": f"{length or 1:g}", "value": f"{min(max(0.0, done), length or 1):g}", "text": progress.text}
 
 
 def _again(details: PluginDetails) -> str:
