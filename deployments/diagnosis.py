@@ -71,7 +71,7 @@ def diagnose_gateway(url: str, site_key: str) -> Iterator[Finding]:
     if answer.status_code == httpx.codes.FORBIDDEN:
         yield Finding("site key", Verdict.OK, "the gateway takes it")
     else:
-        remedy = f"have the site added anew there, and set {SITE_KEY} to what that prints"
+        remedy = f"have the site added again there, and set {SITE_KEY} to what that prints"
         yield Finding("site key", Verdict.FAIL, f"the gateway refuses it (answer {answer.status_code})", remedy)
 
 

@@ -218,7 +218,7 @@ def status() -> int:
         _console.print(f"{process.name:8} {state}; its log: {environment.log_file(process.name)}")
     complete = stack.complete
     addresses = f"Open [bold]{stack.web}[/bold] to search, [bold]{stack.page}[/bold] for Prefect's pages."
-    _console.print(addresses if complete else f"Not complete; `{stack.command}` starts it anew.")
+    _console.print(addresses if complete else f"Not complete; `{stack.command}` starts it again.")
     return 0 if complete else 1
 
 

@@ -30,7 +30,7 @@ _PATIENCE = timedelta(minutes=5)  # with a run that a worker is starting
 _GRACE = timedelta(minutes=1)  # for a run that is being cancelled: a worker kills it after half of that
 _AGAIN = re.compile(r"again-(\d+)-")  # how the idempotency key of a run in place of another begins
 _REMEMBERED = timedelta(days=1)  # a run that crashed
-_REFUSED = "It died before its job began, and its form, which has changed, does not take it again: start it anew."
+_REFUSED = "It died before its job began, and its form, which has changed, no longer takes it: start it again."
 _SUBMISSIONS = [
     "submit-query",
     *(f"submit-{program}" for program in PROGRAMS),

@@ -23,7 +23,7 @@ Settings are fields of Prefect blocks: forms under *Blocks* in the browser, or a
 blocks called `default` count; `make up` registers them with the defaults, which are also what holds without a server.
 A running worker sees a change within a minute.
 
-Python, and Prefect's own commands, have to be told which server is meant, here that of `make up`:
+Python, and Prefect's own commands, need the address of the server, here that of `make up`:
 
 ```console
 $ export PREFECT_API_URL=http://127.0.0.1:4200/api

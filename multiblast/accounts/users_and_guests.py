@@ -147,7 +147,7 @@ def _guest(session: Session, token: str) -> tables.Guest:
     found = session.exec(select(tables.Guest).where(tables.Guest.token_hash == hash_of(token))).first()
     if found is None:
         raise NotAllowedError(
-            "this token is unknown: see that it is whole, ask the administrator for one, or be a guest anew"
+            "this token is unknown: check that it is whole, ask the administrator for one, or start as a new guest"
         )
     return found
 

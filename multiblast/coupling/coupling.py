@@ -105,7 +105,7 @@ class StoreCoupling:
             raise ObjectMissingError(key) from error
         found = _of_tree(reference.url, tree, manifest, reference.name)
         if reference.sha256 not in {"", found.sha256}:
-            raise StoreError(f"the directory {key!r} is not what was sent, by its sha256: push it anew")
+            raise StoreError(f"the directory {key!r} is not what was sent, by its sha256: push it again")
         _build(tree, path, partial(self._bring, store, key))
 
     def _fetch_file(self, store: Store, key: str, path: Path, digest: str, size_bytes: int = -1) -> None:

@@ -70,7 +70,7 @@ class Tree:
             tree = cls(files, tuple(found["directories"]))
             tree.check()
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise StoreError(f"{name!r} is not the manifest of a directory: {error}; push it anew") from error
+            raise StoreError(f"{name!r} is not the manifest of a directory: {error}; push it again") from error
         return tree, data
 
     def to_json(self) -> bytes:

@@ -157,7 +157,7 @@ class Uploads:
         except FileNotFoundError:
             facts = {}
         if facts.get("ticket") != ticket:
-            raise NotFoundError("upload", upload_id[:40], "begin it anew")
+            raise NotFoundError("upload", upload_id[:40], "begin it again")
         with suppress(FileNotFoundError):
             # After a loss of power the note of what is here may have survived what it is about.
             facts["offset"] = min(int((place / _OFFSET).read_bytes()), (place / _DATA).stat().st_size)
@@ -196,7 +196,7 @@ class Uploads:
             found = sha256_of_rest(file)
             if found != upload.sha256:
                 shutil.rmtree(place)
-                raise BrokenPieceError("the whole is not what was announced: its SHA-256 is another one; send it anew")
+                raise BrokenPieceError("the whole is not what was announced: its SHA-256 is another one; send it again")
             file.seek(0)
             yield file
             shutil.rmtree(place)
@@ -233,12 +233,12 @@ class Uploads:
         try:
             file = (place / _DATA).open("r+b", buffering=0)
         except FileNotFoundError:
-            raise NotFoundError("upload", place.name, "begin it anew") from None
+            raise NotFoundError("upload", place.name, "begin it again") from None
         with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise BusyError("another piece of this upload arrives now: wait until it has ended") from None
             if not (place / _DATA).exists():  # removed by who held it before
-                raise NotFoundError("upload", place.name, "begin it anew")
+                raise NotFoundError("upload", place.name, "begin it again")
             yield file

@@ -60,7 +60,7 @@ def _facts(description: Description) -> str:
     if description.run.network:
         facts.append("Uses the network.")
     if not description.run.cache:
-        facts.append("Is done anew each time.")
+        facts.append("Is run each time.")
     return " ".join(facts)
 
 

@@ -38,7 +38,7 @@ def _slow(options: Options) -> Iterator[str]:
     """Yield what makes a search take many times as long as usual; measured with blastp and blastn 2.12.0."""
     word, threshold = options.value("word_size"), options.value("threshold")
     if options.value("use_sw_tback"):
-        yield "use_sw_tback takes 2 to 10 times as long: each hit is aligned anew by full Smith-Waterman"
+        yield "use_sw_tback takes 2 to 10 times as long: each hit is aligned again by full Smith-Waterman"
     if options.program == "blastn" and word is not None and word < _SHORT_WORD:
         yield (
             f"word_size {word} is extremely slow: each letter less makes about four times as many places to look at; "

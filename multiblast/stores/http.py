@@ -207,7 +207,7 @@ class _Fetched(PieceReader):
             wanted = {"Range": f"bytes={self._at}-{self._end - 1}"} | ({"If-Range": self._tag} if self._tag else {})
             answer = self._held.enter_context(self._client.stream("GET", self._path, key=self._key, headers=wanted))
             if self._tag and answer.status_code != httpx.codes.PARTIAL_CONTENT:
-                raise StoreError(f"{self._key!r} was replaced while it was fetched: fetch it anew")
+                raise StoreError(f"{self._key!r} was replaced while it was fetched: fetch it again")
             self._tag = answer.headers.get("etag", "")
             self._pieces = answer.iter_raw(CHUNK_BYTES)
         return next(self._pieces, b"")

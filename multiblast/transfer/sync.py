@@ -150,7 +150,7 @@ def _copy(store: Store, targets: Targets, database: Published, progress: OnProgr
     found = targets.at(incoming / database.name, database.site, database.target, database.molecule)
     if found.fingerprint != database.fingerprint:
         shutil.rmtree(incoming)
-        raise StoreError(f"what came of {database.display} is not what was published: sync again, or publish it anew")
+        raise StoreError(f"what came of {database.display} is not what was published: sync again, or publish it again")
     note = targets.note(found)
     if note.exists():
         _remove(targets, Published.from_json(note.read_bytes()))
@@ -172,7 +172,7 @@ def _fetch(store: Store, file: PublishedFile, path: Path) -> Iterator[int]:
                 yield output.tell()
     if sha256_of(path) != file.sha256:
         path.unlink()
-        raise StoreError(f"what came of {file.key} is not what was published: sync again, or publish it anew")
+        raise StoreError(f"what came of {file.key} is not what was published: sync again, or publish it again")
     yield file.size_bytes
 
 

@@ -196,4 +196,4 @@ def test_run_with_what_its_form_refuses_now_is_left_and_others_are_replaced(
     refused, run = made.json()["id"], start(prefect_api, "rescan-targets", state="PENDING")
     assert replace(live, run)[1] >= 1
     assert follow(prefect_api, run)
-    assert read(prefect_api, refused)["state"]["message"].endswith("does not take it again: start it anew.")
+    assert read(prefect_api, refused)["state"]["message"].endswith("no longer takes it: start it again.")

@@ -52,6 +52,6 @@ def test_what_ended_is_started_again_by_its_own_command_only(tmp_path: Path) -> 
     record.write_text(json.dumps({"port": ended.port, "processes": [process], "ready": True, "profile": "full"}))
     command = f"`make up PORT={ended.port} PROFILE=full`"
     code, said = ended.run("status")
-    assert (code, said.splitlines()[-1]) == (1, f"Not complete; {command} starts it anew.")
+    assert (code, said.splitlines()[-1]) == (1, f"Not complete; {command} starts it again.")
     code, said = ended.run("up")
     assert (code, said) == (1, f"What runs was started by {command}: type that, or `make down` before another.\n")

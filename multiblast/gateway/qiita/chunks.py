@@ -104,7 +104,7 @@ class Chunks(Uploads):
         with self._locked(place) as file:
             facts = self._facts(place)
             if facts is None or facts.is_kept:
-                raise NotFoundError("upload", key[:200], "send it anew")
+                raise NotFoundError("upload", key[:200], "send it again")
             file.truncate(facts.end)
             found = sha256_of_rest(file)
             file.seek(0)

@@ -98,7 +98,7 @@ class QiitaVisit:
         """
         # The client repeats a request with a file that it has read already, and so sends nothing.
         if not size and self.visit.gateway.tickets.has_broken_off(self.visit.grant.ticket, key):
-            raise BrokenPieceError(f"no bytes came for {key!r}, after a push of it that broke off: push it anew")
+            raise BrokenPieceError(f"no bytes came for {key!r}, after a push of it that broke off: push it again")
         self.visit.keep(key, data, size, sha256)
 
     def push_chunk(self, path: str, chunk: Chunk, data: BinaryIO) -> str:

@@ -130,7 +130,7 @@ class Pull(Transfer):
             if theirs is None or not self._are_one(ours, theirs):
                 self._copies.forget()
                 summary.notes.append(f"{self._remote.name} is not as it was at the last exchange: it was restored, "
-                                     "emptied or changed, and what is here is compared with it anew")  # fmt: skip
+                                     "emptied or changed, and what is here is compared with it again")  # fmt: skip
                 return
 
     def _are_one(self, ours: Row, theirs: Row) -> bool:
