@@ -20,7 +20,6 @@ from multiblast.environment import GATEWAY, SITE_KEY
 from multiblast.errors import MultiblastError
 from multiblast.installation import Installation
 from multiblast.services import Services
-from multiblast.settings import home
 from multiblast.targets import Targets
 from multiblast.upkeep.diagnosis import Finding, Verdict, diagnose, diagnose_machine
 from multiblast.upkeep.plugin_diagnosis import diagnose_plugins
@@ -83,9 +82,7 @@ def _examine_elsewhere(url: str) -> Iterator[Finding]:
         yield from diagnose_server(api_url, __version__)
     else:
         yield Finding("Prefect", Verdict.FAIL, "its address is not known", "set PREFECT_API_URL")
-    root = home() / "targets"
-    root.mkdir(parents=True, exist_ok=True)
-    yield from diagnose_machine(Installation(), Targets(root))
+    yield from diagnose_machine(Installation(), Targets.own())
 
 
 def _look_at_server() -> Iterator[Finding]:

@@ -13,7 +13,6 @@ from multiblast.installation import Installation
 from multiblast.object_kinds import ObjectKind
 from multiblast.search import Resolver
 from multiblast.search.orders import Done, Order, perform, showing_life
-from multiblast.settings import home
 from multiblast.stores import Store
 from multiblast.stores.gateway_client import site_grants
 from multiblast.stores.http import HttpStore
@@ -64,9 +63,7 @@ def perform_here(order: Order, by: StoreCoupling, host: str) -> Done:
         InvalidInputError, NotFoundError: this machine does not have the databases.
         ConflictError: it has others of their names, or another version of BLAST+.
     """
-    root = home() / "targets"
-    root.mkdir(parents=True, exist_ok=True)
-    targets = Targets(root)
+    targets = Targets.own()
     resolver = Resolver(Installation(), targets)
     try:
         return perform(order, resolver, by, host)
