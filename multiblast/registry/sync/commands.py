@@ -9,8 +9,9 @@ from pathlib import Path
 from sqlmodel import select
 
 from multiblast.errors import InvalidInputError
+from multiblast.registry.config.reader import load_config
 from multiblast.registry.config.schema import Config
-from multiblast.registry.config.working_config import load_config, matches
+from multiblast.registry.config.working_config import matches
 from multiblast.registry.local.items import find_items, label, names_of
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.local.users import RegistryUser

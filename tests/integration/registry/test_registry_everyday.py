@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from multiblast.errors import InvalidInputError, NotFoundError
 from multiblast.registry.config.document import read_document
-from multiblast.registry.config.working_config import load_config
+from multiblast.registry.config.reader import load_config
 from multiblast.registry.local.descriptions import Description, describe
 from multiblast.registry.local.items import find_items
 from multiblast.registry.local.users import bind
