@@ -24,9 +24,9 @@ from multiblast.registry.api.local_api import LocalApi
 from multiblast.registry.local.records import record_product
 from multiblast.registry.local.registry import Registry, open_database
 from multiblast.registry.local.users import bind
+from multiblast.registry.model.local_tables import Staged
 from multiblast.registry.model.names import ProductName
 from multiblast.registry.model.rows import DataProductRow
-from multiblast.registry.model.tables import Staged
 from multiblast.registry.remotes.rest import RestRegistry
 from multiblast.registry.sync.commands import pull, push
 from multiblast.registry.sync.summary import TransferSummary

@@ -16,8 +16,8 @@ from multiblast.database import UtcDateTime
 from multiblast.errors import InvalidInputError, Problem, collecting
 from multiblast.registry.local.registry import like_pattern
 from multiblast.registry.model.kinds import BACK_REFERENCES, KINDS, Kind
+from multiblast.registry.model.local_tables import User, UserAuthor
 from multiblast.registry.model.names import check_name, check_namespace
-from multiblast.registry.model.tables import User, UserAuthor
 
 USERS = Kind("users", User, ("username",), {}, {}, (("username",),))
 USER_AUTHOR = Kind("user_author", UserAuthor, (), {"user": "users", "author": "author"}, {}, (("user",),))

@@ -29,8 +29,9 @@ from multiblast.registry.local.secrets import Secrets
 from multiblast.registry.local.unfinished import UnfinishedRun
 from multiblast.registry.local.users import RegistryUser
 from multiblast.registry.model.kinds import KINDS, Kind
+from multiblast.registry.model.local_tables import RemoteCopy, Staged
 from multiblast.registry.model.rows import ROWS, write_time
-from multiblast.registry.model.tables import ComponentIssue, RemoteCopy, Staged, StorageRoot
+from multiblast.registry.model.tables import ComponentIssue, StorageRoot
 
 _PAGE = 100
 _LARGEST_PAGE = 1000

@@ -15,7 +15,7 @@ from sqlmodel import Session, col, select
 from multiblast.database import among
 from multiblast.errors import ConflictError, ObjectMissingError, StoreError
 from multiblast.files import replacing
-from multiblast.registry.model.tables import StoredFile
+from multiblast.registry.model.local_tables import StoredFile
 from multiblast.stores import Store
 from multiblast.stores.base import chunks
 

@@ -14,6 +14,7 @@ from sqlmodel import Session, col, select
 
 from multiblast.errors import ConflictError, InvalidInputError, Problem
 from multiblast.registry.local.registry import Registry, number_of
+from multiblast.registry.model.local_tables import User, UserAuthor
 from multiblast.registry.model.names import WILDCARDS, ProductName, check_namespace
 from multiblast.registry.model.tables import (
     Author,
@@ -30,8 +31,6 @@ from multiblast.registry.model.tables import (
     ObjectComponent,
     StorageLocation,
     StorageRoot,
-    User,
-    UserAuthor,
 )
 
 

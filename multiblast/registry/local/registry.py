@@ -21,16 +21,9 @@ from multiblast.files import make_private
 from multiblast.registry.local.files import Checksums, Files
 from multiblast.registry.local.secrets import split_password
 from multiblast.registry.model.kinds import KINDS, Kind, ListField
+from multiblast.registry.model.local_tables import StoredFile
 from multiblast.registry.model.rows import ROWS, Creation, DataProductRow, Fields, FileLocation, Id, Row, RowT
-from multiblast.registry.model.tables import (
-    DataProduct,
-    Namespace,
-    NumberedTable,
-    Object,
-    StorageLocation,
-    StorageRoot,
-    StoredFile,
-)
+from multiblast.registry.model.tables import DataProduct, Namespace, NumberedTable, Object, StorageLocation, StorageRoot
 from multiblast.settings import home
 from multiblast.stores import LocalStore, Store
 

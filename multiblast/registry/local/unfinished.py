@@ -20,16 +20,14 @@ from multiblast.database import among
 from multiblast.files import contained
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.model.kinds import KINDS
+from multiblast.registry.model.local_tables import RemoteCopy, Staged, StoredFile
 from multiblast.registry.model.tables import (
     CodeRunInput,
     CodeRunOutput,
     DataProduct,
     NumberedTable,
     ObjectComponent,
-    RemoteCopy,
-    Staged,
     StorageLocation,
-    StoredFile,
 )
 
 _LINES = "unfinished"  # the directory of the lists

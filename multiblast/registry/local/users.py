@@ -14,8 +14,9 @@ from multiblast.errors import InvalidInputError, NotFoundError
 from multiblast.registry.local.records import author_id, namespace_id
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.local.secrets import Secrets
+from multiblast.registry.model.local_tables import User, UserAuthor
 from multiblast.registry.model.names import check_name
-from multiblast.registry.model.tables import Author, User, UserAuthor
+from multiblast.registry.model.tables import Author
 
 USER_VARIABLE = "MULTIBLAST_REGISTRY_USER"
 _TOKEN_BYTES = 20  # 40 hexadecimal digits, as FAIR registries have them

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol, Self, TypeVar, cast
 from pydantic import BaseModel, Field
 
 from multiblast.registry.model.kinds import KINDS
-from multiblast.registry.model.tables import StoredFile
+from multiblast.registry.model.local_tables import StoredFile
 from multiblast.registry.model.values import (
     Extension,
     Hash,

@@ -13,9 +13,9 @@ from multiblast.database import utc_now
 from multiblast.errors import InvalidInputError, NotFoundError
 from multiblast.registry.local.registry import Registry, open_database
 from multiblast.registry.local.secrets import Secrets, address_of, shown, split_password, with_password
+from multiblast.registry.model.local_tables import RemoteRegistry
 from multiblast.registry.model.names import check_name
 from multiblast.registry.model.rows import Endpoint
-from multiblast.registry.model.tables import RemoteRegistry
 from multiblast.registry.remotes.public_view import PublicView
 from multiblast.registry.remotes.rest import RestRegistry
 from multiblast.stores import Store, open_store

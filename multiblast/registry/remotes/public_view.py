@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from multiblast.registry.local.registry import Registry
+from multiblast.registry.model.local_tables import StoredFile
 from multiblast.registry.model.rows import (
     DataProductRow,
     ExternalObjectRow,
@@ -25,7 +26,6 @@ from multiblast.registry.model.rows import (
     StorageLocationRow,
     StorageRootRow,
 )
-from multiblast.registry.model.tables import StoredFile
 
 SHOWN_ROOT = "shown"
 _SHOWN_OF_PRIVATE = {"object_component", "data_product", "code_run"}

@@ -18,6 +18,7 @@ from multiblast.errors import ConflictError, InvalidInputError, MultiblastError,
 from multiblast.files import hashed
 from multiblast.registry.local.files import checksums
 from multiblast.registry.model.kinds import KINDS, Kind
+from multiblast.registry.model.local_tables import StoredFile
 from multiblast.registry.model.rows import (
     ROWS,
     Creation,
@@ -28,7 +29,6 @@ from multiblast.registry.model.rows import (
     StorageRootRow,
     write_time,
 )
-from multiblast.registry.model.tables import StoredFile
 from multiblast.registry.remotes.answers import (
     SignedLink,
     parse_answer,

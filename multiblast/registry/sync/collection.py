@@ -22,6 +22,7 @@ from multiblast.registry.local.registry import Registry
 from multiblast.registry.local.unfinished import undo_killed_runs
 from multiblast.registry.local.users import bound_users
 from multiblast.registry.model.kinds import DETAILS, KINDS
+from multiblast.registry.model.local_tables import RemoteCopy, Staged, StoredFile
 from multiblast.registry.model.names import ProductName, usable_extension
 from multiblast.registry.model.rows import (
     ROWS,
@@ -36,7 +37,7 @@ from multiblast.registry.model.rows import (
     Row,
     StorageLocationRow,
 )
-from multiblast.registry.model.tables import RegistryTable, RemoteCopy, Staged, StorageLocation, StorageRoot, StoredFile
+from multiblast.registry.model.tables import RegistryTable, StorageLocation, StorageRoot
 from multiblast.registry.sync.presence import State, files_at, presence
 from multiblast.registry.sync.row_graph import RowGraph, collect_rows
 

@@ -15,9 +15,9 @@ from multiblast.registry.config.working_config import matches
 from multiblast.registry.local.items import find_items, label, names_of
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.local.users import RegistryUser
+from multiblast.registry.model.local_tables import Staged
 from multiblast.registry.model.names import ProductName, resolve_version
 from multiblast.registry.model.rows import CodeRunRow, DataProductRow, Endpoint, ObjectRow
-from multiblast.registry.model.tables import Staged
 from multiblast.registry.remotes.connection import RetryPolicy
 from multiblast.registry.sync.pull import Pull
 from multiblast.registry.sync.push import Push

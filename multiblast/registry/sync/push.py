@@ -13,8 +13,8 @@ from multiblast.ids import digest
 from multiblast.registry.local.items import Item, label
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.local.secrets import SecretSearch, known_secrets
+from multiblast.registry.model.local_tables import Staged, StoredFile
 from multiblast.registry.model.rows import CodeRunRow, Endpoint, Id, ObjectRow, Row, StorageLocationRow
-from multiblast.registry.model.tables import Staged, StoredFile
 from multiblast.registry.remotes.known import Remotes
 from multiblast.registry.remotes.public_view import SHOWN_ROOT, PublicView
 from multiblast.registry.sync.row_graph import RowGraph, collect_rows

@@ -10,8 +10,8 @@ from sqlmodel import col, select
 
 from multiblast.database import among, insert_missing
 from multiblast.registry.local.registry import Registry
+from multiblast.registry.model.local_tables import RemoteCopy, RemoteMark
 from multiblast.registry.model.rows import Id, Row
-from multiblast.registry.model.tables import RemoteCopy, RemoteMark
 
 
 class RemoteCopies:

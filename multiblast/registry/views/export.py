@@ -19,9 +19,9 @@ from rocrate.rocrate import ROCrate
 from multiblast.files import contained
 from multiblast.registry.local.items import find_items, label
 from multiblast.registry.local.registry import Registry
+from multiblast.registry.model.local_tables import StoredFile
 from multiblast.registry.model.names import usable_extension
 from multiblast.registry.model.rows import AuthorRow, CodeRunRow, FileTypeRow, Id, ObjectRow, write_time
-from multiblast.registry.model.tables import StoredFile
 from multiblast.registry.remotes.public_view import PublicView
 from multiblast.registry.sync.row_graph import collect_rows
 from multiblast.registry.views.graph import provenance_svg

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from sqlmodel import select
 
 from multiblast.registry.local.registry import Registry
+from multiblast.registry.model.local_tables import Staged
 from multiblast.registry.model.names import ProductName
 from multiblast.registry.model.rows import (
     CodeRunRow,
@@ -19,7 +20,6 @@ from multiblast.registry.model.rows import (
     StorageLocationRow,
     write_time,
 )
-from multiblast.registry.model.tables import Staged
 
 
 @dataclass(frozen=True, slots=True)

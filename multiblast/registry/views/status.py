@@ -10,13 +10,14 @@ from sqlmodel import col, select
 from multiblast.errors import MultiblastError, ObjectMissingError
 from multiblast.registry.local.items import Item, everything, find_items, label
 from multiblast.registry.local.registry import Registry
+from multiblast.registry.model.local_tables import Staged, StoredFile
 from multiblast.registry.model.rows import (
     Endpoint,
     ObjectRow,
     StorageLocationRow,
     StorageRootRow,
 )
-from multiblast.registry.model.tables import Staged, StorageLocation, StorageRoot, StoredFile
+from multiblast.registry.model.tables import StorageLocation, StorageRoot
 from multiblast.registry.sync.presence import Presence, State, presence
 from multiblast.registry.sync.summary import ItemResult, Outcome, TransferSummary
 

@@ -28,6 +28,7 @@ from multiblast.registry.local.records import (
 from multiblast.registry.local.registry import Registry, open_database
 from multiblast.registry.local.users import RegistryUser, bind
 from multiblast.registry.model.kinds import KINDS
+from multiblast.registry.model.local_tables import Staged
 from multiblast.registry.model.names import ProductName
 from multiblast.registry.model.rows import ROWS, DataProductRow, ObjectComponentRow, ObjectRow
 from multiblast.registry.model.tables import (
@@ -43,7 +44,6 @@ from multiblast.registry.model.tables import (
     Licence,
     ObjectComponent,
     QualityControlled,
-    Staged,
 )
 from multiblast.registry.remotes.connection import RetryPolicy
 from multiblast.registry.remotes.rest import RestRegistry

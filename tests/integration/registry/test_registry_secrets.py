@@ -16,7 +16,8 @@ from multiblast.errors import InvalidInputError, NotFoundError
 from multiblast.registry.local.registry import Registry
 from multiblast.registry.local.secrets import Secrets, shown, split_password, with_password
 from multiblast.registry.local.users import bind, binding
-from multiblast.registry.model.tables import KeyValue, RemoteRegistry
+from multiblast.registry.model.local_tables import RemoteRegistry
+from multiblast.registry.model.tables import KeyValue
 from multiblast.registry.remotes.known import Remotes
 from multiblast.registry.remotes.rest import RestRegistry
 from multiblast.registry.runs.execution import run

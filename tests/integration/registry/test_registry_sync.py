@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from multiblast.registry.model.local_tables import Staged
 from multiblast.registry.model.rows import DataProductRow, KeywordRow, ObjectRow, StorageLocationRow
-from multiblast.registry.model.tables import Keyword, Staged
+from multiblast.registry.model.tables import Keyword
 from multiblast.registry.remotes.public_view import PublicView
 from multiblast.registry.remotes.rest import RestRegistry
 from multiblast.registry.sync.collection import collect, delete
